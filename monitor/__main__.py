@@ -1,0 +1,42 @@
+"""``python -m monitor check | evaluate | replay``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+USAGE = """usage: python -m monitor COMMAND ...
+
+  check FILE      check a configuration file: each fault with its path and remedy
+  evaluate FILES  the verdicts on each event of NDJSON files
+  replay FILES    windows, incidents and episodes of NDJSON files, in event time, without Kafka
+
+python -m monitor COMMAND --help says more."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    command = _command(argv[0])
+    if command is None:
+        print(f"python -m monitor: no command {argv[0]!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    return command(argv[1:])
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int] | None:
+    if name == "check":
+        from monitor.check import main as command
+    elif name == "evaluate":
+        from monitor.evaluate import main as command
+    elif name == "replay":
+        from monitor.replay import main as command
+    else:
+        return None
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

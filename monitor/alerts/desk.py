@@ -1,0 +1,192 @@
+"""Where rules, incidents and episodes of a feature meet at an edge."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from monitor.alerts.episodes import Episode, begun
+from monitor.alerts.incidents import Change, Incident, digest_of, opened
+from monitor.book import Book
+from monitor.core import Message, Outputs, to_json
+from monitor.features import DAY_US, HOUR_US, FeatureState, Segment
+from monitor.instants import rfc3339
+from monitor.rules import no_data, threshold
+from monitor.samples import chosen
+from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels
+from schemas.config import Config, Rule
+
+GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
+
+
+class Desk:
+    """Looks at one feature after the other, at every edge."""
+
+    def __init__(self, config: Config, book: Book) -> None:
+        self.book = book
+        self._config = config
+        self._rules = config.all_rules()
+        self._no_data = no_data.as_rule(config.no_data) if config.no_data.severity else None
+        self._digests = {rule.name: digest_of(rule) for rule in (*self._rules, *([self._no_data] if self._no_data else []))}
+
+    def look(self, feature: FeatureState, edge_us: int, decided_us: int, *, late: bool, out: Outputs) -> None:
+        """Read every rule on the feature and its segments, and write what changed.
+
+        ``late``: this edge lies over 24 h behind the wall clock, so that what happens at it is recorded and pages nobody.
+        """
+        key = feature.key
+        incidents = self.book.incidents.get(key, {})
+        if not incidents and feature.active_us < edge_us - DAY_US:
+            return
+        changes = self._drop_changed_rules(key, incidents)
+        for rule in self._rules:
+            if not fnmatchcase(f"{key.service}/{key.feature}", rule.match) or key.environment not in (rule.environments or (key.environment,)):
+                continue
+            if rule.level != "segment":
+                changes += self._apply(rule, feature, None, feature, edge_us)
+            if rule.level != "feature":
+                for at in sorted(feature.segments):
+                    if at != UNLABELLED and (feature.segments[at].active_us >= edge_us - DAY_US or (at, rule.name) in incidents):
+                        changes += self._apply(rule, feature, at, feature.segments[at], edge_us)
+        if self._no_data:
+            changes += self._apply(self._no_data, feature, None, None, edge_us)
+        self._write(feature, changes, edge_us, decided_us, late=late, out=out)
+
+    def _drop_changed_rules(self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]) -> list[tuple[Any, Incident, Change]]:
+        """Incidents of a rule that was edited or removed end, and so do those whose segment has left."""
+        segments = self.book.features[key].segments
+        changes = []
+        for (at, name), incident in list(incidents.items()):
+            if self._digests.get(name) != incident.digest:
+                changes.append((at, incident, Change("resolved", "rule_changed")))
+            elif at is not None and at not in segments:
+                changes.append((at, incident, Change("resolved", "segment_gone")))
+            else:
+                continue
+            self._forget(key, at, name)
+        return changes
+
+    def _apply(
+        self, rule: Rule, feature: FeatureState, at: SegmentKey | None, series: threshold.Series | None, edge_us: int
+    ) -> list[tuple[Any, Incident, Change]]:
+        """Read one rule on one series (None: its silence) and let the incident decide."""
+        if series is None:
+            reading = no_data.read(self._config.no_data, feature, edge_us, self.book.pane_us)
+        else:
+            interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
+            reading = threshold.read(rule, series, edge_us, interaction)
+        if reading.state == "good" and (at is None or rule.level == "segment") and rule.name not in feature.well:
+            feature.well.add(rule.name)
+            self.book.mark_feature(feature.key)
+        known = self.book.incidents.get(feature.key, {}).get((at, rule.name))
+        if known is None:
+            if reading.state != "breach":
+                return []
+            known = opened(rule, feature.key, at, edge_us, self._severity(rule, feature))
+            self.book.incidents.setdefault(feature.key, {})[at, rule.name] = known
+            changes = [(at, known, Change("pending", "breached"))] if rule.for_ else []
+        else:
+            changes = []
+        change = self._gone(rule, feature, at, edge_us, known) or known.step(rule, reading, edge_us)
+        if series is None and known.state == "firing":
+            feature.hourly[(edge_us - 1) // HOUR_US] = -1  # an outage teaches nothing about what to expect
+            self.book.mark_feature(feature.key)
+        self.book.mark_incident(feature.key, at, rule.name)
+        if change is not None:
+            changes.append((at, known, change))
+            if change.state == "resolved":
+                self._forget(feature.key, at, rule.name)
+        elif not known.evidence:
+            known.evidence = reading.evidence
+        return changes
+
+    def _severity(self, rule: Rule, feature: FeatureState) -> str:
+        """The rule's severity; of a feature that was never well, a warning, where the rule asks for that."""
+        paging = rule.severity in ("critical", "error")
+        return "warning" if paging and not rule.page_newborn and rule.name not in feature.well else rule.severity
+
+    def _gone(self, rule: Rule, feature: FeatureState, at: SegmentKey | None, edge_us: int, incident: Incident) -> Change | None:
+        if at is None:
+            return None
+        segment: Segment = feature.segments[at]
+        since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
+        if segment.active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us:
+            return Change("resolved", "segment_gone" if incident.state == "firing" else "did not last")
+        return None
+
+    def _forget(self, key: FeatureKey, at: SegmentKey | None, name: str) -> None:
+        del self.book.incidents[key][at, name]
+        if not self.book.incidents[key]:
+            del self.book.incidents[key]
+        self.book.mark_incident(key, at, name)
+
+    def _write(
+        self, feature: FeatureState, changes: list[tuple[Any, Incident, Change]], edge_us: int, decided_us: int, *, late: bool, out: Outputs
+    ) -> None:
+        key = feature.key
+        episode = self.book.episodes.get(key)
+        if not changes and episode is None:
+            return
+        reasons, state = [], "updated"
+        for at, incident, change in changes:
+            was_known = episode is not None and incident.incident_id in episode.incidents
+            if change.state == "firing" or was_known:
+                if episode is None:
+                    episode = self.book.episodes[key] = begun(key, incident.incident_id, incident.since_us)
+                    state = "opened"
+                rose = episode.take(_shown(key, at, incident, change), may_page=key.environment in self._config.page_environments)
+                state = "escalated" if rose and state != "opened" else state
+                episode.started_us = min(episode.started_us, incident.since_us)
+                reasons.append(f"{incident.rule}: {change.reason}")
+            self._write_transition(key, at, incident, change, episode if change.state == "firing" or was_known else None, edge_us, decided_us, out)
+        if episode is None:
+            return
+        muted = "over 24 h old on arrival" if late and not self._config.page_old_events else ""
+        if muted != episode.muted:
+            episode.muted = muted
+            reasons = reasons or ["it is over 24 h old" if muted else "it still lasts, and is no longer over 24 h old"]
+        if reasons:
+            self._write_episode(feature, episode, state, "; ".join(reasons), edge_us, decided_us, out)
+
+    def _write_episode(
+        self, feature: FeatureState, episode: Episode, state: str, reason: str, edge_us: int, decided_us: int, out: Outputs
+    ) -> None:
+        key = feature.key
+        if episode.over:
+            state = "resolved"
+            del self.book.episodes[key]
+        self.book.mark_episode(key)
+        firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing" or episode.over]
+        record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing))
+        out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
+
+    def _write_transition(
+        self, key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change, episode: Episode | None, edge_us: int, decided_us: int, out: Outputs
+    ) -> None:
+        record = {
+            "record": "transition",
+            "incident_id": incident.incident_id,
+            "episode_id": episode.episode_id if episode else None,
+            "rule": incident.rule,
+            "severity": incident.severity,
+            "state": change.state,
+            "reason": change.reason,
+            "time": rfc3339(edge_us),
+            "decided_at": rfc3339(decided_us),
+            **labels(key, at),
+            "evidence": incident.evidence,
+        }
+        out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
+
+
+def _shown(key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change) -> dict[str, Any]:
+    return {
+        "incident_id": incident.incident_id,
+        "rule": incident.rule,
+        "severity": incident.severity,
+        "state": change.state,
+        "since": rfc3339(incident.since_us),
+        **labels(key, at),
+        "evidence": incident.evidence,
+    }
+

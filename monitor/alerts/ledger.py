@@ -1,0 +1,170 @@
+"""What one channel was told about one episode, and so what it has to be told next.
+
+There is no queue of messages. What the receiver holds (the standing of each key) is compared with what is true now, and the difference is one
+step. So a newer state overtakes an older one by itself, order cannot be lost, and a step that is repeated after a crash has the same key.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from monitor.alerts import words
+from monitor.channels.channel import Action, Urgency
+from schemas.decode import microseconds
+from schemas.records import Episode, EpisodeIncident
+
+MINUTE_US = 60_000_000
+REPEAT_US = 360 * MINUTE_US  # a trigger is sent again while it lasts, for whoever closed the incident by hand
+UPDATE_US = 5 * MINUTE_US  # at most so often for news of an open episode
+RECENT_US = 60 * MINUTE_US  # what is over longer than that, undelivered, is a note
+OLD_US = 24 * 60 * MINUTE_US  # and this is history
+SHOWN_BYTES = 64 << 10  # of incidents kept for telling; a state record must stay below 256 KB
+OUTPUT_CHARS = 2000
+
+Standing = Literal["wanted", "open", "refused", "closed", "dropped", "stuck"]
+"""Of a key at the receiver. ``wanted``: to be opened, and an attempt may have got through unanswered; ``dropped``: closed without ever having
+been confirmed as open; ``refused``: the receiver will not open it; ``stuck``: it will not close it."""
+
+
+class Shown(BaseModel):
+    """A state of an episode, cut to what channels tell, and where in the alerts topic it stood."""
+
+    model_config = ConfigDict(frozen=True)
+
+    episode: Episode
+    left_out: int = 0
+    offset: int = 0
+
+
+class Decision(NamedTuple):
+    """A step without its channel."""
+
+    action: Action
+    urgency: Urgency
+    reason: str
+    shown: Shown
+
+
+class Entry(BaseModel):
+    """One episode at one channel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order: int
+    dedup_key: str
+    latest: Shown | None
+    firing: Shown | None = None  # the last state while it fired and was not muted
+    keys: dict[Urgency, Standing] = {}
+    told_us: int = 0  # wall clock of the last trigger that was answered for good
+    told: list[str] = []  # its severity and rules
+    noted: bool = False
+    done_us: int | None = None  # wall clock; then nothing is told any more, and the bodies are dropped
+
+    def take(self, shown: Shown) -> None:
+        """A newer state of the episode. After a resolve there is none."""
+        if self.latest is None or self.latest.episode.state == "resolved":
+            return
+        self.latest = shown
+        episode = shown.episode
+        if episode.state != "resolved" and not episode.muted:
+            self.firing = shown
+            self.keys.setdefault(episode.urgency, "wanted")
+
+    @property
+    def urgency(self) -> Urgency:
+        """It rises and never sinks."""
+        return "high" if "high" in self.keys else "low"
+
+    def next(self, now_us: int, page_old: bool = False) -> Decision | None:
+        """What to tell now; None if nothing. ``now_us``: wall clock, microseconds since 1970."""
+        if self.latest is None:
+            return None
+        return self._over(self.latest, now_us, page_old) if self.latest.episode.state == "resolved" else self._lasting(self.latest, now_us)
+
+    def _lasting(self, latest: Shown, now_us: int) -> Decision | None:
+        if latest.episode.muted or self.firing is None:
+            return None
+        urgency, standing = self.urgency, self.keys[self.urgency]
+        if standing == "wanted":
+            escalated = urgency == "high" and "low" in self.keys
+            return Decision("trigger", urgency, "escalated" if escalated else "opened", latest)
+        if standing == "open" and urgency == "high" and self.keys.get("low") in ("wanted", "open"):
+            return Decision("resolve", "low", "is a page now", latest)
+        if now_us - self.told_us >= REPEAT_US:
+            return Decision("trigger", urgency, "still firing", latest)
+        if standing == "open" and self._has_news(latest.episode) and now_us - self.told_us >= UPDATE_US:
+            return Decision("trigger", urgency, "updated", latest)
+        return None
+
+    def _over(self, latest: Shown, now_us: int, page_old: bool) -> Decision | None:
+        if self.firing is None:
+            return None
+        age_us = now_us - microseconds(latest.episode.time)
+        untold = not latest.episode.muted and self.keys[self.urgency] in ("wanted", "dropped")
+        if untold and self.keys[self.urgency] == "wanted" and age_us < RECENT_US:
+            return Decision("trigger", self.urgency, "opened", self.firing)
+        for urgency, standing in sorted(self.keys.items()):  # high first: it wakes people
+            if standing in ("wanted", "open"):
+                return Decision("resolve", urgency, "resolved", latest)
+        if untold and not self.noted and (age_us < OLD_US or page_old):
+            over = {"state": "resolved", "reason": latest.episode.reason, "time": latest.episode.time}  # with the evidence from when it fired
+            episode = self.firing.episode.model_copy(update=over)
+            return Decision("note", "low", "missed while down", self.firing.model_copy(update={"episode": episode}))
+        return None
+
+    def _has_news(self, episode: Episode) -> bool:
+        severity, *rules = self.told or ["info"]
+        worse = words.SEVERITIES.index(episode.severity) < words.SEVERITIES.index(severity)
+        return worse or not {one.rule for one in episode.incidents} <= set(rules)
+
+    def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
+        """The receiver has it."""
+        if action == "note":
+            self.noted = True
+        elif action == "resolve":
+            self.keys[urgency] = "closed" if self.keys[urgency] == "open" else "dropped"
+        else:
+            self.keys[urgency] = "open"
+            self._note_told(episode, now_us)
+
+    def refused(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
+        """The receiver will not take it. A refused trigger comes again with the next repetition: the fault may be mended by then."""
+        if action == "note":
+            self.noted = True
+        elif action == "resolve":
+            self.keys[urgency] = "stuck"
+        elif self.keys[urgency] == "wanted":
+            self.keys[urgency] = "refused"
+        self._note_told(episode, now_us)
+
+    def _note_told(self, episode: Episode, now_us: int) -> None:
+        self.told_us = now_us
+        self.told = [episode.severity, *sorted({one.rule for one in episode.incidents})]
+
+    def forgive(self) -> None:
+        """After a restart, with perhaps another address or routing key: what was refused is tried once more."""
+        for urgency, standing in self.keys.items():
+            if standing == "refused":
+                self.keys[urgency] = "wanted"
+
+    def close(self, now_us: int) -> None:
+        """Nothing is left to tell: keep the standing of the keys only."""
+        self.done_us, self.latest, self.firing, self.told = now_us, None, None, []
+
+
+def shown(episode: Episode, offset: int) -> Shown:
+    """Cut an episode: the weightiest incidents up to 64 KB, and examples of 2,000 characters."""
+    kept: list[EpisodeIncident] = []
+    size = 0
+    for incident in words.by_weight(episode):
+        size += len(incident.model_dump_json())
+        if kept and size > SHOWN_BYTES:
+            break
+        kept.append(incident)
+    examples = [
+        one.model_copy(update={"output": one.output and one.output[:OUTPUT_CHARS], "reason": one.reason[:OUTPUT_CHARS]}) for one in episode.examples
+    ]
+    cut = episode.model_copy(update={"incidents": kept, "examples": examples})
+    return Shown(episode=cut, left_out=len(episode.incidents) - len(kept), offset=offset)

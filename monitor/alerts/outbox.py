@@ -1,0 +1,217 @@
+"""The outbox: everything that has to be told to channels, by (channel, episode), as a value.
+
+Pure: the shell asks ``due``, sends, and answers with ``delivered``, ``failed`` or ``refused``. It makes each of these durable before it sends
+the next step of the same episode, so a crash repeats at most the last one, under the same key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from monitor.alerts.ledger import OLD_US, Decision, Entry, Shown, shown
+from monitor.alerts.letters import dead_letter, read_episode
+from monitor.channels.channel import Step
+from monitor.core import FileRecord, Outputs, Record
+from monitor.metrics import Measure
+from schemas.config import Config
+from schemas.decode import microseconds
+
+KEPT_US = 24 * 3600 * 1_000_000  # an entry, after the last step
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+
+Key = tuple[str, str]
+Result = Literal["delivered", "retried", "refused"]
+_DELIVERY, _COUNTS = b"delivery/", b"counts"
+_UNREADABLE = ""  # counted where channels are; no channel has this name
+
+
+class Outbox:
+    """A ``Core`` over the alerts topic."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._entries: dict[Key, Entry] = {}  # in order of arrival
+        self._open: dict[Key, Entry] = {}  # those not done
+        self._changed: dict[bytes, None] = {}  # keys of state records, as an ordered set
+        self._counts: dict[str, dict[str, int]] = {}
+        self._tries: dict[Key, tuple[int, int]] = {}  # attempts, not before; a restart tries at once
+        self._hold: dict[str, int] = {}
+        self._order = 0
+        self._now_us = 0
+
+    # what comes in
+
+    def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
+        """Take records of the alerts topic. What is no episode is passed over; what cannot be read becomes a dead letter."""
+        self._now_us = max(self._now_us, now_us or 0)
+        outputs = Outputs()
+        for record in records:
+            try:
+                episode = read_episode(record.value or b"")
+            except ValueError as error:
+                outputs.add("deadletter", dead_letter(record, str(error)))
+                self._count(_UNREADABLE, "refused")
+                continue
+            if episode is not None:
+                self._take(shown(episode, record.offset))
+        return outputs
+
+    def _take(self, state: Shown) -> None:
+        episode = state.episode
+        names = self._config.channels_for(episode.service, episode.feature, episode.environment, episode.severity)
+        told = [channel for channel, episode_id in self._entries if episode_id == episode.episode_id]  # whatever the routes say now
+        for channel in dict.fromkeys((*names, *told)):
+            key = channel, episode.episode_id
+            entry = self._entries.get(key)
+            if entry is None:
+                if episode.muted or episode.state == "resolved":  # nothing was told, so there is nothing to take back
+                    continue
+                self._order += 1
+                entry = self._entries[key] = self._open[key] = Entry(order=self._order, dedup_key=episode.dedup_key, latest=state)
+            entry.take(state)
+            self._touch(key)
+
+    # what goes out
+
+    def due(self, channel: str, now_us: int) -> Step | None:
+        """The step that this channel is to be told now: pages first, then in order of arrival. None: nothing, or not yet.
+
+        ``now_us``: wall clock, microseconds since 1970.
+        """
+        self._now_us = max(self._now_us, now_us)
+        self._settle()
+        if now_us < self._hold.get(channel, 0):
+            return None
+        best: tuple[tuple[bool, int], Step] | None = None
+        for (name, episode_id), entry in self._open.items():
+            if name != channel or now_us < self._tries.get((name, episode_id), (0, 0))[1]:
+                continue
+            decision = self._next(entry)
+            if decision is None:
+                continue
+            rank = (decision.action, decision.urgency) != ("trigger", "high"), entry.order
+            if best is None or rank < best[0]:
+                episode, left_out = decision.shown.episode, decision.shown.left_out
+                best = rank, Step(channel, episode_id, decision.action, decision.urgency, decision.reason, episode, left_out)
+        return best[1] if best else None
+
+    def delivered(self, step: Step, now_us: int) -> None:
+        """The receiver has confirmed a step."""
+        if (entry := self._answered(step, "delivered", now_us)) is not None:
+            entry.delivered(step.action, step.urgency, step.episode, now_us)
+
+    def refused(self, step: Step, reason: str, now_us: int) -> Outputs:
+        """The receiver will never take this step: it is recorded with why, and nothing else waits for it."""
+        outputs = Outputs()
+        if (entry := self._answered(step, "refused", now_us)) is not None:
+            offset = entry.latest.offset if entry.latest else 0
+            entry.refused(step.action, step.urgency, step.episode, now_us)
+            value = step.episode.model_dump_json().encode()
+            why = f"{step.channel} refused {step.action} {step.dedup_key}: {reason}; mend the channel, the step is tried again after a restart or 6 h"
+            outputs.add("deadletter", dead_letter(FileRecord(value, offset, topic=f"{self._config.kafka.prefix}.alerts"), why))
+        return outputs
+
+    def failed(self, step: Step, now_us: int, jitter: float, after_s: float = 0.0, hold: bool = False) -> float:
+        """A step did not get through; it is due again after the seconds returned: 1 s to 5 min, doubling, or ``after_s`` if that is longer.
+
+        ``jitter``: drawn from [0, 1), shortens the wait by up to half. ``hold``: the whole channel waits.
+        """
+        key = step.channel, step.episode_id
+        attempts = self._tries.get(key, (0, 0))[0] + 1
+        wait_s = max(after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20)) * (1 - jitter / 2))
+        self._tries[key] = attempts, now_us + round(wait_s * 1e6)
+        if hold:
+            self._hold[step.channel] = self._tries[key][1]
+        self._count(step.channel, "retried")
+        return wait_s
+
+    def measures(self) -> Iterator[Measure]:
+        """Figures for /metrics."""
+        for channel, results in sorted(self._counts.items()):
+            for result, count in sorted(results.items()):
+                if channel == _UNREADABLE:
+                    yield Measure("softfail_dead_letters_total", ("alert",), count)
+                else:
+                    yield Measure("softfail_deliveries_total", (channel, result), count)
+        waiting = dict.fromkeys((*self._config.channels.names(), *(channel for channel, _ in self._open)), 0)
+        for (channel, _), entry in self._open.items():
+            waiting[channel] += self._next(entry) is not None
+        for channel, count in waiting.items():
+            yield Measure("softfail_deliveries_pending", (channel,), count)
+
+    def _next(self, entry: Entry) -> Decision | None:
+        return entry.next(self._now_us, self._config.page_old_events)
+
+    def _answered(self, step: Step, result: Result, now_us: int) -> Entry | None:
+        key = step.channel, step.episode_id
+        self._now_us = max(self._now_us, now_us)
+        self._tries.pop(key, None)
+        self._hold.pop(step.channel, None)
+        self._count(step.channel, result)
+        self._touch(key)
+        return self._open.get(key)
+
+    def _settle(self) -> None:
+        """Close what has nothing left to tell, forget what was closed a day ago."""
+        names = self._config.channels.names()
+        for key, entry in list(self._open.items()):
+            if entry.latest is None or entry.latest.episode.state != "resolved":
+                continue
+            orphan = key[0] not in names and self._now_us - microseconds(entry.latest.episode.time) > OLD_US
+            if orphan or self._next(entry) is None:
+                entry.close(self._now_us)
+                del self._open[key]
+                self._touch(key)
+        for key in [key for key, entry in self._entries.items() if entry.done_us is not None and self._now_us - entry.done_us > KEPT_US]:
+            del self._entries[key]
+            self._touch(key)
+
+    # what is kept
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """State records that differ since the last call."""
+        keys, self._changed = self._changed, {}
+        return [(key, self._state(key)) for key in keys]
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take back what ``changed`` gave.
+
+        Raises:
+            ValueError: a record cannot be read; names its key.
+        """
+        for key, value in records:
+            try:
+                if key == _COUNTS:
+                    self._counts = {str(channel): dict(results) for channel, results in json.loads(value or b"{}").items()}
+                elif key.startswith(_DELIVERY):
+                    channel, episode_id = key[len(_DELIVERY) :].decode().split("/", 1)
+                    if value is None:
+                        self._entries.pop((channel, episode_id), None)
+                    else:
+                        self._entries[channel, episode_id] = Entry.model_validate_json(value)
+                else:
+                    raise ValueError("no record of an outbox")
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"state record {key!r}: {error}") from None
+        self._entries = dict(sorted(self._entries.items(), key=lambda item: item[1].order))
+        self._open = {key: entry for key, entry in self._entries.items() if entry.done_us is None}
+        self._order = max((entry.order for entry in self._entries.values()), default=0)
+        for entry in self._open.values():
+            entry.forgive()
+
+    def _state(self, key: bytes) -> bytes | None:
+        if key == _COUNTS:
+            return json.dumps(self._counts, sort_keys=True).encode()
+        channel, episode_id = key[len(_DELIVERY) :].decode().split("/", 1)
+        entry = self._entries.get((channel, episode_id))
+        return None if entry is None else entry.model_dump_json(exclude_defaults=True).encode()
+
+    def _touch(self, key: Key) -> None:
+        self._changed[_DELIVERY + "/".join(key).encode()] = None
+
+    def _count(self, channel: str, result: Result) -> None:
+        results = self._counts.setdefault(channel, {})
+        results[result] = results.get(result, 0) + 1
+        self._changed[_COUNTS] = None

@@ -1,0 +1,155 @@
+"""An episode in plain words: what broke, where, how much, since when. Shared by all channels."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from schemas.records import Episode, EpisodeIncident, Evidence
+
+SEVERITIES = ("critical", "error", "warning", "info")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_FAILED = {
+    "error": "calls failed",
+    "outcome": "answers were of no use to the service",
+    "empty": "answers were empty",
+    "refusal": "answers refused",
+    "truncation": "answers cut short",
+    "content_filter": "answers stopped by a content filter",
+    "known_failure": "answers matched a known failure",
+    "json": "answers were not valid JSON",
+    "json_schema": "answers did not fit their JSON schema",
+    "length": "answers had an unusual length",
+    "latency": "calls exceeded their latency budget",
+    "latency_budget": "calls exceeded their latency budget",
+}
+_NUMBERS = {
+    "duration_s": ("duration", "s"),
+    "time_to_first_token_s": ("time to first token", "s"),
+    "output_tokens": ("output length", "tokens"),
+    "input_tokens": ("input length", "tokens"),
+    "output_chars": ("output length", "characters"),
+    "input_chars": ("input length", "characters"),
+    "cost_usd": ("cost of a call", "US dollars"),
+}
+
+
+def clean(text: str, most: int) -> str:
+    """One line without control characters, at most ``most`` characters.
+
+    >>> clean("a\\x1b[31m\\nb", 80), clean("abcdef", 4)
+    ('a [31m b', 'abc…')
+    """
+    line = _CONTROL.sub(" ", text)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def place(episode: Episode) -> str:
+    """Where: ``service/feature``, with the environment unless it is production."""
+    where = f"{episode.service}/{episode.feature}"
+    return clean(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
+
+
+def clock(time: datetime) -> str:
+    """An UTC time for people.
+
+    >>> from datetime import UTC
+    >>> clock(datetime(2026, 3, 2, 14, 5, 9, tzinfo=UTC))
+    '2 Mar 14:05 UTC'
+    """
+    return f"{time.day} {time:%b %H:%M} UTC"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people.
+
+    >>> span(20), span(90), span(300), span(7200), span(259200)
+    ('20 s', '90 s', '5 min', '2 h', '3 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:.6g} s"
+
+
+def share(value: float) -> str:
+    """A share of one as a percentage of two or three digits.
+
+    >>> share(0.234), share(0.0042), share(1.0), share(0.9996), share(0.99997)
+    ('23.4 %', '0.42 %', '100 %', '99.96 %', '99.997 %')
+    """
+    percent = value * 100
+    for digits in range(2 if percent < 1 else 1, 7):
+        shown = round(percent, digits)
+        if 0 < shown < 100 or percent in (0, 100):
+            return f"{shown:g} %"
+    return f"{percent:g} %"
+
+
+def measure(evidence: Evidence) -> str:
+    """What was measured, how much, and what is allowed.
+
+    >>> measure(Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.2, high=0.26, n=310, above=0.02, window_s=300))
+    '23 % of answers refused (normally must stay under 2 %)'
+    >>> measure(Evidence(metric="pass_rate", value=0.812, low=0.8, high=0.83, n=310, below=0.95, window_s=300))
+    'only 81.2 % of answers pass (normally at least 95 %)'
+    >>> measure(Evidence(metric="duration_s.p90", value=4.218, low=4, high=5, n=310, above=1, window_s=300))
+    'p90 of duration is 4.22 s (normally must stay under 1 s)'
+    >>> measure(Evidence(metric="events", value=0, low=None, high=None, n=0, window_s=600, expected=44.4))
+    'no events for 10 min, where about 44 were expected'
+    """
+    if evidence.expected is not None:
+        got = f"only {evidence.value:.0f}" if evidence.value else "no"
+        return f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+    name, _, detail = evidence.metric.rpartition(".")
+    value, threshold = evidence.value, evidence.above if evidence.above is not None else evidence.below
+    if evidence.metric.endswith("_rate"):
+        amount, limit = ("?" if one is None else share(one) for one in (value, threshold))
+        if evidence.metric == "pass_rate":
+            said = f"{'only ' if evidence.below is not None else ''}{amount} of answers pass"
+        elif evidence.metric == "error_rate":
+            said = f"{amount} of calls failed"
+        elif evidence.metric.startswith("evaluator.") and (evaluator := name.removeprefix("evaluator.")) in _FAILED:
+            said = f"{amount} of {_FAILED[evaluator]}"
+        else:
+            said = f"{evidence.metric} is {amount}"
+    else:
+        what, unit = _NUMBERS.get(name, (name or evidence.metric, ""))
+        amount, limit = ("?" if one is None else f"{one:{'.3g' if abs(one) < 1000 else ',.0f'}} {unit}".rstrip() for one in (value, threshold))
+        said = f"{'mean' if detail == 'mean' else detail or 'value'} of {what} is {amount}"
+    if threshold is None:
+        return said
+    return f"{said} (normally {'must stay under' if evidence.above is not None else 'at least'} {limit})"
+
+
+def segment(incident: EpisodeIncident) -> str:
+    """Which part of the feature; empty when all of it."""
+    labels = {"model": incident.model, "prompt": incident.prompt_version, "variant": incident.variant, **incident.dimensions}
+    return clean(", ".join(f"{name} {value}" for name, value in labels.items() if value), 400) if incident.level == "segment" else ""
+
+
+def sentence(incident: EpisodeIncident) -> str:
+    """One incident: measure, part, since when, on how many events, and whether it is over."""
+    evidence, part = incident.evidence, segment(incident)
+    events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
+    over = ", well again" if incident.state == "resolved" else ""
+    return f"{measure(evidence)}{f' with {part}' if part else ''}, since {clock(incident.since)}{events}{over}"
+
+
+def by_weight(episode: Episode) -> list[EpisodeIncident]:
+    """The incidents, the one to be told first at the head: worst, still firing, whole feature, earliest."""
+    def weight(one: EpisodeIncident) -> tuple[object, ...]:
+        return SEVERITIES.index(one.severity), one.state != "firing", one.level != "feature", one.since, one.incident_id
+
+    return sorted(episode.incidents, key=weight)
+
+
+def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
+    """The episode in one line of at most ``most`` characters; ``left_out`` incidents more than it lists."""
+    incidents = by_weight(episode)
+    if not incidents:
+        return clean(f"{place(episode)}: {episode.reason or 'quality degraded'}, since {clock(episode.started_at)}", most)
+    more = len(incidents) + left_out - 1
+    tail = f"; and {more} more {'finding' if more == 1 else 'findings'}" if more else ""
+    return clean(f"{place(episode)}: {sentence(incidents[0])}", most - len(tail)) + tail

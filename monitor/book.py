@@ -1,0 +1,187 @@
+"""All that is counted in one partition, and which of it differs from what is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from monitor.alerts.episodes import Episode
+from monitor.alerts.incidents import Incident
+from monitor.features import DAY, FINE, HOUR, FeatureState, Segment
+from monitor.panes import Pane
+from monitor.segments import OVERFLOW, FeatureKey, SegmentKey, from_plain, plain
+
+LAYOUT = 1  # of the state records below; a record of another layout is refused, never misread
+
+_key = msgspec.json.Encoder().encode
+_read_key = msgspec.json.Decoder().decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+PaneAt = tuple[FeatureKey, SegmentKey, str, int]
+IncidentAt = tuple[FeatureKey, SegmentKey | None, str]
+
+
+class Book:
+    """Features, incidents and episodes of one partition, as a value that can be taken apart into records and put together again."""
+
+    def __init__(self, pane_us: int, digest: str) -> None:
+        self.pane_us = pane_us
+        self.digest = digest  # of what shapes the panes; state of another shape is refused
+        self.features: dict[FeatureKey, FeatureState] = {}
+        self.incidents: dict[FeatureKey, dict[tuple[SegmentKey | None, str], Incident]] = {}
+        self.episodes: dict[FeatureKey, Episode] = {}
+        self.watermark_us: int | None = None
+        self.rolled_us = 0  # hours before this edge hold no fine panes
+        self.dead_letters: dict[str, int] = {}
+        self.forwarded = 0
+        self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}  # pane start -> panes counted into since their window was written
+        self._dirty: dict[tuple[Any, ...], None] = {}
+
+    def feature(self, key: FeatureKey) -> FeatureState:
+        """The feature, made when it is first asked for."""
+        state = self.features.get(key)
+        if state is None:
+            state = self.features[key] = FeatureState(key)
+        self._dirty["feature", key] = None
+        return state
+
+    def pane(self, feature: FeatureState, segment: Segment, start_us: int) -> Pane:
+        """The fine pane to count into, made when it is first asked for; it will be written at its edge, or at the next one if that is past."""
+        pane = segment.panes.get(start_us)
+        if pane is None:
+            pane = segment.panes[start_us] = Pane(start_us)
+        pane.stale = True
+        segment.active_us = max(segment.active_us, start_us)
+        feature.forget_merged(start_us)
+        self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
+        self._dirty["pane", feature.key, segment.key, FINE, start_us] = None
+        return pane
+
+    def overflow(self, feature: FeatureState) -> None:
+        """The least recently active segment leaves: what it holds goes to `other`. Windows already written stay as they are."""
+        leaving = feature.least_active()
+        other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(OVERFLOW, Segment(OVERFLOW))
+        for resolution, panes in leaving.held.items():
+            for start_us, pane in panes.items():
+                target = other.held[resolution].get(start_us)
+                if target is None:
+                    target = other.held[resolution][start_us] = Pane(start_us)
+                target.merge(pane)
+                on_time = target.revision > target.late or pane.revision > pane.late
+                target.late += pane.late
+                target.revision = target.late + on_time
+                if pane.stale:
+                    target.stale = True
+                    self.unwritten.setdefault(start_us, set()).add((feature.key, OVERFLOW))
+                    self.unwritten[start_us].discard((feature.key, leaving.key))
+                feature.forget_merged(start_us)
+                self.mark_pane(feature.key, leaving.key, resolution, start_us)
+                self.mark_pane(feature.key, OVERFLOW, resolution, start_us)
+        other.active_us = max(other.active_us, leaving.active_us)
+        del feature.segments[leaving.key]
+        feature.overflowed += 1
+        self.mark_feature(feature.key)
+
+    def mark_pane(self, feature: FeatureKey, segment: SegmentKey, resolution: str, start_us: int) -> None:
+        """A pane has changed, or is gone."""
+        self._dirty["pane", feature, segment, resolution, start_us] = None
+
+    def mark_feature(self, feature: FeatureKey) -> None:
+        """A feature's own figures have changed, or it is gone."""
+        self._dirty["feature", feature] = None
+
+    def mark_incident(self, feature: FeatureKey, segment: SegmentKey | None, rule: str) -> None:
+        """An incident has changed, or is over."""
+        self._dirty["incident", feature, segment, rule] = None
+
+    def mark_episode(self, feature: FeatureKey) -> None:
+        """An episode has changed, or is over."""
+        self._dirty["episode", feature] = None
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Records that differ since the last call; None deletes."""
+        dirty, self._dirty = self._dirty, {}
+        return [*((self._record_key(at), self._record_value(at)) for at in dirty), (_key(["clock"]), self._clock())]
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Put together again what ``changed`` gave, in the order of the log.
+
+        Raises:
+            ValueError: a record cannot be read, or is of another layout or pane length; the message names its key.
+        """
+        last: dict[bytes, bytes | None] = {}
+        for key, value in records:
+            last[key] = value
+        for key, value in last.items():
+            if value is not None:
+                try:
+                    self._take(_read_key(key), value)
+                except (msgspec.MsgspecError, ValueError, TypeError, KeyError, IndexError) as error:
+                    raise ValueError(f"state record {key!r} cannot be read: {error}") from None
+
+    def _record_key(self, at: tuple[Any, ...]) -> bytes:
+        kind, feature, *rest = at
+        if kind == "pane":
+            segment, resolution, start_us = rest
+            return _key(["pane", *feature, plain(segment), resolution, start_us])
+        if kind == "incident":
+            segment, rule = rest
+            return _key(["incident", *feature, plain(segment), rule])
+        return _key([kind, *feature])
+
+    def _record_value(self, at: tuple[Any, ...]) -> bytes | None:
+        kind, feature, *rest = at
+        if kind == "pane":
+            segment, resolution, start_us = rest
+            held = self.features[feature].segments.get(segment) if feature in self.features else None
+            pane = held.held[resolution].get(start_us) if held else None
+            return pane.state() if pane else None
+        if kind == "incident":
+            incident = self.incidents.get(feature, {}).get((rest[0], rest[1]))
+            return _encode(incident.state_values()) if incident else None
+        if kind == "episode":
+            episode = self.episodes.get(feature)
+            return _encode(episode.state_values()) if episode else None
+        state = self.features.get(feature)
+        return _encode(state.state()) if state else None
+
+    def _clock(self) -> bytes:
+        return _encode([LAYOUT, self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded])
+
+    def _take(self, key: list[Any], value: bytes) -> None:
+        kind = key[0]
+        if kind == "clock":
+            layout, digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = _decode(value)
+            if layout != LAYOUT:
+                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or `python -m agents state reset`")
+            if digest != self.digest:
+                raise ValueError(f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use a new kafka.prefix")
+            return
+        feature = FeatureKey(*key[1:4])
+        if kind == "feature":
+            self._known(feature).take_state(_decode(value))
+        elif kind == "pane":
+            segment, resolution, start_us = from_plain(key[4]), key[5], key[6]
+            if segment is None or resolution not in (FINE, HOUR, DAY):
+                raise ValueError("no such pane")
+            self._take_pane(self._known(feature), segment, resolution, Pane.from_state(start_us, value))
+        elif kind == "incident":
+            incident = Incident.from_state_values(_decode(value))
+            self.incidents.setdefault(feature, {})[from_plain(key[4]), key[5]] = incident
+        elif kind == "episode":
+            self.episodes[feature] = Episode.from_state_values(feature, _decode(value))
+        else:
+            raise ValueError("no such kind of record; it may be of a newer release")
+
+    def _known(self, key: FeatureKey) -> FeatureState:
+        return self.features.get(key) or self.features.setdefault(key, FeatureState(key))
+
+    def _take_pane(self, feature: FeatureState, key: SegmentKey, resolution: str, pane: Pane) -> None:
+        segment = feature.segments.get(key) or feature.segments.setdefault(key, Segment(key))
+        segment.held[resolution][pane.start_us] = pane
+        segment.active_us = max(segment.active_us, pane.start_us)
+        if pane.stale:
+            self.unwritten.setdefault(pane.start_us, set()).add((feature.key, key))

@@ -1,0 +1,21 @@
+"""Channels: each turns a step of an episode into a request. One a file; a new one is a line in ``CHANNELS`` and a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monitor.channels.channel import Channel
+from monitor.channels.console import Console
+from monitor.channels.pagerduty import PagerDuty
+from schemas.config import Config
+
+CHANNELS: dict[str, Callable[[Config], Channel]] = {
+    "pagerduty": PagerDuty,
+    "console": Console,
+}
+"""Name, as under ``channels`` in the configuration -> how one is made from the configuration."""
+
+
+def configured(config: Config) -> dict[str, Channel]:
+    """The channels that a configuration has."""
+    return {name: CHANNELS[name](config) for name in config.channels.names()}

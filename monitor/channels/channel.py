@@ -1,0 +1,130 @@
+"""What every channel has: a step of an episode becomes a request, the answer to it a verdict. Nothing here sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Literal, NamedTuple, Protocol
+
+from schemas.records import Episode
+
+Action = Literal["trigger", "resolve", "note"]
+Urgency = Literal["high", "low"]
+
+LONGEST_RETRY_AFTER_S = 3600.0
+DEDUP_CHARS = 255  # PagerDuty's limit, the smallest of those we know
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to tell one channel about one episode.
+
+    ``trigger`` opens ``dedup_key`` or, when it is open, adds to it; ``resolve`` closes it; ``note`` says what is over already, and stays
+    until a person closes it.
+    """
+
+    channel: str
+    episode_id: str
+    action: Action
+    urgency: Urgency
+    reason: str
+    episode: Episode
+    left_out: int = 0  # incidents that the episode had beside those it lists
+
+    @property
+    def dedup_key(self) -> str:
+        """The key under which the receiver recognises the incident."""
+        return f"{self.episode.dedup_key}/{'missed' if self.action == 'note' else self.urgency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the shell is to do. ``body`` may hold secrets and never shows; method PRINT writes it to standard output.
+
+    Order: requests of one ``key`` go out one after the other, each when the one before has been answered and recorded.
+    """
+
+    method: Literal["POST", "PRINT"]
+    key: str
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    timeout_s: float = 10.0
+
+
+class Delivered(NamedTuple):
+    """The receiver has it."""
+
+
+class Retry(NamedTuple):
+    """Try again. ``after_s`` is the least wait; ``hold`` says that the whole channel waits, not only this episode."""
+
+    reason: str
+    after_s: float = 0.0
+    hold: bool = False
+
+
+class Permanent(NamedTuple):
+    """The same request will never be taken."""
+
+    reason: str
+
+
+Verdict = Delivered | Retry | Permanent
+
+
+class Channel(Protocol):
+    """Where episodes go."""
+
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
+
+    def request(self, step: Step) -> Request:
+        """The request that tells a step. Pure."""
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall clock, microseconds since 1970."""
+
+
+def judge_http(status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    """The common meaning of HTTP answers: 2xx taken; 408, 425, 429, 5xx and none at all: again; the rest never.
+
+    >>> judge_http(503, {"Retry-After": "7"}, b"busy", 0)
+    Retry(reason='503: busy', after_s=7.0, hold=False)
+    >>> judge_http(404, {}, b"", 0)
+    Permanent(reason='404')
+    """
+    if status is not None and 200 <= status < 300:
+        return Delivered()
+    said = " ".join(body[:300].decode("utf-8", "replace").split())
+    if status is None:
+        return Retry(said or "no answer")
+    reason = f"{status}: {said}" if said else str(status)
+    after_s = retry_after_s(headers, now_us)
+    if status == 429:
+        return Retry(reason, 30.0 if after_s is None else after_s, hold=True)
+    if status >= 500 or status in (408, 425):
+        return Retry(reason, after_s or 0.0)
+    return Permanent(f"{reason} (redirects are not followed: configure the address they lead to)" if 300 <= status < 400 else reason)
+
+
+def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, 0 to 3600; None without a readable one. Source: RFC 9110, 10.2.3.
+
+    >>> retry_after_s({"retry-after": "120"}, 0), retry_after_s({"Retry-After": "Thu, 01 Jan 1970 00:00:30 GMT"}, 10_000_000)
+    (120.0, 20.0)
+    >>> retry_after_s({"Retry-After": "soon"}, 0), retry_after_s({}, 0)
+    (None, None)
+    """
+    value = next((text.strip() for name, text in headers.items() if name.lower() == "retry-after"), "")
+    if value.isascii() and value.isdigit():
+        return min(LONGEST_RETRY_AFTER_S, float(value[:9]))
+    try:
+        time = parsedate_to_datetime(value)
+        wait_s = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() - now_us / 1e6
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(LONGEST_RETRY_AFTER_S, max(0.0, wait_s))

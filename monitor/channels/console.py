@@ -1,0 +1,40 @@
+"""Episodes as lines on the worker's standard output: what an empty configuration has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.alerts import words
+from monitor.channels.channel import Delivered, Request, Retry, Step, Verdict
+from schemas.config import Config
+
+_HEADS = {("trigger", "high"): "PAGE", ("trigger", "low"): "TICKET", ("resolve", "high"): "RESOLVED", ("resolve", "low"): "RESOLVED"}
+
+
+class Console:
+    """A head line, and one line a finding."""
+
+    name = "console"
+
+    def __init__(self, config: Config) -> None:
+        del config  # nothing to set
+
+    def request(self, step: Step) -> Request:
+        """The lines of a step, without control characters: what a model wrote must not drive a terminal."""
+        episode, incidents = step.episode, words.by_weight(step.episode)
+        head = _HEADS.get((step.action, step.urgency), "MISSED WHILE DOWN")
+        where, name = words.place(episode), f"[{episode.episode_id}]"
+        if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
+            lines = [f"CLOSED {where}: {step.urgency} urgency, {step.reason} {name}"]
+        elif step.action == "resolve":
+            lines = [f"{head} {where}: over since {words.clock(episode.time)}, began {words.clock(episode.started_at)} {name}"]
+        else:
+            lines = [f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"]
+            lines += [f"  - {words.sentence(one)}" for one in incidents[:10]] if len(incidents) > 1 else []
+            lines += [f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}" for example in episode.examples]
+        body = "".join(f"{words.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
+        return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """Printed, or again."""
+        return Delivered() if status is not None else Retry(body.decode("utf-8", "replace") or "standard output is closed")

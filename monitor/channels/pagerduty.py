@@ -1,0 +1,145 @@
+"""PagerDuty, Events API v2.
+
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limits: dedup_key 255 characters, summary 1024, body 512 KB).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from monitor.alerts import words
+from monitor.channels.channel import Permanent, Request, Retry, Step, Verdict, judge_http
+from schemas.config import Config, Links
+from schemas.records import Episode, EpisodeIncident
+
+SUMMARY_CHARS = 1024
+BODY_BYTES = 512 * 1024
+CLIENT = "softfail"
+
+_PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms)\}")
+_LEAD_S = 900  # seconds before an episode that a dashboard link shows
+
+
+class PagerDuty:
+    """Steps to events. The routing key stands in request bodies only: never in a repr, an error or a log line."""
+
+    name = "pagerduty"
+
+    def __init__(self, config: Config) -> None:
+        settings = config.channels.pagerduty
+        if settings is None:
+            raise ValueError("channels.pagerduty: is not configured")
+        self._settings, self._links = settings, config.links
+
+    def request(self, step: Step) -> Request:
+        """The event as PagerDuty wants it, whatever the size of the episode."""
+        event: dict[str, Any] = {
+            "routing_key": self._settings.routing_key.get_secret_value(),
+            "event_action": "resolve" if step.action == "resolve" else "trigger",
+            "dedup_key": step.dedup_key,
+        }
+        if step.action != "resolve":
+            event |= self._told(step)
+        body = _encode(event)
+        for name in ("examples", "incidents", "findings"):  # the labels alone of many segments can exceed the limit
+            if len(body) > BODY_BYTES:
+                event["payload"]["custom_details"].pop(name, None)
+                event["payload"]["custom_details"]["left_out"] = f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
+                body = _encode(event)
+        headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT))
+        return Request("POST", f"{self.name}/{step.episode_id}", self._settings.url, headers, body, self._settings.timeout)
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it is a refusal."""
+        verdict = judge_http(status, headers, body, now_us)
+        if isinstance(verdict, Retry | Permanent):  # an answer may quote what was sent
+            return verdict._replace(reason=verdict.reason.replace(self._settings.routing_key.get_secret_value(), "<ROUTING_KEY>"))
+        return verdict
+
+    def _told(self, step: Step) -> dict[str, Any]:
+        episode, links = step.episode, links_of(step.episode, self._links)
+        incidents = words.by_weight(episode)
+        line = words.summary(episode, step.left_out, SUMMARY_CHARS - 80)
+        if step.action == "note":
+            line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
+        event: dict[str, Any] = {
+            "client": CLIENT,
+            "payload": {
+                "summary": words.clean(line, SUMMARY_CHARS),
+                "source": words.place(episode),
+                "severity": severity(step),
+                "timestamp": _rfc3339(episode.started_at),
+                "component": episode.feature,
+                "group": episode.service,
+                "class": incidents[0].rule if incidents else "quality",
+                "custom_details": details(step),
+            },
+        }
+        if "Status" in links:
+            event["client_url"] = links["Status"]
+        if links:
+            event["links"] = [{"href": href, "text": text} for text, href in links.items()]
+        return event
+
+
+def severity(step: Step) -> str:
+    """The severity that fits the urgency: services with dynamic notifications page by it, and a ticket must not page.
+
+    A page is at least `error`, a ticket at most `warning`.
+    """
+    if step.urgency == "high" and step.action != "note":
+        return step.episode.severity if step.episode.severity in ("critical", "error") else "error"
+    return "info" if step.episode.severity == "info" else "warning"
+
+
+def details(step: Step) -> dict[str, Any]:
+    """What the person on call reads when the summary is not enough."""
+    episode, incidents = step.episode, words.by_weight(step.episode)
+    found: dict[str, Any] = {
+        "why_now": step.reason,
+        "findings": [words.sentence(one) for one in incidents],
+        "episode_id": episode.episode_id,
+        "environment": episode.environment,
+        "started_at": _rfc3339(episode.started_at),
+        "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {_rfc3339(episode.time)}",
+        "incidents": [_incident(one) for one in incidents],
+        "examples": [example.model_dump(mode="json") for example in episode.examples],
+    }
+    if step.left_out:
+        found["left_out"] = f"{step.left_out} more incidents"
+    return found
+
+
+def links_of(episode: Episode, links: Links) -> dict[str, str]:
+    """The configured links, filled in; those that are not http(s) are left out."""
+    since_ms = int(episode.started_at.timestamp() - _LEAD_S) * 1000
+    values = {
+        "service": episode.service, "feature": episode.feature, "environment": episode.environment,
+        "from_ms": str(since_ms), "to_ms": str(int(episode.time.timestamp() + _LEAD_S) * 1000),
+    }
+    templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
+    filled = {text: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template) for text, template in templates.items() if template}
+    return {text: href for text, href in filled.items() if href.startswith(("https://", "http://"))}
+
+
+def _incident(incident: EpisodeIncident) -> dict[str, Any]:
+    evidence = incident.evidence
+    shown: dict[str, Any] = {
+        "rule": incident.rule, "severity": incident.severity, "state": incident.state, "segment": words.segment(incident) or "whole feature",
+        "since": _rfc3339(incident.since), "metric": evidence.metric, "value": evidence.value,
+        "interval": [evidence.low, evidence.high], "events": evidence.n, "window_s": evidence.window_s, "incident_id": incident.incident_id,
+    }
+    return shown | {name: limit for name in ("above", "below", "expected") if (limit := getattr(evidence, name)) is not None}
+
+
+def _rfc3339(time: Any) -> str:
+    return str(time.isoformat()).replace("+00:00", "Z")
+
+
+def _encode(event: dict[str, Any]) -> bytes:
+    # Lone surrogates can stand in JSON escapes that we read, and in no UTF-8
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

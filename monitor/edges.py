@@ -1,0 +1,105 @@
+"""What happens at a pane edge: windows are written, rules are read, incidents and episodes change, old panes are rolled up."""
+
+from __future__ import annotations
+
+from monitor.alerts.desk import Desk
+from monitor.book import Book
+from monitor.core import Message, Outputs, to_json
+from monitor.features import DAY, DAY_US, DAYS_US, FINE, FINE_US, HOUR, HOUR_US, HOURS_US, FeatureState, Segment
+from monitor.instants import rfc3339
+from monitor.panes import Pane, metrics
+from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
+from schemas.config import Config
+
+
+class Edges:
+    """Closes edges one after the other."""
+
+    def __init__(self, config: Config, book: Book) -> None:
+        self.book = book
+        self.desk = Desk(config, book)
+        self._pane_us = config.time.pane_us
+        self._lateness_us = config.time.lateness_us
+
+    def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
+        """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event time gives."""
+        decided_us = edge_us + self._lateness_us if now_us is None else now_us
+        self._write_windows(edge_us, out)
+        for key in sorted(self.book.features):
+            self.desk.look(self.book.features[key], edge_us, decided_us, late=now_us is not None and now_us - edge_us > DAY_US, out=out)
+        self._roll_up(edge_us)
+
+    def _write_windows(self, edge_us: int, out: Outputs) -> None:
+        for start_us in sorted(start for start in self.book.unwritten if start + self._pane_us <= edge_us):
+            touched = sorted(self.book.unwritten.pop(start_us))
+            for feature_key, segment_key in touched:
+                segment = self.book.features[feature_key].segments[segment_key]
+                pane = segment.panes[start_us]
+                if start_us + self._pane_us < edge_us:
+                    pane.late += 1
+                pane.revision += 1
+                pane.stale = False
+                self.book.mark_pane(feature_key, segment_key, FINE, start_us)
+                if segment_key != UNLABELLED:
+                    out.add("windows", self._window(feature_key, segment_key, pane, pane.revision))
+            for feature_key in sorted({feature for feature, _ in touched}):
+                feature = self.book.features[feature_key]
+                whole = feature.pane(start_us)
+                assert whole is not None
+                out.add("windows", self._window(feature_key, None, whole, _revision(feature, start_us)))
+
+    def _window(self, feature: FeatureKey, segment: SegmentKey | None, pane: Pane, revision: int) -> Message:
+        start = rfc3339(pane.start_us)
+        at = labels(feature, segment)
+        record = {
+            "record": "window",
+            **at,
+            "start": start,
+            "end": rfc3339(pane.start_us + self._pane_us),
+            "revision": revision,
+            "events": pane.events,
+            "metrics": metrics(pane),
+        }
+        return Message(to_json([*feature, plain(segment), at["level"], start]), to_json(record))
+
+    def _roll_up(self, edge_us: int) -> None:
+        """Merge what is too old to be kept fine. Every hour before ``rolled_us`` holds no fine panes, and none is counted there any more."""
+        until_us = (edge_us - FINE_US) // HOUR_US * HOUR_US
+        if until_us <= self.book.rolled_us:
+            return
+        self.book.rolled_us = until_us
+        for key in list(self.book.features):
+            feature = self.book.features[key]
+            for segment in list(feature.segments.values()):
+                self._coarsen(feature, segment, FINE, HOUR, HOUR_US, until_us)
+                self._coarsen(feature, segment, HOUR, DAY, DAY_US, (edge_us - HOURS_US) // DAY_US * DAY_US)
+                for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
+                    del segment.held[DAY][start_us]
+                    self.book.mark_pane(key, segment.key, DAY, start_us)
+                if segment.is_empty():
+                    del feature.segments[segment.key]
+            kept = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
+            feature.hourly = kept
+            feature.meters = {name: meter for name, meter in feature.meters.items() if meter[0] > edge_us - DAY_US}
+            self.book.mark_feature(key)
+            if not feature.segments and not feature.meters and not self.book.incidents.get(key):
+                del self.book.features[key]
+
+    def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> None:
+        old = sorted(start for start in segment.held[fine] if start < until_us)
+        for start_us in old:
+            pane = segment.held[fine].pop(start_us)
+            at_us = start_us // length_us * length_us
+            target = segment.held[coarse].get(at_us)
+            if target is None:
+                target = segment.held[coarse][at_us] = Pane(at_us)
+            target.merge(pane)
+            feature.forget_merged(start_us)
+            self.book.mark_pane(feature.key, segment.key, fine, start_us)
+            self.book.mark_pane(feature.key, segment.key, coarse, at_us)
+
+
+def _revision(feature: FeatureState, start_us: int) -> int:
+    """Of a feature's window: one if any of it came in time, and one more for each late revision of its segments."""
+    panes = [segment.panes[start_us] for segment in feature.segments.values() if start_us in segment.panes]
+    return sum(pane.late for pane in panes) + any(pane.revision > pane.late for pane in panes)

@@ -1,0 +1,33 @@
+"""Was the answer withheld by a filter or a guardrail?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.truncation import normal
+from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
+
+# OpenAI and Azure; Bedrock; Google: SAFETY, RECITATION, ...; Cohere; Anthropic's refusal stop reason
+_FILTERED = frozenset({"content_filter", "content_filtered", "guardrail_intervened", "safety", "recitation", "blocklist", "prohibited_content",
+                       "spii", "image_safety", "error_toxic", "refusal", "blocked", "moderation"})
+_UNKNOWN = skipped("neither a finish reason nor a guardrail's answer")
+_BLOCKED = failed("blocked by a guardrail")
+
+
+class ContentFilterEvaluator(Evaluator):
+    """Fails when the finish reason names a content filter, or a guardrail blocked the answer (one that only flags it does not count)."""
+
+    name = "content_filter"
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the finish reason, or the guardrail, as reason."""
+        if event.guardrail == "blocked":
+            return _BLOCKED
+        reason = event.finish_reason
+        if reason == "stop":
+            return PASSED
+        if not reason:
+            return _UNKNOWN if event.guardrail is None else PASSED
+        return failed(f"finish reason {reason}") if normal(reason) in _FILTERED else PASSED

@@ -1,0 +1,53 @@
+"""Is there an answer at all?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
+
+# White space and what is invisible: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul fillers, Braille blank.
+_INVISIBLE = re.compile(
+    "[\\s\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0]*"
+)
+_UNKNOWN = skipped("neither output text nor its size")
+_EMPTY = failed("the output is empty")
+_BLANK = failed("the output has nothing visible")
+TOOL_CALL_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
+
+
+class EmptyEvaluator(Evaluator):
+    """Fails when the output is empty or invisible and no tool was called.
+
+    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. It does not count as reading text:
+    the sizes answer for every event, so each event weighs by its ``sample_probability`` alone.
+    """
+
+    name = "empty"
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed when there is nothing that a user could see."""
+        if event.error_type:
+            return SKIPPED_ERROR
+        output = event.output
+        if output:
+            # nearly every answer shows something in its first character
+            if output[0].isalnum() or _INVISIBLE.fullmatch(output) is None:
+                return PASSED
+            return PASSED if _called_tools(event) else _BLANK
+        if output is None:
+            size = event.output_chars
+            if size is None:
+                if event.output_tokens is None:
+                    return _UNKNOWN
+                size = event.output_tokens - (event.reasoning_tokens or 0)
+            if size > 0:
+                return PASSED
+        return PASSED if _called_tools(event) else _EMPTY
+
+
+def _called_tools(event: Any) -> bool:
+    return bool(event.tool_calls) or event.finish_reason.lower() in TOOL_CALL_REASONS

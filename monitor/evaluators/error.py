@@ -1,0 +1,19 @@
+"""Did the call itself fail?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.verdict import PASSED, Verdict, failed
+
+
+class ErrorEvaluator(Evaluator):
+    """Fails when ``error_type`` is set. It is part of every suite: a response with an error never passes."""
+
+    name = "error"
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the error's type as reason."""
+        return failed(event.error_type) if event.error_type else PASSED

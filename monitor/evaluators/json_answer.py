@@ -1,0 +1,52 @@
+"""Is the answer JSON?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from monitor.evaluators.evaluator import Evaluator, Parameters
+from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
+
+_FENCED = re.compile(r"\s*```(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOTALL)
+
+
+class JsonParameters(Parameters):
+    """``fenced``: JSON in one Markdown code fence is as good as bare JSON."""
+
+    fenced: bool = False
+
+
+class JsonEvaluator(Evaluator):
+    """Fails when the output is not one JSON value (RFC 8259: no NaN, no comments, nothing around it). Only where configured."""
+
+    name = "json"
+    reads_text = True
+    opt_in = True
+    parameters_model = JsonParameters
+    parameters: JsonParameters
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the parser's message as reason."""
+        verdict, _ = parse(event, self.parameters.fenced)
+        return verdict
+
+
+def parse(event: Any, fenced: bool) -> tuple[Verdict, Any]:
+    """The output as JSON: a verdict, and the value when it passed."""
+    if event.error_type:
+        return SKIPPED_ERROR, None
+    output = event.output
+    if output is None or (not output and (event.tool_calls or event.finish_reason == "tool_calls")):
+        return SKIPPED_NO_TEXT, None
+    if fenced and (match := _FENCED.fullmatch(output)):
+        output = match[1]
+    try:
+        return PASSED, msgspec.json.decode(output)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return failed(f"not JSON: {error}"), None
+    except RecursionError:
+        return failed("not JSON: nested too deeply"), None

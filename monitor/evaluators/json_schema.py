@@ -1,0 +1,74 @@
+"""Does the answer follow its JSON Schema?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Self
+
+import jsonschema
+from jsonschema.validators import validator_for
+from pydantic import Field, model_validator
+
+from monitor.evaluators.evaluator import Parameters
+from monitor.evaluators.json_answer import JsonEvaluator, JsonParameters, parse
+from monitor.evaluators.verdict import PASSED, State, Verdict, failed
+
+_REASON_CHARS = 300
+
+
+class JsonSchemaParameters(JsonParameters):
+    """``schema`` is the JSON Schema itself; ``file`` names one, which the reader of the configuration puts in its place."""
+
+    content: dict[str, Any] | bool | None = Field(None, alias="schema")  # pydantic has a method of that name
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _schema_given(self) -> Self:
+        if self.content is None and self.file is not None:
+            raise ValueError(f"file {self.file!r} has not been read; the configuration's reader must put its content under `schema`")
+        if self.content is None:
+            raise ValueError("needs `schema` (a JSON Schema object) or `file` (a path to one)")
+        return self
+
+
+class JsonSchemaEvaluator(JsonEvaluator):
+    """Fails when the output is not JSON or breaks the schema; the reason names the place. Only where configured."""
+
+    name = "json_schema"
+    parameters_model = JsonSchemaParameters
+    parameters: JsonSchemaParameters
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        super().__init__(parameters)
+        schema: Any = self.parameters.content
+        for reference in _references(schema):
+            if not reference.startswith("#"):
+                raise ValueError(f"schema: $ref {reference!r} points outside the schema; put what it names under $defs")
+        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+        try:
+            kind.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            raise ValueError(f"schema: not a JSON Schema at {error.json_path}: {error.message}") from None
+        self._errors = kind(schema).iter_errors
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the first violation, as path and message."""
+        verdict, value = parse(event, self.parameters.fenced)
+        if verdict.state is not State.PASSED:
+            return verdict
+        for error in self._errors(value):
+            # what the schema asks, and not what the answer says: a reason travels further than the text it is about
+            return failed(f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS])
+        return PASSED
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield value
+            elif key not in ("const", "enum", "default", "examples"):
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)

@@ -1,0 +1,62 @@
+"""Was the answer there in time for whoever waits?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from monitor.evaluators.evaluator import Evaluator, Parameters
+from monitor.evaluators.verdict import State, Verdict, failed, skipped
+
+_NO_INTERACTION = skipped("neither the event nor the configuration names an interaction")
+_UNKNOWN = skipped("no duration")
+_PASSED = State.PASSED
+Budget = Annotated[float, Field(gt=0)]
+
+
+class LatencyParameters(Parameters):
+    """The budgets, seconds: of the whole call by interaction, and of the first token of a progressive one."""
+
+    sync_s: Budget = 1.0
+    first_token_s: Budget = 0.5
+    progressive_s: Budget = 5.0
+    async_s: Budget = 20.0
+
+
+class LatencyEvaluator(Evaluator):
+    """Fails when the call took longer than the budget of its interaction; the score is its duration in seconds. Informative.
+
+    The interaction is the event's, else the configuration's; without either there is no budget and it is skipped.
+    """
+
+    name = "latency"
+    gating = False
+    parameters_model = LatencyParameters
+    parameters: LatencyParameters
+
+    def __init__(self, parameters: Parameters | None = None, interaction: str | None = None) -> None:
+        super().__init__(parameters)
+        self._interaction = interaction
+        self._whole = {"sync": self.parameters.sync_s, "progressive": self.parameters.progressive_s, "async": self.parameters.async_s}
+        self._first = self.parameters.first_token_s
+
+    def identity(self) -> dict[str, Any]:
+        """With the configured interaction, which decides the budget."""
+        return {**super().identity(), "interaction": self._interaction}
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed when over budget, saying by how much."""
+        interaction = event.interaction or self._interaction
+        if interaction is None:
+            return _NO_INTERACTION
+        duration, first = event.duration_s, event.time_to_first_token_s
+        if interaction == "progressive" and first is not None and first > self._first:
+            return failed(f"first token after {first:.3g} s, budget {self._first:g} s", duration)
+        if duration is None:
+            return _UNKNOWN
+        budget = self._whole[interaction]
+        if duration > budget:
+            return failed(f"{duration:.3g} s, budget {budget:g} s ({interaction})", duration)
+        return Verdict(_PASSED, "", duration)

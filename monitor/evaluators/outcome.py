@@ -1,0 +1,24 @@
+"""What became of the answer in the service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
+
+_UNKNOWN = skipped("no outcome reported")
+
+
+class OutcomeEvaluator(Evaluator):
+    """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped when it does not say."""
+
+    name = "outcome"
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the outcome as reason."""
+        outcome = event.outcome
+        if outcome == "ok":
+            return PASSED
+        return failed(outcome) if outcome else _UNKNOWN

@@ -1,0 +1,147 @@
+"""All evaluators of one feature configuration, judging responses together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.evaluators import EVALUATORS
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.setting import EvaluatorSetting, closest, parse_setting
+from monitor.evaluators.texts import WHOLE_CHARS, scanned, search_set
+from monitor.evaluators.verdict import State, Verdict
+
+DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
+"""What judges a feature that names no evaluators: all that need no configuration."""
+
+_NO_HITS: Collection[str] = ()
+_state = itemgetter(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts on a run of events.
+
+    ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index -> (evaluator index, verdict), only
+    for events that have any.
+    """
+
+    codes: npt.NDArray[np.int8]
+    failures: dict[int, list[tuple[int, Verdict]]]
+    errors: dict[int, list[tuple[int, Verdict]]]
+
+
+class Suite:
+    """The evaluators of one feature configuration, with one RE2 set for all their patterns.
+
+    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text`` and ``versions`` (an identity: name, version, digest of
+    parameters and patterns; where it differs, it is another statistic).
+    """
+
+    def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
+        """``gating`` moves evaluators by name; the others are as their class says."""
+        moved = gating or {}
+        self.names = tuple(evaluator.name for evaluator in evaluators)
+        self.gating = tuple(moved.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
+        self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
+        self.versions = tuple(_identity(evaluator) for evaluator in evaluators)
+        self._calls = tuple(evaluator.__call__ for evaluator in evaluators)
+        self._owners = [(index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns]
+        patterns = tuple(pattern for evaluator in evaluators for pattern in evaluator.patterns.values())
+        self._match = search_set(patterns) if patterns else _nothing
+
+    @classmethod
+    def of(cls, evaluators: Sequence[Any] | None = None, gating: Mapping[str, bool] | None = None, interaction: str | None = None) -> Suite:
+        """The suite of a feature configuration.
+
+        ``evaluators``: settings, parsed or as the configuration has them; None: the default ones. ``error`` is always among them,
+        because a response with an error never passes. ``interaction``: ``sync`` | ``progressive`` | ``async``, for events that do not say.
+
+        Raises:
+            ValueError: an evaluator or parameter is not known, is named twice, or ``gating`` names one that is not in the suite.
+        """
+        settings: list[EvaluatorSetting] = [parse_setting(value) for value in (DEFAULT_EVALUATORS if evaluators is None else evaluators)]
+        names = [setting.name for setting in settings]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"evaluator {name} is named {names.count(name)} times; name it once")
+        if "error" not in names:
+            settings.insert(0, parse_setting("error"))
+            names.insert(0, "error")
+        for name in gating or {}:
+            if name not in names:
+                raise ValueError(f"gating: {name!r} is not among this feature's evaluators{closest(name, names)}; they are {', '.join(names)}")
+        return cls([setting.build(interaction) for setting in settings], gating)
+
+    def judge(self, event: Any) -> tuple[Verdict, ...]:
+        """One verdict per name on a decoded ``response``. An evaluator that breaks answers ``ERROR``; nothing is raised."""
+        return tuple(self._judge(event))
+
+    def judge_all(self, events: Sequence[Any]) -> Judged:
+        """The same for many events, as states in an array and verdicts where they say more."""
+        rows = [self._judge(event) for event in events]
+        codes = np.frombuffer(bytes(map(_state, chain.from_iterable(rows))), np.int8).reshape(len(rows), len(self.names))
+        return Judged(codes, _only(State.FAILED, codes, rows), _only(State.ERROR, codes, rows))
+
+    def _judge(self, event: Any) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        add = verdicts.append
+        hits = self._hits(event.output) if event.output and not event.error_type else None
+        for index, call in enumerate(self._calls):
+            try:
+                add(call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS))
+            except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
+                add(Verdict(State.ERROR, f"{type(error).__name__}: {error}"))
+        return verdicts
+
+    def _hits(self, output: str) -> dict[int, list[str]] | None:
+        try:
+            found = self._match(output if len(output) <= WHOLE_CHARS else scanned(output))
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
+            found = self._match(scanned(output))
+        if not found:
+            return None
+        hits: dict[int, list[str]] = {}
+        for number in found:
+            index, name = self._owners[number]
+            hits.setdefault(index, []).append(name)
+        return hits
+
+
+def _only(state: State, codes: npt.NDArray[np.int8], rows: Sequence[Sequence[Verdict]]) -> dict[int, list[tuple[int, Verdict]]]:
+    found: dict[int, list[tuple[int, Verdict]]] = {}
+    for row, column in np.argwhere(codes == state).tolist():
+        found.setdefault(row, []).append((column, rows[row][column]))
+    return found
+
+
+def _nothing(text: str) -> None:
+    return None
+
+
+def suite_for(config: Any, service: str, feature: str) -> Suite:
+    """The suite for a feature. ``config`` has ``feature(service, feature)``, giving ``evaluators``, ``gating`` and ``interaction``; None: defaults.
+
+    Raises:
+        ValueError: as ``Suite.of``, with the feature named.
+    """
+    if config is None:
+        return Suite.of()
+    chosen = config.feature(service, feature)
+    try:
+        return Suite.of(chosen.evaluators, chosen.gating, chosen.interaction)
+    except ValueError as error:
+        raise ValueError(f"{service}/{feature}: {error}") from None
+
+
+def _identity(evaluator: Evaluator) -> str:
+    text = json.dumps(evaluator.identity(), sort_keys=True)
+    return f"{evaluator.name}@{evaluator.version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,41 @@
+"""Was the answer cut off?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
+
+# OpenAI, Anthropic, Google, Cohere and Bedrock, Mistral, OpenAI Responses, Anthropic (context), LiteLLM and Ollama, TGI
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "max_length", "model_length", "incomplete", "model_context_window_exceeded",
+                  "max_completion_tokens", "token_limit", "context_length_exceeded"})
+_UNKNOWN = skipped("no finish reason")
+
+
+class TruncationEvaluator(Evaluator):
+    """Fails when the finish reason says that a limit ended the answer; skipped when there is no finish reason.
+
+    It does not guess from the text: answers rightly end in a comma ("Best regards,"), a colon or an open code fence (a stop sequence).
+    """
+
+    name = "truncation"
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Failed with the finish reason as reason."""
+        reason = event.finish_reason
+        if reason == "stop":
+            return PASSED
+        if not reason:
+            return _UNKNOWN
+        return failed(f"finish reason {reason}") if normal(reason) in _CUT else PASSED
+
+
+def normal(finish_reason: str) -> str:
+    """A finish reason as providers' dialects agree on it.
+
+    >>> normal("FinishReason.MAX_TOKENS"), normal("content-filter")
+    ('max_tokens', 'content_filter')
+    """
+    return finish_reason.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")

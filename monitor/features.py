@@ -1,0 +1,112 @@
+"""What is known about one feature in one environment: its segments with their panes, at three resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from monitor.panes import Pane, merged
+from monitor.segments import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+FINE_US = 2 * HOUR_US  # panes are kept this long, hours and days as below
+HOURS_US = 8 * DAY_US
+DAYS_US = 90 * DAY_US
+SEGMENTS = 200  # a feature; counted are those active in the last 24 h
+
+FINE, HOUR, DAY = "pane", "hour", "day"
+
+
+class Segment:
+    """Panes of one segment by start. Each resolution holds what the finer one no longer does."""
+
+    __slots__ = ("active_us", "held", "key")
+
+    def __init__(self, key: SegmentKey) -> None:
+        self.key = key
+        self.active_us = 0  # start of the latest pane that got an event
+        self.held: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
+
+    @property
+    def panes(self) -> dict[int, Pane]:
+        """Fine panes by start."""
+        return self.held[FINE]
+
+    def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
+        """Panes that overlap [start, end): long windows snap outwards to coarse edges."""
+        for resolution, length_us in ((FINE, 0), (HOUR, HOUR_US), (DAY, DAY_US)):
+            held = self.held[resolution]
+            if held:
+                yield from (pane for at, pane in held.items() if at < end_us and (at >= start_us or at + length_us > start_us))
+
+    def is_empty(self) -> bool:
+        """Whether nothing is held at any resolution."""
+        return not any(self.held.values())
+
+
+class FeatureState:
+    """Segments of a feature, and what rules and pages need to remember about it as a whole."""
+
+    def __init__(self, key: FeatureKey) -> None:
+        self.key = key
+        self.segments: dict[SegmentKey, Segment] = {}
+        self.first_us = 0  # start of the first pane
+        self.active_us = 0
+        self.received: dict[str, int] = {}  # kind -> events measured
+        self.late = 0
+        self.expired = 0
+        self.overflowed = 0  # segments that left for `other`
+        self.evaluator_errors: dict[str, int] = {}
+        self.hourly: dict[int, int] = {}  # hour number -> responses, 8 days: what a silence is held against
+        self.well: set[str] = set()  # rules that were seen to hold at feature level
+        self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
+        self.meters: dict[str, list[int]] = {}  # producer -> [time, started, seen, sampled, sent, dropped]
+        self._merged: dict[int, Pane] = {}
+
+    def pane(self, start_us: int) -> Pane | None:
+        """All segments of one fine pane as one: the feature-level pane."""
+        if (known := self._merged.get(start_us)) is not None:
+            return known
+        parts = [pane for segment in self.segments.values() if (pane := segment.panes.get(start_us)) is not None]
+        if not parts:
+            return None
+        whole = parts[0] if len(parts) == 1 else merged(parts, start_us)
+        self._merged[start_us] = whole
+        return whole
+
+    def forget_merged(self, start_us: int) -> None:
+        """A pane has changed: its merged form is made anew when next asked for."""
+        self._merged.pop(start_us, None)
+
+    def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
+        """Panes of all segments that overlap [start, end); fine ones already merged."""
+        starts = sorted({at for segment in self.segments.values() for at in segment.panes if start_us <= at < end_us})
+        yield from (pane for at in starts if (pane := self.pane(at)) is not None)
+        for segment in self.segments.values():
+            for resolution, length_us in ((HOUR, HOUR_US), (DAY, DAY_US)):
+                yield from (pane for at, pane in segment.held[resolution].items() if at < end_us and at + length_us > start_us)
+
+    def least_active(self) -> Segment:
+        """The segment that leaves first when there are too many."""
+        return min((one for one in self.segments.values() if one.key not in (OVERFLOW, UNLABELLED)), key=lambda one: (one.active_us // HOUR_US, one.key))
+
+    def is_full(self, now_us: int) -> bool:
+        """Whether a further segment would exceed the cap on those active in the last 24 h."""
+        since = (now_us - DAY_US) // HOUR_US * HOUR_US  # by the hour, as rolled-up panes know it: the same before and after a restart
+        return len(self.segments) >= SEGMENTS and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
+
+    def state(self) -> list[Any]:
+        """Plain values of all but the segments."""
+        return [
+            self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
+            self.hourly, sorted(self.well), self.examples, self.meters,
+        ]  # fmt: skip
+
+    def take_state(self, state: list[Any]) -> None:
+        """Back from ``state``."""
+        (
+            self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
+            self.hourly, well, self.examples, self.meters,
+        ) = state  # fmt: skip
+        self.well = set(well)

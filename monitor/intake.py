@@ -1,0 +1,238 @@
+"""From records to counted events: read, refuse with a reason, send on what lies in the wrong partition, group, measure."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from monitor.book import Book
+from monitor.core import Message, Outputs, Record, to_json
+from monitor.evaluators.suite import Suite
+from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState, Segment
+from monitor.measure import Failures, Group, measure_evaluations, measure_feedback, measure_responses
+from monitor.samples import A_PANE, AN_EVALUATOR, example, sample
+from monitor.segments import OTHER, OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.watermark import FUTURE_US
+from schemas.config import Config
+from schemas.decode import InvalidEvent, decode, microseconds
+from softfail.partition import partition_of
+
+FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which
+DEAD_LETTER_BYTES = 64 * 1024
+FEATURES = 1000  # a partition; counted are those active in the last 24 h
+METERS = 1000  # producers a feature whose last meter is kept
+
+
+class Refusal(Exception):
+    """A record that is not measured: a dead letter with this reason."""
+
+    def __init__(self, reason: str, error: str, field: str = "") -> None:
+        super().__init__(error)
+        self.reason = reason
+        self.field = field
+
+
+class Chunk:
+    """Events of one kind and suite that wait to be counted; ``at[i]`` is the group of event i."""
+
+    __slots__ = ("at", "events", "groups", "offsets", "suite")
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self.events: list[Any] = []
+        self.at: list[int] = []
+        self.offsets: list[int] = []
+        self.groups: list[Group] = []
+
+
+class Intake:
+    """Collects the events of a chunk and counts them when it is flushed. Where chunks are cut makes no difference."""
+
+    def __init__(self, config: Config, book: Book, partition: int, partitions: int) -> None:
+        self.book = book
+        self.partition = partition
+        self._partitions = partitions
+        self._config = config
+        self._suites: dict[int, Suite] = {}
+        self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
+        self._groups: dict[Any, Group | None] = {}
+        self._chunks: dict[tuple[str, int], Chunk] = {}
+
+    def event_of(self, record: Record) -> tuple[Any, int]:
+        """The decoded event and its time, microseconds since 1970.
+
+        Raises:
+            Refusal: it cannot be measured, ever.
+        """
+        if record.value is None:
+            raise Refusal("empty", "the record has no value; send one JSON object a message")
+        try:
+            event = decode(record.value)
+        except InvalidEvent as error:
+            raise Refusal("invalid" if error.field else "unreadable", str(error), error.field) from None
+        time_us = microseconds(event.time)
+        if record.timestamp is not None and record.timestamp >= 0 and time_us > record.timestamp * 1000 + FUTURE_US:
+            ahead_s = (time_us - record.timestamp * 1000) / 1e6
+            raise Refusal("future", f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's clock", "time")
+        return event, time_us
+
+    def is_here(self, event: Any) -> bool:
+        """Whether this partition is the event's own."""
+        at = event.service, event.feature
+        return (self._settings.get(at) or self._know(*at))[2]
+
+    def add(self, event: Any, time_us: int, record: Record, closed_us: int, out: Outputs) -> None:
+        """Take an event in, to be counted at the next flush; ``closed_us`` is the last closed edge."""
+        service, feature = event.service, event.feature
+        dimensions, suite, _ = self._settings.get((service, feature)) or self._know(service, feature)
+        kind = event.kind
+        if kind == "meter":
+            self._take_meter(event, time_us)
+            return
+        pane_us = time_us - time_us % self.book.pane_us
+        q = event.content_probability if kind == "response" else 1.0
+        values = tuple(event.dimensions.get(name, "") for name in dimensions) if dimensions else ()
+        key = (kind, service, feature, event.environment, event.model, event.prompt_version, event.variant, values, pane_us, event.sample_probability, q)
+        group = self._groups.get(key)
+        if group is None:
+            if key in self._groups:  # known, and too old to be measured
+                self._expire(event)
+                return
+            group = self._group(key, dimensions, suite, closed_us, out)
+            if group is None:
+                self._expire(event)
+                return
+        chunk = self._chunks[kind, id(group.suite)]
+        chunk.events.append(event)
+        chunk.at.append(group.at)
+        chunk.offsets.append(record.offset)
+
+    def flush(self, closed_us: int, out: Outputs) -> None:
+        """Count what was taken in since the last flush."""
+        kept: list[tuple[int, dict[str, Any]]] = []
+        for (kind, _), chunk in self._chunks.items():
+            if kind == "response":
+                kept += self._keep(chunk, measure_responses(chunk.events, chunk.at, chunk.groups, chunk.suite))
+            elif kind == "feedback":
+                measure_feedback(chunk.events, chunk.at, chunk.groups)
+            else:
+                measure_evaluations(chunk.events, chunk.at, chunk.groups)
+            counts = [0] * len(chunk.groups)
+            for index in chunk.at:
+                counts[index] += 1
+            for group, n in zip(chunk.groups, counts, strict=True):
+                self._account(kind, group, n, closed_us)
+        for _, one in sorted(kept, key=lambda pair: pair[0]):  # in the order of the log, whatever the chunks and suites
+            out.add("samples", Message(one["event_id"].encode(), to_json(one)))
+        self._chunks.clear()
+        self._groups.clear()
+
+    def refuse(self, record: Record, refusal: Refusal, out: Outputs) -> None:
+        """Write a dead letter: what could not be read, from where, and why."""
+        letters = self.book.dead_letters
+        letters[refusal.reason] = letters.get(refusal.reason, 0) + 1
+        value = record.value
+        letter = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": None if record.key is None else base64.b64encode(record.key).decode(),
+            "headers": [(name, base64.b64encode(data or b"").decode()) for name, data in record.headers],
+            "error": str(refusal),
+            "field": refusal.field,
+            "value": None if value is None else base64.b64encode(value[:DEAD_LETTER_BYTES]).decode(),
+            "size": 0 if value is None else len(value),
+        }
+        out.add("deadletter", Message(record.key, to_json(letter)))
+
+    def _know(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
+        one = self._config.feature(service, feature)
+        suite = self._suites.get(id(one)) or self._suites.setdefault(id(one), Suite.of(one.evaluators, one.gating, one.interaction))
+        here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
+        if len(self._settings) >= 10 * FEATURES:  # names come from outside
+            self._settings.clear()
+        self._settings[service, feature] = known = (one.dimensions, suite, here)
+        return known
+
+    def forward(self, event: Any, record: Record, out: Outputs) -> None:
+        """Send an event to its own partition, with a mark; one that was marked before goes to the dead letters."""
+        if any(name == FORWARDED for name, _ in record.headers):
+            error = f"sent on once and still not in its partition of {self._partitions}; was the number of partitions changed?"
+            self.refuse(record, Refusal("misplaced", error), out)
+            return
+        self.book.forwarded += 1
+        target = partition_of(event.service, event.feature, self._partitions)
+        headers = (*((name, data) for name, data in record.headers), (FORWARDED, str(record.partition).encode()))
+        assert record.value is not None
+        out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
+
+    def _group(self, key: Any, dimensions: tuple[str, ...], suite: Suite, closed_us: int, out: Outputs) -> Group | None:
+        kind, service, name, environment, model, prompt_version, variant, values, pane_us, p, q = key
+        if pane_us + self.book.pane_us <= closed_us - FINE_US or pane_us < self.book.rolled_us:
+            self._groups[key] = None
+            return None
+        feature = self._feature(FeatureKey(service, name, environment), pane_us)
+        at = SegmentKey(model, prompt_version, variant, tuple(zip(dimensions, values, strict=True)))
+        if kind != "response" and not model:
+            at = UNLABELLED
+        segment = feature.segments.get(at)
+        if segment is None:
+            if feature.is_full(pane_us):
+                self.flush(closed_us, out)  # what was taken in is counted where it was seen, before a segment leaves
+                self.book.overflow(feature)
+            segment = feature.segments[at] = Segment(at)
+        pane = self.book.pane(feature, segment, pane_us)
+        chunk = self._chunks.get((kind, id(suite))) or self._chunks.setdefault((kind, id(suite)), Chunk(suite))
+        group = self._groups[key] = Group(len(chunk.groups), feature, segment, pane, suite, p, q)
+        chunk.groups.append(group)
+        return group
+
+    def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
+        features = self.book.features
+        if key not in features and len(features) >= FEATURES:
+            if sum(one.active_us >= pane_us - DAY_US for one in features.values()) >= FEATURES:
+                key = FeatureKey(OTHER, OTHER, key.environment)
+        feature = self.book.feature(key)
+        if not feature.first_us:
+            feature.first_us = pane_us
+        return feature
+
+    def _account(self, kind: str, group: Group, n: int, closed_us: int) -> None:
+        feature, start_us = group.feature, group.pane.start_us
+        feature.received[kind] = feature.received.get(kind, 0) + n
+        if start_us + self.book.pane_us <= closed_us:
+            feature.late += n
+        if kind == "response":
+            feature.active_us = max(feature.active_us, start_us)
+            hour = start_us // HOUR_US
+            if feature.hourly.get(hour, 0) >= 0:
+                feature.hourly[hour] = feature.hourly.get(hour, 0) + n
+
+    def _expire(self, event: Any) -> None:
+        self.book.feature(FeatureKey(event.service, event.feature, event.environment)).expired += 1
+
+    def _take_meter(self, event: Any, time_us: int) -> None:
+        meters = self.book.feature(FeatureKey(event.service, event.feature, event.environment)).meters
+        if event.producer_id not in meters and len(meters) >= METERS:
+            del meters[min(meters, key=lambda name: (meters[name][0], name))]
+        known = meters.get(event.producer_id)
+        if known is None or known[0] <= time_us:
+            meters[event.producer_id] = [time_us, microseconds(event.started_at), event.seen, event.sampled, event.sent, event.dropped]
+
+    def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, dict[str, Any]]]:
+        """The first few failing responses of each pane become samples, and examples for pages; each with its offset."""
+        found = []
+        for index, failed in failures.items():
+            group, suite = chunk.groups[chunk.at[index]], chunk.suite
+            gating = [(nth, verdict) for nth, verdict in failed if suite.gating[nth]]
+            if not gating or group.pane.samples >= A_PANE:
+                continue
+            group.pane.samples += 1
+            kept = sample(chunk.events[index], gating, suite, self.partition, chunk.offsets[index])
+            found.append((chunk.offsets[index], kept))
+            for nth, _ in gating:
+                examples = group.feature.examples.setdefault(suite.names[nth], [])
+                examples.append(example(kept, suite.names[nth]))
+                del examples[:-AN_EVALUATOR]
+        return found

@@ -1,0 +1,196 @@
+"""From events to panes, a chunk at a time: one dictionary operation per group and not per event.
+
+A group is what shares feature, segment, pane and probabilities. Nothing here depends on where chunks are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.evaluators.suite import Suite
+from monitor.evaluators.verdict import State, Verdict
+from monitor.features import FeatureState, Segment
+from monitor.panes import Pane
+from monitor.quantities import FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Quantity
+from monitor.stats.buckets import codes_of
+from monitor.stats.weights import grid
+
+_CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
+_EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events
+_FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Failures = dict[int, list[tuple[int, Verdict]]]
+
+
+class Group:
+    """Where the events of one feature, segment, pane and pair of probabilities are counted."""
+
+    __slots__ = ("at", "feature", "p", "pane", "pq", "q", "segment", "suite")
+
+    def __init__(self, at: int, feature: FeatureState, segment: Segment, pane: Pane, suite: Suite, p: float, q: float) -> None:
+        self.at = at
+        self.feature = feature
+        self.segment = segment
+        self.pane = pane
+        self.suite = suite
+        self.q = q
+        self.p = grid(p)
+        self.pq = grid(p * q)
+
+
+def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group], suite: Suite) -> Failures:
+    """Evaluate responses and count them into the panes of their groups.
+
+    Args:
+        events: decoded responses, all of one suite.
+        at: index into ``groups`` for each event.
+
+    Returns:
+        Event index -> what failed, as ``Suite.judge_all`` gives it.
+    """
+    judged = suite.judge_all(events)
+    codes = judged.codes
+    group, size = np.asarray(at, np.int64), len(groups)
+    whole = np.bincount(group, minlength=size).tolist()
+    errors = np.array([bool(event.error_type) for event in events])
+    failed_calls = np.bincount(group[errors], minlength=size).tolist()
+    for one, n, f in zip(groups, whole, failed_calls, strict=True):
+        if n:
+            one.pane.events += n
+            one.pane.rate("error_rate").add(one.p, n, f)
+    _count_verdicts(codes, group, groups, suite)
+    has_text = np.array([event.output is not None for event in events])
+    _count_passes(codes, has_text, group, groups, suite)
+    for quantity in RESPONSE_QUANTITIES:
+        _count_quantity(events, quantity, group, groups)
+    _count_lengths(events, group, groups)
+    _count_stages(events, at, groups)
+    return judged.failures
+
+
+def measure_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+    """Count feedback into the panes of its groups."""
+    group = np.asarray(at, np.int64)
+    for event, index in zip(events, at, strict=True):
+        one = groups[index]
+        if event.accepted is not None:
+            one.pane.rate("feedback.acceptance_rate").add(one.p, 1, int(not event.accepted))
+        if event.regenerated is not None:
+            one.pane.rate("feedback.regeneration_rate").add(one.p, 1, int(event.regenerated))
+    for quantity in FEEDBACK_QUANTITIES:
+        _count_quantity(events, quantity, group, groups)
+
+
+def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+    """Count verdicts that were reached elsewhere. Their probability is the response's times the scorer's, as the event says."""
+    for event, index in zip(events, at, strict=True):
+        one, name = groups[index], _metric_name(event.evaluator)
+        metric = f"evaluator.{name}.fail_rate"
+        if metric not in one.pane.rates and len(one.pane.rates) >= _EXTERNAL_EVALUATORS:
+            metric, name = "evaluator.other.fail_rate", "other"
+        if event.passed is not None:
+            one.pane.rate(metric).add(one.p, 1, int(not event.passed))
+        if event.score is not None:
+            value = np.array([round(event.score * 2**20)])
+            one.pane.number(f"evaluator.{name}.score").add(one.p, 1, int(value[0]), {int(codes_of(value)[0]): 1})
+
+
+def _metric_name(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "_-" else "_" for char in name)
+
+
+def _count_verdicts(codes: npt.NDArray[np.int8], group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+    size = len(groups)
+    for column, (name, reads_text) in enumerate(zip(suite.names, suite.reads_text, strict=True)):
+        verdicts = codes[:, column]
+        applied = np.bincount(group[verdicts <= State.FAILED], minlength=size).tolist()
+        failed = np.bincount(group[verdicts == State.FAILED], minlength=size).tolist()
+        metric = f"evaluator.{name}.fail_rate"
+        for one, n, f in zip(groups, applied, failed, strict=True):
+            if n:
+                one.pane.rate(metric).add(one.pq if reads_text else one.p, n, f)
+        broken = verdicts == State.ERROR
+        if broken.any():
+            for one, n in zip(groups, np.bincount(group[broken], minlength=size).tolist(), strict=True):
+                if n:
+                    one.feature.evaluator_errors[name] = one.feature.evaluator_errors.get(name, 0) + n
+
+
+def _count_passes(codes: npt.NDArray[np.int8], has_text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+    """Passed: no gating evaluator failed it.
+
+    What fails without its text being read fails whatever the text says, so it weighs by p. What else has text weighs by p·q and stands for the
+    responses whose text was sampled out: those are left out, for nobody knows whether they would pass. Without such sampling (q = 1) all weigh by p.
+    """
+    gating = np.array(suite.gating, bool)
+    text = np.array(suite.reads_text, bool)
+    failed = codes == State.FAILED
+    failed_anyway = failed[:, gating & ~text].any(axis=1)
+    failed_text = failed[:, gating & text].any(axis=1)
+    counted = (codes[:, gating] <= State.FAILED).any(axis=1)
+    unsampled = np.array([one.q == 1 for one in groups], bool)[group]
+    by_text = has_text & ~failed_anyway & counted
+    by_call = failed_anyway | (~has_text & unsampled & counted)
+    size = len(groups)
+    rows = [np.bincount(group[mask], minlength=size).tolist() for mask in (by_call, failed_anyway, by_text, by_text & failed_text)]
+    for one, n, f, n_text, f_text in zip(groups, *rows, strict=True):
+        if n:
+            one.pane.rate("pass_rate").add(one.p, n, f)
+        if n_text:
+            one.pane.rate("pass_rate").add(one.pq, n_text, f_text)
+
+
+def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]) -> None:
+    raw = list(map(_FIELDS[quantity.field], events))
+    if None in raw:
+        present = [index for index, value in enumerate(raw) if value is not None]
+        if not present:
+            return
+        raw = [raw[index] for index in present]
+        group = group[present]
+    values = np.array(raw, np.int64) if quantity.unit == 1 else np.rint(np.array(raw, np.float64) / quantity.unit).astype(np.int64)
+    _count_values(quantity.name, values, group, groups, by_text=False)
+
+
+def _count_lengths(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
+    """Lengths that the service did not state are read off the text, and so weigh by p·q."""
+    for name, text, stated in (("input_chars", "input", "input_chars"), ("output_chars", "output", "output_chars")):
+        of_text, of_count = attrgetter(text), attrgetter(stated)
+        found = [(index, len(value)) for index, event in enumerate(events) if (value := of_text(event)) is not None and of_count(event) is None]
+        if found:
+            present = [index for index, _ in found]
+            _count_values(name, np.array([length for _, length in found], np.int64), group[present], groups, by_text=True)
+
+
+def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group], *, by_text: bool) -> None:
+    size = len(groups)
+    counts = np.bincount(group, minlength=size)
+    sums = np.zeros(size, np.int64)
+    np.add.at(sums, group, values)
+    pairs, times = np.unique(group * _CODES + (codes_of(values) + _MIDDLE), return_counts=True)
+    of, codes, how_often = pairs // _CODES, (pairs % _CODES - _MIDDLE).tolist(), times.tolist()
+    ends = np.searchsorted(of, np.arange(size), side="right").tolist()
+    begin = 0
+    for one, n, total, end in zip(groups, counts.tolist(), sums.tolist(), ends, strict=True):
+        if n:
+            one.pane.number(name).add(one.pq if by_text else one.p, n, total, dict(zip(codes[begin:end], how_often[begin:end], strict=True)))
+        begin = end
+
+
+def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+    for event, index in zip(events, at, strict=True):
+        if event.stages_s:
+            one = groups[index]
+            for stage, seconds in event.stages_s.items():
+                name = f"stage.{_metric_name(stage)}_s"
+                if name not in one.pane.numbers and sum(known.startswith("stage.") for known in one.pane.numbers) >= STAGES:
+                    continue
+                value = round(seconds * 1e6)
+                one.pane.number(name).add(one.p, 1, value, {int(codes_of(np.array([value]))[0]): 1})

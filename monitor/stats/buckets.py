@@ -1,0 +1,66 @@
+"""Buckets of the exponential histogram: scale 5, so a value in the middle of its bucket is at most 1.1 % off.
+
+Values are integers. Bucket i holds what lies in (2**(i/32), 2**((i+1)/32)]; a negative value goes into the mirrored bucket, zero into its own.
+Which bucket is decided by comparing with one table of bounds, so it is the same on every machine.
+
+Source: OpenTelemetry data model, ExponentialHistogram (upper bounds inclusive).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SCALE = 5
+PER_OCTAVE = 2**SCALE
+LIMIT = 2**62
+ZERO = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
+SHIFT = 2
+_BOUNDS = np.array([int(2 ** (i / PER_OCTAVE)) for i in range(62 * PER_OCTAVE + 1)], dtype=np.int64)
+
+Ints = npt.NDArray[np.int64]
+
+
+def codes_of(values: Ints) -> Ints:
+    """Bucket code of each integer value, shape (n,), |value| ≤ 2**62.
+
+    >>> codes_of(np.array([0, 1, 2, -2]))
+    array([  0,   1,  33, -33])
+    """
+    # v lies in (bound[i], bound[i+1]]; a whole v exceeds a bound exactly when it exceeds the bound's whole part
+    size = np.searchsorted(_BOUNDS, np.abs(values), side="left") - 1 + SHIFT
+    return np.where(values == 0, ZERO, np.where(values < 0, -size, size)).astype(np.int64)
+
+
+@cache
+def middle(code: int) -> float:
+    """The value that stands for a bucket: within 1.1 % of all that it holds.
+
+    >>> middle(0), round(middle(33), 3)
+    (0.0, 1.978)
+    """
+    if code == ZERO:
+        return 0.0
+    low: float = 2.0 ** ((abs(code) - SHIFT) / PER_OCTAVE)
+    value: float = 2 * low * 2 ** (1 / PER_OCTAVE) / (1 + 2 ** (1 / PER_OCTAVE))
+    return value if code > 0 else -value
+
+
+def opentelemetry(counts: dict[int, float]) -> dict[str, Any]:
+    """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there is one."""
+    positive = {code - SHIFT: count for code, count in counts.items() if code > 0}
+    negative = {-code - SHIFT: count for code, count in counts.items() if code < 0}
+    out: dict[str, Any] = {"scale": SCALE, **_dense(positive), "zero": counts.get(ZERO, 0)}
+    if negative:
+        out["negative"] = {"scale": SCALE, **_dense(negative), "zero": 0}
+    return out
+
+
+def _dense(counts: dict[int, float]) -> dict[str, Any]:
+    if not counts:
+        return {"offset": 0, "counts": []}
+    low, high = min(counts), max(counts)
+    return {"offset": low, "counts": [counts.get(index, 0) for index in range(low, high + 1)]}

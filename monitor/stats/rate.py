@@ -1,0 +1,134 @@
+"""A share of events, counted by weight class."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from monitor.stats.weights import CLASSES, WHOLE, coarser
+
+
+class Estimate(NamedTuple):
+    """A value with its interval. ``n`` is the effective number of events; with n = 0 the others are None."""
+
+    value: float | None
+    n: float
+    low: float | None
+    high: float | None
+
+
+NOTHING = Estimate(None, 0.0, None, None)
+
+
+class Rate:
+    """Integer (n, failures) per probability. Null value: nothing counted.
+
+    >>> rate = Rate()
+    >>> rate.add(1_000_000, 20, 20)   # 20 errors, all of which were kept
+    >>> rate.add(10_000, 20, 0)       # 20 successes of which one in a hundred was kept
+    >>> estimate = rate.estimate(z=1.96)
+    >>> round(estimate.value, 4), round(estimate.n)
+    (0.0099, 1020)
+    """
+
+    __slots__ = ("classes", "level")
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.classes: dict[int, list[int]] = {}
+
+    def add(self, ppm: int, n: int, failures: int) -> None:
+        """Count ``n`` events, of which ``failures`` failed, of a probability on the finest grid."""
+        for level in range(1, self.level + 1):
+            ppm = coarser(ppm, level)
+        self._put(ppm, n, failures)
+
+    def merge(self, other: Rate) -> None:
+        """Take in what another has counted; it stays as it is."""
+        while self.level < other.level:
+            self._coarsen()
+        for ppm, (n, failures) in other.classes.items():
+            for level in range(other.level + 1, self.level + 1):
+                ppm = coarser(ppm, level)
+            self._put(ppm, n, failures)
+
+    def estimate(self, z: float, *, inverted: bool = False) -> Estimate:
+        """Share of failures (``inverted``: of the others) with its Wilson interval at ``z`` standard errors.
+
+        The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 + (n-f)R^2)/p^2) / sum(n/p)^2, and the
+        effective n is R(1-R)/V; where all events ended alike it is Kish's (sum w)^2 / sum w^2.
+
+        Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22 (1927); Kish, Survey Sampling (1965).
+        """
+        failed = total = 0.0
+        for ppm, (n, f) in self.classes.items():
+            failed += f * WHOLE / ppm
+            total += n * WHOLE / ppm
+        if total <= 0:
+            return NOTHING
+        rate = min(1.0, failed / total)
+        if 0 < failed < total:
+            spread = sum((f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in self.classes.items())
+            effective = rate * (1 - rate) * total**2 / spread
+        else:
+            effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in self.classes.items())
+        if inverted:
+            rate = 1 - rate
+        return Estimate(rate, effective, *wilson(rate, effective, z))
+
+    @property
+    def events(self) -> int:
+        """Events counted, unweighted."""
+        return sum(n for n, _ in self.classes.values())
+
+    @property
+    def failures(self) -> int:
+        """Failures counted, unweighted."""
+        return sum(f for _, f in self.classes.values())
+
+    def state(self) -> list[Any]:
+        """Plain values, the same for the same counts in whatever order they came."""
+        return [self.level, [[ppm, n, f] for ppm, (n, f) in sorted(self.classes.items())]]
+
+    @classmethod
+    def from_state(cls, state: Any) -> Rate:
+        """Back from ``state``."""
+        rate = cls()
+        rate.level = state[0]
+        rate.classes = {ppm: [n, f] for ppm, n, f in state[1]}
+        return rate
+
+    def _put(self, ppm: int, n: int, failures: int) -> None:
+        held = self.classes.get(ppm)
+        if held is None:
+            self.classes[ppm] = [n, failures]
+            while len(self.classes) > CLASSES:
+                self._coarsen()
+        else:
+            held[0] += n
+            held[1] += failures
+
+    def _coarsen(self) -> None:
+        self.level += 1
+        classes, self.classes = self.classes, {}
+        for ppm, (n, failures) in classes.items():
+            held = self.classes.setdefault(coarser(ppm, self.level), [0, 0])
+            held[0] += n
+            held[1] += failures
+
+
+def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson score interval of a share at ``z`` standard errors, inside [0, 1].
+
+    Args:
+        rate: observed share, 0 to 1.
+        n: (effective) number of events, above 0.
+
+    Source: Wilson, JASA 22 (1927) 209; Brown, Cai, DasGupta, Statist. Sci. 16 (2001), eq. 4.
+
+    >>> [round(x, 4) for x in wilson(0.1, 100, 1.96)]
+    [0.0552, 0.1744]
+    """
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))

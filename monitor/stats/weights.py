@@ -1,0 +1,39 @@
+"""Weight classes: at most eight distinct probabilities a statistic, as integers in parts per million.
+
+A probability is rounded to three significant digits. When more than eight classes come together, all are rounded more coarsely:
+two digits, one digit, powers of ten. Each step rounds the result of the step before, so the outcome does not depend on order.
+"""
+
+from __future__ import annotations
+
+import math
+
+CLASSES = 8
+COARSEST = 3
+WHOLE = 1_000_000  # probability 1
+
+
+def grid(probability: float) -> int:
+    """A probability on the finest grid, parts per million in [1, 1_000_000].
+
+    >>> grid(1.0), grid(0.1), grid(0.12345), grid(1e-9)
+    (1000000, 100000, 123000, 1)
+    """
+    return _significant(max(1, min(WHOLE, round(probability * WHOLE))), 3)
+
+
+def coarser(ppm: int, level: int) -> int:
+    """A value of grid ``level - 1`` on grid ``level`` (1: two digits, 2: one digit, 3: powers of ten).
+
+    >>> coarser(123000, 1), coarser(120000, 2), coarser(400000, 3), coarser(300000, 3)
+    (120000, 100000, 1000000, 100000)
+    """
+    if level < COARSEST:
+        return _significant(ppm, 3 - level)
+    power: int = 10 ** round(math.log10(ppm))
+    return min(WHOLE, power)
+
+
+def _significant(ppm: int, digits: int) -> int:
+    unit = 10 ** max(0, len(str(ppm)) - digits)
+    return min(WHOLE, (ppm + unit // 2) // unit * unit)

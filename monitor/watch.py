@@ -1,0 +1,127 @@
+"""All that is known about one partition of the events topic, as a value.
+
+The live agent, ``replay`` and the tests are its callers; there is no second path by which a window or a transition can come about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from monitor import view
+from monitor.book import Book
+from monitor.core import Outputs, Record
+from monitor.edges import Edges
+from monitor.intake import Intake, Refusal
+from monitor.metrics import Measure
+from monitor.stats.buckets import SCALE
+from monitor.watermark import Watermark
+from schemas.config import Config
+
+WALK = 120  # edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until the jump's end
+
+
+class Watch:
+    """Takes events in the order of the log; gives windows, transitions, episodes, samples, dead letters and events to be sent on.
+
+    What it gives depends on the order of the log, and on nothing else: not on bundles, fetches or restarts.
+
+    Args:
+        config: the whole configuration.
+        partition: which partition of how many this is; ``partitions`` 0 means all of them (replay).
+    """
+
+    def __init__(self, config: Config, partition: int = 0, partitions: int = 0) -> None:
+        self.partition = partition
+        self._pane_us = config.time.pane_us
+        self._watermark = Watermark(config.time.pane_us, config.time.lateness_us)
+        self.book = Book(config.time.pane_us, f"pane {config.time.pane:g} s, histogram scale {SCALE}")
+        self._intake = Intake(config, self.book, partition, partitions)
+        self._edges = Edges(config, self.book)
+        self._view = view.View(self.book)
+
+    @property
+    def watermark_us(self) -> int | None:
+        """The time up to which the partition is taken to be complete, microseconds since 1970; None before the first event."""
+        return self._watermark.time_us
+
+    def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
+        """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into ``decided_at`` only."""
+        out = Outputs()
+        mark, intake = self._watermark, self._intake
+        closed_us = mark.edge_us or 0
+        for record in records:
+            try:
+                event, time_us = intake.event_of(record)
+            except Refusal as refusal:
+                intake.refuse(record, refusal, out)
+                continue
+            if not intake.is_here(event):
+                intake.forward(event, record, out)
+                continue
+            append = record.timestamp
+            after_us = mark.after(time_us, append * 1000 if append is not None and append >= 0 else None)
+            if after_us >= mark.next_edge_us:
+                intake.flush(closed_us, out)
+                self._close_until(after_us, now_us, out)
+                closed_us = mark.edge_us or 0
+            mark.time_us = after_us
+            intake.add(event, time_us, record, closed_us, out)
+        intake.flush(closed_us, out)
+        self.book.watermark_us = mark.time_us
+        return out
+
+    def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
+        """Move the watermark on, without events; never back. Before the first event there is nothing to move."""
+        out = Outputs()
+        if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
+            self._close_until(watermark_us, now_us, out)
+            self.book.watermark_us = watermark_us
+        return out
+
+    def finish(self) -> Outputs:
+        """Close every pane that has events: the end of a file, after which nothing comes."""
+        ends = [start_us + self._pane_us for start_us in self.book.unwritten]
+        out = self.advance(max(ends)) if ends else Outputs()
+        if self.book.unwritten and self._watermark.edge_us is not None:  # late events for panes that were closed
+            out.extend(self.advance(self._watermark.edge_us + self._pane_us))
+        return out
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """State records that differ since the last call; None deletes."""
+        return self.book.changed()
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take back what ``changed`` gave.
+
+        Raises:
+            ValueError: a record cannot be read, or was counted under another layout or pane length; the message names its key.
+        """
+        self.book.restore(records)
+        self._watermark.time_us = self.book.watermark_us
+
+    def measures(self) -> Iterator[Measure]:
+        """What /metrics shows of this partition."""
+        return self._view.measures(self.partition)
+
+    def status(self) -> dict[str, Any]:
+        """What the status page shows of this partition."""
+        return self._view.status()
+
+    def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> None:
+        for edge_us in self._edges_until(watermark_us):
+            self._watermark.time_us = edge_us
+            self._edges.close(edge_us, now_us, out)
+            self._view.show(edge_us, out)
+        self._watermark.time_us = watermark_us
+
+    def _edges_until(self, watermark_us: int) -> Sequence[int]:
+        """The edges to close, in order. A jump walks the panes that exist and what follows each for a while, never the empty time between."""
+        old_us, new_us = self._watermark.edge_us, watermark_us // self._pane_us * self._pane_us
+        if old_us is None:
+            return ()
+        if new_us - old_us <= WALK * self._pane_us:
+            return range(old_us + self._pane_us, new_us + 1, self._pane_us)
+        anchors = [old_us, *(start_us for start_us in self.book.unwritten if old_us <= start_us < new_us)]
+        edges = {at + step * self._pane_us for at in anchors for step in range(1, WALK + 1)}
+        return sorted(edge for edge in {*edges, new_us} if old_us < edge <= new_us)

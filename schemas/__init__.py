@@ -1,0 +1,1 @@
+"""All that crosses a topic, and the configuration: frozen pydantic models."""

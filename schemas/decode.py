@@ -1,0 +1,154 @@
+"""Bytes from a topic or a file to an event, at the worker's speed.
+
+msgspec structs *generated from* the pydantic fields decode what is well; what they refuse goes to pydantic, which has the last
+word and the error text. So there is one contract, and a property test holds: what msgspec accepts, pydantic accepts, with equal values.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args, get_origin
+
+import annotated_types
+import msgspec
+import pydantic_core
+from pydantic import AwareDatetime, ValidationError
+from pydantic.fields import FieldInfo
+
+from softfail.events import KINDS, Event
+
+_BOUNDS = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_types.Le: "le", annotated_types.Lt: "lt",
+           annotated_types.MinLen: "min_length", annotated_types.MaxLen: "max_length"}
+_NUMBER_BOUNDS = {"ge", "gt", "le", "lt"}
+
+
+class InvalidEvent(ValueError):
+    """An event that cannot be read. ``field`` is the path of the first field at fault, empty when the JSON itself is."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _constrained(kind: Any, metadata: list[Any]) -> Any:
+    """The msgspec type for a pydantic annotation: the bare type with the same bounds."""
+    if get_origin(kind) is Annotated:
+        inner, *more = get_args(kind)
+        flat = [item for one in more for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        return _constrained(inner, flat + metadata)
+    if kind is AwareDatetime or kind is datetime:
+        return Annotated[datetime, msgspec.Meta(tz=True)]
+    if get_origin(kind) is dict:
+        key, value = (_constrained(part, []) for part in get_args(kind))
+        kind = dict[key, value]  # type: ignore[valid-type]
+    elif type(None) in get_args(kind):
+        (inner,) = (part for part in get_args(kind) if part is not type(None))
+        return _constrained(inner, metadata) | None
+    bounds = {name: getattr(item, name) for item in metadata for of, name in _BOUNDS.items() if isinstance(item, of)}
+    return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
+
+
+def _struct(model: type[Event]) -> type[msgspec.Struct]:
+    fields: list[Any] = []
+    for name, info in model.model_fields.items():
+        kind = _constrained(info.annotation, info.metadata)
+        if info.is_required():
+            fields.append((name, kind))
+        elif isinstance(info.default, dict):
+            fields.append((name, kind, msgspec.field(default_factory=dict)))
+        else:
+            fields.append((name, kind, info.default))
+    fields.sort(key=lambda field: len(field))  # msgspec wants the required ones first
+    return msgspec.defstruct(f"{model.__name__}Struct", fields, frozen=True, gc=False, kw_only=True)
+
+
+class _Kind(msgspec.Struct, gc=False):
+    kind: str = "response"
+
+
+STRUCTS = {kind: _struct(model) for kind, model in KINDS.items()}
+"""Kind -> generated struct; the attributes are those of the pydantic model."""
+
+_DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
+_decode_response = _DECODE["response"]
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def decode(value: bytes) -> Any:
+    """One event from its JSON text: an object with the attributes of the model of its kind.
+
+    Raises:
+        InvalidEvent: it cannot be read; the message names the field and what would be right.
+
+    >>> decode(b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}').environment
+    'production'
+    """
+    try:
+        event: Any = _decode_response(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_other(value)
+    return event if event.time >= _EPOCH else decode_exactly(value)
+
+
+def _decode_other(value: bytes) -> Any:
+    try:
+        kind = _decode_kind(value).kind
+        if kind != "response" and kind in _DECODE:
+            event: Any = _DECODE[kind](value)
+            if event.time >= _EPOCH and getattr(event, "started_at", _EPOCH) >= _EPOCH:
+                return event
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    return decode_exactly(value)
+
+
+def decode_exactly(value: bytes) -> Event:
+    """The same through pydantic, whose word is final.
+
+    Raises:
+        InvalidEvent: as in ``decode``.
+    """
+    try:
+        raw = pydantic_core.from_json(value, allow_inf_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise InvalidEvent(f"not JSON in UTF-8: {error}; send one JSON object a message") from None
+    if not isinstance(raw, dict):
+        raise InvalidEvent(f"a JSON {_json_type(raw)}, not an object; send one JSON object a message")
+    kind = raw.get("kind")
+    if kind is None:
+        kind = "response"
+    if not isinstance(kind, str) or (model := KINDS.get(kind)) is None:
+        raise InvalidEvent(f"kind: {_shown(kind)} is not one of {', '.join(KINDS)}", "kind")
+    raw["kind"] = kind
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+        raise InvalidEvent(f"{field}: {first['msg']}{got}{more}", field) from None
+
+
+def microseconds(time: datetime) -> int:
+    """An aware time as microseconds since 1970, exactly.
+
+    >>> microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+    1000005
+    """
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _json_type(value: Any) -> str:
+    return {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}.get(type(value), "null")
+
+
+def _shown(value: Any) -> str:
+    text = _CONTROL.sub("?", repr(value))
+    return text if len(text) <= 60 else text[:57] + "..."

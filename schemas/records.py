@@ -1,0 +1,190 @@
+"""What other programs read from our topics. The names are a promise; times are RFC 3339 UTC.
+
+The worker builds these records as plain dictionaries, for speed; tests hold what it writes against these models.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.config import Severity
+from softfail.events import Time
+
+
+class Written(BaseModel):
+    """A record that softfail writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Histogram(Written):
+    """Exponential histogram of the OpenTelemetry data model.
+
+    Bucket i of ``counts`` holds what lies in (base**(offset + i), base**(offset + i + 1)], base = 2**(2**-scale), in units of the metric's ``unit``.
+    """
+
+    scale: int
+    offset: int
+    counts: list[float] = Field(description="Weighted counts, whole numbers when every sample_probability is 1")
+    zero: float = Field(0, description="Weighted count of zeros")
+    negative: Histogram | None = None
+
+
+class Metric(Written):
+    """One metric of a window: a value with its 95 % interval, and what merges."""
+
+    value: float | None = Field(description="None when nothing was counted")
+    n: float = Field(description="Effective number of events behind the value")
+    low: float | None
+    high: float | None
+    classes: list[tuple[float, int, int]] | None = Field(None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed")
+    sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")
+    unit: float | None = Field(None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)")
+    histogram: Histogram | None = None
+
+
+class Labels(Written):
+    """A segment; at feature level all but the first three are empty."""
+
+    level: Literal["segment", "feature"]
+    service: str
+    feature: str
+    environment: str
+    model: str = ""
+    prompt_version: str = ""
+    variant: str = ""
+    dimensions: dict[str, str] = {}
+
+
+class Window(Labels):
+    """One pane of one segment (or feature), closed. A higher ``revision`` of the same key replaces a lower one."""
+
+    record: Literal["window"]
+    start: Time
+    end: Time
+    revision: int = Field(ge=1, description="Rises with late data")
+    events: int
+    metrics: dict[str, Metric]
+
+
+class Evidence(Written):
+    """Why a rule says what it says."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: float
+    above: float | None = None
+    below: float | None = None
+    window_s: float
+    expected: float | None = Field(None, description="no-data: events that the past led to expect")
+
+
+class Transition(Labels):
+    """A change of an incident's state."""
+
+    record: Literal["transition"]
+    incident_id: str
+    episode_id: str | None = Field(description="None while pending")
+    rule: str
+    severity: Severity
+    state: Literal["pending", "firing", "resolved"]
+    reason: str
+    time: Time = Field(description="The pane edge, event time")
+    decided_at: Time = Field(description="When it was decided, wall clock")
+    evidence: Evidence
+
+
+class EpisodeIncident(Labels):
+    """An incident as its episode shows it."""
+
+    incident_id: str
+    rule: str
+    severity: Severity
+    state: Literal["firing", "resolved"]
+    since: Time = Field(description="The first breaching edge")
+    evidence: Evidence
+
+
+class Example(Written):
+    """A failing response, redacted and cut."""
+
+    event_id: str
+    time: Time
+    model: str
+    evaluator: str
+    reason: str
+    output: str | None
+
+
+class Episode(Written):
+    """The overlapping incidents of one service/feature/environment; the only thing that is delivered."""
+
+    record: Literal["episode"]
+    episode_id: str
+    dedup_key: str = Field(description="PREFIX/EPISODE_ID; channels append /high or /low")
+    state: Literal["opened", "updated", "escalated", "resolved"]
+    reason: str
+    service: str
+    feature: str
+    environment: str
+    severity: Severity = Field(description="The worst so far")
+    urgency: Literal["high", "low"] = Field(description="high pages; it rises and never sinks")
+    muted: str = Field("", description="Why it is recorded and not delivered; empty when it is")
+    started_at: Time = Field(description="The first breaching edge")
+    time: Time
+    decided_at: Time
+    incidents: list[EpisodeIncident]
+    examples: list[Example] = Field(max_length=3)
+
+
+class Sample(Written):
+    """A failing response, redacted and cut (`softfail.samples`)."""
+
+    record: Literal["sample"]
+    event_id: str
+    time: Time
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    failed: dict[str, str] = Field(description="evaluator -> reason")
+    input: str | None
+    output: str | None
+    context: str | None
+    error_type: str
+    finish_reason: str
+    trace_id: str
+    partition: int
+    offset: int
+
+
+class DeadLetter(Written):
+    """A record that could not be read, with why (`softfail.deadletter`)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None = Field(description="Append time, ms since 1970")
+    key: str | None = Field(description="base64")
+    headers: list[tuple[str, str]] = Field(description="name, base64")
+    error: str
+    field: str = Field(description="The field at fault; empty when the record itself is")
+    value: str | None = Field(description="base64 of the first 64 KiB")
+    size: int = Field(description="Bytes of the whole value")
+
+
+RECORDS: dict[str, type[Written]] = {
+    "window": Window,
+    "transition": Transition,
+    "episode": Episode,
+    "sample": Sample,
+    "deadletter": DeadLetter,
+}
+"""Name of the JSON Schema file -> model."""

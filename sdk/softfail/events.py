@@ -1,0 +1,169 @@
+"""The events that a service publishes: frozen models, one JSON object a Kafka message.
+
+All times are RFC 3339 in UTC, all durations seconds, all money US dollars. An optional field that is ``null`` is absent.
+Unknown fields are left out, never fatal; a wrong type, an impossible value or a missing required field is an error that names
+the field.
+
+Source of the attribute names: OpenTelemetry semantic conventions for generative AI (status: Development).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LABEL_CHARS = 256  # a label stands in keys, metric series and pages; a longer one is a text in the wrong field
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
+
+
+def _utc_time(value: Any) -> datetime:
+    """An aware time in UTC from RFC 3339 text; what lies below a microsecond (Go prints nanoseconds) is rounded half up."""
+    if isinstance(value, datetime):
+        time = value
+    elif isinstance(value, str) and (match := _RFC3339.fullmatch(value)):
+        date, clock, fraction, zone = match.groups()
+        nanoseconds = int((fraction or "0").ljust(9, "0"))
+        try:
+            time = datetime.fromisoformat(f"{date}T{clock}{zone.upper()}") + timedelta(microseconds=(nanoseconds + 500) // 1000)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{error}; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z") from None
+    else:
+        raise ValueError("not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
+    if time.tzinfo is None:
+        raise ValueError("has no UTC offset; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
+    if time < EPOCH:
+        raise ValueError("lies before 1970; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies after the year 9999; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z") from None
+
+
+Time = Annotated[datetime, BeforeValidator(_utc_time, json_schema_input_type=AwareDatetime)]
+Label = Annotated[str, Field(min_length=1, max_length=LABEL_CHARS)]
+OptionalLabel = Annotated[str, Field(max_length=LABEL_CHARS)]
+Count = Annotated[int, Field(ge=0, le=10**9)]  # the bounds keep integer sums of a bundle inside 64 bits
+Total = Annotated[int, Field(ge=0, le=2**53)]
+Seconds = Annotated[float, Field(ge=0, le=10**7)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+Score = Annotated[float, Field(ge=-(10**9), le=10**9)]
+
+
+class Event(BaseModel):
+    """What every kind has in common. ``service/feature`` is the Kafka key."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    kind: str
+    event_id: OptionalLabel = Field("", description="Unique name of the event. OTel: gen_ai.response.id")
+    time: Time = Field(description="When the call ended, RFC 3339 UTC. OTel: the span's end time")
+    service: Label = Field(description="The service that made the call. OTel: service.name")
+    feature: Label = Field(description="The AI feature inside the service. OTel: gen_ai.agent.name or gen_ai.prompt.name")
+    environment: Label = Field("production", description="Only `production` pages by default. OTel: deployment.environment.name")
+    model: OptionalLabel = Field("", description="The model asked for. OTel: gen_ai.request.model")
+    prompt_version: OptionalLabel = Field("", description="Version of the prompt. No OTel attribute (OpenLLMetry: traceloop.prompt.version)")
+    variant: OptionalLabel = Field("", description="Arm of an experiment, or canary. OTel: feature_flag.result.variant")
+    dimensions: dict[Label, OptionalLabel] = Field({}, max_length=32, description="Further labels; those that the configuration names become part of the segment")
+    sample_probability: Probability = Field(1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute")
+    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(SCHEMA_VERSION, description="Version of this layout")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: item for name, item in value.items() if item is not None}
+        return value
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key, ``service/feature`` in UTF-8."""
+        return f"{self.service}/{self.feature}".encode()
+
+
+class Response(Event):
+    """One model call as the service saw it. Without texts it still measures everything else."""
+
+    kind: Literal["response"] = "response"
+    event_id: Label = Field(description="Unique name of the event. OTel: gen_ai.response.id")
+    model: Label = Field(description="The model asked for. OTel: gen_ai.request.model")
+    provider: OptionalLabel = Field("", description="Who serves the model. OTel: gen_ai.provider.name")
+    response_model: OptionalLabel = Field("", description="The model that the provider says it ran. OTel: gen_ai.response.model")
+    operation: OptionalLabel = Field("", description="What was asked: chat, embeddings, ... OTel: gen_ai.operation.name")
+    input: str | None = Field(None, description="Text sent. OTel: gen_ai.input.messages")
+    output: str | None = Field(None, description="Text received. OTel: gen_ai.output.messages")
+    context: str | None = Field(None, description="Text retrieved or given beside the input. OTel: gen_ai.system_instructions")
+    content_probability: Probability = Field(1.0, description="Probability that the texts came along, given that the event was sent, (0, 1]")
+    input_chars: Count | None = Field(None, description="Characters sent. No OTel attribute")
+    output_chars: Count | None = Field(None, description="Characters received. No OTel attribute")
+    input_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.input_tokens")
+    output_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.output_tokens")
+    cached_input_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.cache_read.input_tokens")
+    reasoning_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.reasoning.output_tokens")
+    tool_calls: Count | None = Field(None, description="Number of tool calls in the answer. OTel: tool_call parts of gen_ai.output.messages")
+    duration_s: Seconds | None = Field(None, description="Whole call, seconds. OTel: gen_ai.client.operation.duration")
+    time_to_first_token_s: Seconds | None = Field(None, description="Seconds. OTel: gen_ai.response.time_to_first_chunk")
+    stages_s: dict[Label, Seconds] = Field({}, max_length=32, description="Stage name -> seconds. OTel: durations of the child spans")
+    finish_reason: OptionalLabel = Field("", description="stop, length, content_filter, tool_calls, ... OTel: gen_ai.response.finish_reasons[0]")
+    error_type: OptionalLabel = Field("", description="Set when the call failed. OTel: error.type")
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1, description="1 for the first try. OTel: http.request.resend_count + 1")
+    cost_usd: Annotated[float, Field(ge=0, le=10**6)] | None = Field(None, description="US dollars. No OTel attribute")
+    interaction: Literal["sync", "progressive", "async"] | None = Field(None, description="Who waits, and so which latency budget holds. No OTel attribute")
+    cold_start: bool | None = Field(None, description="OTel: faas.coldstart")
+    cache_hit: bool | None = Field(None, description="The answer came from a cache of the service. No OTel attribute")
+    outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None = Field(None, description="What became of the answer in the service. No OTel attribute")
+    guardrail: Literal["none", "flagged", "blocked"] | None = Field(None, description="What a guardrail said. No OTel attribute")
+    fallback: Literal["none", "model", "cache", "template", "omitted"] | None = Field(None, description="What stood in for the model. No OTel attribute")
+    degradation_level: Annotated[int, Field(ge=1, le=5)] | None = Field(None, description="1 (full) to 5 (off). No OTel attribute")
+    session_id: OptionalLabel = Field("", description="OTel: gen_ai.conversation.id")
+    trace_id: OptionalLabel = Field("", description="OTel: the span context's trace id, hexadecimal")
+    span_id: OptionalLabel = Field("", description="OTel: the span context's span id, hexadecimal")
+    service_version: OptionalLabel = Field("", description="OTel: service.version")
+
+
+class Feedback(Event):
+    """What the user did with a response. The labels are copied from the response; without them it counts at feature level only."""
+
+    kind: Literal["feedback"]
+    event_id: Label = Field(description="Unique name of the event")
+    response_id: Label = Field(description="`event_id` of the response. OTel: gen_ai.response.id")
+    accepted: bool | None = Field(None, description="The user took the answer as it was. No OTel attribute")
+    edit_distance: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="Share of the answer that the user changed, 0 to 1")
+    regenerated: bool | None = Field(None, description="The user asked for another answer")
+    rating: Score | None = Field(None, description="The user's rating, on the service's own scale")
+    task_s: Seconds | None = Field(None, description="Seconds until the user's task was done")
+    outcome: OptionalLabel = Field("", description="What became of the user's task, in the service's own words")
+
+
+class Evaluation(Event):
+    """A verdict computed elsewhere: a judge, a person, a batch scorer."""
+
+    kind: Literal["evaluation"]
+    event_id: Label = Field(description="Unique name of the event")
+    response_id: Label = Field(description="`event_id` of the response. OTel: gen_ai.response.id")
+    evaluator: Label = Field(description="OTel: gen_ai.evaluation.name")
+    evaluator_version: OptionalLabel = Field("", description="Version of the evaluator. No OTel attribute")
+    passed: bool | None = Field(None, description="OTel: gen_ai.evaluation.score.label, as pass or fail")
+    score: Score | None = Field(None, description="OTel: gen_ai.evaluation.score.value")
+    reason: str | None = Field(None, description="OTel: gen_ai.evaluation.explanation")
+
+
+class Meter(Event):
+    """What one producer saw, kept and dropped of one feature, cumulative since it started; so a lost meter loses nothing."""
+
+    kind: Literal["meter"]
+    producer_id: Label = Field(description="One producer process. OTel: service.instance.id")
+    started_at: Time = Field(description="Since when the counts run, RFC 3339 UTC. OTel: the metric's start time")
+    seen: Total = Field(description="Calls that the service reported")
+    sampled: Total = Field(description="Of those, chosen to be sent")
+    sent: Total = Field(description="Of those, acknowledged by Kafka")
+    dropped: Total = Field(description="Of those, given up: queue full, too late, too large")
+
+
+KINDS: dict[str, type[Event]] = {"response": Response, "feedback": Feedback, "evaluation": Evaluation, "meter": Meter}
+"""Kind -> model. An event without ``kind`` is a response."""

@@ -1,0 +1,18 @@
+"""Which partition an event belongs to: that of its ``service/feature``, whoever publishes it."""
+
+from kafka.partitioner.default import murmur2
+
+
+def partition_of(service: str, feature: str, partitions: int) -> int:
+    """Partition of a feature, as Java clients and kafka-python choose it.
+
+    Args:
+        partitions: number of partitions of the topic, at least 1.
+
+    Source: org.apache.kafka.common.utils.Utils, ``toPositive(murmur2(key)) % partitions``.
+
+    >>> partition_of("support-bot", "answer", 16)
+    8
+    """
+    hashed: int = murmur2(f"{service}/{feature}".encode())
+    return (hashed & 0x7FFFFFFF) % partitions

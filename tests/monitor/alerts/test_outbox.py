@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord
+from schemas.config import Config
+
+MINUTE = 60_000_000
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def config():
+    return Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY}}})
+
+
+@pytest.fixture
+def both():
+    return Config.model_validate({
+        "channels": {"pagerduty": {"routing_key": KEY}, "console": {}},
+        "routes": [{"severity": ["critical", "error"], "to": ["pagerduty"]}, {"to": ["console"]}]})
+
+
+def put(outbox, *episodes, now_us=0):
+    return outbox.apply([FileRecord(episode.model_dump_json().encode(), offset) for offset, episode in enumerate(episodes)], now_us)
+
+
+def told(outbox, now_us, channel="pagerduty"):
+    """Deliver everything that is due."""
+    steps = []
+    while (step := outbox.due(channel, now_us)) is not None:
+        outbox.delivered(step, now_us)
+        steps.append((step.action, step.dedup_key, step.reason))
+    return steps
+
+
+def measured(outbox):
+    return {(measure.name, measure.labels): measure.value for measure in outbox.measures()}
+
+
+def test_an_episode_is_triggered_when_it_opens_and_resolved_when_it_ends(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    assert told(outbox, nine_us) == [("trigger", "softfail/e1/high", "opened")]
+    put(outbox, episode_of(state="resolved", minute=9))
+    assert told(outbox, nine_us + 9 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+    assert told(outbox, nine_us + 900 * MINUTE) == []
+
+
+def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(urgency="low"))
+    assert told(outbox, nine_us) == [("trigger", "softfail/e1/low", "opened")]
+    put(outbox, episode_of(state="escalated", minute=2))
+    assert told(outbox, nine_us) == [("trigger", "softfail/e1/high", "escalated"), ("resolve", "softfail/e1/low", "is a page now")]
+    put(outbox, episode_of(state="resolved", minute=9))
+    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+
+
+def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(urgency="low"))
+    told(outbox, nine_us)
+    put(outbox, episode_of(state="escalated"))
+    outbox.refused(outbox.due("pagerduty", nine_us), "400", nine_us)
+    assert told(outbox, nine_us) == []
+
+
+def test_urgency_never_sinks(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    put(outbox, episode_of(state="updated", urgency="low"), episode_of(state="resolved", urgency="low"))
+    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved"), ("resolve", "softfail/e1/low", "resolved")]
+
+
+def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_order(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="resolved", minute=5))
+    assert [action for action, *_ in told(outbox, nine_us + 64 * MINUTE)] == ["trigger", "resolve"]
+
+
+def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_note(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(), episode_of(state="resolved", minute=5))
+    steps = told(outbox, nine_us + 66 * MINUTE)
+    assert steps == [("resolve", "softfail/e1/high", "resolved"), ("note", "softfail/e1/missed", "missed while down")]  # an attempt may have got through
+
+
+def test_what_was_never_delivered_and_is_over_for_more_than_a_day_is_history_unless_asked_for(config, episode_of, nine_us):
+    for page_old, last in ((False, "resolve"), (True, "note")):
+        outbox = Outbox(config.model_copy(update={"page_old_events": page_old}))
+        put(outbox, episode_of(), episode_of(state="resolved", minute=5))
+        assert told(outbox, nine_us + 1500 * MINUTE)[-1][0] == last
+
+
+def test_what_still_fires_pages_however_long_the_notifier_was_away(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(), episode_of(state="updated", minute=10))
+    assert told(outbox, nine_us + 2000 * MINUTE) == [("trigger", "softfail/e1/high", "opened")]
+
+
+def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(muted="maintenance"), episode_of(state="updated", muted="maintenance"), episode_of(state="resolved", muted="maintenance"))
+    assert told(outbox, nine_us) == []
+
+
+def test_an_episode_muted_after_its_trigger_is_still_resolved(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    put(outbox, episode_of(state="updated", muted="silence", rules=("refusals", "slow")))
+    assert told(outbox, nine_us + 400 * MINUTE) == []
+    put(outbox, episode_of(state="resolved", muted="silence", minute=400))
+    assert told(outbox, nine_us + 400 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+
+
+def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    assert told(outbox, nine_us + 359 * MINUTE) == []
+    assert told(outbox, nine_us + 360 * MINUTE) == [("trigger", "softfail/e1/high", "still firing")]
+    assert told(outbox, nine_us + 719 * MINUTE) == []
+
+
+def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    put(outbox, episode_of(state="updated", rules=("refusals", "slow")))
+    assert told(outbox, nine_us + 4 * MINUTE) == []
+    assert told(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
+    assert told(outbox, nine_us + 15 * MINUTE) == []
+
+
+def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(both, episode_of, nine_us):
+    before = Outbox(both)
+    put(before, episode_of())
+    assert told(before, nine_us)
+    after = Outbox(both.model_copy(update={"routes": ()}))
+    after.restore(before.changed())
+    put(after, episode_of(state="resolved"), episode_of("e2"))
+    assert told(after, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+
+
+def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episode_of, nine_us):
+    outbox = Outbox(both)
+    put(outbox, episode_of(urgency="low"))
+    assert (told(outbox, nine_us), len(told(outbox, nine_us, "console"))) == ([], 1)
+    put(outbox, episode_of(state="escalated"), episode_of(state="resolved", minute=1))
+    assert [action for action, *_ in told(outbox, nine_us)] == ["trigger", "resolve"]
+    assert [key for action, key, _ in told(outbox, nine_us, "console") if action == "resolve"] == ["softfail/e1/high", "softfail/e1/low"]
+
+
+def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of("a", urgency="low"), episode_of("b"), episode_of("c"), episode_of("d", urgency="low"))
+    assert [key for _, key, _ in told(outbox, nine_us)] == ["softfail/b/high", "softfail/c/high", "softfail/a/low", "softfail/d/low"]
+
+
+def test_a_step_that_failed_waits_twice_as_long_each_time_up_to_five_minutes_and_others_do_not_wait(config, episode_of, nine_us):
+    outbox, now = Outbox(config), nine_us
+    put(outbox, episode_of("a"))
+    waits = []
+    for _ in range(11):
+        waits.append(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0))
+        assert outbox.due("pagerduty", now + round(waits[-1] * 1e6) - 1) is None
+        now += round(waits[-1] * 1e6)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0)
+    put(outbox, episode_of("b"))
+    assert [key for _, key, _ in told(outbox, now)] == ["softfail/b/high"]
+
+
+def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    step = outbox.due("pagerduty", nine_us)
+    assert [outbox.failed(step, nine_us, 1.0), outbox.failed(step, nine_us, 0.5), outbox.failed(step, nine_us, 1.0, after_s=90)] == [0.5, 1.5, 90]
+
+
+def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_other_channel_waits(both, episode_of, nine_us):
+    outbox = Outbox(both.model_copy(update={"routes": None}))
+    put(outbox, episode_of("a"), episode_of("b"))
+    outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.0, after_s=60, hold=True)
+    assert outbox.due("pagerduty", nine_us + 59 * 1_000_000) is None
+    assert len(told(outbox, nine_us, "console")) == 2
+    assert len(told(outbox, nine_us + 60 * 1_000_000)) == 2
+
+
+def test_what_is_refused_becomes_a_dead_letter_and_holds_up_nothing(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of("a"), episode_of("b"))
+    (letter,) = outbox.refused(outbox.due("pagerduty", nine_us), "400: no such thing", nine_us).messages["deadletter"]
+    assert "400: no such thing" in json.loads(letter.value)["error"]
+    assert told(outbox, nine_us) == [("trigger", "softfail/b/high", "opened")]
+    put(outbox, episode_of("a", "resolved"))
+    assert told(outbox, nine_us) == []  # it was never open there
+    assert measured(outbox)["softfail_deliveries_total", ("pagerduty", "refused")] == 1
+
+
+def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    outbox.refused(outbox.due("pagerduty", nine_us), "403", nine_us)
+    again = Outbox(config)
+    again.restore(outbox.changed())
+    assert told(again, nine_us)[0][0] == "trigger"
+    assert told(outbox, nine_us + 359 * MINUTE) == []
+    assert told(outbox, nine_us + 360 * MINUTE)[0][0] == "trigger"
+
+
+def test_a_refused_update_does_not_make_one_forget_that_the_episode_is_open(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    outbox.refused(outbox.due("pagerduty", nine_us + 360 * MINUTE), "400", nine_us)
+    put(outbox, episode_of(state="resolved"))
+    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+
+
+def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(), episode_of(state="resolved"))
+    told(outbox, nine_us)
+    ((key, value), _) = sorted(outbox.changed(), reverse=True)
+    assert key == b"delivery/pagerduty/e1"
+    assert json.loads(value)["keys"] == {"high": "closed"}
+    assert outbox.due("pagerduty", nine_us + 1439 * MINUTE) is None
+    assert outbox.changed() == []
+    outbox.due("pagerduty", nine_us + 1441 * MINUTE)
+    assert outbox.changed() == [(key, None)]
+
+
+def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of(), episode_of(state="resolved"))
+    told(outbox, nine_us)
+    put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="escalated"))
+    assert told(outbox, nine_us + 1000 * MINUTE) == []
+
+
+@pytest.mark.parametrize(("value", "says"), [
+    (b"\xff\x00", "not JSON"), (b"[1]", "an object"), (b'{"record": "episode"}', "Field required"), (None, "not JSON"), (b"[" * 100_000, "not JSON")])
+def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(config, episode_of, nine_us, value, says):
+    outbox = Outbox(config)
+    good = FileRecord(episode_of().model_dump_json().encode(), 8)
+    (letter,) = outbox.apply([FileRecord(value, 7), good]).messages["deadletter"]
+    content = json.loads(letter.value)
+    assert content["offset"] == 7
+    assert says in content["error"]
+    assert len(told(outbox, nine_us)) == 1
+    assert measured(outbox)["softfail_dead_letters_total", ("alert",)] == 1
+
+
+def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    newer = episode_of().model_dump(mode="json") | {"weather": "fine"}
+    newer["incidents"][0]["evidence"]["burn"] = 3
+    assert not outbox.apply([FileRecord(b'{"record": "transition"}'), FileRecord(json.dumps(newer).encode())])
+    assert len(told(outbox, nine_us)) == 1
+
+
+def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    assert measured(outbox) == {("softfail_deliveries_pending", ("pagerduty",)): 0}
+    put(outbox, episode_of("a"), episode_of("b"), now_us=nine_us)
+    outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.5)
+    assert measured(outbox)["softfail_deliveries_pending", ("pagerduty",)] == 2
+    told(outbox, nine_us + MINUTE)
+    assert measured(outbox) == {
+        ("softfail_deliveries_pending", ("pagerduty",)): 0, ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,
+        ("softfail_deliveries_total", ("pagerduty", "retried")): 1}
+
+
+def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(config, episode_of):
+    outbox = Outbox(config)
+    huge = episode_of(rules=tuple(f"rule-{number}" for number in range(3000)))
+    huge = huge.model_copy(update={"examples": [example.model_copy(update={"output": "word " * 20_000}) for example in huge.examples]})
+    put(outbox, huge)
+    assert all(len(value) < 256 << 10 for _, value in outbox.changed())
+    step = outbox.due("pagerduty", 0)
+    assert len(step.episode.incidents) + step.left_out == 3000
+
+
+@pytest.mark.parametrize("record", [(b"delivery/pagerduty/e1", b"{}"), (b"delivery/x", b"{}"), (b"what", b"1"), (b"counts", b"[]"), (b"counts", b"{")])
+def test_a_state_record_that_cannot_be_read_is_named(config, record):
+    with pytest.raises(ValueError, match=record[0].decode()):
+        Outbox(config).restore([record])

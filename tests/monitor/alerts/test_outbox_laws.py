@@ -1,0 +1,171 @@
+"""Whatever crashes, fails or comes in between: each episode is opened once, then closed once, and nothing is forgotten."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord
+from schemas.config import Config
+
+CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}})
+SCRIPTS = {
+    "pages": [("opened", "high"), ("updated", "high"), ("resolved", "high")],
+    "escalates": [("opened", "low"), ("escalated", "high"), ("resolved", "high")],
+    "is-a-ticket": [("opened", "low"), ("updated", "low"), ("resolved", "low")],
+    "still-fires": [("opened", "low"), ("escalated", "high"), ("updated", "high")],
+}
+SECOND = 1_000_000
+
+
+class Receiver:
+    """PagerDuty in ten lines: a trigger opens or adds, a resolve closes, a resolve of nothing is dropped."""
+
+    def __init__(self):
+        self.effects = []  # (key, opened or closed)
+        self.is_open = set()
+
+    def take(self, step):
+        if step.action == "resolve" and step.dedup_key in self.is_open:
+            self.is_open.remove(step.dedup_key)
+            self.effects.append((step.dedup_key, "closed"))
+        elif step.action != "resolve" and step.dedup_key not in self.is_open:
+            self.is_open.add(step.dedup_key)
+            self.effects.append((step.dedup_key, "opened"))
+
+
+class Notifier:
+    """The shell: position and state become durable together; after a crash only what was durable is known."""
+
+    def __init__(self, log, now_us):
+        self.log, self.now_us = log, now_us
+        self.outbox, self.position = Outbox(CONFIG), 0
+        self.durable, self.durable_position = {}, 0
+        self.receiver = Receiver()
+
+    def read(self):
+        if self.position < len(self.log):
+            self.outbox.apply([self.log[self.position]], self.now_us)
+            self.position += 1
+
+    def checkpoint(self):
+        for key, value in self.outbox.changed():
+            if value is None:
+                self.durable.pop(key, None)
+            else:
+                self.durable[key] = value
+        self.durable_position = self.position
+
+    def crash(self):
+        self.outbox, self.position = Outbox(CONFIG), self.durable_position
+        self.outbox.restore(self.durable.items())
+
+    def send(self, fate):
+        step = self.outbox.due("pagerduty", self.now_us)
+        if step is None:
+            self.now_us += 20 * SECOND
+            return False
+        if fate != "lost on the way":
+            self.receiver.take(step)
+        if fate == "crash after sending":
+            self.crash()
+        elif fate == "taken":
+            self.outbox.delivered(step, self.now_us)
+            self.checkpoint()
+        else:  # the answer was lost, or the request was
+            self.outbox.failed(step, self.now_us, 0.3)
+        return True
+
+
+def log_of(episode_of, order):
+    """The scripts of all episodes, interleaved in the given order of picks."""
+    left = {name: list(script) for name, script in SCRIPTS.items()}
+    log = []
+    for pick in order:
+        alive = [name for name, script in left.items() if script]
+        name = alive[pick % len(alive)]
+        state, urgency = left[name].pop(0)
+        log.append(FileRecord(episode_of(name, state, urgency=urgency).model_dump_json().encode(), len(log)))
+    return log
+
+
+STEPS = st.lists(st.sampled_from(
+    ["read", "read", "checkpoint", "crash", "taken", "taken", "lost on the way", "answer lost", "crash after sending"]), max_size=80)
+ORDER = st.lists(st.integers(0, 3), min_size=12, max_size=12)
+
+
+def run(notifier, steps):
+    for step in steps:
+        if step in ("read", "checkpoint", "crash"):
+            getattr(notifier, step)()
+        else:
+            notifier.send(step)
+    while notifier.position < len(notifier.log):
+        notifier.read()
+    idle = 0
+    while idle < 60:  # the channel works now: longer than any wait
+        idle = 0 if notifier.send("taken") else idle + 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(order=ORDER, steps=STEPS)
+def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(episode_of, nine_us, order, steps):
+    notifier = Notifier(log_of(episode_of, order), nine_us)
+    run(notifier, steps)
+    effects = {name: [(key.rsplit("/", 1)[1], what) for key, what in notifier.receiver.effects if key == f"softfail/{name}/{key.rsplit('/', 1)[1]}"]
+               for name in SCRIPTS}
+    assert effects["pages"] == [("high", "opened"), ("high", "closed")]
+    assert effects["is-a-ticket"] == [("low", "opened"), ("low", "closed")]
+    high = [what for urgency, what in effects["escalates"] if urgency == "high"]
+    low = [what for urgency, what in effects["escalates"] if urgency == "low"]
+    assert high == ["opened", "closed"]
+    assert low in ([], ["opened", "closed"])
+    assert notifier.receiver.is_open == {"softfail/still-fires/high"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(order=ORDER, steps=STEPS)
+def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, steps):
+    notifier = Notifier(log_of(episode_of, order), nine_us)
+    run(notifier, steps)
+    effects = notifier.receiver.effects
+    for name in ("escalates", "still-fires"):
+        if (f"softfail/{name}/low", "closed") in effects:
+            assert effects.index((f"softfail/{name}/high", "opened")) < effects.index((f"softfail/{name}/low", "closed"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(order=ORDER, steps=STEPS)
+def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order, steps):
+    notifier = Notifier(log_of(episode_of, order), nine_us)
+    for step in steps:
+        if step in ("read", "checkpoint", "crash"):
+            getattr(notifier, step)()
+        else:
+            notifier.send(step)
+    notifier.checkpoint()
+    restored = Outbox(CONFIG)
+    restored.restore(notifier.durable.items())
+    later_us = notifier.now_us + 600 * SECOND  # after every wait: waits are not kept
+
+    def rest(outbox):
+        steps = []
+        while (step := outbox.due("pagerduty", later_us)) is not None:
+            steps.append(step)
+            outbox.delivered(step, later_us)
+        return steps
+
+    assert rest(restored) == rest(notifier.outbox)
+    assert list(restored.measures()) == list(notifier.outbox.measures())
+
+
+@settings(max_examples=50, deadline=None)
+@given(order=ORDER, cut=st.integers(0, 12))
+def test_bundles_of_any_size_give_the_same_state(episode_of, nine_us, order, cut):
+    log = log_of(episode_of, order)
+    whole, halves = Outbox(CONFIG), Outbox(CONFIG)
+    whole.apply(log, nine_us)
+    halves.apply(log[:cut], nine_us)
+    halves.apply(log[cut:], nine_us)
+    assert sorted(whole.changed()) == sorted(halves.changed())

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import pytest
+
+from monitor.evaluators.suite import Suite
+from monitor.evaluators.verdict import State
+
+P, F, S = State.PASSED, State.FAILED, State.SKIPPED
+
+ERROR = [({}, P), ({"error_type": "timeout"}, F)]
+OUTCOME = [({}, S), ({"outcome": "ok"}, P), ({"outcome": "parse_error"}, F), ({"outcome": "schema_error"}, F), ({"outcome": "downstream_error"}, F)]
+EMPTY = [
+    ({"output": "Paris"}, P),
+    ({"output": " \n Paris"}, P),
+    ({"output": "。"}, P),
+    ({"output": "🙂"}, P),
+    ({"output": ""}, F),
+    ({"output": " \n\t"}, F),
+    ({"output": "\u200b\ufeff\u2060"}, F),
+    ({"output": "\u00a0\u3000"}, F),
+    ({"output": "", "tool_calls": 1}, P),
+    ({"output": " ", "tool_calls": 2}, P),
+    ({"output": "", "finish_reason": "tool_calls"}, P),
+    ({"output": "", "finish_reason": "tool_use"}, P),
+    ({"output": "", "tool_calls": 0}, F),
+    ({}, S),
+    ({"output_chars": 0}, F),
+    ({"output_chars": 12}, P),
+    ({"output_tokens": 0}, F),
+    ({"output_tokens": 3}, P),
+    ({"output_tokens": 900, "reasoning_tokens": 900}, F),
+    ({"output_tokens": 0, "tool_calls": 1}, P),
+    ({"output": "", "error_type": "timeout"}, S),
+]
+TRUNCATION = [
+    ({}, S),
+    ({"output": "and then the"}, S),
+    ({"finish_reason": "stop", "output": "Best regards,"}, P),
+    ({"finish_reason": "end_turn"}, P),
+    ({"finish_reason": "tool_calls"}, P),
+    ({"finish_reason": "length"}, F),
+    ({"finish_reason": "max_tokens"}, F),
+    ({"finish_reason": "MAX_TOKENS"}, F),
+    ({"finish_reason": "FinishReason.MAX_TOKENS"}, F),
+    ({"finish_reason": "max_output_tokens"}, F),
+    ({"finish_reason": "content_filter"}, P),
+]
+CONTENT_FILTER = [
+    ({}, S),
+    ({"finish_reason": "stop"}, P),
+    ({"finish_reason": "length"}, P),
+    ({"finish_reason": "content_filter"}, F),
+    ({"finish_reason": "SAFETY"}, F),
+    ({"finish_reason": "guardrail_intervened"}, F),
+    ({"guardrail": "blocked"}, F),
+    ({"guardrail": "blocked", "finish_reason": "stop"}, F),
+    ({"guardrail": "flagged"}, P),
+    ({"guardrail": "none"}, P),
+]
+LATENCY = [
+    ({}, S),
+    ({"duration_s": 3.0}, S),
+    ({"interaction": "sync"}, S),
+    ({"interaction": "sync", "duration_s": 1.0}, P),
+    ({"interaction": "sync", "duration_s": 1.01}, F),
+    ({"interaction": "progressive", "duration_s": 4.0, "time_to_first_token_s": 0.4}, P),
+    ({"interaction": "progressive", "duration_s": 4.0, "time_to_first_token_s": 0.6}, F),
+    ({"interaction": "progressive", "duration_s": 5.1}, F),
+    ({"interaction": "progressive", "time_to_first_token_s": 0.1}, S),
+    ({"interaction": "async", "duration_s": 19.0}, P),
+    ({"interaction": "async", "duration_s": 21.0}, F),
+]
+TEXTLESS = [({}, S), ({"output": ""}, S), ({"output": "I can't help with that.", "error_type": "timeout"}, S)]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        (name, *row)
+        for name, table in {
+            "error": ERROR,
+            "outcome": OUTCOME,
+            "empty": EMPTY,
+            "truncation": TRUNCATION,
+            "content_filter": CONTENT_FILTER,
+            "latency": LATENCY,
+            "refusal": TEXTLESS,
+            "known_failure": TEXTLESS,
+        }.items()
+        for row in table
+    ],
+)
+def test_an_evaluator_answers_as_its_table_says(name, fields, expected, response):
+    suite = Suite.of([name])
+    assert suite.judge(response(**fields))[suite.names.index(name)].state is expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fields", "expected", "score"),
+    [
+        ({}, {"output": "abc"}, S, None),
+        ({"min_chars": 2}, {"output": "abc"}, P, 3.0),
+        ({"min_chars": 4}, {"output": "abc"}, F, 3.0),
+        ({"max_chars": 2}, {"output": "abc"}, F, 3.0),
+        ({"max_chars": 2}, {"output_chars": 9}, F, 9.0),
+        ({"max_chars": 2}, {}, S, None),
+        ({"min_chars": 1}, {"output": "", "error_type": "timeout"}, S, None),
+    ],
+)
+def test_length_judges_only_by_the_limits_that_are_configured(parameters, fields, expected, score, response):
+    verdict = Suite.of([{"length": parameters}]).judge(response(**fields))[1]
+    assert (verdict.state, verdict.score) == (expected, score)
+
+
+def test_the_interaction_of_the_event_comes_before_that_of_the_configuration(response):
+    suite = Suite.of(["latency"], interaction="async")
+    assert suite.judge(response(duration_s=3.0))[1].state is P
+    assert suite.judge(response(duration_s=3.0, interaction="sync"))[1].state is F
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ('{"a": 1}', P), ("[1, 2]", P), ("3", P), ("null", P), (' {"a": "ü"}\n', P),
+        ("{'a': 1}", F), ('{"a": 1,}', F), ("NaN", F), ('{"a": 1} and more', F), ("Sure! {}", F), ('```json\n{"a": 1}\n```', F), ("[" * 5000, F),
+    ],
+)  # fmt: skip
+def test_json_is_one_json_value_and_nothing_else(output, expected, response):
+    assert Suite.of(["json"]).judge(response(output=output))[1].state is expected
+
+
+def test_fenced_json_passes_where_that_is_configured(response):
+    suite = Suite.of([{"json": {"fenced": True}}])
+    assert suite.judge(response(output='```json\n{"a": 1}\n```'))[1].state is P
+    assert suite.judge(response(output="```json\nno\n```"))[1].state is F
+
+
+SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"], "$defs": {"x": {}}}
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "reason"),
+    [
+        ('{"total": 3}', P, ""),
+        ('{"total": "secret text"}', F, "$.total: breaks type: 'number'"),
+        ("{}", F, "$: breaks required: ['total']"),
+        ("no", F, "not JSON"),
+    ],
+)
+def test_json_schema_names_the_place_and_never_the_text(output, expected, reason, response):
+    verdict = Suite.of([{"json_schema": {"schema": SCHEMA}}]).judge(response(output=output))[1]
+    assert verdict.state is expected
+    assert verdict.reason.startswith(reason)
+    assert "secret" not in verdict.reason

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import inspect
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.evaluators import EVALUATORS
+from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.setting import EvaluatorSetting, parse_setting
+from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
+from monitor.evaluators.texts import search_set
+from monitor.evaluators.verdict import PASSED, State, Verdict
+from schemas.decode import decode
+
+REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
+ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
+SUITE = Suite.of(ALL)
+
+optional_count = st.none() | st.integers(0, 10**9)
+fragments = st.sampled_from(
+    ["I can't help with that.", "As an AI, I don't have opinions.", "{{name}}", "<|im_end|>", '{"error": {"message": "x"}}', "```", "Traceback (most recent call last):",
+     "Dabei kann ich nicht helfen.", "\ud800", "\x00", "“", "but ", "Sorry, ", "\n", "\u200b", "Name: ", "lorem ipsum dolor", "很抱歉，我无法协助", "(D). Refused"]
+)  # fmt: skip
+texts = st.lists(fragments | st.text(max_size=30), max_size=6).map("".join) | st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
+events = st.fixed_dictionaries(
+    {
+        "output": st.none() | texts,
+        "input": st.none() | texts,
+        "output_chars": optional_count,
+        "output_tokens": optional_count,
+        "reasoning_tokens": optional_count,
+        "tool_calls": optional_count,
+        "finish_reason": st.sampled_from(["", "stop", "length", "tool_calls", "content_filter"]) | st.text(max_size=12),
+        "error_type": st.sampled_from(["", "timeout"]),
+        "outcome": st.sampled_from([None, "ok", "parse_error"]),
+        "guardrail": st.sampled_from([None, "none", "blocked"]),
+        "interaction": st.sampled_from([None, "sync", "progressive", "async"]),
+        "duration_s": st.none() | st.floats(0, 1e7),
+        "time_to_first_token_s": st.none() | st.floats(0, 1e7),
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "kind"), EVALUATORS.items())
+def test_every_evaluator_keeps_the_contract(name, kind):
+    assert issubclass(kind, Evaluator)
+    assert kind.name == name
+    assert kind.__doc__
+    assert kind.__call__.__doc__
+    assert inspect.getmodule(kind).__name__.startswith("monitor.evaluators.")
+    assert kind.version
+    assert all(model.model_config["frozen"] and model.model_config["extra"] == "forbid" for model in [kind.parameters_model])
+    search_set(tuple(kind.patterns.values()))
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+@settings(deadline=None, max_examples=60)
+@given(fields=events)
+def test_every_evaluator_is_deterministic_and_never_breaks(name, response, fields):
+    event = response(**fields)
+    before = msgspec.structs.asdict(event)
+    suite = Suite.of([{name: REQUIRED.get(name, {})}])
+    first, second = suite.judge(event), suite.judge(response(**fields))
+    assert first == second
+    assert State.ERROR not in [verdict.state for verdict in first], first
+    assert msgspec.structs.asdict(event) == before
+
+
+@settings(deadline=None, max_examples=60)
+@given(many=st.lists(events, max_size=8))
+def test_judging_together_is_judging_one_by_one(response, many):
+    run = [response(**fields) for fields in many]
+    judged = SUITE.judge_all(run)
+    one_by_one = [SUITE.judge(event) for event in run]
+    assert judged.codes.shape == (len(run), len(SUITE.names))
+    assert judged.codes.tolist() == [[verdict.state for verdict in row] for row in one_by_one]
+    expected = {n: [(i, v) for i, v in enumerate(row) if v.state is State.FAILED] for n, row in enumerate(one_by_one)}
+    assert judged.failures == {n: found for n, found in expected.items() if found}
+
+
+def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):
+    class Broken(Evaluator):
+        """Breaks."""
+
+        name = "broken"
+
+        def __call__(self, event, hits):
+            """Breaks."""
+            raise KeyError("gone")
+
+    suite = Suite([Broken(), EVALUATORS["error"]()])
+    assert suite.judge(response()) == (Verdict(State.ERROR, "KeyError: 'gone'"), PASSED)
+    judged = suite.judge_all([response()])
+    assert judged.errors == {0: [(0, Verdict(State.ERROR, "KeyError: 'gone'"))]}
+    assert not judged.failures
+
+
+def test_an_event_from_the_exact_decoder_is_judged_like_the_fast_ones(response):
+    line = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m","output":"I can\'t help with that."}'
+    slow = line.replace(b"2026-03-02T09", b"2026-03-02 09")
+    assert SUITE.judge(decode(line)) == SUITE.judge(decode(slow))
+
+
+def test_the_default_suite_is_all_that_need_no_configuration():
+    suite = Suite.of()
+    assert suite.names == DEFAULT_EVALUATORS == tuple(name for name in EVALUATORS if name not in ("json", "json_schema"))
+    informative = {name for name, gates in zip(suite.names, suite.gating, strict=True) if not gates}
+    assert informative == {"length", "latency"}
+    assert {name for name, reads in zip(suite.names, suite.reads_text, strict=True) if reads} == {"refusal", "known_failure"}
+
+
+def test_error_is_in_every_suite_and_named_once():
+    assert Suite.of(["refusal"]).names == ("error", "refusal")
+    assert Suite.of(["refusal", "error"]).names == ("refusal", "error")
+
+
+def test_gating_moves_an_evaluator():
+    suite = Suite.of(["refusal", "latency"], {"latency": True, "refusal": False})
+    assert suite.gating == (True, False, True)
+
+
+def test_the_version_is_another_when_parameters_are():
+    def version(value, interaction=None):
+        return Suite.of([value], interaction=interaction).versions[1]
+
+    assert version("length") == version({"length": {}})
+    assert version({"length": {"max_chars": 1}}) != version({"length": {"max_chars": 2}})
+    assert version("latency") != version("latency", "sync")
+    assert version({"json_schema": {"schema": {"type": "object"}}}) != version({"json_schema": {"schema": {"type": "array"}}})
+    assert version("refusal").startswith("refusal@1+")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("lenght", "evaluator 'lenght' is not known; did you mean 'length'?; known are error, "),
+        (3, "an evaluator is a name, or one {name: {parameter: value}}; got 3"),
+        ({"length": {}, "refusal": {}}, "an evaluator is a name"),
+        ({"length": {"max": 3}}, "evaluator length: parameter 'max' is not known; did you mean 'max_chars'?; valid are min_chars, max_chars"),
+        ({"length": {"max_chars": "3"}}, "evaluator length: parameter max_chars: Input should be a valid integer; got '3'"),
+        ({"length": {"min_chars": 3, "max_chars": 2}}, "evaluator length: min_chars 3 lies above max_chars 2"),
+        ({"length": 5}, "evaluator length: parameters are a mapping, like {length: {min_chars: ...}}; got 5"),
+        ({"refusal": {"x": 1}}, "evaluator refusal: parameter 'x' is not known; it has none"),
+        ("json_schema", "evaluator json_schema: needs `schema` (a JSON Schema object) or `file`"),
+        ({"json_schema": {"file": "a.json"}}, "evaluator json_schema: file 'a.json' has not been read"),
+        ({"json_schema": {"schema": {"type": "objekt"}}}, "evaluator json_schema: schema: not a JSON Schema at $.type: "),
+        ({"json_schema": {"schema": {"$ref": "https://example.com/x.json"}}}, "evaluator json_schema: schema: $ref 'https://example.com/x.json' points outside"),
+        ({"latency": {"sync_s": 0}}, "evaluator latency: parameter sync_s: "),
+    ],
+)
+def test_a_wrong_setting_is_explained(value, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below
+        parse_setting(value)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_schema_that_was_read_from_its_file_is_used():
+    assert isinstance(parse_setting({"json_schema": {"file": "a.json", "schema": {"type": "object"}}}), EvaluatorSetting)
+
+
+@pytest.mark.parametrize(
+    ("evaluators", "gating", "message"),
+    [
+        (["length", {"length": {}}], {}, "evaluator length is named 2 times"),
+        (["length"], {"lenght": True}, "gating: 'lenght' is not among this feature's evaluators; did you mean 'length'?; they are error, length"),
+    ],
+)
+def test_a_suite_that_cannot_be_is_explained(evaluators, gating, message):
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        Suite.of(evaluators, gating)
+
+
+def test_the_suite_of_a_feature_follows_its_configuration():
+    chosen = SimpleNamespace(evaluators=("length",), gating={"length": True}, interaction="sync")
+    config = SimpleNamespace(feature=lambda service, feature: chosen)
+    assert suite_for(config, "s", "f").gating == (True, True)
+    assert suite_for(None, "s", "f").names == DEFAULT_EVALUATORS
+    chosen.evaluators = ("nope",)
+    with pytest.raises(ValueError, match="s/f: evaluator 'nope' is not known"):
+        suite_for(config, "s", "f")
+
+
+def test_of_a_long_text_the_head_and_the_tail_are_read(response):
+    refusing = response(output="I can't help with that. " + "Do not steal. It is wrong and illegal. " * 3000)
+    ending = response(output="word " * 20_000 + "<|im_end|>")
+    assert SUITE.judge(refusing)[SUITE.names.index("refusal")].state is State.FAILED
+    assert SUITE.judge(ending)[SUITE.names.index("known_failure")].state is State.FAILED

@@ -1,0 +1,102 @@
+"""Laws of rates by weight class."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from monitor.stats.rate import Rate, wilson
+from monitor.stats.weights import WHOLE, grid
+
+counts = st.lists(st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(lambda pn: st.tuples(st.just(pn[0]), st.just(pn[1]), st.integers(0, pn[1]))), max_size=40)
+
+
+def rate_of(parts: list[tuple[float, int, int]]) -> Rate:
+    rate = Rate()
+    for probability, n, failures in parts:
+        if n:
+            rate.add(grid(probability), n, failures)
+    return rate
+
+
+@given(counts, st.randoms(use_true_random=False))
+def test_merging_in_any_order_and_grouping_gives_the_same_state(parts: list[tuple[float, int, int]], rng: random.Random) -> None:
+    whole = rate_of(parts)
+    shuffled = parts[:]
+    rng.shuffle(shuffled)
+    cut = rng.randint(0, len(parts))
+    merged = rate_of(shuffled[:cut])
+    merged.merge(rate_of(shuffled[cut:]))
+    assert merged.state() == whole.state()
+    assert len(whole.classes) <= 8
+    assert (whole.events, whole.failures) == (sum(n for _, n, _ in parts), sum(f for _, _, f in parts))
+
+
+@given(counts)
+def test_state_and_back_is_the_same(parts: list[tuple[float, int, int]]) -> None:
+    rate = rate_of(parts)
+    assert Rate.from_state(rate.state()).state() == rate.state()
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
+def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, int], z: float) -> None:
+    from scipy.stats import norm
+
+    n, failures = pair
+    estimate = rate_of([(1.0, n, failures)]).estimate(z)
+    expected = binomtest(failures, n).proportion_ci(confidence_level=float(2 * norm.cdf(z) - 1), method="wilson")
+    assert estimate.value == pytest.approx(failures / n)
+    assert estimate.n == pytest.approx(n)
+    assert estimate.low == pytest.approx(expected.low, abs=1e-6)
+    assert estimate.high == pytest.approx(expected.high, abs=1e-6)
+
+
+def test_errors_that_were_all_kept_do_not_bias_the_rate_and_keep_their_precision() -> None:
+    estimate = rate_of([(1.0, 20, 20), (0.01, 20, 0)]).estimate(1.96)
+    assert estimate.value == pytest.approx(20 / 2020)
+    assert 900 < estimate.n < 1100  # Kish's figure would be 20
+
+
+def test_the_variance_of_a_weighted_rate_is_what_simulation_shows() -> None:
+    """Errors are kept always, the others one time in ten: the effective n must give the spread that repeated samples really have."""
+    rng, p, true, calls, runs = random.Random(7), 0.1, 0.05, 2000, 400
+    values, ns = [], []
+    for _ in range(runs):
+        errors = sum(rng.random() < true for _ in range(calls))
+        kept = sum(rng.random() < p for _ in range(calls - errors))
+        estimate = rate_of([(1.0, errors, errors), (p, kept, 0)]).estimate(1.96)
+        assert estimate.value is not None
+        values.append(estimate.value)
+        ns.append(estimate.n)
+    mean = sum(values) / runs
+    spread = sum((value - mean) ** 2 for value in values) / (runs - 1)
+    assert mean == pytest.approx(true, rel=0.03)
+    assert sum(ns) / runs == pytest.approx(mean * (1 - mean) / spread, rel=0.25)
+
+
+def test_inverted_mirrors_the_interval() -> None:
+    rate = rate_of([(1.0, 100, 7)])
+    plain, mirrored = rate.estimate(2.0), rate.estimate(2.0, inverted=True)
+    assert mirrored.value == pytest.approx(1 - plain.value)  # type: ignore[operator]
+    assert (mirrored.low, mirrored.high) == (pytest.approx(1 - plain.high), pytest.approx(1 - plain.low))  # type: ignore[operator]
+
+
+def test_nothing_counted_is_no_value() -> None:
+    assert Rate().estimate(1.96) == (None, 0.0, None, None)
+
+
+@given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
+def test_the_interval_holds_the_rate_and_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
+    low, high = wilson(rate, n, z)
+    assert 0 <= low <= rate <= high <= 1
+
+
+@given(st.floats(1e-9, 1.0))
+def test_the_grid_keeps_three_digits(probability: float) -> None:
+    assert 1 <= grid(probability) <= WHOLE
+    if probability > 0.001:
+        assert grid(probability) / WHOLE == pytest.approx(probability, rel=0.006)

@@ -1,0 +1,335 @@
+"""Laws of the core: what it gives depends on the order of the log, and on nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.records import RECORDS
+from softfail.partition import partition_of
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+HOUR_S = 3600.0
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+
+
+def records_of(values: list[bytes]) -> list[FileRecord]:
+    return [FileRecord(value, offset) for offset, value in enumerate(values)]
+
+
+def run(values: list[bytes], config: Config | None = None, bundle: int = 1000, *, finish: bool = True) -> list[tuple[str, dict[str, Any]]]:
+    watch, records, out = Watch(config or Config()), records_of(values), Outputs()
+    for start in range(0, len(records), bundle):
+        out.extend(watch.apply(records[start : start + bundle]))
+    if finish:
+        out.extend(watch.finish())
+    return [(topic, json.loads(message.value)) for topic, message in out.order]
+
+
+def of(written: list[tuple[str, dict[str, Any]]], kind: str) -> list[dict[str, Any]]:
+    return [record for _, record in written if record.get("record") == kind]
+
+
+def last_windows(written: list[tuple[str, dict[str, Any]]], level: str = "feature") -> dict[Any, dict[str, Any]]:
+    found: dict[Any, dict[str, Any]] = {}
+    for record in of(written, "window"):
+        if record["level"] == level:
+            found[record["service"], record["feature"], record["model"], record["prompt_version"], record["start"]] = record
+    return found
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[bytes]:
+    """A log with late, mixed, sampled and broken events of a few segments over some minutes, now and then with a jump."""
+    rng = draw(st.randoms(use_true_random=False))
+    values, second = [], 0.0
+    for _ in range(draw(st.integers(1, 120))):
+        second += rng.choice([0.2, 1, 5, 5, 20, 90]) if rng.random() < 0.98 else rng.choice([2 * HOUR_S, 30 * HOUR_S])
+        at = second - (rng.choice([40, 200, 3 * HOUR_S]) if rng.random() < 0.1 else 0)
+        values.append(_drawn(rng, max(at, -1000.0)))
+    return values
+
+
+def _drawn(rng: random.Random, at: float) -> bytes:
+    kind = rng.random()
+    if kind < 0.05:
+        return rng.choice([b"garbage", b"[]", event(at, duration_s=-1), event(at, kind="nonsense")])
+    if kind < 0.1:
+        return event(at, kind="feedback", response_id="r", accepted=rng.random() < 0.5, model=rng.choice(["", "a"]))
+    if kind < 0.15:
+        return event(at, kind="evaluation", response_id="r", evaluator="judge", passed=rng.random() < 0.5, score=rng.uniform(-1, 1), model="a")
+    if kind < 0.2:
+        return event(at, kind="meter", producer_id="p", started_at="2026-03-02T08:00:00Z", seen=5, sampled=5, sent=5, dropped=0, output=None)
+    return event(
+        at,
+        feature=rng.choice(["answer", "search"]),
+        model=rng.choice("abc"),
+        prompt_version=rng.choice(["1", "2"]),
+        sample_probability=rng.choice([1.0, 1.0, 0.1, 0.37]),
+        content_probability=rng.choice([1.0, 0.1]),
+        output=rng.choice([None, "", "It ships on Tuesday.", "I'm sorry, but I can't help with that."]),
+        error_type=rng.choice([None, None, None, "timeout"]),
+        duration_s=round(rng.lognormvariate(0, 1), 6),
+        output_tokens=rng.randint(0, 500),
+        cost_usd=rng.choice([None, 0.00123]),
+        stages_s=rng.choice([None, {"retrieve": 0.2}]),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs(), st.integers(1, 50))
+def test_bundles_of_any_size_give_the_same_outputs_byte_for_byte(values: list[bytes], bundle: int) -> None:
+    whole, cut = Watch(Config()), Watch(Config())
+    records = records_of(values)
+    one = whole.apply(records)
+    many = Outputs()
+    for start in range(0, len(records), bundle):
+        many.extend(cut.apply(records[start : start + bundle]))
+    one.extend(whole.finish())
+    many.extend(cut.finish())
+    for topic in one.messages.keys() | many.messages.keys():
+        assert one.messages.get(topic) == many.messages.get(topic)
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs(), st.integers(0, 120), st.randoms(use_true_random=False))
+def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, rng: random.Random) -> None:
+    records = records_of(values)
+    whole, first, second = Watch(Config()), Watch(Config()), Watch(Config())
+    expected = whole.apply(records)
+    expected.extend(whole.finish())
+    state: list[tuple[bytes, bytes | None]] = []
+    got = Outputs()
+    start = 0
+    while start < min(at, len(records)):
+        stop = min(at, start + rng.randint(1, 30))
+        got.extend(first.apply(records[start:stop]))
+        state += first.changed()
+        start = stop
+    second.restore(state)
+    got.extend(second.apply(records[start:]))
+    got.extend(second.finish())
+    for topic in expected.messages.keys() | got.messages.keys():
+        assert got.messages.get(topic) == expected.messages.get(topic)
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs())
+def test_every_record_that_is_written_fits_its_schema(values: list[bytes]) -> None:
+    for topic, record in run(values):
+        model = RECORDS["deadletter" if topic == "deadletter" else record["record"]]
+        model.model_validate_json(json.dumps(record))
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs())
+def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[bytes]) -> None:
+    watch, records, out = Watch(Config()), records_of(values), Outputs()
+    out.extend(watch.apply(records))
+    out.extend(watch.finish())
+    written = [(topic, json.loads(message.value)) for topic, message in out.order]
+    measured = sum(record["events"] for record in last_windows(written).values())
+    letters = sum(topic == "deadletter" for topic, _ in written)
+    expired = sum(feature.expired for feature in watch.book.features.values())
+    received: Counter[str] = Counter()
+    for feature in watch.book.features.values():
+        received.update(feature.received)
+    others = sum(b'"kind": "meter"' in value for value in values)
+    assert letters + expired + received.total() + others == len(values)
+    assert measured == received["response"]
+
+
+def oracle(values: list[bytes]) -> dict[Any, Any]:
+    """Counts of each segment and minute, by plain Python over the events themselves; no event here is late beyond two hours."""
+    found: dict[Any, Any] = defaultdict(lambda: {"events": 0, "errors": 0, "passed": 0, "tokens": 0, "us": 0})
+    for value in values:
+        one = json.loads(value)
+        minute = one["time"][:16] + ":00Z"
+        pane = found[one["service"], one["feature"], one["model"], one.get("prompt_version", ""), minute]
+        pane["events"] += 1
+        pane["errors"] += "error_type" in one
+        pane["passed"] += "error_type" not in one and one["output"] == "It ships on Tuesday."
+        pane["tokens"] += one["output_tokens"]
+        pane["us"] += round(one["duration_s"] * 1e6)
+    return found
+
+
+def test_windows_hold_what_an_oracle_counts() -> None:
+    rng = random.Random(3)
+    values = []
+    for nth in range(3000):
+        text = rng.choices([("It ships on Tuesday.", None), ("I'm sorry, but I can't help with that.", None), (None, "timeout")], [90, 5, 5])[0]
+        late = rng.uniform(60, 3000) if rng.random() < 0.05 else 0
+        values.append(
+            event(
+                max(0.0, round(nth * 1.7 - late, 3)), model=rng.choice("ab"), prompt_version=rng.choice("12"), output=text[0], error_type=text[1],
+                output_tokens=rng.randint(0, 99), duration_s=round(rng.uniform(0, 9), 6), event_id=str(nth),
+            )
+        )  # fmt: skip
+    windows = last_windows(run(values), "segment")
+    expected = oracle(values)
+    assert windows.keys() == expected.keys()
+    for key, window in windows.items():
+        metrics, pane = window["metrics"], expected[key]
+        [(_, n, errors)] = metrics["error_rate"]["classes"]
+        [(_, judged, failures)] = metrics["pass_rate"]["classes"]
+        assert (window["events"], n, errors, judged, judged - failures) == (pane["events"], pane["events"], pane["errors"], pane["events"], pane["passed"])
+        assert metrics["output_tokens.mean"]["sum"] == pane["tokens"]
+        assert metrics["duration_s.mean"]["sum"] == pane["us"]
+        assert metrics["pass_rate"]["value"] == pytest.approx(pane["passed"] / pane["events"])
+
+
+def test_the_feature_is_the_sum_of_its_segments() -> None:
+    values = [event(second, model="ab"[second % 2], output_tokens=second) for second in range(300)]
+    written = run(values)
+    for (*_, start), whole in last_windows(written).items():
+        parts = [window for (*_, at), window in last_windows(written, "segment").items() if at == start]
+        assert whole["events"] == sum(part["events"] for part in parts)
+        assert whole["metrics"]["output_tokens.mean"]["sum"] == sum(part["metrics"]["output_tokens.mean"]["sum"] for part in parts)
+
+
+def test_a_late_event_raises_the_revision_at_the_next_edge() -> None:
+    values = [event(second) for second in range(0, 300, 5)]
+    values.insert(45, event(10, event_id="late"))  # its minute closed long ago
+    first = [window for window in of(run(values), "window") if window["start"] == "2026-03-02T09:00:00Z" and window["level"] == "feature"]
+    assert [(window["revision"], window["events"]) for window in first] == [(1, 12), (2, 13)]
+
+
+def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
+    watch = Watch(Config())
+    watch.apply(records_of([event(0), event(3 * HOUR_S), event(1800, event_id="too late")]))
+    (feature,) = watch.book.features.values()
+    assert feature.expired == 1
+    assert feature.received == {"response": 2}
+
+
+def test_the_watermark_never_goes_back_and_trusts_no_clock_that_is_ahead_of_the_broker() -> None:
+    watch = Watch(Config())
+    now_ms = int(NINE.timestamp() * 1000)
+    watch.apply([FileRecord(event(0), 0, now_ms)])
+    before = watch.watermark_us
+    assert before == (now_ms - 30_000) * 1000
+    watch.apply([FileRecord(event(200), 1, now_ms + 1000)])  # a producer whose clock is 200 s ahead
+    assert watch.watermark_us == (now_ms + 1000 - 30_000) * 1000
+    watch.apply([FileRecord(event(-100), 2, now_ms + 2000)])
+    assert watch.watermark_us == (now_ms + 1000 - 30_000) * 1000
+    watch.advance(before)
+    assert watch.watermark_us == (now_ms + 1000 - 30_000) * 1000
+
+
+def test_an_event_from_tomorrow_is_a_dead_letter_and_its_neighbours_count() -> None:
+    watch = Watch(Config())
+    now_ms = int(NINE.timestamp() * 1000)
+    out = watch.apply([FileRecord(event(0), 0, now_ms), FileRecord(event(86_400), 1, now_ms), FileRecord(event(1), 2, now_ms)])
+    (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
+    assert (letter["offset"], letter["field"]) == (1, "time")
+    assert "ahead" in letter["error"]
+    assert watch.book.dead_letters == {"future": 1}
+    assert next(iter(watch.book.features.values())).received == {"response": 2}
+
+
+def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
+    poison = b"\x00\xff" * 50_000
+    out = Watch(Config()).apply([FileRecord(poison, 7, 123, b"k", "softfail.events", 3, (("h", b"v"),))])
+    (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["timestamp"]) == ("softfail.events", 3, 7, 123)
+    assert base64.b64decode(letter["value"]) == poison[: 64 * 1024]
+    assert (letter["size"], letter["key"], letter["headers"]) == (100_000, base64.b64encode(b"k").decode(), [["h", base64.b64encode(b"v").decode()]])
+    assert "JSON" in letter["error"]
+
+
+def test_an_event_in_the_wrong_partition_is_sent_on_and_never_measured_there() -> None:
+    home = partition_of("bot", "answer", 16)
+    elsewhere = Watch(Config(), (home + 1) % 16, 16)
+    out = elsewhere.apply([FileRecord(event(0), 5, None, None, "softfail.events", (home + 1) % 16)])
+    (message,) = out.messages["events"]
+    assert (message.partition, message.key, message.value) == (home, b"bot/answer", event(0))
+    assert elsewhere.book.features == {}
+    at_home = Watch(Config(), home, 16)
+    at_home.apply([FileRecord(message.value, 0, None, message.key, "softfail.events", home, message.headers)])
+    assert next(iter(at_home.book.features.values())).received == {"response": 1}
+    again = elsewhere.apply([FileRecord(event(0), 6, None, None, "softfail.events", 1, message.headers)])
+    assert "events" not in again.messages
+    assert elsewhere.book.dead_letters == {"misplaced": 1}
+
+
+def test_text_that_was_sampled_out_does_not_make_the_feature_look_well() -> None:
+    """Every answer is refused; text comes along one time in ten. The pass rate is 0, not 90 %."""
+    values = [event(nth * 0.1, content_probability=0.1, output="I'm sorry, but I can't help with that." if nth % 10 == 0 else None) for nth in range(500)]
+    (window, *_) = last_windows(run(values)).values()
+    assert window["metrics"]["pass_rate"]["value"] == 0
+    assert window["metrics"]["pass_rate"]["classes"] == [[0.1, 50, 50]]
+    assert window["metrics"]["error_rate"]["n"] == 500
+
+
+def test_an_event_without_text_is_measured_by_everything_else() -> None:
+    (window, *_) = last_windows(run([event(0, output=None, duration_s=1.5, output_tokens=7)])).values()
+    assert window["metrics"]["output_tokens.mean"]["sum"] == 7
+    assert window["metrics"]["duration_s.mean"]["sum"] == 1_500_000
+    assert window["metrics"]["pass_rate"]["value"] == 1
+    assert "evaluator.refusal.fail_rate" not in window["metrics"]
+
+
+def test_a_jump_of_a_week_walks_few_edges_and_resolves_what_was_open() -> None:
+    values = [event(second, error_type="timeout" if second > 600 else None) for second in range(0, 1200, 2)]
+    values += [event(7 * 86_400 + second) for second in range(0, 1200, 2)]
+    transitions = [(record["level"], record["state"]) for record in of(run(values), "transition") if record["rule"] == "error-rate"]
+    assert transitions.count(("feature", "firing")) == 1
+    assert transitions.count(("feature", "resolved")) == 1
+
+
+def test_more_segments_than_the_cap_fall_into_other_and_nothing_is_lost() -> None:
+    values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(600)]
+    watch = Watch(Config())
+    watch.apply(records_of(values))
+    (feature,) = watch.book.features.values()
+    assert len(feature.segments) <= 201
+    assert "v599" in {key.variant for key in feature.segments}  # the newest is never the one that falls out
+    assert feature.overflowed >= 399
+    assert sum(pane.events for segment in feature.segments.values() for pane in segment.panes.values()) == 600
+
+
+def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
+    values = [event(minute * 60.0, output_tokens=minute) for minute in range(6 * 60)]
+    watch = Watch(Config())
+    watch.apply(records_of(values))
+    state = dict(watch.changed())
+    (segment,) = next(iter(watch.book.features.values())).segments.values()
+    assert len(segment.held["hour"]) == 3
+    assert min(segment.panes) >= max(segment.held["hour"]) + 3_600_000_000
+    held = [pane for panes in segment.held.values() for pane in panes.values()]
+    assert sum(pane.events for pane in held) == 360
+    assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in held) == sum(range(360))
+    assert sum(value is None for value in state.values()) == 180  # a tombstone for each fine pane that was rolled up
+
+
+def test_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
+    watch = Watch(Config())
+    watch.apply(records_of([event(0)]))
+    other = Watch(Config.model_validate({"time": {"pane": "30s"}}))
+    with pytest.raises(ValueError, match=r"pane 60 s.*set it back"):
+        other.restore(watch.changed())
+
+
+@pytest.mark.parametrize("broken", [(b'["pane"', b"x"), (b'["pane","a","b","c",["","","",[]],"pane",0]', b"\xc1"), (b'["new"]', b"x")])
+def test_a_state_record_that_cannot_be_read_is_named(broken: tuple[bytes, bytes]) -> None:
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        Watch(Config()).restore([broken])
+    assert repr(broken[0]) in str(raised.value)
+

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from schemas import generate
+from schemas.config import Config
+from schemas.decode import InvalidEvent, decode
+from softfail.events import KINDS
+
+_LABELS = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "bot", "feature": "answer", "model": "m"}
+_LEAST = {
+    "response": _LABELS,
+    "feedback": {**_LABELS, "kind": "feedback", "response_id": "1"},
+    "evaluation": {**_LABELS, "kind": "evaluation", "response_id": "1", "evaluator": "judge"},
+    "meter": {**_LABELS, "kind": "meter", "producer_id": "p", "started_at": "2026-03-02T09:00:00Z", "seen": 1, "sampled": 1, "sent": 1, "dropped": 0},
+}
+_VALUES = (None, True, 0, 1, -1, 1.5, 6, 10**10, 2**60, "", "none", "x" * 257, [], ["a"], {}, {"a": 1}, {"a": -1}, {"a": "b"}, {"": "b"}, {"a": None})
+
+
+def _decodes(event: dict) -> bool:
+    try:
+        decode(json.dumps(event).encode())
+    except InvalidEvent:
+        return False
+    return True
+
+
+def test_what_is_generated_is_fresh():
+    assert generate.stale() == [], "run: python -m schemas.generate"
+
+
+def test_a_changed_file_a_missing_file_and_a_leftover_are_all_stale(tmp_path: Path):
+    for path, text in generate.generated().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, "utf-8")
+    assert generate.stale(tmp_path) == []
+    (tmp_path / "schemas/json/window.json").write_text("{}", "utf-8")
+    (tmp_path / "docs/events.md").unlink()
+    shutil.copy(tmp_path / "schemas/json/meter.json", tmp_path / "schemas/json/gone.json")
+    assert [path.as_posix() for path in generate.stale(tmp_path)] == ["docs/events.md", "schemas/json/gone.json", "schemas/json/window.json"]
+
+
+@pytest.mark.parametrize("name", generate.MODELS)
+def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
+    schema = generate.json_schema(name)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == f"urn:softfail:schema:{name}:1"
+
+
+def test_there_is_one_file_for_each_promised_model():
+    promised = {"response", "feedback", "evaluation", "meter", "window", "transition", "episode", "sample", "deadletter", "config"}
+    assert {path.stem for path in (generate.ROOT / "schemas/json").glob("*.json")} == promised
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_of_an_event_and_the_decoder_accept_the_same(kind: str):
+    validator = Draft202012Validator(generate.json_schema(kind))
+    assert validator.is_valid(_LEAST[kind])
+    assert _decodes(_LEAST[kind])
+    differing = [
+        (field, value)
+        for field in (*KINDS[kind].model_fields, "unknown")
+        if field not in ("time", "started_at", "kind")  # `format` only annotates; another kind is another schema
+        for value in _VALUES
+        if validator.is_valid(event := {**_LEAST[kind], field: value}) != _decodes(event)
+    ]
+    assert differing == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_without_a_required_field_is_refused_by_schema_and_decoder_alike(kind: str):
+    validator = Draft202012Validator(generate.json_schema(kind))
+    for field in set(_LEAST[kind]) - {"kind"}:
+        event = {name: value for name, value in _LEAST[kind].items() if name != field}
+        assert validator.is_valid(event) == _decodes(event), field
+
+
+def test_the_page_names_every_field_of_every_kind():
+    page = generate.generated()[Path("docs/events.md")]
+    assert [name for model in KINDS.values() for name in model.model_fields if f"| `{name}` |" not in page] == []
+
+
+def test_the_schema_of_the_configuration_accepts_what_a_person_writes_and_refuses_a_misspelling():
+    validator = Draft202012Validator(generate.json_schema("config"))
+    written = {"time": {"pane": "60s"}, "rules": [{"name": "slow", "on": "duration_s.p90", "above": "budget", "window": "10m", "for": 60}]}
+    Config.model_validate(written)
+    assert validator.is_valid(written)
+    assert not validator.is_valid({"tmie": {}})
