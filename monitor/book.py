@@ -112,10 +112,7 @@ class Book:
         Raises:
             ValueError: a record cannot be read, or is of another layout or pane length; the message names its key.
         """
-        last: dict[bytes, bytes | None] = {}
-        for key, value in records:
-            last[key] = value
-        for key, value in last.items():
+        for key, value in dict(records).items():  # of each key the last
             if value is not None:
                 try:
                     self._take(_read_key(key), value)
@@ -156,7 +153,7 @@ class Book:
         if kind == "clock":
             layout, digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = _decode(value)
             if layout != LAYOUT:
-                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or `python -m agents state reset`")
+                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or begin anew as docs/operations.md says")
             if digest != self.digest:
                 raise ValueError(f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use a new kafka.prefix")
             return

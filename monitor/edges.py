@@ -81,6 +81,7 @@ class Edges:
             kept = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
             feature.hourly = kept
             feature.meters = {name: meter for name, meter in feature.meters.items() if meter[0] > edge_us - DAY_US}
+            feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
             self.book.mark_feature(key)
             if not feature.segments and not feature.meters and not self.book.incidents.get(key):
                 del self.book.features[key]

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,6 @@ from typing import IO, Any
 from monitor.evaluators.suite import Suite, suite_for
 from monitor.evaluators.verdict import State, Verdict
 from schemas.decode import InvalidEvent, decode
-
-_BUNDLE = 1000  # events judged together: enough for speed, little enough to see the output grow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,18 +48,11 @@ def _run(files: Sequence[str], config: Any, form: str) -> int:
     reader = _Reader(files)
     suites: dict[tuple[str, str], Suite] = {}
     show = _Table() if form == "table" else _Lines()
-    for events in reader.bundles():
-        rows: list[tuple[Verdict, ...]] = [()] * len(events)
-        owners: list[Suite] = []
-        for number, event in enumerate(events):
-            key = event.service, event.feature
-            if (suite := suites.get(key)) is None:
-                suite = suites[key] = suite_for(config, *key)
-            owners.append(suite)
-            rows[number] = suite.judge(event)
-        for event, suite, row in zip(events, owners, rows, strict=True):
-            show.add(event, suite, row)
-        sys.stdout.flush()
+    for event in reader.responses():
+        key = event.service, event.feature
+        if (suite := suites.get(key)) is None:
+            suite = suites[key] = suite_for(config, *key)
+        show.add(event, suite, suite.judge(event))
     show.end()
     sys.stdout.flush()
     if reader.others:
@@ -75,18 +67,8 @@ class _Reader:
     def __init__(self, files: Sequence[str]) -> None:
         self.files, self.faults, self.others = files, 0, Counter[str]()
 
-    def bundles(self) -> Iterator[list[Any]]:
-        """The responses, at most 1,000 at a time."""
-        bundle: list[Any] = []
-        for event in self._responses():
-            bundle.append(event)
-            if len(bundle) == _BUNDLE:
-                yield bundle
-                bundle = []
-        if bundle:
-            yield bundle
-
-    def _responses(self) -> Iterator[Any]:
+    def responses(self) -> Iterator[Any]:
+        """One after another; what is wrong is reported as it comes."""
         for name in self.files:
             number = 0
             try:
@@ -103,10 +85,8 @@ class _Reader:
                             yield event
                         else:
                             self.others[event.kind] += 1
-            except BrokenPipeError:
-                raise
-            except (OSError, EOFError) as error:  # EOFError: a gzip file that ends too soon
-                self._report(f"{name}:{number}: {getattr(error, 'strerror', None) or error}")
+            except (OSError, EOFError, zlib.error) as error:  # the latter two: a gzip file that is cut or damaged
+                self._report(f"{name}{f':{number + 1}' if number else ''}: {getattr(error, 'strerror', None) or error}")
 
     def _report(self, message: str) -> None:
         self.faults += 1
@@ -132,7 +112,7 @@ def report(event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> dict[str, A
 
 class _Lines:
     def add(self, event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> None:
-        print(json.dumps(report(event, suite, verdicts), ensure_ascii=False).encode("utf-8", "replace").decode())
+        print(json.dumps(report(event, suite, verdicts)))
 
     def end(self) -> None:
         pass

@@ -62,6 +62,7 @@ class FeatureState:
         self.well: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
         self.meters: dict[str, list[int]] = {}  # producer -> [time, started, seen, sampled, sent, dropped]
+        self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
         self._merged: dict[int, Pane] = {}
 
     def pane(self, start_us: int) -> Pane | None:
@@ -100,13 +101,13 @@ class FeatureState:
         """Plain values of all but the segments."""
         return [
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, sorted(self.well), self.examples, self.meters,
+            self.hourly, sorted(self.well), self.examples, self.meters, self.cleared,
         ]  # fmt: skip
 
     def take_state(self, state: list[Any]) -> None:
         """Back from ``state``."""
         (
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, well, self.examples, self.meters,
+            self.hourly, well, self.examples, self.meters, self.cleared,
         ) = state  # fmt: skip
         self.well = set(well)

@@ -11,7 +11,7 @@ from monitor.evaluators.suite import Suite
 from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState, Segment
 from monitor.measure import Failures, Group, measure_evaluations, measure_feedback, measure_responses
 from monitor.samples import A_PANE, AN_EVALUATOR, example, sample
-from monitor.segments import OTHER, OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.watermark import FUTURE_US
 from schemas.config import Config
 from schemas.decode import InvalidEvent, decode, microseconds
@@ -190,9 +190,9 @@ class Intake:
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.book.features
-        if key not in features and len(features) >= FEATURES:
-            if sum(one.active_us >= pane_us - DAY_US for one in features.values()) >= FEATURES:
-                key = FeatureKey(OTHER, OTHER, key.environment)
+        active = (one for one in features.values() if one.active_us >= pane_us - DAY_US)
+        if key not in features and len(features) >= FEATURES and sum(1 for _ in active) >= FEATURES:
+            key = FeatureKey(OTHER, OTHER, key.environment)
         feature = self.book.feature(key)
         if not feature.first_us:
             feature.first_us = pane_us

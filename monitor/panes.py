@@ -22,7 +22,7 @@ _decode = msgspec.msgpack.Decoder().decode
 class Pane:
     """Counts of one segment from ``start_us`` on. ``revision`` is that of the window last written, ``late`` how many of those were late."""
 
-    __slots__ = ("events", "late", "numbers", "rates", "revision", "samples", "start_us", "stale")
+    __slots__ = ("events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us

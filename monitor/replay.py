@@ -10,7 +10,7 @@ import gzip
 import heapq
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -49,10 +49,8 @@ def merged_by_time(paths: Sequence[str]) -> Iterator[FileRecord]:
 def _timed(path: str, nth: int) -> Iterator[tuple[int, int, int, FileRecord]]:
     reached = 0
     for record in lines_of(path):
-        try:
+        with suppress(InvalidEvent):  # it becomes a dead letter where it stands
             reached = max(reached, microseconds(decode(cast(bytes, record.value)).time))
-        except InvalidEvent:
-            pass  # it becomes a dead letter where it stands
         yield reached, nth, record.offset, record
 
 

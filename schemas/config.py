@@ -193,9 +193,10 @@ class Links(Part):
     status: str | None = None
 
 
+_DEFAULT = {"window": "5m", "for": "1m", "severity": "critical", "page_newborn": False}
 DEFAULT_RULES = (
-    Rule.model_validate({"name": "error-rate", "on": "error_rate", "above": 0.02, "window": "5m", "for": "1m", "severity": "critical", "page_newborn": False}),
-    Rule.model_validate({"name": "pass-rate-floor", "on": "pass_rate", "below": 0.5, "window": "5m", "for": "1m", "severity": "critical", "page_newborn": False}),
+    Rule.model_validate({"name": "error-rate", "on": "error_rate", "above": 0.02, **_DEFAULT}),
+    Rule.model_validate({"name": "pass-rate-floor", "on": "pass_rate", "below": 0.5, **_DEFAULT}),
 )
 """What an empty file gives, beside `no-data`. A rule of the same name replaces one; `default_rules: false` drops them all."""
 

@@ -95,7 +95,8 @@ def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[
 
 
 def _put(tree: Any, steps: list[str], value: Any) -> None:
-    *way, last = [int(step) if step.isdigit() else step for step in steps]
+    path: list[Any] = [int(step) if step.isdigit() else step for step in steps]
+    *way, last = path
     for step in way:
         if isinstance(tree, list):
             tree = tree[int(step)]

@@ -9,11 +9,11 @@ from monitor.alerts.episodes import Episode, begun
 from monitor.alerts.incidents import Change, Incident, digest_of, opened
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
-from monitor.features import DAY_US, HOUR_US, FeatureState, Segment
+from monitor.features import DAY_US, FeatureState, Segment
 from monitor.instants import rfc3339
 from monitor.rules import no_data, threshold
 from monitor.samples import chosen
-from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels
+from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
 from schemas.config import Config, Rule
 
 GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
@@ -70,15 +70,19 @@ class Desk:
         self, rule: Rule, feature: FeatureState, at: SegmentKey | None, series: threshold.Series | None, edge_us: int
     ) -> list[tuple[Any, Incident, Change]]:
         """Read one rule on one series (None: its silence) and let the incident decide."""
+        known = self.book.incidents.get(feature.key, {}).get((at, rule.name))
+        gone = at is not None and self._is_gone(rule, feature, feature.segments[at], edge_us)
+        if gone and known is None:
+            return []
+        cleared_us = feature.cleared.get(_clearing(at, rule))
         if series is None:
             reading = no_data.read(self._config.no_data, feature, edge_us, self.book.pane_us)
         else:
             interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
-            reading = threshold.read(rule, series, edge_us, interaction)
+            reading = threshold.read(rule, series, edge_us, interaction, cleared_us)
         if reading.state == "good" and (at is None or rule.level == "segment") and rule.name not in feature.well:
             feature.well.add(rule.name)
             self.book.mark_feature(feature.key)
-        known = self.book.incidents.get(feature.key, {}).get((at, rule.name))
         if known is None:
             if reading.state != "breach":
                 return []
@@ -87,15 +91,20 @@ class Desk:
             changes = [(at, known, Change("pending", "breached"))] if rule.for_ else []
         else:
             changes = []
-        change = self._gone(rule, feature, at, edge_us, known) or known.step(rule, reading, edge_us)
+        if gone:
+            change: Change | None = Change("resolved", "segment_gone" if known.state == "firing" else "did not last")
+        else:
+            change = known.step(rule, reading, edge_us)
         if series is None and known.state == "firing":
-            feature.hourly[(edge_us - 1) // HOUR_US] = -1  # an outage teaches nothing about what to expect
+            no_data.learn(feature, edge_us, self.book.pane_us)
             self.book.mark_feature(feature.key)
         self.book.mark_incident(feature.key, at, rule.name)
         if change is not None:
             changes.append((at, known, change))
             if change.state == "resolved":
                 self._forget(feature.key, at, rule.name)
+                feature.cleared[_clearing(at, rule)] = edge_us
+                self.book.mark_feature(feature.key)
         elif not known.evidence:
             known.evidence = reading.evidence
         return changes
@@ -105,14 +114,10 @@ class Desk:
         paging = rule.severity in ("critical", "error")
         return "warning" if paging and not rule.page_newborn and rule.name not in feature.well else rule.severity
 
-    def _gone(self, rule: Rule, feature: FeatureState, at: SegmentKey | None, edge_us: int, incident: Incident) -> Change | None:
-        if at is None:
-            return None
-        segment: Segment = feature.segments[at]
+    def _is_gone(self, rule: Rule, feature: FeatureState, segment: Segment, edge_us: int) -> bool:
+        """Whether a segment has fallen silent while its feature has traffic."""
         since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
-        if segment.active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us:
-            return Change("resolved", "segment_gone" if incident.state == "firing" else "did not last")
-        return None
+        return segment.active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us
 
     def _forget(self, key: FeatureKey, at: SegmentKey | None, name: str) -> None:
         del self.book.incidents[key][at, name]
@@ -177,6 +182,10 @@ class Desk:
             "evidence": incident.evidence,
         }
         out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
+
+
+def _clearing(at: SegmentKey | None, rule: Rule) -> str:
+    return to_json([rule.name, plain(at)]).decode()
 
 
 def _shown(key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change) -> dict[str, Any]:

@@ -80,11 +80,13 @@ def share(value: float) -> str:
     ('23.4 %', '0.42 %', '100 %', '99.96 %', '99.997 %')
     """
     percent = value * 100
-    for digits in range(2 if percent < 1 else 1, 7):
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    for digits in range(2 if percent < 1 else 1, 6):
         shown = round(percent, digits)
-        if 0 < shown < 100 or percent in (0, 100):
-            return f"{shown:g} %"
-    return f"{percent:g} %"
+        if 0 < shown < 100:  # what is not all must not read as all
+            return f"{shown:.{digits}f}".rstrip("0").rstrip(".") + " %"
+    return "almost 100 %" if percent > 50 else "almost 0 %"
 
 
 def measure(evidence: Evidence) -> str:

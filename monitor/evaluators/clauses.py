@@ -28,6 +28,8 @@ _SPACES = re2.compile(r"[ \t\r\x0b\x0c]{2,}|[\t\r\x0b\x0c]")
 _PLAIN = str.maketrans(dict.fromkeys("’ʼ´`′", "'") | dict.fromkeys("\xa0\u2002\u2003\u2009\u202f\u3000", " ")
                        | dict.fromkeys("\xad\u200b\u200c\u200d\u2060\ufeff"))
 
+_READ_CHARS = 4_000  # a refusal stands at the beginning, and what outweighs it is shorter than this
+
 
 class Clause(NamedTuple):
     """A clause with straight apostrophes and single spaces.
@@ -57,7 +59,7 @@ def clauses(text: str) -> Iterator[Clause]:
 
 def own_words(text: str) -> str:
     """A text without code, quotations and markup. One that is quoted as a whole, or is JSON, is what stands inside."""
-    text = _strings(text)
+    text = _strings(text)[:_READ_CHARS]
     if (whole := _WRAPPED.fullmatch(text)) and not any(mark in whole[1] for mark in "\"“”«»「」"):
         text = whole[1]
     text = _MARKUP.sub("", _BLOCK_QUOTE.sub("", _QUOTED.sub(" ", without_code(text))))

@@ -101,7 +101,7 @@ def _is_tool_call(found: str, text: str, event: Any) -> bool:
         value = value[0]
     if not isinstance(value, dict):
         return False
-    inner = value.get("function") if isinstance(value.get("function"), dict) else value
+    inner: dict[str, Any] = value["function"] if isinstance(value.get("function"), dict) else value
     return "name" in inner and ("arguments" in inner or "parameters" in inner) and len(inner) <= 4
 
 
@@ -138,7 +138,8 @@ def _is_prose(found: str, text: str, event: Any) -> bool:
     return _CODE_LINE.search(text) is None
 
 
-_CODE_LINE = re2.compile(r"(?m)[;{]\s*$|^\s*(?:- )?[\w.-]+:(?:$| [^ ].*\{\{)|^\s*(?:def|class|import|from|function|const|let|var|if|for|#include|- name:|apiVersion:|export"
+_CODE_LINE = re2.compile(r"(?m)[;{]\s*$|^\s*- [\w.-]+:|^\s*(?:def|class|import|from|function|const|let|var|if|for|#include|- name:"
+                         r"|apiVersion:|export"
                          r"|return)\b[^.!?]*$|</?[a-z]+[ >]|^\s*[\w.-]+:\s*[\"'{\[]|\{%")
 _CLOSER: dict[str, Callable[[str, str, Any], bool]] = {
     "placeholder": _is_prose, "tool_markup": _is_tool_call, "provider_error": _is_error, "prompt_leak": _is_leak}

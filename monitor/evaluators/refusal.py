@@ -12,6 +12,7 @@ from monitor.evaluators import refusal_english as english
 from monitor.evaluators.clauses import Clause, clauses
 from monitor.evaluators.evaluator import Evaluator
 from monitor.evaluators.refusal_languages import BUT, LANGUAGES
+from monitor.evaluators.refusal_languages import NOT_REFUSALS as FOREIGN_NOT_REFUSALS
 from monitor.evaluators.texts import scanned, search_set
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
@@ -25,9 +26,7 @@ _OPTION = r"^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to ans
 _INPUT_QUOTES = re2.compile(r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳")
 
 
-_SPECIAL = re.compile(r"(\[[^\]]*\])|(?<!\[)\^|\|\$|\$|( \??)|(')")
-
-
+_SPECIAL = re.compile(r"(\[[^\]]*\])|(?<!\[)\^|\|\$|\$|( \??)|(')")  # classes as they are; anchors; spaces; apostrophes
 _SPACES = {" ": r"[\pZ\s*_]+", " ?": r"[\pZ\s*_]*"}  # with Markdown's emphasis: "I **can't** help"
 
 
@@ -39,8 +38,9 @@ def _loose(pattern: str) -> str:
 # One RE2 set says all that there is to say of a clause: the kinds of refusal, in order, and then the marks.
 _KINDS = {**english.REFUSES, **LANGUAGES, **english.WITHHOLDS}
 _NAMES, _OUTRIGHT = tuple(_KINDS), len(english.REFUSES) + len(LANGUAGES)
-_MARKS = (english.NOT_REFUSALS, english.ASIDE, english.OFFERS, english.MORALISES, BUT, r"^(?:while|although|though|even though|whilst)\b")
-_DENIED, _ASIDE, _OFFER, _MORAL, _BUT, _HEDGE = range(len(_KINDS), len(_KINDS) + len(_MARKS))
+_NO_REFUSAL = f"{english.NOT_REFUSALS}|{FOREIGN_NOT_REFUSALS}"
+_MARKS = (_NO_REFUSAL, english.ASIDE, english.OFFERS, english.MORALISES, BUT, r"^(?:while|although|though|even though|whilst)\b", english.DELIVERS)
+_DENIED, _ASIDE, _OFFER, _MORAL, _BUT, _HEDGE, _DELIVERS = range(len(_KINDS), len(_KINDS) + len(_MARKS))
 
 
 def _set(patterns: Iterable[str]) -> Any:
@@ -48,7 +48,7 @@ def _set(patterns: Iterable[str]) -> Any:
 
 
 _match = _set([*_KINDS.values(), *_MARKS])
-_DENIAL = re2.compile(f"(?i){english.NOT_REFUSALS}")
+_DENIAL = re2.compile(f"(?i){_NO_REFUSAL}")
 _WHOLE_OPTION = re2.compile(f"(?i){_OPTION}")
 _DRAFT = re2.compile(
     r"(?im)\A\s*subject: .*|^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
@@ -104,6 +104,8 @@ def refusal(text: str) -> str | None:
     before = 0
     waiting = clauses(text)
     for clause in map(_read, waiting):
+        if clause.delivers:
+            return None
         if clause.kind is None:
             before += 0 if clause.polite else len(clause.text)
         elif clause.outright or before <= _BEFORE_WITHHELD:
@@ -123,6 +125,7 @@ class _Read(NamedTuple):
     turns: bool
     follows: bool
     hedges: bool
+    delivers: bool
 
 
 def _read(clause: Clause) -> _Read:
@@ -132,7 +135,7 @@ def _read(clause: Clause) -> _Read:
     first = min(marks, default=len(_NAMES))
     kind = _NAMES[first] if first < len(_NAMES) else None
     polite = _ASIDE in marks or _OFFER in marks or _MORAL in marks
-    return _Read(clause.text, kind, first < _OUTRIGHT, polite, clause.turns or _BUT in marks, clause.turns, _HEDGE in marks)
+    return _Read(clause.text, kind, first < _OUTRIGHT, polite, clause.turns or _BUT in marks, clause.turns, _HEDGE in marks, _DELIVERS in marks)
 
 
 def _answers(clause: _Read, rest: Iterable[_Read], text: str) -> bool:

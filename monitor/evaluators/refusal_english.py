@@ -61,7 +61,8 @@ _PERSONAL = (r"(?:opinions?|beliefs?|feelings?|emotions?|preferences?|experience
              r"|attitudes?|tastes?|interpretations?"
              r"|understanding|judge?ments?|knowledge|circumstances?|situations?|assessments?|choices?|predictions?|expectations?"
              r"|thoughts?|identity|lives|life|habits?|priorities)")
-_INFORMATION = (r"(?:access|ability|abilities|capability|capabilities|capacity|information|data|details|knowledge|context|insight|means"
+_INFORMATION = (r"(?:favou?rites?|access|ability|abilities|capability|capabilities|capacity|information|data|details|knowledge|context"
+                r"|insight|means"
                 r"|answers?|authority|"
                 r"physical (?:body|form)|consciousness|" + _PERSONAL + r")")
 _IT = (r"\b(?:this|that|it|these|(?:the|your|my|an?|any) (?:\w+ )?(?:answers?|questions?|responses?|opinions?|information)|answers?"
@@ -73,7 +74,9 @@ REFUSES = {
                                    r"|that|your) request|provide (?:assistance|help))\b",
     "declines": r"\bI(?:'m| am|'ll|'d)? (?:\w+ ){0,4}?(?:decline|refuse)\b(?: (?:to|this|that|your|the|any|such|answering|providing"
                 r"|helping|discussing|participating|engaging|giving|sharing)\b|[.!,]|$)",
-    "rather_not": r"\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not\b|\bI(?:'d| would) prefer to (?:stop|end|not)\b|\bI (?:try|tend|aim"
+    "rather_not": r"\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not(?: to)? (?:answer|discuss|say|share|talk|engage|continue|comment"
+                  r"|go into|get into|respond|provide|give|take (?:sides|part)|help|speculate)\b|\bI(?:'d| would) prefer to (?:stop|end|not)\b"
+                  r"|\bI (?:try|tend|aim"
                   r"|choose|prefer) not to (?:share|discuss|express|give|take|answer|continue|engage|talk|comment)\b"
                   r"|\blet's (?:talk about|try|change|move on to|switch to|discuss) (?:something else|(?:a|the) (?:different |other "
                   r"|new )?(?:topic|subject)|another (?:topic|subject))\b",
@@ -87,7 +90,13 @@ REFUSES = {
                        r"(?:fulfil{1,2}ed|processed|completed|answered|accommodated|met)"),
     "inappropriate": (r"\b(?:it (?:is|would be|'s)|that (?:is|would be|'s)|it's|that's) (?:\w+ )?(?:inappropriate|unethical"
                       r"|not (?:\w+ )?(?:appropriate|ethical|possible|within my|my place)|illegal"
-                      r"|irresponsible|impossible|wrong) (?:for (?:me|an ai\b[^,.;]*) )?to (?:\w+ )?(?:" + _ASSIST[3:-1] + "|" + _EXPRESS[3:-1] + r")\b"),
+                      r"|irresponsible|impossible|wrong) (?:for (?:me|an ai\b[^,.;]*) )?to (?:\w+ )?"
+                       r"(?:" + _ASSIST[3:-1] + "|" + _EXPRESS[3:-1] + r")\b"),
+    "out_of_scope": (r"\bI(?: am|'m)? ?(?:can |could )?only (?:able to )?(?:help|assist|answer|discuss|respond|provide information"
+                     r"|talk)\b"
+                     r"|\b(?:outside|beyond) (?:of )?(?:my|what I can|the scope of (?:what|my))\b|\bI(?:'ll"
+                     r"| will) (?:have to )?pass on (?:this|that)\b"
+                     r"|\bsomething I (?:can ?not|can't|won't|am not able to|'m not able to) (?:do|help|assist|answer|discuss|talk)\b"),
     "not_done": r"\b(?:that|this|it)(?: is|'s) not something (?:that )?(?:I|we)(?: can|'m| am| will|'re| are)\b|\bthere(?: is"
                 r"|'s) nothing I can (?:do|say)\b",
 }
@@ -107,7 +116,8 @@ WITHHOLDS = {
                       r"|^I(?:'m| am) not (?:\w+ )?(?:sure|certain|aware)\b(?:$| (?:how|what|if|whether|of|about)\b)|^(?:no comment"
                       r"|no answer|no response)$"
                       r"|^(?:that|this|it)(?:'s| is) (?:a )?(?:unknown|impossible to (?:say|answer|know|determine))"),
-    "as_an_ai": (rf"\b(?:as|being|since i am|since i'm|because i am|because i'm) {_AI}(?:,| and| I\b)[^.]*{_NOT}"
+    "as_an_ai": (rf"\b(?:because|since|as) I(?: am|'m) (?:just |only )?{_AI}(?:$|,)|"
+                 rf"\b(?:as|being|since i am|since i'm|because i am|because i'm) {_AI}(?:,| and| I\b)[^.]*{_NOT}"
                  rf"|\bI(?: am|'m) (?:just |only |merely |simply )?{_AI}\b[^.]*{_NOT}|\bI(?: am|'m) (?:just|only|merely|simply) {_AI}"
                  rf"|\b(?:answered|done|provided|given|decided) by an (?:AI|artificial)"),
     "did_not_understand": r"\bI (?:did not|didn't|do not|don't) (?:quite |fully )?(?:understand|get|catch) (?:that|you|your|the question"
@@ -115,12 +125,20 @@ WITHHOLDS = {
     "context_lacks": (r"\b(?:the|this|your) (?:\w+ ){0,2}?(?:context|documents?|text|passage|articles?|sources?|search results"
                       r"|knowledge base|information|data) "
                       r"(?:\w+ ){0,2}?(?:does not|doesn't|do not|don't) (?:contain|provide|include|have"
-                      r"|give) (?:\w+ ){0,3}?(?:information|details?|answers?)\b"),
+                      r"|give) (?:\w+ ){0,3}?(?:information|details?|answers?)\b"
+                      r"|\banswer (?:is|was) not (?:provided|given|mentioned|found|available|contained|stated) in\b"
+                      r"|\bthere(?: is|'s) no (?:\w+ )?(?:information|mention)\b[^.]*\b(?:context|documents?|text|passage|article)\b"
+                      r"|^not enough information(?: (?:provided|given|available))?$"),
+    "opinions_differ": (r"\b(?:everyone|different people|people|each person) (?:has|have|may have|hold|holds) (?:different|their own"
+                        r"|varying) (?:opinions?|views?|beliefs?|preferences?|perspectives?|tastes?)"
+                        r"|\b(?:opinions?|views?|answers?) (?:on (?:this|that) )?(?:may |can |will |would )?(?:differ|vary)\b(?: (?:on"
+                        r"|about|by|from|widely|greatly)\b|$)|\bup to (?:each|every|the) (?:individual|person)\b"),
     "does_not_do": r"\bI (?:do not|don't) (?:\w+ )?(?:provide|offer|give|discuss|engage in|answer|share|express|take (?:sides|positions)"
                    r"|comment)\b",
     "subjective": rf"\bthere(?: is|'s) no (?:single )?(?:right or wrong|correct|definitive) answer\b|{_IT}(?:,? (?:is|are|would be"
                   rf"|may be|can be)|'s) (?:\w+ ){{0,4}}?(?:subjective"
-                  rf"|a matter of (?:personal )?(?:{_PERSONAL[3:]})|\bthis is a (?:\w+ )?(?:subjective|personal) (?:question|matter)",
+                  rf"|a matter of (?:personal )?(?:{_PERSONAL[3:]}(?:$|,| and | or ))|\bthis is a (?:\w+ )?(?:subjective"
+                  rf"|personal) (?:question|matter)",
     "depends": (rf"{_IT}(?: and)? (?:(?:would|will|may|might|can|could) )?(?:\w+ )?(?:depends?|(?:is )?dependent|var(?:y|ies)"
                 rf"|differs?)\b[^.]*\b(?:individual|person|personal|respondent|people|{_PERSONAL[3:]}\b"),
     "not_answerable": (rf"{_IT} (?:can ?not|can't|could not) (?:\w+ )?be (?:\w+ly )?(?:answered|determined|provided|given)\b"
@@ -168,7 +186,15 @@ MORALISES = (
 )
 """Says why it refuses, or what everybody knows."""
 
+DELIVERS = (
+    r"\bhere(?:'s| is) (?:a|an|the|your|my|one) (?:\w+ ){0,3}?(?:story|poem|drafts?|e-?mail|letter|dialogue|script|scene|song|examples?"
+    r"|summary|translation|version|rewrite|reply)\b"
+)
+"""Hands over a text that somebody else speaks in."""
+
 NOT_REFUSALS = (
+    r"(?:^.*,? (?:he|she|they|it|the \w+) (?:said|says|thought|wrote|replied|answered|whispered|muttered|cried|shouted|sighed"
+    r"|added)\b.*$)|"
     r"(?:\bI (?:can ?not|can'?t|could not|couldn't) (?:help_but|help (?:myself|it|\w+ing|to\b)|wait|believe|imagine|complain|agree more"
     r"|answer the (?:phone|door|call))"
     r"|\bI (?:can ?not|can'?t|could not|couldn't) (?:\w+ )?(?:recommend|praise|thank|stress|emphasi[sz]e|overstate|say|tell|express"
@@ -196,4 +222,6 @@ TRIGGERS = {
                        r"|\b(?:enough|no|insufficient|sufficient) information (?:\w+ )*to (?:answer|respond)|\banswer to this question\b"
                        r"|\bquestion (?:\w+ )+personal\b"),
 }
-"""Where a kind's own pattern begins with everyday words and so would cost time in every text: what to look for first. It matches whenever that does."""
+"""Where a kind's own pattern begins with everyday words, and so would cost time in every text: what to look for first.
+
+It must match whenever the kind's own pattern does."""

@@ -7,6 +7,7 @@ _GAP_CJK = r"[^。！？\n]*"
 
 LANGUAGES = {
     "de": (
+        r"\bes ist mir (?:leider )?nicht möglich\b|"
         rf"\b(?:ich (?:\w+ )?(?:kann|darf|könnte|möchte|werde|will)|(?:kann|darf|könnte|möchte|werde|will) ich)\b{_GAP}\b(?:nicht"
         rf"|keine?[nrm]?)\b{_GAP}"
         r"(?:helfen|beantworten|antworten|erfüllen|unterstütz|behilflich|bereitstellen|nachkommen|bewerten|teilnehmen|diskutieren|äußern"
@@ -15,10 +16,12 @@ LANGUAGES = {
         r"|anbieten|liefern))"
         rf"|\bich bin (?:\w+ )?nicht (?:in der lage|befugt|berechtigt|dazu)\b|\bals (?:\w+ ){{0,2}}?(?:KI|künstliche intelligenz"
         rf"|sprachmodell|chatbot)\b{_GAP}\b(?:nicht|keine?[nrm]?)\b"
-        r"|\b(?:ich habe|habe ich|liegen mir) (?:leider )?keine (?:eigene|persönliche|ausreichenden|informationen|meinung)\w*|^(?:das )?weiß ich (?:leider )?nicht"
+        r"|\b(?:ich habe|habe ich|liegen mir) (?:leider )?keine (?:eigene|persönliche|ausreichenden|informationen|meinung)\w*"
+        r"|^(?:das )?weiß ich (?:leider )?nicht"
         r"|^ich weiß (?:es |das )?(?:leider )?nicht"
     ),
     "fr": (
+        r"\bil m'est impossible\b|"
         rf"\bje (?:ne |n')(?:peux|puis|suis|saurais|pourrai|pourrais)\b{_GAP}(?:aider|répondre|fournir|assister|satisfaire|créer|générer"
         rf"|rédiger|écrire|traiter|participer|donner|offrir|partager"
         r"|discuter|en mesure|capable|autorisée?|habilitée?|accéder)"
@@ -44,6 +47,7 @@ LANGUAGES = {
         r"|\bnon ho (?:\w+ )?(?:opinioni|accesso|informazioni|abbastanza|preferenze|sentimenti)|^non lo so$"
     ),
     "pt": (
+        r"\bnão tenho permissão\b|"
         rf"\bnão (?:te |lhe |o )?(?:posso|consigo|poderei|poderia|sou capaz|estou (?:autorizad[oa]|apt[oa]|em condições"
         rf"|programad[oa]))\b{_GAP}"
         r"(?:ajud|auxiliar|responder|fornecer|atender|oferecer|gerar|criar|dar|cumprir|completar|participar|compartilhar|partilhar"
@@ -79,6 +83,12 @@ LANGUAGES = {
           rf"|sztuczna inteligencja){_GAP}\bnie\b",
 }
 """Language -> pattern."""
+
+NOT_REFUSALS = (
+    r"\bno puedo (?:dejar de|creer|esperar|sino)\b|\bnon posso (?:che|fare a meno|credere)\b|\bnão posso (?:deixar de|acreditar)\b"
+    r"|\bje ne peux (?:pas croire|que)\b|\bkan niet wachten\b|不能不|不得不"
+)
+"""Phrases that look like refusals and are none."""
 
 BUT = (
     r"^(?:but|however|that said|nevertheless|instead|as of|based on|in general|generally|here|aber|jedoch|allerdings|mais|cependant"

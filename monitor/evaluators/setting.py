@@ -43,8 +43,9 @@ def parse_setting(value: Any) -> EvaluatorSetting:
     """
     if isinstance(value, EvaluatorSetting):
         return value
+    given: Any = {}
     if isinstance(value, str):
-        name, given = value, {}
+        name = value
     elif isinstance(value, dict) and len(value) == 1:
         name, given = next(iter(value.items()))
         given = {} if given is None else given

@@ -1,11 +1,14 @@
 """Silence: a feature from which nothing comes where the past leads one to expect something.
 
-What one expects is the least that the same hours of the last seven days brought, and of each hour no more than its neighbours, so that the edge of
-a quiet night is no outage. On a feature's first day the half hour before the silence stands in: the least of six stretches as long as the silence.
-Hours inside an outage teach nothing. A feature whose meters still come and see no calls is idle, not silent.
+What one expects is what the same hours of the same weekday brought, a week before; in the first week, the least that the same hours of the days before
+brought; and of each hour no more than its neighbours, so that the edge of a quiet night is no outage. On a feature's first day the half hour before the
+silence stands in: the least of six stretches as long as the silence. Hours inside an outage teach nothing, but a silence of over four hours was no
+outage that anybody minded: it is learnt as quiet. A feature whose meters still come is idle, not silent.
 """
 
 from __future__ import annotations
+
+from statistics import median
 
 from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState
 from monitor.rules.reading import Reading
@@ -14,6 +17,7 @@ from schemas.config import NoData, Rule
 RULE = "no-data"
 DAYS = 7
 BEFORE = 6  # stretches before the silence that a first day is judged by
+OUTAGE_US = 4 * HOUR_US
 LEARNT_US = 30 * 60 * 1_000_000  # least history on a first day
 
 
@@ -40,21 +44,27 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
 
 def expectation(feature: FeatureState, start_us: int, end_us: int) -> float:
     """Events that the past leads one to expect in [start, end); 0 where it says nothing."""
-    same_hours = []
-    for day in range(1, DAYS + 1):
-        since = start_us - day * DAY_US
-        if since >= feature.first_us:
-            found = _counted(feature.hourly, since, end_us - day * DAY_US)
-            if found is not None:
-                same_hours.append(found)
-    if same_hours:
-        return min(same_hours)
+    days = [day for day in range(1, DAYS + 1) if start_us - day * DAY_US >= feature.first_us]
+    counts = {day: _counted(feature.hourly, start_us - day * DAY_US, end_us - day * DAY_US) for day in days}
+    known = [found for found in counts.values() if found is not None]
+    if (last_week := counts.get(DAYS)) is not None:
+        return last_week
+    if days:
+        return median(known) if DAYS in days and known else min(known, default=0.0)
     length_us = end_us - start_us
     if BEFORE * length_us > FINE_US or start_us - max(BEFORE * length_us, LEARNT_US) < feature.first_us:
         return 0.0
     return min(
         sum(pane.events for pane in feature.window(start_us - (nth + 1) * length_us, start_us - nth * length_us)) for nth in range(BEFORE)
     )
+
+
+def learn(feature: FeatureState, edge_us: int, pane_us: int) -> None:
+    """Note that the feature is silent against expectation at this edge: the hours of an outage are left out of what is expected later."""
+    begun_us = feature.active_us + pane_us
+    outage = edge_us - begun_us <= OUTAGE_US
+    for hour in range(begun_us // HOUR_US, (edge_us - 1) // HOUR_US + 1) if outage or edge_us - begun_us <= OUTAGE_US + pane_us else ():
+        feature.hourly[hour] = -1 if outage else 0
 
 
 def _counted(hourly: dict[int, int], start_us: int, end_us: int) -> float | None:

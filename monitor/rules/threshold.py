@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from scipy.stats import norm
 
+from monitor.features import FINE_US, HOUR_US
 from monitor.panes import Pane, estimate
 from monitor.rules.reading import Reading
 from monitor.stats.rate import NOTHING, Estimate
@@ -32,18 +33,23 @@ class Series(Protocol):
         """Panes that overlap [start, end)."""
 
 
-def read(rule: Rule, series: Series, edge_us: int, interaction: str | None) -> Reading:
+def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, cleared_us: int | None = None) -> Reading:
     """What the rule says at an edge, over the least window that has enough events.
 
     Args:
         interaction: of the feature's configuration, for `above: budget`.
+        cleared_us: the edge at which the rule was last found well again here: no window reaches further back than the one that showed it, or
+            an outage that is over would be found once more when traffic thins out and the windows grow.
     """
+    oldest_us = -(2**62) if cleared_us is None else cleared_us - round(rule.window * 1e6)
+    if edge_us - oldest_us > FINE_US:
+        oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
     above, below = _threshold(rule, interaction), rule.below
     z, found, window_s = z_of(rule.confidence), NOTHING, rule.window
     if above is None and below is None:
         return Reading("unknown", _evidence(rule, found, window_s, None, None))
     for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
-        found = estimate(series.window(edge_us - round(window_s * 1e6), edge_us), rule.on, z)
+        found = estimate(series.window(max(oldest_us, edge_us - round(window_s * 1e6)), edge_us), rule.on, z)
         if found.n >= rule.min_events:
             break
     evidence = _evidence(rule, found, window_s, above, below)

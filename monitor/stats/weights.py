@@ -6,11 +6,10 @@ two digits, one digit, powers of ten. Each step rounds the result of the step be
 
 from __future__ import annotations
 
-import math
-
 CLASSES = 8
 COARSEST = 3
 WHOLE = 1_000_000  # probability 1
+_POWERS: tuple[int, ...] = tuple(10**exponent for exponent in range(8))
 
 
 def grid(probability: float) -> int:
@@ -30,10 +29,9 @@ def coarser(ppm: int, level: int) -> int:
     """
     if level < COARSEST:
         return _significant(ppm, 3 - level)
-    power: int = 10 ** round(math.log10(ppm))
-    return min(WHOLE, power)
+    return min(WHOLE, next(power for power in _POWERS if ppm * ppm < 10 * power * power))
 
 
 def _significant(ppm: int, digits: int) -> int:
-    unit = 10 ** max(0, len(str(ppm)) - digits)
+    unit: int = 10 ** max(0, len(str(ppm)) - digits)
     return min(WHOLE, (ppm + unit // 2) // unit * unit)

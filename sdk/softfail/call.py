@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import time
@@ -52,7 +53,7 @@ class Call:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         client, fields, began = self._call
         fields.setdefault("duration_s", time.perf_counter() - began)
-        if kind is not None:
+        if kind is not None and not issubclass(kind, GeneratorExit):  # whoever read the stream stopped: no fault of the model
             fields.setdefault("error_type", getattr(kind, "__qualname__", "Exception"))
         self.__dict__["response_id"] = client.response(**{str(name): value for name, value in fields.items()})
 
@@ -77,6 +78,10 @@ def watched(client: _Client, function: F, fields: Mapping[str, Any], read: Calla
         except Exception as error:  # noqa: BLE001 - the service's answer must not depend on how it is read
             client._note("result not read by `read`", repr(error))
 
+    def keep(items: list[Any], item: Any) -> None:
+        if read or isinstance(item, str):
+            items.append(item)
+
     def all_of(items: list[Any]) -> Any:
         return "".join(items) if items and all(isinstance(item, str) for item in items) else items
 
@@ -90,21 +95,22 @@ def watched(client: _Client, function: F, fields: Mapping[str, Any], read: Calla
     @functools.wraps(function)
     def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
         with Call(client, fields) as call:
-            items = []
+            items: list[Any] = []
             for item in function(*args, **kwargs):
                 call.first_token()
-                items.append(item)
+                keep(items, item)
                 yield item
             note(call, all_of(items))
 
     @functools.wraps(function)
     async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with Call(client, fields) as call:
-            items = []
-            async for item in function(*args, **kwargs):
-                call.first_token()
-                items.append(item)
-                yield item
+            items: list[Any] = []
+            async with contextlib.aclosing(function(*args, **kwargs)) as stream:
+                async for item in stream:
+                    call.first_token()
+                    keep(items, item)
+                    yield item
             note(call, all_of(items))
 
     @functools.wraps(function)

@@ -69,7 +69,7 @@ class Event(BaseModel):
     model: OptionalLabel = Field("", description="The model asked for. OTel: gen_ai.request.model")
     prompt_version: OptionalLabel = Field("", description="Version of the prompt. No OTel attribute (OpenLLMetry: traceloop.prompt.version)")
     variant: OptionalLabel = Field("", description="Arm of an experiment, or canary. OTel: feature_flag.result.variant")
-    dimensions: dict[Label, OptionalLabel] = Field({}, max_length=32, description="Further labels; those that the configuration names become part of the segment")
+    dimensions: dict[Label, OptionalLabel] = Field({}, max_length=32, description="Further labels; those that the configuration names join the segment")
     sample_probability: Probability = Field(1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute")
     schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(SCHEMA_VERSION, description="Version of this layout")
 
@@ -116,7 +116,9 @@ class Response(Event):
     interaction: Literal["sync", "progressive", "async"] | None = Field(None, description="Who waits, and so which latency budget holds. No OTel attribute")
     cold_start: bool | None = Field(None, description="OTel: faas.coldstart")
     cache_hit: bool | None = Field(None, description="The answer came from a cache of the service. No OTel attribute")
-    outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None = Field(None, description="What became of the answer in the service. No OTel attribute")
+    outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None = Field(
+        None, description="What became of the answer in the service. No OTel attribute"
+    )
     guardrail: Literal["none", "flagged", "blocked"] | None = Field(None, description="What a guardrail said. No OTel attribute")
     fallback: Literal["none", "model", "cache", "template", "omitted"] | None = Field(None, description="What stood in for the model. No OTel attribute")
     degradation_level: Annotated[int, Field(ge=1, le=5)] | None = Field(None, description="1 (full) to 5 (off). No OTel attribute")

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -184,14 +184,14 @@ class Publisher:
 
 
 def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Callable[[str], str] | None, speed: float | None,
-            patience_s: float = PATIENCE_S, err: IO[str] = sys.stderr) -> int:
+            patience_s: float = PATIENCE_S) -> int:
     """Publish a file (``-``: standard input). Gives the exit code: 0 if every line was an event and every event is acknowledged.
 
     Raises:
         OSError: the file cannot be read.
     """
     settings = producer_settings(options, kafka, f"softfail-publish-{uuid.uuid4().hex[:8]}")
-    began = time.monotonic()
+    began, err = time.monotonic(), sys.stderr
     with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
         progress = Progress(file, err)
         told: set[str] = set()
@@ -208,7 +208,7 @@ def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Calla
         except KeyboardInterrupt:
             whole = False
             publisher.outcome.faults.append("interrupted; what was read is being sent")
-        sender.close(5.0)
+        sender.close(min(5.0, patience_s))
     outcome = publisher.outcome
     progress.end(outcome)
     took = time.monotonic() - began

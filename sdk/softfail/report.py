@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from softfail.events import KINDS, Event
 from softfail.ledger import Ledger, Source, Tally
+from softfail.outbox import Outgoing
 from softfail.texts import finished
 
 TEXTS = ("input", "output", "context", "reason")
@@ -76,3 +77,19 @@ class MeterReport(Report):
 
     def __init__(self, meter: Event, ledger: Ledger) -> None:
         super().__init__("meter", json.loads(meter.model_dump_json()), ledger, ledger.tally(Source("", "", ""), "meter"), None, 300)
+
+
+class Ticker:
+    """Run by the sender at every interval: meters to send, and once a minute a line for the log."""
+
+    def __init__(self, ledger: Ledger, every_s: float) -> None:
+        self._ledger = ledger
+        self._between = max(1, round(60 / every_s))
+        self._ticks = 0
+
+    def __call__(self, last: bool) -> list[Outgoing]:
+        """The meters, as of now."""
+        if last or self._ticks % self._between == 0:
+            self._ledger.say()
+        self._ticks += 1
+        return [MeterReport(meter, self._ledger) for meter in self._ledger.meters()]

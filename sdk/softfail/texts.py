@@ -7,7 +7,7 @@ from collections.abc import Callable
 LIMIT_BYTES = 64 * 1024
 """Most UTF-8 bytes of one text in one event, the marker included."""
 
-_ROUGH_CHARS = LIMIT_BYTES  # each end, kept for the background thread: enough for LIMIT_BYTES even if redaction shrinks it
+_ROUGH_CHARS = LIMIT_BYTES * 5 // 8  # each end, kept for the background thread: half the limit, the margin, and what redaction may shrink
 _MARGIN_CHARS = 1024  # longer than anything that redaction must see whole, but for PEM blocks, which it knows by either end
 
 

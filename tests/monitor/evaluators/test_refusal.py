@@ -169,7 +169,9 @@ ANSWERS = [
     "ログインできない場合は、パスワードを再設定してください。",
 ]
 
-LONG = " ".join(f"Step {n}: measure the length of side {n}, write it down, and compare it with the length that the plan gives for it." for n in range(1, 12))
+LONG = " ".join(
+    f"Step {n}: measure the length of side {n}, write it down, and compare it with the length that the plan gives for it." for n in range(1, 12)
+)
 
 
 def verdict_of(output: str, responses, **fields):

@@ -22,10 +22,14 @@ SUITE = Suite.of(ALL)
 
 optional_count = st.none() | st.integers(0, 10**9)
 fragments = st.sampled_from(
-    ["I can't help with that.", "As an AI, I don't have opinions.", "{{name}}", "<|im_end|>", '{"error": {"message": "x"}}', "```", "Traceback (most recent call last):",
-     "Dabei kann ich nicht helfen.", "\ud800", "\x00", "“", "but ", "Sorry, ", "\n", "\u200b", "Name: ", "lorem ipsum dolor", "很抱歉，我无法协助", "(D). Refused"]
-)  # fmt: skip
-texts = st.lists(fragments | st.text(max_size=30), max_size=6).map("".join) | st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
+    ["I can't help with that.", "As an AI, I don't have opinions.", "{{name}}", "<|im_end|>", '{"error": {"message": "x"}}', "```",
+     "Traceback (most recent call last):", "Dabei kann ich nicht helfen.", "\ud800", "\x00", "“", "but ", "Sorry, ", "\n", "\u200b", "Name: ",
+     "lorem ipsum dolor", "很抱歉，我无法协助", "(D). Refused", '{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}']
+)
+loops = st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
+texts = st.lists(fragments | st.text(max_size=30), max_size=6).map("".join) | loops | st.sampled_from(
+    ['{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}', '{"type": 1, "function": {}}', '["name"]', "[[[["]
+)
 events = st.fixed_dictionaries(
     {
         "output": st.none() | texts,
@@ -148,7 +152,7 @@ def test_the_version_is_another_when_parameters_are():
         ("json_schema", "evaluator json_schema: needs `schema` (a JSON Schema object) or `file`"),
         ({"json_schema": {"file": "a.json"}}, "evaluator json_schema: file 'a.json' has not been read"),
         ({"json_schema": {"schema": {"type": "objekt"}}}, "evaluator json_schema: schema: not a JSON Schema at $.type: "),
-        ({"json_schema": {"schema": {"$ref": "https://example.com/x.json"}}}, "evaluator json_schema: schema: $ref 'https://example.com/x.json' points outside"),
+        ({"json_schema": {"schema": {"$ref": "other.json"}}}, "evaluator json_schema: schema: $ref 'other.json' points outside"),
         ({"latency": {"sync_s": 0}}, "evaluator latency: parameter sync_s: "),
     ],
 )

@@ -12,7 +12,10 @@ from scipy.stats import binomtest
 from monitor.stats.rate import Rate, wilson
 from monitor.stats.weights import WHOLE, grid
 
-counts = st.lists(st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(lambda pn: st.tuples(st.just(pn[0]), st.just(pn[1]), st.integers(0, pn[1]))), max_size=40)
+counts = st.lists(
+    st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(lambda pn: st.tuples(st.just(pn[0]), st.just(pn[1]), st.integers(0, pn[1]))),
+    max_size=40,
+)
 
 
 def rate_of(parts: list[tuple[float, int, int]]) -> Rate:

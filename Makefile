@@ -1,0 +1,40 @@
+# setup makes .venv and installs everything Python into it; the others call it, and it is quick the second time.
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first Python of 3.11 or later; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
+	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
+
+setup: $(STAMP) ## make .venv and install everything Python
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "softfail needs Python 3.11 or later, and there is none on the PATH; install it, or say: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,demo,dev]'
+	@touch $@
+
+demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka needed)
+	$(BIN)/python -m agents demo
+
+test: $(STAMP) ## run the tests and the examples in docstrings
+	$(BIN)/python -m pytest --doctest-modules tests sdk/softfail schemas monitor agents
+
+lint: $(STAMP) ## ruff, mypy, the import contract, generated files
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.generate --check
+
+bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
+	$(BIN)/python benchmarks/worker.py
+
+clean: ## remove what make and the tools made, but not .cache (Kafka's jars)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist sdk/*.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Shells on Faust: read, call one object of ``monitor``, write."""

@@ -1,0 +1,53 @@
+"""``python -m agents``: the commands that run beside Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A module with ``main(argv) -> int``, and what it does in one line."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "worker": Command("agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"),
+    "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
+    "demo": Command("agents.demo", "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves"),
+}
+"""Name -> where it is. A module is imported only when it is called, so that ``--help`` is quick."""
+
+_EPILOG = """\
+`python -m agents COMMAND --help` says more of one.
+
+Configuration is softfail.yaml (--config FILE); every key can be overridden from the environment:
+  SOFTFAIL_KAFKA__BROKERS=kafka:9092  SOFTFAIL_HTTP__PORT=0  SOFTFAIL_TIME__PANE=30s
+
+Exit codes: 0 told to stop, 2 wrong arguments, 70 state uncertain, 75 stuck, 78 configuration (see docs/operations.md).
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in COMMANDS:
+        code: int = importlib.import_module(COMMANDS[argv[0]].module).main(argv[1:])
+        return code
+    parser = argparse.ArgumentParser(
+        prog="python -m agents", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EPILOG,
+        description="softfail: a quality monitor for AI features, on Kafka.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.help)
+    parser.parse_args(argv)  # ends here: either help, or an error that names the commands
+    raise AssertionError(f"{argv} was no error")  # pragma: no cover
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,61 @@
+"""``python -m agents demo``: a service whose answers degrade, the worker that notices, and the receiver that is paged. No Kafka needed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agents.demo.plan import Phase
+
+OK, NOT_AS_PLANNED, INTERRUPTED = 0, 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo: 0 only if each planned fault was paged once and resolved, and nothing else was."""
+    from agents.demo.plan import LONGEST_S, SHORTEST_S, phases
+
+    parser = argparse.ArgumentParser(
+        prog="python -m agents demo",
+        description="The whole path on this machine, without Kafka: a feature degrades, a page goes out, it recovers, the page resolves.")
+    parser.add_argument("--duration", type=float, default=60.0, metavar="SECONDS", help="of all phases together, at least 40 (default 60)")
+    parser.add_argument("--headless", action="store_true", help="plain lines instead of a live display")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the status page (default: any free one)")
+    options = parser.parse_args(argv)
+    if not SHORTEST_S <= options.duration <= LONGEST_S:
+        parser.error(f"--duration: {options.duration:g} s does not lie in {SHORTEST_S:g} to {LONGEST_S:g}")
+    if not 0 <= options.port <= 65_535:
+        parser.error(f"--port: {options.port} does not lie in 0 to 65535")
+    try:
+        import confluent_kafka  # noqa: F401
+    except ImportError:
+        parser.error("the demo's broker comes with confluent-kafka: pip install 'softfail[demo]', or `make setup`")
+    logging.basicConfig(level=logging.ERROR, format="%(name)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it, the SDK says
+    try:
+        return asyncio.run(_run(phases(options.duration), options.headless or not sys.stdout.isatty(), options.port))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted; everything is stopped")
+        return INTERRUPTED
+    except RuntimeError as error:
+        print(f"the demo failed: {error}", file=sys.stderr)
+        return NOT_AS_PLANNED
+
+
+async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
+    from agents.demo.screen import Screen
+    from agents.demo.show import outcome, show
+
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with Screen(plan, headless) as screen:
+        found = await show(plan, screen, port)
+        screen.say(outcome(found, plan), "bold red" if found else "bold green")
+    return NOT_AS_PLANNED if found else OK

@@ -1,0 +1,159 @@
+"""A local receiver that speaks PagerDuty's Events API v2, with faults to order. For the demo and for tests.
+
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/; what it checks are the documented limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+BODY_BYTES = 512 * 1024
+SUMMARY_CHARS = 1024
+DEDUP_CHARS = 255
+ACTIONS = ("trigger", "acknowledge", "resolve")
+SEVERITIES = ("critical", "error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How the next request is treated: an answer with ``status``, ``close`` the connection, or keep silent for ``delay_s`` and then close.
+
+    ``slow`` answers rightly after ``delay_s``. ``taken``: the event counts although the sender never hears of it.
+    """
+
+    kind: Literal["status", "close", "silence", "slow"]
+    status: int = 500
+    headers: tuple[tuple[str, str], ...] = ()
+    delay_s: float = 0.0
+    taken: bool = False
+
+
+@dataclass
+class Incident:
+    """What PagerDuty would have opened. Times are of the wall clock, seconds since 1970."""
+
+    dedup_key: str
+    payload: dict[str, Any]
+    opened_at: float
+    resolved_at: float | None = None
+    acknowledged: bool = False
+    triggers: int = 1
+
+
+@dataclass
+class Receiver:
+    """Takes events at ``url`` once started, and remembers incidents, answers and what it was sent."""
+
+    routing_key: str
+    faults: deque[Fault] = field(default_factory=deque)
+    incidents: list[Incident] = field(default_factory=list)
+    answers: list[tuple[str, str, int | None]] = field(default_factory=list)  # event_action, dedup_key, status; None: connection closed
+    url: str = ""
+    _runner: web.AppRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; port 0 picks a free one."""
+        app = web.Application(client_max_size=4 * BODY_BYTES)
+        app.router.add_post("/v2/enqueue", self._enqueue)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        bound = self._runner.addresses[0][1]
+        self.url = f"http://{host}:{bound}/v2/enqueue"
+
+    async def stop(self) -> None:
+        """Stop listening; incidents stay known. ``start`` may follow, on the port of ``url``."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and answer for one request body."""
+        event, faults = read_event(body)
+        if not faults and event["routing_key"] != self.routing_key:
+            faults = ["'routing_key' is not the key of an integration"]
+        if faults:
+            return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": faults}
+        key = event.get("dedup_key") or f"made-up-{len(self.incidents)}"
+        current = next((one for one in self.incidents if one.dedup_key == key and one.resolved_at is None), None)
+        if event["event_action"] == "trigger":
+            if current is None:  # after a resolve, the same key opens another incident
+                self.incidents.append(Incident(key, event["payload"], time.time()))
+            else:
+                current.triggers += 1
+        elif current is not None:  # else it is dropped, and answered all the same
+            if event["event_action"] == "acknowledge":
+                current.acknowledged = True
+            else:
+                current.resolved_at = time.time()
+        return 202, {"status": "success", "message": "Event processed", "dedup_key": key}
+
+    async def _enqueue(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        event, _ = read_event(body)
+        name = str(event.get("event_action")), str(event.get("dedup_key"))
+        fault = self.faults.popleft() if self.faults else Fault("slow")
+        await asyncio.sleep(fault.delay_s)
+        if fault.kind == "slow":
+            status, answer = self.take(body)
+            self.answers.append((*name, status))
+            return web.json_response(answer, status=status)
+        if fault.taken:
+            self.take(body)
+        if fault.kind == "status":
+            self.answers.append((*name, fault.status))
+            return web.json_response({"status": "fault", "message": "as ordered"}, status=fault.status, headers=dict(fault.headers))
+        self.answers.append((*name, None))
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)  # nobody hears it
+
+
+def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    """An event and its faults, in PagerDuty's manner.
+
+    >>> read_event(b'{"routing_key": "short", "event_action": "resolve"}')[1]
+    ["'routing_key' must be 32 characters", "'dedup_key' is missing or blank"]
+    """
+    if len(body) > BODY_BYTES:
+        return {}, [f"event exceeds {BODY_BYTES // 1024} KB"]
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return {}, ["body is not JSON"]
+    if not isinstance(event, dict):
+        return {}, ["body is not an object"]
+    faults = []
+    if not re.fullmatch(r"[A-Za-z0-9]{32}", str(event.get("routing_key", ""))):
+        faults.append("'routing_key' must be 32 characters")
+    action, key = event.get("event_action"), event.get("dedup_key")
+    if action not in ACTIONS:
+        faults.append("'event_action' must be one of trigger, acknowledge, resolve")
+    if key is None and action != "trigger":
+        faults.append("'dedup_key' is missing or blank")
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= DEDUP_CHARS):
+        faults.append(f"'dedup_key' must be a string of 1 to {DEDUP_CHARS} characters")
+    if action == "trigger":
+        faults += _payload_faults(event.get("payload"))
+        faults += [f"'images.src' must be https: {image}" for image in event.get("images", ()) if not str(image.get("src", "")).startswith("https://")]
+        faults += ["'links.href' is missing" for link in event.get("links", ()) if not link.get("href")]
+    return event, faults
+
+
+def _payload_faults(payload: Any) -> list[str]:
+    if not isinstance(payload, dict):
+        return ["'payload' is missing or blank"]
+    faults = [f"'payload.{name}' is missing or blank" for name in ("summary", "source", "severity") if not payload.get(name)]
+    if len(str(payload.get("summary", ""))) > SUMMARY_CHARS:
+        faults.append(f"'payload.summary' exceeds {SUMMARY_CHARS} characters")
+    if payload.get("severity") not in SEVERITIES:
+        faults.append(f"'payload.severity' must be one of {', '.join(SEVERITIES)}")
+    return faults

@@ -1,0 +1,124 @@
+"""The notifier: sends what the outbox says is due. One task a channel, so that a slow one delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import sys
+import time
+from collections.abc import Mapping
+
+import aiohttp
+
+from agents.store import Partition
+from monitor.alerts.outbox import Outbox
+from monitor.channels import configured
+from monitor.channels.channel import Channel, Delivered, Permanent, Request, Retry, Step, Verdict
+from monitor.core import Outputs
+from schemas.config import Config
+
+log = logging.getLogger("softfail.notify")
+LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
+ANSWER_BYTES = 2048  # of an answer that are read
+
+Answer = tuple[int | None, Mapping[str, str], bytes]
+
+
+class NotifyAgent:
+    """Reads the alerts topic, keeps an outbox, tends its channels."""
+
+    name = "notify"
+    source = "alerts"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._channels = configured(config)
+
+    def core(self, partition: int, partitions: int) -> Outbox:
+        """A fresh outbox. The alerts topic has one partition, so there is one."""
+        del partition, partitions
+        return Outbox(self._config)
+
+    async def tend(self, partition: Partition) -> None:
+        """Deliver while the partition is owned. First everything is read: what is over already must not page."""
+        while not partition.caught_up:  # noqa: ASYNC110 - it also becomes true without news
+            await asyncio.sleep(0.05)
+        connector = aiohttp.TCPConnector(force_close=True)  # pages are rare: a kept connection would be stale by the next one
+        async with aiohttp.ClientSession(connector=connector, trust_env=True) as session, asyncio.TaskGroup() as group:
+            for channel in self._channels.values():
+                group.create_task(_serve(channel, partition, session))
+
+
+async def _serve(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
+    outbox = partition.core
+    assert isinstance(outbox, Outbox)
+    while True:
+        step = outbox.due(channel.name, _now_us())
+        if step is None:
+            partition.news.clear()
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news, and the task would never end.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await partition.news.wait()
+            continue
+        record(outbox, partition, step, await deliver(channel, step, session))
+        # Before the next step of the same episode is sent, this one must be known to whoever takes over.
+        await partition.checkpoint()
+
+
+async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:
+    """Send one step, and say what came of it. Raises nothing but being cancelled."""
+    try:
+        request = channel.request(step)
+    except Exception as error:
+        # One episode that a channel cannot put into words must not keep the others waiting.
+        log.exception("%s cannot tell %s", channel.name, step.dedup_key)
+        return Permanent(f"no request could be made: {type(error).__name__}")
+    status, headers, body = await (_print(request) if request.method == "PRINT" else _post(request, session))
+    return channel.judge(status, headers, body, _now_us())
+
+
+def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -> None:
+    """Note a verdict in the outbox. No await: outbox and outputs move together."""
+    what = f"{step.channel}: {step.action} {step.dedup_key} ({step.reason})"
+    match verdict:
+        case Delivered():
+            outbox.delivered(step, _now_us())
+            partition.add(Outputs())
+            log.info("%s delivered", what)
+        case Retry(reason, after_s, hold):
+            wait_s = outbox.failed(step, _now_us(), random.random(), after_s, hold)
+            partition.add(Outputs())
+            log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
+        case Permanent(reason):
+            partition.add(outbox.refused(step, reason, _now_us()))
+            log.error("%s refused: %s", what, reason)
+
+
+async def _post(request: Request, session: aiohttp.ClientSession) -> Answer:
+    timeout = aiohttp.ClientTimeout(total=request.timeout_s)
+    try:
+        async with session.post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False, timeout=timeout) as response:
+            return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
+    except TimeoutError:
+        return None, {}, f"no answer within {request.timeout_s:g} s".encode()
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return None, {}, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+async def _print(request: Request) -> Answer:
+    def write() -> None:
+        sys.stdout.buffer.write(request.body)
+        sys.stdout.flush()
+
+    try:
+        await asyncio.to_thread(write)  # a pipe that nobody reads must not stop the loop
+    except (OSError, ValueError) as error:
+        return None, {}, f"standard output: {error}".encode()
+    return 200, {}, b""
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,105 @@
+"""/metrics: built at each scrape from what is alive, so the series of a partition that moved away vanish with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agents.web.live import LiveWorker, worker_measures
+from monitor.metrics import METRICS, Measure
+
+log = logging.getLogger("softfail.web")
+
+Totals = dict[str, dict[tuple[str, ...], float]]
+"""Metric -> labels -> value, added up over partitions."""
+
+
+class Snapshot(Collector):
+    """The families of one scrape, in the order and with the words of ``METRICS``."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a metric that has values."""
+        for name, metric in METRICS.items():
+            values = self._totals.get(name)
+            if not values:
+                continue
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = kind(name, metric.help, labels=metric.labels)
+            for labels, value in values.items():
+                family.add_metric(labels, value)
+            yield family
+
+
+def add_up(measures: Iterable[Measure], totals: Totals) -> None:
+    """Add measures to ``totals``. One that ``METRICS`` does not know is a defect: it is logged and left out, the scrape goes on.
+
+    >>> totals: Totals = {}
+    >>> add_up([Measure("softfail_dead_letters_total", ("json",), 1), Measure("softfail_dead_letters_total", ("json",), 2)], totals)
+    >>> totals
+    {'softfail_dead_letters_total': {('json',): 3}}
+    """
+    for name, labels, value in measures:
+        values = totals.get(name)
+        if values is None:
+            if name not in METRICS:
+                _complain(name, "is not in monitor/metrics.py")
+                continue
+            values = totals[name] = {}
+        if len(labels) != len(METRICS[name].labels):
+            _complain(name, f"has {len(labels)} labels, monitor/metrics.py says {len(METRICS[name].labels)}")
+            continue
+        labels = tuple(label if label.isascii() else label.encode("utf-8", "replace").decode() for label in labels)
+        values[labels] = values.get(labels, 0) + value
+
+
+_complained: set[str] = set()
+
+
+def _complain(name: str, why: str) -> None:
+    if name not in _complained and len(_complained) < 100:
+        _complained.add(name)
+        log.error("metric %s %s; it is not exported", name, why)
+
+
+async def gather(worker: LiveWorker, now_s: float) -> Totals:
+    """All measures of a worker now. The event loop breathes between partitions, never inside one: a core is not to change under the reader.
+
+    Args:
+        worker: read in its own event loop.
+        now_s: the wall clock, seconds since 1970, for the watermark's lag.
+    """
+    totals: Totals = {}
+    add_up(worker_measures(worker), totals)
+    due = [(part.agent, part.partition) for part in worker.partitions()]
+    for agent, number in due:
+        part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)
+        if part is None or part.restoring:  # taken away meanwhile, or not whole yet
+            continue
+        core: Any = part.core
+        add_up(core.measures(), totals)
+        await asyncio.sleep(0)
+    watermarks = totals.get("softfail_watermark_seconds", {})
+    if watermarks:
+        totals["softfail_watermark_lag_seconds"] = {labels: now_s - mark for labels, mark in watermarks.items() if math.isfinite(mark)}
+    return totals
+
+
+async def exposition(worker: LiveWorker, accept: str, now_s: float) -> tuple[bytes, str]:
+    """Body and content type of a scrape: OpenMetrics for whoever accepts it, else Prometheus text."""
+    totals = await gather(worker, now_s)
+    encoder: Callable[[Any], bytes]
+    encoder, content_type = choose_encoder(accept)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Snapshot(totals))
+    return await asyncio.to_thread(encoder, registry), content_type  # in a thread: 100,000 series take longer than a heartbeat may wait

@@ -1,0 +1,169 @@
+"""The worker's HTTP server: five pages, read only, no cookies, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from agents.web.exposition import exposition
+from agents.web.live import LiveWorker, not_well, unhealthy
+from agents.web.overview import finite, narrowed, overview
+from schemas.config import Http
+
+if TYPE_CHECKING:
+    from agents.app import Worker
+
+log = logging.getLogger("softfail.web")
+
+_PAGE = (Path(__file__).parent / "page.html").read_text("utf-8")
+FRESH_S = 1.0
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+
+
+class _Status:
+    """Builds the overview at most once a second, however many look."""
+
+    def __init__(self, worker: LiveWorker) -> None:
+        self._worker = worker
+        self._building = asyncio.Lock()
+        self._built_at = -FRESH_S
+        self._told: dict[str, Any] = {}
+
+    async def answer(self, match: str) -> bytes:
+        async with self._building:
+            if time.monotonic() - self._built_at >= FRESH_S:
+                self._told = await overview(self._worker, datetime.now(UTC), time.monotonic())
+                self._built_at = time.monotonic()
+            told = self._told
+        return await asyncio.to_thread(lambda: json.dumps(finite(narrowed(told, match))).encode())
+
+
+_WORKER = web.AppKey("worker", LiveWorker)
+_STATUS = web.AppKey("status", _Status)
+
+
+class WebServer:
+    """Serves one worker from the event loop in which it runs."""
+
+    def __init__(self, worker: LiveWorker, http: Http) -> None:
+        self._worker = worker
+        self._http = http
+        self._runner: web.AppRunner | None = None
+        self.port = http.port
+
+    @property
+    def url(self) -> str:
+        """Where the page is, with the port that was really taken."""
+        host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
+        return f"http://{host}:{self.port}/"
+
+    async def start(self) -> None:
+        """Bind and serve. Port 0 takes a free one, which ``port`` then names.
+
+        Raises:
+            OSError: the address cannot be bound; the message names `http.host` and `http.port`.
+        """
+        self._runner = web.AppRunner(application(self._worker), access_log=None, shutdown_timeout=1, handle_signals=False)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._http.host, self._http.port).start()
+        except (OSError, OverflowError) as error:
+            await self.stop()
+            raise OSError(
+                f"http.host, http.port: cannot listen on {self._http.host}:{self._http.port}: {getattr(error, 'strerror', None) or error}; "
+                "set another port (SOFTFAIL_HTTP__PORT), or 0 for a free one"
+            ) from None
+        self.port = self._runner.addresses[0][1]
+        log.info("status page and /metrics at %s", self.url)
+        if not _is_loopback(self._http.host):
+            log.warning("http.host is %s: whoever reaches it reads everything there, without a token; keep it inside your network", self._http.host)
+
+    async def stop(self) -> None:
+        """Close the sockets. May be called twice."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+
+async def serve(worker: Worker) -> None:
+    """Serve a worker for the life of its process; for ``agents.app.run(..., beside=[serve])``.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    server = WebServer(worker, worker.config.http)
+    await server.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
+
+
+def application(worker: LiveWorker) -> web.Application:
+    """The aiohttp application, unbound."""
+    app = web.Application()
+    app[_WORKER] = worker
+    app[_STATUS] = _Status(worker)
+    pages = {"/": _page, "/api/status": _status, "/metrics": _metrics, "/healthz": _healthz, "/readyz": _readyz}
+    app.add_routes([web.get(path, page) for path, page in pages.items()])
+    app.on_response_prepare.append(_with_headers)
+    return app
+
+
+async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+async def _page(request: web.Request) -> web.Response:
+    return web.Response(text=_PAGE, content_type="text/html")
+
+
+async def _status(request: web.Request) -> web.Response:
+    body = await request.app[_STATUS].answer(request.query.get("match", "")[:200])
+    response = web.Response(body=body, content_type="application/json")
+    response.enable_compression()
+    return response
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    body, content_type = await exposition(request.app[_WORKER], request.headers.get("Accept", ""), time.time())
+    response = web.Response(body=body, headers={"Content-Type": content_type})
+    response.enable_compression()
+    return response
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return _verdict("healthy", unhealthy(request.app[_WORKER]))
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    return _verdict("ready", not_well(request.app[_WORKER]))
+
+
+def _verdict(name: str, why: Sequence[str]) -> web.Response:
+    return web.Response(text=json.dumps({name: not why, "reasons": list(why)}) + "\n", content_type="application/json", status=503 if why else 200)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

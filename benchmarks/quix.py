@@ -1,0 +1,61 @@
+"""The peer: Quix Streams 3 on the same topic. Runs in an environment of its own (see README.md); prints one JSON object.
+
+JSON decode, the same RE2 set on ``output``, and counts in 60 s tumbling windows by key, in Quix's own state (RocksDB and a changelog topic).
+The windows go by Kafka's append time, Quix's default, which spares it reading the event's own time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import re2
+from quixstreams import Application
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--broker", required=True)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--patterns", type=Path, required=True, help="JSON list of the RE2 patterns")
+    options = parser.parse_args()
+
+    settings = re2.Options()
+    settings.max_mem = 64 << 20  # as ours: with RE2's default of 8 MiB it would be far slower
+    settings.log_errors = False
+    found = re2.Set.SearchSet(settings)
+    for pattern in json.loads(options.patterns.read_text("utf-8")):
+        found.Add(pattern)
+    found.Compile()
+    match = found.Match
+
+    seen, first, last = 0, None, None
+
+    def processed(topic: str, partition: int, offset: int) -> None:
+        nonlocal seen, first, last
+        seen += 1
+        if first is None:
+            first = time.perf_counter(), time.process_time()
+        elif seen == options.events:
+            last = time.perf_counter(), time.process_time()
+            application.stop()
+
+    with tempfile.TemporaryDirectory() as state:
+        application = Application(
+            broker_address=options.broker, consumer_group="bench-quix", auto_offset_reset="earliest", state_dir=state, loglevel="WARNING",
+            on_message_processed=processed)
+        frame = application.dataframe(application.topic(options.topic, value_deserializer="json", key_deserializer="bytes"))
+        frame = frame.update(lambda event: match(event.get("output") or ""))
+        frame.tumbling_window(60_000, grace_ms=30_000).count().final()
+        application.run()
+    if first is None or last is None:
+        raise SystemExit(f"only {seen} of {options.events} events were processed")
+    print(json.dumps({"wall": seen / (last[0] - first[0]), "cpu": seen / (last[1] - first[1])}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The keywords of ``Softfail``'s methods, so that a type checker finds a misspelt one in the service. A test holds them to the models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypedDict
+
+
+class EventFields(TypedDict, total=False):
+    """What every kind takes. ``None`` is absent."""
+
+    event_id: str | None
+    time: datetime | None
+    service: str | None
+    feature: str | None
+    environment: str | None
+    model: str | None
+    prompt_version: str | None
+    variant: str | None
+    dimensions: dict[str, str] | None
+    sample_probability: float | None
+    schema_version: int | None
+
+
+class ResponseFields(EventFields, total=False):
+    """What ``response``, ``call`` and ``watch`` take."""
+
+    provider: str | None
+    response_model: str | None
+    operation: str | None
+    input: str | None
+    output: str | None
+    context: str | None
+    content_probability: float | None
+    input_chars: int | None
+    output_chars: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    reasoning_tokens: int | None
+    tool_calls: int | None
+    duration_s: float | None
+    time_to_first_token_s: float | None
+    stages_s: dict[str, float] | None
+    finish_reason: str | None
+    error_type: str | None
+    attempt: int | None
+    cost_usd: float | None
+    interaction: Literal["sync", "progressive", "async"] | None
+    cold_start: bool | None
+    cache_hit: bool | None
+    outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None
+    guardrail: Literal["none", "flagged", "blocked"] | None
+    fallback: Literal["none", "model", "cache", "template", "omitted"] | None
+    degradation_level: int | None
+    session_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    service_version: str | None
+
+
+class FeedbackFields(EventFields, total=False):
+    """What ``feedback`` takes."""
+
+    response_id: str | None
+    accepted: bool | None
+    edit_distance: float | None
+    regenerated: bool | None
+    rating: float | None
+    task_s: float | None
+    outcome: str | None
+
+
+class EvaluationFields(EventFields, total=False):
+    """What ``evaluation`` takes."""
+
+    response_id: str | None
+    evaluator: str | None
+    evaluator_version: str | None
+    passed: bool | None
+    score: float | None
+    reason: str | None

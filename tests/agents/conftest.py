@@ -1,0 +1,89 @@
+"""Ends of the process that can be looked at, and a partition whose journal is a list."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents import exits
+from agents.journal import Recovered
+from agents.store import Counters, Partition
+from agents.transport import Bundle
+from monitor.core import FileRecord
+
+
+class Ended(BaseException):
+    """The process would have ended. Not an Exception: nothing may go on after it."""
+
+
+@pytest.fixture
+def ended() -> type[BaseException]:
+    """What ``ends`` raises where the process would have ended."""
+    return Ended
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
+    """What ended the process: ("again" or "leave", code, why). Both raise ``Ended``."""
+    seen: list[tuple[str, int, str]] = []
+
+    def ending(how: str) -> Any:
+        def end(code: int, why: str) -> None:
+            seen.append((how, code, why))
+            raise Ended(why)
+        return end
+
+    for how in ("again", "leave"):
+        monkeypatch.setattr(exits, how, ending(how))
+    return seen
+
+
+class ListJournal:
+    """Keeps transactions in a list. ``gate`` cleared: writes wait; ``failure`` set: they fail."""
+
+    def __init__(self) -> None:
+        self.transactions: list[tuple[int, list[Any], dict[str, list[Any]]]] = []
+        self.recovered = Recovered([], 0, 4, fresh=False, lost=0)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: BaseException | None = None
+        self.restored, self.closed = 0, False
+        self.state_topic, self.remedy = "t.watch.state", "mend it"
+
+    async def open(self) -> Recovered:
+        return self.recovered
+
+    async def write(self, position: int, changed: list[Any], outputs: Any) -> int:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.transactions.append((position, list(changed), outputs.messages))
+        return 0
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def make_partition(counting: Any) -> Any:
+    """A restored partition of a counting agent, with a ``ListJournal``. To be called inside an event loop."""
+    async def make(checkpoint_s: float = 60.0, **recovered: Any) -> Partition:
+        journal: Any = ListJournal()
+        journal.recovered = journal.recovered._replace(**recovered)
+        partition = Partition(counting.CountingAgent(), TP("t.events", 1), journal, checkpoint_s, Counters())
+        await partition.restore()
+        return partition
+    return make
+
+
+@pytest.fixture
+def bundle() -> Any:
+    """A bundle of counted events at offsets [start, stop), one key and minute each."""
+    def make(start: int, stop: int, minute: int = 0, holes: frozenset[int] = frozenset()) -> Bundle:
+        made = Bundle(FileRecord(b'{"key": "k%d", "minute": %d}' % (offset, minute), offset) for offset in range(start, stop) if offset not in holes)
+        made.start, made.stop = start, stop
+        return made
+    return make

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+
+from agents.demo.receiver import Fault, Receiver
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def event(action="trigger", key="k", **changes):
+    whole = {"routing_key": KEY, "event_action": action, "dedup_key": key}
+    if action == "trigger":
+        whole["payload"] = {"summary": "it broke", "source": "here", "severity": "critical"}
+    return json.dumps(whole | changes).encode()
+
+
+def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another():
+    receiver = Receiver(KEY)
+    for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
+        assert receiver.take(event(action))[0] == 202
+    assert [(one.triggers, one.acknowledged, one.resolved_at is None) for one in receiver.incidents] == [(2, True, False), (1, False, True)]
+
+
+def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
+    receiver = Receiver(KEY)
+    assert receiver.take(event("resolve")) == (202, {"status": "success", "message": "Event processed", "dedup_key": "k"})
+    assert receiver.incidents == []
+
+
+@pytest.mark.parametrize(("body", "fault"), [
+    (b"\xff", "not JSON"), (b"[]", "not an object"), (event("close"), "event_action"), (event(routing_key="short"), "32 characters"),
+    (event(routing_key="f" * 32), "not the key"), (event(payload=None), "payload"), (event("resolve", None), "dedup_key"), (event(key="k" * 256), "dedup_key"),
+    (event(payload={"summary": "s" * 1025, "source": "x", "severity": "critical"}), "1024"),
+    (event(payload={"summary": "s", "source": "x", "severity": "fatal"}), "severity"), (event(payload={"summary": "s", "severity": "info"}), "source"),
+    (event(images=[{"src": "http://x/y.png"}]), "https"), (event(links=[{"text": "x"}]), "href"), (event(client="c" * 600_000), "512 KB")])
+def test_each_rule_of_the_api_is_held(body, fault):
+    receiver = Receiver(KEY)
+    status, answer = receiver.take(body)
+    assert status == 400
+    assert fault in " ".join(answer["errors"])
+    assert receiver.incidents == []
+
+
+def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    async def post(receiver):
+        try:
+            async with aiohttp.ClientSession() as session, session.post(receiver.url, data=event(), timeout=aiohttp.ClientTimeout(total=0.3)) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return type(error).__name__
+
+    async def play():
+        receiver = Receiver(KEY)
+        receiver.faults.extend([Fault("status", 429, (("Retry-After", "7"),)), Fault("close"), Fault("silence", delay_s=0.5), Fault("slow", delay_s=0.1)])
+        await receiver.start()
+        answers = [await post(receiver) for _ in range(4)]
+        await receiver.stop()
+        return answers, receiver.incidents
+
+    answers, incidents = asyncio.run(play())
+    assert answers == [(429, "7"), "ServerDisconnectedError", "TimeoutError", (202, None)]
+    assert [one.triggers for one in incidents] == [1]

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+
+import pytest
+
+from agents.demo.receiver import Fault, Receiver
+from agents.notify import NotifyAgent
+from monitor.alerts import outbox as outbox_module
+from monitor.core import FileRecord, Outputs
+from schemas.config import Config
+
+KEY = "0123456789abcdef0123456789abcdef"
+EVERY_FAULT = [Fault("status", 429, (("Retry-After", "0"),)), Fault("status", 500), Fault("close"), Fault("silence", delay_s=0.5)]
+
+
+class Partition:
+    """What the store gives an agent, without Kafka: checkpoints are kept in memory."""
+
+    def __init__(self, core, durable=()):
+        self.core, self.caught_up, self.news = core, True, asyncio.Event()
+        self.durable, self.checkpoints, self.outputs = dict(durable), 0, Outputs()
+        self.core.restore(self.durable.items())
+
+    def add(self, outputs):
+        self.outputs.extend(outputs)
+        self.news.set()
+
+    async def checkpoint(self):
+        await asyncio.sleep(0.005)
+        self.durable.update(self.core.changed())
+        self.checkpoints += 1
+
+    def put(self, *episodes):
+        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode()) for episode in episodes], time.time_ns() // 1000))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def recent(episode_of, nine_us):
+    """Episodes that happen now."""
+    minutes = (time.time_ns() // 1000 - nine_us) / 60e6
+    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
+
+
+def config_for(url, **channels):
+    return Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY, "url": url, "timeout": 0.25}} | channels})
+
+
+async def until(condition, patience_s=10.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.01)
+
+
+def run(scene):
+    """Run a scene: an async function that gets a started receiver and ``begin(config, durable) -> partition``, whose task ends with the scene."""
+
+    async def play():
+        receiver, tasks = Receiver(KEY), []
+        await receiver.start()
+
+        def begin(config, durable=()):
+            agent = NotifyAgent(config)
+            partition = Partition(agent.core(0, 1), durable)
+            tasks.append(asyncio.create_task(agent.tend(partition)))
+            partition.task = tasks[-1]
+            return partition
+
+        try:
+            await scene(receiver, begin)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await receiver.stop()
+
+    asyncio.run(play())
+
+
+def test_each_delivery_gets_one_202_at_last_in_order_from_a_receiver_that_fails_in_every_way(recent):
+    async def scene(receiver, begin):
+        receiver.faults.extend(EVERY_FAULT)
+        partition = begin(config_for(receiver.url))
+        partition.put(recent())
+        await until(lambda: receiver.incidents)
+        receiver.faults.extend(EVERY_FAULT)
+        partition.put(recent(state="resolved"))
+        await until(lambda: receiver.incidents[0].resolved_at)
+        await until(lambda: partition.checkpoints >= 10)
+        trigger, resolve = ("trigger", "softfail/e1/high"), ("resolve", "softfail/e1/high")
+        assert receiver.answers == [(*one, status) for one in (trigger, resolve) for status in (429, 500, None, None, 202)]
+        assert [(one.triggers, one.dedup_key) for one in receiver.incidents] == [(1, "softfail/e1/high")]
+        assert json.loads(partition.durable[b"counts"]) == {"pagerduty": {"delivered": 2, "retried": 8}}
+
+    run(scene)
+
+
+def test_an_answer_that_is_lost_makes_no_second_incident(recent):
+    async def scene(receiver, begin):
+        receiver.faults.extend([Fault("close", taken=True), Fault("silence", delay_s=0.5, taken=True)])
+        partition = begin(config_for(receiver.url))
+        partition.put(recent(), recent(state="resolved"))
+        await until(lambda: receiver.incidents and receiver.incidents[0].resolved_at)
+        assert len(receiver.incidents) == 1
+
+    run(scene)
+
+
+def test_nothing_is_sent_before_everything_is_read(recent):
+    async def scene(receiver, begin):
+        partition = begin(config_for(receiver.url))
+        partition.caught_up = False
+        partition.put(recent("a"))
+        await asyncio.sleep(0.3)
+        assert receiver.answers == []
+        partition.caught_up = True
+        await until(lambda: receiver.incidents)
+
+    run(scene)
+
+
+def test_a_step_is_durable_before_the_next_one_is_sent(recent):
+    async def scene(receiver, begin):
+        partition = begin(config_for(receiver.url))
+        seen = []
+        take = receiver.take
+
+        def noting(body):
+            record = partition.durable.get(b"delivery/pagerduty/e1")
+            seen.append(json.loads(record)["keys"] if record else None)
+            return take(body)
+
+        receiver.take = noting
+        partition.put(recent(urgency="low"))
+        await until(lambda: len(receiver.answers) == 1)
+        partition.put(recent(state="escalated"), recent(state="resolved"))
+        await until(lambda: len(receiver.incidents) == 2 and all(one.resolved_at for one in receiver.incidents))
+        assert seen == [None, {"low": "open"}, {"low": "open", "high": "open"}, {"low": "open", "high": "closed"}]
+
+    run(scene)
+
+
+def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
+    async def scene(receiver, begin):
+        first = begin(config_for(receiver.url))
+        first.put(recent("a"), recent("b"))
+        await until(lambda: len(receiver.incidents) == 2)
+        await until(lambda: first.checkpoints == 2)
+        first.put(recent("c"))
+        first.durable.update(first.core.changed())
+        first.task.cancel()
+        second = begin(config_for(receiver.url), first.durable)
+        second.put(recent("a", "resolved"), recent("b", "resolved"), recent("c", "resolved"))
+        await until(lambda: len(receiver.incidents) == 3 and all(one.resolved_at for one in receiver.incidents))
+        assert [one.triggers for one in receiver.incidents] == [1, 1, 1]
+
+    run(scene)
+
+
+def test_a_dead_channel_delays_no_other(recent, capfdbinary):
+    async def scene(receiver, begin):
+        receiver.faults.extend([Fault("silence", delay_s=9)] * 3)
+        begun = begin(config_for(receiver.url, console={}))
+        begun.put(recent())
+        await until(lambda: begun.checkpoints >= 1, 0.2)  # the first answer of the silent one takes 0.25 s
+
+    run(scene)
+    assert b"PAGE (critical, opened) support-bot/answer: 23 % of answers refused" in capfdbinary.readouterr().out
+
+
+def test_what_is_refused_is_written_down_and_the_next_episode_goes_out(recent, caplog):
+    async def scene(receiver, begin):
+        receiver.faults.append(Fault("status", 400))
+        partition = begin(config_for(receiver.url))
+        partition.put(recent("a"), recent("b"))
+        await until(lambda: receiver.incidents)
+        (letter,) = partition.outputs.messages["deadletter"]
+        assert "400" in json.loads(letter.value)["error"]
+        assert [one.dedup_key for one in receiver.incidents] == ["softfail/b/high"]
+
+    run(scene)
+
+
+def test_redirects_are_not_followed(recent):
+    async def scene(receiver, begin):
+        receiver.faults.append(Fault("status", 307, (("Location", receiver.url),)))
+        partition = begin(config_for(receiver.url))
+        partition.put(recent())
+        await until(lambda: partition.outputs.messages)
+        assert receiver.incidents == []
+
+    run(scene)
+
+
+def test_the_routing_key_is_in_no_log_line_no_state_and_no_dead_letter(recent, caplog):
+    async def scene(receiver, begin):
+        receiver.faults.extend([*EVERY_FAULT, Fault("status", 400)])
+        partition = begin(config_for(receiver.url))
+        partition.put(recent())
+        await until(lambda: partition.outputs.messages)
+        await until(lambda: partition.checkpoints >= 5)
+        await receiver.stop()
+        partition.put(recent("b"))
+        await until(lambda: json.loads(partition.durable[b"counts"])["pagerduty"]["retried"] > 4)
+        for content in (*partition.durable.values(), *(message.value for message in partition.outputs.messages["deadletter"])):
+            assert KEY.encode() not in content
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene)
+    assert "again in" in caplog.text
+    assert "refused" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_a_revoked_partition_sends_nothing_more(recent):
+    async def scene(receiver, begin):
+        partition = begin(config_for(receiver.url))
+        await asyncio.sleep(0.05)
+        partition.task.cancel()
+        await asyncio.gather(partition.task, return_exceptions=True)
+        partition.put(recent())
+        await asyncio.sleep(0.2)
+        assert receiver.answers == []
+
+    run(scene)

@@ -1,0 +1,70 @@
+"""The demo's embedded broker: one worker, killed and started again, no second code path."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+
+confluent_kafka = pytest.importorskip("confluent_kafka", reason="the embedded broker comes with confluent-kafka (extra: demo)")
+
+
+@pytest.fixture
+def embedded():
+    """A mock cluster; librdkafka keeps it while its producer lives."""
+    producer = confluent_kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    return SimpleNamespace(address=f"{broker.host}:{broker.port}", prefix="embedded", partitions=4, keep=producer)
+
+
+def publish(embedded, begin, end):
+    producer = confluent_kafka.Producer({"bootstrap.servers": embedded.address, "log_level": 0})
+    for number in range(begin, end):
+        producer.produce("embedded.events", key=b"f%d" % (number % 7), value=json.dumps({"key": f"f{number % 7}", "minute": number // 100}).encode())
+    assert producer.flush(20) == 0
+
+
+def windows(embedded):
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": embedded.address, "group.id": "reader", "auto.offset.reset": "earliest",
+                                         "enable.auto.commit": False, "log_level": 0})
+    topic = "embedded.windows"
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for partition in partitions])
+    found = []
+    while (message := consumer.poll(2)) is not None:
+        if message.error() is None:
+            found.append(message.value())
+    consumer.close()
+    return found
+
+
+@pytest.mark.slow
+def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(embedded, make_workers, counting_command):
+    workers = make_workers(counting_command(embedded, embedded=True, checkpoint=0.3))
+    workers.start(1)
+    publish(embedded, 0, 3000)
+    wait_for_lines(workers, "owns embedded.events", 4)
+    time.sleep(3)
+    workers.send(1, signal.SIGKILL)
+    publish(embedded, 3000, 6000)
+    wait_for_lines(workers, "owns embedded.events", 8)
+    time.sleep(4)
+    assert workers.retire(1) == 0
+    workers.start(2)
+    wait_for_lines(workers, "owns embedded.events", 12)
+    positions = [int(line.split(" from ")[1].split(":")[0]) for line in workers.log().splitlines() if "owns embedded.events" in line]
+    assert sum(positions[:4]) == 0
+    assert 0 < sum(positions[4:8]) <= 3000
+    assert sum(positions[8:]) == 6000
+    assert len(windows(embedded)) == len(set(windows(embedded))) > 59
+    assert "RESTART" not in workers.log()
+
+
+def wait_for_lines(workers, text, count, patience_s=40):
+    deadline = time.monotonic() + patience_s
+    while workers.log().count(text) < count:
+        assert time.monotonic() < deadline, f"{workers.log().count(text)} of {count} lines with {text!r}"
+        time.sleep(0.2)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+SCRIPT = """
+import os, sys
+from agents import exits
+exits.JITTER_S = (0.0, 0.0)
+exits.pause()
+print(os.getpid(), exits.restarts(), sys.argv[1], flush=True)
+if "forgive" in sys.argv and exits.restarts() == 3 and "FORGIVEN" not in os.environ:
+    os.environ["FORGIVEN"] = "1"
+    exits.forgive()
+exits.again(int(sys.argv[1]), "on purpose")
+"""
+
+
+def run(*arguments: str) -> tuple[int, list[list[str]]]:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=120)
+    return ended.returncode, [line.split() for line in ended.stdout.splitlines()]
+
+
+def test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code():
+    code, lines = run("75")
+    assert code == 75
+    assert [int(count) for _, count, _ in lines] == list(range(11))
+    assert len({pid for pid, _, _ in lines}) == 1
+    assert {argument for _, _, argument in lines} == {"75"}
+
+
+def test_a_checkpoint_between_restarts_begins_the_count_anew():
+    code, lines = run("70", "forgive")
+    assert code == 70
+    assert [int(count) for _, count, _ in lines] == [0, 1, 2, 3, *range(1, 11)]
+
+
+def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
+    script = "from agents import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause()"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "_SOFTFAIL_RESTARTS": "1"})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_a_first_start_does_not_wait():
+    script = "from agents import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause()\nexits.leave(78, 'a topic is wrong')"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 78
+    assert "a topic is wrong" in ended.stderr

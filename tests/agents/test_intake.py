@@ -1,0 +1,155 @@
+"""Bundles that do not join cost a fetch and never an event."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from faust.types import TP
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.intake import Intake
+from agents.store import Counters
+
+TPS = TP("t.events", 1)
+
+
+class Owned:
+    """A store that owns one partition."""
+
+    def __init__(self, partition: Any) -> None:
+        self.owned, self.counters = {TPS: partition}, Counters()
+
+
+class Scene:
+    """An intake over one partition, whose log begins at ``oldest`` (None: the broker does not answer)."""
+
+    def __init__(self, partition: Any, oldest: int | None = 0) -> None:
+        self.partition, self.oldest, self.rewound = partition, oldest, 0
+        self.store: Any = Owned(partition)
+        self.intake = Intake(self.store, self._earliest, self._rewind)
+
+    async def _earliest(self, _: TP) -> int:
+        if self.oldest is None:
+            raise TimeoutError
+        return self.oldest
+
+    async def _rewind(self, _: str) -> None:
+        self.rewound += 1
+
+
+def test_a_bundle_that_joins_is_applied_and_an_old_one_is_not(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition())
+        for start, stop in ((0, 4), (0, 4), (2, 4), (4, 6)):
+            await one.intake.take(TPS, bundle(start, stop))
+        assert (one.partition.position, one.partition.counters.records, one.rewound) == (6, 6, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_gap_is_fetched_again_once_and_what_follows_it_waits(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition())
+        await one.intake.take(TPS, bundle(0, 4))
+        for start, stop in ((6, 8), (8, 9), (9, 12)):
+            await one.intake.take(TPS, bundle(start, stop))
+        assert (one.partition.position, one.rewound, one.store.counters.gaps) == (4, 1, 1)
+        await one.intake.take(TPS, bundle(4, 9))
+        await one.intake.take(TPS, bundle(12, 14))  # another gap, so another fetch
+        assert (one.partition.position, one.rewound) == (9, 2)
+
+    asyncio.run(scene())
+
+
+def test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition(), oldest=10)
+        await one.intake.take(TPS, bundle(0, 4))
+        await one.intake.take(TPS, bundle(10, 12))
+        assert (one.partition.position, one.partition.counters.lost_events, one.rewound) == (12, 6, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_gap_behind_what_is_lost_is_still_fetched_again(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition(), oldest=10)
+        await one.intake.take(TPS, bundle(12, 15))
+        assert (one.partition.position, one.partition.counters.lost_events, one.rewound) == (10, 10, 1)
+
+    asyncio.run(scene())
+
+
+def test_a_broker_that_does_not_answer_about_a_gap_loses_nothing(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition(), oldest=None)
+        await one.intake.take(TPS, bundle(3, 5))
+        assert (one.partition.position, one.partition.counters.lost_events) == (0, 0)
+        one.oldest = 0
+        await one.intake.take(TPS, bundle(5, 6))
+        assert one.rewound == 1
+
+    asyncio.run(scene())
+
+
+def test_a_bundle_of_a_partition_that_was_revoked_is_ignored(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition())
+        one.store.owned.clear()
+        await one.intake.take(TPS, bundle(0, 4))
+        assert one.partition.position == 0
+
+    asyncio.run(scene())
+
+
+def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_partition, bundle):
+    async def scene() -> None:
+        one = Scene(await make_partition())
+
+        async def revoked_meanwhile() -> None:
+            one.store.owned.clear()
+
+        one.partition.room = revoked_meanwhile
+        await one.intake.take(TPS, bundle(0, 4))
+        assert one.partition.position == 0
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=15), st.integers(0, 2**32))
+def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, seed):
+    import random
+
+    from agents.store import Partition
+    from agents.transport import Bundle
+    from monitor.core import FileRecord
+
+    rng, total = random.Random(seed), sum(lengths)
+
+    async def scene() -> None:
+        partition = Partition(counting.CountingAgent(), TPS, None, 60, Counters())  # type: ignore[arg-type]
+        partition.core = counting.Counts()
+        one = Scene(partition)
+        for _ in range(1000):
+            if partition.position == total:
+                break
+            queue, at = [], partition.position  # what a fetch from the position brings, cut anew
+            partition.asked = None  # the watchdog, after silence
+            while at < total:
+                stop = min(total, at + rng.choice(lengths))
+                made = Bundle(FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(at, stop))
+                made.start, made.stop = at, stop
+                queue += [made] * rng.choice((0, 1, 1, 2))
+                at = stop
+            if rng.random() < 0.3:
+                rng.shuffle(queue)
+            for made in queue:
+                await one.intake.take(TPS, made)
+        assert partition.core.counts == {f"k{offset} 0": 1 for offset in range(total)}
+
+    asyncio.run(scene())

@@ -1,0 +1,213 @@
+"""What a journal refuses, and how it lays out a transaction. What Kafka does with it: tests/durability."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents import exits, journal
+from agents.journal import BARRIER, HEADER, MOST_BYTES, POSITION, Journal
+from monitor.core import Message, Outputs
+from schemas.config import Kafka
+
+HEAD = {"layout": 1, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
+
+
+class Batch:
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object | None:
+        del timestamp
+        if len(self.rows) == 3:
+            return None
+        self.rows.append((key, value, headers))
+        return self
+
+    def record_count(self) -> int:
+        return len(self.rows)
+
+
+class Producer:
+    """A transactional producer in memory. A batch whose record has the value ``refused`` fails."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings, self.sent, self.committed = settings, [], []  # type: ignore[var-annotated]
+
+    async def begin_transaction(self) -> None:
+        self.sent = []
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        if any(value == b"refused" for _, value, _ in batch.rows):
+            future.set_exception(ValueError("refused"))
+        else:
+            future.set_result(type("Metadata", (), {"offset": 100})())
+        self.sent += [(topic, partition, *row) for row in batch.rows]
+        return future
+
+    async def commit_transaction(self) -> None:
+        self.committed.append(self.sent)
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return set(range({"p.windows": 16, "p.events": 16, "p.alerts": 4}.get(topic, 4)))
+
+
+@pytest.fixture
+def made(monkeypatch) -> Any:
+    monkeypatch.setattr(journal, "AIOKafkaProducer", Producer)
+
+    def make() -> Any:
+        return Journal(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
+
+    return make
+
+
+def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[int, list[Any]]:
+    async def scene() -> tuple[int, list[Any]]:
+        left_out = await one.write(42, changed, Outputs(outputs))
+        return left_out, one._producer.committed[-1]
+
+    return asyncio.run(scene())
+
+
+def test_the_transactional_id_names_prefix_agent_topic_and_partition(made):
+    settings = made()._producer.settings
+    assert settings["transactional_id"] == "p.watch-p.events-6"
+    assert settings["transaction_timeout_ms"] == 20_000
+    assert settings["acks"] == "all"
+
+
+def test_the_first_transaction_has_the_header_and_each_has_the_position(made):
+    one = made()
+    _, first = write(one, [(b"pane", b"1")])
+    assert [(topic, partition, key) for topic, partition, key, _, _ in first] == [
+        ("p.watch.state", 6, b"pane"), ("p.watch.state", 6, HEADER), ("p.watch.state", 6, POSITION)]
+    assert json.loads(first[1][3]) == HEAD
+    _, second = write(one)
+    assert [(key, value) for _, _, key, value, _ in second] == [(POSITION, b"42")]
+
+
+def test_more_than_a_batch_holds_goes_into_the_same_transaction_in_order(made):
+    _, sent = write(made(), [(b"%d" % n, b"") for n in range(10)])
+    assert [key for _, _, key, _, _ in sent] == [b"%d" % n for n in range(10)] + [HEADER, POSITION]
+
+
+def test_outputs_go_where_their_kind_belongs(made):
+    _, sent = write(made(), windows=[Message(b"support-bot/answer", b"w")], alerts=[Message(b"any", b"a")], samples=[Message(None, b"s")],
+                    events=[Message(b"k", b"forwarded", 3, (("softfail-forwarded", b"1"),))])
+    assert {(topic, partition, value) for topic, partition, _, value, _ in sent if topic != "p.watch.state"} == {
+        ("p.windows", 8, b"w"), ("p.alerts", 0, b"a"), ("p.samples", 2, b"s"), ("p.events", 3, b"forwarded")}
+    assert [headers for _, _, _, value, headers in sent if value == b"forwarded"] == [[("softfail-forwarded", b"1")]]
+
+
+def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(made):
+    one = made()
+    with pytest.raises(ValueError, match="refused"):
+        write(one, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
+    assert one._producer.committed == []
+
+
+def test_a_state_record_above_the_limit_is_refused_by_its_key(made):
+    with pytest.raises(exits.Misconfigured, match="b'pane'"):
+        write(made(), [(b"pane", b"x" * (MOST_BYTES + 1))])
+
+
+def test_a_key_of_the_stores_own_is_refused(made):
+    with pytest.raises(ValueError, match="zero byte"):
+        write(made(), [(POSITION, b"7")])
+
+
+def test_an_output_above_the_limit_is_left_out_and_counted_unless_it_is_as_large_as_what_came(made):
+    huge = b"x" * (MOST_BYTES + 1)
+    left_out, sent = write(
+        made(), windows=[Message(b"k", huge), Message(b"k", b"small")], events=[Message(b"k", huge, 1)], deadletter=[Message(None, huge)])
+    assert left_out == 1
+    assert sorted((topic, len(value)) for topic, _, _, value, _ in sent if topic != "p.watch.state") == [
+        ("p.deadletter", len(huge)), ("p.events", len(huge)), ("p.windows", 5)]
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"layout": 2}, "newer softfail"), ({"agent": "notify"}, "agent"), ({"cluster": "c2"}, "cluster"), ({"source": "q.events"}, "source"),
+    ({"partitions": 8}, "partitions"), ({"layout": None}, "cannot be read")])
+def test_state_that_is_not_ours_is_refused_with_the_remedy(made, change, words):
+    with pytest.raises(exits.Misconfigured, match=words) as caught:
+        made()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
+    assert "p.watch.state/6" in str(caught.value)
+
+
+def test_records_without_a_header_are_not_ours(made):
+    with pytest.raises(exits.Misconfigured, match="without a header"):
+        made()._check_header(None, 16, True)
+
+
+def test_our_own_header_and_an_empty_topic_are_accepted(made):
+    made()._check_header(json.dumps(HEAD).encode(), 16, True)
+    made()._check_header(None, 16, False)
+
+
+class Reader:
+    """A consumer that gives what is committed in a log of (offset, key, value), two at a time, and its positions."""
+
+    def __init__(self, log: list[tuple[int, bytes, bytes | None]], start: int = 0, ends: list[int] | None = None) -> None:
+        self._log, self._at, self._start, self._ends = log, 0, start, ends or [100]
+
+    def assign(self, _: Any) -> None:
+        pass
+
+    async def seek_to_beginning(self, _: Any) -> None:
+        self._at = 0
+
+    async def position(self, _: Any) -> int:
+        return self._at
+
+    async def getmany(self, timeout_ms: int, max_records: int) -> dict[Any, list[Any]]:
+        some = [record for record in self._log if record[0] >= self._at][:2]
+        self._at = some[-1][0] + 1 if some else self._at + 1
+        return {("p.watch.state", 6): [type("Record", (), {"key": key, "value": value})() for _, key, value in some]}
+
+    async def beginning_offsets(self, tps: Any) -> dict[Any, int]:
+        return dict.fromkeys(tps, self._start)
+
+    async def end_offsets(self, tps: Any) -> dict[Any, int]:
+        return dict.fromkeys(tps, self._ends.pop(0) if len(self._ends) > 1 else self._ends[0])
+
+
+def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier(made):
+    log = [(0, BARRIER, b""), (2, b"a", b"1"), (3, b"b", b"1"), (5, b"a", b"2"), (8, b"b", None), (9, BARRIER, b"")]
+    one = made()
+    assert asyncio.run(one._read_to(Reader(log), 9)) == {b"a": b"2"}
+    assert one.restored == 6
+
+
+@pytest.mark.parametrize(("recorded", "begin", "start", "expected"), [
+    (None, "earliest", 7, (7, 0)), (None, "latest", 7, (100, 0)), (50, "latest", 7, (50, 0)), (100, "earliest", 7, (100, 0)),
+    (3, "earliest", 7, (7, 4))],
+    ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"])
+def test_where_work_begins(made, recorded, begin, start, expected):
+    one = made()
+    one._kafka = Kafka(prefix="p", start=begin)
+    assert asyncio.run(one._begin_at(Reader([], start), recorded)) == expected
+
+
+def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch):
+    monkeypatch.setattr(journal, "SETTLE_S", 2)
+    monkeypatch.setattr(journal.asyncio, "sleep", lambda _: _soon())
+    with pytest.raises(exits.Misconfigured, match=r"p\.events/6 ends at 100, but its state stands at 101: was the topic re-created"):
+        asyncio.run(made()._begin_at(Reader([]), 101))
+
+
+def test_an_end_that_a_starting_broker_reports_too_early_is_asked_again(made, monkeypatch):
+    monkeypatch.setattr(journal.asyncio, "sleep", lambda _: _soon())
+    assert asyncio.run(made()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
+
+
+async def _soon() -> None:
+    return None

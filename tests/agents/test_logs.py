@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import logging
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.logs import MOST_KINDS, RateLimit
+
+
+def line(message: str, name: str = "aiokafka", args: tuple[object, ...] = ()) -> logging.LogRecord:
+    return logging.LogRecord(name, logging.ERROR, "", 0, message, args, None)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_of_equal_lines_one_a_second_passes_and_the_next_says_how_many_did_not():
+    clock = Clock()
+    limit = RateLimit(clock=clock)
+    assert [limit.filter(line("no broker %s", args=(n,))) for n in range(100)] == [True] + [False] * 99
+    clock.now += 1
+    later = line("no broker %s", args=(100,))
+    assert limit.filter(later)
+    assert later.getMessage() == "no broker 100 [and 99 more like it]"
+
+
+def test_lines_of_another_kind_pass_at_the_same_moment():
+    limit = RateLimit(clock=Clock())
+    assert limit.filter(line("a"))
+    assert limit.filter(line("b"))
+    assert limit.filter(line("a", name="faust"))
+
+
+def test_our_own_lines_always_pass():
+    limit = RateLimit(clock=Clock())
+    assert all(limit.filter(line("EXIT", name="softfail.exits")) for _ in range(10))
+    assert not all(limit.filter(line("EXIT", name="softfailure")) for _ in range(10))
+
+
+def test_a_percent_sign_in_a_counted_line_does_not_break_it():
+    clock = Clock()
+    limit = RateLimit(clock=clock)
+    for _ in range(3):
+        limit.filter(line("lag %d", args=(3,)))
+    clock.now += 2
+    later = line("lag %d", args=(3,))
+    limit.filter(later)
+    later.msg = f"{later.msg} 100%"
+    assert later.getMessage() == "lag 3 [and 2 more like it] 100%"
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=3000))
+def test_templates_without_number_do_not_grow_memory_without_limit(numbers):
+    limit = RateLimit(clock=Clock())
+    for number in numbers:
+        limit.filter(line(f"value {number}"))
+    assert len(limit._last) <= MOST_KINDS

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.__main__ import COMMANDS, main
+from agents.worker import main as worker_main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_names_every_command_the_environment_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"  {name} " in told for name in COMMANDS)
+    assert "SOFTFAIL_KAFKA__BROKERS" in told
+    assert "78" in told
+
+
+@pytest.mark.parametrize("arguments", [[], ["wroker"], ["--nonsense"]])
+def test_a_wrong_command_is_an_error_that_names_the_right_ones(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_module_with_a_main(name):
+    spec = importlib.util.find_spec(COMMANDS[name].module)
+    assert spec is not None
+    assert spec.origin is not None
+    body = ast.parse(Path(spec.origin).read_text("utf-8")).body
+    named = {one.name for one in body if isinstance(one, ast.FunctionDef)}
+    named |= {alias.asname or alias.name for one in body if isinstance(one, ast.ImportFrom) for alias in one.names}
+    assert "main" in named
+
+
+def test_a_wrong_configuration_ends_the_worker_with_78_and_every_fault_on_a_line(tmp_path, capsys):
+    wrong = tmp_path / "softfail.yaml"
+    wrong.write_text("kafka: {prefix: 'no blanks'}\nhttp: {port: 99999}\n")
+    assert worker_main(["--config", str(wrong)]) == 78
+    told = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("kafka.prefix") for line in told)
+    assert any(line.startswith("http.port") for line in told)
+
+
+def test_help_comes_without_importing_faust():
+    code = "import sys; from agents.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: print('faust' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert told.splitlines()[-1] == "False"

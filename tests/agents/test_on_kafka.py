@@ -1,0 +1,228 @@
+"""The real worker on a real Kafka: topics, poison, events that lie elsewhere, and state that is not its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.topics import create, describe
+from schemas.config import Kafka
+from softfail.partition import partition_of
+
+pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
+
+
+def topics_command(topics: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SOFTFAIL_KAFKA__BROKERS": topics.address, "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
+                   "SOFTFAIL_KAFKA__PARTITIONS": "4"}
+    return subprocess.run([sys.executable, "-m", "agents", "topics"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
+
+
+def alter(topics: Any, suffix: str, settings: dict[str, str]) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    async def scene() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
+        await admin.start()
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", settings)])
+        await admin.close()
+
+    asyncio.run(scene())
+
+
+def delete(topics: Any, *suffixes: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    async def scene() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
+        await admin.start()
+        names = {f"{topics.prefix}.{suffix}" for suffix in suffixes}
+        await admin.delete_topics(sorted(names))
+        while names & set(await admin.list_topics()):  # noqa: ASYNC110 - the broker does not tell
+            await asyncio.sleep(0.1)
+        await admin.close()
+
+    asyncio.run(scene())
+
+
+def send(topics: Any, *values: bytes, partition: int | None = None, key: bytes | None = None) -> None:
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=topics.address)
+    for value in values:
+        producer.send(f"{topics.prefix}.events", value=value, key=key, partition=partition).get(10)
+    producer.close()
+
+
+def response(feature: str, **fields: Any) -> bytes:
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    return json.dumps({"event_id": "1", "time": now, "service": "s", "feature": feature, "model": "m", "output": "Paris.", **fields}).encode()
+
+
+@pytest.fixture
+def worker(make_workers, tmp_path, free_port):
+    """Starts one real worker with panes of a second; gives it and a function that reads its /metrics."""
+    def start(topics: Any) -> tuple[Any, Any]:
+        port, path = free_port(), tmp_path / "softfail.yaml"
+        kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": topics.partitions, "checkpoint": 0.5}
+        path.write_text(json.dumps({"kafka": kafka, "http": {"port": port}, "time": {"pane": "1s", "lateness": "1s"}}))
+        workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
+        workers.start(1)
+
+        def metrics() -> str:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    text: str = answer.read().decode()
+                    return text
+            except OSError:
+                return ""
+
+        return workers, metrics
+
+    return start
+
+
+def wait_for(what: Any, patience_s: float = 30) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.3)
+    return found
+
+
+def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
+    topics = make_topics(4)
+    again = topics_command(topics)
+    assert (again.returncode, again.stdout) == (0, "7 topics, 0 differences\n")
+
+    async def scene() -> dict[str, Any]:
+        from aiokafka.admin import AIOKafkaAdminClient
+
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
+        await admin.start()
+        found = await describe(admin, topics.prefix)
+        await admin.close()
+        return found
+
+    found = asyncio.run(scene())
+    assert found[f"{topics.prefix}.events"].settings["message.timestamp.type"] == "LogAppendTime"
+    assert found[f"{topics.prefix}.watch.state"].settings["cleanup.policy"] == "compact"
+    assert {name.removeprefix(topics.prefix + "."): topic.partitions for name, topic in found.items()} == {
+        "events": 4, "watch.state": 4, "windows": 16, "alerts": 1, "notify.state": 1, "samples": 4, "deadletter": 4}
+
+
+def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topics):
+    topics = make_topics(4)
+    alter(topics, "samples", {"retention.ms": "1000"})
+    told = topics_command(topics)
+    assert told.returncode == 0
+    assert f"topic {topics.prefix}.samples has retention.ms=1000" in told.stdout
+    alter(topics, "events", {"message.timestamp.type": "CreateTime"})
+    wrong = topics_command(topics)
+    assert wrong.returncode == 78
+    assert f"--entity-name {topics.prefix}.events --add-config message.timestamp.type=LogAppendTime" in wrong.stdout
+
+
+@pytest.mark.slow
+def test_a_worker_without_its_topics_ends_with_78_and_names_them(make_topics, worker):
+    topics = make_topics(4)
+    delete(topics, "samples")
+    workers, _ = worker(topics)
+    wait_for(lambda: workers.exits, patience_s=60)
+    assert set(workers.exits) == {78}
+    assert f"topic {topics.prefix}.samples does not exist; run: python -m agents topics" in workers.log()
+
+
+@pytest.mark.slow
+def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(make_topics, worker):
+    topics = make_topics(4)
+    workers, metrics = worker(topics)
+    here = partition_of("s", "f", 4)
+    tomorrow = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)).isoformat()
+    bad = {"random": os.urandom(1000), "cut": response("f")[:-20], "type": response("f", output_tokens="seven"),
+           "tomorrow": response("f", time=tomorrow)}
+    for value in bad.values():
+        send(topics, response("f"), value, response("f"), partition=here, key=b"s/f")
+    send(topics, response("f", output="x" * 900_000), partition=here, key=b"s/f")
+    wait_for(lambda: 'softfail_received_events_total{environment="production",feature="f",kind="response",service="s"} 9.0' in metrics())
+    letters = wait_for(lambda: some if len(some := topics.read("deadletter")[0]) == 4 else None)
+    found = {json.loads(letter.value)["offset"]: json.loads(letter.value) for letter in letters}
+    assert sorted(found) == [1, 4, 7, 10]
+    for (name, value), letter in zip(bad.items(), (found[offset] for offset in sorted(found)), strict=True):
+        assert (letter["topic"], letter["partition"]) == (f"{topics.prefix}.events", here), name
+        assert base64.b64decode(letter["value"]) == value
+        assert letter["error"]
+    assert found[7]["field"] == "output_tokens"
+    assert not workers.exits
+    assert "RESTART" not in workers.log()
+
+
+@pytest.mark.slow
+def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(make_topics, worker):
+    topics = make_topics(4)
+    _, metrics = worker(topics)
+    elsewhere = (partition_of("s", "g", 4) + 1) % 4
+    send(topics, response("g"), partition=elsewhere)
+    send(topics, response("g", output="y" * 900_000), partition=elsewhere)
+    wait_for(lambda: 'softfail_received_events_total{environment="production",feature="g",kind="response",service="s"} 2.0' in metrics())
+    windows = wait_for(lambda: [json.loads(record.value) for record in topics.read("windows")[0]])
+    assert {window["feature"] for window in windows} == {"g"}
+    assert 'softfail_pass_rate' in metrics()
+
+
+@pytest.mark.slow
+def test_a_source_that_was_re_created_under_its_state_is_refused(make_topics, worker):
+    topics = make_topics(4)
+    workers, metrics = worker(topics)
+    send(topics, *[response("f")] * 20, partition=partition_of("s", "f", 4))
+    wait_for(lambda: topics.state()[1].get(partition_of("s", "f", 4)) == 20)
+    assert workers.retire(1) == 0
+    delete(topics, "events")
+    asyncio.run(create(Kafka(brokers=topics.address, prefix=topics.prefix, partitions=4)))
+    workers.start(1)
+    wait_for(lambda: workers.exits, patience_s=60)
+    assert set(workers.exits) == {78}
+    assert "was the topic re-created?" in workers.log()
+    del metrics
+
+
+@pytest.mark.slow
+def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end(make_topics, make_workers, counting_command):
+    from kafka import KafkaProducer
+
+    topics = make_topics(2)
+    workers = make_workers(counting_command(topics))
+    workers.start(1)
+    producer = KafkaProducer(bootstrap_servers=topics.address, transactional_id=f"{topics.prefix}-source")
+    producer.init_transactions()
+    for transaction in range(12):
+        producer.begin_transaction()
+        aborted = transaction % 3 == 2
+        for number in range(50):
+            value = json.dumps({"key": "aborted" if aborted else "kept", "minute": transaction}).encode()
+            producer.send(f"{topics.prefix}.events", value=value, partition=number % 2)
+        producer.flush()
+        if aborted:
+            producer.abort_transaction()
+        else:
+            producer.commit_transaction()
+    producer.close()
+    state = topics.await_positions(topics.read("events")[1], patience_s=40)
+    counts = {key: int(value) for (_, key), value in state.items() if key != b"latest"}
+    assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 8 * 50
+    assert not any(key.startswith(b"aborted") for key in counts)
+    time.sleep(2)
+    assert "lag and silence" not in workers.log()

@@ -1,0 +1,209 @@
+"""Each remedy of the transport, against the defect that it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import inspect
+import itertools
+import threading
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import transport
+from agents.transport import Bundle, Joint, joint
+
+A, B = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class Records:
+    """What aiokafka's decoder gives: offsets [start, start + n), and a position that ends at ``after``."""
+
+    def __init__(self, start: int, n: int, after: int | None = None) -> None:
+        self.next_fetch_offset, self._end, self._after = start, start + n, after
+
+    def __iter__(self) -> Records:
+        return self
+
+    def __next__(self) -> int:
+        if self.next_fetch_offset >= self._end:
+            self.next_fetch_offset = max(self.next_fetch_offset, self._after or 0)
+            raise StopIteration
+        self.next_fetch_offset += 1
+        return self.next_fetch_offset - 1
+
+
+def assigned(*tps: TopicPartition, position: int) -> Any:
+    subscription = SubscriptionState()
+    subscription.assign_from_user(list(tps))
+    assignment = subscription.subscription.assignment
+    for tp in tps:
+        assignment.state_value(tp).seek(position)
+    return subscription, assignment
+
+
+async def fetched(start: int, n: int, after: int | None = None, most: int | None = None) -> Bundle:
+    _, assignment = assigned(A, position=start)
+    bundle = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(start, n, after), backoff=0).getall(most)
+    assert isinstance(bundle, Bundle)
+    return bundle
+
+
+def test_a_bundle_stands_for_the_positions_before_and_after_the_fetch():
+    bundle = asyncio.run(fetched(1000, 7))
+    assert (bundle.start, bundle.stop, list(bundle)) == (1000, 1007, list(range(1000, 1007)))
+
+
+def test_a_bundle_of_markers_only_is_true_and_moves_the_position():
+    bundle = asyncio.run(fetched(1000, 0, after=1003))
+    assert (len(bundle), bundle.start, bundle.stop, bool(bundle)) == (0, 1000, 1003, True)
+
+
+def test_a_fetch_of_nothing_is_false():
+    assert not asyncio.run(fetched(1000, 0))
+
+
+@given(st.integers(0, 50), st.integers(0, 20), st.integers(0, 60))
+def test_every_range_is_old_or_joins_or_leaves_a_gap(start, length, position):
+    how = joint(start, start + length, position)
+    assert (how is Joint.OLD) == (start + length <= position)
+    assert (how is Joint.GAP) == (start > position and start + length > position)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(0, 3))
+def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once(lengths, random, again):
+    edges = [0]
+    for length in lengths:
+        edges.append(edges[-1] + length)
+    applied: list[int] = []
+    for _ in range(again + len(lengths)):  # a gap goes back, so everything comes again, in any order
+        ranges = list(itertools.pairwise(edges))
+        random.shuffle(ranges)
+        for start, stop in ranges:
+            if joint(start, stop, len(applied)) is Joint.JOINS:
+                applied += range(max(start, len(applied)), stop)
+    assert applied == list(range(edges[-1]))
+
+
+async def position_of_b(hand_over: Any) -> int:
+    """Where partition B stands after only A was asked for, and the set of active partitions was emptied during the wait."""
+    subscription, assignment = assigned(A, B, position=1000)
+    inner = object.__new__(fetcher.Fetcher)
+    inner._subscriptions, inner._records, inner._fetch_waiters = subscription, collections.OrderedDict(), set()
+    inner._loop, inner._wait_consume_future, inner._closed = asyncio.get_running_loop(), None, False
+    active = {A}
+    waiting = asyncio.ensure_future(hand_over(inner, active))
+    await asyncio.sleep(0.02)
+    active.clear()  # a rebalance: Faust's pause_partitions
+    inner._records[B] = fetcher.FetchResult(B, assignment=assignment, partition_records=Records(1000, 5), backoff=0)
+    for waiter in list(inner._fetch_waiters):
+        waiter.set_result(None)
+    await asyncio.wait_for(waiting, 5)
+    position: int = assignment.state_value(B).position
+    return position
+
+
+def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_partitions(monkeypatch):
+    """Faust hands over its live set (consumer.py:802), and empty means all (aiokafka fetcher.py:1221)."""
+    async def as_faust_does(inner: Any, active: Any) -> Any:
+        return await inner.fetched_records(active, 0.2, 100)
+
+    async def as_we_do(inner: Any, active: Any) -> Any:
+        async def faust(_: Any, partitions: Any, seconds: float) -> Any:
+            return await inner.fetched_records(partitions, seconds, 100)
+
+        monkeypatch.setattr(transport.driver.Consumer, "_getmany", faust)
+        return await object.__new__(transport.Consumer)._getmany(active, 0.2)
+
+    assert asyncio.run(position_of_b(as_faust_does)) == 1005  # the defect: B moved, and Faust drops what nobody asked for
+    assert asyncio.run(position_of_b(as_we_do)) == 1000
+
+
+def test_one_fetch_becomes_one_message_without_headers():
+    bundle = Bundle([1, 2, 3])
+    bundle.start, bundle.stop = 5, 9
+    message = transport.pseudo_message(A, bundle)
+    assert (message.topic, message.partition, message.offset, message.value, message.headers) == ("t", 0, 5, bundle, ())
+
+
+def test_a_read_offset_is_never_known_whatever_is_written_to_it():
+    offsets = transport.Forgetful()
+    offsets[TP("t", 0)] = 100
+    offsets.update({TP("t", 0): 100})
+    assert offsets[TP("t", 0)] is None
+
+
+def test_seeking_goes_to_our_positions_in_the_consumers_thread():
+    called: list[tuple[Any, int, str]] = []
+
+    class Inner:
+        def seek(self, tp: Any, offset: int) -> None:
+            called.append((tp, offset, threading.current_thread().name))
+
+    class Ledger:
+        def positions(self) -> dict[TP, int]:
+            return {TP("t", 0): 42, TP("t", 9): 7}
+
+    thread = object.__new__(transport.ConsumerThread)
+
+    async def call_thread(step: Any) -> Any:
+        box: list[Any] = []
+        runner = threading.Thread(target=lambda: box.append(asyncio.run(step())), name="consumer")
+        runner.start()
+        runner.join()
+        return box[0]
+
+    vars(thread).update(app=type("App", (), {"ledger": Ledger()}), call_thread=call_thread, _ensure_consumer=Inner, assignment=lambda: {TP("t", 0)})
+    assert asyncio.run(thread.seek_to_committed()) == {TP("t", 0): 42}
+    assert called == [(A, 42, "consumer")]
+
+
+def test_only_what_is_durable_is_committed_whatever_faust_thinks_was_acknowledged():
+    consumer = object.__new__(transport.Consumer)
+    ledger = type("Ledger", (), {"durable": lambda self: {TP("t", 0): 17}})()
+    consumer.app = type("App", (), {"ledger": ledger})
+    message = type("Message", (), {"acked": False})()
+    assert consumer.ack(message)
+    assert consumer._filter_tps_with_pending_acks() == [TP("t", 0)]
+    assert consumer._new_offset(TP("t", 0)) == 17
+    assert consumer._new_offset(TP("t", 1)) is None
+
+
+def test_the_schema_hands_the_bundle_through():
+    bundle = Bundle()
+    bundle.start, bundle.stop = 1, 2
+    message = transport.pseudo_message(A, bundle)
+    app = type("App", (), {"create_event": lambda self, *parts: parts})()
+    event = asyncio.run(transport.Schema().compile(app)(message))
+    assert event[1] is bundle
+
+
+def test_only_committed_records_are_read_and_a_seek_is_not_held_up(monkeypatch):
+    """Faust asks for committed records only in exactly_once apps (driver:571), and waits 1.5 s for each fetch (driver:615)."""
+    consumer = type("AIOKafkaConsumer", (), {"_isolation_level": "read_uncommitted", "_fetch_max_wait_ms": 1500})()
+    monkeypatch.setattr(transport.driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer)
+    made = transport.ConsumerThread._create_worker_consumer(object.__new__(transport.ConsumerThread), None)
+    assert made._isolation_level == "read_committed"
+    assert made._fetch_max_wait_ms == 250
+
+
+def test_aiokafka_makes_its_fetch_results_of_our_class():
+    assert fetcher.FetchResult is transport.FetchResult
+    source = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert "FetchResult(" in source
+
+
+def test_a_real_consumer_has_the_settings_that_the_transport_sets():
+    """If aiokafka renames them, setting them would change nothing."""
+    async def scene() -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+        assert consumer._isolation_level == "read_uncommitted"
+        assert consumer._fetch_max_wait_ms == 500
+
+    asyncio.run(scene())

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import watch
+from agents.watch import WallClock, WatchAgent
+from monitor.core import FileRecord
+from schemas.config import Config
+
+SECOND = 1_000_000
+
+
+def test_in_silence_the_mark_goes_on_a_second_a_second():
+    clock, watermark = WallClock(), 100 * SECOND
+    marks = []
+    for now in range(5):
+        watermark = clock.mark(watermark, float(now))
+        marks.append(watermark // SECOND)
+    assert marks == [100, 101, 102, 103, 104]
+
+
+def test_records_that_are_ahead_lead_the_mark():
+    clock = WallClock()
+    clock.mark(100 * SECOND, 0.0)
+    assert clock.mark(500 * SECOND, 1.0) == 500 * SECOND
+    assert clock.mark(500 * SECOND, 2.0) == 501 * SECOND
+
+
+def test_while_it_stands_still_no_time_passes():
+    clock = WallClock()
+    clock.mark(100 * SECOND, 0.0)
+    clock.stand_still()
+    assert clock.mark(100 * SECOND, 1000.0) == 100 * SECOND
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(0, 1)), max_size=50), st.floats(0, 0.9))
+def test_with_live_records_the_mark_never_overtakes_the_real_time(steps, delay_s):
+    """Records carry the time at which they were made; each arrives at least ``delay_s`` later."""
+    clock, now, watermark = WallClock(), 1000.0, 0
+    for step_s, more_s in steps:
+        now += step_s
+        watermark = max(watermark, round((now - delay_s - more_s) * 1e6))
+        mark = clock.mark(watermark, now)
+        assert watermark <= mark <= (now - delay_s) * 1e6 + 1
+        watermark = mark
+
+
+def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypatch):
+    monkeypatch.setattr(watch, "TICK_S", 0.01)
+    agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
+    event = b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
+
+    class Tended:
+        caught_up = False
+        core = agent.core(0, 0)
+        windows = 0
+
+        def add(self, outputs):
+            self.windows += len(outputs.messages.get("windows", []))
+
+    async def scene() -> None:
+        partition = Tended()
+        partition.core.apply([FileRecord(event)], 0)
+        task = asyncio.create_task(agent.tend(partition))  # type: ignore[arg-type]
+        await asyncio.sleep(0.3)
+        assert partition.windows == 0
+        partition.caught_up = True
+        await asyncio.sleep(0.3)
+        assert partition.windows > 0
+        task.cancel()
+
+    asyncio.run(scene())

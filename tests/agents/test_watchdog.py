@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents import exits, watchdog
+from agents.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Verdict, Watchdog
+from schemas.config import Kafka
+
+TPS = TP("t.events", 1)
+
+
+class Scene:
+    """A watchdog over a store whose positions are ours to set."""
+
+    def __init__(self, partition: Any = None) -> None:
+        self.at: dict[TP, int] = {}
+        self.restored = 0
+        self.owned = {TPS: partition} if partition else {}
+        self.rewound = 0
+        self.dog = Watchdog(Kafka(), self, set, self._rewind)  # type: ignore[arg-type]
+
+    def positions(self) -> dict[TP, int]:
+        return dict(self.at)
+
+    def progress(self) -> Any:
+        return dict(self.at), self.restored
+
+    async def _rewind(self, _: str) -> None:
+        self.rewound += 1
+
+    def look(self, end: int, *seconds: float) -> None:
+        for now in seconds:
+            asyncio.run(self.dog.judge_ends({TPS: end}, now))
+
+    def reason(self, now: float) -> str | None:
+        self.dog.verdict.tick = now
+        return self.dog.verdict.reason(now)
+
+
+def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
+    scene = Scene()
+    scene.at[TPS] = 5
+    scene.look(9, 0.0, 1.0, 1.0 + STUCK_S)
+    assert scene.reason(1.0 + STUCK_S) is None
+    assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
+
+
+def test_any_progress_begins_the_patience_anew():
+    scene = Scene()
+    scene.at[TPS] = 5
+    scene.look(9, 0.0, 1.0)
+    scene.at[TPS] = 6
+    scene.look(9, STUCK_S)
+    scene.look(9, STUCK_S + 1)
+    assert scene.reason(STUCK_S + 10) is None
+
+
+def test_records_restored_are_progress():
+    scene = Scene()
+    for now in range(0, 200, 10):
+        scene.restored += 1
+        scene.look(9, float(now))
+    assert scene.reason(200.0) is None
+
+
+def test_a_partition_that_is_assigned_and_never_restored_is_lag():
+    scene = Scene()
+    scene.look(0, 0.0, 1.0)
+    assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
+
+
+def test_standing_at_the_end_is_no_lag():
+    scene = Scene()
+    scene.at[TPS] = 9
+    scene.look(9, 0.0, 1.0, 1000.0)
+    assert scene.reason(1000.0) is None
+    assert scene.rewound == 0
+
+
+def test_lag_and_silence_is_fetched_again_every_few_seconds():
+    scene = Scene()
+    scene.at[TPS] = 5
+    began = 1000.0
+    scene.look(9, began, *(began + 1 + second for second in range(int(2 * REWIND_S) + 1)))
+    assert scene.rewound == 2
+
+
+def test_a_loop_that_does_not_answer_is_a_reason():
+    assert Verdict(tick=0.0).reason(STUCK_S + 1) == "the event loop does not answer"
+
+
+def test_partitions_without_owner_for_a_minute_are_a_reason():
+    verdict = Verdict(tick=100.0, unowned_since=100.0 - STUCK_S - 1)
+    assert verdict.reason(100.0) == "the topic has partitions that nobody owns"
+
+
+def test_a_process_that_was_stopped_did_not_hang():
+    verdict = Verdict(tick=0.0, stuck_since=0.0, unowned_since=0.0)
+    verdict.slept(1000.0)
+    assert verdict.reason(1000.0) is None
+
+
+def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic(make_partition, ends, ended):
+    async def scene() -> None:
+        one = Scene(await make_partition(position=50))
+        one.at[TPS] = 50
+        await one.dog.judge_ends({TPS: 3}, 0.0)
+        await one.dog.judge_ends({TPS: 3}, WITHDRAWN_S)
+        await one.dog.judge_ends({TPS: 50}, WITHDRAWN_S + 1)  # it was a broker that had just started
+        await one.dog.judge_ends({TPS: 3}, WITHDRAWN_S + 2)
+        assert ends == []
+        with pytest.raises(ended):
+            await one.dog.judge_ends({TPS: 3}, 2 * WITHDRAWN_S + 3)
+
+    asyncio.run(scene())
+    assert ends[0][:2] == ("leave", exits.CONFIGURATION)
+    assert "t.events/1" in ends[0][2]
+    assert "re-created" in ends[0][2]
+
+
+def test_partitions_learn_the_end_of_their_log(make_partition):
+    async def scene() -> None:
+        partition = await make_partition(position=5)
+        one = Scene(partition)
+        one.at[TPS] = 5
+        await one.dog.judge_ends({TPS: 5}, time.monotonic())
+        assert partition.caught_up
+
+    asyncio.run(scene())
+
+
+def test_a_hung_event_loop_is_noticed_by_the_thread(monkeypatch, ends, ended):
+    monkeypatch.setattr(watchdog, "STUCK_S", 0.05)
+    monkeypatch.setattr(watchdog, "TICK_S", 0.05)
+    scene = Scene()
+    with pytest.raises(ended):
+        scene.dog._judge()
+    assert ends[0][:2] == ("again", exits.WATCHDOG)
+    assert "does not answer" in ends[0][2]

@@ -1,0 +1,144 @@
+"""A worker that owns what it is told to, with a watch full of realistic figures."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from agents.store import Counters, PartitionStatus
+from monitor.metrics import METRICS, Measure
+
+
+class FakeCore:
+    def __init__(self, measures=(), status=None):
+        self._measures, self._status = measures, status
+
+    def measures(self):
+        return iter(self._measures)
+
+    def status(self):
+        return self._status or {"watermark": None, "features": [], "episodes": [], "recent": []}
+
+
+class FakeWorker:
+    def __init__(self, parts=(), *, ready=True, healthy=True, assigned=True):
+        self.parts, self.ready, self.healthy = list(parts), ready, healthy
+        self.counters = Counters(checkpoints=12, checkpoint_seconds=0.5, records=1000)
+        self.store = SimpleNamespace(agents={"events": SimpleNamespace(name="watch"), "alerts": SimpleNamespace(name="notify")}, assigned=assigned)
+
+    def partitions(self):
+        return list(self.parts)
+
+
+def _part(core, partition=0, agent="watch", restoring=False, position=100, end=100):
+    return PartitionStatus(agent, "softfail.events", partition, core, position, position, end, position == end, restoring, 0, 0, None)
+
+
+@pytest.fixture
+def fake_core():
+    return FakeCore
+
+
+@pytest.fixture
+def fake_worker():
+    return FakeWorker
+
+
+@pytest.fixture
+def part():
+    return _part
+
+
+@pytest.fixture
+def every_measure():
+    """One measure of each metric that there is."""
+    return [Measure(name, tuple(f"a {label}" for label in metric.labels), 0.5) for name, metric in METRICS.items()]
+
+
+def _iso(time):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _rate(value, n):
+    half = 1.96 * math.sqrt(max(value * (1 - value), 0.001) / n)
+    return {"value": value, "low": max(0, value - half), "high": min(1, value + half), "n": n}
+
+
+def _feature(now, rng, service, feature, environment, rate, per_min, falls=False):
+    series = []
+    for at in range(60):
+        bad = falls and at > 47
+        series.append({"start": _iso(now - timedelta(minutes=60 - at)), "events": int(rng.gauss(per_min, per_min / 8)),
+                       "pass_rate": None if at == 20 else min(1, max(0, rng.gauss(0.42 if bad else rate, 0.015)))})
+    now_rate = 0.42 if falls else rate
+    return {"service": service, "feature": feature, "environment": environment, "events_5m": per_min * 5, "pass_rate": _rate(now_rate, per_min * 5),
+            "error_rate": _rate(0.004 if not falls else 0.03, per_min * 5), "refusal_rate": _rate(0.006 if not falls else 0.51, per_min * 5),
+            "duration_p90_s": {"value": 0.84 if not falls else 3.92, "low": 0.8, "high": 0.9, "n": per_min * 5},
+            "output_tokens_mean": {"value": 212.4 if not falls else 48.0, "low": 205.0, "high": 219.0, "n": per_min * 5},
+            "segments": 3, "series": series}
+
+
+def _labels(service, feature, environment="production", level="feature", model=""):
+    return {"level": level, "service": service, "feature": feature, "environment": environment, "model": model,
+            "prompt_version": "7" if model else "",
+            "variant": "", "dimensions": {"region": "eu"} if model else {}}
+
+
+def realistic_status(now, hostile=""):
+    rng = random.Random(7)
+    evidence = {"metric": "pass_rate", "value": 0.418, "low": 0.39, "high": 0.447, "n": 1140.0, "above": None, "below": 0.5, "window_s": 300.0}
+    refusals = {**evidence, "metric": "evaluator.refusal.fail_rate", "value": 0.51, "low": 0.48, "high": 0.54, "above": 0.1, "below": None}
+    since = now - timedelta(minutes=12)
+    reason = "pass_rate 0.418 is below 0.5 with certainty, since 2 panes"
+    incidents = [
+        {**_labels("support-bot", "answer"), "incident_id": "a1", "rule": "pass-rate-floor", "severity": "critical", "state": "firing",
+         "since": _iso(since), "evidence": evidence},
+        {**_labels("support-bot", "answer", level="segment", model="gpt-4-0613"), "incident_id": "a2", "rule": "refusals", "severity": "error",
+         "state": "firing", "since": _iso(since + timedelta(minutes=1)), "evidence": refusals},
+    ]
+    episode = {"record": "episode", "episode_id": "e1", "dedup_key": "softfail/e1", "state": "updated", "reason": reason + hostile,
+               "service": "support-bot", "feature": "answer" + hostile, "environment": "production", "severity": "critical", "urgency": "high",
+               "muted": "", "started_at": _iso(since), "time": _iso(now), "decided_at": _iso(now), "incidents": incidents,
+               "examples": [{"event_id": "resp-9f31", "time": _iso(now), "model": "gpt-4-0613", "evaluator": "refusal",
+                             "reason": "I'm sorry, but I cannot", "output": "I'm sorry, I cannot help with refunds for order <NUMBER>." + hostile}]}
+    slow = {"metric": "duration_s.p90", "value": 5.9, "low": 5.4, "high": 6.6, "n": 310.0, "above": 5.0, "below": None, "window_s": 600.0}
+    low = {**episode, "episode_id": "e2", "service": "search", "feature": "summarise", "severity": "warning", "urgency": "low", "examples": [],
+           "reason": "duration_s.p90 5.9 s is above its budget of 5 s", "started_at": _iso(now - timedelta(hours=3)),
+           "incidents": [{**_labels("search", "summarise"), "incident_id": "a3", "rule": "slow", "severity": "warning", "state": "firing",
+                          "since": _iso(now - timedelta(hours=3)), "evidence": slow}]}
+    recent = [
+        {"record": "transition", "incident_id": "a1", "episode_id": "e1", "rule": rule, "severity": "critical", "state": state, "reason": why,
+         "time": _iso(now - timedelta(minutes=ago)), "decided_at": _iso(now), **_labels("support-bot", "answer"), "evidence": evidence}
+        for rule, state, why, ago in (
+            ("refusals", "firing", "0.51 is above 0.1 with certainty", 11), ("pass-rate-floor", "firing", reason, 12),
+            ("pass-rate-floor", "pending", "the first breaching edge", 13), ("error-rate", "resolved", "well for 2 min", 260))
+    ]
+    features = [
+        _feature(now, rng, "support-bot", "answer" + hostile, "production", 0.972, 240, falls=True),
+        _feature(now, rng, "support-bot", "classify", "production", 0.995, 1250),
+        _feature(now, rng, "support-bot", "answer", "staging", 0.93, 12),
+        _feature(now, rng, "search", "summarise", "production", 0.964, 61),
+        _feature(now, rng, "checkout", "fraud-explanation", "production", 0.988, 33),
+        {**_feature(now, rng, "notes", "title", "production", 0.99, 2), "pass_rate": None, "refusal_rate": None, "duration_p90_s": None},
+    ]
+    return {"watermark": _iso(now - timedelta(seconds=32)), "features": features, "episodes": [low, episode], "recent": recent}
+
+
+@pytest.fixture
+def status():
+    return realistic_status
+
+
+@pytest.fixture
+def realistic_worker():
+    def build(hostile=""):
+        now = datetime.now(UTC).replace(microsecond=0)
+        watch = FakeCore(status=realistic_status(now, hostile))
+        others = [_part(FakeCore(), 7, end=140), _part(FakeCore(), 11, restoring=True), _part(FakeCore(), 0, agent="notify")]
+        return FakeWorker([_part(watch, 3), *others])
+
+    return build

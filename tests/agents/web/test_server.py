@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from agents.web import overview
+from agents.web.server import WebServer, application
+from schemas.config import Http
+
+PAGE = Path(__file__).parents[3] / "agents/web/page.html"
+
+
+def _get(worker, *paths, headers=None):
+    """(status, headers, body) of each path, from a server on a free port."""
+
+    async def run():
+        server = WebServer(worker, Http(port=0))
+        await server.start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                answers = []
+                for path in paths:
+                    async with session.get(server.url.rstrip("/") + path, headers=headers) as answer:
+                        answers.append((answer.status, answer.headers, await answer.read()))
+                return answers
+        finally:
+            await server.stop()
+
+    return asyncio.run(run())
+
+
+def test_port_0_takes_a_free_port_and_logs_it(realistic_worker, caplog):
+    async def run():
+        first, second = WebServer(realistic_worker(), Http(port=0)), WebServer(realistic_worker(), Http(port=0))
+        await first.start()
+        await second.start()
+        ports = first.port, second.port
+        await first.stop()
+        await first.stop()
+        await second.stop()
+        return ports
+
+    with caplog.at_level(logging.INFO, "softfail.web"):
+        ports = asyncio.run(run())
+    assert len(set(ports)) == 2
+    assert 0 not in ports
+    assert all(f"http://127.0.0.1:{port}/" in caplog.text for port in ports)
+    assert "token" not in caplog.text
+
+
+def test_a_port_in_use_is_one_clear_error_with_its_keys_and_the_remedy(realistic_worker):
+    async def run():
+        first = WebServer(realistic_worker(), Http(port=0))
+        await first.start()
+        try:
+            await WebServer(realistic_worker(), Http(port=first.port)).start()
+        finally:
+            await first.stop()
+
+    with pytest.raises(OSError, match=r"http\.port: cannot listen on 127\.0\.0\.1:\d+: .*SOFTFAIL_HTTP__PORT"):
+        asyncio.run(run())
+
+
+def test_listening_beyond_loopback_is_said_in_the_log(realistic_worker, caplog):
+    async def run():
+        server = WebServer(realistic_worker(), Http(host="0.0.0.0", port=0))
+        await server.start()
+        await server.stop()
+
+    asyncio.run(run())
+    assert "0.0.0.0" in caplog.text
+    assert "without a token" in caplog.text
+
+
+_TYPES = {"/": "text/html", "/api/status": "application/json", "/metrics": "text/plain",
+          "/healthz": "application/json", "/readyz": "application/json"}
+
+
+@pytest.mark.parametrize(("path", "kind"), _TYPES.items())
+def test_every_page_answers_with_its_type_and_headers_that_keep_it_to_itself(realistic_worker, path, kind):
+    ((status, headers, body),) = _get(realistic_worker(), path)
+    assert status == 200
+    assert headers["Content-Type"].startswith(kind)
+    assert body
+    assert headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_openmetrics_is_given_to_whoever_accepts_it(realistic_worker):
+    ((_, headers, body),) = _get(realistic_worker(), "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"})
+    assert headers["Content-Type"].startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+
+
+def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_worker, fake_core, part):
+    restoring = fake_worker([part(fake_core(), 11, restoring=True)], ready=False)
+    unassigned = fake_worker([], ready=False, assigned=False)
+    for worker, reason in ((restoring, "watch partition 11: its state is being read"), (unassigned, "no partitions yet")):
+        (healthz, readyz) = _get(worker, "/healthz", "/readyz")
+        assert healthz[0] == 200
+        assert readyz[0] == 503
+        told = json.loads(readyz[2])
+        assert told["ready"] is False
+        assert reason in told["reasons"][0]
+
+
+def test_healthz_and_readyz_are_503_when_the_watchdog_is_not_content(fake_worker):
+    for status, _, body in _get(fake_worker(healthy=False), "/healthz", "/readyz"):
+        assert status == 503
+        assert "lag without progress" in json.loads(body)["reasons"][0]
+
+
+def test_the_status_puts_all_partitions_together_with_pages_before_tickets(realistic_worker):
+    told = json.loads(_get(realistic_worker(), "/api/status")[0][2])
+    assert [one["urgency"] for one in told["episodes"]] == ["high", "low"]
+    assert [one["service"] for one in told["features"][:3]] == ["support-bot", "search", "checkout"], "in the order of their episodes, then by name"
+    assert [one["time"] for one in told["recent"]] == sorted((one["time"] for one in told["recent"]), reverse=True)
+    assert [(one["agent"], one["partition"], one["state"], one["lag"]) for one in told["partitions"]] == [
+        ("notify", 0, "running", 0), ("watch", 3, "running", 0), ("watch", 7, "catching up", 40), ("watch", 11, "restoring", None)]
+    assert 30 <= told["partitions"][1]["watermark_lag_s"] <= 60
+
+
+def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
+    monkeypatch.setattr(overview, "MOST_FEATURES", 2)
+    everything, some = (json.loads(one[2]) for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*"))
+    assert (len(everything["features"]), everything["features_total"]) == (2, 6)
+    assert everything["features"][0]["pass_rate"]["value"] == 0.42, "what is broken stays"
+    assert {one["service"] for one in some["features"]} == {"support-bot"}
+    assert some["features_total"] == 3
+
+
+def test_undefined_figures_reach_the_page_as_null(fake_worker, fake_core, part, status):
+    from datetime import UTC, datetime
+
+    told = status(datetime.now(UTC))
+    told["features"][0]["pass_rate"]["value"] = float("nan")
+    body = _get(fake_worker([part(fake_core(status=told))]), "/api/status")[0][2]
+    assert b"NaN" not in body
+    assert json.loads(body)["features"][0]["pass_rate"]["value"] is None
+
+
+def test_many_viewers_cost_one_look_at_the_cores_a_second(fake_worker, fake_core, part):
+    class Counting(fake_core):
+        asked = 0
+
+        def status(self):
+            self.asked += 1
+            return super().status()
+
+    core = Counting()
+    answers = _get(fake_worker([part(core)]), *["/api/status"] * 10)
+    assert [status for status, _, _ in answers] == [200] * 10
+    assert core.asked < 5
+
+
+def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more(fake_worker, part):
+    class Outbox:
+        def measures(self):
+            return iter(())
+
+    told = json.loads(_get(fake_worker([part(Outbox(), agent="notify")]), "/api/status")[0][2])
+    assert [one["agent"] for one in told["partitions"]] == ["notify"]
+    assert told["features"] == []
+
+
+def test_nothing_can_be_written_through_the_server(realistic_worker):
+    assert {route.method for route in application(realistic_worker()).router.routes()} == {"GET", "HEAD"}
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_parses_no_text_as_html():
+    text = PAGE.read_text("utf-8")
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", text)
+    assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|@import", text)
+
+
+def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+    hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+    async def run() -> str:
+        server = WebServer(realistic_worker(hostile), Http(port=0))
+        await server.start()
+        try:
+            return await asyncio.to_thread(_dump_dom, chromium, server.url, tmp_path)
+        finally:
+            await server.stop()
+
+    dom = asyncio.run(run())
+    assert "support-bot/answer&lt;img src=x onerror=" in dom
+    assert "<img" not in dom
+    assert "<title>(1) softfail</title>" in dom, "one page is open"
+    assert "worker ready" in dom
+
+
+def _dump_dom(chromium: str, url: str, folder: Path) -> str:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000", f"--user-data-dir={folder}"]
+    return subprocess.run([chromium, *flags, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=True).stdout

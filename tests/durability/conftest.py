@@ -1,0 +1,57 @@
+"""Publishing at a steady rate while something is broken."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+
+class Publisher(threading.Thread):
+    """Publishes ``value_of(rng, elapsed_s)``, a (key, value), so many times a second until it is finished."""
+
+    def __init__(self, topics: Any, value_of: Callable[[random.Random, float], tuple[bytes, bytes]], rate: float, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._topics, self._value_of, self._rate, self._rng = topics, value_of, rate, random.Random(seed)
+        self._done = threading.Event()
+        self.published = 0
+
+    def run(self) -> None:
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=self._topics.address, linger_ms=5, enable_idempotence=True, delivery_timeout_ms=300_000,
+                                 reconnect_backoff_ms=200, reconnect_backoff_max_ms=500)
+        began = time.monotonic()
+        while not self._done.is_set():
+            elapsed_s = time.monotonic() - began
+            while self.published < elapsed_s * self._rate:
+                key, value = self._value_of(self._rng, elapsed_s)
+                producer.send(f"{self._topics.prefix}.events", key=key, value=value)
+                self.published += 1
+            time.sleep(0.02)
+        producer.flush(timeout=120)
+        producer.close()
+
+    def finish(self) -> None:
+        """Publish no more; returns when all of it is acknowledged."""
+        self._done.set()
+        self.join()
+
+
+@pytest.fixture
+def publish() -> Iterator[Callable[..., Publisher]]:
+    """Starts a ``Publisher``."""
+    started: list[Publisher] = []
+
+    def start(topics: Any, value_of: Callable[[random.Random, float], tuple[bytes, bytes]], rate: float = 1500, seed: int = 1) -> Publisher:
+        started.append(Publisher(topics, value_of, rate, seed))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for publisher in started:
+        publisher.finish()

@@ -1,0 +1,107 @@
+"""`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed run, exactly.
+
+Longer, and with more kinds: SOFTFAIL_FAULTS=60 SOFTFAIL_SEED=7 SOFTFAIL_KINDS=kill,term,stop,broker .venv/bin/pytest tests/durability/test_kill.py
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import json
+import os
+import random
+import signal
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from monitor.watch import Watch
+from schemas.config import Config
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+FAULTS = int(os.environ.get("SOFTFAIL_FAULTS", "10"))
+SEED = int(os.environ.get("SOFTFAIL_SEED", "1"))
+KINDS = os.environ.get("SOFTFAIL_KINDS", "kill").split(",")
+PARTITIONS, FEATURES, SPEED = 4, 24, 40  # seconds of event time a second
+BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
+SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
+
+
+def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
+    """Event time runs 40 times as fast as the clock, so that the wall clock closes no pane before the end; one in fifty is late."""
+    late_s = rng.uniform(20, 300) if rng.random() < 0.02 else rng.uniform(0, 3)
+    at = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
+    feature = rng.randrange(FEATURES)
+    answer = {"error_type": "timeout"} if rng.random() < 0.02 else {"output": "It was shipped on Tuesday.", "finish_reason": "stop"}
+    value = {"kind": "response", "event_id": f"{rng.getrandbits(64):x}", "time": at.isoformat(), "service": f"s{feature % 3}",
+             "feature": f"f{feature}", "model": rng.choice(("large", "small")), "input_tokens": 20, "output_tokens": rng.randint(5, 500),
+             "duration_s": rng.expovariate(1), "sample_probability": rng.choice((1, 0.5)), **answer}
+    return f"s{feature % 3}/f{feature}".encode(), json.dumps(value).encode()
+
+
+def undisturbed(records: list[Any]) -> dict[bytes, Any]:
+    """Key -> last revision of each window, from a core over the records of each partition."""
+    config, windows = Config.model_validate(SETTINGS), {}
+    of: dict[int, list[Any]] = collections.defaultdict(list)
+    for record in records:
+        of[record.partition].append(record)
+    for partition, some in of.items():
+        core = Watch(config, partition, PARTITIONS)
+        outputs = core.apply(some)
+        outputs.extend(core.finish())
+        windows.update({message.key: json.loads(message.value) for message in outputs.messages["windows"]})
+    return windows
+
+
+def fault(kind: str, number: int, workers: Any, kafka: Any, rng: random.Random) -> None:
+    """Break something of worker ``number``, or the broker."""
+    if kind == "stop":
+        workers.send(number, signal.SIGSTOP)
+        time.sleep(rng.uniform(4, 11))  # the session lasts 6 s
+        workers.send(number, signal.SIGCONT)
+    elif kind == "broker":
+        kafka.stop(rng.choice((signal.SIGKILL, signal.SIGTERM)))
+        time.sleep(rng.uniform(0.5, 5))
+        kafka.start()
+        time.sleep(8)
+    else:
+        workers.send(number, {"kill": signal.SIGKILL, "term": signal.SIGTERM}[kind])
+
+
+def test_ten_kills_of_two_workers_leave_every_window_exact(kafka, make_topics, make_workers, publish, tmp_path):
+    topics, rng = make_topics(PARTITIONS), random.Random(SEED)
+
+    def command(number: int) -> list[str]:
+        path = tmp_path / f"config{number}.yaml"
+        kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": PARTITIONS, "checkpoint": 0.5}
+        path.write_text(json.dumps({**SETTINGS, "kafka": kafka, "http": {"port": 0}}))
+        return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
+
+    workers = make_workers(command)
+    workers.start(1)
+    workers.start(2)
+    publisher = publish(topics, event, seed=SEED)
+    time.sleep(6)
+    for _ in range(FAULTS):
+        fault(rng.choice(KINDS), rng.choice((1, 2)), workers, kafka, rng)
+        time.sleep(rng.uniform(1, 5))
+    publisher.finish()
+    records, ends = topics.read("events")
+    expected = undisturbed(records)
+    topics.await_positions(ends, patience_s=60)
+    deadline = time.monotonic() + 30  # the last panes close by the wall clock, after pane and lateness
+    while True:
+        got = {record.key: json.loads(record.value) for record in topics.read("windows")[0]}
+        wrong = {key: (got.get(key), expected.get(key)) for key in got.keys() | expected.keys() if got.get(key) != expected.get(key)}
+        if not wrong or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    print(f"{len(records)} events, {len(expected)} windows, exits {dict(workers.exits)}, restarts {workers.log().count('RESTART')}")
+    assert len(expected) > 1000
+    assert sum(window["revision"] > 1 for window in expected.values()) > 100
+    assert not wrong, f"{len(wrong)} of {len(expected)} windows differ (got, expected): {list(wrong.items())[:2]}"
+    if KINDS == ["kill"]:
+        assert workers.exits[-signal.SIGKILL] == FAULTS

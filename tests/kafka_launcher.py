@@ -1,0 +1,119 @@
+"""One Apache Kafka (KRaft, broker and controller in a process) on loopback, from jars that Maven brings into ``.cache/``."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+VERSION = "4.1.0"
+CACHE = Path(__file__).parents[1] / ".cache" / f"kafka-{VERSION}"
+POM = f"""<project><modelVersion>4.0.0</modelVersion>
+<groupId>softfail</groupId><artifactId>kafka-launch</artifactId><version>1</version><dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
+</dependencies></project>
+"""
+HEAP = "-Xmx768m"
+
+
+def missing() -> str | None:
+    """What this machine lacks to run Kafka, or None."""
+    needed = ["java"] if _is_cached() else ["java", "mvn"]
+    lacking = [name for name in needed if shutil.which(name) is None]
+    return f"needs {' and '.join(lacking)} (Debian: default-jre-headless, maven)" if lacking else None
+
+
+def jars() -> Path:
+    """The directory with the broker's jars, filled by Maven the first time."""
+    if not _is_cached():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        (CACHE / "pom.xml").write_text(POM)
+        copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+        subprocess.run(copy, cwd=CACHE, check=True, timeout=600)
+    return CACHE / "lib"
+
+
+def _is_cached() -> bool:
+    return (CACHE / "lib" / f"kafka_2.13-{VERSION}.jar").exists()
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Kafka:
+    """A broker with an empty log. ``start`` and ``stop`` keep its data; leaving the context deletes it."""
+
+    def __init__(self, **overrides: object) -> None:
+        self.dir = Path(tempfile.mkdtemp(prefix="softfail-kafka-"))
+        self.port, controller = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        settings: dict[str, object] = {
+            "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "controller.listener.names": "CONTROLLER", "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": self.dir / "data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1, "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": 8, "transaction.state.log.num.partitions": 8, "log.cleaner.dedupe.buffer.size": 16 << 20, **overrides}
+        self._settings = self.dir / "server.properties"
+        self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)).wait(120):
+            raise RuntimeError(f"the storage cannot be formatted:\n{self.log()}")
+        self.start()
+
+    def _java(self, main: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with open(self.dir / "log", "ab") as out:
+            return subprocess.Popen(["java", HEAP, "-cp", f"{jars()}{os.sep}*", main, *arguments], stdout=out, stderr=subprocess.STDOUT)
+
+    def log(self) -> str:
+        """The end of what the broker said."""
+        return (self.dir / "log").read_text(errors="replace")[-3000:]
+
+    def start(self) -> None:
+        """Start the broker; returns when it accepts connections.
+
+        Raises:
+            RuntimeError: it ended, or did not within a minute.
+        """
+        self.process = self._java("kafka.Kafka", str(self._settings))
+        deadline = time.monotonic() + 60
+        while self.process.poll() is None and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    time.sleep(0.5)
+                    return
+            time.sleep(0.1)
+        raise RuntimeError(f"Kafka did not start:\n{self.log()}")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the broker with a signal and wait for it."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.wait(60)
+
+    def __enter__(self) -> Kafka:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    with Kafka() as kafka:
+        print(kafka.address, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            kafka.process.wait()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import doctest
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alerts import words
+from schemas.records import EpisodeIncident, Evidence
+
+
+def incident(metric, value, *, rule="r", severity="critical", state="firing", level="feature", minute=0, **evidence):
+    given = {"low": None, "high": None, "n": 100, "window_s": 60} | evidence
+    return EpisodeIncident(level=level, service="s", feature="f", environment="production", model="m-1" if level == "segment" else "",
+                           incident_id=rule, rule=rule, severity=severity, state=state, since=datetime(2026, 3, 2, 9, minute, tzinfo=UTC),
+                           evidence=Evidence(metric=metric, value=value, **given))
+
+
+def test_the_examples_hold():
+    assert doctest.testmod(words).failed == 0
+    assert doctest.testmod(words).attempted > 5
+
+
+@pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
+    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (normally must stay under 2 %)"),
+    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (normally at least 50 %)"),
+    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (normally must stay under 10 %)"),
+    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "evaluator.my-own.fail_rate is 20 % (normally must stay under 10 %)"),
+    ("output_tokens.mean", 51_234.4, {"above": 300}, "mean of output length is 51,234 tokens (normally must stay under 300 tokens)"),
+    ("cost_usd.mean", 0.012, {"above": 0.01}, "mean of cost of a call is 0.012 US dollars (normally must stay under 0.01 US dollars)"),
+    ("duration_s.p90", None, {}, "p90 of duration is ?"),
+    ("events", 3.0, {"expected": 50, "window_s": 300}, "only 3 events for 5 min, where about 50 were expected")])
+def test_each_kind_of_metric_has_words(metric, value, evidence, says):
+    assert words.measure(incident(metric, value, **evidence).evidence) == says
+
+
+def test_the_worst_that_still_fires_is_told_first(episode_of):
+    order = [incident("error_rate", 0.1, rule="d", severity="warning"), incident("error_rate", 0.1, rule="c", state="resolved"),
+             incident("error_rate", 0.1, rule="b", level="segment"), incident("error_rate", 0.1, rule="a", minute=5)]
+    episode = episode_of().model_copy(update={"incidents": order})
+    assert [one.rule for one in words.by_weight(episode)] == ["a", "b", "c", "d"]
+
+
+def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
+    assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
+        "10 % of calls failed (normally must stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
+
+
+@given(value=st.floats(0, 1))
+def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_something_as_nothing(value):
+    shown = words.share(value)
+    assert (shown == "100 %") == (value * 100 == 100)
+    assert (shown == "0 %") == (value == 0)
+
+
+@given(most=st.integers(200, 1024), left_out=st.integers(0, 500), text=st.text(min_size=1, max_size=256))
+def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text):
+    line = words.summary(episode_of(service=text, feature=text, environment=text, rules=("a", "b")), left_out, most)
+    assert len(line) <= most
+    assert line.splitlines() == [line]
+    assert line.endswith("more finding" if left_out == 0 else "more findings")

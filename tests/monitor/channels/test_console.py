@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from monitor.channels.channel import Step
+from monitor.channels.console import Console
+from schemas.config import Config
+
+
+@pytest.fixture
+def printed():
+    channel = Console(Config())
+    return lambda episode, action="trigger", urgency="high", reason="opened": channel.request(
+        Step("console", episode.episode_id, action, urgency, reason, episode)).body.decode()
+
+
+def test_a_page_says_what_broke_with_an_example(episode_of, printed):
+    assert printed(episode_of()) == (
+        "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min [e1]\n"
+        "  e.g. refusal: I'm sorry, I can't help.\n")
+
+
+def test_several_findings_stand_on_lines_of_their_own(episode_of, printed):
+    assert printed(episode_of(rules=("a", "b"))).count("\n  - 23 % of answers refused") == 2
+
+
+def test_tickets_notes_and_ends_have_words_of_their_own(episode_of, printed):
+    assert printed(episode_of(urgency="low", environment="staging"), urgency="low").startswith("TICKET (warning, opened) support-bot/answer (staging): ")
+    assert printed(episode_of(state="resolved", minute=61), "resolve") == (
+        "RESOLVED support-bot/answer: over since 2 Mar 10:01 UTC, began 2 Mar 09:00 UTC [e1]\n")
+    assert printed(episode_of(state="escalated"), "resolve", "low", "is a page now") == "CLOSED support-bot/answer: low urgency, is a page now [e1]\n"
+    assert printed(episode_of(state="resolved"), "note", "low", "missed while down").startswith("MISSED WHILE DOWN (critical, missed while down) ")
+
+
+def test_what_a_model_wrote_cannot_drive_the_terminal(episode_of, printed):
+    episode = episode_of(service="a\x1b]0;owned\x07\nPAGE fake")
+    episode = episode.model_copy(update={"examples": [episode.examples[0].model_copy(update={"output": "\x1b[2J\u2028\x9b31m\nx"})]})
+    text = printed(episode)
+    assert text.count("\n") == 2
+    assert not set(text) & set("\x1b\x07\x9b\u2028")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.channels.channel import Delivered, Permanent, Retry, Step
+from monitor.channels.pagerduty import BODY_BYTES, PagerDuty
+from schemas.config import Config
+
+KEY = "0123456789abcdef0123456789abcdef"
+GOLDEN = {
+    "routing_key": KEY,
+    "event_action": "trigger",
+    "dedup_key": "softfail/e1/high",
+    "client": "softfail",
+    "client_url": "https://status.example/?f=support-bot%2Fanswer",
+    "links": [
+        {"href": "https://status.example/?f=support-bot%2Fanswer", "text": "Status"},
+        {"href": "https://dash.example/d?service=support-bot&from=1772441100000&to=1772443020000", "text": "Dashboard"},
+    ],
+    "payload": {
+        "summary": "support-bot/answer: 23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min",
+        "source": "support-bot/answer",
+        "severity": "critical",
+        "timestamp": "2026-03-02T09:00:00Z",
+        "component": "answer",
+        "group": "support-bot",
+        "class": "refusals",
+        "custom_details": {
+            "why_now": "opened",
+            "findings": ["23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
+            "episode_id": "e1",
+            "environment": "production",
+            "started_at": "2026-03-02T09:00:00Z",
+            "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
+            "incidents": [{
+                "rule": "refusals", "severity": "critical", "state": "firing", "segment": "whole feature", "since": "2026-03-02T09:00:00Z",
+                "metric": "evaluator.refusal.fail_rate", "value": 0.23, "interval": [0.19, 0.28], "events": 310.0, "window_s": 300.0,
+                "incident_id": "e1-refusals", "above": 0.02}],
+            "examples": [{
+                "event_id": "r1", "time": "2026-03-02T09:00:00Z", "model": "gpt-x", "evaluator": "refusal", "reason": "says that it cannot",
+                "output": "I'm sorry, I can't help."}],
+        },
+    },
+}
+
+
+@pytest.fixture
+def channel():
+    return PagerDuty(Config.model_validate({
+        "channels": {"pagerduty": {"routing_key": KEY}},
+        "links": {"status": "https://status.example/?f={service}%2F{feature}", "runbook": "file:///etc/passwd",
+                  "dashboard": "https://dash.example/d?service={service}&from={from_ms}&to={to_ms}"}}))
+
+
+def step(episode, action="trigger", urgency=None, reason="opened", **more):
+    return Step("pagerduty", episode.episode_id, action, urgency or episode.urgency, reason, episode, **more)
+
+
+def sent(channel, one):
+    return json.loads(channel.request(one).body)
+
+
+def test_the_payload_is_what_it_always_was(channel, episode_of):
+    request = channel.request(step(episode_of(minute=2)))
+    assert json.loads(request.body) == GOLDEN
+    assert (request.method, request.url, request.timeout_s) == ("POST", "https://events.pagerduty.com/v2/enqueue", 10.0)
+    assert dict(request.headers)["Content-Type"] == "application/json"
+
+
+def test_a_resolve_says_only_which(channel, episode_of):
+    assert sent(channel, step(episode_of(state="resolved"), "resolve")) == {
+        "routing_key": KEY, "event_action": "resolve", "dedup_key": "softfail/e1/high"}
+
+
+def test_a_note_is_a_ticket_under_a_key_of_its_own(channel, episode_of):
+    event = sent(channel, step(episode_of(state="resolved", minute=30), "note", "low", "missed while down"))
+    assert (event["event_action"], event["dedup_key"], event["payload"]["severity"]) == ("trigger", "softfail/e1/missed", "warning")
+    assert event["payload"]["summary"].startswith("Missed while down, over since 2 Mar 09:30 UTC: support-bot/answer: 23 % of answers refused")
+
+
+@pytest.mark.parametrize(("urgency", "severity", "says"), [
+    ("high", "critical", "critical"), ("high", "error", "error"), ("high", "warning", "error"),
+    ("low", "critical", "warning"), ("low", "error", "warning"), ("low", "warning", "warning"), ("low", "info", "info")])
+def test_severity_never_contradicts_the_urgency(channel, episode_of, urgency, severity, says):
+    assert sent(channel, step(episode_of(urgency=urgency, severity=severity)))["payload"]["severity"] == says
+
+
+def test_an_episode_of_any_size_stays_within_every_limit(channel, episode_of):
+    label = "ж" * 256
+    huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)), service=label, feature=label, environment=label)
+    dimensions = {f"{number}-{label}"[:256]: label for number in range(32)}
+    huge = huge.model_copy(update={
+        "incidents": [one.model_copy(update={"level": "segment", "dimensions": dimensions}) for one in huge.incidents],
+        "examples": [one.model_copy(update={"output": "word " * 40_000}) for one in huge.examples]})
+    body = channel.request(step(huge, left_out=77)).body
+    event = json.loads(body)
+    assert len(body) <= BODY_BYTES
+    assert len(event["payload"]["summary"]) <= 1024
+    assert event["payload"]["summary"].endswith("; and 476 more findings")
+    assert event["payload"]["custom_details"]["left_out"]
+
+
+def test_lone_surrogates_and_control_characters_make_no_broken_event(channel, episode_of):
+    odd = episode_of(service="a\x00\n\x1b[31mb")
+    odd = odd.model_copy(update={"examples": [odd.examples[0].model_copy(update={"output": "\ud800"})]})
+    assert sent(channel, step(odd))["payload"]["summary"].startswith("a [31mb/answer:")
+
+
+def test_only_links_to_the_web_are_sent_and_values_are_quoted(channel, episode_of):
+    links = sent(channel, step(episode_of(service="a b&c=d/../{feature}")))["links"]
+    assert [link["text"] for link in links] == ["Status", "Dashboard"]
+    assert "service=a%20b%26c%3Dd%2F..%2F%7Bfeature%7D&" in links[1]["href"]
+
+
+@pytest.mark.parametrize(("status", "headers", "verdict"), [
+    (202, {}, Delivered()), (200, {}, Delivered()),
+    (400, {}, Permanent("400: said")), (403, {}, Permanent("403: said")), (404, {}, Permanent("404: said")), (413, {}, Permanent("413: said")),
+    (429, {}, Retry("429: said", 30.0, hold=True)), (429, {"Retry-After": "0"}, Retry("429: said", 0.0, hold=True)),
+    (429, {"retry-after": "99999999"}, Retry("429: said", 3600.0, hold=True)),
+    (408, {}, Retry("408: said")), (500, {}, Retry("500: said")), (503, {"Retry-After": "Thu, 01 Jan 1970 00:01:00 GMT"}, Retry("503: said", 50.0)),
+    (None, {}, Retry("said"))])
+def test_each_answer_has_one_meaning(channel, status, headers, verdict):
+    assert channel.judge(status, headers, b" said\n", 10_000_000) == verdict
+
+
+def test_a_redirect_is_refused_with_the_remedy(channel):
+    assert "configure the address" in channel.judge(301, {}, b"", 0).reason
+
+
+def test_the_routing_key_shows_nowhere_but_in_the_body(channel, episode_of):
+    request = channel.request(step(episode_of()))
+    quoted = channel.judge(400, {}, f"invalid key {KEY}".encode(), 0)
+    assert KEY not in f"{request!r}{request}{channel!r}{vars(channel)}{quoted!r}"
+    assert KEY.encode() in request.body
+
+
+def test_it_cannot_be_made_without_its_configuration():
+    with pytest.raises(ValueError, match="not configured"):
+        PagerDuty(Config())

@@ -1,0 +1,100 @@
+"""GPT-4's real answers of March and June 2023 through the core: what changed is found after the change, and nothing before."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.replay import replay
+from schemas.config import Config
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
+MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
+BEGIN = datetime(2023, 6, 1, tzinfo=UTC)
+
+pytestmark = pytest.mark.llmdrift
+
+
+@pytest.fixture(scope="module")
+def answers() -> Callable[[str, str], list[dict[str, Any]]]:
+    """Rows of a data set and model."""
+
+    def rows(name: str, model: str) -> list[dict[str, Any]]:
+        path = DATA / f"{name}.csv.gz"
+        if not path.exists():
+            pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
+        csv.field_size_limit(10**9)
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            return [row for row in csv.DictReader(stream) if row["model"] == model]
+
+    return rows
+
+
+def events_of(rows: list[dict[str, Any]]) -> list[FileRecord]:
+    """One response a second of event time."""
+    records = []
+    for nth, row in enumerate(rows):
+        event = {
+            "event_id": str(nth), "time": (BEGIN + timedelta(seconds=nth)).isoformat(), "service": "survey", "feature": "answer", "model": "gpt-4",
+            "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]),
+            "cost_usd": float(row["cost"]), "finish_reason": "stop",
+        }  # fmt: skip
+        records.append(FileRecord(json.dumps(event).encode(), nth + 1))
+    return records
+
+
+def written(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [json.loads(message.value) for outputs in replay(config, iter(events_of(rows))) for topic, message in outputs.order if topic != "samples"]
+
+
+LENGTH = {"rules": [{"name": "length", "on": "output_chars.mean", "above": 60, "window": "5m", "severity": "warning"}]}
+SHORT = {"rules": [{"name": "length", "on": "output_chars.mean", "below": 200, "window": "5m", "severity": "warning"}]}
+
+
+@pytest.mark.parametrize(("name", "settings"), [("OPINIONQA", LENGTH), ("PRIME_FULL", SHORT)])
+def test_a_rule_on_mean_length_fires_at_the_first_edge_that_is_certain_and_only_after_the_change(
+    answers: Callable[[str, str], list[dict[str, Any]]], name: str, settings: dict[str, Any]
+) -> None:
+    march, june = answers(name, MARCH), answers(name, JUNE)
+    change = BEGIN + timedelta(seconds=len(march))
+    transitions = [r for r in written(Config.model_validate(settings), march + june) if r["record"] == "transition"]
+    fired = [r for r in transitions if r["rule"] == "length" and r["level"] == "feature"]
+    assert [r["state"] for r in fired][:1] == ["firing"]
+    at = datetime.fromisoformat(fired[0]["time"])
+    assert change < at < change + timedelta(minutes=6)
+    evidence = fired[0]["evidence"]
+    beyond = evidence["low"] > 60 if name == "OPINIONQA" else evidence["high"] < 200
+    assert beyond
+
+
+@pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
+def test_march_alone_shuffled_opens_no_episode_at_the_default_configuration(answers: Callable[[str, str], list[dict[str, Any]]], name: str) -> None:
+    rows = answers(name, MARCH)
+    for seed in range(3):
+        random.Random(seed).shuffle(rows)
+        assert [r for r in written(Config(), rows) if r["record"] != "window"] == []
+
+
+def test_the_refusals_of_june_are_an_episode_that_names_them(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
+    march, june = answers("OPINIONQA", MARCH), answers("OPINIONQA", JUNE)
+    change = BEGIN + timedelta(seconds=len(march))
+    episodes = [r for r in written(Config(), march + june) if r["record"] == "episode"]
+    assert episodes[0]["state"] == "opened"
+    assert datetime.fromisoformat(episodes[0]["time"]) > change
+    assert {example["evaluator"] for example in episodes[0]["examples"]} == {"refusal"}
+
+
+def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
+    rows = answers("PRIME_FULL", MARCH)
+    windows = [r for r in written(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
+    assert sum(window["events"] for window in windows) == len(rows)
+    assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(int(row["answer_token"]) for row in rows)

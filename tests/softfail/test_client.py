@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
+from softfail.fields import EvaluationFields, FeedbackFields, ResponseFields
+from softfail.options import Options
+
+Make = Callable[..., Softfail]
+
+
+def only(events: list[dict[str, Any]]) -> dict[str, Any]:
+    (event,) = events
+    return event
+
+
+def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -> None:
+    sf = client()
+    name = sf.response(feature="answer", model="m", output="hi", output_tokens=3, dimensions={"region": "eu"}, cost_usd=0.1)
+    assert sf.flush(5)
+    (key, value), = fake.messages
+    assert key == b"shop/answer"
+    event = Response.model_validate_json(value)
+    assert (event.event_id, event.output, event.output_tokens, event.dimensions, event.cost_usd) == (name, "hi", 3, {"region": "eu"}, 0.1)
+    assert (event.environment, event.sample_probability, event.content_probability) == ("production", 1.0, 1.0)
+
+
+def test_texts_are_redacted_and_cut_and_their_lengths_are_those_of_the_whole(client: Make, fake: Any) -> None:
+    sf = client()
+    sf.response(feature="f", model="m", input="I am ann@example.org", output="x" * 1_000_000, context="4111111111111111")
+    assert sf.flush(5)
+    event = only(fake.events())
+    assert (event["input"], event["context"]) == ("I am <EMAIL>", "<CARD>")
+    assert len(event["output"].encode()) <= 65536
+    assert (event["input_chars"], event["output_chars"]) == (20, 1_000_000)
+
+
+def test_without_its_text_an_event_still_says_how_long_it_was(client: Make, fake: Any) -> None:
+    sf = client(content_probability=0.0)
+    sf.response(feature="f", model="m", input="abc", output="", context="secret")
+    sf.response(feature="f", model="m", output="abc", output_chars=17)
+    assert sf.flush(5)
+    first, second = fake.events()
+    assert first.keys().isdisjoint({"input", "output", "context"})
+    assert (first["input_chars"], first["output_chars"], second["output_chars"]) == (3, 0, 17)
+
+
+def test_feedback_and_evaluations_carry_the_labels_of_their_response_by_handle_and_by_id(client: Make, fake: Any) -> None:
+    sf = client()
+    answer = sf.response(feature="f", model="m", prompt_version="p7", variant="b", dimensions={"region": "eu"}, environment="staging")
+    sf.feedback(answer, accepted=True)
+    sf.feedback(str(answer), rating=4)
+    sf.evaluation(str(answer), evaluator="judge", passed=False, reason="mail ann@example.org")
+    assert sf.flush(5)
+    labels = {"service": "shop", "feature": "f", "environment": "staging", "model": "m", "prompt_version": "p7", "variant": "b",
+              "dimensions": {"region": "eu"}}
+    for event in [*fake.events("feedback"), *fake.events("evaluation")]:
+        assert labels.items() <= event.items()
+        assert event["response_id"] == answer
+    assert only(fake.events("evaluation"))["reason"] == "mail <EMAIL>"
+
+
+def test_labels_of_old_responses_are_forgotten_but_their_handles_remember(client: Make, fake: Any) -> None:
+    sf = client(recent_responses=2)
+    answers = [sf.response(feature=f"f{i}", model="m") for i in range(3)]
+    sf.feedback(str(answers[0]), accepted=True)  # forgotten: no feature, so invalid
+    sf.feedback(answers[0], accepted=True)
+    sf.feedback(str(answers[2]), accepted=True)
+    assert sf.flush(5)
+    assert [event["feature"] for event in fake.events("feedback")] == ["f0", "f2"]
+    assert sf.counts()["feedback"] == {"seen": 3, "sampled": 3, "sent": 2, "dropped": 1}
+
+
+def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and_feedback_always_comes(client: Make, fake: Any) -> None:
+    sf = client(sample_probability=0.5)
+    answers = [sf.response(feature="f", model="m") for _ in range(200)]
+    for answer in answers:
+        sf.evaluation(answer, evaluator="judge", passed=True, sample_probability=0.1)
+        sf.feedback(answer, accepted=True)
+    sf.evaluation("elsewhere", feature="f", evaluator="judge", passed=True)
+    assert sf.flush(5)
+    sent = {event["event_id"] for event in fake.events()}
+    assert 50 < len(sent) < 150
+    *known, other = fake.events("evaluation")
+    assert {event["response_id"] for event in known} == sent == {str(answer) for answer in answers if answer.sent}
+    assert {event["sample_probability"] for event in known} == {0.05}
+    assert "sample_probability" not in other
+    assert len(fake.events("feedback")) == 200
+    assert all(event.get("sample_probability", 1) == 1 for event in fake.events("feedback"))
+
+
+def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampled_itself(client: Make, fake: Any) -> None:
+    sf = client(sample_probability=0.5, content_probability=0.5)
+    for _ in range(400):
+        sf.response(feature="f", model="m", output="x", sample_probability=0.5)
+    assert sf.flush(5)
+    events = fake.events()
+    assert {(event["sample_probability"], event["content_probability"]) for event in events} == {(0.25, 0.5)}
+    assert 0 < sum("output" in event for event in events) < len(events)
+    assert sf.counts()["shop/f"] == {"seen": 400, "sampled": len(events), "sent": len(events), "dropped": 0}
+
+
+def test_errors_come_with_their_texts_and_probability_one_while_the_rate_allows(client: Make, fake: Any) -> None:
+    sf = client(sample_probability=1e-9, content_probability=1e-9, error_content_per_minute=2)
+    for _ in range(5):
+        sf.response(feature="f", model="m", output="x", error_type="Timeout")
+    sf.response(feature="f", model="m", output="x", outcome="schema_error")
+    assert sf.flush(5)
+    assert [(event["output"], event["sample_probability"], event["content_probability"]) for event in fake.events()] == [("x", 1.0, 1.0)] * 2
+
+
+def test_a_call_is_timed_and_its_exception_recorded_and_raised_again(client: Make, fake: Any) -> None:
+    sf = client()
+    with sf.call(feature="f", model="m") as call:
+        call.output = "hello"
+        call.output_tokens = 2
+        call.first_token()
+    with pytest.raises(KeyError), sf.call(feature="f", model="m"):
+        raise KeyError("x")
+    assert isinstance(call.response_id, ResponseId)
+    assert sf.flush(5)
+    good, bad = fake.events()
+    assert (good["event_id"], good["output"], good["output_tokens"]) == (call.response_id, "hello", 2)
+    assert 0 <= good["time_to_first_token_s"] <= good["duration_s"] < 10
+    assert bad["error_type"] == "KeyError"
+
+
+def test_watch_times_functions_of_every_kind_and_leaves_what_they_give(client: Make, fake: Any) -> None:
+    sf = client()
+
+    @sf.watch(feature="plain", model="m")
+    def plain(text: str) -> str:
+        return text
+
+    @sf.watch(feature="async", model="m", read=lambda result: {"output_tokens": result})
+    async def coroutine(number: int) -> int:
+        return number
+
+    @sf.watch(feature="stream", model="m")
+    def stream() -> Iterator[str]:
+        yield from ("a", "b")
+
+    @sf.watch(feature="astream", model="m")
+    async def astream() -> AsyncIterator[str]:
+        yield "c"
+        yield "d"
+
+    @sf.watch(feature="broken", model="m", read=lambda result: result.nothing)
+    def unreadable() -> int:
+        return 5
+
+    @sf.watch(feature="raises", model="m")
+    async def raises() -> None:
+        raise TimeoutError
+
+    async def main() -> list[str]:
+        assert await coroutine(7) == 7
+        with pytest.raises(TimeoutError):
+            await raises()
+        return [item async for item in astream()]
+
+    assert plain("hi") == "hi"
+    assert list(stream()) == ["a", "b"]
+    assert unreadable() == 5
+    assert asyncio.run(main()) == ["c", "d"]
+    assert plain.__name__ == "plain"
+    assert sf.flush(5)
+    events = {event["feature"]: event for event in fake.events()}
+    assert [events[name].get("output") for name in ("plain", "stream", "astream")] == ["hi", "ab", "cd"]
+    assert events["async"]["output_tokens"] == 7
+    assert events["raises"]["error_type"] == "TimeoutError"
+    assert "time_to_first_token_s" in events["stream"]
+    assert events["astream"].keys() >= {"time_to_first_token_s", "duration_s"}
+    assert "broken" in events
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5) | st.binary(max_size=3) | st.just(object())
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=2),
+                        max_leaves=4)
+ODD_NAMES = st.sampled_from(["self", "kind", "response_id", "reason", "args", "fields", "read", "\ud800"])
+KEYWORDS = st.dictionaries(st.sampled_from(sorted(Response.model_fields)) | ODD_NAMES, ANYTHING, max_size=6)
+OPTIONS = st.dictionaries(st.sampled_from([*Options.model_fields, "colour", "acks"]), ANYTHING, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(fields=KEYWORDS, args=st.lists(ANYTHING, max_size=2), response=ANYTHING)
+def test_nothing_that_a_service_passes_raises_into_it_and_every_response_is_accounted_for(
+        fake_client: Any, fields: dict[str, Any], args: list[Any], response: Any) -> None:
+    with fake_client() as (sf, producer):
+        assert isinstance(sf.response(*args, **fields), ResponseId)
+        assert isinstance(sf.feedback(response, *args, **{name: value for name, value in fields.items() if name != "response"}), str)
+        assert isinstance(sf.evaluation(response, **fields), str)
+        with sf.call(*args, **fields) as call:
+            call.anything = response
+        watching = sf.watch(*args, **{name: value for name, value in fields.items() if name != "read"})
+        if callable(watching):
+            watching(lambda: response)
+        assert sf.flush(10)
+        responses = [tally for name, tally in sf.counts().items() if name not in ("feedback", "evaluation", "meter")]
+        assert sum(tally["seen"] for tally in responses) == 2
+        assert sum(tally["sent"] + tally["dropped"] for tally in responses) == sum(tally["sampled"] for tally in responses)
+        for _, value in producer.messages:
+            json.loads(value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(options=OPTIONS)
+def test_no_option_stops_a_service_from_starting(fake_client: Any, options: dict[str, Any]) -> None:
+    logging.getLogger("softfail").setLevel(logging.CRITICAL)
+    try:
+        with fake_client(**options) as (sf, _):
+            sf.response(feature="f", model="m")
+    finally:
+        logging.getLogger("softfail").setLevel(logging.NOTSET)
+
+
+def test_a_wrong_option_is_logged_with_its_name_and_the_default_taken(fake: Any, caplog: pytest.LogCaptureFixture) -> None:
+    sf = Softfail(service="shop", content_probability=7, colour="red")
+    sf.close(2)
+    assert "content_probability: Input should be less than or equal to 1, got 7; the default 0.1 is used" in caplog.text
+    assert "colour: no option of Softfail or KafkaProducer" in caplog.text
+
+
+def test_an_invalid_event_is_counted_under_its_feature_and_its_field_logged(client: Make, fake: Any, caplog: pytest.LogCaptureFixture) -> None:
+    sf = client()
+    sf.response(feature="f", model="m", duration_s=-1.0)
+    sf.response(model="m")
+    sf.response(feature="f", model="m", outputtokens=5)
+    assert sf.flush(5)
+    assert sf.counts()["shop/f"] == {"seen": 2, "sampled": 2, "sent": 1, "dropped": 1}
+    assert sf.counts()["shop/unknown"]["dropped"] == 1
+    sf.close(5)
+    assert "invalid: 2" in caplog.text
+    assert "field unknown to a response, left out: 1 (last: outputtokens)" in caplog.text
+
+
+def test_what_a_failing_redaction_should_have_redacted_does_not_leave(client: Make, fake: Any) -> None:
+    def broken(text: str) -> str:
+        raise RuntimeError
+
+    sf = client(redact=broken)
+    sf.response(feature="f", model="m", output="secret")
+    assert sf.flush(5)
+    assert "output" not in only(fake.events())
+
+
+def test_a_redaction_of_ones_own_comes_after_ours_and_none_leaves_the_text(client: Make, fake: Any) -> None:
+    client(redact=lambda text: text.replace("Ann", "<NAME>")).response(feature="f", model="m", output="Ann ann@example.org")
+    client(redact=False).response(feature="g", model="m", output="ann@example.org")
+    for _ in range(500):
+        if len(fake.events()) == 2:
+            break
+        threading.Event().wait(0.01)
+    assert {event["feature"]: event["output"] for event in fake.events()} == {"f": "<NAME> <EMAIL>", "g": "ann@example.org"}
+
+
+def test_meters_are_cumulative_and_one_comes_at_close(client: Make, fake: Any) -> None:
+    sf = client(meter_interval_s=0.05)
+    sf.response(feature="f", model="m")
+    sf.response(feature="f", model="m", duration_s=-1.0)
+    sf.response(feature="g", model="m", environment="staging")
+    for _ in range(500):
+        if fake.events("meter"):
+            break
+        threading.Event().wait(0.01)
+    assert sf.close(5)
+    last = {event["feature"]: Meter.model_validate(event) for event in fake.events("meter")}
+    assert (last["f"].seen, last["f"].sampled, last["f"].sent, last["f"].dropped) == (2, 2, 1, 1)
+    assert (last["g"].seen, last["g"].sent, last["g"].environment) == (1, 1, "staging")
+    assert {meter.producer_id for meter in last.values()} == {sf.producer_id}
+    assert fake.closed
+
+
+def test_after_close_reports_are_dropped_and_counted(client: Make, fake: Any) -> None:
+    sf = client()
+    assert sf.close(2)
+    sf.response(feature="f", model="m")
+    assert sf.counts()["shop/f"]["dropped"] == 1
+    assert fake.events() == []
+
+
+def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client: Make, fake: Any) -> None:
+    sf = client(queue_size=100_000)
+    threads = [threading.Thread(target=lambda: [sf.response(feature="f", model="m") for _ in range(500)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sf.flush(20)
+    assert sf.counts()["shop/f"] == {"seen": 4000, "sampled": 4000, "sent": 4000, "dropped": 0}
+    assert len({event["event_id"] for event in fake.events()}) == 4000
+
+
+@pytest.mark.parametrize(("keywords", "model"), [(ResponseFields, Response), (FeedbackFields, Feedback), (EvaluationFields, Evaluation)])
+def test_the_keywords_that_a_type_checker_knows_are_the_fields_of_the_model(keywords: Any, model: Any) -> None:
+    assert get_type_hints(keywords).keys() == model.model_fields.keys() - {"kind"}
+
+
+def test_who_stops_reading_a_stream_is_no_error_of_the_model(client: Make, fake: Any) -> None:
+    sf = client()
+
+    @sf.watch(feature="f", model="m")
+    def stream() -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    for _ in stream():
+        break
+    assert sf.flush(5)
+    assert "error_type" not in only(fake.events())
+
+
+def test_the_label_of_a_call_may_be_set_while_it_runs_and_an_error_may_be_declared_none(client: Make, fake: Any) -> None:
+    sf = client()
+
+    def cancelled() -> None:
+        with sf.call(feature="f") as call:
+            call.model = "m"
+            call.error_type = ""
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        cancelled()
+    assert sf.flush(5)
+    event = only(fake.events())
+    assert (event["model"], event["error_type"]) == ("m", "")
+
+
+def test_metered_features_are_bounded_however_many_names_a_service_makes_up(client: Make, fake: Any) -> None:
+    sf = client(queue_size=100_000)
+    for number in range(1_100):
+        sf.response(feature=f"f{number}", model="m")
+    assert sf.flush(20)
+    assert len(sf.counts()) == 1_001
+    assert sf.counts()["shop/other"]["sent"] == 100

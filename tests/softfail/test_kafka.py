@@ -1,0 +1,114 @@
+"""The same on Apache Kafka, where idempotence, missing topics and outages are real (the mock knows none of them)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from softfail import Softfail
+from softfail.connection import open_producer
+from softfail.options import producer_settings, read
+from softfail.partition import partition_of
+
+pytestmark = pytest.mark.kafka
+
+
+def create(address: str) -> str:
+    name = f"sdk-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(bootstrap_servers=address)
+    admin.create_topics([NewTopic(name, num_partitions=16, replication_factor=1)])
+    admin.close()
+    return name
+
+
+def records(address: str, topic: str) -> list[Any]:
+    consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+    partitions = [TopicPartition(topic, number) for number in range(16)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends, found = consumer.end_offsets(partitions), []
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        for some in consumer.poll(timeout_ms=500).values():
+            found += some
+    consumer.close()
+    return found
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "did not come about"
+        time.sleep(0.05)
+
+
+def test_events_arrive_once_and_in_the_partition_of_their_feature(kafka: Any) -> None:
+    topic = create(kafka.address)
+    with Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic) as sf:
+        for number in range(2_000):
+            sf.response(feature=f"f{number % 20}", model="m", event_id=str(number))
+        assert sf.flush(30)
+    found = [record for record in records(kafka.address, topic) if json.loads(record.value)["kind"] == "response"]
+    assert sorted(int(json.loads(record.value)["event_id"]) for record in found) == list(range(2_000))
+    assert all(record.partition == partition_of("shop", record.key.decode().removeprefix("shop/"), 16) for record in found)
+
+
+def test_the_producer_is_idempotent_and_compresses(kafka: Any) -> None:
+    options, given, _ = read({"service": "shop", "bootstrap_servers": kafka.address})
+    producer = open_producer(producer_settings(options, given, "test"), create(kafka.address))
+    assert producer.config["enable_idempotence"]
+    assert producer.config["acks"] == -1
+    assert producer.config["compression_type"] in ("gzip", "zstd")
+    producer.close()
+
+
+def test_a_topic_that_is_created_later_gets_what_was_reported_before_and_is_not_created_by_us(kafka: Any, caplog: pytest.LogCaptureFixture) -> None:
+    topic = f"sdk-{uuid.uuid4().hex[:8]}"
+    sf = Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic, max_block_ms=500, meter_interval_s=0.5)
+    sf.response(feature="f", model="m", event_id="early")
+    assert not sf.flush(3)
+    admin = KafkaAdminClient(bootstrap_servers=kafka.address)
+    assert topic not in admin.list_topics()
+    admin.create_topics([NewTopic(topic, num_partitions=16, replication_factor=1)])
+    admin.close()
+    until(lambda: sf.counts()["shop/f"]["sent"] == 1)
+    sf.close()
+    assert f"topic {topic} is unknown to the broker" in caplog.text
+
+
+@pytest.mark.slow
+def test_an_outage_of_the_broker_costs_nothing_that_fits_the_queue_and_doubles_nothing(kafka: Any) -> None:
+    """The service goes on reporting while the broker is killed and started again."""
+    topic = create(kafka.address)
+    sf = Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic, queue_size=100_000)
+    stop = threading.Event()
+    reported: list[str] = []
+
+    def serve() -> None:
+        while not stop.wait(0.002):
+            reported.append(sf.response(feature="f", model="m"))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        time.sleep(1)
+        kafka.stop(signal.SIGKILL)
+        time.sleep(2)
+    finally:
+        kafka.start()
+    time.sleep(1)
+    stop.set()
+    thread.join()
+    assert sf.flush(60)
+    assert sf.counts()["shop/f"] == {"seen": len(reported), "sampled": len(reported), "sent": len(reported), "dropped": 0}
+    sf.close(10)
+    arrived = [json.loads(record.value)["event_id"] for record in records(kafka.address, topic) if b'"kind":"response"' in record.value]
+    assert sorted(arrived) == sorted(reported)

