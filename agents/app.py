@@ -9,7 +9,7 @@
   restored and is cancelled when the partition is revoked or the process stops. It may return at once.
 
 The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and the position in one transaction.
-``tend`` gets a ``store.Partition``:
+``tend`` gets a ``partition.Partition``:
 
 - ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.news`` (an ``asyncio.Event`` set after each
   applied bundle; clear it yourself);
@@ -41,7 +41,8 @@ from faust.types import TP
 
 from agents import exits, logs, topics, transport
 from agents.intake import Intake
-from agents.store import Agent, Counters, PartitionStatus, Store
+from agents.partition import Agent, Counters, PartitionStatus
+from agents.store import Store
 from agents.watchdog import Watchdog
 from schemas.config import Config
 
@@ -54,7 +55,7 @@ class Worker:
 
     def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
         self.config = config
-        self.counters = Counters(restarts=exits.restarts())
+        self.counters = Counters(restarts=exits.restarted())
         self.store = Store(config.kafka, agents, self.counters)
         self.faust = build_app(config, self)
         self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)

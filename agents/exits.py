@@ -22,6 +22,7 @@ CONFIGURATION = 78  # trying again cannot help
 MOST_RESTARTS = 10
 JITTER_S = (0.2, 5.0)
 _RESTARTS = "_SOFTFAIL_RESTARTS"  # not SOFTFAIL_...: those are configuration
+_RESTARTED = "_SOFTFAIL_RESTARTED"
 
 log = logging.getLogger("softfail.exits")
 
@@ -32,8 +33,12 @@ class Misconfigured(ValueError):
 
 def restarts() -> int:
     """How often this process has re-executed itself since its last checkpoint."""
-    text = os.environ.get(_RESTARTS, "0")
-    return int(text) if text.isdigit() else 0
+    return _count(_RESTARTS)
+
+
+def restarted() -> int:
+    """How often it has done so in all."""
+    return _count(_RESTARTED)
 
 
 def forgive() -> None:
@@ -47,7 +52,7 @@ def again(code: int, why: str) -> NoReturn:
     if count > MOST_RESTARTS:
         leave(code, f"{why}; given up after {MOST_RESTARTS} restarts without a checkpoint")
     log.critical("RESTART %d of %d (code %d): %s", count, MOST_RESTARTS, code, why)
-    os.environ[_RESTARTS] = str(count)
+    os.environ[_RESTARTS], os.environ[_RESTARTED] = str(count), str(restarted() + 1)
     _flush()
     # Descriptors close on exec, threads end with it: no connection, no lease and no thought of the old process survives.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -73,6 +78,11 @@ def pause() -> None:
         wait_s = random.uniform(*JITTER_S)
         log.info("restart %d: starting in %.1f s", restarts(), wait_s)
         time.sleep(wait_s)
+
+
+def _count(name: str) -> int:
+    text = os.environ.get(name, "0")
+    return int(text) if text.isdigit() else 0
 
 
 def _flush() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from faust.types import TP
 
-from agents.store import Partition, Store
+from agents.partition import Partition
+from agents.store import Store
 from agents.transport import Bundle, Joint, joint
 
 log = logging.getLogger("softfail.intake")

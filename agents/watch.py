@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from agents.store import Partition
+from agents.partition import Partition
 from monitor.watch import Watch
 from schemas.config import Config
 

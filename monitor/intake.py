@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import numpy as np
+
 from monitor.book import Book
 from monitor.core import Message, Outputs, Record, to_json
 from monitor.evaluators.suite import Suite
@@ -33,15 +35,16 @@ class Refusal(Exception):
 
 
 class Chunk:
-    """Events of one kind and suite that wait to be counted; ``at[i]`` is the group of event i."""
+    """Events of one kind and suite that wait to be counted; ``at[i]`` is the number of event i's group."""
 
-    __slots__ = ("at", "events", "groups", "offsets", "suite")
+    __slots__ = ("at", "events", "groups", "kind", "records", "suite")
 
-    def __init__(self, suite: Suite) -> None:
+    def __init__(self, kind: str, suite: Suite) -> None:
+        self.kind = kind
         self.suite = suite
         self.events: list[Any] = []
         self.at: list[int] = []
-        self.offsets: list[int] = []
+        self.records: list[Record] = []
         self.groups: list[Group] = []
 
 
@@ -51,12 +54,15 @@ class Intake:
     def __init__(self, config: Config, book: Book, partition: int, partitions: int) -> None:
         self.book = book
         self.partition = partition
+        self.groups: dict[Any, tuple[Group, Chunk]] = {}
         self._partitions = partitions
         self._config = config
+        self._has_dimensions = any(feature.dimensions for feature in config.features)
+        self._pane_us = book.pane_us
         self._suites: dict[int, Suite] = {}
         self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
-        self._groups: dict[Any, Group | None] = {}
         self._chunks: dict[tuple[str, int], Chunk] = {}
+        self._too_old: set[Any] = set()
 
     def event_of(self, record: Record) -> tuple[Any, int]:
         """The decoded event and its time, microseconds since 1970.
@@ -71,61 +77,76 @@ class Intake:
         except InvalidEvent as error:
             raise Refusal("invalid" if error.field else "unreadable", str(error), error.field) from None
         time_us = microseconds(event.time)
-        if record.timestamp is not None and record.timestamp >= 0 and time_us > record.timestamp * 1000 + FUTURE_US:
-            ahead_s = (time_us - record.timestamp * 1000) / 1e6
+        append_ms = record.timestamp
+        if append_ms is not None and time_us > append_ms * 1000 + FUTURE_US and append_ms >= 0:
+            ahead_s = (time_us - append_ms * 1000) / 1e6
             raise Refusal("future", f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's clock", "time")
         return event, time_us
 
     def is_here(self, event: Any) -> bool:
         """Whether this partition is the event's own."""
-        at = event.service, event.feature
-        return (self._settings.get(at) or self._know(*at))[2]
+        return self._of(event.service, event.feature)[2]
 
-    def add(self, event: Any, time_us: int, record: Record, closed_us: int, out: Outputs) -> None:
-        """Take an event in, to be counted at the next flush; ``closed_us`` is the last closed edge."""
-        service, feature = event.service, event.feature
-        dimensions, suite, _ = self._settings.get((service, feature)) or self._know(service, feature)
+    def key_of(self, event: Any, time_us: int) -> Any:
+        """What events that are counted together have in common; ``groups`` holds those that were seen since the last flush."""
         kind = event.kind
-        if kind == "meter":
-            self._take_meter(event, time_us)
-            return
-        pane_us = time_us - time_us % self.book.pane_us
-        q = event.content_probability if kind == "response" else 1.0
-        values = tuple(event.dimensions.get(name, "") for name in dimensions) if dimensions else ()
-        key = (kind, service, feature, event.environment, event.model, event.prompt_version, event.variant, values, pane_us, event.sample_probability, q)
-        group = self._groups.get(key)
-        if group is None:
-            if key in self._groups:  # known, and too old to be measured
-                self._expire(event)
-                return
-            group = self._group(key, dimensions, suite, closed_us, out)
-            if group is None:
-                self._expire(event)
-                return
-        chunk = self._chunks[kind, id(group.suite)]
-        chunk.events.append(event)
-        chunk.at.append(group.at)
-        chunk.offsets.append(record.offset)
+        return (
+            event.service, event.feature, event.model, event.prompt_version, event.variant, event.environment, time_us - time_us % self._pane_us,
+            event.sample_probability, event.content_probability if kind == "response" else 1.0, kind,
+            self._dimensions(event) if self._has_dimensions else (),
+        )  # fmt: skip
+
+    def open(self, key: Any, event: Any, closed_us: int, out: Outputs) -> tuple[Group, Chunk] | None:
+        """Where the events of a new key are counted; None: the event is no event to count (a meter), or too old.
+
+        ``closed_us``: the last closed edge.
+        """
+        if event.kind == "meter":
+            self._take_meter(event)
+            return None
+        start_us = key[6]
+        if key in self._too_old or start_us + self._pane_us <= closed_us - FINE_US or start_us < self.book.rolled_us:
+            self._too_old.add(key)
+            self.book.feature(FeatureKey(event.service, event.feature, event.environment)).expired += 1
+            return None
+        suite = self._of(event.service, event.feature)[1]
+        feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
+        at = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
+        if event.kind != "response" and not event.model:
+            at = UNLABELLED
+        segment = feature.segments.get(at)
+        if segment is None:
+            if feature.is_full(start_us):
+                self.flush(closed_us, out)  # what was taken in is counted where it was seen, before a segment leaves
+                self.book.overflow(feature)
+            segment = feature.segments[at] = Segment(at)
+        pane = self.book.pane(feature, segment, start_us)
+        chunk = self._chunks.get((event.kind, id(suite)))
+        if chunk is None:
+            chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
+        group = Group(len(chunk.groups), feature, pane, key[7], key[8])
+        chunk.groups.append(group)
+        self.groups[key] = opened = (group, chunk)
+        return opened
 
     def flush(self, closed_us: int, out: Outputs) -> None:
         """Count what was taken in since the last flush."""
         kept: list[tuple[int, dict[str, Any]]] = []
-        for (kind, _), chunk in self._chunks.items():
-            if kind == "response":
+        for chunk in self._chunks.values():
+            if chunk.kind == "response":
                 kept += self._keep(chunk, measure_responses(chunk.events, chunk.at, chunk.groups, chunk.suite))
-            elif kind == "feedback":
+            elif chunk.kind == "feedback":
                 measure_feedback(chunk.events, chunk.at, chunk.groups)
             else:
                 measure_evaluations(chunk.events, chunk.at, chunk.groups)
-            counts = [0] * len(chunk.groups)
-            for index in chunk.at:
-                counts[index] += 1
+            counts = np.bincount(np.asarray(chunk.at, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
-                self._account(kind, group, n, closed_us)
+                self._account(chunk.kind, group, n, closed_us)
         for _, one in sorted(kept, key=lambda pair: pair[0]):  # in the order of the log, whatever the chunks and suites
             out.add("samples", Message(one["event_id"].encode(), to_json(one)))
         self._chunks.clear()
-        self._groups.clear()
+        self.groups.clear()
+        self._too_old.clear()
 
     def refuse(self, record: Record, refusal: Refusal, out: Outputs) -> None:
         """Write a dead letter: what could not be read, from where, and why."""
@@ -146,14 +167,20 @@ class Intake:
         }
         out.add("deadletter", Message(record.key, to_json(letter)))
 
-    def _know(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
-        one = self._config.feature(service, feature)
-        suite = self._suites.get(id(one)) or self._suites.setdefault(id(one), Suite.of(one.evaluators, one.gating, one.interaction))
-        here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
-        if len(self._settings) >= 10 * FEATURES:  # names come from outside
-            self._settings.clear()
-        self._settings[service, feature] = known = (one.dimensions, suite, here)
+    def _of(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
+        """Dimensions and suite of a feature, and whether this is its partition."""
+        known = self._settings.get((service, feature))
+        if known is None:
+            one = self._config.feature(service, feature)
+            suite = self._suites.get(id(one)) or self._suites.setdefault(id(one), Suite.of(one.evaluators, one.gating, one.interaction))
+            here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
+            if len(self._settings) >= 10 * FEATURES:  # names come from outside
+                self._settings.clear()
+            known = self._settings[service, feature] = (one.dimensions, suite, here)
         return known
+
+    def _dimensions(self, event: Any) -> tuple[tuple[str, str], ...]:
+        return tuple((name, event.dimensions.get(name, "")) for name in self._of(event.service, event.feature)[0])
 
     def forward(self, event: Any, record: Record, out: Outputs) -> None:
         """Send an event to its own partition, with a mark; one that was marked before goes to the dead letters."""
@@ -166,27 +193,6 @@ class Intake:
         headers = (*((name, data) for name, data in record.headers), (FORWARDED, str(record.partition).encode()))
         assert record.value is not None
         out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
-
-    def _group(self, key: Any, dimensions: tuple[str, ...], suite: Suite, closed_us: int, out: Outputs) -> Group | None:
-        kind, service, name, environment, model, prompt_version, variant, values, pane_us, p, q = key
-        if pane_us + self.book.pane_us <= closed_us - FINE_US or pane_us < self.book.rolled_us:
-            self._groups[key] = None
-            return None
-        feature = self._feature(FeatureKey(service, name, environment), pane_us)
-        at = SegmentKey(model, prompt_version, variant, tuple(zip(dimensions, values, strict=True)))
-        if kind != "response" and not model:
-            at = UNLABELLED
-        segment = feature.segments.get(at)
-        if segment is None:
-            if feature.is_full(pane_us):
-                self.flush(closed_us, out)  # what was taken in is counted where it was seen, before a segment leaves
-                self.book.overflow(feature)
-            segment = feature.segments[at] = Segment(at)
-        pane = self.book.pane(feature, segment, pane_us)
-        chunk = self._chunks.get((kind, id(suite))) or self._chunks.setdefault((kind, id(suite)), Chunk(suite))
-        group = self._groups[key] = Group(len(chunk.groups), feature, segment, pane, suite, p, q)
-        chunk.groups.append(group)
-        return group
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.book.features
@@ -209,10 +215,8 @@ class Intake:
             if feature.hourly.get(hour, 0) >= 0:
                 feature.hourly[hour] = feature.hourly.get(hour, 0) + n
 
-    def _expire(self, event: Any) -> None:
-        self.book.feature(FeatureKey(event.service, event.feature, event.environment)).expired += 1
-
-    def _take_meter(self, event: Any, time_us: int) -> None:
+    def _take_meter(self, event: Any) -> None:
+        time_us = microseconds(event.time)
         meters = self.book.feature(FeatureKey(event.service, event.feature, event.environment)).meters
         if event.producer_id not in meters and len(meters) >= METERS:
             del meters[min(meters, key=lambda name: (meters[name][0], name))]
@@ -229,8 +233,9 @@ class Intake:
             if not gating or group.pane.samples >= A_PANE:
                 continue
             group.pane.samples += 1
-            kept = sample(chunk.events[index], gating, suite, self.partition, chunk.offsets[index])
-            found.append((chunk.offsets[index], kept))
+            offset = chunk.records[index].offset
+            kept = sample(chunk.events[index], gating, suite, self.partition, offset)
+            found.append((offset, kept))
             for nth, _ in gating:
                 examples = group.feature.examples.setdefault(suite.names[nth], [])
                 examples.append(example(kept, suite.names[nth]))

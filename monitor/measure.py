@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
-from monitor.features import FeatureState, Segment
+from monitor.features import FeatureState
 from monitor.panes import Pane
 from monitor.quantities import FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Quantity
 from monitor.stats.buckets import codes_of
@@ -23,6 +23,7 @@ from monitor.stats.weights import grid
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
+_TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -32,14 +33,12 @@ Failures = dict[int, list[tuple[int, Verdict]]]
 class Group:
     """Where the events of one feature, segment, pane and pair of probabilities are counted."""
 
-    __slots__ = ("at", "feature", "p", "pane", "pq", "q", "segment", "suite")
+    __slots__ = ("at", "feature", "p", "pane", "pq", "q")
 
-    def __init__(self, at: int, feature: FeatureState, segment: Segment, pane: Pane, suite: Suite, p: float, q: float) -> None:
+    def __init__(self, at: int, feature: FeatureState, pane: Pane, p: float, q: float) -> None:
         self.at = at
         self.feature = feature
-        self.segment = segment
         self.pane = pane
-        self.suite = suite
         self.q = q
         self.p = grid(p)
         self.pq = grid(p * q)
@@ -69,8 +68,9 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
     has_text = np.array([event.output is not None for event in events])
     _count_passes(codes, has_text, group, groups, suite)
     for quantity in RESPONSE_QUANTITIES:
-        _count_quantity(events, quantity, group, groups)
-    _count_lengths(events, group, groups)
+        missing = _count_quantity(events, quantity, group, groups)
+        if missing and quantity.field in _TEXTS:
+            _count_lengths(events, missing, quantity.name, _TEXTS[quantity.field], group, groups)
     _count_stages(events, at, groups)
     return judged.failures
 
@@ -147,26 +147,29 @@ def _count_passes(codes: npt.NDArray[np.int8], has_text: Mask, group: Ints, grou
             one.pane.rate("pass_rate").add(one.pq, n_text, f_text)
 
 
-def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]) -> None:
+def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]) -> Sequence[int]:
+    """Count a number of the events that have it; indices of those that have not."""
     raw = list(map(_FIELDS[quantity.field], events))
+    missing: Sequence[int] = ()
     if None in raw:
+        missing = [index for index, value in enumerate(raw) if value is None]
+        if len(missing) == len(raw):
+            return missing
         present = [index for index, value in enumerate(raw) if value is not None]
-        if not present:
-            return
         raw = [raw[index] for index in present]
         group = group[present]
     values = np.array(raw, np.int64) if quantity.unit == 1 else np.rint(np.array(raw, np.float64) / quantity.unit).astype(np.int64)
     _count_values(quantity.name, values, group, groups, by_text=False)
+    return missing
 
 
-def _count_lengths(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
+def _count_lengths(events: Sequence[Any], missing: Sequence[int], name: str, text: str, group: Ints, groups: Sequence[Group]) -> None:
     """Lengths that the service did not state are read off the text, and so weigh by p·q."""
-    for name, text, stated in (("input_chars", "input", "input_chars"), ("output_chars", "output", "output_chars")):
-        of_text, of_count = attrgetter(text), attrgetter(stated)
-        found = [(index, len(value)) for index, event in enumerate(events) if (value := of_text(event)) is not None and of_count(event) is None]
-        if found:
-            present = [index for index, _ in found]
-            _count_values(name, np.array([length for _, length in found], np.int64), group[present], groups, by_text=True)
+    of_text = attrgetter(text)
+    found = [(index, len(value)) for index in missing if (value := of_text(events[index])) is not None]
+    if found:
+        present = [index for index, _ in found]
+        _count_values(name, np.array([length for _, length in found], np.int64), group[present], groups, by_text=True)
 
 
 def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group], *, by_text: bool) -> None:

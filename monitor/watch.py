@@ -49,24 +49,31 @@ class Watch:
         """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into ``decided_at`` only."""
         out = Outputs()
         mark, intake = self._watermark, self._intake
-        closed_us = mark.edge_us or 0
+        groups, closed_us, next_edge_us = intake.groups, mark.edge_us or 0, mark.next_edge_us
         for record in records:
             try:
                 event, time_us = intake.event_of(record)
             except Refusal as refusal:
                 intake.refuse(record, refusal, out)
                 continue
-            if not intake.is_here(event):
+            key = intake.key_of(event, time_us)
+            opened = groups.get(key)
+            if opened is None and not intake.is_here(event):
                 intake.forward(event, record, out)
                 continue
-            append = record.timestamp
-            after_us = mark.after(time_us, append * 1000 if append is not None and append >= 0 else None)
-            if after_us >= mark.next_edge_us:
+            append_ms = record.timestamp
+            after_us = mark.after(time_us, append_ms * 1000 if append_ms is not None and append_ms >= 0 else None)
+            if after_us >= next_edge_us:
                 intake.flush(closed_us, out)
                 self._close_until(after_us, now_us, out)
-                closed_us = mark.edge_us or 0
+                opened, closed_us, next_edge_us = None, mark.edge_us or 0, mark.next_edge_us
             mark.time_us = after_us
-            intake.add(event, time_us, record, closed_us, out)
+            if opened is None and (opened := intake.open(key, event, closed_us, out)) is None:
+                continue
+            group, chunk = opened
+            chunk.events.append(event)
+            chunk.at.append(group.at)
+            chunk.records.append(record)
         intake.flush(closed_us, out)
         self.book.watermark_us = mark.time_us
         return out

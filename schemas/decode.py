@@ -128,7 +128,7 @@ def decode_exactly(value: bytes) -> Event:
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
-        raise InvalidEvent(f"{field}: {first['msg']}{got}{more}", field) from None
+        raise InvalidEvent(f"{field}: {first['msg'].removeprefix('Value error, ')}{got}{more}", field) from None
 
 
 def microseconds(time: datetime) -> int:

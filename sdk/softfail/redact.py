@@ -46,6 +46,8 @@ _PHONE_WORD = re.compile(
     r"(?<!\w)((?:tele)?phone|tel|telefon|mobile|cell|fax|whatsapp|handy)((?: ?(?:number|no|nr|#))?\.?[ ]?(?:is|:|=)?[ ]?)"
     r"(\(?[0-9](?:[ ./()-]{0,2}[0-9]){6,14})(?!\w|[.,][0-9])", re.IGNORECASE)
 
+_PHONE_WORDS = ("phone", "tel", "mobile", "cell", "fax", "whatsapp", "handy")
+
 _PASSES = 6  # what one replacement uncovers for another is found by the next pass; texts of people need two
 
 
@@ -83,7 +85,10 @@ def _once(text: str) -> str:
     if ":" in text:
         text = _IPV6.sub(_ipv6, text)
     text = _PHONE.sub(_phone, text)
-    return _PHONE_WORD.sub(lambda match: f"{match[1]}{match[2]}<PHONE>", text)
+    low = text.lower()
+    if any(word in low for word in _PHONE_WORDS):
+        text = _PHONE_WORD.sub(lambda match: f"{match[1]}{match[2]}<PHONE>", text)
+    return text
 
 
 _DIGITS = re.compile(r"[0-9]")

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from agents import exits
 from agents.journal import Recovered
-from agents.store import Counters, Partition
+from agents.partition import Counters, Partition
 from agents.transport import Bundle
 from monitor.core import FileRecord
 

@@ -11,7 +11,7 @@ import os, sys
 from agents import exits
 exits.JITTER_S = (0.0, 0.0)
 exits.pause()
-print(os.getpid(), exits.restarts(), sys.argv[1], flush=True)
+print(os.getpid(), exits.restarts(), exits.restarted(), sys.argv[1], flush=True)
 if "forgive" in sys.argv and exits.restarts() == 3 and "FORGIVEN" not in os.environ:
     os.environ["FORGIVEN"] = "1"
     exits.forgive()
@@ -27,15 +27,16 @@ def run(*arguments: str) -> tuple[int, list[list[str]]]:
 def test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code():
     code, lines = run("75")
     assert code == 75
-    assert [int(count) for _, count, _ in lines] == list(range(11))
-    assert len({pid for pid, _, _ in lines}) == 1
-    assert {argument for _, _, argument in lines} == {"75"}
+    assert [int(count) for _, count, _, _ in lines] == list(range(11))
+    assert len({pid for pid, _, _, _ in lines}) == 1
+    assert {argument for _, _, _, argument in lines} == {"75"}
 
 
 def test_a_checkpoint_between_restarts_begins_the_count_anew():
     code, lines = run("70", "forgive")
     assert code == 70
-    assert [int(count) for _, count, _ in lines] == [0, 1, 2, 3, *range(1, 11)]
+    assert [int(count) for _, count, _, _ in lines] == [0, 1, 2, 3, *range(1, 11)]
+    assert [int(count) for _, _, count, _ in lines] == list(range(14))
 
 
 def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():

@@ -1,277 +1,121 @@
-"""When a partition is made durable, and that position, state and outputs are never apart."""
+"""What is given, restored and taken away."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 from faust.types import TP
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agents import exits, store
-from monitor.core import FileRecord, Message, Outputs
+from agents.journal import Recovered
+from agents.partition import Counters
+from agents.store import Store
+from schemas.config import Kafka
 
-TPS = TP("t.events", 1)
+A, B = TP("t.events", 0), TP("t.events", 1)
 
 
-def counted(partition: Any) -> int:
-    return sum(partition.core.counts.values())
+class Journal:
+    """Opens when ``may_open`` is set; ``failure`` set: it fails instead."""
+
+    may_open: asyncio.Event
+    failure: BaseException | None = None
+    made: list[Any] = []
+
+    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str) -> None:
+        self.tp, self.written, self.closed, self.restored = tp, [], False, 0  # type: ignore[var-annotated]
+        self.state_topic, self.remedy = f"{kafka.prefix}.{agent}.state", cluster
+        Journal.made.append(self)
+
+    async def open(self) -> Recovered:
+        await Journal.may_open.wait()
+        if Journal.failure is not None:
+            raise Journal.failure
+        return Recovered([], 7, 2, False, 0)
+
+    async def write(self, position: int, changed: Any, outputs: Any) -> int:
+        self.written.append(position)
+        return 0
+
+    async def close(self) -> None:
+        self.closed = True
 
 
-def test_a_fresh_partition_makes_its_beginning_durable_at_once(make_partition):
+@pytest.fixture
+def make_store(monkeypatch, counting) -> Any:
+    def make() -> Store:
+        Journal.may_open, Journal.failure, Journal.made = asyncio.Event(), None, []
+        monkeypatch.setattr(store, "Journal", Journal)
+        return Store(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
+    return make
+
+
+def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(make_store):
     async def scene() -> None:
-        partition = await make_partition(fresh=True, position=77)
-        assert [position for position, _, _ in partition.journal.transactions] == [77]
-
-    asyncio.run(scene())
-
-
-def test_a_restored_partition_goes_on_where_it_stood_and_writes_nothing(make_partition):
-    async def scene() -> None:
-        partition = await make_partition(records=[(b"k0 3", b"5"), (b"latest", b"3")], position=42, lost=8)
-        assert (partition.position, partition.durable, counted(partition), partition.core.latest) == (42, 42, 5, 3)
-        assert partition.counters.lost_events == 8
-        assert partition.journal.transactions == []
-
-    asyncio.run(scene())
-
-
-def test_one_transaction_holds_position_state_and_outputs_of_the_same_events(make_partition, bundle):
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.apply(bundle(0, 3, minute=7))
-        await partition.checkpoint()
-        ((position, changed, outputs),) = partition.journal.transactions
-        assert position == partition.durable == 3
-        assert {key for key, _ in changed} == {b"k0 7", b"k1 7", b"k2 7", b"latest"}
-        assert len(outputs["windows"]) == 1
-
-    asyncio.run(scene())
-
-
-def test_a_checkpoint_without_news_writes_nothing(make_partition, bundle):
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.apply(bundle(0, 3))
-        await partition.checkpoint()
-        await partition.checkpoint()
-        assert len(partition.journal.transactions) == 1
-
-    asyncio.run(scene())
-
-
-def test_what_is_applied_while_a_checkpoint_is_under_way_is_in_the_next_one(make_partition, bundle):
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.journal.gate.clear()
-        partition.apply(bundle(0, 3, minute=1))
-        first = asyncio.create_task(partition.checkpoint())
+        one = make_store()
+        assigning = asyncio.create_task(one.assign({A, B}))
         await asyncio.sleep(0.01)
-        partition.apply(bundle(3, 5, minute=2))
-        second = asyncio.create_task(partition.checkpoint())
+        assert not assigning.done()
+        assert [(status.partition, status.restoring, status.core) for status in one.status()] == [(0, True, None), (1, True, None)]
+        assert (one.positions(), one.assigned) == ({}, False)
+        Journal.may_open.set()
+        await assigning
+        assert (one.positions(), one.durable(), one.assigned) == ({A: 7, B: 7}, {A: 7, B: 7}, True)
+        assert not any(status.restoring for status in one.status())
+        await one.revoke_all()
+
+    asyncio.run(scene())
+
+
+def test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns(make_store, bundle):
+    async def scene() -> None:
+        one = make_store()
+        Journal.may_open.set()
+        await one.assign({A, B})
+        one.owned[A].apply(bundle(7, 9))
+        revoking = asyncio.create_task(one.revoke({A}))
+        await asyncio.sleep(0)
+        assert [status.partition for status in one.status()] == [1]
+        await revoking
+        journal = next(made for made in Journal.made if made.tp == A)
+        assert (journal.written, journal.closed) == ([9], True)
+        await one.revoke_all()
+
+    asyncio.run(scene())
+
+
+def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
+    async def scene() -> None:
+        one = make_store()
+        assigning = asyncio.create_task(one.assign({A}))
         await asyncio.sleep(0.01)
-        partition.journal.gate.set()
-        await first
-        assert partition.durable >= 3
-        await second
-        assert [position for position, _, _ in partition.journal.transactions] == [3, 5]
-        assert [len(outputs["windows"]) for _, _, outputs in partition.journal.transactions] == [1, 1]
+        await one.revoke({A})
+        await assigning
+        assert (one.owned, one.restoring, Journal.made[0].closed) == ({}, {}, True)
 
     asyncio.run(scene())
 
 
-def test_whoever_waits_for_a_checkpoint_may_be_cancelled_and_the_transaction_goes_on(make_partition, bundle):
+@pytest.mark.parametrize(("failure", "end"), [
+    (exits.Misconfigured("its cluster is 'b'"), ("leave", exits.CONFIGURATION)), (TimeoutError(), ("again", exits.STATE))])
+def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):
     async def scene() -> None:
-        partition = await make_partition()
-        partition.journal.gate.clear()
-        partition.apply(bundle(0, 3))
-        waiting = asyncio.create_task(partition.checkpoint())
-        await asyncio.sleep(0.01)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        partition.journal.gate.set()
-        await asyncio.sleep(0.01)
-        assert partition.durable == 3
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize(("minutes", "checkpoint_s", "written"), [((0, 0), 60.0, 0), ((0, 1), 60.0, 1), ((0, 0), 0.02, 1)],
-                         ids=["neither outputs nor time: not yet", "an output: at once", "the time is up"])
-def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(make_partition, bundle, minutes, checkpoint_s, written):
-    async def scene() -> None:
-        partition = await make_partition(checkpoint_s)
-        partition.begin()
-        for at, minute in enumerate(minutes):
-            partition.apply(bundle(at, at + 1, minute=minute))
-        await asyncio.sleep(0.1)
-        assert len(partition.journal.transactions) == written
-        await partition.close()
-        assert partition.durable == len(minutes)
-
-    asyncio.run(scene())
-
-
-def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, monkeypatch):
-    monkeypatch.setattr(store, "MOST_RECORDS", 10)
-
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.begin()
-        partition.apply(bundle(0, 9))
-        await asyncio.sleep(0.02)
-        assert partition.journal.transactions == []
-        partition.apply(bundle(9, 10))
-        await asyncio.sleep(0.02)
-        assert [position for position, _, _ in partition.journal.transactions] == [10]
-        await partition.close()
-
-    asyncio.run(scene())
-
-
-def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_partition, monkeypatch):
-    monkeypatch.setattr(store, "MOST_PENDING", 1000)
-
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.journal.gate.clear()
-        outputs = Outputs()
-        outputs.add("windows", Message(b"k", b"x" * 2000))
-        await asyncio.wait_for(partition.room(), 1)
-        partition.add(outputs)
-        waiting = asyncio.create_task(partition.room())
-        await asyncio.sleep(0.02)
-        partition.add(outputs)  # while the first transaction is under way
-        await asyncio.sleep(0.02)
-        assert not waiting.done()
-        partition.journal.gate.set()
-        await asyncio.wait_for(waiting, 1)
-        assert sum(len(messages["windows"]) for _, _, messages in partition.journal.transactions) == 2
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("failure", [RuntimeError("fenced"), asyncio.CancelledError(), TimeoutError()])
-def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(make_partition, bundle, ends, ended, failure):
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.journal.failure = failure
-        partition.apply(bundle(0, 3))
+        one = make_store()
+        Journal.failure = failure
+        Journal.may_open.set()
         with pytest.raises(ended):
-            await partition.checkpoint()
-        assert partition.durable == 0
+            await one.assign({A})
 
     asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
-    assert "t.events/1" in ends[0][2]
+    assert ends[0][:2] == end
 
 
-def test_a_record_that_is_too_large_is_a_fault_of_configuration(make_partition, bundle, ends, ended):
+def test_being_given_nothing_is_being_assigned(make_store):
     async def scene() -> None:
-        partition = await make_partition()
-        partition.journal.failure = exits.Misconfigured("record b'k' of state has 300000 bytes")
-        partition.apply(bundle(0, 3))
-        with pytest.raises(ended):
-            await partition.checkpoint()
-
-    asyncio.run(scene())
-    assert ends[0][:2] == ("leave", exits.CONFIGURATION)
-
-
-def test_closing_makes_everything_durable_and_ends_what_was_tended(make_partition, bundle):
-    async def scene() -> None:
-        partition = await make_partition()
-        tended: list[str] = []
-
-        class Agent:
-            name, source = "watch", "events"
-
-            async def tend(self, _: Any) -> None:
-                try:
-                    await asyncio.sleep(60)
-                finally:
-                    tended.append("ended")
-
-        partition.agent = Agent()
-        partition.begin()
-        await asyncio.sleep(0.01)
-        partition.apply(bundle(0, 3))
-        await partition.close()
-        assert (partition.durable, partition.journal.closed, tended) == (3, True, ["ended"])
-
-    asyncio.run(scene())
-
-
-def test_a_tending_task_that_breaks_ends_the_process(make_partition, ends, ended):
-    async def scene() -> None:
-        partition = await make_partition()
-
-        class Agent:
-            name, source = "watch", "events"
-
-            async def tend(self, _: Any) -> None:
-                raise KeyError("outbox")
-
-        partition.agent = Agent()
-        partition.begin()
-        with pytest.raises(ended):
-            await partition._tasks[1]
-
-    asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
-
-
-def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_partition):
-    async def scene() -> None:
-        partition = await make_partition(position=5)
-        assert not partition.caught_up
-        partition.end, partition.end_seen = 6, time.monotonic()
-        assert not partition.caught_up
-        partition.end = 5
-        assert partition.caught_up
-        partition.end_seen -= store.FRESH_S + 1
-        assert not partition.caught_up
-
-    asyncio.run(scene())
-
-
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=10), st.data())
-def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
-    async def scene() -> None:
-        from agents.store import Counters, Partition
-
-        partition = Partition(counting.CountingAgent(), TPS, data, 60, Counters())
-        partition.core = counting.Counts()
-        for length in lengths:
-            start = data.draw(st.integers(0, partition.position))
-            stop = partition.position + length
-            made = store.Bundle(FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(start, stop))
-            made.start, made.stop = start, stop
-            partition.apply(made)
-        assert partition.core.counts == {f"k{offset} 0": 1 for offset in range(sum(lengths))}
-        assert partition.counters.records == partition.position == sum(lengths)
-
-    asyncio.run(scene())
-
-
-def test_outputs_that_nobody_waits_for_are_written_together_a_moment_later(make_partition, monkeypatch):
-    monkeypatch.setattr(store, "LINGER_S", 0.05)
-
-    async def scene() -> None:
-        partition = await make_partition()
-        partition.begin()
-        for _ in range(5):
-            outputs = Outputs()
-            outputs.add("events", Message(b"k", b"forwarded", 1))
-            partition.add(outputs)
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.02)
-        assert partition.journal.transactions == []
-        await asyncio.sleep(0.1)
-        assert [len(outputs["events"]) for _, _, outputs in partition.journal.transactions] == [5]
-        await partition.close()
+        one = make_store()
+        await one.assign(set())
+        assert one.assigned
 
     asyncio.run(scene())

@@ -26,7 +26,7 @@ def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator()
     exchanges = [texts.exchange(feature, draw) for feature in texts.FEATURES for _ in range(200)]
     exchanges += [(exchanges[0][0], refusal) for refusal in texts.REFUSALS]
     events = [decode(json.dumps(BASE | {"input": question, "output": answer}).encode()) for question, answer in exchanges]
-    failed = {at: {suite.names[index] for index, _ in found if suite.gating[index]} for at, found in suite.judge(events).failures.items()}
+    failed = {at: {suite.names[index] for index, _ in found if suite.gating[index]} for at, found in suite.judge_all(events).failures.items()}
     assert {at: names for at, names in failed.items() if names} == {at: {"refusal"} for at in range(len(events) - len(texts.REFUSALS), len(events))}
 
 

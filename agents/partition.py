@@ -1,0 +1,225 @@
+"""One owned partition: its core in memory, and when it is made durable.
+
+Position, outputs and changed state of a partition move together: nothing here awaits between taking one and taking the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from agents import exits
+from agents.journal import Journal
+from agents.transport import Bundle
+from monitor.core import Core, Message, Outputs
+
+log = logging.getLogger("softfail.partition")
+
+MOST_RECORDS = 20_000  # applied between two checkpoints; each changes a pane or two of about 1 KB at the very worst, so some 8 MB
+MOST_PENDING = 8 << 20  # bytes of outputs waiting in memory before a partition takes no more
+URGENT = {"windows", "alerts"}  # outputs that are written at once
+LINGER_S = 0.25  # for which other outputs wait for company: a publisher with another partitioner would cost a transaction a bundle
+PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
+FRESH_S = 3.0  # how long a known end offset counts as the end
+
+
+class Agent(Protocol):
+    """What the shell needs of an agent; see ``agents.app``."""
+
+    @property
+    def name(self) -> str:
+        """Names the state topic and the transactional ids."""
+
+    @property
+    def source(self) -> str:
+        """Last part of the name of the topic it reads."""
+
+    def core(self, partition: int, partitions: int) -> Core:
+        """A fresh core for one of the source's partitions."""
+
+    async def tend(self, partition: Partition) -> None:
+        """What is done beside applying records, while the partition is owned."""
+
+
+@dataclass
+class Counters:
+    """What has happened since the process started. ``restarts`` began before: how often it has re-executed itself."""
+
+    restarts: int = 0
+    checkpoints: int = 0
+    checkpoint_seconds: float = 0.0
+    restores: int = 0
+    restore_seconds: float = 0.0
+    gaps: int = 0  # times a bundle did not join the position and was fetched again
+    lost_events: int = 0  # offsets that the log no longer held when their turn came
+    records: int = 0  # applied
+    oversized: int = 0  # outputs above 256 KB, dropped
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """One partition as others may see it. Times are of the monotonic clock, seconds."""
+
+    agent: str
+    topic: str
+    partition: int
+    core: Core | None
+    """None while it is restored."""
+    position: int
+    durable: int
+    end_offset: int | None
+    caught_up: bool
+    restoring: bool
+    restored_records: int
+    pending_bytes: int
+    last_checkpoint_monotonic: float | None
+
+
+class Partition:
+    """One owned partition of a source: core, position, and what waits to be written."""
+
+    def __init__(self, agent: Agent, tp: TP, journal: Journal, checkpoint_s: float, counters: Counters) -> None:
+        self.agent, self.tp, self.journal, self.counters = agent, tp, journal, counters
+        self.core: Core
+        self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
+        self.asked: int | None = None  # the position from which we already asked to have everything again
+        self.end: int | None = None
+        self.end_seen = float("-inf")
+        self.news = asyncio.Event()
+        self.last_checkpoint: float | None = None
+        self._checkpoint_s = checkpoint_s
+        self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0
+        self._mark = self._saved = 0  # steps taken, steps that are durable
+        self._commit: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that the broker had, when last asked within 3 s, is applied."""
+        return self.end is not None and self.position >= self.end and time.monotonic() - self.end_seen < FRESH_S
+
+    async def restore(self) -> None:
+        """Fence earlier owners, read the state back and begin to work."""
+        recovered = await self.journal.open()
+        self.core = self.agent.core(self.tp.partition, recovered.partitions)
+        try:
+            self.core.restore(recovered.records)
+        except ValueError as error:
+            raise exits.Misconfigured(f"{self.journal.state_topic}/{self.tp.partition}: {error}; {self.journal.remedy}") from error
+        self.position = self.durable = recovered.position
+        self.counters.lost_events += recovered.lost
+        if recovered.fresh:  # from now on it is known where this partition began
+            self._mark += 1
+            await self.checkpoint()
+
+    def begin(self) -> None:
+        """Start what runs while the partition is owned."""
+        self._tasks = [asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))]
+
+    def apply(self, bundle: Bundle) -> None:
+        """Take a bundle that joins the position. No await: position, state and outputs move together."""
+        records: Sequence[Any] = bundle if bundle.start >= self.position else [record for record in bundle if record.offset >= self.position]
+        outputs = self.core.apply(records, time.time_ns() // 1000) if records else Outputs()
+        self.position, self.asked = bundle.stop, None
+        self._applied += len(records)
+        self.counters.records += len(records)
+        self.add(outputs)
+
+    def add(self, outputs: Outputs) -> None:
+        """Note that the core has changed, and what came of it."""
+        self._mark += 1
+        if outputs:
+            self._outputs.extend(outputs)
+            self._pending_bytes += sum(map(_size, (message for messages in outputs.messages.values() for message in messages)))
+        if outputs.messages.keys() & URGENT or self._applied >= MOST_RECORDS:
+            self._due.set()
+        elif outputs and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(LINGER_S, self._due.set)
+        self.news.set()
+
+    def skip(self, position: int) -> None:
+        """Go on from a later position: what lies between is gone from the log."""
+        self.counters.lost_events += position - self.position
+        self.position = position
+        self._mark += 1
+
+    async def room(self) -> None:
+        """Wait while too much waits to be written."""
+        while self._pending_bytes > MOST_PENDING:
+            await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Return when all that was applied and added until now is durable."""
+        mark = self._mark
+        while self._saved < mark:
+            if self._commit is None or self._commit.done():
+                self._commit = asyncio.create_task(self._write())
+            await asyncio.shield(self._commit)  # whoever waits may be cancelled; a transaction under way is never
+
+    async def close(self) -> None:
+        """Make everything durable and let go of the partition."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.checkpoint()
+        await self.journal.close()
+
+    async def abandon(self) -> None:
+        """Let go of a partition that is not restored yet."""
+        if self._commit is not None:  # the first checkpoint of a fresh partition: to cut it short would look like a failure
+            await self._commit
+        await self.journal.close()
+
+    def status(self, restoring: bool) -> PartitionStatus:
+        """What others may see."""
+        return PartitionStatus(
+            self.agent.name, self.tp.topic, self.tp.partition, None if restoring else self.core, self.position, self.durable, self.end,
+            self.caught_up, restoring, self.journal.restored, self._pending_bytes, self.last_checkpoint)
+
+    async def _keep(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), self._checkpoint_s)
+            await self.checkpoint()
+
+    async def _write(self) -> None:
+        mark, position = self._mark, self.position
+        outputs, self._outputs, self._pending_bytes, self._applied = self._outputs, Outputs(), 0, 0
+        self._due.clear()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        changed = self.core.changed()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                self.counters.oversized += await self.journal.write(position, changed, outputs)
+        except exits.Misconfigured as error:
+            exits.leave(exits.CONFIGURATION, str(error))
+        except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
+            exits.again(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")
+        exits.forgive()
+        self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
+        self.counters.checkpoints += 1
+        self.counters.checkpoint_seconds += self.last_checkpoint - began
+
+
+async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:
+    try:
+        await step
+    except Exception as error:  # a task that ends unseen would leave a partition half alive
+        log.exception("%s/%d failed", tp.topic, tp.partition)
+        exits.again(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
+
+
+def _size(message: Message) -> int:
+    return len(message.value) + len(message.key or b"") + 64

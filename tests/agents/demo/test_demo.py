@@ -1,0 +1,77 @@
+"""The demo itself, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agents.demo import main
+
+ROOT = Path(__file__).parents[3]
+pytest.importorskip("confluent_kafka")
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Starts a demo with its temporary files in a folder of its own; it is ended when the test is."""
+    started = []
+
+    def begin(*arguments):
+        started.append(subprocess.Popen(
+            [sys.executable, "-m", "agents", "demo", "--headless", *arguments], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+        process.stdout.close()
+
+
+@pytest.mark.slow
+def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, tmp_path):
+    process = demo("--duration", "40")
+    said = process.communicate(timeout=150)[0]
+    assert process.returncode == 0, said
+    assert said.count("PAGE at the receiver") == said.count("RESOLVED at the receiver") == 1
+    assert "PAGE at the receiver (critical): support-bot/answer: " in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_interrupted_stops_its_worker_and_cleans_up(demo, tmp_path, number):
+    process = demo()
+    for line in process.stdout:
+        if "worker ready" in line:
+            break
+    process.send_signal(number)
+    assert process.wait(30) == 130
+    assert list(tmp_path.iterdir()) == []
+    deadline = time.monotonic() + 5
+    while workers := [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)]:
+        assert time.monotonic() < deadline, workers
+        time.sleep(0.1)
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("arguments", [["--duration", "5"], ["--duration", "nan"], ["--duration", "soon"], ["--port", "70000"], ["--fast"]])
+def test_a_wrong_argument_is_said_at_once(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err

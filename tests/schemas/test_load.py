@@ -1,0 +1,148 @@
+"""The configuration: read once, checked whole, each fault with its path and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.check import faults_of
+from monitor.check import main as check
+from schemas.config import Config, duration_s
+from schemas.load import InvalidConfig, load
+
+KEY = "0123456789abcdef0123456789abcdef"
+DESIGN = """
+time: {pane: 60s, lateness: 30s}
+features:
+  - match: support-bot/*
+    interaction: sync
+    dimensions: [region]
+    evaluators: [length, refusal, {json_schema: {file: answer.schema.json}}]
+rules:
+  - {name: pass-rate, on: pass_rate, below: 0.95, window: 5m, for: 1m, min_events: 50, severity: critical}
+  - {name: errors, on: error_rate, above: 0.02, window: 5m, min_events: 50, severity: critical}
+  - {name: refusals, on: evaluator.refusal.fail_rate, above: 0.10, clear: 0.05, window: 10m, severity: error}
+  - {name: slow, on: duration_s.p90, above: budget, window: 10m, severity: warning}
+channels:
+  pagerduty: {routing_key: "${PAGERDUTY_ROUTING_KEY}"}
+routes:
+  - {severity: [critical, error], to: [pagerduty]}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "softfail.yaml"
+    path.write_text(text)
+    return path
+
+
+def faults(folder: Path, text: str, **environment: str) -> list[str]:
+    with pytest.raises(InvalidConfig) as raised:
+        load(written(folder, text), environment)
+    return raised.value.faults
+
+
+def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
+    assert load(written(tmp_path, ""), {}) == load(None, {}) == Config()
+    assert [rule.name for rule in Config().all_rules()] == ["error-rate", "pass-rate-floor"]
+    assert Config().no_data.severity == "critical"
+    assert Config().channels.names() == ("console",)
+
+
+def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
+    (tmp_path / "answer.schema.json").write_text('{"type": "object"}')
+    config = load(written(tmp_path, DESIGN), {"PAGERDUTY_ROUTING_KEY": KEY})
+    assert faults_of(config) == []
+    assert config.feature("support-bot", "answer").dimensions == ("region",)
+    assert config.channels_for("support-bot", "answer", "production", "error") == ("pagerduty",)
+    assert config.channels_for("support-bot", "answer", "production", "warning") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("kafka: {broker: x}", "kafka.broker: no such key; did you mean 'brokers'?"),
+        ("rules: [{name: a, on: pass_rate, below: 95}]", "rules[0]: a rate lies between 0 and 1"),
+        ("rules: [{name: a, on: pass_rate}]", "rules[0]: write exactly one of above and below"),
+        ("rules: [{name: a, on: pass_rate, below: 0.9, window: soon}]", "rules[0].window: not a duration"),
+        ("rules: [{name: a, on: pass_rate, below: 0.9}, {name: a, on: pass_rate, below: 0.8}]", "the name 'a' stands twice"),
+        ("rules: [{name: a, on: pass_rate, below: 0.9, clear: 0.8}]", "bad side"),
+        ("rules: [{on: pass_rate, below: 0.9}]", "rules[0].name: is missing"),
+        ("rules: [{name: a, on: pass_rate, below: 0.9, window: 90s}]", "not a whole number of panes"),
+        ("time: {pane: 7s}", "divides an hour"),
+        ("drift: []", "drift: not in this release"),
+        ("objectives: []", "objectives: not in this release"),
+        ("channels: {pagerduty: {routing_key: abc}}", "channels.pagerduty.routing_key: a secret stands in the file"),
+        ('channels: {pagerduty: {routing_key: "${NOT_SET}"}}', "the environment has no variable NOT_SET"),
+        ("routes: [{to: [slack]}]", "channel 'slack' is not configured"),
+        ("features: [{match: a, evaluators: [{json_schema: {file: none.json}}]}]", "none.json cannot be read"),
+        ("- a", "must be a mapping"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_each_fault_says_where_and_what_would_be_right(tmp_path: Path, text: str, fault: str) -> None:
+    assert any(fault in one for one in faults(tmp_path, text)), faults(tmp_path, text)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    found = faults(tmp_path, "time: {pane: 7s}\nkafka: {broker: x}\nrules: [{name: a, on: pass_rate, below: 95}]", SOFTFAIL_KAFFKA__X="1")
+    assert len(found) == 4
+    assert any("did you mean 'kafka'?" in one for one in found)
+
+
+def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
+    path = written(tmp_path, "rules: [{name: a, on: pass_rate, below: 0.9}]")
+    environment = {
+        "SOFTFAIL_KAFKA__BROKERS": "one:1,two:2", "SOFTFAIL_RULES__0__BELOW": "0.8", "SOFTFAIL_TIME__PANE": "30s", "SOFTFAIL_HTTP__PORT": "7070",
+        "SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY": "01234567890123456789012345678901", "SOFTFAIL_DEFAULT_RULES": "false", "SOFTFAIL_PROCESS_START": "x",
+    }  # fmt: skip
+    config = load(path, environment)
+    assert (config.kafka.brokers, config.rules[0].below, config.time.pane, config.http.port) == ("one:1,two:2", 0.8, 30.0, 7070)
+    assert config.channels.pagerduty is not None
+    assert config.channels.pagerduty.routing_key.get_secret_value() == "01234567890123456789012345678901"
+    assert [rule.name for rule in config.all_rules()] == ["a"]
+
+
+def test_a_secret_is_in_no_error_and_no_text_of_the_configuration(tmp_path: Path) -> None:
+    config = load(written(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")), {"PAGERDUTY_ROUTING_KEY": KEY})
+    assert KEY not in repr(config)
+    assert KEY not in config.model_dump_json()
+    short = faults(tmp_path, 'channels: {pagerduty: {routing_key: "${K}"}}', K="geheim")
+    assert short
+    assert "geheim" not in str(short)
+
+
+def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
+    config = load(written(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
+    assert [(rule.name, rule.above) for rule in config.all_rules()] == [("pass-rate-floor", None), ("error-rate", 0.2)]
+
+
+def test_check_prints_each_fault_and_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = "features: [{match: a, evaluators: [refusl]}]\nrules: [{name: s, on: duration_s.p90, above: budget}]"
+    assert check([str(written(tmp_path, bad))]) == 1
+    out = capsys.readouterr().out
+    assert "features[0]" in out
+    assert "refusal" in out
+    assert "rules[0].above" in out
+    assert check([str(written(tmp_path, ""))]) == 0
+    assert "error-rate" in capsys.readouterr().out
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
+       | st.dictionaries(st.sampled_from([*Config.model_fields, "name", "on", "pane", "match", "x"]), inner, max_size=4), max_leaves=12))  # fmt: skip
+def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+    path = written(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
+    try:
+        load(path, {})
+    except InvalidConfig as error:
+        assert error.faults
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), (30, 30), ("250ms", 0.25), ("2w", 1_209_600)])
+def test_durations_are_written_as_people_do(text: str | int, seconds: float) -> None:
+    assert duration_s(text) == seconds
