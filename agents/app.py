@@ -96,6 +96,7 @@ class Worker:
     async def stop(self) -> NoReturn:
         """Make everything durable and end. A static member does not leave its group: a restart finds its partitions again."""
         self.stopping = True
+        exits.stopping()
         try:
             async with asyncio.timeout(STOP_S):
                 await self.store.revoke_all()
@@ -153,6 +154,7 @@ def _body(worker: Worker) -> Callable[[Any], Awaitable[None]]:
         async for event in stream.noack().events():
             try:
                 await worker.intake.take(event.message.tp, event.value)
+                await asyncio.sleep(0)  # a full queue never waits: without this, neither fetches nor checkpoints would go on beside it
             except Exception as error:  # Faust would log it, go on with the next bundle and so lose this one
                 log.exception("applying a bundle of %s failed", event.message.tp)
                 exits.again(exits.STATE, f"apply: {error!r}")

@@ -24,6 +24,8 @@ JITTER_S = (0.2, 5.0)
 _RESTARTS = "_SOFTFAIL_RESTARTS"  # not SOFTFAIL_...: those are configuration
 _RESTARTED = "_SOFTFAIL_RESTARTED"
 
+_final = False
+
 log = logging.getLogger("softfail.exits")
 
 
@@ -46,8 +48,16 @@ def forgive() -> None:
     os.environ.pop(_RESTARTS, None)
 
 
+def stopping() -> None:
+    """The process was told to stop: from now on nothing starts it again."""
+    global _final
+    _final = True
+
+
 def again(code: int, why: str) -> NoReturn:
     """End at once and start anew as the same process; after ten times without a checkpoint between, for good with ``code``."""
+    if _final:
+        leave(code, f"{why}; told to stop, so not started again")
     count = restarts() + 1
     if count > MOST_RESTARTS:
         leave(code, f"{why}; given up after {MOST_RESTARTS} restarts without a checkpoint")

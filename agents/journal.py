@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
-from kafka.partitioner.default import murmur2
 
 from agents import exits
 from monitor.core import Message, Outputs
@@ -148,8 +147,8 @@ class Journal:
             return topic, 0
         if message.partition is not None:
             return topic, message.partition
-        count = await self._count(topic)
-        return topic, self._source.partition % count if message.key is None else (murmur2(message.key) & 0x7FFFFFFF) % count
+        # What comes of a feature lies in one partition anyway; murmur2 in Python over each window's key cost more than writing it.
+        return topic, self._source.partition % await self._count(topic)
 
     async def _count(self, topic: str) -> int:
         if topic not in self._partitions:

@@ -134,7 +134,7 @@ async def create(kafka: Kafka) -> list[str]:
 
 
 async def _run(kafka: Kafka) -> int:
-    await await_broker(kafka, patience_s=60)
+    await await_broker(kafka, patience_s=30)
     for name in await create(kafka):
         print(f"created  {name}")
     deadline = time.monotonic() + SETTLE_S

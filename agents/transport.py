@@ -20,9 +20,12 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
+from aiokafka.errors import UnsupportedCodecError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+from agents import exits
 
 
 class Joint(enum.Enum):
@@ -139,7 +142,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord[Any, Any]]]:  # noqa: ASYNC109 - Faust's signature
         # A copy: Faust passes its live set (consumer.py:802). A rebalance empties it while aiokafka waits, and EMPTY means "all partitions"
         # there (fetcher.py:1221): the position moves, and Faust drops the records (consumer.py:760).
-        bundles = await super()._getmany(active_partitions and frozenset(active_partitions), timeout)
+        try:
+            bundles = await super()._getmany(active_partitions and frozenset(active_partitions), timeout)
+        except UnsupportedCodecError as error:  # Faust's fetcher would end without a word
+            exits.leave(exits.CONFIGURATION, f"the events are compressed in a way that this worker cannot read: {error}; run: pip install cramjam")
         return {TP(*tp): [pseudo_message(tp, bundle)] for tp, bundle in bundles.items()}
 
     def highwater(self, tp: TP) -> int:

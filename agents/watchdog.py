@@ -110,12 +110,12 @@ class Watchdog:
             mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
                 ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
-                await self._look_at_group()
             except Exception as error:  # noqa: BLE001 - no broker, no judgement
                 log.debug("no judgement: %r", error)
                 self.verdict.slept(time.monotonic())
                 continue
             await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, time.monotonic())
+            await self._look_at_group()
 
     async def judge_ends(self, ends: Mapping[TP, int], now: float) -> None:
         """Take the end of every assigned partition's log, tell the partitions, and see whether there is lag without progress."""
@@ -151,7 +151,11 @@ class Watchdog:
         if self._kafka.embedded or now - self._asked_group_at < GROUP_S:
             return
         self._asked_group_at = now
-        missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
+        try:
+            missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
+        except Exception as error:  # noqa: BLE001 - who cannot ask does not judge
+            log.debug("the group does not answer: %r", error)
+            missing = set()
         if not missing:
             self.verdict.unowned_since = None
         elif self.verdict.unowned_since is None:

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; without it every key has its default")
     options = parser.parse_args(argv)
     try:
-        config = checked(options.config)
+        config = checked(options.config, with_secrets=True)
     except InvalidConfig as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)

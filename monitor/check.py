@@ -28,13 +28,13 @@ def faults_of(config: Config) -> list[str]:
     return faults
 
 
-def checked(path: Path | None) -> Config:
-    """The configuration of a file (None: the defaults), read and checked whole.
+def checked(path: Path | None, *, with_secrets: bool = False) -> Config:
+    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it must be ready to deliver.
 
     Raises:
         InvalidConfig: with every fault that was found.
     """
-    config = load(path)
+    config = load(path, with_secrets=with_secrets)
     if faults := faults_of(config):
         raise InvalidConfig(faults)
     return config

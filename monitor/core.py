@@ -53,7 +53,7 @@ class FileRecord(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One record to write. ``partition`` None: chosen by the key (murmur2), or any if there is none."""
+    """One record to write. ``partition`` None: that of the source, modulo the topic's number."""
 
     key: bytes | None
     value: bytes

@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load(path: str | None) -> Any:
     if path is None:
         return None
-    from schemas.load import load  # needed only here, and it reads files
+    from monitor.check import checked  # needed only here, and it reads files
 
-    return load(Path(path))
+    return checked(Path(path))
 
 
 def _run(files: Sequence[str], config: Any, form: str) -> int:

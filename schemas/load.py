@@ -28,8 +28,10 @@ class InvalidConfig(ValueError):
         self.faults = faults
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
+def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool = True) -> Config:
     """Read a file (None: an empty one), lay the environment over it and check it whole.
+
+    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is taken for well.
 
     `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list items are numbers, values are YAML.
     Secrets stand in the file as `${NAME}` only, and come from the environment.
@@ -41,7 +43,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Con
     tree = _read(path) if path else {}
     faults: list[str] = []
     _overlay(tree, environment, faults)
-    tree = _filled(tree, environment, "", faults)
+    tree = _filled(tree, environment if with_secrets else _Unset(environment), "", faults)
     for section, why in NOT_YET.items():
         if section in tree:
             faults.append(f"{section}: not in this release: {why}; remove the section")
@@ -56,6 +58,12 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Con
     if faults or config is None:
         raise InvalidConfig(list(dict.fromkeys(faults)))
     return config
+
+
+class _Unset(dict[str, str]):
+    """An environment in which a secret that is not set has a value that says so and has the right form."""
+
+    STAND_IN = "0" * 32
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -127,6 +135,8 @@ def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[
         return value
 
     def variable(match: re.Match[str]) -> str:
+        if leaf in _SECRETS and isinstance(environment, _Unset):
+            return environment.get(match[1], _Unset.STAND_IN)
         if match[1] not in environment:
             faults.append(f"{path}: the environment has no variable {match[1]}; set it")
         return environment.get(match[1], "")

@@ -137,7 +137,8 @@ class Episode(Written):
     started_at: Time = Field(description="The first breaching edge")
     time: Time
     decided_at: Time
-    incidents: list[EpisodeIncident]
+    firing: int = Field(0, ge=0, description="Incidents that fire, shown or not")
+    incidents: list[EpisodeIncident] = Field(description="At most 50: those of the whole feature first, firing before resolved")
     examples: list[Example] = Field(max_length=3)
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -113,6 +114,7 @@ class Kafka:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the broker ends with us
     with Kafka() as kafka:
         print(kafka.address, flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -43,7 +43,9 @@ def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]
         "rules": [
             {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "clear": 0.05, "window": "6s", "keep_firing_for": "4s",
              "level": "feature", "severity": "critical"},
-            {"name": "slow", "on": "duration_s.p90", "above": 3.0, "window": "6s", "keep_firing_for": "4s", "level": "feature", "severity": "error"},
+            # Its `for` lets the refusals open the episode: the page then says the worse of the two.
+            {"name": "slow", "on": "duration_s.p90", "above": 3.0, "window": "6s", "for": "4s", "keep_firing_for": "4s", "level": "feature",
+             "severity": "error"},
         ],
         "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": pagerduty_url, "timeout": "5s"}},
         "links": {"status": f"http://127.0.0.1:{port}/"},

@@ -16,6 +16,7 @@ from monitor.samples import chosen
 from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
 from schemas.config import Config, Rule
 
+CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
 GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
 
 
@@ -103,7 +104,10 @@ class Desk:
             changes.append((at, known, change))
             if change.state == "resolved":
                 self._forget(feature.key, at, rule.name)
+                feature.cleared.pop(_clearing(at, rule), None)
                 feature.cleared[_clearing(at, rule)] = edge_us
+                if len(feature.cleared) > CLEARED:
+                    del feature.cleared[next(iter(feature.cleared))]
                 self.book.mark_feature(feature.key)
         elif not known.evidence:
             known.evidence = reading.evidence
@@ -134,7 +138,7 @@ class Desk:
             return
         reasons, state = [], "updated"
         for at, incident, change in changes:
-            was_known = episode is not None and incident.incident_id in episode.incidents
+            was_known = episode is not None and episode.knows(incident.incident_id)
             if change.state == "firing" or was_known:
                 if episode is None:
                     episode = self.book.episodes[key] = begun(key, incident.incident_id, incident.since_us)

@@ -11,12 +11,16 @@ from monitor.segments import FeatureKey
 
 SEVERITIES = ("info", "warning", "error", "critical")
 PAGING = ("error", "critical")
-RESOLVED_KEPT = 20  # resolved incidents that an open episode still shows
+SHOWN = 50  # incidents that an episode shows; two hundred segments times a few rules would fit into no record and help nobody
 
 
 @dataclass(slots=True)
 class Episode:
-    """An open episode. ``severity`` and ``urgency`` rise and never sink; ``incidents`` are as the record shows them, by id."""
+    """An open episode. ``severity`` and ``urgency`` rise and never sink.
+
+    ``firing``: ids of all incidents that fire. ``incidents``: those that are shown, by id, as the record has them: of the whole feature before
+    those of segments, firing before resolved.
+    """
 
     feature: FeatureKey
     episode_id: str
@@ -24,17 +28,20 @@ class Episode:
     severity: str = "info"
     urgency: str = "low"
     muted: str = ""
-    announced: bool = False
     incidents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    firing: set[str] = field(default_factory=set)
 
     def take(self, incident: dict[str, Any], *, may_page: bool) -> bool:
         """Take in an incident as it now is; True if the urgency rose."""
-        self.incidents[incident["incident_id"]] = incident
+        name = incident["incident_id"]
+        if incident["state"] == "firing":
+            self.firing.add(name)
+        else:
+            self.firing.discard(name)
+        if name in self.incidents or len(self.incidents) < SHOWN or self._make_room(incident):
+            self.incidents[name] = incident
         if SEVERITIES.index(incident["severity"]) > SEVERITIES.index(self.severity):
             self.severity = incident["severity"]
-        over = [name for name, known in self.incidents.items() if known["state"] == "resolved"]
-        for name in over[: max(0, len(over) - RESOLVED_KEPT)]:
-            del self.incidents[name]
         if may_page and self.severity in PAGING and self.urgency == "low":
             self.urgency = "high"
             return True
@@ -43,7 +50,20 @@ class Episode:
     @property
     def over(self) -> bool:
         """Whether none of its incidents fires any more."""
-        return all(incident["state"] == "resolved" for incident in self.incidents.values())
+        return not self.firing
+
+    def knows(self, incident_id: str) -> bool:
+        """Whether this incident fires in this episode, shown or not."""
+        return incident_id in self.firing
+
+    def _make_room(self, incident: dict[str, Any]) -> bool:
+        """Drop what says less than this incident, if anything does."""
+        resolved = next((name for name, known in self.incidents.items() if known["state"] == "resolved"), None)
+        of_segment = next((name for name, known in reversed(self.incidents.items()) if known["level"] == "segment"), None)
+        less = resolved if incident["state"] == "firing" and resolved is not None else of_segment if incident["level"] == "feature" else None
+        if less is not None:
+            del self.incidents[less]
+        return less is not None
 
     def record(self, state: str, reason: str, edge_us: int, decided_us: int, prefix: str, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """The episode as the alerts topic has it."""
@@ -60,18 +80,20 @@ class Episode:
             "started_at": rfc3339(self.started_us),
             "time": rfc3339(edge_us),
             "decided_at": rfc3339(decided_us),
+            "firing": len(self.firing),
             "incidents": list(self.incidents.values()),
             "examples": examples,
         }
 
     def state_values(self) -> list[Any]:
         """Plain values for the state topic."""
-        return [self.episode_id, self.started_us, self.severity, self.urgency, self.muted, self.announced, self.incidents]
+        return [self.episode_id, self.started_us, self.severity, self.urgency, self.muted, self.incidents, sorted(self.firing)]
 
     @classmethod
     def from_state_values(cls, feature: FeatureKey, values: list[Any]) -> Episode:
         """Back from ``state_values``."""
-        return cls(feature, *values)
+        episode_id, started_us, severity, urgency, muted, incidents, firing = values
+        return cls(feature, episode_id, started_us, severity, urgency, muted, incidents, set(firing))
 
 
 def begun(feature: FeatureKey, incident_id: str, since_us: int) -> Episode:

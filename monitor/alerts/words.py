@@ -93,11 +93,11 @@ def measure(evidence: Evidence) -> str:
     """What was measured, how much, and what is allowed.
 
     >>> measure(Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.2, high=0.26, n=310, above=0.02, window_s=300))
-    '23 % of answers refused (normally must stay under 2 %)'
+    '23 % of answers refused (should stay under 2 %)'
     >>> measure(Evidence(metric="pass_rate", value=0.812, low=0.8, high=0.83, n=310, below=0.95, window_s=300))
-    'only 81.2 % of answers pass (normally at least 95 %)'
+    'only 81.2 % of answers pass (should be at least 95 %)'
     >>> measure(Evidence(metric="duration_s.p90", value=4.218, low=4, high=5, n=310, above=1, window_s=300))
-    'p90 of duration is 4.22 s (normally must stay under 1 s)'
+    'p90 of duration is 4.22 s (should stay under 1 s)'
     >>> measure(Evidence(metric="events", value=0, low=None, high=None, n=0, window_s=600, expected=44.4))
     'no events for 10 min, where about 44 were expected'
     """
@@ -122,7 +122,7 @@ def measure(evidence: Evidence) -> str:
         said = f"{'mean' if detail == 'mean' else detail or 'value'} of {what} is {amount}"
     if threshold is None:
         return said
-    return f"{said} (normally {'must stay under' if evidence.above is not None else 'at least'} {limit})"
+    return f"{said} (should {'stay under' if evidence.above is not None else 'be at least'} {limit})"
 
 
 def segment(incident: EpisodeIncident) -> str:

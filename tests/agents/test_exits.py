@@ -54,3 +54,9 @@ def test_a_first_start_does_not_wait():
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 78
     assert "a topic is wrong" in ended.stderr
+
+
+def test_a_process_that_was_told_to_stop_is_not_started_again_whatever_fails():
+    script = "from agents import exits\nprint('started', flush=True)\nexits.stopping()\nexits.again(70, 'fenced')"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (70, "started\n")

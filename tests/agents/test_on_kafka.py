@@ -226,3 +226,17 @@ def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_r
     assert not any(key.startswith(b"aborted") for key in counts)
     time.sleep(2)
     assert "lag and silence" not in workers.log()
+
+
+@pytest.mark.slow
+def test_the_group_says_which_partitions_nobody_owns(make_topics, make_workers, counting_command):
+    from agents.group import unowned
+
+    topics = make_topics(2)
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix)
+    source = f"{topics.prefix}.events"
+    workers = make_workers(counting_command(topics))
+    workers.start(1)
+    wait_for(lambda: workers.log().count("owns ") == 2)
+    assert asyncio.run(unowned(kafka.model_copy(update={"prefix": "another"}), [source])) == {(source, 0), (source, 1)}
+    assert asyncio.run(unowned(kafka, [source])) == set()

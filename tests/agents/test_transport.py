@@ -9,14 +9,16 @@ import itertools
 import threading
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import UnsupportedCodecError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import transport
+from agents import exits, transport
 from agents.transport import Bundle, Joint, joint
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -207,3 +209,15 @@ def test_a_real_consumer_has_the_settings_that_the_transport_sets():
         assert consumer._fetch_max_wait_ms == 500
 
     asyncio.run(scene())
+
+
+def test_a_codec_that_is_not_installed_is_named_and_ends_the_process_at_once(monkeypatch, ends, ended):
+    async def faust(*_: Any) -> Any:
+        raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
+
+    monkeypatch.setattr(transport.driver.Consumer, "_getmany", faust)
+    with pytest.raises(ended):
+        asyncio.run(object.__new__(transport.Consumer)._getmany({A}, 0.2))
+    assert ends[0][:2] == ("leave", exits.CONFIGURATION)
+    assert "lz4" in ends[0][2]
+    assert "cramjam" in ends[0][2]

@@ -1,6 +1,6 @@
 """`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed run, exactly.
 
-Longer, and with more kinds: SOFTFAIL_FAULTS=60 SOFTFAIL_SEED=7 SOFTFAIL_KINDS=kill,term,stop,broker .venv/bin/pytest tests/durability/test_kill.py
+Longer, and with more kinds: DURABILITY_FAULTS=60 DURABILITY_SEED=7 DURABILITY_KINDS=kill,term,stop,broker .venv/bin/pytest tests/durability/test_kill.py
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from schemas.config import Config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-FAULTS = int(os.environ.get("SOFTFAIL_FAULTS", "10"))
-SEED = int(os.environ.get("SOFTFAIL_SEED", "1"))
-KINDS = os.environ.get("SOFTFAIL_KINDS", "kill").split(",")
+FAULTS = int(os.environ.get("DURABILITY_FAULTS", "10"))
+SEED = int(os.environ.get("DURABILITY_SEED", "1"))
+KINDS = os.environ.get("DURABILITY_KINDS", "kill").split(",")
 PARTITIONS, FEATURES, SPEED = 4, 24, 40  # seconds of event time a second
 BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
 SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}

@@ -208,6 +208,25 @@ def test_one_fault_that_breaches_many_rules_in_many_segments_is_one_episode() ->
     assert len({record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "firing"}) >= 26
 
 
+def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_the_last_of_them() -> None:
+    values = []
+    for nth in range(150 * 60 * 10):
+        minute = nth / (150 * 60) * 3
+        values.append(event(minute * 60, variant=f"v{nth % 150}", error_type="timeout" if 10 < minute < 20 else None))
+    rules = [{"name": f"e{nth}", "on": "error_rate", "above": 0.1 + nth / 100, "keep_firing_for": 0} for nth in range(3)]
+    records = run(values, config(rules=rules))
+    found = episodes(records)
+    assert max(record["firing"] for record in found) > 300
+    assert max(len(json.dumps(record)) for record in found) < 100_000
+    worst = max(found, key=lambda record: record["firing"])
+    assert {incident["rule"] for incident in worst["incidents"] if incident["level"] == "feature"} >= {"e0", "e1", "e2", "error-rate"}
+    assert [record["state"] for record in found].count("resolved") == 1
+    fired = {record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "firing"}
+    over = {record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "resolved"}
+    assert fired <= over
+    assert (found[-1]["state"], found[-1]["firing"]) == ("resolved", 0)
+
+
 def test_urgency_rises_once_and_never_sinks() -> None:
     rules = [
         {"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning", "keep_firing_for": 0},

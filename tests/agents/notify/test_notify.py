@@ -169,10 +169,12 @@ def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
 
 def test_a_dead_channel_delays_no_other(recent, capfdbinary):
     async def scene(receiver, begin):
-        receiver.faults.extend([Fault("silence", delay_s=9)] * 3)
-        begun = begin(config_for(receiver.url, console={}))
+        receiver.faults.extend([Fault("silence", delay_s=50)])
+        silent = {"routing_key": KEY, "url": receiver.url, "timeout": 60}
+        begun = begin(config_for(receiver.url, console={}, pagerduty=silent))
         begun.put(recent())
-        await until(lambda: begun.checkpoints >= 1, 0.2)  # the first answer of the silent one takes 0.25 s
+        await until(lambda: begun.checkpoints >= 1)  # the silent one has not given an answer by then
+        assert receiver.answers == []
 
     run(scene)
     assert b"PAGE (critical, opened) support-bot/answer: 23 % of answers refused" in capfdbinary.readouterr().out

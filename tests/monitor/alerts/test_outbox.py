@@ -266,6 +266,14 @@ def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(co
     assert len(told(outbox, nine_us)) == 1
 
 
+def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    told(outbox, nine_us)
+    put(outbox, episode_of(state="resolved", minute=5), episode_of(state="updated", minute=4))
+    assert told(outbox, nine_us + 5 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+
+
 def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
     outbox = Outbox(config)
     assert measured(outbox) == {("softfail_deliveries_pending", ("pagerduty",)): 0}

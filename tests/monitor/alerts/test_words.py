@@ -24,12 +24,12 @@ def test_the_examples_hold():
 
 
 @pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
-    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (normally must stay under 2 %)"),
-    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (normally at least 50 %)"),
-    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (normally must stay under 10 %)"),
-    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "evaluator.my-own.fail_rate is 20 % (normally must stay under 10 %)"),
-    ("output_tokens.mean", 51_234.4, {"above": 300}, "mean of output length is 51,234 tokens (normally must stay under 300 tokens)"),
-    ("cost_usd.mean", 0.012, {"above": 0.01}, "mean of cost of a call is 0.012 US dollars (normally must stay under 0.01 US dollars)"),
+    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (should stay under 2 %)"),
+    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (should be at least 50 %)"),
+    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (should stay under 10 %)"),
+    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "evaluator.my-own.fail_rate is 20 % (should stay under 10 %)"),
+    ("output_tokens.mean", 51_234.4, {"above": 300}, "mean of output length is 51,234 tokens (should stay under 300 tokens)"),
+    ("cost_usd.mean", 0.012, {"above": 0.01}, "mean of cost of a call is 0.012 US dollars (should stay under 0.01 US dollars)"),
     ("duration_s.p90", None, {}, "p90 of duration is ?"),
     ("events", 3.0, {"expected": 50, "window_s": 300}, "only 3 events for 5 min, where about 50 were expected")])
 def test_each_kind_of_metric_has_words(metric, value, evidence, says):
@@ -45,7 +45,7 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
 
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
     assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
-        "10 % of calls failed (normally must stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
+        "10 % of calls failed (should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
 
 
 @given(value=st.floats(0, 1))

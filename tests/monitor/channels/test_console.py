@@ -16,7 +16,7 @@ def printed():
 
 def test_a_page_says_what_broke_with_an_example(episode_of, printed):
     assert printed(episode_of()) == (
-        "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min [e1]\n"
+        "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min [e1]\n"
         "  e.g. refusal: I'm sorry, I can't help.\n")
 
 

@@ -20,7 +20,7 @@ GOLDEN = {
         {"href": "https://dash.example/d?service=support-bot&from=1772441100000&to=1772443020000", "text": "Dashboard"},
     ],
     "payload": {
-        "summary": "support-bot/answer: 23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min",
+        "summary": "support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min",
         "source": "support-bot/answer",
         "severity": "critical",
         "timestamp": "2026-03-02T09:00:00Z",
@@ -29,7 +29,7 @@ GOLDEN = {
         "class": "refusals",
         "custom_details": {
             "why_now": "opened",
-            "findings": ["23 % of answers refused (normally must stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
+            "findings": ["23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
             "episode_id": "e1",
             "environment": "production",
             "started_at": "2026-03-02T09:00:00Z",

@@ -1,0 +1,66 @@
+"""The notifier in a real worker, on the embedded broker, through a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from agents.demo.receiver import Fault, Receiver
+from agents.demo.worker import Broker, Worker, configuration, free_port
+
+pytest.importorskip("confluent_kafka")
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+async def until(condition, patience_s=20.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and_forgets_nothing(episode_of, nine_us, tmp_path):
+    from confluent_kafka import Producer
+
+    minute = (time.time_ns() // 1000 - nine_us) / 60e6
+
+    async def play():
+        receiver, broker = Receiver(KEY), Broker()
+        await receiver.start()
+        producer = Producer({"bootstrap.servers": broker.address})
+
+        def put(*episodes):
+            for episode in episodes:
+                producer.produce("softfail.alerts", episode.model_dump_json().encode(), b"support-bot/answer", partition=0)
+            assert producer.flush(10) == 0
+
+        worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
+        try:
+            await worker.start()
+            receiver.faults.extend([Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close")])
+            put(episode_of("a", minute=minute), episode_of("b", minute=minute, urgency="low"))
+            await until(lambda: len(receiver.incidents) == 2)
+            await asyncio.sleep(0.5)  # the checkpoint after the last answer
+            worker._process.kill()
+            await worker._process.wait()
+            put(episode_of("a", "resolved", minute=minute), episode_of("b", "escalated", minute=minute), episode_of("c", minute=minute))
+            await worker.start()
+            await until(lambda: len(receiver.incidents) == 4)
+            put(episode_of("b", "resolved", minute=minute), episode_of("c", "resolved", minute=minute))
+            await until(lambda: all(one.resolved_at for one in receiver.incidents))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{receiver.answers}\n{worker.log()}") from None
+        finally:
+            await worker.stop()
+            await receiver.stop()
+        return receiver, worker.log(1000)
+
+    receiver, log = asyncio.run(play())
+    assert sorted((one.dedup_key, one.triggers) for one in receiver.incidents) == [
+        ("softfail/a/high", 1), ("softfail/b/high", 1), ("softfail/b/low", 1), ("softfail/c/high", 1)]
+    delivered = [key for _, key, status in receiver.answers if status == 202]
+    assert delivered.count("softfail/a/high") == 2
+    assert KEY not in log

@@ -1,0 +1,73 @@
+"""What a partition shows of itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from monitor.core import FileRecord
+from monitor.metrics import METRICS
+from monitor.watch import Watch
+from schemas.config import Config
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def watched(values: list[dict[str, Any]]) -> Watch:
+    watch = Watch(Config())
+    records = []
+    for nth, more in enumerate(values):
+        time = (NINE + timedelta(seconds=nth)).isoformat()
+        event = {"event_id": str(nth), "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "Fine.", "duration_s": 0.5, **more}
+        records.append(FileRecord(json.dumps(event).encode(), nth))
+    watch.apply([*records, FileRecord(b"garbage", len(records))])
+    return watch
+
+
+def read(watch: Watch) -> dict[tuple[Any, ...], float]:
+    return {(measure.name, *measure.labels): measure.value for measure in watch.measures()}
+
+
+def test_every_measure_is_in_the_one_list_with_its_labels() -> None:
+    watch = watched([{"error_type": "timeout"} if 700 < nth < 1000 else {} for nth in range(1100)])
+    names = set()
+    for measure in watch.measures():
+        assert len(measure.labels) == len(METRICS[measure.name].labels), measure
+        assert all(isinstance(label, str) for label in measure.labels), measure
+        names.add(measure.name)
+    assert {"softfail_pass_rate", "softfail_incidents", "softfail_episodes", "softfail_dead_letters_total", "softfail_quantile"} <= names
+
+
+def test_measures_are_those_of_the_last_five_closed_minutes() -> None:
+    shown = read(watched([{"output": "" if nth >= 600 else "Fine.", "duration_s": 0.5 if nth < 600 else 2.0} for nth in range(1000)]))
+    at = ("feature", "bot", "answer", "production", "", "", "", "")
+    assert shown[("softfail_pass_rate", *at)] == 0.0  # 09:11 to 09:16, all of it bad
+    assert shown[("softfail_window_events", *at)] == 300
+    assert abs(shown[("softfail_mean", *at, "duration_s")] - 2.0) < 1e-9
+    assert shown[("softfail_received_events_total", "bot", "answer", "production", "response")] == 1000
+    assert shown[("softfail_dead_letters_total", "unreadable")] == 1
+
+
+def test_what_is_seldom_used_shows_its_last_minute() -> None:
+    watch = watched([{} for _ in range(100)])
+    watch.advance(int((NINE + timedelta(hours=1)).timestamp() * 1e6))
+    shown = read(watch)
+    assert shown[("softfail_window_events", "feature", "bot", "answer", "production", "", "", "", "")] == 40
+
+
+def test_counts_survive_a_restart() -> None:
+    watch = watched([{} for _ in range(300)])
+    again = Watch(Config())
+    again.restore(watch.changed())
+    assert read(again) == read(watch)
+
+
+def test_the_status_names_what_is_broken() -> None:
+    status = watched([{"error_type": "timeout"} if nth > 700 else {} for nth in range(1100)]).status()
+    (feature,) = status["features"]
+    assert feature["pass_rate"]["value"] < 0.1
+    assert len(feature["series"]) == 60
+    assert [episode["urgency"] for episode in status["episodes"]] == ["high"]
+    assert {record["state"] for record in status["recent"]} == {"pending", "firing"}
+    assert json.dumps(status)
