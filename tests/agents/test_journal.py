@@ -104,7 +104,7 @@ def test_outputs_go_where_their_kind_belongs(made):
     _, sent = write(made(), windows=[Message(b"support-bot/answer", b"w")], alerts=[Message(b"any", b"a")], samples=[Message(None, b"s")],
                     events=[Message(b"k", b"forwarded", 3, (("softfail-forwarded", b"1"),))])
     assert {(topic, partition, value) for topic, partition, _, value, _ in sent if topic != "p.watch.state"} == {
-        ("p.windows", 8, b"w"), ("p.alerts", 0, b"a"), ("p.samples", 2, b"s"), ("p.events", 3, b"forwarded")}
+        ("p.windows", 6, b"w"), ("p.alerts", 0, b"a"), ("p.samples", 2, b"s"), ("p.events", 3, b"forwarded")}
     assert [headers for _, _, _, value, headers in sent if value == b"forwarded"] == [[("softfail-forwarded", b"1")]]
 
 

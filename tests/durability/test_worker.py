@@ -103,8 +103,8 @@ def real_answers(name: str) -> list[bytes]:
             if row["model"] == model:
                 event = {
                     "kind": "response", "event_id": f"{name}-{len(values)}", "time": (begin + timedelta(seconds=len(values))).isoformat(),
-                    "service": "llmdrift", "feature": name, "model": "gpt-4", "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]),
-                    "duration_s": float(row["latency"]), "cost_usd": float(row["cost"]), "finish_reason": "stop",
+                    "service": "llmdrift", "feature": name, "model": "gpt-4", "input": row["query"], "output": row["answer"],
+                    "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]), "cost_usd": float(row["cost"]), "finish_reason": "stop",
                 }  # fmt: skip
                 values.append(json.dumps(event).encode())
     return values
