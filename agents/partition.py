@@ -188,7 +188,8 @@ class Partition:
     async def _keep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._checkpoint_s)
+                async with asyncio.timeout(self._checkpoint_s):  # wait_for of Python 3.11 swallows a cancellation that comes with the result
+                    await self._due.wait()
             await self.checkpoint()
 
     async def _write(self) -> None:

@@ -64,8 +64,10 @@ class Intake:
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
 
-    def event_of(self, record: Record) -> tuple[Any, int]:
-        """The decoded event and its time, microseconds since 1970.
+    def event_of(self, record: Record) -> tuple[Any, int, int]:
+        """The decoded event, its time, and what the watermark may learn from it: a clock that is ahead counts no more than the broker's own.
+
+        Times are microseconds since 1970.
 
         Raises:
             Refusal: it cannot be measured, ever.
@@ -78,10 +80,12 @@ class Intake:
             raise Refusal("invalid" if error.field else "unreadable", str(error), error.field) from None
         time_us = microseconds(event.time)
         append_ms = record.timestamp
-        if append_ms is not None and time_us > append_ms * 1000 + FUTURE_US and append_ms >= 0:
-            ahead_s = (time_us - append_ms * 1000) / 1e6
+        if append_ms is None or append_ms < 0 or (append_us := append_ms * 1000) >= time_us:
+            return event, time_us, time_us
+        if time_us > append_us + FUTURE_US:
+            ahead_s = (time_us - append_us) / 1e6
             raise Refusal("future", f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's clock", "time")
-        return event, time_us
+        return event, time_us, append_us
 
     def is_here(self, event: Any) -> bool:
         """Whether this partition is the event's own."""

@@ -15,7 +15,7 @@ from monitor.edges import Edges
 from monitor.intake import Intake, Refusal
 from monitor.metrics import Measure
 from monitor.stats.buckets import SCALE
-from monitor.watermark import Watermark
+from monitor.watermark import NEVER, Watermark
 from schemas.config import Config
 
 WALK = 120  # edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until the jump's end
@@ -49,10 +49,11 @@ class Watch:
         """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into ``decided_at`` only."""
         out = Outputs()
         mark, intake = self._watermark, self._intake
-        groups, closed_us, next_edge_us = intake.groups, mark.edge_us or 0, mark.next_edge_us
+        groups, closed_us = intake.groups, mark.edge_us or 0
+        seen_until_us, closes_at_us = self._seen_until()
         for record in records:
             try:
-                event, time_us = intake.event_of(record)
+                event, time_us, seen_us = intake.event_of(record)
             except Refusal as refusal:
                 intake.refuse(record, refusal, out)
                 continue
@@ -61,13 +62,14 @@ class Watch:
             if opened is None and not intake.is_here(event):
                 intake.forward(event, record, out)
                 continue
-            append_ms = record.timestamp
-            after_us = mark.after(time_us, append_ms * 1000 if append_ms is not None and append_ms >= 0 else None)
-            if after_us >= next_edge_us:
-                intake.flush(closed_us, out)
-                self._close_until(after_us, now_us, out)
-                opened, closed_us, next_edge_us = None, mark.edge_us or 0, mark.next_edge_us
-            mark.time_us = after_us
+            if seen_us > seen_until_us:
+                seen_until_us = seen_us
+                if seen_us < closes_at_us:
+                    mark.time_us = seen_us - mark.lateness_us
+                else:
+                    intake.flush(closed_us, out)
+                    self._close_until(seen_us - mark.lateness_us, now_us, out)
+                    opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
             if opened is None and (opened := intake.open(key, event, closed_us, out)) is None:
                 continue
             group, chunk = opened
@@ -114,6 +116,11 @@ class Watch:
     def status(self) -> dict[str, Any]:
         """What the status page shows of this partition."""
         return self._view.status()
+
+    def _seen_until(self) -> tuple[int, int]:
+        """The event time that was seen already, and the one at which the next pane closes: the watermark and its next edge, plus the lateness."""
+        mark = self._watermark
+        return (NEVER if mark.time_us is None else mark.time_us + mark.lateness_us), mark.next_edge_us + mark.lateness_us
 
     def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> None:
         for edge_us in self._edges_until(watermark_us):

@@ -1,34 +1,21 @@
-"""A text as the clauses that its writer speaks in his own voice: without code, quotations and other people's lines."""
+"""A text as the clauses that its writer speaks in his own voice, in order."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 
-import re2
+from monitor.evaluators.expressions import Expression
+from monitor.evaluators.own_words import beginning, own_words
 
-from monitor.evaluators.texts import without_code
-
-_QUOTED = re2.compile(
-    r"\"[^\"\n]{2,}\"|“[^”\n]{2,}”|„[^“”\n]{2,}[“”]|«[^»\n]{2,}»|»[^«\n]{2,}«|「[^」\n]*」|『[^』\n]*』"
-    r"|(?:^|[\s(])[‘'](?:[^'‘’\n]|[A-Za-z]['’][A-Za-z]){3,}['’](?:[\s.,;:!?)]|$)"
-)
-_BLOCK_QUOTE = re2.compile(r"(?m)^[ \t]*>.*$")
-_MARKUP = re2.compile(r"\*\*|__|(?m:^[ \t]*(?:#+|[-*•])[ \t]+)|</?(?:p|b|i|em|strong|br|div|span|ul|li)\b[^>]*>")
-_WRAPPED = re2.compile(r"(?s)\s*[\"“'«「](.*)[\"”'»」]\s*")
-_LABEL = re2.compile(r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final answer|note|agent|chatgpt|explanation|reason|result"
-                     r"|message|text)\s*: ?")
-_SPEAKER = re2.compile(r"^[A-Z][\w.' -]{0,24}: ")
-_OPTION = re2.compile(r"^\(?[A-Z][).]+\s+")
-_END = re2.compile(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
-_TURN = re2.compile(r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |, (?:aber|jedoch|mais|pero|però"
-                    r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、")
-_SPACES = re2.compile(r"[ \t\r\x0b\x0c]{2,}|[\t\r\x0b\x0c]")
-_PLAIN = str.maketrans(dict.fromkeys("’ʼ´`′", "'") | dict.fromkeys("\xa0\u2002\u2003\u2009\u202f\u3000", " ")
-                       | dict.fromkeys("\xad\u200b\u200c\u200d\u2060\ufeff"))
-
-_READ_CHARS = 4_000  # a refusal stands at the beginning, and what outweighs it is shorter than this
+_LABEL = Expression(r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final answer|note|agent|chatgpt|explanation|reason|result"
+                    r"|message|text)\s*: ?")
+_SPEAKER = Expression(r"^[A-Z][\w.' -]{0,24}: ")
+_OPTION = Expression(r"^\(?[A-Z][).]+\s+")
+_END = Expression(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
+_TURN = Expression(r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |, (?:aber|jedoch|mais|pero|però"
+                   r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、")
 
 
 class Clause(NamedTuple):
@@ -43,56 +30,48 @@ class Clause(NamedTuple):
 
 
 def clauses(text: str) -> Iterator[Clause]:
-    """The clauses of a text, in order.
+    """The clauses of a text, in order. Whoever stops early pays only for the beginning of a long text.
 
     >>> [clause.text for clause in clauses("Sorry, but I can’t. He said “no way”. Ask me later!")]
     ['Sorry', "I can't", 'He said', 'Ask me later!']
     """
-    for sentence in _cut(own_words(text), _END, keep=True):
-        if _SPEAKER.search(sentence) and not _LABEL.search(sentence):
-            yield Clause(sentence, spoken=True)
-            continue
-        plain = _OPTION.sub("", _LABEL.sub("", sentence)).replace(" help but ", " help_but ")
-        for number, part in enumerate(_cut(plain, _TURN, keep=False)):
+    for sentence in _sentences(text):
+        plain = sentence
+        if ":" in sentence:
+            plain = _without_start(sentence, _LABEL)
+            if plain is sentence and _SPEAKER.search(sentence.encode()):
+                yield Clause(sentence, spoken=True)
+                continue
+        if ")" in (start := plain[:3]) or "." in start:
+            plain = _without_start(plain, _OPTION)
+        data = plain.replace(" help but ", " help_but ").encode()
+        for number, part in enumerate(_cut(data, _TURN, keep=False)):
             yield Clause(part, number > 0)
 
 
-def own_words(text: str) -> str:
-    """A text without code, quotations and markup. One that is quoted as a whole, or is JSON, is what stands inside."""
-    text = _strings(text)[:_READ_CHARS]
-    if (whole := _WRAPPED.fullmatch(text)) and not any(mark in whole[1] for mark in "\"“”«»「」"):
-        text = whole[1]
-    text = _MARKUP.sub("", _BLOCK_QUOTE.sub("", _QUOTED.sub(" ", without_code(text))))
-    return str(_SPACES.sub(" ", text.translate(_PLAIN)))
+def _sentences(text: str) -> Iterator[str]:
+    done = 0
+    if head := beginning(text):
+        last = None  # the one that the cut may have touched is left to the second look
+        for sentence in _cut(own_words(head), _END, keep=True):
+            if last is not None:
+                yield last
+                done += 1
+            last = sentence
+    yield from islice(_cut(own_words(text), _END, keep=True), done, None)
 
 
-def _cut(text: str, at: Any, keep: bool) -> Iterator[str]:
-    start = 0
-    for match in at.finditer(text):
-        end = match.end()
-        if part := text[start : end if keep else match.start()].strip(" \n.。"):
+def _without_start(sentence: str, expression: Expression) -> str:
+    data = sentence.encode()
+    found = expression.search(data)
+    return data[found[1] :].decode() if found else sentence
+
+
+def _cut(data: bytes, at: Expression, keep: bool) -> Iterator[str]:
+    begin = 0
+    for start, end in at.spans(data):
+        if part := data[begin : end if keep else start].decode().strip(" \n.。"):
             yield part
-        start = end
-    if part := text[start:].strip(" \n.。"):
+        begin = end
+    if part := data[begin:].decode().strip(" \n.。"):
         yield part
-
-
-def _strings(text: str) -> str:
-    """The sentences inside a JSON object or list, a line each; any other text as it is."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    found: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, dict):
-            waiting += reversed(item.values())
-        elif isinstance(item, list):
-            waiting += reversed(item)
-    return "\n".join(item for item in found if len(item.split()) > 2 or (len(item) > 5 and not item.isascii()))

@@ -20,6 +20,11 @@ class ContentFilterEvaluator(Evaluator):
     """Fails when the finish reason names a content filter, or a guardrail blocked the answer (one that only flags it does not count)."""
 
     name = "content_filter"
+    labels = ("finish_reason", "guardrail",)
+
+    def settled(self, event: Any) -> bool:
+        """Always: by the labels."""
+        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the finish reason, or the guardrail, as reason."""

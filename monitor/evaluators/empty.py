@@ -27,6 +27,11 @@ class EmptyEvaluator(Evaluator):
     """
 
     name = "empty"
+    labels = ("error_type",)
+
+    def settled(self, event: Any) -> bool:
+        """Where the call failed: what is visible, and sizes, are no labels."""
+        return bool(event.error_type)
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed when there is nothing that a user could see."""

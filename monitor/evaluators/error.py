@@ -13,6 +13,11 @@ class ErrorEvaluator(Evaluator):
     """Fails when ``error_type`` is set. It is part of every suite: a response with an error never passes."""
 
     name = "error"
+    labels = ("error_type",)
+
+    def settled(self, event: Any) -> bool:
+        """Always: by the label."""
+        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the error's type as reason."""

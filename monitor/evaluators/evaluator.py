@@ -22,6 +22,9 @@ class Evaluator:
     ``patterns`` are RE2 expressions, name -> pattern. All evaluators' patterns are matched in one pass over the output; a call gets
     the names of its own that occur. They say where a closer look pays, so they must match whatever the closer look can find.
     One that is ``opt_in`` judges only where the configuration names it.
+
+    ``labels`` and ``settled`` say when few values decide a verdict: the suite then asks once and remembers. Without them nothing is wrong, only slow.
+    ``labels`` are text fields with few values.
     """
 
     name: ClassVar[str]
@@ -31,6 +34,7 @@ class Evaluator:
     patterns: ClassVar[Mapping[str, str]] = {}
     parameters_model: ClassVar[type[Parameters]] = Parameters
     opt_in: ClassVar[bool] = False
+    labels: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = self.parameters_model() if parameters is None else parameters
@@ -38,6 +42,12 @@ class Evaluator:
     def identity(self) -> dict[str, Any]:
         """What makes two evaluators of one name and version different statistics; JSON types only."""
         return {"parameters": self.parameters.model_dump(mode="json"), "patterns": dict(self.patterns)}
+
+    def settled(self, event: Any) -> bool:
+        """Whether the verdict, this answer included, is the same on every event that agrees with this one in ``labels`` and in having output text
+        or not, as long as no own pattern occurs in the text.
+        """
+        return False
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """The verdict on a decoded ``response``; ``hits`` are the names of own patterns found in its output."""

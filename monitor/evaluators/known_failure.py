@@ -60,8 +60,13 @@ class KnownFailureEvaluator(Evaluator):
     """
 
     name = "known_failure"
+    labels = ("error_type",)
     reads_text = True
     patterns: Mapping[str, str] = {name: _IN_LINES + pattern for name, pattern in _PATTERNS.items()}  # type: ignore[misc]
+
+    def settled(self, event: Any) -> bool:
+        """Where there is no text to look for loops in."""
+        return bool(event.error_type) or not event.output
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the kind of failure as reason."""
@@ -71,7 +76,7 @@ class KnownFailureEvaluator(Evaluator):
         if not output:
             return SKIPPED_NO_TEXT
         if hits:
-            text = without_code(scanned(output))
+            text = without_code(scanned(output).encode()).decode()
             for kind in _PATTERNS:
                 if kind in hits and _occurs(kind, text, event):
                     return failed(f"known failure: {kind}")

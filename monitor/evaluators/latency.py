@@ -32,6 +32,7 @@ class LatencyEvaluator(Evaluator):
     """
 
     name = "latency"
+    labels = ("interaction",)
     gating = False
     parameters_model = LatencyParameters
     parameters: LatencyParameters
@@ -45,6 +46,10 @@ class LatencyEvaluator(Evaluator):
     def identity(self) -> dict[str, Any]:
         """With the configured interaction, which decides the budget."""
         return {**super().identity(), "interaction": self._interaction}
+
+    def settled(self, event: Any) -> bool:
+        """Where nobody is said to wait."""
+        return event.interaction is None and self._interaction is None
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed when over budget, saying by how much."""

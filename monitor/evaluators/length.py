@@ -31,6 +31,7 @@ class LengthEvaluator(Evaluator):
     """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. The score is the length. Informative."""
 
     name = "length"
+    labels = ("error_type",)
     gating = False
     parameters_model = LengthParameters
     parameters: LengthParameters
@@ -38,6 +39,10 @@ class LengthEvaluator(Evaluator):
     def __init__(self, parameters: Parameters | None = None) -> None:
         super().__init__(parameters)
         self._least, self._most = self.parameters.min_chars, self.parameters.max_chars
+
+    def settled(self, event: Any) -> bool:
+        """Where no limit is configured, or the call failed."""
+        return bool(event.error_type) or (self._least is None and self._most is None)
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed when too short or too long, in characters."""

@@ -15,6 +15,11 @@ class OutcomeEvaluator(Evaluator):
     """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped when it does not say."""
 
     name = "outcome"
+    labels = ("outcome",)
+
+    def settled(self, event: Any) -> bool:
+        """Always: by the label."""
+        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the outcome as reason."""

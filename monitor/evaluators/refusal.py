@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from math import inf
+from typing import Any
 
-import re2
-
-from monitor.evaluators import refusal_english as english
 from monitor.evaluators.clauses import Clause, clauses
 from monitor.evaluators.evaluator import Evaluator
-from monitor.evaluators.refusal_languages import BUT, LANGUAGES
-from monitor.evaluators.refusal_languages import NOT_REFUSALS as FOREIGN_NOT_REFUSALS
-from monitor.evaluators.texts import scanned, search_set
+from monitor.evaluators.expressions import Expression
+from monitor.evaluators.refusal_clause import KINDS, NOTHING, TRIGGERS, Said, said
+from monitor.evaluators.texts import scanned
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 # How much answer, in characters, outweighs a refusal. An outright one ("I can't help with that") stays one beside much moralising;
@@ -22,39 +20,20 @@ _BEFORE_OUTRIGHT, _BEFORE_WITHHELD = 160, 40
 _AFTER_OUTRIGHT, _AFTER_TURNED, _AFTER_WITHHELD = 700, 20, 250
 _ANSWERS_AFTER_ALL = 40  # "I can't do it here, but you can do it under Settings > Orders"
 
-_OPTION = r"^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$"  # a survey's "(D). Refused"
-_INPUT_QUOTES = re2.compile(r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳")
+# Refusals come in the same words again and again: what was found in the last ones is remembered.
+_REMEMBERED, _REMEMBERED_CHARS = 4096, 200
 
-
-_SPECIAL = re.compile(r"(\[[^\]]*\])|(?<!\[)\^|\|\$|\$|( \??)|(')")  # classes as they are; anchors; spaces; apostrophes
-_SPACES = {" ": r"[\pZ\s*_]+", " ?": r"[\pZ\s*_]*"}  # with Markdown's emphasis: "I **can't** help"
-
-
-def _loose(pattern: str) -> str:
-    """A clause's pattern as it stands in raw text: typographic apostrophes, any white space, starts and ends of clauses anywhere."""
-    return _SPECIAL.sub(lambda part: part[1] or (_SPACES[part[2]] if part[2] else "['’ʼ´`′]" if part[3] else ""), pattern)
-
-
-# One RE2 set says all that there is to say of a clause: the kinds of refusal, in order, and then the marks.
-_KINDS = {**english.REFUSES, **LANGUAGES, **english.WITHHOLDS}
-_NAMES, _OUTRIGHT = tuple(_KINDS), len(english.REFUSES) + len(LANGUAGES)
-_NO_REFUSAL = f"{english.NOT_REFUSALS}|{FOREIGN_NOT_REFUSALS}"
-_MARKS = (_NO_REFUSAL, english.ASIDE, english.OFFERS, english.MORALISES, BUT, r"^(?:while|although|though|even though|whilst)\b", english.DELIVERS)
-_DENIED, _ASIDE, _OFFER, _MORAL, _BUT, _HEDGE, _DELIVERS = range(len(_KINDS), len(_KINDS) + len(_MARKS))
-
-
-def _set(patterns: Iterable[str]) -> Any:
-    return search_set(tuple(f"(?i){pattern}" for pattern in patterns))
-
-
-_match = _set([*_KINDS.values(), *_MARKS])
-_DENIAL = re2.compile(f"(?i){_NO_REFUSAL}")
-_WHOLE_OPTION = re2.compile(f"(?i){_OPTION}")
-_DRAFT = re2.compile(
-    r"(?im)\A\s*subject: .*|^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
+_INPUT_QUOTES = Expression(r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳")
+_FAILED = {kind: failed(f"refusal: {kind}") for kind in (*KINDS, "option")}
+_WHOLE_OPTION = Expression(  # a survey's "(D). Refused"
+    r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$")
+_SUBJECT = Expression(r"(?i)\A\s*subject: ")
+_SIGNED = Expression(
+    r"(?im)^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
     r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z")
-_SUPPORT = re2.compile(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
-_NUMBERED = re2.compile(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
+_SUPPORT = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
+_NUMBERED = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
+_BLANK = " \t\n\f\r"
 
 
 class RefusalEvaluator(Evaluator):
@@ -67,12 +46,17 @@ class RefusalEvaluator(Evaluator):
     """
 
     name = "refusal"
+    labels = ("error_type",)
     version = "1"
     reads_text = True
     patterns: Mapping[str, str] = {  # type: ignore[misc]
-        **{kind: f"(?i){_loose(english.TRIGGERS.get(kind, pattern))}" for kind, pattern in _KINDS.items()},
+        **TRIGGERS,
         "option": "(?i)\\brefused?\\b|\\bdeclined?\\b",
     }
+
+    def settled(self, event: Any) -> bool:
+        """Always: without a pattern in it, no text refuses."""
+        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the kind of refusal as reason; the text itself is not repeated."""
@@ -82,79 +66,82 @@ class RefusalEvaluator(Evaluator):
             return SKIPPED_NO_TEXT
         if not hits:
             return PASSED
-        text = scanned(event.output)
-        kind = refusal(text)
+        kind = refusal(scanned(event.output))
         if kind is None or _repeats_input(event.input):
             return PASSED
-        return failed(f"refusal: {kind}")
+        return _FAILED[kind]
 
 
 def refusal(text: str) -> str | None:
-    """The kind of refusal that a text is, or None.
+    """The kind of refusal that a text without lone surrogates is, or None.
 
     >>> refusal("I'm sorry, but I can't help with that.")
     'cannot_help'
     >>> refusal("I'm sorry for the delay, your order ships on Tuesday.") is None
     True
     """
-    if _WHOLE_OPTION.search(text):
+    return _remembered_kind(text) if len(text) <= _REMEMBERED_CHARS else _kind(text)
+
+
+def _kind(text: str) -> str | None:
+    if _WHOLE_OPTION.search(text.encode()):
         return "option"
-    if _DRAFT.search(text) and not _SUPPORT.search(text):
+    if _is_letter(text):
         return None
     before = 0
-    waiting = clauses(text)
-    for clause in map(_read, waiting):
-        if clause.delivers:
+    waiting = _read(text)
+    for clause, means in waiting:
+        if means.delivers:
             return None
-        if clause.kind is None:
-            before += 0 if clause.polite else len(clause.text)
-        elif clause.outright or before <= _BEFORE_WITHHELD:
-            return None if _answers(clause, map(_read, waiting), text) else clause.kind
+        if means.kind is None:
+            before += 0 if means.polite else len(clause.text)
+        elif means.outright or before <= _BEFORE_WITHHELD:
+            return None if _answers(clause, means, waiting, text) else means.kind
         if before > _BEFORE_OUTRIGHT:
             return None
     return None
 
 
-class _Read(NamedTuple):
-    """What a clause says. ``polite``: neither answers nor refuses; ``turns``: stands in contrast to what came before."""
-
-    text: str
-    kind: str | None
-    outright: bool
-    polite: bool
-    turns: bool
-    follows: bool
-    hedges: bool
-    delivers: bool
+_remembered_kind = lru_cache(_REMEMBERED)(_kind)
 
 
-def _read(clause: Clause) -> _Read:
-    marks = [] if clause.spoken else _match(clause.text) or []
-    if _DENIED in marks:
-        marks = _match(_DENIAL.sub(" ", clause.text)) or []
-    first = min(marks, default=len(_NAMES))
-    kind = _NAMES[first] if first < len(_NAMES) else None
-    polite = _ASIDE in marks or _OFFER in marks or _MORAL in marks
-    return _Read(clause.text, kind, first < _OUTRIGHT, polite, clause.turns or _BUT in marks, clause.turns, _HEDGE in marks, _DELIVERS in marks)
+def _is_letter(text: str) -> bool:
+    """Whether it is drafted for somebody else to send."""
+    drafted = (":" in text and _SUBJECT.search(text.encode()) is not None) or ("\n" in text and _SIGNED.occurs(_last_lines(text)))
+    return drafted and not _SUPPORT.occurs(text)
 
 
-def _answers(clause: _Read, rest: Iterable[_Read], text: str) -> bool:
-    """Whether what follows a refusal is an answer all the same."""
-    answer, turned = 0, clause.hedges
-    if clause.hedges and not clause.polite:  # "While I can't ..., X": the turn is inside the clause
+def _last_lines(text: str) -> str:
+    """From the last line but one on, blank ones aside."""
+    end = text.rstrip(_BLANK).rfind("\n")
+    return text[text[: max(end, 0)].rstrip(_BLANK).rfind("\n") + 1 :]
+
+
+def _read(text: str) -> Iterator[tuple[Clause, Said]]:
+    for clause in clauses(text):
+        yield clause, NOTHING if clause.spoken else said(clause.text)
+
+
+def _answers(clause: Clause, means: Said, rest: Iterable[tuple[Clause, Said]], text: str) -> bool:
+    """Whether what follows a refusal is an answer all the same. It reads on only until that is certain."""
+    answer, turned = 0, means.hedges
+    if means.hedges and not means.polite:  # "While I can't ..., X": the turn is inside the clause
         answer = len(clause.text.rpartition(", ")[2])
-    for number, part in enumerate(rest):
-        if part.kind is not None or part.polite:
+    after_turn, alone = (_AFTER_OUTRIGHT, inf) if means.outright else (_AFTER_TURNED, _AFTER_WITHHELD)
+    for number, (part, of_part) in enumerate(rest):
+        if answer >= (after_turn if turned else alone):
+            return True
+        if of_part.kind is not None or of_part.polite:
             continue
-        turned = turned or part.turns
-        if clause.outright and number == 0 and part.follows and len(part.text) >= _ANSWERS_AFTER_ALL:
+        turned = turned or part.turns or of_part.turns
+        if means.outright and number == 0 and part.turns and len(part.text) >= _ANSWERS_AFTER_ALL:
             return True
         answer += len(part.text)
-    if clause.outright:
-        return answer >= _AFTER_OUTRIGHT and (turned or len(_NUMBERED.findall(text)) > 2)
-    return answer >= (_AFTER_TURNED if turned else _AFTER_WITHHELD)
+    if answer >= (after_turn if turned else alone):
+        return True
+    return means.outright and answer >= _AFTER_OUTRIGHT and sum(1 for _ in _NUMBERED.spans(text.encode())) > 2
 
 
 def _repeats_input(given: str | None) -> bool:
     """Whether the input asks to reword or translate a refusal, which is then no refusal."""
-    return given is not None and _INPUT_QUOTES.search(head := scanned(given)) is not None and _read(Clause(head.replace("’", "'"))).kind is not None
+    return given is not None and _INPUT_QUOTES.occurs(head := scanned(given)) and said(head.replace("’", "'")).kind is not None

@@ -27,10 +27,9 @@ def loops(text: str) -> bool:
         return False
     text = text[-_SEEN_CHARS:]
     period = len(text) - _TAIL_CHARS - text.rfind(tail, 0, len(text) - 1)
-    turn = text[-period:]
-    if not any(mark.isalpha() for mark in turn) and turn.strip("!"):
+    least = max(_LEAST_CHARS, _LEAST_TURNS * period)
+    loop = text[-least:]
+    if len(loop) < least or not loop.startswith(loop[period:]):
         return False
-    length = period
-    while length < len(text) and text[-length - 1] == text[-length - 1 + period]:
-        length += 1
-    return length >= max(_LEAST_CHARS, _LEAST_TURNS * period)
+    turn = text[-period:]
+    return any(mark.isalpha() for mark in turn) or not turn.strip("!")

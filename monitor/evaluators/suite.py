@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -15,15 +14,17 @@ import numpy.typing as npt
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.expressions import search_set
 from monitor.evaluators.setting import EvaluatorSetting, closest, parse_setting
-from monitor.evaluators.texts import WHOLE_CHARS, scanned, search_set
-from monitor.evaluators.verdict import State, Verdict
+from monitor.evaluators.settled import REMEMBERED, Settled, broken, labels_of, settled
+from monitor.evaluators.texts import WHOLE_CHARS, scanned
+from monitor.evaluators.verdict import PASSED, State, Verdict
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
 """What judges a feature that names no evaluators: all that need no configuration."""
 
 _NO_HITS: Collection[str] = ()
-_state = itemgetter(0)
+_index = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ class Suite:
         self.gating = tuple(moved.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
         self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
         self.versions = tuple(_identity(evaluator) for evaluator in evaluators)
-        self._calls = tuple(evaluator.__call__ for evaluator in evaluators)
+        self._evaluators = tuple(evaluators)
+        self._labels = labels_of(evaluators)
+        self._silent: dict[Any, Settled] = {}  # by labels, of events without output text
+        self._plain: dict[Any, Settled] = {}  # of those in whose text no pattern occurs
+        self._marked: dict[Any, Settled] = {}  # of the others
         self._owners = [(index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns]
         patterns = tuple(pattern for evaluator in evaluators for pattern in evaluator.patterns.values())
         self._match = search_set(patterns) if patterns else _nothing
@@ -83,30 +88,62 @@ class Suite:
 
     def judge(self, event: Any) -> tuple[Verdict, ...]:
         """One verdict per name on a decoded ``response``. An evaluator that breaks answers ``ERROR``; nothing is raised."""
-        return tuple(self._judge(event))
+        known, others = self._judge(event)
+        verdicts = list(known.verdicts)
+        for index, verdict in others:
+            verdicts[index] = verdict
+        return tuple(verdicts)
 
     def judge_all(self, events: Sequence[Any]) -> Judged:
         """The same for many events, as states in an array and verdicts where they say more."""
-        rows = [self._judge(event) for event in events]
-        codes = np.frombuffer(bytes(map(_state, chain.from_iterable(rows))), np.int8).reshape(len(rows), len(self.names))
-        return Judged(codes, _only(State.FAILED, codes, rows), _only(State.ERROR, codes, rows))
+        rows: list[bytes | bytearray] = []
+        failures: dict[int, list[tuple[int, Verdict]]] = {}
+        errors: dict[int, list[tuple[int, Verdict]]] = {}
+        for number, event in enumerate(events):
+            known, others = self._judge(event)
+            if others:
+                others = [item for item in others if item[1][0]]  # PASSED is 0, as it stands in the codes already
+            if not others and not known.notable:  # as nearly always
+                rows.append(known.codes)
+                continue
+            codes = bytearray(known.codes)
+            for index, verdict in others:
+                codes[index] = verdict[0]
+            rows.append(codes)
+            for item in sorted((*known.notable, *others), key=_index) if known.notable else others:
+                if item[1][0] != State.SKIPPED:
+                    (failures if item[1][0] == State.FAILED else errors).setdefault(number, []).append(item)
+        return Judged(np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), len(self.names)), failures, errors)
 
-    def _judge(self, event: Any) -> list[Verdict]:
-        verdicts: list[Verdict] = []
-        add = verdicts.append
-        hits = self._hits(event.output) if event.output and not event.error_type else None
-        for index, call in enumerate(self._calls):
+    def _judge(self, event: Any) -> tuple[Settled, list[tuple[int, Verdict]]]:
+        """What the labels settle, and those of the other verdicts that are no plain pass."""
+        labels, hits = self._labels(event), None
+        if not event.output:
+            memory = self._silent
+        elif event.error_type or (hits := self._hits(event.output)) is None:
+            memory = self._plain
+        else:
+            memory = self._marked
+        known = memory.get(labels)
+        if known is None:
+            if len(memory) >= REMEMBERED:
+                memory.clear()
+            known = memory[labels] = settled(self._evaluators, event, memory is self._marked)
+        others = []
+        for index, call in known.open:
             try:
-                add(call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS))
+                verdict = call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS)
             except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
-                add(Verdict(State.ERROR, f"{type(error).__name__}: {error}"))
-        return verdicts
+                verdict = broken(error)
+            if verdict is not PASSED:
+                others.append((index, verdict))
+        return known, others
 
     def _hits(self, output: str) -> dict[int, list[str]] | None:
         try:
-            found = self._match(output if len(output) <= WHOLE_CHARS else scanned(output))
+            found = self._match((output if len(output) <= WHOLE_CHARS else scanned(output)).encode())
         except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
-            found = self._match(scanned(output))
+            found = self._match(scanned(output).encode())
         if not found:
             return None
         hits: dict[int, list[str]] = {}
@@ -116,14 +153,7 @@ class Suite:
         return hits
 
 
-def _only(state: State, codes: npt.NDArray[np.int8], rows: Sequence[Sequence[Verdict]]) -> dict[int, list[tuple[int, Verdict]]]:
-    found: dict[int, list[tuple[int, Verdict]]] = {}
-    for row, column in np.argwhere(codes == state).tolist():
-        found.setdefault(row, []).append((column, rows[row][column]))
-    return found
-
-
-def _nothing(text: str) -> None:
+def _nothing(data: bytes) -> None:
     return None
 
 

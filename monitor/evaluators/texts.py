@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-
-import re2
+from monitor.evaluators.expressions import Expression
 
 HEAD_CHARS = 16_384  # refusals, leaks and errors stand at the ends of an answer; what lies between costs time and tells nothing
 TAIL_CHARS = 4_096
 WHOLE_CHARS = HEAD_CHARS + TAIL_CHARS
-_AUTOMATON_BYTES = 64 << 20  # at RE2's default of 8 MiB it is thrown away and built again all the time: 140 µs a text instead of 4
 
-_CODE = re2.compile(r"(?s)```.*?(?:```|$)|~~~.*?(?:~~~|$)|`[^`\n]+`|<(?:code|pre)>.*?(?:</(?:code|pre)>|$)")
-_THOUGHTS = re2.compile(r"(?s)<(?:think|thinking|reasoning)>.*?</(?:think|thinking|reasoning)>")
+_CODE = Expression(r"(?s)```.*?(?:```|$)|~~~.*?(?:~~~|$)|`[^`\n]+`|<(?:code|pre)>.*?(?:</(?:code|pre)>|$)")
+_THOUGHTS = Expression(r"(?s)<(?:think|thinking|reasoning)>.*?</(?:think|thinking|reasoning)>")
 
 
 def scanned(output: str) -> str:
@@ -26,31 +22,14 @@ def scanned(output: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()  # RE2 takes no lone surrogates
 
 
-def without_code(text: str) -> str:
-    """Without code fences, inline code and a reasoning model's thoughts; line breaks take their place.
+def without_code(data: bytes) -> bytes:
+    """UTF-8 without code fences, inline code and a reasoning model's thoughts; line breaks take their place.
 
-    >>> without_code("Use `sorry`.")
-    'Use \\n.'
+    >>> without_code(b"Use `sorry`.")
+    b'Use \\n.'
     """
-    return str(_CODE.sub("\n", _THOUGHTS.sub("\n", text)))
-
-
-@lru_cache(maxsize=64)  # features share one automaton, and what it has learnt of texts
-def search_set(patterns: tuple[str, ...]) -> Callable[[str], Sequence[int] | None]:
-    """A function from a text to the numbers of the patterns that occur in it, in no order; None or empty when none does.
-
-    Raises:
-        ValueError: a pattern is not RE2.
-    """
-    options = re2.Options()
-    options.max_mem = _AUTOMATON_BYTES
-    options.log_errors = False
-    found = re2.Set.SearchSet(options)
-    for pattern in patterns:
-        try:
-            found.Add(pattern)
-        except re2.error as error:
-            raise ValueError(f"pattern {pattern!r:.80}: {error}") from None
-    found.Compile()
-    match: Callable[[str], Sequence[int] | None] = found.Match
-    return match
+    if b"<" in data:
+        data = _THOUGHTS.without(data, b"\n")
+    elif b"`" not in data and b"~~~" not in data:
+        return data
+    return _CODE.without(data, b"\n")

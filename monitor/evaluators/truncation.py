@@ -21,6 +21,11 @@ class TruncationEvaluator(Evaluator):
     """
 
     name = "truncation"
+    labels = ("finish_reason",)
+
+    def settled(self, event: Any) -> bool:
+        """Always: by the label."""
+        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the finish reason as reason."""

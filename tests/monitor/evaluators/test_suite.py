@@ -5,20 +5,29 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.expressions import search_set
 from monitor.evaluators.setting import EvaluatorSetting, parse_setting
+from monitor.evaluators.settled import REMEMBERED
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
-from monitor.evaluators.texts import search_set
+from monitor.evaluators.texts import scanned
 from monitor.evaluators.verdict import PASSED, State, Verdict
 from schemas.decode import decode
 
 REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
 SUITE = Suite.of(ALL)
+LIMITED = [{"length": {"min_chars": 2, "max_chars": 40}} if "length" in one else one for one in ALL]
+# interaction of the configuration -> the suite, with and without what a configuration can add, and its evaluators
+TOGETHER = {
+    interaction: (Suite.of(chosen, interaction=interaction or None), [parse_setting(one).build(interaction or None) for one in chosen])
+    for interaction, chosen in (("", ALL), ("sync", LIMITED))
+}
 
 optional_count = st.none() | st.integers(0, 10**9)
 fragments = st.sampled_from(
@@ -28,7 +37,8 @@ fragments = st.sampled_from(
 )
 loops = st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
 texts = st.lists(fragments | st.text(max_size=30), max_size=6).map("".join) | loops | st.sampled_from(
-    ['{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}', '{"type": 1, "function": {}}', '["name"]', "[[[["]
+    ['{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}', '{"type": 1, "function": {}}', '["name"]', "[[[[",
+     '["I cannot help with \\ud800 that, sorry"]']
 )
 events = st.fixed_dictionaries(
     {
@@ -38,10 +48,10 @@ events = st.fixed_dictionaries(
         "output_tokens": optional_count,
         "reasoning_tokens": optional_count,
         "tool_calls": optional_count,
-        "finish_reason": st.sampled_from(["", "stop", "length", "tool_calls", "content_filter"]) | st.text(max_size=12),
-        "error_type": st.sampled_from(["", "timeout"]),
-        "outcome": st.sampled_from([None, "ok", "parse_error"]),
-        "guardrail": st.sampled_from([None, "none", "blocked"]),
+        "finish_reason": st.sampled_from(["", "stop", "length", "tool_calls", "content_filter", "SAFETY"]) | st.text(max_size=12),
+        "error_type": st.sampled_from(["", "", "", "timeout", "rate_limit"]),
+        "outcome": st.sampled_from([None, "ok", "parse_error", "schema_error"]),
+        "guardrail": st.sampled_from([None, "none", "flagged", "blocked"]),
         "interaction": st.sampled_from([None, "sync", "progressive", "async"]),
         "duration_s": st.none() | st.floats(0, 1e7),
         "time_to_first_token_s": st.none() | st.floats(0, 1e7),
@@ -74,16 +84,54 @@ def test_every_evaluator_is_deterministic_and_never_breaks(name, response, field
     assert msgspec.structs.asdict(event) == before
 
 
-@settings(deadline=None, max_examples=60)
+def asked_one_by_one(evaluators, event):
+    """What each evaluator says for itself, with the patterns that occur by RE2's own search: no set, no memory."""
+    text = scanned(event.output) if event.output and not event.error_type else ""
+    return tuple(one(event, [name for name, pattern in one.patterns.items() if text and re2.search(pattern, text)]) for one in evaluators)
+
+
+@pytest.mark.parametrize("configured", ["", "sync"])
+@settings(deadline=None, max_examples=100)
 @given(many=st.lists(events, max_size=8))
-def test_judging_together_is_judging_one_by_one(response, many):
+def test_judging_together_is_asking_each_evaluator_about_each_event(response, configured, many):
+    suite, evaluators = TOGETHER[configured]
     run = [response(**fields) for fields in many]
-    judged = SUITE.judge_all(run)
-    one_by_one = [SUITE.judge(event) for event in run]
-    assert judged.codes.shape == (len(run), len(SUITE.names))
+    judged = suite.judge_all(run)
+    one_by_one = [asked_one_by_one(evaluators, event) for event in run]
+    assert [suite.judge(event) for event in run] == one_by_one
+    assert judged.codes.shape == (len(run), len(suite.names))
     assert judged.codes.tolist() == [[verdict.state for verdict in row] for row in one_by_one]
     expected = {n: [(i, v) for i, v in enumerate(row) if v.state is State.FAILED] for n, row in enumerate(one_by_one)}
     assert judged.failures == {n: found for n, found in expected.items() if found}
+    assert judged.errors == {}
+
+
+@pytest.mark.parametrize("evaluator", [one for _, evaluators in TOGETHER.values() for one in evaluators], ids=lambda one: one.name)
+@settings(deadline=None, max_examples=60)
+@given(first=events, second=events)
+def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(response, evaluator, first, second):
+    second |= {name: first[name] for name in evaluator.labels}
+    if bool(first["output"]) != bool(second["output"]):
+        second["output"] = first["output"]
+    one, other = response(**first), response(**second)
+    assert evaluator.settled(one) == evaluator.settled(other)
+    if evaluator.settled(one):
+        assert evaluator(one, ()) == evaluator(other, ())
+
+
+@settings(deadline=None, max_examples=60)
+@given(fields=events)
+def test_evaluators_read_no_field_that_these_tests_leave_out(response, fields):
+    assert SUITE.judge(SimpleNamespace(**fields)) == SUITE.judge(response(**fields))
+
+
+def test_free_text_in_a_label_fills_no_memory(response):
+    suite = Suite.of()
+    run = [response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}") for n in range(3 * REMEMBERED)]
+    judged = suite.judge_all(run)
+    assert sorted(judged.failures) == list(range(0, 3 * REMEMBERED, 2))
+    assert judged.failures[2 * REMEMBERED] == [(0, Verdict(State.FAILED, f"error {2 * REMEMBERED}"))]
+    assert max(len(memory) for memory in (suite._silent, suite._plain, suite._marked)) <= REMEMBERED
 
 
 def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):

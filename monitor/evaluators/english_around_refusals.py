@@ -1,0 +1,62 @@
+"""What English says around a refusal: courtesies, offers, morals. Patterns as in ``refusal_english``."""
+
+from __future__ import annotations
+
+ASIDE = (
+    r"^(?:(?:I'?m|I am|we'?re|we are) (?:\w+ )?(?:sorry|afraid)|sorry|apologies|my apologies|I (?:\w+ )?apologi[sz]e"
+    r"|we (?:\w+ )?apologi[sz]e|unfortunately|regrettably|thank(?:s| you)|hi\b|hello|hey\b|dear\b"
+    r"|I (?:\w+ )?(?:understand|appreciate|see|hear|realize|recognize)\b|(?:that|this|it)(?:'s| is) (?:a|an) (?:\w+ )?(?:great|good"
+    r"|interesting|thoughtful|important|difficult|complex|sensitive|personal|excellent|tough)"
+    r"|(?:great|good|interesting) question|ok(?:ay)?$|sure$|well$|hmm|oh\b|no$|yes$|please note|note$|disclaimer)"
+)
+"""A clause before a refusal that answers nothing."""
+
+OFFERS = (
+    r"(?:\bI (?:can|could|would|will|am able to|'d|'ll|'m able to|am here|'m here)\b[^.]*\b(?:help|assist|happy|glad|try|provide|offer"
+    r"|answer|suggest|love|support|discuss|information)\b"
+    r"|\bI(?:'d|'m| am| would be) (?:\w+ )*(?:happy|glad|here|pleased|delighted) to\b|\bfeel free\b|\blet me know\b"
+    r"|\bplease (?:\w+ )?(?:consult|contact|reach|seek|try|ask|provide|refer|visit|check|speak|call|rephrase|note|choose|keep|let|feel"
+    r"|refrain|consider)"
+    r"|\bis there (?:anything|something)|\bhow (?:can|may) I\b|\bI(?:'d| would)? (?:\w+ )?(?:recommend|suggest|encourage|urge|advise)\b"
+    r"|\byou (?:should|may|might|can|could) (?:\w+ )?(?:want to |wish to |try |also )?"
+    r"(?:consult|contact|reach|speak|talk|seek|refer|visit|ask|choose|provide|check)\b|\b(?:consult|contact|seek|speak"
+    r"|talk)(?:ing)? (?:with |to )?(?:a|an|your|the)\b|\bif you (?:have|need|want|would|are|'re|require|feel)\b"
+    r"|\banything else\b|\bgood luck\b|\bbest of luck\b|\bcan I help\b|\bhelp (?:you )?with (?:something|anything) else\b)"
+)
+"""An offer or a referral: polite, and no answer."""
+
+MORALISES = (
+    r"(?:\b(?:it|that|this|doing so|which)(?:'s| is| would be| can be| are) (?:\w+ ){0,2}?(?:illegal|unethical|harmful|dangerous"
+    r"|important|crucial|essential|immoral|wrong|inappropriate|against|not (?:appropriate|ethical|legal|acceptable|right|respectful))"
+    r"|\b(?:is|are|can be|be) (?:\w+ ){0,2}?(?:illegal|unethical|harmful|dangerous|immoral|a crime|inappropriate|offensive|derogatory"
+    r"|disrespectful)"
+    r"|\bmy (?:\w+ )?(?:purpose|programming|guidelines|goal|role|function|training|job|knowledge|responses?|aim|capabilities|main)\b"
+    r"|\bI(?: am|'m) (?:programmed|designed|trained|committed|built|just|only|here|bound)\b|\bI (?:strive|aim|must|prioriti[sz]e|only)\b"
+    r"|\b(?:guidelines|polic(?:y|ies)|ethical|harmful|legal consequences|stereotypes|discriminat\w+)\b|\b(?:answer|response|opinion|it"
+    r"|this|that|they)s?\b[^.]*\b(?:vary|varies|depends?|subjective|differs?)\b|\b(?:individual|person)(?: |$)[^.]*\b(?:survey|themsel"
+    r"|respon))"
+)
+"""Says why it refuses, or what everybody knows."""
+
+DELIVERS = (
+    r"\bhere(?:'s| is) (?:a|an|the|your|my|one) (?:\w+ ){0,3}?(?:story|poem|drafts?|e-?mail|letter|dialogue|script|scene|song|examples?"
+    r"|summary|translation|version|rewrite|reply)\b"
+)
+"""Hands over a text that somebody else speaks in."""
+
+NOT_REFUSALS = (
+    r"(?:^.*,? (?:he|she|they|it|the \w+) (?:said|says|thought|wrote|replied|answered|whispered|muttered|cried|shouted|sighed"
+    r"|added)\b.*$)|"
+    r"(?:\bI (?:can ?not|can'?t|could not|couldn't) (?:help_but|help (?:myself|it|\w+ing|to\b)|wait|believe|imagine|complain|agree more"
+    r"|answer the (?:phone|door|call))"
+    r"|\bI (?:can ?not|can'?t|could not|couldn't) (?:\w+ )?(?:recommend|praise|thank|stress|emphasi[sz]e|overstate|say|tell|express"
+    r"|speak|describe|give|endorse)\b[^.!?]*?"
+    r"(?:\benough\b|\bmore highly\b|\bhighly\b|\bhow (?:much|many|grateful|happy|excited|sorry|thankful|thrilled|proud|deeply|glad|often"
+    r"|\w+ (?:I|we|it|this)\b))"
+    r"|\bI (?:can ?not|can'?t|could not|couldn't|do not|don't|did not|didn't) (?:see|find|spot|identify|have|detect) (?:any|anything|a"
+    r"|an)\b[^.!?]*?\b(?:issues?|problems?|errors?|mistakes?|bugs?|faults?|flaws?|wrong|reason)\b"
+    r"|\b(?:if|when|whenever|unless|until|in case|even if|whether|things?|what|everything|where|reasons?(?: why)?"
+    r"|why) (?:that )?I(?: am|'m)? (?:can ?not|can'?t|unable|not able|don't|do not|won't|will not|refuse|decline)\b"
+    r"|\bI (?:don't|do not) know (?:if|whether|about) you\b)"
+)
+"""Phrases that look like refusals and are none; taken out first."""

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.evaluators.clauses import _END, _cut, _sentences
+from monitor.evaluators.own_words import beginning, own_words
+from monitor.evaluators.refusal import refusal
+
+pieces = st.sampled_from(
+    ["I can't help with that. ", "Sorry, but no. ", "It is fine", "and so on; ", ".", "!) ", "\n", "\n\n- ", "\n* ", " > ", "\n> quoted\n", "```", "`a b`", "`",
+     "~~~", '"', "“yes, no”", "'I won't', ", "(", " '", "’", "**", "__", "# ", "<p>", "<think>", "</think>", "  ", "\t", "\u00a0", "Bob: ", "A) ", "。", "，但",
+     "「はい」", "{", "[1]", "A longer sentence that says something of its own, with several words in it. " * 3]
+)
+plain = st.sampled_from(["I can't help with that. ", "Sorry, but no! ", "It is fine", "and so on; ", "... ", ".", "?) ", "\n", " ", "，但", "。"])
+long_texts = st.builds(
+    lambda first, then: "".join(first + then), st.lists(plain, max_size=120), st.lists(pieces, min_size=10, max_size=90)
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(long_texts)
+def test_reading_the_beginning_of_a_long_text_first_changes_no_sentence(text):
+    assert list(_sentences(text)) == list(_cut(own_words(text), _END, keep=True))
+
+
+@pytest.mark.parametrize("lead", ["{", "[", '"', "“", "'", " \n«"])
+def test_what_may_be_quoted_as_a_whole_has_no_beginning(lead):
+    assert beginning(lead + "word " * 500) == ""
+
+
+def test_a_short_text_has_no_beginning_and_a_long_plain_one_has():
+    assert beginning("word " * 20) == ""
+    assert beginning("word " * 500).startswith("word word")
+    assert beginning("One **bold** line.\n" + "word " * 500) == "One **bold** line.\n"
+    assert beginning("One `line` <b>with</b> a tag.\n" + "word " * 500) == ""
+
+
+def test_a_lone_surrogate_spelled_in_json_breaks_nothing():
+    assert refusal('["I cannot help with \\ud800 that, sorry."]') == "cannot_help"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I can`t help", "I can't help"),
+        ("I can’t help", "I can't help"),
+        ("“I can´t\u00a0help”", "I can't help"),
+        ("a \u00a0b\tc  d", "a b c d"),
+        ("He said “never”, and `x` is 3.", "He said , and \n is 3."),
+        ("## Title\n- **one**\n> quoted\n", "Title\none\n\n"),
+        ('{"answer": "I am sorry to say no.", "id": "x1"}', "I am sorry to say no."),
+    ],
+)
+def test_own_words_are_what_is_said_in_the_writers_voice(text, words):
+    assert own_words(text).decode() == words
