@@ -15,7 +15,9 @@ pieces = st.sampled_from(
 )
 plain = st.sampled_from(["I can't help with that. ", "Sorry, but no! ", "It is fine", "and so on; ", "... ", ".", "?) ", "\n", " ", "，但", "。"])
 long_texts = st.builds(
-    lambda first, then: "".join(first + then), st.lists(plain, max_size=120), st.lists(pieces, min_size=10, max_size=90)
+    lambda first, then: "".join(first + then),
+    st.lists(plain, max_size=60) | st.lists(plain, min_size=60, max_size=90),
+    st.lists(pieces, min_size=20, max_size=90),
 )
 
 
