@@ -149,15 +149,16 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _healthz(request: web.Request) -> web.Response:
-    return _verdict("healthy", unhealthy(request.app[_WORKER]))
+    worker = request.app[_WORKER]
+    return _verdict("healthy", unhealthy(worker), applied_records=worker.counters.records)
 
 
 async def _readyz(request: web.Request) -> web.Response:
     return _verdict("ready", not_well(request.app[_WORKER]))
 
 
-def _verdict(name: str, why: Sequence[str]) -> web.Response:
-    return web.Response(text=json.dumps({name: not why, "reasons": list(why)}) + "\n", content_type="application/json", status=503 if why else 200)
+def _verdict(name: str, why: Sequence[str], **more: int) -> web.Response:
+    return web.Response(text=json.dumps({name: not why, "reasons": list(why), **more}) + "\n", content_type="application/json", status=503 if why else 200)
 
 
 def _is_loopback(host: str) -> bool:
