@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 
 from monitor.book import Book
 from monitor.core import Message, Outputs, Record, to_json
+from monitor.deadletters import dead_letter
 from monitor.evaluators.suite import Suite
 from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState, Segment
 from monitor.measure import Failures, Group, measure_evaluations, measure_feedback, measure_responses
@@ -20,7 +20,6 @@ from schemas.decode import InvalidEvent, decode, microseconds
 from softfail.partition import partition_of
 
 FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which
-DEAD_LETTER_BYTES = 64 * 1024
 FEATURES = 1000  # a partition; counted are those active in the last 24 h
 METERS = 1000  # producers a feature whose last meter is kept
 
@@ -156,20 +155,7 @@ class Intake:
         """Write a dead letter: what could not be read, from where, and why."""
         letters = self.book.dead_letters
         letters[refusal.reason] = letters.get(refusal.reason, 0) + 1
-        value = record.value
-        letter = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "timestamp": record.timestamp,
-            "key": None if record.key is None else base64.b64encode(record.key).decode(),
-            "headers": [(name, base64.b64encode(data or b"").decode()) for name, data in record.headers],
-            "error": str(refusal),
-            "field": refusal.field,
-            "value": None if value is None else base64.b64encode(value[:DEAD_LETTER_BYTES]).decode(),
-            "size": 0 if value is None else len(value),
-        }
-        out.add("deadletter", Message(record.key, to_json(letter)))
+        out.add("deadletter", dead_letter(record, str(refusal), refusal.field))
 
     def _of(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
         """Dimensions and suite of a feature, and whether this is its partition."""

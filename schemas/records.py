@@ -173,8 +173,8 @@ class DeadLetter(Written):
     partition: int
     offset: int
     timestamp: int | None = Field(description="Append time, ms since 1970")
-    key: str | None = Field(description="base64")
-    headers: list[tuple[str, str]] = Field(description="name, base64")
+    key: str | None = Field(description="As text; bytes that are no UTF-8 as \\xff")
+    headers: list[tuple[str, str]] = Field(description="Name and content, as text")
     error: str
     field: str = Field(description="The field at fault; empty when the record itself is")
     value: str | None = Field(description="base64 of the first 64 KiB")

@@ -1,18 +1,15 @@
-"""Records of the alerts topic to episodes, and what cannot be read or delivered to dead letters."""
+"""Records of the alerts topic to episodes."""
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 from pydantic import ValidationError
 
 from monitor.channels.channel import DEDUP_CHARS
-from monitor.core import FileRecord, Message, Record
-from schemas.records import DeadLetter, Episode
+from schemas.records import Episode
 
-VALUE_BYTES = 64 << 10  # of what could not be read
 _KEY_CHARS = DEDUP_CHARS - len("/missed")
 
 
@@ -52,14 +49,3 @@ def _drop(raw: Any, loc: tuple[int | str, ...]) -> None:
         raw = raw[step]
     del raw[loc[-1]]
 
-
-def dead_letter(record: Record | FileRecord, error: str) -> Message:
-    """A record that could not be read, or an episode that could not be delivered, with why."""
-    key, value, (field, colon, _) = record.key, record.value, error.partition(":")
-    letter = DeadLetter(
-        topic=record.topic, partition=record.partition, offset=record.offset, timestamp=record.timestamp,
-        key=None if key is None else base64.b64encode(key).decode(),
-        headers=[(name, base64.b64encode(content).decode()) for name, content in record.headers],
-        error=error, field=field if colon and " " not in field else "",
-        value=None if value is None else base64.b64encode(value[:VALUE_BYTES]).decode(), size=len(value or b""))
-    return Message(key, letter.model_dump_json().encode())

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from monitor.alerts.ledger import OLD_US, Decision, Entry, Shown, shown
-from monitor.alerts.letters import dead_letter, read_episode
+from monitor.alerts.letters import read_episode
 from monitor.channels.channel import Step
 from monitor.core import FileRecord, Outputs, Record
+from monitor.deadletters import dead_letter
 from monitor.metrics import Measure
 from schemas.config import Config
 from schemas.decode import microseconds
@@ -51,7 +52,7 @@ class Outbox:
             try:
                 episode = read_episode(record.value or b"")
             except ValueError as error:
-                outputs.add("deadletter", dead_letter(record, str(error)))
+                outputs.add("deadletter", dead_letter(record, *_told(error)))
                 self._count(_UNREADABLE, "refused")
                 continue
             if episode is not None:
@@ -215,3 +216,9 @@ class Outbox:
         results = self._counts.setdefault(channel, {})
         results[result] = results.get(result, 0) + 1
         self._changed[_COUNTS] = None
+
+
+def _told(error: ValueError) -> tuple[str, str]:
+    """What is wrong, and the field if the message begins with one."""
+    field, colon, _ = str(error).partition(":")
+    return str(error), field if colon and " " not in field else ""

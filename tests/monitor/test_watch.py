@@ -246,11 +246,11 @@ def test_an_event_from_tomorrow_is_a_dead_letter_and_its_neighbours_count() -> N
 
 def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
     poison = b"\x00\xff" * 50_000
-    out = Watch(Config()).apply([FileRecord(poison, 7, 123, b"k", "softfail.events", 3, (("h", b"v"),))])
+    out = Watch(Config()).apply([FileRecord(poison, 7, 123, b"k\xff", "softfail.events", 3, (("h", b"v"),))])
     (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
     assert (letter["topic"], letter["partition"], letter["offset"], letter["timestamp"]) == ("softfail.events", 3, 7, 123)
     assert base64.b64decode(letter["value"]) == poison[: 64 * 1024]
-    assert (letter["size"], letter["key"], letter["headers"]) == (100_000, base64.b64encode(b"k").decode(), [["h", base64.b64encode(b"v").decode()]])
+    assert (letter["size"], letter["key"], letter["headers"]) == (100_000, "k\\xff", [["h", "v"]])
     assert "JSON" in letter["error"]
 
 
