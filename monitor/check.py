@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
+from monitor.quantities import fault_in
 from monitor.rules.threshold import BUDGETS_S
 from schemas.config import Config
 from schemas.load import InvalidConfig, load
@@ -23,6 +25,8 @@ def faults_of(config: Config) -> list[str]:
             faults.append(f"features[{at}]: {error}")
     known = {one.interaction for one in config.features if one.interaction}
     for at, rule in enumerate(config.rules):
+        if fault := fault_in(rule.on, tuple(EVALUATORS)):
+            faults.append(f"rules[{at}].on: {fault}")
         if rule.above == "budget" and not any(one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known):
             faults.append(f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set features[].interaction")
     return faults

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.quantities import QUANTILES, SUCCESSES, unit_of
+from monitor.quantities import QUANTILES, SUCCESSES, quantile_of, unit_of
 from monitor.stats.buckets import opentelemetry
 from monitor.stats.number import Number
 from monitor.stats.rate import NOTHING, Estimate, Rate
@@ -99,7 +99,7 @@ def estimate(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
             number.merge(counted)
     if reading == "mean":
         return _scaled(number.mean(z), unit_of(name))
-    if (q := _quantile(reading)) is None:
+    if (q := quantile_of(reading)) is None:
         return NOTHING
     return _scaled(number.quantile(q, z), unit_of(name))
 
@@ -119,17 +119,6 @@ def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
         for reading, found in zip(QUANTILES, quantiles, strict=True):
             out[f"{name}.{reading}"] = _shown(found, unit)
     return out
-
-
-def _quantile(reading: str) -> float | None:
-    """0.999 of `p99.9`, None of what is no quantile."""
-    if reading in QUANTILES:
-        return QUANTILES[reading]
-    try:
-        q = float(reading.removeprefix("p").replace("_", ".")) / 100
-    except ValueError:
-        return None
-    return q if reading.startswith("p") and 0 < q < 1 else None
 
 
 def _scaled(raw: Estimate, unit: float) -> Estimate:

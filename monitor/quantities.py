@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 TOKEN, MICROSECOND, NANODOLLAR, FIXED_POINT = 1.0, 1e-6, 1e-9, 2.0**-20
@@ -39,6 +42,45 @@ SUCCESSES = frozenset({"pass_rate", "feedback.acceptance_rate"})
 """Rates that state the share that did *not* fail."""
 
 STAGES = 16  # stage names a pane; further ones are left out, so that a label value cannot grow memory
+
+
+RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate")
+
+
+def fault_in(metric: str, evaluators: Sequence[str]) -> str:
+    """What is wrong with a metric's name in a rule; empty if nothing is. A rule on what nobody counts would never fire.
+
+    An evaluator that is not ours may come from evaluation events; one that looks like ours misspelt does not.
+
+    >>> fault_in("duration_s.p90", ()), fault_in("evaluator.judge.fail_rate", ("refusal",))
+    ('', '')
+    >>> fault_in("evaluator.refusals.fail_rate", ("refusal",))
+    "there is no evaluator 'refusals'; did you mean 'refusal'?"
+    """
+    if metric in RATES:
+        return ""
+    name, _, reading = metric.rpartition(".")
+    if name.startswith("evaluator.") and reading == "fail_rate":
+        evaluator = name.removeprefix("evaluator.")
+        close = difflib.get_close_matches(evaluator, evaluators, 1, 0.75)
+        return f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?" if close and evaluator not in evaluators else ""
+    if metric.endswith("_rate"):
+        return f"nobody counts {metric!r}; rates are {', '.join(RATES)} and evaluator.NAME.fail_rate"
+    if name not in _UNITS and not re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name):
+        return f"nobody counts {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and evaluator.NAME.score"
+    return "" if reading == "mean" or quantile_of(reading) else f"{reading!r} is no reading; write mean, or a quantile like p50, p90, p99"
+
+
+def quantile_of(reading: str) -> float | None:
+    """The quantile that a reading names, None if it names none.
+
+    >>> quantile_of("p90"), quantile_of("p99_9"), quantile_of("mean")
+    (0.9, 0.999, None)
+    """
+    if not re.fullmatch(r"p\d{1,2}(_\d+)?", reading):
+        return None
+    q = round(float(reading[1:].replace("_", ".")) / 100, 9)
+    return q if 0 < q < 1 else None
 
 
 def unit_of(name: str) -> float:

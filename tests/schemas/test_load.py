@@ -131,12 +131,18 @@ def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
 
 
 def test_check_prints_each_fault_and_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bad = "features: [{match: a, evaluators: [refusl]}]\nrules: [{name: s, on: duration_s.p90, above: budget}]"
+    rules = ("{name: s, on: duration_s.p90, above: budget}", "{name: t, on: output_token.mean, above: 1}", "{name: u, on: duration_s.max, above: 1}",
+             "{name: v, on: evaluator.refusals.fail_rate, above: 0.1}", "{name: w, on: refusal_rate, above: 0.1}")  # fmt: skip
+    bad = f"features: [{{match: a, evaluators: [refusl]}}]\nrules: [{', '.join(rules)}]"
     assert check([str(written(tmp_path, bad))]) == 1
     out = capsys.readouterr().out
     assert "features[0]" in out
     assert "refusal" in out
     assert "rules[0].above" in out
+    assert "rules[1].on: nobody counts 'output_token'" in out
+    assert "rules[2].on: 'max' is no reading" in out
+    assert "rules[3].on: there is no evaluator 'refusals'; did you mean 'refusal'?" in out
+    assert "rules[4].on: nobody counts 'refusal_rate'" in out
     assert check([str(written(tmp_path, ""))]) == 0
     assert "error-rate" in capsys.readouterr().out
 
