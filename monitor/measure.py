@@ -151,10 +151,10 @@ def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, grou
     """Count a number of the events that have it; indices of those that have not."""
     raw = list(map(_FIELDS[quantity.field], events))
     missing: Sequence[int] = ()
-    if None in raw:
+    if (absent := raw.count(None)) == len(raw):
+        return range(len(raw))
+    if absent:
         missing = [index for index, value in enumerate(raw) if value is None]
-        if len(missing) == len(raw):
-            return missing
         present = [index for index, value in enumerate(raw) if value is not None]
         raw = [raw[index] for index in present]
         group = group[present]
