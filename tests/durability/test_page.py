@@ -1,0 +1,115 @@
+"""From a service's call to one page and its end, on a real Kafka, while workers are killed and the receiver misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agents.demo.receiver import Fault, Receiver
+from softfail import Softfail
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+KEY = "0123456789abcdef0123456789abcdef"
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A PagerDuty receiver that listens in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    one = Receiver(KEY)
+    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
+    yield one
+    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+class Service(threading.Thread):
+    """Two features; one of them refuses while ``refusing`` is set."""
+
+    def __init__(self, address: str, topic: str) -> None:
+        super().__init__(daemon=True)
+        self.refusing, self.done = threading.Event(), threading.Event()
+        self._sf = Softfail(service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0)
+
+    def run(self) -> None:
+        rng = random.Random(4)
+        while not self.done.is_set():
+            for feature in ("answer", "search"):
+                refuses = feature == "answer" and self.refusing.is_set() and rng.random() < 0.8
+                self._sf.response(feature=feature, model="m", output=REFUSAL if refuses else "It ships on Tuesday.", duration_s=0.4)
+            time.sleep(0.02)
+        assert self._sf.close(20)
+
+
+def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
+    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: Receiver
+) -> None:
+    topics = make_topics(4)
+    refusals = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "level": "feature"}
+    rule = refusals | {"window": "6s", "min_events": 30, "keep_firing_for": "6s"}
+    ports = {number: free_port() for number in (1, 2)}
+
+    def command(number: int) -> list[str]:
+        settings = {
+            "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4, "checkpoint": 0.5},
+            "http": {"port": ports[number]}, "time": {"pane": "2s", "lateness": "1s"}, "rules": [rule], "default_rules": False, "no_data": {"severity": None},
+            "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": 2}},
+        }  # fmt: skip
+        path = tmp_path / f"softfail{number}.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
+
+    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": KEY})
+    workers.start(1)
+    workers.start(2)
+    service = Service(topics.address, f"{topics.prefix}.events")
+    service.start()
+    time.sleep(20)
+    assert receiver.incidents == []
+    receiver.faults.extend([Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close"), Fault("silence", delay_s=5)])
+    service.refusing.set()
+    rng = random.Random(9)
+    for _ in range(3):
+        time.sleep(rng.uniform(2, 5))
+        workers.send(rng.choice((1, 2)), signal.SIGKILL)
+    until(lambda: len(receiver.incidents) == 1, 90, "no page")
+    workers.send(1, signal.SIGKILL)
+    workers.send(2, signal.SIGKILL)
+    time.sleep(5)
+    service.refusing.clear()
+    until(lambda: receiver.incidents[0].resolved_at is not None, 120, "the page was not resolved")
+    time.sleep(10)
+    service.done.set()
+    service.join(30)
+    (incident,) = receiver.incidents
+    assert incident.dedup_key.startswith(f"{topics.prefix}/")
+    assert incident.dedup_key.endswith("/high")
+    assert "of answers refused" in incident.payload["summary"]
+    assert incident.payload["source"] == "support-bot/answer"
+    taken = [action for action, _, status in receiver.answers if status == 202]
+    assert {"trigger", "resolve"} == set(taken)
+    assert taken == sorted(taken, reverse=True)  # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
+    assert [status for _, _, status in receiver.answers][:3] == [429, 500, None]
+    assert KEY not in workers.log()
