@@ -28,11 +28,13 @@ _CARD_KINDS = re.compile(  # Visa, Mastercard, American Express, Diners, Discove
     r"3[47][0-9]{13}|3(?:0[0-59]|[689][0-9])[0-9]{11}|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}")
 
 _SSN = re.compile(r"(?<![\w-])(?<![0-9][.,])(?!000|666|9)[0-9]{3}([- ])(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-])(?![.,][0-9])")
+_SSN_NAMED = re.compile(r"\b((?:ssn|social security(?: number| no\.?)?)(?: is)?[ :#=]{1,3})[0-9]{9}(?!\w)", re.IGNORECASE)  # bare digits only where they are named
 
 _IPV4 = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|-[A-Za-z])")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:])")
 _VERSION_BEFORE = re.compile(  # four numbers with dots after one of these are a version or a chapter, not an address
-    r"(?:versions?|release|build|firmware|driver|section|chapter|clause|figure|table|§|ver|v|rev|[=~<>!^]=|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=]{0,2}$",
+    r"(?:(?<![A-Za-z])(?:versions?|release|build|firmware|driver|section|chapter|clause|figure|table|ver|v|rev)"
+    r"|§|[=~<>!^]=|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=]{0,2}$",
     re.IGNORECASE)
 
 _COUNTRY = r"\+[1-9][0-9]{0,2}[ .-]?(?:\(0?[0-9]{0,4}\)[ .-]?)?"
@@ -41,6 +43,7 @@ _PHONE = re.compile(
     r"|(?<![\w.,/+-])(?:1[ .-])?(?:\([1-9][0-9]{2}\)[ ]?|[1-9][0-9]{2}-)[0-9]{3}[ .-][0-9]{4}(?!\w|[.,-][0-9])"  # 3-3-4 is hardly anything else
     r"|(?<![\w.,/+-])(?:1[ .-])?(?![2346]00)[2-9][0-9]{2}([ .])[2-9][0-9]{2}\1[0-9]{4}(?!\w|[.,-][0-9])"  # with spaces or dots it may be: valid ones
     r"|(?<![\w.,/+-])(?<![0-9] )0[1-9][0-9]{0,3}(?:[ ][0-9]{2,8}){1,4}(?![\w-]|[.,:/][0-9])"
+    r"|(?<![\w.,/+-])0[1-9][0-9]{1,3}[/-][0-9]{5,8}(?![\w-]|[.,:/][0-9])"
     r"|(?<![\w.,/+-])\(0[1-9][0-9]{0,3}\)[ ]?[0-9]{2,8}(?:[ -][0-9]{2,8}){0,3}(?![\w-]|[.,:/][0-9])")
 _PHONE_WORD = re.compile(
     r"(?<!\w)((?:tele)?phone|tel|telefon|mobile|cell|fax|whatsapp|handy)((?: ?(?:number|no|nr|#))?\.?[ ]?(?:is|:|=)?[ ]?)"
@@ -80,6 +83,7 @@ def _once(text: str) -> str:
     text = _IBAN.sub(_iban, text)
     text = _CARD.sub(_card, text)
     text = _SSN.sub("<SSN>", text)
+    text = _SSN_NAMED.sub(r"\1<SSN>", text)
     if "." in text:
         text = _IPV4.sub(_ipv4, text)
     if ":" in text:
