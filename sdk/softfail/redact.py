@@ -28,7 +28,8 @@ _CARD_KINDS = re.compile(  # Visa, Mastercard, American Express, Diners, Discove
     r"3[47][0-9]{13}|3(?:0[0-59]|[689][0-9])[0-9]{11}|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}")
 
 _SSN = re.compile(r"(?<![\w-])(?<![0-9][.,])(?!000|666|9)[0-9]{3}([- ])(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-])(?![.,][0-9])")
-_SSN_NAMED = re.compile(r"\b((?:ssn|social security(?: number| no\.?)?)(?: is)?[ :#=]{1,3})[0-9]{9}(?!\w)", re.IGNORECASE)  # bare digits only where they are named
+_SSN_NAMED = re.compile(  # bare digits only where they are named
+    r"\b((?:ssn|social security(?: number| no\.?)?)(?: is)?[ :#=]{1,3})[0-9]{9}(?!\w)", re.IGNORECASE)
 
 _IPV4 = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|-[A-Za-z])")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:])")
