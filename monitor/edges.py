@@ -11,6 +11,8 @@ from monitor.panes import Pane, metrics
 from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
 from schemas.config import Config
 
+ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
+
 
 class Edges:
     """Closes edges one after the other."""
@@ -20,6 +22,7 @@ class Edges:
         self.desk = Desk(config, book)
         self._pane_us = config.time.pane_us
         self._lateness_us = config.time.lateness_us
+        self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
     def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
         """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event time gives."""
@@ -63,41 +66,55 @@ class Edges:
         return Message(to_json([*feature, plain(segment), at["level"], start]), to_json(record))
 
     def _roll_up(self, edge_us: int) -> None:
-        """Merge what is too old to be kept fine. Every hour before ``rolled_us`` holds no fine panes, and none is counted there any more."""
+        """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is counted before ``rolled_us`` any more."""
         until_us = (edge_us - FINE_US) // HOUR_US * HOUR_US
-        if until_us <= self.book.rolled_us:
+        if until_us > self.book.rolled_us:
+            self.book.rolled_us, self._behind = until_us, True
+        if not self._behind:
             return
-        self.book.rolled_us = until_us
-        for key in list(self.book.features):
+        rolled = 0
+        for key in sorted(self.book.features):
             feature = self.book.features[key]
-            for segment in list(feature.segments.values()):
-                self._coarsen(feature, segment, FINE, HOUR, HOUR_US, until_us)
-                self._coarsen(feature, segment, HOUR, DAY, DAY_US, (edge_us - HOURS_US) // DAY_US * DAY_US)
-                for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
-                    del segment.held[DAY][start_us]
-                    self.book.mark_pane(key, segment.key, DAY, start_us)
-                if segment.is_empty():
-                    del feature.segments[segment.key]
-            kept = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
-            feature.hourly = kept
-            feature.meters = {name: meter for name, meter in feature.meters.items() if meter[0] > edge_us - DAY_US}
-            feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
-            self.book.mark_feature(key)
-            if not feature.segments and not feature.meters and not self.book.incidents.get(key):
-                del self.book.features[key]
+            for at in sorted(feature.segments):
+                rolled += self._roll(feature, feature.segments[at], edge_us)
+                if rolled >= ROLL_UPS:
+                    return
+            self._tidy(feature, edge_us)
+        self._behind = False
 
-    def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> None:
-        old = sorted(start for start in segment.held[fine] if start < until_us)
-        for start_us in old:
+    def _roll(self, feature: FeatureState, segment: Segment, edge_us: int) -> int:
+        rolled = self._coarsen(feature, segment, FINE, HOUR, HOUR_US, self.book.rolled_us)
+        rolled += self._coarsen(feature, segment, HOUR, DAY, DAY_US, (edge_us - HOURS_US) // DAY_US * DAY_US)
+        for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
+            del segment.held[DAY][start_us]
+            self.book.mark_pane(feature.key, segment.key, DAY, start_us)
+        if segment.is_empty():
+            del feature.segments[segment.key]
+        return rolled
+
+    def _tidy(self, feature: FeatureState, edge_us: int) -> None:
+        feature.hourly = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
+        feature.meters = {name: meter for name, meter in feature.meters.items() if meter[0] > edge_us - DAY_US}
+        feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
+        self.book.mark_feature(feature.key)
+        if not feature.segments and not feature.meters and not self.book.incidents.get(feature.key):
+            del self.book.features[feature.key]
+
+    def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> int:
+        """Pour fine panes into coarse ones; how many coarse ones that changed."""
+        changed = set()
+        for start_us in sorted(start for start in segment.held[fine] if start < until_us):
             pane = segment.held[fine].pop(start_us)
             at_us = start_us // length_us * length_us
             target = segment.held[coarse].get(at_us)
             if target is None:
                 target = segment.held[coarse][at_us] = Pane(at_us)
             target.merge(pane)
+            changed.add(at_us)
             feature.forget_merged(start_us)
             self.book.mark_pane(feature.key, segment.key, fine, start_us)
             self.book.mark_pane(feature.key, segment.key, coarse, at_us)
+        return len(changed)
 
 
 def _revision(feature: FeatureState, start_us: int) -> int:

@@ -319,6 +319,20 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
     assert sum(value is None for value in state.values()) == 180  # a tombstone for each fine pane that was rolled up
 
 
+def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.edges.ROLL_UPS", 2)
+    watch = Watch(Config())
+    watch.apply(records_of([event(nth * 0.1, model=f"m{nth % 9}", output_tokens=nth) for nth in range(900)]))
+    held = []
+    for minute in range(178, 190):
+        watch.advance(int((NINE + timedelta(minutes=minute)).timestamp() * 1e6))
+        (feature,) = watch.book.features.values()
+        held.append(sum(bool(segment.held["hour"]) for segment in feature.segments.values()))
+        panes = [pane for segment in feature.segments.values() for some in segment.held.values() for pane in some.values()]
+        assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in panes) == sum(range(900))
+    assert held == [0, 0, 2, 4, 6, 8, 9, 9, 9, 9, 9, 9]
+
+
 def test_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(0)]))
