@@ -94,6 +94,8 @@ class Desk:
             changes = []
         if gone:
             change: Change | None = Change("resolved", "segment_gone" if known.state == "firing" else "did not last")
+        elif series is None and feature.active_us < edge_us - DAY_US:
+            change = Change("resolved", "became_normal: silent for a day, so it is taken to have ended")
         else:
             change = known.step(rule, reading, edge_us)
         if series is None and known.state == "firing":

@@ -299,6 +299,14 @@ def test_total_silence_of_a_busy_feature_pages_within_its_window_and_resolves_wh
     assert episodes(records)[0]["urgency"] == "high"
 
 
+def test_a_feature_that_was_switched_off_pages_once_and_is_let_go_after_a_day() -> None:
+    records = run(in_order(traffic(60, a_minute=100), other(50 * 60)))
+    silent = [record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"]
+    assert [record["state"] for record in silent] == ["firing", "resolved"]
+    assert silent[1]["reason"].startswith("became_normal")
+    assert silent[1]["time"] == "2026-03-03T10:00:00Z"
+
+
 def test_silence_is_seen_by_the_clock_alone() -> None:
     records = run(traffic(60, a_minute=100), until=66 * MINUTE)
     assert transitions(records, "no-data") == [("firing", "10:05")]
