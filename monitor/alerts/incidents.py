@@ -46,7 +46,7 @@ class Incident:
         self.last = reading.state
         if reading.state == "breach":
             self.evidence, self.good_us = reading.evidence, 0
-            self.held_us += passed_us if before == "breach" else 0
+            self.held_us += passed_us
             if self.state == "pending" and self.held_us >= rule.for_ * 1e6:
                 self.state = "firing"
                 return Change("firing", f"breached for {shown_s(self.held_us)}" if self.held_us else "breached")

@@ -320,6 +320,13 @@ def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
     assert fired == ["2026-03-02"]  # on its very first evening nobody could know
 
 
+def test_a_service_that_stops_at_half_past_every_evening_is_not_silent() -> None:
+    busy = [value for day in range(4) for value in traffic(11.5 * 60, a_minute=2, start=day * 24 * HOUR)]
+    alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(4 * 144)]
+    fired = [record["time"][:10] for record in run(in_order(busy, alive)) if record.get("rule") == "no-data" and record["state"] == "firing"]
+    assert fired == ["2026-03-02"]
+
+
 def test_a_feature_whose_producer_lives_and_sees_no_calls_is_idle() -> None:
     meters = [
         event(60 * MINUTE + nth * 10, kind="meter", producer_id="p", started_at="2026-03-02T08:00:00Z", seen=6000, sampled=6000, sent=6000, dropped=0)
