@@ -19,6 +19,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "worker": Command("agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"),
     "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
+    "state": Command("agents.state", "inspect what workers keep in Kafka; drop a record of it, or reset it"),
+    "deadletters": Command("agents.deadletters", "list what could not be read, by reason; write it to the events again when it can be"),
     "demo": Command("agents.demo", "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves"),
 }
 """Name -> where it is. A module is imported only when it is called, so that ``--help`` is quick."""
@@ -29,7 +31,7 @@ _EPILOG = """\
 Configuration is softfail.yaml (--config FILE); every key can be overridden from the environment:
   SOFTFAIL_KAFKA__BROKERS=kafka:9092  SOFTFAIL_HTTP__PORT=0  SOFTFAIL_TIME__PANE=30s
 
-Exit codes: 0 told to stop, 2 wrong arguments, 70 state uncertain, 75 stuck, 78 configuration (see docs/operations.md).
+Exit codes: 0 told to stop, 1 refused, 2 wrong arguments, 70 state uncertain, 75 stuck, 78 configuration (see docs/operations.md).
 """
 
 

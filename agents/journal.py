@@ -65,8 +65,8 @@ class Journal:
     @property
     def remedy(self) -> str:
         """What to do about state that cannot be used."""
-        return (f"take another kafka.prefix; or, to forget what was measured, stop all workers, delete the topic {self.state_topic} "
-                "and run: python -m agents topics")
+        return (f"take another kafka.prefix; or, to forget what was measured, stop the workers and run: python -m agents state reset "
+                f"--agent {self._agent} (of this partition alone: --partition {self._source.partition})")
 
     async def open(self) -> Recovered:
         """Fence every earlier owner, then read what is committed.
@@ -104,7 +104,7 @@ class Journal:
                                           "measure fewer labels or dimensions for this feature")
             state.append((key, value, ()))
         if not self._has_header:
-            state.append((HEADER, json.dumps(self._header(await self._count(self._source.topic))).encode(), ()))
+            state.append((HEADER, self.header(await self._count(self._source.topic)), ()))
         state.append((POSITION, b"%d" % position, ()))
         oversized = 0
         for suffix, messages in outputs.messages.items():
@@ -123,6 +123,10 @@ class Journal:
         if self._open:
             self._open = False
             await self._producer.stop()
+
+    def header(self, partitions: int) -> bytes:
+        """The record that says whose state this is; ``partitions``: of the source."""
+        return json.dumps(self._header(partitions)).encode()
 
     async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
         """One transaction; the offset of the last record of state. Every future is looked at before the commit: aiokafka commits a

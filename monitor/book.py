@@ -153,7 +153,8 @@ class Book:
         if kind == "clock":
             layout, digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = _decode(value)
             if layout != LAYOUT:
-                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or begin anew as docs/operations.md says")
+                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or begin anew: "
+                                 "python -m agents state reset")
             if digest != self.digest:
                 raise ValueError(f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use a new kafka.prefix")
             return

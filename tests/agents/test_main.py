@@ -19,7 +19,7 @@ def test_help_names_every_command_the_environment_and_the_exit_codes(capsys):
         main(["--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0
-    assert all(f"  {name} " in told for name in COMMANDS)
+    assert {line.split()[0] for line in told.splitlines() if line.startswith("    ") and line[4:5].isalpha()} >= set(COMMANDS)
     assert "SOFTFAIL_KAFKA__BROKERS" in told
     assert "78" in told
 

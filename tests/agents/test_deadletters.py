@@ -1,0 +1,212 @@
+"""Dead letters without Kafka: how they are grouped, shown and judged."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError
+
+from agents import deadletters
+from agents.deadletters import main
+from agents.injection import REINJECTED, Plan, Ready, judge, plan
+from agents.letters import MARK_HEADER, MARK_KEY, Found, Identity, Wanted, is_mark, mark_of, marked
+from agents.reasons import EXCERPT, GROUPS, excerpt, grouped, harmless, kind_of
+from monitor.core import FileRecord
+from monitor.deadletters import dead_letter
+from schemas.records import DeadLetter
+from softfail.partition import partition_of
+
+NOW_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
+GOOD: dict[str, Any] = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m"}
+
+
+def event(**fields: Any) -> bytes:
+    return json.dumps({**GOOD, **fields}).encode()
+
+
+def found_of(value: bytes | None = b"{", error: str = "e", field: str = "", offset: int = 7, refused_ms: int = 0, **more: Any) -> Found:
+    record = FileRecord(value, offset, more.pop("timestamp", 5), b"reinjected", more.pop("topic", "p.events"), 3, more.pop("headers", ()))
+    return Found(DeadLetter.model_validate_json(dead_letter(record, error, field).value), 3, refused_ms)
+
+
+def source_of(value: bytes, timestamp: int = 5, headers: Any = ()) -> Any:
+    return lambda topic, partition, offset: FileRecord(value, offset, timestamp, None, topic, partition, headers)
+
+
+def gone(*_: Any) -> None:
+    return None
+
+
+def judged(found: Found, fetch: Any = gone) -> Ready | str:
+    return judge(found, fetch, "p.events", 16, NOW_US)
+
+
+def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the_newest_is_its_example():
+    found = [found_of(error="x: at most 5, got 'ann'", offset=1, refused_ms=20), found_of(error="x: at most 7, got 12", offset=2, refused_ms=30),
+             found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10), None]
+    groups, unreadable = grouped(found, Wanted(), {found[0].identity})
+    assert unreadable == 1
+    assert [(group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups] == [(2, 1, 20, 30, ""), (1, 0, 10, 10, "x")]
+    assert groups[0].shown()["example"]["offset"] == 2
+
+
+@given(st.lists(st.text(max_size=8), max_size=40))
+def test_every_letter_is_in_exactly_one_group(errors):
+    groups, _ = grouped([found_of(error=error) for error in errors], Wanted(), set())
+    assert sum(group.count for group in groups) == len(errors)
+    assert len(groups) == len({kind_of(error) for error in errors})
+
+
+def test_reasons_from_outside_cannot_fill_the_memory():
+    one = found_of()
+    groups, _ = grouped((one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"})) for n in range(GROUPS + 50)), Wanted(), set())
+    assert len(groups) == GROUPS + 1
+    assert groups[0].count == 50
+
+
+def test_filters_hold_together():
+    one = found_of(error="Not JSON", field="a", refused_ms=100)
+    assert all(wanted(one) for wanted in (Wanted(), Wanted("not js"), Wanted(field="a"), Wanted(since_ms=100), Wanted("json", "a", 100)))
+    assert not any(wanted(one) for wanted in (Wanted("xml"), Wanted(field=""), Wanted(since_ms=101), Wanted("json", "a", 101)))
+
+
+@given(st.binary(max_size=400))
+def test_an_excerpt_of_any_bytes_is_short_and_printable(data):
+    shown = excerpt(base64.b64encode(data).decode())
+    assert shown is not None
+    assert shown.isprintable()
+    assert len(shown) <= EXCERPT
+
+
+def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
+    shown = excerpt(base64.b64encode(b'{"input":"ann@example.org 4111 1111 1111 1111 \x1b]0;x\x07\xe2\x80\xaeabc"}').decode())
+    assert shown == r'{"input":"<EMAIL> <CARD> \x1b]0;x\x07\u202eabc"}'
+    assert harmless("a b é 漢") == "a b é 漢"
+
+
+def test_errors_and_fields_are_shown_redacted_and_harmless_too():
+    group = grouped([found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")], Wanted(), set())[0][0].shown()
+    assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r")
+
+
+def test_only_our_header_makes_a_mark_for_keys_come_from_outside():
+    letter = FileRecord(b"{}", key=MARK_KEY)
+    assert not is_mark(letter)
+    assert is_mark(letter._replace(headers=[(MARK_HEADER, b"1")]))
+
+
+@given(st.lists(st.builds(Identity, st.text(max_size=5), st.integers(0, 99), st.integers(0, 2**62), st.none() | st.integers(0, 2**62))))
+def test_a_mark_names_its_letters(identities):
+    assert marked(mark_of(identities)) == identities
+
+
+def test_a_mark_that_cannot_be_read_is_an_error_and_not_a_second_writing():
+    with pytest.raises(ValueError, match="mark of re-injected"):
+        marked(b'{"reinjected":"all"}')
+
+
+def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_letter_if_the_source_is_gone():
+    headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
+    ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
+    assert isinstance(ready, Ready)
+    assert (ready.value, ready.key, ready.target, ready.letters_partition) == (event(), b"s/f", partition_of("s", "f", 16), 3)
+    assert ready.headers == (("h", b"\xff"), (REINJECTED, b"p.events/3/7"))
+    assert ready.how == "from its source offset"
+    stored = judged(found_of(event(), headers=[("h", b"x")]))
+    assert isinstance(stored, Ready)
+    assert (stored.value, stored.headers[0]) == (event(), ("h", b"x"))
+    assert "stored" in stored.how
+
+
+def test_a_source_topic_that_was_made_anew_is_not_the_source():
+    other = event(event_id="2")
+    for fetch in (source_of(other, timestamp=6), source_of(other + b" ")):
+        ready = judged(found_of(event()), fetch)
+        assert isinstance(ready, Ready)
+        assert ready.value == event()
+
+
+def test_a_cut_letter_needs_its_source():
+    large = event(output="x" * 70_000)
+    assert "only the first 64 KiB" in str(judged(found_of(large)))
+    ready = judged(found_of(large), source_of(large))
+    assert isinstance(ready, Ready)
+    assert ready.value == large
+
+
+@pytest.mark.parametrize(("found", "why"), [
+    (found_of(b"{"), "no JSON object"),
+    (found_of(event(duration_s=-1)), "field duration_s"),
+    (found_of(None), "no value"),
+    (found_of(event(), topic="p.alerts"), "came from p.alerts"),
+    (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),
+])  # fmt: skip
+def test_what_would_be_refused_again_is_skipped_with_the_reason(found, why):
+    assert why in str(judged(found, source_of(b"{")))
+
+
+def test_an_event_that_will_expire_is_said_to():
+    old, young = (judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z"))
+    assert isinstance(old, Ready)
+    assert isinstance(young, Ready)
+    assert "expired" in old.how
+    assert "expired" not in young.how
+
+
+def test_a_plan_takes_each_record_once_stops_at_its_limit_and_says_that_there_are_more():
+    found = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
+    done = {found[2].identity}
+    result = plan(found, done, judged, limit=1)
+    assert ([one.found.offset for one in result.ready], dict(result.skipped), result.more) == (
+        [1], {"the same record twice": 1, "re-injected before": 1}, True)
+    assert not plan(found, done, judged, limit=3).more
+
+
+@pytest.fixture
+def reachable(monkeypatch):
+    """A broker that accepts connections."""
+    async def answers(*_: Any, **__: Any) -> None:
+        return None
+
+    monkeypatch.setattr(deadletters, "await_broker", answers)
+
+
+def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):
+    ready = judged(found_of(event()))
+    written = []
+    monkeypatch.setattr(deadletters, "_planned", lambda *_: Plan(ready=[ready]))
+    monkeypatch.setattr(deadletters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some)))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["--reinject"]) == 2
+    assert written == []
+    assert "--yes" in capsys.readouterr().err
+    assert main(["--reinject", "--yes"]) == 0
+    assert written == [[ready]]
+
+
+def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
+    def fails(*_: Any) -> None:
+        raise KafkaTimeoutError("nobody\x1b answers")
+
+    monkeypatch.setattr(deadletters, "Reader", fails)
+    for arguments in ([], ["--reinject", "--yes"]):
+        assert main(arguments) == 78
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.count("\n") == 1
+        assert "KafkaTimeoutError" in told.err
+        assert "\x1b" not in told.err
+
+
+@pytest.mark.parametrize("arguments", [["--since", "soon"], ["--limit", "0"], ["--yes"], ["--format", "xml"]])
+def test_a_wrong_argument_is_named(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err

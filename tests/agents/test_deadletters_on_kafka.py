@@ -1,0 +1,241 @@
+"""Dead letters on a real Kafka: listed by reason, and written to the events again, each once."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.injection import REINJECTED
+from agents.letters import MARK_HEADER
+from monitor.core import FileRecord
+from monitor.deadletters import dead_letter
+from softfail.partition import partition_of
+
+pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
+WHY = "tokens: Input should be a valid number, got 'x'"
+
+
+def command(topics: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SOFTFAIL_KAFKA__BROKERS": topics.address, "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
+                   "SOFTFAIL_KAFKA__PARTITIONS": str(topics.partitions)}
+    ran = subprocess.run([sys.executable, "-m", "agents", "deadletters", *arguments], capture_output=True, text=True, cwd=ROOT,
+                         env=environment, timeout=90, stdin=subprocess.DEVNULL)
+    print(ran.stdout, ran.stderr)
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+def response(feature: str, **fields: Any) -> bytes:
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    return json.dumps({"event_id": "1", "time": now, "service": "s", "feature": feature, "model": "m", **fields}).encode()
+
+
+@pytest.fixture
+def publish():
+    """Publishes events to a partition and refuses them, as the worker does; gives their offsets."""
+    from kafka import KafkaProducer
+
+    made = []
+
+    def start(topics: Any, *letters: tuple[bytes, str, str], partition: int = 1, offset: int | None = None) -> list[int]:
+        producer = KafkaProducer(bootstrap_servers=topics.address, max_request_size=4 << 20)
+        made.append(producer)
+        offsets = []
+        for value, error, field in letters:
+            topic = f"{topics.prefix}.events"
+            headers = [("traceparent", b"\xff7"), ("softfail-forwarded", b"0")]
+            at, timestamp = offset, 1
+            if at is None:
+                sent = producer.send(topic, value=value, partition=partition, headers=headers).get(10)
+                at, timestamp = sent.offset, sent.timestamp
+            letter = dead_letter(FileRecord(value, at, timestamp, b"k", topic, partition, headers), error, field)
+            producer.send(f"{topics.prefix}.deadletter", value=letter.value, key=letter.key, partition=partition % 4).get(10)
+            offsets.append(at)
+        return offsets
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def rows(ran: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], int]:
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    return {(one["outcome"], one["reason"]): one["count"] for one in found}
+
+
+def test_an_empty_topic_is_said_and_no_error_and_a_missing_one_is_78(make_topics):
+    topics = make_topics(2)
+    ran = command(topics)
+    assert (ran.returncode, "no dead letters in" in ran.stdout) == (0, True)
+    topics.prefix += "x"
+    ran = command(topics)
+    assert (ran.returncode, ran.stdout) == (78, "")
+    assert f"{topics.prefix}.deadletter does not exist" in ran.stderr
+
+
+def test_letters_are_listed_by_reason_with_a_redacted_harmless_excerpt(make_topics, publish):
+    topics = make_topics(4)
+    offsets = publish(topics, (b"[]", "not JSON at column 4", ""), (b"{} ann@example.org \x1b[2J", "not JSON at column 3", ""), (b"7", WHY, "tokens"))
+    listed = [json.loads(line) for line in command(topics, "--format", "ndjson").stdout.splitlines()]
+    assert [(one["count"], one["field"]) for one in listed] == [(2, ""), (1, "tokens")]
+    assert listed[0]["example"] == {"topic": f"{topics.prefix}.events", "partition": 1, "offset": offsets[1]}
+    assert listed[0]["excerpt"] == r"{} <EMAIL> \x1b[2J"
+    table = command(topics, "--reason", "JSON", "--since", "1h").stdout
+    assert "2 dead letters, 1 reasons" in table
+    assert "tokens" not in table
+    assert "no dead letters" in command(topics, "--field", "nothing").stdout
+
+
+def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partition(make_topics, publish):
+    topics = make_topics(4)
+    small, large = response("small"), response("large", output="x" * 300_000)
+    offsets = publish(topics, (small, WHY, "tokens"), (large, WHY, "tokens"), (b"never", "not JSON", ""))
+    publish(topics, (response("gone"), WHY, "tokens"), offset=10**6)
+    publish(topics, (response("lost", output="x" * 70_000), WHY, "tokens"), offset=10**6 + 1)
+
+    asked = command(topics, "--reinject")
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    assert len(topics.read("events")[0]) == 3
+
+    first = rows(command(topics, "--reinject", "--yes", "--format", "ndjson"))
+    assert first == {("re-injected", "from its source offset"): 2, ("re-injected", "from the stored value, the source is gone"): 1,
+                     ("skipped", "still cannot be read: no JSON object"): 1, ("skipped", "the source is gone, and only the first 64 KiB are stored"): 1}
+    again = rows(command(topics, "--reinject", "--yes", "--format", "ndjson"))
+    assert again[("skipped", "re-injected before")] == 3
+    assert not any(outcome == "re-injected" for outcome, _ in again)
+
+    written = {json.loads(record.value)["feature"]: record for record in topics.read("events")[0] if REINJECTED in dict(record.headers)}
+    assert {feature: record.partition for feature, record in written.items()} == {one: partition_of("s", one, 4) for one in ("small", "large", "gone")}
+    assert written["large"].value == large
+    assert dict(written["large"].headers) == {"traceparent": b"\xff7", REINJECTED: f"{topics.prefix}.events/1/{offsets[1]}".encode()}
+    assert [record.partition for record in topics.read("deadletter")[0] if MARK_HEADER in dict(record.headers)] == [1]
+    assert sum(json.loads(line)["reinjected"] for line in command(topics, "--format", "ndjson").stdout.splitlines()) == 3
+
+
+def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
+    from agents.deadletters import _planned
+    from agents.injection import inject
+    from agents.letters import Wanted
+    from schemas.config import Kafka
+
+    topics = make_topics(2)
+    publish(topics, (response("a"), WHY, "tokens"), (response("b"), WHY, "tokens"))
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
+    mine, theirs = _planned(kafka, Wanted(), 10), _planned(kafka, Wanted(), 1)
+    assert theirs.more
+    assert len(inject(kafka, theirs.ready).ready) == 1
+    done = inject(kafka, mine.ready)
+    assert (len(done.ready), dict(done.skipped)) == (1, {"re-injected by somebody else meanwhile": 1})
+    assert len(topics.read("events")[0]) == 4
+
+
+def test_events_without_their_mark_are_not_written(make_topics, publish, monkeypatch):
+    from agents import injection
+    from agents.deadletters import _planned
+    from agents.letters import Wanted
+    from schemas.config import Kafka
+
+    topics = make_topics(2)
+    publish(topics, (response("a"), WHY, "tokens"))
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
+    planned = _planned(kafka, Wanted(), 10)
+    with monkeypatch.context() as patch:
+        def breaks(_: Any) -> bytes:
+            time.sleep(0.5)  # the event is at the broker by now
+            raise RuntimeError("the disk is full")
+
+        patch.setattr(injection, "mark_of", breaks)
+        with pytest.raises(RuntimeError, match="full"):
+            injection.inject(kafka, planned.ready)
+    assert len(topics.read("events")[0]) == 1
+    assert len(injection.inject(kafka, planned.ready).ready) == 1
+    assert len(topics.read("events")[0]) == 2
+
+
+def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
+    from kafka.errors import ProducerFencedError
+
+    from agents.deadletters import _planned
+    from agents.injection import inject
+    from agents.letters import Wanted
+    from schemas.config import Kafka
+
+    topics = make_topics(2)
+    publish(topics, *[(response("a", output="x" * 60_000), WHY, "tokens")] * 80)  # more than one transaction
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
+    planned = _planned(kafka, Wanted(), 80)
+    theirs = []
+
+    def overtake(count: int) -> None:
+        if not theirs:
+            theirs.append(inject(kafka, planned.ready))
+
+    with pytest.raises(ProducerFencedError):
+        inject(kafka, planned.ready, overtake)
+    assert 0 < len(theirs[0].ready) < 80
+    assert len(topics.read("events")[0]) == 160
+
+
+def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_written(make_topics):
+    from agents.injection import Ready, inject
+    from agents.letters import Identity
+    from schemas.config import Kafka
+
+    topics = make_topics(2)
+    sizes = {1: 10, 2: 2_000_000, 3: 10}
+    ready = [Ready(Identity("e", 0, offset, 1), offset, 0, b"k", os.urandom(size), (), "") for offset, size in sizes.items()]
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
+    result = inject(kafka, ready)
+    assert [one.found.offset for one in result.ready] == [1, 3]
+    assert dict(result.skipped) == {"the broker finds it too large": 1}
+    assert [len(record.value) for record in topics.read("events")[0]] == [10, 10]
+    assert {record.partition for record in topics.read("deadletter")[0]} == {1, 3}
+
+
+@pytest.mark.slow
+def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(make_topics, make_workers, tmp_path, free_port):
+    from kafka import KafkaProducer
+
+    topics, port, path = make_topics(2), free_port(), tmp_path / "softfail.yaml"
+    path.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 2, "checkpoint": 0.5}, "http": {"port": port},
+                                "time": {"pane": "1s", "lateness": "1s"}}))
+    ahead = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=306)).isoformat()
+    producer = KafkaProducer(bootstrap_servers=topics.address)
+    for value in (response("a", time=ahead), b"poison", response("a")):
+        producer.send(f"{topics.prefix}.events", value=value, partition=0).get(10)
+    producer.close()
+    workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
+    workers.start(1)
+
+    def received() -> float:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return -1
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("softfail_received_events_total"))
+
+    def wait_for(what: Any) -> None:
+        deadline = time.monotonic() + 60
+        while not what():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.3)
+
+    wait_for(lambda: len(topics.read("deadletter")[0]) == 2 and received() == 1)
+    wait_for(lambda: ("re-injected", "from its source offset") in rows(command(topics, "--reinject", "--yes", "--format", "ndjson")))
+    wait_for(lambda: received() == 2)
+    table = command(topics, "--reinject", "--yes").stdout
+    assert "1  skipped       re-injected before" in table
+    assert workers.retire(1) == 0
+    assert len([record for record in topics.read("deadletter")[0] if not record.headers]) == 2

@@ -1,0 +1,262 @@
+"""``python -m agents state``: what state means, what is told, what is refused. Without a broker."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from agents import state
+from agents.journal import HEADER, POSITION
+from agents.state_contents import contents, named, records, shown
+from agents.state_report import forgotten, lines
+from agents.state_topic import Refused, Snapshot, StateTopic
+from monitor.alerts.episodes import Episode
+from monitor.alerts.incidents import Incident
+from monitor.alerts.ledger import Entry
+from monitor.alerts.ledger import shown as cut
+from monitor.book import Book
+from monitor.features import HOUR, Segment
+from monitor.panes import Pane
+from monitor.segments import FeatureKey, SegmentKey
+from schemas.config import Kafka
+
+AT, OTHER_AT = FeatureKey("bot", "answer", "production"), FeatureKey("bot", "search", "production")
+SEGMENT = SegmentKey("gpt-x", "v1", "a", (("country", "de"),))
+NINE_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
+
+
+@pytest.fixture
+def kept() -> dict[bytes, bytes]:
+    """What a worker wrote of two features, one of them with an incident and an episode, and the store's own records."""
+    book = Book(60_000_000, "digest of 60 s")
+    for at in (AT, OTHER_AT):
+        feature = book.feature(at)
+        for minute in range(3):
+            segment = feature.segments.get(SEGMENT) or feature.segments.setdefault(SEGMENT, Segment(SEGMENT))
+            book.pane(feature, segment, NINE_US + minute * 60_000_000).events = 5
+    book.features[AT].segments[SEGMENT].held[HOUR][NINE_US] = Pane(NINE_US)
+    book.mark_pane(AT, SEGMENT, HOUR, NINE_US)
+    book.incidents[AT] = {(SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, "firing")}
+    book.mark_incident(AT, SEGMENT, "refusals")
+    book.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
+    book.mark_episode(AT)
+    book.watermark_us = NINE_US + 180_000_000
+    header = {"layout": 1, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 4}
+    return {HEADER: json.dumps(header).encode(), POSITION: b"90", **{key: value for key, value in book.changed() if value is not None}}
+
+
+def told(kept, match="*", begin=0, end=100) -> str:
+    return "\n".join(lines([contents(Snapshot(2, kept, begin, end))], "p.watch.state", "p.events", match))
+
+
+def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(kept):
+    text = told(kept)
+    assert "p.watch.state/2: 14 records" in text
+    assert "layout 1, agent watch, cluster c1, 4 partitions of p.events" in text
+    assert "90 of [0, 100), lag 10" in text
+    assert "2026-03-02T09:03:00Z" in text
+    assert "bot/answer (production): 1 segments, panes 3 fine 1 hours 0 days" in text
+    assert "firing since 2026-03-02T09:00:00Z: refusals, gpt-x v1 a country=de (critical)" in text
+    assert "EPISODE e1 since 2026-03-02T09:00:00Z: critical, urgency high" in text
+    assert "2 features, 7 panes, 1 incidents, 1 open episodes, 0 unreadable" in text
+
+
+def test_only_the_features_asked_for_are_shown(kept):
+    text = told(kept, "bot/s*")
+    assert "bot/search" in text
+    assert "bot/answer" not in text
+    assert {tuple(one["key"][1:3]) for one in records(contents(Snapshot(2, kept, 0, 100)), "bot/s*")} == {("bot", "search")}
+
+
+def test_a_position_outside_the_source_is_pointed_out(kept):
+    assert "BEYOND THE END" in told(kept, end=50)
+    assert "5 LOST" in told(kept, begin=95)
+    del kept[POSITION]
+    assert "a worker begins anew" in told(kept)
+
+
+def test_bytes_are_those_of_keys_and_values(kept):
+    of_search = sum(len(key) + len(value) for key, value in kept.items() if b"search" in key)
+    assert f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes" in told(kept)
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    (b'["pane","bot","answer","production",["m","","",[]],"pane",1]', b"\xc1"),
+    (b'["pane","bot","answer","production",["m","","",[]],"week",1]', b"\x90"),
+    (b'["incident","bot","answer","production",null,"r"]', b"\x90"),
+    (b'["novelty","bot","answer","production"]', b"\x90"),
+    (b"\xff\x00", b""), (b"[", b"x"), (b"7", b"x"), (b"[]", b"x"), (b'"clock"', b"x"), (b"{}", b"x"),
+    (b'["clock"]', b"\xc1"), (b'["clock"]', msgspec.msgpack.encode([2, "d", None, 0, {}, 0])), (b'["clock"]', b"\x90"),
+    (HEADER, b"[]"), (POSITION, b"-3"), (b"delivery/pagerduty/e1", b"{}"), (b"counts", b"[]"),
+])  # fmt: skip
+def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
+    kept[key] = value
+    found = contents(Snapshot(2, kept, 0, 100))
+    assert list(found.unreadable) == [shown(key)]
+    assert f"UNREADABLE  {shown(key)}" in told(kept)
+    assert "bot/answer (production): 1 segments, panes 3 fine" in told(kept)
+    assert next(one for one in records(found, "*") if "unreadable" in one)["bytes"] == len(value)
+
+
+def test_each_record_is_one_json_object_with_its_key_decoded(kept):
+    found = [json.loads(json.dumps(one, default=str)) for one in records(contents(Snapshot(2, kept, 0, 100)), "*")]
+    assert len(found) == len(kept)
+    assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [one["key"] for one in found]
+    (clock,) = (one for one in found if one["key"] == ["clock"])
+    assert clock["value"][1:3] == ["digest of 60 s", NINE_US + 180_000_000]
+
+
+def test_every_printed_key_names_its_record_and_no_other(kept):
+    kept[b"\xff\xfe"] = b"no text"
+    for key in kept:
+        assert named(kept, shown(key)) == [key]
+    assert named(kept, '[ "episode", "bot", "answer", "production" ]') == [b'["episode","bot","answer","production"]']
+    assert named(kept, "nothing") == []
+
+
+def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
+    book = Book(60_000_000, "d")
+    book.feature(FeatureKey("\x1b[2J", "a\nb", "\x9b1m"))
+    kept |= {key: value for key, value in book.changed() if value is not None and b"clock" not in key}
+    kept |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}
+    for arguments in (["inspect"], ["inspect", "--format", "ndjson"]):
+        assert command(arguments) == 0
+        assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
+
+
+def test_what_a_reset_forgets_names_the_features_and_the_keys_that_stay_open_at_the_receiver(kept):
+    text = "\n".join(forgotten([contents(Snapshot(2, kept, 0, 100))], "p"))
+    assert "2 features: bot/answer (production), bot/search (production)" in text
+    assert "p/e1/high  bot/answer/production (critical)" in text
+
+
+def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
+    entry = Entry(order=1, dedup_key="p/e1", latest=cut(episode_of(), 0), keys={"low": "closed", "high": "open"})
+    done = Entry(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)
+    kept = {b"delivery/pagerduty/e1": entry.model_dump_json().encode(), b"delivery/pagerduty/e2": done.model_dump_json().encode(), b"counts": b"{}"}
+    found = contents(Snapshot(0, kept, 0, 9))
+    assert not found.unreadable
+    assert found.held("p") == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
+    assert "pagerduty: e1 opened, keys high open, low closed" in told(kept)
+
+
+class FakeTopic(StateTopic):
+    """A state topic of one partition that nobody owns."""
+
+    kept: dict[bytes, bytes] = {}
+
+    async def partitions(self, only=None):
+        return [0]
+
+    async def read(self, numbers):
+        return [Snapshot(0, self.kept, 10, 20)]
+
+    async def require_unowned(self, numbers):
+        pass
+
+    async def cluster(self):
+        return "c1"
+
+
+@pytest.fixture
+def command(monkeypatch, kept):
+    """Runs the command on a topic that is not there; to write to it fails the test."""
+    monkeypatch.setattr(FakeTopic, "kept", kept)
+    monkeypatch.setattr(state, "StateTopic", FakeTopic)
+
+    async def there(*_):
+        pass
+
+    def write(*_):
+        raise AssertionError("it was about to write")
+
+    monkeypatch.setattr(state.topics, "await_broker", there)
+    monkeypatch.setattr(state, "Rewriter", write)
+    return state.main
+
+
+@pytest.mark.parametrize("key", [HEADER.decode(), "\\x00position", shown(POSITION), "\\u0000barrier"])
+def test_the_stores_own_records_are_never_dropped(command, key, capsys):
+    assert command(["drop", "--agent", "watch", "--partition", "0", "--key", key, "--yes"]) == 1
+    assert "store's own" in capsys.readouterr().err
+
+
+def test_a_record_that_is_not_there_is_not_dropped(command, capsys):
+    assert command(["drop", "--agent", "watch", "--partition", "0", "--key", "[1]", "--yes"]) == 1
+    assert "has no record [1]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["", "y", "Softfail"])
+@pytest.mark.parametrize("arguments", [["reset", "--agent", "watch"], ["drop", "--agent", "watch", "--partition", "0", "--key", '["clock"]']])
+def test_nothing_changes_until_the_prefix_is_typed(command, arguments, typed, monkeypatch, capsys):
+    monkeypatch.setattr("builtins.input", lambda _: typed)
+    assert command(arguments) == 1
+    assert "not confirmed" in capsys.readouterr().err
+    monkeypatch.setattr("builtins.input", lambda _: "softfail")
+    with pytest.raises(AssertionError, match="about to write"):
+        command(arguments)
+
+
+@pytest.mark.parametrize("to", ["9", "21"])
+def test_a_place_outside_the_source_is_refused(command, to, capsys):
+    assert command(["reset", "--agent", "watch", "--partition", "0", "--to", to, "--yes"]) == 1
+    assert "holds [10, 20)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["rebuild"], ["drop", "--agent", "watch", "--key", "k"], ["reset"], ["reset", "--agent", "web"], ["reset", "--agent", "watch", "--to", "5"],
+    ["reset", "--agent", "watch", "--partition", "-1"], ["reset", "--agent", "watch", "--to", "soon"]])
+def test_wrong_arguments_are_told(arguments):
+    with pytest.raises(SystemExit) as ended:
+        state.main(arguments)
+    assert ended.value.code == 2
+
+
+def test_no_broker_is_one_line_and_78(monkeypatch, free_port, capsys):
+    monkeypatch.setattr(state, "PATIENCE_S", 0.1)
+    monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", f"localhost:{free_port()}")
+    assert state.main(["inspect"]) == 78
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_broker_that_goes_away_meanwhile_is_no_traceback(command, monkeypatch, capsys):
+    from aiokafka.errors import KafkaConnectionError
+
+    async def gone(self, numbers):
+        raise KafkaConnectionError("gone")
+
+    monkeypatch.setattr(FakeTopic, "read", gone)
+    assert command(["inspect"]) == 78
+    assert "not certain what was done" in capsys.readouterr().err
+
+
+def member(tp_topic: str, *partitions: int) -> dict[str, object]:
+    from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+
+    assignment = ConsumerProtocolMemberAssignment(0, [(tp_topic, list(partitions))], b"").encode()
+    return {"client_id": "w1", "client_host": "/127.0.0.1", "member_assignment": assignment}
+
+
+@pytest.mark.parametrize(("group", "refused"), [
+    ({"state": "Stable", "members": [member("softfail.events", 0, 1)]}, "a worker owns softfail.events/1 "),
+    ({"state": "PreparingRebalance", "members": [{"client_id": "w", "client_host": "/h", "member_assignment": b""}]}, "rebalancing"),
+    ({"state": "Stable", "members": [member("softfail.events", 0)]}, None),
+    ({"state": "Stable", "members": [member("softfail.alerts", 1)]}, None),
+    ({"state": "Empty", "members": []}, None), ({"state": "Dead", "members": []}, None)])
+def test_a_partition_is_free_only_if_the_group_is_settled_and_nobody_has_it(group, refused, monkeypatch):
+    import asyncio
+
+    topic = StateTopic(Kafka(), "watch")
+
+    async def found():
+        return group
+
+    monkeypatch.setattr(topic, "_group", found)
+    if refused is None:
+        asyncio.run(topic.require_unowned([1]))
+    else:
+        with pytest.raises(Refused, match=refused) as caught:
+            asyncio.run(topic.require_unowned([1]))
+        assert "6 s" in str(caught.value)
