@@ -8,7 +8,7 @@ from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY, DAY_US, DAYS_US, FINE, FINE_US, HOUR, HOUR_US, HOURS_US, FeatureState, Segment
 from monitor.instants import rfc3339
 from monitor.panes import Pane, metrics
-from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
+from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey, labels, plain
 from schemas.config import Config
 
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
@@ -98,7 +98,20 @@ class Edges:
         feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
         self.book.mark_feature(feature.key)
         if not feature.segments and not feature.meters and not self.book.incidents.get(feature.key):
-            del self.book.features[feature.key]
+            self._let_go(feature)
+
+    def _let_go(self, feature: FeatureState) -> None:
+        """Forget a feature that holds nothing any more; what it counted goes to `other`, so that no event is unaccounted for."""
+        rest = FeatureKey(OTHER, OTHER, feature.key.environment)
+        if feature.key == rest:
+            return
+        if feature.expired or feature.late or feature.received:
+            other = self.book.feature(rest)
+            other.expired += feature.expired
+            other.late += feature.late
+            for kind, n in feature.received.items():
+                other.received[kind] = other.received.get(kind, 0) + n
+        del self.book.features[feature.key]
 
     def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> int:
         """Pour fine panes into coarse ones; how many coarse ones that changed."""

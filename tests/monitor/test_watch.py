@@ -219,6 +219,14 @@ def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
     assert feature.received == {"response": 2}
 
 
+def test_what_expired_stays_counted_when_its_feature_is_let_go() -> None:
+    watch = Watch(Config())
+    watch.apply(records_of([event(5 * HOUR_S), event(0, feature="long-gone"), event(9 * HOUR_S)]))
+    assert sum(feature.expired for feature in watch.book.features.values()) == 1
+    assert {key.feature for key in watch.book.features} == {"answer", "other"}
+    assert dict(watch.changed())[b'["feature","bot","long-gone","production"]'] is None
+
+
 def test_the_watermark_never_goes_back_and_trusts_no_clock_that_is_ahead_of_the_broker() -> None:
     watch = Watch(Config())
     now_ms = int(NINE.timestamp() * 1000)
