@@ -1,0 +1,204 @@
+"""Values that nobody should send, by the million: no crash, and each of them counted or in the dead letters with its reason.
+
+    python tests/fuzz.py --values 10000000 --seed 1
+
+Random bytes, mutated events, deep nesting, huge numbers, lone surrogates, doubled keys, impossible times, foreign encodings. A short run is part
+of the tests (``tests/monitor/test_fuzz.py``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from monitor.core import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.decode import decode
+from softfail.partition import partition_of
+
+BEGIN_S = 1_772_442_000  # 2 March 2026, 09:00 UTC
+BUNDLE = 2000
+PARTITIONS = 4
+CONFIG = Config.model_validate({"time": {"pane": "60s", "lateness": "30s"}, "features": [{"match": "s1/*", "dimensions": ["region", "tier"]}]})
+NAMES = [(f"s{one}", f"f{two}") for one in range(3) for two in range(8)]
+HERE = [name for name in NAMES if partition_of(*name, PARTITIONS) == 0]
+
+_TEXTS = ("", " ", "I'm sorry, but I can't help with that.", "\x00\x01\x1f", "é" * 40, "🙂" * 50, "\u202eabc", "a" * 5000, "{" * 2000, "[" * 2000, "la " * 1500,
+          '{"a": [1, 2', "```json\n{}\n```", "nan", "<script>alert(1)</script>", "\ufeff", "\ufffd", "%s%n%d", "../../../etc/passwd", "\n" * 500)
+_RAW = (b"1e400", b"-1e400", b"1e-400", b"9" * 400, b"-0", b"-0.0", b"NaN", b"Infinity", b"-Infinity", b"0x10", b"1_000", b"01", b"9223372036854775808",
+        b"-9223372036854775809", b"18446744073709551616", b"0.1e", b"true", b"null", b"[]", b"{}", b'""', b'"\\ud800"', b'"\\udfff\\ud800"', b'"\\u0000"',
+        b'"\xed\xa0\x80"', b'"\xff\xfe"', b"[" * 50 + b"]" * 50, b"[" * 3000 + b"]" * 3000, b'{"a":' * 500 + b"1" + b"}" * 500, b"[" * 100_000,
+        b'"2026-03-02T09:00:60Z"', b'"2026-02-30T09:00:00Z"', b'"9999-12-31T23:59:59.999999999-23:59"', b'"0001-01-01T00:00:00Z"', b'"1969-12-31T23:59:59Z"',
+        b'"2026-03-02T09:00:00"', b'"2026-03-02 09:00:00+00:00"', b'"2026-03-02T09:00:00.1234567891234Z"', b"1772442000", b'"' + b"x" * 300 + b'"')
+
+
+def event(rng: random.Random, at_s: float) -> dict[str, Any]:
+    """A sound event of any kind."""
+    kind = rng.choices(("response", "feedback", "evaluation", "meter"), (80, 8, 8, 4))[0]
+    service, feature = rng.choice(NAMES if rng.random() < 0.1 else HERE)
+    behind_s = rng.choices((rng.expovariate(0.05), 9000, -200, -4000), (96, 2, 1, 1))[0]
+    found: dict[str, Any] = {"kind": kind, "event_id": f"{rng.getrandbits(64):x}", "service": service, "feature": feature,
+                             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s - behind_s))}
+    if kind == "response":
+        found |= {"model": rng.choice("abc"), "output": rng.choice(_TEXTS), "input": rng.choice(_TEXTS), "input_tokens": rng.randrange(10**rng.randrange(1, 9)),
+                  "output_tokens": rng.randrange(1000), "duration_s": rng.expovariate(1), "sample_probability": rng.choice((1, 0.5, 0.013)),
+                  "finish_reason": rng.choice(("stop", "length", "")), "dimensions": {"region": rng.choice("ab")}, "cost_usd": rng.random()}
+    elif kind == "feedback":
+        found |= {"response_id": "r", "accepted": rng.random() < 0.5, "rating": rng.randrange(6), "model": rng.choice(("a", ""))}
+    elif kind == "evaluation":
+        found |= {"response_id": "r", "evaluator": rng.choice(("judge", "style")), "passed": rng.random() < 0.9, "score": rng.random(), "model": "a"}
+    else:
+        found |= {"producer_id": "p", "started_at": "2026-03-02T08:00:00Z", "seen": 10, "sampled": 5, "sent": 5, "dropped": 0}
+    return found
+
+
+def _sound(rng: random.Random, at_s: float) -> bytes:
+    return json.dumps(event(rng, at_s)).encode()
+
+
+def _noise(rng: random.Random, at_s: float) -> bytes:
+    return rng.randbytes(rng.randrange(1, 200))
+
+
+def _bytes_changed(rng: random.Random, at_s: float) -> bytes:
+    value = bytearray(_sound(rng, at_s))
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(value))
+        match rng.randrange(4):
+            case 0:
+                value[at] = rng.randrange(256)
+            case 1:
+                del value[at : at + rng.randint(1, 30)]
+            case 2:
+                value[at:at] = rng.randbytes(rng.randint(1, 6))
+            case _:
+                value[at:at] = value[at : at + 40]
+        if not value:
+            break
+    return bytes(value)
+
+
+def _cut(rng: random.Random, at_s: float) -> bytes:
+    value = _sound(rng, at_s)
+    return value[: rng.randrange(len(value))]
+
+
+def _field_replaced(rng: random.Random, at_s: float) -> bytes:
+    """One field, or one more of the same name, holds something raw."""
+    found = event(rng, at_s)
+    name = rng.choice([*found, "attempt", "stages_s", "tool_calls", "guardrail", "schema_version", "content_probability", "rating", "unknown"])
+    if rng.random() < 0.3:
+        return json.dumps(found).encode()[:-1] + b',"' + name.encode() + b'":' + rng.choice(_RAW) + b"}"
+    found[name] = "@@"
+    return json.dumps(found).encode().replace(b'"@@"', rng.choice(_RAW), 1)
+
+
+def _label_replaced(rng: random.Random, at_s: float) -> bytes:
+    """Names from outside without end: segments and features stay capped."""
+    found = event(rng, at_s)
+    found[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = rng.choice((*_TEXTS[:8], f"{rng.getrandbits(24):x}"))[:256]
+    return json.dumps(found, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+
+
+def _other_json(rng: random.Random, at_s: float) -> bytes:
+    return rng.choice((*_RAW, b"\xef\xbb\xbf" + _sound(rng, at_s), _sound(rng, at_s).decode().encode("utf-16"), b"[" + _sound(rng, at_s) + b"]",
+                       _sound(rng, at_s) + b"\n" + _sound(rng, at_s), b"  " + _sound(rng, at_s) + b"\r\n\t "))
+
+
+MAKERS: tuple[tuple[Callable[[random.Random, float], bytes], int], ...] = (
+    (_sound, 35), (_noise, 5), (_bytes_changed, 20), (_cut, 5), (_field_replaced, 20), (_label_replaced, 10), (_other_json, 5))
+
+
+def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
+    """So many records; event time and append time go on together, a hundred values a second."""
+    makers, weights = [maker for maker, _ in MAKERS], [weight for _, weight in MAKERS]
+    for offset in range(count):
+        at_s = BEGIN_S + offset / 100
+        value = rng.choices(makers, weights)[0](rng, at_s) if rng.random() > 0.001 else None
+        yield FileRecord(value, offset, int(at_s * 1000), rng.choice((None, b"", b"s1/f1", b"\xff" * 9)), "events", 0)
+
+
+def _meters(records: list[FileRecord], refused: set[int]) -> int:
+    """How many of them are meters that could be read and lie in their own partition: they are taken, not measured."""
+    some = (decode(record.value or b"") for record in records if b"meter" in (record.value or b"") and record.offset not in refused)
+    return sum(one.kind == "meter" and partition_of(one.service, one.feature, PARTITIONS) == 0 for one in some)
+
+
+def _total(core: Watch) -> collections.Counter[str]:
+    book, total = core.book, collections.Counter[str]()
+    total["dead-lettered"] = sum(book.dead_letters.values())
+    total["forwarded"] = book.forwarded
+    for feature in book.features.values():
+        total["measured"] += sum(feature.received.values())
+        total["expired"] += feature.expired
+    return total
+
+
+def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, int]:
+    """Apply them all; gives what became of them, by name.
+
+    Raises:
+        AssertionError: one is unaccounted for, an output is no JSON, or state does not come back as it was.
+    """
+    rng, core, began = random.Random(seed), Watch(CONFIG, 0, PARTITIONS), time.monotonic()
+    source, done, meters = values(rng, count), 0, 0
+    gone: collections.Counter[str] = collections.Counter()  # of features that were let go
+    state: dict[bytes, bytes] = {}
+    while done < count:
+        records = [record for _, record in zip(range(BUNDLE), source, strict=False)]
+        before = _total(core)
+        out = core.apply(records, None)
+        letters = _checked(out)
+        meters_now = _meters(records, letters)
+        after = _total(core)
+        rose = after["dead-lettered"] - before["dead-lettered"]
+        assert rose == len(letters), f"{rose} dead letters counted, {len(letters)} written"
+        new = sum(after.values()) - sum(before.values()) + meters_now
+        assert new <= len(records), f"{new} accounted for of {len(records)}"
+        gone["let go with its feature"] += len(records) - new
+        done, meters = done + len(records), meters + meters_now
+        for key, value in core.changed():
+            state.pop(key, None)
+            if value is not None:
+                state[key] = value
+        if done % (BUNDLE * 250) == 0:
+            say(f"{done:,} of {count:,} values, {done / (time.monotonic() - began):,.0f}/s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    twin = Watch(CONFIG, 0, PARTITIONS)
+    twin.restore(state.items())
+    assert _total(twin) == _total(core), "restored otherwise than it was"
+    assert sorted(map(repr, twin.measures())) == sorted(map(repr, core.measures())), "measures differ after a restore"
+    found = {**_total(core), "meters": meters, "reasons": len(core.book.dead_letters), "values": count, **gone}
+    found.update({f"dead letter: {reason}": n for reason, n in sorted(core.book.dead_letters.items())})
+    return found
+
+
+def _checked(out: Outputs) -> set[int]:
+    """The offsets of the dead letters; every output is JSON in UTF-8, and no letter is without a reason."""
+    letters = set()
+    for topic, message in out.order:
+        record = json.loads(message.value.decode()) if topic != "events" else {}
+        if topic == "deadletter":
+            assert record["error"], record
+            letters.add(record["offset"])
+    return letters
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="Feed a core with values that nobody should send.")
+    parser.add_argument("--values", type=int, default=100_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    for name, n in run(options.values, options.seed).items():
+        print(f"{name:28} {n:>12,}")
+
+
+if __name__ == "__main__":
+    main()
