@@ -40,6 +40,7 @@ import mode
 from faust.types import TP
 
 from agents import exits, logs, topics, transport
+from agents.connection import credentials
 from agents.intake import Intake
 from agents.partition import Agent, Counters, PartitionStatus
 from agents.store import Store
@@ -124,8 +125,9 @@ def build_app(config: Config, worker: Worker) -> _App:
     kafka = config.kafka
     urls = ";".join(f"aiokafka://{broker}" for broker in kafka.brokers.split(","))
     app = _App(
-        kafka.prefix, broker=urls, web_enabled=False, topic_allow_declare=False, topic_disable_leader=True, stream_wait_empty=False,
-        stream_buffer_maxsize=4, broker_max_poll_records=5000, consumer_max_fetch_size=4 << 20, consumer_auto_offset_reset="earliest",
+        kafka.prefix, broker=urls, broker_credentials=credentials(kafka), web_enabled=False, topic_allow_declare=False,
+        topic_disable_leader=True, stream_wait_empty=False, stream_buffer_maxsize=4,
+        broker_max_poll_records=5000, consumer_max_fetch_size=transport.fetch_bytes(kafka.partitions), consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=None if kafka.embedded else instance_id(config), broker_session_timeout=kafka.session_timeout,
         broker_heartbeat_interval=min(1.0, kafka.session_timeout / 3), broker_request_timeout=max(20.0, kafka.session_timeout),
         broker_commit_interval=5, broker_check_crcs=not kafka.embedded, agent_supervisor=mode.CrashingSupervisor,
@@ -175,7 +177,10 @@ def run(config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Work
 
 
 async def _run(config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]]) -> None:
-    worker = Worker(config, agents)
+    try:
+        worker = Worker(config, agents)
+    except exits.Misconfigured as error:
+        exits.leave(exits.CONFIGURATION, str(error))
     stop = asyncio.Event()
 
     def told() -> None:

@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     since_ms = None if options.since is None else int((time.time() - options.since) * 1000)
     wanted = Wanted(options.reason, options.field, since_ms)
     try:
-        config: Config = load(options.config, with_secrets=False)
+        config: Config = load(options.config, with_secrets="kafka")
         if config.kafka.embedded:
             raise exits.Misconfigured("kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka")
         asyncio.run(await_broker(config.kafka, patience_s=10))

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from faust.types import TP
 
+from agents.connection import clients
 from schemas.config import Kafka
 
 
@@ -17,7 +18,7 @@ async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
 
     While the group rebalances, all of them. Raises whatever the client raises when there is no broker.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.brokers, request_timeout_ms=5000)
+    admin = AIOKafkaAdminClient(**clients(kafka), request_timeout_ms=5000)
     await admin.start()
     try:
         topics = await admin.describe_topics(list(sources))

@@ -31,10 +31,11 @@ class Intake:
         if partition is None:
             return  # revoked
         await partition.room()
-        if not await self._heal(partition, bundle) or self._store.owned.get(tp) is not partition:
-            return  # or revoked meanwhile
-        if joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS:
+        if not await self._heal(partition, bundle):
+            return
+        while self._store.owned.get(tp) is partition and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS:  # or revoked meanwhile
             partition.apply(bundle)
+            await partition.room()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
         """Whether the bundle can be looked at. After a gap everything is too early until what was missing has come."""

@@ -18,17 +18,23 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
 from agents import exits
+from agents.connection import clients
+from monitor import layouts
+from monitor.alerts import outbox
 from monitor.core import Message, Outputs
 from schemas.config import Kafka
 
 log = logging.getLogger("softfail.journal")
 
-LAYOUT = 1
+LAYOUTS = {"watch": layouts.LAYOUT, "notify": outbox.LAYOUT}
+"""Agent -> newest layout among its records of state. It stands in the header, and a worker that does not know it refuses the partition."""
 HEADER, POSITION, BARRIER = b"\x00header", b"\x00position", b"\x00barrier"  # a core's own keys never begin with \x00
 MOST_BYTES = 256 << 10  # of one record; forwarded events and dead letters are exempt, for they are as large as what came
+MOST_STATE_BYTES = 960 << 10  # of one record of state: the core keeps below MOST_BYTES, but what it cannot do without must not stop it before Kafka does
 BATCH_BYTES = 512 << 10
 EXEMPT = {"events", "deadletter"}
 ORDERED = "alerts"  # one partition, so one order over everything (the embedded broker gives it four: all goes to the first)
+READ_RECORDS = 2000  # at a time, some 20 ms in which the event loop does nothing else
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
 SETTLE_S = 15.0  # how long a broker that has just started may report an end that is too early
 
@@ -47,19 +53,35 @@ class Recovered(NamedTuple):
     lost: int
 
 
-class Journal:
-    """Reads and writes the state of one source partition."""
+class Written(NamedTuple):
+    """What one transaction took.
 
-    def __init__(self, kafka: Kafka, agent: str, source: TP, cluster: str) -> None:
+    ``size``: bytes of keys and values; ``oversized``: outputs left out; ``large``: records of state above 256 KB, written all the same.
+    """
+
+    size: int
+    oversized: int
+    large: int
+
+
+class Journal:
+    """Reads and writes the state of one source partition. ``readers``: bounds how many of a process read at the same time."""
+
+    def __init__(self, kafka: Kafka, agent: str, source: TP, cluster: str, readers: asyncio.Semaphore | None = None) -> None:
         self._kafka, self._agent, self._source, self._cluster = kafka, agent, source, cluster
+        self._readers = readers or asyncio.Semaphore(1)
         self.state_topic = f"{kafka.prefix}.{agent}.state"
-        self.restored = 0
+        self.restored = 0  # records of state read so far
+        self.share = 0.0  # of the log of the state that is read, 0 to 1
+        self.bytes = 0  # of keys and values of the records that the state holds now
+        self._sizes: dict[int, int] = {}  # hash of a key -> bytes of its record; the keys themselves would take twice as much
         self._state: _Target = self.state_topic, source.partition
         self._partitions: dict[str, int] = {}
         self._has_header = False
+        self._began: int | None = None  # the source offset at which this state began to count
         self._open = False
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=kafka.brokers, transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}", acks="all",
+            **clients(kafka), transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}", acks="all",
             max_batch_size=BATCH_BYTES, max_request_size=2 << 20, linger_ms=0, request_timeout_ms=20_000, transaction_timeout_ms=20_000)
 
     @property
@@ -82,27 +104,29 @@ class Journal:
             # whatever a broker that has just started says its end offset or last stable offset is.
             barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
         async with self._reader() as reader:
-            latest = await self._read_to(reader, barrier)
+            async with self._readers:
+                latest = await self._read_to(reader, barrier)
             self._check_header(latest.pop(HEADER, None), partitions, bool(latest))
             recorded = latest.pop(POSITION, None)
             position, lost = await self._begin_at(reader, None if recorded is None else int(recorded))
+        if recorded is None:
+            self._began = position
         return Recovered(list(latest.items()), position, partitions, recorded is None, lost)
 
-    async def write(self, position: int, changed: Iterable[StateRecord], outputs: Outputs) -> int:
-        """Write all of it or none, and return how many outputs were too large and left out.
+    @property
+    def records(self) -> int:
+        """How many records the state holds now."""
+        return len(self._sizes)
+
+    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> Written:
+        """Write all of it or none.
 
         Raises:
-            Misconfigured: a record of state is above 256 KB.
+            Misconfigured: a record of state is above 960 KB.
         """
-        rows: dict[_Target, list[_Row]] = {self._state: []}
+        large = self._look_at(changed)
+        rows: dict[_Target, list[_Row]] = {self._state: [(key, value, ()) for key, value in changed]}
         state = rows[self._state]
-        for key, value in changed:
-            if key.startswith(b"\x00"):
-                raise ValueError(f"a core may not write the key {key!r}: what begins with a zero byte is the store's")
-            if value is not None and len(value) > MOST_BYTES:
-                raise exits.Misconfigured(f"{self.state_topic}: record {key!r} of state has {len(value)} bytes, above {MOST_BYTES}; "
-                                          "measure fewer labels or dimensions for this feature")
-            state.append((key, value, ()))
         if not self._has_header:
             state.append((HEADER, self.header(await self._count(self._source.topic)), ()))
         state.append((POSITION, b"%d" % position, ()))
@@ -114,9 +138,11 @@ class Journal:
                     oversized += 1
                     continue
                 rows.setdefault(await self._target(suffix, message), []).append((message.key, message.value, message.headers))
+        size = sum(len(key or b"") + len(value or b"") for some in rows.values() for key, value, _ in some)
         await self._transact(rows)
         self._has_header = True
-        return oversized
+        self._count_state(changed)
+        return Written(size, oversized, large)
 
     async def close(self) -> None:
         """Let go. What is not committed is aborted by whoever opens next."""
@@ -125,8 +151,32 @@ class Journal:
             await self._producer.stop()
 
     def header(self, partitions: int) -> bytes:
-        """The record that says whose state this is; ``partitions``: of the source."""
-        return json.dumps(self._header(partitions)).encode()
+        """The record that says whose state this is; ``partitions``: of the source. It goes with the first record of a newer layout."""
+        return json.dumps(self._header(partitions) | ({} if self._began is None else {"began": self._began})).encode()
+
+    def _look_at(self, changed: Sequence[StateRecord]) -> int:
+        """How many records are large. One that Kafka would refuse would stop the partition for ever, so it stops it with a word."""
+        large = 0
+        for key, value in changed:
+            if key.startswith(b"\x00"):
+                raise ValueError(f"a core may not write the key {key!r}: what begins with a zero byte is the store's")
+            if value is not None and len(value) > MOST_BYTES:
+                if len(value) > MOST_STATE_BYTES:
+                    raise exits.Misconfigured(f"{self.state_topic}: record {key!r} of state has {len(value)} bytes, above {MOST_STATE_BYTES}; "
+                                              "measure fewer labels or dimensions for this feature")
+                log.error("record %r of %s has %d bytes, above %d: measure fewer labels or dimensions for this feature", key, self.state_topic,
+                          len(value), MOST_BYTES)
+                large += 1
+        return large
+
+    def _count_state(self, records: Iterable[StateRecord]) -> None:
+        sizes = self._sizes
+        for key, value in records:
+            at = hash(key)
+            self.bytes -= sizes.pop(at, 0)
+            if value is not None:
+                sizes[at] = size = len(key) + len(value)
+                self.bytes += size
 
     async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
         """One transaction; the offset of the last record of state. Every future is looked at before the commit: aiokafka commits a
@@ -162,7 +212,7 @@ class Journal:
     @contextlib.asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka.brokers, isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest",
+            **clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest",
             fetch_max_wait_ms=100, max_partition_fetch_bytes=8 << 20, check_crcs=not self._kafka.embedded)
         await reader.start()
         try:
@@ -176,16 +226,22 @@ class Journal:
         reader.assign([state])
         await reader.seek_to_beginning(state)
         latest: dict[bytes, bytes] = {}
-        while await reader.position(state) <= barrier:
-            for record in (await reader.getmany(timeout_ms=200, max_records=5000)).get(state, ()):
-                self.restored += 1
+        first = position = await reader.position(state)
+        while position <= barrier:
+            records = (await reader.getmany(timeout_ms=200, max_records=READ_RECORDS)).get(state, ())
+            for record in records:
                 latest.pop(record.key, None)
                 if record.value is not None and record.key != BARRIER:
                     latest[record.key] = record.value
+            self.restored += len(records)
+            position = await reader.position(state)
+            self.share = min(1.0, (position - first) / (barrier + 1 - first))
+            await asyncio.sleep(0)  # records that are there already come without waiting
+        self._count_state((key, value) for key, value in latest.items() if not key.startswith(b"\x00"))
         return latest
 
     def _header(self, partitions: int) -> dict[str, Any]:
-        return {"layout": LAYOUT, "agent": self._agent, "cluster": self._cluster, "source": self._source.topic, "partitions": partitions}
+        return {"layout": LAYOUTS.get(self._agent, 1), "agent": self._agent, "cluster": self._cluster, "source": self._source.topic, "partitions": partitions}
 
     def _check_header(self, value: bytes | None, partitions: int, has_records: bool) -> None:
         where = f"{self.state_topic}/{self._source.partition}"
@@ -196,14 +252,20 @@ class Journal:
         try:
             found = json.loads(value)
             layout = int(found["layout"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise exits.Misconfigured(f"{where}: the header cannot be read ({error}); {self.remedy}") from error
-        if layout > LAYOUT:
-            raise exits.Misconfigured(f"{where} was written by a newer softfail (layout {layout}, this one knows {LAYOUT}); upgrade this worker")
-        for name, ours in self._header(partitions).items():
-            if found.get(name) != ours:
+        known = self._header(partitions)
+        if layout > known["layout"]:
+            raise exits.Misconfigured(f"{where} was written by a newer softfail (layout {layout}, this one knows {known['layout']}); upgrade this worker")
+        if layout < 1:
+            raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {self.remedy}")
+        for name, ours in known.items():
+            if found.get(name) != ours and name != "layout":
                 raise exits.Misconfigured(f"{where}: its {name} is {found.get(name)!r}, here it is {ours!r}; {self.remedy}")
-        self._has_header = True
+        began = found.get("began")
+        self._began = began if isinstance(began, int) else None
+        # An older layout is read record by record. The new header goes into the first transaction, so that no older worker ever meets newer records.
+        self._has_header = layout == known["layout"]
 
     async def _begin_at(self, reader: AIOKafkaConsumer, recorded: int | None) -> tuple[int, int]:
         """Where to go on, and how many offsets are gone."""

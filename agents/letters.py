@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from pydantic import ValidationError
 
+from agents.connection import blocking_clients
 from monitor.core import to_json
 from schemas.config import Kafka
 from schemas.records import DeadLetter
@@ -63,7 +64,7 @@ class Wanted(NamedTuple):
 
 def connection(kafka: Kafka) -> dict[str, Any]:
     """What kafka-python needs to reach the broker."""
-    return {"bootstrap_servers": kafka.brokers.split(","), "bootstrap_timeout_ms": 15_000, "allow_auto_create_topics": False}
+    return {**blocking_clients(kafka), "bootstrap_timeout_ms": 15_000, "allow_auto_create_topics": False}
 
 
 def mark_of(identities: Sequence[Identity]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import random
 import sys
@@ -17,9 +18,11 @@ from monitor.alerts.outbox import Outbox
 from monitor.channels import configured
 from monitor.channels.channel import Channel, Delivered, Permanent, Request, Retry, Step, Verdict
 from monitor.core import Outputs
+from monitor.notifier import Notifier
 from schemas.config import Config
 
 log = logging.getLogger("softfail.notify")
+HEALTH_S = 2.0  # between two looks at softfail's own health
 LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
 ANSWER_BYTES = 2048  # of an answer that are read
 
@@ -36,10 +39,10 @@ class NotifyAgent:
         self._config = config
         self._channels = configured(config)
 
-    def core(self, partition: int, partitions: int) -> Outbox:
-        """A fresh outbox. The alerts topic has one partition, so there is one."""
-        del partition, partitions
-        return Outbox(self._config)
+    def core(self, partition: int, partitions: int) -> Notifier:
+        """A fresh core. The alerts topic has one partition, so there is one (the embedded broker has more, and nothing in them)."""
+        del partitions
+        return Notifier(self._config, partition)
 
     async def tend(self, partition: Partition) -> None:
         """Deliver while the partition is owned. First everything is read: what is over already must not page."""
@@ -47,13 +50,35 @@ class NotifyAgent:
             await asyncio.sleep(0.05)
         connector = aiohttp.TCPConnector(force_close=True)  # pages are rare: a kept connection would be stale by the next one
         async with aiohttp.ClientSession(connector=connector, trust_env=True) as session, asyncio.TaskGroup() as group:
+            group.create_task(_look_after_health(partition))
             for channel in self._channels.values():
                 group.create_task(_serve(channel, partition, session))
 
 
+def _core(partition: Partition) -> Notifier:
+    core = partition.core
+    assert isinstance(core, Notifier)
+    return core
+
+
+def _headline(value: bytes) -> str:
+    episode = json.loads(value)
+    firing = [one["text"] for one in episode["incidents"] if one["state"] == "firing"]
+    return f"{episode['feature']} {episode['state']} ({episode['reason']}){': ' if firing else ''}{'; '.join(firing)}"
+
+
+async def _look_after_health(partition: Partition) -> None:
+    core = _core(partition)
+    while True:
+        await asyncio.sleep(HEALTH_S)
+        if partition.caught_up and (outputs := core.look(_now_us())):
+            partition.add(outputs)
+            for message in outputs.messages["alerts"]:
+                log.warning("health: %s", _headline(message.value))
+
+
 async def _serve(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
-    outbox = partition.core
-    assert isinstance(outbox, Outbox)
+    outbox = _core(partition).outbox
     while True:
         step = outbox.due(channel.name, _now_us())
         if step is None:
@@ -89,7 +114,7 @@ def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -
             partition.add(Outputs())
             log.info("%s delivered", what)
         case Retry(reason, after_s, hold):
-            wait_s = outbox.failed(step, _now_us(), random.random(), after_s, hold)
+            wait_s = outbox.failed(step, _now_us(), random.random(), after_s, hold, reason)
             partition.add(Outputs())
             log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
         case Permanent(reason):

@@ -10,20 +10,24 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from faust.types import TP
 
 from agents import exits
-from agents.journal import Journal
+from agents.journal import Journal, Written
 from agents.transport import Bundle
 from monitor.core import Core, Message, Outputs
+from monitor.durations import APPLY_S, BYTES, CHECKPOINT_S, LOOP_S, Durations
 
 log = logging.getLogger("softfail.partition")
 
-MOST_RECORDS = 20_000  # applied between two checkpoints; each changes a pane or two of about 1 KB at the very worst, so some 8 MB
+MOST_RECORDS = 20_000  # applied between two checkpoints, and FIRST_RECORDS until it is known how much they change; LEAST_RECORDS at the very worst
+FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
+AIM_CHECKPOINT = 8 << 20  # bytes; checkpoints above it halve how many records are applied between two, those below double it again
 MOST_PENDING = 8 << 20  # bytes of outputs waiting in memory before a partition takes no more
+MOST_CHECKPOINT = 16 << 20  # bytes; a single step that changes more is written all the same, counted and logged
 URGENT = {"windows", "alerts"}  # outputs that are written at once
 LINGER_S = 0.25  # for which other outputs wait for company: a publisher with another partitioner would cost a transaction a bundle
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
@@ -55,12 +59,19 @@ class Counters:
     restarts: int = 0
     checkpoints: int = 0
     checkpoint_seconds: float = 0.0
+    checkpoint_times: Durations = field(default_factory=lambda: Durations(CHECKPOINT_S))
+    checkpoint_sizes: Durations = field(default_factory=lambda: Durations(BYTES))
+    large_checkpoints: int = 0  # above 16 MB
+    apply_times: Durations = field(default_factory=lambda: Durations(APPLY_S))
+    loop_delays: Durations = field(default_factory=lambda: Durations(LOOP_S))
     restores: int = 0
     restore_seconds: float = 0.0
+    restored_records: int = 0
     gaps: int = 0  # times a bundle did not join the position and was fetched again
     lost_events: int = 0  # offsets that the log no longer held when their turn came
     records: int = 0  # applied
     oversized: int = 0  # outputs above 256 KB, dropped
+    large_records: int = 0  # of state, above 256 KB
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,10 @@ class PartitionStatus:
     restored_records: int
     pending_bytes: int
     last_checkpoint_monotonic: float | None
+    restored_share: float = 0.0
+    """Of the log of its state, 0 to 1."""
+    state_records: int = 0
+    state_bytes: int = 0
 
 
 class Partition:
@@ -93,9 +108,11 @@ class Partition:
         self.end: int | None = None
         self.end_seen = float("-inf")
         self.news = asyncio.Event()
+        self.lost = 0  # offsets that the log no longer held when their turn came
         self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s
         self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0
+        self._most = min(FIRST_RECORDS, MOST_RECORDS)  # records between two checkpoints
         self._mark = self._saved = 0  # steps taken, steps that are durable
         self._commit: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
@@ -112,10 +129,14 @@ class Partition:
         recovered = await self.journal.open()
         self.core = self.agent.core(self.tp.partition, recovered.partitions)
         try:
-            self.core.restore(recovered.records)
+            # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core yet.
+            await asyncio.to_thread(self.core.restore, recovered.records)
         except ValueError as error:
-            raise exits.Misconfigured(f"{self.journal.state_topic}/{self.tp.partition}: {error}; {self.journal.remedy}") from error
+            mended = f"to mend it, stop the workers and run: python -m agents state {'rebuild' if self.agent.name == 'watch' else 'drop'}"
+            raise exits.Misconfigured(f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name} "
+                                      f"--partition {self.tp.partition}; or {self.journal.remedy}") from error
         self.position = self.durable = recovered.position
+        self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
         if recovered.fresh:  # from now on it is known where this partition began
             self._mark += 1
@@ -126,10 +147,19 @@ class Partition:
         self._tasks = [asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))]
 
     def apply(self, bundle: Bundle) -> None:
-        """Take a bundle that joins the position. No await: position, state and outputs move together."""
+        """Take of a bundle that joins the position what was not taken before, all of it or as many records as fit into a checkpoint.
+
+        No await: position, state and outputs move together.
+        """
         records: Sequence[Any] = bundle if bundle.start >= self.position else [record for record in bundle if record.offset >= self.position]
+        stop = bundle.stop
+        if len(records) > self._most:
+            records = records[: self._most]
+            stop = records[-1].offset + 1
+        began = time.monotonic()
         outputs = self.core.apply(records, time.time_ns() // 1000) if records else Outputs()
-        self.position, self.asked = bundle.stop, None
+        self.counters.apply_times.observe(time.monotonic() - began)
+        self.position, self.asked = stop, None
         self._applied += len(records)
         self.counters.records += len(records)
         self.add(outputs)
@@ -140,7 +170,7 @@ class Partition:
         if outputs:
             self._outputs.extend(outputs)
             self._pending_bytes += sum(map(_size, (message for messages in outputs.messages.values() for message in messages)))
-        if outputs.messages.keys() & URGENT or self._applied >= MOST_RECORDS:
+        if outputs.messages.keys() & URGENT or self._applied >= self._most:
             self._due.set()
         elif outputs and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(LINGER_S, self._due.set)
@@ -148,13 +178,14 @@ class Partition:
 
     def skip(self, position: int) -> None:
         """Go on from a later position: what lies between is gone from the log."""
+        self.lost += position - self.position
         self.counters.lost_events += position - self.position
         self.position = position
         self._mark += 1
 
     async def room(self) -> None:
         """Wait while too much waits to be written."""
-        while self._pending_bytes > MOST_PENDING:
+        while self._pending_bytes > MOST_PENDING or self._applied >= 2 * self._most:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -183,7 +214,8 @@ class Partition:
         """What others may see."""
         return PartitionStatus(
             self.agent.name, self.tp.topic, self.tp.partition, None if restoring else self.core, self.position, self.durable, self.end,
-            self.caught_up, restoring, self.journal.restored, self._pending_bytes, self.last_checkpoint)
+            self.caught_up, restoring, self.journal.restored, self._pending_bytes, self.last_checkpoint,
+            self.journal.share, self.journal.records, self.journal.bytes)
 
     async def _keep(self) -> None:
         while True:
@@ -194,24 +226,39 @@ class Partition:
 
     async def _write(self) -> None:
         mark, position = self._mark, self.position
-        outputs, self._outputs, self._pending_bytes, self._applied = self._outputs, Outputs(), 0, 0
+        applied, outputs, self._outputs, self._pending_bytes, self._applied = self._applied, self._outputs, Outputs(), 0, 0
         self._due.clear()
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        changed = self.core.changed()
         began = time.monotonic()
+        changed = self.core.changed()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                self.counters.oversized += await self.journal.write(position, changed, outputs)
+                written = await self.journal.write(position, changed, outputs)
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
             exits.again(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")
         exits.forgive()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
-        self.counters.checkpoints += 1
-        self.counters.checkpoint_seconds += self.last_checkpoint - began
+        self._account(written, applied, self.last_checkpoint - began)
+
+    def _account(self, written: Written, applied: int, took_s: float) -> None:
+        if written.size > AIM_CHECKPOINT:
+            self._most = max(min(LEAST_RECORDS, self._most), self._most // 2)
+        elif 2 * applied >= self._most:
+            self._most = min(MOST_RECORDS, 2 * self._most)
+        counters = self.counters
+        counters.checkpoints += 1
+        counters.checkpoint_seconds += took_s
+        counters.checkpoint_times.observe(took_s)
+        counters.checkpoint_sizes.observe(written.size)
+        counters.oversized += written.oversized
+        counters.large_records += written.large
+        if written.size > MOST_CHECKPOINT:
+            counters.large_checkpoints += 1
+            log.warning("a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d", *self.tp, written.size, took_s, MOST_CHECKPOINT)
 
 
 async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:

@@ -1,4 +1,4 @@
-"""``python -m agents state inspect | drop | reset``: look at what workers keep in Kafka, and mend or forget it."""
+"""``python -m agents state inspect | drop | reset | rebuild``: look at what workers keep in Kafka, and mend or forget it."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
-from faust.types import TP
 
 from agents import exits, topics
-from agents.journal import StateRecord
-from agents.state_contents import CLOCK, contents, named, printable, records, shown
-from agents.state_report import forgotten, lines
-from agents.state_topic import AGENTS, Refused, Rewriter, Snapshot, StateTopic
-from schemas.config import Kafka
+from agents.state_contents import contents, printable, records
+from agents.state_forget import drop, reset
+from agents.state_rebuild import rebuild
+from agents.state_report import lines
+from agents.state_topic import AGENTS, Refused, StateTopic
+from monitor.check import faults_of
+from schemas.config import Config
 from schemas.load import InvalidConfig, load
 
 REFUSED = 1
 PATIENCE_S = 10.0  # for a broker to answer at all
 
 _WHAT = """\
-inspect shows what is kept, drop deletes one record (one that cannot be read, say), reset forgets all of a partition or of an agent.
-drop and reset refuse while a worker owns the partition; one that has stopped counts as alive for kafka.session_timeout (6 s).
+inspect shows what is kept, rebuild replaces records that cannot be read by what Kafka still has of the source, drop deletes one record,
+reset forgets all of a partition or of an agent. Of open episodes that are dropped or reset the notifier is told that they are over.
+rebuild, drop and reset refuse while a worker owns the partition; one that has stopped counts as alive for kafka.session_timeout (6 s).
 After reset --to earliest everything that Kafka still has of the source is measured again.
 
 Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 configuration, or no broker.
 """
 
 
-async def inspect(kafka: Kafka, options: argparse.Namespace) -> None:
+async def inspect(config: Config, options: argparse.Namespace) -> None:
     """Print what the state says. Changes nothing, and no worker notices."""
-    state = StateTopic(kafka, options.agent)
+    state = StateTopic(config.kafka, options.agent)
     found = [contents(snapshot) for snapshot in await state.read(await state.partitions(options.partition))]
     if options.format == "ndjson":
         for one in found:
@@ -44,105 +46,6 @@ async def inspect(kafka: Kafka, options: argparse.Namespace) -> None:
         return
     for line in lines(found, state.name, state.source, options.match):
         print(printable(line))
-
-
-async def drop(kafka: Kafka, options: argparse.Namespace) -> None:
-    """Delete one record.
-
-    Raises:
-        Refused: it is not there, is the store's own, or a worker owns the partition.
-    """
-    if options.key.startswith(("\x00", "\\x00", "\\u0000")):
-        raise Refused(f"{options.key!r} is a record of the store's own, without which the rest means nothing; to forget everything: state reset")
-    state = StateTopic(kafka, options.agent)
-    (number,) = await state.partitions(options.partition)
-    await state.require_unowned([number])
-    (snapshot,) = await state.read([number])
-    key = _one(snapshot, options.key, state.name)
-    print(f"{state.name}/{number}: {shown(key)}, {len(snapshot.records[key])} bytes, will be deleted; what it counted is forgotten")
-    if key == CLOCK:
-        print("it is the watermark: panes that were closed may be closed once more, and the check of the pane length is gone")
-    _confirm(kafka, options)
-    await state.require_unowned([number])
-    rewriter = _rewriter(state, number, "")  # the cluster stands in headers only, and none is written
-    try:
-        if key not in await rewriter.take():
-            raise Refused(f"{state.name}/{number}: {shown(key)} is gone meanwhile")
-        await rewriter.rewrite([(key, None)])
-    finally:
-        await rewriter.close()
-    print("dropped")
-
-
-async def reset(kafka: Kafka, options: argparse.Namespace) -> None:
-    """Forget everything of a partition, or of all.
-
-    Raises:
-        Refused: a worker owns one of them, or ``--to`` lies outside the source's log.
-    """
-    state = StateTopic(kafka, options.agent)
-    numbers = await state.partitions(options.partition)
-    await state.require_unowned(numbers)
-    snapshots = await state.read(numbers)
-    for snapshot in snapshots:
-        if isinstance(options.to, int) and not snapshot.begin <= options.to <= snapshot.end:
-            raise Refused(f"--to {options.to} lies outside {state.source}/{snapshot.partition}, which holds [{snapshot.begin}, {snapshot.end})")
-    print(f"to be forgotten of {state.name}/{'all partitions' if options.partition is None else options.partition}:")
-    for line in forgotten([contents(snapshot) for snapshot in snapshots], kafka.prefix):
-        print(f"  {printable(line)}")
-    if options.agent == "watch":
-        print("  The notifier keeps what it was told (state inspect --agent notify) and repeats an episode that never ends every 6 h:\n"
-              "  if there are any, reset it too: state reset --agent notify --to latest")
-    elif options.to != "latest":
-        print("  Without --to latest the notifier may read old alerts again; episodes without an end among them would be paged")
-    _confirm(kafka, options)
-    await state.require_unowned(numbers)
-    cluster = await state.cluster()
-    for snapshot in snapshots:
-        print(f"{state.name}/{snapshot.partition}: {await _forget(state, snapshot, options.to, cluster)}")
-
-
-async def _forget(state: StateTopic, snapshot: Snapshot, to: str | int | None, cluster: str) -> str:
-    """One partition, in one transaction; what was done."""
-    rewriter = _rewriter(state, snapshot.partition, cluster)
-    try:
-        rows: dict[bytes, bytes | None] = dict.fromkeys(await rewriter.take())
-        count = len(rows)
-        begins = f"a worker begins as on a fresh partition (kafka.start: {state.kafka.start})"
-        if to is not None:
-            position = to if isinstance(to, int) else {"earliest": snapshot.begin, "latest": snapshot.end}[to]
-            rows |= dict(await rewriter.beginning(position))
-            begins = f"a worker begins at {position}"
-        changes: list[StateRecord] = list(rows.items())
-        if changes:
-            await rewriter.rewrite(changes)
-        return f"forgot {count} records; {begins}"
-    finally:
-        await rewriter.close()
-
-
-def _rewriter(state: StateTopic, number: int, cluster: str) -> Rewriter:
-    return Rewriter(state.kafka, state.agent, TP(state.source, number), cluster)
-
-
-def _one(snapshot: Snapshot, text: str, topic: str) -> bytes:
-    found = named(snapshot.records, text)
-    if not found:
-        raise Refused(f"{topic}/{snapshot.partition} has no record {text}; `state inspect --format ndjson` prints the keys")
-    if len(found) > 1:
-        raise Refused(f"{topic}/{snapshot.partition}: {text} may mean {len(found)} records; give the key as `state inspect` prints it")
-    return found[0]
-
-
-def _confirm(kafka: Kafka, options: argparse.Namespace) -> None:
-    if options.yes:
-        return
-    try:
-        answer = input(f"Type the prefix, {kafka.prefix}, to go on: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != kafka.prefix:
-        raise Refused("not confirmed, nothing was changed; without a terminal: --yes")
 
 
 def _place(text: str) -> str | int:
@@ -183,15 +86,21 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     one.add_argument("--to", type=_place, metavar="earliest|latest|OFFSET", help="where a worker begins; else as on a fresh partition (kafka.start)")
     one.add_argument("--yes", action="store_true", help="do not ask")
     one.set_defaults(action=reset)
+    one = actions.add_parser("rebuild", parents=[common], help="replace what cannot be read by what the log of the source still says")
+    one.add_argument("--agent", choices=("watch",), default="watch", help="what notify keeps was delivered, and no log has that: drop, or reset")
+    one.add_argument("--partition", type=_number, metavar="N", help="only this one")
+    one.add_argument("--all", action="store_true", help="count every pane anew that the log still covers entirely, with the evaluators of today")
+    one.add_argument("--yes", action="store_true", help="do not ask")
+    one.set_defaults(action=rebuild)
     options = parser.parse_args(argv)
     if options.action is reset and isinstance(options.to, int) and options.partition is None:
         parser.error("reset --to OFFSET needs --partition: offsets differ between partitions")
     return options
 
 
-async def _run(kafka: Kafka, options: argparse.Namespace) -> None:
-    await topics.await_broker(kafka, PATIENCE_S)
-    await options.action(kafka, options)
+async def _run(config: Config, options: argparse.Namespace) -> None:
+    await topics.await_broker(config.kafka, PATIENCE_S)
+    await options.action(config, options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,10 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("aiokafka", "asyncio", "softfail"):  # what matters of it is told below, once, and not by the handler of last resort
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        kafka = load(options.config, with_secrets=False).kafka
-        if kafka.embedded:
+        config = load(options.config, with_secrets="kafka")
+        if config.kafka.embedded:
             raise exits.Misconfigured("kafka.embedded: the embedded broker keeps nothing; its state ends with the demo")
-        asyncio.run(_run(kafka, options))
+        if options.action is rebuild and (faults := faults_of(config)):
+            raise InvalidConfig(faults)
+        asyncio.run(_run(config, options))
     except (InvalidConfig, exits.Misconfigured) as error:
         print(error, file=sys.stderr)
         return exits.CONFIGURATION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,28 +13,38 @@ import msgspec
 
 from agents.journal import HEADER, POSITION
 from agents.state_topic import Snapshot
+from monitor import layouts
 from monitor.alerts.ledger import Entry
-from monitor.book import LAYOUT, Book
+from monitor.book import Book
 from monitor.segments import FeatureKey
 
 CLOCK = b'["clock"]'
+_HEALTH = b"health/"  # of what the notifier holds about softfail itself
 _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
 _OVER = ("closed", "dropped")  # keys of which the receiver holds nothing
 
-_decode = msgspec.msgpack.Decoder().decode
 
 
 @dataclass
 class Contents:
-    """One partition, taken apart. ``bytes_by``: of keys and values, by feature; ``unreadable``: key as shown -> why."""
+    """One partition, taken apart. ``bytes_by``: of keys and values, by feature; ``unreadable``: key as shown -> why,
+    ``broken``: those keys as they are; ``layouts``: how many records there are of each.
+    """
 
     snapshot: Snapshot
     header: dict[str, Any] = field(default_factory=dict)
-    clock: list[Any] | None = None
+    clock: tuple[Any, ...] | None = None
     book: Book = field(default_factory=lambda: Book(0, ""))
     deliveries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     bytes_by: dict[FeatureKey, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    broken: list[bytes] = field(default_factory=list)
+    layouts: Counter[int] = field(default_factory=Counter)
+
+    def note(self, key: bytes, why: str) -> None:
+        """A record cannot be read."""
+        self.broken.append(key)
+        self.unreadable[shown(key)] = why
 
     @property
     def bytes(self) -> int:
@@ -44,10 +55,9 @@ class Contents:
         """Everything of which there is a record, in order."""
         return sorted({*self.book.features, *self.book.incidents, *self.book.episodes})
 
-    def held(self, prefix: str) -> list[tuple[str, str]]:
-        """Keys that a receiver may hold open because of what stands here, and what each is about; those that would never be closed."""
-        found = [(f"{prefix}/{episode.episode_id}/{episode.urgency}", f"{'/'.join(at)} ({episode.severity})")
-                 for at, episode in sorted(self.book.episodes.items())]
+    def held(self) -> list[tuple[str, str]]:
+        """Keys that a receiver may hold open by what was delivered, and what each is about; those that would never be closed."""
+        found = []
         for (channel, _), entry in self.deliveries.items():
             if entry.done_us is None:
                 about = f"{entry.latest.episode.service}/{entry.latest.episode.feature}" if entry.latest else "?"
@@ -89,21 +99,21 @@ def contents(snapshot: Snapshot) -> Contents:
         if isinstance(header, dict):
             found.header = header
         else:
-            found.unreadable[shown(HEADER)] = "it is no JSON object"
+            found.note(HEADER, "it is no JSON object")
     if (value := records.pop(POSITION, None)) is not None and not value.isdigit():
-        found.unreadable[shown(POSITION)] = f"{value[:40]!r} is no number"
+        found.note(POSITION, f"{value[:40]!r} is no number")
     if (value := records.get(CLOCK)) is not None:
         try:
-            found.clock = _clock(value)
-            found.book = Book(0, found.clock[1])
-        except (ValueError, msgspec.MsgspecError) as error:
+            found.clock = layouts.read("clock", value)
+            found.book = Book(0, found.clock[0])
+        except (ValueError, msgspec.MsgspecError, TypeError) as error:
             records.pop(CLOCK)
-            found.unreadable[shown(CLOCK)] = str(error)
+            found.note(CLOCK, str(error))
     for key, value in records.items():
         try:
             _take(found, key, value)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            found.unreadable[shown(key)] = str(error).removeprefix(f"state record {key!r} cannot be read: ").partition("\n")[0]
+            found.note(key, str(error).removeprefix(f"state record {key!r} cannot be read: ").partition("\n")[0])
     return found
 
 
@@ -122,10 +132,10 @@ def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
         one: dict[str, Any] = {"partition": found.snapshot.partition, "key": plain if isinstance(plain, list) else shown(key), "bytes": len(value)}
         if (why := found.unreadable.get(shown(key))) is not None:
             one["unreadable"] = why
-        elif key in (HEADER, POSITION) or key.startswith(_DELIVERY):
+        elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _HEALTH)):
             one["value"] = _json(value)
         elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature"):
-            one["value"] = _decode(value)
+            one |= {"layout": layouts.layout_of(value), "value": layouts.read(plain[0], value)}
         yield one
 
 
@@ -133,24 +143,16 @@ def _take(found: Contents, key: bytes, value: bytes) -> None:
     if key.startswith(_DELIVERY):
         channel, _, episode_id = key[len(_DELIVERY):].decode().partition("/")
         found.deliveries[channel, episode_id] = Entry.model_validate_json(value)
-    elif key == b"counts":
-        if not isinstance(_json(value), dict):
+    elif key == b"counts" or key.startswith(_HEALTH):
+        if not isinstance(_json(value), dict) and (key == b"counts" or not isinstance(_json(value), list)):
             raise ValueError("it is no JSON object")
     else:
         found.book.restore([(key, value)])
+        found.layouts[layouts.layout_of(value)] += 1
         plain = _json(key)
         if len(plain) > 3:
             at = FeatureKey(*plain[1:4])
             found.bytes_by[at] = found.bytes_by.get(at, 0) + len(key) + len(value)
-
-
-def _clock(value: bytes) -> list[Any]:
-    clock = _decode(value)
-    if not isinstance(clock, list) or len(clock) != 6:
-        raise ValueError("it is no clock")
-    if clock[0] != LAYOUT:
-        raise ValueError(f"layout {clock[0]}, this release reads {LAYOUT}")
-    return clock
 
 
 def _json(value: bytes) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from agents.state_contents import Contents, only
+from agents.state_topic import Refused
 from monitor.features import DAY, FINE, HOUR
 from monitor.instants import rfc3339
 from monitor.segments import FeatureKey, SegmentKey
@@ -35,21 +36,43 @@ def lines(found: Sequence[Contents], topic: str, source: str, match: str) -> Ite
            f"{sum(len(one.unreadable) for one in found)} unreadable")
 
 
-def forgotten(found: Sequence[Contents], prefix: str) -> Iterator[str]:
-    """What a reset of these partitions forgets."""
+def forgotten(found: Sequence[Contents], ending: Iterable[str] = ()) -> Iterator[str]:
+    """What a reset of these partitions forgets. ``ending``: episodes that it resolves, in words."""
     names = sorted({f"{at.service}/{at.feature} ({at.environment})" for one in found for at in one.features()})
     records = sum(len(one.snapshot.records) for one in found)
     yield f"{records} records in {len(found)} partitions, {sum(len(one.unreadable) for one in found)} of them unreadable"
     yield f"{len(names)} features: {', '.join(names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
-    held = [pair for one in found for pair in one.held(prefix)]
+    ends = list(ending)
+    if ends:
+        yield f"{len(ends)} open episodes, which will be resolved (state_reset), so that the notifier closes their pages:"
+        yield from (f"  {one}" for one in ends)
+    held = [pair for one in found for pair in one.held()]
     if held:
-        yield f"{len(held)} open episodes or pages, which nobody will resolve; close them by hand at the receiver, by these keys:"
+        yield f"{len(held)} open pages, which nobody will resolve; close them by hand at the receiver, by these keys:"
         yield from (f"  {key}  {about}" for key, about in held)
+
+
+def confirm(prefix: str, *, yes: bool) -> None:
+    """Have the prefix typed, unless ``--yes``.
+
+    Raises:
+        Refused: it was not.
+    """
+    if yes:
+        return
+    try:
+        answer = input(f"Type the prefix, {prefix}, to go on: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != prefix:
+        raise Refused("not confirmed, nothing was changed; without a terminal: --yes")
 
 
 def _partition(one: Contents, topic: str, source: str) -> Iterator[str]:
     snapshot, header = one.snapshot, one.header
     yield f"{topic}/{snapshot.partition}: {len(snapshot.records)} records, {one.bytes} bytes"
+    if len(one.layouts) > 1:
+        yield "  layouts    " + ", ".join(f"{count} records of {layout}" for layout, count in sorted(one.layouts.items()))
     if header:
         yield (f"  header     layout {header.get('layout')}, agent {header.get('agent')}, cluster {header.get('cluster')}, "
                f"{header.get('partitions')} partitions of {header.get('source')}")
@@ -60,7 +83,7 @@ def _partition(one: Contents, topic: str, source: str) -> Iterator[str]:
         lost = f"  {snapshot.begin - snapshot.position} LOST" if snapshot.position < snapshot.begin else ""
         yield f"  position   {snapshot.position} of [{snapshot.begin}, {snapshot.end}), lag {snapshot.end - snapshot.position}{beyond}{lost}"
     if one.clock is not None:
-        _, digest, watermark_us, rolled_us, dead_letters, forwarded = one.clock
+        digest, watermark_us, rolled_us, dead_letters, forwarded = one.clock
         yield f"  watermark  {_at(watermark_us)}; rolled up to {_at(rolled_us or None)}; counted with {digest}"
         yield f"  counts     {sum(dead_letters.values())} dead letters, {forwarded} forwarded"
 

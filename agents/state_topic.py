@@ -14,7 +14,9 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 from faust.types import TP
 
 from agents import group
-from agents.journal import BARRIER, HEADER, OPEN_S, POSITION, Journal, StateRecord
+from agents.connection import clients
+from agents.journal import BARRIER, HEADER, OPEN_S, ORDERED, POSITION, Journal, StateRecord
+from monitor.core import Message
 from schemas import topics
 from schemas.config import Kafka
 
@@ -65,6 +67,11 @@ class StateTopic:
             raise Refused(f"{self.name} has no partition {only}; the last is {min(counts[self.name], counts[self.source]) - 1}")
         return list(range(min(counts[self.name], counts[self.source]))) if only is None else [only]
 
+    async def count(self) -> int:
+        """How many partitions the source has."""
+        async with self._admin() as admin:
+            return next(len(topic["partitions"]) for topic in await admin.describe_topics() if topic["topic"] == self.source)
+
     async def read(self, numbers: Sequence[int]) -> list[Snapshot]:
         """What is committed, as it is now. Joins no group and opens no transaction, so a running worker does not notice.
 
@@ -73,7 +80,7 @@ class StateTopic:
         """
         state, source = [TopicPartition(self.name, number) for number in numbers], [TopicPartition(self.source, number) for number in numbers]
         latest: dict[int, dict[bytes, bytes]] = {number: {} for number in numbers}
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.brokers, isolation_level="read_committed", enable_auto_commit=False,
+        consumer = AIOKafkaConsumer(**clients(self.kafka), isolation_level="read_committed", enable_auto_commit=False,
                                     auto_offset_reset="earliest", fetch_max_wait_ms=100, max_partition_fetch_bytes=8 << 20)
         await consumer.start()
         try:
@@ -131,7 +138,7 @@ class StateTopic:
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.brokers, request_timeout_ms=10_000)
+        admin = AIOKafkaAdminClient(**clients(self.kafka), request_timeout_ms=10_000)
         try:
             await admin.start()
             yield admin
@@ -151,20 +158,38 @@ class Rewriter(Journal):
         async with self._reader() as reader:
             return await self._read_to(reader, barrier)
 
-    async def rewrite(self, records: Iterable[StateRecord]) -> None:
-        """All of these or none, in one transaction.
+    def check(self, header: bytes | None, partitions: int) -> None:
+        """Look at whose state it is, as a worker does; ``partitions``: of the source.
+
+        Raises:
+            Misconfigured: of another owner, cluster, source or layout.
+        """
+        self._check_header(header, partitions, has_records=True)
+
+    async def rewrite(self, records: Iterable[StateRecord], told: Sequence[Message] = ()) -> None:
+        """All of these or none, in one transaction; with them what the alerts topic is told.
 
         Raises:
             Refused: a worker took the partition meanwhile.
         """
         try:
-            await self._transact({self._state: [(key, value, ()) for key, value in records]})
+            rows: dict[tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]] = {
+                self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]}
+            if told:
+                rows[f"{self._kafka.prefix}.{ORDERED}", 0] = [(one.key, one.value, ()) for one in told]
+            await self._transact(rows)
         except ProducerFenced as error:
             raise Refused(f"a worker took {self.state_topic}/{self._source.partition} meanwhile: this partition is as it was. Stop it first") from error
 
     async def beginning(self, position: int) -> list[StateRecord]:
         """The store's own records of a partition on which a worker is to begin at this source offset."""
+        self._began = position
         return [(HEADER, self.header(await self._count(self._source.topic))), (POSITION, b"%d" % position)]
+
+
+def rewriter_of(state: StateTopic, number: int, cluster: str) -> Rewriter:
+    """What changes a partition of state."""
+    return Rewriter(state.kafka, state.agent, TP(state.source, number), cluster)
 
 
 class _Answer:

@@ -16,6 +16,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from agents import exits
+from agents.connection import clients
+from agents.handshake import Refusal, shake_hands
 from schemas import topics
 from schemas.config import Kafka
 from schemas.load import InvalidConfig, load
@@ -24,12 +26,13 @@ log = logging.getLogger("softfail.topics")
 
 SAY_S = 5.0  # how often "waiting for Kafka" is said
 SETTLE_S = 15.0  # how long a broker that has just started may not know its topics yet
+REFUSED_S = 5.0  # a refusal may pass in a broker that has just started and does not know its users yet; after that a person must look
 _EXISTS = 36  # Kafka's error code TOPIC_ALREADY_EXISTS
 
 
 @asynccontextmanager
 async def _admin(kafka: Kafka) -> Any:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.brokers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**clients(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
         yield admin
@@ -38,23 +41,27 @@ async def _admin(kafka: Kafka) -> Any:
 
 
 async def await_broker(kafka: Kafka, patience_s: float = float("inf")) -> None:
-    """Return when any of the brokers accepts connections.
+    """Return when any of the brokers takes us.
 
     Raises:
-        Misconfigured: none did within ``patience_s``.
+        Misconfigured: none answered within ``patience_s``, or one refuses what ``kafka.security`` says for 5 s.
     """
     began = said = time.monotonic()
+    refused_since: float | None = None
     while True:
+        refusal: Refusal | None = None
         for broker in kafka.brokers.split(","):
-            host, port = broker.rsplit(":", 1)
             try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2)
-            except (OSError, TimeoutError) as error:
-                why = error
-            else:
-                writer.close()
+                await shake_hands(kafka, broker)
                 return
+            except Refusal as error:
+                why, refusal = str(error), error
+            except (OSError, TimeoutError, KafkaError) as error:
+                why = str(error) or type(error).__name__
         now = time.monotonic()
+        refused_since = None if refusal is None else refused_since or now
+        if refused_since is not None and now - refused_since >= REFUSED_S:
+            raise exits.Misconfigured(str(refusal))
         if now - began > patience_s:
             raise exits.Misconfigured(f"kafka.brokers: nobody answers at {kafka.brokers} ({why})")
         if said == began or now - said > SAY_S:
@@ -157,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment")
     options = parser.parse_args(argv)
     try:
-        kafka = load(options.config).kafka
+        kafka = load(options.config, with_secrets="kafka").kafka
         if kafka.embedded:
             print("the embedded broker makes its topics by itself")
             return exits.OK

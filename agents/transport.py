@@ -47,8 +47,22 @@ def joint(start: int, stop: int, position: int) -> Joint:
     return Joint.JOINS if start <= position else Joint.GAP
 
 
+MOST_BYTES = 4 << 20  # of values in a bundle, one record more or less: 5,000 records of 256 KB would be more than a gigabyte
+FETCHED_BYTES = 64 << 20  # that aiokafka holds back in all: one fetch a partition, as it came over the wire
+LEAST_FETCH, MOST_FETCH = 256 << 10, 4 << 20
+
+
+def fetch_bytes(partitions: int) -> int:
+    """How much to fetch of a partition at once when a worker may own all of so many. A larger batch comes all the same, alone.
+
+    >>> fetch_bytes(16), fetch_bytes(64), fetch_bytes(1000)
+    (4194304, 1048576, 262144)
+    """
+    return min(MOST_FETCH, max(LEAST_FETCH, FETCHED_BYTES // partitions))
+
+
 class Bundle(list[Any]):
-    """All records of one partition from one fetch, and the range of positions they stand for.
+    """Records of one partition from one fetch, at most 5,000 and about 4 MB, and the range of positions they stand for.
 
     The range is aiokafka's position before and after it hands out the records. A hole inside is therefore explained (transaction marker,
     aborted records, compaction); a hole between two bundles is a loss. Record offsets alone cannot tell the two apart, and never reach the
@@ -64,13 +78,29 @@ class Bundle(list[Any]):
 class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
     """aiokafka's, whose records know their range."""
 
+    _partition_records: Any
+
     def getall(self, max_records: int | None = None) -> Bundle:
-        """The records; no await, so nothing of the consumer's thread runs between the two reads of the position."""
+        """The records; no await, so nothing of the consumer's thread runs between the two reads of the position.
+
+        aiokafka's own ends by number only, and unpacks what is compressed as it goes: the rest stays as it came.
+        """
         state = self._assignment.state_value(self._topic_partition)
         start = state._position
+        bundle = Bundle()
         if start is None:  # offset reset under way; check_assignment would trip over the assert in `position`
-            return Bundle()
-        bundle = Bundle(super().getall(max_records))
+            return bundle
+        if self.check_assignment(self._topic_partition) and self.has_more():
+            left = MOST_BYTES
+            for record in self._partition_records:
+                bundle.append(record)
+                left -= record.serialized_value_size  # -1 for none
+                if left <= 0 or len(bundle) == max_records:
+                    self._update_position()
+                    break
+            else:
+                self._update_position()
+                self._partition_records = None
         bundle.start, bundle.stop = start, state._position
         return bundle
 

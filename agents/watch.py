@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from agents.partition import Partition
+from monitor.health import Figures
 from monitor.watch import Watch
 from schemas.config import Config
 
@@ -58,7 +59,7 @@ class WatchAgent:
         return Watch(self._config, partition, partitions)
 
     async def tend(self, partition: Partition) -> None:
-        """Advance the watermark with the wall clock, each second."""
+        """Each second advance the watermark with the wall clock, and say how the partition does."""
         clock = WallClock()
         core = partition.core
         assert isinstance(core, Watch)
@@ -68,3 +69,5 @@ class WatchAgent:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
                 partition.add(core.advance(mark, time.time_ns() // 1000))
+            if outputs := core.heartbeat(Figures(partition.caught_up, partition.lost), time.time_ns() // 1000):
+                partition.add(outputs)

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from agents import exits
+from agents.connection import clients
 from agents.group import unowned
 from agents.store import Store
 from schemas.config import Kafka
@@ -80,7 +81,7 @@ class Watchdog:
 
     async def start(self) -> None:
         """Connect and begin to look."""
-        self._probe = AIOKafkaConsumer(bootstrap_servers=self._kafka.brokers, isolation_level="read_committed", enable_auto_commit=False)
+        self._probe = AIOKafkaConsumer(**clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False)
         await self._probe.start()
         self.verdict.slept(time.monotonic())
         self._observing = asyncio.create_task(self._observe())
@@ -105,8 +106,10 @@ class Watchdog:
 
     async def _observe(self) -> None:
         while True:
+            slept = time.monotonic()
             await asyncio.sleep(TICK_S)
             self.verdict.tick = time.monotonic()
+            self._store.counters.loop_delays.observe(max(0.0, self.verdict.tick - slept - TICK_S))
             mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
                 ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import os
 import random
@@ -12,17 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import traffic  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
+from processes import PREFIX, applied, cpu_s, figures, launcher, worker  # noqa: E402
 
 from agents.topics import create  # noqa: E402
 from monitor.evaluators.setting import parse_setting  # noqa: E402
@@ -31,7 +28,7 @@ from schemas.config import Kafka  # noqa: E402
 
 QUIX = ROOT / ".cache" / "quix"
 QUIX_VERSION = "quixstreams==3.28.*"
-PREFIX, PARTITIONS = "bench", 16
+PARTITIONS = 16
 PATIENCE_S = 600
 
 
@@ -42,74 +39,19 @@ class Speed(NamedTuple):
     cpu: float
 
 
-def launcher() -> Any:
-    spec = importlib.util.spec_from_file_location("kafka_launcher", ROOT / "tests" / "kafka_launcher.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def publish(address: str, events: list[tuple[int, bytes, bytes]], compression: str) -> None:
+def publish(address: str, events: list[tuple[int, bytes, bytes]], compression: str, prefix: str = PREFIX) -> None:
     producer = Producer({"bootstrap.servers": address, "compression.type": compression, "linger.ms": 20, "enable.idempotence": True,
                          "queue.buffering.max.messages": 1_000_000, "queue.buffering.max.kbytes": 1 << 20})
     for partition, key, value in events:
         while True:
             try:
-                producer.produce(f"{PREFIX}.events", value, key, partition)
+                producer.produce(f"{prefix}.events", value, key, partition)
                 break
             except BufferError:
                 producer.poll(0.1)
         producer.poll(0)
     left = producer.flush(PATIENCE_S)
     assert not left, f"{left} events were not published"
-
-
-@contextmanager
-def worker(address: str, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    config = {"kafka": {"brokers": address, "prefix": PREFIX, "partitions": PARTITIONS}, "http": {"port": port}}
-    (folder / "softfail.yaml").write_text(json.dumps(config))
-    with open(folder / "worker.log", "wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "agents", "worker", "--config", str(folder / "softfail.yaml")], cwd=ROOT, stdout=log,
-                                   stderr=subprocess.STDOUT)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def figures(port: int, *names: str) -> dict[str, float]:
-    """Sums over all series of these metrics; zeros while the worker does not answer."""
-    totals = dict.fromkeys(names, 0.0)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-    except OSError:
-        return totals
-    for line in lines:
-        name = line.partition("{")[0].partition(" ")[0]
-        if name in totals:
-            totals[name] += float(line.rpartition(" ")[2])
-    return totals
-
-
-def applied(port: int) -> int:
-    """Records that the worker has applied; asked of /healthz, for a scrape of /metrics costs it as much as a thousand events."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
-            return int(json.load(answer)["applied_records"])
-    except OSError:
-        return 0
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def drained(process: subprocess.Popen[bytes], port: int, count: int, log: Path) -> tuple[Speed, dict[str, float]]:
@@ -219,7 +161,7 @@ def main() -> int:
         del events
         print("worker", file=sys.stderr)
         port = kafka.free_port()
-        with worker(broker.address, folder, port) as process:
+        with worker(broker.address, folder, port, PARTITIONS) as process:
             ours, extra = drained(process, port, options.events, folder / "worker.log")
         print("Quix Streams", file=sys.stderr)
         peer = None if options.no_quix else quix(broker.address, options.events, folder)

@@ -7,18 +7,17 @@ from typing import Any
 
 import msgspec
 
+from monitor import layouts
 from monitor.alerts.episodes import Episode
 from monitor.alerts.incidents import Incident
 from monitor.features import DAY, FINE, HOUR, FeatureState, Segment
 from monitor.panes import Pane
 from monitor.segments import OVERFLOW, FeatureKey, SegmentKey, from_plain, plain
 
-LAYOUT = 1  # of the state records below; a record of another layout is refused, never misread
+REWRITTEN = 2000  # records of an older layout that are written anew at a checkpoint
 
 _key = msgspec.json.Encoder().encode
 _read_key = msgspec.json.Decoder().decode
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 PaneAt = tuple[FeatureKey, SegmentKey, str, int]
 IncidentAt = tuple[FeatureKey, SegmentKey | None, str]
@@ -38,7 +37,9 @@ class Book:
         self.dead_letters: dict[str, int] = {}
         self.forwarded = 0
         self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}  # pane start -> panes counted into since their window was written
+        self.evaluators: dict[FeatureKey, dict[str, tuple[str, int]]] = {}  # name -> identity, and from which pane on it counts
         self._dirty: dict[tuple[Any, ...], None] = {}
+        self._outdated: dict[tuple[Any, ...], None] = {}  # what was read in an older layout and not written since
 
     def feature(self, key: FeatureKey) -> FeatureState:
         """The feature, made when it is first asked for."""
@@ -102,22 +103,30 @@ class Book:
         self._dirty["episode", feature] = None
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Records that differ since the last call; None deletes."""
+        """Records that differ since the last call; None deletes. With them go some that were read in an older layout, until none is left."""
         dirty, self._dirty = self._dirty, {}
+        for at in list(self._outdated)[:REWRITTEN]:
+            del self._outdated[at]
+            dirty[at] = None
+        for at in dirty:
+            if at[0] == "feature" and at[1] not in self.features:
+                self.evaluators.pop(at[1], None)
         return [*((self._record_key(at), self._record_value(at)) for at in dirty), (_key(["clock"]), self._clock())]
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Put together again what ``changed`` gave, in the order of the log.
 
         Raises:
-            ValueError: a record cannot be read, or is of another layout or pane length; the message names its key.
+            ValueError: a record cannot be read, or is of an unknown layout or another pane length; the message names its key.
         """
         for key, value in dict(records).items():  # of each key the last
             if value is not None:
                 try:
-                    self._take(_read_key(key), value)
-                except (msgspec.MsgspecError, ValueError, TypeError, KeyError, IndexError) as error:
+                    at = self._take(_read_key(key), value)
+                except (msgspec.MsgspecError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
                     raise ValueError(f"state record {key!r} cannot be read: {error}") from None
+                if at is not None and layouts.layout_of(value) != layouts.LAYOUT:
+                    self._outdated[at] = None
 
     def _record_key(self, at: tuple[Any, ...]) -> bytes:
         kind, feature, *rest = at
@@ -135,44 +144,54 @@ class Book:
             segment, resolution, start_us = rest
             held = self.features[feature].segments.get(segment) if feature in self.features else None
             pane = held.held[resolution].get(start_us) if held else None
-            return pane.state() if pane else None
+            return layouts.write(pane.state()) if pane else None
         if kind == "incident":
             incident = self.incidents.get(feature, {}).get((rest[0], rest[1]))
-            return _encode(incident.state_values()) if incident else None
+            return layouts.write(incident.state_values()) if incident else None
         if kind == "episode":
             episode = self.episodes.get(feature)
-            return _encode(episode.state_values()) if episode else None
+            return layouts.write(episode.state_values()) if episode else None
         state = self.features.get(feature)
-        return _encode(state.state()) if state else None
+        return layouts.write([*state.state(), self.evaluators.get(feature, {})]) if state else None
 
     def _clock(self) -> bytes:
-        return _encode([LAYOUT, self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded])
+        return layouts.write([self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded])
 
-    def _take(self, key: list[Any], value: bytes) -> None:
+    def _take(self, key: Any, value: bytes) -> tuple[Any, ...] | None:
+        """Take one record in; what it is of, as ``_dirty`` names it."""
+        if not isinstance(key, list) or not key or not isinstance(key[0], str):
+            raise ValueError("it is none of softfail's")
         kind = key[0]
         if kind == "clock":
-            layout, digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = _decode(value)
-            if layout != LAYOUT:
-                raise ValueError(f"layout {layout}, this release reads {LAYOUT}; run the release that wrote it, or begin anew: "
-                                 "python -m agents state reset")
+            digest, watermark_us, rolled_us, dead_letters, forwarded = layouts.read(kind, value)
             if digest != self.digest:
                 raise ValueError(f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use a new kafka.prefix")
-            return
+            self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = watermark_us, rolled_us, dead_letters, forwarded
+            return None
         feature = FeatureKey(*key[1:4])
-        if kind == "feature":
-            self._known(feature).take_state(_decode(value))
-        elif kind == "pane":
-            segment, resolution, start_us = from_plain(key[4]), key[5], key[6]
-            if segment is None or resolution not in (FINE, HOUR, DAY):
+        rest = key[4:]
+        if len(rest) != {"feature": 0, "pane": 3, "incident": 2, "episode": 0}.get(kind, len(rest)):
+            raise ValueError("its key is not as softfail writes them")
+        if kind == "pane":
+            segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
+            if segment is None or resolution not in (FINE, HOUR, DAY) or not isinstance(start_us, int):
                 raise ValueError("no such pane")
-            self._take_pane(self._known(feature), segment, resolution, Pane.from_state(start_us, value))
-        elif kind == "incident":
-            incident = Incident.from_state_values(_decode(value))
-            self.incidents.setdefault(feature, {})[from_plain(key[4]), key[5]] = incident
-        elif kind == "episode":
-            self.episodes[feature] = Episode.from_state_values(feature, _decode(value))
+            self._take_pane(self._known(feature), segment, resolution, Pane.from_state(start_us, layouts.read(kind, value)))
+            return kind, feature, segment, resolution, start_us
+        values = layouts.read(kind, value)
+        if kind == "incident":
+            segment, rule = from_plain(rest[0]), rest[1]
+            self._known(feature)
+            self.incidents.setdefault(feature, {})[segment, rule] = Incident.from_state_values(values)
+            return kind, feature, segment, rule
+        if kind == "episode":
+            self._known(feature)
+            self.episodes[feature] = Episode.from_state_values(feature, values)
         else:
-            raise ValueError("no such kind of record; it may be of a newer release")
+            *state, evaluators = values
+            self._known(feature).take_state(state)
+            self.evaluators[feature] = evaluators
+        return kind, feature
 
     def _known(self, key: FeatureKey) -> FeatureState:
         return self.features.get(key) or self.features.setdefault(key, FeatureState(key))

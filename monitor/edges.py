@@ -94,10 +94,10 @@ class Edges:
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
         feature.hourly = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
-        feature.meters = {name: meter for name, meter in feature.meters.items() if meter[0] > edge_us - DAY_US}
+        feature.producers.forget(edge_us - DAY_US)
         feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
         self.book.mark_feature(feature.key)
-        if not feature.segments and not feature.meters and not self.book.incidents.get(feature.key):
+        if not feature.segments and not feature.producers.followed and not self.book.incidents.get(feature.key):
             self._let_go(feature)
 
     def _let_go(self, feature: FeatureState) -> None:
@@ -105,12 +105,8 @@ class Edges:
         rest = FeatureKey(OTHER, OTHER, feature.key.environment)
         if feature.key == rest:
             return
-        if feature.expired or feature.late or feature.received:
-            other = self.book.feature(rest)
-            other.expired += feature.expired
-            other.late += feature.late
-            for kind, n in feature.received.items():
-                other.received[kind] = other.received.get(kind, 0) + n
+        if feature.expired or feature.late or feature.received or any(feature.producer_totals()):
+            self.book.feature(rest).absorb(feature)
         del self.book.features[feature.key]
 
     def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.panes import Pane, merged
+from monitor.producers import Producers, ProducerTotals
 from monitor.segments import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 
 HOUR_US = 3_600_000_000
@@ -61,9 +62,30 @@ class FeatureState:
         self.hourly: dict[int, int] = {}  # hour number -> responses, 8 days: what a silence is held against
         self.well: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
-        self.meters: dict[str, list[int]] = {}  # producer -> [time, started, seen, sampled, sent, dropped]
         self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
+        self.producers = Producers()
+        self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
+        self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
         self._merged: dict[int, Pane] = {}
+
+    @property
+    def missing(self) -> int:
+        """Events that producers numbered, and that have not arrived although later ones have. It falls when they come late."""
+        return self.producers.missing
+
+    def producer_totals(self) -> ProducerTotals:
+        """Calls seen, sampled, sent and dropped, as the producers' meters say; sums over all of them, and never falling."""
+        return self.producers.totals()
+
+    def absorb(self, other: FeatureState) -> None:
+        """Add what another feature counted, which is let go."""
+        self.late += other.late
+        self.expired += other.expired
+        self.producers.absorb(other.producers)
+        for mine, theirs in ((self.received, other.received), (self.verdicts, other.verdicts), (self.evaluator_errors, other.evaluator_errors)):
+            add_up(mine, theirs)
+        for evaluator, reasons in other.skipped.items():
+            add_up(self.skipped.setdefault(evaluator, {}), reasons)
 
     def pane(self, start_us: int) -> Pane | None:
         """All segments of one fine pane as one: the feature-level pane."""
@@ -98,16 +120,23 @@ class FeatureState:
         return len(self.segments) >= SEGMENTS and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
 
     def state(self) -> list[Any]:
-        """Plain values of all but the segments."""
+        """Plain values of all but the segments. The 11th held meters before producers were followed by number too."""
         return [
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, sorted(self.well), self.examples, self.meters, self.cleared,
+            self.hourly, sorted(self.well), self.examples, {}, self.cleared, self.producers.state(), self.verdicts, self.skipped,
         ]  # fmt: skip
 
     def take_state(self, state: list[Any]) -> None:
         """Back from ``state``."""
         (
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, well, self.examples, self.meters, self.cleared,
+            self.hourly, well, self.examples, _, self.cleared, producers, self.verdicts, self.skipped,
         ) = state  # fmt: skip
         self.well = set(well)
+        self.producers = Producers.from_state(*producers)
+
+
+def add_up(totals: dict[str, int], more: dict[str, int]) -> None:
+    """Add counts to counts, by name."""
+    for name, n in more.items():
+        totals[name] = totals.get(name, 0) + n

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from monitor.arrivals import producer_name
 from monitor.book import Book
 from monitor.core import Message, Outputs, Record, to_json
 from monitor.deadletters import dead_letter
 from monitor.evaluators.suite import Suite
 from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState, Segment
-from monitor.measure import Failures, Group, measure_evaluations, measure_feedback, measure_responses
+from monitor.groups import Group
+from monitor.measure import Failures, measure_evaluations, measure_feedback, measure_responses
 from monitor.samples import A_PANE, AN_EVALUATOR, example, sample
 from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.watermark import FUTURE_US
@@ -21,7 +23,6 @@ from softfail.partition import partition_of
 
 FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which
 FEATURES = 1000  # a partition; counted are those active in the last 24 h
-METERS = 1000  # producers a feature whose last meter is kept
 
 
 class Refusal(Exception):
@@ -110,7 +111,7 @@ class Intake:
         start_us = key[6]
         if key in self._too_old or start_us + self._pane_us <= closed_us - FINE_US or start_us < self.book.rolled_us:
             self._too_old.add(key)
-            self.book.feature(FeatureKey(event.service, event.feature, event.environment)).expired += 1
+            self._expire(event, start_us)
             return None
         suite = self._of(event.service, event.feature)[1]
         feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
@@ -127,7 +128,8 @@ class Intake:
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
-        group = Group(len(chunk.groups), feature, pane, key[7], key[8])
+        shared = producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
+        group = Group(len(chunk.groups), feature, pane, key[7], key[8], shared)
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
         return opened
@@ -184,6 +186,18 @@ class Intake:
         assert record.value is not None
         out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
 
+    def _account_of(self, event: Any) -> FeatureState:
+        """The feature of what is not measured: it makes a new one only while there is room."""
+        key = FeatureKey(event.service, event.feature, event.environment)
+        is_new = key not in self.book.features and len(self.book.features) >= FEATURES
+        return self.book.feature(FeatureKey(OTHER, OTHER, key.environment) if is_new else key)
+
+    def _expire(self, event: Any, start_us: int) -> None:
+        feature = self._account_of(event)
+        feature.expired += 1
+        if event.kind == "response" and event.producer_id and event.sequence is not None:  # it has arrived, if late
+            feature.producers.arrived(producer_name(feature, event), start_us, event.sequence, event.sequence, 1)
+
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.book.features
         active = (one for one in features.values() if one.active_us >= pane_us - DAY_US)
@@ -206,13 +220,9 @@ class Intake:
                 feature.hourly[hour] = feature.hourly.get(hour, 0) + n
 
     def _take_meter(self, event: Any) -> None:
-        time_us = microseconds(event.time)
-        meters = self.book.feature(FeatureKey(event.service, event.feature, event.environment)).meters
-        if event.producer_id not in meters and len(meters) >= METERS:
-            del meters[min(meters, key=lambda name: (meters[name][0], name))]
-        known = meters.get(event.producer_id)
-        if known is None or known[0] <= time_us:
-            meters[event.producer_id] = [time_us, microseconds(event.started_at), event.seen, event.sampled, event.sent, event.dropped]
+        feature = self._account_of(event)
+        counts = (event.seen, event.sampled, event.sent, event.dropped)
+        feature.producers.meter(producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts)
 
     def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, dict[str, Any]]]:
         """The first few failing responses of each pane become samples, and examples for pages; each with its offset."""

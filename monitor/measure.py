@@ -1,6 +1,6 @@
 """From events to panes, a chunk at a time: one dictionary operation per group and not per event.
 
-A group is what shares feature, segment, pane and probabilities. Nothing here depends on where chunks are cut.
+Nothing here depends on where chunks are cut.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monitor.arrivals import count_numbers, count_skips
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
-from monitor.features import FeatureState
-from monitor.panes import Pane
+from monitor.groups import Group
 from monitor.quantities import FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Quantity
 from monitor.stats.buckets import codes_of
-from monitor.stats.weights import grid
 
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events
@@ -28,20 +27,6 @@ _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Failures = dict[int, list[tuple[int, Verdict]]]
-
-
-class Group:
-    """Where the events of one feature, segment, pane and pair of probabilities are counted."""
-
-    __slots__ = ("at", "feature", "p", "pane", "pq", "q")
-
-    def __init__(self, at: int, feature: FeatureState, pane: Pane, p: float, q: float) -> None:
-        self.at = at
-        self.feature = feature
-        self.pane = pane
-        self.q = q
-        self.p = grid(p)
-        self.pq = grid(p * q)
 
 
 def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group], suite: Suite) -> Failures:
@@ -65,6 +50,8 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
             one.pane.events += n
             one.pane.rate("error_rate").add(one.p, n, f)
     _count_verdicts(codes, group, groups, suite)
+    count_skips(judged, suite.names, group, groups)
+    count_numbers(events, group, groups)
     has_text = np.array([event.output is not None for event in events])
     _count_passes(codes, has_text, group, groups, suite)
     for quantity in RESPONSE_QUANTITIES:
@@ -116,6 +103,7 @@ def _count_verdicts(codes: npt.NDArray[np.int8], group: Ints, groups: Sequence[G
         for one, n, f in zip(groups, applied, failed, strict=True):
             if n:
                 one.pane.rate(metric).add(one.pq if reads_text else one.p, n, f)
+                one.feature.verdicts[name] = one.feature.verdicts.get(name, 0) + n
         broken = verdicts == State.ERROR
         if broken.any():
             for one, n in zip(groups, np.bincount(group[broken], minlength=size).tolist(), strict=True):

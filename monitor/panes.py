@@ -16,13 +16,23 @@ from monitor.stats.weights import WHOLE
 Z95 = 1.959963984540054  # what a reader is shown; what a rule decides by is the rule's own
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+_RateState = tuple[str, tuple[int, list[tuple[int, int, int]]]]
+_NumberState = tuple[str, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
+_decode = msgspec.msgpack.Decoder(tuple[int, int, int, int, bool, list[_RateState], list[_NumberState]]).decode
 
 
 class Pane:
-    """Counts of one segment from ``start_us`` on. ``revision`` is that of the window last written, ``late`` how many of those were late."""
+    """Counts of one segment from ``start_us`` on. ``revision`` is that of the window last written, ``late`` how many of those were late.
 
-    __slots__ = ("events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
+    What comes back from ``state`` is checked at once, and built when it is first looked at: most panes never are until they are rolled up,
+    and built they take eight times the memory.
+    """
+
+    __slots__ = ("_packed", "events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
+
+    _packed: bytes
+    rates: dict[str, Rate]
+    numbers: dict[str, Number]
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
@@ -31,8 +41,18 @@ class Pane:
         self.late = 0
         self.samples = 0  # failing responses kept of this pane
         self.stale = False  # counted into since the window was last written
-        self.rates: dict[str, Rate] = {}
-        self.numbers: dict[str, Number] = {}
+        self.rates = {}
+        self.numbers = {}
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for a slot that is not set, so once for a pane that came back, and never on the way of an event.
+        if name not in ("rates", "numbers"):
+            raise AttributeError(name)
+        *_, rates, numbers = _decode(self._packed)
+        self.rates = {called: Rate.from_state(value) for called, value in rates}
+        self.numbers = {called: Number.from_state(value) for called, value in numbers}
+        del self._packed
+        return getattr(self, name)
 
     def rate(self, name: str) -> Rate:
         """The rate of this name, made when it is first asked for."""
@@ -58,18 +78,23 @@ class Pane:
             self.number(name).merge(number)
 
     def state(self) -> bytes:
-        """The pane as bytes: equal counts give equal bytes."""
+        """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.layouts`` says."""
         rates = [[name, self.rates[name].state()] for name in sorted(self.rates)]
         numbers = [[name, self.numbers[name].state()] for name in sorted(self.numbers)]
         return _encode([self.events, self.revision, self.late, self.samples, self.stale, rates, numbers])
 
     @classmethod
     def from_state(cls, start_us: int, state: bytes) -> Pane:
-        """Back from ``state``."""
-        pane = cls(start_us)
-        pane.events, pane.revision, pane.late, pane.samples, pane.stale, rates, numbers = _decode(state)
-        pane.rates = {name: Rate.from_state(value) for name, value in rates}
-        pane.numbers = {name: Number.from_state(value) for name, value in numbers}
+        """Back from ``state``.
+
+        Raises:
+            ValueError: these are no such bytes.
+        """
+        pane = cls.__new__(cls)
+        pane.start_us, pane._packed = start_us, state
+        pane.events, pane.revision, pane.late, pane.samples, pane.stale, _, numbers = _decode(state)
+        if any(len(steps) != len(counts) for _, (_, classes) in numbers for *_, steps, counts in classes):
+            raise ValueError("a number has not as many buckets as counts")
         return pane
 
 
@@ -81,27 +106,47 @@ def merged(panes: Iterable[Pane], start_us: int) -> Pane:
     return out
 
 
-def estimate(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
-    """A metric (`pass_rate`, `evaluator.refusal.fail_rate`, `duration_s.p90`, `output_tokens.mean`) over several panes.
+class Figure:
+    """A metric (`pass_rate`, `evaluator.refusal.fail_rate`, `duration_s.p90`, `output_tokens.mean`) over the panes that it has taken in.
 
-    Nothing counted, or a metric that nobody knows, gives n = 0 and None.
+    Each pane counts once, however often it is given: an hour lies in two neighbouring spans, for windows snap outwards.
     """
-    if metric.endswith("_rate"):
-        rate = Rate()
-        for pane in panes:
-            if (held := pane.rates.get(metric)) is not None:
-                rate.merge(held)
-        return rate.estimate(z, inverted=metric in SUCCESSES)
-    name, _, reading = metric.rpartition(".")
-    number = Number()
-    for pane in panes:
-        if (counted := pane.numbers.get(name)) is not None:
-            number.merge(counted)
-    if reading == "mean":
-        return _scaled(number.mean(z), unit_of(name))
-    if (q := quantile_of(reading)) is None:
-        return NOTHING
-    return _scaled(number.quantile(q, z), unit_of(name))
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._name, _, self._reading = metric.rpartition(".")
+        self._rate: Rate | None = Rate() if metric.endswith("_rate") else None
+        self._number = Number()
+        self._taken: set[int] = set()
+        self._held: list[Pane] = []  # kept alive, so that no other pane gets the id of one of them
+
+    def take(self, panes: Iterable[Pane]) -> Figure:
+        """Take in more panes."""
+        some = [pane for pane in panes if id(pane) not in self._taken]
+        self._taken.update(map(id, some))
+        self._held += some
+        if self._rate is not None:
+            self._rate.merge_all([rate for pane in some if (rate := pane.rates.get(self._metric)) is not None])
+        else:
+            for pane in some:
+                if (number := pane.numbers.get(self._name)) is not None:
+                    self._number.merge(number)
+        return self
+
+    def estimate(self, z: float) -> Estimate:
+        """Its value and interval. Nothing counted, or a metric that nobody knows, gives n = 0 and None."""
+        if self._rate is not None:
+            return self._rate.estimate(z, inverted=self._metric in SUCCESSES)
+        if self._reading == "mean":
+            return _scaled(self._number.mean(z), unit_of(self._name))
+        if (q := quantile_of(self._reading)) is None:
+            return NOTHING
+        return _scaled(self._number.quantile(q, z), unit_of(self._name))
+
+
+def estimate(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
+    """A metric over several panes; see ``Figure``."""
+    return Figure(metric).take(panes).estimate(z)
 
 
 def metrics(pane: Pane) -> dict[str, dict[str, Any]]:

@@ -63,7 +63,8 @@ class View:
     def status(self) -> dict[str, Any]:
         """The same for people: open episodes, features, what changed last."""
         book, edge_us = self._book, self._closed_us()
-        features = [one for one in book.features.values() if one.first_us and one.active_us >= (edge_us or 0) - 86_400_000_000]
+        since_us = (edge_us or 0) - 86_400_000_000
+        features = [one for one in book.features.values() if one.producers.followed or (one.first_us and one.active_us >= since_us)]
         return {
             "watermark": None if book.watermark_us is None else rfc3339(book.watermark_us),
             "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
@@ -71,6 +72,8 @@ class View:
                 episode.record("opened", "", edge_us or 0, edge_us or 0, "", []) for _, episode in sorted(book.episodes.items(), key=lambda pair: pair[0])
             ],
             "recent": list(self._recent),
+            "dead_letters": dict(book.dead_letters),
+            "forwarded": book.forwarded,
         }
 
     def _counters(self) -> Iterator[Measure]:
@@ -80,6 +83,14 @@ class View:
             at = (key.service, key.feature)
             for kind, n in feature.received.items():
                 yield Measure("softfail_received_events_total", (*key, kind), n)
+            for stage, n in feature.producer_totals()._asdict().items():
+                yield Measure("softfail_producer_calls_total", (*key, stage), n)
+            yield Measure("softfail_missing_events", key, feature.missing)
+            for evaluator, n in feature.verdicts.items():
+                yield Measure("softfail_verdicts_total", (*key, evaluator), n)
+            for evaluator, reasons in feature.skipped.items():
+                for reason, n in reasons.items():
+                    yield Measure("softfail_skipped_verdicts_total", (*key, evaluator, reason), n)
             yield Measure("softfail_late_events_total", at, feature.late)
             yield Measure("softfail_expired_events_total", at, feature.expired)
             for evaluator, n in feature.evaluator_errors.items():
@@ -115,7 +126,20 @@ class View:
                 passed = estimate([pane], "pass_rate", Z95).value if pane else None
                 series.append({"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed})
         shown = {name: reading._asdict() if (reading := estimate(panes, metric, Z95)).n else None for name, metric in _SHOWN.items()}
-        return {**feature.key._asdict(), "events_5m": sum(pane.events for pane in panes), **shown, "segments": len(feature.segments), "series": series}
+        return {
+            **feature.key._asdict(), "events_5m": sum(pane.events for pane in panes), **shown, "segments": len(feature.segments), "series": series,
+            "account": _account(feature),
+        }  # fmt: skip
+
+
+def _account(feature: FeatureState) -> dict[str, Any]:
+    """What became of a feature's calls, from the service to the verdicts. Without meters nobody knows what producers saw: None."""
+    calls = feature.producer_totals()
+    return {
+        **(calls._asdict() if calls.seen else dict.fromkeys(calls._fields)),
+        "received": feature.received.get("response", 0), "missing": feature.missing, "late": feature.late, "expired": feature.expired,
+        "verdicts": feature.verdicts, "skipped": feature.skipped, "errors": feature.evaluator_errors,
+    }  # fmt: skip
 
 
 def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane]:

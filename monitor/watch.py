@@ -10,8 +10,9 @@ from typing import Any
 
 from monitor import view
 from monitor.book import Book
-from monitor.core import Outputs, Record
+from monitor.core import Message, Outputs, Record, to_json
 from monitor.edges import Edges
+from monitor.health import Figures, Health, counts_of
 from monitor.intake import Intake, Refusal
 from monitor.metrics import Measure
 from monitor.stats.buckets import SCALE
@@ -39,6 +40,8 @@ class Watch:
         self._intake = Intake(config, self.book, partition, partitions)
         self._edges = Edges(config, self.book)
         self._view = view.View(self.book)
+        self._health = Health(config.health, partition, max(1, partitions))
+        self._records = 0  # applied by this object: for heartbeats only
 
     @property
     def watermark_us(self) -> int | None:
@@ -78,6 +81,7 @@ class Watch:
             chunk.records.append(record)
         intake.flush(closed_us, out)
         self.book.watermark_us = mark.time_us
+        self._records += len(records)
         return out
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
@@ -94,6 +98,19 @@ class Watch:
         out = self.advance(max(ends)) if ends else Outputs()
         if self.book.unwritten and self._watermark.edge_us is not None:  # late events for panes that were closed
             out.extend(self.advance(self._watermark.edge_us + self._pane_us))
+        return out
+
+    def heartbeat(self, figures: Figures, now_us: int) -> Outputs:
+        """What the partition says of its own health: a record for ``alerts`` when one is due, else nothing. It depends on the wall clock, and so
+        comes from the live worker only; nothing that is measured depends on it.
+
+        ``now_us``: microseconds since 1970.
+        """
+        out = Outputs()
+        if self._health.is_due(now_us):
+            beat = self._health.look(counts_of(self.book, self._records), figures, self.watermark_us, now_us)
+            if beat is not None:
+                out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))
         return out
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:

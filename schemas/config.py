@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from softfail.security import Security
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -40,7 +43,7 @@ Severity = Literal["critical", "error", "warning", "info"]
 class Part(BaseModel):
     """A part of the configuration: unknown keys are errors, for a misspelt rule would never fire."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Time(Part):
@@ -70,6 +73,7 @@ class Kafka(Part):
     """The broker, and the prefix that names topics, group, transactional ids and page keys."""
 
     brokers: str = Field("localhost:9092", pattern=r"^[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*$", description="host:port,host:port")
+    security: Security = Field(Security(), description="TLS and login; a Kafka without either by default")
     prefix: str = Field("softfail", pattern=r"^[a-zA-Z0-9._\-]{1,100}$")
     start: Literal["earliest", "latest"] = Field("earliest", description="Where a partition without state begins")
     partitions: int = Field(16, ge=1, le=1000, description="Partitions of the events topic, fixed when topics are created")
@@ -78,12 +82,36 @@ class Kafka(Part):
     session_timeout: Duration = Field(6.0, ge=1, le=300, description="After this silence a worker's partitions go to others")
     embedded: bool = Field(False, description="The demo's embedded broker: no topic settings to check, one worker")
 
+    @model_validator(mode="after")
+    def _embedded_has_no_security(self) -> Kafka:
+        if self.embedded and self.security.resolved != "PLAINTEXT":
+            raise ValueError("security: the embedded broker knows none; remove kafka.security, or kafka.embedded")
+        return self
+
 
 class Http(Part):
     """Where /metrics, /healthz, /readyz and the status page are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(6066, ge=0, le=65_535)
+    token: SecretStr | None = Field(None, description="Asked of whoever reads, but for probes; needed unless host is loopback: ${SOFTFAIL_HTTP_TOKEN}")
+
+    @model_validator(mode="after")
+    def _others_need_a_token(self) -> Http:
+        if self.token is not None and not re.fullmatch(r"[!-~]{16,500}", self.token.get_secret_value()):
+            raise ValueError("token: must be 16 to 500 letters, digits and signs without spaces; make one with: openssl rand -hex 32")
+        if self.token is None and not self.is_loopback:
+            raise ValueError(f'token: is missing, and others can reach {self.host}; write token: "${{SOFTFAIL_HTTP_TOKEN}}" and set that variable '
+                             "(openssl rand -hex 32), or host: 127.0.0.1")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class Feature(Part):
@@ -209,6 +237,15 @@ class NoData(Part):
     severity: Severity | None = "critical"
 
 
+class Health(Part):
+    """When softfail's own work is an incident: what it cannot read, what it lost, what lags, falls silent or is not delivered."""
+
+    severity: Severity | None = Field("error", description="The worst that such a finding may be; null: none is ever opened")
+    window: Duration = Field(300.0, ge=5, le=3600, description="What shares are taken over, and how long a lag, a silence or a dead channel must last")
+    dead_letter_share: float = Field(0.01, gt=0, lt=1, description="Share of records that could not be read which is a warning; ten times that is an error")
+    lag: Duration = Field(300.0, ge=1, le=86_400, description="How far the watermark of a partition may lie behind while records wait")
+
+
 class Config(Part):
     """All of softfail.yaml."""
 
@@ -219,6 +256,7 @@ class Config(Part):
     rules: tuple[Rule, ...] = ()
     default_rules: bool = True
     no_data: NoData = NoData()
+    health: Health = Health()
     channels: Channels = Channels(console=Console())
     routes: tuple[Route, ...] | None = Field(None, description="By default every episode goes to every channel")
     links: Links = Links()

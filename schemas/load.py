@@ -14,10 +14,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas.config import NOT_YET, Config, Part
+from softfail.security import Security
 
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRETS = {"routing_key", "password", "token", "secret"}
+_SECRETS = {"routing_key", "password", "key_password", "token", "secret"}
 
 
 class InvalidConfig(ValueError):
@@ -28,10 +29,11 @@ class InvalidConfig(ValueError):
         self.faults = faults
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool = True) -> Config:
+def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool | str = True) -> Config:
     """Read a file (None: an empty one), lay the environment over it and check it whole.
 
-    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is taken for well.
+    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is taken for well. The name of a
+    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing).
 
     `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list items are numbers, values are YAML.
     Secrets stand in the file as `${NAME}` only, and come from the environment.
@@ -43,7 +45,8 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None, *, wit
     tree = _read(path) if path else {}
     faults: list[str] = []
     _overlay(tree, environment, faults)
-    tree = _filled(tree, environment if with_secrets else _Unset(environment), "", faults)
+    unset = _Unset(environment)
+    tree = {name: _filled(part, environment if with_secrets in (True, name) else unset, str(name), faults) for name, part in tree.items()}
     for section, why in NOT_YET.items():
         if section in tree:
             faults.append(f"{section}: not in this release: {why}; remove the section")
@@ -71,6 +74,9 @@ def _read(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise InvalidConfig([f"{path}: cannot be read: {error.strerror}"]) from None
+    except yaml.MarkedYAMLError as error:  # its text quotes the line, and what stands there may be a secret
+        at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: " if error.problem_mark else ""
+        raise InvalidConfig([f"{path}: not YAML: {at}{error.problem or error.context}"]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidConfig([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
     if tree is None:
@@ -172,14 +178,17 @@ def _fault(error: Any) -> str:
         message = "is missing; add it"
     elif path and path.rsplit(".", 1)[-1] not in _SECRETS and not isinstance(error["input"], dict | list | BaseModel):
         message += f", got {error['input']!r}"
+    if error["type"] == "value_error" and path and (at := message.partition(": "))[0] in _fields_at(error["loc"]):
+        path, message = f"{path}.{at[0]}", at[2]  # a fault of two fields together, told of the one to mend
     return f"{path}: {message}" if path and not message.startswith(path) else message
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] | None = Config
+    parts: list[type[BaseModel]] = [*Part.__subclasses__(), Security]
     for step in loc:
         if isinstance(step, int) or model is None:
             continue
         info = model.model_fields.get(step) or next((one for one in model.model_fields.values() if one.alias == step), None)
-        model = next((one for one in Part.__subclasses__() if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None)
+        model = next((one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None)
     return [one.alias or name for name, one in model.model_fields.items()] if model else []

@@ -107,6 +107,7 @@ class EpisodeIncident(Labels):
     state: Literal["firing", "resolved"]
     since: Time = Field(description="The first breaching edge")
     evidence: Evidence
+    text: str = Field("", description="What it says in words; only of findings about softfail itself, whose evidence says too little")
 
 
 class Example(Written):
@@ -181,11 +182,35 @@ class DeadLetter(Written):
     size: int = Field(description="Bytes of the whole value")
 
 
+class Finding(Written):
+    """Something wrong with softfail's own work, as one partition sees it."""
+
+    name: str = Field(description="dead-letters, evaluator-errors, producer-drops, events-missing, wrong-partition, lag, lost-records")
+    severity: Severity
+    text: str
+    since: Time = Field(description="Wall clock")
+    value: float | None
+
+
+class Heartbeat(Written):
+    """What an agent says of itself, of each partition that it owns: each minute, and when its findings change. Of no use to analysts."""
+
+    record: Literal["health"]
+    agent: str
+    partition: int
+    partitions: int = Field(description="Of the agent's source")
+    time: Time = Field(description="Wall clock")
+    observed_s: float = Field(description="Seconds that the findings rest on; while it is less than health.window, what is not found is not yet well")
+    counts: dict[str, int] = Field(description="What was counted in these seconds: `records`, `dead-letters`, `dead-letters/CAUSE`, ...")
+    findings: list[Finding]
+
+
 RECORDS: dict[str, type[Written]] = {
     "window": Window,
     "transition": Transition,
     "episode": Episode,
     "sample": Sample,
     "deadletter": DeadLetter,
+    "health": Heartbeat,
 }
 """Name of the JSON Schema file -> model."""

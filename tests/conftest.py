@@ -36,14 +36,20 @@ def _module(path: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[Any]:
-    """An Apache Kafka broker (``address``, ``start()``, ``stop(signal)``). One for all tests, so each takes a prefix of its own."""
+def kafka_launcher() -> ModuleType:
+    """The module that starts brokers, for tests that need one of their own."""
     launcher = _module(HERE / "kafka_launcher.py")
     if (lack := launcher.missing()) is not None:
         if os.environ.get("CI"):
             pytest.fail(f"CI must run the tests on Kafka, but this machine {lack}")
         pytest.skip(lack)
-    with launcher.Kafka() as broker:
+    return launcher
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_launcher: ModuleType) -> Iterator[Any]:
+    """An Apache Kafka broker (``address``, ``start()``, ``stop(signal)``). One for all tests, so each takes a prefix of its own."""
+    with kafka_launcher.Kafka() as broker:
         yield broker
 
 

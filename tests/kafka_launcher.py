@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 VERSION = "4.1.0"
@@ -55,23 +56,32 @@ def free_port() -> int:
 
 
 class Kafka:
-    """A broker with an empty log. ``start`` and ``stop`` keep its data; leaving the context deletes it."""
+    """A broker with an empty log. ``start`` and ``stop`` keep its data; leaving the context deletes it.
 
-    def __init__(self, **overrides: object) -> None:
+    Args:
+        also: security protocols (SSL, SASL_PLAINTEXT, SASL_SSL) that get a port of their own beside the plain one; ``addresses`` names them.
+        storage: more arguments of ``kafka-storage format``, like those that add users.
+        overrides: broker settings.
+    """
+
+    def __init__(self, *, also: Sequence[str] = (), storage: Sequence[str] = (), **overrides: object) -> None:
         self.dir = Path(tempfile.mkdtemp(prefix="softfail-kafka-"))
         self.port, controller = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.addresses = {"PLAINTEXT": self.address, **{protocol: f"127.0.0.1:{free_port()}" for protocol in also}}
+        listeners = ",".join(f"{protocol}://{address}" for protocol, address in self.addresses.items())
         settings: dict[str, object] = {
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "controller.listener.names": "CONTROLLER", "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller}", "advertised.listeners": listeners,
+            "inter.broker.listener.name": "PLAINTEXT", "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT", *(f"{protocol}:{protocol}" for protocol in self.addresses)]),
             "log.dirs": self.dir / "data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1, "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": 8, "transaction.state.log.num.partitions": 8, "log.cleaner.dedupe.buffer.size": 16 << 20, **overrides}
         self._settings = self.dir / "server.properties"
         self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)).wait(120):
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")  # one that begins so would be read as an option
+        if self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *storage).wait(120):
             raise RuntimeError(f"the storage cannot be formatted:\n{self.log()}")
         self.start()
 

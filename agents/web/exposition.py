@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agents.web.live import LiveWorker, worker_measures
-from monitor.metrics import METRICS, Measure
+from monitor.metrics import METRICS, SUM, Measure
 
 log = logging.getLogger("softfail.web")
 
@@ -34,11 +35,26 @@ class Snapshot(Collector):
             values = self._totals.get(name)
             if not values:
                 continue
+            if metric.kind == "histogram":
+                yield _histogram(name, metric.help, metric.labels, values)
+                continue
             kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
             family = kind(name, metric.help, labels=metric.labels)
             for labels, value in values.items():
                 family.add_metric(labels, value)
             yield family
+
+
+def _histogram(name: str, help_text: str, names: tuple[str, ...], values: dict[tuple[str, ...], float]) -> HistogramMetricFamily:
+    """One family; the last label of each value is its bucket or ``SUM``."""
+    family = HistogramMetricFamily(name, help_text, labels=names)
+    by_labels: dict[tuple[str, ...], dict[str, float]] = {}
+    for at, value in values.items():
+        by_labels.setdefault(at[:-1], {})[at[-1]] = value
+    for labels, buckets in by_labels.items():
+        total = buckets.pop(SUM, 0.0)
+        family.add_metric(labels, sorted(buckets.items(), key=lambda item: float(item[0])), total)
+    return family
 
 
 def add_up(measures: Iterable[Measure], totals: Totals) -> None:
@@ -56,8 +72,9 @@ def add_up(measures: Iterable[Measure], totals: Totals) -> None:
                 _complain(name, "is not in monitor/metrics.py")
                 continue
             values = totals[name] = {}
-        if len(labels) != len(METRICS[name].labels):
-            _complain(name, f"has {len(labels)} labels, monitor/metrics.py says {len(METRICS[name].labels)}")
+        said = len(METRICS[name].labels) + (METRICS[name].kind == "histogram")
+        if len(labels) != said:
+            _complain(name, f"has {len(labels)} labels, monitor/metrics.py says {said}")
             continue
         labels = tuple(label if label.isascii() else label.encode("utf-8", "replace").decode() for label in labels)
         values[labels] = values.get(labels, 0) + value
@@ -80,7 +97,7 @@ async def gather(worker: LiveWorker, now_s: float) -> Totals:
         now_s: the wall clock, seconds since 1970, for the watermark's lag.
     """
     totals: Totals = {}
-    add_up(worker_measures(worker), totals)
+    add_up(worker_measures(worker, time.monotonic()), totals)
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
         part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)

@@ -55,7 +55,8 @@ def unready(worker: LiveWorker) -> list[str]:
     """Why the worker cannot do its work yet; empty when it can."""
     if worker.ready:
         return []
-    restoring = [f"{part.agent} partition {part.partition}: its state is being read" for part in worker.partitions() if part.restoring]
+    restoring = [f"{part.agent} partition {part.partition}: its state is being read, {part.restored_share:.0%} of it so far"
+                 for part in worker.partitions() if part.restoring]
     return restoring or ["the group has given this worker no partitions yet" if not worker.store.assigned else "starting or stopping"]
 
 
@@ -71,7 +72,7 @@ def status_of(part: PartitionStatus) -> dict[str, Any]:
     return told
 
 
-def worker_measures(worker: LiveWorker) -> Iterator[Measure]:
+def worker_measures(worker: LiveWorker, now_monotonic_s: float) -> Iterator[Measure]:
     """What belongs to the process and not to the contents of a partition."""
     counters, parts = worker.counters, worker.partitions()
     owned = Counter(part.agent for part in parts if not part.restoring)
@@ -80,17 +81,36 @@ def worker_measures(worker: LiveWorker) -> Iterator[Measure]:
         yield Measure("softfail_owned_partitions", (name,), owned[name])
         yield Measure("softfail_restoring_partitions", (name,), restoring[name])
     for part in parts:
-        behind = lag(part)
-        if behind is not None and not part.restoring:
-            yield Measure("softfail_consumer_lag_records", (part.agent, str(part.partition)), behind)
+        yield from _partition_measures(part, now_monotonic_s)
     yield Measure("softfail_applied_records_total", (), counters.records)
     yield Measure("softfail_checkpoints_total", (), counters.checkpoints)
     yield Measure("softfail_checkpoint_seconds_total", (), counters.checkpoint_seconds)
+    yield Measure("softfail_large_checkpoints_total", (), counters.large_checkpoints)
+    yield from counters.checkpoint_times.measures("softfail_checkpoint_duration_seconds")
+    yield from counters.checkpoint_sizes.measures("softfail_checkpoint_size_bytes")
+    yield from counters.apply_times.measures("softfail_apply_duration_seconds")
+    yield from counters.loop_delays.measures("softfail_loop_delay_seconds")
+    yield Measure("softfail_restored_records_total", (), counters.restored_records)
     yield Measure("softfail_restore_seconds_total", (), counters.restore_seconds)
     yield Measure("softfail_gaps_refetched_total", (), counters.gaps)
     yield Measure("softfail_lost_records_total", (), counters.lost_events)
     yield Measure("softfail_oversized_outputs_total", (), counters.oversized)
+    yield Measure("softfail_oversized_state_records_total", (), counters.large_records)
     yield Measure("softfail_restarts_total", (), counters.restarts)
+
+
+def _partition_measures(part: PartitionStatus, now_monotonic_s: float) -> Iterator[Measure]:
+    at = part.agent, str(part.partition)
+    if part.restoring:
+        yield Measure("softfail_restored_share", at, part.restored_share)
+        return
+    if (behind := lag(part)) is not None:
+        yield Measure("softfail_consumer_lag_records", at, behind)
+    yield Measure("softfail_state_records", at, part.state_records)
+    yield Measure("softfail_state_bytes", at, part.state_bytes)
+    yield Measure("softfail_pending_bytes", at, part.pending_bytes)
+    if part.last_checkpoint_monotonic is not None:
+        yield Measure("softfail_checkpoint_age_seconds", at, now_monotonic_s - part.last_checkpoint_monotonic)
 
 
 def partition_row(part: PartitionStatus, now_monotonic_s: float) -> dict[str, Any]:

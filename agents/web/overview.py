@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -28,6 +29,8 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     episodes: list[dict[str, Any]] = []
     recent: list[dict[str, Any]] = []
     partitions: list[dict[str, Any]] = []
+    dead_letters: Counter[str] = Counter()
+    forwarded = 0
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
         part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)
@@ -38,6 +41,8 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         features += told.get("features", ())
         episodes += told.get("episodes", ())
         recent += told.get("recent", ())
+        dead_letters.update(told.get("dead_letters", {}))
+        forwarded += told.get("forwarded", 0)
         await asyncio.sleep(0)
     episodes.sort(key=lambda one: (_URGENCY.get(one["urgency"], 2), bool(one.get("muted")), one["started_at"]))
     recent.sort(key=lambda one: (one["time"], one["decided_at"]), reverse=True)
@@ -51,6 +56,8 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "features": features,
         "recent": recent[:RECENT],
         "partitions": partitions,
+        "dead_letters": dict(dead_letters.most_common()),
+        "forwarded": forwarded,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import time
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from pydantic import SecretStr
 
+from agents.web.auth import asking_for
 from agents.web.exposition import exposition
 from agents.web.live import LiveWorker, not_well, unhealthy
 from agents.web.overview import finite, narrowed, overview
@@ -78,7 +79,7 @@ class WebServer:
         Raises:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
         """
-        self._runner = web.AppRunner(application(self._worker), access_log=None, shutdown_timeout=1, handle_signals=False)
+        self._runner = web.AppRunner(application(self._worker, self._http.token), access_log=None, shutdown_timeout=1, handle_signals=False)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._http.host, self._http.port).start()
@@ -89,9 +90,7 @@ class WebServer:
                 "set another port (SOFTFAIL_HTTP__PORT), or 0 for a free one"
             ) from None
         self.port = self._runner.addresses[0][1]
-        log.info("status page and /metrics at %s", self.url)
-        if not _is_loopback(self._http.host):
-            log.warning("http.host is %s: whoever reaches it reads everything there, without a token; keep it inside your network", self._http.host)
+        log.info("status page and /metrics at %s%s", self.url, "" if self._http.token is None else ", for who has http.token")
 
     async def stop(self) -> None:
         """Close the sockets. May be called twice."""
@@ -114,9 +113,9 @@ async def serve(worker: Worker) -> None:
         await server.stop()
 
 
-def application(worker: LiveWorker) -> web.Application:
-    """The aiohttp application, unbound."""
-    app = web.Application()
+def application(worker: LiveWorker, token: SecretStr | None = None) -> web.Application:
+    """The aiohttp application, unbound; with a token, only probes are answered without it."""
+    app = web.Application(middlewares=[] if token is None else [asking_for(token)])
     app[_WORKER] = worker
     app[_STATUS] = _Status(worker)
     pages = {"/": _page, "/api/status": _status, "/metrics": _metrics, "/healthz": _healthz, "/readyz": _readyz}
@@ -159,12 +158,3 @@ async def _readyz(request: web.Request) -> web.Response:
 
 def _verdict(name: str, why: Sequence[str], **more: int) -> web.Response:
     return web.Response(text=json.dumps({name: not why, "reasons": list(why), **more}) + "\n", content_type="application/json", status=503 if why else 200)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from monitor.alerts.episodes import Episode, begun
-from monitor.alerts.incidents import Change, Incident, digest_of, opened
+from monitor.alerts.incidents import Change, Incident, digest_of, opened, transition
+from monitor.alerts.statistics import Statistics
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY_US, FeatureState, Segment
@@ -16,6 +17,7 @@ from monitor.samples import chosen
 from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
 from schemas.config import Config, Rule
 
+LOST, REOPENED = "an incident of it is gone from the state", "its episode is gone from the state"
 CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
 GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
 
@@ -27,6 +29,7 @@ class Desk:
         self.book = book
         self._config = config
         self._rules = config.all_rules()
+        self._statistics = Statistics(config, book)
         self._no_data = no_data.as_rule(config.no_data) if config.no_data.severity else None
         self._digests = {rule.name: digest_of(rule) for rule in (*self._rules, *([self._no_data] if self._no_data else []))}
 
@@ -37,9 +40,11 @@ class Desk:
         """
         key = feature.key
         incidents = self.book.incidents.get(key, {})
-        if not incidents and feature.active_us < edge_us - DAY_US:
+        if not incidents and key not in self.book.episodes and feature.active_us < edge_us - DAY_US:
             return
+        self._statistics.look(feature)
         changes = self._drop_changed_rules(key, incidents)
+        changes, reasons = changes + self._reopened(key, incidents), self._lost(key, incidents, changes)
         for rule in self._rules:
             if not fnmatchcase(f"{key.service}/{key.feature}", rule.match) or key.environment not in (rule.environments or (key.environment,)):
                 continue
@@ -51,7 +56,7 @@ class Desk:
                         changes += self._apply(rule, feature, at, feature.segments[at], edge_us)
         if self._no_data:
             changes += self._apply(self._no_data, feature, None, None, edge_us)
-        self._write(feature, changes, edge_us, decided_us, late=late, out=out)
+        self._write(feature, changes, reasons, edge_us, decided_us, late=late, out=out)
 
     def _drop_changed_rules(self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]) -> list[tuple[Any, Incident, Change]]:
         """Incidents of a rule that was edited or removed end, and so do those whose segment has left."""
@@ -67,6 +72,24 @@ class Desk:
             self._forget(key, at, name)
         return changes
 
+    def _reopened(self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]) -> list[tuple[Any, Incident, Change]]:
+        """Incidents that fire in no episode, because a record of state was dropped: they are told anew."""
+        episode = self.book.episodes.get(key)
+        return [(at, one, Change("firing", REOPENED)) for (at, _), one in incidents.items()
+                if one.state == "firing" and (episode is None or not episode.knows(one.incident_id))]
+
+    def _lost(
+        self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident], changes: list[tuple[Any, Incident, Change]]
+    ) -> list[str]:
+        """Let the episode go on without incidents of which the record of state was dropped: nothing else would ever end them."""
+        episode = self.book.episodes.get(key)
+        if episode is None:
+            return []
+        lost = episode.firing - {one.incident_id for one in incidents.values()} - {one.incident_id for _, one, _ in changes}
+        for name in lost:
+            episode.let_go(name)
+        return [LOST] if lost else []
+
     def _apply(
         self, rule: Rule, feature: FeatureState, at: SegmentKey | None, series: threshold.Series | None, edge_us: int
     ) -> list[tuple[Any, Incident, Change]]:
@@ -75,7 +98,7 @@ class Desk:
         gone = at is not None and self._is_gone(rule, feature, feature.segments[at], edge_us)
         if gone and known is None:
             return []
-        cleared_us = feature.cleared.get(_clearing(at, rule))
+        cleared_us = self._statistics.cleared_us(feature.key, rule, feature.cleared.get(_clearing(at, rule)))
         if series is None:
             reading = no_data.read(self._config.no_data, feature, edge_us, self.book.pane_us)
         else:
@@ -132,24 +155,27 @@ class Desk:
         self.book.mark_incident(key, at, name)
 
     def _write(
-        self, feature: FeatureState, changes: list[tuple[Any, Incident, Change]], edge_us: int, decided_us: int, *, late: bool, out: Outputs
+        self, feature: FeatureState, changes: list[tuple[Any, Incident, Change]], reasons: list[str], edge_us: int, decided_us: int, *,
+        late: bool, out: Outputs
     ) -> None:
         key = feature.key
         episode = self.book.episodes.get(key)
         if not changes and episode is None:
             return
-        reasons, state = [], "updated"
+        state = "updated"
         for at, incident, change in changes:
             was_known = episode is not None and episode.knows(incident.incident_id)
             if change.state == "firing" or was_known:
                 if episode is None:
-                    episode = self.book.episodes[key] = begun(key, incident.incident_id, incident.since_us)
+                    first = incident.incident_id if change.reason != REOPENED else f"{incident.incident_id} again at {edge_us}"
+                    episode = self.book.episodes[key] = begun(key, first, incident.since_us)
                     state = "opened"
                 rose = episode.take(_shown(key, at, incident, change), may_page=key.environment in self._config.page_environments)
                 state = "escalated" if rose and state != "opened" else state
                 episode.started_us = min(episode.started_us, incident.since_us)
                 reasons.append(f"{incident.rule}: {change.reason}")
-            self._write_transition(key, at, incident, change, episode if change.state == "firing" or was_known else None, edge_us, decided_us, out)
+            held = episode.episode_id if episode is not None and (change.state == "firing" or was_known) else None
+            out.add("alerts", transition(key, at, incident, change, held, edge_us, decided_us))
         if episode is None:
             return
         muted = "over 24 h old on arrival" if late and not self._config.page_old_events else ""
@@ -169,24 +195,6 @@ class Desk:
         self.book.mark_episode(key)
         firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing" or episode.over]
         record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing))
-        out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
-
-    def _write_transition(
-        self, key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change, episode: Episode | None, edge_us: int, decided_us: int, out: Outputs
-    ) -> None:
-        record = {
-            "record": "transition",
-            "incident_id": incident.incident_id,
-            "episode_id": episode.episode_id if episode else None,
-            "rule": incident.rule,
-            "severity": incident.severity,
-            "state": change.state,
-            "reason": change.reason,
-            "time": rfc3339(edge_us),
-            "decided_at": rfc3339(decided_us),
-            **labels(key, at),
-            "evidence": incident.evidence,
-        }
         out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
 
 

@@ -56,6 +56,12 @@ class Episode:
         """Whether this incident fires in this episode, shown or not."""
         return incident_id in self.firing
 
+    def let_go(self, incident_id: str) -> None:
+        """An incident that nobody knows any more fires no longer."""
+        self.firing.discard(incident_id)
+        if (shown := self.incidents.get(incident_id)) is not None:
+            self.incidents[incident_id] = shown | {"state": "resolved"}
+
     def _make_room(self, incident: dict[str, Any]) -> bool:
         """Drop what says less than this incident, if anything does."""
         resolved = next((name for name, known in self.incidents.items() if known["state"] == "resolved"), None)

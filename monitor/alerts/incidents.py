@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from monitor.core import Message, to_json
+from monitor.instants import rfc3339
 from monitor.rules.reading import Reading
-from monitor.segments import FeatureKey, SegmentKey, plain
+from monitor.segments import FeatureKey, SegmentKey, labels, plain
 from schemas.config import Rule
 
 
@@ -78,6 +80,26 @@ def opened(rule: Rule, feature: FeatureKey, segment: SegmentKey | None, edge_us:
     identity = repr((rule.name, tuple(feature), plain(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
     return Incident(name, rule.name, digest_of(rule), severity, edge_us, edge_us=edge_us)
+
+
+def transition(
+    key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change, episode_id: str | None, edge_us: int, decided_us: int
+) -> Message:
+    """A change of an incident's state as the alerts topic has it."""
+    record = {
+        "record": "transition",
+        "incident_id": incident.incident_id,
+        "episode_id": episode_id,
+        "rule": incident.rule,
+        "severity": incident.severity,
+        "state": change.state,
+        "reason": change.reason,
+        "time": rfc3339(edge_us),
+        "decided_at": rfc3339(decided_us),
+        **labels(key, at),
+        "evidence": incident.evidence,
+    }
+    return Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0)
 
 
 def digest_of(rule: Rule) -> str:

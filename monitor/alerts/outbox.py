@@ -10,8 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from monitor.alerts.breaker import Breaker
+from monitor.alerts.health import subject_of
 from monitor.alerts.ledger import OLD_US, Decision, Entry, Shown, shown
 from monitor.alerts.letters import read_episode
+from monitor.alerts.telling import SERVICE
 from monitor.channels.channel import Step
 from monitor.core import FileRecord, Outputs, Record
 from monitor.deadletters import dead_letter
@@ -19,12 +22,14 @@ from monitor.metrics import Measure
 from schemas.config import Config
 from schemas.decode import microseconds
 
+LAYOUT = 2  # of what ``notify`` keeps: JSON, and a name that a release does not know is refused. 2: findings of health beside deliveries
 KEPT_US = 24 * 3600 * 1_000_000  # an entry, after the last step
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 
 Key = tuple[str, str]
 Result = Literal["delivered", "retried", "refused"]
 _DELIVERY, _COUNTS = b"delivery/", b"counts"
+_OPEN = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 _UNREADABLE = ""  # counted where channels are; no channel has this name
 
 
@@ -39,6 +44,8 @@ class Outbox:
         self._counts: dict[str, dict[str, int]] = {}
         self._tries: dict[Key, tuple[int, int]] = {}  # attempts, not before; a restart tries at once
         self._hold: dict[str, int] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._why: dict[str, str] = {}  # the last refusal
         self._order = 0
         self._now_us = 0
 
@@ -64,6 +71,8 @@ class Outbox:
         names = self._config.channels_for(episode.service, episode.feature, episode.environment, episode.severity)
         told = [channel for channel, episode_id in self._entries if episode_id == episode.episode_id]  # whatever the routes say now
         for channel in dict.fromkeys((*names, *told)):
+            if episode.service == SERVICE and episode.feature == subject_of(channel):  # nobody is told of its own failure
+                continue
             key = channel, episode.episode_id
             entry = self._entries.get(key)
             if entry is None:
@@ -79,20 +88,29 @@ class Outbox:
     def due(self, channel: str, now_us: int) -> Step | None:
         """The step that this channel is to be told now: pages first, then in order of arrival. None: nothing, or not yet.
 
+        Of a channel whose breaker is open it is one probe: of the steps that were tried least, the page that came first. So a step that the
+        receiver chokes on cannot keep it from the others; and a page that was never tried does not wait for the next probe.
+
         ``now_us``: wall clock, microseconds since 1970.
         """
         self._now_us = max(self._now_us, now_us)
         self._settle()
-        if now_us < self._hold.get(channel, 0):
+        breaker = self.breaker(channel)
+        state, fresh_may_go = breaker.state(now_us), breaker.may_try_the_untried(now_us)
+        if (state == "open" and not fresh_may_go) or now_us < self._hold.get(channel, 0):
             return None
-        best: tuple[tuple[bool, int], Step] | None = None
+        best: tuple[tuple[int, bool, int], Step] | None = None
         for (name, episode_id), entry in self._open.items():
-            if name != channel or now_us < self._tries.get((name, episode_id), (0, 0))[1]:
+            attempts, not_before_us = self._tries.get((name, episode_id), (0, 0))
+            if name != channel or (state == "closed" and now_us < not_before_us) or (state == "open" and attempts):
                 continue
             decision = self._next(entry)
             if decision is None:
                 continue
-            rank = (decision.action, decision.urgency) != ("trigger", "high"), entry.order
+            is_page = (decision.action, decision.urgency) == ("trigger", "high")
+            if state == "open" and not is_page:
+                continue
+            rank = 0 if state == "closed" else attempts, not is_page, entry.order
             if best is None or rank < best[0]:
                 episode, left_out = decision.shown.episode, decision.shown.left_out
                 best = rank, Step(channel, episode_id, decision.action, decision.urgency, decision.reason, episode, left_out)
@@ -106,6 +124,7 @@ class Outbox:
     def refused(self, step: Step, reason: str, now_us: int) -> Outputs:
         """The receiver will never take this step: it is recorded with why, and nothing else waits for it."""
         outputs = Outputs()
+        self._why[step.channel] = reason
         if (entry := self._answered(step, "refused", now_us)) is not None:
             offset = entry.latest.offset if entry.latest else 0
             entry.refused(step.action, step.urgency, step.episode, now_us)
@@ -114,11 +133,14 @@ class Outbox:
             outputs.add("deadletter", dead_letter(FileRecord(value, offset, topic=f"{self._config.kafka.prefix}.alerts"), why))
         return outputs
 
-    def failed(self, step: Step, now_us: int, jitter: float, after_s: float = 0.0, hold: bool = False) -> float:
+    def failed(self, step: Step, now_us: int, jitter: float, after_s: float = 0.0, hold: bool = False, reason: str = "") -> float:
         """A step did not get through; it is due again after the seconds returned: 1 s to 5 min, doubling, or ``after_s`` if that is longer.
+
+        While the channel's breaker is open, they are those until its next probe, of whichever step.
 
         ``jitter``: drawn from [0, 1), shortens the wait by up to half. ``hold``: the whole channel waits.
         """
+        probe_s = self.breaker(step.channel).failed(now_us, jitter, after_s, reason)
         key = step.channel, step.episode_id
         attempts = self._tries.get(key, (0, 0))[0] + 1
         wait_s = max(after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20)) * (1 - jitter / 2))
@@ -126,7 +148,20 @@ class Outbox:
         if hold:
             self._hold[step.channel] = self._tries[key][1]
         self._count(step.channel, "retried")
-        return wait_s
+        return wait_s if probe_s is None or hold else probe_s
+
+    def breaker(self, channel: str) -> Breaker:
+        """The circuit breaker of a channel."""
+        return self._breakers.setdefault(channel, Breaker())
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Answers so far, by channel and result."""
+        return self._counts
+
+    def refusals(self, channel: str) -> tuple[int, str]:
+        """How many steps this channel has refused for good, ever, and why it refused the last, if that is still known."""
+        return self._counts.get(channel, {}).get("refused", 0), self._why.get(channel, "")
 
     def measures(self) -> Iterator[Measure]:
         """Figures for /metrics."""
@@ -141,6 +176,8 @@ class Outbox:
             waiting[channel] += self._next(entry) is not None
         for channel, count in waiting.items():
             yield Measure("softfail_deliveries_pending", (channel,), count)
+        for channel in self._config.channels.names():
+            yield Measure("softfail_channel_open", (channel,), _OPEN[self.breaker(channel).state(self._now_us)])
 
     def _next(self, entry: Entry) -> Decision | None:
         return entry.next(self._now_us, self._config.page_old_events)
@@ -150,6 +187,9 @@ class Outbox:
         self._now_us = max(self._now_us, now_us)
         self._tries.pop(key, None)
         self._hold.pop(step.channel, None)
+        if self.breaker(step.channel).open_since_us is not None:  # it is back: nobody waits any longer for what was wrong while it was away
+            self._tries = {at: tries for at, tries in self._tries.items() if at[0] != step.channel}
+        self.breaker(step.channel).answered()
         self._count(step.channel, result)
         self._touch(key)
         return self._open.get(key)

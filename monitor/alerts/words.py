@@ -134,8 +134,10 @@ def segment(incident: EpisodeIncident) -> str:
 def sentence(incident: EpisodeIncident) -> str:
     """One incident: measure, part, since when, on how many events, and whether it is over."""
     evidence, part = incident.evidence, segment(incident)
-    events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     over = ", well again" if incident.state == "resolved" else ""
+    if incident.text:
+        return f"{clean(incident.text, 600)}, since {clock(incident.since)}{over}"
+    events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     return f"{measure(evidence)}{f' with {part}' if part else ''}, since {clock(incident.since)}{events}{over}"
 
 

@@ -16,12 +16,13 @@ class Settled(NamedTuple):
     """What is known of every event with the same labels.
 
     ``verdicts``: one an evaluator, ``PASSED`` where it has yet to be asked; ``codes``: their states; ``notable``: index and verdict of what
-    failed or broke; ``open``: index and evaluator of those to ask.
+    failed or broke; ``skips``: index and reason of what does not apply; ``open``: index and evaluator of those to ask.
     """
 
     verdicts: tuple[Verdict, ...]
     codes: bytes
     notable: tuple[tuple[int, Verdict], ...]
+    skips: tuple[tuple[int, str], ...]
     open: tuple[tuple[int, Callable[[Any, Collection[str]], Verdict]], ...]
 
 
@@ -43,7 +44,8 @@ def settled(evaluators: Sequence[Evaluator], event: Any, marked: bool) -> Settle
         except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
             verdicts[index] = broken(error)
     notable = tuple((index, verdict) for index, verdict in enumerate(verdicts) if verdict.state in (State.FAILED, State.ERROR))
-    return Settled(tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, tuple(waiting))
+    skips = tuple((index, verdict.reason) for index, verdict in enumerate(verdicts) if verdict.state == State.SKIPPED)
+    return Settled(tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, skips, tuple(waiting))
 
 
 def broken(error: Exception) -> Verdict:

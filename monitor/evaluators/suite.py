@@ -32,12 +32,15 @@ class Judged:
     """Verdicts on a run of events.
 
     ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index -> (evaluator index, verdict), only
-    for events that have any.
+    for events that have any. ``settled``: for each event what its labels settled, the same object for many; ``skips``: (event index, evaluator
+    index, reason) of what was skipped besides.
     """
 
     codes: npt.NDArray[np.int8]
     failures: dict[int, list[tuple[int, Verdict]]]
     errors: dict[int, list[tuple[int, Verdict]]]
+    settled: list[Settled]
+    skips: list[tuple[int, int, str]]
 
 
 class Suite:
@@ -99,8 +102,11 @@ class Suite:
         rows: list[bytes | bytearray] = []
         failures: dict[int, list[tuple[int, Verdict]]] = {}
         errors: dict[int, list[tuple[int, Verdict]]] = {}
+        labelled: list[Settled] = []
+        skips: list[tuple[int, int, str]] = []
         for number, event in enumerate(events):
             known, others = self._judge(event)
+            labelled.append(known)
             if others:
                 others = [item for item in others if item[1][0]]  # PASSED is 0, as it stands in the codes already
             if not others and not known.notable:  # as nearly always
@@ -113,7 +119,10 @@ class Suite:
             for item in sorted((*known.notable, *others), key=_index) if known.notable else others:
                 if item[1][0] != State.SKIPPED:
                     (failures if item[1][0] == State.FAILED else errors).setdefault(number, []).append(item)
-        return Judged(np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), len(self.names)), failures, errors)
+                else:
+                    skips.append((number, item[0], item[1][1]))
+        states = np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), len(self.names))
+        return Judged(states, failures, errors, labelled, skips)
 
     def _judge(self, event: Any) -> tuple[Settled, list[tuple[int, Verdict]]]:
         """What the labels settle, and those of the other verdicts that are no plain pass."""

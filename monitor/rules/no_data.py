@@ -36,7 +36,7 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
         return Reading("good", _evidence(settings, silence_us, 1, None))
     if silence_us < settings.window * 1e6 or not feature.first_us:
         return Reading("unknown", _evidence(settings, silence_us, 0, None))
-    if feature.meters and max(meter[0] for meter in feature.meters.values()) >= edge_us - settings.window * 1e6:
+    if feature.producers.last_seen_us() >= edge_us - settings.window * 1e6:
         return Reading("unknown", _evidence(settings, silence_us, 0, None))
     expected = expectation(feature, max(silent_from, edge_us - DAY_US), edge_us)
     return Reading("breach" if expected >= settings.min_expected else "unknown", _evidence(settings, silence_us, 0, expected))

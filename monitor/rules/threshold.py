@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from scipy.stats import norm
 
 from monitor.features import FINE_US, HOUR_US
-from monitor.panes import Pane, estimate
+from monitor.panes import Figure, Pane
 from monitor.rules.reading import Reading
 from monitor.stats.rate import NOTHING, Estimate
 from schemas.config import Rule
@@ -48,8 +48,12 @@ def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, clea
     z, found, window_s = z_of(rule.confidence), NOTHING, rule.window
     if above is None and below is None:
         return Reading("unknown", _evidence(rule, found, window_s, None, None))
+    figure, until_us = Figure(rule.on), edge_us
     for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
-        found = estimate(series.window(max(oldest_us, edge_us - round(window_s * 1e6)), edge_us), rule.on, z)
+        since_us = max(oldest_us, edge_us - round(window_s * 1e6))
+        if since_us < until_us:  # each window holds the one before it: only what it reaches further back is read
+            found = figure.take(series.window(since_us, until_us)).estimate(z)
+            until_us = since_us
         if found.n >= rule.min_events:
             break
     evidence = _evidence(rule, found, window_s, above, below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from monitor.stats.weights import CLASSES, WHOLE, coarser
@@ -51,6 +52,22 @@ class Rate:
             for level in range(other.level + 1, self.level + 1):
                 ppm = coarser(ppm, level)
             self._put(ppm, n, failures)
+
+    def merge_all(self, others: Sequence[Rate]) -> None:
+        """``merge`` each of them; quick where all have the finest grid and few classes, as almost always."""
+        if self.level or any(other.level for other in others):
+            for other in others:
+                self.merge(other)
+            return
+        for ppm, (n, failures) in [item for other in others for item in other.classes.items()]:
+            held = self.classes.get(ppm)
+            if held is None:
+                self.classes[ppm] = [n, failures]
+            else:
+                held[0] += n
+                held[1] += failures
+        while len(self.classes) > CLASSES:
+            self._coarsen()
 
     def estimate(self, z: float, *, inverted: bool = False) -> Estimate:
         """Share of failures (``inverted``: of the others) with its Wilson interval at ``z`` standard errors.

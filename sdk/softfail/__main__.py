@@ -54,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--patience", type=_positive, default=PATIENCE_S, metavar="S",
                      help="give up after S seconds without an acknowledgement; default: %(default)g")
     sub.add_argument("-X", dest="settings", action="append", type=_setting, default=[], metavar="NAME=VALUE",
-                     help="an option of kafka-python's KafkaProducer, like security_protocol=SASL_SSL (may be repeated)")
+                     help="an option of Softfail or kafka-python's KafkaProducer, like 'security={\"username\": \"bot\", \"password\": "
+                          "\"${KAFKA_PASSWORD}\"}' (may be repeated)")
     return top
 
 

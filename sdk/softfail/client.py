@@ -63,7 +63,7 @@ class Softfail:
         self._ledger = Ledger()
         settings = producer_settings(options, self._kafka, f"softfail-{self._ledger.producer_id}")
         ledger = self._ledger
-        self._sender = Sender(options.topic, lambda: open_producer(settings, options.topic), options.queue_size, options.queue_bytes,
+        self._sender = Sender(options.topic, lambda: open_producer(settings, options.topic, options.security), options.queue_size, options.queue_bytes,
                               options.meter_interval_s, Ticker(ledger, options.meter_interval_s), ledger.note)
         self._intake = Intake(options, ledger, self._sender.put, self._redact, self._recent)
 

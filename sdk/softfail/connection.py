@@ -7,18 +7,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from softfail.diagnosis import refusal
+from softfail.security import InvalidSecurity, Security, Unusable
 
 _discarded: list[Any] = []  # kept for ever: their __del__ would write to the parent's sockets
 
 
-def open_producer(settings: Mapping[str, Any], topic: str) -> Any:
+def open_producer(settings: Mapping[str, Any], topic: str, security: Security | Unusable | None = None) -> Any:
     """A connected producer that knows its topic. Blocks: background thread only.
+
+    Args:
+        security: how to connect; its files are read now, so a renewed certificate is taken at the next connection.
 
     Raises:
         KafkaError, ValueError: what kafka-python raises; the topic is missing, there is no broker, a setting is wrong.
+        InvalidSecurity: a broker is there and does not take ``security``, or a file of it cannot be used.
     """
-    producer = KafkaProducer(**settings)
+    try:
+        producer = KafkaProducer(**settings, **(security.kafka_python() if security is not None else {}))
+    except KafkaError:  # NoBrokersAvailable in 2.x, KafkaTimeoutError in 3.x: its time ran out, whatever the cause
+        known = security if isinstance(security, Security) else None
+        if "security_protocol" not in settings and (why := refusal(settings["bootstrap_servers"], known)) is not None:
+            raise InvalidSecurity(why) from None
+        raise
     # Its own exit handler would run before ours (last registered, first run) and close it under our flush.
     cleanup = getattr(producer, "_cleanup", None)
     if cleanup is not None:

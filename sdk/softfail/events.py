@@ -126,6 +126,10 @@ class Response(Event):
     trace_id: OptionalLabel = Field("", description="OTel: the span context's trace id, hexadecimal")
     span_id: OptionalLabel = Field("", description="OTel: the span context's span id, hexadecimal")
     service_version: OptionalLabel = Field("", description="OTel: service.version")
+    producer_id: OptionalLabel = Field("", description="The producer process that sent it, as in its meters. OTel: service.instance.id")
+    sequence: Total | None = Field(
+        None, description="Number of this event among those that this producer handed to Kafka for this feature and environment, from 0. No OTel attribute"
+    )
 
 
 class Feedback(Event):

@@ -50,6 +50,7 @@ class Ledger:
         self._lock = threading.RLock()  # reentrant: a signal handler may report in the middle of a report
         self._responses: dict[Source, Tally] = {}
         self._others: dict[str, Tally] = {}
+        self._handed: dict[Source, int] = {}
         self._reasons: Counter[str] = Counter()
         self._details: dict[str, str] = {}
 
@@ -70,6 +71,15 @@ class Ledger:
         with self._lock:
             for name in names:
                 setattr(tally, name, getattr(tally, name) + 1)
+
+    def number(self, source: Source) -> int | None:
+        """The next number, from 0, of the responses of a feature that are handed to Kafka; None where there are too many features to count each."""
+        with self._lock:
+            number = self._handed.get(source, 0)
+            if number == 0 and len(self._handed) >= _MOST_SOURCES:
+                return None
+            self._handed[source] = number + 1
+            return number
 
     def drop(self, tally: Tally, reason: str, detail: str = "") -> None:
         """Count an event that was given up."""

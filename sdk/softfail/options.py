@@ -10,6 +10,7 @@ from kafka.codec import has_zstd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from softfail.events import OptionalLabel
+from softfail.security import InvalidSecurity, Security, Unusable, security_of
 
 _OURS = frozenset({"bootstrap_servers", "key_serializer", "value_serializer", "transactional_id", "transaction_timeout_ms", "partitioner"})
 
@@ -21,6 +22,7 @@ class Options(BaseModel):
 
     service: Annotated[str, Field(min_length=1, max_length=256)] = Field("unknown", description="Name of the service; give it")
     bootstrap_servers: str | list[str] = Field("localhost:9092", description="host:port, several with commas or as a list")
+    security: Security | Unusable | None = Field(None, description="TLS and login: `softfail.security.Security`, or a dict with its keys")
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = Field("softfail.events", description="Where the events go")
     environment: OptionalLabel = Field("production", description="Only `production` pages by default")
     service_version: OptionalLabel = Field("", description="Put on every response that has none")
@@ -52,6 +54,7 @@ than or equal to 1, got 7; the default 1.0 is used'])
             kafka[name] = value
         else:
             faults.append(f"{name}: no option of Softfail or KafkaProducer; left out")
+    _secure(own, kafka, faults)
     if not own.get("service"):
         faults.append("service: not given; events are sent as service `unknown`")
         own.pop("service", None)
@@ -63,6 +66,20 @@ than or equal to 1, got 7; the default 1.0 is used'])
                 name = str(fault["loc"][0])
                 if name in own:
                     faults.append(f"{name}: {fault['msg']}, got {own.pop(name)!r:.60}; the default {Options.model_fields[name].default!r} is used")
+
+
+def _secure(own: dict[str, Any], kafka: dict[str, Any], faults: list[str]) -> None:
+    """Read ``security``. One that is wrong has no default to fall back to: what was meant to be secured is not sent in the clear."""
+    if own.get("security") is None:
+        return
+    try:
+        own["security"] = security_of(own["security"])
+    except InvalidSecurity as error:
+        faults += [f"{fault}; nothing is sent until it is mended" for fault in str(error).splitlines()]
+        own["security"] = Unusable(str(error))
+    for name in [name for name in kafka if name == "security_protocol" or name.startswith(("ssl_", "sasl_"))]:
+        del kafka[name]
+        faults.append(f"{name}: left out, because security= says how to connect; put it there")
 
 
 def producer_settings(options: Options, kafka: Mapping[str, Any], client_id: str) -> dict[str, Any]:

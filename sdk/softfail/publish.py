@@ -201,7 +201,7 @@ def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Calla
                 told.add(detail)
                 publisher.outcome.faults.append(f"{reason}: {detail}")
 
-        sender = Sender(options.topic, lambda: open_producer(settings, options.topic), 10_000, 32 * 2**20, 3600.0, lambda last: (), note)
+        sender = Sender(options.topic, lambda: open_producer(settings, options.topic, options.security), 10_000, 32 * 2**20, 3600.0, lambda last: (), note)
         publisher = Publisher(sender, redact, speed, progress, patience_s)
         try:
             whole = publisher.publish("<stdin>" if name == "-" else name, file)

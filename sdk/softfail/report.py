@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from softfail.events import KINDS, Event
+from softfail.events import KINDS, Event, Response
 from softfail.ledger import Ledger, Source, Tally
 from softfail.outbox import Outgoing
 from softfail.texts import finished
@@ -29,10 +29,11 @@ def fault(error: ValidationError) -> str:
 class Report:
     """An ``Outgoing`` of the client: fields of one kind of event, not yet looked at."""
 
-    __slots__ = ("_fields", "_kind", "_ledger", "_redact", "_tally", "size")
+    __slots__ = ("_fields", "_kind", "_ledger", "_number", "_redact", "_tally", "size")
 
     def __init__(self, kind: str, fields: dict[str, Any], ledger: Ledger, tally: Tally, redact: Callable[[str], str] | None, size: int) -> None:
         self._kind, self._fields, self._ledger, self._tally, self._redact = kind, fields, ledger, tally, redact
+        self._number: int | None = None  # kept when Kafka cannot take it now: it is the same event when it comes again
         self.size = size
 
     def message(self) -> tuple[bytes, bytes]:
@@ -52,7 +53,15 @@ class Report:
             event: Event = KINDS[self._kind].model_validate(fields)
         except ValidationError as error:
             raise ValueError(f"{self._kind}: {fault(error)}") from None
+        if isinstance(event, Response):
+            event = self._numbered(event)
         return event.key, event.model_dump_json(exclude_unset=True).encode()
+
+    def _numbered(self, event: Response) -> Response:
+        """With the number that lets the worker find holes; whatever is given up from here on leaves one."""
+        if self._number is None:
+            self._number = self._ledger.number(Source(event.service, event.environment, event.feature))
+        return event.model_copy(update={"producer_id": self._ledger.producer_id, "sequence": self._number})
 
     def _finished(self, name: str, text: Any) -> str | None:
         try:

@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from agents import exits
-from agents.journal import Recovered
+from agents.journal import Recovered, Written
 from agents.partition import Counters, Partition
 from agents.transport import Bundle
 from monitor.core import FileRecord
@@ -50,7 +50,7 @@ class ListJournal:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: BaseException | None = None
-        self.restored, self.closed = 0, False
+        self.restored, self.share, self.records, self.bytes, self.closed = 0, 0.0, 0, 0, False
         self.state_topic, self.remedy = "t.watch.state", "mend it"
 
     async def open(self) -> Recovered:
@@ -61,7 +61,7 @@ class ListJournal:
         if self.failure is not None:
             raise self.failure
         self.transactions.append((position, list(changed), outputs.messages))
-        return 0
+        return Written(sum(len(value or b"") for _, value in changed), 0, 0)
 
     async def close(self) -> None:
         self.closed = True

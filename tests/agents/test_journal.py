@@ -10,11 +10,11 @@ import pytest
 from faust.types import TP
 
 from agents import exits, journal
-from agents.journal import BARRIER, HEADER, MOST_BYTES, POSITION, Journal
+from agents.journal import BARRIER, HEADER, LAYOUTS, MOST_BYTES, MOST_STATE_BYTES, POSITION, Journal, Written
 from monitor.core import Message, Outputs
 from schemas.config import Kafka
 
-HEAD = {"layout": 1, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
+HEAD = {"layout": LAYOUTS["watch"], "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
 
 
 class Batch:
@@ -70,8 +70,8 @@ def made(monkeypatch) -> Any:
     return make
 
 
-def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[int, list[Any]]:
-    async def scene() -> tuple[int, list[Any]]:
+def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[Written, list[Any]]:
+    async def scene() -> tuple[Written, list[Any]]:
         left_out = await one.write(42, changed, Outputs(outputs))
         return left_out, one._producer.committed[-1]
 
@@ -117,7 +117,21 @@ def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(mad
 
 def test_a_state_record_above_the_limit_is_refused_by_its_key(made):
     with pytest.raises(exits.Misconfigured, match="b'pane'"):
-        write(made(), [(b"pane", b"x" * (MOST_BYTES + 1))])
+        write(made(), [(b"pane", b"x" * (MOST_STATE_BYTES + 1))])
+
+
+def test_a_large_state_record_that_kafka_takes_is_written_counted_and_named(made, caplog):
+    written, sent = write(made(), [(b"pane", b"x" * (MOST_BYTES + 1)), (b"small", b"x")])
+    assert written.large == 1
+    assert {key for _, _, key, _, _ in sent} >= {b"pane", b"small"}
+    assert "b'pane'" in caplog.text
+
+
+def test_the_size_of_the_state_follows_what_is_written_overwritten_and_deleted(made):
+    journal = made()
+    write(journal, [(b"a", b"x" * 9), (b"bb", b"x" * 98), (b"c", b"x")])
+    write(journal, [(b"bb", b"x" * 8), (b"c", None), (b"never", None)])
+    assert (journal.records, journal.bytes) == (2, 10 + 10)
 
 
 def test_a_key_of_the_stores_own_is_refused(made):
@@ -129,18 +143,40 @@ def test_an_output_above_the_limit_is_left_out_and_counted_unless_it_is_as_large
     huge = b"x" * (MOST_BYTES + 1)
     left_out, sent = write(
         made(), windows=[Message(b"k", huge), Message(b"k", b"small")], events=[Message(b"k", huge, 1)], deadletter=[Message(None, huge)])
-    assert left_out == 1
+    assert left_out.oversized == 1
     assert sorted((topic, len(value)) for topic, _, _, value, _ in sent if topic != "p.watch.state") == [
         ("p.deadletter", len(huge)), ("p.events", len(huge)), ("p.windows", 5)]
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"layout": 2}, "newer softfail"), ({"agent": "notify"}, "agent"), ({"cluster": "c2"}, "cluster"), ({"source": "q.events"}, "source"),
+    ({"layout": LAYOUTS["watch"] + 1}, "newer softfail"), ({"layout": 0}, "no softfail has written"), ({"layout": -1}, "no softfail"),
+    ({"layout": float("inf")}, "cannot be read"), ({"agent": "notify"}, "agent"), ({"cluster": "c2"}, "cluster"), ({"source": "q.events"}, "source"),
     ({"partitions": 8}, "partitions"), ({"layout": None}, "cannot be read")])
 def test_state_that_is_not_ours_is_refused_with_the_remedy(made, change, words):
     with pytest.raises(exits.Misconfigured, match=words) as caught:
         made()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
     assert "p.watch.state/6" in str(caught.value)
+
+
+def test_the_state_of_another_prefix_is_refused_for_its_source(made):
+    theirs = Journal(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
+    with pytest.raises(exits.Misconfigured, match=r"its source is 'q\.events', here it is 'p\.events'"):
+        made()._check_header(theirs.header(16), 16, True)
+
+
+def test_a_header_of_an_older_layout_is_taken_and_written_anew_with_the_first_record(made):
+    one = made()
+    one._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
+    _, first = write(one, [(b"pane", b"1")])
+    assert [json.loads(value) for _, _, key, value, _ in first if key == HEADER] == [{**HEAD, "began": 7}]  # in the same transaction
+    _, second = write(one, [(b"pane", b"2")])
+    assert HEADER not in [key for _, _, key, _, _ in second]
+
+
+def test_a_header_of_this_layout_is_not_written_again(made):
+    one = made()
+    one._check_header(json.dumps(HEAD).encode(), 16, True)
+    assert HEADER not in [key for _, _, key, _, _ in write(one, [(b"pane", b"1")])[1]]
 
 
 def test_records_without_a_header_are_not_ours(made):

@@ -133,6 +133,77 @@ def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, m
     asyncio.run(scene())
 
 
+def test_a_bundle_that_changes_much_is_taken_in_pieces_that_fit_into_a_checkpoint(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(shell, "MOST_RECORDS", 10)
+
+    async def scene() -> None:
+        partition = await make_partition()
+        whole = bundle(0, 25, holes=frozenset({9, 10}))
+        stops = []
+        while partition.position < whole.stop:
+            partition.apply(whole)
+            stops.append(partition.position)
+        assert stops == [12, 22, 25]
+        assert counted(partition) == 23
+        await partition.close()
+
+    asyncio.run(scene())
+
+
+def test_large_checkpoints_come_sooner_and_small_ones_later_again(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(shell, "AIM_CHECKPOINT", 3)
+    monkeypatch.setattr(shell, "LEAST_RECORDS", 2)
+    monkeypatch.setattr(shell, "MOST_RECORDS", 16)
+
+    async def scene() -> list[int]:
+        partition = await make_partition()
+        seen = [partition._most]
+        for minutes in (7, 7, 7, 7, 0, 0, 0, 0):
+            for _ in range(partition._most):
+                partition.apply(bundle(partition.position, partition.position + 1, minute=minutes and partition.position))
+            partition.core.changed = (lambda: [(b"k", b"large")]) if minutes else (lambda: [(b"k", b"s")])
+            await partition.checkpoint()
+            seen.append(partition._most)
+        return seen
+
+    assert asyncio.run(scene()) == [16, 8, 4, 2, 2, 4, 8, 16, 16]
+
+
+def test_a_checkpoint_above_its_limit_is_written_counted_and_named(make_partition, bundle, monkeypatch, caplog):
+    monkeypatch.setattr(shell, "MOST_CHECKPOINT", 0)
+
+    async def scene() -> None:
+        partition = await make_partition()
+        partition.apply(bundle(0, 3))
+        await partition.checkpoint()
+        assert (partition.durable, partition.counters.large_checkpoints) == (3, 1)
+        assert "t.events/1" in caplog.text
+
+    asyncio.run(scene())
+
+
+def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_checkpoints_hold(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(shell, "MOST_RECORDS", 10)
+
+    async def scene() -> None:
+        partition = await make_partition()
+        partition.begin()
+        partition.journal.gate.clear()
+        partition.apply(bundle(0, 10))
+        await asyncio.sleep(0.02)  # a checkpoint is under way
+        for start in (10, 20):
+            await asyncio.wait_for(partition.room(), 1)
+            partition.apply(bundle(start, start + 10))
+        waiting = asyncio.create_task(partition.room())
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        partition.journal.gate.set()
+        await asyncio.wait_for(waiting, 1)
+        await partition.close()
+
+    asyncio.run(scene())
+
+
 def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_partition, monkeypatch):
     monkeypatch.setattr(shell, "MOST_PENDING", 1000)
 

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from agents import state
+from agents import state, state_forget
 from agents.journal import HEADER, POSITION
 from agents.state_contents import contents, named, records, shown
 from agents.state_report import forgotten, lines
@@ -18,6 +18,7 @@ from monitor.alerts.ledger import Entry
 from monitor.alerts.ledger import shown as cut
 from monitor.book import Book
 from monitor.features import HOUR, Segment
+from monitor.layouts import LAYOUT
 from monitor.panes import Pane
 from monitor.segments import FeatureKey, SegmentKey
 from schemas.config import Kafka
@@ -43,7 +44,7 @@ def kept() -> dict[bytes, bytes]:
     book.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
     book.mark_episode(AT)
     book.watermark_us = NINE_US + 180_000_000
-    header = {"layout": 1, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 4}
+    header = {"layout": LAYOUT, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 4}
     return {HEADER: json.dumps(header).encode(), POSITION: b"90", **{key: value for key, value in book.changed() if value is not None}}
 
 
@@ -54,7 +55,7 @@ def told(kept, match="*", begin=0, end=100) -> str:
 def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(kept):
     text = told(kept)
     assert "p.watch.state/2: 14 records" in text
-    assert "layout 1, agent watch, cluster c1, 4 partitions of p.events" in text
+    assert f"layout {LAYOUT}, agent watch, cluster c1, 4 partitions of p.events" in text
     assert "90 of [0, 100), lag 10" in text
     assert "2026-03-02T09:03:00Z" in text
     assert "bot/answer (production): 1 segments, panes 3 fine 1 hours 0 days" in text
@@ -88,7 +89,7 @@ def test_bytes_are_those_of_keys_and_values(kept):
     (b'["incident","bot","answer","production",null,"r"]', b"\x90"),
     (b'["novelty","bot","answer","production"]', b"\x90"),
     (b"\xff\x00", b""), (b"[", b"x"), (b"7", b"x"), (b"[]", b"x"), (b'"clock"', b"x"), (b"{}", b"x"),
-    (b'["clock"]', b"\xc1"), (b'["clock"]', msgspec.msgpack.encode([2, "d", None, 0, {}, 0])), (b'["clock"]', b"\x90"),
+    (b'["clock"]', b"\xc1"), (b'["clock"]', msgspec.msgpack.encode([7, "d", None, 0, {}, 0])), (b'["clock"]', b"\x90"),
     (HEADER, b"[]"), (POSITION, b"-3"), (b"delivery/pagerduty/e1", b"{}"), (b"counts", b"[]"),
 ])  # fmt: skip
 def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
@@ -105,7 +106,7 @@ def test_each_record_is_one_json_object_with_its_key_decoded(kept):
     assert len(found) == len(kept)
     assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [one["key"] for one in found]
     (clock,) = (one for one in found if one["key"] == ["clock"])
-    assert clock["value"][1:3] == ["digest of 60 s", NINE_US + 180_000_000]
+    assert clock["value"][:2] == ["digest of 60 s", NINE_US + 180_000_000]
 
 
 def test_every_printed_key_names_its_record_and_no_other(kept):
@@ -126,10 +127,11 @@ def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsy
         assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
 
 
-def test_what_a_reset_forgets_names_the_features_and_the_keys_that_stay_open_at_the_receiver(kept):
-    text = "\n".join(forgotten([contents(Snapshot(2, kept, 0, 100))], "p"))
+def test_what_a_reset_forgets_names_the_features_and_the_episodes_that_it_resolves(kept):
+    text = "\n".join(forgotten([contents(Snapshot(2, kept, 0, 100))], ["p/e1 of bot/answer"]))
     assert "2 features: bot/answer (production), bot/search (production)" in text
-    assert "p/e1/high  bot/answer/production (critical)" in text
+    assert "1 open episodes, which will be resolved (state_reset)" in text
+    assert "  p/e1 of bot/answer" in text
 
 
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
@@ -138,7 +140,7 @@ def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episod
     kept = {b"delivery/pagerduty/e1": entry.model_dump_json().encode(), b"delivery/pagerduty/e2": done.model_dump_json().encode(), b"counts": b"{}"}
     found = contents(Snapshot(0, kept, 0, 9))
     assert not found.unreadable
-    assert found.held("p") == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
+    assert found.held() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
     assert "pagerduty: e1 opened, keys high open, low closed" in told(kept)
 
 
@@ -159,12 +161,16 @@ class FakeTopic(StateTopic):
     async def cluster(self):
         return "c1"
 
+    async def count(self):
+        return 1
+
 
 @pytest.fixture
 def command(monkeypatch, kept):
     """Runs the command on a topic that is not there; to write to it fails the test."""
     monkeypatch.setattr(FakeTopic, "kept", kept)
     monkeypatch.setattr(state, "StateTopic", FakeTopic)
+    monkeypatch.setattr(state_forget, "StateTopic", FakeTopic)
 
     async def there(*_):
         pass
@@ -173,7 +179,11 @@ def command(monkeypatch, kept):
         raise AssertionError("it was about to write")
 
     monkeypatch.setattr(state.topics, "await_broker", there)
-    monkeypatch.setattr(state, "Rewriter", write)
+    async def told(*_):
+        return {}
+
+    monkeypatch.setattr(state_forget, "rewriter_of", write)
+    monkeypatch.setattr(state_forget, "open_episodes", told)
     return state.main
 
 
@@ -206,7 +216,8 @@ def test_a_place_outside_the_source_is_refused(command, to, capsys):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["rebuild"], ["drop", "--agent", "watch", "--key", "k"], ["reset"], ["reset", "--agent", "web"], ["reset", "--agent", "watch", "--to", "5"],
+    [], ["rebuild", "--agent", "notify"], ["rebuild", "--partition", "x"], ["drop", "--agent", "watch", "--key", "k"], ["reset"], ["reset", "--agent", "web"],
+    ["reset", "--agent", "watch", "--to", "5"],
     ["reset", "--agent", "watch", "--partition", "-1"], ["reset", "--agent", "watch", "--to", "soon"]])
 def test_wrong_arguments_are_told(arguments):
     with pytest.raises(SystemExit) as ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -17,10 +18,13 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from agents.journal import Journal
+from agents.exits import Misconfigured
+from agents.journal import LAYOUTS, Journal
 from agents.state_topic import Refused, Rewriter
 from monitor.core import Outputs
-from schemas.config import Kafka
+from monitor.layouts import LAYOUT
+from monitor.watch import Watch
+from schemas.config import Config, Kafka
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
@@ -49,8 +53,7 @@ def publish_values(topics: Any, values: list[bytes], partition: int) -> None:
 def await_free(topics: Any, *arguments: str, patience_s: float = 30) -> subprocess.CompletedProcess[str]:
     """The command, repeated until the worker that stopped is forgotten by the group."""
     deadline = time.monotonic() + patience_s
-    while (done := state(topics, *arguments)).returncode == 1 and time.monotonic() < deadline:
-        assert "6 s" in done.stderr
+    while "6 s" in (done := state(topics, *arguments)).stderr and time.monotonic() < deadline:
         time.sleep(1)
     return done
 
@@ -243,3 +246,200 @@ def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over
     done = await_free(topics, "reset", "--agent", "watch", "--partition", "1", "--yes")
     assert done.returncode == 0, done.stderr
     assert 1 not in {partition for partition, _ in topics.state()[0]}
+
+
+# ---- reset, drop and rebuild beside open episodes: with the real worker
+
+REFUSED_RULE = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "window": "5s", "keep_firing_for": 0,
+                "severity": "critical"}
+
+
+class Monitored:
+    """A real worker over one partition with short panes, and a feature whose answers are refusals."""
+
+    def __init__(self, topics: Any, make_workers: Any, path: Path, port: int) -> None:
+        self.topics, self._path, self._port, self._number = topics, path, port, 0
+        path.write_text(json.dumps(self.settings()))
+        self.workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "kafka": {"brokers": self.topics.address, "prefix": self.topics.prefix, "partitions": 1, "checkpoint": 0.5}, "http": {"port": self._port},
+            "time": {"pane": "1s", "lateness": "1s"}, "channels": {"console": {}}, "rules": [REFUSED_RULE], "no_data": {"severity": None},
+            "default_rules": False}
+
+    def state(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return await_free(self.topics, *arguments, "--config", str(self._path))
+
+    def publish(self, count: int, output: str) -> None:
+        now = datetime.now(UTC)
+        values = [{"event_id": str(self._number + nth), "time": (now + timedelta(milliseconds=nth)).isoformat(), "service": "s", "feature": "answer",
+                   "model": "m", "output": output} for nth in range(count)]
+        self._number += count
+        publish_values(self.topics, [json.dumps(one).encode() for one in values], 0)
+
+    def episodes(self) -> list[dict[str, Any]]:
+        found = [json.loads(record.value) for record in self.topics.read("alerts")[0] if b'"episode"' in record.value]
+        return [one for one in found if one["record"] == "episode" and one["service"] == "s"]
+
+    def await_(self, what: Any, patience_s: float = 60) -> Any:
+        deadline = time.monotonic() + patience_s
+        while not (found := what()):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        return found
+
+    def fire(self) -> dict[str, Any]:
+        self.workers.start(1)
+        self.publish(400, "I'm sorry, I can't help with that.")
+        self.await_(lambda: self.episodes())
+        self.await_(lambda: "(opened) delivered" in self.workers.log())
+        return self.episodes()[-1]
+
+    def kept(self) -> dict[bytes, bytes]:
+        return {key: value for (_, key), value in self.topics.state()[0].items()}
+
+    def delivery(self, episode: dict[str, Any]) -> dict[str, Any]:
+        return json.loads(self.topics.state("notify")[0].get((0, b"delivery/console/" + episode["episode_id"].encode()), b'{"keys": {}}'))
+
+
+@pytest.fixture
+def monitored(make_topics, make_workers, tmp_path, free_port):
+    return Monitored(make_topics(1), make_workers, tmp_path / "softfail.yaml", free_port())
+
+
+@pytest.mark.slow
+def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
+    open_one = monitored.fire()
+    monitored.workers.retire(1)
+    assert monitored.delivery(open_one)["keys"] == {"high": "open"}
+    done = monitored.state("reset", "--agent", "watch", "--to", "latest", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "1 open episodes, which will be resolved (state_reset)" in done.stdout
+    assert open_one["dedup_key"] in done.stdout
+    last = monitored.episodes()[-1]
+    assert (last["episode_id"], last["state"], last["reason"], last["firing"]) == (open_one["episode_id"], "resolved", "state_reset", 0)
+    again = monitored.state("reset", "--agent", "watch", "--to", "latest", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert len([one for one in monitored.episodes() if one["state"] == "resolved"]) == 1  # once
+    monitored.workers.start(1)
+    monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
+    assert monitored.delivery(open_one)["keys"] == {"high": "closed"}
+    incidents = [json.loads(record.value) for record in monitored.topics.read("alerts")[0] if b'"transition"' in record.value]
+    assert {one["state"] for one in incidents if one["reason"] == "state_reset"} == {"resolved"}
+
+
+@pytest.mark.slow
+def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_anew(monitored):
+    open_one = monitored.fire()
+    monitored.workers.retire(1)
+    done = monitored.state("drop", "--agent", "watch", "--partition", "0", "--key", '["episode","s","answer","production"]', "--yes")
+    assert done.returncode == 0, done.stderr
+    last = monitored.episodes()[-1]
+    assert (last["episode_id"], last["state"], last["reason"]) == (open_one["episode_id"], "resolved", "state_dropped")
+    monitored.workers.start(1)
+    monitored.publish(50, "I'm sorry, I can't help with that.")
+    again = monitored.await_(lambda: [one for one in monitored.episodes() if one["episode_id"] != open_one["episode_id"]])[0]
+    assert again["state"] == "opened"
+    monitored.await_(lambda: monitored.delivery(again)["keys"] == {"high": "open"})
+
+
+def broken(topics: Any, keys: list[bytes]) -> None:
+    """Writes over records of state with what nobody can read."""
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=1)
+
+    async def scene() -> None:
+        rewriter = Rewriter(kafka, "watch", TP(f"{kafka.prefix}.events", 0), "")
+        taken = await rewriter.take()
+        await rewriter.rewrite([(key, taken[key][: len(taken[key]) // 2]) for key in keys])
+        await rewriter.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
+    open_one = monitored.fire()
+    time.sleep(2)
+    monitored.workers.retire(1)
+    before, positions = monitored.kept(), monitored.topics.state()[1]
+    pane = next(key for key in before if key.startswith(b'["pane"'))
+    incident = next(key for key in before if key.startswith(b'["incident"'))
+    episode = next(key for key in before if key.startswith(b'["episode"'))
+    windows = len(monitored.topics.read("windows")[0])
+    broken(monitored.topics, [pane, incident, episode])
+    refusing = subprocess.run([sys.executable, "-m", "agents", "worker", "--config", str(monitored._path)], capture_output=True, text=True, cwd=ROOT,
+                              timeout=120, check=False)
+    assert refusing.returncode == 78
+    assert "cannot be read" in refusing.stderr + refusing.stdout
+    assert "python -m agents state rebuild --agent watch --partition 0" in refusing.stderr + refusing.stdout
+
+    asked = monitored.state("rebuild")
+    assert asked.returncode == 1
+    assert "not confirmed" in asked.stderr
+    assert "3 records of" in asked.stdout
+    assert "mended 3, mended as far as the log reaches 0, lost 0" in asked.stdout
+    assert "all that was ever counted here" in asked.stdout
+    done = monitored.state("rebuild", "--agent", "watch", "--partition", "0", "--yes")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert monitored.topics.state()[1] == positions
+    after = monitored.kept()
+    assert after.keys() == before.keys()
+    assert after[pane] == before[pane]
+    assert after[incident] == before[incident]
+    assert after[episode] == before[episode]
+    assert after == before
+    assert len(monitored.topics.read("windows")[0]) == windows
+    assert monitored.episodes()[-1] == open_one
+    assert "nothing to mend" in monitored.state("rebuild", "--yes").stdout
+    counted = monitored.state("rebuild", "--all", "--yes")
+    assert (counted.returncode, "0 records of" in counted.stdout) == (0, True), counted.stderr
+    assert monitored.kept() == before
+
+    monitored.workers.start(1)
+    monitored.publish(600, "It ships on Tuesday.")
+    monitored.await_(lambda: monitored.episodes()[-1]["state"] == "resolved", 90)
+    assert {one["episode_id"] for one in monitored.episodes()} == {open_one["episode_id"]}
+    monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
+    last = {json.loads(record.value)["start"]: json.loads(record.value)["events"] for record in monitored.topics.read("windows")[0]
+            if b'"level":"feature"' in record.value}
+    assert sum(last.values()) == 1000
+
+
+def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_takes_it(make_topics, monkeypatch):
+    topics = make_topics(1)
+    kafka, source = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=1), TP(f"{topics.prefix}.events", 0)
+    lines = (ROOT / "tests/monitor/state/layout1.watch.ndjson").read_text().splitlines()
+    old = {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
+
+    async def opened() -> tuple[Journal, Watch]:
+        journal, watch = Journal(kafka, "watch", source, await cluster_of(kafka)), Watch(Config())
+        watch.restore((await journal.open()).records)
+        return journal, watch
+
+    async def scene() -> None:
+        header = {"layout": 1, "agent": "watch", "cluster": await cluster_of(kafka), "source": source.topic, "partitions": 1}
+        rewriter = Rewriter(kafka, "watch", source, "")
+        await rewriter.take()
+        await rewriter.rewrite([(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()])
+        await rewriter.close()
+        journal, watch = await opened()  # it looks, and goes away without a checkpoint: nothing has changed
+        await journal.close()
+        with monkeypatch.context() as older:
+            older.setitem(LAYOUTS, "watch", 1)
+            await (await opened())[0].close()
+        journal, watch = await opened()
+        await journal.write(0, watch.changed(), Outputs())
+        await journal.close()
+        with monkeypatch.context() as older:
+            older.setitem(LAYOUTS, "watch", 1)
+            with pytest.raises(Misconfigured, match=r"newer softfail \(layout 2, this one knows 1\); upgrade this worker"):
+                await opened()
+        again, now = await opened()
+        await again.close()
+        assert {at: pane.state() for feature in now.book.features.values() for segment in feature.segments.values() for at, pane in segment.panes.items()} == {
+            at: pane.state() for feature in watch.book.features.values() for segment in feature.segments.values() for at, pane in segment.panes.items()}
+
+    asyncio.run(scene())
+    assert {value[:2] for value in topics.state()[0].values()} == {bytes((0xC1, LAYOUT))}
+    assert "layout 2, agent watch" in state(topics, "inspect").stdout

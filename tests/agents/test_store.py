@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 from faust.types import TP
 
 from agents import exits, store
-from agents.journal import Recovered
+from agents.journal import Recovered, Written
 from agents.partition import Counters
 from agents.store import Store
 from schemas.config import Kafka
@@ -24,8 +25,8 @@ class Journal:
     failure: BaseException | None = None
     made: list[Any] = []
 
-    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str) -> None:
-        self.tp, self.written, self.closed, self.restored = tp, [], False, 0  # type: ignore[var-annotated]
+    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str, readers: asyncio.Semaphore) -> None:
+        self.tp, self.written, self.closed, self.restored, self.share, self.records, self.bytes = tp, [], False, 0, 0.0, 0, 0  # type: ignore[var-annotated]
         self.state_topic, self.remedy = f"{kafka.prefix}.{agent}.state", cluster
         Journal.made.append(self)
 
@@ -35,9 +36,9 @@ class Journal:
             raise Journal.failure
         return Recovered([], 7, 2, False, 0)
 
-    async def write(self, position: int, changed: Any, outputs: Any) -> int:
+    async def write(self, position: int, changed: Any, outputs: Any) -> Written:
         self.written.append(position)
-        return 0
+        return Written(0, 0, 0)
 
     async def close(self) -> None:
         self.closed = True
@@ -96,6 +97,40 @@ def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
         assert (one.owned, one.restoring, Journal.made[0].closed) == ({}, {}, True)
 
     asyncio.run(scene())
+
+
+def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeypatch, caplog):
+    monkeypatch.setattr(store, "SAY_S", 0.01)
+    caplog.set_level("INFO", "softfail.store")
+
+    async def scene() -> None:
+        one = make_store()
+        assigning = asyncio.create_task(one.assign({A, B}))
+        await asyncio.sleep(0.01)
+        for journal in Journal.made:
+            journal.restored, journal.share = 120_000, 0.5
+        await asyncio.sleep(0.05)
+        Journal.may_open.set()
+        await assigning
+        await one.revoke_all()
+
+    asyncio.run(scene())
+    assert "restoring t.events/0: 120,000 records, 50 % of its log" in caplog.text
+    assert "restored 2 partitions: 240,000 records of state in" in caplog.text
+
+
+def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(make_store):
+    async def scene() -> list[bool]:
+        one = make_store()
+        assigning = asyncio.create_task(one.assign({A}))
+        await asyncio.sleep(0.01)
+        seen = [gc.isenabled()]
+        Journal.may_open.set()
+        await assigning
+        await one.revoke_all()
+        return [*seen, gc.isenabled()]
+
+    assert asyncio.run(scene()) == [False, True]
 
 
 @pytest.mark.parametrize(("failure", "end"), [

@@ -7,6 +7,7 @@ import collections
 import inspect
 import itertools
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,18 +28,18 @@ A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 class Records:
     """What aiokafka's decoder gives: offsets [start, start + n), and a position that ends at ``after``."""
 
-    def __init__(self, start: int, n: int, after: int | None = None) -> None:
-        self.next_fetch_offset, self._end, self._after = start, start + n, after
+    def __init__(self, start: int, n: int, after: int | None = None, size: int = -1) -> None:
+        self.next_fetch_offset, self._end, self._after, self.size = start, start + n, after, size
 
     def __iter__(self) -> Records:
         return self
 
-    def __next__(self) -> int:
+    def __next__(self) -> Any:
         if self.next_fetch_offset >= self._end:
             self.next_fetch_offset = max(self.next_fetch_offset, self._after or 0)
             raise StopIteration
         self.next_fetch_offset += 1
-        return self.next_fetch_offset - 1
+        return SimpleNamespace(offset=self.next_fetch_offset - 1, serialized_value_size=self.size)
 
 
 def assigned(*tps: TopicPartition, position: int) -> Any:
@@ -50,16 +51,32 @@ def assigned(*tps: TopicPartition, position: int) -> Any:
     return subscription, assignment
 
 
-async def fetched(start: int, n: int, after: int | None = None, most: int | None = None) -> Bundle:
+async def fetched(start: int, n: int, after: int | None = None, most: int | None = None, size: int = -1) -> Bundle:
     _, assignment = assigned(A, position=start)
-    bundle = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(start, n, after), backoff=0).getall(most)
+    bundle = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(start, n, after, size), backoff=0).getall(most)
     assert isinstance(bundle, Bundle)
     return bundle
 
 
 def test_a_bundle_stands_for_the_positions_before_and_after_the_fetch():
     bundle = asyncio.run(fetched(1000, 7))
-    assert (bundle.start, bundle.stop, list(bundle)) == (1000, 1007, list(range(1000, 1007)))
+    assert (bundle.start, bundle.stop, [record.offset for record in bundle]) == (1000, 1007, list(range(1000, 1007)))
+
+
+def test_a_bundle_ends_after_so_many_bytes_and_the_next_one_joins_it():
+    async def scene() -> tuple[list[Bundle], int]:
+        _, assignment = assigned(A, position=0)
+        result = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(0, 100, size=1 << 20), backoff=0)
+        bundles = []
+        while result.has_more():
+            bundles.append(result.getall(5000))
+        return bundles, assignment.state_value(A).position
+
+    bundles, position = asyncio.run(scene())
+    assert max(len(bundle) << 20 for bundle in bundles) <= transport.MOST_BYTES
+    assert [bundle.start for bundle in bundles[1:]] == [bundle.stop for bundle in bundles[:-1]]
+    assert [record.offset for bundle in bundles for record in bundle] == list(range(100))
+    assert position == bundles[-1].stop == 100
 
 
 def test_a_bundle_of_markers_only_is_true_and_moves_the_position():

@@ -54,7 +54,7 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypat
     event = b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
 
     class Tended:
-        caught_up = False
+        caught_up, lost = False, 0
         core = agent.core(0, 0)
         windows = 0
 

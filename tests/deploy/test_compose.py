@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES = COMPOSE["services"]
 ALL = pytest.mark.parametrize("name", SERVICES)
+TOKEN = "0123456789abcdef"
 _PINNED = re.compile(r"[\w./\-]+:v?\d+\.\d+\.\d+[\w.\-]*")
 
 
@@ -96,7 +97,7 @@ def test_the_dockerfile_pins_its_base_and_ends_as_nobody_special():
 
 
 def test_the_configuration_of_the_worker_is_valid_in_the_environment_that_it_is_given():
-    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()}
+    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {"SOFTFAIL_HTTP_TOKEN": TOKEN}
     config = load(ROOT / "deploy/softfail.yaml", environment)
     assert config.kafka.brokers == "kafka:19092"
     assert f"INSIDE://{config.kafka.brokers}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
@@ -106,7 +107,7 @@ def test_the_configuration_of_the_worker_is_valid_in_the_environment_that_it_is_
 def test_turning_on_pagerduty_as_the_comment_shows_needs_nothing_but_the_key(tmp_path):
     text = (ROOT / "deploy/softfail.yaml").read_text("utf-8").replace("  # pagerduty:", "  pagerduty:")
     (tmp_path / "softfail.yaml").write_text(text)
-    config = load(tmp_path / "softfail.yaml", {"PAGERDUTY_ROUTING_KEY": "0" * 32})
+    config = load(tmp_path / "softfail.yaml", {"PAGERDUTY_ROUTING_KEY": "0" * 32, "SOFTFAIL_HTTP_TOKEN": TOKEN})
     assert config.channels.names() == ("pagerduty", "console")
 
 
@@ -114,6 +115,21 @@ def test_prometheus_scrapes_the_port_on_which_the_worker_serves():
     scrapes = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
     (targets,) = (one["static_configs"][0]["targets"] for one in scrapes if one["job_name"] == "softfail")
     assert targets == ["worker:6066"]
+
+
+def test_what_is_reachable_from_other_containers_asks_for_the_token_and_prometheus_has_it():
+    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {"SOFTFAIL_HTTP_TOKEN": TOKEN}
+    http = load(ROOT / "deploy/softfail.yaml", environment).http
+    assert not http.is_loopback
+    assert http.token is not None
+    assert http.token.get_secret_value() == TOKEN
+    (scrape,) = (one for one in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+                 if one["job_name"] == "softfail")
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert scrape["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    assert COMPOSE["secrets"][secret] == {"environment": "SOFTFAIL_HTTP_TOKEN"}
+    for probe in (SERVICES["worker"]["healthcheck"]["test"][-1], (ROOT / "deploy/Dockerfile").read_text("utf-8")):
+        assert "/healthz" in probe, "the path that needs no token"
 
 
 def test_grafana_finds_its_datasource_and_its_dashboards_where_they_are_mounted():
@@ -128,5 +144,5 @@ def test_docker_compose_itself_accepts_the_file():
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
         pytest.skip("needs docker with the compose plugin")  # also in CI, where there is none: the tests above hold without it
-    environment = {"GRAFANA_ADMIN_PASSWORD": "x", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    environment = {"GRAFANA_ADMIN_PASSWORD": "x", "SOFTFAIL_HTTP_TOKEN": TOKEN, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     subprocess.run([docker, "compose", "config", "--quiet"], cwd=ROOT, env=environment, check=True, capture_output=True)

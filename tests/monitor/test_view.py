@@ -25,6 +25,12 @@ def watched(values: list[dict[str, Any]]) -> Watch:
     return watch
 
 
+def restarted(watch: Watch) -> Watch:
+    fresh = Watch(Config())
+    fresh.restore(watch.changed())
+    return fresh
+
+
 def read(watch: Watch) -> dict[tuple[Any, ...], float]:
     return {(measure.name, *measure.labels): measure.value for measure in watch.measures()}
 
@@ -54,6 +60,31 @@ def test_what_is_seldom_used_shows_its_last_minute() -> None:
     watch.advance(int((NINE + timedelta(hours=1)).timestamp() * 1e6))
     shown = read(watch)
     assert shown[("softfail_window_events", "feature", "bot", "answer", "production", "", "", "", "")] == 40
+
+
+def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart() -> None:
+    meter = {"kind": "meter", "producer_id": "p", "started_at": NINE.isoformat(), "seen": 120, "sampled": 13, "sent": 12, "dropped": 1}
+    numbered = [{"producer_id": "p", "sequence": number, "output": None if number == 5 else "Fine."} for number in range(12) if number not in (3, 4)]
+    watch = watched([*numbered, meter])
+    for one in (watch, restarted(watch)):
+        shown, at = read(one), ("bot", "answer", "production")
+        stages = ("seen", "sampled", "sent", "dropped")
+        assert [shown[("softfail_producer_calls_total", *at, stage)] for stage in stages] == [120, 13, 12, 1]
+        assert shown[("softfail_missing_events", *at)] == 2
+        assert shown[("softfail_verdicts_total", *at, "refusal")] == 9
+        assert shown[("softfail_skipped_verdicts_total", *at, "refusal", "no output text")] == 1
+        told = one.status()
+        account = told["features"][0]["account"]
+        assert [account[name] for name in (*stages, "received", "missing", "late", "expired")] == [120, 13, 12, 1, 10, 2, 0, 0]
+        assert account["skipped"]["refusal"] == {"no output text": 1}
+        assert (told["dead_letters"], told["forwarded"]) == ({"unreadable": 1}, 0)
+
+
+def test_a_feature_of_which_only_meters_come_is_shown_and_one_without_meters_says_so() -> None:
+    meter = {"kind": "meter", "feature": "lost", "producer_id": "p", "started_at": NINE.isoformat(), "seen": 9, "sampled": 9, "sent": 0, "dropped": 9}
+    features = {one["feature"]: one["account"] for one in watched([meter, {}]).status()["features"]}
+    assert (features["lost"]["dropped"], features["lost"]["received"]) == (9, 0)
+    assert (features["answer"]["seen"], features["answer"]["received"]) == (None, 1)
 
 
 def test_counts_survive_a_restart() -> None:

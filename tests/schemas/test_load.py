@@ -162,3 +162,58 @@ def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tr
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), (30, 30), ("250ms", 0.25), ("2w", 1_209_600)])
 def test_durations_are_written_as_people_do(text: str | int, seconds: float) -> None:
     assert duration_s(text) == seconds
+
+
+LINKS = """
+kafka: {security: {ca_file: ca.pem, cert_file: w.pem, key_password: "${KEY_PASSWORD}", username: bot, password: "${PASSWORD}"}}
+http: {host: 0.0.0.0, token: "${TOKEN}"}
+channels: {pagerduty: {routing_key: "${ROUTING_KEY}"}}
+"""
+
+
+@pytest.mark.parametrize(("text", "fault"), [
+    ("kafka: {security: {pasword: x}}", "kafka.security.pasword: no such key; did you mean 'password'?"),
+    ("kafka: {security: {username: bot}}", "kafka.security.password: is missing, and username is set"),
+    ("kafka: {security: {username: bot, password: geheim}}", "kafka.security.password: a secret stands in the file"),
+    ("kafka: {security: {cert_file: a, key_password: geheim}}", "kafka.security.key_password: a secret stands in the file"),
+    ("kafka: {security: {protocol: TLS}}", "kafka.security.protocol: Input should be 'PLAINTEXT', 'SSL'"),
+    ("kafka: {security: {protocol: PLAINTEXT, ca_file: a}}", "kafka.security.protocol: PLAINTEXT has no TLS"),
+    ("kafka: {security: {ca_file: a}, embedded: true}", "kafka.security: the embedded broker knows none"),
+    ("http: {host: 0.0.0.0}", "http.token: is missing, and others can reach 0.0.0.0"),
+    ("http: {token: geheim}", "http.token: a secret stands in the file"),
+    ('http: {token: "${SHORT}"}', "http.token: must be 16 to 500"),
+])
+def test_each_fault_of_the_links_says_where_and_what_would_be_right(tmp_path: Path, text: str, fault: str) -> None:
+    found = faults(tmp_path, text, SHORT="geheim")
+    assert any(one.startswith(fault) for one in found), found
+    assert "geheim" not in str(found)
+
+
+def test_who_connects_and_delivers_nothing_needs_the_secrets_of_its_section_only(tmp_path: Path) -> None:
+    path, environment = written(tmp_path, LINKS), {"KEY_PASSWORD": "geheim-1", "PASSWORD": "geheim-2"}
+    security = load(path, environment, with_secrets="kafka").kafka.security
+    assert security.password is not None
+    assert security.password.get_secret_value() == "geheim-2"
+    with pytest.raises(InvalidConfig, match=r"kafka\.security\.password: the environment has no variable PASSWORD"):
+        load(path, {"KEY_PASSWORD": "geheim-1"}, with_secrets="kafka")
+    assert load(path, {}, with_secrets=False).http.token is not None
+    with pytest.raises(InvalidConfig) as refused:
+        load(path, environment)
+    assert sorted(one.split(":")[0] for one in refused.value.faults if "environment" in one) == ["channels.pagerduty.routing_key", "http.token"]
+
+
+def test_secrets_of_the_links_can_come_from_the_environment_as_they_stand(tmp_path: Path) -> None:
+    environment = {"SOFTFAIL_KAFKA__SECURITY__USERNAME": "bot", "SOFTFAIL_KAFKA__SECURITY__PASSWORD": "0123: [not yaml",
+                   "SOFTFAIL_HTTP__TOKEN": "0123456789012345"}
+    config = load(written(tmp_path, ""), environment)
+    assert config.kafka.security.resolved == "SASL_SSL"
+    assert config.kafka.security.password is not None
+    assert config.kafka.security.password.get_secret_value() == environment["SOFTFAIL_KAFKA__SECURITY__PASSWORD"]
+    assert config.http.token is not None
+    assert config.http.token.get_secret_value() == "0123456789012345"
+
+
+def test_a_line_that_is_not_yaml_is_named_and_not_shown(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, "kafka:\n  security: {password: geheim, ca_file: [}\n")
+    assert "not YAML: line 2, column" in found
+    assert "geheim" not in found

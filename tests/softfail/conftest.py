@@ -103,7 +103,7 @@ def broker() -> Broker:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeProducer:
     """Every ``Softfail`` made in the test sends to this producer."""
     producer = FakeProducer()
-    monkeypatch.setattr("softfail.client.open_producer", lambda settings, topic: producer)
+    monkeypatch.setattr("softfail.client.open_producer", lambda *_: producer)
     return producer
 
 
@@ -133,7 +133,7 @@ def fake_client() -> Callable[..., Any]:
 
         producer = FakeProducer()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("softfail.client.open_producer", lambda settings, topic: producer)
+            patch.setattr("softfail.client.open_producer", lambda *_: producer)
             sf = Softfail(**{"service": "shop", **options})
             try:
                 yield sf, producer

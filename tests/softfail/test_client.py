@@ -302,7 +302,8 @@ def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client
 
 @pytest.mark.parametrize(("keywords", "model"), [(ResponseFields, Response), (FeedbackFields, Feedback), (EvaluationFields, Evaluation)])
 def test_the_keywords_that_a_type_checker_knows_are_the_fields_of_the_model(keywords: Any, model: Any) -> None:
-    assert get_type_hints(keywords).keys() == model.model_fields.keys() - {"kind"}
+    of_the_sender = {"kind", "producer_id", "sequence"}
+    assert get_type_hints(keywords).keys() == model.model_fields.keys() - of_the_sender
 
 
 def test_who_stops_reading_a_stream_is_no_error_of_the_model(client: Make, fake: Any) -> None:

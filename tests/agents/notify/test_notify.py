@@ -9,6 +9,7 @@ import pytest
 
 from agents.demo.receiver import Fault, Receiver
 from agents.notify import NotifyAgent
+from monitor.alerts import breaker as breaker_module
 from monitor.alerts import outbox as outbox_module
 from monitor.core import FileRecord, Outputs
 from schemas.config import Config
@@ -41,6 +42,7 @@ class Partition:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.02)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -143,6 +145,7 @@ def test_a_step_is_durable_before_the_next_one_is_sent(recent):
         receiver.take = noting
         partition.put(recent(urgency="low"))
         await until(lambda: len(receiver.answers) == 1)
+        await until(lambda: partition.checkpoints == 1)
         partition.put(recent(state="escalated"), recent(state="resolved"))
         await until(lambda: len(receiver.incidents) == 2 and all(one.resolved_at for one in receiver.incidents))
         assert seen == [None, {"low": "open"}, {"low": "open", "high": "open"}, {"low": "open", "high": "closed"}]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.store import Counters, PartitionStatus
-from monitor.metrics import METRICS, Measure
+from monitor.metrics import METRICS, SUM, Measure
 
 
 class FakeCore:
@@ -55,8 +55,9 @@ def part():
 
 @pytest.fixture
 def every_measure():
-    """One measure of each metric that there is."""
-    return [Measure(name, tuple(f"a {label}" for label in metric.labels), 0.5) for name, metric in METRICS.items()]
+    """One measure of each metric that there is; of a histogram one above all bounds."""
+    return [Measure(name, (*(f"a {label}" for label in metric.labels), *last), 1 if last else 0.5) for name, metric in METRICS.items()
+            for last in ([("+Inf",), (SUM,)] if metric.kind == "histogram" else [()])]
 
 
 def _iso(time):
@@ -79,7 +80,16 @@ def _feature(now, rng, service, feature, environment, rate, per_min, falls=False
             "error_rate": _rate(0.004 if not falls else 0.03, per_min * 5), "refusal_rate": _rate(0.006 if not falls else 0.51, per_min * 5),
             "duration_p90_s": {"value": 0.84 if not falls else 3.92, "low": 0.8, "high": 0.9, "n": per_min * 5},
             "output_tokens_mean": {"value": 212.4 if not falls else 48.0, "low": 205.0, "high": 219.0, "n": per_min * 5},
-            "segments": 3, "series": series}
+            "segments": 3, "series": series, "account": _account(per_min * 50, falls)}
+
+
+def _account(received, losing):
+    calls = {"seen": 10 * received, "sampled": received + 2, "sent": received + 1, "dropped": 1}
+    if losing:
+        calls |= {"sampled": 2 * received, "sent": received + 40, "dropped": received - 40}
+    skipped = {"refusal": {"no output text": received // 2}, "length": {"neither min_chars nor max_chars is configured": received}}
+    return {**calls, "received": received, "missing": 40 if losing else 0, "late": 3, "expired": 0, "verdicts": {"error": received, "refusal": received // 2},
+            "skipped": skipped, "errors": {"json": 4} if losing else {}}
 
 
 def _labels(service, feature, environment="production", level="feature", model=""):
@@ -123,9 +133,11 @@ def realistic_status(now, hostile=""):
         _feature(now, rng, "support-bot", "answer", "staging", 0.93, 12),
         _feature(now, rng, "search", "summarise", "production", 0.964, 61),
         _feature(now, rng, "checkout", "fraud-explanation", "production", 0.988, 33),
-        {**_feature(now, rng, "notes", "title", "production", 0.99, 2), "pass_rate": None, "refusal_rate": None, "duration_p90_s": None},
+        {**_feature(now, rng, "notes", "title", "production", 0.99, 2), "pass_rate": None, "refusal_rate": None, "duration_p90_s": None,
+         "account": {**_account(100, False), **dict.fromkeys(("seen", "sampled", "sent", "dropped"))}},
     ]
-    return {"watermark": _iso(now - timedelta(seconds=32)), "features": features, "episodes": [low, episode], "recent": recent}
+    return {"watermark": _iso(now - timedelta(seconds=32)), "features": features, "episodes": [low, episode], "recent": recent,
+            "dead_letters": {"invalid": 12, "future": 1}, "forwarded": 7}
 
 
 @pytest.fixture

@@ -163,18 +163,70 @@ def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of
     assert [key for _, key, _ in told(outbox, nine_us)] == ["softfail/b/high", "softfail/c/high", "softfail/a/low", "softfail/d/low"]
 
 
-def test_a_step_that_failed_waits_twice_as_long_each_time_up_to_five_minutes_and_others_do_not_wait(config, episode_of, nine_us):
+def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_time_up_to_five_minutes(config, episode_of, nine_us):
     outbox, now = Outbox(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
-    for _ in range(11):
+    for nth in range(11):
+        waits.append(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0))
+        put(outbox, episode_of(f"other-{nth}"))
+        assert [key for _, key, _ in told(outbox, now + round(waits[-1] * 1e6) - 1)] == [f"softfail/other-{nth}/high"]
+        now += round(waits[-1] * 1e6)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_most_a_minute(config, episode_of, nine_us):
+    outbox, now = Outbox(config), nine_us
+    put(outbox, episode_of("a"))
+    waits = []
+    for _ in range(9):
         waits.append(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0))
         assert outbox.due("pagerduty", now + round(waits[-1] * 1e6) - 1) is None
         now += round(waits[-1] * 1e6)
-    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert waits == [1, 2, 5, 10, 20, 40, 60, 60, 60]
+
+
+def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_a_ticket_waits_for_the_probe(config, episode_of, nine_us):
+    outbox, now = Outbox(config), nine_us
+    put(outbox, episode_of("a"))
+    for _ in range(7):
+        now += round(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0) * 1e6)
     outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0)
-    put(outbox, episode_of("b"))
-    assert [key for _, key, _ in told(outbox, now)] == ["softfail/b/high"]
+    put(outbox, episode_of("ticket", urgency="low"), episode_of("page"))
+    assert outbox.due("pagerduty", now + 4_999_999) is None
+    assert outbox.due("pagerduty", now + 5_000_000).episode_id == "page"
+    outbox.failed(outbox.due("pagerduty", now + 5_000_000), now + 5_000_000, jitter=0.0)
+    assert outbox.due("pagerduty", now + 64_000_000) is None
+    assert outbox.due("pagerduty", now + 65_000_000).episode_id == "ticket"
+
+
+def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_than_a_probe(config, episode_of, nine_us):
+    outbox, now, got = Outbox(config), nine_us, []
+    put(outbox, episode_of("poison"))
+    for second in range(600):
+        now = nine_us + second * 1_000_000
+        if second % 100 == 50:
+            put(outbox, episode_of(f"ticket-{second}", urgency="low"))
+        while (step := outbox.due("pagerduty", now)) is not None:
+            if step.episode_id == "poison":
+                outbox.failed(step, now, jitter=0.0)
+            else:
+                outbox.delivered(step, now)
+                got.append((step.episode_id, second))
+    assert [name for name, _ in got] == [f"ticket-{second}" for second in range(50, 600, 100)]
+    assert all(at - int(name.removeprefix("ticket-")) <= 60 for name, at in got)
+
+
+def test_two_hundred_waiting_episodes_do_not_hammer_a_receiver_that_is_down(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    put(outbox, *(episode_of(f"e{number}", urgency="low") for number in range(200)))
+    tries = 0
+    for second in range(3600):
+        while (step := outbox.due("pagerduty", nine_us + second * 1_000_000)) is not None:
+            outbox.failed(step, nine_us + second * 1_000_000, jitter=0.5)
+            tries += 1
+    assert 60 <= tries <= 90
+    assert measured(outbox)["softfail_channel_open", ("pagerduty",)] > 0
 
 
 def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(config, episode_of, nine_us):
@@ -276,14 +328,14 @@ def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_o
 
 def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
     outbox = Outbox(config)
-    assert measured(outbox) == {("softfail_deliveries_pending", ("pagerduty",)): 0}
+    assert measured(outbox) == {("softfail_deliveries_pending", ("pagerduty",)): 0, ("softfail_channel_open", ("pagerduty",)): 0}
     put(outbox, episode_of("a"), episode_of("b"), now_us=nine_us)
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.5)
     assert measured(outbox)["softfail_deliveries_pending", ("pagerduty",)] == 2
     told(outbox, nine_us + MINUTE)
     assert measured(outbox) == {
         ("softfail_deliveries_pending", ("pagerduty",)): 0, ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,
-        ("softfail_deliveries_total", ("pagerduty", "retried")): 1}
+        ("softfail_deliveries_total", ("pagerduty", "retried")): 1, ("softfail_channel_open", ("pagerduty",)): 0}
 
 
 def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(config, episode_of):

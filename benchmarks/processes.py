@@ -1,0 +1,95 @@
+"""Worker processes on a Kafka of their own, and what can be read of them from outside: shared by the benchmarks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PREFIX = "bench"
+STOP_S = 40
+
+
+def launcher() -> Any:
+    """The module ``tests/kafka_launcher.py``."""
+    spec = importlib.util.spec_from_file_location("kafka_launcher", ROOT / "tests" / "kafka_launcher.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def worker(address: str, folder: Path, port: int, partitions: int, *, name: str = "worker",
+           prefix: str = PREFIX) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m agents worker` with default settings; its log is ``folder/NAME.log``."""
+    config = {"kafka": {"brokers": address, "prefix": prefix, "partitions": partitions}, "http": {"port": port}}
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(config))
+    with open(folder / f"{name}.log", "ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "agents", "worker", "--config", str(path)], cwd=ROOT, stdout=log,
+                                   stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def figures(port: int, *names: str) -> dict[str, float]:
+    """Sums over all series of these metrics; zeros while the worker does not answer."""
+    totals = dict.fromkeys(names, 0.0)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return totals
+    for line in lines:
+        name = line.partition("{")[0].partition(" ")[0]
+        if name in totals:
+            totals[name] += float(line.rpartition(" ")[2])
+    return totals
+
+
+def applied(port: int) -> int:
+    """Records that the worker has applied; asked of /healthz, for a scrape of /metrics costs it as much as a thousand events."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
+            return int(json.load(answer)["applied_records"])
+    except OSError:
+        return 0
+
+
+def ready(port: int) -> bool:
+    """Whether /readyz says so."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
+            return True
+    except OSError:
+        return False
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of all threads of a process, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int, which: str = "VmHWM") -> float:
+    """Peak (``VmHWM``) or present (``VmRSS``) resident memory, MB of 1,000,000 bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(which):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0

@@ -1,0 +1,22 @@
+"""What is counted together."""
+
+from __future__ import annotations
+
+from monitor.features import FeatureState
+from monitor.panes import Pane
+from monitor.stats.weights import grid
+
+
+class Group:
+    """Where the events of one feature, segment, pane and pair of probabilities are counted."""
+
+    __slots__ = ("at", "feature", "p", "pane", "pq", "q", "shared")
+
+    def __init__(self, at: int, feature: FeatureState, pane: Pane, p: float, q: float, shared: str = "") -> None:
+        self.at = at
+        self.feature = feature
+        self.pane = pane
+        self.shared = shared  # added to names of producers where features share an account
+        self.q = q
+        self.p = grid(p)
+        self.pq = grid(p * q)

@@ -1,0 +1,53 @@
+"""A counting worker in which one thing goes wrong, until it has started anew; and a watchdog that is quick to judge.
+
+python failing_worker.py CONFIG.json FAULT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from faust.assignor.partition_assignor import PartitionAssignor
+
+from agents import exits, watchdog
+from agents.app import run
+from agents.intake import Intake
+from schemas.config import Config
+from tests.agents.counting_worker import CountingAgent
+
+PATIENCE_S = 8.0  # instead of a minute
+
+
+class HangingAgent(CountingAgent):
+    """Keeps the event loop for ever."""
+
+    async def tend(self, partition):
+        await asyncio.sleep(2)
+        time.sleep(10_000)  # noqa: ASYNC251 - on purpose
+
+
+async def deaf(self, tp, bundle):
+    """Takes nothing, as if the stream had ended without a word."""
+
+
+def unnamed(cls, topics, cluster, subscriptions):
+    """What Faust makes of a topic that the broker does not name: it assigns nothing to anybody."""
+    return {}
+
+
+if __name__ == "__main__":
+    fault, agent = sys.argv[2], CountingAgent()
+    watchdog.STUCK_S, watchdog.GROUP_S = PATIENCE_S, 1.0
+    if not exits.restarted():
+        if fault == "hang":
+            agent = HangingAgent()
+        elif fault == "deaf":
+            Intake.take = deaf
+        elif fault == "unassigned":
+            PartitionAssignor._get_copartitioned_groups = classmethod(unnamed)
+    run(Config.model_validate_json(Path(sys.argv[1]).read_text()), [agent])

@@ -1,0 +1,358 @@
+"""Remedies against Faust and aiokafka, held on their real classes without a broker. ``tests/removals.py`` says which test holds which."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.types import TP
+
+from agents import app, exits, transport, watchdog
+from agents.transport import Bundle
+from monitor.core import FileRecord
+from schemas.config import Config, Kafka
+
+A = TP("p.events", 0)
+
+
+@pytest.fixture
+def worker(counting) -> Any:
+    """A worker that is never connected. To be made inside an event loop."""
+    def make() -> app.Worker:
+        config = Config.model_validate({"kafka": {"brokers": "127.0.0.1:1", "prefix": "p"}, "http": {"port": 6066}})
+        return app.Worker(config, [counting.CountingAgent()])
+    return make
+
+
+def made(start: int, n: int) -> Bundle:
+    bundle = Bundle(FileRecord(b"", offset) for offset in range(start, start + n))
+    bundle.start, bundle.stop = start, start + n
+    return bundle
+
+
+def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkeypatch):
+    async def scene() -> tuple[Any, int]:
+        one = worker()
+        bundle = made(7, 5000)
+
+        async def fetched(*_: Any) -> Any:
+            return {TopicPartition(*A): bundle}
+
+        monkeypatch.setattr(transport.driver.Consumer, "_getmany", fetched)
+        consumer = one.faust.consumer
+        assert isinstance(consumer, transport.Consumer)
+        (messages,) = (await consumer._getmany({A}, 1.0)).values()
+        (event,) = [await transport.Schema().compile(one.faust)(consumer._to_message(A, message)) for message in messages]
+        return event.value is bundle, one.faust.conf.broker_max_poll_records
+
+    assert asyncio.run(scene()) == (True, 5000)
+
+
+def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker):
+    """Faust's own codec raises for a value that it cannot read, and with ``take`` the stream then stands still."""
+    async def scene() -> Any:
+        one = worker()
+        (agent,) = one.faust.agents.values()
+        bundle = made(0, 1)
+        message = one.faust.consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), bundle))
+        event = await agent.channel.schema.compile(one.faust)(message, propagate=True)
+        return event.value is bundle
+
+    assert asyncio.run(scene())
+
+
+def test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only(worker):
+    async def scene() -> None:
+        one = worker()
+        await one.faust._leader_assignor.on_start()
+        assert not list(one.faust.topics)  # the agents' are added when it starts
+        assert (len(one.faust.tables), one.faust.tables.changelog_topics) == (0, set())
+        assert (one.faust.conf.web_enabled, one.faust.conf.autodiscover) == (False, False)
+
+    asyncio.run(scene())
+
+
+def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monkeypatch):
+    """Faust waits for this signal's receivers, seeks, and then resumes (recovery.py:309)."""
+    async def scene() -> None:
+        one = worker()
+        may, given = asyncio.Event(), []
+
+        async def assign(tps: set[TP]) -> None:
+            await may.wait()
+            given.append(tps)
+
+        monkeypatch.setattr(one.store, "assign", assign)
+        one.faust.consumer = SimpleNamespace(assignment=lambda: {A})
+        signalled = asyncio.create_task(one.faust.on_rebalance_complete.send())
+        await asyncio.sleep(0.05)
+        assert not signalled.done()
+        may.set()
+        await signalled
+        assert given == [{A}]
+
+    asyncio.run(scene())
+
+
+def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
+    """``perform_seek`` is what Faust calls after the signal; a seek made in the signal would be undone by its own."""
+    async def scene() -> tuple[list[Any], Any]:
+        one = worker()
+        one.store.owned[A] = SimpleNamespace(position=42, durable=40)
+        consumer, sought = one.faust.consumer, []
+        inner = SimpleNamespace(seek=lambda tp, offset: sought.append((tp, offset)), assignment=lambda: {TopicPartition(*A)})
+        consumer._thread._consumer = inner
+
+        async def call_thread(step: Any, *arguments: Any) -> Any:
+            return await step(*arguments)
+
+        monkeypatch.setattr(consumer._thread, "call_thread", call_thread)
+        await consumer.perform_seek()
+        return sought, consumer._read_offset[A]
+
+    assert asyncio.run(scene()) == ([(TopicPartition(*A), 42)], None)
+
+
+def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(worker):
+    """Faust's fetcher drops a message below its read offset (consumer.py:1209); a bundle that begins there may end above."""
+    async def scene() -> list[int]:
+        one = worker()
+        consumer, through = one.faust.consumer, []
+
+        async def callback(message: Any) -> None:
+            through.append(message.offset)
+
+        fetches = [100, 98, 90]
+
+        async def getmany(timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+            if not fetches:
+                consumer._stopped.set()
+                return
+            yield A, consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), made(fetches.pop(0), 15)))
+
+        consumer.callback, consumer.getmany = callback, getmany
+        await asyncio.wait_for(consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())), 10)
+        return through
+
+    assert asyncio.run(scene()) == [100, 98, 90]
+
+
+def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
+    """Faust would, and with all of them out it sleeps a second (consumer.py:808)."""
+    async def scene() -> set[TP]:
+        one = worker()
+        consumer = one.faust.consumer
+        consumer._active_partitions = {A}
+        consumer.on_buffer_full(A)
+        active: set[TP] = consumer._active_partitions
+        return active
+
+    assert asyncio.run(scene()) == {A}
+
+
+def test_a_partition_that_has_just_been_taken_does_not_stop_the_stream(worker):
+    """Faust asks for its high water mark between two messages (consumer.py:763); aiokafka asserts that it is assigned."""
+    async def scene() -> int:
+        one = worker()
+
+        def taken(_: Any) -> int:
+            raise AssertionError("partition is not assigned")
+
+        one.faust.consumer._thread._consumer = SimpleNamespace(highwater=taken)
+        return int(one.faust.consumer.highwater(A))
+
+    assert asyncio.run(scene()) == 0
+
+
+def test_the_consumer_that_faust_makes_has_our_settings(worker):
+    async def scene() -> dict[str, Any]:
+        one = worker()
+        consumer = one.faust.consumer._thread._create_worker_consumer(one.faust.transport)
+        return {
+            "isolation": consumer._isolation_level, "fetch_wait_ms": consumer._fetch_max_wait_ms, "metadata_ms": consumer._client._metadata_max_age_ms,
+            "member": consumer._group_instance_id, "session_ms": consumer._session_timeout_ms, "records": consumer._max_poll_records}
+
+    assert asyncio.run(scene()) == {
+        "isolation": "read_committed", "fetch_wait_ms": 250, "metadata_ms": 2000, "member": app.instance_id(Config.model_validate({"http": {"port": 6066}})),
+        "session_ms": 6000, "records": 5000}
+
+
+def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing(worker, monkeypatch, ends, ended):
+    async def scene() -> None:
+        one = worker()
+
+        async def take(*_: Any) -> None:
+            raise KeyError("segment")
+
+        monkeypatch.setattr(one.intake, "take", take)
+
+        class Stream:
+            def noack(self) -> Stream:
+                return self
+
+            async def events(self) -> Any:
+                yield SimpleNamespace(message=SimpleNamespace(tp=A), value=made(0, 1))
+
+        await app._body(one)(Stream())
+
+    with pytest.raises(ended):
+        asyncio.run(scene())
+    assert ends[0][:2] == ("again", exits.STATE)
+    assert "segment" in ends[0][2]
+
+
+class Interrupted:
+    """What aiokafka decodes, with something happening in the middle of it."""
+
+    def __init__(self, start: int, n: int, meanwhile: Any) -> None:
+        self.next_fetch_offset, self._end, self._meanwhile = start, start + n, meanwhile
+
+    def __iter__(self) -> Interrupted:
+        return self
+
+    def __next__(self) -> Any:
+        if self.next_fetch_offset == self._end:
+            raise StopIteration
+        if self.next_fetch_offset + 1 == self._end:
+            self._meanwhile()
+        self.next_fetch_offset += 1
+        return SimpleNamespace(offset=self.next_fetch_offset - 1, serialized_value_size=1)
+
+
+def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way(worker, monkeypatch):
+    """From another thread it is: the last step of ``getall`` sets the position anew. In the consumer's thread it waits until ``getall`` is over."""
+    async def scene() -> tuple[int, int]:
+        subscription = SubscriptionState()
+        subscription.assign_from_user([TopicPartition(*A)])
+        assignment = subscription.subscription.assignment
+        state = assignment.state_value(TopicPartition(*A))
+        loop, one, sought = asyncio.new_event_loop(), worker(), threading.Event()
+        consumers = threading.Thread(target=loop.run_forever, daemon=True)
+        consumers.start()
+        one.store.owned[A] = SimpleNamespace(position=3, durable=3)
+        thread = one.faust.consumer._thread
+        thread._consumer = SimpleNamespace(seek=lambda _, offset: (state.seek(offset), sought.set()), assignment=lambda: {TopicPartition(*A)})
+
+        async def call_thread(step: Any) -> Any:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step(), loop))
+
+        monkeypatch.setattr(thread, "call_thread", call_thread)
+        here = asyncio.get_running_loop()
+
+        async def read(seek: Any) -> int:
+            state.seek(1000)
+            sought.clear()
+            seeks: list[Any] = []
+
+            def meanwhile() -> None:
+                seeks.append(asyncio.run_coroutine_threadsafe(seek(), here))
+                sought.wait(0.3)
+
+            async def getall() -> Any:
+                return fetcher.FetchResult(TopicPartition(*A), assignment=assignment, partition_records=Interrupted(1000, 9, meanwhile), backoff=0).getall()
+
+            bundle = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(getall(), loop))
+            await asyncio.wrap_future(seeks[0])
+            assert (bundle.start, len(bundle)) == (1000, 9)
+            position: int = state._position
+            return position
+
+        async def as_faust_does() -> None:
+            thread._consumer.seek(None, 3)
+
+        found = await read(as_faust_does), await read(thread.seek_to_committed)
+        loop.call_soon_threadsafe(loop.stop)
+        consumers.join()
+        return found
+
+    assert asyncio.run(scene()) == (1009, 3)  # the defect, and the remedy
+
+
+def test_of_a_thousand_errors_of_a_library_one_line_is_written():
+    script = """
+import logging
+from agents import logs
+logs.configure()
+for number in range(1000):
+    logging.getLogger("aiokafka").error("Unable to connect to %s", number)
+logging.getLogger("softfail.app").info("ours")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    lines = (ended.stdout + ended.stderr).splitlines()
+    assert len(lines) == 2
+    assert "Unable to connect to 0" in lines[0]
+
+
+def test_partitions_that_nobody_owns_are_noticed_by_asking_the_group(monkeypatch):
+    missing: set[TP] = {A}
+
+    async def unowned(*_: Any) -> set[TP]:
+        return missing
+
+    monkeypatch.setattr(watchdog, "unowned", unowned)
+    monkeypatch.setattr(watchdog, "GROUP_S", 0.0)
+
+    async def scene() -> None:
+        dog = watchdog.Watchdog(Kafka(), SimpleNamespace(agents={"p.events": None}), set, None)  # type: ignore[arg-type]
+        await dog._look_at_group()
+        since = dog.verdict.unowned_since
+        assert since is not None
+        await dog._look_at_group()
+        assert dog.verdict.unowned_since == since
+        missing.clear()
+        await dog._look_at_group()
+        assert dog.verdict.unowned_since is None
+
+    asyncio.run(scene())
+
+
+def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged(worker, monkeypatch):
+    async def scene() -> tuple[list[Any], int]:
+        one = worker()
+        consumer, committed = one.faust.consumer, []
+        monkeypatch.setattr(one.faust.topics, "acks_enabled_for", lambda _: True)
+
+        async def commit(offsets: Any, **_: Any) -> bool:
+            committed.append(dict(offsets))
+            return True
+
+        monkeypatch.setattr(consumer, "_commit_offsets", commit)
+        one.store.owned[A] = SimpleNamespace(position=30, durable=17)
+        for offset in range(25):
+            message = consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), made(offset, 1)))
+            consumer.track_message(message)
+            consumer.ack(message)
+        await consumer.commit()
+        return committed, len(consumer._acked[A])
+
+    assert asyncio.run(scene()) == ([{A: 17}], 0)
+
+
+def test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watchdog_sees_it(worker):
+    """Faust would start it again and go on behind what it had in hand."""
+    async def scene() -> tuple[bool, int]:
+        one = worker()
+        (agent,) = one.faust.agents.values()
+        begun = []
+
+        async def stream_breaks(_: Any) -> None:
+            begun.append(1)
+            raise RuntimeError("in the stream's own machinery")
+
+        agent.fun = stream_breaks
+        await agent.start()
+        for _ in range(300):
+            if agent.crashed:
+                break
+            await asyncio.sleep(0.01)
+        return agent.crashed, len(begun)
+
+    assert asyncio.run(scene()) == (True, 1)

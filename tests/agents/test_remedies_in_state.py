@@ -1,0 +1,143 @@
+"""Remedies of the state, held on our own classes over a Kafka in memory. What only a broker can show: ``test_remedies_on_kafka.py``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents import exits, journal
+from agents import partition as shell
+from agents.journal import BARRIER, POSITION, Journal
+from monitor.core import Message, Outputs
+from schemas.config import Kafka
+
+
+class Batch(list[Any]):
+    """A batch without limit."""
+
+    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object:
+        del timestamp, headers
+        super().append((key, value))
+        return self
+
+    def record_count(self) -> int:
+        return len(self)
+
+
+class Producer:
+    """A transactional producer that takes its time."""
+
+    def __init__(self, **_: Any) -> None:
+        self.open: list[Any] = []
+        self.committed: list[list[Any]] = []
+
+    async def begin_transaction(self) -> None:
+        self.open = []
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(type("Metadata", (), {"offset": 100})())
+        self.open += [(topic, partition, *row) for row in batch]
+        return future
+
+    async def commit_transaction(self) -> None:
+        await asyncio.sleep(0.05)
+        self.committed.append(self.open)
+
+    async def partitions_for(self, _: str) -> set[int]:
+        return set(range(16))
+
+
+@pytest.fixture
+def made(monkeypatch) -> Any:
+    monkeypatch.setattr(journal, "AIOKafkaProducer", Producer)
+    return lambda: Journal(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
+
+
+def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction(made):
+    async def scene() -> list[list[Any]]:
+        one = made()
+        await one.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
+        committed: list[list[Any]] = list(one._producer.committed)
+        return committed
+
+    (transaction,) = asyncio.run(scene())
+    rows = {(topic, key): value for topic, _, key, value in transaction}
+    assert rows["p.watch.state", b"pane"] == b"1"
+    assert rows["p.watch.state", POSITION] == b"42"
+    assert rows["p.windows", b"k"] == b"w"
+
+
+class Slow:
+    """A reader of a log whose every other poll is empty, and whose broker says that the log ends at its beginning."""
+
+    def __init__(self, log: list[tuple[bytes, bytes]]) -> None:
+        self._log, self._at, self._polls = log, 0, 0
+
+    def assign(self, _: Any) -> None:
+        pass
+
+    async def seek_to_beginning(self, *_: Any) -> None:
+        self._at = 0
+
+    async def position(self, _: Any) -> int:
+        return self._at
+
+    async def end_offsets(self, tps: Any) -> dict[Any, int]:
+        return dict.fromkeys(tps, 0)
+
+    async def getmany(self, *_: Any, **__: Any) -> dict[Any, list[Any]]:
+        self._polls += 1
+        if self._polls % 2:
+            return {}
+        key, value = self._log[self._at]
+        self._at += 1
+        return {("p.watch.state", 6): [type("Record", (), {"key": key, "value": value, "offset": self._at - 1})()]}
+
+
+def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(made):
+    log = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (BARRIER, b"{}")]
+    assert asyncio.run(made()._read_to(Slow(log), 3)) == {b"b": b"2", b"a": b"3"}
+
+
+def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, monkeypatch):
+    monkeypatch.setenv("_SOFTFAIL_RESTARTS", "7")
+
+    async def scene() -> None:
+        partition = await make_partition()
+        assert exits.restarts() == 7
+        partition.apply(bundle(0, 3))
+        await partition.checkpoint()
+        assert exits.restarts() == 0
+
+    asyncio.run(scene())
+
+
+def test_a_process_that_starts_again_waits_a_while_first():
+    script = "import time\nfrom agents import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan = time.monotonic()\nexits.pause()\nprint(time.monotonic() - began)"
+    environment = {**os.environ, "_SOFTFAIL_RESTARTS": "1"}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment)
+    assert float(ended.stdout) >= 0.7
+
+
+def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(make_partition, bundle, ends, ended, monkeypatch):
+    monkeypatch.setattr(shell, "PATIENCE_S", 0.05)
+
+    async def scene() -> None:
+        partition = await make_partition()
+        partition.journal.gate.clear()
+        partition.apply(bundle(0, 3))
+        with pytest.raises(ended):
+            await asyncio.wait_for(partition.checkpoint(), 5)
+
+    asyncio.run(scene())
+    assert ends[0][:2] == ("again", exits.STATE)

@@ -1,0 +1,291 @@
+"""Remedies against what only a real broker shows. ``tests/removals.py`` says which test holds which."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from faust.types import TP
+
+from agents.journal import Journal
+from monitor.core import Message, Outputs
+from schemas.config import Kafka
+
+pytestmark = pytest.mark.kafka
+
+HERE = Path(__file__).parent
+
+
+def journals(topics: Any, scene: Callable[[Callable[[], Journal]], Awaitable[None]]) -> None:
+    """Runs the scene with journals of the same partition; closes what it opened."""
+    async def play() -> None:
+        made: list[Journal] = []
+
+        def make() -> Journal:
+            made.append(Journal(Kafka(brokers=topics.address, prefix=topics.prefix), "watch", TP(f"{topics.prefix}.events", 0), "c1"))
+            return made[-1]
+
+        try:
+            await asyncio.wait_for(scene(make), 120)
+        finally:
+            await asyncio.gather(*(one.close() for one in made), return_exceptions=True)
+
+    asyncio.run(play())
+
+
+def send(topics: Any, minute: int, count: int) -> None:
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=topics.address)
+    for number in range(count):
+        producer.send(f"{topics.prefix}.events", value=json.dumps({"key": f"k{number % 7}", "minute": minute}).encode(), partition=number % topics.partitions)
+    producer.flush()
+    producer.close()
+
+
+def alter(topics: Any, suffix: str, **settings: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    async def scene() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
+        await admin.start()
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", named)])
+        await admin.close()
+
+    asyncio.run(scene())
+
+
+def until(condition: Callable[[], Any], patience_s: float, what: str) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+    return found
+
+
+def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_topics):
+    topics = make_topics(1)
+    send(topics, 0, 20)
+
+    async def scene(make: Callable[[], Journal]) -> None:
+        zombie, successor = make(), make()
+        await zombie.open()
+        await zombie.write(5, [(b"k", b"5")], Outputs())
+        assert (await successor.open()).position == 5
+        await successor.write(10, [(b"k", b"10")], Outputs())
+        with pytest.raises(Exception, match=r".*"):  # whatever the client calls it: the product takes any failure as the end
+            await asyncio.wait_for(zombie.write(7, [(b"k", b"7")], Outputs()), 30)
+
+    journals(topics, scene)
+    state, positions = topics.state()
+    assert (state[0, b"k"], positions[0]) == (b"10", 10)
+
+
+def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for(make_topics):
+    """It would hold back everything behind it for as long as its timeout, and a reader of what is committed would see an end too early."""
+    topics = make_topics(1)
+    send(topics, 0, 20)
+
+    async def scene(make: Callable[[], Journal]) -> None:
+        gone = make()
+        await gone.open()
+        await gone.write(5, [(b"k", b"5")], Outputs())
+        await gone._producer.begin_transaction()
+        batch = gone._producer.create_batch()
+        batch.append(timestamp=None, key=b"k", value=b"half", headers=[])
+        await (await gone._producer.send_batch(batch, gone.state_topic, partition=0))
+        began = time.monotonic()
+        recovered = await make().open()
+        assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
+        assert time.monotonic() - began < 10  # its timeout is 20 s
+
+    journals(topics, scene)
+
+
+def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(make_topics, monkeypatch):
+    topics = make_topics(1)
+    send(topics, 0, 20)
+    getmany, end_offsets, polls = AIOKafkaConsumer.getmany, AIOKafkaConsumer.end_offsets, 0
+
+    async def sometimes_nothing(self: Any, *tps: Any, **settings: Any) -> Any:
+        nonlocal polls
+        polls += 1
+        return {} if polls % 2 else await getmany(self, *tps, **settings)
+
+    async def too_early(self: Any, tps: Any) -> Any:
+        return {tp: 0 if tp.topic.endswith(".state") else end for tp, end in (await end_offsets(self, tps)).items()}
+
+    async def scene(make: Callable[[], Journal]) -> None:
+        before = make()
+        await before.open()
+        for position in range(1, 11):
+            await before.write(position, [(b"k%d" % position, b"1")], Outputs())
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", sometimes_nothing)
+        monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", too_early)
+        recovered = await make().open()
+        assert (recovered.position, sorted(dict(recovered.records))) == (10, sorted(b"k%d" % position for position in range(1, 11)))
+
+    journals(topics, scene)
+
+
+def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_topics):
+    """aiokafka would commit the rest of the transaction: position and state without the window."""
+    topics = make_topics(1)
+    send(topics, 0, 20)
+    alter(topics, "windows", max_message_bytes="2000")
+
+    async def scene(make: Callable[[], Journal]) -> None:
+        one = make()
+        await one.open()
+        await one.write(5, [(b"k", b"5")], Outputs({"windows": [Message(b"w", b"small")]}))
+        with pytest.raises(Exception, match=r".*"):
+            await one.write(9, [(b"k", b"9")], Outputs({"windows": [Message(b"w", b"x" * 100_000)]}))
+
+    journals(topics, scene)
+
+    async def successor(make: Callable[[], Journal]) -> None:
+        recovered = await make().open()
+        assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
+
+    journals(topics, successor)
+    assert [record.value for record in topics.read("windows")[0]] == [b"small"]
+
+
+@pytest.fixture
+def failing(make_topics, make_workers, counting_command) -> Any:
+    """Topics with 50 events, and a worker in which something goes wrong."""
+    def start(fault: str) -> tuple[Any, Any]:
+        topics = make_topics(2)
+        command = counting_command(topics)
+        workers = make_workers(lambda number: [sys.executable, str(HERE / "failing_worker.py"), command(number)[-1], fault])
+        send(topics, 0, 50)
+        workers.start(1)
+        return topics, workers
+    return start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "why"), [
+    ("hang", "the event loop does not answer"), ("deaf", "lag and no progress"), ("unassigned", "the topic has partitions that nobody owns")])
+def test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work(failing, fault, why):
+    topics, workers = failing(fault)
+    until(lambda: "RESTART" in workers.log(), 60, "the watchdog saw nothing")
+    pid = workers.processes[1].pid
+    assert f"RESTART 1 of 10 (code 75): {why}" in workers.log()
+    state = topics.await_positions(topics.read("events")[1], patience_s=60)
+    assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 50
+    assert workers.processes[1].pid == pid
+    assert not workers.exits
+
+
+@pytest.fixture
+def transaction() -> Any:
+    """Begins a transaction with a record in a partition; the producer that can end it."""
+    from kafka import KafkaProducer
+
+    made = []
+
+    def begin(topics: Any, suffix: str, key: bytes, value: bytes) -> Any:
+        producer = KafkaProducer(bootstrap_servers=topics.address, transactional_id=f"{topics.prefix}-{suffix}")
+        made.append(producer)
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(f"{topics.prefix}.{suffix}", key=key, value=value, partition=0)
+        producer.flush()
+        return producer
+
+    yield begin
+    for producer in made:
+        producer.close()
+
+
+def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction):
+    from agents.letters import Reader
+
+    topics = make_topics(1)
+    transaction(topics, "deadletter", b"a", b"kept").commit_transaction()
+    transaction(topics, "deadletter", b"b", b"aborted").abort_transaction()
+    with Reader(Kafka(brokers=topics.address, prefix=topics.prefix)) as reader:
+        assert [record.value for record in reader.records(f"{topics.prefix}.deadletter")] == [b"kept"]
+
+
+@pytest.mark.slow
+def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends(failing, transaction):
+    topics, workers = failing("none")
+    topics.await_positions(topics.read("events")[1], patience_s=40)
+    opened = transaction(topics, "events", b"k", b'{"key": "late", "minute": 0}')
+    time.sleep(15)  # the patience of this watchdog is 8 s
+    assert "lag and silence" not in workers.log()
+    assert "RESTART" not in workers.log()
+    opened.commit_transaction()
+    state = topics.await_positions(topics.read("events")[1], patience_s=30)
+    assert state[0, b"late 0"] == b"1"
+
+
+@pytest.mark.slow
+def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(make_topics, make_workers, counting_command):
+    """Faust ignores a topic that is missing and assigns nothing; the group meets again only when the metadata is looked at anew."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    from agents.topics import create
+
+    topics = make_topics(2)
+    source = f"{topics.prefix}.events"
+    workers = make_workers(counting_command(topics))
+    workers.start(1)
+    until(lambda: workers.log().count("owns ") == 2, 40, "the worker did not begin")
+
+    async def scene() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
+        await admin.start()
+        await admin.delete_topics([source])
+        await asyncio.sleep(10)
+        await admin.close()
+        await create(Kafka(brokers=topics.address, prefix=topics.prefix, partitions=topics.partitions))
+
+    asyncio.run(scene())
+    send(topics, 0, 50)
+    state = topics.await_positions(topics.read("events")[1], patience_s=30)
+    assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 50
+    assert "RESTART" not in workers.log()
+
+
+@pytest.mark.slow
+def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_workers, counting_command):
+    """A static member comes back under its name; without one, both would lose and restore everything."""
+    topics = make_topics(4)
+    workers = make_workers(counting_command(topics))
+    workers.start(1)
+    workers.start(2)
+    send(topics, 0, 50)
+
+    def settled() -> bool:
+        return all(_owned(workers, number) >= 2 for number in (1, 2))
+
+    until(settled, 60, "the two did not share the partitions")
+    time.sleep(5)
+    before = _owned(workers, 2)
+    assert workers.retire(1) == 0
+    mine = _owned(workers, 1)
+    workers.start(1)
+    until(lambda: _owned(workers, 1) >= mine + 2, 40, "the worker did not come back to its partitions")
+    time.sleep(8)  # longer than the session
+    assert _owned(workers, 2) == before
+    send(topics, 1, 50)
+    state = topics.await_positions(topics.read("events")[1], patience_s=30)
+    assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 100
+
+
+def _owned(workers: Any, number: int) -> int:
+    """How often a worker has taken a partition."""
+    path = workers.directory / f"worker{number}.log"
+    return path.read_text().count("owns ") if path.exists() else 0

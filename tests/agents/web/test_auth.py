@@ -1,0 +1,144 @@
+"""Who may read the worker's pages: anybody on this machine, or whoever has the token."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agents.web.auth import OPEN, shown_in
+from agents.web.server import WebServer, application
+from schemas.config import Http
+
+TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
+PATHS = ("/", "/api/status", "/metrics", "/healthz", "/readyz", "/nothing-here")
+
+
+def ask(worker, http, *requests):
+    """(status, headers, body) of each (path, headers)."""
+
+    async def run():
+        server = WebServer(worker, http)
+        await server.start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                answers = []
+                for path, headers in requests:
+                    async with session.get(server.url.rstrip("/") + path, headers=headers) as answer:
+                        answers.append((answer.status, answer.headers.copy(), await answer.text()))
+                return answers
+        finally:
+            await server.stop()
+
+    return asyncio.run(run())
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def basic(user, password):
+    return {"Authorization": aiohttp.encode_basic_auth(user, password)} if hasattr(aiohttp, "encode_basic_auth") else {
+        "Authorization": aiohttp.BasicAuth(user, password, "utf-8").encode()}
+
+
+def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_until_it_is_shown(realistic_worker):
+    http = Http(port=0, token=TOKEN)
+    for headers in ({}, bearer("wrong-horse"), bearer(""), bearer(TOKEN[:-1]), bearer(TOKEN + "x"), basic("anna", "wrong"), basic(TOKEN.replace(":", ""), ""),
+                    {"Authorization": TOKEN}, {"Authorization": "Basic ???"}, {"Authorization": f"Digest {TOKEN}"}, {"Cookie": f"token={TOKEN}"}):
+        for path, (status, told, body) in zip(PATHS, ask(realistic_worker(), http, *((path, headers) for path in PATHS)), strict=True):
+            if path in OPEN:
+                assert status == 200
+                continue
+            assert status == 401, path
+            assert [one.split(" ")[0] for one in told.getall("WWW-Authenticate")] == ["Bearer", "Basic"]
+            assert "http.token" in body
+            assert "support-bot" not in body
+            assert TOKEN not in body + str(told)
+            assert told["Cache-Control"] == "no-store"
+
+
+def test_the_token_opens_every_page_as_bearer_and_as_the_password_of_any_user(realistic_worker):
+    for headers in (bearer(TOKEN), {"Authorization": f"bearer  {TOKEN} "}, basic("anna", TOKEN), basic("", TOKEN)):
+        answers = ask(realistic_worker(), Http(port=0, token=TOKEN), *((path, headers) for path in PATHS))
+        assert [status for status, _, _ in answers] == [200] * 5 + [404], headers
+        assert all(TOKEN not in body for _, _, body in answers)
+
+
+def test_the_token_in_the_address_opens_nothing(realistic_worker):
+    ((status, _, _),) = ask(realistic_worker(), Http(port=0, token=TOKEN), (f"/api/status?token={TOKEN}&access_token={TOKEN}", {}))
+    assert status == 401
+
+
+def test_the_probes_say_nothing_of_what_is_measured(realistic_worker):
+    assert set(OPEN) == {"/healthz", "/readyz"}
+    for _, _, body in ask(realistic_worker(), Http(port=0, token=TOKEN), *((path, {}) for path in OPEN)):
+        assert "support-bot" not in body
+
+
+def test_without_a_token_loopback_asks_nobody(realistic_worker):
+    assert [status for status, _, _ in ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS))] == [200] * 5 + [404]
+
+
+def test_the_log_says_that_a_token_is_asked_for_and_not_which(realistic_worker, caplog):
+    with caplog.at_level("DEBUG"):
+        ask(realistic_worker(), Http(port=0, token=TOKEN), ("/", {}), ("/", bearer(TOKEN)))
+    assert "http.token" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "softfail.example", "", "128.0.0.1", "localhost.example"])
+def test_a_host_that_others_can_reach_is_refused_without_a_token(host):
+    with pytest.raises(ValidationError, match=r"token: is missing, and others can reach .*SOFTFAIL_HTTP_TOKEN.*127\.0\.0\.1"):
+        Http(host=host)
+    assert Http(host=host, token=TOKEN).token.get_secret_value() == TOKEN
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_needs_no_token(host):
+    assert Http(host=host).token is None
+
+
+@pytest.mark.parametrize("token", ["", "short", "fifteen-signs-x", "with spaces in it, long enough", "zeilenumbruch\nzeilenumbruch", "schlüsselschlüssel"])
+def test_a_token_that_is_short_or_does_not_fit_into_a_header_is_refused_and_not_shown(token):
+    with pytest.raises(ValidationError, match="token: must be 16 to 500") as refused:
+        Http(token=token)
+    assert not token or token not in str(refused.value)
+
+
+@given(st.text(st.characters(codec="latin-1"), max_size=80))
+def test_no_header_breaks_the_reader(header):
+    shown = shown_in(header)
+    assert shown is None or isinstance(shown, bytes)
+
+
+def test_every_route_is_behind_the_token_but_for_the_probes(realistic_worker):
+    routes = {route.resource.canonical for route in application(realistic_worker()).router.routes()}
+    assert routes - OPEN == {"/", "/api/status", "/metrics"}, "a new route: is it tested above?"
+
+
+def test_in_a_browser_the_page_works_with_the_token_as_password(realistic_worker, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+
+    async def run():
+        server = WebServer(realistic_worker(), Http(port=0, token=TOKEN))
+        await server.start()
+        try:
+            url = server.url.replace("http://", f"http://anna:{TOKEN.replace(':', '%3A')}@")
+            command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--virtual-time-budget=6000", "--dump-dom", url]
+            return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        finally:
+            await server.stop()
+
+    dom = asyncio.run(run()).stdout
+    assert "support-bot" in dom
+    assert TOKEN not in dom

@@ -1,0 +1,116 @@
+"""Softfail's own health on a real Kafka: a producer of garbage is one page about softfail, and blinds nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kafka import KafkaProducer
+
+from agents.demo.receiver import Receiver
+from softfail import Softfail
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+KEY = "0123456789abcdef0123456789abcdef"
+WINDOW_S = 20
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A PagerDuty receiver that listens in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    one = Receiver(KEY)
+    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
+    yield one
+    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+class Producers(threading.Thread):
+    """Two sound features, and one producer whose records nobody can read, while ``poisoning`` is set: every fifth record is its."""
+
+    def __init__(self, address: str, topic: str, partitions: int) -> None:
+        super().__init__(daemon=True)
+        self.poisoning, self.done = threading.Event(), threading.Event()
+        self._sf = Softfail(service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0)
+        self._raw = KafkaProducer(bootstrap_servers=address, linger_ms=20)
+        self._topic, self._partitions = topic, partitions
+        self.poison = 0
+
+    def run(self) -> None:
+        for nth in range(1_000_000):
+            if self.done.is_set():
+                break
+            for feature in ("answer", "search"):
+                self._sf.response(feature=feature, model="m", output="It ships on Tuesday.", duration_s=0.4)
+            if self.poisoning.is_set() and nth % 2 == 0:
+                self._raw.send(self._topic, b"\xff garbage", partition=self.poison % self._partitions)
+                self.poison += 1
+            time.sleep(0.02)
+        assert self._sf.close(20)
+        self._raw.close(20)
+
+
+def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_are_measured(
+    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: Receiver
+) -> None:
+    topics, port = make_topics(4), free_port()
+
+    def command(number: int) -> list[str]:
+        settings = {
+            "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4}, "http": {"port": port}, "health": {"window": WINDOW_S},
+            "time": {"pane": "10s", "lateness": "2s"}, "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url}},
+        }  # fmt: skip
+        path = tmp_path / f"softfail{number}.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
+
+    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": KEY})
+    workers.start(1)
+    producers = Producers(topics.address, f"{topics.prefix}.events", 4)
+    producers.start()
+    time.sleep(15 + WINDOW_S / 2)
+    assert receiver.incidents == []
+    producers.poisoning.set()
+    until(lambda: bool(receiver.incidents), 30 + 2 * WINDOW_S, "no page")
+    workers.send(1, signal.SIGKILL)
+    time.sleep(10 + WINDOW_S)
+    assert receiver.incidents[0].resolved_at is None  # a new owner that knows no shares yet ends nothing
+    producers.poisoning.clear()
+    until(lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved")
+    time.sleep(10)
+    producers.done.set()
+    producers.join(30)
+    (incident,) = receiver.incidents
+    assert incident.payload["source"] == "softfail/monitor"
+    assert incident.payload["severity"] == "error"
+    assert "of records could not be read" in incident.payload["summary"]
+    alerts = [json.loads(record.value) for record in topics.read("alerts")[0]]
+    assert {one["feature"] for one in alerts if one["record"] == "episode"} == {"monitor"}
+    letters = topics.read("deadletter")[0]
+    assert len(letters) == producers.poison
+    windows = [json.loads(record.value) for record in topics.read("windows")[0]]
+    for feature in ("answer", "search"):
+        starts = sorted(one["start"] for one in windows if one["feature"] == feature and one["level"] == "feature")
+        assert len(set(starts)) >= (30 + 2 * WINDOW_S) // 10 - 2
+        assert all(one["events"] > 100 for one in windows if one["feature"] == feature and one["start"] in starts[2:-2])

@@ -1,0 +1,149 @@
+"""Writes ``layoutN.*``: real records of a release's state, and what they mean to that release.
+
+Run it once a layout, with the checkout of the release that has the layout: ``PYTHONPATH=CHECKOUT python make_golden.py N``. The files stay as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config import Config
+
+HERE = Path(__file__).parent
+BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DAY_S = 86_400.0
+CONFIG = Config.model_validate({
+    "features": [{"match": "bot/answer", "dimensions": ["region"], "interaction": "sync"}],
+    "rules": [
+        {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "window": "5m", "severity": "critical"},
+        {"name": "slow", "on": "duration_s.p90", "above": "budget", "window": "10m", "for": "2m", "severity": "warning", "min_events": 20},
+        {"name": "lasting", "on": "pass_rate", "below": 0.9, "window": "5m", "for": "30m", "severity": "error"},
+    ],
+    "channels": {"console": {}, "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}},
+})
+METRICS = ("pass_rate", "error_rate", "evaluator.refusal.fail_rate", "evaluator.judge.fail_rate", "feedback.acceptance_rate", "duration_s.p90",
+           "duration_s.mean", "output_tokens.mean", "cost_usd.p50", "feedback.rating.mean")
+REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday."
+
+
+def event(second: float, number: int, **more: Any) -> bytes:
+    """One event; equal arguments give equal bytes."""
+    time = (BEGAN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{number}", "time": time, "service": "bot", "feature": "answer", "environment": "production", "model": "m1",
+              "output": ANSWER, "duration_s": 0.25 + number % 7 / 10, "output_tokens": 40 + number % 90, "cost_usd": 0.0001 * (number % 13)}
+    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+
+
+def early() -> list[bytes]:
+    """Twelve days with a little traffic, which is rolled up, and then a fault that lasts."""
+    values: list[bytes] = [b"garbage", event(0, 0, duration_s=-1)]
+    for day in range(12):
+        for number in range(60):
+            at, n = day * DAY_S + number * 90, day * 1000 + number
+            region = {"dimensions": {"region": ("eu", "us")[number % 2]}}
+            values.append(event(at, n, prompt_version=f"v{day // 4}", **region, **({"error_type": "timeout", "output": None} if number % 30 == 0 else {})))
+            if number % 3 == 0:
+                values.append(event(at, n + 100, feature="rank", variant="b", sample_probability=0.125, content_probability=0.5))
+            if number % 5 == 0:
+                values.append(event(at + 1, n + 200, kind="feedback", output=None, duration_s=None, output_tokens=None, cost_usd=None,
+                                    accepted=number % 2 == 0, rating=0.5, response_id="r"))
+                values.append(event(at + 1, n + 300, kind="evaluation", output=None, duration_s=None, output_tokens=None, cost_usd=None,
+                                    evaluator="judge", passed=number % 4 != 0, score=0.7, response_id="r"))
+    values += [meter(11 * DAY_S + 5400, 4000)]
+    return values + [event(at, 20_000 + at, output=REFUSAL if at % 4 else ANSWER, duration_s=3.5) for at in _seconds(11, 7200, 480, 2)] + [
+        event(11 * DAY_S + 3600, 30_000), event(3600, 30_001)]  # late; expired
+
+
+def later() -> list[bytes]:
+    """What comes after the state was read back: the fault goes on, then ends."""
+    bad = [event(at, 40_000 + at, output=REFUSAL, duration_s=3.5) for at in _seconds(11, 7680, 120, 2)]
+    return bad + [event(at, 50_000 + at) for at in _seconds(11, 7800, 1200, 2)]
+
+
+def meter(second: float, seen: int) -> bytes:
+    """What a producer saw."""
+    time = (BEGAN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    return json.dumps({"kind": "meter", "event_id": f"m{seen}", "time": time, "service": "bot", "feature": "answer", "environment": "production",
+                       "producer_id": "p1", "started_at": BEGAN.isoformat().replace("+00:00", "Z"), "seen": seen, "sampled": seen - 50,
+                       "sent": seen - 60, "dropped": 10, "sequence": seen}).encode()
+
+
+def _seconds(day: int, first: int, count: int, step: int) -> list[int]:
+    return [round(day * DAY_S) + first + number * step for number in range(count // step)]
+
+
+def records(values: list[bytes], first: int = 0) -> list[FileRecord]:
+    """As the log holds them."""
+    return [FileRecord(value, first + number) for number, value in enumerate(values)]
+
+
+def meaning(watch: Watch) -> dict[str, Any]:
+    """What the state says, in plain values, in the words of ``semantics.md``."""
+    from monitor.panes import estimate
+    from monitor.segments import plain
+
+    out: dict[str, Any] = {"watermark_us": watch.watermark_us, "dead_letters": watch.book.dead_letters, "features": {}}
+    for key, feature in sorted(watch.book.features.items()):
+        panes = {resolution: [[plain(segment.key), at, pane.events, pane.revision, pane.late] for segment in feature.segments.values()
+                              for at, pane in sorted(segment.held[resolution].items())] for resolution in ("pane", "hour", "day")}
+        read = {metric: list(estimate(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
+        mine = {f"{plain(at)} {rule}": [one.incident_id, one.state, one.severity, one.since_us, one.held_us, one.evidence]
+                for (at, rule), one in watch.book.incidents.get(key, {}).items()}
+        episode = watch.book.episodes.get(key)
+        out["features"]["/".join(key)] = {
+            "panes": panes, "metrics": read, "incidents": mine, "received": feature.received, "late": feature.late, "expired": feature.expired,
+            "episode": episode and [episode.episode_id, episode.severity, episode.urgency, sorted(episode.firing), sorted(episode.incidents)],
+            "well": sorted(feature.well), "hours": {str(hour): n for hour, n in sorted(feature.hourly.items())}}
+    return json.loads(json.dumps(out))
+
+
+def outcome(out: Outputs) -> list[Any]:
+    """Windows, transitions and episodes in short."""
+    short: list[Any] = []
+    for topic, message in out.order:
+        one = json.loads(message.value)
+        if one.get("record") == "window":
+            short.append([one["level"], one["feature"], one["model"], one["start"], one["revision"], one["events"], one["metrics"].get("pass_rate")])
+        elif topic == "alerts":
+            short.append([one["record"], one["state"], one["reason"], one["time"], one.get("rule"), one.get("episode_id")])
+    return short
+
+
+def main(layout: str) -> None:
+    """Write the files of one layout."""
+    watch = Watch(CONFIG)
+    alerts = watch.apply(records(early()), None).messages["alerts"]
+    state = watch.changed()
+    outbox, now_us = Outbox(CONFIG), int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000
+    outbox.apply([FileRecord(message.value, number) for number, message in enumerate(alerts)], now_us)
+    step = outbox.due("console", now_us)
+    assert step is not None
+    outbox.delivered(step, now_us)
+    step = outbox.due("pagerduty", now_us)
+    assert step is not None
+    outbox.failed(step, now_us, 0.5)
+    if (step := outbox.due("console", now_us + 1)) is not None:
+        outbox.refused(step, "no", now_us + 1)
+    kept = {"watch": state, "notify": outbox.changed()}
+    for agent, found in kept.items():
+        lines = [json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()]) for key, value in found if value is not None]
+        (HERE / f"layout{layout}.{agent}.ndjson").write_text("\n".join(lines) + "\n")
+    again = Watch(CONFIG)
+    again.restore(state)
+    told = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
+    (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(told, indent=1) + "\n")
+    kinds = sorted({json.loads(key)[0] if key.startswith(b"[") else key.decode().partition("/")[0] for found in kept.values() for key, value in found
+                    if value is not None})
+    print(kinds, [len(found) for found in kept.values()])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,301 @@
+"""When the configuration changes under durable state: what `docs/semantics.md` says of it, sentence by sentence."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.alerts.incidents import Incident
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config import Config
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday. " * 3
+PLAIN: dict[str, Any] = {"default_rules": False, "no_data": {"severity": None}}
+ERRORS = {"name": "errors", "on": "error_rate", "above": 0.1, "severity": "critical"}
+SHORT = {"name": "short", "on": "evaluator.length.fail_rate", "above": 0.2, "severity": "critical"}
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": ANSWER}
+    return json.dumps(fields | more).encode()
+
+
+def minutes(start: int, stop: int, **more: Any) -> list[bytes]:
+    """Twenty events a minute."""
+    return [event(second, **more) for second in range(start * 60, stop * 60, 3)]
+
+
+def config(**more: Any) -> Config:
+    return Config.model_validate(PLAIN | more)
+
+
+class Partition:
+    """A partition whose configuration changes: what was written, and the log of its state."""
+
+    def __init__(self) -> None:
+        self.state: dict[bytes, bytes | None] = {}
+        self.alerts: list[dict[str, Any]] = []
+        self.windows: list[dict[str, Any]] = []
+        self._offset = 0
+
+    def run(self, configuration: Config, values: list[bytes]) -> Watch:
+        """Take the partition over with a configuration, apply, and let go."""
+        watch = Watch(configuration)
+        watch.restore(self.state.items())
+        self._note(watch.apply([FileRecord(value, self._offset + number) for number, value in enumerate(values)]))
+        self._offset += len(values)
+        self.state |= dict(watch.changed())
+        return watch
+
+    def _note(self, out: Outputs) -> None:
+        for topic, message in out.order:
+            {"alerts": self.alerts, "windows": self.windows}.get(topic, []).append(json.loads(message.value))
+
+    def told(self, kind: str) -> list[tuple[str, str]]:
+        return [(one["state"], one["reason"]) for one in self.alerts if one["record"] == kind and one.get("level", "feature") == "feature"]
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("change", [{"time": {"pane": "30s"}}, {"time": {"pane": "5m"}}])
+def test_another_pane_length_is_refused_with_the_remedy(change):
+    partition = Partition()
+    partition.run(config(), minutes(0, 3))
+    with pytest.raises(ValueError, match=r"counted with pane 60 s.*set it back, or use a new kafka\.prefix"):
+        partition.run(config(**change), [])
+
+
+def test_another_histogram_scale_is_refused_with_the_remedy(monkeypatch):
+    partition = Partition()
+    partition.run(config(), minutes(0, 3))
+    monkeypatch.setattr("monitor.watch.SCALE", 4)
+    with pytest.raises(ValueError, match=r"histogram scale 5, the configuration says .*scale 4; set it back"):
+        partition.run(config(), [])
+
+
+# ---- rules
+
+
+@pytest.mark.parametrize("rules", [
+    [], [ERRORS | {"above": 0.2}], [ERRORS | {"name": "renamed"}], [ERRORS | {"severity": "warning"}], [ERRORS | {"match": "other/*"}],
+    [ERRORS | {"environments": ["staging"]}]])
+def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breaches_joins_or_opens_an_episode(rules):
+    partition = Partition()
+    partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
+    assert partition.told("transition")[-1][0] == "firing"
+    partition.run(config(rules=rules), minutes(10, 13, error_type="timeout", output=None))
+    ended = [one for one in partition.alerts if one.get("reason") == "rule_changed"]
+    assert {one["state"] for one in ended} == {"resolved"}
+    assert len(ended) == len({one["incident_id"] for one in ended}) == 2  # of the feature and of its segment
+    assert {one["episode_id"] for one in ended} == {partition.alerts[-1]["episode_id"]}
+    goes_on = any(rule.get("match", "*") == "*" and "environments" not in rule for rule in rules)
+    assert partition.told("episode")[-1][0] == ("updated" if goes_on else "resolved")
+    assert [state for state, _ in partition.told("episode")].count("opened") == 1
+
+
+def test_an_edited_rule_ends_the_incident_of_a_feature_that_has_fallen_silent():
+    partition = Partition()
+    partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
+    partition.run(config(), [event(12 * 60, feature="other")])
+    assert partition.told("episode")[-1] == ("resolved", "errors: rule_changed; errors: rule_changed")
+
+
+def test_two_configurations_that_alternate_on_a_partition_lose_and_double_nothing():
+    """A rolling change in which the partition goes back and forth."""
+    partition, fault = Partition(), {"error_type": "timeout", "output": None}
+    old, new = config(rules=[ERRORS]), config(rules=[ERRORS | {"for": "1m"}, SHORT], features=[{"match": "*", "dimensions": ["region"]}])
+    for turn in range(8):
+        partition.run((old, new)[turn % 2], minutes(turn * 5, turn * 5 + 5, **(fault if 1 <= turn < 6 else {})))
+    partition.run(old, minutes(40, 60))  # what falls silent with the other dimensions is gone after a quarter of an hour
+    opened = [one["episode_id"] for one in partition.alerts if one["record"] == "episode" and one["state"] == "opened"]
+    ended = [one["episode_id"] for one in partition.alerts if one["record"] == "episode" and one["state"] == "resolved"]
+    assert opened == ended
+    assert len(set(opened)) == len(opened) > 0
+    fired = [one["incident_id"] for one in partition.alerts if one["record"] == "transition" and one["state"] == "firing"]
+    resolved = [one["incident_id"] for one in partition.alerts if one["record"] == "transition" and one["state"] == "resolved"]
+    assert len(set(fired)) == len(fired)
+    assert set(fired) <= set(resolved)
+    last = {one["start"]: one["events"] for one in partition.windows if one["level"] == "feature"}
+    assert last == {(NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z"): 20 for minute in range(59)}
+
+
+# ---- evaluators
+
+
+def length(least: int, **more: Any) -> Config:
+    return config(rules=[SHORT | {"keep_firing_for": 0}, {"name": "floor", "on": "pass_rate", "below": 0.5, "severity": "critical"}],
+                  features=[{"match": "*", "evaluators": ["refusal", {"length": {"min_chars": least}}], **more}])
+
+
+def evidence(partition: Partition, configuration: Config, values: list[bytes], rule: str) -> list[float]:
+    """Effective events that a rule looked at, at each edge of its incident."""
+    partition.run(configuration, values)
+    return [one["evidence"]["n"] for one in partition.alerts if one["record"] == "transition" and one["rule"] == rule and one["level"] == "feature"]
+
+
+def test_what_a_changed_evaluator_counts_is_not_mixed_with_what_it_counted_before():
+    """At 20 events a minute the first 50 are there after three panes, and every one of them is the new evaluator's."""
+    partition = Partition()
+    partition.run(length(5), minutes(0, 60))
+    assert evidence(partition, length(500), minutes(60, 70), "short")[0] <= 100
+    unchanged = Partition()
+    unchanged.run(length(5), minutes(0, 60))
+    assert evidence(unchanged, length(5), minutes(60, 70), "short") == []
+
+
+def test_failures_of_an_evaluator_that_was_loosened_are_not_held_against_it():
+    partition = Partition()
+    partition.run(length(500), minutes(0, 60))
+    assert partition.told("transition")[-1][0] == "firing"
+    partition.run(length(5), minutes(60, 66))
+    assert partition.told("transition")[-1] == ("resolved", "well again")  # within 50 events, and not when the old failures are an hour away
+
+
+def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informative_one_does_not():
+    for gating in (True, False):
+        partition = Partition()
+        before, after = (length(least, gating={"length": gating}) for least in (5, 6))
+        partition.run(before, minutes(0, 60))
+        watch = Watch(after)
+        watch.restore(partition.state.items())
+        watch.apply([FileRecord(value) for value in minutes(60, 64)])
+        (found,) = watch.book.evaluators.values()
+        assert (found["pass_rate"][1] > 0) == gating
+        assert found["length"][1] > 0
+        assert found["refusal"][1] == 0
+
+
+def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
+    partition = Partition()
+    partition.run(length(5), minutes(0, 30))
+    (first,) = partition.run(length(6), minutes(30, 32)).book.evaluators.values()
+    (second,) = partition.run(length(6), minutes(32, 34)).book.evaluators.values()
+    assert tuple(first["length"]) == tuple(second["length"])
+    (third,) = partition.run(config(rules=[SHORT], features=[{"match": "*", "evaluators": ["refusal"]}]), minutes(34, 36)).book.evaluators.values()
+    (fourth,) = partition.run(length(7), minutes(36, 38)).book.evaluators.values()  # taken out, and back as another
+    assert fourth["length"][1] > third["length"][1] == first["length"][1]
+
+
+# ---- dimensions, lateness, environments
+
+
+def test_other_dimensions_are_other_segments_of_the_same_feature():
+    partition, fault = Partition(), {"error_type": "timeout", "output": None}
+    partition.run(config(rules=[ERRORS | {"window": "10m"}]), minutes(0, 10, dimensions={"region": "eu"}, **fault))
+    more = config(rules=[ERRORS | {"window": "10m"}], features=[{"match": "*", "dimensions": ["region"]}])
+    watch = partition.run(more, minutes(10, 30, dimensions={"region": "eu"}, **fault))
+    (feature,) = watch.book.features.values()
+    assert sorted(at.dimensions for at in feature.segments) == [(), (("region", "eu"),)]
+    assert sum(pane.events for pane in feature.window(0, 2**62)) == 600  # the feature counts on over the change
+    gone = [one for one in partition.alerts if one["record"] == "transition" and one["reason"] == "segment_gone"]
+    assert [one["dimensions"] for one in gone] == [{}]
+    assert partition.told("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
+    assert [state for state, _ in partition.told("episode")].count("opened") == 1
+
+
+@pytest.mark.parametrize("lateness", ["0s", "5m"])
+def test_another_lateness_never_moves_the_watermark_back_nor_counts_a_window_twice(lateness):
+    partition = Partition()
+    before = partition.run(config(time={"lateness": "1m"}), minutes(0, 10)).watermark_us
+    after = partition.run(config(time={"lateness": lateness}), minutes(10, 20)).watermark_us
+    assert before is not None
+    assert after is not None
+    assert after >= before
+    revisions = [(one["start"], one["revision"]) for one in partition.windows if one["level"] == "feature"]
+    assert len(set(revisions)) == len(revisions)
+    assert {one["events"] for one in partition.windows} == {20}
+
+
+def test_an_open_episode_keeps_its_urgency_when_its_environment_no_longer_pages():
+    partition, fault = Partition(), {"error_type": "timeout", "output": None}
+    partition.run(config(rules=[ERRORS]), minutes(0, 10, **fault))
+    partition.run(config(rules=[ERRORS], page_environments=[]), minutes(10, 30))
+    assert {one["urgency"] for one in partition.alerts if one["record"] == "episode"} == {"high"}
+    assert partition.told("episode")[-1][0] == "resolved"
+
+
+# ---- delivery
+
+
+PAGERDUTY = {"routing_key": "0123456789abcdef0123456789abcdef"}
+
+
+@pytest.mark.parametrize("routes", [[], [{"to": ["console"]}], [{"severity": ["info"], "to": ["pagerduty"]}, {"to": ["console"]}]])
+def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(routes, episode_of, nine_us):
+    channels = {"pagerduty": PAGERDUTY, "console": {}}
+    outbox = Outbox(config(channels=channels, routes=[{"to": ["pagerduty"]}]))
+    outbox.apply([FileRecord(episode_of().model_dump_json().encode(), 1)], nine_us)
+    trigger = outbox.due("pagerduty", nine_us)
+    assert trigger is not None
+    outbox.delivered(trigger, nine_us)
+    later = Outbox(config(channels=channels, routes=routes, kafka={"prefix": "softfail"}))
+    later.restore(outbox.changed())
+    later.apply([FileRecord(episode_of(state="resolved", minute=9).model_dump_json().encode(), 2)], nine_us + 540_000_000)
+    resolve = later.due("pagerduty", nine_us + 540_000_000)
+    assert resolve is not None
+    assert (resolve.action, resolve.dedup_key) == ("resolve", trigger.dedup_key)
+    assert later.due("console", nine_us + 540_000_000) is None
+
+
+# ---- records that were dropped or rebuilt
+
+
+def firing() -> Partition:
+    partition = Partition()
+    partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
+    return partition
+
+
+def dropped(partition: Partition, kind: bytes) -> None:
+    partition.state = {key: value for key, value in partition.state.items() if not key.startswith(b'["%s"' % kind)}
+
+
+def test_an_episode_whose_incidents_are_gone_from_the_state_ends_at_the_next_edge():
+    partition = firing()
+    dropped(partition, b"incident")
+    partition.run(config(), minutes(10, 12))
+    assert partition.told("episode")[-1] == ("resolved", "an incident of it is gone from the state")
+
+
+def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
+    partition = firing()
+    first = partition.alerts[-1]["episode_id"]
+    dropped(partition, b"episode")
+    partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
+    (again,) = [one for one in partition.alerts if one["record"] == "episode" and one["state"] == "opened" and one["episode_id"] != first]
+    partition.run(config(rules=[ERRORS]), minutes(12, 30))
+    assert partition.alerts[-1]["episode_id"] == again["episode_id"]
+    assert partition.told("episode")[-1][0] == "resolved"
+
+
+def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_episode():
+    partition = firing()
+    watch = Watch(config(rules=[ERRORS]))
+    watch.restore(partition.state.items())
+    for (at, incidents) in watch.book.incidents.items():
+        for (segment, rule), one in list(incidents.items()):
+            incidents[segment, rule] = Incident.from_state_values(["x" + one.incident_id, *one.state_values()[1:]])
+            watch.book.mark_incident(at, segment, rule)
+    partition.state |= dict(watch.changed())
+    partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
+    partition.run(config(rules=[ERRORS]), minutes(12, 30))
+    assert len({one["episode_id"] for one in partition.alerts if one["record"] == "episode"}) == 1
+    assert partition.told("episode")[-1][0] == "resolved"
+
+
+def test_a_state_of_features_incidents_and_episodes_alone_goes_on():
+    """Whatever is missing, the worker starts."""
+    partition = firing()
+    for kind in (b"feature", b"pane"):
+        dropped(partition, kind)
+        partition.run(config(rules=[ERRORS]), minutes(10, 11))
+    partition.run(config(), minutes(11, 13))
+    assert partition.told("episode")[-1][0] == "resolved"

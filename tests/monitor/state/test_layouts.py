@@ -1,0 +1,183 @@
+"""Records of every layout that was ever written mean today what they meant then; what cannot be read is named, and never read as something else."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor import layouts
+from monitor.book import REWRITTEN, Book
+from monitor.features import FeatureState
+from monitor.notifier import Notifier
+from monitor.segments import FeatureKey
+from monitor.watch import Watch
+
+HERE = Path(__file__).parent
+NEWEST = layouts.LAYOUT
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+golden = _module(HERE / "make_golden.py")
+
+
+def kept(layout: int, agent: str = "watch") -> dict[bytes, bytes]:
+    lines = (HERE / f"layout{layout}.{agent}.ndjson").read_text().splitlines()
+    return {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
+
+
+def told(layout: int) -> dict:
+    return json.loads((HERE / f"layout{layout}.meaning.json").read_text())
+
+
+def restored(records: dict[bytes, bytes]) -> Watch:
+    watch = Watch(golden.CONFIG)
+    watch.restore(records.items())
+    return watch
+
+
+ALL = range(1, NEWEST + 1)
+RECORDS = {layout: kept(layout) for layout in ALL}
+SAMPLE = {layout: [max((item for item in records.items() if item[0].startswith(b'["%s"' % kind)), key=lambda item: len(item[1]))
+                   for kind in (b"clock", b"feature", b"pane", b"incident", b"episode")] for layout, records in RECORDS.items()}
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
+    kinds = {json.loads(key)[0] for key in RECORDS[layout]}
+    assert kinds == set(layouts.SHAPES)
+    assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {"pane", "hour", "day"}
+    assert {layouts.layout_of(value) for value in RECORDS[layout].values()} == {layout}
+    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"}
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_every_layout_means_what_it_meant_and_goes_on_as_it_would_have(layout):
+    watch, then = restored(RECORDS[layout]), told(layout)
+    assert golden.meaning(watch) == then["meaning"]
+    assert golden.outcome(watch.apply(golden.records(golden.later(), 10_000), None)) == then["next"]
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
+    notifier = Notifier(golden.CONFIG)
+    notifier.restore(kept(layout, "notify").items())
+    now_us = max(entry.told_us for entry in notifier.outbox._entries.values()) + 1
+    assert notifier.outbox.due("console", now_us) is None  # it was told
+    step = notifier.outbox.due("pagerduty", now_us)
+    assert step is not None
+    assert (step.action, step.urgency) == ("trigger", "high")
+    assert notifier.outbox.counts["console"]["delivered"] == 1
+
+
+def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is_left():
+    log = dict(RECORDS[1])
+    watch, sizes = restored(log), []
+    for _ in range(20):
+        changed = watch.changed()
+        sizes.append(len(changed))
+        log |= {key: value for key, value in changed if value is not None}
+        mixed = restored(log)  # as a worker finds it that takes over in the middle
+        assert golden.meaning(mixed) == told(1)["meaning"]
+        if len(changed) == 1:
+            break
+    assert max(sizes) <= REWRITTEN + 1
+    assert {layouts.layout_of(value) for value in log.values()} == {NEWEST}
+    assert watch.changed()[:-1] == []
+
+
+def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
+    (feature,) = (one for at, one in restored(RECORDS[1]).book.features.items() if at.feature == "answer")
+    assert feature.producer_totals() == (4000, 3950, 3940, 10)
+    assert (feature.verdicts, feature.skipped) == ({}, {})
+
+
+def test_what_a_feature_writes_today_has_the_shape_of_its_layout():
+    """Whoever adds a value must raise the layout and say how older records come by it."""
+    book = Book(60_000_000, "d")
+    feature = book.feature(FeatureKey("s", "f", "e"))
+    assert len(feature.state()) + 1 == len(layouts.SHAPES["feature"].__args__)
+    fresh = Book(60_000_000, "d")
+    fresh.restore(book.changed())
+    assert fresh.features[feature.key].state() == FeatureState(feature.key).state()
+
+
+def assert_refused_by_name(key: bytes, value: bytes, match: str = "state record") -> None:
+    with pytest.raises(ValueError, match=match) as caught:
+        restored({key: value})
+    assert repr(key) in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ALL)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_record_that_was_cut_is_refused_by_its_key(layout, data):
+    key, value = data.draw(st.sampled_from(SAMPLE[layout]))
+    at = data.draw(st.integers(0, len(value) - 1))
+    assert_refused_by_name(key, value[:at])
+
+
+@pytest.mark.parametrize("layout", ALL)
+@given(data=st.data())
+def test_what_stands_behind_a_record_is_refused(layout, data):
+    key, value = data.draw(st.sampled_from(SAMPLE[layout]))
+    assert_refused_by_name(key, value + data.draw(st.binary(min_size=1, max_size=4)))
+
+
+@given(number=st.integers(0, 255).filter(lambda number: not 2 <= number <= NEWEST), at=st.integers(0, 4), layout=st.sampled_from(list(ALL)))
+def test_a_record_of_a_layout_that_is_not_known_is_refused_by_its_key(number, at, layout):
+    key, value = SAMPLE[layout][at]
+    body = value[2:] if layout > 1 else value
+    assert_refused_by_name(key, bytes((layouts.MARK, number)) + body, f"layout {number}, this release reads 1 to {NEWEST}")
+
+
+@pytest.mark.parametrize("number", [0, 2, 7, "x"])
+def test_a_clock_without_a_mark_says_its_layout_itself(number):
+    key, value = SAMPLE[1][0]
+    values = msgspec.msgpack.decode(value)
+    assert_refused_by_name(key, msgspec.msgpack.encode([number, *values[1:]]))
+    assert_refused_by_name(key, msgspec.msgpack.encode([number, *values[1:], "more"]), "layout")
+
+
+@given(data=st.data())
+def test_one_value_more_or_less_or_of_another_kind_is_refused(data):
+    key, value = data.draw(st.sampled_from(SAMPLE[1] + SAMPLE[NEWEST]))
+    body, prefix = (value[2:], value[:2]) if layouts.layout_of(value) > 1 else (value, b"")
+    values = msgspec.msgpack.decode(body)
+    at = data.draw(st.integers(0, len(values) - 1))
+    change = data.draw(st.sampled_from(["more", "less", "other"]))
+    if change == "more":
+        values.insert(at, values[at])
+    elif change == "less":
+        del values[at]
+    else:
+        values[at] = 1.5
+    assert_refused_by_name(key, prefix + msgspec.msgpack.encode(values))
+
+
+def test_a_release_before_layouts_cannot_read_a_record_of_today():
+    """It would refuse the header; should that be gone, it finds no MessagePack."""
+    for _, value in SAMPLE[NEWEST]:
+        with pytest.raises(msgspec.DecodeError):
+            msgspec.msgpack.decode(value)
+
+
+@given(key=st.one_of(st.binary(max_size=40), st.recursive(st.none() | st.integers() | st.text(max_size=5) | st.just("pane"), st.lists, max_leaves=8).map(
+    lambda plain: json.dumps(plain).encode())))
+def test_a_key_that_softfail_never_writes_is_refused_by_name(key):
+    assert_refused_by_name(key, SAMPLE[NEWEST][2][1])

@@ -1,0 +1,158 @@
+"""What a partition says of its own health."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core import FileRecord
+from monitor.health import SHARES, Figures, Health, Shares
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.config import Health as Settings
+from schemas.records import Heartbeat
+
+SECOND = 1_000_000
+WELL = Figures(caught_up=True, lost=0)
+GOOD = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
+
+
+def beats(counts_at, *, seconds, figures_at=lambda second: WELL, watermark_at=lambda second: None, settings=None, every=1):
+    """The heartbeats of a partition whose cumulative counts and figures are functions of the second."""
+    health, found = Health(settings or Settings(), 3, 16), []
+    for second in range(0, seconds, every):
+        now_us = 1_000_000 * SECOND + second * SECOND
+        if health.is_due(now_us):
+            watermark_s = watermark_at(second)
+            watermark_us = None if watermark_s is None else now_us - watermark_s * SECOND
+            beat = health.look(counts_at(second), figures_at(second), watermark_us, now_us)
+            if beat is not None:
+                found.append((second, beat))
+    return found
+
+
+def named(found):
+    return [(second, {(one["name"], one["severity"]) for one in beat["findings"]}) for second, beat in found]
+
+
+def records(share):
+    return lambda second: {"records": 100 * second, "dead-letters": round(100 * second * share), "dead-letters/unreadable": round(100 * second * share)}
+
+
+def test_a_well_partition_says_so_once_a_minute():
+    found = beats(records(0.0), seconds=601)
+    assert [second for second, _ in found] == list(range(0, 601, 60))
+    assert not any(beat["findings"] for _, beat in found)
+    assert [beat["observed_s"] for _, beat in found[:7]] == [0, 60, 120, 180, 240, 300, 300]
+
+
+def test_a_heartbeat_is_what_the_schema_promises():
+    for _, beat in beats(records(0.2), seconds=300, figures_at=lambda second: Figures(False, second), watermark_at=lambda second: 4000):
+        Heartbeat.model_validate_json(json.dumps(beat))
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.005, None), (0.03, "warning"), (0.2, "error")])
+def test_dead_letters_are_a_warning_from_one_percent_on_and_an_error_from_ten(share, severity):
+    last = named(beats(records(share), seconds=120))[-1][1]
+    assert last == ({("dead-letters", severity)} if severity else set())
+
+
+def test_fewer_than_ten_dead_letters_are_nothing_whatever_their_share():
+    def counts(second):
+        return {"records": second // 30, "dead-letters": second // 31}
+
+    assert not any(findings for _, findings in named(beats(counts, seconds=290)))
+
+
+def test_news_does_not_wait_for_the_minute_and_says_what_and_mostly_why():
+    def counts(second):
+        bad = 100 * max(0, second - 70)
+        return records(0.0)(second) | {"dead-letters": bad, "dead-letters/no_text": bad}
+
+    found = beats(counts, seconds=90)
+    second, beat = found[-1]
+    assert second == 75
+    assert [one["text"] for one in beat["findings"]] == ["6.7 % of records could not be read in 75 s (mostly: no_text)"]
+
+
+def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before():
+    def counts(second):
+        return {"records": 100 * second, "dead-letters": 3 * min(second, 600) + (second > 600) * 0.7 * (second - 600)}
+
+    states = named(beats(lambda second: {name: round(n) for name, n in counts(second).items()}, seconds=1200))
+    assert all(findings for second, findings in states if 60 <= second < 840)
+    states = named(beats(lambda second: {"records": 100 * second, "dead-letters": 3 * min(second, 600)}, seconds=1200))
+    assert not states[-1][1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 30)), min_size=1, max_size=60))
+def test_a_severity_never_sinks_while_its_finding_lasts(steps):
+    shares, before = Shares(Settings()), {}
+    for nth, (good, bad) in enumerate(steps):
+        found = {one.name: one.severity for one in shares.judge({"records": good + bad, "dead-letters": bad}, 300, nth)}
+        if before.get("dead-letters") == "error" and found:
+            assert found == {"dead-letters": "error"}
+        before = found
+
+
+def test_one_broken_evaluator_of_ten_is_an_error_and_named():
+    def counts(second):
+        sound = {f"judged/e{number}": 10 * second for number in range(9)}
+        return {"records": 10 * second, "judged/broken": 10 * second, "evaluator-errors/broken": 5 * second, **sound}
+
+    _, beat = beats(counts, seconds=120)[-1]
+    assert [(one["name"], one["severity"], "mostly: broken" in one["text"]) for one in beat["findings"]] == [("evaluator-errors", "error", True)]
+
+
+@pytest.mark.parametrize(("caught_up", "behind_s", "fires"), [(False, 900, True), (False, 200, False), (True, 900, False)])
+def test_a_lag_is_an_error_after_a_window_if_records_wait_and_the_watermark_is_behind(caught_up, behind_s, fires):
+    states = named(beats(records(0.0), seconds=601, figures_at=lambda second: Figures(caught_up, 0), watermark_at=lambda second: behind_s))
+    assert [findings for second, findings in states if second < 300] == [set()] * 5
+    assert (states[-1][1] == {("lag", "error")}) is fires
+
+
+def test_a_lag_ends_when_everything_is_applied():
+    states = named(beats(records(0.0), seconds=900, figures_at=lambda second: Figures(second > 600, 0), watermark_at=lambda second: 900))
+    assert {second: findings for second, findings in states if 590 < second < 640} == {600: {("lag", "error")}, 615: set()}
+
+
+def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
+    (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: Figures(True, 1234))
+    assert second == 0
+    assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
+
+
+def test_a_clock_that_is_set_back_stops_no_heartbeat():
+    health = Health(Settings(), 0, 1)
+    health.look({}, WELL, None, 5_000_000 * SECOND)
+    assert health.is_due(4_000_000 * SECOND)
+
+
+def test_the_share_that_is_configured_holds():
+    settings = Settings.model_validate({"dead_letter_share": 0.3})
+    assert not named(beats(records(0.2), seconds=120, settings=settings))[-1][1]
+    assert named(beats(records(0.4), seconds=120, settings=settings))[-1][1] == {("dead-letters", "warning")}
+    assert named(beats(records(0.6), seconds=120, settings=settings))[-1][1] == {("dead-letters", "error")}
+
+
+def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_nothing_that_it_gives():
+    one, other = Watch(Config(), 0, 1), Watch(Config(), 0, 1)
+    log = [FileRecord(GOOD, 0)] + [FileRecord(b"garbage" if nth % 5 == 0 else GOOD, nth) for nth in range(1, 101)]
+    now_us = 1_772_442_000 * SECOND
+    told = [*one.heartbeat(WELL, now_us).messages["alerts"]]
+    outputs = [one.apply(log, now_us)]
+    told += one.heartbeat(WELL, now_us + 20 * SECOND).messages["alerts"]
+    assert [(json.loads(message.value)["partition"], message.key) for message in told] == [(0, b"watch/0")] * 2
+    beat = json.loads(told[-1].value)
+    assert (beat["counts"]["records"], beat["counts"]["dead-letters"]) == (101, 20)
+    assert [one["name"] for one in beat["findings"]] == ["dead-letters"]
+    assert outputs == [other.apply(log, now_us)]
+    assert one.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
+    assert one.changed() == other.changed()
+
+
+def test_every_share_has_a_name_of_its_own():
+    assert len({one.name for one in SHARES}) == len(SHARES)

@@ -1,0 +1,347 @@
+"""Heartbeats in, episodes about softfail itself out, through the same outbox as all others."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core import FileRecord
+from monitor.health import Found
+from monitor.instants import rfc3339
+from monitor.metrics import METRICS
+from monitor.notifier import Notifier
+from schemas.config import Config
+from schemas.records import Episode
+
+SECOND, MINUTE = 1_000_000, 60_000_000
+BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
+PAGERDUTY = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}}
+DEAD = Found("dead-letters", "error", "12 % of records could not be read in 5 min (mostly: unreadable)", BEGAN, 0.12)
+FEW = DEAD._replace(severity="warning", value=0.02)
+LAG = Found("lag", "error", "records wait", BEGAN, 900.0)
+
+
+class Bench:
+    """One notifier, a log of alerts, time, and a receiver that takes everything. What is durable is so in one step with what was written."""
+
+    def __init__(self, config=None, partitions=4):
+        self.config = Config.model_validate(config or PAGERDUTY)
+        self.partitions, self.now_us = partitions, BEGAN
+        self.notifier, self.log, self.position = Notifier(self.config), [], 0
+        self.durable, self.durable_position = {}, 0
+        self.findings, self.silent, self.observed_s = {}, set(), 300.0
+        self.told, self.counts = [], {}
+
+    def write(self, value):
+        self.log.append(FileRecord(value, len(self.log)))
+
+    def beat(self):
+        for partition in set(range(self.partitions)) - self.silent:
+            found = [one.record() for one in self.findings.get(partition, ())]
+            self.write(json.dumps({
+                "record": "health", "agent": "watch", "partition": partition, "partitions": self.partitions, "time": rfc3339(self.now_us),
+                "observed_s": self.observed_s, "counts": self.counts.get(partition, {}), "findings": found}, separators=(",", ":")).encode())
+
+    def read(self):
+        self.notifier.apply(self.log[self.position :], self.now_us)
+        self.position = len(self.log)
+
+    def look(self):
+        self.checkpoint(self.notifier.look(self.now_us))
+
+    def checkpoint(self, outputs):
+        for message in outputs.messages.get("alerts", ()):
+            self.write(message.value)
+        self.durable.update(self.notifier.changed())
+        self.durable_position = self.position
+
+    def crash(self):
+        self.notifier, self.position = Notifier(self.config), self.durable_position
+        self.notifier.restore([(key, value) for key, value in self.durable.items() if value is not None])
+
+    def deliver(self, verdict="delivered"):
+        for channel in self.config.channels.names():
+            while (step := self.notifier.outbox.due(channel, self.now_us)) is not None:
+                if verdict == "delivered" or channel != "pagerduty":
+                    self.notifier.outbox.delivered(step, self.now_us)
+                    self.told.append((channel, step.action, step.urgency, step.episode.feature, step.reason))
+                elif verdict == "refused":
+                    self.notifier.outbox.refused(step, "400: no such key", self.now_us)
+                else:
+                    self.notifier.outbox.failed(step, self.now_us, 0.0, reason="no answer")
+
+    def pass_time(self, seconds, verdict="delivered"):
+        for second in range(0, seconds, 2):
+            self.now_us += 2 * SECOND
+            if second % 60 == 0:
+                self.beat()
+            self.read()
+            self.look()
+            self.read()
+            self.deliver(verdict)
+
+    def episodes(self):
+        return [one for record in self.log if record.value.startswith(b'{"record":"episode"') and (one := json.loads(record.value))]
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_partition_has_it(bench):
+    bench.pass_time(120)
+    bench.findings = {1: [DEAD], 3: [DEAD]}
+    bench.pass_time(600)
+    bench.findings = {}
+    bench.pass_time(120)
+    paged = [one for one in bench.told if one[0] == "pagerduty"]
+    assert [(action, urgency, feature) for _, action, urgency, feature, _ in paged] == [("trigger", "high", "monitor"), ("resolve", "high", "monitor")]
+    opened, *_, resolved = bench.episodes()
+    assert (opened["service"], opened["environment"], opened["state"], resolved["state"]) == ("softfail", "production", "opened", "resolved")
+    assert opened["incidents"][0]["text"] == f"{DEAD.text}, in partitions 1, 3"
+    for one in bench.episodes():
+        Episode.model_validate_json(json.dumps(one))
+
+
+def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
+    bench.findings = {1: [FEW]}
+    bench.pass_time(120)
+    bench.findings = {1: [DEAD], 2: [LAG]}
+    bench.pass_time(120)
+    assert [one["state"] for one in bench.episodes()] == ["opened", "escalated"]
+    assert len({one["episode_id"] for one in bench.episodes()}) == 1
+    assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == [
+        ("trigger", "low"), ("trigger", "high"), ("resolve", "low")]
+
+
+def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
+    for severity, told in (("warning", [("trigger", "low")]), (None, [])):
+        bench = Bench(PAGERDUTY | {"health": {"severity": severity}})
+        bench.findings = {1: [DEAD]}
+        bench.pass_time(120)
+        assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == told
+
+
+def test_without_an_environment_that_may_page_it_is_a_ticket():
+    bench = Bench(PAGERDUTY | {"page_environments": []})
+    bench.findings = {1: [DEAD]}
+    bench.pass_time(120)
+    assert {urgency for _, _, urgency, _, _ in bench.told} == {"low"}
+
+
+def test_a_new_owner_that_has_not_looked_for_a_whole_window_ends_nothing(bench):
+    bench.findings = {1: [DEAD]}
+    bench.pass_time(120)
+    bench.findings, bench.observed_s = {}, 60.0
+    bench.pass_time(240)
+    assert [one["state"] for one in bench.episodes()] == ["opened"]
+    bench.observed_s = 300.0
+    bench.pass_time(120)
+    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+
+
+def test_a_loss_stays_open_for_an_hour(bench):
+    bench.findings = {1: [LAG._replace(name="lost-records")]}
+    bench.pass_time(60)
+    bench.findings = {}
+    bench.pass_time(3540)
+    assert [one["state"] for one in bench.episodes()] == ["opened"]
+    bench.pass_time(180)
+    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+
+
+def test_a_partition_that_falls_silent_is_an_error_after_five_minutes_and_well_when_it_is_heard_again(bench):
+    bench.pass_time(120)
+    bench.silent = {2}
+    bench.pass_time(220)
+    assert bench.episodes() == []
+    bench.pass_time(40)
+    (opened,) = bench.episodes()
+    assert opened["urgency"] == "high"
+    assert opened["incidents"][0]["text"].startswith("no heartbeat for 5 min")
+    assert opened["incidents"][0]["text"].endswith(", in partition 2")
+    bench.silent = set()
+    bench.pass_time(120)
+    assert bench.episodes()[-1]["state"] == "resolved"
+
+
+def test_that_nobody_is_heard_at_all_is_found_too(bench):
+    bench.silent = set(range(4))
+    bench.pass_time(400)
+    assert [one["rule"] for one in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
+
+
+def test_nobody_is_blamed_for_silence_while_the_notifier_itself_was_away(bench):
+    bench.pass_time(600)
+    bench.now_us += 20 * MINUTE  # it was stopped, and nobody wrote meanwhile
+    bench.look()
+    bench.pass_time(60)
+    bench.crash()
+    bench.now_us += 20 * MINUTE
+    bench.look()
+    bench.pass_time(600)
+    assert bench.episodes() == []
+
+
+def test_what_is_spread_over_all_partitions_is_found_though_none_has_ten(bench):
+    bench.counts = {partition: {"records": 100, "dead-letters": 4, "dead-letters/unreadable": 4} for partition in range(4)}
+    bench.pass_time(60)
+    (opened,) = bench.episodes()
+    assert opened["incidents"][0]["text"] == "4 % of records could not be read in 5 min (mostly: unreadable)"
+    assert opened["urgency"] == "low"
+
+
+def test_a_channel_that_takes_nothing_for_five_minutes_is_told_through_the_others_only(bench):
+    bench.write(_quality("q"))
+    bench.pass_time(480, "failed")
+    down = [one for one in bench.told if one[3] == "channel-pagerduty"]
+    assert [(channel, action, urgency) for channel, action, urgency, *_ in down] == [("console", "trigger", "high")]
+    assert "pagerduty takes nothing: no answer" in bench.episodes()[-1]["incidents"][0]["text"]
+    bench.pass_time(180)
+    assert [(channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"] == [
+        ("console", "trigger"), ("console", "resolve")]
+    assert ("pagerduty", "trigger", "high", "answer", "opened") in bench.told
+
+
+def test_a_refusal_is_told_through_the_others_and_never_of_itself(bench):
+    bench.write(_quality("q"))
+    bench.pass_time(10, "refused")
+    bench.pass_time(7200)
+    about = [(channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"]
+    assert about == [("console", "trigger"), ("console", "resolve")]  # an hour later
+    assert "400: no such key" in next(one for one in bench.episodes() if one["feature"] == "channel-pagerduty")["incidents"][0]["text"]
+
+
+def test_a_lone_channel_that_is_down_makes_no_page_about_itself_when_it_is_back():
+    bench = Bench({"channels": {"pagerduty": PAGERDUTY["channels"]["pagerduty"]}})
+    bench.write(_quality("q"))
+    bench.pass_time(900, "failed")
+    assert any(one["feature"] == "channel-pagerduty" for one in bench.episodes())
+    bench.pass_time(120)
+    assert {feature for _, _, _, feature, _ in bench.told} == {"answer"}
+
+
+def test_refusals_of_a_release_before_there_was_a_desk_are_no_news():
+    bench = Bench()
+    bench.notifier.restore([(b"counts", b'{"pagerduty": {"refused": 7}}')])
+    bench.pass_time(60)
+    assert bench.episodes() == []
+
+
+def test_an_end_is_as_durable_as_a_beginning(bench):
+    bench.findings = {1: [FEW, LAG]}
+    bench.pass_time(60)
+    for left in ([FEW], []):
+        bench.findings = {1: left}
+        bench.pass_time(60)
+        written = len(bench.episodes())
+        bench.crash()
+        bench.pass_time(60)
+        assert len(bench.episodes()) == written
+    assert [one["state"] for one in bench.episodes()] == ["opened", "updated", "resolved"]
+
+
+STEPS = st.lists(st.sampled_from(["beat", "read", "look", "look", "crash", "time", "bad", "worse", "well", "lag", "deliver"]), max_size=60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=STEPS)
+def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
+    bench = Bench()
+    for step in steps:
+        if step in ("bad", "worse", "well", "lag"):
+            bench.findings = {1: {"bad": [FEW], "worse": [DEAD], "well": [], "lag": [LAG, FEW]}[step]}
+        elif step == "time":
+            bench.now_us += 20 * SECOND
+        else:
+            getattr(bench, step)()
+    bench.findings = {}
+    bench.pass_time(180)
+    states = {}
+    for one in bench.episodes():
+        states.setdefault(one["episode_id"], []).append(one["state"])
+    assert all((states[name].count("opened"), states[name][0], states[name].count("resolved"), states[name][-1]) == (1, "opened", 1, "resolved")
+               for name in states)
+    runs = [one["state"] for one in bench.episodes() if one["state"] in ("opened", "resolved")]
+    assert runs == ["opened", "resolved"] * (len(runs) // 2)  # never two at once
+    assert not list(bench.notifier.status()["episodes"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=STEPS)
+def test_a_restored_notifier_goes_on_as_the_one_before(steps):
+    bench = Bench()
+    for step in steps:
+        if step in ("bad", "worse", "well", "lag"):
+            bench.findings = {1: {"bad": [FEW], "worse": [DEAD], "well": [], "lag": [LAG, FEW]}[step]}
+        elif step == "time":
+            bench.now_us += 20 * SECOND
+        elif step != "crash":
+            getattr(bench, step)()
+    bench.read()
+    bench.look()
+    bench.read()
+    bench.checkpoint(bench.notifier.look(bench.now_us))
+    again = Notifier(bench.config)
+    again.restore([(key, value) for key, value in bench.durable.items() if value is not None])
+    again._now_us = bench.now_us
+    assert again.status() == bench.notifier.status()
+    later_us = bench.now_us + 2 * SECOND
+    assert again.look(later_us) == bench.notifier.look(later_us)
+
+
+@pytest.mark.parametrize("value", [b'{"record":"health"', b'{"record":"health"}', b'{"record":"health","agent":"watch","partition":"x"}',
+                                   b'{"record":"health","agent":"watch","partition":0,"partitions":4,"observed_s":1,"counts":{},"findings":[{"name":"a"}]}'])
+def test_a_heartbeat_that_cannot_be_read_is_passed_over(bench, value):
+    bench.write(value)
+    bench.pass_time(60)
+    assert bench.episodes() == []
+
+
+@pytest.mark.parametrize("record", [(b"health/what", b"{}"), (b"health/finding/monitor/lag", b"{}"), (b"health/episode/monitor", b"[1]"),
+                                    (b"health/seen", b"[]")])
+def test_a_state_record_that_cannot_be_read_is_named(record):
+    with pytest.raises(ValueError, match=record[0].decode()):
+        Notifier(Config()).restore([record])
+
+
+def test_findings_of_a_thousand_partitions_fit_into_a_record():
+    bench = Bench(partitions=1000)
+    bench.findings = {partition: [DEAD, LAG] for partition in range(1000)}
+    bench.beat()
+    bench.read()
+    bench.look()
+    assert all(len(value) < 128 << 10 for value in bench.durable.values() if value)
+    assert bench.episodes()[0]["incidents"][0]["text"].endswith(", in all partitions")
+
+
+def test_only_the_first_partition_of_the_alerts_has_a_desk():
+    second = Notifier(Config(), partition=1)
+    assert not second.look(BEGAN)
+    assert not second.look(BEGAN + 600 * SECOND)
+    assert second.status() == {"episodes": []}
+
+
+def test_open_episodes_stand_on_the_status_page_and_in_the_figures(bench):
+    bench.findings = {1: [DEAD]}
+    bench.pass_time(60)
+    (episode,) = bench.notifier.status()["episodes"]
+    Episode.model_validate_json(json.dumps(episode))
+    shown = {(measure.name, *measure.labels): measure.value for measure in bench.notifier.measures()}
+    assert shown["softfail_incidents", "softfail", "monitor", "production", "dead-letters", "error"] == 1
+    assert shown["softfail_episodes", "softfail", "monitor", "production", "high"] == 1
+    for name, *labels in shown:
+        assert len(labels) == len(METRICS[name].labels)
+
+
+def _quality(name):
+    time = rfc3339(BEGAN)
+    return json.dumps({
+        "record": "episode", "episode_id": name, "dedup_key": f"softfail/{name}", "state": "opened", "reason": "fired", "service": "bot", "feature": "answer",
+        "environment": "production", "severity": "critical", "urgency": "high", "started_at": time, "time": time, "decided_at": time, "incidents": [],
+        "examples": []}, separators=(",", ":")).encode()

@@ -1,0 +1,55 @@
+"""A pane that comes back from its bytes."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from monitor.panes import Pane
+
+
+def counted() -> Pane:
+    pane = Pane(60_000_000)
+    pane.events, pane.revision, pane.samples = 3, 1, 2
+    pane.rate("error_rate").add(1_000_000, 3, 1)
+    pane.number("duration_s").add(1_000_000, 3, 60, {33: 2, 40: 1})
+    return pane
+
+
+def test_a_pane_that_came_back_and_was_never_looked_at_is_not_built():
+    back = Pane.from_state(60_000_000, counted().state())
+    assert (back.events, back.revision, back.samples, back.stale) == (3, 1, 2, False)
+    assert hasattr(back, "_packed")
+    assert back.rates["error_rate"].failures == 1
+    assert not hasattr(back, "_packed")
+
+
+def test_a_pane_that_came_back_gives_the_same_bytes_before_and_after_it_is_built_and_counts_on():
+    whole, back = counted(), Pane.from_state(60_000_000, counted().state())
+    assert back.state() == whole.state()
+    for pane in (whole, back):
+        pane.rate("error_rate").add(1_000_000, 2, 2)
+    assert back.state() == whole.state()
+
+
+def test_a_pane_that_came_back_can_be_merged_unbuilt_on_either_side():
+    packed = counted().state()
+    expected = counted()
+    expected.merge(counted())
+    back = Pane.from_state(60_000_000, packed)
+    back.merge(Pane.from_state(60_000_000, packed))
+    assert back.state() == expected.state()
+
+
+@pytest.mark.parametrize("broken", [
+    [3, 1, 0, 2, False, []],
+    [3, 1, 0, 2, False, [], [], 7],
+    ["3", 1, 0, 2, False, [], []],
+    [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3]]]]], []],
+    [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3, "1"]]]]], []],
+    [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, [33], [2, 1]]]]]]],
+    [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, 33, 2]]]]]],
+], ids=["too short", "too long", "a text for a number", "a class too short", "a text for a count", "more counts than buckets", "no buckets"])
+def test_bytes_that_are_no_pane_are_refused_at_once_and_not_when_they_are_looked_at(broken):
+    with pytest.raises((ValueError, msgspec.ValidationError)):
+        Pane.from_state(60_000_000, msgspec.msgpack.encode(broken))

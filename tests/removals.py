@@ -1,0 +1,254 @@
+"""Every remedy of the design, how it is taken out of the tree, and the tests that fail then. ``tests/remedies.py`` does it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Removal(NamedTuple):
+    """One remedy. ``row``: its place in the design ("Faust N" a row of the table, "state N" a rule, else a sentence below them)."""
+
+    name: str
+    row: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    @property
+    def kafka(self) -> bool:
+        """Whether a broker is needed to see it."""
+        return any("on_kafka" in test or "durability" in test for test in self.tests)
+
+
+TRANSPORT, FAUST = "tests/agents/test_transport.py", "tests/agents/test_remedies_in_faust.py"
+STATE, KAFKA = "tests/agents/test_remedies_in_state.py", "tests/agents/test_remedies_on_kafka.py"
+JOURNAL, PARTITION, INTAKE = "tests/agents/test_journal.py", "tests/agents/test_partition.py", "tests/agents/test_intake.py"
+WATCHDOG, EXITS, STORE, APP = "tests/agents/test_watchdog.py", "tests/agents/test_exits.py", "tests/agents/test_store.py", "tests/agents/test_app.py"
+ANEW = f"{KAFKA}::test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work"
+
+REMOVALS = (
+    # The table "Faust, used safely", row by row
+    Removal(
+        "bundles", "Faust 1", "agents/transport.py", "[pseudo_message(tp, bundle)] for tp", "bundle for tp",
+        (f"{FAUST}::test_all_records_of_a_fetch_pass_through_faust_as_one_message",)),
+    Removal(
+        "records-a-poll", "Faust 1", "agents/app.py", "broker_max_poll_records=5000, ", "",
+        (f"{FAUST}::test_all_records_of_a_fetch_pass_through_faust_as_one_message", f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings")),
+    Removal(
+        "our-own-seek", "Faust 2", "agents/transport.py", "async def seek_to_committed(", "async def seek_to_applied(",
+        (f"{FAUST}::test_fausts_seek_after_a_rebalance_is_ours",
+         f"{TRANSPORT}::test_seeking_goes_to_our_positions_in_the_consumers_thread")),
+    Removal(
+        "recovery-is-awaited", "Faust 2", "agents/app.py", "await worker.store.assign(set(app.consumer.assignment()))",
+        "worker.assigning = asyncio.create_task(worker.store.assign(set(app.consumer.assignment())))",
+        (f"{FAUST}::test_fetching_goes_on_only_when_everything_assigned_is_restored",)),
+    Removal(
+        "no-tables", "Faust 2", "agents/app.py", "    app.ledger = worker.store\n", "    app.ledger = worker.store\n    app.Table('counts', default=int)\n",
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",)),
+    Removal(
+        "fencing", "Faust 3, state 1", "agents/journal.py", "{agent}-{source.topic}-{source.partition}\", acks", "{agent}-{source.topic}-{id(self)}\", acks",
+        (f"{KAFKA}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
+         f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",
+         f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition")),
+    Removal(
+        "commits-what-is-durable", "Faust 4", "agents/transport.py", "    def _new_offset(", "    def _our_offset(",
+        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",)),
+    Removal(
+        "pending-acks", "Faust 4", "agents/transport.py", "    def _filter_tps_with_pending_acks(", "    def _our_tps(",
+        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",)),
+    Removal(
+        "acknowledges-nothing", "Faust 4", "agents/transport.py", "    def ack(self, message", "    def our_ack(self, message",
+        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",)),
+    Removal(
+        "crashing-supervisor", "Faust 4", "agents/app.py", ", agent_supervisor=mode.CrashingSupervisor", "",
+        (f"{FAUST}::test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watchdog_sees_it",)),
+    Removal(
+        "an-exception-is-the-end", "Faust 4", "agents/app.py", 'exits.again(exits.STATE, f"apply: {error!r}")', "del error",
+        (f"{FAUST}::test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing",)),
+    Removal(
+        "a-crash-of-faust-is-the-end", "Faust 4", "agents/app.py", 'exits.again(exits.STATE, f"Faust crashed: {reason!r}")', "await super().crash(reason)",
+        (f"{APP}::test_a_crash_of_faust_starts_the_process_anew",)),
+    Removal(
+        "raw-values", "Faust 5", "agents/app.py", ", schema=transport.Schema()", "",
+        (f"{FAUST}::test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it",)),
+    Removal(
+        "own-producer-is-awaited", "Faust 6", "agents/journal.py", "        await producer.commit_transaction()\n",
+        "        self._committing = asyncio.ensure_future(producer.commit_transaction())\n",
+        (f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",)),
+    Removal(
+        "read-committed-source", "Faust 7", "agents/transport.py", "        consumer._isolation_level = \"read_committed\"", "        #",
+        (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
+         "tests/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end")),
+    Removal(
+        "ranges", "Faust 8, state 5", "agents/transport.py", "return Joint.JOINS if start <= position else Joint.GAP", "return Joint.JOINS",
+        (f"{TRANSPORT}::test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once",
+         f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",
+         "tests/durability/test_faults.py::test_bundles_that_are_thrown_away_on_the_way_are_fetched_again")),
+    Removal(
+        "ranges-know-markers", "Faust 8, state 5", "agents/transport.py", "bundle.start, bundle.stop = start, state._position",
+        "bundle.start, bundle.stop = (bundle[0], bundle[-1] + 1) if bundle else (start, start)",
+        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",)),
+    Removal(
+        "markers-only-arrive", "Faust 8, state 5", "agents/transport.py", "        return self.stop > self.start", "        return len(self) > 0",
+        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",)),
+    Removal(
+        "our-fetch-result", "Faust 8, state 5", "agents/transport.py", "fetcher.FetchResult = FetchResult  #", "#",
+        (f"{TRANSPORT}::test_aiokafka_makes_its_fetch_results_of_our_class",)),
+    Removal(
+        "read-offset-is-forgotten", "Faust 8, state 5", "agents/transport.py", "        self._read_offset = Forgetful()", "        pass",
+        (f"{FAUST}::test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it",)),
+    Removal(
+        "a-revoked-partition-takes-nothing", "Faust 8", "agents/intake.py", "self._store.owned.get(tp) is partition and ", "",
+        (f"{INTAKE}::test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing",)),
+    Removal(
+        "seek-in-the-consumers-thread", "Faust 9", "agents/transport.py", "await self.call_thread(self._seek_to_applied)", "await self._seek_to_applied()",
+        (f"{FAUST}::test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way",
+         f"{TRANSPORT}::test_seeking_goes_to_our_positions_in_the_consumers_thread")),
+    Removal(
+        "frozen-copy", "Faust 9", "agents/transport.py", "active_partitions and frozenset(active_partitions)", "active_partitions",
+        (f"{TRANSPORT}::test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_partitions",)),
+    Removal(
+        "futures-before-commit", "Faust 10", "agents/journal.py",
+        "        done = await asyncio.gather(*pending)\n        await producer.commit_transaction()\n",
+        "        await producer.commit_transaction()\n        done = await asyncio.gather(*pending)\n",
+        (f"{JOURNAL}::test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed",
+         f"{KAFKA}::test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind")),
+    Removal(
+        "metadata-age", "Faust 11", "agents/app.py", "        consumer_metadata_max_age_ms=2000)", "        )",
+        (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
+         f"{KAFKA}::test_a_topic_that_the_broker_names_late_is_assigned_within_seconds")),
+    Removal(
+        "nobody-owns-anything", "Faust 11, 12", "agents/watchdog.py", "            self.verdict.unowned_since = now\n", "            pass\n",
+        (f"{FAUST}::test_partitions_that_nobody_owns_are_noticed_by_asking_the_group", f"{ANEW}[unassigned-the topic has partitions that nobody owns]")),
+    Removal(
+        "watchdog-is-a-thread", "Faust 12", "agents/watchdog.py", 'threading.Thread(target=self._judge, name="watchdog", daemon=True).start()',
+        "self._judging = asyncio.ensure_future(asyncio.sleep(0))",
+        (f"{ANEW}[hang-the event loop does not answer]",)),
+    Removal(
+        "a-loop-that-hangs", "Faust 12", "agents/watchdog.py", "if now - self.tick > STUCK_S:", "if False:",
+        (f"{WATCHDOG}::test_a_loop_that_does_not_answer_is_a_reason", f"{ANEW}[hang-the event loop does not answer]")),
+    Removal(
+        "lag-without-progress", "Faust 12", "agents/watchdog.py", "if self.stuck_since is not None and now - self.stuck_since > STUCK_S:", "if False:",
+        (f"{WATCHDOG}::test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner", f"{ANEW}[deaf-lag and no progress]")),
+    Removal(
+        "a-stopped-process-did-not-hang", "Faust 12", "agents/watchdog.py",
+        "        self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None", "        pass",
+        (f"{WATCHDOG}::test_a_process_that_was_stopped_did_not_hang",)),
+    Removal(
+        "fewer-log-lines", "Faust 13", "agents/logs.py", "    handler.addFilter(RateLimit())\n", "",
+        (f"{FAUST}::test_of_a_thousand_errors_of_a_library_one_line_is_written",)),
+    Removal(
+        "no-leader", "Faust 14", "agents/app.py", "topic_disable_leader=True, ", "",
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",)),
+    Removal(
+        "no-web-of-fausts", "Faust 14", "agents/app.py", "web_enabled=False, ", "",
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",)),
+    # "State, and why nothing is counted twice or lost", rule by rule
+    Removal(
+        "barrier", "state 1", "agents/journal.py", "self._read_to(reader, barrier)",
+        "self._read_to(reader, (await reader.end_offsets([TopicPartition(*self._state)]))[TopicPartition(*self._state)] - 1)",
+        (f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early",)),
+    Removal(
+        "not-until-nothing-comes", "state 1", "agents/journal.py", "            self.restored += len(records)\n",
+        "            self.restored += len(records)\n            if not records:\n                break\n",
+        (f"{STATE}::test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while",
+         f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early")),
+    Removal(
+        "position-in-the-transaction", "state 2", "agents/journal.py",
+        'state.append((POSITION, b"%d" % position, ()))', 'await self._transact({self._state: [(POSITION, b"%d" % position, ())]})',
+        (f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",
+         f"{JOURNAL}::test_the_first_transaction_has_the_header_and_each_has_the_position")),
+    Removal(
+        "at-once-for-what-is-urgent", "state 2", "agents/partition.py", "if outputs.messages.keys() & URGENT or", "if",
+        (f"{PARTITION}::test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up",)),
+    Removal(
+        "last-checkpoint-before-letting-go", "state 2", "agents/partition.py", "        await self.checkpoint()\n        await self.journal.close()",
+        "        await self.journal.close()",
+        (f"{PARTITION}::test_closing_makes_everything_durable_and_ends_what_was_tended",)),
+    Removal(
+        "last-checkpoint-before-stopping", "state 2", "agents/app.py", "await self.store.revoke_all()", "await asyncio.sleep(0)",
+        ("tests/durability/test_faults.py::test_a_worker_that_is_told_to_stop_leaves_everything_durable",)),
+    Removal(
+        "below-the-position-is-skipped", "state 3", "agents/partition.py", "[record for record in bundle if record.offset >= self.position]", "bundle",
+        (f"{PARTITION}::test_bundles_that_overlap_count_every_event_once",)),
+    Removal(
+        "an-old-bundle-is-skipped", "state 3", "agents/transport.py", "    if stop <= position:\n        return Joint.OLD\n", "",
+        (f"{TRANSPORT}::test_every_range_is_old_or_joins_or_leaves_a_gap",)),
+    Removal(
+        "a-failed-checkpoint-is-the-end", "state 4", "agents/partition.py",
+        'exits.again(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")', "del error",
+        (f"{PARTITION}::test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70",)),
+    Removal(
+        "an-unclear-checkpoint-is-the-end", "state 4", "agents/partition.py", "async with asyncio.timeout(PATIENCE_S):", "if True:",
+        (f"{STATE}::test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process",)),
+    Removal(
+        "the-same-process-anew", "state 4", "agents/exits.py", "os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])", "os._exit(code)",
+        (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",)),
+    Removal(
+        "at-most-ten", "state 4", "agents/exits.py", "if count > MOST_RESTARTS:", "if count > 2 * MOST_RESTARTS:",
+        (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",)),
+    Removal(
+        "a-checkpoint-forgives", "state 4", "agents/partition.py", "        exits.forgive()\n", "",
+        (f"{STATE}::test_a_checkpoint_begins_the_count_of_restarts_anew",)),
+    Removal(
+        "jitter", "state 4", "agents/exits.py", "        time.sleep(wait_s)", "        pass",
+        (f"{STATE}::test_a_process_that_starts_again_waits_a_while_first",)),
+    Removal(
+        "a-gap-is-fetched-again", "state 5", "agents/intake.py", "        await self._rewind(f\"gap in", "        str(f\"gap in",
+        (f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",)),
+    Removal(
+        "silence-is-fetched-again", "state 5", "agents/watchdog.py", "            await self._rewind(f\"lag and silence", "            str(f\"lag and silence",
+        (f"{WATCHDOG}::test_lag_and_silence_is_fetched_again_every_few_seconds",)),
+    Removal(
+        "beyond-the-end-is-refused", "state 6", "agents/journal.py", "            if recorded <= end:", "            if True:",
+        (f"{JOURNAL}::test_a_position_beyond_the_end_is_refused_and_never_reset",)),
+    Removal(
+        "before-the-start-is-counted", "state 6", "agents/journal.py", "        if recorded < start:", "        if False:",
+        (f"{JOURNAL}::test_where_work_begins",)),
+    Removal(
+        "lost-on-the-way-is-counted", "state 6", "agents/intake.py", "        if oldest > position:", "        if False:",
+        (f"{INTAKE}::test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it",)),
+    Removal(
+        "a-log-cut-under-way-is-refused", "state 6", "agents/watchdog.py", "elif now - self.verdict.cut_since > WITHDRAWN_S:", "elif False:",
+        (f"{WATCHDOG}::test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic",)),
+    Removal(
+        "revoked-is-out-of-memory", "state 7", "agents/store.py", "self.owned.pop(tp).close()", "self.owned[tp].close()",
+        (f"{STORE}::test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns",)),
+    Removal(
+        "read-committed-state", "state 1, 8", "agents/journal.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"',
+        (f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",)),
+    Removal(
+        "read-committed-ends", "state 8", "agents/watchdog.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"',
+        (f"{KAFKA}::test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends",)),
+    Removal(
+        "read-committed-letters", "state 8", "agents/letters.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"',
+        (f"{KAFKA}::test_a_dead_letter_that_was_never_committed_is_none",)),
+    Removal(
+        "outbox-checkpoint-first", "state 8", "agents/notify.py", "        await partition.checkpoint()\n", "",
+        ("tests/agents/notify/test_notify.py::test_a_step_is_durable_before_the_next_one_is_sent",)),
+    # Below the rules and the table
+    Removal(
+        "records-of-state-are-bounded", "state, limits", "agents/journal.py", "if value is not None and len(value) > MOST_BYTES:", "if False:",
+        (f"{JOURNAL}::test_a_state_record_above_the_limit_is_refused_by_its_key",)),
+    Removal(
+        "back-pressure", "state, limits", "agents/partition.py", "self._pending_bytes > MOST_PENDING", "self._pending_bytes < 0",
+        (f"{PARTITION}::test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written",)),
+    Removal(
+        "transaction-timeout", "state, limits", "agents/journal.py", ", transaction_timeout_ms=20_000", "",
+        (f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",)),
+    Removal(
+        "static-member", "static membership", "agents/app.py", "consumer_group_instance_id=None if kafka.embedded else instance_id(config), ", "",
+        (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
+         f"{KAFKA}::test_a_restart_of_one_worker_takes_nothing_from_the_other")),
+    Removal(
+        "a-full-queue-is-enough", "transport", "agents/transport.py", "    def on_buffer_full(", "    def our_buffer_full(",
+        (f"{FAUST}::test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched",)),
+    Removal(
+        "highwater-of-what-is-gone", "transport", "agents/transport.py", "            return super().highwater(tp) or 0\n        except Exception:",
+        "            return super().highwater(tp) or 0\n        except KeyError:",
+        (f"{FAUST}::test_a_partition_that_has_just_been_taken_does_not_stop_the_stream",)),
+    Removal(
+        "a-seek-is-not-held-up", "transport", "agents/transport.py", "        consumer._fetch_max_wait_ms = 250", "        #",
+        (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",)),
+)
