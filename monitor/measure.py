@@ -13,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.arrivals import count_numbers, count_skips
+from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
 from monitor.groups import Group
+from monitor.panes import Pane
 from monitor.quantities import FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Quantity
 from monitor.stats.buckets import codes_of
 
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
-_EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events
+_EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
+_OTHER = "other"
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
@@ -49,11 +52,12 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
         if n:
             one.pane.events += n
             one.pane.rate("error_rate").add(one.p, n, f)
-    _count_verdicts(codes, group, groups, suite)
+    has_text = np.array([event.output is not None for event in events])
+    text = _read_from_text(events, has_text, groups, suite)
+    _count_verdicts(codes, text, group, groups, suite)
     count_skips(judged, suite.names, group, groups)
     count_numbers(events, group, groups)
-    has_text = np.array([event.output is not None for event in events])
-    _count_passes(codes, has_text, group, groups, suite)
+    _count_passes(codes, text, has_text, group, groups, suite)
     for quantity in RESPONSE_QUANTITIES:
         missing = _count_quantity(events, quantity, group, groups)
         if missing and quantity.field in _TEXTS:
@@ -77,11 +81,17 @@ def measure_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[
 
 def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
     """Count verdicts that were reached elsewhere. Their probability is the response's times the scorer's, as the event says."""
+    known: dict[int, set[str]] = {}
     for event, index in zip(events, at, strict=True):
         one, name = groups[index], _metric_name(event.evaluator)
+        if (names := known.get(id(one.pane))) is None:  # several groups may count into one pane
+            names = known[id(one.pane)] = _external(one.pane)
+        if name not in names and name not in EVALUATORS:
+            if len(names) >= _EXTERNAL_EVALUATORS:
+                name = _OTHER
+            else:
+                names.add(name)
         metric = f"evaluator.{name}.fail_rate"
-        if metric not in one.pane.rates and len(one.pane.rates) >= _EXTERNAL_EVALUATORS:
-            metric, name = "evaluator.other.fail_rate", "other"
         if event.passed is not None:
             one.pane.rate(metric).add(one.p, 1, int(not event.passed))
         if event.score is not None:
@@ -89,21 +99,42 @@ def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequen
             one.pane.number(f"evaluator.{name}.score").add(one.p, 1, int(value[0]), {int(codes_of(value)[0]): 1})
 
 
+def _external(pane: Pane) -> set[str]:
+    """Names of evaluators elsewhere that a pane has counted. Ours do not count: whether they came first depends on nothing that is in the log."""
+    rates = {name.removeprefix("evaluator.").removesuffix(".fail_rate") for name in pane.rates if name.startswith("evaluator.")}
+    scores = {name.removeprefix("evaluator.").removesuffix(".score") for name in pane.numbers if name.startswith("evaluator.")}
+    return (rates | scores) - EVALUATORS.keys() - {_OTHER}
+
+
 def _metric_name(name: str) -> str:
     return "".join(char if char.isalnum() or char in "_-" else "_" for char in name)
 
 
-def _count_verdicts(codes: npt.NDArray[np.int8], group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+def _read_from_text(events: Sequence[Any], has_text: Mask, groups: Sequence[Group], suite: Suite) -> Mask:
+    """Which verdicts come from the text, shape (events, evaluators): those weigh by p·q. One that a stated size answers does not."""
+    read = np.tile(np.array(suite.reads_text, bool), (len(events), 1))
+    if all(one.q == 1 for one in groups):  # p and p·q are one
+        return read
+    for column, sizes in enumerate(suite.sizes):
+        if sizes:
+            read[:, column] = has_text & np.array([all(getattr(event, size) is None for size in sizes) for event in events], bool)
+    return read
+
+
+def _count_verdicts(codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
     size = len(groups)
-    for column, (name, reads_text) in enumerate(zip(suite.names, suite.reads_text, strict=True)):
-        verdicts = codes[:, column]
-        applied = np.bincount(group[verdicts <= State.FAILED], minlength=size).tolist()
-        failed = np.bincount(group[verdicts == State.FAILED], minlength=size).tolist()
+    for column, name in enumerate(suite.names):
+        verdicts, by_text = codes[:, column], text[:, column]
         metric = f"evaluator.{name}.fail_rate"
-        for one, n, f in zip(groups, applied, failed, strict=True):
-            if n:
-                one.pane.rate(metric).add(one.pq if reads_text else one.p, n, f)
-                one.feature.verdicts[name] = one.feature.verdicts.get(name, 0) + n
+        for read, mask in ((False, ~by_text), (True, by_text)):
+            if not mask.any():
+                continue
+            applied = np.bincount(group[mask & (verdicts <= State.FAILED)], minlength=size).tolist()
+            failed = np.bincount(group[mask & (verdicts == State.FAILED)], minlength=size).tolist()
+            for one, n, f in zip(groups, applied, failed, strict=True):
+                if n:
+                    one.pane.rate(metric).add(one.pq if read else one.p, n, f)
+                    one.feature.verdicts[name] = one.feature.verdicts.get(name, 0) + n
         broken = verdicts == State.ERROR
         if broken.any():
             for one, n in zip(groups, np.bincount(group[broken], minlength=size).tolist(), strict=True):
@@ -111,17 +142,16 @@ def _count_verdicts(codes: npt.NDArray[np.int8], group: Ints, groups: Sequence[G
                     one.feature.evaluator_errors[name] = one.feature.evaluator_errors.get(name, 0) + n
 
 
-def _count_passes(codes: npt.NDArray[np.int8], has_text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+def _count_passes(codes: npt.NDArray[np.int8], text: Mask, has_text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
     """Passed: no gating evaluator failed it.
 
     What fails without its text being read fails whatever the text says, so it weighs by p. What else has text weighs by p·q and stands for the
     responses whose text was sampled out: those are left out, for nobody knows whether they would pass. Without such sampling (q = 1) all weigh by p.
     """
     gating = np.array(suite.gating, bool)
-    text = np.array(suite.reads_text, bool)
-    failed = codes == State.FAILED
-    failed_anyway = failed[:, gating & ~text].any(axis=1)
-    failed_text = failed[:, gating & text].any(axis=1)
+    failed = (codes == State.FAILED)[:, gating]
+    failed_anyway = (failed & ~text[:, gating]).any(axis=1)
+    failed_text = (failed & text[:, gating]).any(axis=1)
     counted = (codes[:, gating] <= State.FAILED).any(axis=1)
     unsampled = np.array([one.q == 1 for one in groups], bool)[group]
     by_text = has_text & ~failed_anyway & counted

@@ -10,7 +10,7 @@ from monitor.alerts.incidents import Change, Incident, digest_of, opened, transi
 from monitor.alerts.statistics import Statistics
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
-from monitor.features import DAY_US, FeatureState, Segment
+from monitor.features import DAY_US, HOUR_US, FeatureState, Segment
 from monitor.instants import rfc3339
 from monitor.rules import no_data, threshold
 from monitor.samples import chosen
@@ -42,6 +42,7 @@ class Desk:
         incidents = self.book.incidents.get(key, {})
         if not incidents and key not in self.book.episodes and feature.active_us < edge_us - DAY_US:
             return
+        day_us = (edge_us - DAY_US) // HOUR_US * HOUR_US  # by the hour, as rolled-up panes know it: the same before and after a restart
         self._statistics.look(feature)
         changes = self._drop_changed_rules(key, incidents)
         changes, reasons = changes + self._reopened(key, incidents), self._lost(key, incidents, changes)
@@ -52,7 +53,7 @@ class Desk:
                 changes += self._apply(rule, feature, None, feature, edge_us)
             if rule.level != "feature":
                 for at in sorted(feature.segments):
-                    if at != UNLABELLED and (feature.segments[at].active_us >= edge_us - DAY_US or (at, rule.name) in incidents):
+                    if at != UNLABELLED and (feature.segments[at].active_us >= day_us or (at, rule.name) in incidents):
                         changes += self._apply(rule, feature, at, feature.segments[at], edge_us)
         if self._no_data:
             changes += self._apply(self._no_data, feature, None, None, edge_us)
@@ -146,7 +147,10 @@ class Desk:
     def _is_gone(self, rule: Rule, feature: FeatureState, segment: Segment, edge_us: int) -> bool:
         """Whether a segment has fallen silent while its feature has traffic."""
         since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
-        return segment.active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us
+        active_us = segment.active_us
+        if active_us < self.book.rolled_us:  # rolled up: a restored segment knows it by the hour, and this one must say the same
+            active_us = active_us // HOUR_US * HOUR_US
+        return active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us
 
     def _forget(self, key: FeatureKey, at: SegmentKey | None, name: str) -> None:
         del self.book.incidents[key][at, name]

@@ -22,11 +22,12 @@ TOOL_CALL_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "function_
 class EmptyEvaluator(Evaluator):
     """Fails when the output is empty or invisible and no tool was called.
 
-    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. It does not count as reading text:
-    the sizes answer for every event, so each event weighs by its ``sample_probability`` alone.
+    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. Where a size is stated it answers for every event,
+    so each weighs by its ``sample_probability`` alone; where none is, only the text answers.
     """
 
     name = "empty"
+    sizes = ("output_chars", "output_tokens")
     labels = ("error_type",)
 
     def settled(self, event: Any) -> bool:

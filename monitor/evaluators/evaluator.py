@@ -23,6 +23,8 @@ class Evaluator:
     the names of its own that occur. They say where a closer look pays, so they must match whatever the closer look can find.
     One that is ``opt_in`` judges only where the configuration names it.
 
+    ``reads_text``: whether the verdict needs the text. ``sizes``: fields that answer in its place; an event without any of them is judged by its text.
+
     ``labels`` and ``settled`` say when few values decide a verdict: the suite then asks once and remembers. Without them nothing is wrong, only slow.
     ``labels`` are text fields with few values.
     """
@@ -31,6 +33,7 @@ class Evaluator:
     version: ClassVar[str] = "1"
     gating: ClassVar[bool] = True
     reads_text: ClassVar[bool] = False
+    sizes: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[Mapping[str, str]] = {}
     parameters_model: ClassVar[type[Parameters]] = Parameters
     opt_in: ClassVar[bool] = False

@@ -31,6 +31,7 @@ class LengthEvaluator(Evaluator):
     """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. The score is the length. Informative."""
 
     name = "length"
+    sizes = ("output_chars",)
     labels = ("error_type",)
     gating = False
     parameters_model = LengthParameters

@@ -46,7 +46,7 @@ class Judged:
 class Suite:
     """The evaluators of one feature configuration, with one RE2 set for all their patterns.
 
-    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text`` and ``versions`` (an identity: name, version, digest of
+    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (an identity: name, version, digest of
     parameters and patterns; where it differs, it is another statistic).
     """
 
@@ -56,6 +56,7 @@ class Suite:
         self.names = tuple(evaluator.name for evaluator in evaluators)
         self.gating = tuple(moved.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
         self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
+        self.sizes = tuple(evaluator.sizes for evaluator in evaluators)
         self.versions = tuple(_identity(evaluator) for evaluator in evaluators)
         self._evaluators = tuple(evaluators)
         self._labels = labels_of(evaluators)
