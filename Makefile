@@ -7,7 +7,7 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench soak remedies clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -34,6 +34,14 @@ lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 
 bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python benchmarks/worker.py
+
+MINUTES ?= 5
+SEED ?= 1
+soak: $(STAMP) ## workers under faults against an oracle, MINUTES=30 SEED=1 (needs Java 17 and Maven)
+	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
+
+remedies: $(STAMP) ## remove each remedy in a copy and see its test fail (needs Java 17 and Maven)
+	$(BIN)/python tests/remedies.py
 
 clean: ## remove what make and the tools made, but not .cache (Kafka's jars)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist sdk/*.egg-info

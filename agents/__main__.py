@@ -19,7 +19,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "worker": Command("agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"),
     "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
-    "state": Command("agents.state", "inspect what workers keep in Kafka; drop a record of it, or reset it"),
+    "state": Command("agents.state", "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read"),
     "deadletters": Command("agents.deadletters", "list what could not be read, by reason; write it to the events again when it can be"),
     "demo": Command("agents.demo", "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves"),
 }
