@@ -11,6 +11,7 @@ from monitor.watch import Watch
 from schemas.config import Config
 
 TICK_S = 1.0
+LATE_S = 1.0  # a tick that comes later than this does not count as time that passed in silence
 
 
 class WallClock:
@@ -64,8 +65,11 @@ class WatchAgent:
         core = partition.core
         assert isinstance(core, Watch)
         while True:
+            slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
-            if core.watermark_us is None or not partition.caught_up:
+            # A process that was stopped, or a loop that was busy, has not seen what came meanwhile, whatever it last heard of the end.
+            stood_still = time.monotonic() - slept_at > TICK_S + LATE_S
+            if core.watermark_us is None or not partition.caught_up or stood_still:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
                 partition.add(core.advance(mark, time.time_ns() // 1000))

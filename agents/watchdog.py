@@ -112,12 +112,13 @@ class Watchdog:
             self._store.counters.loop_delays.observe(max(0.0, self.verdict.tick - slept - TICK_S))
             mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
+                asked = time.monotonic()  # the answer may have waited for us: it is true of when we asked, at least
                 ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
             except Exception as error:  # noqa: BLE001 - no broker, no judgement
                 log.debug("no judgement: %r", error)
                 self.verdict.slept(time.monotonic())
                 continue
-            await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, time.monotonic())
+            await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, asked)
             await self._look_at_group()
 
     async def judge_ends(self, ends: Mapping[TP, int], now: float) -> None:

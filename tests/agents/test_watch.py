@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,5 +73,37 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypat
         await asyncio.sleep(0.3)
         assert partition.windows > 0
         task.cancel()
+
+    asyncio.run(scene())
+
+
+def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(monkeypatch):
+    monkeypatch.setattr(watch, "TICK_S", 0.01)
+    agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
+    event = b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
+    calls = 0
+
+    def monotonic() -> float:
+        nonlocal calls
+        calls += 1
+        return calls * 1e-6 + (30.0 if calls > 10 else 0.0)  # SIGSTOP for half a minute
+
+    class Tended:
+        caught_up, lost = True, 0
+        core = agent.core(0, 0)
+        windows = 0
+
+        def add(self, outputs):
+            self.windows += len(outputs.messages.get("windows", []))
+
+    async def scene() -> None:
+        partition = Tended()
+        partition.core.apply([FileRecord(event)], 0)
+        monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=monotonic, time_ns=time.time_ns))
+        task = asyncio.create_task(agent.tend(partition))  # type: ignore[arg-type]
+        await asyncio.sleep(0.5)
+        task.cancel()
+        assert calls > 20
+        assert partition.windows == 0
 
     asyncio.run(scene())
