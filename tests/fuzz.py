@@ -117,10 +117,10 @@ MAKERS: tuple[tuple[Callable[[random.Random, float], bytes], int], ...] = (
 
 
 def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
-    """So many records; event time and append time go on together, a hundred values a second."""
+    """So many records; event time and append time go on together, five hundred values a second."""
     makers, weights = [maker for maker, _ in MAKERS], [weight for _, weight in MAKERS]
     for offset in range(count):
-        at_s = BEGIN_S + offset / 100
+        at_s = BEGIN_S + offset / 500
         value = rng.choices(makers, weights)[0](rng, at_s) if rng.random() > 0.001 else None
         yield FileRecord(value, offset, int(at_s * 1000), rng.choice((None, b"", b"s1/f1", b"\xff" * 9)), "events", 0)
 
