@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Self
 
-import jsonschema
-from jsonschema.validators import validator_for
 from pydantic import Field, model_validator
 
 from monitor.evaluators.evaluator import Parameters
@@ -39,6 +37,9 @@ class JsonSchemaEvaluator(JsonEvaluator):
     parameters: JsonSchemaParameters
 
     def __init__(self, parameters: Parameters | None = None) -> None:
+        import jsonschema  # here, for it takes half a second, and most configurations have no schema
+        from jsonschema.validators import validator_for
+
         super().__init__(parameters)
         schema: Any = self.parameters.content
         for reference in _references(schema):

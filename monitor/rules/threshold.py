@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from statistics import NormalDist
 from typing import Any, Protocol
-
-from scipy.stats import norm
 
 from monitor.features import FINE_US, HOUR_US
 from monitor.panes import Figure, Pane
@@ -76,7 +75,7 @@ def z_of(confidence: float | None) -> float:
     >>> z_of(None), round(z_of(0.975), 2)
     (4.8, 1.96)
     """
-    return BUDGET_Z if confidence is None else float(norm.ppf(confidence))
+    return BUDGET_Z if confidence is None else NormalDist().inv_cdf(confidence)
 
 
 def _threshold(rule: Rule, interaction: str | None) -> float | None:
