@@ -34,7 +34,7 @@ class Intake:
         if not await self._heal(partition, bundle):
             return
         while self._store.owned.get(tp) is partition and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS:  # or revoked meanwhile
-            partition.apply(bundle)
+            await partition.take(bundle)
             await partition.room()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ MOST_CHECKPOINT = 16 << 20  # bytes; a single step that changes more is written 
 URGENT = {"windows", "alerts"}  # outputs that are written at once
 LINGER_S = 0.25  # for which other outputs wait for company: a publisher with another partitioner would cost a transaction a bundle
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
+SLICE_S = 0.1  # for which a bundle is applied before the event loop has its turn
 FRESH_S = 3.0  # how long a known end offset counts as the end
 
 
@@ -118,11 +119,14 @@ class Partition:
         self._due = asyncio.Event()
         self._soon: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._whole = asyncio.Event()  # cleared while a bundle is half applied
+        self._whole.set()
+        self.steps = 0  # pane edges that bundles have crossed: progress, where a bundle takes long
 
     @property
     def caught_up(self) -> bool:
         """Whether everything that the broker had, when last asked within 3 s, is applied."""
-        return self.end is not None and self.position >= self.end and time.monotonic() - self.end_seen < FRESH_S
+        return self._whole.is_set() and self.end is not None and self.position >= self.end and time.monotonic() - self.end_seen < FRESH_S
 
     async def restore(self) -> None:
         """Fence earlier owners, read the state back and begin to work."""
@@ -151,13 +155,41 @@ class Partition:
 
         No await: position, state and outputs move together.
         """
+        for _ in self._applying(bundle):
+            pass
+
+    async def take(self, bundle: Bundle) -> None:
+        """The same, but others have their turn at pane edges: hours of a quiet log take seconds, and transactions elsewhere would run out of time.
+
+        Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must never become durable.
+        """
+        self._whole.clear()
+        applying, since = self._applying(bundle), time.monotonic()
+        try:
+            for _ in applying:
+                self.steps += 1
+                if time.monotonic() - since > SLICE_S:
+                    await asyncio.sleep(0)
+                    since = time.monotonic()
+        except asyncio.CancelledError:
+            for _ in applying:
+                pass
+            self._whole.set()
+            raise
+        self._whole.set()
+
+    def _applying(self, bundle: Bundle) -> Iterator[None]:
         records: Sequence[Any] = bundle if bundle.start >= self.position else [record for record in bundle if record.offset >= self.position]
         stop = bundle.stop
         if len(records) > self._most:
             records = records[: self._most]
             stop = records[-1].offset + 1
         began = time.monotonic()
-        outputs = self.core.apply(records, time.time_ns() // 1000) if records else Outputs()
+        outputs, now_us = Outputs(), time.time_ns() // 1000
+        if (steps := getattr(self.core, "steps", None)) is not None:
+            yield from steps(records, now_us, outputs)
+        elif records:
+            outputs = self.core.apply(records, now_us)
         self.counters.apply_times.observe(time.monotonic() - began)
         self.position, self.asked = stop, None
         self._applied += len(records)
@@ -225,6 +257,7 @@ class Partition:
             await self.checkpoint()
 
     async def _write(self) -> None:
+        await self._whole.wait()
         mark, position = self._mark, self.position
         applied, outputs, self._outputs, self._pending_bytes, self._applied = self._applied, self._outputs, Outputs(), 0, 0
         self._due.clear()

@@ -46,7 +46,8 @@ class Store:
 
     def progress(self) -> tuple[dict[TP, int], int]:
         """A value that changes whenever something gets further."""
-        return self.positions(), sum(partition.journal.restored for partition, _ in self.restoring.values())
+        steps = sum(partition.steps for partition in self.owned.values())
+        return self.positions(), steps + sum(partition.journal.restored for partition, _ in self.restoring.values())
 
     def status(self) -> list[PartitionStatus]:
         """Every partition owned or being restored."""

@@ -51,6 +51,14 @@ class Watch:
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
         """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into ``decided_at`` only."""
         out = Outputs()
+        for _ in self.steps(records, now_us, out):
+            pass
+        return out
+
+    def steps(self, records: Sequence[Record], now_us: int | None, out: Outputs) -> Iterator[None]:
+        """The same in steps from one pane edge to the next, into ``out``, for a caller that has others waiting: hours of a quiet log, or a jump over
+        them, take seconds. Until it is exhausted the core is good for looking at only, not for ``changed``, ``advance`` or another ``apply``.
+        """
         mark, intake = self._watermark, self._intake
         groups, closed_us = intake.groups, mark.edge_us or 0
         seen_until_us, closes_at_us = self._seen_until()
@@ -71,7 +79,7 @@ class Watch:
                     mark.time_us = seen_us - mark.lateness_us
                 else:
                     intake.flush(closed_us, out)
-                    self._close_until(seen_us - mark.lateness_us, now_us, out)
+                    yield from self._close_until(seen_us - mark.lateness_us, now_us, out)
                     opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
             if opened is None and (opened := intake.open(key, event, closed_us, out)) is None:
                 continue
@@ -82,13 +90,13 @@ class Watch:
         intake.flush(closed_us, out)
         self.book.watermark_us = mark.time_us
         self._records += len(records)
-        return out
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
         """Move the watermark on, without events; never back. Before the first event there is nothing to move."""
         out = Outputs()
         if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
-            self._close_until(watermark_us, now_us, out)
+            for _ in self._close_until(watermark_us, now_us, out):
+                pass
             self.book.watermark_us = watermark_us
         return out
 
@@ -139,11 +147,12 @@ class Watch:
         mark = self._watermark
         return (NEVER if mark.time_us is None else mark.time_us + mark.lateness_us), mark.next_edge_us + mark.lateness_us
 
-    def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> None:
+    def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         for edge_us in self._edges_until(watermark_us):
             self._watermark.time_us = edge_us
             self._edges.close(edge_us, now_us, out)
             self._view.show(edge_us, out)
+            yield
         self._watermark.time_us = watermark_us
 
     def _edges_until(self, watermark_us: int) -> Sequence[int]:

@@ -235,6 +235,13 @@ REMOVALS = (
         "back-pressure", "state, limits", "agents/partition.py", "self._pending_bytes > MOST_PENDING", "self._pending_bytes < 0",
         (f"{PARTITION}::test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written",)),
     Removal(
+        "only-whole-bundles", "state, limits", "agents/partition.py", "        await self._whole.wait()\n", "",
+        ("tests/agents/test_long_bundle.py::test_others_have_their_turn_and_nothing_is_written_before_it_is_whole",)),
+    Removal(
+        "who-is-cancelled-finishes", "state, limits", "agents/partition.py",
+        "        except asyncio.CancelledError:\n            for _ in applying:\n                pass\n", "        except asyncio.CancelledError:\n",
+        ("tests/agents/test_long_bundle.py::test_who_is_cancelled_in_the_middle_finishes_first",)),
+    Removal(
         "transaction-timeout", "state, limits", "agents/journal.py", ", transaction_timeout_ms=20_000", "",
         (f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",)),
     Removal(

@@ -1,0 +1,88 @@
+"""A bundle that takes long: others have their turn, and nothing of it is written before it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from agents import partition as shell
+from monitor.core import FileRecord
+from monitor.watch import Watch
+from schemas.config import Config
+
+
+def slow(partition: Any, log: list[str]) -> None:
+    """The core counts one event a step, and each takes longer than a slice."""
+    core = partition.core
+    once = core.apply
+
+    def steps(records, now_us, out):
+        for record in records:
+            out.extend(once([record], now_us))
+            log.append(f"step {record.offset}")
+            time.sleep(0.002)
+            yield
+
+    core.steps = steps
+
+
+def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        slow(partition, log)
+        taking = asyncio.create_task(partition.take(bundle(0, 20)))
+        await asyncio.sleep(0)
+        writing = asyncio.create_task(partition.checkpoint())
+        while not taking.done():
+            log.append("turn")
+            partition.end, partition.end_seen = 0, time.monotonic()
+            assert not partition.caught_up or taking.done()
+            await asyncio.sleep(0)
+        assert log.count("turn") > 5
+        await writing
+        await partition.checkpoint()
+        ((position, changed, _),) = partition.journal.transactions
+        assert position == 20
+        assert len(changed) == 20
+        assert partition.steps == 20
+
+    asyncio.run(scene())
+
+
+def test_who_is_cancelled_in_the_middle_finishes_first(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        slow(partition, log)
+        taking = asyncio.create_task(partition.take(bundle(0, 20)))
+        await asyncio.sleep(0.005)
+        assert 0 < len(log) < 20
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert taking.cancelled()
+        await partition.close()
+        ((position, changed, _),) = partition.journal.transactions
+        assert (position, len(changed)) == (20, 20)
+
+    asyncio.run(scene())
+
+
+def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
+    def event(minute: int, model: str) -> FileRecord:
+        time_of = f"2026-03-02T{9 + minute // 60:02}:{minute % 60:02}:00Z"
+        fields = {"event_id": "x", "time": time_of, "service": "s", "feature": "f", "model": model, "error_type": "timeout" if minute % 3 else ""}
+        return FileRecord(json.dumps(fields).encode(), minute)
+
+    records = [event(minute, f"m{minute % 5}") for minute in [*range(90), 500, 501]]
+    whole, stepped = Watch(Config()), Watch(Config())
+    out, steps = shell.Outputs(), 0
+    for _ in stepped.steps(records, None, out):
+        steps += 1
+    assert whole.apply(records, None).order == out.order
+    assert steps > 150
+    assert sorted(whole.changed()) == sorted(stepped.changed())
