@@ -36,6 +36,7 @@ def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(make_p
         slow(partition, log)
         taking = asyncio.create_task(partition.take(bundle(0, 20)))
         await asyncio.sleep(0)
+        partition.add(shell.Outputs())  # a heartbeat
         writing = asyncio.create_task(partition.checkpoint())
         while not taking.done():
             log.append("turn")
