@@ -1,0 +1,170 @@
+"""The durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that says what must have come of it.
+
+    python tests/durability/soak                              a mix of about three minutes
+    python tests/durability/soak --minutes 30 --seed 7        longer
+    python tests/durability/soak --faults 50 --kinds kill     fifty kills of two workers
+    python tests/durability/soak --kinds recreate             the events topic deleted and made again, on its own
+
+Exit 0 only if windows, transitions, episodes, dead letters and pages are what the oracle computes from the events that the topic really holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).parents[3]))
+
+from faults import KINDS, SHAPES
+from fleet import module
+from report import Findings, table
+from run import MOST_EVENTS, MOST_RATE, Run, Stalled
+from workers import ROOT, Workers
+
+
+def ordinary(run: Run) -> list[tuple[str, Findings]]:
+    """A schedule of faults, then everything compared."""
+    two = "two" in run.options.kinds
+    rate = min(MOST_RATE, MOST_EVENTS / run.length_s) / (2 if two else 1)
+    run.deploy("softfail-a", run.options.seed, rate, run.options.workers)
+    if two:
+        run.deploy("softfail-b", run.options.seed + 1000, rate, 1)
+    run.disturb()
+    run.say("the faults are over")
+    for one in run.deployments:
+        run.calm(one)
+    return [(one.prefix, run.settled(one)) for one in run.deployments]
+
+
+def recreate(run: Run) -> list[tuple[str, Findings]]:
+    """The events topic is deleted and made again under the workers. What comes after the reset must be exact."""
+    run.length_s = 30.0
+    one = run.deploy("softfail-a", run.options.seed, 400, run.options.workers)
+    run.calm(one)
+    run.say("the events topic is deleted and made again")
+    one.recreate_events()
+    numbers, wrong = one.workers.numbers(), []
+    until(lambda: not one.workers.numbers(), 150, "the workers did not all end with 78", one.workers)
+    log = one.workers.log()
+    run.say(f"all workers ended, exits {dict(one.workers.exits)}")
+    last = [line for line in log.splitlines() if "EXIT 78" in line]
+    wrong += [line for line in last if f"{one.prefix}.events" not in line or "agents state reset" not in line]
+    time.sleep(7)  # one that has stopped counts as alive for the session
+    for arguments in (["--agent", "watch"], ["--agent", "notify", "--to", "latest"]):
+        command = [sys.executable, "-m", "agents", "state", "reset", "--config", str(one.config(1)), *arguments, "--yes"]
+        done = subprocess.run(command, cwd=ROOT, env=one.workers.environment, capture_output=True, text=True, timeout=120)
+        run.say(f"state reset {' '.join(arguments)}: {done.returncode}, {done.stdout.strip().splitlines()[-1:]} {done.stderr.strip()[-300:]}")
+        wrong += [f"state reset {arguments}: {done.returncode} {done.stderr}"] if done.returncode else []
+    one.begin_anew(run.corpus(run.options.seed + 1, one.rate))
+    for number in numbers:
+        one.workers.start(number)
+    one.publisher.start()
+    run.say("workers and publisher go on")
+    run.done["recreate"] += 1
+    run.calm(one)
+    found = run.settled(one)
+    found.row("workers that ended with 78", len(last))
+    found.equal("messages without the topic and the remedy", wrong)
+    return [(one.prefix, found)]
+
+
+def until(condition: Callable[[], bool], patience_s: float, what: str, workers: Workers) -> None:
+    """Wait for it.
+
+    Raises:
+        Stalled: it did not come about.
+    """
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Stalled(f"{what}; exits {dict(workers.exits)}, running {workers.numbers()}")
+        time.sleep(0.5)
+
+
+def finish(run: Run, columns: list[tuple[str, Findings]]) -> int:
+    """Print the table and what is wrong; 0 if nothing is."""
+    for one, (_, found) in zip(run.deployments, columns, strict=True):
+        log = one.workers.log()
+        found.row("worker exits by code", ", ".join(f"{code}: {n}" for code, n in sorted(one.workers.exits.items())))
+        counts = (log.count(words) for words in (" RESTART ", "Fenced", "fetching again: gap", "fetching again: lag", "(code 75)"))
+        found.row("restarts in place / fenced / gaps / silences / watchdog", *counts)
+        found.row("bundles thrown away / after the last was published", one.dropped(), one.dropped() - one.dropped_before_end)
+        found.row("largest lag seen, records", f"{one.max_lag:.0f}")
+        lost = [line for line in log.splitlines() if " LOST " in line]
+        found.equal("lines that say LOST", lost)
+        # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it could hear it
+        allowed = {0, -9, -15, 70, *([78] if run.done["recreate"] else [])}
+        unexpected = [f"{n} exits with {code}" for code, n in one.workers.exits.items() if code not in allowed]
+        found.equal("exits that nothing asked for", [*unexpected, *(line for line in log.splitlines() if "given up after" in line)])
+    faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.done.items()))
+    columns[0][1].row("faults", faults)
+    columns[0][1].row("seed / seconds", run.options.seed, f"{time.monotonic() - run.began:.0f}")
+    print("\n" + table([name for name, _ in columns], [found.rows for _, found in columns]))
+    wrong = [f"{name}: {line}" for name, found in columns for line in found.wrong]
+    print("\n" + ("\n".join(["NOT EQUAL", *wrong]) if wrong else "ALL EQUAL"))
+    return 1 if wrong else 0
+
+
+def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python tests/durability/soak", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, metavar="M", help="how long faults are made, about (default 3)")
+    length.add_argument("--faults", type=int, metavar="N", help="or how many")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"some of {', '.join([*KINDS, *SHAPES])}; default: all but {', '.join(SHAPES)}")
+    parser.add_argument("--workers", type=int, default=2, choices=(1, 2))
+    parser.add_argument("--keep", action="store_true", help="keep the logs although all is equal")
+    options = parser.parse_args(argv)
+    options.kinds = options.kinds.split(",")
+    if unknown := set(options.kinds) - KINDS.keys() - SHAPES.keys():
+        parser.error(f"--kinds: {', '.join(sorted(unknown))} is none of {', '.join([*KINDS, *SHAPES])}")
+    if "recreate" in options.kinds and len(options.kinds) > 1:
+        parser.error("--kinds recreate: goes alone, for what was counted before cannot be compared any more")
+    if not options.kinds or (options.kinds != ["recreate"] and not set(options.kinds) & KINDS.keys()):
+        parser.error("--kinds: names no fault")
+    if options.minutes is None and options.faults is None:
+        options.minutes = 3.0
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; 0 if all is equal, 1 if not or stalled."""
+    options = options_of(argv)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    launcher = module(ROOT / "tests" / "kafka_launcher.py")
+    if (lack := launcher.missing()) is not None:
+        print(f"this machine {lack}")
+        return 2
+    directory = Path(tempfile.mkdtemp(prefix="softfail-soak-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and broker end with us
+    code = 1
+    with launcher.Kafka() as broker:
+        run = Run(options, broker, directory)
+        run.say(f"seed {options.seed}, Kafka at {broker.address}, logs in {directory}, {len(run.plan)} faults")
+        try:
+            code = finish(run, recreate(run) if options.kinds == ["recreate"] else ordinary(run))
+        except Stalled as error:
+            print(f"\nSTALLED: {error}")
+        finally:
+            for one in run.deployments:
+                one.close()
+            if code:
+                (directory / "kafka.log").write_text((broker.dir / "log").read_text(errors="replace"))
+    if code or options.keep:
+        print(f"logs are in {directory}; run again with --seed {options.seed}")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,155 @@
+"""A seeded stream of events with known truth: everything that can go wrong with events, and faults that must page.
+
+INTERFACE
+
+- ``Corpus(seed, partitions=4, speed=40.0, length_s=120.0, jump_at=0.5)``: ``length_s`` seconds of the publisher's clock in which things go wrong;
+  ``jump_at`` the share of it at which everybody's clock jumps a week (None: no jump).
+- ``corpus.settings() -> dict``: the softfail configuration that goes with it, without kafka, http and channels.
+- ``corpus.message(elapsed_s) -> Message(key, value, partition, headers, meant)``: the next message at this time of the publisher's clock, seconds, never
+  falling. ``value`` may be None (publish it so), ``partition`` None: by the key's hash (by any partition if the key is None); else publish it there.
+  ``headers``: list of (str, bytes). ``meant``: what it is ("plain", "late", "poison:...", "misplaced", ...), for the count of what was published.
+- ``corpus.faults -> list[Fault(service, feature, environment, metric, begin, end)]``: true faults, times RFC 3339 (event time).
+- ``corpus.calm_from_s``: from then on (0.85 of length_s) everything is healthy, in its place and in order; after ``length_s`` ``message`` goes on so for ever.
+  Publish until ``elapsed_s >= length_s`` AND the workers have caught up, then 3 s more: so nothing is left for the wall clock to decide.
+  At ``speed`` 40 publish at least 300 messages a second: with fewer a fault may be found late, or not at all.
+  A fault that lasts n s of event time lasts n / speed s of the clock: no outage of a channel in the bench should be longer, or its page comes as a note.
+
+The clock of the world: event time runs ``speed`` times as fast as the publisher's, from 2026-03-02 on, so that the wall clock closes no pane before the
+end. The same reason bounds what may happen: events in order lag at most 1 s, late ones at least 32 s (their pane is closed whatever the wall
+clock did for a while without events), and a producer whose clock is ahead speaks in bursts that leave the watermark just behind an edge.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import corpus_values as values
+from corpus_faults import spans
+from oracle_events import partition_of
+
+BEGIN = datetime(2026, 3, 2, 9, 6, 40, tzinfo=UTC)
+WEEK_S = 7 * 86_400
+CALM = 0.85  # share of the run after which all is well
+PANE_S, LATENESS_S = 10, 20
+AHEAD_S, BEHIND_S = 180, 150  # clocks that are off
+SOURCES = (*(f"shop/f{n}" for n in range(5)), *(f"bot/f{n}" for n in range(5, 10)), "desk/f10", "desk/canary")
+OFTEN = tuple(3 if source == "bot/f8" else 1 for source in SOURCES)
+
+
+class Message(NamedTuple):
+    """One message to publish; see the module's first lines."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    meant: str = "plain"
+
+
+class Fault(NamedTuple):
+    """A true fault, in event time (RFC 3339)."""
+
+    service: str
+    feature: str
+    environment: str
+    metric: str
+    begin: str
+    end: str
+
+
+class Corpus:
+    """See the module's first lines."""
+
+    def __init__(self, seed: int, partitions: int = 4, speed: float = 40.0, length_s: float = 120.0, jump_at: float | None = 0.5) -> None:
+        self.partitions, self.speed, self.length_s, self.calm_from_s = partitions, speed, length_s, CALM * length_s
+        self._rng = random.Random(seed)
+        self._jump_s = None if jump_at is None else jump_at * length_s * speed
+        self._spans = spans(random.Random(seed + 1), SOURCES, length_s * speed, CALM * length_s * speed, self._jump_s)
+        last_s = CALM * length_s * speed - 2 * AHEAD_S
+        self._bursts = [at for at in range(300, int(last_s), 1500) if self._jump_s is None or abs(at - self._jump_s) > 2 * AHEAD_S]
+        self._ahead: list[float] = []  # times of the burst under way
+        self._number = 0
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Faults that must page, by their beginning."""
+        return [Fault(*span.source.split("/"), "production", span.metric, self._rfc3339(span.begin_s), self._rfc3339(span.end_s)) for span in self._spans]
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration of softfail that goes with it."""
+        return values.settings(PANE_S, LATENESS_S)
+
+    def message(self, elapsed_s: float) -> Message:
+        """The next message, ``elapsed_s`` seconds after the publisher began."""
+        rng, world_s = self._rng, elapsed_s * self.speed
+        self._number += 1
+        if self._bursts and world_s >= self._bursts[0]:
+            edge_s = (self._event_s(self._bursts.pop(0)) + AHEAD_S) // PANE_S * PANE_S
+            self._ahead = [edge_s + LATENESS_S + rng.random() * 0.4 for _ in range(4)]
+        if self._ahead:
+            return self._at(self._ahead.pop(), world_s, "ahead", SOURCES[len(self._bursts) % len(SOURCES)])
+        if elapsed_s >= self.calm_from_s:
+            return self._at(self._event_s(world_s) - rng.random(), world_s, "plain")
+        chance = rng.random()
+        for share, make in self._ODD:
+            if chance < share:
+                return make(self, world_s)
+            chance -= share
+        return self._at(self._event_s(world_s) - rng.random(), world_s, "plain")
+
+    def _at(self, event_s: float, world_s: float, meant: str, source: str | None = None) -> Message:
+        rng = self._rng
+        source = source or rng.choices(SOURCES, OFTEN)[0]
+        span = next((one for one in self._spans if one.source == source and one.begin_s <= world_s < one.end_s), None)
+        event, kind = values.event(rng, source, span.metric if span else "", f"{self._number:x}")
+        text = self._written(event_s)
+        value = json.dumps({**event, "time": text}, ensure_ascii=rng.random() < 0.5).encode()
+        return Message(source.encode(), value, None, (), kind if meant == "plain" and kind != "response" else meant)
+
+    def _late(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - self._rng.uniform(32, 300), world_s, "late")
+
+    def _very_late(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - self._rng.uniform(300, 6900), world_s, "very late")
+
+    def _behind(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - BEHIND_S - self._rng.random(), world_s, "behind", SOURCES[0])
+
+    def _expired(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - self._rng.uniform(8000, 20_000), world_s, "expired")
+
+    def _poison(self, world_s: float) -> Message:
+        well = self._at(self._event_s(world_s), world_s, "plain")
+        name, value = values.poison(self._rng, well.value or b"")
+        return Message(well.key, value, None, (), f"poison:{name}")
+
+    def _misplaced(self, world_s: float) -> Message:
+        well = self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")
+        right = partition_of(*(well.key or b"").decode().split("/"), self.partitions)
+        other = (right + self._rng.randrange(1, self.partitions)) % self.partitions if self.partitions > 1 else right
+        return well._replace(partition=other, headers=(("traceparent", b"00-%x" % self._number),), meant="misplaced")
+
+    def _keyless(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(key=None, meant="without key")
+
+    def _miskeyed(self, world_s: float) -> Message:
+        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(key=b"another/key", meant="wrong key")
+
+    _ODD = ((0.02, _late), (0.002, _very_late), (0.005, _behind), (0.003, _expired), (0.01, _poison), (0.01, _misplaced), (0.005, _keyless), (0.005, _miskeyed))
+
+    def _event_s(self, world_s: float) -> float:
+        return world_s + (WEEK_S if self._jump_s is not None and world_s >= self._jump_s else 0)
+
+    def _written(self, event_s: float) -> str:
+        time = BEGIN + timedelta(seconds=event_s)
+        form = self._rng.randrange(4)
+        if form == 0:
+            return time.astimezone(values.BERLIN).isoformat()
+        return time.isoformat().replace("+00:00", f"{self._rng.randrange(1000):03}Z" if form == 1 and time.microsecond else "Z")
+
+    def _rfc3339(self, world_s: float) -> str:
+        return (BEGIN + timedelta(seconds=round(self._event_s(world_s)))).isoformat().replace("+00:00", "Z")
+

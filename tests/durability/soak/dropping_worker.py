@@ -1,0 +1,59 @@
+"""The real worker, of whose bundles a share is thrown away on the way, as Faust may: python dropping_worker.py --config FILE
+
+The share stands in the file that DROP_SHARE_FILE names, and is read again each second. Bundles that reach the end of their topic go twice as
+often: after the last one nothing comes that would show the gap.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from agents.intake import Intake
+from agents.worker import main
+
+log = logging.getLogger("softfail.dropping")
+
+
+class Share:
+    """The share to throw away, 0 to 1; 0 without the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._value, self._read_at = path, 0.0, float("-inf")
+
+    def now(self) -> float:
+        """As the file says, at most a second ago."""
+        if time.monotonic() - self._read_at > 1:
+            self._read_at = time.monotonic()
+            try:
+                self._value = float(self._path.read_text())
+            except (OSError, ValueError):
+                self._value = 0.0
+        return self._value
+
+
+def drop_bundles(share: Share, rng: random.Random) -> None:
+    """Have ``Intake.take`` throw some away."""
+    take = Intake.take
+
+    async def sometimes(self: Intake, tp: Any, bundle: Any) -> None:
+        partition = self._store.owned.get(tp)
+        last = partition is not None and partition.end is not None and bundle.stop >= partition.end
+        if rng.random() < share.now() * (2 if last else 1):
+            log.info("dropped %s/%d [%d, %d)%s", *tp, bundle.start, bundle.stop, ", the last" if last else "")
+            return
+        await take(self, tp, bundle)
+
+    Intake.take = sometimes  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    drop_bundles(Share(Path(os.environ["DROP_SHARE_FILE"])), random.Random(os.getpid()))
+    raise SystemExit(main())

@@ -1,0 +1,228 @@
+"""What is done to a deployment while it works. Each leaves it whole: every worker kept again, broker and receiver up.
+
+A fault takes the deployment and a seeded generator, and returns what it did in a few words for the progress line.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fleet import Deployment
+
+from agents.demo.receiver import Fault as Treatment
+
+RECOVERY_S = 3.0  # on average, until work goes on: the next fault mostly waits for that
+SESSION_S = 6.0  # kafka.session_timeout: after this silence a worker's partitions go to others
+
+
+def kill(deployment: Deployment, rng: random.Random) -> str:
+    """SIGKILL of a worker; the keeper starts it again."""
+    number = rng.choice(deployment.workers.numbers())
+    deployment.workers.send(number, signal.SIGKILL)
+    return f"worker {number}"
+
+
+def term(deployment: Deployment, rng: random.Random) -> str:
+    """SIGTERM of a worker; the keeper starts it again."""
+    number = rng.choice(deployment.workers.numbers())
+    deployment.workers.send(number, signal.SIGTERM)
+    return f"worker {number}"
+
+
+def zombie(deployment: Deployment, rng: random.Random) -> str:
+    """A worker sleeps longer than its session lasts, and wakes up after others took its partitions."""
+    number, slept_s = rng.choice(deployment.workers.numbers()), rng.uniform(SESSION_S + 1, SESSION_S + 6)
+    deployment.workers.send(number, signal.SIGSTOP)
+    time.sleep(slept_s)
+    deployment.workers.send(number, signal.SIGCONT)
+    return f"worker {number} for {slept_s:.1f} s"
+
+
+def rolling(deployment: Deployment, rng: random.Random) -> str:
+    """Every worker in turn is told to stop, and started when it has."""
+    for number in deployment.workers.numbers():
+        deployment.workers.restart(number)
+        time.sleep(rng.uniform(1, 4))
+    return "restart of all"
+
+
+def join(deployment: Deployment, rng: random.Random) -> str:
+    """Another worker comes, and goes again: told to, or killed."""
+    stayed_s, last = rng.uniform(5, 12), rng.choice((signal.SIGTERM, signal.SIGKILL))
+    deployment.workers.start(3)
+    time.sleep(stayed_s)
+    deployment.workers.retire(3, last)
+    return f"worker 3 for {stayed_s:.1f} s, until {last.name}"
+
+
+def config(deployment: Deployment, rng: random.Random) -> str:
+    """A rule that never fires is added, or taken away again; then the workers are restarted one by one, so for a while both settings work."""
+    rules = [rule for rule in deployment.settings.get("rules", []) if rule["name"] != "never"]
+    added = len(rules) == len(deployment.settings.get("rules", []))
+    if added:
+        never = {"name": "never", "on": "output_tokens.mean", "above": 1e9, "window": f"{10 * rng.randint(1, 30)}m", "severity": "warning"}
+        rules = [*rules, never]
+    deployment.settings["rules"] = rules
+    rolling(deployment, rng)
+    return f"rule {'added' if added else 'taken away'}"
+
+
+def broker(deployment: Deployment, rng: random.Random) -> str:
+    """The broker is told to stop, and started after a while."""
+    return _broker(deployment, rng, signal.SIGTERM)
+
+
+def broker_kill(deployment: Deployment, rng: random.Random) -> str:
+    """The broker is killed, and started after a while."""
+    return _broker(deployment, rng, signal.SIGKILL)
+
+
+def _broker(deployment: Deployment, rng: random.Random, number: signal.Signals) -> str:
+    down_s = rng.uniform(0.5, 5)
+    deployment.broker.stop(number)
+    time.sleep(down_s)
+    deployment.broker.start()
+    return f"{number.name}, {down_s:.1f} s down"
+
+
+def transaction(deployment: Deployment, rng: random.Random) -> str:
+    """A worker is killed while a transaction of its is open in the state topic.
+
+    Seen from outside: a transaction is open while a partition's last stable offset lies before its end. Everybody is frozen at that sight, one
+    is killed; if the transaction still stands after the others went on, it was that one's.
+    """
+    from kafka import KafkaConsumer, TopicPartition
+
+    topic = f"{deployment.prefix}.watch.state"
+    tps = [TopicPartition(topic, number) for number in range(deployment.partitions)]
+    seen = {level: KafkaConsumer(bootstrap_servers=deployment.broker.address, isolation_level=level, enable_auto_commit=False)
+            for level in ("read_committed", "read_uncommitted")}
+
+    def is_open(some: list[Any]) -> list[Any]:
+        stable, ends = (seen[level].end_offsets(some) for level in ("read_committed", "read_uncommitted"))  # in this order
+        return [tp for tp in some if stable[tp] < ends[tp]]
+
+    def freeze(number: int) -> None:
+        for worker in deployment.workers.numbers():
+            deployment.workers.send(worker, number)
+
+    try:
+        for attempt in range(1, 40):
+            deadline = time.monotonic() + 5
+            while not is_open(tps):
+                if time.monotonic() > deadline:
+                    return "no transaction was seen open"
+            freeze(signal.SIGSTOP)
+            time.sleep(0.05)  # what was on its way to the broker arrives
+            if not (left := is_open(tps)):
+                freeze(signal.SIGCONT)
+                time.sleep(rng.uniform(0.05, 0.3))
+                continue
+            number = rng.choice(deployment.workers.numbers())
+            deployment.workers.send(number, signal.SIGKILL)
+            freeze(signal.SIGCONT)
+            time.sleep(0.15)
+            if is_open(left):
+                return f"worker {number}, {left[0].partition} open (attempt {attempt})"
+            time.sleep(rng.uniform(2, 4))
+        return "no worker was hit in its transaction"
+    finally:
+        for consumer in seen.values():
+            consumer.close()
+
+
+def drop_bundles(deployment: Deployment, rng: random.Random) -> str:
+    """A share of the bundles that one worker gets is thrown away on the way, until some have been."""
+    share, lasted_s, before = rng.uniform(0.02, 0.4), rng.uniform(2, 6), deployment.dropped()
+    deployment.drop_share.write_text(f"{share:.2f}")
+    deadline = time.monotonic() + 30
+    time.sleep(lasted_s)
+    while deployment.dropped() == before and time.monotonic() < deadline:
+        time.sleep(0.5)
+    deployment.drop_share.write_text("0")
+    return f"{share:.0%} of one worker's, {deployment.dropped() - before} in all"
+
+
+def nobody(deployment: Deployment, rng: random.Random) -> str:
+    """All workers go, and nobody is assigned anything for a while."""
+    away_s, numbers = rng.uniform(10, 20), deployment.workers.numbers()
+    for number in numbers:
+        deployment.workers.retire(number, rng.choice((signal.SIGTERM, signal.SIGKILL)))
+    time.sleep(away_s)
+    for number in numbers:
+        deployment.workers.start(number)
+    return f"for {away_s:.1f} s"
+
+
+def receiver(deployment: Deployment, rng: random.Random) -> str:
+    """The receiver of pages refuses, closes, keeps silent, takes without a word, or is not there at all."""
+    if rng.random() < 0.3:
+        down_s = rng.uniform(3, 10)
+        deployment.pager.down()
+        time.sleep(down_s)
+        deployment.pager.up()
+        return f"down for {down_s:.1f} s"
+    kinds = (Treatment("status", 429, (("Retry-After", "1"),)), Treatment("status", 500), Treatment("close"), Treatment("silence", delay_s=3),
+             Treatment("close", taken=True), Treatment("status", 503, taken=True), Treatment("slow", delay_s=1))
+    some = rng.choices(kinds, k=rng.randint(1, 5))
+    deployment.pager.receiver.faults.extend(some)
+    return ", ".join(f"{one.kind}{' ' + str(one.status) if one.kind == 'status' else ''}{' taken' if one.taken else ''}" for one in some)
+
+
+class Kind(NamedTuple):
+    """A fault, how long it takes on average, and how long the deployment is then left alone: seconds, from and to."""
+
+    do: Callable[[Deployment, random.Random], str]
+    takes_s: float
+    pause_s: tuple[float, float] = (1, 5)
+    weight: int = 2
+
+
+KINDS: dict[str, Kind] = {
+    "kill": Kind(kill, 0, weight=6),
+    "term": Kind(term, 0),
+    "zombie": Kind(zombie, 9.5, (3, 8)),
+    "rolling": Kind(rolling, 8),
+    "join": Kind(join, 9),
+    "config": Kind(config, 8, weight=1),
+    "broker": Kind(broker, 7, (7, 10)),
+    "broker-kill": Kind(broker_kill, 7, (7, 10)),
+    "transaction": Kind(transaction, 5),
+    "drop-bundles": Kind(drop_bundles, 4),
+    "nobody": Kind(nobody, 16, weight=1),
+    "receiver": Kind(receiver, 2),
+}
+"""Those that can follow one another in any order, and how often they come in a mix."""
+
+SHAPES: dict[str, str] = {
+    "two": "a second deployment with another prefix on the same broker, with faults of its own; both are compared",
+    "recreate": "at the end the events topic is deleted and made again: workers must end with 78, and go on after `state reset`",
+}
+"""Those that shape a whole run."""
+
+
+def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s: float | None) -> list[str]:
+    """The names of the faults to come: so many, or as many as go into a length. In a mix each kind comes once before the dice are cast."""
+    known = [kind for kind in kinds if kind in KINDS]
+    if not known:
+        return []
+    weights = [KINDS[kind].weight for kind in known]
+    order = rng.sample(known, len(known))
+    while faults is not None or length_s is not None:
+        if faults is not None and len(order) >= faults:
+            return order[:faults]
+        if length_s is not None and duration_s(order) >= length_s:
+            while len(order) > 1 and duration_s(order) > length_s:
+                order.pop()
+            return order
+        order += rng.choices(known, weights)
+    return order
+
+
+def duration_s(names: list[str]) -> float:
+    """How long these faults take with their pauses, about."""
+    return sum(KINDS[name].takes_s + RECOVERY_S + sum(KINDS[name].pause_s) / 2 for name in names)

@@ -1,0 +1,204 @@
+"""What a run is made of: one broker, and on it deployments, each with its topics, publisher, workers and receiver of pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import random
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from publisher import Publisher
+from workers import ROOT, Workers
+
+HERE = Path(__file__).parent
+ROUTING_KEY = "0123456789abcdef0123456789abcdef"
+POSITION = b"\x00position"  # key of the state record that says where a partition stands
+TAIL = 500  # records of the state topic that are read to find it, at first
+
+
+def module(path: Path) -> ModuleType:
+    """A module by its path: tests are no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, found)  # dataclasses look their module up
+    spec.loader.exec_module(found)
+    return found
+
+
+class Pager:
+    """The demo's PagerDuty receiver, listening in a thread of its own."""
+
+    def __init__(self) -> None:
+        from agents.demo.receiver import Receiver
+
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.receiver = Receiver(ROUTING_KEY)
+        self._wait(self.receiver.start())
+        self._port = int(self.receiver.url.split(":")[2].split("/")[0])
+
+    def down(self) -> None:
+        """Refuse connections."""
+        self._wait(self.receiver.stop())
+
+    def up(self) -> None:
+        """Listen again where it was."""
+        self._wait(self.receiver.start(port=self._port))
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._wait(self.receiver.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _wait(self, step: Any) -> None:
+        asyncio.run_coroutine_threadsafe(step, self._loop).result(20)
+
+
+class Deployment:
+    """One prefix on the broker: topics, a corpus, its publisher, workers, and a receiver for its pages."""
+
+    def __init__(self, broker: Any, prefix: str, directory: Path, corpus: Any, *, partitions: int, rate: float, static: Collection[int],
+                 dropping: int) -> None:
+        from agents.topics import create
+        from schemas.config import Kafka
+
+        self.broker, self.prefix, self.directory, self.corpus, self.partitions = broker, prefix, directory, corpus, partitions
+        self.kafka = {"brokers": broker.address, "prefix": prefix, "partitions": partitions, "checkpoint": 0.5}
+        directory.mkdir(parents=True, exist_ok=True)
+        asyncio.run(create(Kafka(**self.kafka)))
+        self.pager = Pager()
+        self.settings: dict[str, Any] = dict(corpus.settings())
+        self.rate, self._dropping = rate, dropping
+        self._ports = {number: module(ROOT / "tests" / "kafka_launcher.py").free_port() for number in static}
+        self.drop_share = directory / "drop"  # what the dropping worker reads: the share of bundles to throw away
+        self.workers = Workers(directory, self._command, {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY, "DROP_SHARE_FILE": str(self.drop_share)})
+        self.publisher = self._new_publisher()
+        self.dropped_before_end = 0  # bundles thrown away while it was published
+        self.max_lag, self._looking = 0.0, True
+        self._looker = threading.Thread(target=self._look, daemon=True)
+        self._looker.start()
+        self.since: dict[str, dict[int, int]] = {}  # topic -> where in each partition the time begins that is compared
+        self._next: dict[str, dict[int, int]] = {}
+        self._read: dict[str, list[Any]] = {}
+        self.incidents_before = 0  # at the receiver, of a time that is not compared
+
+    def _new_publisher(self) -> Publisher:
+        return Publisher(self.broker.address, f"{self.prefix}.events", self.corpus.message, self.rate)
+
+    def _command(self, number: int) -> list[str]:
+        path = self.config(number)
+        if number == self._dropping:
+            return [sys.executable, str(HERE / "dropping_worker.py"), "--config", str(path)]
+        return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
+
+    def config(self, number: int) -> Path:
+        """The configuration of a worker, as the settings are now. One without a port of its own comes to the group with a new name each time."""
+        channels = {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": self.pager.receiver.url, "timeout": 2}}
+        path = self.directory / f"softfail{number}.yaml"
+        path.write_text(json.dumps({"channels": channels, **self.settings, "kafka": self.kafka, "http": {"port": self._ports.get(number, 0)}}, indent=1))
+        return path
+
+    def recreate_events(self) -> None:
+        """Delete the events topic and make it anew."""
+        from kafka.admin import KafkaAdminClient
+
+        from agents.topics import create
+        from schemas.config import Kafka
+
+        admin = KafkaAdminClient(bootstrap_servers=self.broker.address)
+        admin.delete_topics([f"{self.prefix}.events"])
+        admin.close()
+        time.sleep(3)
+        asyncio.run(create(Kafka(**self.kafka)))
+
+    def begin_anew(self, corpus: Any) -> None:
+        """Another corpus and a publisher for it, not started yet. What came before is not compared; the events topic is empty."""
+        self.since = {suffix: self.ends(suffix) for suffix in ("windows", "deadletter", "alerts")}
+        self.incidents_before = len(self.pager.receiver.incidents)
+        self.corpus, self.settings = corpus, dict(corpus.settings())
+        self.publisher = self._new_publisher()
+
+    def ends(self, suffix: str) -> dict[int, int]:
+        """The end of each partition of a topic."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        topic = f"{self.prefix}.{suffix}"
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed")
+        ends = consumer.end_offsets([TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))])
+        consumer.close()
+        return {tp.partition: end for tp, end in ends.items()}
+
+    def read(self, suffix: str) -> list[Any]:
+        """All committed records of a topic from ``since`` on, in order within a partition; what was read before is not fetched again."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed",
+                                 max_poll_records=20_000, max_partition_fetch_bytes=16 << 20, check_crcs=False)
+        ends = {TopicPartition(f"{self.prefix}.{suffix}", number): end for number, end in self.ends(suffix).items()}
+        next_of, found = self._next.setdefault(suffix, {}), self._read.setdefault(suffix, [])
+        consumer.assign(ends)
+        for tp in ends:
+            consumer.seek(tp, next_of.get(tp.partition, self.since.get(suffix, {}).get(tp.partition, 0)))
+        while any(consumer.position(tp) < end for tp, end in ends.items()):
+            for records in consumer.poll(timeout_ms=300).values():
+                found += records
+        next_of.update((tp.partition, consumer.position(tp)) for tp in ends)
+        consumer.close()
+        return found
+
+    def positions(self) -> dict[int, int]:
+        """Where the state of each partition stands. Every checkpoint writes its position, so the last records of the topic tell."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed", max_poll_records=5000)
+        found: dict[int, int] = {}
+        for tp in (TopicPartition(f"{self.prefix}.watch.state", number) for number in range(self.partitions)):
+            consumer.assign([tp])
+            begin, end, back = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp], TAIL
+            while tp.partition not in found and end - back // 4 > begin:
+                consumer.seek(tp, max(begin, end - back))
+                while consumer.position(tp) < end:
+                    for record in consumer.poll(timeout_ms=300).get(tp, ()):
+                        if record.key == POSITION:
+                            found[tp.partition] = int(record.value or b"0")
+                back *= 4
+        consumer.close()
+        return found
+
+    def dropped(self) -> int:
+        """How many bundles the dropping worker has thrown away."""
+        return self.workers.log().count("softfail.dropping dropped ")
+
+    def _look(self) -> None:
+        """Take note of the lag that the static members show, every two seconds."""
+        while self._looking:
+            for number in self._ports.keys() & set(self.workers.numbers()):
+                with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(f"http://127.0.0.1:{self._ports[number]}/metrics", timeout=1) as answer:
+                    lags = [float(line.rsplit(b" ", 1)[1]) for line in answer.read().splitlines() if line.startswith(b"softfail_consumer_lag_records{")]
+                    self.max_lag = max(self.max_lag, *lags, 0.0)
+            time.sleep(2)
+
+    def close(self) -> None:
+        """End everything of it."""
+        self._looking = False
+        self._looker.join()
+        self.workers.close()
+        self.pager.close()
+
+
+def seeded(seed: int, *names: object) -> random.Random:
+    """A generator of its own for each purpose, so that one more draw here shifts none there."""
+    return random.Random("/".join(map(str, (seed, *names))))

@@ -1,0 +1,132 @@
+"""What an event counts for in the pane of its segment: the law of "Samples and weights" and decision 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import oracle_figures as figures
+from oracle_verdicts import Judges, by_text, verdicts
+
+MICRO, NANO, FIXED = 1e-6, 1e-9, 2.0**-20
+UNITS = {
+    "input_tokens": 1.0, "output_tokens": 1.0, "cached_input_tokens": 1.0, "reasoning_tokens": 1.0, "tool_calls": 1.0, "input_chars": 1.0,
+    "output_chars": 1.0, "duration_s": MICRO, "time_to_first_token_s": MICRO, "cost_usd": NANO,
+}  # fmt: skip
+FEEDBACK = {"edit_distance": FIXED, "rating": FIXED, "task_s": MICRO}
+LENGTHS = {"input_chars": "input", "output_chars": "output"}
+STAGES = 16  # names of stages a pane
+
+
+class Pane:
+    """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as its windows were written."""
+
+    __slots__ = ("events", "late", "numbers", "rates", "revision", "start_us")
+
+    def __init__(self, start_us: int) -> None:
+        self.start_us = start_us
+        self.events = self.revision = self.late = 0
+        self.rates: dict[str, figures.Classes] = {}
+        self.numbers: dict[tuple[str, float], dict[int, list[Any]]] = {}
+
+    def merge(self, other: Pane) -> None:
+        """Add another segment's counts."""
+        self.events += other.events
+        for name, classes in other.rates.items():
+            for ppm, (n, failures) in classes.items():
+                add_rate(self.rates, name, ppm, n, failures)
+        for at, held in other.numbers.items():
+            for ppm, (n, total, buckets) in held.items():
+                mine = self.numbers.setdefault(at, {}).setdefault(ppm, [0, 0, {}])
+                mine[0] += n
+                mine[1] += total
+                for name, count in buckets.items():
+                    mine[2][name] = mine[2].get(name, 0) + count
+
+    def value(self, name: str, ppm: int, value: int, unit: float) -> None:
+        """Count one number."""
+        held = self.numbers.setdefault((name, unit), {}).setdefault(ppm, [0, 0, {}])
+        held[0] += 1
+        held[1] += value
+        code = figures.code(value)
+        held[2][code] = held[2].get(code, 0) + 1
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """All figures as a window record has them."""
+        out: dict[str, dict[str, Any]] = {}
+        for name, fine in self.rates.items():
+            classes = figures.coarse_rate(fine)
+            shown = figures.rate(classes, figures.Z95, name in figures.SUCCESSES)._asdict()
+            out[name] = {**shown, "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())]}
+        for (name, unit), held in self.numbers.items():
+            out.update({f"{name}.{reading}": shown for reading, shown in figures.number(held, unit).items()})
+        return out
+
+
+def add_rate(rates: dict[str, figures.Classes], name: str, ppm: int, n: int, failures: int) -> None:
+    """Count n events of which so many failed."""
+    held = rates.setdefault(name, {}).setdefault(ppm, [0, 0])
+    held[0] += n
+    held[1] += failures
+
+
+Rates = list[tuple[str, int, int]]  # metric, ppm, failures (0 or 1)
+
+
+def count(event: dict[str, Any], pane: Pane, judges: Judges) -> Rates:
+    """Count an event into its pane; gives the rates that it counted in, for whoever adds up windows."""
+    p = figures.grid(event["sample_probability"])
+    if event["kind"] == "response":
+        found = _response(event, pane, judges, p)
+    elif event["kind"] == "feedback":
+        found = _feedback(event, pane, p)
+    else:
+        found = _evaluation(event, pane, p)
+    for name, ppm, failures in found:
+        add_rate(pane.rates, name, ppm, 1, failures)
+    return found
+
+
+def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rates:
+    q = event["content_probability"]
+    pq = figures.grid(event["sample_probability"] * q)
+    pane.events += 1
+    judged = verdicts(event, judges)
+    found = [("error_rate", p, int(bool(event.get("error_type"))))]
+    found += [(f"evaluator.{name}.fail_rate", pq if by_text(name, event) else p, int(failed)) for name, failed in judged.items()]
+    failures = {name for name, failed in judged.items() if failed and name in judges.gating}
+    if judges.gating & judged.keys():
+        if any(not by_text(name, event) for name in failures):
+            found.append(("pass_rate", p, 1))
+        elif "output" in event:
+            found.append(("pass_rate", pq, int(bool(failures))))
+        elif q == 1:
+            found.append(("pass_rate", p, 0))
+    for name, unit in UNITS.items():
+        if name in event:
+            pane.value(name, p, round(event[name] / unit), unit)
+        elif name in LENGTHS and LENGTHS[name] in event:
+            pane.value(name, pq, len(event[LENGTHS[name]]), unit)
+    for stage, seconds in event.get("stages_s", {}).items():
+        at = (f"stage.{_plain(stage)}_s", MICRO)
+        if at in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:
+            pane.value(at[0], p, round(seconds / MICRO), MICRO)
+    return found
+
+
+def _feedback(event: dict[str, Any], pane: Pane, p: int) -> Rates:
+    for name, unit in FEEDBACK.items():
+        if name in event:
+            pane.value(f"feedback.{name}", p, round(event[name] / unit), unit)
+    found = [("feedback.acceptance_rate", p, int(not event["accepted"]))] if "accepted" in event else []
+    return found + ([("feedback.regeneration_rate", p, int(event["regenerated"]))] if "regenerated" in event else [])
+
+
+def _evaluation(event: dict[str, Any], pane: Pane, p: int) -> Rates:
+    name = _plain(event["evaluator"])
+    if "score" in event:
+        pane.value(f"evaluator.{name}.score", p, round(event["score"] / FIXED), FIXED)
+    return [(f"evaluator.{name}.fail_rate", p, int(not event["passed"]))] if "passed" in event else []
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "_-" else "_" for char in name)

@@ -1,0 +1,138 @@
+"""Rules read at every edge, and the incidents of one feature and environment joined to episodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from oracle_rules import HOUR_US, Incident, Rule, digest, opened, reading
+from oracle_windows import Series
+
+DAY_US, GONE_US = 24 * HOUR_US, 15 * 60 * 1_000_000
+SEVERITIES = ("info", "warning", "error", "critical")
+Key = tuple[str, str, str]
+At = tuple[str, str, str, tuple[tuple[str, str], ...]]  # model, prompt version, variant, dimensions
+UNLABELLED: At = ("", "", "", ())
+
+
+@dataclass
+class Episode:
+    """The overlapping incidents of one feature and environment."""
+
+    name: str
+    started_us: int
+    opened_us: int
+    severity: str = "info"
+    urgency: str = "low"
+    resolved_us: int | None = None
+    firing: set[str] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)
+
+
+class Feature:
+    """What rules look at of one feature: the whole, and its segments."""
+
+    def __init__(self, key: Key, pane_us: int) -> None:
+        self.key, self._pane_us = key, pane_us
+        self.whole = Series(pane_us)
+        self.segments: dict[At, Series] = {}
+        self.active_us = 0  # latest pane with a response
+        self.segment_active_us: dict[At, int] = {}  # latest pane with any event
+        self.incidents: dict[tuple[At | None, str], Incident] = {}
+        self.episode: Episode | None = None
+        self.cleared: dict[tuple[At | None, str], int] = {}
+        self.well: set[str] = set()
+
+    def series(self, at: At) -> Series:
+        """Of a segment, made when first asked for."""
+        return self.segments.get(at) or self.segments.setdefault(at, Series(self._pane_us))
+
+
+class Desk:
+    """Rules, incidents and episodes of one partition. ``transitions`` and ``episodes`` grow."""
+
+    def __init__(self, rules: list[Rule], paging: tuple[str, ...], pane_us: int) -> None:
+        self._rules, self._paging, self._pane_us = rules, paging, pane_us
+        self.transitions: list[tuple[int, dict[str, Any]]] = []
+        self.episodes: list[tuple[Key, Episode]] = []
+
+    def look(self, feature: Feature, edge_us: int, rolled_us: int) -> None:
+        """Read every rule on the feature and its segments."""
+        if not feature.incidents and feature.active_us < edge_us - DAY_US:
+            return
+        changes: list[tuple[At | None, Incident, str, str]] = []
+        service, name, environment = feature.key
+        for rule in self._rules:
+            if not fnmatchcase(f"{service}/{name}", rule.match) or environment not in (rule.environments or (environment,)):
+                continue
+            if rule.level != "segment":
+                changes += self._apply(rule, feature, None, feature.whole, edge_us, rolled_us)
+            for at in sorted(feature.segments) if rule.level != "feature" else ():
+                live = feature.segment_active_us[at] >= edge_us - DAY_US or (at, rule.name) in feature.incidents
+                if at != UNLABELLED and live:
+                    changes += self._apply(rule, feature, at, feature.segments[at], edge_us, rolled_us)
+        for change in changes:
+            self._join(feature, *change, edge_us)
+        if feature.episode is not None and not feature.episode.firing:
+            feature.episode.resolved_us, feature.episode = edge_us, None
+
+    def _apply(self, rule: Rule, feature: Feature, at: At | None, series: Series, edge_us: int, rolled_us: int) -> list[tuple[Any, Incident, str, str]]:
+        known = feature.incidents.get((at, rule.name))
+        gone = at is not None and self._is_gone(rule, feature, at, edge_us)
+        if gone and known is None:
+            return []
+        state, evidence = reading(rule, series, edge_us, rolled_us, feature.cleared.get((at, rule.name)))
+        if state == "good" and (at is None or rule.level == "segment"):
+            feature.well.add(rule.name)
+        changes: list[tuple[Any, Incident, str, str]] = []
+        if known is None:
+            if state != "breach":
+                return []
+            newborn = rule.severity in ("critical", "error") and not rule.page_newborn and rule.name not in feature.well
+            known = opened(rule, feature.key, _plain(at), edge_us, "warning" if newborn else rule.severity)
+            feature.incidents[at, rule.name] = known
+            if rule.for_s:
+                changes.append((at, known, "pending", "breached"))
+        change = ("resolved", "segment_gone" if known.state == "firing" else "did not last") if gone else known.step(rule, state, evidence, edge_us)
+        if change is not None:
+            changes.append((at, known, *change))
+            if change[0] == "resolved":
+                del feature.incidents[at, rule.name]
+                feature.cleared[at, rule.name] = edge_us
+        elif not known.evidence:
+            known.evidence = evidence
+        return changes
+
+    def _is_gone(self, rule: Rule, feature: Feature, at: At, edge_us: int) -> bool:
+        since_us = edge_us - max(GONE_US, round(rule.window_s * 1e6))
+        return feature.segment_active_us[at] + self._pane_us <= since_us < feature.active_us + self._pane_us
+
+    def _join(self, feature: Feature, at: At | None, incident: Incident, state: str, reason: str, edge_us: int) -> None:
+        episode = feature.episode
+        joins = state == "firing" or (episode is not None and incident.name in episode.firing)
+        if joins:
+            if episode is None:
+                episode = feature.episode = Episode(digest((feature.key, incident.name)), incident.since_us, edge_us)
+                self.episodes.append((feature.key, episode))
+            (episode.firing.add if state == "firing" else episode.firing.discard)(incident.name)
+            episode.rules.add(incident.rule)
+            episode.started_us = min(episode.started_us, incident.since_us)
+            episode.severity = max(episode.severity, incident.severity, key=SEVERITIES.index)
+            if feature.key[2] in self._paging and episode.severity in ("error", "critical"):
+                episode.urgency = "high"
+        self.transitions.append((edge_us, {
+            "record": "transition", "incident_id": incident.name, "episode_id": episode.name if joins and episode else None, "rule": incident.rule,
+            "severity": incident.severity, "state": state, "reason": reason, **labels(feature.key, at), "evidence": incident.evidence,
+        }))  # fmt: skip
+
+
+def labels(key: Key, at: At | None) -> dict[str, Any]:
+    """The labels of a segment (None: the feature as a whole) as records carry them."""
+    model, prompt_version, variant, dimensions = at or UNLABELLED
+    return {"level": "feature" if at is None else "segment", "service": key[0], "feature": key[1], "environment": key[2], "model": model,
+            "prompt_version": prompt_version, "variant": variant, "dimensions": dict(dimensions)}
+
+
+def _plain(at: At | None) -> Any:
+    return None if at is None else [at[0], at[1], at[2], [list(pair) for pair in at[3]]]

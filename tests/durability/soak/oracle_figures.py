@@ -1,0 +1,186 @@
+"""Figures of a pane from its counts: rates with Wilson intervals, numbers with quantiles, as ``semantics.md`` and decision 1 have them.
+
+Counts are kept by the finest weight class, parts per million, and only made coarser when they are shown: the least level with at most eight classes.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+WHOLE = 1_000_000
+Z95 = 1.959963984540054
+SUCCESSES = frozenset({"pass_rate", "feedback.acceptance_rate"})
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+SLACK = 1 - 1e-12  # a rank that is a whole count must not slip into the next bucket by rounding
+
+Classes = dict[int, list[int]]  # ppm -> [n, failures]
+
+
+class Shown(NamedTuple):
+    """A value with its interval and effective n."""
+
+    value: float | None
+    n: float
+    low: float | None
+    high: float | None
+
+
+NOTHING = Shown(None, 0.0, None, None)
+
+
+@lru_cache(4096)
+def grid(probability: float) -> int:
+    """Three significant digits, parts per million.
+
+    >>> grid(0.12345), grid(1e-9)
+    (123000, 1)
+    """
+    return _digits(max(1, min(WHOLE, round(probability * WHOLE))), 3)
+
+
+def _digits(ppm: int, digits: int) -> int:
+    unit = 10 ** max(0, len(str(ppm)) - digits)
+    return min(WHOLE, (2 * ppm + unit) // (2 * unit) * unit)
+
+
+@lru_cache(4096)
+def at_level(ppm: int, level: int) -> int:
+    """A class on grid ``level``, each step rounding the one before: 3, 2, 1 digits, then the power of ten nearest in proportion."""
+    for step in range(1, level + 1):
+        ppm = _digits(ppm, 3 - step) if step < 3 else min(WHOLE, next(10**power for power in range(8) if ppm**2 < 10 * 100**power))
+    return ppm
+
+
+def coarse_enough(classes: dict[int, Any]) -> dict[int, list[int]]:
+    """The same on the finest grid that has at most eight classes: ppm -> the classes that fall together."""
+    if len(classes) <= 8:
+        return {ppm: [ppm] for ppm in classes}
+    for level in range(4):
+        together: dict[int, list[int]] = {}
+        for ppm in classes:
+            together.setdefault(at_level(ppm, level), []).append(ppm)
+        if len(together) <= 8:
+            return together
+    raise AssertionError("powers of ten are at most seven")
+
+
+def coarse_rate(classes: Classes) -> Classes:
+    """(n, failures) by class, at most eight of them."""
+    if len(classes) <= 8:
+        return classes
+    return {ppm: [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these)]
+            for ppm, these in sorted(coarse_enough(classes).items())}  # fmt: skip
+
+
+def rate(classes: Classes, z: float, inverted: bool = False) -> Shown:
+    """R = sum(f/p) / sum(n/p); V by linearisation; n = R(1-R)/V, Kish's where all ended alike; Wilson's interval on that n."""
+    return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
+
+
+@lru_cache(1 << 18)
+def _rate(classes: tuple[tuple[int, int, int], ...], z: float, inverted: bool) -> Shown:
+    total = failed = 0.0
+    for ppm, n, f in classes:
+        total += n * WHOLE / ppm
+        failed += f * WHOLE / ppm
+    if not total:
+        return NOTHING
+    share = failed / total
+    spread = alike = 0.0
+    for ppm, n, f in classes:
+        weight = (WHOLE / ppm) ** 2
+        spread += weight * (f * (1 - share) ** 2 + (n - f) * share**2)
+        alike += weight * n
+    mixed = any(f for _, _, f in classes) and any(n - f for _, n, f in classes)
+    n_effective = share * (1 - share) * total**2 / spread if mixed else total**2 / alike
+    share = 1 - share if inverted else share
+    centre = (share + z * z / (2 * n_effective)) / (1 + z * z / n_effective)
+    half = z / (1 + z * z / n_effective) * math.sqrt(share * (1 - share) / n_effective + z * z / (4 * n_effective**2))
+    return Shown(share, n_effective, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+@lru_cache(65536)
+def bucket(value: int) -> int:
+    """The i of a whole value above 0 that lies in (2**(i/32), 2**((i+1)/32)]: exactly, by its 32nd power.
+
+    >>> bucket(1), bucket(2), bucket(3)
+    (-1, 31, 50)
+    """
+    return int((value**32 - 1).bit_length() - 1)
+
+
+def code(value: int) -> int:
+    """An order-keeping name of a bucket: 0 is zero, i + 2 a positive bucket, -(i + 2) a negative one."""
+    return 0 if value == 0 else bucket(value) + 2 if value > 0 else -bucket(-value) - 2
+
+
+@lru_cache(8192)
+def middle(of: int) -> float:
+    """The value that is at most 1.1 % from all of a bucket: the harmonic mean of its ends."""
+    if of == 0:
+        return 0.0
+    low, high = 2 ** ((abs(of) - 2) / 32), 2 ** ((abs(of) - 1) / 32)
+    return math.copysign(2 * low * high / (low + high), of)
+
+
+def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, Any]]:
+    """Reading (mean, p50, ...) -> figures. ``classes``: ppm -> [n, sum, {code: count}]."""
+    of: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
+    for ppm, these in sorted(coarse_enough(classes).items()) if not of else ():
+        held = of[ppm] = [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these), {}]
+        for one in these:
+            for name, count in classes[one][2].items():
+                held[2][name] = held[2].get(name, 0) + count
+    total = sum(n * WHOLE / ppm for ppm, (n, _, _) in of.items())
+    effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _, _) in of.items())
+    whole = list(of) == [WHOLE]
+    summed = of[WHOLE][1] if whole else sum(part * WHOLE / ppm for ppm, (_, part, _) in of.items())
+    counts: dict[int, float] = {}
+    for ppm, (_, _, buckets) in of.items():
+        for name, count in buckets.items():
+            counts[name] = counts.get(name, 0) + (count if whole else count * WHOLE / ppm)
+    counts = dict(sorted(counts.items()))
+    out = {"mean": {**_scaled(_mean(counts, summed / total, total, effective), unit), "sum": summed, "unit": unit, "histogram": _histogram(counts)}}
+    names, ranks = list(counts), list(accumulate(counts.values()))
+    for reading, q in QUANTILES.items():
+        out[reading] = _scaled(_quantile(names, ranks, q, effective), unit)
+    return out
+
+
+def _mean(counts: dict[int, float], mean: float, total: float, n: float) -> Shown:
+    if n < 2:
+        return Shown(mean, n, None, None)
+    spread = sum(count * (middle(name) - mean) ** 2 for name, count in counts.items()) / total
+    half = Z95 * math.sqrt(spread / (n - 1))
+    return Shown(mean, n, mean - half, mean + half)
+
+
+def _quantile(names: list[int], ranks: list[float], q: float, n: float) -> Shown:
+    half, last, total = Z95 * math.sqrt(q * (1 - q) / n), len(names) - 1, ranks[-1] * SLACK
+    if not last:  # all in one bucket, as in most panes
+        only = middle(names[0])
+        return Shown(only, n, only if q > half else None, only if q + half < 1 else None)
+    low, at, high = (middle(names[min(last, bisect_left(ranks, share * total))]) for share in (max(0.0, q - half), q, min(1.0, q + half)))
+    return Shown(at, n, low if q > half else None, high if q + half < 1 else None)
+
+
+def _scaled(raw: Shown, unit: float) -> dict[str, Any]:
+    value, n, low, high = raw
+    return {"value": None if value is None else value * unit, "n": n, "low": None if low is None else low * unit, "high": None if high is None else high * unit}
+
+
+def _histogram(counts: dict[int, float]) -> dict[str, Any]:
+    positive = {name - 2: count for name, count in counts.items() if name > 0}
+    negative = {-name - 2: count for name, count in counts.items() if name < 0}
+    out = {"scale": 5, **_dense(positive), "zero": counts.get(0, 0)}
+    return {**out, "negative": {"scale": 5, **_dense(negative), "zero": 0}} if negative else out
+
+
+def _dense(counts: dict[int, float]) -> dict[str, Any]:
+    if not counts:
+        return {"offset": 0, "counts": []}
+    return {"offset": min(counts), "counts": [counts.get(at, 0) for at in range(min(counts), max(counts) + 1)]}

@@ -1,0 +1,165 @@
+"""One partition in the order of its log: watermark, edges, panes with their revisions, what is refused, sent on or expired."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import oracle_events as events
+from oracle_counts import Pane, count
+from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
+from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
+from oracle_verdicts import Judges, judges_of
+
+WALK = 120  # edges that are looked at one by one after each pane when time jumps; architecture.md: a jump never walks the empty panes
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(microseconds: int) -> str:
+    """An instant as records have it."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
+
+
+class Partition:
+    """What must be known of one partition after some of its records."""
+
+    def __init__(self, settings: dict[str, Any], number: int, partitions: int) -> None:
+        self._settings, self._number, self._partitions = settings, number, partitions
+        time = settings.get("time", {})
+        self.pane_us = round(seconds(time.get("pane", 60)) * 1e6)
+        self._lateness_us = round(seconds(time.get("lateness", 30)) * 1e6)
+        rules = rules_of(settings)
+        self._ruled = {rule.on for rule in rules}
+        self.desk = Desk(rules, tuple(settings.get("page_environments", ("production",))), self.pane_us)
+        self.features: dict[Key, Feature] = {}
+        self.panes: dict[tuple[Key, At], dict[int, Pane]] = {}
+        self._unwritten: dict[int, set[tuple[Key, At]]] = {}
+        self._judges: dict[tuple[str, str], tuple[Judges, bool]] = {}
+        self.watermark_us: int | None = None
+        self._rolled_us = 0
+        self.refused: list[tuple[int, str]] = []
+        self.forwarded: list[tuple[int, Any]] = []  # offset and record
+        self.copies: list[tuple[int, Any]] = []
+        self.expired = self.late = 0
+
+    @property
+    def edge_us(self) -> int | None:
+        """The last edge that the records have closed."""
+        return None if self.watermark_us is None else self.watermark_us // self.pane_us * self.pane_us
+
+    def take(self, record: Any) -> None:
+        """The next record of the log."""
+        is_copy = any(name == events.FORWARDED for name, _ in record.headers)
+        if is_copy:
+            self.copies.append((record.offset, record))
+        try:
+            event = events.read(record)
+            judges, here = self._of(event["service"], event["feature"])
+            if not here and is_copy:
+                raise events.Refused("misplaced")
+        except events.Refused as refused:
+            self.refused.append((record.offset, str(refused)))
+            return
+        if not here:
+            self.forwarded.append((record.offset, record))
+            return
+        self.advance(event["seen_us"] - self._lateness_us)
+        self._count(event, judges)
+
+    def advance(self, watermark_us: int) -> None:
+        """Move the watermark on, never back, and close every edge that it passes."""
+        if self.watermark_us is None:
+            self.watermark_us = watermark_us
+        elif watermark_us > self.watermark_us:
+            for edge_us in self._edges(watermark_us):
+                self._close(edge_us)
+            self.watermark_us = watermark_us
+
+    def finish(self) -> None:
+        """The end of the log: every pane that has events is closed."""
+        if self._unwritten:
+            self.advance(max(self._unwritten) + self.pane_us)
+        if self._unwritten and self.edge_us is not None:
+            self.advance(self.edge_us + self.pane_us)
+
+    def _of(self, service: str, feature: str) -> tuple[Judges, bool]:
+        at = service, feature
+        if at not in self._judges:
+            self._judges[at] = judges_of(self._settings, *at), events.partition_of(*at, self._partitions) == self._number
+        return self._judges[at]
+
+    def _count(self, event: dict[str, Any], judges: Judges) -> None:
+        key = event["service"], event["feature"], event["environment"]
+        feature = self.features.get(key) or self.features.setdefault(key, Feature(key, self.pane_us))
+        if event["kind"] == "meter":
+            return
+        start_us, closed_us = event["time_us"] // self.pane_us * self.pane_us, self.edge_us or 0
+        if start_us + self.pane_us <= closed_us - FINE_US:
+            self.expired += 1
+            return
+        self.late += start_us + self.pane_us <= closed_us
+        at = self._segment(event, judges)
+        pane = self.panes.setdefault((key, at), {}).get(start_us)
+        if pane is None:
+            pane = self.panes[key, at][start_us] = Pane(start_us)
+        self._unwritten.setdefault(start_us, set()).add((key, at))
+        series = feature.series(at)
+        feature.segment_active_us[at] = max(feature.segment_active_us.get(at, 0), start_us)
+        if event["kind"] == "response":
+            feature.active_us = max(feature.active_us, start_us)
+        for metric, ppm, failures in count(event, pane, judges):
+            if metric in self._ruled:
+                series.count(metric, start_us, ppm, failures)
+                feature.whole.count(metric, start_us, ppm, failures)
+
+    def _segment(self, event: dict[str, Any], judges: Judges) -> At:
+        if event["kind"] != "response" and not event["model"]:
+            return UNLABELLED
+        given = event.get("dimensions", {})
+        return event["model"], event["prompt_version"], event["variant"], tuple((name, given.get(name, "")) for name in judges.dimensions)
+
+    def _edges(self, watermark_us: int) -> list[int] | range:
+        assert self.edge_us is not None
+        first, last = self.edge_us + self.pane_us, watermark_us // self.pane_us * self.pane_us
+        if last - self.edge_us <= WALK * self.pane_us:
+            return range(first, last + 1, self.pane_us)
+        anchors = [self.edge_us, *(start for start in self._unwritten if start >= self.edge_us)]
+        walked = {anchor + step * self.pane_us for anchor in anchors for step in range(1, WALK + 1)}
+        return sorted({edge for edge in walked if first <= edge <= last} | {last})
+
+    def _close(self, edge_us: int) -> None:
+        for start_us in [start for start in self._unwritten if start + self.pane_us <= edge_us]:
+            for at in self._unwritten.pop(start_us):
+                pane = self.panes[at][start_us]
+                pane.revision += 1
+                pane.late += start_us + self.pane_us < edge_us
+        for key in sorted(self.features):
+            self.desk.look(self.features[key], edge_us, self._rolled_us)
+        self._rolled_us = max(self._rolled_us, (edge_us - FINE_US) // HOUR_US * HOUR_US)
+
+    def windows(self) -> dict[bytes, dict[str, Any]]:
+        """Kafka key -> the last revision of each window."""
+        found: dict[bytes, dict[str, Any]] = {}
+        wholes: dict[Key, dict[int, list[Pane]]] = {}
+        for (key, at), panes in self.panes.items():
+            for start_us, pane in panes.items():
+                wholes.setdefault(key, {}).setdefault(start_us, []).append(pane)
+                if at != UNLABELLED:
+                    self._show(found, key, at, pane, pane.revision)
+        for key, by_start in wholes.items():
+            for start_us, parts in by_start.items():
+                whole = Pane(start_us)
+                for part in parts:
+                    whole.merge(part)
+                on_time = any(part.revision > part.late for part in parts)
+                self._show(found, key, None, whole if len(parts) > 1 else parts[0], sum(part.late for part in parts) + on_time)
+        return found
+
+    def _show(self, found: dict[bytes, dict[str, Any]], key: Key, at: At | None, pane: Pane, revision: int) -> None:
+        start, end = rfc3339(pane.start_us), rfc3339(pane.start_us + self.pane_us)
+        level = "feature" if at is None else "segment"
+        segment = None if at is None else [*at[:3], [list(pair) for pair in at[3]]]
+        name = json.dumps([*key, segment, level, start], ensure_ascii=False, separators=(",", ":")).encode()
+        found[name] = {"record": "window", **labels(key, at), "start": start, "end": end, "revision": revision, "events": pane.events,
+                       "metrics": pane.metrics()}

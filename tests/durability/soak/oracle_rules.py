@@ -1,0 +1,162 @@
+"""What rules say at an edge, and how incidents go from pending over firing to resolved: the laws of "Rules" and "Incidents", decision 5."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import oracle_figures as figures
+from oracle_windows import Series
+
+LADDER_S = (300, 1800, 7200, 21_600, 86_400)
+BUDGET_Z = 4.8
+HOUR_US = 3_600_000_000
+FINE_US = 2 * HOUR_US  # what is older lies in hours: windows snap outwards to them
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def seconds(duration: float | str) -> float:
+    """A duration of the settings.
+
+    >>> seconds("5m"), seconds(2)
+    (300.0, 2.0)
+    """
+    if isinstance(duration, int | float):
+        return float(duration)
+    unit = duration.lstrip("0123456789. ")
+    return round(float(duration.removesuffix(unit)) * _UNIT_S[unit], 6)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the settings. The oracle reads rates only."""
+
+    name: str
+    on: str
+    above: float | None
+    below: float | None
+    clear: float | None
+    level: str
+    match: str
+    environments: tuple[str, ...] | None
+    window_s: float
+    for_s: float
+    keep_s: float
+    min_events: int
+    z: float
+    severity: str
+    page_newborn: bool
+
+
+def rules_of(settings: dict[str, Any]) -> list[Rule]:
+    """The rules written.
+
+    Raises:
+        ValueError: the oracle does not know default rules, silence, or rules on numbers.
+    """
+    if settings.get("default_rules", True) or settings.get("no_data", {}).get("severity", "critical"):
+        raise ValueError("the oracle knows written rules only: set default_rules false and no_data.severity null")
+    return [_rule(one) for one in settings.get("rules", ())]
+
+
+def _rule(one: dict[str, Any]) -> Rule:
+    if not one["on"].endswith("_rate"):
+        raise ValueError(f"rule {one['name']}: the oracle reads rates only, not {one['on']}")
+    confidence = one.get("confidence")
+    return Rule(
+        one["name"], one["on"], one.get("above"), one.get("below"), one.get("clear"), one.get("level", "both"), one.get("match", "*"),
+        one.get("environments"), seconds(one.get("window", 300)), seconds(one.get("for", 0)), seconds(one.get("keep_firing_for", 120)),
+        one.get("min_events", 50), BUDGET_Z if confidence is None else NormalDist().inv_cdf(confidence), one.get("severity", "error"),
+        one.get("page_newborn", True))  # fmt: skip
+
+
+def reading(rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us: int | None) -> tuple[str, dict[str, Any]]:
+    """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
+
+    Args:
+        rolled_us: panes before this lie in hours.
+        cleared_us: the edge at which the last incident of this rule and series ended: no window begins before the one that showed it well.
+    """
+    oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
+    if oldest_us is not None and edge_us - oldest_us > FINE_US:
+        oldest_us = -(-oldest_us // HOUR_US) * HOUR_US
+    found, counted = figures.NOTHING, 0
+    for window_s in (rule.window_s, *(step for step in LADDER_S if step > rule.window_s)):
+        start_us = edge_us - round(window_s * 1e6)
+        start_us = start_us if oldest_us is None else max(oldest_us, start_us)
+        if start_us < rolled_us:
+            start_us = start_us // HOUR_US * HOUR_US
+        classes = series.sum(rule.on, window_s, start_us, edge_us)
+        if (more := sum(n for n, _ in classes.values())) > counted:  # a longer window without more events says the same
+            counted, found = more, figures.rate(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES)
+        if found.n >= rule.min_events:
+            break
+    shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}
+    evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
+    if found.value is None or found.low is None or found.high is None or found.n < rule.min_events:
+        return "unknown", evidence
+    if rule.above is not None:
+        clear = rule.above if rule.clear is None else rule.clear
+        state = "breach" if found.low > rule.above else "good" if found.value <= clear else "between"
+    else:
+        assert rule.below is not None
+        clear = rule.below if rule.clear is None else rule.clear
+        state = "breach" if found.high < rule.below else "good" if found.value >= clear else "between"
+    return state, evidence
+
+
+@dataclass
+class Incident:
+    """One rule breached on one series."""
+
+    name: str
+    rule: str
+    severity: str
+    since_us: int
+    edge_us: int
+    state: str = "pending"
+    last: str = ""
+    held_us: int = 0
+    good_us: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def step(self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int) -> tuple[str, str] | None:
+        """The new state and its reason, if it changes at this edge."""
+        passed_us, self.edge_us = edge_us - self.edge_us, edge_us
+        if state == "unknown":
+            return None
+        before, self.last = self.last, state
+        if state == "breach":
+            self.evidence, self.good_us, self.held_us = evidence, 0, self.held_us + passed_us
+            if self.state == "pending" and self.held_us >= rule.for_s * 1e6:
+                self.state = "firing"
+                return "firing", "breached" + (f" for {_spoken(self.held_us)}" if self.held_us else "")
+            return None
+        self.held_us = 0
+        if self.state == "pending":
+            return "resolved", "did not last"
+        self.good_us = 0 if state != "good" else self.good_us + (passed_us if before == "good" else 0)
+        if state == "good" and self.good_us >= rule.keep_s * 1e6:
+            self.evidence = evidence
+            return "resolved", f"well for {_spoken(self.good_us)}" if self.good_us else "well again"
+        return None
+
+
+def opened(rule: Rule, feature: tuple[str, str, str], plain: Any, edge_us: int, severity: str) -> Incident:
+    """A new incident; its name is what the product derives from rule, segment and opening edge."""
+    return Incident(digest((rule.name, feature, plain, edge_us)), rule.name, severity, edge_us, edge_us)
+
+
+def digest(identity: tuple[Any, ...]) -> str:
+    """Sixteen hexadecimal digits of a value's text."""
+    return hashlib.blake2b(repr(identity).encode(), digest_size=8).hexdigest()
+
+
+def _spoken(microseconds: int) -> str:
+    whole = round(microseconds / 1e6)
+    for size, unit in ((3600, "h"), (60, "min")):
+        if whole and whole % size == 0:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"

@@ -1,0 +1,119 @@
+"""What the evaluators must say of a response.
+
+Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the fields. What a refusal is cannot be
+computed twice without copying the product: the texts of the corpus are few and known, so ``TEXTS`` says of each what fails. A text that is not
+in the table is an error of the bench, never a verdict.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+ANSWERS = ("Your order was shipped on Tuesday and arrives on Friday.", "The invoice is attached; the total is 42 euros.",
+           "Paris is the capital of France.", "Open Settings, then Orders, and press Return.", "Ja, das Paket ist unterwegs.",
+           "The train leaves at nine from platform two, and the journey takes about three hours with one change in the middle of it.")
+REFUSALS = ("I'm sorry, but I can't help with that.", "I cannot assist with this request.", "As an AI language model, I am unable to answer that.")
+LEAKS = ("Hello {{ customer_name }}, thank you for writing.", "<|im_start|>assistant", "I like it. " * 30)
+TEXTS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(ANSWERS, frozenset[str]()),
+    **dict.fromkeys(REFUSALS, frozenset({"refusal"})),
+    **dict.fromkeys(LEAKS, frozenset({"known_failure"})),
+}
+READS_TEXT = frozenset({"refusal", "known_failure"})
+SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}  # fields that answer in place of the text
+INFORMS = frozenset({"length", "latency"})
+DEFAULTS = ("error", "outcome", "empty", "refusal", "truncation", "content_filter", "known_failure", "length", "latency")
+CUT, FILTERED, TOOLS = frozenset({"length", "max_tokens"}), frozenset({"content_filter", "safety"}), frozenset({"tool_calls", "tool_use"})
+BUDGETS_S = {"sync": 1.0, "progressive": 5.0, "async": 20.0}
+FIRST_TOKEN_S = 0.5
+
+
+class Judges(NamedTuple):
+    """The evaluators of a feature: name -> parameters, those that gate, dimensions and interaction."""
+
+    evaluators: dict[str, dict[str, Any]]
+    gating: frozenset[str]
+    dimensions: tuple[str, ...]
+    interaction: str | None
+
+
+def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
+    """The settings of the first feature that matches, else the defaults."""
+    chosen = next((one for one in settings.get("features", ()) if fnmatchcase(f"{service}/{feature}", one.get("match", "*"))), {})
+    named = DEFAULTS if chosen.get("evaluators") is None else chosen["evaluators"]
+    evaluators: dict[str, dict[str, Any]] = {}
+    for one in named:
+        evaluators.update({one: {}} if isinstance(one, str) else one)
+    evaluators.setdefault("error", {})
+    moved = chosen.get("gating", {})
+    gating = frozenset(name for name in evaluators if moved.get(name, name not in INFORMS))
+    return Judges(evaluators, gating, tuple(chosen.get("dimensions", ())), chosen.get("interaction"))
+
+
+def verdicts(event: dict[str, Any], judges: Judges) -> dict[str, bool]:
+    """Evaluator -> whether the response failed it; one that skips is not in it."""
+    found = {name: _failed(name, event, judges) for name in judges.evaluators}
+    return {name: failed for name, failed in found.items() if failed is not None}
+
+
+def by_text(name: str, event: dict[str, Any]) -> bool:
+    """Whether the verdict needs the text, so that it weighs by p·q."""
+    return name in READS_TEXT or (name in SIZES and "output" in event and not any(size in event for size in SIZES[name]))
+
+
+def _failed(name: str, event: dict[str, Any], judges: Judges) -> bool | None:
+    error, output, reason = bool(event.get("error_type")), event.get("output"), event.get("finish_reason", "")
+    if name == "error":
+        return error
+    if name == "outcome":
+        return None if "outcome" not in event else event["outcome"] != "ok"
+    if name == "truncation":
+        return None if not reason else reason in CUT
+    if name == "content_filter":
+        if event.get("guardrail") == "blocked":
+            return True
+        return (None if "guardrail" not in event else False) if not reason else reason in FILTERED
+    if name == "latency":
+        return _slow(event, judges)
+    if error:
+        return None
+    if name == "empty":
+        return _empty(event)
+    if name == "length":
+        return _out_of_bounds(event, **judges.evaluators[name])
+    return name in TEXTS[output] if output else None
+
+
+def _empty(event: dict[str, Any]) -> bool | None:
+    output, size = event.get("output"), event.get("output_chars")
+    if output:
+        return not output.strip() and not _tools(event)
+    if output is None:
+        if size is None:
+            if "output_tokens" not in event:
+                return None
+            size = event["output_tokens"] - event.get("reasoning_tokens", 0)
+        if size > 0:
+            return False
+    return not _tools(event)
+
+
+def _tools(event: dict[str, Any]) -> bool:
+    return bool(event.get("tool_calls")) or event.get("finish_reason", "") in TOOLS
+
+
+def _out_of_bounds(event: dict[str, Any], min_chars: int | None = None, max_chars: int | None = None) -> bool | None:
+    size = event.get("output_chars", len(event["output"]) if "output" in event else None)
+    if size is None or (min_chars is None and max_chars is None):
+        return None
+    return (min_chars is not None and size < min_chars) or (max_chars is not None and size > max_chars)
+
+
+def _slow(event: dict[str, Any], judges: Judges) -> bool | None:
+    waits = event.get("interaction") or judges.interaction
+    if waits is None:
+        return None
+    if waits == "progressive" and event.get("time_to_first_token_s", 0) > FIRST_TOKEN_S:
+        return True
+    return None if "duration_s" not in event else event["duration_s"] > BUDGETS_S[waits]

@@ -1,0 +1,67 @@
+"""Publishes a corpus, and remembers of each message whether the broker took it: so that a loss is laid at the right door."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Told(NamedTuple):
+    """A message that the publisher sent. ``at``: (partition, offset) once the broker has acknowledged it."""
+
+    key: bytes | None
+    value: bytes | None
+    at: tuple[int, int] | None
+
+
+class Publisher(threading.Thread):
+    """Publishes a corpus at a steady rate, and remembers of each message whether the broker has it.
+
+    Its clock goes on while the broker is away: what was due meanwhile is sent late and in order, as a service would.
+    """
+
+    def __init__(self, address: str, topic: str, message: Callable[[float], Any], rate: float) -> None:
+        super().__init__(daemon=True, name=f"publisher of {topic}")
+        self._address, self._topic, self._message, self.rate = address, topic, message, rate
+        self._done = threading.Event()
+        self._sent: list[tuple[bytes | None, bytes | None]] = []
+        self._at: dict[int, tuple[int, int]] = {}
+        self.failed: dict[int, str] = {}
+        self.began = time.monotonic()
+
+    def run(self) -> None:
+        """Publish until ``finish``."""
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=self._address, linger_ms=5, enable_idempotence=True, delivery_timeout_ms=300_000,
+                                 reconnect_backoff_ms=100, reconnect_backoff_max_ms=300, max_block_ms=120_000, metadata_max_age_ms=5_000)
+        self.began = time.monotonic()
+        due_s = 0.0  # when the next message is due, by this publisher's clock
+        while not self._done.is_set():
+            while due_s < time.monotonic() - self.began:
+                self._send(producer, self._message(due_s))
+                due_s += 1 / self.rate
+            time.sleep(0.01)
+        producer.flush(timeout=120)
+        producer.close(timeout=30)
+
+    def _send(self, producer: Any, one: Any) -> None:
+        number = len(self._sent)
+        key, value, partition, headers = one.key, one.value, one.partition, list(one.headers or ())
+        self._sent.append((key, value))
+        future = producer.send(self._topic, key=key, value=value, partition=partition, headers=headers)
+        future.add_callback(lambda got: self._at.__setitem__(number, (got.partition, got.offset)))
+        future.add_errback(lambda error: self.failed.__setitem__(number, repr(error)))
+
+    def finish(self) -> None:
+        """Publish no more; returns when all of it is acknowledged or given up."""
+        self._done.set()
+        self.join(180)
+        if self.is_alive():
+            raise RuntimeError("the publisher does not come to its end: is the broker there?")
+
+    def told(self) -> list[Told]:
+        """Everything that was sent, in order."""
+        return [Told(key, value, self._at.get(number)) for number, (key, value) in enumerate(self._sent)]

@@ -1,0 +1,133 @@
+"""One run: deployments are started and disturbed, come to rest, and are compared."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import time
+from pathlib import Path
+from typing import Any
+
+import oracle
+from corpus import Corpus
+from faults import KINDS, duration_s, schedule
+from fleet import Deployment, seeded
+from report import Findings, Held, examined
+
+MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100  # the oracle is plain Python; two cores hold broker, workers and publisher
+FASTEST = 15.0  # seconds of event time a second: three pane edges in two seconds, ninety times as many as in earnest
+PARTITIONS = 4
+QUIET_S, AFTER_S = 8.0, 10.0  # before the first fault, after the last one
+PATIENCE_S = 150.0  # without progress; the watchdog has 60 s to see a stall, and a restart may follow
+WAITING, PROGRESS_S = 0.7, 30.0  # share of the faults that wait until work goes on after the one before, and for how long
+SETTLE_S = 45.0  # for the last panes to close by the wall clock, and the last page to go out
+
+
+class Stalled(RuntimeError):
+    """The workers did not read to the end."""
+
+
+class Run:
+    """One run, from the broker's start to the table."""
+
+    def __init__(self, options: argparse.Namespace, broker: Any, directory: Path) -> None:
+        self.options, self.broker, self.directory = options, broker, directory
+        self.began = time.monotonic()
+        self.done: collections.Counter[str] = collections.Counter()
+        rng = seeded(options.seed, "schedule")
+        length_s = None if options.minutes is None else options.minutes * 60 - QUIET_S - AFTER_S
+        self.plan = schedule(options.kinds, rng, options.faults, length_s)
+        self.length_s = (QUIET_S + duration_s(self.plan) + AFTER_S) / 0.85  # the last part of a corpus is calm
+        self.deployments: list[Deployment] = []
+
+    def say(self, line: str) -> None:
+        """A line of progress, with the seconds since the start."""
+        print(f"{time.monotonic() - self.began:7.1f}  {line}", flush=True)
+
+    def deploy(self, name: str, seed: int, rate: float, workers: int) -> Deployment:
+        """Topics, publisher and workers under a prefix."""
+        corpus = self.corpus(seed, rate)
+        static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 never is
+        one = Deployment(self.broker, name, self.directory / name, corpus, partitions=PARTITIONS, rate=rate, static=static,
+                         dropping=workers if "drop-bundles" in self.options.kinds else 0)
+        self.deployments.append(one)
+        for number in range(1, workers + 1):
+            one.workers.start(number)
+        one.publisher.start()
+        self.say(f"{name}: {workers} workers, {rate:.0f} events/s for {self.length_s:.0f} s")
+        return one
+
+    def corpus(self, seed: int, rate: float) -> Corpus:
+        """What is published. Its time runs so fast that the wall clock closes nothing, and so slowly that a window has events enough."""
+        return Corpus(seed, PARTITIONS, speed=min(FASTEST, rate / 6), length_s=self.length_s)
+
+    def disturb(self) -> None:
+        """Do what the schedule says, with pauses."""
+        time.sleep(QUIET_S)
+        for number, kind in enumerate(self.plan, 1):
+            rng = seeded(self.options.seed, kind, number)
+            one = rng.choice(self.deployments)
+            if rng.random() < WAITING:
+                self.await_progress(one)
+                time.sleep(rng.uniform(0, 1))
+            what = KINDS[kind].do(one, rng)
+            self.done[kind] += 1
+            pause_s = rng.uniform(*KINDS[kind].pause_s)
+            self.say(f"{number}/{len(self.plan)} {kind} of {one.prefix}: {what}; pause {pause_s:.1f} s; exits {dict(one.workers.exits)}")
+            time.sleep(pause_s)
+
+    def await_progress(self, one: Deployment) -> None:
+        """Return when something has become durable since now, or the patience is at its end: faults that hit only what is still starting prove little."""
+        before, deadline = sum(one.positions().values()), time.monotonic() + PROGRESS_S
+        while sum(one.positions().values()) <= before and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    def calm(self, one: Deployment) -> None:
+        """Publish to the end of the corpus and until everything is read, then a little more: so nothing is left for the wall clock to decide."""
+        one.pager.receiver.faults.clear()
+        time.sleep(max(0.0, one.publisher.began + self.length_s - time.monotonic()))
+        one.publisher.rate = CALM_RATE  # whoever lags on a busy machine must be able to catch up
+        self.await_position(one, "while it is published")
+        self.say(f"{one.prefix}: the workers have caught up")
+        time.sleep(3)
+        if "drop-bundles" in self.options.kinds:
+            one.drop_share.write_text("0.3")  # after the last bundle of a topic none comes that would show the gap
+        one.publisher.finish()
+        one.dropped_before_end = one.dropped()
+        time.sleep(2)
+        one.drop_share.write_text("0")
+        self.await_position(one, "at the end")
+
+    def await_position(self, one: Deployment, when: str) -> None:
+        """Return when the state stands at the end that the topic has now.
+
+        Raises:
+            Stalled: no position moves for longer than the patience.
+        """
+        ends, before, since = one.ends("events"), None, time.monotonic()
+        while True:
+            positions = one.positions()
+            if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
+                return
+            if positions != before:
+                before, since = positions, time.monotonic()
+            if time.monotonic() - since > PATIENCE_S:
+                raise Stalled(f"{one.prefix}, {when}: no progress for {PATIENCE_S:.0f} s, positions {positions}, ends {ends}")
+            time.sleep(1)
+
+    def settled(self, one: Deployment) -> Findings:
+        """The comparison, made again and again until all is equal or the patience is at its end."""
+        events, told = one.read("events"), one.publisher.told()
+        self.say(f"{one.prefix}: {len(events)} records read")
+        expected = oracle.compute(events, one.corpus.settings(), PARTITIONS)
+        self.say(f"{one.prefix}: the oracle has {len(expected.windows)} windows, {len(expected.episodes)} episodes")
+        outages = any(self.done[kind] for kind in ("broker", "broker-kill", "zombie", "nobody"))
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            some = {suffix: one.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
+            held = Held(events=events, incidents=one.pager.receiver.incidents[one.incidents_before:], prefix=one.prefix, **some)
+            found = examined(held, expected, told, one.publisher.failed, one.corpus.faults, outages)
+            self.say(f"{one.prefix}: compared, {len(found.wrong)} lines of differences")
+            if not found.wrong or time.monotonic() > deadline:
+                return found
+            time.sleep(2)

@@ -1,0 +1,301 @@
+"""The bench's oracle and the product agree to the last figure, over everything that the corpus holds; and the comparison can fail.
+
+``tests/durability/soak`` is run as a program, so its modules import each other plainly; here its folder joins the path.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from datetime import datetime
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.watch import Watch
+from schemas.config import Config
+
+SOAK = Path(__file__).parent / "soak"
+sys.path.insert(0, str(SOAK))
+
+import corpus  # noqa: E402 - after the path
+import oracle  # noqa: E402
+import oracle_events  # noqa: E402
+import oracle_partition  # noqa: E402
+import truth  # noqa: E402
+
+NOW_MS = 1_795_000_000_000  # months after the events, as on the bench
+BUNDLE = 400
+RUNS: dict[str, tuple[int, int, float, float | None, bool]] = {
+    # name -> seed, messages, seconds of the publisher's clock, share of it at which a week is jumped, whether append time is that of the world
+    "months late": (1, 20_000, 40.0, 0.5, False),
+    "in time": (2, 9_000, 30.0, 0.75, True),
+    "without a jump": (3, 12_000, 62.0, None, False),
+}
+
+
+class Run(NamedTuple):
+    """What was published, what the topic then holds, and what the product wrote."""
+
+    corpus: Any
+    meant: Counter[str]
+    topic: list[FileRecord]
+    written: dict[str, list[FileRecord]]
+
+
+class Topic:
+    """A topic of several partitions with a core on each; what is forwarded comes back as a record."""
+
+    def __init__(self, settings: dict[str, Any], partitions: int) -> None:
+        config = Config.model_validate(settings)
+        self.cores = [Watch(config, number, partitions) for number in range(partitions)]
+        self.logs: list[list[FileRecord]] = [[] for _ in range(partitions)]
+        self.applied = [0] * partitions
+        self.written: dict[str, list[FileRecord]] = {"windows": [], "alerts": [], "deadletter": [], "samples": []}
+
+    def append(self, partition: int, key: bytes | None, value: bytes | None, headers: Any, append_ms: int) -> None:
+        log = self.logs[partition]
+        log.append(FileRecord(value, len(log), append_ms, key, "softfail.events", partition, headers))
+
+    def apply(self, append_ms: int) -> None:
+        while any(done < len(log) for done, log in zip(self.applied, self.logs, strict=True)):
+            for number, core in enumerate(self.cores):
+                begin, self.applied[number] = self.applied[number], len(self.logs[number])
+                self.write(core.apply(self.logs[number][begin:]), append_ms)
+
+    def write(self, outputs: Any, append_ms: int) -> None:
+        for topic, message in outputs.order:
+            if topic == "events":
+                self.append(message.partition, message.key, message.value, message.headers, append_ms)
+            else:
+                self.written[topic].append(FileRecord(message.value, len(self.written[topic]), append_ms, message.key))
+
+
+@cache
+def ran(name: str) -> Run:
+    return run(*RUNS[name])
+
+
+def run(seed: int, messages: int, length_s: float, jump_at: float | None, in_time: bool) -> Run:
+    made, rng, meant = corpus.Corpus(seed, length_s=length_s, jump_at=jump_at), random.Random(seed), Counter[str]()
+    topic = Topic(made.settings(), made.partitions)
+    for number in range(messages):
+        elapsed_s = number / messages * length_s
+        message = made.message(elapsed_s)
+        meant[message.meant] += 1
+        world_ms = round((corpus.BEGIN.timestamp() + made._event_s(elapsed_s * made.speed)) * 1000)
+        append_ms = world_ms if in_time else NOW_MS + number
+        partition = message.partition
+        if partition is None:
+            named = None if message.key is None else message.key.decode().split("/")
+            partition = rng.randrange(made.partitions) if named is None else oracle_events.partition_of(*named, made.partitions)
+        topic.append(partition, message.key, message.value, message.headers, append_ms)
+        if number % BUNDLE == 0:
+            topic.apply(append_ms)
+    topic.apply(append_ms)
+    for core in topic.cores:
+        topic.write(core.finish(), append_ms)
+    return Run(made, meant, [record for log in topic.logs for record in log], topic.written)
+
+
+@cache
+def expected(name: str) -> Any:
+    found = ran(name)
+    return oracle.compute(found.topic, found.corpus.settings(), found.corpus.partitions)
+
+
+@cache
+def small() -> Run:
+    return run(7, 2500, 8.0, 0.5, False)
+
+
+def differences(records: list[FileRecord], found: Run) -> list[str]:
+    said = oracle.compute(records, found.corpus.settings(), found.corpus.partitions)
+    windows = truth.compare(truth.windows_of(found.written["windows"]), said.windows)
+    return windows + truth.compare(truth.letters_of(found.written["deadletter"]), said.dead_letters)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_figure_of_every_window_is_the_oracles(name):
+    windows = truth.windows_of(ran(name).written["windows"])
+    assert truth.compare(windows, expected(name).windows) == []
+    assert len(windows) > 4000
+    assert sum(window["revision"] > 1 for window in windows.values()) > 200
+    assert sum(window["level"] == "feature" for window in windows.values()) > 1000
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_refused_record_is_one_dead_letter_of_its_class(name):
+    letters = truth.letters_of(ran(name).written["deadletter"])
+    assert truth.compare(letters, expected(name).dead_letters) == []
+    assert {why for _, why in letters} >= {"empty", "unreadable", "future", "invalid:kind", "invalid:time", "invalid:sample_probability"}
+    assert len(letters) == sum(n for meant, n in ran(name).meant.items() if meant.startswith("poison:"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_transition_and_episode_is_the_oracles_and_each_fault_pages_once(name):
+    alerts, said = ran(name).written["alerts"], expected(name)
+    assert truth.compare(truth.transitions_of(alerts), said.transitions) == []
+    assert truth.compare(truth.episodes_of(alerts), said.episodes) == []
+    assert truth.faults_found(said.episodes, ran(name).corpus.faults) == []
+    assert {"firing", "resolved", "pending"} <= {one["state"] for one in said.transitions}
+    assert all(one["resolved"] and one["resolved"] < said.compared_until for one in said.episodes)
+
+
+def test_a_segment_that_was_taken_back_ends_its_page():
+    assert any(one["reason"] == "segment_gone" for one in expected("without a jump").transitions)
+
+
+def test_a_clock_that_is_ahead_counts_no_more_than_the_brokers_own():
+    found = ran("in time")
+    assert found.meant["ahead"] > 0
+    unstamped = oracle.compute([record._replace(timestamp=None) for record in found.topic], found.corpus.settings(), 4)
+    assert unstamped.late > expected("in time").late + 50
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_lies_elsewhere_is_sent_on_once_to_where_it_belongs(name):
+    said = expected(name)
+    assert len(said.forwarded) == len(said.copies) > 50
+    assert (said.lost_forwards, said.doubled_forwards) == ([], [])
+
+
+def test_a_copy_that_was_lost_or_written_twice_shows():
+    found = small()
+    copies = [record for record in found.topic if any(name == "softfail-forwarded" for name, _ in record.headers)]
+    lost = [record for record in found.topic if record is not copies[0]]
+    assert len(oracle.compute(lost, found.corpus.settings(), 4).lost_forwards) == 1
+    assert len(oracle.compute([*found.topic, copies[0]], found.corpus.settings(), 4).doubled_forwards) == 1
+
+
+def test_the_corpus_holds_every_kind_of_trouble():
+    found, said = ran("months late"), expected("months late")
+    kinds = {"late", "very late", "behind", "ahead", "expired", "misplaced", "without key", "wrong key", "meter", "feedback", "evaluation"}
+    poison = {"bytes", "truncated", "array", "type", "missing", "future", "empty", "kind", "bound", "time", "blank"}
+    assert set(found.meant) >= kinds | {f"poison:{name}" for name in poison}
+    assert said.expired > 0 < said.late
+    assert {fault.metric for fault in found.corpus.faults} >= {"errors", "refusals"}
+    starts = sorted(window["start"] for window in said.windows.values())
+    assert starts[-1][:10] == "2026-03-09" > starts[0][:10]
+    classes = [metric["classes"] for window in said.windows.values() for metric in window["metrics"].values() if "classes" in metric]
+    assert {p for of in classes for p, *_ in of} >= {1, 0.5, 0.1, 0.01, 0.05, 0.005}
+    assert {0.4, 0.001} & {p for of in classes for p, *_ in of}, "no rate had more than eight classes of weight, which makes them coarser"
+
+
+def test_after_its_length_the_corpus_is_healthy_in_order_and_in_its_place():
+    made = corpus.Corpus(5, length_s=10.0)
+    some = [made.message(10.0 + number / 500) for number in range(2000)]
+    assert {message.meant for message in some} == {"plain", "feedback", "evaluation", "meter"}
+    assert all(message.partition is None and message.key is not None for message in some)
+    times = [oracle_events.parsed(message.value)["time_us"] for message in some]
+    assert all(later - earlier > -1_000_000 for earlier, later in pairwise(times))
+
+
+def test_a_corpus_is_the_same_for_the_same_seed_and_another_for_another():
+    first, second, other = (corpus.Corpus(seed) for seed in (1, 1, 2))
+    some = [[made.message(number / 100) for number in range(500)] for made in (first, second, other)]
+    assert some[0] == some[1] != some[2]
+    assert first.faults == second.faults != other.faults
+
+
+def test_the_small_run_that_is_mutated_below_agrees_as_it_is():
+    assert differences(small().topic, small()) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_event_that_was_lost_shows(seed):
+    records = list(small().topic)
+    records.remove(random.Random(seed).choice(counted(records)))
+    assert differences(records, small()) != []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_event_that_was_counted_twice_shows(seed):
+    again = random.Random(seed).choice(counted(small().topic))
+    assert differences([*small().topic, again], small()) != []
+
+
+@pytest.mark.parametrize("partition", range(4))
+def test_two_events_swapped_across_a_pane_edge_show(partition):
+    log = [record for record in small().topic if record.partition == partition]
+    closing, before = across_an_edge(log, small())
+    log[closing], log[before] = log[before]._replace(offset=closing), log[closing]._replace(offset=before)
+    others = [record for record in small().topic if record.partition != partition]
+    assert differences([*others, *log], small()) != []
+
+
+def test_a_letter_or_a_page_too_many_or_too_few_shows():
+    letters, page = [("0-1", "empty"), ("0-2", "future")], {"episode_id": "a", "opened": "2026-03-02T09:00:00Z", "resolved": None}
+    assert truth.compare(letters, letters) == truth.compare([page], [page]) == []
+    for got, well in ((letters[:1], letters), ([*letters, letters[0]], letters), ([page, page], [page]), ([], [page]), ([{**page, "resolved": "x"}], [page])):
+        assert len(truth.compare(got, well)) == 1
+
+
+def test_numbers_are_compared_as_they_were_promised():
+    assert truth.compare({b"k": {"n": 1.0 + 1e-12, "events": 3}}, {b"k": {"n": 1.0, "events": 3}}) == []
+    assert truth.compare({b"k": {"n": 1.0 + 1e-8}}, {b"k": {"n": 1.0}}) == ["k.n: got 1.00000001, expected 1.0"]
+    assert truth.compare({b"k": {"events": 10**15 + 1}}, {b"k": {"events": 10**15}}) != []
+    assert truth.compare({b"k": {"low": None}}, {b"k": {"low": 0.0}}) != []
+    assert truth.compare({b"k": {"revision": 2}}, {b"k": {"revision": 1}}, revisions=False) == []
+
+
+def test_the_oracle_runs_on_the_standard_library_alone_and_loads_nothing_of_the_product():
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import corpus, oracle, truth, types\n"
+        "made = corpus.Corpus(1, length_s=5)\n"
+        "records = [types.SimpleNamespace(partition=0, offset=n, timestamp=None, headers=(), key=None, value=made.message(n / 100).value)"
+        " for n in range(500)]\n"
+        "assert oracle.compute(records, made.settings(), 1).windows\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program, str(SOAK)], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split()) - {"__main__"}
+    assert loaded == {path.stem for path in SOAK.glob("oracle*.py")} | {path.stem for path in SOAK.glob("corpus*.py")} | {"truth"}
+
+
+def counted(records: list[FileRecord]) -> list[FileRecord]:
+    """Responses that lie where they belong and are young enough to be counted."""
+    found = []
+    for record in records:
+        try:
+            event = oracle_events.parsed(record.value)
+        except oracle_events.Refused:
+            continue
+        here = oracle_events.partition_of(event["service"], event["feature"], 4) == record.partition
+        if event["kind"] == "response" and here and event["time_us"] / 1e6 > corpus.BEGIN.timestamp() - 400 and event["time"][:4] == "2026":
+            found.append(record)
+    return found
+
+
+def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
+    """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late has touched."""
+    own = {(window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
+           for window in truth.windows_of(found.written["windows"]).values() if window["level"] == "feature"}  # fmt: skip
+    alone = Counter((window["service"], window["feature"], window["environment"], window["start"])
+                    for window in truth.windows_of(found.written["windows"]).values() if window["level"] == "segment")  # fmt: skip
+    events = {at: oracle_events.parsed(record.value) for at, record in enumerate(log) if counted([record])}
+    closed_s, places = 0, list(events)
+    for closing in places:
+        edge_s = (events[closing]["time_us"] // 10**6 - 5) // 10 * 10
+        if edge_s > closed_s > 0:
+            for before in [at for at in places if at < closing]:
+                event = events[before]
+                start = oracle_partition.rfc3339((edge_s - 10) * 10**6)
+                at = event["service"], event["feature"], event["environment"], start
+                if edge_s - 10 <= event["time_us"] / 1e6 < edge_s and own[at] == 1 and alone[at] == 1 and has_earlier(events, before, at):
+                    return closing, before
+        closed_s = max(closed_s, edge_s)
+    raise AssertionError("no event closes a pane")
+
+
+def has_earlier(events: dict[int, Any], place: int, at: tuple[str, ...]) -> bool:
+    """Whether the pane held an event before this one, so that it is written in time, and a late one is its second revision."""
+    begin_s = datetime.fromisoformat(at[3]).timestamp()
+    mine = [event for before, event in events.items() if before < place and (event["service"], event["feature"], event["environment"]) == at[:3]]
+    return any(begin_s <= event["time_us"] / 1e6 < begin_s + 10 for event in mine)

@@ -1,0 +1,181 @@
+"""The short schedule of the bench (``tests/durability/soak``, run as a program), and that its table can go red.
+
+The long one: ``python tests/durability/soak --minutes 30 --seed 7``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOAK = Path(__file__).parent / "soak"
+sys.path.insert(0, str(SOAK))
+
+import oracle  # noqa: E402 - after the path
+import report  # noqa: E402
+from corpus import Corpus  # noqa: E402
+from faults import KINDS, duration_s, schedule  # noqa: E402
+from fleet import seeded  # noqa: E402
+from publisher import Told  # noqa: E402
+
+PREFIX = "softfail-a"
+
+
+def bench(*arguments: str) -> None:
+    command = [sys.executable, str(SOAK), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    print(done.stdout, done.stderr[-3000:])
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_every_kind_of_fault_over_two_deployments_leaves_both_equal_to_the_oracle(kafka):
+    del kafka  # only so that the test is skipped where there is none; the bench stops and kills a broker of its own
+    bench("--faults", str(len(KINDS)), "--kinds", ",".join([*KINDS, "two"]), "--seed", "11")
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_workers_refuse_an_events_topic_that_was_made_again_and_are_exact_after_a_reset(kafka):
+    del kafka
+    bench("--kinds", "recreate", "--seed", "12")
+
+
+@pytest.fixture(scope="module")
+def exact() -> dict[str, Any]:
+    """What a run without a difference would hand to the report: Kafka holds what the oracle says."""
+    corpus = Corpus(3, 2, speed=30.0, length_s=40.0)
+    events, told = [], []
+    ends = [0, 0]
+    for number in range(4000):
+        one = corpus.message(number / 100)
+        # one that lies elsewhere would be sent on by a worker, and there is none here: everything goes to its own partition
+        try:
+            event = json.loads(one.value or b"")
+            partition = oracle.events.partition_of(event["service"], event["feature"], 2)
+        except (ValueError, TypeError, KeyError):
+            partition = 0
+        record = SimpleNamespace(topic="events", partition=partition, offset=ends[partition], timestamp=1_795_000_000_000, key=one.key, value=one.value,
+                                 headers=[])
+        ends[partition] += 1
+        events.append(record)
+        told.append(Told(one.key, one.value, (partition, record.offset)))
+    return {"corpus": corpus, "events": events, "told": told, "truth": oracle.compute(events, corpus.settings(), 2)}
+
+
+def held_of(exact: dict[str, Any], core: Any) -> report.Held:
+    """What Kafka holds when it holds what ``core``, a run of the product, wrote."""
+    incidents = [SimpleNamespace(dedup_key=f"{PREFIX}/{one['episode_id']}/{one['urgency']}", resolved_at=1.0 if one["resolved"] else None, triggers=1,
+                                 payload={"source": f"{one['service']}/{one['feature']}", "summary": "bad"})
+                 for one in exact["truth"].episodes]
+    return report.Held(exact["events"], core["windows"], core["deadletter"], core["alerts"], incidents, PREFIX)
+
+
+@pytest.fixture(scope="module")
+def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
+    """What the product writes for these events."""
+    from monitor.watch import Watch
+    from schemas.config import Config
+
+    config = Config.model_validate(exact["corpus"].settings())
+    found: dict[str, list[Any]] = {"windows": [], "deadletter": [], "alerts": []}
+    for partition in (0, 1):
+        core = Watch(config, partition, 2)
+        outputs = core.apply([record for record in exact["events"] if record.partition == partition], 1_795_000_000_000_000)
+        outputs.extend(core.finish())
+        for suffix in found:
+            found[suffix] += [SimpleNamespace(topic=suffix, partition=partition, offset=at, timestamp=0, key=message.key, value=message.value, headers=[])
+                              for at, message in enumerate(outputs.messages.get(suffix, ()))]
+    return found
+
+
+def findings(exact: dict[str, Any], held: report.Held, told: Any = None) -> report.Findings:
+    return report.examined(held, exact["truth"], exact["told"] if told is None else told, {}, [])
+
+
+def differing(found: report.Findings) -> list[str]:
+    """Names of the rows that are wrong; the corpus's own faults are not looked at here, for some are cut by the short run."""
+    names = [line.split(":")[0] for line in found.wrong if not line.startswith(" ")]
+    return [name for name in names if not name.startswith("true faults")]
+
+
+def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
+    found = findings(exact, held_of(exact, written))
+    assert differing(found) == []
+    assert len(exact["truth"].windows) > 500
+    assert exact["truth"].dead_letters
+    assert exact["truth"].episodes
+
+
+def windows_with(written: dict[str, list[Any]], change: int, field: str = "events") -> dict[str, list[Any]]:
+    """The same, but one window of a segment counts so many events more, or another field."""
+    some = {**written, "windows": [copy.copy(one) for one in written["windows"]]}
+    record = next(one for one in reversed(some["windows"]) if b'"level":"segment"' in one.value.replace(b" ", b""))
+    window = json.loads(record.value)
+    window[field] += change
+    record.value = json.dumps(window).encode()
+    return some
+
+
+@pytest.mark.parametrize(("change", "shown"), [(-1, "1 / 0"), (2, "0 / 2")])
+def test_an_event_that_is_lost_or_counted_twice_is_a_finding_and_stands_in_the_table(exact, written, change, shown):
+    found = findings(exact, held_of(exact, windows_with(written, change)))
+    assert differing(found) == ["windows differing"]
+    assert dict(found.rows)["events lost / counted twice"] == shown
+
+
+def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too_few_always_is(exact, written):
+    for change, outages, expected in ((1, False, ["windows differing"]), (1, True, []), (-1, True, ["windows differing"])):
+        some = windows_with(written, change, "revision")
+        found = report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages)
+        assert differing(found) == expected
+
+
+def test_a_window_that_was_never_written_is_a_finding(exact, written):
+    some = {**written, "windows": [one for one in written["windows"] if one.key != written["windows"][-1].key]}
+    assert differing(findings(exact, held_of(exact, some))) == ["windows differing"]
+
+
+def test_a_dead_letter_written_twice_and_a_transition_that_is_missing_are_findings(exact, written):
+    some = {**written, "deadletter": [*written["deadletter"], written["deadletter"][0]]}
+    assert differing(findings(exact, held_of(exact, some))) == ["dead letters differing"]
+    cut = next(one for one in written["alerts"] if json.loads(one.value)["record"] == "transition")
+    some = {**written, "alerts": [one for one in written["alerts"] if one is not cut]}
+    assert differing(findings(exact, held_of(exact, some))) == ["transitions differing"]
+
+
+def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exact, written):
+    for change in (lambda some: some.pop(), lambda some: some.append(some[-1]), lambda some: setattr(some[-1], "resolved_at", None)):
+        held = held_of(exact, written)
+        held.incidents = copy.copy(held.incidents)
+        change(held.incidents)
+        assert differing(findings(exact, held)) == ["episodes not told rightly"]
+
+
+def test_what_the_broker_lost_is_laid_at_its_door_and_not_at_ours(exact, written):
+    told = [*exact["told"], Told(b"shop/f1", b"{}", (0, 10**6))]
+    assert differing(findings(exact, held_of(exact, written), told)) == ["acknowledged and not in the topic (the broker's)"]
+
+
+def test_a_schedule_is_the_same_for_a_seed_and_holds_each_kind_once_before_any_twice():
+    names = schedule(list(KINDS), seeded(5, "schedule"), 40, None)
+    assert names == schedule(list(KINDS), seeded(5, "schedule"), 40, None)
+    assert set(names[: len(KINDS)]) == KINDS.keys()
+    assert names != schedule(list(KINDS), seeded(6, "schedule"), 40, None)
+    assert schedule(["kill"], seeded(5, "schedule"), 50, None) == ["kill"] * 50
+    assert duration_s(schedule(list(KINDS), seeded(5, "schedule"), None, 600)) <= 600
+
+
+def test_a_kind_that_is_unknown_is_refused_by_name():
+    done = subprocess.run([sys.executable, str(SOAK), "--kinds", "kill,meteor"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "meteor is none of kill" in done.stderr
