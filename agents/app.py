@@ -45,6 +45,7 @@ from agents.intake import Intake
 from agents.partition import Agent, Counters, PartitionStatus
 from agents.store import Store
 from agents.watchdog import Watchdog
+from agents.web.running import Running
 from schemas.config import Config
 
 log = logging.getLogger("softfail.app")
@@ -61,6 +62,7 @@ class Worker:
         self.faust = build_app(config, self)
         self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)
         self.intake = Intake(self.store, self.watchdog.earliest, self.rewind)
+        self.running = Running()
         self.stopping = False
         self._connected = False
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -96,6 +96,8 @@ class PartitionStatus:
     """Of the log of its state, 0 to 1."""
     state_records: int = 0
     state_bytes: int = 0
+    began: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
+    """What its counters stood at when it was restored, by name and labels."""
 
 
 class Partition:
@@ -119,6 +121,7 @@ class Partition:
         self._due = asyncio.Event()
         self._soon: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.began: dict[tuple[str, tuple[str, ...]], float] = {}
         self._whole = asyncio.Event()  # cleared while a bundle is half applied
         self._whole.set()
         self.steps = 0  # pane edges that bundles have crossed: progress, where a bundle takes long
@@ -139,6 +142,8 @@ class Partition:
             mended = f"to mend it, stop the workers and run: python -m agents state {'rebuild' if self.agent.name == 'watch' else 'drop'}"
             raise exits.Misconfigured(f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name} "
                                       f"--partition {self.tp.partition}; or {self.journal.remedy}") from error
+        counted = getattr(self.core, "counted", None)
+        self.began = {} if counted is None else {(one.name, one.labels): one.value for one in counted()}
         self.position = self.durable = recovered.position
         self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
@@ -247,7 +252,7 @@ class Partition:
         return PartitionStatus(
             self.agent.name, self.tp.topic, self.tp.partition, None if restoring else self.core, self.position, self.durable, self.end,
             self.caught_up, restoring, self.journal.restored, self._pending_bytes, self.last_checkpoint,
-            self.journal.share, self.journal.records, self.journal.bytes)
+            self.journal.share, self.journal.records, self.journal.bytes, self.began)
 
     async def _keep(self) -> None:
         while True:

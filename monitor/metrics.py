@@ -29,7 +29,7 @@ SEGMENT = ("level", *FEATURE, "model", "prompt_version", "variant", "dimensions"
 _OVER = "over the last 5 minutes of event time (closed panes; the last pane that had events, if that is longer ago)"
 
 METRICS: dict[str, Metric] = {
-    # what came in (from durable state: survives restarts)
+    # what came in (durable; exported as since this process took the partition: agents/web/running.py)
     "softfail_received_events_total": Metric("counter", "Events read and measured", (*FEATURE, "kind")),
     "softfail_dead_letters_total": Metric("counter", "Records that could not be read", ("reason",)),
     "softfail_late_events_total": Metric("counter", "Events that came after their pane had closed, and were counted in a revision", ("service", "feature")),

@@ -72,6 +72,10 @@ class Notifier:
         if self._desk is not None:
             yield from self._desk.measures()
 
+    def counted(self) -> Iterator[Measure]:
+        """The counters among them, which survive restarts."""
+        return self.outbox.counted()
+
     def status(self) -> dict[str, Any]:
         """What the status page shows: open episodes about softfail itself."""
         return {"episodes": self._desk.episodes(self._now_us) if self._desk is not None else []}

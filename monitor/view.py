@@ -46,10 +46,12 @@ class View:
     def measures(self, partition: int) -> Iterator[Measure]:
         """Every measure of this partition."""
         book = self._book
-        yield from self._counters()
+        yield from self.counted(partition)
+        for key, feature in book.features.items():
+            yield Measure("softfail_missing_events", key, feature.missing)
+            yield Measure("softfail_segments", key, len(feature.segments))
         if book.watermark_us is not None:
             yield Measure("softfail_watermark_seconds", (str(partition),), book.watermark_us / 1e6)
-        yield Measure("softfail_forwarded_events_total", (str(partition),), book.forwarded)
         for key, incidents in book.incidents.items():
             for incident in incidents.values():
                 if incident.state == "firing":
@@ -76,7 +78,9 @@ class View:
             "forwarded": book.forwarded,
         }
 
-    def _counters(self) -> Iterator[Measure]:
+    def counted(self, partition: int) -> Iterator[Measure]:
+        """Every counter."""
+        yield Measure("softfail_forwarded_events_total", (str(partition),), self._book.forwarded)
         for reason, n in self._book.dead_letters.items():
             yield Measure("softfail_dead_letters_total", (reason,), n)
         for key, feature in self._book.features.items():
@@ -85,7 +89,6 @@ class View:
                 yield Measure("softfail_received_events_total", (*key, kind), n)
             for stage, n in feature.producer_totals()._asdict().items():
                 yield Measure("softfail_producer_calls_total", (*key, stage), n)
-            yield Measure("softfail_missing_events", key, feature.missing)
             for evaluator, n in feature.verdicts.items():
                 yield Measure("softfail_verdicts_total", (*key, evaluator), n)
             for evaluator, reasons in feature.skipped.items():
@@ -95,7 +98,6 @@ class View:
             yield Measure("softfail_expired_events_total", at, feature.expired)
             for evaluator, n in feature.evaluator_errors.items():
                 yield Measure("softfail_evaluator_errors_total", (*at, evaluator), n)
-            yield Measure("softfail_segments", key, len(feature.segments))
 
     def _closed_us(self) -> int | None:
         if self._edge_us is None and self._book.watermark_us is not None:  # after a restart

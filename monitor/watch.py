@@ -138,6 +138,10 @@ class Watch:
         """What /metrics shows of this partition."""
         return self._view.measures(self.partition)
 
+    def counted(self) -> Iterator[Measure]:
+        """The counters among them, which survive restarts."""
+        return self._view.counted(self.partition)
+
     def status(self) -> dict[str, Any]:
         """What the status page shows of this partition."""
         return self._view.status()

@@ -96,6 +96,11 @@ async def gather(worker: LiveWorker, now_s: float) -> Totals:
         worker: read in its own event loop.
         now_s: the wall clock, seconds since 1970, for the watermark's lag.
     """
+    async with worker.running.one_at_a_time:
+        return await _gathered(worker, now_s)
+
+
+async def _gathered(worker: LiveWorker, now_s: float) -> Totals:
     totals: Totals = {}
     add_up(worker_measures(worker, time.monotonic()), totals)
     due = [(part.agent, part.partition) for part in worker.partitions()]
@@ -104,8 +109,9 @@ async def gather(worker: LiveWorker, now_s: float) -> Totals:
         if part is None or part.restoring:  # taken away meanwhile, or not whole yet
             continue
         core: Any = part.core
-        add_up(core.measures(), totals)
+        add_up(worker.running.take(part, core.measures()), totals)
         await asyncio.sleep(0)
+    add_up(worker.running.counters(), totals)
     watermarks = totals.get("softfail_watermark_seconds", {})
     if watermarks:
         totals["softfail_watermark_lag_seconds"] = {labels: now_s - mark for labels, mark in watermarks.items() if math.isfinite(mark)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from agents.store import Counters, PartitionStatus
+from agents.web.running import Running
 from monitor.metrics import Measure
 
 
@@ -28,6 +29,10 @@ class LiveWorker(Protocol):
     @property
     def counters(self) -> Counters:
         """What has happened since the process started."""
+
+    @property
+    def running(self) -> Running:
+        """Its counters as they were scraped."""
 
     @property
     def store(self) -> LiveStore:

@@ -165,12 +165,7 @@ class Outbox:
 
     def measures(self) -> Iterator[Measure]:
         """Figures for /metrics."""
-        for channel, results in sorted(self._counts.items()):
-            for result, count in sorted(results.items()):
-                if channel == _UNREADABLE:
-                    yield Measure("softfail_dead_letters_total", ("alert",), count)
-                else:
-                    yield Measure("softfail_deliveries_total", (channel, result), count)
+        yield from self.counted()
         waiting = dict.fromkeys((*self._config.channels.names(), *(channel for channel, _ in self._open)), 0)
         for (channel, _), entry in self._open.items():
             waiting[channel] += self._next(entry) is not None
@@ -178,6 +173,15 @@ class Outbox:
             yield Measure("softfail_deliveries_pending", (channel,), count)
         for channel in self._config.channels.names():
             yield Measure("softfail_channel_open", (channel,), _OPEN[self.breaker(channel).state(self._now_us)])
+
+    def counted(self) -> Iterator[Measure]:
+        """The counters among them, which survive restarts."""
+        for channel, results in sorted(self._counts.items()):
+            for result, count in sorted(results.items()):
+                if channel == _UNREADABLE:
+                    yield Measure("softfail_dead_letters_total", ("alert",), count)
+                else:
+                    yield Measure("softfail_deliveries_total", (channel, result), count)
 
     def _next(self, entry: Entry) -> Decision | None:
         return entry.next(self._now_us, self._config.page_old_events)

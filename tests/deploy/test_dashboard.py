@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from agents.store import Counters, PartitionStatus
+from agents.web.running import Running
 from agents.web.server import WebServer
 from monitor.core import FileRecord
 from monitor.metrics import METRICS, Measure
@@ -121,7 +122,7 @@ def _served(core: object) -> Iterator[str]:
         counters.checkpoint_seconds += 0.01
         return [PartitionStatus("watch", "softfail.events", 0, core, 90, 90, 100, False, False, 0, 0, None)]
 
-    worker = SimpleNamespace(partitions=partitions, counters=counters, ready=True, healthy=True,
+    worker = SimpleNamespace(partitions=partitions, counters=counters, running=Running(), ready=True, healthy=True,
                              store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True))
     loop, server = asyncio.new_event_loop(), WebServer(worker, Http(port=0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.store import Counters, PartitionStatus
+from agents.web.running import Running
 from monitor.metrics import METRICS, SUM, Measure
 
 
@@ -27,6 +28,7 @@ class FakeCore:
 class FakeWorker:
     def __init__(self, parts=(), *, ready=True, healthy=True, assigned=True):
         self.parts, self.ready, self.healthy = list(parts), ready, healthy
+        self.running = Running()
         self.counters = Counters(checkpoints=12, checkpoint_seconds=0.5, records=1000)
         self.store = SimpleNamespace(agents={"events": SimpleNamespace(name="watch"), "alerts": SimpleNamespace(name="notify")}, assigned=assigned)
 

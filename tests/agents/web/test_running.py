@@ -1,0 +1,49 @@
+"""Counters never fall where Prometheus would take it for a beginning."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from agents.web.exposition import gather
+from monitor.metrics import Measure
+
+NAME = "softfail_dead_letters_total"
+
+
+@pytest.fixture
+def letters(fake_core):
+    def make(count):
+        return fake_core([Measure(NAME, ("json",), count), Measure("softfail_segments", ("s", "f", "e"), count)])
+    return make
+
+
+def scraped(worker):
+    return asyncio.run(gather(worker, 0.0))
+
+
+def test_a_counter_begins_at_zero_where_its_state_was_restored(fake_worker, part, letters):
+    """After kill -9 the durable count is a little lower than what was scraped last."""
+    worker = fake_worker([replace(part(letters(1_000_007)), began={(NAME, ("json",)): 1_000_000})])
+    assert scraped(worker)[NAME] == {("json",): 7}
+    worker.parts[0].core._measures[0] = Measure(NAME, ("json",), 1_000_010)
+    assert scraped(worker)[NAME] == {("json",): 10}
+    assert scraped(worker)["softfail_segments"] == {("s", "f", "e"): 1_000_007}
+
+
+def test_the_sum_does_not_fall_when_a_partition_moves_away_and_back(fake_worker, part, letters):
+    worker = fake_worker([part(letters(5), 0), part(letters(9), 1)])
+    assert scraped(worker)[NAME] == {("json",): 14}
+    gone = worker.parts.pop()
+    assert scraped(worker)[NAME] == {("json",): 14}
+    worker.parts.append(replace(gone, core=letters(12), began={(NAME, ("json",)): 11}))  # two were counted elsewhere, one here
+    assert scraped(worker)[NAME] == {("json",): 15}
+
+
+def test_what_nobody_counts_any_more_is_forgotten(fake_worker, part, letters):
+    worker = fake_worker([part(letters(5))])
+    scraped(worker)
+    worker.parts.clear()
+    assert NAME not in scraped(worker)
