@@ -1,0 +1,124 @@
+"""What every drift test promises: no drift, p-values as promised; drift, found; and scipy's word where scipy has one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from monitor.drift import DRIFT_TESTS, Distribution
+
+NUMBERS = ("psi", "jensen_shannon", "hellinger", "wasserstein", "kolmogorov_smirnov")
+CATEGORIES = ("psi", "jensen_shannon", "hellinger", "chi_square", "g")
+SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06, "other": 0.04}
+
+
+def numbers(values: np.ndarray) -> Distribution:
+    """In buckets of the exponential histogram."""
+    return Distribution.of(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
+
+
+def categories(rng: np.random.Generator, n: int, shares: dict[str, float] = SHARES) -> Distribution:
+    return Distribution.of(Counter(rng.choice(list(shares), n, p=list(shares.values())).tolist()))
+
+
+def shares(n: int, failures: int) -> Distribution:
+    return Distribution.of({False: n - failures, True: failures})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (500, 100), (5000, 300)])
+def test_without_drift_a_test_of_numbers_alarms_about_as_often_as_it_says(name, n, m):
+    rng = np.random.default_rng(1)
+    found = [DRIFT_TESTS[name](numbers(rng.lognormal(0, 1, n)), numbers(rng.lognormal(0, 1, m))).p_value for _ in range(400)]
+    assert np.mean(np.array(found) < 0.05) < 0.10
+    assert np.mean(np.array(found) < 0.01) < 0.035
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (5000, 300)])
+def test_without_drift_a_test_of_categories_alarms_about_as_often_as_it_says(name, n, m):
+    rng = np.random.default_rng(2)
+    found = [DRIFT_TESTS[name](categories(rng, n), categories(rng, m)).p_value for _ in range(400)]
+    assert np.mean(np.array(found) < 0.05) < 0.10
+    assert np.mean(np.array(found) < 0.01) < 0.035
+
+
+def test_without_drift_two_shares_alarm_about_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    found = [DRIFT_TESTS["two_proportions"](shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))).p_value for _ in range(1000)]
+    assert np.mean(np.array(found) < 0.05) < 0.08
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_doubled_are_found_and_the_effect_is_large(name):
+    rng = np.random.default_rng(4)
+    before, after = numbers(rng.lognormal(0, 1, 2000)), numbers(rng.lognormal(np.log(2), 1, 500))
+    found = DRIFT_TESTS[name](before, after)
+    assert found.p_value < 1e-6
+    assert found.effect > 0.1
+    assert (found.n, found.m) == (2000, 500)
+    assert DRIFT_TESTS[name](before, before).effect < 0.01
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_a_category_that_grew_is_found(name):
+    rng = np.random.default_rng(5)
+    grown = {**SHARES, "stop": 0.3, "content_filter": 0.26}
+    found = DRIFT_TESTS[name](categories(rng, 2000), categories(rng, 500, grown))
+    assert found.p_value < 1e-6
+    assert found.effect > 0.1
+
+
+@pytest.mark.parametrize("name", DRIFT_TESTS)
+def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
+    some = Distribution.of({False: 90, True: 10}) if name == "two_proportions" else Distribution.of({1.0: 60, 2.0: 60, 4.0: 60})
+    with pytest.raises(ValueError, match="nothing to compare"):
+        DRIFT_TESTS[name](some, Distribution((), (), 0.0))
+    same = DRIFT_TESTS[name](some, some)
+    assert (round(same.effect, 9), same.p_value > 0.5) == (0.0, True)
+
+
+@pytest.mark.parametrize("name", DRIFT_TESTS)
+@given(st.lists(st.integers(0, 500), min_size=2, max_size=12), st.lists(st.integers(0, 500), min_size=2, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, after):
+    if sum(before) == 0 or sum(after) == 0:
+        return
+    values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
+    one, two = (Distribution.of(dict(zip(values, counts, strict=False)), float(sum(counts))) for counts in (before, after))
+    if not (sum(one.weights) and sum(two.weights)):
+        return
+    found = DRIFT_TESTS[name](one, two)
+    assert all(np.isfinite(found))
+    assert 0 <= found.p_value <= 1
+    heavier = two._replace(weights=tuple(weight * 7 for weight in two.weights))
+    assert DRIFT_TESTS[name](one, heavier) == pytest.approx(found, rel=1e-9, abs=1e-9)
+
+
+def test_chi_square_g_and_two_shares_say_what_scipy_says():
+    before, after = {"a": 400, "b": 300, "c": 100}, {"a": 150, "b": 160, "c": 70}
+    table = np.array([[before[name] for name in "abc"], [after[name] for name in "abc"]])
+    one, two = Distribution.of(before), Distribution.of(after)
+    for name, power in (("chi_square", "pearson"), ("g", "log-likelihood")):
+        expected = stats.chi2_contingency(table, correction=False, lambda_=power)
+        found = DRIFT_TESTS[name](one, two)
+        assert (found.statistic, found.p_value) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    cramer = stats.contingency.association(table, method="cramer")
+    assert DRIFT_TESTS["chi_square"](one, two).effect == pytest.approx(cramer)
+    found = DRIFT_TESTS["two_proportions"](shares(800, 40), shares(300, 30))
+    assert found.p_value == pytest.approx(stats.chi2_contingency([[760, 40], [270, 30]], correction=False).pvalue)
+
+
+def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
+    rng = np.random.default_rng(6)
+    before, after = rng.lognormal(0, 1, 3000), rng.lognormal(0.3, 1, 1000)
+    one, two = numbers(before), numbers(after)
+    exact = stats.ks_2samp(before, after)
+    found = DRIFT_TESTS["kolmogorov_smirnov"](one, two)
+    assert found.statistic == pytest.approx(exact.statistic, abs=0.01)
+    assert DRIFT_TESTS["wasserstein"](one, two).statistic == pytest.approx(stats.wasserstein_distance(before, after) / before.std(), rel=0.03)
