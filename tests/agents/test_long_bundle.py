@@ -9,6 +9,7 @@ from typing import Any
 
 from agents import partition as shell
 from monitor.core import FileRecord
+from monitor.health import counts_of
 from monitor.watch import Watch
 from schemas.config import Config
 
@@ -87,3 +88,16 @@ def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
     assert whole.apply(records, None).order == out.order
     assert steps > 150
     assert sorted(whole.changed()) == sorted(stepped.changed())
+
+
+def test_who_looks_between_two_edges_sees_as_many_records_as_were_taken():
+    """Dead letters beside no records would be a page that says that nothing can be read."""
+    core = Watch(Config())
+    event = '{"event_id": "x", "time": "2026-03-02T09:%02d:00Z", "service": "s", "feature": "f", "model": "m"}'
+    records = [FileRecord(b"garbage" if at % 2 else (event % at).encode(), at) for at in range(40)]
+    seen = []
+    for _ in core.steps(records, 0, shell.Outputs()):
+        counts = counts_of(core.book, core._records)
+        seen.append((counts["dead-letters"], counts["records"]))
+    assert len(seen) > 30
+    assert all(letters <= records <= 2 * letters + 2 for letters, records in seen)
