@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
+
 
 class Publisher(threading.Thread):
     """Publishes ``value_of(rng, elapsed_s)``, a (key, value), so many times a second until it is finished."""
@@ -41,8 +43,6 @@ class Publisher(threading.Thread):
         self._done.set()
         self.join()
 
-
-collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 
 @pytest.fixture
 def publish() -> Iterator[Callable[..., Publisher]]:
