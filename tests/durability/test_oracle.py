@@ -282,7 +282,7 @@ def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
     events = {at: oracle_events.parsed(record.value) for at, record in enumerate(log) if counted([record])}
     closed_s, places = 0, list(events)
     for closing in places:
-        edge_s = (events[closing]["time_us"] // 10**6 - 5) // 10 * 10
+        edge_s = (events[closing]["time_us"] // 10**6 - corpus.LATENESS_S) // 10 * 10
         if edge_s > closed_s > 0:
             for before in [at for at in places if at < closing]:
                 event = events[before]
