@@ -4,6 +4,7 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,10 +51,11 @@ def test_with_live_records_the_mark_never_overtakes_the_real_time(steps, delay_s
         watermark = mark
 
 
-def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypatch):
+@pytest.fixture
+def tended(monkeypatch):
+    """An agent that looks every hundredth of a second, and a partition whose pane ends a tenth of a second after its only event."""
     monkeypatch.setattr(watch, "TICK_S", 0.01)
     agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
-    event = b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
 
     class Tended:
         caught_up, lost = False, 0
@@ -63,10 +65,16 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypat
         def add(self, outputs):
             self.windows += len(outputs.messages.get("windows", []))
 
+    partition = Tended()
+    partition.core.apply([FileRecord(b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}')], 0)
+    return agent, partition
+
+
+def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(tended):
+    agent, partition = tended
+
     async def scene() -> None:
-        partition = Tended()
-        partition.core.apply([FileRecord(event)], 0)
-        task = asyncio.create_task(agent.tend(partition))  # type: ignore[arg-type]
+        task = asyncio.create_task(agent.tend(partition))
         await asyncio.sleep(0.3)
         assert partition.windows == 0
         partition.caught_up = True
@@ -77,30 +85,18 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(monkeypat
     asyncio.run(scene())
 
 
-def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(monkeypatch):
-    monkeypatch.setattr(watch, "TICK_S", 0.01)
-    agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
-    event = b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
-    calls = 0
+def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(tended, monkeypatch):
+    agent, partition = tended
+    partition.caught_up, calls = True, 0
 
     def monotonic() -> float:
         nonlocal calls
         calls += 1
         return calls * 1e-6 + (30.0 if calls > 10 else 0.0)  # SIGSTOP for half a minute
 
-    class Tended:
-        caught_up, lost = True, 0
-        core = agent.core(0, 0)
-        windows = 0
-
-        def add(self, outputs):
-            self.windows += len(outputs.messages.get("windows", []))
-
     async def scene() -> None:
-        partition = Tended()
-        partition.core.apply([FileRecord(event)], 0)
         monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=monotonic, time_ns=time.time_ns))
-        task = asyncio.create_task(agent.tend(partition))  # type: ignore[arg-type]
+        task = asyncio.create_task(agent.tend(partition))
         await asyncio.sleep(0.5)
         task.cancel()
         assert calls > 20

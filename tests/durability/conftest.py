@@ -1,7 +1,8 @@
-"""Publishing at a steady rate while something is broken."""
+"""Publishing at a steady rate while something is broken, and a receiver of pages."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from agents.demo.receiver import Receiver
 
 collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 
@@ -57,3 +60,17 @@ def publish() -> Iterator[Callable[..., Publisher]]:
     yield start
     for publisher in started:
         publisher.finish()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A PagerDuty receiver that listens in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    one = Receiver("0123456789abcdef0123456789abcdef")
+    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
+    yield one
+    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +20,7 @@ from softfail import Softfail
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-KEY = "0123456789abcdef0123456789abcdef"
 WINDOW_S = 20
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A PagerDuty receiver that listens in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    one = Receiver(KEY)
-    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
-    yield one
-    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
 
 
 class Producers(threading.Thread):
@@ -85,7 +69,7 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
         path.write_text(yaml.safe_dump(settings))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
-    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": KEY})
+    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": receiver.routing_key})
     workers.start(1)
     producers = Producers(topics.address, f"{topics.prefix}.events", 4)
     producers.start()

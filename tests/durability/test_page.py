@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,7 @@ from softfail import Softfail
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-KEY = "0123456789abcdef0123456789abcdef"
 REFUSAL = "I'm sorry, but I can't help with that."
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A PagerDuty receiver that listens in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    one = Receiver(KEY)
-    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
-    yield one
-    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
 
 
 class Service(threading.Thread):
@@ -81,7 +65,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
         path.write_text(yaml.safe_dump(settings))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
-    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": KEY})
+    workers = make_workers(command, {"PAGERDUTY_ROUTING_KEY": receiver.routing_key})
     workers.start(1)
     workers.start(2)
     service = Service(topics.address, f"{topics.prefix}.events")
@@ -112,4 +96,4 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     assert {"trigger", "resolve"} == set(taken)
     assert taken == sorted(taken, reverse=True)  # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
     assert [status for _, _, status in receiver.answers][:3] == [429, 500, None]
-    assert KEY not in workers.log()
+    assert receiver.routing_key not in workers.log()
