@@ -19,8 +19,9 @@ from agents.injection import Plan, inject, judge, plan
 from agents.letters import Reader, Wanted, letters, marks
 from agents.reasons import ERROR, grouped, harmless, safe
 from agents.topics import await_broker
-from schemas.config import Config, Kafka, duration_s
+from schemas.config import Config, Kafka
 from schemas.load import InvalidConfig, load
+from schemas.parts import duration_s
 
 UNCONFIRMED = 2
 

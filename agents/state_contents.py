@@ -134,7 +134,7 @@ def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
             one["unreadable"] = why
         elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _HEALTH)):
             one["value"] = _json(value)
-        elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature"):
+        elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature", "baselines"):
             one |= {"layout": layouts.layout_of(value), "value": layouts.read(plain[0], value)}
         yield one
 

@@ -1,4 +1,4 @@
-"""``python -m monitor check | evaluate | replay``."""
+"""``python -m monitor baseline | check | evaluate | replay``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 USAGE = """usage: python -m monitor COMMAND ...
 
+  baseline pin    keep how features were between two times, from files of events, as a reference with a name for drift
   check FILE      check a configuration file: each fault with its path and remedy
   evaluate FILES  the verdicts on each event of NDJSON files
-  replay FILES    windows, incidents and episodes of NDJSON files, in event time, without Kafka
+  replay FILES    what files of events would have told and paged, as text or as a page with plots; what another configuration would change
 
 python -m monitor COMMAND --help says more."""
 
@@ -27,7 +28,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int] | None:
-    if name == "check":
+    if name == "baseline":
+        from monitor.baseline import main as command
+    elif name == "check":
         from monitor.check import main as command
     elif name == "evaluate":
         from monitor.evaluate import main as command

@@ -11,8 +11,10 @@ from monitor import layouts
 from monitor.alerts.episodes import Episode
 from monitor.alerts.incidents import Incident
 from monitor.features import DAY, FINE, HOUR, FeatureState, Segment
-from monitor.panes import Pane
+from monitor.panes import Pane, merged_rates
+from monitor.rules.baseline import Baseline
 from monitor.segments import OVERFLOW, FeatureKey, SegmentKey, from_plain, plain
+from monitor.texts import BLOCK_US, TextBlock
 
 REWRITTEN = 2000  # records of an older layout that are written anew at a checkpoint
 
@@ -38,6 +40,7 @@ class Book:
         self.forwarded = 0
         self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}  # pane start -> panes counted into since their window was written
         self.evaluators: dict[FeatureKey, dict[str, tuple[str, int]]] = {}  # name -> identity, and from which pane on it counts
+        self.baselines: dict[FeatureKey, dict[SegmentKey | None, dict[str, Baseline]]] = {}
         self._dirty: dict[tuple[Any, ...], None] = {}
         self._outdated: dict[tuple[Any, ...], None] = {}  # what was read in an older layout and not written since
 
@@ -54,12 +57,24 @@ class Book:
         pane = segment.panes.get(start_us)
         if pane is None:
             pane = segment.panes[start_us] = Pane(start_us)
-        pane.stale = True
+        pane.touch()
         segment.active_us = max(segment.active_us, start_us)
         feature.forget_merged(start_us)
         self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
         self._dirty["pane", feature.key, segment.key, FINE, start_us] = None
         return pane
+
+    def texts(self, feature: FeatureState, segment: Segment, start_us: int, will_change: bool) -> TextBlock:
+        """The block of texts for what lies in the pane from ``start_us`` on; made when it is first asked for."""
+        at_us = start_us // BLOCK_US * BLOCK_US
+        block = segment.texts[FINE].get(at_us)
+        if block is None:
+            block = segment.texts[FINE][at_us] = TextBlock(at_us)
+        if will_change:
+            if at_us + BLOCK_US <= feature.referred_until_us:  # what a reference of texts holds are whole blocks
+                feature.forget_references()
+            self.mark_texts(feature.key, segment.key, FINE, at_us)
+        return block
 
     def overflow(self, feature: FeatureState) -> None:
         """The least recently active segment leaves: what it holds goes to `other`. Windows already written stay as they are."""
@@ -70,25 +85,52 @@ class Book:
                 target = other.held[resolution].get(start_us)
                 if target is None:
                     target = other.held[resolution][start_us] = Pane(start_us)
+                closed = merged_rates(target.closed(), pane.closed())
                 target.merge(pane)
                 on_time = target.revision > target.late or pane.revision > pane.late
                 target.late += pane.late
                 target.revision = target.late + on_time
+                target.stale = target.stale or pane.stale
+                target.before = closed if closed and target.stale else None
                 if pane.stale:
-                    target.stale = True
                     self.unwritten.setdefault(start_us, set()).add((feature.key, OVERFLOW))
                     self.unwritten[start_us].discard((feature.key, leaving.key))
                 feature.forget_merged(start_us)
                 self.mark_pane(feature.key, leaving.key, resolution, start_us)
                 self.mark_pane(feature.key, OVERFLOW, resolution, start_us)
+        for resolution, blocks in leaving.texts.items():
+            for start_us, block in blocks.items():
+                other.texts[resolution].setdefault(start_us, TextBlock(start_us)).merge(block)
+                self.mark_texts(feature.key, leaving.key, resolution, start_us)
+                self.mark_texts(feature.key, OVERFLOW, resolution, start_us)
         other.active_us = max(other.active_us, leaving.active_us)
-        del feature.segments[leaving.key]
+        self.drop_segment(feature, leaving.key)
         feature.overflowed += 1
         self.mark_feature(feature.key)
+
+    def drop_segment(self, feature: FeatureState, key: SegmentKey) -> None:
+        """A segment that holds nothing any more is gone, and with it what was learnt of it."""
+        del feature.segments[key]
+        if self.baselines.get(feature.key, {}).pop(key, None) is not None:
+            self.mark_baselines(feature.key, key)
+
+    def drop_feature(self, key: FeatureKey) -> None:
+        """The same of a whole feature."""
+        del self.features[key]
+        for at in self.baselines.pop(key, {}):
+            self.mark_baselines(key, at)
+
+    def mark_baselines(self, feature: FeatureKey, segment: SegmentKey | None) -> None:
+        """What was learnt of a series has changed."""
+        self._dirty["baselines", feature, segment] = None
 
     def mark_pane(self, feature: FeatureKey, segment: SegmentKey, resolution: str, start_us: int) -> None:
         """A pane has changed, or is gone."""
         self._dirty["pane", feature, segment, resolution, start_us] = None
+
+    def mark_texts(self, feature: FeatureKey, segment: SegmentKey, resolution: str, start_us: int) -> None:
+        """A block of texts has changed, or is gone."""
+        self._dirty["texts", feature, segment, resolution, start_us] = None
 
     def mark_feature(self, feature: FeatureKey) -> None:
         """A feature's own figures have changed, or it is gone."""
@@ -130,9 +172,11 @@ class Book:
 
     def _record_key(self, at: tuple[Any, ...]) -> bytes:
         kind, feature, *rest = at
-        if kind == "pane":
+        if kind in ("pane", "texts"):
             segment, resolution, start_us = rest
-            return _key(["pane", *feature, plain(segment), resolution, start_us])
+            return _key([kind, *feature, plain(segment), resolution, start_us])
+        if kind == "baselines":
+            return _key([kind, *feature, plain(rest[0])])
         if kind == "incident":
             segment, rule = rest
             return _key(["incident", *feature, plain(segment), rule])
@@ -145,6 +189,14 @@ class Book:
             held = self.features[feature].segments.get(segment) if feature in self.features else None
             pane = held.held[resolution].get(start_us) if held else None
             return layouts.write(pane.state()) if pane else None
+        if kind == "texts":
+            segment, resolution, start_us = rest
+            holder = self.features[feature].segments.get(segment) if feature in self.features else None
+            block = holder.texts[resolution].get(start_us) if holder else None
+            return layouts.write(block.state()) if block else None
+        if kind == "baselines":
+            learnt = self.baselines.get(feature, {}).get(rest[0])
+            return layouts.write({name: learnt[name].state() for name in sorted(learnt)}) if learnt else None
         if kind == "incident":
             incident = self.incidents.get(feature, {}).get((rest[0], rest[1]))
             return layouts.write(incident.state_values()) if incident else None
@@ -170,7 +222,7 @@ class Book:
             return None
         feature = FeatureKey(*key[1:4])
         rest = key[4:]
-        if len(rest) != {"feature": 0, "pane": 3, "incident": 2, "episode": 0}.get(kind, len(rest)):
+        if len(rest) != {"feature": 0, "pane": 3, "incident": 2, "episode": 0, "baselines": 1, "texts": 3}.get(kind, len(rest)):
             raise ValueError("its key is not as softfail writes them")
         if kind == "pane":
             segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
@@ -179,6 +231,19 @@ class Book:
             self._take_pane(self._known(feature), segment, resolution, Pane.from_state(start_us, layouts.read(kind, value)))
             return kind, feature, segment, resolution, start_us
         values = layouts.read(kind, value)
+        if kind == "texts":
+            segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
+            if segment is None or resolution not in (FINE, HOUR) or not isinstance(start_us, int):
+                raise ValueError("no such block of texts")
+            state = self._known(feature)
+            held = state.segments.get(segment) or state.segments.setdefault(segment, Segment(segment))
+            held.texts[resolution][start_us] = TextBlock.from_state(start_us, values)
+            return kind, feature, segment, resolution, start_us
+        if kind == "baselines":
+            segment = from_plain(rest[0])
+            self._known(feature)
+            self.baselines.setdefault(feature, {})[segment] = {name: Baseline.from_state(state) for name, state in values.items()}
+            return kind, feature, segment
         if kind == "incident":
             segment, rule = from_plain(rest[0]), rest[1]
             self._known(feature)

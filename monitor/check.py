@@ -9,10 +9,12 @@ from pathlib import Path
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
-from monitor.quantities import fault_in
+from monitor.pins import fault_in as fault_in_pin
+from monitor.quantities import SUCCESSES, fault_in, fault_in_statistic
 from monitor.rules.threshold import BUDGETS_S
 from schemas.config import Config
 from schemas.load import InvalidConfig, load
+from schemas.rules import GATING
 
 
 def faults_of(config: Config) -> list[str]:
@@ -25,20 +27,30 @@ def faults_of(config: Config) -> list[str]:
             faults.append(f"features[{at}]: {error}")
     known = {one.interaction for one in config.features if one.interaction}
     for at, rule in enumerate(config.rules):
-        if fault := fault_in(rule.on, tuple(EVALUATORS)):
+        if rule.on != GATING and (fault := fault_in(rule.on, tuple(EVALUATORS))):
             faults.append(f"rules[{at}].on: {fault}")
+        if rule.is_learnt and (rule.on in SUCCESSES) != (rule.below == "baseline"):
+            good = "below" if rule.on in SUCCESSES else "above"
+            faults.append(f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline")
         if rule.above == "budget" and not any(one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known):
             faults.append(f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set features[].interaction")
+    for at, objective in enumerate(config.objectives):
+        if fault := fault_in(objective.on, tuple(EVALUATORS)):
+            faults.append(f"objectives[{at}].on: {fault}")
+    for at, drift in enumerate(config.drift):
+        faults += [f"drift[{at}].on: {fault}" for name in drift.on or () if (fault := fault_in_statistic(name, tuple(EVALUATORS)))]
+    faults += [f"pinned.{name}.file: {one.file} {fault}" for name, one in config.pinned.items() if one.pin is not None and (fault := fault_in_pin(one.pin))]
     return faults
 
 
-def checked(path: Path | None, *, with_secrets: bool = False) -> Config:
-    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it must be ready to deliver.
+def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:
+    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it must be ready to deliver;
+    ``with_pins``: whether what it names under `pinned` must be there.
 
     Raises:
         InvalidConfig: with every fault that was found.
     """
-    config = load(path, with_secrets=with_secrets)
+    config = load(path, with_secrets=with_secrets, with_pins=with_pins)
     if faults := faults_of(config):
         raise InvalidConfig(faults)
     return config
@@ -56,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
             print(fault)
         print(f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}", file=sys.stderr)
         return 1
-    rules = ", ".join(rule.name for rule in config.all_rules()) or "none"
+    rules = ", ".join(rule.name for rule in (*config.all_rules(), *config.all_burning(), *config.all_drift())) or "none"
     silence = "" if config.no_data.severity is None else ", no-data"
     print(f"{options.file}: well. Rules: {rules}{silence}. Channels: {', '.join(config.channels.names()) or 'none'}.")
     return 0

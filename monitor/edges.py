@@ -9,6 +9,9 @@ from monitor.features import DAY, DAY_US, DAYS_US, FINE, FINE_US, HOUR, HOUR_US,
 from monitor.instants import rfc3339
 from monitor.panes import Pane, metrics
 from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey, labels, plain
+from monitor.stats.rate import Rate
+from monitor.texts import BLOCK_US, TextBlock, rolled
+from monitor.texts import HOURS_US as TEXT_HOURS_US
 from schemas.config import Config
 
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
@@ -27,12 +30,15 @@ class Edges:
     def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
         """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event time gives."""
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
-        self._write_windows(edge_us, out)
+        fresh = self._write_windows(edge_us, out)
+        late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.book.features):
-            self.desk.look(self.book.features[key], edge_us, decided_us, late=now_us is not None and now_us - edge_us > DAY_US, out=out)
+            self.desk.look(self.book.features[key], fresh.get(key, ()), edge_us, decided_us, late=late, out=out)
         self._roll_up(edge_us)
 
-    def _write_windows(self, edge_us: int, out: Outputs) -> None:
+    def _write_windows(self, edge_us: int, out: Outputs) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
+        """Write the windows of what was counted since the last edge; gives what that was, in rates."""
+        fresh: dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]] = {}
         for start_us in sorted(start for start in self.book.unwritten if start + self._pane_us <= edge_us):
             touched = sorted(self.book.unwritten.pop(start_us))
             for feature_key, segment_key in touched:
@@ -41,7 +47,8 @@ class Edges:
                 if start_us + self._pane_us < edge_us:
                     pane.late += 1
                 pane.revision += 1
-                pane.stale = False
+                fresh.setdefault(feature_key, []).append((segment_key, pane.fresh()))
+                pane.stale, pane.before = False, None
                 self.book.mark_pane(feature_key, segment_key, FINE, start_us)
                 if segment_key != UNLABELLED:
                     out.add("windows", self._window(feature_key, segment_key, pane, pane.revision))
@@ -50,6 +57,7 @@ class Edges:
                 whole = feature.pane(start_us)
                 assert whole is not None
                 out.add("windows", self._window(feature_key, None, whole, _revision(feature, start_us)))
+        return fresh
 
     def _window(self, feature: FeatureKey, segment: SegmentKey | None, pane: Pane, revision: int) -> Message:
         start = rfc3339(pane.start_us)
@@ -88,9 +96,26 @@ class Edges:
         for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
             del segment.held[DAY][start_us]
             self.book.mark_pane(feature.key, segment.key, DAY, start_us)
+        self._roll_texts(feature, segment, edge_us)
         if segment.is_empty():
-            del feature.segments[segment.key]
+            self.book.drop_segment(feature, segment.key)
         return rolled
+
+    def _roll_texts(self, feature: FeatureState, segment: Segment, edge_us: int) -> None:
+        hours: dict[int, list[TextBlock]] = {}
+        for start_us in sorted(start for start in segment.texts[FINE] if start < self.book.rolled_us):
+            hours.setdefault(start_us // HOUR_US * HOUR_US, []).append(segment.texts[FINE].pop(start_us))
+            self.book.mark_texts(feature.key, segment.key, FINE, start_us)
+        for hour_us, blocks in hours.items():
+            known = segment.texts[HOUR].get(hour_us)
+            segment.texts[HOUR][hour_us] = rolled([*([known] if known else []), *blocks], hour_us)
+            self.book.mark_texts(feature.key, segment.key, HOUR, hour_us)
+        for start_us in [start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_HOURS_US]:
+            del segment.texts[HOUR][start_us]
+            self.book.mark_texts(feature.key, segment.key, HOUR, start_us)
+        for start_us, block in segment.texts[FINE].items():
+            if start_us + BLOCK_US <= edge_us:
+                block.pack()
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
         feature.hourly = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
@@ -107,7 +132,7 @@ class Edges:
             return
         if feature.expired or feature.late or feature.received or any(feature.producer_totals()):
             self.book.feature(rest).absorb(feature)
-        del self.book.features[feature.key]
+        self.book.drop_feature(feature.key)
 
     def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> int:
         """Pour fine panes into coarse ones; how many coarse ones that changed."""

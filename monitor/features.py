@@ -8,6 +8,7 @@ from typing import Any
 from monitor.panes import Pane, merged
 from monitor.producers import Producers, ProducerTotals
 from monitor.segments import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.texts import TextBlock
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -22,12 +23,13 @@ FINE, HOUR, DAY = "pane", "hour", "day"
 class Segment:
     """Panes of one segment by start. Each resolution holds what the finer one no longer does."""
 
-    __slots__ = ("active_us", "held", "key")
+    __slots__ = ("active_us", "held", "key", "texts")
 
     def __init__(self, key: SegmentKey) -> None:
         self.key = key
         self.active_us = 0  # start of the latest pane that got an event
         self.held: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
+        self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
 
     @property
     def panes(self) -> dict[int, Pane]:
@@ -43,7 +45,7 @@ class Segment:
 
     def is_empty(self) -> bool:
         """Whether nothing is held at any resolution."""
-        return not any(self.held.values())
+        return not any(self.held.values()) and not any(self.texts.values())
 
 
 class FeatureState:
@@ -66,6 +68,10 @@ class FeatureState:
         self.producers = Producers()
         self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
         self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
+        self.spans: list[list[int]] = []  # [start, end) of the last incidents, end 0 while they last: they are no reference
+        self.moved: dict[str, int] = {}  # rule and segment -> since when the changed is taken for the normal
+        self.references: dict[Any, Any] = {}  # made by monitor.references, from panes that begin before:
+        self.referred_until_us = 0
         self._merged: dict[int, Pane] = {}
 
     @property
@@ -101,6 +107,12 @@ class FeatureState:
     def forget_merged(self, start_us: int) -> None:
         """A pane has changed: its merged form is made anew when next asked for."""
         self._merged.pop(start_us, None)
+        if start_us < self.referred_until_us:
+            self.forget_references()
+
+    def forget_references(self) -> None:
+        """What is known of references may be wrong."""
+        self.references, self.referred_until_us = {}, 0
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Panes of all segments that overlap [start, end); fine ones already merged."""
@@ -124,6 +136,7 @@ class FeatureState:
         return [
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
             self.hourly, sorted(self.well), self.examples, {}, self.cleared, self.producers.state(), self.verdicts, self.skipped,
+            self.spans, self.moved,
         ]  # fmt: skip
 
     def take_state(self, state: list[Any]) -> None:
@@ -131,6 +144,7 @@ class FeatureState:
         (
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
             self.hourly, well, self.examples, _, self.cleared, producers, self.verdicts, self.skipped,
+            self.spans, self.moved,
         ) = state  # fmt: skip
         self.well = set(well)
         self.producers = Producers.from_state(*producers)

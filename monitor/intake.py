@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ class Intake:
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
         shared = producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
-        group = Group(len(chunk.groups), feature, pane, key[7], key[8], shared)
+        group = Group(len(chunk.groups), feature, pane, key[7], key[8], shared, partial(self.book.texts, feature, segment, start_us))
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
         return opened

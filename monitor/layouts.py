@@ -26,13 +26,16 @@ SHAPES: Mapping[str, Any] = {
     # as FeatureState.state() says, and evaluator -> identity and since when it counts
     "feature": tuple[
         int, int, _Counts, int, int, int, _Counts, dict[int, int], list[str], dict[str, list[dict[str, Any]]], dict[str, Any], _Counts,
-        tuple[dict[str, list[int]], list[int], int, int], _Counts, dict[str, _Counts], dict[str, tuple[str, int]],
+        tuple[dict[str, list[int]], list[int], int, int], _Counts, dict[str, _Counts], list[list[int]], _Counts, dict[str, tuple[str, int]],
     ],
     "pane": list[Any],  # as Pane.state() says; Pane.from_state() checks it, and unpacks it when it is looked at
     "incident": tuple[
         str, str, str, str, int, Literal["pending", "firing"], int, Literal["", "breach", "good", "between"], int, int, dict[str, Any],
     ],
     "episode": tuple[str, int, str, str, str, dict[str, dict[str, Any]], list[str]],
+    # pane -> responses taken, name -> as TextSketch.state() says; metric -> as Baseline.state() says
+    "texts": tuple[dict[int, int], dict[str, bytes]],
+    "baselines": dict[str, tuple[int, list[float], tuple[float, float, float, float, float, float] | None]],
 }  # fmt: skip
 """Kind of record -> what it holds in the layout of this release. Whatever differs in number or type is refused."""
 
@@ -51,10 +54,17 @@ def _feature_of_1(values: list[Any]) -> list[Any]:
     """Meters became producers, which are followed by the numbers of their events; verdicts and skips were not counted."""
     meters = values[10]
     producers = [{name: [*meter, 0, 0, 0] for name, meter in meters.items()}, [0, 0, 0, 0], 0, 0]
-    return [*values[:10], {}, values[11], producers, {}, {}, {}]
+    return [*values[:10], {}, values[11], producers, {}, {}, [], {}, {}]
 
 
-MIGRATIONS: Mapping[int, Mapping[str, Callable[[list[Any]], list[Any]]]] = {1: {"clock": _clock_of_1, "feature": _feature_of_1}}
+def _pane_of_1(values: list[Any]) -> list[Any]:
+    """Categories were not counted, and a late pane did not know what it had been."""
+    return [*values, [], None]
+
+
+MIGRATIONS: Mapping[int, Mapping[str, Callable[[list[Any]], list[Any]]]] = {
+    1: {"clock": _clock_of_1, "feature": _feature_of_1, "pane": _pane_of_1}
+}
 """Layout -> kind -> how its values become those of the next layout. A kind that is not named stayed as it was."""
 
 _PREFIX = bytes((MARK, LAYOUT))

@@ -18,13 +18,17 @@ from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
 from monitor.groups import Group
 from monitor.panes import Pane
-from monitor.quantities import FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Quantity
+from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Category, Quantity
 from monitor.stats.buckets import codes_of
+from monitor.stats.text import vectors_of
+from monitor.texts import NAMES as TEXT_NAMES
+from monitor.texts import TextBlock
 
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
 _OTHER = "other"
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
+_LABELS = {category.name: attrgetter(category.name) for category in CATEGORIES}
 _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
 Ints = npt.NDArray[np.int64]
@@ -62,7 +66,10 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
         missing = _count_quantity(events, quantity, group, groups)
         if missing and quantity.field in _TEXTS:
             _count_lengths(events, missing, quantity.name, _TEXTS[quantity.field], group, groups)
+    for category in CATEGORIES:
+        _count_category(events, category, group, groups)
     _count_stages(events, at, groups)
+    _count_texts(events, at, groups)
     return judged.failures
 
 
@@ -205,13 +212,67 @@ def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group],
         begin = end
 
 
+def _count_category(events: Sequence[Any], category: Category, group: Ints, groups: Sequence[Group]) -> None:
+    """Count a label. What stands for its absence is not counted: how many calls there were is known."""
+    labels = list(map(_LABELS[category.name], events))
+    distinct = set(labels)
+    if not distinct - {None, "", category.absent}:
+        return
+    number = {label: nth for nth, label in enumerate(distinct)}
+    pairs = group * len(number) + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
+    table = np.bincount(pairs, minlength=len(groups) * len(number)).reshape(len(groups), len(number))
+    shown = [None if label is None or str(label) in ("", category.absent) else str(label) for label in distinct]
+    for one, row in zip(groups, table.tolist(), strict=True):
+        counts = {label: n for label, n in zip(shown, row, strict=True) if n and label is not None}
+        if counts:
+            one.pane.category(category.name).add(one.p, counts)
+
+
 def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+    held: dict[str, tuple[list[int], list[float]]] = {}
+    room: dict[tuple[int, str], bool] = {}
     for event, index in zip(events, at, strict=True):
         if event.stages_s:
-            one = groups[index]
             for stage, seconds in event.stages_s.items():
-                name = f"stage.{_metric_name(stage)}_s"
-                if name not in one.pane.numbers and sum(known.startswith("stage.") for known in one.pane.numbers) >= STAGES:
-                    continue
-                value = round(seconds * 1e6)
-                one.pane.number(name).add(one.p, 1, value, {int(codes_of(np.array([value]))[0]): 1})
+                if (index, stage) not in room:
+                    name, numbers = f"stage.{_metric_name(stage)}_s", groups[index].pane.numbers
+                    room[index, stage] = name in numbers or sum(known.startswith("stage.") for known in numbers) < STAGES
+                    if room[index, stage]:
+                        groups[index].pane.number(name)  # it takes its place at once: the next stage of this event may be one too many
+                if room[index, stage]:
+                    indices, values = held.setdefault(stage, ([], []))
+                    indices.append(index)
+                    values.append(seconds)
+    for stage, (indices, values) in held.items():
+        micros = np.rint(np.array(values) * 1e6).astype(np.int64)
+        _count_values(f"stage.{_metric_name(stage)}_s", micros, np.array(indices, np.int64), groups, by_text=False)
+
+
+def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+    """Sketch the texts of the first responses of each segment and pane that have any."""
+    blocks: dict[int, TextBlock | None] = {}  # None: nothing more is taken
+    chosen: dict[str, tuple[list[TextBlock], list[str]]] = {name: ([], []) for name in TEXT_NAMES}
+    for event, index in zip(events, at, strict=True):
+        if event.output is None and event.input is None:
+            continue
+        group = groups[index]
+        if index not in blocks:
+            blocks[index] = group.texts(group.texts(False).has_room(group.pane.start_us))
+        block = blocks[index]
+        if block is None:
+            continue
+        if not block.choose(group.pane.start_us):
+            blocks[index] = None
+            continue
+        for name, text in zip(TEXT_NAMES, (event.input, event.output), strict=True):
+            if text is not None:
+                chosen[name][0].append(block)
+                chosen[name][1].append(text)
+    for name, (into, texts) in chosen.items():
+        if texts:
+            vectors = vectors_of(texts)
+            places: dict[int, list[int]] = {}
+            for place, block in enumerate(into):
+                places.setdefault(id(block), []).append(place)
+            for of in places.values():
+                into[of[0]].update(name, vectors[of])

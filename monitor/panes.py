@@ -9,8 +9,9 @@ import msgspec
 
 from monitor.quantities import QUANTILES, SUCCESSES, quantile_of, unit_of
 from monitor.stats.buckets import opentelemetry
+from monitor.stats.categories import Categories
 from monitor.stats.number import Number
-from monitor.stats.rate import NOTHING, Estimate, Rate
+from monitor.stats.rate import NOTHING, Estimate, Interval, Rate, wilson
 from monitor.stats.weights import WHOLE
 
 Z95 = 1.959963984540054  # what a reader is shown; what a rule decides by is the rule's own
@@ -18,7 +19,11 @@ Z95 = 1.959963984540054  # what a reader is shown; what a rule decides by is the
 _encode = msgspec.msgpack.Encoder().encode
 _RateState = tuple[str, tuple[int, list[tuple[int, int, int]]]]
 _NumberState = tuple[str, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
-_decode = msgspec.msgpack.Decoder(tuple[int, int, int, int, bool, list[_RateState], list[_NumberState]]).decode
+_CategoryState = tuple[str, tuple[int, list[tuple[int, dict[str, int]]]]]
+_decode = msgspec.msgpack.Decoder(
+    tuple[int, int, int, int, bool, list[_RateState], list[_NumberState], list[_CategoryState], list[_RateState] | None]
+).decode
+_BUILT = ("rates", "numbers", "categories", "before")
 
 
 class Pane:
@@ -28,11 +33,13 @@ class Pane:
     and built they take eight times the memory.
     """
 
-    __slots__ = ("_packed", "events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
+    __slots__ = ("_packed", "before", "categories", "events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
 
     _packed: bytes
     rates: dict[str, Rate]
     numbers: dict[str, Number]
+    categories: dict[str, Categories]
+    before: dict[str, Rate] | None
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
@@ -43,14 +50,18 @@ class Pane:
         self.stale = False  # counted into since the window was last written
         self.rates = {}
         self.numbers = {}
+        self.categories = {}
+        self.before = None  # the rates as of the last edge, of a pane that was counted into after it was closed
 
     def __getattr__(self, name: str) -> Any:
         # Called for a slot that is not set, so once for a pane that came back, and never on the way of an event.
-        if name not in ("rates", "numbers"):
+        if name not in _BUILT:
             raise AttributeError(name)
-        *_, rates, numbers = _decode(self._packed)
+        *_, rates, numbers, categories, before = _decode(self._packed)
         self.rates = {called: Rate.from_state(value) for called, value in rates}
         self.numbers = {called: Number.from_state(value) for called, value in numbers}
+        self.categories = {called: Categories.from_state(value) for called, value in categories}
+        self.before = None if before is None else {called: Rate.from_state(value) for called, value in before}
         del self._packed
         return getattr(self, name)
 
@@ -68,6 +79,34 @@ class Pane:
             number = self.numbers[name] = Number()
         return number
 
+    def category(self, name: str) -> Categories:
+        """The counter of this name, made when it is first asked for."""
+        category = self.categories.get(name)
+        if category is None:
+            category = self.categories[name] = Categories()
+        return category
+
+    def touch(self) -> None:
+        """It is about to be counted into. One that was closed remembers what it had then, for ``fresh``."""
+        if self.revision and not self.stale:
+            self.before = self._copy()
+        self.stale = True
+
+    def fresh(self) -> dict[str, Rate]:
+        """What was counted in rates since the last edge."""
+        if self.before is None:
+            return self.rates if self.stale else {}
+        return {name: _less(rate, self.before[name]) if name in self.before else rate for name, rate in self.rates.items()}
+
+    def closed(self) -> dict[str, Rate]:
+        """What had been counted in rates at the last edge: all but ``fresh``."""
+        if self.before is not None:
+            return self.before
+        return {} if self.stale else self.rates
+
+    def _copy(self) -> dict[str, Rate]:
+        return {name: Rate.from_state(rate.state()) for name, rate in self.rates.items()}
+
     def merge(self, other: Pane) -> None:
         """Take in another pane's counts; it stays as it is."""
         self.events += other.events
@@ -76,12 +115,16 @@ class Pane:
             self.rate(name).merge(rate)
         for name, number in other.numbers.items():
             self.number(name).merge(number)
+        for name, category in other.categories.items():
+            self.category(name).merge(category)
 
     def state(self) -> bytes:
         """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.layouts`` says."""
         rates = [[name, self.rates[name].state()] for name in sorted(self.rates)]
         numbers = [[name, self.numbers[name].state()] for name in sorted(self.numbers)]
-        return _encode([self.events, self.revision, self.late, self.samples, self.stale, rates, numbers])
+        categories = [[name, self.categories[name].state()] for name in sorted(self.categories)]
+        before = None if self.before is None else [[name, self.before[name].state()] for name in sorted(self.before)]
+        return _encode([self.events, self.revision, self.late, self.samples, self.stale, rates, numbers, categories, before])
 
     @classmethod
     def from_state(cls, start_us: int, state: bytes) -> Pane:
@@ -92,7 +135,7 @@ class Pane:
         """
         pane = cls.__new__(cls)
         pane.start_us, pane._packed = start_us, state
-        pane.events, pane.revision, pane.late, pane.samples, pane.stale, _, numbers = _decode(state)
+        pane.events, pane.revision, pane.late, pane.samples, pane.stale, _, numbers, _, _ = _decode(state)
         if any(len(steps) != len(counts) for _, (_, classes) in numbers for *_, steps, counts in classes):
             raise ValueError("a number has not as many buckets as counts")
         return pane
@@ -103,6 +146,15 @@ def merged(panes: Iterable[Pane], start_us: int) -> Pane:
     out = Pane(start_us)
     for pane in panes:
         out.merge(pane)
+    return out
+
+
+def merged_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
+    """New rates with the counts of all these."""
+    out: dict[str, Rate] = {}
+    for rates in several:
+        for name, rate in rates.items():
+            out.setdefault(name, Rate()).merge(rate)
     return out
 
 
@@ -133,10 +185,10 @@ class Figure:
                     self._number.merge(number)
         return self
 
-    def estimate(self, z: float) -> Estimate:
-        """Its value and interval. Nothing counted, or a metric that nobody knows, gives n = 0 and None."""
+    def estimate(self, z: float, interval: Interval = wilson) -> Estimate:
+        """Its value and interval (of a rate: which). Nothing counted, or a metric that nobody knows, gives n = 0 and None."""
         if self._rate is not None:
-            return self._rate.estimate(z, inverted=self._metric in SUCCESSES)
+            return self._rate.estimate(z, inverted=self._metric in SUCCESSES, interval=interval)
         if self._reading == "mean":
             return _scaled(self._number.mean(z), unit_of(self._name))
         if (q := quantile_of(self._reading)) is None:
@@ -158,11 +210,26 @@ def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
         out[name] = {**_shown(rate.estimate(Z95, inverted=name in SUCCESSES), 1), "classes": classes}
     for name in sorted(pane.numbers):
         number, unit = pane.numbers[name], unit_of(name)
-        histogram = opentelemetry(number.weighted_buckets())
+        histogram = opentelemetry(number.weighted_buckets(), number.scale)
         mean, *quantiles = number.readings(Z95, QUANTILES.values())
         out[f"{name}.mean"] = {**_shown(mean, unit), "sum": number.weighted_sum(), "unit": unit, "histogram": histogram}
         for reading, found in zip(QUANTILES, quantiles, strict=True):
             out[f"{name}.{reading}"] = _shown(found, unit)
+    for name in sorted(pane.categories):
+        counts = pane.categories[name].weighted()
+        out[name] = {"value": None, "n": pane.categories[name].effective_n, "low": None, "high": None, "counts": counts}
+    return out
+
+
+def _less(rate: Rate, before: Rate) -> Rate:
+    """What a rate has counted since it was ``before``."""
+    out, then = Rate.from_state(rate.state()), Rate()
+    then.level = rate.level
+    then.merge(before)
+    for ppm, (n, failures) in then.classes.items():
+        held = out.classes[ppm]
+        held[0] -= n
+        held[1] -= failures
     return out
 
 

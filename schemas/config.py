@@ -5,45 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from schemas.parts import Duration, Part, Severity
+from schemas.pins import PIN_NAME, Pinned, pinned_name
+from schemas.rules import DEFAULT_DRIFT, DEFAULT_RULES, Burning, Drift, Named, NoData, Objective, Rule, Watched
 from softfail.security import Security
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-METRIC = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_\-]+)*")
-
-
-def duration_s(value: Any) -> float:
-    """Seconds of a duration as people write it.
-
-    Raises:
-        ValueError: neither a number of seconds nor like `90s`, `5m`, `1h`, `3d`.
-
-    >>> duration_s("5m"), duration_s(2), duration_s("1h")
-    (300.0, 2.0, 3600.0)
-    """
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
-        return float(value)
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return round(float(match[1]) * _UNIT_S[match[2]], 6)
-    raise ValueError("not a duration; write a number of seconds, or like 90s, 5m, 1h, 3d")
-
-
-Duration = Annotated[float, BeforeValidator(duration_s, json_schema_input_type=str | float)]
-Severity = Literal["critical", "error", "warning", "info"]
-
-
-class Part(BaseModel):
-    """A part of the configuration: unknown keys are errors, for a misspelt rule would never fire."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Time(Part):
@@ -124,57 +94,6 @@ class Feature(Part):
     gating: dict[str, bool] = Field({}, description="Evaluator -> whether its failures count against the pass rate")
 
 
-class Rule(Part):
-    """A condition on a window."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
-    on: str = Field(description="The metric: pass_rate, error_rate, evaluator.NAME.fail_rate, duration_s.p90, output_tokens.mean, ...")
-    above: float | Literal["budget"] | None = None
-    below: float | None = None
-    clear: float | None = Field(None, description="Threshold to come back from; by default the one that fired")
-    level: Literal["feature", "segment", "both"] = "both"
-    match: str = Field("*", description="service/feature, with * and ?")
-    environments: tuple[str, ...] | None = Field(None, description="By default all of them; only `production` pages")
-    window: Duration = Field(300.0, description="The least window")
-    for_: Duration = Field(0.0, alias="for", ge=0, le=86_400, description="How long it must last before it fires")
-    keep_firing_for: Duration = Field(120.0, ge=0, le=86_400, description="How long it must be well before it resolves")
-    min_events: int = Field(50, ge=1, le=10**9, description="Effective events that a window needs")
-    confidence: float | None = Field(None, gt=0.5, lt=1, description="One-sided confidence of the interval; by default as the false-page budget says")
-    severity: Severity = "error"
-    page_newborn: bool = Field(True, description="Whether a feature that never was well may page; if not it is a warning")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _yaml_reads_on_as_true(cls, value: Any) -> Any:
-        if isinstance(value, dict) and True in value:  # YAML 1.1: the key `on` is a boolean
-            value = {("on" if key is True else key): item for key, item in value.items()}
-        return value
-
-    @model_validator(mode="after")
-    def _has_one_threshold(self) -> Rule:
-        if not METRIC.fullmatch(self.on):
-            raise ValueError(f"on: {self.on!r} is not a metric's name; like pass_rate, duration_s.p90, evaluator.refusal.fail_rate")
-        if (self.above is None) == (self.below is None):
-            raise ValueError("write exactly one of above and below")
-        if self.above == "budget" and not self.on.startswith(("duration_s.", "time_to_first_token_s.")):
-            raise ValueError("above: budget goes with duration_s.* and time_to_first_token_s.* only")
-        threshold = self.above if self.above is not None else self.below
-        if self.is_rate and isinstance(threshold, float) and not 0 <= threshold <= 1:
-            raise ValueError(f"a rate lies between 0 and 1, the threshold is {threshold:g}; write 2 % as 0.02")
-        if self.clear is not None and isinstance(threshold, float):
-            wrong = self.clear > threshold if self.above is not None else self.clear < threshold
-            if wrong:
-                raise ValueError(f"clear: {self.clear:g} lies on the bad side of the threshold {threshold:g}, so it would never stay resolved")
-        if not 1 <= self.window <= 90 * 86_400:
-            raise ValueError(f"window: {self.window:g} s must lie between 1 s and 90 d")
-        return self
-
-    @property
-    def is_rate(self) -> bool:
-        """Whether the metric is a share of events, 0 to 1."""
-        return self.on.endswith("_rate")
-
-
 class PagerDuty(Part):
     """PagerDuty, Events API v2."""
 
@@ -221,22 +140,6 @@ class Links(Part):
     status: str | None = None
 
 
-_DEFAULT = {"window": "5m", "for": "1m", "severity": "critical", "page_newborn": False}
-DEFAULT_RULES = (
-    Rule.model_validate({"name": "error-rate", "on": "error_rate", "above": 0.02, **_DEFAULT}),
-    Rule.model_validate({"name": "pass-rate-floor", "on": "pass_rate", "below": 0.5, **_DEFAULT}),
-)
-"""What an empty file gives, beside `no-data`. A rule of the same name replaces one; `default_rules: false` drops them all."""
-
-
-class NoData(Part):
-    """The rule on features that have fallen silent. Its severity, or null for never."""
-
-    window: Duration = Field(300.0, ge=1, le=86_400, description="The least silence that counts")
-    min_expected: int = Field(20, ge=1, le=10**6, description="Events that the past leads one to expect in a silence before it counts")
-    severity: Severity | None = "critical"
-
-
 class Health(Part):
     """When softfail's own work is an incident: what it cannot read, what it lost, what lags, falls silent or is not delivered."""
 
@@ -254,6 +157,9 @@ class Config(Part):
     http: Http = Http()
     features: tuple[Feature, ...] = ()
     rules: tuple[Rule, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    pinned: dict[Annotated[str, Field(pattern=f"^{PIN_NAME.pattern}$")], Pinned] = Field({}, description="Name -> reference of drift that was pinned")
+    objectives: tuple[Objective, ...] = ()
     default_rules: bool = True
     no_data: NoData = NoData()
     health: Health = Health()
@@ -265,20 +171,33 @@ class Config(Part):
 
     @model_validator(mode="after")
     def _is_one_whole(self) -> Config:
-        names = [rule.name for rule in self.rules]
+        named: tuple[Named, ...] = (*self.rules, *self.drift, *self.objectives)
+        names = [one.name for one in named]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"rules: the name {name!r} stands twice; names tell incidents apart")
+                raise ValueError(f"rules, drift, objectives: the name {name!r} stands twice; names tell incidents apart")
             if name == "no-data":
                 raise ValueError("rules: 'no-data' is configured under no_data")
+        if len(derived := [one.name for one in self.all_burning()]) != len({*derived, *names} - {*names}):
+            raise ValueError(f"objectives: two burn rates would have one name; each objective is named with its windows ({', '.join(derived)})")
         known = self.channels.names()
         for at, route in enumerate(self.routes or ()):
             for channel in route.to:
                 if channel not in known:
                     raise ValueError(f"routes[{at}].to: channel {channel!r} is not configured under channels ({', '.join(known) or 'none is'})")
-        for rule in self.rules:
-            if rule.window % self.time.pane:
+        for at, drift in enumerate(self.drift):
+            if (pin := pinned_name(drift.reference)) is not None and pin not in self.pinned:
+                raise ValueError(f"drift[{at}].reference: there is no {pin!r} under pinned ({', '.join(self.pinned) or 'nothing is'}); "
+                                 f"write pinned: {{{pin}: {{file: pinned/{pin}.json}}}}")
+        watched: tuple[Watched, ...] = (*self.rules, *self.drift)
+        for rule in watched:
+            if rule.window % self.time.pane and not (isinstance(rule, Drift) and rule.window < self.time.pane):
                 raise ValueError(f"rules: window {rule.window:g} s of {rule.name!r} is not a whole number of panes of {self.time.pane:g} s")
+        for burning in self.all_burning():
+            for name, length in (("long", burning.window), ("short", burning.short)):
+                if length % self.time.pane:
+                    whole = f"is not a whole number of panes of {self.time.pane:g} s"
+                    raise ValueError(f"objectives: the {name} window of {length:g} s of {burning.name!r} {whole}")
         return self
 
     def feature(self, service: str, feature: str) -> Feature:
@@ -288,9 +207,29 @@ class Config(Part):
 
     def all_rules(self) -> tuple[Rule, ...]:
         """The rules that hold: those written, and the defaults that none of them replaces."""
-        written = {rule.name for rule in self.rules}
         defaults = DEFAULT_RULES if self.default_rules else ()
-        return (*(rule for rule in defaults if rule.name not in written), *self.rules)
+        return (*(rule for rule in defaults if rule.name not in self._written), *self.rules)
+
+    def all_drift(self) -> tuple[Drift, ...]:
+        """What is watched for drift, in the same way."""
+        defaults = DEFAULT_DRIFT if self.default_rules else ()
+        return (*(drift for drift in defaults if drift.name not in self._written), *self.drift)
+
+    def all_burning(self) -> tuple[Burning, ...]:
+        """Each burn rate of each objective, named after both: `good-answers-1h`."""
+        return tuple(
+            Burning.model_validate({
+                "name": f"{one.name}-{_shown(burn.long)}", "on": one.on, "target": one.target, "window": burn.long, "short": burn.short,
+                "factor": burn.factor, "severity": burn.severity, "min_events": one.min_events, "match": one.match, "environments": one.environments,
+                "level": one.level, "keep_firing_for": 0.0,
+            })
+            for one in self.objectives for burn in one.burns()
+        )  # fmt: skip
+
+    @property
+    def _written(self) -> set[str]:
+        named: tuple[Named, ...] = (*self.rules, *self.drift, *self.objectives)
+        return {one.name for one in named}
 
     def channels_for(self, service: str, feature: str, environment: str, severity: str) -> tuple[str, ...]:
         """Names of the channels that an episode of this severity goes to."""
@@ -302,11 +241,13 @@ class Config(Part):
         return ()
 
 
+def _shown(seconds: float) -> str:
+    return next(f"{seconds / size:g}{unit}" for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0 or unit == "s")
+
+
 _ANY_FEATURE = Feature()
 
 NOT_YET: Mapping[str, str] = {
-    "objectives": "burn rates come in a later release; write a rule with `below:` meanwhile",
-    "drift": "drift comes in a later release; write rules on means and quantiles meanwhile",
     "silences": "silences come in a later release",
 }
 """Sections of the design that this release does not run; to accept them would be to promise pages that never come."""

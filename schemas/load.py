@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from schemas.config import NOT_YET, Config, Part
+from schemas.config import NOT_YET, Config
+from schemas.parts import Part
+from schemas.pins import inline_pins
 from softfail.security import Security
 
 _PREFIX = "SOFTFAIL_"
@@ -29,11 +31,12 @@ class InvalidConfig(ValueError):
         self.faults = faults
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool | str = True) -> Config:
+def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool | str = True, with_pins: bool = True) -> Config:
     """Read a file (None: an empty one), lay the environment over it and check it whole.
 
     ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is taken for well. The name of a
-    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing).
+    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing). ``with_pins`` False: files under `pinned` are not read;
+    they may be about to be made.
 
     `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list items are numbers, values are YAML.
     Secrets stand in the file as `${NAME}` only, and come from the environment.
@@ -53,6 +56,8 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None, *, wit
             del tree[section]
     if not faults:
         _inline_schemas(tree, path.parent if path else Path(), faults)
+        if with_pins:
+            inline_pins(tree, path.parent if path else Path(), faults)
     config = None
     try:
         config = Config.model_validate(tree)
@@ -186,9 +191,14 @@ def _fault(error: Any) -> str:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] | None = Config
     parts: list[type[BaseModel]] = [*Part.__subclasses__(), Security]
+    keyed = False
     for step in loc:
         if isinstance(step, int) or model is None:
             continue
+        if keyed:  # a name that the user gave
+            keyed = False
+            continue
         info = model.model_fields.get(step) or next((one for one in model.model_fields.values() if one.alias == step), None)
         model = next((one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None)
-    return [one.alias or name for name, one in model.model_fields.items()] if model else []
+        keyed = info is not None and str(info.annotation).startswith("dict[")
+    return [one.alias or name for name, one in model.model_fields.items() if not one.exclude] if model else []

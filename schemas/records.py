@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.config import Severity
+from schemas.parts import Severity
 from softfail.events import Time
 
 
@@ -39,6 +39,7 @@ class Metric(Written):
     n: float = Field(description="Effective number of events behind the value")
     low: float | None
     high: float | None
+    counts: dict[str, float] | None = Field(None, description="Categories: weighted count of each; what says nothing (no error, no fallback) is left out")
     classes: list[tuple[float, int, int]] | None = Field(None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed")
     sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")
     unit: float | None = Field(None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)")
@@ -69,6 +70,22 @@ class Window(Labels):
     metrics: dict[str, Metric]
 
 
+class Moved(Written):
+    """A statistic that is not what it was."""
+
+    metric: str = Field(description="A reading of a number, a rate, or CATEGORY=VALUE: the one that moved most")
+    value: float | None
+    low: float | None
+    high: float | None
+    n: float
+    reference: float | None = Field(description="The same in the reference")
+    reference_n: float
+    test: str = Field(description="Which test said so; never_seen: a value that the reference does not know")
+    p_value: float | None = Field(description="None of the sequential test, which is bound by its run length to a false alarm")
+    effect: float = Field(description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds")
+    window_s: float
+
+
 class Evidence(Written):
     """Why a rule says what it says."""
 
@@ -81,6 +98,15 @@ class Evidence(Written):
     below: float | None = None
     window_s: float
     expected: float | None = Field(None, description="no-data: events that the past led to expect")
+    reference: float | None = Field(None, description="What it was before")
+    reference_n: float | None = Field(None, description="Effective events behind that")
+    reference_name: str | None = Field(None, description="Which past it is: the baseline, trailing 24h, ...")
+    test: str | None = None
+    p_value: float | None = None
+    effect: float | None = None
+    burn: float | None = Field(None, description="Objectives: times as fast as the budget allows")
+    target: float | None = Field(None, description="Objectives: the share that was promised to be good")
+    findings: list[Moved] = Field([], description="All that moved, at most five; the first is the one above")
 
 
 class Transition(Labels):

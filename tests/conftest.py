@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as monitor/__init__.py says; hypothesis may import numpy before it
+
 import asyncio
 import collections
 import importlib.util
 import itertools
-import os
 import signal
 import subprocess
 import sys

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from monitor.alerts.episodes import Episode, begun
 from monitor.alerts.incidents import Change, Incident, digest_of, opened, transition
-from monitor.alerts.statistics import Statistics
+from monitor.alerts.readers import Readers, named
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY_US, HOUR_US, FeatureState, Segment
 from monitor.instants import rfc3339
-from monitor.rules import no_data, threshold
+from monitor.rules import no_data
 from monitor.samples import chosen
-from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels, plain
-from schemas.config import Config, Rule
+from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels
+from monitor.stats.rate import Rate
+from schemas.config import Config
+from schemas.rules import Watched
 
 LOST, REOPENED = "an incident of it is gone from the state", "its episode is gone from the state"
 CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
+SPANS = 100  # incidents of which a feature remembers when they were
+BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
 GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
+
+Fresh = Sequence[tuple[SegmentKey, dict[str, Rate]]]
 
 
 class Desk:
@@ -28,14 +35,15 @@ class Desk:
     def __init__(self, config: Config, book: Book) -> None:
         self.book = book
         self._config = config
-        self._rules = config.all_rules()
-        self._statistics = Statistics(config, book)
-        self._no_data = no_data.as_rule(config.no_data) if config.no_data.severity else None
+        self._readers = Readers(config, book)
+        self._rules = self._readers.rules
+        self._no_data = self._readers.silence
         self._digests = {rule.name: digest_of(rule) for rule in (*self._rules, *([self._no_data] if self._no_data else []))}
 
-    def look(self, feature: FeatureState, edge_us: int, decided_us: int, *, late: bool, out: Outputs) -> None:
+    def look(self, feature: FeatureState, fresh: Fresh, edge_us: int, decided_us: int, *, late: bool, out: Outputs) -> None:
         """Read every rule on the feature and its segments, and write what changed.
 
+        ``fresh``: what was counted since the last edge.
         ``late``: this edge lies over 24 h behind the wall clock, so that what happens at it is recorded and pages nobody.
         """
         key = feature.key
@@ -43,20 +51,21 @@ class Desk:
         if not incidents and key not in self.book.episodes and feature.active_us < edge_us - DAY_US:
             return
         day_us = (edge_us - DAY_US) // HOUR_US * HOUR_US  # by the hour, as rolled-up panes know it: the same before and after a restart
-        self._statistics.look(feature)
+        self._readers.statistics.look(feature)
+        self._readers.baselines.feed(feature, fresh, edge_us)
         changes = self._drop_changed_rules(key, incidents)
         changes, reasons = changes + self._reopened(key, incidents), self._lost(key, incidents, changes)
         for rule in self._rules:
             if not fnmatchcase(f"{key.service}/{key.feature}", rule.match) or key.environment not in (rule.environments or (key.environment,)):
                 continue
             if rule.level != "segment":
-                changes += self._apply(rule, feature, None, feature, edge_us)
+                changes += self._apply(rule, feature, None, edge_us)
             if rule.level != "feature":
                 for at in sorted(feature.segments):
                     if at != UNLABELLED and (feature.segments[at].active_us >= day_us or (at, rule.name) in incidents):
-                        changes += self._apply(rule, feature, at, feature.segments[at], edge_us)
+                        changes += self._apply(rule, feature, at, edge_us)
         if self._no_data:
-            changes += self._apply(self._no_data, feature, None, None, edge_us)
+            changes += self._apply(self._no_data, feature, None, edge_us)
         self._write(feature, changes, reasons, edge_us, decided_us, late=late, out=out)
 
     def _drop_changed_rules(self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]) -> list[tuple[Any, Incident, Change]]:
@@ -91,20 +100,14 @@ class Desk:
             episode.let_go(name)
         return [LOST] if lost else []
 
-    def _apply(
-        self, rule: Rule, feature: FeatureState, at: SegmentKey | None, series: threshold.Series | None, edge_us: int
-    ) -> list[tuple[Any, Incident, Change]]:
-        """Read one rule on one series (None: its silence) and let the incident decide."""
+    def _apply(self, rule: Watched, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> list[tuple[Any, Incident, Change]]:
+        """Read one rule on one series and let the incident decide."""
         known = self.book.incidents.get(feature.key, {}).get((at, rule.name))
         gone = at is not None and self._is_gone(rule, feature, feature.segments[at], edge_us)
         if gone and known is None:
             return []
-        cleared_us = self._statistics.cleared_us(feature.key, rule, feature.cleared.get(_clearing(at, rule)))
-        if series is None:
-            reading = no_data.read(self._config.no_data, feature, edge_us, self.book.pane_us)
-        else:
-            interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
-            reading = threshold.read(rule, series, edge_us, interaction, cleared_us)
+        silence = rule is self._no_data
+        reading = self._readers.read(rule, feature, at, edge_us, known)
         if reading.state == "good" and (at is None or rule.level == "segment") and rule.name not in feature.well:
             feature.well.add(rule.name)
             self.book.mark_feature(feature.key)
@@ -118,11 +121,14 @@ class Desk:
             changes = []
         if gone:
             change: Change | None = Change("resolved", "segment_gone" if known.state == "firing" else "did not last")
-        elif series is None and feature.active_us < edge_us - DAY_US:
+        elif silence and feature.active_us < edge_us - DAY_US:
             change = Change("resolved", "became_normal: silent for a day, so it is taken to have ended")
+        elif self._readers.has_become_normal(rule, known, edge_us):
+            change = Change("resolved", "became_normal: it has been so for a day, and is the reference from now on")
+            self._readers.learn_anew(rule, feature, at, known.since_us)
         else:
             change = known.step(rule, reading, edge_us)
-        if series is None and known.state == "firing":
+        if silence and known.state == "firing":
             no_data.learn(feature, edge_us, self.book.pane_us)
             self.book.mark_feature(feature.key)
         self.book.mark_incident(feature.key, at, rule.name)
@@ -130,8 +136,8 @@ class Desk:
             changes.append((at, known, change))
             if change.state == "resolved":
                 self._forget(feature.key, at, rule.name)
-                feature.cleared.pop(_clearing(at, rule), None)
-                feature.cleared[_clearing(at, rule)] = edge_us
+                feature.cleared.pop(named(at, rule), None)
+                feature.cleared[named(at, rule)] = edge_us
                 if len(feature.cleared) > CLEARED:
                     del feature.cleared[next(iter(feature.cleared))]
                 self.book.mark_feature(feature.key)
@@ -139,12 +145,12 @@ class Desk:
             known.evidence = reading.evidence
         return changes
 
-    def _severity(self, rule: Rule, feature: FeatureState) -> str:
+    def _severity(self, rule: Watched, feature: FeatureState) -> str:
         """The rule's severity; of a feature that was never well, a warning, where the rule asks for that."""
         paging = rule.severity in ("critical", "error")
         return "warning" if paging and not rule.page_newborn and rule.name not in feature.well else rule.severity
 
-    def _is_gone(self, rule: Rule, feature: FeatureState, segment: Segment, edge_us: int) -> bool:
+    def _is_gone(self, rule: Watched, feature: FeatureState, segment: Segment, edge_us: int) -> bool:
         """Whether a segment has fallen silent while its feature has traffic."""
         since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
         active_us = segment.active_us
@@ -173,6 +179,9 @@ class Desk:
                 if episode is None:
                     first = incident.incident_id if change.reason != REOPENED else f"{incident.incident_id} again at {edge_us}"
                     episode = self.book.episodes[key] = begun(key, first, incident.since_us)
+                    feature.forget_references()
+                    self.book.mark_feature(key)
+                    feature.spans = [*feature.spans[-SPANS + 1 :], [incident.since_us - BEFORE_US, 0]]
                     state = "opened"
                 rose = episode.take(_shown(key, at, incident, change), may_page=key.environment in self._config.page_environments)
                 state = "escalated" if rose and state != "opened" else state
@@ -196,14 +205,14 @@ class Desk:
         if episode.over:
             state = "resolved"
             del self.book.episodes[key]
+            for span in feature.spans:
+                span[1] = span[1] or edge_us
+            feature.forget_references()
+            self.book.mark_feature(key)
         self.book.mark_episode(key)
         firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing" or episode.over]
         record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing))
         out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
-
-
-def _clearing(at: SegmentKey | None, rule: Rule) -> str:
-    return to_json([rule.name, plain(at)]).decode()
 
 
 def _shown(key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change) -> dict[str, Any]:

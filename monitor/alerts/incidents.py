@@ -10,7 +10,10 @@ from monitor.core import Message, to_json
 from monitor.instants import rfc3339
 from monitor.rules.reading import Reading
 from monitor.segments import FeatureKey, SegmentKey, labels, plain
-from schemas.config import Rule
+from schemas.rules import Watched
+
+_ORDER = ("name", "on", "above", "below", "clear", "level", "match", "environments", "window", "for_", "keep_firing_for", "min_events", "confidence",
+          "severity", "page_newborn")  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -39,7 +42,7 @@ class Incident:
     good_us: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
 
-    def step(self, rule: Rule, reading: Reading, edge_us: int) -> Change | None:
+    def step(self, rule: Watched, reading: Reading, edge_us: int) -> Change | None:
         """Take a reading at the next edge; what changed, if anything. Resolved means: drop it."""
         passed_us, before = edge_us - self.edge_us, self.last
         self.edge_us = edge_us
@@ -58,7 +61,8 @@ class Incident:
             return Change("resolved", "did not last")
         self.good_us = self.good_us + (passed_us if before == "good" else 0) if reading.state == "good" else 0
         if reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6:
-            self.evidence = reading.evidence
+            if reading.evidence.get("value") is not None:  # what was learnt or compared says only that nothing is wrong
+                self.evidence = reading.evidence
             return Change("resolved", f"well for {shown_s(self.good_us)}" if self.good_us else "well again")
         return None
 
@@ -75,7 +79,7 @@ class Incident:
         return cls(*values)
 
 
-def opened(rule: Rule, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str) -> Incident:
+def opened(rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str) -> Incident:
     """A new incident of a rule that breaches at this edge; its first ``step`` is at the same edge."""
     identity = repr((rule.name, tuple(feature), plain(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
@@ -102,9 +106,14 @@ def transition(
     return Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0)
 
 
-def digest_of(rule: Rule) -> str:
-    """What a rule says, as 16 hexadecimal digits: an edited rule is another rule."""
-    return hashlib.blake2b(rule.model_dump_json().encode(), digest_size=8).hexdigest()
+def digest_of(rule: Watched) -> str:
+    """What a rule says, as 16 hexadecimal digits: an edited rule is another rule.
+
+    The keys stand in the order of the first release, or each upgrade would end every incident.
+    """
+    told = rule.model_dump(mode="json")
+    ordered = {name: told[name] for name in (*(name for name in _ORDER if name in told), *(name for name in told if name not in _ORDER))}
+    return hashlib.blake2b(to_json(ordered), digest_size=8).hexdigest()
 
 
 def shown_s(microseconds: int) -> str:

@@ -8,7 +8,8 @@ from monitor.book import Book
 from monitor.evaluators.suite import Suite
 from monitor.features import FeatureState
 from monitor.segments import FeatureKey
-from schemas.config import Config, Rule
+from schemas.config import Config
+from schemas.rules import Rule
 
 PASSES = "pass_rate"  # in the record of state beside evaluators: what all gating ones say together
 
@@ -19,6 +20,7 @@ class Statistics:
     def __init__(self, config: Config, book: Book) -> None:
         self._config, self._book = config, book
         self._identities: dict[int, dict[str, str]] = {}
+        self._suites: dict[int, tuple[tuple[str, bool], ...]] = {}
         self._known: set[FeatureKey] = set()  # compared since the process started: the configuration does not change meanwhile
 
     def look(self, feature: FeatureState) -> None:
@@ -43,11 +45,26 @@ class Statistics:
 
         ``cleared_us``: where the rule was last found well again.
         """
-        name = PASSES if rule.on == PASSES else rule.on.split(".")[1] if rule.on.startswith("evaluator.") else ""
-        _, since_us = self._book.evaluators.get(key, {}).get(name, ("", 0))
+        _, since_us = self._book.evaluators.get(key, {}).get(evaluator_of(rule.on), ("", 0))
         if not since_us:
             return cleared_us
         return max(since_us + round(rule.window * 1e6), cleared_us or 0)
+
+    def gating(self, key: FeatureKey) -> tuple[str, ...]:
+        """Evaluators of a feature whose failures count against its pass rate."""
+        return tuple(name for name, counts in self._suite(key) if counts)
+
+    def changed(self, key: FeatureKey) -> dict[str, int]:
+        """Evaluator (and ``pass_rate``) -> since when it is the one that it is, 0: since ever."""
+        return {name: since_us for name, (_, since_us) in self._book.evaluators.get(key, {}).items()}
+
+    def _suite(self, key: FeatureKey) -> tuple[tuple[str, bool], ...]:
+        settings = self._config.feature(key.service, key.feature)
+        known = self._suites.get(id(settings))
+        if known is None:
+            suite = Suite.of(settings.evaluators, settings.gating, settings.interaction)
+            known = self._suites[id(settings)] = tuple(zip(suite.names, suite.gating, strict=True))
+        return known
 
     def _identities_of(self, key: FeatureKey) -> dict[str, str]:
         settings = self._config.feature(key.service, key.feature)
@@ -58,3 +75,12 @@ class Statistics:
             known = dict(zip(suite.names, suite.versions, strict=True)) | {PASSES: hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]}
             self._identities[id(settings)] = known
         return known
+
+
+def evaluator_of(metric: str) -> str:
+    """The evaluator that counts a metric; `pass_rate` for what all gating ones say together, empty where none does.
+
+    >>> evaluator_of("evaluator.refusal.fail_rate"), evaluator_of("pass_rate"), evaluator_of("duration_s.p90")
+    ('refusal', 'pass_rate', '')
+    """
+    return PASSES if metric == PASSES else metric.split(".")[1] if metric.startswith("evaluator.") else ""

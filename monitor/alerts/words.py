@@ -33,6 +33,18 @@ _NUMBERS = {
     "input_chars": ("input length", "characters"),
     "cost_usd": ("cost of a call", "US dollars"),
 }
+_READINGS = {"p50": "median"}
+_TEXTS = {"input_text": "the texts sent", "output_text": "the texts of answers"}
+_CATEGORIES = {
+    "response_model": "the model that answers",
+    "provider": "the provider",
+    "finish_reason": "the reason to finish",
+    "error_type": "the error",
+    "outcome": "what became of answers",
+    "guardrail": "the guardrail's word",
+    "fallback": "what stood in for the model",
+    "degradation_level": "the degradation level",
+}
 
 
 def clean(text: str, most: int) -> str:
@@ -100,16 +112,25 @@ def measure(evidence: Evidence) -> str:
     'p90 of duration is 4.22 s (should stay under 1 s)'
     >>> measure(Evidence(metric="events", value=0, low=None, high=None, n=0, window_s=600, expected=44.4))
     'no events for 10 min, where about 44 were expected'
+    >>> measure(Evidence(metric="output_tokens.p50", value=412, low=400, high=420, n=310, window_s=300, reference=181))
+    'median of output length is 412 tokens (was 181 tokens)'
+    >>> measure(Evidence(metric="pass_rate", value=0.81, low=0.8, high=0.83, n=310, window_s=300, reference=0.97))
+    'only 81 % of answers pass (was 97 %)'
     """
     if evidence.expected is not None:
         got = f"only {evidence.value:.0f}" if evidence.value else "no"
         return f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+    if evidence.metric in _TEXTS:
+        return f"{_TEXTS[evidence.metric]} are not what they were" + ("" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)")
+    if "=" in evidence.metric:
+        return _category(evidence)
     name, _, detail = evidence.metric.rpartition(".")
     value, threshold = evidence.value, evidence.above if evidence.above is not None else evidence.below
     if evidence.metric.endswith("_rate"):
-        amount, limit = ("?" if one is None else share(one) for one in (value, threshold))
+        amount, limit, before = ("?" if one is None else share(one) for one in (value, threshold, evidence.reference))
         if evidence.metric == "pass_rate":
-            said = f"{'only ' if evidence.below is not None else ''}{amount} of answers pass"
+            fell = evidence.below is not None or (evidence.reference is not None and value is not None and value < evidence.reference)
+            said = f"{'only ' if fell else ''}{amount} of answers pass"
         elif evidence.metric == "error_rate":
             said = f"{amount} of calls failed"
         elif evidence.metric.startswith("evaluator.") and (evaluator := name.removeprefix("evaluator.")) in _FAILED:
@@ -118,11 +139,36 @@ def measure(evidence: Evidence) -> str:
             said = f"{evidence.metric} is {amount}"
     else:
         what, unit = _NUMBERS.get(name, (name or evidence.metric, ""))
-        amount, limit = ("?" if one is None else f"{one:{'.3g' if abs(one) < 1000 else ',.0f'}} {unit}".rstrip() for one in (value, threshold))
-        said = f"{'mean' if detail == 'mean' else detail or 'value'} of {what} is {amount}"
+        amount, limit, before = ("?" if one is None else f"{_figure(one, unit)} {unit}".rstrip() for one in (value, threshold, evidence.reference))
+        said = f"{_READINGS.get(detail, detail) or 'value'} of {what} is {amount}"
+    if evidence.reference is not None:
+        return f"{said} (was {before})"
+    if evidence.burn is not None and evidence.target is not None:
+        return f"{said}, so that the error budget of {share(evidence.target)} burns {evidence.burn:.3g} times too fast"
     if threshold is None:
         return said
     return f"{said} (should {'stay under' if evidence.above is not None else 'be at least'} {limit})"
+
+
+def _category(evidence: Evidence) -> str:
+    """What became more or less frequent.
+
+    >>> _category(Evidence(metric="response_model=gpt-4-0613", value=0.94, low=None, high=None, n=300, window_s=60, reference=0.0, test="never_seen"))
+    'the model that answers is gpt-4-0613 in 94 % of calls, which was never seen before'
+    >>> _category(Evidence(metric="fallback=model", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01, test="g"))
+    'what stood in for the model is model in 30 % of calls (was 1 %)'
+    """
+    name, _, label = evidence.metric.partition("=")
+    what = f"{_CATEGORIES.get(name, name)} is {clean(label, 100) or 'empty'} in {'?' if evidence.value is None else share(evidence.value)} of calls"
+    if evidence.test == "never_seen":
+        return f"{what}, which was never seen before"
+    return what if evidence.reference is None else f"{what} (was {share(evidence.reference)})"
+
+
+def _figure(value: float, unit: str) -> str:
+    if unit in ("tokens", "characters") and value >= 1:  # a quantile is the middle of a bucket, and there are no parts of them
+        return f"{value:,.0f}"
+    return f"{value:{'.3g' if abs(value) < 1000 else ',.0f'}}"
 
 
 def segment(incident: EpisodeIncident) -> str:
@@ -138,7 +184,9 @@ def sentence(incident: EpisodeIncident) -> str:
     if incident.text:
         return f"{clean(incident.text, 600)}, since {clock(incident.since)}{over}"
     events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
-    return f"{measure(evidence)}{f' with {part}' if part else ''}, since {clock(incident.since)}{events}{over}"
+    more = [measure(one) for one in (Evidence.model_construct(**moved.model_dump()) for moved in evidence.findings[1:3])]
+    also = f"; also {'; '.join(more)}" if more else ""
+    return f"{measure(evidence)}{f' with {part}' if part else ''}{also}, since {clock(incident.since)}{events}{over}"
 
 
 def by_weight(episode: Episode) -> list[EpisodeIncident]:

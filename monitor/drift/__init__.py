@@ -1,14 +1,15 @@
-"""Drift tests: two distributions in, a ``Comparison`` out. One a file; the dict is all there is. No rule reads them yet."""
+"""Drift tests: two distributions, or two sketches of texts, in; a ``Comparison`` out. One a file; the dicts are all there is."""
 
 from monitor.drift.categories import chi_square, g
-from monitor.drift.comparison import Comparison, Distribution, DriftTest
+from monitor.drift.comparison import Comparison, Distribution, DriftTest, TextTest
 from monitor.drift.divergence import hellinger, jensen_shannon
 from monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov
+from monitor.drift.mmd import mmd
 from monitor.drift.proportions import two_proportions
 from monitor.drift.psi import psi
 from monitor.drift.wasserstein import wasserstein
 
-__all__ = ["DRIFT_TESTS", "Comparison", "Distribution"]
+__all__ = ["DRIFT_TESTS", "TEXT_TESTS", "Comparison", "Distribution"]
 
 DRIFT_TESTS: dict[str, DriftTest] = {
     "psi": psi,
@@ -21,3 +22,6 @@ DRIFT_TESTS: dict[str, DriftTest] = {
     "two_proportions": two_proportions,
 }
 """Name -> test. Adding one is a file, a line here and a test."""
+
+TEXT_TESTS: dict[str, TextTest] = {"mmd": mmd}
+"""Name -> test of texts, by their sketches."""

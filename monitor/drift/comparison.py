@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from monitor.stats.text import TextSketch
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -51,6 +53,12 @@ class DriftTest(Protocol):
     """Compares two distributions."""
 
     def __call__(self, reference: Distribution, current: Distribution) -> Comparison: ...  # noqa: D102
+
+
+class TextTest(Protocol):
+    """Compares two sets of texts."""
+
+    def __call__(self, reference: TextSketch, current: TextSketch) -> Comparison: ...  # noqa: D102
 
 
 def aligned(reference: Distribution, current: Distribution) -> tuple[Sequence[Hashable], Floats, Floats]:

@@ -25,6 +25,8 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
     if len(x) < 2:
         return Comparison(0.0, 1.0, 0.0, n, m)
     spread = float(np.sqrt(p @ (x - p @ x) ** 2)) or float(np.sqrt(q @ (x - q @ x) ** 2))
+    if not spread > 0:  # weights so small beside the others that the squares vanish
+        return Comparison(0.0, 1.0, 0.0, n, m)
     gaps = np.diff(x) / spread
     distance = float(np.abs(np.cumsum(p - q))[:-1] @ gaps)
     cumulative = np.cumsum((n * p + m * q) / (n + m))[:-1]

@@ -12,7 +12,7 @@ from statistics import median
 
 from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState
 from monitor.rules.reading import Reading
-from schemas.config import NoData, Rule
+from schemas.rules import NoData, Rule
 
 RULE = "no-data"
 DAYS = 7

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from monitor.features import FINE_US, HOUR_US
 from monitor.panes import Figure, Pane
 from monitor.rules.reading import Reading
-from monitor.stats.rate import NOTHING, Estimate
-from schemas.config import Rule
+from monitor.stats.rate import NOTHING, Estimate, exact
+from schemas.rules import Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400)
 """Where a window has too few events, the next of these is looked at: 5 m, 30 m, 2 h, 6 h, 1 d."""
@@ -43,7 +43,7 @@ def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, clea
     oldest_us = -(2**62) if cleared_us is None else cleared_us - round(rule.window * 1e6)
     if edge_us - oldest_us > FINE_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
-    above, below = _threshold(rule, interaction), rule.below
+    above, below = _threshold(rule, interaction), None if rule.below == "baseline" else rule.below
     z, found, window_s = z_of(rule.confidence), NOTHING, rule.window
     if above is None and below is None:
         return Reading("unknown", _evidence(rule, found, window_s, None, None))
@@ -51,7 +51,7 @@ def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, clea
     for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
         if since_us < until_us:  # each window holds the one before it: only what it reaches further back is read
-            found = figure.take(series.window(since_us, until_us)).estimate(z)
+            found = figure.take(series.window(since_us, until_us)).estimate(z, exact)
             until_us = since_us
         if found.n >= rule.min_events:
             break
@@ -79,6 +79,8 @@ def z_of(confidence: float | None) -> float:
 
 
 def _threshold(rule: Rule, interaction: str | None) -> float | None:
+    if rule.above == "baseline":
+        return None  # monitor.rules.baseline reads those
     if rule.above != "budget":
         return rule.above
     return BUDGETS_S.get(rule.on.rpartition(".")[0], {}).get(interaction or "")

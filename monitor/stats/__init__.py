@@ -1,9 +1,16 @@
 """Statistics: pure values with ``merge``; exact, commutative, the same bytes in any order."""
 
+from monitor.stats.categories import Categories
 from monitor.stats.number import Number
 from monitor.stats.rate import Rate
+from monitor.stats.text import TextSketch
 
-STATISTICS: dict[str, type[Rate] | type[Number]] = {"rate": Rate, "number": Number}
+STATISTICS: dict[str, type[Rate] | type[Number] | type[Categories] | type[TextSketch]] = {
+    "rate": Rate,
+    "number": Number,
+    "categories": Categories,
+    "text": TextSketch,
+}
 """Kind -> class, for the contract tests and for reading state back."""
 
-__all__ = ["STATISTICS", "Number", "Rate"]
+__all__ = ["STATISTICS", "Categories", "Number", "Rate", "TextSketch"]

@@ -1,13 +1,15 @@
-"""Buckets of the exponential histogram: scale 5, so a value in the middle of its bucket is at most 1.1 % off.
+"""Buckets of the exponential histogram: scale 5 if it can be, so a value in the middle of its bucket is at most 1.1 % off.
 
-Values are integers. Bucket i holds what lies in (2**(i/32), 2**((i+1)/32)]; a negative value goes into the mirrored bucket, zero into its own.
-Which bucket is decided by comparing with one table of bounds, so it is the same on every machine.
+Values are integers. Bucket i of scale s holds what lies in (2**(i/2**s), 2**((i+1)/2**s)]; a negative value goes into the mirrored bucket, zero
+into its own. Which bucket of scale 5 is decided by comparing with one table of bounds, so it is the same on every machine; two neighbours are one
+bucket of the next lower scale, so bucket i of scale 5 lies in bucket i >> k of scale 5 − k, exactly.
 
-Source: OpenTelemetry data model, ExponentialHistogram (upper bounds inclusive).
+Source: OpenTelemetry data model, ExponentialHistogram (upper bounds inclusive; "perfect subsetting").
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +21,7 @@ PER_OCTAVE = 2**SCALE
 LIMIT = 2**62
 ZERO = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
 SHIFT = 2
+WIDTH = 640  # buckets from the lowest to the highest, on either side: 20 octaves at scale 5
 _BOUNDS = np.array([int(2 ** (i / PER_OCTAVE)) for i in range(62 * PER_OCTAVE + 1)], dtype=np.int64)
 
 Ints = npt.NDArray[np.int64]
@@ -41,26 +44,54 @@ def codes_of(values: Ints) -> Ints:
 
 
 @cache
-def middle(code: int) -> float:
-    """The value that stands for a bucket: within 1.1 % of all that it holds.
+def middle(code: int, scale: int = SCALE) -> float:
+    """The value that stands for a bucket: within ``error_of(scale)`` of all that it holds.
 
-    >>> middle(0), round(middle(33), 3)
-    (0.0, 1.978)
+    >>> middle(0), round(middle(33), 3), round(middle(17, scale=4), 3)
+    (0.0, 1.978, 1.957)
     """
     if code == ZERO:
         return 0.0
-    low: float = 2.0 ** ((abs(code) - SHIFT) / PER_OCTAVE)
-    value: float = 2 * low * 2 ** (1 / PER_OCTAVE) / (1 + 2 ** (1 / PER_OCTAVE))
+    low: float = 2.0 ** ((abs(code) - SHIFT) / 2**scale)
+    step = 2 ** (1 / 2**scale)
+    value: float = 2 * low * step / (1 + step)
     return value if code > 0 else -value
 
 
-def opentelemetry(counts: dict[int, float]) -> dict[str, Any]:
+@cache
+def error_of(scale: int) -> float:
+    """How far a value can be from the middle of its bucket, as a share of the value.
+
+    >>> [round(error_of(scale), 4) for scale in (5, 4, 3)]
+    [0.0108, 0.0217, 0.0433]
+    """
+    step: float = 2 ** (1 / 2**scale)
+    return (step - 1) / (step + 1)
+
+
+def lowered(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
+    """Counts by code, of a scale lower by ``steps``.
+
+    >>> lowered({-3: 1, 0: 2, 2: 4, 3: 8, 4: 16}, 1)
+    {-2: 1, 0: 2, 2: 12, 3: 16}
+    """
+    out: dict[int, int] = {}
+    for code, count in buckets.items():
+        if code > 0:
+            code = ((code - SHIFT) >> steps) + SHIFT
+        elif code < 0:
+            code = -(((-code - SHIFT) >> steps) + SHIFT)
+        out[code] = out.get(code, 0) + count
+    return out
+
+
+def opentelemetry(counts: Mapping[int, float], scale: int = SCALE) -> dict[str, Any]:
     """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there is one."""
     positive = {code - SHIFT: count for code, count in counts.items() if code > 0}
     negative = {-code - SHIFT: count for code, count in counts.items() if code < 0}
-    out: dict[str, Any] = {"scale": SCALE, **_dense(positive), "zero": counts.get(ZERO, 0)}
+    out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO, 0)}
     if negative:
-        out["negative"] = {"scale": SCALE, **_dense(negative), "zero": 0}
+        out["negative"] = {"scale": scale, **_dense(negative), "zero": 0}
     return out
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from monitor.stats.weights import CLASSES, WHOLE, coarser
@@ -19,6 +20,9 @@ class Estimate(NamedTuple):
 
 
 NOTHING = Estimate(None, 0.0, None, None)
+
+Interval = Callable[[float, float, float], tuple[float, float]]
+"""Observed share, (effective) number of events, standard errors -> low, high: ``wilson`` to show, ``exact`` to decide by."""
 
 
 class Rate:
@@ -69,8 +73,8 @@ class Rate:
         while len(self.classes) > CLASSES:
             self._coarsen()
 
-    def estimate(self, z: float, *, inverted: bool = False) -> Estimate:
-        """Share of failures (``inverted``: of the others) with its Wilson interval at ``z`` standard errors.
+    def estimate(self, z: float, *, inverted: bool = False, interval: Interval | None = None) -> Estimate:
+        """Share of failures (``inverted``: of the others) with its interval at ``z`` standard errors, ``wilson`` unless another is given.
 
         The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 + (n-f)R^2)/p^2) / sum(n/p)^2, and the
         effective n is R(1-R)/V; where all events ended alike it is Kish's (sum w)^2 / sum w^2.
@@ -91,7 +95,7 @@ class Rate:
             effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in self.classes.items())
         if inverted:
             rate = 1 - rate
-        return Estimate(rate, effective, *wilson(rate, effective, z))
+        return Estimate(rate, effective, *(interval or wilson)(rate, effective, z))
 
     @property
     def events(self) -> int:
@@ -149,3 +153,29 @@ def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
+
+
+@lru_cache(maxsize=16_384)
+def exact(rate: float, n: float, z: float) -> tuple[float, float]:
+    """Clopper–Pearson interval of a share, each side missed at most as often as a normal variate exceeds ``z``. Inside [0, 1].
+
+    Wilson's is not so far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of times as often as it says, for the
+    binomial is skewed there. This one never misses more often; it is the one to decide by.
+
+    Args:
+        rate: observed share, 0 to 1.
+        n: (effective) number of events, above 0, not necessarily whole.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934); by the beta distribution as in Brown, Cai, DasGupta, Statist. Sci. 16 (2001), 4.2.1; with
+    an effective n: Korn and Graubard, Survey Methodology 24 (1998).
+
+    >>> [round(x, 4) for x in exact(0.1, 100, 1.959964)]
+    [0.049, 0.1762]
+    """
+    from scipy.special import betaincinv  # here: 0.1 s that who only counts need not pay
+
+    side = math.erfc(z / math.sqrt(2)) / 2
+    failed, others = rate * n, n - rate * n
+    low = float(betaincinv(failed, others + 1, side)) if failed > 0 else 0.0
+    high = 1 - float(betaincinv(others, failed + 1, side)) if others > 0 else 1.0
+    return max(0.0, min(rate, low)), min(1.0, max(rate, high))

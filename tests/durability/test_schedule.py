@@ -140,6 +140,28 @@ def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too
         assert differing(found) == expected
 
 
+def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_events_in_an_outage(exact, written):
+    at = next(nth for nth, one in enumerate(written["alerts"]) if json.loads(one.value)["record"] == "transition")
+    for less, outages, expected in ((1, False, ["transitions differing"]), (1, True, []), (-1, True, ["transitions differing"])):
+        some = {**written, "alerts": [copy.copy(one) for one in written["alerts"]]}
+        record = json.loads(some["alerts"][at].value)
+        record["evidence"]["n"] -= less
+        record["evidence"]["value"] /= 1.01
+        some["alerts"][at].value = json.dumps(record).encode()
+        assert differing(report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages)) == expected
+
+
+def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(exact, written):
+    held = held_of(exact, written)
+    key = held.incidents[-1].dedup_key
+    note = copy.copy(held.incidents[-1])
+    note.dedup_key, note.resolved_at = f"{key.rpartition('/')[0]}/missed", 1.0
+    held.incidents = [*held.incidents, note]
+    for answers, expected in (([("trigger", key, 202)], ["episodes not told rightly"]), ([("trigger", key, 503)], [])):
+        held.answers = answers
+        assert differing(findings(exact, held)) == expected
+
+
 def test_a_window_that_was_never_written_is_a_finding(exact, written):
     some = {**written, "windows": [one for one in written["windows"] if one.key != written["windows"][-1].key]}
     assert differing(findings(exact, held_of(exact, some))) == ["windows differing"]

@@ -118,10 +118,12 @@ def test_the_floor_pages_when_most_answers_fail_whatever_fails_them() -> None:
     values = [event(second, output=REFUSAL if second > 1200 else "It ships on Tuesday.") for second in range(0, 2400, 2)]
     records = run(values)
     assert transitions(records, "pass-rate-floor")[1][0] == "firing"
-    (opened, *_) = episodes(records)
-    assert opened["urgency"] == "high"
-    assert {example["evaluator"] for example in opened["examples"]} == {"refusal"}
-    assert 1 <= len(opened["examples"]) <= 3
+    told = [(record["state"], record["urgency"]) for record in episodes(records)]
+    assert told.count(("opened", "low")) == 1  # a ticket first: what answers look like has changed
+    assert told.count(("escalated", "high")) == 1
+    paged = next(record for record in episodes(records) if record["state"] == "escalated")
+    assert {example["evaluator"] for example in paged["examples"]} == {"refusal"}
+    assert 1 <= len(paged["examples"]) <= 3
 
 
 def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_opens_one() -> None:

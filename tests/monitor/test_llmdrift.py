@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from monitor.alerts.words import summary
 from monitor.core import FileRecord
 from monitor.replay import replay
 from schemas.config import Config
+from schemas.records import Episode
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
@@ -39,12 +41,12 @@ def answers() -> Callable[[str, str], list[dict[str, Any]]]:
     return rows
 
 
-def events_of(rows: list[dict[str, Any]]) -> list[FileRecord]:
-    """One response a second of event time."""
+def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
+    """One response a second of event time, from so many seconds after a full minute on."""
     records = []
     for nth, row in enumerate(rows):
         event = {
-            "event_id": str(nth), "time": (BEGIN + timedelta(seconds=nth)).isoformat(), "service": "survey", "feature": "answer", "model": "gpt-4",
+            "event_id": str(nth), "time": (BEGIN + timedelta(seconds=nth + offset)).isoformat(), "service": "survey", "feature": "answer", "model": "gpt-4",
             "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]),
             "cost_usd": float(row["cost"]), "finish_reason": "stop",
         }  # fmt: skip
@@ -90,7 +92,9 @@ def test_the_refusals_of_june_are_an_episode_that_names_them(answers: Callable[[
     episodes = [r for r in written(Config(), march + june) if r["record"] == "episode"]
     assert episodes[0]["state"] == "opened"
     assert datetime.fromisoformat(episodes[0]["time"]) > change
-    assert {example["evaluator"] for example in episodes[0]["examples"]} == {"refusal"}
+    named = next(r for r in episodes if r["examples"])  # it opens with what drifted, of which there are no examples
+    assert {example["evaluator"] for example in named["examples"]} == {"refusal"}
+    assert {"evaluator.refusal.fail_rate", "pass_rate"} & {one["evidence"]["metric"] for one in named["incidents"]}
 
 
 def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
@@ -98,3 +102,39 @@ def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str
     windows = [r for r in written(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
     assert sum(window["events"] for window in windows) == len(rows)
     assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(int(row["answer_token"]) for row in rows)
+
+
+SAID = {
+    "OPINIONQA": ("output_chars", "output_tokens", "evaluator.refusal.fail_rate", "output_text"),
+    "PRIME_FULL": ("output_chars", "output_tokens", "duration_s", "cost_usd", "output_text"),
+}
+
+
+@pytest.mark.parametrize("offset", [0, 7, 25, 31, 50])
+@pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
+def test_the_default_configuration_opens_an_episode_within_a_hundred_answers_and_a_pane_of_the_change(
+    answers: Callable[[str, str], list[dict[str, Any]]], name: str, offset: int
+) -> None:
+    march, june = answers(name, MARCH), answers(name, JUNE)
+    change = BEGIN + timedelta(seconds=len(march) + offset)
+    found = [json.loads(message.value) for outputs in replay(Config(), iter(events_of(march + june, offset)))
+             for message in outputs.messages.get("alerts", ())]  # fmt: skip
+    opened = next(one for one in found if one["record"] == "episode")
+    assert opened["state"] == "opened"
+    assert all(datetime.fromisoformat(one["time"]) > change for one in found)
+    assert datetime.fromisoformat(opened["decided_at"]) <= change + timedelta(seconds=100 + 60 + 30)
+    metrics = {one["metric"] for incident in opened["incidents"] for one in incident["evidence"]["findings"]}
+    assert any(metric.startswith(SAID[name]) for metric in metrics)
+    told = summary(Episode.model_validate_json(json.dumps(opened)))
+    assert "output length" in told
+    assert "(was " in told
+
+
+@pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
+def test_march_followed_by_march_shuffled_opens_no_episode_not_even_a_warning(answers: Callable[[str, str], list[dict[str, Any]]], name: str) -> None:
+    rows = answers(name, MARCH)
+    for seed in range(10):
+        first, second = list(rows), list(rows)
+        random.Random(seed).shuffle(first)
+        random.Random(1000 + seed).shuffle(second)
+        assert [r for r in written(Config(), first + second) if r["record"] != "window"] == [], seed

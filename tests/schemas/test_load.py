@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from monitor.check import faults_of
 from monitor.check import main as check
-from schemas.config import Config, duration_s
+from schemas.config import Config
 from schemas.load import InvalidConfig, load
+from schemas.parts import duration_s
 
 KEY = "0123456789abcdef0123456789abcdef"
 DESIGN = """
@@ -49,7 +50,7 @@ def faults(folder: Path, text: str, **environment: str) -> list[str]:
 
 def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
     assert load(written(tmp_path, ""), {}) == load(None, {}) == Config()
-    assert [rule.name for rule in Config().all_rules()] == ["error-rate", "pass-rate-floor"]
+    assert [rule.name for rule in Config().all_rules()] == ["error-rate", "pass-rate-floor", "pass-rate-fell", "failures-rose"]
     assert Config().no_data.severity == "critical"
     assert Config().channels.names() == ("console",)
 
@@ -75,8 +76,16 @@ def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
         ("rules: [{on: pass_rate, below: 0.9}]", "rules[0].name: is missing"),
         ("rules: [{name: a, on: pass_rate, below: 0.9, window: 90s}]", "not a whole number of panes"),
         ("time: {pane: 7s}", "divides an hour"),
-        ("drift: []", "drift: not in this release"),
-        ("objectives: []", "objectives: not in this release"),
+        ("silences: []", "silences: not in this release"),
+        ("drift: [{name: a, on: [output_tokens], reference: yesterday}]", "reference: 'yesterday' is none; write trailing 24h"),
+        ("drift: [{name: a, on: [output_tokens], window: 3h}]", "drift is the least that is looked at, 2h at most"),
+        ("drift: [{name: a}]\nrules: [{name: a, on: pass_rate, below: 0.9}]", "the name 'a' stands twice"),
+        ("rules: [{name: a, on: duration_s.p90, above: baseline}]", "baseline goes with rates only"),
+        ("rules: [{name: a, on: evaluator.*.fail_rate, above: 0.1}]", "goes with above: baseline only"),
+        ("rules: [{name: a, on: pass_rate, below: baseline, clear: 0.9}]", "remove clear"),
+        ("objectives: [{name: a, on: pass_rate, target: 0.93}]", "can never be reached; write burn:"),
+        ("objectives: [{name: a, on: duration_s.p90, target: 0.97}]", "is no rate; write pass_rate"),
+        ("objectives: [{name: a, on: pass_rate, target: 0.97, burn: [{long: 5m, short: 1h, factor: 2, severity: error}]}]", "is not shorter"),
         ("channels: {pagerduty: {routing_key: abc}}", "channels.pagerduty.routing_key: a secret stands in the file"),
         ('channels: {pagerduty: {routing_key: "${NOT_SET}"}}', "the environment has no variable NOT_SET"),
         ("routes: [{to: [slack]}]", "channel 'slack' is not configured"),
@@ -127,7 +136,9 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
 
 def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
     config = load(written(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
-    assert [(rule.name, rule.above) for rule in config.all_rules()] == [("pass-rate-floor", None), ("error-rate", 0.2)]
+    assert [(rule.name, rule.above) for rule in config.all_rules()] == [
+        ("pass-rate-floor", None), ("pass-rate-fell", None), ("failures-rose", "baseline"), ("error-rate", 0.2),
+    ]  # fmt: skip
 
 
 def test_check_prints_each_fault_and_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,19 +14,22 @@ UNITS = {
 }  # fmt: skip
 FEEDBACK = {"edit_distance": FIXED, "rating": FIXED, "task_s": MICRO}
 LENGTHS = {"input_chars": "input", "output_chars": "output"}
+CATEGORIES = {"response_model": None, "provider": None, "finish_reason": None, "error_type": "none", "outcome": "ok", "guardrail": "none",
+              "fallback": "none", "degradation_level": "1"}  # fmt: skip
 STAGES = 16  # names of stages a pane
 
 
 class Pane:
     """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as its windows were written."""
 
-    __slots__ = ("events", "late", "numbers", "rates", "revision", "start_us")
+    __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us")
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
         self.events = self.revision = self.late = 0
         self.rates: dict[str, figures.Classes] = {}
         self.numbers: dict[tuple[str, float], dict[int, list[Any]]] = {}
+        self.categories: dict[str, dict[int, dict[str, int]]] = {}
 
     def merge(self, other: Pane) -> None:
         """Add another segment's counts."""
@@ -41,6 +44,15 @@ class Pane:
                 mine[1] += total
                 for name, count in buckets.items():
                     mine[2][name] = mine[2].get(name, 0) + count
+        for at_category, fine in other.categories.items():
+            for ppm, counts in fine.items():
+                for label, n in counts.items():
+                    self.label(at_category, ppm, label, n)
+
+    def label(self, name: str, ppm: int, label: str, n: int = 1) -> None:
+        """Count a category."""
+        held = self.categories.setdefault(name, {}).setdefault(ppm, {})
+        held[label] = held.get(label, 0) + n
 
     def value(self, name: str, ppm: int, value: int, unit: float) -> None:
         """Count one number."""
@@ -59,7 +71,24 @@ class Pane:
             out[name] = {**shown, "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())]}
         for (name, unit), held in self.numbers.items():
             out.update({f"{name}.{reading}": shown for reading, shown in figures.number(held, unit).items()})
+        for name, fine in self.categories.items():
+            out[name] = _shares(fine)
         return out
+
+
+def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
+    """Weighted counts of labels, and Kish's number of events; the corpus has fewer labels than are kept apart."""
+    coarse = {ppm: [ppm] for ppm in fine} if len(fine) <= 8 else figures.coarse_enough(fine)
+    counts: dict[str, float] = {}
+    total = squares = 0.0
+    for ppm, these in coarse.items():
+        weight = figures.WHOLE / ppm
+        for one in these:
+            for label, n in fine[one].items():
+                counts[label] = counts.get(label, 0.0) + n * weight
+                total += n * weight
+                squares += n * weight**2
+    return {"value": None, "n": total**2 / squares, "low": None, "high": None, "counts": counts}
 
 
 def add_rate(rates: dict[str, figures.Classes], name: str, ppm: int, n: int, failures: int) -> None:
@@ -106,6 +135,10 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
             pane.value(name, p, round(event[name] / unit), unit)
         elif name in LENGTHS and LENGTHS[name] in event:
             pane.value(name, pq, len(event[LENGTHS[name]]), unit)
+    for name, absent in CATEGORIES.items():
+        label = str(event.get(name) or "")
+        if label and label != absent:
+            pane.label(name, p, label[:128])
     for stage, seconds in event.get("stages_s", {}).items():
         at = (f"stage.{_plain(stage)}_s", MICRO)
         if at in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:

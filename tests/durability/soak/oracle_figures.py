@@ -81,6 +81,53 @@ def rate(classes: Classes, z: float, inverted: bool = False) -> Shown:
     return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
 
 
+def decided(classes: Classes, z: float, inverted: bool = False) -> Shown:
+    """The same with the interval that rules decide by: Clopper and Pearson's on the effective n."""
+    shown = rate(classes, z, inverted)
+    return shown if shown.value is None else Shown(shown.value, shown.n, *_exact(shown.value, shown.n, z))
+
+
+@lru_cache(1 << 18)
+def _exact(share: float, n: float, z: float) -> tuple[float, float]:
+    side, bad, good = math.erfc(z / math.sqrt(2)) / 2, share * n, n - share * n
+    low = _beta_quantile(side, bad, good + 1) if bad > 0 else 0.0
+    high = 1 - _beta_quantile(side, good, bad + 1) if good > 0 else 1.0
+    return max(0.0, min(share, low)), min(1.0, max(share, high))
+
+
+def _beta_quantile(chance: float, a: float, b: float) -> float:
+    """x with I_x(a, b) = chance, by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        if _beta(middle, a, b) < chance:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun, 26.5.8), evaluated from the front (Lentz)."""
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta(1 - x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a if x > 0 else 0.0
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or 1e-300)
+    value = d
+    for m in range(1, 10_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        d, c = 1 / (1 + even * d or 1e-300), 1 + even / c or 1e-300
+        value *= d * c
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d, c = 1 / (1 + odd * d or 1e-300), 1 + odd / c or 1e-300
+        value *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return front * value
+
+
 @lru_cache(1 << 18)
 def _rate(classes: tuple[tuple[int, int, int], ...], z: float, inverted: bool) -> Shown:
     total = failed = 0.0

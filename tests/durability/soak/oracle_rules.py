@@ -90,7 +90,7 @@ def reading(rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us
             start_us = start_us // HOUR_US * HOUR_US
         classes = series.sum(rule.on, window_s, start_us, edge_us)
         if (more := sum(n for n, _ in classes.values())) > counted:  # a longer window without more events says the same
-            counted, found = more, figures.rate(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES)
+            counted, found = more, figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES)
         if found.n >= rule.min_events:
             break
     shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}

@@ -125,7 +125,8 @@ class Run:
         deadline = time.monotonic() + SETTLE_S
         while True:
             some = {suffix: one.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
-            held = Held(events=events, incidents=one.pager.receiver.incidents[one.incidents_before:], prefix=one.prefix, **some)
+            receiver = one.pager.receiver
+            held = Held(events=events, incidents=receiver.incidents[one.incidents_before:], prefix=one.prefix, answers=list(receiver.answers), **some)
             found = examined(held, expected, told, one.publisher.failed, one.corpus.faults, outages)
             self.say(f"{one.prefix}: compared, {len(found.wrong)} lines of differences")
             if not found.wrong or time.monotonic() > deadline:

@@ -8,7 +8,7 @@ from monitor.alerts.episodes import SHOWN, begun
 from monitor.alerts.incidents import Change, Incident, opened
 from monitor.rules.reading import Reading
 from monitor.segments import FeatureKey
-from schemas.config import Rule
+from schemas.rules import Rule
 
 FEATURE = FeatureKey("bot", "answer", "production")
 MINUTE_US = 60_000_000

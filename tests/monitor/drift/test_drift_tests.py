@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.drift import DRIFT_TESTS, Distribution
+from monitor.stats.buckets import codes_of
+from monitor.stats.number import Number
 
 NUMBERS = ("psi", "jensen_shannon", "hellinger", "wasserstein", "kolmogorov_smirnov")
 CATEGORIES = ("psi", "jensen_shannon", "hellinger", "chi_square", "g")
@@ -20,6 +22,13 @@ SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06,
 def numbers(values: np.ndarray) -> Distribution:
     """In buckets of the exponential histogram."""
     return Distribution.of(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
+
+
+def number_of(values: np.ndarray) -> Number:
+    number = Number()
+    codes, counts = np.unique(codes_of(values), return_counts=True)
+    number.add(1_000_000, len(values), int(sum(values.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    return number
 
 
 def categories(rng: np.random.Generator, n: int, shares: dict[str, float] = SHARES) -> Distribution:
@@ -122,3 +131,27 @@ def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
     found = DRIFT_TESTS["kolmogorov_smirnov"](one, two)
     assert found.statistic == pytest.approx(exact.statistic, abs=0.01)
     assert DRIFT_TESTS["wasserstein"](one, two).statistic == pytest.approx(stats.wasserstein_distance(before, after) / before.std(), rel=0.03)
+
+
+DRAWS = {
+    "log-normal": lambda rng, n: rng.lognormal(10, 1, n),
+    "with many zeros": lambda rng, n: rng.lognormal(7, 1, n) * (rng.random(n) < 0.5),
+    "uniform": lambda rng, n: rng.uniform(1, 10**5, n),
+    "of all sizes": lambda rng, n: 2.0 ** rng.uniform(0, 55, n),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+@given(seed=st.integers(0, 2**32), n=st.integers(20, 1500), m=st.integers(20, 500), times=st.floats(0.5, 2))
+@settings(max_examples=25, deadline=None)
+def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(draw, seed, n, m, times):
+    """Of the same ``Number``s that panes keep. What lies between two values of one bucket is all that bins cannot see."""
+    rng = np.random.default_rng(seed)
+    before, after = draw(rng, n).astype(np.int64), (draw(rng, m) * times).astype(np.int64)
+    one, two = number_of(before), number_of(after)
+    scale = min(one.scale, two.scale)
+    p, q = one.distribution(scale), two.distribution(scale)
+    exact = stats.ks_2samp(before, after, method="asymp")
+    found = DRIFT_TESTS["kolmogorov_smirnov"](Distribution.of(p), Distribution.of(q))
+    fullest = max(max(p.values()) / n, max(q.values()) / m)
+    assert exact.statistic - fullest - 1e-9 <= found.statistic <= exact.statistic + 1e-9

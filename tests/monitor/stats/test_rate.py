@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, norm
 
-from monitor.stats.rate import Rate, wilson
+from monitor.stats.rate import Rate, exact, wilson
 from monitor.stats.weights import WHOLE, grid
 
 counts = st.lists(
@@ -27,6 +27,7 @@ def rate_of(parts: list[tuple[float, int, int]]) -> Rate:
 
 
 @given(counts, st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_merging_in_any_order_and_grouping_gives_the_same_state(parts: list[tuple[float, int, int]], rng: random.Random) -> None:
     whole = rate_of(parts)
     shuffled = parts[:]
@@ -40,15 +41,15 @@ def test_merging_in_any_order_and_grouping_gives_the_same_state(parts: list[tupl
 
 
 @given(counts)
+@settings(deadline=None)
 def test_state_and_back_is_the_same(parts: list[tuple[float, int, int]]) -> None:
     rate = rate_of(parts)
     assert Rate.from_state(rate.state()).state() == rate.state()
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
+@settings(deadline=None)
 def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, int], z: float) -> None:
-    from scipy.stats import norm
-
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z)
     expected = binomtest(failures, n).proportion_ci(confidence_level=float(2 * norm.cdf(z) - 1), method="wilson")
@@ -93,13 +94,59 @@ def test_nothing_counted_is_no_value() -> None:
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
+@settings(deadline=None)
 def test_the_interval_holds_the_rate_and_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
     low, high = wilson(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(1e-9, 1.0))
+@settings(deadline=None)
 def test_the_grid_keeps_three_digits(probability: float) -> None:
     assert 1 <= grid(probability) <= WHOLE
     if probability > 0.001:
         assert grid(probability) / WHOLE == pytest.approx(probability, rel=0.006)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
+@settings(deadline=None)
+def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], z: float) -> None:
+    n, failures = pair
+    estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=exact)
+    expected = binomtest(failures, n).proportion_ci(confidence_level=float(2 * norm.cdf(z) - 1), method="exact")
+    assert estimate.value is not None
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert (estimate.low, estimate.high) == (pytest.approx(expected.low, abs=1e-6), pytest.approx(expected.high, abs=1e-6))
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    mirrored = rate_of([(1.0, n, failures)]).estimate(z, inverted=True, interval=exact)
+    assert (mirrored.low, mirrored.high) == (pytest.approx(1 - estimate.high, abs=1e-9), pytest.approx(1 - estimate.low, abs=1e-9))
+
+
+@pytest.mark.parametrize("n", [50, 200, 1000])
+@pytest.mark.parametrize("p", [0.005, 0.02, 0.05])
+def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_more_often(n: int, p: float) -> None:
+    """Summed over the binomial: how often the whole interval lies above the true rate."""
+    z = 4.8
+
+    def missed(interval):
+        first = next(k for k in range(n + 1) if interval(k / n, n, z)[0] > p)
+        return binom.sf(first - 1, n, p)
+
+    assert missed(exact) <= norm.sf(z)
+    assert missed(wilson) > 4 * norm.sf(z)
+
+
+@given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
+@settings(deadline=None)
+def test_the_exact_interval_of_any_effective_n_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
+    low, high = exact(rate, n, z)
+    assert 0 <= low <= rate <= high <= 1
+
+
+@given(st.floats(0.001, 0.999), st.floats(2, 1e5), st.floats(1.01, 3))
+@settings(deadline=None)
+def test_the_exact_interval_narrows_as_events_come(rate: float, n: float, times: float) -> None:
+    few, many = exact(rate, n, 3.0), exact(rate, n * times, 3.0)
+    assert few[0] <= many[0] + 1e-12
+    assert many[1] <= few[1] + 1e-12

@@ -1,0 +1,242 @@
+"""Drift: a distribution that is no longer what it was, beyond chance, by an amount that matters, and by more than it varies anyway.
+
+Windows of several lengths are looked at, so that a great change is found at once and a small one when there are events enough. Of all that is
+tested together, Benjamini and Hochberg's procedure says what is significant; that and the effect must hold of one statistic.
+
+Source: Benjamini, Hochberg, J. R. Statist. Soc. B 57 (1995) 289.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+from monitor.drift import DRIFT_TESTS
+from monitor.drift.comparison import Distribution
+from monitor.drift.shapes import Shape, distance
+from monitor.features import FeatureState, Segment
+from monitor.panes import Pane, merged
+from monitor.pins import Pins
+from monitor.quantities import CATEGORIES
+from monitor.references import LEAST_EVENTS, Reference, References, TextReference
+from monitor.rules import drift_texts
+from monitor.rules.drift_texts import TextReader
+from monitor.rules.findings import Finding, shares
+from monitor.rules.reading import Reading
+from monitor.rules.threshold import BUDGET_Z, z_of
+from monitor.segments import SegmentKey
+from schemas.rules import Drift
+
+EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3}
+"""Least effect: a tenth of a standard deviation (normalised Wasserstein); Jensen–Shannon distance; Cohen's h; the root of the share of texts that
+became wholly other ones. Evidently's defaults, Cohen's small; of texts more than LLMDrift's answers of one month vary in themselves."""
+
+LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
+YOUNG = 5.0  # times the effect that a reference of less than half an hour needs
+YOUNG_TEXTS = 5 / 3  # the same for texts
+ITSELF = 1.25  # times as far from the whole as the worst of the reference's own blocks
+NEW = 3  # events of a model that nobody saw before
+SHOWN = 5
+_ABSENT = {one.name: one.absent for one in CATEGORIES}
+_MODELS = ("response_model", "provider")  # who serves is a matter of segments: a feature asks for several models
+
+
+class _Looked(NamedTuple):
+    """One window against one reference."""
+
+    window_us: int
+    pane: Pane
+    reference: Reference
+
+
+class _Candidate(NamedTuple):
+    """A finding that may be one: how great an effect it needs, and how it is told, worked out only for what is significant."""
+
+    finding: Finding
+    least: Callable[[], float]
+    told: Callable[[], dict[str, Any]]
+
+
+class DriftReader:
+    """Reads drift rules. What it holds is only kept to be quick. ``pins``: the references that have names."""
+
+    def __init__(self, pane_us: int, pins: Pins | None = None) -> None:
+        self._pane_us = pane_us
+        self._references = References(pins)
+        self._texts = TextReader(self._references)
+
+    def read(
+        self, rule: Drift, feature: FeatureState, at: SegmentKey | None, edge_us: int, known_s: float | None, since_us: int,
+        gating: Collection[str], changed: Mapping[str, int], cleared_us: int = 0,
+    ) -> Reading:
+        """What the rule says of a series (``at`` None: the whole feature) at an edge.
+
+        Args:
+            known_s: window of the finding that fires, seconds; None if nothing does.
+            since_us: what is older is no reference any more.
+            gating: evaluators of which the failures are watched by a baseline, and here only where a rule names them.
+            changed: evaluator (and ``pass_rate``) -> since when it is the one that it is: before, it is another statistic.
+            cleared_us: the edge at which the rule was last found well again here: no window begins before, or what is over would be found anew.
+        """
+        series = feature if at is None else feature.segments[at]
+        looked = [
+            one for window_us in self._windows(rule, edge_us, known_s)
+            if (one := self._look(rule, feature, at, series, edge_us, window_us, since_us, cleared_us))
+        ]  # fmt: skip
+        found = [
+            _Candidate(finding, partial(self._least, rule, finding, one.reference), partial(finding.told, one.pane, one.reference))
+            for one in looked for finding in self._tested(rule, at, one, gating, changed)
+        ]  # fmt: skip
+        read = [self._texts.read(rule.reference, feature, at, edge_us, since_us, name, cleared_us) for name in drift_texts.NAMES if _is_on(rule, name)]
+        found += [_Candidate(one[0], partial(self._least_of_texts, rule, one[1]), partial(drift_texts.told, one[0])) for one in read if one is not None]
+        certain = self._significant(rule, found)
+        if not certain:
+            return Reading("good" if found else "unknown", _nothing())
+        findings = [one.told() for one in certain[:SHOWN]]
+        return Reading("breach", findings[0] | {"above": None, "below": None, "reference_name": rule.reference, "findings": findings})
+
+    def _windows(self, rule: Drift, edge_us: int, known_s: float | None) -> list[int]:
+        """Lengths to look at: short ones at each edge, long ones every few minutes. While something fires, none that is longer than its own: it would
+        still see what is over."""
+        least_us = max(self._pane_us, round(rule.window * 1e6))
+        known_us = None if known_s is None else round(known_s * 1e6)
+        longest_us = max(LADDER_US) if known_us is None else max(known_us, LADDER_US[0])
+        lengths = [least_us, *(step for step in LADDER_US if least_us < step <= longest_us)]
+        return [length for length in lengths if length == known_us or edge_us % max(self._pane_us, length // 6 // self._pane_us * self._pane_us) == 0]
+
+    def _look(
+        self, rule: Drift, feature: FeatureState, at: SegmentKey | None, series: FeatureState | Segment, edge_us: int, window_us: int, since_us: int,
+        cleared_us: int,
+    ) -> _Looked | None:
+        panes = list(series.window(max(cleared_us, edge_us - window_us), edge_us))
+        if not panes or sum(pane.events for pane in panes) < min(NEW, rule.min_events):
+            return None
+        reference = self._references.find(rule.reference, feature, at, edge_us, window_us, since_us)
+        if reference is None:
+            return None
+        return _Looked(window_us, panes[0] if len(panes) == 1 else merged(panes, edge_us - window_us), reference)
+
+    def _tested(self, rule: Drift, at: SegmentKey | None, looked: _Looked, gating: Collection[str], changed: Mapping[str, int]) -> list[Finding]:
+        """All that this window can tell, whatever its effect: the family that the procedure corrects for."""
+        pane, reference = looked.pane, looked.reference
+        window_s, found = looked.window_us / 1e6, []
+        for name, number in pane.numbers.items():
+            if _is_on(rule, name) and (other := reference.pane.numbers.get(name)) is not None:
+                scale = min(number.scale, other.scale)
+                n, m = number.effective_n, other.effective_n
+                if n >= rule.min_events and m >= LEAST_EVENTS:
+                    apart = distance(self._shape(reference, name, scale), _shape(Shape.of(number, scale)))
+                    found.append(Finding(name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, window_s, n, m))
+        for category in CATEGORIES:
+            if _is_on(rule, category.name) and (at is not None or category.name not in _MODELS):
+                found += self._category(rule, category.name, category.absent, looked)
+        for name, rate in pane.rates.items():
+            evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
+            watched = rule.on or name.startswith("feedback.") or (evaluator != name and evaluator not in gating)
+            if changed.get(evaluator, 0) > reference.start_us:
+                continue
+            if _is_on(rule, name) and watched and (held := reference.pane.rates.get(name)) is not None:
+                now, then = rate.estimate(1.0), held.estimate(1.0)
+                if now.n >= rule.min_events and then.n >= LEAST_EVENTS and now.value is not None and then.value is not None:
+                    told = DRIFT_TESTS["two_proportions"](_shares_of(then.value, then.n), _shares_of(now.value, now.n))
+                    found.append(Finding(name, "two_proportions", told.p_value, abs(told.effect), window_s, now.n, then.n))
+        return found
+
+    def _category(self, rule: Drift, name: str, absent: str | None, looked: _Looked) -> list[Finding]:
+        (now, n), (then, m) = shares(name, absent, looked.pane), shares(name, absent, looked.reference.pane)
+        if not now or not then or m < LEAST_EVENTS or (len(now) == len(then) == 1 and now.keys() == then.keys()):
+            return []
+        window_s = looked.window_us / 1e6
+        if name in _MODELS:
+            unseen = {label for label in now if label not in then}
+            events = sum(count for names in looked.pane.categories[name].classes.values() for label, count in names.items() if label in unseen)
+            if events >= NEW:
+                return [Finding(name, "never_seen", 0.0, sum(now[label] for label in unseen) / sum(now.values()), window_s, n, m)]
+        if n < rule.min_events:
+            return []
+        reference, current = Distribution.of(then, m), Distribution.of(now, n)
+        told, apart = DRIFT_TESTS["g"](reference, current), DRIFT_TESTS["jensen_shannon"](reference, current)
+        return [Finding(name, "g", told.p_value, apart.effect, window_s, n, m)]
+
+    def _significant(self, rule: Drift, found: list[_Candidate]) -> list[_Candidate]:
+        """What is beyond chance, of all that was tested together, and matters; the surest first."""
+        alpha = 2 * NormalDist().cdf(-BUDGET_Z) if rule.confidence is None else 2 * (1 - rule.confidence)
+        ordered = sorted(found, key=lambda one: (one.finding.p_value, one.finding.statistic))
+        last = max((rank for rank, one in enumerate(ordered, 1) if one.finding.p_value <= alpha * rank / len(ordered)), default=0)
+        kept: dict[str, _Candidate] = {}
+        for one in ordered[:last]:
+            if one.finding.statistic not in kept and one.finding.effect >= one.least():
+                kept[one.finding.statistic] = one
+        return sorted(kept.values(), key=lambda one: (one.finding.test != "never_seen", -one.finding.effect, one.finding.statistic))
+
+    def _least_of_texts(self, rule: Drift, reference: TextReference) -> float:
+        least = max(rule.effect or 0.0, EFFECTS["text"]) * (YOUNG_TEXTS if reference.is_young else 1)
+        return max(least, ITSELF * self._texts.variation(reference))
+
+    def _least(self, rule: Drift, finding: Finding, reference: Reference) -> float:
+        """The effect that matters here."""
+        if finding.test == "never_seen":
+            return 0.0
+        kind = "category" if finding.statistic in _ABSENT else "rate" if finding.statistic.endswith("_rate") else "number"
+        least = (rule.effect or EFFECTS[kind]) * (YOUNG if reference.is_young else 1)
+        varies = self._variation(reference, finding.statistic, kind)
+        if varies and kind != "category":  # all of the interval must lie beyond it: numbers and arcsines of rates have a standard error of 1/sqrt(n)
+            return max(least, ITSELF * varies + z_of(rule.confidence) / math.sqrt(finding.n))
+        return max(least, ITSELF * varies)
+
+    def _variation(self, reference: Reference, name: str, kind: str) -> float:
+        """How far the worst of the reference's own blocks is from the whole."""
+        key = f"varies {name}"
+        if key not in reference.worked_out:
+            reference.worked_out[key] = max((_apart(block, reference.pane, name, kind) for block in reference.blocks), default=0.0)
+        return float(reference.worked_out[key])
+
+    def _shape(self, reference: Reference, name: str, scale: int) -> Shape:
+        key = f"shape {name} {scale}"
+        if key not in reference.worked_out:
+            reference.worked_out[key] = Shape.of(reference.pane.numbers[name], scale)
+        return _shape(reference.worked_out[key])
+
+
+def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
+    """The effect between a block of the reference and all of it, less what chance gives; 0 where the block holds too little."""
+    if kind == "number":
+        if name not in block.numbers:
+            return 0.0
+        scale = min(block.numbers[name].scale, whole.numbers[name].scale)
+        one, other = Shape.of(block.numbers[name], scale), Shape.of(whole.numbers[name], scale)
+        if one is None or other is None or one.n < 50:
+            return 0.0
+        return float(max(0.0, distance(other, one).wasserstein - 1 / one.n**0.5))
+    if kind == "category":
+        (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
+        if n < 50 or not now or not then:
+            return 0.0
+        return DRIFT_TESTS["jensen_shannon"](Distribution.of(then, m), Distribution.of(now, n)).effect
+    if name not in block.rates:
+        return 0.0
+    now_rate, then_rate = block.rates[name].estimate(1.0), whole.rates[name].estimate(1.0)
+    if now_rate.n < 50 or now_rate.value is None or then_rate.value is None:
+        return 0.0
+    told = DRIFT_TESTS["two_proportions"](_shares_of(then_rate.value, then_rate.n), _shares_of(now_rate.value, now_rate.n))
+    return float(max(0.0, abs(told.effect) - 1 / now_rate.n**0.5))
+
+
+def _shares_of(rate: float, n: float) -> Distribution:
+    return Distribution((False, True), (1 - rate, rate), n)
+
+
+def _shape(shape: Shape | None) -> Shape:
+    assert shape is not None  # who asks knows that something is counted
+    return shape
+
+
+def _is_on(rule: Drift, name: str) -> bool:
+    return rule.on is None or name in rule.on
+
+
+def _nothing() -> dict[str, Any]:
+    return {"metric": "drift", "value": None, "n": 0.0, "low": None, "high": None, "above": None, "below": None, "window_s": 0.0}

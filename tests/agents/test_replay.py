@@ -1,0 +1,184 @@
+"""``python -m agents replay`` without Kafka: what it refuses, and how partitions are laid side by side."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from kafka import TopicPartition
+
+import agents.replay
+from agents import exits
+from agents.replay import FULL, TopicLog, main
+from schemas.config import Kafka
+from softfail.partition import partition_of
+
+PARTITIONS = 3
+NAMES = {partition_of("bot", name, PARTITIONS): name for name in ("a", "b", "c", "d", "e", "f", "g", "h")}
+"""A feature for each partition."""
+
+
+def record(partition, offset, second, *, appended=None, feature=None, value=None):
+    time = datetime.fromtimestamp(second, UTC).isoformat()
+    event = {"kind": "response", "event_id": "e", "time": time, "service": "bot", "feature": feature or NAMES[partition], "model": "m"}
+    return SimpleNamespace(topic="t.events", partition=partition, offset=offset, timestamp=(second if appended is None else appended) * 1000, key=None,
+                           value=json.dumps(event).encode() if value is None else value, headers=[])
+
+
+class Broker:
+    """A consumer of records that lie in memory; it gives a few of one partition at a time, and none of one that is paused."""
+
+    def __init__(self, records, begins=None):
+        self.log = defaultdict(list)
+        for one in records:
+            self.log[TopicPartition(one.topic, one.partition)].append(one)
+        self.begins, self.at, self.paused, self.most_held = begins or {}, {}, set(), 0
+
+    def __call__(self, **settings):
+        assert settings["isolation_level"] == "read_committed"
+        assert settings["enable_auto_commit"] is False
+        assert "group_id" not in settings
+        return self
+
+    def topics(self):
+        return {"t.events"}
+
+    def partitions_for_topic(self, topic):
+        return set(range(PARTITIONS))
+
+    def beginning_offsets(self, tps):
+        return {tp: self.begins.get(tp.partition, 0) for tp in tps}
+
+    def end_offsets(self, tps):
+        return {tp: self.log[tp][-1].offset + 1 if self.log[tp] else 0 for tp in tps}
+
+    def offsets_for_times(self, times):
+        return {tp: next((one for one in self.log[tp] if one.timestamp >= ms), None) for tp, ms in times.items()}
+
+    def assign(self, tps):
+        self.at = dict.fromkeys(tps, 0)
+
+    def seek(self, tp, offset):
+        self.at[tp] = offset
+
+    def position(self, tp):
+        return self.at[tp]
+
+    def pause(self, *tps):
+        self.paused |= set(tps)
+
+    def resume(self, *tps):
+        self.paused -= set(tps)
+
+    def poll(self, timeout_ms, max_records):
+        for tp in sorted(self.log):
+            found = [one for one in self.log[tp] if one.offset >= self.at[tp]][:100]
+            if found and tp not in self.paused:
+                self.at[tp] = found[-1].offset + 1
+                return {tp: found}
+        return {}
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    def make(records, since_ms=None, until_ms=None, **more):
+        monkeypatch.setattr(agents.replay, "KafkaConsumer", Broker(records, **more))
+        return TopicLog(Kafka(), "t.events", since_ms, until_ms)
+
+    return make
+
+
+def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keeps_its_order(opened):
+    log = opened([record(0, 0, 10), record(0, 1, 40), record(0, 2, 20), record(1, 0, 15), record(1, 1, 30), record(2, 0, 35)])
+    assert [(one.partition, one.offset) for one in log.records()] == [(0, 0), (1, 0), (1, 1), (2, 0), (0, 1), (0, 2)]
+    assert log.done == log.total == 6
+
+
+def test_a_producer_whose_clock_is_ahead_does_not_put_its_partition_behind_the_others(opened):
+    log = opened([record(0, 0, 9000, appended=10), record(0, 1, 20), record(1, 0, 15)])
+    assert [(one.partition, one.offset) for one in log.records()] == [(0, 0), (1, 0), (0, 1)]
+
+
+def test_what_lies_in_another_partition_than_its_own_is_left_out_for_a_worker_has_sent_it_on(opened):
+    log = opened([record(0, 0, 10, feature=NAMES[1]), record(1, 0, 11), record(1, 1, 12)])
+    assert [(one.partition, one.offset) for one in log.records()] == [(1, 0), (1, 1)]
+    assert log.misplaced == 1
+
+
+def test_what_cannot_be_read_stays_where_it_stands(opened):
+    log = opened([record(0, 0, 10), record(0, 1, 0, appended=11, value=b"garbage"), record(0, 2, 12)])
+    assert [one.offset for one in log.records()] == [0, 1, 2]
+
+
+def test_the_range_is_that_of_append_times_and_excludes_its_end(opened):
+    records = [record(number % PARTITIONS, number // PARTITIONS, number) for number in range(90)]
+    log = opened(records, since_ms=30_000, until_ms=60_000)
+    assert sorted(one.timestamp // 1000 for one in log.records()) == list(range(30, 60))
+    assert not log.is_cut
+
+
+def test_times_without_records_give_none_and_wait_for_nobody(opened):
+    log = opened([record(0, 0, 10)], since_ms=50_000)
+    assert (log.total, list(log.records())) == (0, [])
+
+
+def test_a_log_that_begins_after_the_time_asked_for_says_so(opened):
+    assert opened([record(0, 7, 100)], since_ms=50_000, begins={0: 7}).is_cut
+    assert not opened([record(0, 7, 100)], since_ms=None, begins={0: 7}).is_cut
+    assert not opened([record(0, 7, 40), record(0, 8, 100)], since_ms=50_000, begins={0: 7}).is_cut
+
+
+def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(opened):
+    log = opened([record(0, number, 10_000 + number) for number in range(3 * FULL)] + [record(1, number, number) for number in range(3 * FULL)])
+    given, most = 0, 0
+    for _ in log.records():
+        given += 1
+        most = max(most, *(len(held) for held in log._held.values()))
+    assert given == 6 * FULL
+    assert most <= FULL + 100
+
+
+def test_an_unknown_topic_is_an_error_that_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(agents.replay, "KafkaConsumer", Broker([]))
+    with pytest.raises(exits.Misconfigured, match=r"topic x.events does not exist; check kafka.prefix or --topic"):
+        TopicLog(Kafka(), "x.events", None, None)
+
+
+def test_a_broker_that_gives_nothing_though_there_is_more_is_an_error_and_no_end(opened, monkeypatch):
+    monkeypatch.setattr(agents.replay, "PATIENCE_S", 0.0)
+    log = opened([record(0, 0, 10)])
+    monkeypatch.setattr(Broker, "poll", lambda *_, **__: {})
+    with pytest.raises(Exception, match="though there are more; try again"):
+        list(log.records())
+
+
+def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):
+    config = tmp_path / "softfail.yaml"
+    config.write_text("kafka: {embedded: true}\n")
+    assert main(["--config", str(config)]) == exits.CONFIGURATION
+    assert "embedded broker keeps nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+    (["--to", "soon"], "'soon' is not a time"),
+    (["file.ndjson"], "unrecognized arguments"),
+])  # fmt: skip
+def test_wrong_arguments_end_with_2(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_broker_that_is_not_there_is_an_error_that_names_it(tmp_path, capsys, free_port):
+    config = tmp_path / "softfail.yaml"
+    config.write_text(f"kafka: {{brokers: 'localhost:{free_port()}'}}\n")
+    assert main(["--config", str(config)]) == exits.CONFIGURATION
+    assert "localhost" in capsys.readouterr().err

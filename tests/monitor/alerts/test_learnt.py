@@ -1,0 +1,98 @@
+"""What is learnt survives restarts: baselines, references and what is taken for normal depend on the log and on nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.core import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config import Config
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE_US = 60_000_000
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    return json.dumps(fields | more).encode()
+
+
+def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> list[bytes]:
+    """Two models and many variants; longer answers from minute 45 to 85, failing ones from 55 to 65, another model that answers from 140 on."""
+    rng = random.Random(seed)
+    values = []
+    for nth in range(minutes * a_minute):
+        second = nth * 60 / a_minute
+        minute = second / 60
+        late = rng.choice([45, 130, 900]) if rng.random() < 0.05 else 0
+        drifted = 45 <= minute < 85
+        failed = 55 <= minute < 65 and rng.random() < 0.4
+        values.append(event(
+            max(0.0, second - late), model=rng.choice("ab"), variant=f"v{rng.randrange(variants)}" if rng.random() < 0.04 else "",
+            output_tokens=round(rng.lognormvariate(5, 0.4) * (2.5 if drifted else 1)), duration_s=round(rng.lognormvariate(0, 0.5), 6),
+            sample_probability=rng.choice([1.0, 1.0, 0.5]), response_model="n" if minute >= 140 and rng.random() < 0.5 else "m",
+            finish_reason=rng.choice(["stop", "stop", "length"]), **({"error_type": "timeout"} if failed else {}),
+        ))  # fmt: skip
+    return values
+
+
+def written(values: list[bytes], bundle: int, every: int | None, config: Config | None = None) -> list[tuple[str, bytes]]:
+    """All that is written; with ``every``, by objects that are taken apart at each so-many-th edge and put together again."""
+    watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
+    records = [FileRecord(value, offset) for offset, value in enumerate(values)]
+    for start in range(0, len(records), bundle):
+        out.extend(watch.apply(records[start : start + bundle]))
+        now = (watch.watermark_us or 0) // MINUTE_US
+        if every is not None and now >= edge + every:
+            edge = now
+            log.update(dict(watch.changed()))
+            watch = Watch(config or Config())
+            watch.restore([(key, value) for key, value in log.items() if value is not None])
+    out.extend(watch.finish())
+    return [(topic, message.value) for topic, message in out.order]
+
+
+def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
+    records = [json.loads(value) for topic, value in messages if topic == "alerts"]
+    return {record["rule"] for record in records if record["record"] == "transition" and record["state"] == state}
+
+
+@pytest.mark.parametrize(("every", "bundle"), [(1, 15), (11, 200)])
+def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(every: int, bundle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.features.SEGMENTS", 6)  # so that segments leave for `other`
+    values = troubled(190, 15, variants=12)
+    whole = written(values, 5000, None)
+    assert rules_that(whole, "firing") >= {"drift", "pass-rate-fell", "failures-rose", "error-rate"}
+    assert rules_that(whole, "resolved") >= {"pass-rate-fell", "failures-rose", "error-rate"}
+    assert written(values, bundle, every) == whole
+
+
+def test_a_young_reference_of_little_traffic_is_the_same_after_a_restart() -> None:
+    values = [value for nth, value in enumerate(troubled(300, 3, variants=1)) if nth % 2 or nth > 400]
+    whole = written(values, 5000, None)
+    assert written(values, 11, 15) == whole
+
+
+def test_bundles_make_no_difference_to_what_is_learnt() -> None:
+    values = troubled(70, 20, variants=4)
+    assert written(values, 1, None) == written(values, 5000, None) == written(values, 777, None)
+
+
+def test_what_became_normal_is_remembered_over_restarts() -> None:
+    rng = random.Random(5)
+    values = [
+        event(nth * 30.0, output_tokens=round(rng.lognormvariate(5, 0.3) * (3 if nth > 600 else 1)), output=None)
+        for nth in range(31 * 120)
+    ]  # fmt: skip
+    settings = Config.model_validate({"time": {"pane": "5m"}})
+    whole = written(values, 5000, None, settings)
+    records = [json.loads(value) for topic, value in whole if topic == "alerts"]
+    found = [(one["state"], one["reason"][:13]) for one in records if one.get("rule") == "drift" and one["level"] == "feature"]
+    assert found == [("firing", "breached"), ("resolved", "became_normal")]
+    assert written(values, 50, 60, settings) == whole

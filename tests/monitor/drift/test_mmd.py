@@ -1,0 +1,138 @@
+"""The kernel test on sketches: alarms as often as it says, on real answers and on ones that repeat, and finds what changed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from monitor.drift import TEXT_TESTS
+from monitor.drift.mmd import mmd, weighted_chi_square
+from monitor.stats.text import TextSketch, vectors_of
+
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
+MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
+TEXT = "the parcel ships on monday and you can follow its way with a number that we sent by mail please check the address first"
+
+
+@pytest.fixture(scope="module")
+def answers() -> Callable[[str, str], np.ndarray]:
+    """Vectors of the answers of a data set and model."""
+
+    def vectors(name: str, model: str) -> np.ndarray:
+        path = DATA / f"{name}.csv.gz"
+        if not path.exists():
+            pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
+        csv.field_size_limit(10**9)
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            return vectors_of([row["answer"] for row in csv.DictReader(stream) if row["model"] == model])
+
+    return vectors
+
+
+def sketch_of(vectors: np.ndarray) -> TextSketch:
+    sketch = TextSketch()
+    sketch.update(vectors)
+    return sketch
+
+
+def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np.ndarray:
+    """Of random splits of what ``draw`` gives."""
+    found = []
+    for _ in range(runs):
+        drawn = draw(n + m)
+        found.append(mmd(sketch_of(drawn[:n]), sketch_of(drawn[n:])).p_value)
+    return np.array(found)
+
+
+@pytest.mark.llmdrift
+@pytest.mark.parametrize("model", [MARCH, JUNE])
+@pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
+def test_of_one_models_answers_split_at_random_it_alarms_about_as_often_as_it_says(answers, name, model):
+    """June's answers of PRIME_FULL are three texts, one of which comes 934 times in 1,000."""
+    vectors, rng = answers(name, model), np.random.default_rng(21)
+    found = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
+    assert (found < 0.05).mean() < 0.075
+    assert (found < 0.001).sum() <= 5  # one expected; six come one time in 1,700
+    if len(np.unique(vectors, axis=0)) > 100:
+        assert (found < 0.05).mean() > 0.03
+
+
+REPEATED = {
+    "all different": lambda rng, n: rng.integers(0, 2000, n),
+    "by Zipf's law": lambda rng, n: np.minimum(rng.zipf(1.5, n), 2000) - 1,
+    "nearly always the same": lambda rng, n: np.where(rng.random(n) < 0.98, 0, rng.integers(1, 5, n)),
+    "yes or no": lambda rng, n: rng.integers(0, 2, n),
+}
+
+
+@pytest.fixture(scope="module")
+def generated() -> np.ndarray:
+    rng, words = np.random.default_rng(22), TEXT.split()
+    return vectors_of([" ".join(rng.choice(words, rng.integers(3, 60))) for _ in range(2000)])
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(generated, kind):
+    rng = np.random.default_rng(23)
+    found = p_values(lambda count: generated[REPEATED[kind](rng, count)], 300, 60, 1000)
+    assert (found < 0.05).mean() < 0.075
+    assert (found < 0.001).sum() <= 5
+
+
+@pytest.mark.llmdrift
+@pytest.mark.parametrize(("name", "effect"), [("OPINIONQA", 0.4), ("PRIME_FULL", 0.7)])
+def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_large(answers, name, effect):
+    march, june, rng = answers(name, MARCH), answers(name, JUNE), np.random.default_rng(24)
+    for _ in range(20):
+        found = mmd(sketch_of(march[rng.permutation(len(march))[:500]]), sketch_of(june[rng.permutation(len(june))[:60]]))
+        assert found.p_value < 1e-12
+        assert found.effect > effect
+        assert (found.n, found.m) == (500, 60)
+
+
+@pytest.mark.llmdrift
+def test_the_effect_grows_with_the_share_of_answers_that_changed(answers):
+    march, june = (np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE))  # the rows have an order of their own
+    mixed = [np.concatenate([march[500 : 1000 - changed], june[:changed]]) for changed in (0, 50, 100, 250)]
+    effects = [mmd(sketch_of(march[:500]), sketch_of(some)).effect for some in mixed]
+    assert effects == sorted(effects)
+    assert effects[1] == pytest.approx(effects[3] / 5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", TEXT_TESTS)
+def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, generated):
+    some = sketch_of(generated[:100])
+    with pytest.raises(ValueError, match="nothing to compare"):
+        TEXT_TESTS[name](some, TextSketch())
+    same = TEXT_TESTS[name](some, some)
+    assert (same.effect, same.p_value > 0.5) == (0.0, True)
+
+
+@pytest.mark.parametrize("name", TEXT_TESTS)
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (2, 2), (3, 50), (10_000, 2)])
+def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
+    for first, second in ((0, 0), (0, 1)):
+        one, two = sketch_of(np.repeat(generated[[first]], n, axis=0)), sketch_of(np.repeat(generated[[second]], m, axis=0))
+        found = TEXT_TESTS[name](one, two)
+        assert np.isfinite(found).all()
+        assert 0 <= found.p_value <= 1
+        assert 0 <= found.effect <= 1
+    if min(n, m) > 2:
+        assert found.effect > 0.5
+
+
+def test_the_tail_of_a_weighted_chi_square_is_scipys_where_the_weights_are_equal_and_that_of_simulation_where_not():
+    for freedom in (1, 2, 10, 30):
+        for p in (0.9, 0.5, 0.1, 1e-3, 1e-6, 1e-12):
+            assert weighted_chi_square(float(stats.chi2.isf(p, freedom)), np.ones(freedom)) == pytest.approx(p, rel=0.13)
+    weights = np.array([1, 0.6, 0.3, 0.1, 0.05, 0.0])
+    drawn = np.random.default_rng(25).standard_normal((400_000, len(weights))) ** 2 @ weights
+    for x in (0.5, 2.0, 2.1, 5.0, 10.0):
+        assert weighted_chi_square(x, weights) == pytest.approx((drawn > x).mean(), rel=0.05)
+    assert weighted_chi_square(0.0, weights) == 1.0

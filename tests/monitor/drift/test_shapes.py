@@ -1,0 +1,90 @@
+"""The quick comparison of histograms says what the slow one and scipy say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp, kstwobign, wasserstein_distance
+
+from monitor.drift import DRIFT_TESTS
+from monitor.drift.comparison import Distribution, harmonic
+from monitor.drift.shapes import Distance, Shape, distance, kolmogorov
+from monitor.stats.buckets import codes_of, middle
+from monitor.stats.number import Number
+
+
+def number_of(values: list[int], ppm: int = 1_000_000) -> Number:
+    codes, counts = np.unique(codes_of(np.array(values, np.int64)), return_counts=True)
+    number = Number()
+    number.add(ppm, len(values), sum(values), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    return number
+
+
+def quick(reference: Number, current: Number) -> Distance:
+    scale = min(reference.scale, current.scale)
+    one, other = Shape.of(reference, scale), Shape.of(current, scale)
+    assert one is not None
+    assert other is not None
+    return distance(one, other)
+
+
+def slow(name: str, reference: Number, current: Number) -> tuple[float, float]:
+    scale = min(reference.scale, current.scale)
+    told = DRIFT_TESTS[name](*(Distribution.of(one.distribution(scale), one.effective_n) for one in (reference, current)))
+    return told.statistic, told.p_value
+
+
+near = st.lists(st.integers(-300, 5000), min_size=2, max_size=80)
+far = st.lists(st.one_of(st.integers(0, 10), st.integers(-(10**12), 10**15)), min_size=2, max_size=60)  # beyond what scale 5 spans
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.tuples(near, near), st.tuples(far, near), st.tuples(near, far)), st.sampled_from([1_000_000, 100_000]))
+def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int) -> None:
+    reference, current = number_of(pair[0], ppm), number_of(pair[1])
+    apart = quick(reference, current)
+    assert apart.d == pytest.approx(slow("kolmogorov_smirnov", reference, current)[0], abs=1e-9)
+    assert apart.wasserstein == pytest.approx(slow("wasserstein", reference, current)[0], rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=60), st.lists(st.integers(0, 30), min_size=2, max_size=60))
+def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(first: list[int], second: list[int]) -> None:
+    apart = quick(number_of(first), number_of(second))
+    assert apart.d == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-9)
+    one, other = ([middle(code) for code in codes_of(np.array(values)).tolist()] for values in (first, second))
+    assume(np.ptp(one) > 0)
+    assert apart.wasserstein == pytest.approx(wasserstein_distance(one, other) / np.std(one), rel=1e-6, abs=1e-9)
+
+
+@given(st.floats(0, 1), st.integers(1, 10**6), st.integers(1, 10**6))
+def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int) -> None:
+    root = harmonic(n, m) ** 0.5
+    p = float(kstwobign.sf((root + 0.12 + 0.11 / root) * d))
+    told = kolmogorov(d, n, m)
+    assert 0 <= told <= 1
+    if 1e-250 < p < 0.3:
+        assert told == pytest.approx(p, rel=1e-3)
+    elif p >= 0.3:
+        assert told > 0.29
+
+
+def test_a_shape_is_no_farther_from_itself_and_none_of_nothing() -> None:
+    number = number_of([1, 5, 5, 900])
+    assert quick(number, number) == (0.0, 0.0, 1.0)
+    assert Shape.of(Number()) is None
+
+
+def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
+    apart = quick(number_of([7] * 100), number_of([9] * 100))
+    assert (apart.d, apart.p_value < 1e-9) == (1.0, True)
+
+
+def test_shapes_of_two_scales_are_refused() -> None:
+    one, other = Shape.of(number_of([1, 2, 3])), Shape.of(number_of([1, 2, 3]), 3)
+    assert one is not None
+    assert other is not None
+    with pytest.raises(ValueError, match="scale 5 and 3"):
+        distance(one, other)

@@ -1,0 +1,167 @@
+"""``python -m monitor replay`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.replay import main, replay
+from schemas.records import Episode, Window
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory, hours):
+    """The hours as a file, with two lines that are no events."""
+    path = tmp_path_factory.mktemp("logs") / "hours.ndjson"
+    lines = [json.dumps(one) for one in hours]
+    path.write_text("\n".join([*lines[:100], "{}", "garbage", *lines[100:]]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def config_files(tmp_path_factory, rules_only, errors_rule):
+    """``softfail.yaml`` with a rule that fires, ``other.yaml`` with one that does not, and ``panes.yaml`` with the first and other panes."""
+    folder = tmp_path_factory.mktemp("configs")
+    for name, rule, more in (
+        ("softfail", errors_rule, {}), ("other", {**errors_rule, "above": 0.9}, {}), ("panes", {**errors_rule, "for": "5m"}, {"time": {"pane": "30s"}}),
+    ):  # fmt: skip
+        plain = {"default_rules": False, "no_data": {"severity": None}, "rules": [rule], **more}
+        (folder / f"{name}.yaml").write_text(json.dumps(plain))
+    return {path.stem: str(path) for path in folder.iterdir()}
+
+
+def run(capsys, *arguments):
+    code = main([str(one) for one in arguments])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_ndjson_is_exactly_what_the_core_writes_on_the_topics(capsys, log, hours, config_files, rules_only, errors_rule):
+    code, out, err = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
+    records = [FileRecord(line, nth) for nth, line in enumerate(log.read_bytes().splitlines(), 1)]
+    expected = [message.value.decode() for outputs in replay(rules_only(errors_rule), records) for topic, message in outputs.order
+                if topic in ("windows", "alerts")]
+    assert out.splitlines() == expected
+    assert code == 1
+    assert f"{log}:101: " in err
+    assert "2 lines could not be read and were left out" in err
+    kinds = {json.loads(line)["record"] for line in expected}
+    assert kinds == {"window", "transition", "episode"}
+    Window.model_validate_json(next(line for line in expected if '"record":"window"' in line))
+    Episode.model_validate_json(next(line for line in expected if '"record":"episode"' in line))
+
+
+def test_the_table_shows_windows_transitions_and_episodes(capsys, log, config_files):
+    _, out, _ = run(capsys, log, "--config", config_files["softfail"])
+    assert "FIRING" in out
+    assert "EPISODE opened" in out
+    assert "1 episode\n" in out
+
+
+def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_judged(capsys, log, config_files):
+    code, out, err = run(capsys, log, "--format", "summary", "--config", config_files["softfail"])
+    assert (code, err) == (1, "2 lines could not be read and were left out\n")
+    assert out.startswith("1 page, 0 tickets in 3 h of 2 features\n")
+    assert "errors" in out
+    assert "closest elsewhere: search/rerank" in out
+    assert "COULD NOT BE READ (2)" in out
+    assert "NOT MEASURED" in out
+
+
+def test_what_if_tells_each_episode_that_only_one_has(capsys, log, config_files):
+    _, out, _ = run(capsys, log, "--format", "summary", "--config", config_files["softfail"], "--what-if", config_files["other"])
+    assert "WHAT IF other.yaml (against softfail.yaml): pages 1 → 0, tickets 0 → 0; 1 only with softfail.yaml, 0 only with other.yaml, " in out
+    assert "only with softfail.yaml: page (critical) support-bot/answer" in out
+
+
+def test_what_if_in_ndjson_is_the_records_as_before_and_then_one_difference_each(capsys, log, config_files):
+    _, alone, _ = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
+    _, both, _ = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"], "--what-if", config_files["panes"])
+    assert both.startswith(alone)
+    difference, = (json.loads(line) for line in both.removeprefix(alone).splitlines())
+    assert (difference["record"], difference["kind"], difference["feature"]) == ("difference", "changed", "answer")
+    assert "told" in {one["what"] for one in difference["changes"]}
+
+
+def test_the_same_configuration_twice_differs_in_nothing(capsys, log, config_files):
+    _, out, _ = run(capsys, log, "--format", "table", "--config", config_files["softfail"], "--what-if", config_files["softfail"])
+    assert "0 with both but not alike, 1 the same\n" in out
+
+
+def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_files):
+    _, out, _ = run(capsys, log, "--format", "ndjson", "--from", "2026-11-02T01:00Z", "--to", "2026-11-02T02:00", "--match", "search/*")
+    windows = [json.loads(line) for line in out.splitlines() if '"record":"window"' in line]
+    assert {one["feature"] for one in windows} == {"rerank"}
+    assert {one["start"][11:13] for one in windows} == {"01"}
+
+
+def test_html_goes_to_a_file_that_appears_when_it_is_whole(capsys, log, tmp_path, config_files):
+    report = tmp_path / "report.html"
+    code, out, _ = run(capsys, log, "--format", "html", "--output", report, "--config", config_files["softfail"])
+    assert (code, out) == (1, "")
+    assert report.read_text().startswith("<!doctype html>")
+    assert report.read_text().endswith("</html>\n")
+    assert list(tmp_path.iterdir()) == [report]
+
+
+def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
+    report, cut = tmp_path / "report.html", tmp_path / "cut.ndjson.gz"
+    report.write_text("the old one")
+    cut.write_bytes(b"\x1f\x8b\x08")
+    code, _, err = run(capsys, cut, "--format", "html", "--output", report)
+    assert code == 2
+    assert "cut.ndjson.gz" in err
+    assert report.read_text() == "the old one"
+    assert sorted(tmp_path.iterdir()) == [cut, report]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+    (["{log}", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01"),
+    (["{log}", "--match", "answer"], "write service/feature"),
+    (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; make it"),
+    (["{log}", "--output", "{log}"], "is one of the files to be read"),
+    ([], "FILE"),
+])  # fmt: skip
+def test_wrong_arguments_end_with_2_and_the_remedy(capsys, log, tmp_path, arguments, said):
+    with pytest.raises(SystemExit) as ended:
+        main([one.format(log=log, folder=tmp_path) for one in arguments])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_wrong_other_configuration_is_told_with_the_name_of_its_file(capsys, log, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("rules: [{name: a, on: pass_rate, below: 95}]\n")
+    code, out, err = run(capsys, log, "--format", "summary", "--what-if", wrong)
+    assert (code, out) == (2, "")
+    assert f"{wrong}: rules[0]" in err
+    code, _, err = run(capsys, log, "--what-if", tmp_path / "none.yaml")
+    assert code == 2
+    assert err.count("none.yaml") == 1
+
+
+def test_a_missing_file_ends_with_2_and_its_name(capsys, tmp_path):
+    code, _, err = run(capsys, tmp_path / "gone.ndjson")
+    assert (code, err) == (2, f"{tmp_path / 'gone.ndjson'}: cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize("form", ["table", "summary"])
+def test_nothing_that_a_terminal_obeys_gets_from_a_label_to_the_output(capsys, tmp_path, hours, form):
+    path = tmp_path / "evil.ndjson"
+    evil = "\x1b]0;owned\x07\x1b[2J"
+    path.write_text("\n".join(json.dumps({**one, "service": evil, "feature": evil, "model": evil}) for one in hours if one["feature"] == "answer"))
+    code, out, _ = run(capsys, path, "--format", form)
+    assert code == 0
+    assert "owned" in out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+def test_an_empty_input_is_told_and_is_no_error(capsys, tmp_path):
+    path = tmp_path / "empty.ndjson"
+    path.write_text("\n\n")
+    code, out, _ = run(capsys, path, "--format", "summary")
+    assert (code, out.splitlines()[0]) == (0, "nothing was measured")

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from monitor.reports import page
+from monitor.reports.difference import differences
+from monitor.reports.panels import Limit, Panel
+from monitor.reports.plot import Axis, Span, plot
+from monitor.reports.series import POINTS
+from monitor.reports.unmeasured import Letters
+
+VOID = {"meta", "br"}
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>\x1b[2J'
+
+
+class Elements(HTMLParser):
+    """All elements with their attributes; an end tag must match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.seen, self.open = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def made(trial, other=None, letters=None):
+    found = None if other is None else differences(trial.findings, other.findings)
+    return "".join(page.parts(trial, letters or Letters(), other, found))
+
+
+@pytest.fixture(scope="module")
+def trial(tried, hours, rules_only, errors_rule):
+    return tried(rules_only(errors_rule), hours)
+
+
+def test_the_page_is_well_formed_and_refers_to_nothing_outside_itself(trial, tried, hours, rules_only, errors_rule):
+    text = made(trial, tried(rules_only({**errors_rule, "above": 0.7}), hours))
+    elements = Elements(text)
+    assert elements.open == []
+    assert {tag for tag, _ in elements.seen} & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a", "use", "image"} == set()
+    assert {name for _, attributes in elements.seen for name in attributes} & {"src", "href", "xlink:href", "style", "onload"} == set()
+    assert re.findall(r"url\(|@import|https?:", text) == []
+
+
+def test_the_headline_counts_pages_tickets_time_and_features(trial):
+    assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in made(trial)
+
+
+def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shade_in_every_plot_of_its_feature(trial):
+    text = made(trial)
+    row = text[text.index("<h2>Episodes") : text.index("<h2>Rules")]
+    assert re.search(r"of calls failed \(should stay under 5 %\)", row)
+    assert re.search(r"between [\d.]+ % and [\d.]+ %, on \d+ events in (5|30) min", row)
+    feature = text[text.index("<h3>support-bot/answer") : text.index("<h3>search/rerank")]
+    assert feature.count("<figure>") == 5
+    assert feature.count('<rect class="page"') == 5
+    assert feature.count('class="limit"') == 1
+    assert "errors: above 5 %" in feature
+    assert '<rect class="page"' not in text[text.index("<h3>search/rerank") :]
+
+
+def test_the_other_configurations_episodes_are_a_strip_below_the_plots(tried, hours, rules_only, errors_rule, trial):
+    quiet = tried(rules_only({**errors_rule, "above": 0.9}), hours)
+    text = made(quiet, trial)
+    assert "What if:" in text
+    assert text.count('<rect class="page other"') == 5
+    assert '<rect class="page"' not in text
+
+
+def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, errors_rule):
+    troubles = (week.Trouble("a/b", 1, 9, "errors", 0.9),)
+    events = [{**one, "service": EVIL, "feature": EVIL, "model": EVIL, "environment": "production", "prompt_version": EVIL}
+              for one in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)]
+    letters = Letters()
+    trial = tried(rules_only(errors_rule), events)
+    broken = trial.watch.apply([week_record({**events[0], "kind": EVIL})])
+    letters.take(broken.messages["deadletter"])
+    text = made(trial, trial, letters)
+    assert "&lt;script&gt;" in text
+    assert "\x1b" not in text
+    assert {tag for tag, _ in Elements(text).seen} & {"script", "img"} == set()
+
+
+def week_record(event):
+    import json
+
+    from monitor.core import FileRecord
+
+    return FileRecord(json.dumps(event).encode(), 7)
+
+
+def test_a_log_of_nothing_is_a_page_that_says_so(tried, rules_only):
+    text = made(tried(rules_only(), []))
+    assert "<h1>Nothing was measured</h1>" in text
+    assert "no episode opened" in text
+    assert Elements(text).open == []
+
+
+def test_a_metric_that_a_rule_looks_at_gets_a_plot_of_its_own(tried, hours, rules_only):
+    rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.5, "window": "5m", "severity": "error"}
+    text = made(tried(rules_only(rule), hours))
+    assert text.count("<figcaption>Failed: refusal<small>refusals: above 50 %</small>") == 2
+
+
+def drawn(trial, panel, limits=(), spans=()):
+    series = next(one for key, one in trial.measured.series.items() if key[1] == "answer")
+    axis = Axis(trial.measured.start.timestamp(), trial.measured.end.timestamp())
+    return plot(panel, series.points(), series.width_us, 60_000_000, limits, spans, axis)
+
+
+def test_a_line_has_at_most_so_many_points_and_none_outside_the_picture(trial):
+    line = re.search(r'class="line s0" d="([^"]+)"', drawn(trial, Panel("pass_rate")))
+    points = re.findall(r"[ML]([\d.]+) ([\d.]+)", line[1])
+    assert 20 < len(points) <= POINTS
+    assert all(36 <= float(x) <= 236 and 8 <= float(y) <= 94 for x, y in points)
+
+
+def test_a_threshold_far_from_what_was_measured_does_not_flatten_the_plot(trial):
+    assert 'class="limit"' in drawn(trial, Panel("pass_rate"), [Limit("floor", "", None, 0.5)])
+    assert 'class="limit"' not in drawn(trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)])
+
+
+def test_a_short_episode_is_wide_enough_to_be_seen(trial):
+    start_s = trial.measured.start.timestamp()
+    rect = re.search(r'<rect class="ticket" x="[\d.]+" y="8" width="([\d.]+)"', drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]))
+    assert float(rect[1]) >= 1.5
+
+
+def test_a_panel_of_which_nothing_was_counted_is_not_drawn(trial):
+    assert drawn(trial, Panel("time_to_first_token_s", ("p50",))) == ""

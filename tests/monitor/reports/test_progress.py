@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.reports.progress import EVERY, watched
+
+
+class Counted:
+    """A source of so many records."""
+
+    unit = "records"
+
+    def __init__(self, total):
+        self.total, self.done = total, 0
+
+    def records(self):
+        for number in range(self.total):
+            self.done = number + 1
+            yield FileRecord(b"{}", number)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_bar_takes_nothing_away_and_adds_nothing(shown):
+    with watched(Counted(3 * EVERY), shown=shown, clock=itertools.count(0, 10).__next__) as records:
+        assert [record.offset for record in records] == list(range(3 * EVERY))
+
+
+def test_an_input_that_is_read_at_once_shows_no_bar(capsys):
+    with watched(Counted(3 * EVERY), shown=True, clock=lambda: 0.0) as records:
+        assert len(list(records)) == 3 * EVERY
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_input_shows_how_much_of_it_has_been_read_on_standard_error_only(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with watched(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
+        for _ in records:
+            pass
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"{2 * EVERY + 1}/{3 * EVERY}" in told.err
+
+
+def test_a_reader_that_fails_takes_the_bar_away(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    def read():
+        with watched(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
+            for record in records:
+                if record.offset == 2 * EVERY:
+                    raise RuntimeError("full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        read()
+    assert capsys.readouterr().err[-12:].count("\x1b[2K") == 1  # the line of the bar is erased

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core import Message
+from monitor.instants import rfc3339
+from monitor.panes import Pane, metrics
+from monitor.reports.panels import FIXED, panels_of
+from monitor.reports.series import POINTS, Measured
+from monitor.reports.spread import Histogram, Spread
+from monitor.stats.buckets import codes_of
+
+PANE_US = 60_000_000
+
+
+def window(minute: int, tokens: list[int], failed: int = 0, revision: int = 1, feature: str = "answer", level: str = "feature") -> Message:
+    """A window as the core writes it: so many responses as there are tokens, of which some failed."""
+    pane = Pane(minute * PANE_US)
+    pane.events = len(tokens)
+    pane.rate("pass_rate").add(1_000_000, len(tokens), failed)
+    values = np.array(tokens, np.int64)
+    codes, counts = np.unique(codes_of(values), return_counts=True)
+    pane.number("output_tokens").add(1_000_000, len(tokens), sum(tokens), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    record = {"record": "window", "level": level, "service": "bot", "feature": feature, "environment": "production", "start": rfc3339(pane.start_us),
+              "end": rfc3339(pane.start_us + PANE_US), "revision": revision, "events": pane.events, "metrics": metrics(pane)}
+    return Message(b"", json.dumps(record).encode())
+
+
+KEY = ("bot", "answer", "production")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 30_000), st.lists(st.integers(1, 5000), min_size=1, max_size=5)), min_size=1, max_size=60))
+def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
+    panes = sorted(dict(panes).items())
+    measured = Measured(PANE_US, FIXED)
+    measured.take([window(minute, tokens, failed=1) for minute, tokens in panes])
+    bins = [one for _, one in measured.series[KEY].points()]
+    assert sum(one.events for one in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
+    assert sum(one.rates["pass_rate"].failures for one in bins) == len(panes)
+    assert sum(one.spreads["output_tokens"].mean() * one.spreads["output_tokens"].n for one in bins) == pytest.approx(sum(map(sum, dict(panes).values())))
+
+
+def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
+    measured = Measured(PANE_US, FIXED)
+    worst = 3333
+    measured.take([window(minute, [100] * 30, failed=30 if minute == worst else 0) for minute in range(5000)])
+    series = measured.series[KEY]
+    points = series.points()
+    assert POINTS / 2 < len(points) <= POINTS
+    assert {start_us % series.width_us for start_us, _ in points} == {0}
+    at = next(one for start_us, one in points if start_us <= worst * PANE_US < start_us + series.width_us)
+    assert at.read("pass_rate", "").value > 0.9  # all panes of the point together
+    assert at.low["pass_rate"] < 0.15  # and the one of them that surely was bad
+    assert at.panes == series.width_us // PANE_US
+
+
+def test_where_events_are_few_a_point_stands_for_more_time_but_some_points_remain():
+    busy, seldom = Measured(PANE_US, FIXED), Measured(PANE_US, FIXED)
+    busy.take([window(minute, [100] * 100) for minute in range(180)])
+    seldom.take([window(minute, [100]) for minute in range(180)])
+    assert len(busy.series[KEY].points()) == 180
+    assert 40 <= len(seldom.series[KEY].points()) < 80
+
+
+def test_a_revision_replaces_the_window_before_it():
+    measured = Measured(PANE_US, FIXED)
+    measured.take([window(1, [10]), window(2, [10]), window(1, [10, 20, 30], failed=2, revision=2)])
+    assert measured.events == 4
+    assert [one.events for _, one in measured.series[KEY].points()] == [3, 1]
+
+
+def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
+    measured = Measured(PANE_US, FIXED)
+    measured.take([window(1, [10], level="segment"), window(1, [10])])
+    assert measured.events == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 10**6), min_size=1, max_size=40), min_size=1, max_size=6), st.sampled_from([0.5, 0.9, 0.99]))
+def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histograms_error(groups, q):
+    measured = Measured(PANE_US, panels_of(["output_tokens.p99"]))
+    measured.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
+    bins = [one for _, one in measured.series[KEY].points()]
+    whole = bins[0]
+    for one in bins[1:]:
+        whole.merge(one)
+    values = sorted(value for tokens in groups for value in tokens)
+    exact = values[max(0, int(np.ceil(q * len(values) * (1 - 1e-12))) - 1)]
+    assert whole.read("output_tokens", f"p{q * 100:.0f}").value == pytest.approx(exact, rel=0.012)
+
+
+def test_histograms_of_different_scales_merge_at_the_coarser_one():
+    fine, coarse = Spread(Histogram(5, 320, [4.0]), 1.0, 4096.0), Spread(Histogram(3, 80, [4.0], zero=2.0), 1.0, 4200.0)
+    coarse.merge(fine)
+    assert coarse.n == 10
+    assert coarse.scale == 3
+    assert coarse.quantile(0.1) == 0.0
+    assert coarse.quantile(0.9) == pytest.approx(1024, rel=0.1)
+
+
+def test_negative_values_come_before_zero_and_positive_ones():
+    spread = Spread(Histogram(5, 31, [1.0], zero=1.0, negative=Histogram(5, 95, [1.0])), 2.0**-1, -6.0)
+    assert spread.quantile(0.2) == pytest.approx(-4, rel=0.02)
+    assert spread.quantile(0.5) == 0.0
+    assert spread.quantile(0.9) == pytest.approx(1, rel=0.02)

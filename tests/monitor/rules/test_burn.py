@@ -1,0 +1,131 @@
+"""Laws of error budgets that burn, seen from outside and at the reader."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.features import FINE, HOUR, HOUR_US, Segment
+from monitor.panes import Pane
+from monitor.rules import burn
+from monitor.segments import SegmentKey
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.rules import Burning
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE_US = 60_000_000
+
+
+def config(**more: Any) -> Config:
+    return Config.model_validate({
+        "default_rules": False, "no_data": {"severity": None}, "objectives": [{"name": "good", "on": "pass_rate", "target": 0.97, **more}],
+    })  # fmt: skip
+
+
+def event(second: float, bad: bool) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m"}
+    return json.dumps(fields | ({"error_type": "timeout"} if bad else {})).encode()
+
+
+def run(minutes: float, failing: Callable[[float], float], settings: Config, a_minute: float = 20) -> list[dict[str, Any]]:
+    rng = random.Random(1)
+    values = [event(nth * 60 / a_minute, rng.random() < failing(nth / a_minute)) for nth in range(round(minutes * a_minute))]
+    watch = Watch(settings)
+    out = watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
+    out.extend(watch.finish())
+    return [json.loads(message.value) for message in out.messages.get("alerts", ()) if json.loads(message.value)["record"] == "transition"]
+
+
+def states(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
+    return [(one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60) for one in records if one["rule"] == rule]
+
+
+def rule(**more: Any) -> Burning:
+    return Burning.model_validate({
+        "name": "good-1h", "on": "error_rate", "target": 0.99, "window": 3600.0, "short": 300.0, "factor": 14.4, "level": "feature", **more,
+    })  # fmt: skip
+
+
+def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> Segment:
+    segment = Segment(SegmentKey("m"))
+    for minute in range(minutes):
+        pane = segment.held[FINE][minute * MINUTE_US] = Pane(minute * MINUTE_US)
+        pane.rate("error_rate").add(1_000_000, a_minute, round(a_minute * share(minute)))
+    return segment
+
+
+def test_an_objective_is_three_rules_named_after_it_and_their_windows() -> None:
+    rules = config().all_burning()
+    assert [(one.name, one.window, one.short, one.severity) for one in rules] == [
+        ("good-1h", 3600, 300, "critical"), ("good-6h", 6 * 3600, 1800, "critical"), ("good-3d", 3 * 86_400, 6 * 3600, "warning"),
+    ]  # fmt: skip
+    assert [round(one.factor, 6) for one in rules] == [14.4, 6, 1]
+    assert [round(one.failing, 6) for one in rules] == [0.432, 0.18, 0.03]
+
+
+@pytest.mark.parametrize(("period", "factors"), [("7d", [3.36, 1.4, 0.233333]), ("28d", [13.44, 5.6, 0.933333]), ("90d", [43.2, 18, 3])])
+def test_another_period_spends_the_same_shares_of_its_own_budget(period: str, factors: list[float]) -> None:
+    assert [round(one.factor, 6) for one in config(period=period, target=0.99).all_burning()] == factors
+
+
+def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -> None:
+    records = run(200, lambda minute: 0.9 if 80 <= minute < 120 else 0.0, config())
+    (fired, at), (resolved, until), *more = states(records, "good-1h")
+    assert (fired, resolved, more) == ("firing", "resolved", [])
+    assert 105 < at < 120  # over an hour 43 % must fail, and surely
+    assert 120 < until <= 124  # five minutes of which no more than 43 % failed
+    evidence = next(one["evidence"] for one in records if one["rule"] == "good-1h")
+    assert evidence["below"] == pytest.approx(0.568)
+    assert evidence["high"] < evidence["below"]
+    assert evidence["burn"] == pytest.approx((1 - evidence["value"]) / 0.03, rel=0.01)
+    assert (evidence["target"], evidence["window_s"]) == (0.97, 3600)
+
+
+def test_what_burnt_before_and_is_over_does_not_fire() -> None:
+    assert burn.read(rule(), series(lambda minute: 0.9 if 10 <= minute < 50 else 0.0, 60), 60 * MINUTE_US, 0).state == "good"
+
+
+def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
+    assert burn.read(rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0).state == "between"
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.13, "good"), (0.15, "between"), (0.3, "breach")])
+def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> None:
+    assert burn.read(rule(), series(lambda _: share, 60, 20 if state == "between" else 100), 60 * MINUTE_US, 0).state == state
+
+
+def test_too_few_events_say_nothing() -> None:
+    assert burn.read(rule(), series(lambda _: 1.0, 10, 2), 10 * MINUTE_US, 0).state == "unknown"
+
+
+def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
+    segment = series(lambda _: 0.4, 60)
+    for pane in segment.panes.values():
+        pane.rate("pass_rate").merge(pane.rates["error_rate"])
+    bad, good = (burn.read(rule(on=on), segment, 60 * MINUTE_US, 0) for on in ("error_rate", "pass_rate"))
+    assert bad.state == good.state == "breach"
+    assert (bad.evidence["burn"], bad.evidence["above"], good.evidence["below"]) == (good.evidence["burn"], 0.144, 0.856)
+
+
+def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:
+    segment = series(lambda minute: 1.0 if minute < 40 else 0.0, 60)
+    assert burn.read(rule(short=1800.0), segment, 60 * MINUTE_US, 0).state == "breach"
+    assert burn.read(rule(short=1800.0), segment, 60 * MINUTE_US, 40 * MINUTE_US).state == "good"
+
+
+def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -> None:
+    segment = Segment(SegmentKey("m"))
+    for hour in range(6):
+        pane = segment.held[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)
+        pane.rate("error_rate").add(1_000_000, 1000, 900 if hour == 2 else 200 if hour > 2 else 1000)
+    slow = rule(window=6 * 3600.0, short=3 * 3600.0, factor=6.0)
+    read = burn.read(slow, segment, 6 * HOUR_US, 2 * HOUR_US + 50 * MINUTE_US)
+    assert (read.evidence["n"], read.evidence["value"]) == (3000, 0.2)

@@ -1,0 +1,286 @@
+"""Laws of drift, seen from outside: events in, incidents out."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
+
+from monitor.core import FileRecord
+from monitor.rules.drift import DriftReader, _Candidate
+from monitor.rules.findings import Finding
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.rules import Drift
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+Fields = Callable[[random.Random, float], dict[str, Any]]
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    return json.dumps({"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", **more}).encode()
+
+
+def traffic(minutes: float, fields: Fields, a_minute: float = 20, start: float = 0, seed: int = 1) -> list[bytes]:
+    """``fields``: of an event at a minute."""
+    rng = random.Random(seed)
+    return [event((start + nth / a_minute) * 60, **fields(rng, start + nth / a_minute)) for nth in range(round(minutes * a_minute))]
+
+
+def tokens(factor: Callable[[float], float], spread: float = 0.4, median: float = 150) -> Fields:
+    """Log-normal output tokens, times a factor that depends on the minute."""
+    return lambda rng, minute: {"output_tokens": round(rng.lognormvariate(math.log(median), spread) * factor(minute))}
+
+
+def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    watch = Watch(Config.model_validate(config or {}))
+    out = watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)])
+    out.extend(watch.finish())
+    return [json.loads(message.value) for message in out.messages.get("alerts", ())]
+
+
+def told(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[dict[str, Any]]:
+    return [one for one in records if one["record"] == "transition" and one["rule"] == rule and one["level"] == level]
+
+
+def states(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[tuple[str, str]]:
+    return [(one["state"], one["time"][11:16]) for one in told(records, rule, level)]
+
+
+def only(**more: Any) -> dict[str, Any]:
+    """One rule on drift, and nothing else; panes of five minutes where days are short."""
+    return {"default_rules": False, "no_data": {"severity": None}, "drift": [{"name": "drift", **more}]}
+
+
+# ---- what is found ------------------------------------------------------------------------------------------------------
+
+
+def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_what() -> None:
+    (fired, *_) = told(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
+    assert (fired["state"], fired["time"][11:16], fired["severity"]) == ("firing", "10:21", "warning")
+    evidence = fired["evidence"]
+    assert evidence["metric"] == "output_tokens.p50"
+    assert evidence["value"] == pytest.approx(300, rel=0.15)
+    assert evidence["reference"] == pytest.approx(150, rel=0.05)
+    assert (evidence["test"], evidence["reference_name"], evidence["n"], evidence["window_s"]) == ("kolmogorov_smirnov", "trailing 24h", 60, 60)
+    assert evidence["low"] < evidence["value"] < evidence["high"]
+    assert evidence["p_value"] < 1e-6
+    assert evidence["effect"] > 0.5
+    assert [one["metric"] for one in evidence["findings"]] == ["output_tokens.p50"]
+
+
+def test_what_is_small_is_found_by_a_longer_window() -> None:
+    (fired, *_) = told(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
+    assert fired["state"] == "firing"
+    assert fired["evidence"]["window_s"] > 60
+    assert "12:10" < fired["time"][11:16] < "13:10"
+
+
+def test_what_stays_as_it_is_opens_nothing() -> None:
+    for seed in range(2):
+        assert run(traffic(150, lambda rng, minute: {**tokens(lambda _: 1, 1.2)(rng, minute), "duration_s": rng.expovariate(1)}, 20, seed=seed)) == []
+
+
+def test_what_is_certain_but_tiny_is_no_drift() -> None:
+    assert run(traffic(220, tokens(lambda minute: 1.03 if minute >= 190 else 1, 0.5, 1000), 200), only(on=["output_tokens"], effect=0.5)) == []
+
+
+def test_drift_opens_a_ticket_and_not_a_page() -> None:
+    episodes = [one for one in run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)) if one["record"] == "episode"]
+    assert {one["urgency"] for one in episodes} == {"low"}
+
+
+def test_it_looks_at_what_on_says_and_at_nothing_else() -> None:
+    def fields(rng: random.Random, minute: float) -> dict[str, Any]:
+        moved = minute >= 60
+        return {
+            "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if moved else 1)), "duration_s": rng.lognormvariate(0, 0.4),
+            "finish_reason": "length" if moved and rng.random() < 0.5 else "stop",
+        }  # fmt: skip
+
+    values = traffic(70, fields, 60)
+    assert run(values, only(on=["duration_s"])) == []
+    (fired, *_) = told(run(values, only(on=["finish_reason"])))
+    assert fired["evidence"]["metric"] in ("finish_reason=length", "finish_reason=stop")
+    (fired, *_) = told(run(values, only(on=["output_tokens", "duration_s"])))
+    assert [one["metric"].split(".")[0] for one in fired["evidence"]["findings"]] == ["output_tokens"]
+
+
+def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_one_is_not() -> None:
+    def feedback(rng: random.Random, minute: float) -> dict[str, Any]:
+        return rng.choice([{}, {"kind": "feedback", "response_id": "r", "accepted": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+
+    def judged(rng: random.Random, minute: float) -> dict[str, Any]:
+        return rng.choice([{}, {"kind": "evaluation", "response_id": "r", "evaluator": "judge", "passed": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+
+    for fields, metric in ((feedback, "feedback.acceptance_rate"), (judged, "evaluator.judge.fail_rate")):
+        (fired, *_) = told(run(traffic(70, fields, 120)))
+        assert (fired["evidence"]["metric"], fired["evidence"]["test"]) == (metric, "two_proportions")
+    failing = traffic(70, lambda rng, minute: {"error_type": "timeout"} if minute >= 60 and rng.random() < 0.5 else {}, 60)
+    drifted = told(run(failing, only()))
+    assert all(not one["metric"].endswith("_rate") for fired in drifted if fired["state"] == "firing" for one in fired["evidence"]["findings"])
+
+
+def test_feedback_without_labels_counts_at_the_feature_and_in_its_reference_too() -> None:
+    def fields(rng: random.Random, minute: float) -> dict[str, Any]:
+        return rng.choice([{}, {"kind": "feedback", "response_id": "r", "model": "", "accepted": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+
+    (fired, *_) = told(run(traffic(70, fields, 120)))
+    assert fired["evidence"]["metric"] == "feedback.acceptance_rate"
+
+
+# ---- references ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("events", "fires"), [(497, False), (520, True)])
+def test_below_500_events_there_is_no_reference(events: int, fires: bool) -> None:
+    # a window of one minute ends three minutes after the reference
+    before = traffic(60, tokens(lambda _: 1), events / 60)
+    after = traffic(4, tokens(lambda _: 20), 60, start=62)
+    assert bool(told(run(before + after))) is fires
+
+
+@pytest.mark.parametrize(("minutes", "fires"), [(13, False), (17, True)])
+def test_below_15_minutes_there_is_no_reference(minutes: int, fires: bool) -> None:
+    before = traffic(minutes, tokens(lambda _: 1), 100)
+    after = traffic(1, tokens(lambda _: 20), 100, start=minutes + 2)
+    assert bool(told(run(before + after))) is fires
+
+
+def test_a_reference_of_less_than_half_an_hour_is_good_for_five_times_the_effect_only() -> None:
+    def moved(at: float) -> Fields:
+        return tokens(lambda minute: 1.15 if minute >= at else 1)
+
+    assert told(run(traffic(28, moved(20), 300))) == []
+    assert [state for state, _ in states(run(traffic(58, moved(50), 300)))] == ["firing"]
+
+
+def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
+    # the third night, for the first two are incidents: who has seen one night does not know that there will be another
+    def cycle(minute: float) -> float:
+        return 1 + 0.3 * math.sin(2 * math.pi * minute / 1440)
+
+    rule = {"time": {"pane": "10m"}} | only()
+    days = traffic(4.5 * 1440, tokens(cycle), 2)
+    fired = [one["time"][:13] for one in told(run(days, rule)) if one["state"] == "firing"]
+    assert fired
+    assert all(time < "2026-03-04T20" for time in fired)
+    broken = run(days + traffic(60, tokens(lambda minute: 2 * cycle(minute)), 20, start=4.5 * 1440), rule)
+    assert [one["time"][:13] for one in told(broken) if one["state"] == "firing"][len(fired) :] == ["2026-03-06T21"]
+
+
+def test_a_drift_that_goes_back_resolves_once_after_keep_firing_for_and_the_windows_that_hold_it() -> None:
+    values = traffic(120, tokens(lambda minute: 2 if 60 <= minute < 65 else 1), 60)
+    late, soon = states(run(values, only(keep_firing_for="20m"))), states(run(values, only(keep_firing_for="10m")))
+    assert [state for state, _ in late] == [state for state, _ in soon] == ["firing", "resolved"]
+    assert "10:15" <= soon[1][1] <= "10:46"
+    assert int(late[1][1][3:]) - int(soon[1][1][3:]) in (10, 10 - 60)
+
+
+def test_traffic_that_thins_out_ends_no_drift_of_which_nothing_is_known() -> None:
+    moved = tokens(lambda minute: 2 if minute >= 60 else 1)
+    found = states(run(traffic(80, moved, 60) + traffic(240, moved, 1, start=80), only()))
+    assert [state for state, _ in found] == ["firing"]
+
+
+def test_a_reference_is_frozen_while_an_incident_is_open_and_what_lies_in_one_is_none_later() -> None:
+    # three hours of drift, then as before for three, then the same drift again: both times it is told from the same healthy state
+    def factor(minute: float) -> float:
+        return 2 if 180 <= minute < 360 or minute >= 600 else 1
+
+    records = run(traffic(640, tokens(factor), 20), {"time": {"pane": "5m"}})
+    fired = [one for one in told(records) if one["state"] == "firing"]
+    assert [one["time"][11:16] for one in fired] == ["12:05", "19:05"]
+    for one in fired:
+        assert one["evidence"]["reference"] == pytest.approx(150, rel=0.05)
+    assert [state for state, _ in states(records)] == ["firing", "resolved", "firing"]
+
+
+def test_after_a_day_the_drifted_is_normal_and_going_back_is_the_drift() -> None:
+    def factor(minute: float) -> float:
+        return 2 if 180 <= minute < 180 + 30 * 60 else 1
+
+    records = run(traffic(40 * 60, tokens(factor), 10), {"time": {"pane": "5m"}})
+    found = [(one["state"], one["time"][8:16], one["reason"][:13]) for one in told(records)]
+    assert found[:2] == [("firing", "02T12:05", "breached"), ("resolved", "03T12:05", "became_normal")]
+    assert [one[:2] for one in found[2:3]] == [("firing", "03T18:05")]
+    back = [one for one in told(records) if one["state"] == "firing"][1]
+    assert back["evidence"]["reference"] == pytest.approx(300, rel=0.1)
+
+
+def test_the_same_hours_last_week_are_the_reference_where_that_is_written() -> None:
+    def weekly(minute: float) -> float:
+        return 3 if minute // 1440 % 7 == 1 else 1  # each Tuesday
+
+    rule = {"time": {"pane": "10m"}} | only(reference="same hours last week", window="10m")
+    calm = run(traffic(9 * 1440, tokens(weekly), 4), rule)
+    assert told(calm) == []
+    broken = run(traffic(8.2 * 1440, tokens(lambda minute: weekly(minute) * (2 if minute >= 8.1 * 1440 else 1)), 4), rule)
+    fired = told(broken)[0]
+    assert fired["time"][:10] == "2026-03-10"
+    assert fired["evidence"]["reference_name"] == "same hours last week"
+    assert fired["evidence"]["reference"] > 400  # of the Tuesday, not of the day before
+    assert fired["evidence"]["value"] / fired["evidence"]["reference"] == pytest.approx(2, rel=0.25)
+
+
+def test_the_previous_prompt_version_is_the_reference_of_the_next() -> None:
+    def fields(version: str, factor: float, model: str = "m") -> Fields:
+        return lambda rng, minute: {**tokens(lambda _: factor)(rng, minute), "prompt_version": version, "model": model}
+
+    rule = only(reference="previous prompt version")
+    old, other = traffic(150, fields("1", 1), 20), traffic(150, fields("1", 5, "n"), 20)
+    before = sorted(old + other, key=lambda value: json.loads(value)["time"])
+    fired = told(run(before + traffic(10, fields("2", 1.6), 60, start=150), rule), level="segment")
+    assert [(one["state"], one["model"], one["prompt_version"]) for one in fired] == [("firing", "m", "2")]
+    assert fired[0]["evidence"]["reference"] == pytest.approx(150, rel=0.05)
+    assert told(run(before + traffic(10, fields("2", 1), 60, start=150), rule), level="segment") == []
+
+
+# ---- the rule -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
+    values = traffic(70, tokens(lambda minute: 2 if minute >= 60 else 1), 60)
+    before = Watch(Config.model_validate(only()))
+    before.apply([FileRecord(value, offset) for offset, value in enumerate(values)])
+    state = before.changed()
+    for edited in (only(effect=5), only(on=["output_chars"]), {"default_rules": False}):
+        after = Watch(Config.model_validate(edited))
+        after.restore(state)
+        out = after.advance(int((NINE + timedelta(minutes=72)).timestamp() * 1e6))
+        found = told([json.loads(message.value) for message in out.messages["alerts"]])
+        assert [(one["state"], one["reason"]) for one in found[:1]] == [("resolved", "rule_changed")]
+
+
+def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
+    def config(longest: int) -> Config:
+        return Config.model_validate({**only(on=["evaluator.length.fail_rate"]), "features": [{"evaluators": [{"length": {"max_chars": longest}}]}]})
+
+    values = traffic(120, lambda rng, _: {"output": "x" * rng.randrange(1, 100)}, 60)
+    before = Watch(config(90))
+    before.apply([FileRecord(value, offset) for offset, value in enumerate(values[:4800])])
+    after = Watch(config(30))
+    after.restore(before.changed())
+    out = after.apply([FileRecord(value, 4800 + offset) for offset, value in enumerate(values[4800:])])
+    assert not out.messages.get("alerts")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from([0.001, 0.05, 0.3]))
+def test_what_is_significant_is_what_benjamini_and_hochberg_say(p_values: list[float], level: float) -> None:
+    rule = Drift.model_validate({"name": "d", "confidence": 1 - level / 2, "effect": 1e-9})
+    found = [_Candidate(Finding(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, dict) for nth, p in enumerate(p_values)]
+    kept = {one.finding.statistic for one in DriftReader(60_000_000)._significant(rule, found)}
+    adjusted = false_discovery_control(p_values)
+    sure = np.abs(adjusted - level) > 1e-9 * level  # rounding decides on the bound
+    assert {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) & sure)} <= kept
+    assert kept <= {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) | ~sure)}

@@ -1,0 +1,84 @@
+"""Laws of counters of names: exact in any order, of bounded size, weighed by how likely each event was kept."""
+
+from __future__ import annotations
+
+import random
+import string
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.stats.categories import KNOWN, NAMES, OTHER, Categories
+from monitor.stats.weights import WHOLE, grid
+
+names = st.one_of(st.sampled_from(sorted(KNOWN)), st.text(string.ascii_lowercase, min_size=1, max_size=2), st.just(OTHER))
+parts = st.lists(st.tuples(st.floats(1e-6, 1.0), st.dictionaries(names, st.integers(0, 9), max_size=30)), max_size=30)
+
+
+def counted(some: list[tuple[float, dict[str, int]]]) -> Categories:
+    categories = Categories()
+    for probability, counts in some:
+        categories.add(grid(probability), counts)
+    return categories
+
+
+@given(parts, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_merging_in_any_order_and_grouping_gives_the_same_bytes(some: list[tuple[float, dict[str, int]]], rng: random.Random) -> None:
+    whole = counted(some)
+    shuffled = some[:]
+    rng.shuffle(shuffled)
+    cuts = sorted(rng.randint(0, len(some)) for _ in range(3))
+    groups = [counted(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(some)], strict=True)]
+    merged = Categories()
+    merged.merge(groups[3])
+    groups[1].merge(groups[0])
+    merged.merge_all([groups[2], groups[1]])
+    assert msgspec.msgpack.encode(merged.state()) == msgspec.msgpack.encode(whole.state())
+    back = Categories.from_state(whole.state())
+    back.add(WHOLE, {"zz-new": 1})
+    whole.add(WHOLE, {"zz-new": 1})
+    assert back.state() == whole.state()
+    assert whole.n == sum(sum(counts.values()) for _, counts in some) + 1
+
+
+@given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), max_size=300, unique=True))
+@settings(deadline=None)
+def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(some: list[str]) -> None:
+    categories = Categories()
+    for nth, name in enumerate(some):
+        categories.add(WHOLE, {name: nth + 1})
+    found = categories.weighted()
+    own = {name: n for name, n in found.items() if name != OTHER}
+    assert len(own) == min(NAMES, len(set(some) - {OTHER}))
+    assert all(some.index(name) + 1 == n for name, n in own.items())
+    assert sum(found.values()) == sum(range(1, len(some) + 1))
+
+
+def test_known_names_keep_their_count_whatever_else_comes() -> None:
+    categories = Categories()
+    categories.add(WHOLE, {f"error {number}": 1 for number in range(5000)})
+    categories.add(WHOLE, {"length": 3, "": 2, "content_filter": 1})
+    found = categories.weighted()
+    assert (found["length"], found[""], found["content_filter"]) == (3, 2, 1)
+    assert (len(found), found[OTHER]) == (NAMES + 1, 5000 - (NAMES - 3))
+
+
+def test_a_name_is_cut_to_128_characters() -> None:
+    categories = Categories()
+    categories.add(WHOLE, {"x" * 128 + "a": 1, "x" * 128 + "b": 2})
+    assert categories.weighted() == {"x" * 128: 3}
+
+
+def test_counts_weigh_by_what_they_stand_for() -> None:
+    categories = counted([(1.0, {"length": 10}), (0.1, {"stop": 9})])
+    assert categories.weighted() == {"length": 10.0, "stop": pytest.approx(90.0)}
+    assert categories.n == 19
+    assert categories.effective_n == pytest.approx(100**2 / (10 + 9 * 100))
+
+
+def test_nothing_counted_is_nothing() -> None:
+    assert (Categories().weighted(), Categories().n, Categories().effective_n, Categories().state()) == ({}, 0, 0.0, [0, []])
+    assert counted([(0.5, {"stop": 0})]).state() == Categories().state()

@@ -1,0 +1,319 @@
+"""Laws of pinned references: how they are made of files, what they are to rules, and that they stay what they are."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.__main__ import main
+from monitor.check import checked
+from monitor.core import FileRecord
+from monitor.features import HOUR_US
+from monitor.panes import Pane, merged
+from monitor.pinning import BLOCKS, Counted, pin_of
+from monitor.pins import Pins
+from monitor.references import References
+from monitor.replay import replay
+from monitor.segments import FeatureKey, SegmentKey
+from schemas.load import InvalidConfig
+from schemas.pins import Pinned
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
+KEY, M = FeatureKey("bot", "answer", "production"), SegmentKey("m")
+QUIET = "default_rules: false\nno_data: {severity: null}\n"
+CONFIG = QUIET + "pinned: {march: {file: march.json}}\ndrift: [{name: drift, reference: pinned march}]\n"
+
+
+def events(count: int, every_s: float = 2, start_s: float = 0, factor: float = 1, seed: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """So many responses with log-normal tokens and a text."""
+    rng, out = random.Random(seed), []
+    for nth in range(count):
+        tokens = round(rng.lognormvariate(5, 0.4) * factor)
+        time = (NINE + timedelta(seconds=start_s + nth * every_s)).isoformat()
+        out.append({
+            "event_id": f"{start_s} {nth}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output_tokens": tokens,
+            "output": "word " * rng.randrange(1, 9), **more,
+        })  # fmt: skip
+    return out
+
+
+class Desk:
+    """A folder in which somebody pins and replays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def pin(self, rows: Iterable[dict[str, Any] | str], *more: str, config: str = QUIET, days: int = 8) -> int:
+        (self.folder / "events.ndjson").write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        (self.folder / "softfail.yaml").write_text(config)
+        times = "--from", "2026-03-02T09:00Z", "--to", (NINE + timedelta(days=days)).isoformat()
+        files = (str(self.folder / "events.ndjson"), "--output", str(self.folder / "march.json"), "--config", str(self.folder / "softfail.yaml"))
+        return main(["baseline", "pin", "march", *times, *more, *files])
+
+    def written(self) -> dict[str, Any]:
+        return json.loads((self.folder / "march.json").read_text())
+
+    def pins(self) -> Pins:
+        return Pins(self.config().pinned)
+
+    def config(self, text: str = CONFIG) -> Any:
+        (self.folder / "softfail.yaml").write_text(text)
+        return checked(self.folder / "softfail.yaml")
+
+    def told(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
+        """Transitions at feature level."""
+        records = (FileRecord(json.dumps(row).encode(), nth) for nth, row in enumerate(rows))
+        found = [json.loads(message.value) for outputs in replay(self.config(text), records) for message in outputs.messages.get("alerts", ())]
+        return [one for one in found if one["record"] == "transition" and one["level"] == "feature"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+# ---- what is kept -------------------------------------------------------------------------------------------------------
+
+
+def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(desk: Desk) -> None:
+    inside = events(700)
+    assert desk.pin([*events(50, start_s=-200), *inside, *events(50, start_s=86_400 + 10)], days=1) == 0
+    found = desk.pins().find("march", KEY, None)
+    assert found is not None
+    assert found.pane.events == 700
+    assert found.pane.numbers["output_tokens"].weighted_sum() == sum(one["output_tokens"] for one in inside)
+    texts = desk.pins().texts("march", KEY, None, "output_text")
+    assert texts is not None
+    assert texts.sketch.n == 700
+    assert sum(block.n for block in texts.blocks) == 700
+
+
+def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(desk: Desk) -> None:
+    days = [one for day in range(4) for one in events(1500, every_s=40, start_s=day * 86_400, seed=day)] + events(300, every_s=60, start_s=6 * 86_400)
+    assert desk.pin(days, config="time: {pane: 5m}\n" + QUIET) == 0
+    pins = desk.pins()
+    found, texts = pins.find("march", KEY, M), pins.texts("march", KEY, M, "output_text")
+    assert found is not None
+    assert texts is not None
+    assert (found.pane.events, texts.sketch.n) == (6300, 6300)
+    assert 24 <= len(found.blocks) <= BLOCKS
+    assert len(texts.blocks) <= BLOCKS
+
+
+def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_path: Path) -> None:
+    rows = events(600)
+    assert desk.pin(rows) == 0
+    names = []
+    for nth in range(2):
+        names.append(str(tmp_path / f"{nth}.ndjson.gz"))
+        with gzip.open(names[-1], "wt") as stream:
+            stream.writelines(json.dumps(one) + "\n" for one in rows[nth::2])
+    assert main(["baseline", "pin", "march", "--from", "2026-03-02T09:00Z", "--to", "2026-03-10T09:00Z", *names, "--output", str(tmp_path / "again.json")]) == 0
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "march.json").read_text()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400)), min_size=1, max_size=80), st.sampled_from([60_000_000, HOUR_US, 24 * HOUR_US]))
+def test_whatever_is_counted_when_blocks_are_together_the_whole(counted: list[tuple[int, int]], length_us: int) -> None:
+    panes: dict[int, Pane] = {}
+    for nth, events_of in counted:
+        pane = panes.setdefault(nth * length_us, Pane(nth * length_us))
+        pane.events += events_of
+        pane.rate("error_rate").add(1_000_000, events_of, events_of // 3)
+    whole = merged(panes.values(), 0)
+    one = Counted([(start_us, length_us, pane) for start_us, pane in panes.items()], {})
+    pin = pin_of("p", 0, 400 * length_us, [(KEY, {}, {M: one})])
+    found = Pins({"p": Pinned(file="-", pin=pin)}).find("p", KEY, M)
+    assert (found is None) is (whole.events < 500)
+    if found is not None:
+        assert found.pane.state() == whole.state()
+        assert len(found.blocks) <= min(BLOCKS, max(1, whole.events // 100))
+        assert (found.start_us, found.end_us) == (min(panes), max(panes) + length_us)
+
+
+# ---- what it is to a rule -----------------------------------------------------------------------------------------------
+
+
+def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_the_whole_feature(desk: Desk) -> None:
+    assert desk.pin([*events(600), *events(100, start_s=2000, model="small")]) == 0
+    pins = desk.pins()
+    events_of = {model: found.pane.events for model in ("m", "small", "new") if (found := pins.find("march", KEY, SegmentKey(model)))}
+    assert events_of == {"m": 600, "small": 700, "new": 700}
+    assert pins.find("march", KEY._replace(feature="other"), None) is None
+    assert pins.find("march", KEY._replace(environment="staging"), None) is None
+    assert pins.texts("march", KEY._replace(feature="other"), None, "output_text") is None
+
+
+def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(desk: Desk) -> None:
+    config = QUIET + "features: [{match: '*', dimensions: [region, tier]}]\n"
+    assert desk.pin(events(600, every_s=0.5, dimensions={"region": "eu", "tier": "pro"}), config=config) == 0
+    pins = desk.pins()
+    found = pins.find("march", KEY, SegmentKey("m", dimensions=(("tier", "pro"), ("region", "eu"))))
+    assert found is pins.find("march", KEY, SegmentKey("m", dimensions=(("region", "eu"), ("tier", "pro"))))
+    assert found is not pins.find("march", KEY, None)
+    assert found is not None
+    assert found.end_us - found.start_us < 15 * 60_000_000
+    assert not found.is_young
+
+
+def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
+    from monitor.features import FeatureState
+
+    assert References().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
+    assert References().texts("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0, "output_text") is None
+
+
+def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_not_opens_nothing(desk: Desk) -> None:
+    assert desk.pin(events(2000)) == 0
+    assert desk.told(events(1500, start_s=5 * 86_400, seed=2)) == []
+    first, *_ = desk.told(events(300, start_s=5 * 86_400, factor=2, seed=2))
+    assert (first["state"], first["evidence"]["reference_name"], first["evidence"]["metric"]) == ("firing", "pinned march", "output_tokens.p50")
+    assert datetime.fromisoformat(first["time"]) <= NINE + timedelta(days=5, minutes=2)
+    assert first["evidence"]["reference"] == pytest.approx(148, rel=0.1)
+
+
+def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(desk: Desk) -> None:
+    assert desk.pin(events(2000)) == 0
+    long = events(26 * 120, every_s=30, start_s=86_400, factor=5, seed=2)
+    panes = "time: {pane: 5m}\n"
+    drift = CONFIG.replace("reference", "on: [output_tokens], min_events: 10, reference")
+    assert [one["state"] for one in desk.told(long, panes + drift)] == ["firing"]
+    well = events(240, every_s=30, start_s=86_400 + 26 * 3600, seed=3)
+    last = desk.told([*long, *well], panes + drift)[-1]
+    assert (last["state"], "normal" in last["reason"]) == ("resolved", False)
+    assert datetime.fromisoformat(last["time"]) > NINE + timedelta(days=2, hours=2)
+
+
+def test_what_another_evaluator_counted_is_not_compared(desk: Desk) -> None:
+    short, long = (f"features: [{{match: '*', evaluators: [{{length: {{max_chars: {most}}}}}]}}]\n" for most in (20, 1000))
+    drift = CONFIG.replace("reference", "on: [evaluator.length.fail_rate], reference")
+    assert desk.pin(events(2000), config=QUIET + short) == 0
+    assert desk.told(events(600, start_s=86_400), short + drift) == []
+    assert desk.told(events(600, start_s=86_400), long + drift) == []
+    (first, *_) = desk.told(events(600, start_s=86_400, output="long " * 30), short + drift)
+    assert first["evidence"]["metric"] == "evaluator.length.fail_rate"
+
+
+# ---- what can be wrong --------------------------------------------------------------------------------------------------
+
+
+def test_too_few_events_pin_nothing_and_say_who_had_most(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.pin([*events(499), *events(3, feature="rare")]) == 2
+    assert "no feature has 500 events" in (said := capsys.readouterr().err)
+    assert "bot/answer has most, 499; take a longer time, or other files" in said
+    assert desk.pin(events(600), "--match", "other/*") == 2
+    assert "there are no events" in capsys.readouterr().err
+    assert not (desk.folder / "march.json").exists()
+
+
+def test_a_pin_stays_what_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.pin(events(600)) == 0
+    before = (desk.folder / "march.json").read_text()
+    with pytest.raises(SystemExit) as ended:
+        desk.pin(events(700))
+    assert ended.value.code == 2
+    assert "exists, and a pin stays what it is; take another name, or remove the file first" in capsys.readouterr().err
+    assert (desk.folder / "march.json").read_text() == before
+
+
+def test_a_line_that_cannot_be_read_is_told_and_left_out(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.pin([*events(300), "{", *events(300, start_s=600)]) == 1
+    assert "1 line could not be read and was left out" in (said := capsys.readouterr().err)
+    assert "events.ndjson:301: not JSON" in said
+    assert desk.written()["events"] == 600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "2026-03-03", "--to", "2026-03-02", "x"], "--from must lie before --to"),
+        (["--from", "2026-03-03", "--to", "2026-09-02", "x"], "at most 90 days"),
+        (["--from", "2026-03-03", "--to", "then", "x"], "'then' is not a time"),
+        (["--from", "2026-03-03", "--to", "2026-03-04", "--match", "bot", "x"], "write service/feature"),
+        (["--to", "2026-03-04", "x"], "--from"),
+    ],
+)
+def test_wrong_arguments_end_with_2_and_the_remedy(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["baseline", "pin", "march", *arguments])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["baseline", "pin", "../march", "--from", "2026-03-03", "--to", "2026-03-04", "x"])
+    assert "must be letters, digits" in capsys.readouterr().err
+
+
+def test_a_configuration_that_names_the_pin_already_can_be_used_to_make_it(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.pin(events(600), config=CONFIG) == 0
+    assert "pinned: {march: {file: march.json}}" in capsys.readouterr().out
+    assert checked(desk.folder / "softfail.yaml").pinned["march"].pin is not None
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda pin: pin.update(layout=99), r"layout 99 and not \d+\); pin it anew: python -m monitor baseline pin march --from 2026-03-02T09:00:00Z --to"),
+        (lambda pin: pin.update(histogram_scale=4), r"histogram_scale 4 and not 5"),
+        (lambda pin: pin.update(text_sketch=0), r"text_sketch 0 and not \d"),
+        (lambda pin: pin["features"][0]["whole"]["blocks"].pop(), r"features\[0\]: what it holds is not what it says it holds; pin it anew"),
+        (lambda pin: pin["features"][0]["segments"][0]["blocks"][0].update(pane="YWJj"), r"features\[0\]: cannot be read: .*; pin it anew"),
+        (lambda pin: pin["features"][0]["whole"].update(texts={"output_text": ["YWJj"]}), r"features\[0\]: cannot be read: text sketch of version"),
+    ],
+)
+def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(desk: Desk, change: Change, said: str) -> None:
+    desk.pin(events(600, every_s=5))
+    pin = desk.written()
+    change(pin)
+    (desk.folder / "march.json").write_text(json.dumps(pin))
+    with pytest.raises(InvalidConfig, match=rf"^pinned\.march\.file: march\.json .*{said}"):
+        desk.config()
+
+
+def test_the_core_refuses_a_pin_that_nobody_read() -> None:
+    with pytest.raises(ValueError, match=r"pinned\.march\.file: march\.json was not read"):
+        Pins({"march": Pinned(file="march.json")})
+
+
+# ---- real answers -------------------------------------------------------------------------------------------------------
+
+
+def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
+    path = DATA / f"{name}.csv.gz"
+    if not path.exists():
+        pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
+    csv.field_size_limit(10**9)
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["model"] == model]
+    return [
+        {
+            "event_id": str(nth), "time": (begin + timedelta(seconds=nth)).isoformat(), "service": "bot", "feature": "answer", "model": "gpt-4",
+            "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]),
+            "cost_usd": float(row["cost"]), "finish_reason": "stop",
+        }
+        for nth, row in enumerate(rows)
+    ]  # fmt: skip
+
+
+@pytest.mark.llmdrift
+@pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
+def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself_is_not(desk: Desk, name: str) -> None:
+    march = answers(name, "openaichat/gpt-4-0314", NINE)
+    assert desk.pin(march) == 0
+    first, *_ = desk.told(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
+    assert datetime.fromisoformat(first["time"]) == NINE + timedelta(days=90, minutes=1)
+    assert {one["metric"].partition(".")[0] for one in first["evidence"]["findings"]} >= {"output_chars", "output_tokens"}
+    assert desk.told(march) == []

@@ -1,0 +1,155 @@
+"""Categories from the event to the window record and the finding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.panes import Pane
+from monitor.rules.findings import shares
+from monitor.stats.categories import NAMES
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.records import Window
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+
+
+def records(values: list[bytes], config: Config | None = None) -> list[dict[str, Any]]:
+    watch = Watch(config or Config())
+    out = watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)])
+    out.extend(watch.finish())
+    return [json.loads(message.value) for _, message in out.order]
+
+
+def windows(values: list[bytes], level: str = "segment") -> list[dict[str, Any]]:
+    return [record for record in records(values) if record["record"] == "window" and record["level"] == level]
+
+
+def fired(found: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
+    return [record for record in found if record["record"] == "transition" and record["rule"] == rule and record["state"] == "firing"]
+
+
+def traffic(minutes: float, fields: Callable[[int, float], dict[str, Any]], a_minute: int = 20) -> list[bytes]:
+    """``fields``: of the nth event, at that minute."""
+    return [event(nth * 60 / a_minute, **fields(nth, nth / a_minute)) for nth in range(round(minutes * a_minute))]
+
+
+def test_a_window_has_the_weighted_counts_of_each_category() -> None:
+    values = [event(nth, finish_reason="length" if nth < 3 else "stop", sample_probability=1.0 if nth < 3 else 0.1) for nth in range(13)]
+    (window,) = windows(values)
+    held = window["metrics"]["finish_reason"]
+    assert held["counts"] == {"length": 3.0, "stop": pytest.approx(100.0)}
+    assert held["n"] == pytest.approx(103**2 / (3 + 10 * 100))
+    assert (held["value"], held["low"], held["high"]) == (None, None, None)
+    Window.model_validate_json(json.dumps(window))
+
+
+@pytest.mark.parametrize(
+    ("field", "absent", "said"),
+    [
+        ("fallback", "none", "model"), ("outcome", "ok", "parse_error"), ("error_type", None, "timeout"), ("degradation_level", 1, 2),
+        ("guardrail", "none", "blocked"),
+    ],
+)
+def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_compared(field: str, absent: Any, said: Any) -> None:
+    assert field not in windows([event(nth, **{field: absent}) for nth in range(10)])[0]["metrics"]
+    watch = Watch(Config())
+    watch.apply([FileRecord(event(nth, **{field: said if nth < 2 else absent}), nth) for nth in range(10)])
+    watch.finish()
+    (feature,) = watch.book.features.values()
+    (pane,) = next(iter(feature.segments.values())).panes.values()
+    assert pane.categories[field].weighted() == {str(said): 2.0}
+    weights, n = shares(field, "none" if absent is None else str(absent), pane)
+    assert weights == {str(said): 2.0, "none" if absent is None else str(absent): 8.0}
+    assert n == 10
+
+
+def test_a_window_names_at_most_64_of_a_category_and_counts_the_rest() -> None:
+    (window,) = windows([event(nth / 10, error_type=f"e{nth}") for nth in range(200)])
+    counts = window["metrics"]["error_type"]["counts"]
+    assert len(counts) == NAMES + 1
+    assert counts["other"] == 200 - NAMES
+
+
+def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_category() -> None:
+    pane = Pane(0)
+    probabilities = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20_000, 10_000, 7_000, 3_000]
+    for ppm in probabilities:
+        pane.rate("error_rate").add(ppm, 100, 0)
+    assert pane.rates["error_rate"].level
+    for ppm in probabilities[:6]:
+        pane.category("fallback").add(ppm, {"model": 100})
+    assert not pane.categories["fallback"].level
+    weights, _ = shares("fallback", "none", pane)
+    total = sum(n * 1e6 / ppm for ppm, (n, _) in pane.rates["error_rate"].classes.items())
+    assert sum(weights.values()) == pytest.approx(total)
+    assert weights["none"] > weights["model"] > 0
+
+
+def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_and_in_the_segment_only() -> None:
+    def fields(_: int, minute: float) -> dict[str, Any]:
+        return {"response_model": "m-0314" if minute < 40 else "m-0613"}
+
+    found = fired(records(traffic(41, fields)))
+    assert [(one["level"], one["model"], one["time"][11:16], one["evidence"]["test"]) for one in found] == [("segment", "m", "09:41", "never_seen")]
+    evidence = found[0]["evidence"]
+    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["n"]) == ("response_model=m-0613", 1.0, 0.0, 20.0)
+
+
+@pytest.mark.parametrize(("strange", "expected"), [(2, 0), (3, 1)])
+def test_it_takes_three_answers_of_a_model_that_nobody_saw_before(strange: int, expected: int) -> None:
+    def fields(nth: int, _: float) -> dict[str, Any]:
+        return {"response_model": "m-0613" if 800 <= nth < 800 + strange else "m-0314"}
+
+    assert len(fired(records(traffic(60, fields)))) == expected
+
+
+def test_an_episode_says_which_model_answers_now() -> None:
+    def fields(_: int, minute: float) -> dict[str, Any]:
+        return {"response_model": "m-0314" if minute < 40 else "m-0613"}
+
+    opened = next(record for record in records(traffic(42, fields)) if record["record"] == "episode")
+    assert opened["urgency"] == "low"
+    assert opened["incidents"][0]["evidence"]["metric"] == "response_model=m-0613"
+
+
+def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
+    def fields(_: int, minute: float) -> dict[str, Any]:
+        name = "m" if minute < 40 else "n"
+        return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
+
+    assert [record for record in records(traffic(80, fields)) if record["record"] != "window"] == []
+
+
+def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> None:
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"fallback": "model" if minute >= 60 and nth % 2 else "none"}
+
+    found = [one for one in fired(records(traffic(70, fields, 60))) if one["level"] == "feature"]
+    assert [one["time"][11:16] for one in found] == ["10:01"]
+    evidence = found[0]["evidence"]
+    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == ("fallback=model", 0.5, 0.0, "g")
+    assert evidence["p_value"] < 1e-9
+    assert evidence["reference_name"] == "trailing 24h"
+
+
+def test_a_changed_mix_of_finish_reasons_is_found_and_chance_is_not() -> None:
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"finish_reason": "length" if nth % (20 if minute < 60 else 2) == 0 else "stop"}
+
+    found = [one for one in fired(records(traffic(70, fields, 60))) if one["level"] == "feature"]
+    assert [one["evidence"]["metric"] for one in found] == ["finish_reason=length"]
+    assert found[0]["time"][11:16] in ("10:01", "10:02")
+    assert fired(records(traffic(70, lambda nth, _: fields(nth, 0), 60))) == []

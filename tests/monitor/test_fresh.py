@@ -1,0 +1,129 @@
+"""What is fresh at an edge: over all edges exactly what was counted, each event once, whatever comes late, restarts or overflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.book import Book
+from monitor.core import Outputs
+from monitor.edges import Edges
+from monitor.features import Segment
+from monitor.panes import Pane
+from monitor.segments import OVERFLOW, FeatureKey, SegmentKey
+from monitor.stats.rate import Rate
+from schemas.config import Config
+
+KEY = FeatureKey("bot", "answer", "production")
+PANE_US = 60_000_000
+PPM = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20_000, 10_000, 7_000, 3_000]  # more than a rate keeps apart
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("count"), st.integers(0, 6), st.integers(0, 3), st.sampled_from(PPM), st.integers(1, 9), st.floats(0, 1)),
+        st.just(("edge",)), st.just(("restart",)), st.just(("overflow",)),
+    ),
+    min_size=1, max_size=60,
+)  # fmt: skip
+
+
+def count(book: Book, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int) -> None:
+    feature = book.feature(KEY)
+    segment = feature.segments.get(at)
+    if segment is None:
+        segment = feature.segments[at] = Segment(at)
+    pane = book.pane(feature, segment, start_us)
+    pane.events += n
+    pane.rate("error_rate").add(ppm, n, failures)
+
+
+def totals(rates: dict[str, Rate]) -> tuple[int, int]:
+    rate = rates.get("error_rate", Rate())
+    return rate.events, rate.failures
+
+
+def restarted(config: Config, book: Book, log: dict[bytes, bytes | None]) -> Book:
+    log.update(dict(book.changed()))
+    again = Book(PANE_US, book.digest)
+    again.restore([(key, value) for key, value in log.items() if value is not None])
+    return again
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps)
+def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any]) -> None:
+    config = Config(default_rules=False)
+    book, log, edge_us = Book(PANE_US, "d"), dict[bytes, bytes | None](), 0
+    counted, fresh = [0, 0], [0, 0]
+
+    def close(until_us: int) -> None:
+        given = Edges(config, book)._write_windows(until_us, Outputs()).get(KEY, [])
+        for _, rates in given:
+            for _, (n, failures) in rates["error_rate"].classes.items() if "error_rate" in rates else ():
+                assert 0 <= failures <= n
+            assert totals(rates)[0] > 0  # nothing is told of a pane that got nothing
+            fresh[:] = fresh[0] + totals(rates)[0], fresh[1] + totals(rates)[1]
+
+    for step, *rest in plan:
+        if step == "count":
+            pane, segment, ppm, n, share = rest
+            failures = round(share * n)
+            count(book, SegmentKey(f"m{segment}"), pane * PANE_US, ppm, n, failures)
+            counted[:] = counted[0] + n, counted[1] + failures
+        elif step == "edge":
+            edge_us += PANE_US
+            close(edge_us)
+        elif step == "restart":
+            book = restarted(config, book, log)
+        elif KEY in book.features and any(key != OVERFLOW for key in book.features[KEY].segments):
+            book.overflow(book.features[KEY])
+    close(100 * PANE_US)
+    assert fresh == counted
+
+
+def test_a_late_event_is_fresh_at_the_next_edge_and_alone() -> None:
+    pane = Pane(0)
+    pane.touch()
+    pane.rate("error_rate").add(1_000_000, 10, 2)
+    assert totals(pane.fresh()) == (10, 2)
+    assert totals(pane.closed()) == (0, 0)
+    pane.revision, pane.stale, pane.before = 1, False, None
+    assert totals(pane.fresh()) == (0, 0)
+    assert totals(pane.closed()) == (10, 2)
+    pane.touch()
+    pane.rate("error_rate").add(1_000_000, 1, 1)
+    pane.rate("pass_rate").add(1_000_000, 1, 1)  # a rate that the pane did not have when it was closed
+    assert totals(pane.fresh()) == (1, 1)
+    assert pane.fresh()["pass_rate"].events == 1
+    assert totals(pane.closed()) == (10, 2)
+    again = Pane.from_state(0, pane.state())
+    assert totals(again.fresh()) == (1, 1)
+    assert again.state() == pane.state()
+
+
+def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> None:
+    pane = Pane(0)
+    pane.touch()
+    for ppm in PPM[:8]:
+        pane.rate("error_rate").add(ppm, 3, 1)
+    pane.revision, pane.stale, pane.before = 1, False, None
+    pane.touch()
+    for ppm in PPM[8:]:
+        pane.rate("error_rate").add(ppm, 5, 2)
+    assert pane.rates["error_rate"].level > pane.closed()["error_rate"].level
+    assert totals(pane.fresh()) == (5 * len(PPM[8:]), 2 * len(PPM[8:]))
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_segment_that_leaves_takes_nothing_twice_to_other(stale: bool) -> None:
+    config, book = Config(default_rules=False), Book(PANE_US, "d")
+    count(book, SegmentKey("a"), 0, 1_000_000, 10, 1)
+    Edges(config, book)._write_windows(PANE_US, Outputs())
+    if stale:
+        count(book, SegmentKey("a"), 0, 1_000_000, 2, 2)
+    book.overflow(book.features[KEY])
+    given = Edges(config, book)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
+    assert [(at, totals(rates)) for at, rates in given] == ([(OVERFLOW, (2, 2))] if stale else [])

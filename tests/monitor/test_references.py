@@ -1,0 +1,155 @@
+"""Laws of references: which panes stand for how it is when it is well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monitor.features import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.panes import Pane
+from monitor.references import LAG_US, WEEK_US, References
+from monitor.segments import UNLABELLED, FeatureKey, SegmentKey
+
+MINUTE_US = 60_000_000
+LAG = LAG_US // MINUTE_US
+KEY = FeatureKey("bot", "answer", "production")
+M = SegmentKey("m")
+T = 100 * DAY_US  # an edge: a full hour, and a full day
+
+
+def state(panes: dict[str, dict[int, int]], at: SegmentKey = M, spans: Any = (), into: FeatureState | None = None) -> FeatureState:
+    """A feature with panes: resolution -> start -> events."""
+    feature = into or FeatureState(KEY)
+    segment = feature.segments.setdefault(at, Segment(at))
+    for resolution, held in panes.items():
+        for start_us, events in held.items():
+            pane = segment.held[resolution][start_us] = Pane(start_us)
+            pane.events = events
+            pane.rate("error_rate").add(1_000_000, events, 0)
+            segment.active_us = max(segment.active_us, start_us)
+    feature.spans = [list(span) for span in spans] or feature.spans
+    return feature
+
+
+def hours(first: int, last: int, events: int = 100) -> dict[str, dict[int, int]]:
+    """Panes of so many to so many hours before ``T``, as they are held: fine ones for two hours."""
+    old = {T - hour * HOUR_US: events for hour in range(last + 1, first + 1) if hour > 2}
+    fine = {T - minute * MINUTE_US: events // 60 for minute in range(60 * last + 1, 60 * min(first, 2) + 1)}
+    return {HOUR: old, FINE: fine}
+
+
+def find(feature: FeatureState, name: str = "trailing 24h", at: SegmentKey | None = M, edge_us: int = T, window_us: int = MINUTE_US, since_us: int = 0) -> Any:
+    return References().find(name, feature, at, edge_us, window_us, since_us)
+
+
+def test_a_trailing_reference_is_the_whole_hours_that_lie_two_hours_back() -> None:
+    reference = find(state(hours(40, 0)))
+    assert (reference.start_us, reference.end_us) == (T - 26 * HOUR_US, T - 2 * HOUR_US)
+    assert (reference.pane.events, len(reference.blocks), reference.is_young) == (2400, 24, False)
+
+
+def test_where_hours_are_too_few_it_is_what_there_is_up_to_three_minutes_back_in_blocks_of_five() -> None:
+    feature = state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}})
+    reference = find(feature)
+    assert (reference.start_us, reference.end_us, reference.pane.events) == (T - 40 * MINUTE_US, T - 5 * MINUTE_US, 35 * 20)
+    assert find(feature, window_us=10 * MINUTE_US).end_us == T - 10 * MINUTE_US
+    assert find(feature, edge_us=T - 5 * MINUTE_US).pane.events == 30 * 20
+
+
+@pytest.mark.parametrize(
+    ("minutes", "events", "found", "young"), [(LAG + 17, 31, True, True), (LAG + 14, 50, False, True), (LAG + 37, 13, False, True), (LAG + 37, 15, True, False)]
+)
+def test_it_needs_500_events_and_15_minutes_and_is_young_below_30(minutes: int, events: int, found: bool, young: bool) -> None:
+    reference = find(state({FINE: {T - minute * MINUTE_US: events for minute in range(1, minutes + 1)}}))
+    assert (reference is not None) is found
+    assert reference is None or reference.is_young is young
+
+
+def test_panes_in_an_incident_are_no_reference_and_by_whole_hours() -> None:
+    over = [T - 9 * HOUR_US + 10 * MINUTE_US, T - 8 * HOUR_US + 5 * MINUTE_US]
+    assert find(state(hours(40, 0), spans=[over])).pane.events == 2400 - 200
+    young = {FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 61)}}
+    assert find(state(young, spans=[[T - 30 * MINUTE_US, T - 20 * MINUTE_US]])).pane.events == (60 - 5 - 10) * 20
+
+
+def test_while_an_incident_is_open_the_reference_ends_before_it() -> None:
+    opened = T - 5 * HOUR_US - 10 * MINUTE_US
+    reference = find(state(hours(40, 0), spans=[[opened, 0]]))
+    assert reference.end_us == T - 6 * HOUR_US
+    assert reference == find(state(hours(40, 0), spans=[[opened, 0]]), edge_us=T + 3 * HOUR_US)._replace(pane=reference.pane, blocks=reference.blocks)
+
+
+def test_an_incident_that_was_taken_for_normal_is_the_reference_from_then_on() -> None:
+    since_us = T - 26 * HOUR_US
+    feature = state(hours(60, 0), spans=[[since_us - 5 * MINUTE_US, T - 2 * HOUR_US]])
+    assert find(feature).pane.events < 60 * 100 - 2400  # what was before it, and what came after
+    reference = find(feature, since_us=since_us)
+    assert (reference.start_us, reference.end_us, reference.pane.events) == (since_us, T - 2 * HOUR_US, 2400)
+
+
+def test_what_came_back_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the_reference() -> None:
+    night = [T - 10 * HOUR_US, T - 5 * HOUR_US]
+    before = [start - DAY_US + 30 * MINUTE_US for start in night]
+    assert find(state(hours(60, 0), spans=[night])).pane.events == 2400 - 500
+    assert find(state(hours(60, 0), spans=[before, night])).pane.events == 2400
+    elsewhere = [start - DAY_US + 4 * HOUR_US for start in night]
+    assert find(state(hours(60, 0), spans=[elsewhere, night])).pane.events < 2400
+
+
+def test_the_same_hours_last_week_are_those_of_the_window_and_one_around_it() -> None:
+    week = {HOUR: {T - WEEK_US + hour * HOUR_US: 300 + hour for hour in range(-5, 6)}}
+    assert find(state(week), "same hours last week").pane.events == 299 + 300 + 301
+    assert find(state(week), "same hours last week", window_us=2 * HOUR_US).pane.events == 298 + 299 + 300 + 301
+    assert find(state(week), "same hours last week", since_us=T - DAY_US) is None
+
+
+def test_the_previous_prompt_version_is_the_one_before_at_the_same_model() -> None:
+    def version(text: str, model: str = "m") -> SegmentKey:
+        return SegmentKey(model, text)
+
+    feature = state(hours(30, 20), version("1"))
+    state(hours(20, 6, 200), version("2"), into=feature)
+    state(hours(30, 6, 999), version("1", "other"), into=feature)
+    state(hours(5, 0), version("3"), into=feature)
+    assert find(feature, "previous prompt version", version("3")).pane.events == 14 * 200
+    assert find(feature, "previous prompt version", version("2")).pane.events == 10 * 100
+    assert find(feature, "previous prompt version", version("1")) is None
+    assert find(feature, "previous prompt version", None) is None
+
+
+def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
+    feature = state(hours(40, 0))
+    state(hours(40, 0), SegmentKey("n"), into=feature)
+    for resolution, held in hours(40, 0).items():
+        segment = feature.segments.setdefault(UNLABELLED, Segment(UNLABELLED))
+        for start_us in held:
+            segment.held[resolution][start_us] = Pane(start_us)
+            segment.held[resolution][start_us].rate("feedback.acceptance_rate").add(1_000_000, 7, 1)
+    reference = find(feature, at=None)
+    assert (reference.pane.events, reference.pane.rates["feedback.acceptance_rate"].events) == (4800, 24 * 7)
+
+
+def test_a_late_event_is_in_the_reference_at_once() -> None:
+    feature, references = state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}}), References()
+    before = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
+    feature.segments[M].panes[T - 20 * MINUTE_US].events += 5
+    feature.forget_merged(T - 20 * MINUTE_US)
+    after = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
+    assert before is not None
+    assert after is not None
+    assert after.pane.events == before.pane.events + 5
+
+
+def test_a_reference_that_grew_from_edge_to_edge_is_the_one_that_is_made_at_once() -> None:
+    panes = {FINE: {T + minute * MINUTE_US: 10 + minute % 7 for minute in range(110)}}
+    feature, references = state(panes), References()
+    for minute in range(1, 110):
+        edge_us = T + minute * MINUTE_US
+        grown = references.find("trailing 24h", feature, M, edge_us, MINUTE_US, 0)
+        made = find(state(panes), edge_us=edge_us)
+        assert (grown is None) == (made is None)
+        if grown is not None:
+            assert (grown.start_us, grown.end_us, grown.pane.state()) == (made.start_us, made.end_us, made.pane.state())
+            assert [pane.state() for pane in grown.blocks] == [pane.state() for pane in made.blocks]
+    assert FINE_US > 110 * MINUTE_US  # so that nothing was rolled up meanwhile

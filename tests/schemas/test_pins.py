@@ -1,0 +1,100 @@
+"""Pinned references in the configuration: files that are read once, and what is wrong with them said with the remedy."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.load import InvalidConfig, load
+from schemas.pins import pinned_name
+
+SERIES: dict[str, Any] = {
+    "events": 600, "start": "2026-03-02T09:00:00Z", "end": "2026-03-02T10:00:00Z",
+    "blocks": [{"start": "2026-03-02T09:00:00Z", "pane": b64encode(b"pane").decode()}], "texts": {},
+}  # fmt: skip
+PIN: dict[str, Any] = {
+    "record": "pin", "name": "march", "from": "2026-03-02T09:00:00Z", "to": "2026-03-03T09:00:00Z", "layout": 2, "histogram_scale": 5, "text_sketch": 1,
+    "events": 600,
+    "features": [{"service": "bot", "feature": "answer", "environment": "production", "evaluators": {}, "whole": SERIES, "segments": []}],
+}  # fmt: skip
+CONFIG = "pinned: {march: {file: pinned/march.json}}\ndrift: [{name: since-march, reference: pinned march}]\n"
+ANEW = "make it with: python -m monitor baseline pin march --from TIME --to TIME FILES"
+
+
+def written(folder: Path, text: str, pin: str | None = json.dumps(PIN)) -> Path:
+    (folder / "pinned").mkdir(exist_ok=True)
+    if pin is not None:
+        (folder / "pinned" / "march.json").write_text(pin)
+    (folder / "softfail.yaml").write_text(text)
+    return folder / "softfail.yaml"
+
+
+def faults(folder: Path, text: str = CONFIG, pin: str | None = json.dumps(PIN)) -> list[str]:
+    with pytest.raises(InvalidConfig) as raised:
+        load(written(folder, text, pin), {})
+    return raised.value.faults
+
+
+def test_the_file_of_a_pin_is_read_from_beside_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    config = load(written(tmp_path, CONFIG), {})
+    pin = config.pinned["march"].pin
+    assert pin is not None
+    assert (pin.name, pin.features[0].whole.blocks[0].pane) == ("march", b"pane")
+    assert pinned_name(config.drift[0].reference) == "march"
+    assert "blocks" not in repr(config)
+
+
+def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
+    config = load(written(tmp_path, CONFIG, None), {}, with_pins=False)
+    assert config.pinned["march"].pin is None
+
+
+@pytest.mark.parametrize(
+    ("pin", "fault"),
+    [
+        (None, f"cannot be read: No such file or directory; {ANEW}"),
+        ("{", f"is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); {ANEW}"),
+        ('{"record": "window"}', f"is no pin; {ANEW}"),
+        ("[]", f"is no pin; {ANEW}"),
+        (json.dumps({**PIN, "layout": "two"}), f"is a broken pin: layout: Input should be a valid integer, unable to parse string as an integer; {ANEW}"),
+        (json.dumps({**PIN, "from": "March"}), f"is a broken pin: from: not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z; {ANEW}"),
+        (json.dumps({**PIN, "features": [{**PIN["features"][0], "whole": {**SERIES, "blocks": []}}]}),
+         f"is a broken pin: features[0].whole.blocks: Tuple should have at least 1 item after validation, not 0; {ANEW}"),
+        (json.dumps({**PIN, "name": "june"}), f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {ANEW}"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_file_is_one_fault_with_the_remedy(tmp_path: Path, pin: str | None, fault: str) -> None:
+    assert faults(tmp_path, CONFIG, pin) == [f"pinned.march.file: pinned/march.json {fault}"]
+
+
+def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
+    text = CONFIG.replace("reference: pinned march", "reference: pinned may")
+    assert faults(tmp_path, text) == ["drift[0].reference: there is no 'may' under pinned (march); write pinned: {may: {file: pinned/may.json}}"]
+    assert faults(tmp_path, "drift: [{name: a, reference: pinned may}]") == [
+        "drift[0].reference: there is no 'may' under pinned (nothing is); write pinned: {may: {file: pinned/may.json}}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("pinned: {march: {fiel: x.json}}", "pinned.march.fiel: no such key; did you mean 'file'?"),
+        ("pinned: {march: {}}", "pinned.march.file: is missing; add it"),
+        ("pinned: {march: {file: pinned/march.json, pin: {}}}", "pinned.march.pin: no such key; there is: file"),
+        ("pinned: {a b: {file: pinned/march.json}}", "pinned.a b.file: pinned/march.json is the pin 'march'; write pinned: {march: {file: ...}}"),
+        ("pinned: {march: 3}", "pinned.march: "),
+        ("pinned: [march]", "pinned: "),
+    ],
+)
+def test_what_is_wrong_with_the_section_is_told_with_its_path(tmp_path: Path, text: str, fault: str) -> None:
+    assert any(one.startswith(fault) for one in faults(tmp_path, text))
+
+
+def test_a_path_of_the_environment_overrides_the_file_s(tmp_path: Path) -> None:
+    path = written(tmp_path, CONFIG.replace("pinned/march.json", "elsewhere.json"))
+    assert load(path, {"SOFTFAIL_PINNED__MARCH__FILE": "pinned/march.json"}).pinned["march"].pin is not None
