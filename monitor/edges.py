@@ -119,6 +119,7 @@ class Edges:
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
         feature.hourly = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
+        feature.pauses = {hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us}
         feature.producers.forget(edge_us - DAY_US)
         feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
         self.book.mark_feature(feature.key)

@@ -62,6 +62,7 @@ class FeatureState:
         self.overflowed = 0  # segments that left for `other`
         self.evaluator_errors: dict[str, int] = {}
         self.hourly: dict[int, int] = {}  # hour number -> responses, 8 days: what a silence is held against
+        self.pauses: dict[int, list[int]] = {}  # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against too
         self.well: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
         self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
@@ -82,6 +83,16 @@ class FeatureState:
     def producer_totals(self) -> ProducerTotals:
         """Calls seen, sampled, sent and dropped, as the producers' meters say; sums over all of them, and never falling."""
         return self.producers.totals()
+
+    def came(self, start_us: int, n: int, pane_us: int) -> None:
+        """Note that ``n`` responses came in the pane from ``start_us`` on: what a silence is held against."""
+        hour = start_us // HOUR_US
+        if self.active_us and start_us > self.active_us + pane_us:
+            pauses = [*self.pauses.get(hour, ()), start_us - self.active_us - pane_us]
+            self.pauses[hour] = sorted(pauses, reverse=True)[:2]
+        self.active_us = max(self.active_us, start_us)
+        if self.hourly.get(hour, 0) >= 0:
+            self.hourly[hour] = self.hourly.get(hour, 0) + n
 
     def absorb(self, other: FeatureState) -> None:
         """Add what another feature counted, which is let go."""
@@ -136,7 +147,7 @@ class FeatureState:
         return [
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
             self.hourly, sorted(self.well), self.examples, {}, self.cleared, self.producers.state(), self.verdicts, self.skipped,
-            self.spans, self.moved,
+            self.spans, self.moved, self.pauses,
         ]  # fmt: skip
 
     def take_state(self, state: list[Any]) -> None:
@@ -144,7 +155,7 @@ class FeatureState:
         (
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
             self.hourly, well, self.examples, _, self.cleared, producers, self.verdicts, self.skipped,
-            self.spans, self.moved,
+            self.spans, self.moved, self.pauses,
         ) = state  # fmt: skip
         self.well = set(well)
         self.producers = Producers.from_state(*producers)

@@ -12,7 +12,7 @@ from monitor.book import Book
 from monitor.core import Message, Outputs, Record, to_json
 from monitor.deadletters import dead_letter
 from monitor.evaluators.suite import Suite
-from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState, Segment
+from monitor.features import DAY_US, FINE_US, FeatureState, Segment
 from monitor.groups import Group
 from monitor.measure import Failures, measure_evaluations, measure_feedback, measure_responses
 from monitor.samples import A_PANE, AN_EVALUATOR, example, sample
@@ -215,10 +215,7 @@ class Intake:
         if start_us + self.book.pane_us <= closed_us:
             feature.late += n
         if kind == "response":
-            feature.active_us = max(feature.active_us, start_us)
-            hour = start_us // HOUR_US
-            if feature.hourly.get(hour, 0) >= 0:
-                feature.hourly[hour] = feature.hourly.get(hour, 0) + n
+            feature.came(start_us, n, self.book.pane_us)
 
     def _take_meter(self, event: Any) -> None:
         feature = self._account_of(event)

@@ -26,7 +26,8 @@ SHAPES: Mapping[str, Any] = {
     # as FeatureState.state() says, and evaluator -> identity and since when it counts
     "feature": tuple[
         int, int, _Counts, int, int, int, _Counts, dict[int, int], list[str], dict[str, list[dict[str, Any]]], dict[str, Any], _Counts,
-        tuple[dict[str, list[int]], list[int], int, int], _Counts, dict[str, _Counts], list[list[int]], _Counts, dict[str, tuple[str, int]],
+        tuple[dict[str, list[int]], list[int], int, int], _Counts, dict[str, _Counts], list[list[int]], _Counts, dict[int, list[int]],
+        dict[str, tuple[str, int]],
     ],
     "pane": list[Any],  # as Pane.state() says; Pane.from_state() checks it, and unpacks it when it is looked at
     "incident": tuple[
@@ -54,7 +55,7 @@ def _feature_of_1(values: list[Any]) -> list[Any]:
     """Meters became producers, which are followed by the numbers of their events; verdicts and skips were not counted."""
     meters = values[10]
     producers = [{name: [*meter, 0, 0, 0] for name, meter in meters.items()}, [0, 0, 0, 0], 0, 0]
-    return [*values[:10], {}, values[11], producers, {}, {}, [], {}, {}]
+    return [*values[:10], {}, values[11], producers, {}, {}, [], {}, {}, {}]
 
 
 def _pane_of_1(values: list[Any]) -> list[Any]:

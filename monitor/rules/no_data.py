@@ -2,8 +2,10 @@
 
 What one expects is what the same hours of the same weekday brought, a week before; in the first week, the least that the same hours of the days before
 brought; and of each hour no more than its neighbours, so that the edge of a quiet night is no outage. On a feature's first day the half hour before the
-silence stands in: the least of six stretches as long as the silence. Hours inside an outage teach nothing, but a silence of over four hours was no
-outage that anybody minded: it is learnt as quiet. A feature whose meters still come is idle, not silent.
+silence stands in: the least of six stretches as long as the silence, and no more than where the last two of them lead on to, so that traffic that fades
+into its first night is no outage. Hours inside an outage teach nothing, but a silence of over four hours was no outage that anybody minded: it is learnt
+as quiet. Traffic that comes in batches pauses by itself: a silence must be half as long again as the pauses of a day in which as much came. A feature
+whose meters still come is idle, not silent.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ RULE = "no-data"
 DAYS = 7
 BEFORE = 6  # stretches before the silence that a first day is judged by
 OUTAGE_US = 4 * HOUR_US
+PAUSES = 1.5  # times the usual pause
 LEARNT_US = 30 * 60 * 1_000_000  # least history on a first day
 
 
@@ -39,7 +42,15 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
     if feature.producers.last_seen_us() >= edge_us - settings.window * 1e6:
         return Reading("unknown", _evidence(settings, silence_us, 0, None))
     expected = expectation(feature, max(silent_from, edge_us - DAY_US), edge_us)
-    return Reading("breach" if expected >= settings.min_expected else "unknown", _evidence(settings, silence_us, 0, expected))
+    breached = expected >= settings.min_expected and silence_us > PAUSES * usual_pause_us(feature, silent_from, expected / silence_us * HOUR_US)
+    return Reading("breach" if breached else "unknown", _evidence(settings, silence_us, 0, expected))
+
+
+def usual_pause_us(feature: FeatureState, before_us: int, an_hour: float) -> int:
+    """The second longest pause, microseconds, of the hours of the day before that brought at least half as many events; 0 where there were no two."""
+    hour = before_us // HOUR_US
+    pauses = [pause for at in range(hour - 24, hour + 1) if feature.hourly.get(at, 0) >= an_hour / 2 for pause in feature.pauses.get(at, ())]
+    return sorted(pauses)[-2] if len(pauses) > 1 else 0
 
 
 def expectation(feature: FeatureState, start_us: int, end_us: int) -> float:
@@ -54,9 +65,10 @@ def expectation(feature: FeatureState, start_us: int, end_us: int) -> float:
     length_us = end_us - start_us
     if BEFORE * length_us > FINE_US or start_us - max(BEFORE * length_us, LEARNT_US) < feature.first_us:
         return 0.0
-    return min(
+    newest, older, *rest = (
         sum(pane.events for pane in feature.window(start_us - (nth + 1) * length_us, start_us - nth * length_us)) for nth in range(BEFORE)
     )
+    return max(0, min(newest, older, *rest, 2 * newest - older))
 
 
 def learn(feature: FeatureState, edge_us: int, pane_us: int) -> None:

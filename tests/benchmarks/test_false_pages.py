@@ -1,0 +1,104 @@
+"""The simulation behind the promise of false pages: it counts as the core counts, and it can find a page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.core import FileRecord
+from monitor.features import FeatureState
+from monitor.instants import rfc3339
+from monitor.segments import FeatureKey
+from monitor.watch import Watch
+from schemas.config import Config
+
+FAILING: tuple[dict[str, Any], ...] = (  # in the order of the simulation's failures
+    {"error_type": "timeout"}, {"outcome": "parse_error"}, {"output": ""}, {"output": "I'm sorry, but I can't help with that."},
+    {"finish_reason": "length"}, {"finish_reason": "content_filter"}, {"output": "again and again " * 60},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "false_pages.py"
+    spec = importlib.util.spec_from_file_location("false_pages", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
+    """The same calls and failures as events, through the whole core."""
+    watch, number = Watch(Config()), 0
+    for at, (calls, failures) in enumerate(minutes):
+        for segment, n in enumerate(calls):
+            kinds = [extra for extra, row in zip(FAILING, failures, strict=True) for _ in range(row[segment])]
+            for extra in [*kinds, *[{}] * (n - len(kinds))]:
+                event = {
+                    "kind": "response", "event_id": str(number), "time": rfc3339(bench.START_US + at * bench.MINUTE_US + 1_000_000 * (number % 50)),
+                    "service": "simulated", "feature": "f", "environment": "production", "model": f"model-{segment}", "prompt_version": "1",
+                    "output": "The parcel ships on Monday.", "outcome": "ok", "finish_reason": "stop", **extra,
+                }  # fmt: skip
+                if "error_type" in extra:
+                    del event["output"], event["finish_reason"], event["outcome"]
+                number += 1
+                watch.apply([FileRecord(json.dumps(event).encode(), number)])
+    watch.finish()
+    return watch.book.features[FeatureKey("simulated", "f", "production")]
+
+
+def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleType) -> None:
+    minutes = [([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]), ([0, 5], [[0, 1], *[[0, 0]] * 6]), ([7, 0], [[0, 0]] * 7)]
+    simulated = bench.Feature("f", 2, tickets=False)
+    for at, (calls, failures) in enumerate(minutes):
+        simulated.count(bench.START_US + at * bench.MINUTE_US, calls, failures, None)
+    mine, real = simulated.book.features[simulated.key], watched(bench, minutes)
+    assert (mine.received, mine.hourly, mine.active_us, mine.first_us) == (real.received, real.hourly, real.active_us, real.first_us)
+    assert mine.segments.keys() == real.segments.keys()
+    for key, segment in real.segments.items():
+        assert mine.segments[key].panes.keys() == segment.panes.keys()
+        for start_us, pane in segment.panes.items():
+            held = mine.segments[key].panes[start_us]
+            assert held.events == pane.events
+            for name in ("error_rate", "pass_rate", "evaluator.error.fail_rate"):
+                assert held.rates[name].state() == pane.rates[name].state(), name
+            for name in bench.EVALUATORS:  # of what is empty, some evaluators say nothing: how many they judged differs by those
+                rate, other = held.rates[f"evaluator.{name}.fail_rate"], pane.rates[f"evaluator.{name}.fail_rate"]
+                assert rate.failures == other.failures, name
+                assert 0 <= rate.events - other.events <= held.rates["evaluator.empty.fail_rate"].failures, name
+
+
+def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> None:
+    feature, paged = bench.Feature("f", 1, tickets=False), []
+    for at in range(130):
+        start_us = bench.START_US + at * bench.MINUTE_US
+        feature.count(start_us, [60], [[30 if at >= 120 else 0], *[[1]] * 6], None)
+        paged += [(at, one["episode_id"], one["state"]) for one in feature.close(start_us + bench.MINUTE_US) if one["urgency"] == "high"]
+    assert len({episode for _, episode, _ in paged}) == 1
+    assert (paged[0][0], paged[0][2]) in {(120, "opened"), (121, "opened")}
+
+
+@pytest.mark.parametrize("name", ["log-normal", "zero-inflated", "bursty", "nights without traffic", "low volume", "a batch every 10 minutes"])
+def test_no_call_of_a_simulated_life_fails_twice_and_its_rates_are_healthy(bench: ModuleType, name: str) -> None:
+    life = bench.drawn(bench.ALL[name], np.random.default_rng(3), 3)
+    failed = life.failures.sum(axis=1)
+    assert (failed <= life.calls).all()
+    assert 0 < failed.sum() / life.calls.sum() < 0.4
+    assert life.failures[:, 0].sum() / life.calls.sum() < 0.02
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 200])
+def test_the_interval_of_a_count_is_garwoods(bench: ModuleType, n: int) -> None:
+    from scipy.stats import chi2
+
+    low, high = bench.interval(n)
+    assert low == pytest.approx(chi2.ppf(0.025, 2 * n) / 2 if n else 0)
+    assert high == pytest.approx(chi2.ppf(0.975, 2 * n + 2) / 2)
