@@ -29,6 +29,11 @@ HERE = Path(__file__).parent
 collect_ignore = ["remedies.py"]  # a program that imports its neighbour by name
 _numbers = itertools.count(1)
 
+# A shell makes jobs in its background ignore interrupts, and whatever they start inherits that: the tests would say that our programs do.
+for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _handler)
+
 
 def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
