@@ -118,10 +118,14 @@ def realistic_status(now, hostile=""):
                "examples": [{"event_id": "resp-9f31", "time": _iso(now), "model": "gpt-4-0613", "evaluator": "refusal",
                              "reason": "I'm sorry, but I cannot", "output": "I'm sorry, I cannot help with refunds for order <NUMBER>." + hostile}]}
     slow = {"metric": "duration_s.p90", "value": 5.9, "low": 5.4, "high": 6.6, "n": 310.0, "above": 5.0, "below": None, "window_s": 600.0}
+    moved = {"metric": "response_model=gpt-4-0613" + hostile, "value": 0.94, "low": None, "high": None, "n": 300.0, "window_s": 60.0, "reference": 0.0,
+             "test": "never_seen", "findings": [{"metric": "response_model"}, {"metric": "output_tokens.p50" + hostile}]}  # fmt: skip
     low = {**episode, "episode_id": "e2", "service": "search", "feature": "summarise", "severity": "warning", "urgency": "low", "examples": [],
            "reason": "duration_s.p90 5.9 s is above its budget of 5 s", "started_at": _iso(now - timedelta(hours=3)),
            "incidents": [{**_labels("search", "summarise"), "incident_id": "a3", "rule": "slow", "severity": "warning", "state": "firing",
-                          "since": _iso(now - timedelta(hours=3)), "evidence": slow}]}
+                          "since": _iso(now - timedelta(hours=3)), "evidence": slow},
+                         {**_labels("search", "summarise"), "incident_id": "a4", "rule": "drift", "severity": "warning", "state": "firing",
+                          "since": _iso(now - timedelta(hours=3)), "evidence": moved}]}
     recent = [
         {"record": "transition", "incident_id": "a1", "episode_id": "e1", "rule": rule, "severity": "critical", "state": state, "reason": why,
          "time": _iso(now - timedelta(minutes=ago)), "decided_at": _iso(now), **_labels("support-bot", "answer"), "evidence": evidence}

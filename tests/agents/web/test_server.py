@@ -194,6 +194,7 @@ def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker,
     assert "seen 120,000 → sampled 24,000 → sent 12,040 → received 12,000" in dom
     assert re.search(r'<span class="bad">dropped 11,960</span>, <span class="bad">missing 40</span>, <span class="">late 3</span>', dom)
     assert "dead letters 13 (invalid 12, future 1)" in dom
+    assert re.search(r"response_model=gpt-4-0613&lt;img .{0,120} 94(\.0)?\s?% was 0(\.0)?\s?% · n 300 in 60 s · also output_tokens.p50&lt;img", dom)
 
 
 def _dump_dom(chromium: str, url: str, folder: Path) -> str:
