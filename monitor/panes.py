@@ -107,8 +107,19 @@ class Pane:
     def _copy(self) -> dict[str, Rate]:
         return {name: Rate.from_state(rate.state()) for name, rate in self.rates.items()}
 
+    def opened(self) -> Pane:
+        """The pane itself, or of one that came back and was never looked at a built copy, so that it stays small."""
+        try:
+            packed = object.__getattribute__(self, "_packed")
+        except AttributeError:
+            return self
+        copy = Pane.from_state(self.start_us, packed)
+        copy.events, copy.samples = self.events, self.samples
+        return copy
+
     def merge(self, other: Pane) -> None:
         """Take in another pane's counts; it stays as it is."""
+        other = other.opened()
         self.events += other.events
         self.samples += other.samples
         for name, rate in other.rates.items():

@@ -192,7 +192,8 @@ def _made(name: str, feature: FeatureState, at: SegmentKey | None, start_us: int
 
 
 def _whole(panes: list[Pane]) -> Pane:
-    return merged(panes, min(pane.start_us for pane in panes))
+    """Panes as one; a single one is not copied: when it changes, what was found of it is forgotten."""
+    return panes[0] if len(panes) == 1 else merged(panes, min(pane.start_us for pane in panes))
 
 
 def _reference(name: str, blocks: dict[int, Pane], whole: Pane | None, end_us: int, block_us: int) -> Reference | None:
