@@ -19,6 +19,7 @@ from monitor.references import LEAST_EVENTS
 from monitor.replay import bundles
 from monitor.reports.logs import Chosen, Files, Unreadable
 from monitor.reports.options import instant
+from monitor.reports.output import written
 from monitor.reports.progress import watched
 from monitor.reports.unmeasured import Letters
 from monitor.segments import UNLABELLED, FeatureKey, SegmentKey
@@ -80,16 +81,10 @@ def write(pin: Pin, path: Path) -> None:
     Raises:
         Unreadable: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
+    with suppress(OSError):  # said better when the file cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(pin.model_dump_json(by_alias=True, indent=1) + "\n", "utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise Unreadable(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with written(path) as stream:
+        stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
 def told(pin: Pin, path: Path, config: Path | None, book: Book) -> Iterator[str]:

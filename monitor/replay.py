@@ -10,9 +10,8 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import islice
-from pathlib import Path
 from typing import TextIO
 
 import msgspec
@@ -22,6 +21,7 @@ from monitor.reports import page, summary
 from monitor.reports.difference import differences
 from monitor.reports.logs import Chosen, Files, Unreadable, lines_of, merged_by_time
 from monitor.reports.options import add_options, configurations, refuse_wrong
+from monitor.reports.output import written
 from monitor.reports.panels import metrics_of, panels_of
 from monitor.reports.progress import Source, watched
 from monitor.reports.table import Table
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, configs: Sequence[tuple[Config, str]], sour
     trials = [Trial(config, name, panels if not at else None, looks=reported and not at) for at, (config, name) in enumerate(configs)]
     letters = Letters()
     visible = sys.stderr.isatty() and (reported or options.output is not None or not sys.stdout.isatty())
-    with _written(options.output) as stream, watched(source, shown=visible) as given:
+    with written(options.output) as stream, watched(source, shown=visible) as given:
         table = Table(stream) if options.format == "table" else None
         for outputs in _steps(trials, records.of(given), until_us):
             for letter in letters.take(outputs.messages.get("deadletter", ())):
@@ -107,24 +107,6 @@ def _report(form: str, trials: Sequence[Trial], letters: Letters, stream: TextIO
         stream.writelines(to_json(one.record()).decode() + "\n" for one in found or ())
     elif found is not None:
         stream.writelines(line + "\n" for line in summary.difference_lines(found, first.name, name))
-
-
-@contextmanager
-def _written(path: Path | None) -> Iterator[TextIO]:
-    """Where the report goes: standard output, or a file that appears only when it is whole."""
-    if path is None:
-        yield sys.stdout
-        return
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            yield stream
-        part.replace(path)
-    except OSError as error:
-        raise Unreadable(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,0 +1,57 @@
+"""What a day's hours differ by is no rise, and it reaches the detector."""
+
+from __future__ import annotations
+
+from monitor.alerts.baselines import Baselines
+from monitor.alerts.statistics import Statistics
+from monitor.book import Book
+from monitor.drift.sequential import TOLERANCE
+from monitor.features import DAY_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.panes import Pane
+from monitor.references import References
+from monitor.rules.baseline import LEARNT_US
+from monitor.segments import FeatureKey, SegmentKey
+from monitor.stats.rate import Rate
+from schemas.config import Config
+
+KEY, AT = FeatureKey("s", "f", "production"), SegmentKey("m", "", "", ())
+EDGE_US = 100 * DAY_US
+CYCLE = (180, 210, 230, 210, 180, 150, 130, 150)
+
+
+def known(book: Book, failures: tuple[int, ...]) -> FeatureState:
+    """A feature of one segment with a day of hours up to two hours before the edge, 6,000 calls in each."""
+    feature = book.feature(KEY)
+    segment = feature.segments[AT] = Segment(AT)
+    for nth in range(26):
+        pane = segment.held[HOUR][start_us] = Pane(start_us := EDGE_US - (nth + 1) * HOUR_US)
+        pane.rate("error_rate").add(1_000_000, 6000, failures[nth % len(failures)])
+    return feature
+
+
+def test_hours_that_differ_by_chance_are_tolerated_no_more_than_always_and_a_cycle_is() -> None:
+    assert References().tolerance(known(Book(60_000_000, ""), (180,)), None, "error_rate", EDGE_US) == 1
+    assert 1.25 < References().tolerance(known(Book(60_000_000, ""), CYCLE), None, "error_rate", EDGE_US) < 1.45
+
+
+def test_an_incident_of_yesterday_is_no_cycle() -> None:
+    feature = known(Book(60_000_000, ""), (180,))
+    for nth in range(10, 14):
+        feature.segments[AT].held[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(1_000_000, 6000, 3000)
+    assert References().tolerance(feature, None, "error_rate", EDGE_US) > 1.5
+    feature.forget_references()
+    feature.spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]
+    assert References().tolerance(feature, None, "error_rate", EDGE_US) == 1
+
+
+def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
+    rule = {"name": "rose", "on": "error_rate", "above": "baseline"}
+    config, counted = Config.model_validate({"rules": [rule], "default_rules": False}), Rate()
+    counted.add(1_000_000, 100, 3)
+    for failures, more in (((180,), False), (CYCLE, True)):
+        book = Book(60_000_000, "")
+        feature, baselines = known(book, failures), Baselines(config, book, Statistics(config, book))
+        for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
+            baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)
+        told = book.baselines[KEY][None]["error_rate"].detector._tolerance
+        assert (told > TOLERANCE) is more
