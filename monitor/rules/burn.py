@@ -8,7 +8,7 @@ from monitor.features import FINE_US, HOUR_US
 from monitor.panes import Figure
 from monitor.quantities import SUCCESSES
 from monitor.rules.reading import Reading
-from monitor.rules.threshold import Series, z_of
+from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
 from monitor.stats.rate import Estimate, exact
 from schemas.rules import Burning
 
@@ -24,7 +24,7 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
     long = Figure(rule.on).take(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us)).estimate(z, exact)
     short = Figure(rule.on).take(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us)).estimate(z)
     evidence = _evidence(rule, long)
-    if long.value is None or long.n < rule.min_events:
+    if long.value is None or long.n < rule.min_events * WHOLE_EVENTS:
         return Reading("unknown", evidence)
     if short.value is None:
         return Reading("good", evidence)

@@ -19,6 +19,9 @@ LADDER_S = (300, 1800, 7200, 21_600, 86_400)
 BUDGET_Z = 4.8
 """At most one false page in 1,000 feature-days over all default rules, levels and segments, for windows looked at each minute."""
 
+WHOLE_EVENTS = 1 - 1e-9
+"""Effective events are worked out in floats: fifty events may be 49.99999999999999."""
+
 BUDGETS_S: dict[str, dict[str, float]] = {
     "duration_s": {"sync": 1.0, "progressive": 5.0, "async": 20.0},
     "time_to_first_token_s": {"progressive": 0.5},
@@ -53,10 +56,10 @@ def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, clea
         if since_us < until_us:  # each window holds the one before it: only what it reaches further back is read
             found = figure.take(series.window(since_us, until_us)).estimate(z, exact)
             until_us = since_us
-        if found.n >= rule.min_events:
+        if found.n >= rule.min_events * WHOLE_EVENTS:
             break
     evidence = _evidence(rule, found, window_s, above, below)
-    if found.n < rule.min_events or found.value is None:
+    if found.n < rule.min_events * WHOLE_EVENTS or found.value is None:
         return Reading("unknown", evidence)
     if above is not None:
         if found.low is not None and found.low > above:

@@ -91,11 +91,11 @@ def reading(rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us
         classes = series.sum(rule.on, window_s, start_us, edge_us)
         if (more := sum(n for n, _ in classes.values())) > counted:  # a longer window without more events says the same
             counted, found = more, figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES)
-        if found.n >= rule.min_events:
+        if found.n >= rule.min_events - 1e-6:
             break
     shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}
     evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
-    if found.value is None or found.low is None or found.high is None or found.n < rule.min_events:
+    if found.value is None or found.low is None or found.high is None or found.n < rule.min_events - 1e-6:
         return "unknown", evidence
     if rule.above is not None:
         clear = rule.above if rule.clear is None else rule.clear

@@ -1,0 +1,59 @@
+"""By which interval a threshold decides, what a resolved finding says, and how soon a drift that is over is over."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from monitor.alerts.incidents import Incident
+from monitor.core import FileRecord
+from monitor.panes import Pane
+from monitor.rules.reading import Reading
+from monitor.rules.threshold import read
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.rules import Rule
+
+BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+RULE = Rule.model_validate({"name": "errors", "on": "error_rate", "above": 0.02, "keep_firing_for": 0})
+
+
+class One:
+    """A series of one pane: 50 calls of which so many failed."""
+
+    def __init__(self, failures: int) -> None:
+        self.pane = Pane(0)
+        self.pane.rate("error_rate").add(1_000_000, 50, failures)
+
+    def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
+        yield self.pane
+
+
+def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_fire_at_six_of_fifty() -> None:
+    states = [read(RULE, One(failures), 60_000_000, None).state for failures in (6, 7, 8, 9)]
+    assert states == ["between", "between", "between", "breach"]
+
+
+def test_a_finding_that_is_over_keeps_its_figures_where_the_last_reading_has_none() -> None:
+    incident = Incident("i", "errors", "d", "error", 0)
+    incident.step(RULE, Reading("breach", {"metric": "error_rate", "value": 0.3}), 60_000_000)
+    incident.step(RULE, Reading("good", {"metric": "error_rate", "value": None}), 120_000_000)
+    assert incident.evidence["value"] == 0.3
+
+
+def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> None:
+    rng = random.Random(5)
+    records = []
+    for nth in range(150 * 60):
+        tokens = rng.lognormvariate(5, 0.5) * (3 if 60 <= nth // 60 < 80 else 1)
+        event = {"event_id": str(nth), "time": (BEGAN + timedelta(seconds=nth)).isoformat(), "service": "s", "feature": "f", "model": "m",
+                 "output_tokens": round(tokens)}  # fmt: skip
+        records.append(FileRecord(json.dumps(event).encode(), nth + 1))
+    out = Watch(Config()).apply(records)
+    told = [one for message in out.messages["alerts"] if (one := json.loads(message.value))["record"] == "transition" and one["level"] == "feature"]
+    minutes = [(one["state"], (datetime.fromisoformat(one["time"]) - BEGAN).total_seconds() / 60) for one in told if one["rule"] == "drift"]
+    assert [state for state, _ in minutes] == ["firing", "resolved"]
+    assert 60 < minutes[0][1] <= 63
+    assert minutes[1][1] <= 96
