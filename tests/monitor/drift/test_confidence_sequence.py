@@ -1,0 +1,306 @@
+"""Confidence sequences keep their promise at every look, which intervals of a fixed size do not."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.stats import beta, betabinom, norm
+
+from monitor.drift.confidence_means import LEAST, Moments, compare_means
+from monitor.drift.confidence_sequence import APART, LADDER, PRIOR, Bounds, Counts, compare, evidence, rate_bounds
+from monitor.stats.number import Number
+from monitor.stats.rate import Rate, exact
+
+STREAMS, EVENTS = 400, 5000
+FAULT = 1e-9  # of arithmetic
+
+
+def most_missed(alpha: float, streams: int) -> float:
+    """The share of streams that may miss: alpha and three standard errors of counting."""
+    return alpha + 3 * math.sqrt(alpha * (1 - alpha) / streams)
+
+
+def width(bounds: Bounds) -> float:
+    return bounds.high - bounds.low
+
+
+@st.composite
+def counts(draw: st.DrawFn, least: int = 1, most: int = 100_000) -> Counts:
+    n = draw(st.one_of(st.integers(least, most), st.floats(least, most)))
+    return Counts(n, n * draw(st.sampled_from([0.0, 1e-6, 1.0])) if draw(st.booleans()) else draw(st.one_of(st.floats(n / 1000, n), st.integers(0, int(n)))))
+
+
+alphas = st.floats(1e-9, 0.5)
+
+
+@pytest.mark.parametrize("p", [0.003, 0.03, 0.3])
+@pytest.mark.parametrize("alpha", [0.05, 0.3])
+def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate(p: float, alpha: float) -> None:
+    rng = np.random.default_rng(round(1000 * p))
+    n = np.arange(1, EVENTS + 1)[:, None]
+    failures = np.cumsum(rng.random((EVENTS, STREAMS)) < p, axis=0)
+    missed = (evidence(n, failures, p) >= math.log(1 / alpha)).any(axis=0).mean()
+    assert 0 < missed <= most_missed(alpha, STREAMS)
+
+
+def test_clopper_and_pearson_looked_at_after_each_event_break_the_promise() -> None:
+    rng = np.random.default_rng(30)
+    n = np.arange(1, EVENTS + 1, 5)[:, None]
+    failures = np.cumsum(rng.random((EVENTS, STREAMS)) < 0.03, axis=0)[::5]
+    with np.errstate(invalid="ignore"):
+        low = np.where(failures > 0, beta.ppf(0.025, failures, n - failures + 1), 0.0)
+    high = np.where(failures < n, beta.ppf(0.975, failures + 1, n - failures), 1.0)
+    assert [low[199, 0], high[199, 0]] == pytest.approx(exact(failures[199, 0] / n[199, 0], float(n[199, 0]), float(norm.isf(0.025))))
+    assert ((low > 0.03) | (high < 0.03)).any(axis=0).mean() > 3 * most_missed(0.05, STREAMS)
+
+
+@pytest.mark.parametrize(("new", "old", "grows"), [(0.03, 0.03, True), (0.03, 0.03, False), (0.08, 0.03, True), (0.5, 0.9, True)])
+def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_difference(new: float, old: float, grows: bool) -> None:
+    alpha, pairs, looks = 0.2, 100, np.unique(np.geomspace(1, 3000, 25).astype(int))
+    rng = np.random.default_rng(5)
+    failures = np.cumsum(rng.random((3000, pairs)) < new, axis=0)
+    before = np.cumsum(rng.random((3000, pairs)) < old, axis=0)
+    missed = 0
+    for stream in range(pairs):
+        for look in looks.tolist():
+            m = look if grows else 3000
+            found = compare(Counts(look, int(failures[look - 1, stream])), Counts(m, int(before[m - 1, stream])), alpha)
+            if not found.low <= new - old <= found.high:
+                missed += 1
+                break
+    assert missed / pairs <= most_missed(alpha, pairs)
+
+
+def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_each_event() -> None:
+    rng = np.random.default_rng(9)
+    n, alpha = np.arange(1, EVENTS + 1), 0.3
+    found = []
+    for _ in range(STREAMS):
+        new, old = np.cumsum(rng.random((2, EVENTS)) < 0.1, axis=1)
+        likeliest = np.where(new + old > 0, evidence(2 * n, new + old, np.clip((new + old) / (2 * n), 1e-12, 1 - 1e-12)), 0.0)
+        apart = evidence(n, new, 0.5) + evidence(n, old, 0.5) - evidence(2 * n, new + old, 0.5) + likeliest
+        found.append((math.log(APART) + apart >= math.log(1 / alpha)).any())  # the part of the mixture without the ladder
+        at = int(np.argmax(apart))
+        bounds = compare(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
+        found[-1] |= bounds.low > 0 or bounds.high < 0
+    assert np.mean(found) <= most_missed(alpha, STREAMS)
+
+
+@given(counts(), st.floats(1e-6, 1 - 1e-6))
+def test_the_mixture_is_that_of_scipys_beta_binomial(some: Counts, p: float) -> None:
+    n, failures = round(some.n), min(round(some.n), round(some.failures))
+    sequences = math.lgamma(n + 1) - math.lgamma(failures + 1) - math.lgamma(n - failures + 1)
+    mixture = float(betabinom.logpmf(failures, n, PRIOR, PRIOR)) - sequences
+    likelihood = failures * math.log(p) + (n - failures) * math.log1p(-p)
+    assert float(evidence(n, failures, p)) == pytest.approx(mixture - likelihood, rel=1e-8, abs=1e-6)
+
+
+@given(counts(), alphas)
+def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alpha(some: Counts, alpha: float) -> None:
+    for end in rate_bounds(some, alpha)[1:]:
+        if 1e-300 < end < 1 - 1e-9:
+            assert float(evidence(*some, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
+
+
+@given(counts(), st.floats(1e-9, 0.3))
+def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha: float) -> None:
+    value, low, high = rate_bounds(some, alpha)
+    fixed = exact(value, some.n, float(norm.isf(alpha / 2)))
+    assert 0 <= low <= fixed[0] + FAULT
+    assert fixed[1] - FAULT <= high <= 1
+
+
+@given(counts(), counts(), alphas)
+def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(new: Counts, old: Counts, alpha: float) -> None:
+    one, both = rate_bounds(new, alpha), compare(new, old, alpha)
+    assert 0 <= one.low <= one.value <= one.high <= 1
+    assert -1 <= both.low <= both.value <= both.high <= 1
+
+
+@given(counts(), counts(), alphas)
+def test_successes_counted_for_failures_turn_everything_round(new: Counts, old: Counts, alpha: float) -> None:
+    swapped = [Counts(some.n, some.n - some.failures) for some in (new, old)]
+    one, other = rate_bounds(new, alpha), rate_bounds(swapped[0], alpha)
+    assert [1 - other.high, 1 - other.low] == pytest.approx([one.low, one.high], abs=1e-7)
+    both, turned = compare(new, old, alpha), compare(*swapped, alpha)
+    assert [-turned.high, -turned.low] == pytest.approx([both.low, both.high], abs=1e-7)
+
+
+@given(counts(), counts(), alphas)
+def test_old_and_new_exchanged_turn_the_difference_round(new: Counts, old: Counts, alpha: float) -> None:
+    value, low, high = compare(new, old, alpha)
+    assert compare(old, new, alpha) == pytest.approx((-value, -high, -low), abs=1e-7)
+
+
+@given(counts(), counts(), st.tuples(alphas, alphas))
+def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float]) -> None:
+    surer, less_sure = sorted(two)
+    for wide, narrow in ((rate_bounds(new, surer), rate_bounds(new, less_sure)), (compare(new, old, surer), compare(new, old, less_sure))):
+        assert wide.low <= narrow.low + FAULT
+        assert narrow.high <= wide.high + FAULT
+
+
+@given(counts(most=10_000), counts(most=10_000), alphas)
+def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(new: Counts, old: Counts, alpha: float) -> None:
+    more = [Counts(2 * some.n, 2 * some.failures) for some in (new, old)]
+    assert width(rate_bounds(more[0], alpha)) <= width(rate_bounds(new, alpha)) + FAULT
+    assert width(compare(*more, alpha)) <= width(compare(new, old, alpha)) + FAULT
+
+
+@settings(max_examples=60)
+@given(counts(2, 2000), counts(2, 2000), st.floats(1e-6, 0.3))
+def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_that_differ_by_it(new: Counts, old: Counts, alpha: float) -> None:
+    def log_mixture() -> float:
+        both = [(APART, PRIOR, PRIOR), *(((1 - APART) / len(LADDER), a, b) for a, b in LADDER)]
+        logs = []
+        for weight, a, b in both:
+            one = math.log(weight)
+            for n, f in (new, old):
+                one += math.lgamma(f + a) + math.lgamma(n - f + b) - math.lgamma(n + a + b) - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
+            logs.append(one)
+        return float(np.logaddexp.reduce(logs))
+
+    def log_likelihood(n: float, f: float, p: float) -> float:
+        return (f * math.log(p) if f else 0.0) + ((n - f) * math.log1p(-p) if n > f else 0.0)
+
+    def against(difference: float) -> float:
+        least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
+        found = minimize_scalar(lambda p: -log_likelihood(*new, min(1 - 1e-15, max(1e-300, p + difference))) - log_likelihood(*old, p),
+                                bounds=(least, most), method="bounded", options={"xatol": 1e-12})
+        return log_mixture() + float(found.fun)
+
+    _, low, high = compare(new, old, alpha)
+    for end in (low, high):
+        if abs(end) < 0.999:
+            assert against(end) == pytest.approx(math.log(1 / alpha), abs=0.01)
+
+
+def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
+    one, other = Rate(), Rate()
+    for part in ((10, 1), (500, 20), (490, 9)):
+        one.add(1_000_000, *part)
+    for part in ((490, 9), (510, 21)):
+        other.add(1_000_000, *part)
+    assert rate_bounds(Counts.of(one), 0.01) == rate_bounds(Counts.of(Rate.from_state(other.state())), 0.01)
+
+
+@pytest.mark.parametrize(("kept_of_failures", "kept_of_others"), [(1.0, 0.05), (0.05, 1.0), (0.05, 0.05)])
+def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(kept_of_failures: float, kept_of_others: float) -> None:
+    rng = np.random.default_rng(31)
+    failed = rng.random((EVENTS, STREAMS)) < 0.1
+    probability = np.where(failed, kept_of_failures, kept_of_others)
+    weights = (rng.random(failed.shape) < probability) * 0.05 / probability
+    missed = (evidence(np.cumsum(weights, axis=0), np.cumsum(weights * failed, axis=0), 0.1) >= math.log(1 / 0.2)).any(axis=0).mean()
+    assert missed <= most_missed(0.2, STREAMS)
+
+
+def test_an_event_that_is_one_of_many_counts_for_more_and_the_rarest_kept_for_one() -> None:
+    rate = Rate()
+    rate.add(1_000_000, 20, 20)
+    rate.add(10_000, 20, 0)
+    n, failures = Counts.of(rate, least=0.01)
+    assert (n, failures) == pytest.approx((20.2, 0.2))
+    assert failures / n == pytest.approx(rate.estimate(1.0).value)
+    assert Counts.of(rate, least=1.0) == Counts.of(rate, least=0.01)
+    assert Counts.of(rate, least=0.001) == pytest.approx((2.02, 0.02))
+    assert Counts.of(Rate()) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("least", [0.0, -1.0, 1.5, math.nan])
+def test_a_least_probability_that_cannot_be_is_refused(least: float) -> None:
+    with pytest.raises(ValueError, match="least is"):
+        Counts.of(Rate(), least)
+
+
+def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin() -> None:
+    old = Counts(20_000, 600)
+    assert compare(Counts(400, 40), old, 0.001).low > 0
+    few, many = (compare(Counts(n, 0.03 * n), old, 0.05) for n in (300, 10_000))
+    assert few.high > 0.02 > many.high > 0 > many.low
+
+
+@pytest.mark.parametrize("bad", [Counts(0, 0), Counts(-1, 0), Counts(10, 11), Counts(10, -1), Counts(math.nan, 0), Counts(10, math.nan), Counts(math.inf, 1)])
+def test_counts_that_cannot_be_are_refused(bad: Counts) -> None:
+    good = Counts(10, 1)
+    with pytest.raises(ValueError, match="cannot be"):
+        rate_bounds(bad, 0.05)
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(ValueError, match="cannot be"):
+            compare(*pair, 0.05)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 5.0, math.nan])
+def test_an_alpha_that_is_no_probability_is_refused(alpha: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        rate_bounds(Counts(10, 1), alpha)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        compare(Counts(10, 1), Counts(10, 1), alpha)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        compare_means(Moments(200, 1, 1), Moments(200, 1, 1), alpha)
+
+
+moments = st.builds(Moments, st.floats(LEAST, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e9))
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_difference_of_means(grows: bool) -> None:
+    alpha, pairs, looks = 0.2, 200, np.unique(np.geomspace(LEAST, 3000, 60).astype(int))
+    rng = np.random.default_rng(6)
+    values = rng.lognormal(0, 0.6, (2, pairs, 3000))
+    values[0] += 1.0
+    missed = naive = 0
+    for new, old in zip(*values, strict=True):
+        found = []
+        for look in looks.tolist():
+            one, other = new[:look], old[: look if grows else 3000]
+            bounds = compare_means(Moments(look, one.mean(), one.var()), Moments(len(other), other.mean(), other.var()), alpha)
+            spread = norm.isf(alpha / 2) * math.sqrt(one.var() / look + other.var() / len(other))
+            found.append((not bounds.low <= 1.0 <= bounds.high, abs(bounds.value - 1.0) > spread))
+        missed += any(outside for outside, _ in found)
+        naive += any(outside for _, outside in found)
+    assert missed / pairs <= most_missed(alpha, pairs)
+    assert naive / pairs > 1.5 * most_missed(alpha, pairs)
+
+
+@given(moments, moments, alphas)
+def test_means_have_the_laws_of_rates(new: Moments, old: Moments, alpha: float) -> None:
+    value, low, high = compare_means(new, old, alpha)
+    assert low <= value <= high
+    assert compare_means(old, new, alpha) == pytest.approx((-value, -high, -low))
+    surer, more = compare_means(new, old, alpha / 2), compare_means(new._replace(n=2 * new.n), old._replace(n=2 * old.n), alpha)
+    assert width(surer) >= width(Bounds(value, low, high)) >= width(more)
+    fixed = norm.isf(alpha / 2) * math.sqrt(new.variance / new.n + old.variance / old.n)
+    assert width(Bounds(value, low, high)) >= 2 * fixed - 1e-6
+
+
+@given(moments, moments, alphas, st.floats(0.001, 1000), st.floats(-1e5, 1e5))
+def test_another_unit_or_origin_changes_means_as_it_changes_numbers(new: Moments, old: Moments, alpha: float, unit: float, origin: float) -> None:
+    changed = [Moments(some.n, some.mean * unit + origin, some.variance * unit**2) for some in (new, old)]
+    assert compare_means(*changed, alpha) == pytest.approx([unit * x for x in compare_means(new, old, alpha)], rel=1e-6, abs=1e-5)
+
+
+def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
+    many, few = Moments(1000, 5.0, 1.0), Moments(LEAST - 1, 1.0, 1.0)
+    for pair in ((many, few), (few, many)):
+        found = compare_means(*pair, 0.05)
+        assert (found.low, found.high) == (-math.inf, math.inf)
+
+
+def test_moments_are_those_of_the_number() -> None:
+    number = Number()
+    number.add(1_000_000, 6, 60, {33: 3, 0: 3})
+    assert Moments.of(number) == (number.effective_n, 10.0, number.variance())
+    assert Moments.of(Number()) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [Moments(0, 0, 0), Moments(200, math.nan, 1), Moments(200, 1, -1), Moments(200, 1, math.inf), Moments(math.inf, 1, 1)])
+def test_moments_that_cannot_be_are_refused(bad: Moments) -> None:
+    for pair in itertools.permutations((bad, Moments(200, 1, 1))):
+        with pytest.raises(ValueError, match="cannot be"):
+            compare_means(*pair, 0.05)
