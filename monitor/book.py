@@ -65,12 +65,13 @@ class Book:
         return pane
 
     def texts(self, feature: FeatureState, segment: Segment, start_us: int, will_change: bool) -> TextBlock:
-        """The block of texts for what lies in the pane from ``start_us`` on; made when it is first asked for."""
+        """The block of texts for what lies in the pane from ``start_us`` on; kept when it will change."""
         at_us = start_us // BLOCK_US * BLOCK_US
         block = segment.texts[FINE].get(at_us)
         if block is None:
-            block = segment.texts[FINE][at_us] = TextBlock(at_us)
+            block = TextBlock(at_us)
         if will_change:
+            segment.texts[FINE][at_us] = block
             if at_us + BLOCK_US <= feature.referred_until_us:  # what a reference of texts holds are whole blocks
                 feature.forget_references()
             self.mark_texts(feature.key, segment.key, FINE, at_us)

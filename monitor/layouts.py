@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 2
+LAYOUT = 3
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -64,7 +64,8 @@ def _pane_of_1(values: list[Any]) -> list[Any]:
 
 
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[list[Any]], list[Any]]]] = {
-    1: {"clock": _clock_of_1, "feature": _feature_of_1, "pane": _pane_of_1}
+    1: {"clock": _clock_of_1, "feature": _feature_of_1, "pane": _pane_of_1},
+    2: {},  # names of metrics became numbers; spelt out they mean the same (``monitor.names``)
 }
 """Layout -> kind -> how its values become those of the next layout. A kind that is not named stayed as it was."""
 
@@ -83,7 +84,7 @@ def layout_of(value: bytes) -> int:
     """The layout that a record says it has, whether this release knows it or not.
 
     >>> layout_of(write(["b1", 0])), layout_of(bytes([0x90]))
-    (2, 1)
+    (3, 1)
     """
     if value[:2] == _PREFIX:  # as nearly always
         return LAYOUT

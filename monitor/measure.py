@@ -17,10 +17,12 @@ from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
 from monitor.groups import Group
+from monitor.languages import language_of
 from monitor.panes import Pane
-from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, RESPONSE_QUANTITIES, STAGES, Category, Quantity
+from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RESPONSE_QUANTITIES, STAGES, Quantity
 from monitor.stats.buckets import codes_of
 from monitor.stats.text import vectors_of
+from monitor.stats.weights import WHOLE
 from monitor.texts import NAMES as TEXT_NAMES
 from monitor.texts import TextBlock
 
@@ -28,7 +30,7 @@ _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
 _OTHER = "other"
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
-_LABELS = {category.name: attrgetter(category.name) for category in CATEGORIES}
+_LABELS = attrgetter(*(category.name for category in CATEGORIES))
 _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
 Ints = npt.NDArray[np.int64]
@@ -66,8 +68,7 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
         missing = _count_quantity(events, quantity, group, groups)
         if missing and quantity.field in _TEXTS:
             _count_lengths(events, missing, quantity.name, _TEXTS[quantity.field], group, groups)
-    for category in CATEGORIES:
-        _count_category(events, category, group, groups)
+    _count_categories(events, group, groups)
     _count_stages(events, at, groups)
     _count_texts(events, at, groups)
     return judged.failures
@@ -212,20 +213,24 @@ def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group],
         begin = end
 
 
-def _count_category(events: Sequence[Any], category: Category, group: Ints, groups: Sequence[Group]) -> None:
-    """Count a label. What stands for its absence is not counted: how many calls there were is known."""
-    labels = list(map(_LABELS[category.name], events))
-    distinct = set(labels)
-    if not distinct - {None, "", category.absent}:
-        return
-    number = {label: nth for nth, label in enumerate(distinct)}
-    pairs = group * len(number) + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
-    table = np.bincount(pairs, minlength=len(groups) * len(number)).reshape(len(groups), len(number))
-    shown = [None if label is None or str(label) in ("", category.absent) else str(label) for label in distinct]
-    for one, row in zip(groups, table.tolist(), strict=True):
-        counts = {label: n for label, n in zip(shown, row, strict=True) if n and label is not None}
-        if counts:
-            one.pane.category(category.name).add(one.p, counts)
+def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
+    """Count labels: as few combinations of them occur, all at once. What stands for absence is not counted: how many calls there were is known."""
+    labels = list(map(_LABELS, events))
+    number = {row: nth for nth, row in enumerate(dict.fromkeys(labels))}
+    size = len(number)
+    pairs, times = np.unique(group * size + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels)), return_counts=True)
+    present = [
+        [(one.name, str(label)) for one, label in zip(CATEGORIES, row, strict=True) if label not in (None, "") and str(label) != one.absent]
+        for row in number
+    ]
+    held: dict[tuple[int, str], dict[str, int]] = {}
+    for pair, n in zip(pairs.tolist(), times.tolist(), strict=True):
+        at, nth = divmod(pair, size)
+        for name, label in present[nth]:
+            counts = held.setdefault((at, name), {})
+            counts[label] = counts.get(label, 0) + n
+    for (at, name), counts in held.items():
+        groups[at].pane.category(name).add(groups[at].p, counts)
 
 
 def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
@@ -249,25 +254,26 @@ def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Gro
 
 
 def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
-    """Sketch the texts of the first responses of each segment and pane that have any."""
-    blocks: dict[int, TextBlock | None] = {}  # None: nothing more is taken
+    """Sketch the texts of the first responses of each segment and pane that have any; of fewer of them, tell the language."""
+    has_room = [group.texts(False).has_room(group.pane.start_us) for group in groups]
+    if not any(has_room):  # as nearly always where there is much traffic
+        return
     chosen: dict[str, tuple[list[TextBlock], list[str]]] = {name: ([], []) for name in TEXT_NAMES}
     for event, index in zip(events, at, strict=True):
-        if event.output is None and event.input is None:
+        if not has_room[index] or (event.output is None and event.input is None):
             continue
         group = groups[index]
-        if index not in blocks:
-            blocks[index] = group.texts(group.texts(False).has_room(group.pane.start_us))
-        block = blocks[index]
-        if block is None:
-            continue
+        block = group.texts(True)
         if not block.choose(group.pane.start_us):
-            blocks[index] = None
+            has_room[index] = False
             continue
-        for name, text in zip(TEXT_NAMES, (event.input, event.output), strict=True):
+        tells = block.tells_language(group.pane.start_us)
+        for name, category, text in zip(TEXT_NAMES, LANGUAGES, (event.input, event.output), strict=True):
             if text is not None:
                 chosen[name][0].append(block)
                 chosen[name][1].append(text)
+                if tells and (language := language_of(text)) is not None:
+                    group.pane.category(category.name).add(WHOLE, {language: 1})  # as texts: by no weight
     for name, (into, texts) in chosen.items():
         if texts:
             vectors = vectors_of(texts)

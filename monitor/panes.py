@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from monitor.names import Kept, kept, name_of
 from monitor.quantities import QUANTILES, SUCCESSES, quantile_of, unit_of
 from monitor.stats.buckets import opentelemetry
 from monitor.stats.categories import Categories
@@ -17,9 +18,9 @@ from monitor.stats.weights import WHOLE
 Z95 = 1.959963984540054  # what a reader is shown; what a rule decides by is the rule's own
 
 _encode = msgspec.msgpack.Encoder().encode
-_RateState = tuple[str, tuple[int, list[tuple[int, int, int]]]]
-_NumberState = tuple[str, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
-_CategoryState = tuple[str, tuple[int, list[tuple[int, dict[str, int]]]]]
+_RateState = tuple[Kept, tuple[int, list[tuple[int, int, int]]]]
+_NumberState = tuple[Kept, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
+_CategoryState = tuple[Kept, tuple[int, list[tuple[int, dict[str, int]]]]]
 _decode = msgspec.msgpack.Decoder(
     tuple[int, int, int, int, bool, list[_RateState], list[_NumberState], list[_CategoryState], list[_RateState] | None]
 ).decode
@@ -58,10 +59,10 @@ class Pane:
         if name not in _BUILT:
             raise AttributeError(name)
         *_, rates, numbers, categories, before = _decode(self._packed)
-        self.rates = {called: Rate.from_state(value) for called, value in rates}
-        self.numbers = {called: Number.from_state(value) for called, value in numbers}
-        self.categories = {called: Categories.from_state(value) for called, value in categories}
-        self.before = None if before is None else {called: Rate.from_state(value) for called, value in before}
+        self.rates = {name_of(called): Rate.from_state(value) for called, value in rates}
+        self.numbers = {name_of(called): Number.from_state(value) for called, value in numbers}
+        self.categories = {name_of(called): Categories.from_state(value) for called, value in categories}
+        self.before = None if before is None else {name_of(called): Rate.from_state(value) for called, value in before}
         del self._packed
         return getattr(self, name)
 
@@ -131,10 +132,8 @@ class Pane:
 
     def state(self) -> bytes:
         """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.layouts`` says."""
-        rates = [[name, self.rates[name].state()] for name in sorted(self.rates)]
-        numbers = [[name, self.numbers[name].state()] for name in sorted(self.numbers)]
-        categories = [[name, self.categories[name].state()] for name in sorted(self.categories)]
-        before = None if self.before is None else [[name, self.before[name].state()] for name in sorted(self.before)]
+        before = None if self.before is None else _states(self.before)
+        rates, numbers, categories = _states(self.rates), _states(self.numbers), _states(self.categories)
         return _encode([self.events, self.revision, self.late, self.samples, self.stale, rates, numbers, categories, before])
 
     @classmethod
@@ -230,6 +229,10 @@ def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
         counts = pane.categories[name].weighted()
         out[name] = {"value": None, "n": pane.categories[name].effective_n, "low": None, "high": None, "counts": counts}
     return out
+
+
+def _states(several: Mapping[str, Rate | Number | Categories]) -> list[Any]:
+    return [[kept(name), several[name].state()] for name in sorted(several)]
 
 
 def _less(rate: Rate, before: Rate) -> Rate:

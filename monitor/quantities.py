@@ -57,6 +57,9 @@ CATEGORIES = (
 )
 """Each is counted under the name of the field that holds it. What is counted is only what differs from ``absent``; the rest is known from the calls."""
 
+LANGUAGES = (Category("input_language"), Category("output_language"))
+"""Of the texts ``input`` and ``output``, in the order of ``monitor.texts.NAMES``. Events do not hold them: they are told from a few texts of each pane."""
+
 _UNITS = {quantity.name: quantity.unit for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUCCESSES = frozenset({"pass_rate", "feedback.acceptance_rate"})
@@ -95,19 +98,19 @@ def fault_in(metric: str, evaluators: Sequence[str]) -> str:
 def fault_in_statistic(name: str, evaluators: Sequence[str]) -> str:
     """What is wrong with the name of what should not drift; empty if nothing is.
 
-    >>> fault_in_statistic("output_tokens", ()), fault_in_statistic("finish_reason", ())
+    >>> fault_in_statistic("output_tokens", ()), fault_in_statistic("output_language", ())
     ('', '')
     >>> fault_in_statistic("output_tokens.p90", ())
     "'output_tokens.p90' is a reading; drift looks at all of it: write output_tokens"
     """
-    if name in {one.name for one in CATEGORIES} or name.endswith("_rate"):
+    if name in {one.name for one in CATEGORIES + LANGUAGES} or name.endswith("_rate"):
         return fault_in(name, evaluators) if name.endswith("_rate") else ""
     stem, _, reading = name.rpartition(".")
     if (reading == "mean" or quantile_of(reading)) and stem:
         return f"{name!r} is a reading; drift looks at all of it: write {stem}"
     if name in ("input_text", "output_text") or name in _UNITS or re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name):
         return ""
-    known = (*_UNITS, *(one.name for one in CATEGORIES), "input_text", "output_text")
+    known = (*_UNITS, *(one.name for one in CATEGORIES + LANGUAGES), "input_text", "output_text")
     close = difflib.get_close_matches(name, known, 1, 0.75)
     return f"nobody counts {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}, stage.NAME_s, rates")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.features import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
-from monitor.panes import Pane, merged, merged_rates
-from monitor.rules.cycle import tolerance
+from monitor.panes import Pane, merged
+from monitor.rules.cycle import Cycle
 from monitor.segments import SegmentKey
 from monitor.stats.text import TextSketch
 from monitor.texts import BLOCK_US
@@ -108,16 +109,15 @@ class References:
         end_us = min(edge_us - max(window_us, LAG_US), frozen_us) // BLOCK_US * BLOCK_US
         return self._kept_texts(name, feature, at, since_us, end_us, statistic, coarse=False)
 
-    def tolerance(self, feature: FeatureState, at: SegmentKey | None, metric: str, edge_us: int) -> float:
-        """By how much a rate of a series exceeds its mean at the worst of the last day's hours, as ``monitor.rules.cycle`` has it."""
+    def cycle(self, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> Cycle:
+        """By how much the rates of a series exceed their means at the worst of the last day's hours."""
         end_us = min(edge_us - FINE_US, _frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
-        key = ("cycle", at, metric, end_us)
+        key = ("cycle", at, end_us)
         if key not in feature.references:
             feature.referred_until_us = max(feature.referred_until_us, end_us)
-            hours = _blocks(feature, at, end_us - DAY_US, end_us, 0, coarse=True)
-            several = [merged_rates(*({metric: pane.rates[metric]} for pane in panes if metric in pane.rates)) for panes in hours.values()]
-            feature.references[key] = tolerance([rates[metric] for rates in several if metric in rates])
-        return float(feature.references[key])
+            feature.references[key] = Cycle(_blocks(feature, at, end_us - DAY_US, end_us, 0, coarse=True).values())
+        found: Cycle = feature.references[key]
+        return found
 
     def _kept_texts(
         self, name: str, feature: FeatureState, at: SegmentKey | None, start_us: int, end_us: int, statistic: str, *, coarse: bool
@@ -266,6 +266,7 @@ def _begun_us(segment: Segment) -> int:
     return min((start_us for panes in segment.held.values() for start_us in panes), default=0)
 
 
+@cache
 def _length_us(name: str) -> int:
     number, unit = name.removeprefix("trailing ").replace(" ", "")[:-1], name[-1]
     return round(float(number) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * 1e6)

@@ -13,6 +13,7 @@ from monitor.stats.text import TextSketch, Vectors
 BLOCK_US = 300_000_000
 A_PANE = 50  # texts of one segment and pane: the first to come, which is the same after a restart
 HOURS_US = 26 * 3_600_000_000  # hours of texts are kept for a trailing day that ends two hours back
+LANGUAGES_A_PANE = 10  # of those, the first again: the language of so many is told, for that takes longer
 NAMES = ("input_text", "output_text")
 
 
@@ -38,6 +39,10 @@ class TextBlock:
             return False
         self.taken[pane_us] = taken + 1
         return True
+
+    def tells_language(self, pane_us: int) -> bool:
+        """Whether the response of this pane that was taken last is one of those whose language is told."""
+        return self.taken.get(pane_us, 0) <= LANGUAGES_A_PANE
 
     def update(self, name: str, vectors: Vectors) -> None:
         """Count texts by their vectors, shape (n, 32)."""

@@ -99,7 +99,9 @@ class Drift(Watched):
         None, min_length=1, description="Statistics: output_tokens, duration_s, finish_reason, response_model, ...; all that are counted if absent"
     )
     reference: str = Field("trailing 24h", description="trailing 24h, same hours last week, previous prompt version, or pinned NAME")
-    effect: float | None = Field(None, gt=0, le=100, description="Least effect: standard deviations (numbers), Jensen-Shannon distance (categories); 0.1 each")
+    effect: float | None = Field(
+        None, gt=0, le=100, description="Least effect: standard deviations (numbers), Jensen-Shannon distance (categories); 0.1 each, languages 0.3"
+    )
     window: Duration = Field(60.0, description="The least window; up to 2 h are looked at too")
     severity: Severity = "warning"
     for_: Duration = Field(0.0, alias="for", ge=0, le=86_400, description="How long it must last before it fires")

@@ -38,10 +38,13 @@ class Baselines:
         if not fresh:
             return
         if of_feature:
-            self._feed(feature, None, merged_rates(*({name: rates[name] for name in of_feature & rates.keys()} for _, rates in fresh)), edge_us)
-        for at in sorted({at for at, _ in fresh} - {OVERFLOW, UNLABELLED}) if of_segments else ():
-            several = [{name: rates[name] for name in of_segments & rates.keys()} for one, rates in fresh if one == at]
-            self._feed(feature, at, several[0] if len(several) == 1 else merged_rates(*several), edge_us)
+            self._feed(feature, None, [rates for _, rates in fresh], of_feature, edge_us)
+        if of_segments:
+            by: dict[SegmentKey, list[dict[str, Rate]]] = {}
+            for at, rates in fresh:
+                by.setdefault(at, []).append(rates)
+            for at in sorted(by.keys() - {OVERFLOW, UNLABELLED}):
+                self._feed(feature, at, by[at], of_segments, edge_us)
 
     def read(self, rule: Rule, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> Reading:
         """What a rule says of a series (``at`` None: the whole feature)."""
@@ -60,19 +63,21 @@ class Baselines:
             held.pop(name, None)
         self._book.mark_baselines(feature.key, at)
 
-    def _feed(self, feature: FeatureState, at: SegmentKey | None, rates: dict[str, Rate], edge_us: int) -> None:
+    def _feed(self, feature: FeatureState, at: SegmentKey | None, several: Sequence[dict[str, Rate]], names: frozenset[str], edge_us: int) -> None:
+        several = [{name: rates[name] for name in names & rates.keys()} for rates in several]
+        rates = several[0] if len(several) == 1 else merged_rates(*several)
         if not rates:
             return
         held = self._book.baselines.setdefault(feature.key, {}).setdefault(at, {})
-        changed = self._statistics.changed(feature.key)
+        changed, pane_us = self._statistics.changed(feature.key), self._book.pane_us
+        usual, frozen = self._references.cycle(feature, at, edge_us), self._is_frozen(feature.key, edge_us)
         for name in sorted(rates):
             since_us = changed.get(evaluator_of(name), 0)
             baseline = held.get(name)
             if baseline is None or baseline.begun_us < since_us:  # a changed evaluator is another statistic
                 baseline = held[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
-                usual = self._references.tolerance(feature, at, name, edge_us)
-                baseline.feed(rates[name], edge_us, self._book.pane_us, frozen=self._is_frozen(feature.key, edge_us), tolerance=usual)
+                baseline.feed(rates[name], edge_us, pane_us, frozen=frozen, tolerance=usual.tolerance(name))
         self._book.mark_baselines(feature.key, at)
 
     def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:

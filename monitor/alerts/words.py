@@ -44,6 +44,8 @@ _CATEGORIES = {
     "guardrail": "the guardrail's word",
     "fallback": "what stood in for the model",
     "degradation_level": "the degradation level",
+    "input_language": "the language of texts sent",
+    "output_language": "the language of answers",
 }
 
 
@@ -157,9 +159,12 @@ def _category(evidence: Evidence) -> str:
     'the model that answers is gpt-4-0613 in 94 % of calls, which was never seen before'
     >>> _category(Evidence(metric="fallback=model", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01, test="g"))
     'what stood in for the model is model in 30 % of calls (was 1 %)'
+    >>> _category(Evidence(metric="output_language=fr", value=0.65, low=None, high=None, n=300, window_s=1800, reference=0.0, test="g"))
+    'the language of answers is fr in 65 % of those where it can be told (was 0 %)'
     """
     name, _, label = evidence.metric.partition("=")
-    what = f"{_CATEGORIES.get(name, name)} is {clean(label, 100) or 'empty'} in {'?' if evidence.value is None else share(evidence.value)} of calls"
+    of = "those where it can be told" if name.endswith("_language") else "calls"
+    what = f"{_CATEGORIES.get(name, name)} is {clean(label, 100) or 'empty'} in {'?' if evidence.value is None else share(evidence.value)} of {of}"
     if evidence.test == "never_seen":
         return f"{what}, which was never seen before"
     return what if evidence.reference is None else f"{what} (was {share(evidence.reference)})"

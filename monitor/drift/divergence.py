@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import rel_entr
-from scipy.stats import chi2
+from scipy.special import chdtrc, rel_entr
 
 from monitor.drift.comparison import Comparison, Distribution, Floats, aligned, harmonic, pooled, quantile_bins
 
@@ -54,4 +53,4 @@ def _binned(reference: Distribution, current: Distribution) -> tuple[Floats, Flo
 
 
 def _p(statistic: float, bins: int) -> float:
-    return float(chi2.sf(statistic, bins - 1)) if bins > 1 else 1.0
+    return float(chdtrc(bins - 1, statistic)) if bins > 1 else 1.0

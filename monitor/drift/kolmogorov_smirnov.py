@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import kstwobign
+from scipy.special import kolmogorov
 
 from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic
 
@@ -19,4 +19,4 @@ def kolmogorov_smirnov(reference: Distribution, current: Distribution) -> Compar
     _, p, q = aligned(reference, current)
     d = float(np.max(np.abs(np.cumsum(p - q))))
     root = np.sqrt(harmonic(reference.n, current.n))
-    return Comparison(d, float(kstwobign.sf((root + 0.12 + 0.11 / root) * d)), d, reference.n, current.n)
+    return Comparison(d, float(kolmogorov((root + 0.12 + 0.11 / root) * d)), d, reference.n, current.n)

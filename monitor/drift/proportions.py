@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from monitor.drift.comparison import Comparison, Distribution
 
@@ -22,7 +22,7 @@ def two_proportions(reference: Distribution, current: Distribution) -> Compariso
     pooled = (n * p + m * q) / (n + m)
     variance = pooled * (1 - pooled) * (1 / n + 1 / m)
     z = (q - p) / math.sqrt(variance) if variance > 0 else 0.0
-    return Comparison(z, float(2 * norm.sf(abs(z))), 2 * math.asin(math.sqrt(q)) - 2 * math.asin(math.sqrt(p)), n, m)
+    return Comparison(z, float(2 * ndtr(-abs(z))), 2 * math.asin(math.sqrt(q)) - 2 * math.asin(math.sqrt(p)), n, m)
 
 
 def _share(some: Distribution) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
@@ -75,7 +76,7 @@ class Sequential:
     (True, 60, 0.2)
     """
 
-    __slots__ = ("_null", "_tolerance", "bound", "edge", "failures", "held", "logs", "n", "recent", "rho", "since")
+    __slots__ = ("_risen", "_tolerance", "_usual", "bound", "edge", "failures", "held", "logs", "n", "recent", "rho", "since")
 
     def __init__(self, run_length: float) -> None:
         if not run_length >= 10:
@@ -88,7 +89,8 @@ class Sequential:
         self.edge = 0.0
         self.since = (0.0, 0.0)
         self._tolerance = TOLERANCE
-        self._null: tuple[float, list[tuple[float, float]]] | None = None
+        self._usual: float | None = None  # what follows from the reference, until it or the tolerance changes
+        self._risen: list[tuple[float, float]] | None = None
 
     def learn(self, n: float, failures: float) -> None:
         """Take a block into the reference without weighing it: history, or a reference that has not yet lasted as long as it must."""
@@ -107,8 +109,8 @@ class Sequential:
         """
         if not _checked(n, failures):
             return self._reading(sum(w * math.expm1(u) for w, u in zip(WEIGHTS, self.logs, strict=True)))
-        if tolerance != self._tolerance:
-            self._tolerance, self._null = max(TOLERANCE, tolerance), None
+        if (least := max(TOLERANCE, tolerance)) != self._tolerance:
+            self._tolerance, self._usual, self._risen = least, None, None
         if self.n < LEAST:
             self.edge, self.since = float(edge), (0.0, 0.0)
             if not frozen:
@@ -145,14 +147,15 @@ class Sequential:
         return self
 
     def _weigh(self, events: float, failed: float, edge: float) -> float:
-        cut = math.log(self.bound / WEIGHTS[-1]) / 2  # two blocks at least
-        total = 0.0
-        for index, (weight, (bad, good)) in enumerate(zip(WEIGHTS, self._rates()[1], strict=True)):
-            ratio, before = min(failed * bad + (events - failed) * good, cut), self.logs[index]
-            after = before + ratio
-            total += weight * math.exp(after)
-            after = after + math.log1p(math.exp(-after)) if after > 0 else math.log1p(math.exp(after))
-            self.logs[index] = round(min(after, math.log(self.bound / weight) + OVER), 4)  # rounded: a state is kept for each series and pane
+        cut, tops = _limits(self.bound)
+        others, total, logs = events - failed, 0.0, []
+        for weight, top, before, (bad, good) in zip(WEIGHTS, tops, self.logs, self._steps(), strict=True):
+            after = before + min(failed * bad + others * good, cut)
+            likelihood = math.exp(after)
+            total += weight * likelihood
+            after = after + math.log1p(math.exp(-after)) if after > 0 else math.log1p(likelihood)
+            logs.append(round(min(after, top), 4))  # rounded: a state is kept for each series and pane
+        self.logs = logs
         self._date(events, failed, edge)
         return total
 
@@ -162,23 +165,27 @@ class Sequential:
         if not n:
             self.edge = float(edge)
         n, f = round(n + events, 4), round(f + failed, 4)
-        self.since = (n, f) if f * math.log(2) > n * math.log1p(self._rates()[0]) else (0.0, 0.0)
+        self.since = (n, f) if f * math.log(2) > n * math.log1p(self._rate()) else (0.0, 0.0)
 
-    def _rates(self) -> tuple[float, list[tuple[float, float]]]:
-        """The cautious rate of the reference, and for each multiplier what a failure and a success add to ln LR."""
-        if self._null is None:
-            n = max(self.n + 1, self.failures + 1.5)
-            p = (self.failures + 1) / n
-            p = min(p * self._tolerance, (1 + p) / 2)
+    def _rate(self) -> float:
+        """The cautious rate of the reference."""
+        if self._usual is None:
+            p = (self.failures + 1) / max(self.n + 1, self.failures + 1.5)
+            self._usual = min(p * self._tolerance, (1 + p) / 2)
+        return self._usual
+
+    def _steps(self) -> list[tuple[float, float]]:
+        """For each multiplier what a failure and a success add to ln LR."""
+        if self._risen is None:
+            n, p = max(self.n + 1, self.failures + 1.5), self._rate()
             needed = max(1.0, math.log(self.bound) - RESTING)
-            steps = []
+            self._risen = []
             for odds in ODDS:
                 risen = odds * p / (1 + (odds - 1) * p)
                 information = risen * math.log(risen / p) + (1 - risen) * math.log((1 - risen) / (1 - p))
                 q = p + (1 - 1 / math.sqrt(1 + needed / information / n)) * (risen - p)
-                steps.append((math.log(risen / q), math.log((1 - risen) / (1 - q))))
-            self._null = p, steps
-        return self._null
+                self._risen.append((math.log(risen / q), math.log((1 - risen) / (1 - q))))
+        return self._risen
 
     def _worth(self, n: float) -> float:
         return 1 / (1 + max(n - 1, 0.0) * self.rho * CAUTION)
@@ -186,7 +193,7 @@ class Sequential:
     def _disperse(self, n: float, failures: float) -> None:
         if n <= 1 or self.n <= 0:
             return
-        p = self._rates()[0]
+        p = self._rate()
         variance = n * p * (1 - p)
         spread = 1 + (n - 1) * self.rho
         squared = min((failures - n * p) ** 2 / variance, spread * (1 + CLIP * math.sqrt(2 + 1 / variance)))
@@ -207,12 +214,18 @@ class Sequential:
         self.n, self.failures = round(self.n + events, 4), round(self.failures + failed, 4)
         if self.n > HORIZON:
             self.n, self.failures = self.n / 2, self.failures / 2
-        self._null = None
+        self._usual = self._risen = None
 
     def _reading(self, statistic: float) -> Reading:
         known = self.n >= LEAST
         events, failed = self.since
         return Reading(statistic, self.bound, self.failures / self.n if known else None, self.n, self.edge, failed / events if events else None, events)
+
+
+@cache
+def _limits(bound: float) -> tuple[float, list[float]]:
+    """The most that a block adds to ln LR, two of them to an alarm at least; and the most that each multiplier gathers."""
+    return math.log(bound / WEIGHTS[-1]) / 2, [math.log(bound / weight) + OVER for weight in WEIGHTS]
 
 
 def _checked(n: float, failures: float) -> bool:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from monitor.drift.comparison import Floats, harmonic
-from monitor.stats.buckets import lowered, middle
+from monitor.stats.buckets import SHIFT, WIDTH, lowered, middle
+from monitor.stats.histogram import Histogram
 from monitor.stats.number import Number
+from monitor.stats.weights import CLASSES, WHOLE
 
 _REACH = 2048  # codes on either side of zero
 
 
 class Shape(NamedTuple):
-    """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective events, ``spread`` its standard deviation."""
+    """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective events."""
 
     scale: int
     low: int
     shares: Floats
     n: float
-    spread: float
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation."""
+        values = _values(self.scale)[self.low + _REACH : self.low + _REACH + len(self.shares)]
+        mean = float(self.shares @ values)
+        return math.sqrt(max(0.0, float(self.shares @ (values - mean) ** 2)))
 
     @classmethod
     def of(cls, number: Number, scale: int | None = None) -> Shape | None:
@@ -37,10 +47,63 @@ class Shape(NamedTuple):
         shares = np.zeros(int(codes[-1]) - low + 1)
         shares[codes - low] = np.fromiter(counts.values(), np.float64, len(counts))
         shares /= shares.sum()
-        values = _values(scale)[low + _REACH : low + _REACH + len(shares)]
-        mean = float(shares @ values)
-        spread = math.sqrt(max(0.0, float(shares @ (values - mean) ** 2)))
-        return cls(scale, low, shares, number.effective_n, spread)
+        return cls(scale, low, shares, number.effective_n)
+
+
+class Joined:
+    """A number of several panes as one. Where all have one grid, which is nearly always, their buckets are added up without merging the numbers."""
+
+    def __init__(self, numbers: Sequence[Number]) -> None:
+        first = numbers[0]
+        self.scale = first.scale  # until ``shape`` finds that all together need a lower one
+        self._numbers = numbers
+        self._classes: dict[int, list[Histogram]] = {}
+        for number in numbers:
+            for ppm, held in number.classes.items():
+                self._classes.setdefault(ppm, []).append(held)
+        self._whole: Number | None = None
+        if len(self._classes) > CLASSES or any(one.level != first.level or one.scale != first.scale for one in numbers):
+            self._merge()
+
+    @property
+    def effective_n(self) -> float:
+        """As ``Number`` has it."""
+        if self._whole is not None:
+            return self._whole.effective_n
+        counts = [(WHOLE / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()]
+        total = sum(n * WHOLE / ppm for _, ppm, n in counts)
+        return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0
+
+    def shape(self, scale: int) -> Shape | None:
+        """At this scale, or its own if that is lower; None if nothing is counted."""
+        if self._whole is None and scale >= self.scale and (laid := self._laid_out()) is not None:
+            low, weights = laid
+            return Shape(self.scale, low, weights / weights.sum(), self.effective_n)
+        whole = self._whole or self._merge()
+        return Shape.of(whole, min(scale, whole.scale))
+
+    def _laid_out(self) -> tuple[int, Floats] | None:
+        """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold them all, or might."""
+        classes = [(ppm, [held.buckets for held in several]) for ppm, several in sorted(self._classes.items())]
+        sizes = [sum(map(len, several)) for _, several in classes]
+        if not sum(sizes):
+            return None
+        codes = [np.fromiter(chain.from_iterable(several), np.int64, size) for (_, several), size in zip(classes, sizes, strict=True)]
+        low, high = int(min(one.min() for one in codes if len(one))), int(max(one.max() for one in codes if len(one)))
+        if low < 0 or high - max(low, SHIFT) >= WIDTH:
+            return None
+        out: Floats = np.zeros(high - low + 1)
+        for (ppm, several), at, size in zip(classes, codes, sizes, strict=True):
+            counts = np.fromiter(chain.from_iterable(one.values() for one in several), np.float64, size)
+            out += np.bincount(at - low, counts, len(out)) * WHOLE / ppm
+        return low, out
+
+    def _merge(self) -> Number:
+        self._whole = Number()
+        for number in self._numbers:
+            self._whole.merge(number)
+        self.scale = self._whole.scale
+        return self._whole
 
 
 class Distance(NamedTuple):
@@ -51,8 +114,11 @@ class Distance(NamedTuple):
     p_value: float
 
 
-def distance(reference: Shape, current: Shape) -> Distance:
+def distance(reference: Shape, current: Shape, alpha: float = 1.0) -> Distance:
     """Kolmogorov–Smirnov and normalised Wasserstein, as ``monitor.drift`` has them, without what chance gives taken off the second.
+
+    Args:
+        alpha: where the p-value exceeds it nobody asks how far apart they are, and the second is 0.
 
     Raises:
         ValueError: the two are of different scales.
@@ -66,10 +132,13 @@ def distance(reference: Shape, current: Shape) -> Distance:
     gap[current.low - low : current.low - low + len(current.shares)] -= current.shares
     apart = np.abs(np.cumsum(gap))
     d = float(apart.max())
+    p_value = kolmogorov(d, reference.n, current.n)
+    if p_value > alpha:
+        return Distance(d, 0.0, p_value)
     values = _values(reference.scale)[low + _REACH : high + _REACH]
     spread = reference.spread or current.spread
     area = float(apart[:-1] @ np.diff(values)) / spread if spread else 0.0
-    return Distance(d, area, kolmogorov(d, reference.n, current.n))
+    return Distance(d, area, p_value)
 
 
 def kolmogorov(d: float, n: float, m: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincc
 
 from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic
 
@@ -36,7 +36,7 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
         gaps = np.array([gaps[one].sum() for one in groups])
     mean, variance = _area_of_bridge(cumulative, gaps)
     root = np.sqrt(harmonic(n, m))
-    p_value = 1.0 if mean <= 0 or variance <= 0 else float(gamma.sf(root * distance, mean**2 / variance, scale=variance / mean))
+    p_value = 1.0 if mean <= 0 or variance <= 0 else float(gammaincc(mean**2 / variance, root * distance / (variance / mean)))
     return Comparison(distance, p_value, max(0.0, distance - mean / root), n, m)
 
 

@@ -9,6 +9,7 @@ from monitor.drift.sequential import Sequential
 from monitor.features import FINE_US
 from monitor.quantities import SUCCESSES
 from monitor.rules.findings import Z
+from monitor.rules.reading import no_interval
 from monitor.stats.rate import Rate, wilson
 
 RUN_LENGTH = 1.7e8
@@ -45,7 +46,7 @@ class Baseline:
 
         ``frozen``: an incident is open, and what is counted meanwhile is no baseline. ``tolerance``: as ``monitor.rules.cycle`` has it.
         """
-        counted = rate.estimate(1.0)
+        counted = rate.estimate(0.0, interval=no_interval)
         if not counted.n or counted.value is None:
             return
         n, failures, edge = counted.n, counted.n * counted.value, edge_us // pane_us

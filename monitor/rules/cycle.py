@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from monitor.panes import Pane
+from monitor.rules.reading import no_interval
 from monitor.stats.rate import Rate
 
 HOURS = 6  # at least, of at least so many effective events each:
 EVENTS = 30.0
 PEAK = 1.5  # standard deviations between hours: a sine's peak lies 1.41 above its mean
 MOST = 1.6
+
+
+class Cycle:
+    """The hours of one series, and what their rates vary by: each is worked out when it is first asked for."""
+
+    def __init__(self, hours: Iterable[Sequence[Pane]]) -> None:
+        self._hours = list(hours)
+        self._known: dict[str, float] = {}
+
+    def tolerance(self, metric: str) -> float:
+        """That of a rate of this name, 1 to 1.6."""
+        if metric not in self._known:
+            several = [[pane.rates[metric] for pane in panes if metric in pane.rates] for panes in self._hours]
+            self._known[metric] = tolerance([_whole(rates) for rates in several if rates])
+        return self._known[metric]
+
+
+def _whole(rates: Sequence[Rate]) -> Rate:
+    if len(rates) == 1:
+        return rates[0]
+    out = Rate()
+    out.merge_all(rates)
+    return out
 
 
 def tolerance(hours: Sequence[Rate]) -> float:
@@ -24,7 +49,7 @@ def tolerance(hours: Sequence[Rate]) -> float:
     >>> tolerance([steady] * 24), round(tolerance([steady, night, steady, noon] * 6), 1)
     (1.0, 1.3)
     """
-    found = [one for one in (rate.estimate(1.0) for rate in hours) if one.value is not None and one.n >= EVENTS]
+    found = [one for one in (rate.estimate(0.0, interval=no_interval) for rate in hours) if one.value is not None and one.n >= EVENTS]
     total = sum(one.n for one in found)
     if len(found) < HOURS:
         return 1.0

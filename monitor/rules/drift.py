@@ -10,29 +10,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cache, partial
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from monitor.drift import DRIFT_TESTS
+from monitor.drift.categories import most_g
 from monitor.drift.comparison import Distribution
-from monitor.drift.shapes import Shape, distance
+from monitor.drift.shapes import Joined, Shape, distance
 from monitor.features import FeatureState, Segment
-from monitor.panes import Pane, merged
+from monitor.panes import Pane
 from monitor.pins import Pins
-from monitor.quantities import CATEGORIES
+from monitor.quantities import CATEGORIES, LANGUAGES
 from monitor.references import LEAST_EVENTS, Reference, References, TextReference
 from monitor.rules import drift_texts
 from monitor.rules.drift_texts import TextReader
 from monitor.rules.findings import Finding, shares
-from monitor.rules.reading import Reading
+from monitor.rules.reading import Reading, no_interval
 from monitor.rules.threshold import BUDGET_Z, z_of
+from monitor.rules.windows import Window
 from monitor.segments import SegmentKey
 from schemas.rules import Drift
 
-EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3}
+EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3}
 """Least effect: a tenth of a standard deviation (normalised Wasserstein); Jensen–Shannon distance; Cohen's h; the root of the share of texts that
-became wholly other ones. Evidently's defaults, Cohen's small; of texts more than LLMDrift's answers of one month vary in themselves."""
+became wholly other ones. Evidently's defaults, Cohen's small; of texts more than LLMDrift's answers of one month vary in themselves. Of languages
+Jensen–Shannon distance too, and more, for texts come in conversations: 0.3 is one of six texts in a language that there was not; one person's few are less."""
 
 LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
 YOUNG = 5.0  # times the effect that a reference of less than half an hour needs
@@ -40,7 +43,9 @@ YOUNG_TEXTS = 5 / 3  # the same for texts
 ITSELF = 1.25  # times as far from the whole as the worst of the reference's own blocks
 NEW = 3  # events of a model that nobody saw before
 SHOWN = 5
-_ABSENT = {one.name: one.absent for one in CATEGORIES}
+T = TypeVar("T")
+_ABSENT = {one.name: one.absent for one in CATEGORIES + LANGUAGES}
+_LANGUAGES = tuple(one.name for one in LANGUAGES)
 _MODELS = ("response_model", "provider")  # who serves is a matter of segments: a feature asks for several models
 
 
@@ -48,7 +53,7 @@ class _Looked(NamedTuple):
     """One window against one reference."""
 
     window_us: int
-    pane: Pane
+    window: Window
     reference: Reference
 
 
@@ -81,14 +86,14 @@ class DriftReader:
             changed: evaluator (and ``pass_rate``) -> since when it is the one that it is: before, it is another statistic.
             cleared_us: the edge at which the rule was last found well again here: no window begins before, or what is over would be found anew.
         """
-        series = feature if at is None else feature.segments[at]
+        series, alpha = feature if at is None else feature.segments[at], _alpha(rule.confidence)
         looked = [
             one for window_us in self._windows(rule, edge_us, known_s)
             if (one := self._look(rule, feature, at, series, edge_us, window_us, since_us, cleared_us))
         ]  # fmt: skip
         found = [
-            _Candidate(finding, partial(self._least, rule, finding, one.reference), partial(finding.told, one.pane, one.reference))
-            for one in looked for finding in self._tested(rule, at, one, gating, changed)
+            _Candidate(finding, partial(self._least, rule, finding, one.reference), partial(_told, finding, one))
+            for one in looked for finding in self._tested(rule, at, one, gating, changed, feature.segments, alpha)
         ]  # fmt: skip
         read = [self._texts.read(rule.reference, feature, at, edge_us, since_us, name, cleared_us) for name in drift_texts.NAMES if _is_on(rule, name)]
         found += [_Candidate(one[0], partial(self._least_of_texts, rule, one[1]), partial(drift_texts.told, one[0])) for one in read if one is not None]
@@ -117,53 +122,69 @@ class DriftReader:
         reference = self._references.find(rule.reference, feature, at, edge_us, window_us, since_us)
         if reference is None:
             return None
-        return _Looked(window_us, panes[0] if len(panes) == 1 else merged(panes, edge_us - window_us), reference)
+        return _Looked(window_us, Window(panes, edge_us - window_us), reference)
 
-    def _tested(self, rule: Drift, at: SegmentKey | None, looked: _Looked, gating: Collection[str], changed: Mapping[str, int]) -> list[Finding]:
-        """All that this window can tell, whatever its effect: the family that the procedure corrects for."""
-        pane, reference = looked.pane, looked.reference
+    def _tested(
+        self, rule: Drift, at: SegmentKey | None, looked: _Looked, gating: Collection[str], changed: Mapping[str, int], segments: Collection[SegmentKey],
+        alpha: float,
+    ) -> list[Finding]:
+        """All that this window can tell: the family that the procedure corrects for. Effects only of what can be significant."""
+        window, reference = looked.window, looked.reference
         window_s, found = looked.window_us / 1e6, []
-        for name, number in pane.numbers.items():
-            if _is_on(rule, name) and (other := reference.pane.numbers.get(name)) is not None:
-                scale = min(number.scale, other.scale)
-                n, m = number.effective_n, other.effective_n
-                if n >= rule.min_events and m >= LEAST_EVENTS:
-                    apart = distance(self._shape(reference, name, scale), _shape(Shape.of(number, scale)))
+        for name, other in reference.pane.numbers.items():
+            if _is_on(rule, name) and (several := window.numbers(name)):
+                number = Joined(several)
+                n = number.effective_n
+                if n >= rule.min_events and (m := other.effective_n) >= LEAST_EVENTS:
+                    shape = _shape(number.shape(other.scale))
+                    apart = distance(self._shape(reference, name, shape.scale), shape, alpha)
                     found.append(Finding(name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, window_s, n, m))
         for category in CATEGORIES:
             if _is_on(rule, category.name) and (at is not None or category.name not in _MODELS):
-                found += self._category(rule, category.name, category.absent, looked)
-        for name, rate in pane.rates.items():
+                found += self._category(rule, category.name, category.absent, looked, alpha)
+        if at is not None or not any(key.dimensions for key in segments):  # as many texts of each: how much of the whole they are is not known
+            for category in LANGUAGES:
+                if _is_on(rule, category.name):
+                    found += self._category(rule, category.name, category.absent, looked, alpha)
+        for name, held in reference.pane.rates.items():
             evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
             watched = rule.on or name.startswith("feedback.") or (evaluator != name and evaluator not in gating)
-            if changed.get(evaluator, 0) > reference.start_us:
+            if not watched or not _is_on(rule, name) or changed.get(evaluator, 0) > reference.start_us:
                 continue
-            if _is_on(rule, name) and watched and (held := reference.pane.rates.get(name)) is not None:
-                now, then = rate.estimate(1.0), held.estimate(1.0)
+            if (rate := window.part(name).rates.get(name)) is not None:
+                now, then = rate.estimate(0.0, interval=no_interval), held.estimate(0.0, interval=no_interval)
                 if now.n >= rule.min_events and then.n >= LEAST_EVENTS and now.value is not None and then.value is not None:
-                    told = DRIFT_TESTS["two_proportions"](_shares_of(then.value, then.n), _shares_of(now.value, now.n))
+                    told = DRIFT_TESTS["two_proportions"](_shares_of(then.value, then.n), _shares_of(now.value, window.worth(now.n)))
                     found.append(Finding(name, "two_proportions", told.p_value, abs(told.effect), window_s, now.n, then.n))
         return found
 
-    def _category(self, rule: Drift, name: str, absent: str | None, looked: _Looked) -> list[Finding]:
-        (now, n), (then, m) = shares(name, absent, looked.pane), shares(name, absent, looked.reference.pane)
+    def _category(self, rule: Drift, name: str, absent: str | None, looked: _Looked, alpha: float) -> list[Finding]:
+        before = looked.reference.pane
+        if name not in before.categories and name not in looked.window.categories:
+            return []
+        then, m = _once(looked.reference, ("shares", name), lambda: shares(name, absent, before))
+        pane = looked.window.part("error_rate", name)
+        now, n = shares(name, absent, pane)
+        alike = looked.window.worth(n)
         if not now or not then or m < LEAST_EVENTS or (len(now) == len(then) == 1 and now.keys() == then.keys()):
             return []
         window_s = looked.window_us / 1e6
         if name in _MODELS:
             unseen = {label for label in now if label not in then}
-            events = sum(count for names in looked.pane.categories[name].classes.values() for label, count in names.items() if label in unseen)
+            events = sum(count for names in pane.categories[name].classes.values() for label, count in names.items() if label in unseen)
             if events >= NEW:
                 return [Finding(name, "never_seen", 0.0, sum(now[label] for label in unseen) / sum(now.values()), window_s, n, m)]
         if n < rule.min_events:
             return []
-        reference, current = Distribution.of(then, m), Distribution.of(now, n)
+        if most_g(then, m, now, alike) < 0.99 * z_of(rule.confidence) ** 2:  # not even of two categories would it be significant
+            return [Finding(name, "g", 1.0, 0.0, window_s, n, m)]
+        reference, current = Distribution.of(then, m), Distribution.of(now, alike)
         told, apart = DRIFT_TESTS["g"](reference, current), DRIFT_TESTS["jensen_shannon"](reference, current)
         return [Finding(name, "g", told.p_value, apart.effect, window_s, n, m)]
 
     def _significant(self, rule: Drift, found: list[_Candidate]) -> list[_Candidate]:
         """What is beyond chance, of all that was tested together, and matters; the surest first."""
-        alpha = 2 * NormalDist().cdf(-BUDGET_Z) if rule.confidence is None else 2 * (1 - rule.confidence)
+        alpha = _alpha(rule.confidence)
         ordered = sorted(found, key=lambda one: (one.finding.p_value, one.finding.statistic))
         last = max((rank for rank, one in enumerate(ordered, 1) if one.finding.p_value <= alpha * rank / len(ordered)), default=0)
         kept: dict[str, _Candidate] = {}
@@ -181,7 +202,7 @@ class DriftReader:
         if finding.test == "never_seen":
             return 0.0
         kind = "category" if finding.statistic in _ABSENT else "rate" if finding.statistic.endswith("_rate") else "number"
-        least = (rule.effect or EFFECTS[kind]) * (YOUNG if reference.is_young else 1)
+        least = (rule.effect or EFFECTS["language" if finding.statistic in _LANGUAGES else kind]) * (YOUNG if reference.is_young else 1)
         varies = self._variation(reference, finding.statistic, kind)
         if varies and kind != "category":  # all of the interval must lie beyond it: numbers and arcsines of rates have a standard error of 1/sqrt(n)
             return max(least, ITSELF * varies + z_of(rule.confidence) / math.sqrt(finding.n))
@@ -189,16 +210,31 @@ class DriftReader:
 
     def _variation(self, reference: Reference, name: str, kind: str) -> float:
         """How far the worst of the reference's own blocks is from the whole."""
-        key = f"varies {name}"
-        if key not in reference.worked_out:
-            reference.worked_out[key] = max((_apart(block, reference.pane, name, kind) for block in reference.blocks), default=0.0)
-        return float(reference.worked_out[key])
+        return _once(
+            reference, ("varies", name), lambda: float(max((_apart(block, reference.pane, name, kind) for block in reference.blocks), default=0.0))
+        )
 
     def _shape(self, reference: Reference, name: str, scale: int) -> Shape:
-        key = f"shape {name} {scale}"
-        if key not in reference.worked_out:
-            reference.worked_out[key] = Shape.of(reference.pane.numbers[name], scale)
-        return _shape(reference.worked_out[key])
+        return _shape(_once(reference, ("shape", name, scale), lambda: Shape.of(reference.pane.numbers[name], scale)))
+
+
+def _once(reference: Reference, what: Any, worked_out: Callable[[], T]) -> T:
+    """What follows from a reference alone, worked out when it is first asked for."""
+    known = reference.worked_out
+    if what not in known:
+        known[what] = worked_out()
+    found: T = known[what]
+    return found
+
+
+def _told(finding: Finding, looked: _Looked) -> dict[str, Any]:
+    return finding.told(looked.window.part("error_rate", finding.statistic), looked.reference)
+
+
+@cache
+def _alpha(confidence: float | None) -> float:
+    """The share of false findings of a family, two-sided; None: what the false-page budget asks for."""
+    return 2 * NormalDist().cdf(-BUDGET_Z) if confidence is None else 2 * (1 - confidence)
 
 
 def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from monitor.panes import Figure, Pane
 from monitor.quantities import CATEGORIES, QUANTILES
 from monitor.references import Reference
-from monitor.stats.categories import Categories
+from monitor.stats.categories import NAMES, Categories
+from monitor.stats.weights import WHOLE
 
 Z = 1.959963984540054  # what people are shown
 _READINGS = ("p50", "p90", "p99", "mean")
@@ -48,6 +49,8 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     held = pane.categories.get(name) or Categories()
     if absent is None:
         return held.weighted(), held.effective_n
+    if (plain := _of_one_class(held, pane)) is not None:
+        return _with_absent(*plain, absent)
     every = Categories()
     every.level = pane.rates["error_rate"].level if "error_rate" in pane.rates else 0  # calls have more probabilities: theirs may be coarser
     every.merge(held)
@@ -56,6 +59,24 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
         if n > counted.get(ppm, 0):
             every.add(ppm, {absent: n - counted.get(ppm, 0)})
     return every.weighted(), every.effective_n
+
+
+def _of_one_class(held: Categories, pane: Pane) -> tuple[dict[str, int], int] | None:
+    """Names and calls where every one of either has probability 1, which is usual; None where not, or where there may be too many names."""
+    rate = pane.rates.get("error_rate")
+    classes = {} if rate is None else rate.classes
+    if held.level or held.classes.keys() - {WHOLE} or classes.keys() - {WHOLE} or (rate is not None and rate.level):
+        return None
+    names = held.classes.get(WHOLE, {})
+    return None if len(names) >= NAMES else (names, classes[WHOLE][0] if classes else 0)
+
+
+def _with_absent(names: dict[str, int], every: int, absent: str) -> tuple[dict[str, float], float]:
+    counted = sum(names.values())
+    if every > counted:
+        names, counted = names | {absent: names.get(absent, 0) + every - counted}, every
+    n = counted * 1.0
+    return {name: names[name] * 1.0 for name in sorted(names)}, n**2 / n if n else 0.0
 
 
 def _number(name: str, current: Pane, reference: Pane) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from operator import sub
 from typing import Any, NamedTuple
 
 from monitor.stats.buckets import SHIFT, WIDTH, lowered
@@ -36,12 +37,8 @@ class Histogram:
 
     def packed(self) -> tuple[int, int, list[int], list[int]]:
         """n, sum, codes as steps from one to the next (which are small), and their counts."""
-        steps, counts, before = [], [], 0
-        for code in sorted(self.buckets):
-            steps.append(code - before)
-            counts.append(self.buckets[code])
-            before = code
-        return self.n, self.sum, steps, counts
+        codes = sorted(self.buckets)
+        return self.n, self.sum, list(map(sub, codes, [0, *codes])), list(map(self.buckets.__getitem__, codes))
 
     @classmethod
     def from_packed(cls, n: int, total: int, steps: Iterable[int], counts: Iterable[int]) -> Histogram:

@@ -81,18 +81,20 @@ class Rate:
 
         Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22 (1927); Kish, Survey Sampling (1965).
         """
+        # In order: sums of floats depend on it, and after a restart classes come in order.
+        classes = self.classes.items() if len(self.classes) < 2 else sorted(self.classes.items())
         failed = total = 0.0
-        for ppm, (n, f) in self.classes.items():
+        for ppm, (n, f) in classes:
             failed += f * WHOLE / ppm
             total += n * WHOLE / ppm
         if total <= 0:
             return NOTHING
         rate = min(1.0, failed / total)
         if 0 < failed < total:
-            spread = sum((f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in self.classes.items())
+            spread = sum((f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in classes)
             effective = rate * (1 - rate) * total**2 / spread
         else:
-            effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in self.classes.items())
+            effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in classes)
         if inverted:
             rate = 1 - rate
         return Estimate(rate, effective, *(interval or wilson)(rate, effective, z))

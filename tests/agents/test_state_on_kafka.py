@@ -433,7 +433,7 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
         await journal.close()
         with monkeypatch.context() as older:
             older.setitem(LAYOUTS, "watch", 1)
-            with pytest.raises(Misconfigured, match=r"newer softfail \(layout 2, this one knows 1\); upgrade this worker"):
+            with pytest.raises(Misconfigured, match=rf"newer softfail \(layout {LAYOUT}, this one knows 1\); upgrade this worker"):
                 await opened()
         again, now = await opened()
         await again.close()
@@ -442,4 +442,4 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
 
     asyncio.run(scene())
     assert {value[:2] for value in topics.state()[0].values()} == {bytes((0xC1, LAYOUT))}
-    assert "layout 2, agent watch" in state(topics, "inspect").stdout
+    assert f"layout {LAYOUT}, agent watch" in state(topics, "inspect").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import oracle_figures as figures
-from oracle_verdicts import Judges, by_text, verdicts
+from oracle_verdicts import LANGUAGES, Judges, by_text, verdicts
 
 MICRO, NANO, FIXED = 1e-6, 1e-9, 2.0**-20
 UNITS = {
@@ -17,16 +17,17 @@ LENGTHS = {"input_chars": "input", "output_chars": "output"}
 CATEGORIES = {"response_model": None, "provider": None, "finish_reason": None, "error_type": "none", "outcome": "ok", "guardrail": "none",
               "fallback": "none", "degradation_level": "1"}  # fmt: skip
 STAGES = 16  # names of stages a pane
+TOLD = 10  # responses with text of a segment and pane, the first, of which the languages are told
 
 
 class Pane:
     """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as its windows were written."""
 
-    __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us")
+    __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us", "texts")
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
-        self.events = self.revision = self.late = 0
+        self.events = self.revision = self.late = self.texts = 0
         self.rates: dict[str, figures.Classes] = {}
         self.numbers: dict[tuple[str, float], dict[int, list[Any]]] = {}
         self.categories: dict[str, dict[int, dict[str, int]]] = {}
@@ -139,6 +140,11 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
         label = str(event.get(name) or "")
         if label and label != absent:
             pane.label(name, p, label[:128])
+    if "input" in event or "output" in event:
+        pane.texts += 1
+        for text in ("input", "output") if pane.texts <= TOLD else ():
+            if (language := LANGUAGES[event[text]] if text in event else None) is not None:
+                pane.label(f"{text}_language", figures.WHOLE, language)
     for stage, seconds in event.get("stages_s", {}).items():
         at = (f"stage.{_plain(stage)}_s", MICRO)
         if at in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:

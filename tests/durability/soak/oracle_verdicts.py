@@ -1,8 +1,8 @@
 """What the evaluators must say of a response.
 
 Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the fields. What a refusal is cannot be
-computed twice without copying the product: the texts of the corpus are few and known, so ``TEXTS`` says of each what fails. A text that is not
-in the table is an error of the bench, never a verdict.
+computed twice without copying the product: the texts of the corpus are few and known, so ``TEXTS`` says of each what fails, and ``LANGUAGES`` in which
+language it is. A text that is not in the table is an error of the bench, never a verdict.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ TEXTS: dict[str, frozenset[str]] = {
     **dict.fromkeys(REFUSALS, frozenset({"refusal"})),
     **dict.fromkeys(LEAKS, frozenset({"known_failure"})),
 }
+LANGUAGES: dict[str, str | None] = {
+    **dict.fromkeys((*ANSWERS, *REFUSALS), "en"), "Ja, das Paket ist unterwegs.": "de",
+    **dict(zip(LEAKS, ("en", None, None), strict=True)),  # marks of a template; what repeats itself too often for anybody to be sure
+    "": None, "Where is my order?": None,  # nothing, and too little
+}  # fmt: skip
 READS_TEXT = frozenset({"refusal", "known_failure"})
 SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}  # fields that answer in place of the text
 INFORMS = frozenset({"length", "latency"})

@@ -1,0 +1,121 @@
+"""Drift of the languages of texts, from events to findings."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.alerts.words import measure
+from monitor.check import checked
+from monitor.core import FileRecord
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.records import Evidence
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ENGLISH = ("Your order was shipped on Tuesday and arrives on Friday.", "Open Settings, then Orders, and press the button Return.")
+FRENCH = ("Votre commande a été expédiée mardi et arrivera vendredi.", "Ouvrez les paramètres, puis cliquez sur Commandes et Retour.")
+ON_LANGUAGES = Config.model_validate({"drift": [{"name": "drift", "on": ["input_language", "output_language"]}]})
+
+
+def fired(minutes: int, fields: Callable[[int, float], dict[str, Any]], config: Config | None = None, a_minute: int = 20) -> list[dict[str, Any]]:
+    """What fires over so many minutes. ``fields``: of the nth event, at that minute."""
+    records = []
+    for nth in range(minutes * a_minute):
+        time = (NINE + timedelta(seconds=nth * 60 / a_minute)).isoformat().replace("+00:00", "Z")
+        event = {"event_id": str(nth), "time": time, "service": "bot", "feature": "answer", "model": "m"} | fields(nth, nth / a_minute)
+        records.append(FileRecord(json.dumps(event).encode(), nth))
+    watch = Watch(config or Config())
+    out = watch.apply(records)
+    out.extend(watch.finish())
+    found = [json.loads(message.value) for _, message in out.order]
+    return [one for one in found if one["record"] == "transition" and one["state"] == "firing"]
+
+
+def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["metric"]: one for one in transition["evidence"]["findings"]}
+
+
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
+    found = fired(90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]})
+    assert {one["rule"] for one in found} == {"drift"}
+    assert {one["level"] for one in found} == {"segment", "feature"}
+    assert min(one["time"][11:16] for one in found) <= "10:15"
+    for transition in found:
+        told = findings(transition)[f"{name}_language=fr"]
+        assert (told["reference"], told["test"]) == (0.0, "g")
+        assert told["value"] >= 0.2
+        assert told["p_value"] < 1e-6
+        assert "fr in " in measure(Evidence.model_validate(told))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_mix_of_languages_that_stays_what_it_is_is_none(seed: int) -> None:
+    rng = random.Random(seed)
+
+    def fields(_: int, minute: float) -> dict[str, Any]:
+        return {"input": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH), "output": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH)}
+
+    assert fired(240, fields) == []
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(4, False), (5, True)])
+def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_one_conversation_is_no_finding(minutes: int, found: bool) -> None:
+    """Two of the ten answers of a minute that are told: eight or ten of the fifty in five minutes."""
+
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 2 else ENGLISH)[nth % 2]}
+
+    assert bool(fired(120, fields, ON_LANGUAGES)) == found
+
+
+def test_answers_that_get_too_short_to_tell_are_no_other_language() -> None:
+    assert fired(120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES) == []
+
+
+def test_a_new_prompt_version_that_answers_in_french_is_found_in_the_feature_as_a_whole() -> None:
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"prompt_version": "1" if minute < 70 else "2", "output": (ENGLISH if minute < 70 else FRENCH)[nth % 2]}
+
+    assert {(one["level"], *findings(one)) for one in fired(90, fields, ON_LANGUAGES)} == {("feature", "output_language=fr")}
+
+
+WITH_COUNTRIES = Config.model_validate(
+    {"features": [{"match": "*", "dimensions": ["country"]}], "drift": [{"name": "drift", "on": ["output_language"]}]}
+)
+
+
+def test_a_quiet_country_that_gets_quieter_is_no_change_of_language() -> None:
+    """A busy segment and a quiet one are told ten texts each: together they are no mix of the traffic."""
+
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        quiet = nth % (2 if minute < 70 else 12) == 0
+        return {"dimensions": {"country": "fr" if quiet else "en"}, "output": (FRENCH if quiet else ENGLISH)[nth // 2 % 2]}
+
+    assert fired(120, fields, WITH_COUNTRIES, 24) == []
+    without = Config.model_validate({"drift": [{"name": "drift", "on": ["output_language"]}]})
+    assert fired(120, fields, without, 24) != []
+
+
+def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"dimensions": {"country": ("fr", "en")[nth % 2]}, "output": (ENGLISH if nth % 2 or minute >= 80 else FRENCH)[nth // 2 % 2]}
+
+    found = fired(100, fields, WITH_COUNTRIES)
+    assert [(one["level"], one["dimensions"], *findings(one)) for one in found] == [("segment", {"country": "fr"}, "output_language=en")]
+
+
+def test_a_rule_may_name_a_language_and_one_misspelt_is_refused_with_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "softfail.yaml"
+    path.write_text("drift: [{name: d, on: [output_language]}]")
+    assert checked(path).drift[-1].on == ("output_language",)
+    path.write_text("drift: [{name: d, on: [output_langauge]}]")
+    with pytest.raises(ValueError, match="did you mean 'output_language'"):
+        checked(path)

@@ -1,0 +1,47 @@
+"""Names of metrics in records of state: each means for ever what it meant when it was written."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import pytest
+
+from monitor.evaluators import EVALUATORS
+from monitor.names import KNOWN, kept, name_of
+from monitor.panes import Pane
+from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RATES, RESPONSE_QUANTITIES
+
+
+def test_the_names_of_layout_3_stand_where_they_stood():
+    """Records of state hold the places: a name may be added at the end, and that raises the layout."""
+    assert hashlib.sha256("\n".join(KNOWN).encode()).hexdigest()[:16] == "fd734a42e0600b92"
+
+
+def test_what_every_pane_counts_has_a_number():
+    counted = [*RATES, *(f"evaluator.{name}.fail_rate" for name in EVALUATORS)]
+    counted += [one.name for one in (*RESPONSE_QUANTITIES, *FEEDBACK_QUANTITIES, *CATEGORIES, *LANGUAGES)]
+    assert {name: kept(name) for name in counted if isinstance(kept(name), str)} == {}
+
+
+def test_names_come_back_whether_they_have_a_number_or_not():
+    names = (*KNOWN, "stage.rank_s", "evaluator.judge.fail_rate", "")
+    assert [name_of(kept(name)) for name in names] == list(names)
+
+
+def test_a_pane_with_spelt_out_names_means_what_it_meant():
+    pane = Pane(0)
+    pane.rate("error_rate").add(1_000_000, 10, 3)
+    values = msgspec.msgpack.decode(pane.state())
+    values[5] = [[name_of(name), state] for name, state in values[5]]
+    assert Pane.from_state(0, msgspec.msgpack.encode(values)).rates["error_rate"].state() == pane.rates["error_rate"].state()
+
+
+@pytest.mark.parametrize("number", [len(KNOWN), -1])
+def test_a_number_that_is_no_name_is_refused(number):
+    pane = Pane(0)
+    pane.rate("error_rate").add(1_000_000, 10, 3)
+    values = msgspec.msgpack.decode(pane.state())
+    values[5][0][0] = number
+    with pytest.raises(ValueError, match=r"\$\[5\]\[0\]\[0\]"):
+        Pane.from_state(0, msgspec.msgpack.encode(values))
