@@ -189,7 +189,12 @@ class Book:
             segment, resolution, start_us = rest
             held = self.features[feature].segments.get(segment) if feature in self.features else None
             pane = held.held[resolution].get(start_us) if held else None
-            return layouts.write(pane.state()) if pane else None
+            if pane is None:
+                return None
+            state = pane.state()
+            if resolution != FINE:  # a week of hours stays, and each is built anew when a rule looks so far back
+                pane.pack(state)
+            return layouts.write(state)
         if kind == "texts":
             segment, resolution, start_us = rest
             holder = self.features[feature].segments.get(segment) if feature in self.features else None

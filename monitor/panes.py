@@ -118,6 +118,13 @@ class Pane:
         copy.events, copy.samples = self.events, self.samples
         return copy
 
+    def pack(self, state: bytes) -> None:
+        """Go back to what ``state`` gave: it is not expected to be counted into soon. Whoever looks at it or counts into it finds it as it was."""
+        for name in _BUILT:
+            getattr(self, name)  # all of them are there, or none
+            delattr(self, name)
+        self._packed = state
+
     def merge(self, other: Pane) -> None:
         """Take in another pane's counts; it stays as it is."""
         other = other.opened()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from monitor.book import Book
+from monitor.features import FINE, HOUR, Segment
 from monitor.panes import Pane
+from monitor.segments import FeatureKey, SegmentKey
 
 
 def counted() -> Pane:
@@ -53,3 +56,30 @@ def test_a_pane_that_came_back_can_be_merged_unbuilt_on_either_side():
 def test_bytes_that_are_no_pane_are_refused_at_once_and_not_when_they_are_looked_at(broken):
     with pytest.raises((ValueError, msgspec.ValidationError)):
         Pane.from_state(60_000_000, msgspec.msgpack.encode(broken))
+
+
+def test_a_pane_that_was_packed_is_not_built_says_the_same_and_counts_on():
+    whole, packed = counted(), counted()
+    packed.pack(packed.state())
+    assert hasattr(packed, "_packed")
+    assert packed.state() == whole.state()
+    packed.pack(packed.state())
+    packed.revision = whole.revision = 2
+    for pane in (whole, packed):
+        pane.merge(counted())
+        pane.rate("error_rate").add(1_000_000, 2, 2)
+    assert not hasattr(packed, "_packed")
+    assert packed.state() == whole.state()
+
+
+def test_hours_are_packed_once_they_are_written_and_minutes_are_not():
+    """A week of them is kept of each segment: built, they take eight times the memory."""
+    feature = FeatureKey("s", "f", "production")
+    book = Book(60_000_000, "d")
+    segment = book.feature(feature).segments.setdefault(SegmentKey("m", "", ""), Segment(SegmentKey("m", "", "")))
+    for resolution in (FINE, HOUR):
+        segment.held[resolution][60_000_000] = counted()
+        book.mark_pane(feature, segment.key, resolution, 60_000_000)
+    written = dict(book.changed())
+    assert {resolution: hasattr(segment.held[resolution][60_000_000], "_packed") for resolution in (FINE, HOUR)} == {FINE: False, HOUR: True}
+    assert sum(value.endswith(counted().state()) for value in written.values() if value) == 2
