@@ -191,10 +191,10 @@ class Book:
             pane = held.held[resolution].get(start_us) if held else None
             if pane is None:
                 return None
-            state = pane.state()
+            written = pane.state()
             if resolution != FINE:  # a week of hours stays, and each is built anew when a rule looks so far back
-                pane.pack(state)
-            return layouts.write(state)
+                pane.pack(written)
+            return layouts.write(written)
         if kind == "texts":
             segment, resolution, start_us = rest
             holder = self.features[feature].segments.get(segment) if feature in self.features else None

@@ -234,23 +234,29 @@ def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group
 
 
 def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
-    held: dict[str, tuple[list[int], list[float]]] = {}
-    room: dict[tuple[int, str], bool] = {}
+    held: list[dict[str, list[float] | None]] = [{} for _ in groups]  # of each group stage -> seconds; None: its pane has no room for it
     for event, index in zip(events, at, strict=True):
         if event.stages_s:
+            mine = held[index]
             for stage, seconds in event.stages_s.items():
-                if (index, stage) not in room:
-                    name, numbers = f"stage.{_metric_name(stage)}_s", groups[index].pane.numbers
-                    room[index, stage] = name in numbers or sum(known.startswith("stage.") for known in numbers) < STAGES
-                    if room[index, stage]:
-                        groups[index].pane.number(name)  # it takes its place at once: the next stage of this event may be one too many
-                if room[index, stage]:
-                    indices, values = held.setdefault(stage, ([], []))
-                    indices.append(index)
+                if stage not in mine:
+                    mine[stage] = _stage(groups[index].pane, f"stage.{_metric_name(stage)}_s")
+                if (values := mine[stage]) is not None:
                     values.append(seconds)
-    for stage, (indices, values) in held.items():
-        micros = np.rint(np.array(values) * 1e6).astype(np.int64)
-        _count_values(f"stage.{_metric_name(stage)}_s", micros, np.array(indices, np.int64), groups, by_text=False)
+    for stage in dict.fromkeys(stage for mine in held for stage in mine):
+        several = [(index, values) for index, mine in enumerate(held) if (values := mine.get(stage))]
+        if several:
+            micros = np.rint(np.concatenate([values for _, values in several]) * 1e6).astype(np.int64)
+            group = np.repeat([index for index, _ in several], [len(values) for _, values in several])
+            _count_values(f"stage.{_metric_name(stage)}_s", micros, group, groups, by_text=False)
+
+
+def _stage(pane: Pane, name: str) -> list[float] | None:
+    """Room for the values of a stage, which takes its place in the pane at once: the next stage of this event may be one too many."""
+    if name not in pane.numbers and sum(known.startswith("stage.") for known in pane.numbers) >= STAGES:
+        return None
+    pane.number(name)
+    return []
 
 
 def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
