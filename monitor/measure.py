@@ -30,6 +30,7 @@ _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
 _OTHER = "other"
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
+_ERROR, _OUTPUT = attrgetter("error_type"), attrgetter("output")
 _LABELS = attrgetter(*(category.name for category in CATEGORIES))
 _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
@@ -52,13 +53,13 @@ def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence
     codes = judged.codes
     group, size = np.asarray(at, np.int64), len(groups)
     whole = np.bincount(group, minlength=size).tolist()
-    errors = np.array([bool(event.error_type) for event in events])
+    errors = np.fromiter(map(bool, map(_ERROR, events)), bool, len(events))
     failed_calls = np.bincount(group[errors], minlength=size).tolist()
     for one, n, f in zip(groups, whole, failed_calls, strict=True):
         if n:
             one.pane.events += n
             one.pane.rate("error_rate").add(one.p, n, f)
-    has_text = np.array([event.output is not None for event in events])
+    has_text = np.fromiter((text is not None for text in map(_OUTPUT, events)), bool, len(events))
     text = _read_from_text(events, has_text, groups, suite)
     _count_verdicts(codes, text, group, groups, suite)
     count_skips(judged, suite.names, group, groups)
@@ -192,10 +193,12 @@ def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, grou
 def _count_lengths(events: Sequence[Any], missing: Sequence[int], name: str, text: str, group: Ints, groups: Sequence[Group]) -> None:
     """Lengths that the service did not state are read off the text, and so weigh by p·q."""
     of_text = attrgetter(text)
-    found = [(index, len(value)) for index in missing if (value := of_text(events[index])) is not None]
-    if found:
-        present = [index for index, _ in found]
-        _count_values(name, np.array([length for _, length in found], np.int64), group[present], groups, by_text=True)
+    texts = list(map(of_text, events if len(missing) == len(events) else [events[index] for index in missing]))
+    if None in texts:
+        missing = [index for index, value in zip(missing, texts, strict=True) if value is not None]
+        texts = [value for value in texts if value is not None]
+    if texts:
+        _count_values(name, np.array(list(map(len, texts)), np.int64), group[np.asarray(missing, np.int64)], groups, by_text=True)
 
 
 def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group], *, by_text: bool) -> None:
