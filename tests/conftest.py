@@ -92,6 +92,14 @@ class Topics:
         consumer.close()
         return found, {tp.partition: end for tp, end in ends.items()}
 
+    def send(self, suffix: str, value: bytes, partition: int) -> None:
+        """Publish one record and see it acknowledged."""
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=self.address)
+        producer.send(f"{self.prefix}.{suffix}", value, partition=partition).get(30)
+        producer.close()
+
     def state(self, agent: str = "watch") -> tuple[dict[tuple[int, bytes], bytes], dict[int, int]]:
         """What a state topic says: (partition, key) -> value without the store's own records, and the position of each partition."""
         latest: dict[tuple[int, bytes], bytes | None] = {(record.partition, record.key): record.value for record in self.read(f"{agent}.state")[0]}
