@@ -21,6 +21,8 @@ COMMANDS = {
     "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
     "state": Command("agents.state", "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read"),
     "deadletters": Command("agents.deadletters", "list what could not be read, by reason; write it to the events again when it can be"),
+    "silence": Command("agents.silence", "deliver nothing of some features for a time; list such silences, end one"),
+    "test-alert": Command("agents.trial", "send a test through each channel, see whether it arrives, and resolve it"),
     "replay": Command("agents.replay", "what would have been told and paged, from the events topic between two times; what another configuration would change"),
     "demo": Command("agents.demo", "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves"),
 }

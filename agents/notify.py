@@ -96,7 +96,7 @@ async def _serve(channel: Channel, partition: Partition, session: aiohttp.Client
 async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:
     """Send one step, and say what came of it. Raises nothing but being cancelled."""
     try:
-        request = channel.request(step)
+        request = channel.request(step, _now_us())
     except Exception as error:
         # One episode that a channel cannot put into words must not keep the others waiting.
         log.exception("%s cannot tell %s", channel.name, step.dedup_key)

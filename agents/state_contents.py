@@ -17,11 +17,13 @@ from monitor import layouts
 from monitor.alerts.ledger import Entry
 from monitor.book import Book
 from monitor.segments import FeatureKey
+from schemas.records import Silence
 
 CLOCK = b'["clock"]'
 _HEALTH = b"health/"  # of what the notifier holds about softfail itself
+_SILENCE = b"silence/"  # before its id
 _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
-_OVER = ("closed", "dropped")  # keys of which the receiver holds nothing
+_OVER = ("held", "closed", "dropped")  # keys of which the receiver holds nothing
 
 
 
@@ -132,7 +134,7 @@ def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
         one: dict[str, Any] = {"partition": found.snapshot.partition, "key": plain if isinstance(plain, list) else shown(key), "bytes": len(value)}
         if (why := found.unreadable.get(shown(key))) is not None:
             one["unreadable"] = why
-        elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _HEALTH)):
+        elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH)):
             one["value"] = _json(value)
         elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature", "baselines"):
             one |= {"layout": layouts.layout_of(value), "value": layouts.read(plain[0], value)}
@@ -143,6 +145,8 @@ def _take(found: Contents, key: bytes, value: bytes) -> None:
     if key.startswith(_DELIVERY):
         channel, _, episode_id = key[len(_DELIVERY):].decode().partition("/")
         found.deliveries[channel, episode_id] = Entry.model_validate_json(value)
+    elif key.startswith(_SILENCE):
+        Silence.model_validate_json(value)
     elif key == b"counts" or key.startswith(_HEALTH):
         if not isinstance(_json(value), dict) and (key == b"counts" or not isinstance(_json(value), list)):
             raise ValueError("it is no JSON object")

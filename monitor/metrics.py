@@ -79,6 +79,7 @@ METRICS: dict[str, Metric] = {
     "softfail_restarts_total": Metric("counter", "Times this process started itself anew without a checkpoint between"),
     # delivery
     "softfail_deliveries_total": Metric("counter", "Deliveries of episodes", ("channel", "result")),
+    "softfail_deliveries_silenced_total": Metric("counter", "Episodes that fired and ended under a silence, and so were never told", ("channel",)),
     "softfail_deliveries_pending": Metric("gauge", "Deliveries waiting", ("channel",)),
     "softfail_channel_open": Metric("gauge", "Circuit breaker of a channel: 0 closed, 1 open (it is down), 0.5 a probe is due", ("channel",)),
 }

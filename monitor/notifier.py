@@ -77,5 +77,7 @@ class Notifier:
         return self.outbox.counted()
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows: open episodes about softfail itself."""
-        return {"episodes": self._desk.episodes(self._now_us) if self._desk is not None else []}
+        """What the status page shows: open episodes about softfail itself, and the silences in force."""
+        if self._desk is None:
+            return {"episodes": []}
+        return {"episodes": self._desk.episodes(self._now_us), "silences": self.outbox.silences()}

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from schemas.channels import Channels, Console
 from schemas.parts import Duration, Part, Severity
 from schemas.pins import PIN_NAME, Pinned, pinned_name
 from schemas.rules import DEFAULT_DRIFT, DEFAULT_RULES, Burning, Drift, Named, NoData, Objective, Rule, Watched
+from schemas.silences import PlannedSilence
 from softfail.security import Security
 
 
@@ -94,35 +96,6 @@ class Feature(Part):
     gating: dict[str, bool] = Field({}, description="Evaluator -> whether its failures count against the pass rate")
 
 
-class PagerDuty(Part):
-    """PagerDuty, Events API v2."""
-
-    routing_key: SecretStr = Field(description="32 characters, from the environment: ${PAGERDUTY_ROUTING_KEY}")
-    url: str = Field("https://events.pagerduty.com/v2/enqueue", pattern=r"^https?://\S+$", description="EU: https://events.eu.pagerduty.com/v2/enqueue")
-    timeout: Duration = Field(10.0, gt=0, le=120)
-
-    @model_validator(mode="after")
-    def _key_is_whole(self) -> PagerDuty:
-        if not re.fullmatch(r"[A-Za-z0-9]{32}", self.routing_key.get_secret_value()):
-            raise ValueError("routing_key: must be 32 letters and digits, the integration key of an Events API v2 integration")
-        return self
-
-
-class Console(Part):
-    """Episodes as lines on the worker's standard output."""
-
-
-class Channels(Part):
-    """Where episodes go."""
-
-    pagerduty: PagerDuty | None = None
-    console: Console | None = None
-
-    def names(self) -> tuple[str, ...]:
-        """The channels that are configured."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-
 class Route(Part):
     """Which episodes go to which channels. The first match wins."""
 
@@ -165,6 +138,7 @@ class Config(Part):
     health: Health = Health()
     channels: Channels = Channels(console=Console())
     routes: tuple[Route, ...] | None = Field(None, description="By default every episode goes to every channel")
+    silences: tuple[PlannedSilence, ...] = Field((), max_length=1000, description="What is not delivered for a time; incidents go on")
     links: Links = Links()
     page_environments: tuple[str, ...] = Field(("production",), description="Environments whose episodes may page; others are tickets")
     page_old_events: bool = Field(False, description="Whether what happened over 24 h ago may page (a back-fill)")
@@ -247,7 +221,5 @@ def _shown(seconds: float) -> str:
 
 _ANY_FEATURE = Feature()
 
-NOT_YET: Mapping[str, str] = {
-    "silences": "silences come in a later release",
-}
+NOT_YET: Mapping[str, str] = {}
 """Sections of the design that this release does not run; to accept them would be to promise pages that never come."""

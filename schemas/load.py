@@ -20,7 +20,8 @@ from softfail.security import Security
 
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRETS = {"routing_key", "password", "key_password", "token", "secret"}
+_SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url"}
+_MAY_BE_SECRET = re.compile(r"channels\.webhook\.(url|headers\..*)")  # or not: it may stand in the file
 
 
 class InvalidConfig(ValueError):
@@ -71,7 +72,10 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None, *, wit
 class _Unset(dict[str, str]):
     """An environment in which a secret that is not set has a value that says so and has the right form."""
 
-    STAND_IN = "0" * 32
+    @staticmethod
+    def stand_in(leaf: str) -> str:
+        """What has the right form under this key."""
+        return "https://host.invalid/0" if leaf in ("url", "webhook_url") else "0" * 32
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -146,8 +150,8 @@ def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[
         return value
 
     def variable(match: re.Match[str]) -> str:
-        if leaf in _SECRETS and isinstance(environment, _Unset):
-            return environment.get(match[1], _Unset.STAND_IN)
+        if (leaf in _SECRETS or _MAY_BE_SECRET.fullmatch(path)) and isinstance(environment, _Unset):
+            return environment.get(match[1], _Unset.stand_in(leaf))
         if match[1] not in environment:
             faults.append(f"{path}: the environment has no variable {match[1]}; set it")
         return environment.get(match[1], "")
@@ -181,7 +185,7 @@ def _fault(error: Any) -> str:
         message = "no such key; " + (f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(keys)}")
     elif error["type"] == "missing":
         message = "is missing; add it"
-    elif path and path.rsplit(".", 1)[-1] not in _SECRETS and not isinstance(error["input"], dict | list | BaseModel):
+    elif path and path.rsplit(".", 1)[-1] not in _SECRETS and not _MAY_BE_SECRET.fullmatch(path) and not isinstance(error["input"], dict | list | BaseModel):
         message += f", got {error['input']!r}"
     if error["type"] == "value_error" and path and (at := message.partition(": "))[0] in _fields_at(error["loc"]):
         path, message = f"{path}.{at[0]}", at[2]  # a fault of two fields together, told of the one to mend

@@ -167,6 +167,7 @@ class Episode(Written):
     firing: int = Field(0, ge=0, description="Incidents that fire, shown or not")
     incidents: list[EpisodeIncident] = Field(description="At most 50: those of the whole feature first, firing before resolved")
     examples: list[Example] = Field(max_length=3)
+    causes: list[str] = Field([], max_length=3, description="What is probably behind it, in words, the likeliest first")
 
 
 class Sample(Written):
@@ -231,6 +232,21 @@ class Heartbeat(Written):
     findings: list[Finding]
 
 
+class Silence(Written):
+    """A person asked that something is not delivered for a time. A later record of the same id replaces it: to end it, with an earlier end."""
+
+    record: Literal["silence"]
+    silence_id: str = Field(pattern=r"^[A-Za-z0-9_\-]{1,64}$")
+    match: str = Field(min_length=1, max_length=300, description="service/feature, with * and ?; softfail's own health only by softfail/...")
+    environments: list[str] = Field([], max_length=20, description="Names, with * and ?; empty: all")
+    severity: list[Severity] = Field([], max_length=4, description="Of the episode; empty: any")
+    starts_at: Time = Field(description="Wall clock")
+    ends_at: Time = Field(description="Wall clock, 30 d after the start at the most")
+    author: str = Field("", max_length=200)
+    reason: str = Field(max_length=1000)
+    time: Time = Field(description="When this was written, wall clock")
+
+
 RECORDS: dict[str, type[Written]] = {
     "window": Window,
     "transition": Transition,
@@ -238,5 +254,6 @@ RECORDS: dict[str, type[Written]] = {
     "sample": Sample,
     "deadletter": DeadLetter,
     "health": Heartbeat,
+    "silence": Silence,
 }
 """Name of the JSON Schema file -> model."""

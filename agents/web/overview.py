@@ -28,6 +28,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     features: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
     recent: list[dict[str, Any]] = []
+    silences: list[dict[str, Any]] = []
     partitions: list[dict[str, Any]] = []
     dead_letters: Counter[str] = Counter()
     forwarded = 0
@@ -41,6 +42,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         features += told.get("features", ())
         episodes += told.get("episodes", ())
         recent += told.get("recent", ())
+        silences += told.get("silences", ())
         dead_letters.update(told.get("dead_letters", {}))
         forwarded += told.get("forwarded", 0)
         await asyncio.sleep(0)
@@ -52,6 +54,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "healthy": worker.healthy,
         "ready": worker.ready,
         "reasons": not_well(worker),
+        "silences": silences,
         "episodes": episodes,
         "features": features,
         "recent": recent[:RECENT],

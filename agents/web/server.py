@@ -1,4 +1,4 @@
-"""The worker's HTTP server: five pages, read only, no cookies, nothing from elsewhere."""
+"""The worker's HTTP server: five pages to read, silences to set, no cookies, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from agents.web.auth import asking_for
 from agents.web.exposition import exposition
 from agents.web.live import LiveWorker, not_well, unhealthy
 from agents.web.overview import finite, narrowed, overview
-from schemas.config import Http
+from agents.web.silencing import Silencing
+from schemas.config import Http, Kafka
 
 if TYPE_CHECKING:
     from agents.app import Worker
@@ -59,11 +60,11 @@ _STATUS = web.AppKey("status", _Status)
 
 
 class WebServer:
-    """Serves one worker from the event loop in which it runs."""
+    """Serves one worker from the event loop in which it runs. ``kafka``: where silences are written; None: nothing is."""
 
-    def __init__(self, worker: LiveWorker, http: Http) -> None:
+    def __init__(self, worker: LiveWorker, http: Http, kafka: Kafka | None = None) -> None:
         self._worker = worker
-        self._http = http
+        self._http, self._kafka = http, kafka
         self._runner: web.AppRunner | None = None
         self.port = http.port
 
@@ -79,7 +80,7 @@ class WebServer:
         Raises:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
         """
-        self._runner = web.AppRunner(application(self._worker, self._http.token), access_log=None, shutdown_timeout=1, handle_signals=False)
+        self._runner = web.AppRunner(application(self._worker, self._http.token, self._kafka), access_log=None, shutdown_timeout=1, handle_signals=False)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._http.host, self._http.port).start()
@@ -105,7 +106,8 @@ async def serve(worker: Worker) -> None:
     Raises:
         OSError: the address cannot be bound.
     """
-    server = WebServer(worker, worker.config.http)
+    kafka = worker.config.kafka
+    server = WebServer(worker, worker.config.http, None if kafka.embedded else kafka)
     await server.start()
     try:
         await asyncio.Event().wait()
@@ -113,13 +115,15 @@ async def serve(worker: Worker) -> None:
         await server.stop()
 
 
-def application(worker: LiveWorker, token: SecretStr | None = None) -> web.Application:
-    """The aiohttp application, unbound; with a token, only probes are answered without it."""
+def application(worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka | None = None) -> web.Application:
+    """The aiohttp application, unbound; with a token, only probes are answered without it. With ``kafka``, silences can be set."""
     app = web.Application(middlewares=[] if token is None else [asking_for(token)])
     app[_WORKER] = worker
     app[_STATUS] = _Status(worker)
     pages = {"/": _page, "/api/status": _status, "/metrics": _metrics, "/healthz": _healthz, "/readyz": _readyz}
     app.add_routes([web.get(path, page) for path, page in pages.items()])
+    if kafka is not None:
+        app.add_routes(Silencing(kafka, has_token=token is not None).routes())
     app.on_response_prepare.append(_with_headers)
     return app
 

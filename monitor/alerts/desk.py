@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from monitor.alerts.causes import causes
 from monitor.alerts.episodes import Episode, begun
 from monitor.alerts.incidents import Change, Incident, digest_of, opened, transition
 from monitor.alerts.readers import Readers, named
@@ -211,7 +212,8 @@ class Desk:
             self.book.mark_feature(key)
         self.book.mark_episode(key)
         firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing" or episode.over]
-        record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing))
+        found = causes(feature, episode.incidents, episode.started_us, edge_us, self.book.rolled_us)
+        record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing), found)
         out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,8 +72,9 @@ class Episode:
             del self.incidents[less]
         return less is not None
 
-    def record(self, state: str, reason: str, edge_us: int, decided_us: int, prefix: str, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """The episode as the alerts topic has it."""
+    def record(self, state: str, reason: str, edge_us: int, decided_us: int, prefix: str, examples: list[dict[str, Any]],
+               causes: Sequence[str] = ()) -> dict[str, Any]:
+        """The episode as the alerts topic has it. ``causes``: what ``monitor.alerts.causes`` names."""
         return {
             "record": "episode",
             "episode_id": self.episode_id,
@@ -89,6 +91,7 @@ class Episode:
             "firing": len(self.firing),
             "incidents": list(self.incidents.values()),
             "examples": examples,
+            **({"causes": list(causes)} if causes else {}),
         }
 
     def state_values(self) -> list[Any]:

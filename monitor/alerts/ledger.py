@@ -17,15 +17,18 @@ from schemas.records import Episode, EpisodeIncident
 
 MINUTE_US = 60_000_000
 REPEAT_US = 360 * MINUTE_US  # a trigger is sent again while it lasts, for whoever closed the incident by hand
+FORGETS_US = {"alertmanager": 5 * MINUTE_US}  # the same at a receiver that knows after a restart only what it is told again
 UPDATE_US = 5 * MINUTE_US  # at most so often for news of an open episode
 RECENT_US = 60 * MINUTE_US  # what is over longer than that, undelivered, is a note
 OLD_US = 24 * 60 * MINUTE_US  # and this is history
+LATE_US = 5_000_000  # so long a record may be on its way, while a silence ends
 SHOWN_BYTES = 64 << 10  # of incidents kept for telling; a state record must stay below 256 KB
 OUTPUT_CHARS = 2000
 
-Standing = Literal["wanted", "open", "refused", "closed", "dropped", "stuck"]
-"""Of a key at the receiver. ``wanted``: to be opened, and an attempt may have got through unanswered; ``dropped``: closed without ever having
-been confirmed as open; ``refused``: the receiver will not open it; ``stuck``: it will not close it."""
+Standing = Literal["held", "wanted", "open", "refused", "closed", "dropped", "stuck"]
+"""Of a key at the receiver. ``held``: it arose under a silence, and nothing was tried yet; ``wanted``: to be opened, and an attempt may have got
+through unanswered; ``dropped``: closed without ever having been confirmed as open; ``refused``: the receiver will not open it; ``stuck``: it will
+not close it."""
 
 
 class Shown(BaseModel):
@@ -60,49 +63,84 @@ class Entry(BaseModel):
     told_us: int = 0  # wall clock of the last trigger that was answered for good
     told: list[str] = []  # its severity and rules
     noted: bool = False
+    held_to_us: int | None = None  # wall clock; when the silence ends, or ended, under which a key arose
     done_us: int | None = None  # wall clock; then nothing is told any more, and the bodies are dropped
 
-    def take(self, shown: Shown) -> None:
-        """A newer state of the episode. After a resolve there is none."""
+    def take(self, shown: Shown, held_to_us: int | None = None) -> None:
+        """A newer state of the episode. After a resolve there is none. ``held_to_us``: when the silence ends under which it was decided."""
         if self.latest is None or self.latest.episode.state == "resolved":
             return
         self.latest = shown
         episode = shown.episode
+        if self.held_to_us is not None and microseconds(episode.decided_at) >= self.held_to_us - LATE_US:
+            self.release()  # in between it may have been tried, by somebody who crashed before that was known
         if episode.state != "resolved" and not episode.muted:
             self.firing = shown
-            self.keys.setdefault(episode.urgency, "wanted")
+            self.keys.setdefault(episode.urgency, "wanted" if held_to_us is None else "held")
+            if held_to_us is None:
+                self.release()
+            elif self.held:
+                self.held_to_us = held_to_us
+
+    def release(self) -> None:
+        """The silence is over: what arose under it is wanted now, a ticket that meanwhile became a page no more."""
+        if self.held:
+            self.keys[self.urgency] = "wanted"
+
+    @property
+    def held(self) -> bool:
+        """Whether what would be told arose under a silence, and was not tried yet."""
+        return self.keys.get(self.urgency) == "held"
+
+    @property
+    def untold(self) -> bool:
+        """Whether the receiver has not confirmed what would be told."""
+        return self.keys.get(self.urgency) in ("held", "wanted", "dropped")
+
+    @property
+    def hushed(self) -> bool:
+        """Whether it is over, ended before the silence under which it arose, and was not told: nobody wants to hear of it any more."""
+        if self.latest is None or self.latest.episode.state != "resolved" or self.held_to_us is None:
+            return False
+        return self.untold and microseconds(self.latest.episode.decided_at) < self.held_to_us
 
     @property
     def urgency(self) -> Urgency:
         """It rises and never sinks."""
         return "high" if "high" in self.keys else "low"
 
-    def next(self, now_us: int, page_old: bool = False) -> Decision | None:
-        """What to tell now; None if nothing. ``now_us``: wall clock, microseconds since 1970."""
+    def next(self, now_us: int, page_old: bool = False, *, silenced: bool = False, repeat_us: int = REPEAT_US) -> Decision | None:
+        """What to tell now; None if nothing. ``now_us``: wall clock, microseconds since 1970. ``silenced``: only what is told already is taken back.
+        ``repeat_us``: when an open one is told again.
+        """
         if self.latest is None:
             return None
-        return self._over(self.latest, now_us, page_old) if self.latest.episode.state == "resolved" else self._lasting(self.latest, now_us)
+        if self.latest.episode.state == "resolved":
+            return self._over(self.latest, now_us, page_old, silenced)
+        return self._lasting(self.latest, now_us, silenced, repeat_us)
 
-    def _lasting(self, latest: Shown, now_us: int) -> Decision | None:
+    def _lasting(self, latest: Shown, now_us: int, silenced: bool, repeat_us: int) -> Decision | None:
         if latest.episode.muted or self.firing is None:
             return None
         urgency, standing = self.urgency, self.keys[self.urgency]
-        if standing == "wanted":
-            escalated = urgency == "high" and "low" in self.keys
-            return Decision("trigger", urgency, "escalated" if escalated else "opened", latest)
         if standing == "open" and urgency == "high" and self.keys.get("low") in ("wanted", "open"):
             return Decision("resolve", "low", "is a page now", latest)
-        if now_us - self.told_us >= REPEAT_US:
+        if silenced:
+            return None
+        if standing in ("held", "wanted"):
+            escalated = urgency == "high" and self.keys.get("low", "held") != "held"
+            return Decision("trigger", urgency, "escalated" if escalated else "opened", latest)
+        if now_us - self.told_us >= (repeat_us if standing == "open" else REPEAT_US):
             return Decision("trigger", urgency, "still firing", latest)
         if standing == "open" and self._has_news(latest.episode) and now_us - self.told_us >= UPDATE_US:
             return Decision("trigger", urgency, "updated", latest)
         return None
 
-    def _over(self, latest: Shown, now_us: int, page_old: bool) -> Decision | None:
+    def _over(self, latest: Shown, now_us: int, page_old: bool, silenced: bool) -> Decision | None:
         if self.firing is None:
             return None
         age_us = now_us - microseconds(latest.episode.time)
-        untold = not latest.episode.muted and self.keys[self.urgency] in ("wanted", "dropped")
+        untold = not (latest.episode.muted or self.hushed or silenced) and self.keys[self.urgency] in ("wanted", "dropped")
         if untold and self.keys[self.urgency] == "wanted" and age_us < RECENT_US:
             return Decision("trigger", self.urgency, "opened", self.firing)
         for urgency, standing in sorted(self.keys.items()):  # high first: it wakes people

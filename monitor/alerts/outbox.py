@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from monitor.alerts.breaker import Breaker
 from monitor.alerts.health import subject_of
-from monitor.alerts.ledger import OLD_US, Decision, Entry, Shown, shown
-from monitor.alerts.letters import read_episode
+from monitor.alerts.ledger import FORGETS_US, LATE_US, OLD_US, REPEAT_US, Decision, Entry, Shown, shown
+from monitor.alerts.letters import read_letter
+from monitor.alerts.silences import Muting, Silences
+from monitor.alerts.silences import subject_of as silenced_as
 from monitor.alerts.telling import SERVICE
 from monitor.channels.channel import Step
 from monitor.core import FileRecord, Outputs, Record
@@ -21,14 +23,17 @@ from monitor.deadletters import dead_letter
 from monitor.metrics import Measure
 from schemas.config import Config
 from schemas.decode import microseconds
+from schemas.records import Silence
 
-LAYOUT = 2  # of what ``notify`` keeps: JSON, and a name that a release does not know is refused. 2: findings of health beside deliveries
+LAYOUT = 3
+"""Of what ``notify`` keeps: JSON, and a name that a release does not know is refused. 2: findings of health beside deliveries. 3: silences, and what
+they hold."""
 KEPT_US = 24 * 3600 * 1_000_000  # an entry, after the last step
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 
 Key = tuple[str, str]
-Result = Literal["delivered", "retried", "refused"]
-_DELIVERY, _COUNTS = b"delivery/", b"counts"
+Result = Literal["delivered", "retried", "refused", "silenced"]
+_DELIVERY, _SILENCE, _COUNTS = b"delivery/", b"silence/", b"counts"
 _OPEN = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 _UNREADABLE = ""  # counted where channels are; no channel has this name
 
@@ -46,25 +51,46 @@ class Outbox:
         self._hold: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
         self._why: dict[str, str] = {}  # the last refusal
+        self._silences = Silences(config.silences)
         self._order = 0
         self._now_us = 0
+        self._unsure = False  # whether other silences may hold now than those that the entries know of
 
     # what comes in
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records of the alerts topic. What is no episode is passed over; what cannot be read becomes a dead letter."""
+        """Take records of the alerts topic. What is neither episode nor silence is passed over; what cannot be read becomes a
+        dead letter."""
         self._now_us = max(self._now_us, now_us or 0)
         outputs = Outputs()
         for record in records:
             try:
-                episode = read_episode(record.value or b"")
+                letter = read_letter(record.value or b"")
+                if isinstance(letter, Silence):
+                    self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.take(letter, self._now_us))
+                    self._ask_again(microseconds(letter.time))
             except ValueError as error:
                 outputs.add("deadletter", dead_letter(record, *_told(error)))
                 self._count(_UNREADABLE, "refused")
                 continue
-            if episode is not None:
-                self._take(shown(episode, record.offset))
+            if letter is not None and not isinstance(letter, Silence):
+                self._take(shown(letter, record.offset))
         return outputs
+
+    def _ask_again(self, since_us: int) -> None:
+        """What is held may be held for longer or shorter by the silences that there are since then."""
+        self._unsure = False
+        for key, entry in self._open.items():
+            if entry.latest is None or entry.held_to_us is None or not entry.untold:
+                continue
+            if entry.held and not entry.hushed and since_us >= entry.held_to_us - LATE_US:
+                entry.release()  # it may have been tried before this was read, by somebody who crashed before that was known
+                self._touch(key)
+            subject, at_us = silenced_as(entry.latest.episode), min(self._now_us, entry.held_to_us)
+            until_us = self._silences.until(subject, microseconds(entry.latest.episode.decided_at)) or self._silences.until(subject, at_us) or at_us
+            if until_us != entry.held_to_us:
+                entry.held_to_us = until_us
+                self._touch(key)
 
     def _take(self, state: Shown) -> None:
         episode = state.episode
@@ -80,7 +106,7 @@ class Outbox:
                     continue
                 self._order += 1
                 entry = self._entries[key] = self._open[key] = Entry(order=self._order, dedup_key=episode.dedup_key, latest=state)
-            entry.take(state)
+            entry.take(state, self._silences.until(silenced_as(episode), microseconds(episode.decided_at)))
             self._touch(key)
 
     # what goes out
@@ -104,7 +130,7 @@ class Outbox:
             attempts, not_before_us = self._tries.get((name, episode_id), (0, 0))
             if name != channel or (state == "closed" and now_us < not_before_us) or (state == "open" and attempts):
                 continue
-            decision = self._next(entry)
+            decision = self._next(name, entry)
             if decision is None:
                 continue
             is_page = (decision.action, decision.urgency) == ("trigger", "high")
@@ -168,7 +194,7 @@ class Outbox:
         yield from self.counted()
         waiting = dict.fromkeys((*self._config.channels.names(), *(channel for channel, _ in self._open)), 0)
         for (channel, _), entry in self._open.items():
-            waiting[channel] += self._next(entry) is not None
+            waiting[channel] += self._next(channel, entry) is not None
         for channel, count in waiting.items():
             yield Measure("softfail_deliveries_pending", (channel,), count)
         for channel in self._config.channels.names():
@@ -180,11 +206,26 @@ class Outbox:
             for result, count in sorted(results.items()):
                 if channel == _UNREADABLE:
                     yield Measure("softfail_dead_letters_total", ("alert",), count)
+                elif result == "silenced":
+                    yield Measure("softfail_deliveries_silenced_total", (channel,), count)
                 else:
                     yield Measure("softfail_deliveries_total", (channel, result), count)
 
-    def _next(self, entry: Entry) -> Decision | None:
-        return entry.next(self._now_us, self._config.page_old_events)
+    def silences(self) -> list[dict[str, Any]]:
+        """Those in force at the last known time, with how many deliveries each holds back now."""
+        holds: dict[str, int] = {}
+        for (channel, _), entry in self._open.items():
+            if (muting := self._muting(entry)) is not None and self._next(channel, entry, heard=True) != self._next(channel, entry):
+                holds[muting.name] = holds.get(muting.name, 0) + 1
+        return [{**one.told(until_us), "holds": holds.get(one.name, 0)} for one, until_us in self._silences.active(self._now_us)]
+
+    def _muting(self, entry: Entry) -> Muting | None:
+        return None if entry.latest is None else self._silences.over(silenced_as(entry.latest.episode), self._now_us)
+
+    def _next(self, channel: str, entry: Entry, *, heard: bool = False) -> Decision | None:
+        """``heard``: as if there were no silence."""
+        silenced, repeat_us = not heard and self._muting(entry) is not None, FORGETS_US.get(channel, REPEAT_US)
+        return entry.next(self._now_us, self._config.page_old_events, silenced=silenced, repeat_us=repeat_us)
 
     def _answered(self, step: Step, result: Result, now_us: int) -> Entry | None:
         key = step.channel, step.episode_id
@@ -199,13 +240,21 @@ class Outbox:
         return self._open.get(key)
 
     def _settle(self) -> None:
-        """Close what has nothing left to tell, forget what was closed a day ago."""
+        """Release what a silence held until now, close what has nothing left to tell, forget what was closed or ended a day ago."""
         names = self._config.channels.names()
+        self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.forget(self._now_us))
+        if self._unsure:
+            self._ask_again(self._now_us)
         for key, entry in list(self._open.items()):
+            if entry.held and not entry.hushed and self._now_us >= (entry.held_to_us or 0):
+                entry.release()
+                self._touch(key)
             if entry.latest is None or entry.latest.episode.state != "resolved":
                 continue
             orphan = key[0] not in names and self._now_us - microseconds(entry.latest.episode.time) > OLD_US
-            if orphan or self._next(entry) is None:
+            if orphan or entry.next(self._now_us, self._config.page_old_events) is None:  # what a silence keeps back is told when it is over
+                if entry.hushed:
+                    self._count(key[0], "silenced")
                 entry.close(self._now_us)
                 del self._open[key]
                 self._touch(key)
@@ -226,10 +275,14 @@ class Outbox:
         Raises:
             ValueError: a record cannot be read; names its key.
         """
+        silences: list[Silence] = []
         for key, value in records:
             try:
                 if key == _COUNTS:
                     self._counts = {str(channel): dict(results) for channel, results in json.loads(value or b"{}").items()}
+                elif key.startswith(_SILENCE):
+                    if value is not None:
+                        silences.append(Silence.model_validate_json(value))
                 elif key.startswith(_DELIVERY):
                     channel, episode_id = key[len(_DELIVERY) :].decode().split("/", 1)
                     if value is None:
@@ -240,6 +293,8 @@ class Outbox:
                     raise ValueError("no record of an outbox")
             except (ValueError, TypeError, AttributeError) as error:
                 raise ValueError(f"state record {key!r}: {error}") from None
+        self._silences.restore(silences)
+        self._unsure = True
         self._entries = dict(sorted(self._entries.items(), key=lambda item: item[1].order))
         self._open = {key: entry for key, entry in self._entries.items() if entry.done_us is None}
         self._order = max((entry.order for entry in self._entries.values()), default=0)
@@ -249,6 +304,9 @@ class Outbox:
     def _state(self, key: bytes) -> bytes | None:
         if key == _COUNTS:
             return json.dumps(self._counts, sort_keys=True).encode()
+        if key.startswith(_SILENCE):
+            silence = self._silences.records.get(key[len(_SILENCE) :].decode())
+            return None if silence is None else silence.model_dump_json().encode()
         channel, episode_id = key[len(_DELIVERY) :].decode().split("/", 1)
         entry = self._entries.get((channel, episode_id))
         return None if entry is None else entry.model_dump_json(exclude_defaults=True).encode()
@@ -260,6 +318,10 @@ class Outbox:
         results = self._counts.setdefault(channel, {})
         results[result] = results.get(result, 0) + 1
         self._changed[_COUNTS] = None
+
+
+def _silence_key(name: str) -> bytes:
+    return _SILENCE + name.encode()
 
 
 def _told(error: ValueError) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from monitor.alerts.advice import advice
 from schemas.records import Episode, EpisodeIncident, Evidence
 
 SEVERITIES = ("critical", "error", "warning", "info")
@@ -31,6 +32,9 @@ _NUMBERS = {
     "input_tokens": ("input length", "tokens"),
     "output_chars": ("output length", "characters"),
     "input_chars": ("input length", "characters"),
+    "reasoning_tokens": ("length of reasoning", "tokens"),
+    "cached_input_tokens": ("input taken from the cache", "tokens"),
+    "tool_calls": ("tool calls of an answer", ""),
     "cost_usd": ("cost of a call", "US dollars"),
 }
 _READINGS = {"p50": "median"}
@@ -202,11 +206,26 @@ def by_weight(episode: Episode) -> list[EpisodeIncident]:
     return sorted(episode.incidents, key=weight)
 
 
+def likely(episode: Episode) -> list[str]:
+    """What is probably behind it, the likeliest first; often nobody knows, and then there is nothing."""
+    return [clean(cause, 240) for cause in episode.causes]
+
+
+def next_step(episode: Episode) -> str:
+    """What to do next, in one line."""
+    first = next(iter(by_weight(episode)), None)
+    return advice(first.evidence.metric if first else "", first.rule if first else "", of_softfail=episode.service == "softfail")
+
+
 def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
-    """The episode in one line of at most ``most`` characters; ``left_out`` incidents more than it lists."""
+    """The episode in one line of at most ``most`` characters; ``left_out`` incidents more than it lists. The likely cause stands in it if it fits."""
     incidents = by_weight(episode)
     if not incidents:
         return clean(f"{place(episode)}: {episode.reason or 'quality degraded'}, since {clock(episode.started_at)}", most)
     more = len(incidents) + left_out - 1
     tail = f"; and {more} more {'finding' if more == 1 else 'findings'}" if more else ""
-    return clean(f"{place(episode)}: {sentence(incidents[0])}", most - len(tail)) + tail
+    said = f"{place(episode)}: {sentence(incidents[0])}"
+    for cause in likely(episode)[:1]:
+        if len(said) + len(cause) + len(tail) + 10 <= most:
+            tail = f"; likely: {cause}{tail}"
+    return clean(said, most - len(tail)) + tail

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from monitor.channels.alertmanager import Alertmanager
 from monitor.channels.channel import Channel
 from monitor.channels.console import Console
 from monitor.channels.pagerduty import PagerDuty
+from monitor.channels.slack import Slack
+from monitor.channels.webhook import Webhook
 from schemas.config import Config
 
 CHANNELS: dict[str, Callable[[Config], Channel]] = {
     "pagerduty": PagerDuty,
+    "alertmanager": Alertmanager,
+    "slack": Slack,
+    "webhook": Webhook,
     "console": Console,
 }
 """Name, as under ``channels`` in the configuration -> how one is made from the configuration."""

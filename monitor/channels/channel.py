@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from schemas.records import Episode
 
@@ -41,15 +42,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the shell is to do. ``body`` may hold secrets and never shows; method PRINT writes it to standard output.
+    """What the shell is to do. Address, headers and body may hold secrets and never show; method PRINT writes the body to standard output.
 
     Order: requests of one ``key`` go out one after the other, each when the one before has been answered and recorded.
     """
 
     method: Literal["POST", "PRINT"]
     key: str
-    url: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    url: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     timeout_s: float = 10.0
 
@@ -82,8 +83,8 @@ class Channel(Protocol):
     def name(self) -> str:
         """As in the configuration."""
 
-    def request(self, step: Step) -> Request:
-        """The request that tells a step. Pure."""
+    def request(self, step: Step, now_us: int) -> Request:
+        """The request that tells a step. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall clock, microseconds since 1970."""
@@ -128,3 +129,32 @@ def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(LONGEST_RETRY_AFTER_S, max(0.0, wait_s))
+
+
+def concealed(verdict: Verdict, *secrets: str) -> Verdict:
+    """The verdict without secrets: an answer may quote what was sent, an error the address.
+
+    >>> concealed(Permanent("403: no hook at /services/T0/B0/abc"), "/services/T0/B0/abc")
+    Permanent(reason='403: no hook at <SECRET>')
+    """
+    if isinstance(verdict, Delivered):
+        return verdict
+    reason = verdict.reason
+    for secret in sorted(secrets, key=len, reverse=True):  # the longest first: one may be a part of another
+        if len(secret) >= 4:  # a header's value may be "1", which is in many a reason and no secret
+            reason = reason.replace(secret, "<SECRET>")
+    return verdict._replace(reason=reason)
+
+
+def encoded(value: Any) -> bytes:
+    """JSON in UTF-8. Lone surrogates can stand in the JSON escapes that we read, and in no UTF-8: they become ``?``."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def stamp(time: datetime) -> str:
+    """A time as machines read it. Source: RFC 3339.
+
+    >>> stamp(datetime(2026, 3, 2, 9, tzinfo=UTC))
+    '2026-03-02T09:00:00Z'
+    """
+    return time.isoformat().replace("+00:00", "Z")

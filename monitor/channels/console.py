@@ -19,8 +19,9 @@ class Console:
     def __init__(self, config: Config) -> None:
         del config  # nothing to set
 
-    def request(self, step: Step) -> Request:
+    def request(self, step: Step, now_us: int) -> Request:
         """The lines of a step, without control characters: what a model wrote must not drive a terminal."""
+        del now_us
         episode, incidents = step.episode, words.by_weight(step.episode)
         head = _HEADS.get((step.action, step.urgency), "MISSED WHILE DOWN")
         where, name = words.place(episode), f"[{episode.episode_id}]"
@@ -31,6 +32,8 @@ class Console:
         else:
             lines = [f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"]
             lines += [f"  - {words.sentence(one)}" for one in incidents[:10]] if len(incidents) > 1 else []
+            lines += [f"  likely: {cause}" for cause in words.likely(episode) if cause not in lines[0]]  # the first stands in the head
+            lines += [f"  next: {words.next_step(episode)}"] if step.action == "trigger" else []
             lines += [f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}" for example in episode.examples]
         body = "".join(f"{words.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)

@@ -5,14 +5,13 @@ Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from monitor.alerts import words
-from monitor.channels.channel import Permanent, Request, Retry, Step, Verdict, judge_http
+from monitor.channels.channel import Permanent, Request, Retry, Step, Verdict, encoded, judge_http, stamp
 from schemas.config import Config, Links
 from schemas.records import Episode, EpisodeIncident
 
@@ -35,8 +34,9 @@ class PagerDuty:
             raise ValueError("channels.pagerduty: is not configured")
         self._settings, self._links = settings, config.links
 
-    def request(self, step: Step) -> Request:
+    def request(self, step: Step, now_us: int) -> Request:
         """The event as PagerDuty wants it, whatever the size of the episode."""
+        del now_us
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
             "event_action": "resolve" if step.action == "resolve" else "trigger",
@@ -44,12 +44,12 @@ class PagerDuty:
         }
         if step.action != "resolve":
             event |= self._told(step)
-        body = _encode(event)
+        body = encoded(event)
         for name in ("examples", "incidents", "findings"):  # the labels alone of many segments can exceed the limit
             if len(body) > BODY_BYTES:
                 event["payload"]["custom_details"].pop(name, None)
                 event["payload"]["custom_details"]["left_out"] = f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
-                body = _encode(event)
+                body = encoded(event)
         headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT))
         return Request("POST", f"{self.name}/{step.episode_id}", self._settings.url, headers, body, self._settings.timeout)
 
@@ -72,7 +72,7 @@ class PagerDuty:
                 "summary": words.clean(line, SUMMARY_CHARS),
                 "source": words.place(episode),
                 "severity": severity(step),
-                "timestamp": _rfc3339(episode.started_at),
+                "timestamp": stamp(episode.started_at),
                 "component": episode.feature,
                 "group": episode.service,
                 "class": incidents[0].rule if incidents else "quality",
@@ -102,10 +102,12 @@ def details(step: Step) -> dict[str, Any]:
     found: dict[str, Any] = {
         "why_now": step.reason,
         "findings": [words.sentence(one) for one in incidents],
+        **({"likely_cause": causes} if (causes := words.likely(episode)) else {}),
+        "next_step": words.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,
-        "started_at": _rfc3339(episode.started_at),
-        "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {_rfc3339(episode.time)}",
+        "started_at": stamp(episode.started_at),
+        "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {stamp(episode.time)}",
         "incidents": [_incident(one) for one in incidents],
         "examples": [example.model_dump(mode="json") for example in episode.examples],
     }
@@ -130,16 +132,7 @@ def _incident(incident: EpisodeIncident) -> dict[str, Any]:
     evidence = incident.evidence
     shown: dict[str, Any] = {
         "rule": incident.rule, "severity": incident.severity, "state": incident.state, "segment": words.segment(incident) or "whole feature",
-        "since": _rfc3339(incident.since), "metric": evidence.metric, "value": evidence.value,
+        "since": stamp(incident.since), "metric": evidence.metric, "value": evidence.value,
         "interval": [evidence.low, evidence.high], "events": evidence.n, "window_s": evidence.window_s, "incident_id": incident.incident_id,
     }
     return shown | {name: limit for name in ("above", "below", "expected") if (limit := getattr(evidence, name)) is not None}
-
-
-def _rfc3339(time: Any) -> str:
-    return str(time.isoformat()).replace("+00:00", "Z")
-
-
-def _encode(event: dict[str, Any]) -> bytes:
-    # Lone surrogates can stand in JSON escapes that we read, and in no UTF-8
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

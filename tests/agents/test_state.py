@@ -134,6 +134,14 @@ def test_what_a_reset_forgets_names_the_features_and_the_episodes_that_it_resolv
     assert "  p/e1 of bot/answer" in text
 
 
+def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_is_named():
+    value = json.dumps({"record": "silence", "silence_id": "a", "match": "b/*", "starts_at": "2026-03-02T09:00:00Z", "ends_at": "2026-03-02T10:00:00Z",
+                        "reason": "r", "time": "2026-03-02T09:00:00Z"}).encode()
+    found = contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
+    assert found.broken == [b"silence/b"]
+    assert [one["value"]["match"] for one in records(found, "*") if "value" in one] == ["b/*"]
+
+
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
     entry = Entry(order=1, dedup_key="p/e1", latest=cut(episode_of(), 0), keys={"low": "closed", "high": "open"})
     done = Entry(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)

@@ -156,7 +156,10 @@ def realistic_worker():
     def build(hostile=""):
         now = datetime.now(UTC).replace(microsecond=0)
         watch = FakeCore(status=realistic_status(now, hostile))
-        others = [_part(FakeCore(), 7, end=140), _part(FakeCore(), 11, restoring=True), _part(FakeCore(), 0, agent="notify")]
+        silenced = {"episodes": [], "silences": [{
+            "silence_id": "1a2b3c4d", "match": "search/*" + hostile, "environments": ["production"], "severity": ["warning"], "author": "ann" + hostile,
+            "reason": "new index" + hostile, "until": _iso(now + timedelta(hours=2)), "holds": 1}]}
+        others = [_part(FakeCore(), 7, end=140), _part(FakeCore(), 11, restoring=True), _part(FakeCore(status=silenced), 0, agent="notify")]
         return FakeWorker([_part(watch, 3), *others])
 
     return build

@@ -14,7 +14,7 @@ import pytest
 
 from agents.web import overview
 from agents.web.server import WebServer, application
-from schemas.config import Http
+from schemas.config import Http, Kafka
 
 PAGE = Path(__file__).parents[3] / "agents/web/page.html"
 
@@ -162,8 +162,11 @@ def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more
     assert told["features"] == []
 
 
-def test_nothing_can_be_written_through_the_server(realistic_worker):
+def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker):
     assert {route.method for route in application(realistic_worker()).router.routes()} == {"GET", "HEAD"}
+    routes = application(realistic_worker(), kafka=Kafka()).router.routes()
+    assert {(route.method, route.resource.canonical) for route in routes if route.method not in ("GET", "HEAD")} == {
+        ("POST", "/api/silences"), ("DELETE", "/api/silences/{silence_id}")}
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_parses_no_text_as_html():
@@ -191,6 +194,7 @@ def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker,
     assert "<img" not in dom
     assert "<title>(1) softfail</title>" in dom, "one page is open"
     assert "worker ready" in dom
+    assert re.search(r"Silenced: search/\*&lt;img .{0,160} \(production, warning\) until <time .{10,90}, holds back 1 · ann&lt;img", dom)
     assert "seen 120,000 → sampled 24,000 → sent 12,040 → received 12,000" in dom
     assert re.search(r'<span class="bad">dropped 11,960</span>, <span class="bad">missing 40</span>, <span class="">late 3</span>', dom)
     assert "dead letters 13 (invalid 12, future 1)" in dom

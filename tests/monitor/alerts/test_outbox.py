@@ -128,6 +128,21 @@ def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_
     assert told(outbox, nine_us + 719 * MINUTE) == []
 
 
+def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes(episode_of, nine_us):
+    config = Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}})
+    outbox = Outbox(config)
+    put(outbox, episode_of())
+    for channel in ("alertmanager", "console"):
+        outbox.delivered(outbox.due(channel, nine_us), nine_us)
+    again_us = nine_us + 5 * 60_000_000
+    assert outbox.due("alertmanager", again_us - 1) is None
+    step = outbox.due("alertmanager", again_us)
+    assert (step.action, step.reason) == ("trigger", "still firing")
+    assert outbox.due("console", again_us) is None
+    outbox.refused(step, "400", again_us)
+    assert outbox.due("alertmanager", again_us + 5 * 60_000_000 - 1) is None
+
+
 def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(config, episode_of, nine_us):
     outbox = Outbox(config)
     put(outbox, episode_of())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.alerts.outbox import Outbox
 from monitor.core import FileRecord
+from monitor.instants import rfc3339
 from schemas.config import Config
 
 CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}})
@@ -169,3 +172,68 @@ def test_bundles_of_any_size_give_the_same_state(episode_of, nine_us, order, cut
     halves.apply(log[:cut], nine_us)
     halves.apply(log[cut:], nine_us)
     assert sorted(whole.changed()) == sorted(halves.changed())
+
+
+def silence(start_us, end_us, number):
+    value = {"record": "silence", "silence_id": f"s{number % 2}", "match": "support-bot/*", "starts_at": rfc3339(start_us), "ends_at": rfc3339(end_us),
+             "reason": "r", "time": rfc3339(start_us)}
+    return FileRecord(json.dumps(value).encode(), number)
+
+
+MUTED_STEPS = st.lists(st.sampled_from(["read", "read", "checkpoint", "crash", "taken", "taken", "lost on the way", "answer lost", "crash after sending",
+                                        "a minute", "a minute", 0, 1, 2, 9]), max_size=60)
+"""A number: a silence of so many minutes, or the end of one."""
+
+
+@settings(max_examples=200, deadline=None)
+@given(order=ORDER, steps=MUTED_STEPS)
+def test_under_silences_nothing_is_opened_nothing_stays_open_that_is_over_and_what_still_fires_is_open_in_the_end(
+        episode_of, nine_us, order, steps):
+    """Records are written when they are decided, as in the world, and silences come in between; whatever crashes."""
+    coming, log = log_of(episode_of, order), []
+    notifier, silent, covered_at_opening = Notifier(log, nine_us), {}, []
+
+    def covered():
+        return any(start <= notifier.now_us < end for start, end in silent.values())
+
+    for step in steps:
+        if step == "a minute":
+            notifier.now_us += 60 * SECOND
+        elif isinstance(step, int):
+            name = len(log) % 2
+            silent[name] = notifier.now_us, notifier.now_us + step * 60 * SECOND
+            log.append(silence(*silent[name], len(log)))
+            notifier_reads_all(notifier)  # it holds from when it is read
+        elif step == "read":
+            if coming:
+                log.append(decided(coming.pop(0), notifier.now_us, len(log)))
+            notifier.read()
+        elif step in ("checkpoint", "crash"):
+            getattr(notifier, step)()
+            notifier_reads_all(notifier)  # nothing is sent before all is read
+        else:
+            opened = set(notifier.receiver.is_open)
+            was_covered = covered()
+            notifier_reads_all(notifier)
+            notifier.send(step)
+            notifier_reads_all(notifier)
+            covered_at_opening += [key for key in notifier.receiver.is_open - opened if was_covered]
+    assert covered_at_opening == []
+    for record in coming:
+        log.append(decided(record, notifier.now_us, len(log)))
+    run(notifier, [])
+    while covered():
+        notifier.now_us += 60 * SECOND
+    run(notifier, [])
+    assert {key for key in notifier.receiver.is_open if not key.endswith("/missed")} == {"softfail/still-fires/high"}
+
+
+def notifier_reads_all(notifier):
+    while notifier.position < len(notifier.log):
+        notifier.read()
+
+
+def decided(record, now_us, offset):
+    """The same episode, of now."""
+    one = json.loads(record.value)
+    return FileRecord(json.dumps(one | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset)

@@ -43,6 +43,23 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
     assert [one.rule for one in words.by_weight(episode)] == ["a", "b", "c", "d"]
 
 
+def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_after_it(episode_of):
+    episode = episode_of(rules=("a", "b"), causes=["new prompt version\nv8", "another"])
+    assert words.likely(episode) == ["new prompt version v8", "another"]
+    assert words.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
+    assert "likely" not in words.summary(episode, most=130)
+
+
+def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_lines_of_its_own(episode_of):
+    def step(metric, service="s"):
+        return words.next_step(episode_of(service=service).model_copy(update={"incidents": [incident(metric, 0.1, rule="lag")]}))
+
+    assert step("evaluator.truncation.fail_rate").startswith("Compare max_tokens")
+    assert step("events").startswith("Check that the service runs")
+    assert step("lag", "softfail").startswith("See whether the workers run")
+    assert step("of my own") == words.next_step(episode_of().model_copy(update={"incidents": []})) != ""
+
+
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
     assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
         "10 % of calls failed (should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
@@ -55,9 +72,9 @@ def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_someth
     assert (shown == "0 %") == (value == 0)
 
 
-@given(most=st.integers(200, 1024), left_out=st.integers(0, 500), text=st.text(min_size=1, max_size=256))
-def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text):
-    line = words.summary(episode_of(service=text, feature=text, environment=text, rules=("a", "b")), left_out, most)
+@given(most=st.integers(200, 1024), left_out=st.integers(0, 500), text=st.text(min_size=1, max_size=256), causes=st.lists(st.text(), max_size=3))
+def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text, causes):
+    line = words.summary(episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes), left_out, most)
     assert len(line) <= most
     assert line.splitlines() == [line]
     assert line.endswith("more finding" if left_out == 0 else "more findings")

@@ -9,6 +9,7 @@ from monitor.channels.pagerduty import BODY_BYTES, PagerDuty
 from schemas.config import Config
 
 KEY = "0123456789abcdef0123456789abcdef"
+NOW_US = 0  # it does not look at it
 GOLDEN = {
     "routing_key": KEY,
     "event_action": "trigger",
@@ -30,6 +31,7 @@ GOLDEN = {
         "custom_details": {
             "why_now": "opened",
             "findings": ["23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
+            "next_step": "Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's policy changed.",
             "episode_id": "e1",
             "environment": "production",
             "started_at": "2026-03-02T09:00:00Z",
@@ -59,14 +61,21 @@ def step(episode, action="trigger", urgency=None, reason="opened", **more):
 
 
 def sent(channel, one):
-    return json.loads(channel.request(one).body)
+    return json.loads(channel.request(one, NOW_US).body)
 
 
 def test_the_payload_is_what_it_always_was(channel, episode_of):
-    request = channel.request(step(episode_of(minute=2)))
+    request = channel.request(step(episode_of(minute=2)), NOW_US)
     assert json.loads(request.body) == GOLDEN
     assert (request.method, request.url, request.timeout_s) == ("POST", "https://events.pagerduty.com/v2/enqueue", 10.0)
     assert dict(request.headers)["Content-Type"] == "application/json"
+
+
+def test_the_likely_cause_stands_in_the_summary_and_before_the_figures(channel, episode_of):
+    payload = sent(channel, step(episode_of(causes=["new prompt version v8: in use since 08:54 UTC, 6 min before this began", "another"])))["payload"]
+    assert payload["summary"].endswith(", 310 events in 5 min; likely: new prompt version v8: in use since 08:54 UTC, 6 min before this began")
+    assert payload["custom_details"]["likely_cause"] == ["new prompt version v8: in use since 08:54 UTC, 6 min before this began", "another"]
+    assert list(payload["custom_details"])[:4] == ["why_now", "findings", "likely_cause", "next_step"]
 
 
 def test_a_resolve_says_only_which(channel, episode_of):
@@ -94,7 +103,7 @@ def test_an_episode_of_any_size_stays_within_every_limit(channel, episode_of):
     huge = huge.model_copy(update={
         "incidents": [one.model_copy(update={"level": "segment", "dimensions": dimensions}) for one in huge.incidents],
         "examples": [one.model_copy(update={"output": "word " * 40_000}) for one in huge.examples]})
-    body = channel.request(step(huge, left_out=77)).body
+    body = channel.request(step(huge, left_out=77), NOW_US).body
     event = json.loads(body)
     assert len(body) <= BODY_BYTES
     assert len(event["payload"]["summary"]) <= 1024
@@ -130,7 +139,7 @@ def test_a_redirect_is_refused_with_the_remedy(channel):
 
 
 def test_the_routing_key_shows_nowhere_but_in_the_body(channel, episode_of):
-    request = channel.request(step(episode_of()))
+    request = channel.request(step(episode_of()), NOW_US)
     quoted = channel.judge(400, {}, f"invalid key {KEY}".encode(), 0)
     assert KEY not in f"{request!r}{request}{channel!r}{vars(channel)}{quoted!r}"
     assert KEY.encode() in request.body

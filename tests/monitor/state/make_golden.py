@@ -123,7 +123,10 @@ def main(layout: str) -> None:
     alerts = watch.apply(records(early()), None).messages["alerts"]
     state = watch.changed()
     outbox, now_us = Outbox(CONFIG), int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000
-    outbox.apply([FileRecord(message.value, number) for number, message in enumerate(alerts)], now_us)
+    silence = json.dumps({"record": "silence", "silence_id": "ab12", "match": "bot/rank", "environments": ["prod*"], "severity": ["warning"],
+                          "starts_at": "2026-03-13T11:00:00Z", "ends_at": "2026-03-13T13:00:00Z", "author": "ann", "reason": "deploy",
+                          "time": "2026-03-13T11:00:00Z"}).encode()
+    outbox.apply([FileRecord(message.value, number) for number, message in enumerate(alerts)] + [FileRecord(silence, len(alerts))], now_us)
     step = outbox.due("console", now_us)
     assert step is not None
     outbox.delivered(step, now_us)

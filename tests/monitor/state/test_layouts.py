@@ -68,7 +68,7 @@ def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
     assert kinds == set(layouts.SHAPES) - ({"baselines", "texts"} if layout == 1 else set())
     assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {"pane", "hour", "day"}
     assert {layouts.layout_of(value) for value in RECORDS[layout].values()} == {layout}
-    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"}
+    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"} | ({b"silence"} if layout > 2 else set())
 
 
 @pytest.mark.parametrize("layout", ALL)
@@ -88,6 +88,7 @@ def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     assert step is not None
     assert (step.action, step.urgency) == ("trigger", "high")
     assert notifier.outbox.counts["console"]["delivered"] == 1
+    assert [one["silence_id"] for one in notifier.outbox.silences()] == (["ab12"] if layout > 2 else [])
 
 
 def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is_left():

@@ -1,0 +1,114 @@
+"""Prometheus Alertmanager, API v2: an episode is an alert that lasts until its end.
+
+Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml; what ends an alert, and when, is in
+`docs/decisions/0019-alertmanager-keeps-an-alert-until-its-end.md`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.alerts import words
+from monitor.channels.channel import Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.pagerduty import CLIENT, links_of
+from monitor.instants import rfc3339
+from schemas.config import Config
+from schemas.decode import microseconds
+
+HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
+NOTE_US = 3600 * 1_000_000  # and what was over already
+PAST_US = 300 * 1_000_000  # an end lies at least so far back: one that its clock takes for the future would be passed over
+FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager sets no limit, but whom it tells does
+
+_LINKS = {"Status": "status_url", "Dashboard": "dashboard_url", "Runbook": "runbook_url"}
+
+
+class Alertmanager:
+    """Steps to alerts. Credentials stand in request headers only."""
+
+    name = "alertmanager"
+
+    def __init__(self, config: Config) -> None:
+        settings = config.channels.alertmanager
+        if settings is None:
+            raise ValueError("channels.alertmanager: is not configured")
+        self._settings, self._links = settings, config.links
+
+    def request(self, step: Step, now_us: int) -> Request:
+        """One alert. Its labels are the same from trigger to resolve, for they are what Alertmanager knows it by."""
+        began_us = microseconds(step.episode.started_at)
+        if step.action == "resolve":
+            ends_us = max(began_us, min(microseconds(step.episode.time), now_us - PAST_US))
+        else:
+            ends_us = max(began_us, now_us) + (NOTE_US if step.action == "note" else HOLD_US)
+        links = links_of(step.episode, self._links)
+        alert: dict[str, Any] = {
+            "labels": labels(step),
+            "annotations": told(step) | {_LINKS[text]: href for text, href in links.items()},
+            "startsAt": stamp(step.episode.started_at),
+            "endsAt": rfc3339(ends_us),
+        }
+        if "Status" in links:
+            alert["generatorURL"] = links["Status"]
+        headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT), *self._login())
+        url = self._settings.url.rstrip("/") + "/api/v2/alerts"
+        return Request("POST", f"{self.name}/{step.episode_id}", url, headers, encoded([alert]), self._settings.timeout)
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """200 taken; 400 never; 429, 5xx and silence again."""
+        return concealed(judge_http(status, headers, body, now_us), *self._secrets())
+
+    def _login(self) -> tuple[tuple[str, str], ...]:
+        settings = self._settings
+        if settings.token is not None:
+            return (("Authorization", f"Bearer {settings.token.get_secret_value()}"),)
+        if settings.username is not None and settings.password is not None:
+            pair = f"{settings.username}:{settings.password.get_secret_value()}"
+            return (("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),)
+        return ()
+
+    def _secrets(self) -> tuple[str, ...]:
+        sent = tuple(value.partition(" ")[2] for _, value in self._login())
+        return (*sent, *((self._settings.password.get_secret_value(),) if self._settings.password is not None else ()))
+
+
+def labels(step: Step) -> dict[str, str]:
+    """What the alert is known by. Nothing that changes while the episode lasts: `severity` says the urgency (the episode's own may rise without it)."""
+    episode = step.episode
+    high = step.urgency == "high" and step.action != "note"
+    found = {
+        "alertname": "SoftfailMissed" if step.action == "note" else "SoftfailDegraded",
+        "service": episode.service,
+        "feature": episode.feature,
+        "environment": episode.environment,
+        "severity": "critical" if high else "warning",
+        "urgency": "high" if high else "low",
+        "episode": episode.episode_id,
+        "key": step.dedup_key,
+    }
+    return {name: words.clean(value, TEXT_CHARS) for name, value in found.items()}
+
+
+def told(step: Step) -> dict[str, str]:
+    """The annotations: what the person on call reads, new with each trigger."""
+    episode, incidents = step.episode, words.by_weight(step.episode)
+    findings = [words.clean(words.sentence(one), TEXT_CHARS) for one in incidents[:FINDINGS]]
+    more = len(incidents) + step.left_out - len(findings)
+    line = words.summary(episode, step.left_out, 1024)
+    if step.action == "note":
+        line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
+    examples = [f"e.g. {one.evaluator}: {words.clean(one.output or one.reason, TEXT_CHARS)}" for one in episode.examples]
+    lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
+    causes = {"likely_cause": "; ".join(words.likely(episode))} if episode.causes else {}
+    return {
+        "summary": words.clean(line, 1024),
+        "description": "\n".join(lines) or words.clean(episode.reason, TEXT_CHARS),
+        **causes,
+        "next_step": words.next_step(episode),
+        "why_now": step.reason,
+        "episode_severity": episode.severity,
+        "findings": str(len(incidents) + step.left_out),
+        "last_change": f"{episode.state}: {words.clean(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
+    }

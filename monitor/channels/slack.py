@@ -1,0 +1,153 @@
+"""Slack, incoming webhook: each step is a message of its own, because a webhook cannot change one that it has sent.
+
+Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (answers) and https://docs.slack.dev/reference/block-kit/blocks
+(limits: header 150 characters, section 3000, 50 blocks).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from monitor.alerts import words
+from monitor.channels.channel import Delivered, Request, Retry, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.pagerduty import CLIENT, links_of
+from schemas.config import Config
+
+HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
+FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500
+
+_HEADS = {"high": "PAGE", "low": "TICKET"}
+_AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE"}
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
+_APART = "@\u2060"  # a word joiner, which nobody sees
+
+
+class Slack:
+    """Steps to messages. The address is the secret: it stands nowhere but in the request."""
+
+    name = "slack"
+
+    def __init__(self, config: Config) -> None:
+        settings = config.channels.slack
+        if settings is None:
+            raise ValueError("channels.slack: is not configured")
+        self._settings, self._links = settings, config.links
+
+    def request(self, step: Step, now_us: int) -> Request:
+        """The message: what, findings, examples, links, and the name of the episode to search for."""
+        del now_us
+        head, line = headline(step)
+        blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": safe(head, HEADER_CHARS), "emoji": False}}]
+        blocks.append(_section(safe(line, SECTION_CHARS)))
+        if step.action != "resolve":
+            blocks += _findings(step)
+        links = links_of(step.episode, self._links)
+        if shown := _joined((f"<{_address(href)}|{text}>" for text, href in links.items()), " · "):
+            blocks.append(_section(shown))
+        blocks.append({"type": "context", "elements": [_text(safe(f"{step.reason} · episode {step.episode_id}", 600))]})
+        message = {"text": safe(f"{head}: {line}", FALLBACK_CHARS), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+        headers = (("Content-Type", "application/json"), ("User-Agent", CLIENT))
+        url = self._settings.webhook_url.get_secret_value()
+        return Request("POST", f"{self.name}/{step.episode_id}", url, headers, encoded(message), self._settings.timeout)
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """`ok` taken; 400 (`invalid_payload`), 403, 404 (`no_service`) and 410 never; 429, 5xx and silence again.
+
+        A 200 that says something else comes from what stands between, a proxy's login say: nobody has read the message.
+        """
+        url = self._settings.webhook_url.get_secret_value()
+        verdict = judge_http(status, headers, body, now_us)
+        if isinstance(verdict, Delivered) and body.strip() not in (b"", b"ok"):
+            said = " ".join(body[:300].decode("utf-8", "replace").split())
+            verdict = Retry(f"{status}, but not Slack's ok: {said}")
+        path = urlsplit(url).path
+        return concealed(verdict, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
+
+
+def headline(step: Step) -> tuple[str, str]:
+    """The head, and the one line under it."""
+    episode = step.episode
+    where = words.place(episode)
+    if step.action == "note":
+        return f"MISSED WHILE DOWN {where}", f"Over since {words.clock(episode.time)}. {words.summary(episode, step.left_out)}"
+    if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
+        return f"CLOSED {where}", f"The {_HEADS[step.urgency].lower()} is closed: {step.reason}"
+    if step.action == "resolve":
+        return f"RESOLVED {where}", f"Over since {words.clock(episode.time)}, began {words.clock(episode.started_at)}"
+    again = _AGAIN.get(step.reason)
+    kind = f"{_HEADS[step.urgency]}, {again}" if again else _HEADS[step.urgency]
+    return f"{kind}: {where}", f"{words.summary(episode, step.left_out)} ({episode.severity})"
+
+
+def safe(text: str, most: int) -> str:
+    """The text as Slack shows it and no more: no control sequence, no mention, at most ``most`` characters after escaping.
+
+    >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
+    ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
+    """
+    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, words.clean(text, most))]
+    if sum(map(_size, pieces)) <= most:
+        return "".join(pieces)
+    room, kept = most - 1, []
+    for piece in pieces:
+        room -= _size(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + "…"
+
+
+def _findings(step: Step) -> list[dict[str, Any]]:
+    incidents = words.by_weight(step.episode)
+    more = len(incidents) + step.left_out - min(len(incidents), FINDINGS)
+    lines = [f"• {safe(words.sentence(one), FINDING_CHARS)}" for one in incidents[:FINDINGS]] if len(incidents) > 1 else []
+    if lines and more:
+        lines.append(f"• and {more} more")
+    lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in words.likely(step.episode)]
+    if step.action == "trigger":
+        lines.append(f"*Next:* {safe(words.next_step(step.episode), FINDING_CHARS)}")
+    blocks = [_section(text) for text in _paragraphs(lines)]
+    for example in step.episode.examples:
+        said = safe(f"e.g. {example.evaluator}: {example.output or example.reason}", EXAMPLE_CHARS)
+        blocks.append({"type": "section", "text": {"type": "plain_text", "text": said, "emoji": False}})
+    return blocks
+
+
+def _paragraphs(lines: Iterable[str]) -> list[str]:
+    """Lines joined to texts that fit into a section each."""
+    texts: list[str] = []
+    for line in lines:
+        if texts and sum(map(_size, texts[-1])) + sum(map(_size, line)) < SECTION_CHARS:
+            texts[-1] += f"\n{line}"
+        else:
+            texts.append(line)
+    return texts
+
+
+def _joined(parts: Iterable[str], between: str) -> str:
+    """The first of the parts that fit into a section together: half a link is none."""
+    text = ""
+    for part in parts:
+        longer = f"{text}{between}{part}" if text else part
+        text = longer if len(longer) <= SECTION_CHARS else text
+    return text
+
+
+def _address(href: str) -> str:
+    return href.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C").replace(" ", "%20")
+
+
+def _size(text: str) -> int:
+    return len(text) + sum(char > "\uffff" for char in text)  # as JavaScript counts
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}  # verbatim: names in it are not made into mentions
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _text(text)}

@@ -1,0 +1,90 @@
+"""Any receiver that takes JSON: the step as it is, signed. The body and the signature are described in `docs/operations.md`, "Channels"."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from monitor.alerts import words
+from monitor.channels.channel import Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.pagerduty import CLIENT, links_of
+from schemas.config import Config
+
+VERSION = 1  # of the body; fields may be added to it, but none changes its meaning
+BODY_BYTES = 512 * 1024
+SIGNATURE = "X-Softfail-Signature"
+
+
+class Webhook:
+    """Steps to requests. Address, headers and the signing secret are never shown."""
+
+    name = "webhook"
+
+    def __init__(self, config: Config) -> None:
+        settings = config.channels.webhook
+        if settings is None:
+            raise ValueError("channels.webhook: is not configured")
+        self._settings, self._links = settings, config.links
+
+    def request(self, step: Step, now_us: int) -> Request:
+        """The step as JSON, within 512 KB whatever the size of the episode."""
+        settings, body = self._settings, self._body(step)
+        headers = [("Content-Type", "application/json"), ("User-Agent", CLIENT)]
+        headers += [(name, value.get_secret_value()) for name, value in settings.headers.items()]
+        if settings.secret is not None:
+            headers.append((SIGNATURE, signature(settings.secret.get_secret_value(), now_us // 1_000_000, body)))
+        return Request("POST", f"{self.name}/{step.episode_id}", settings.url.get_secret_value(), tuple(headers), body, settings.timeout)
+
+    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+        """2xx taken; 408, 425, 429, 5xx and silence again; the rest never."""
+        settings = self._settings
+        url = settings.url.get_secret_value()
+        parts = urlsplit(url)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        secrets = [one.get_secret_value() for one in (*settings.headers.values(), settings.secret) if one is not None]
+        secrets += [url, target, parts.query, *(value for _, value in parse_qsl(parts.query))]
+        secrets += [part for part in parts.path.split("/") if len(part) >= 16]  # a word is shorter, a token is not
+        return concealed(judge_http(status, headers, body, now_us), *secrets)
+
+    def _body(self, step: Step) -> bytes:
+        episode, left_out = step.episode, step.left_out
+        body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+        if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
+            episode = episode.model_copy(update={"examples": [], "incidents": words.by_weight(episode)})
+            body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+        while len(body) > BODY_BYTES and episode.incidents:
+            kept = episode.incidents[: len(episode.incidents) // 2]
+            left_out += len(episode.incidents) - len(kept)
+            episode = episode.model_copy(update={"incidents": kept})
+            body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+        return body
+
+    def _told(self, step: Step, episode: dict[str, Any], left_out: int) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "action": step.action,
+            "urgency": step.urgency,
+            "reason": step.reason,
+            "dedup_key": step.dedup_key,
+            "summary": words.summary(step.episode, step.left_out),
+            "likely_causes": words.likely(step.episode),
+            "next_step": words.next_step(step.episode),
+            "links": links_of(step.episode, self._links),
+            "left_out": left_out,
+            "episode": episode,
+        }
+
+
+def signature(secret: str, time_s: int, body: bytes) -> str:
+    """The header that proves who sent a body, and when: HMAC-SHA256 over ``TIME.BODY``.
+
+    ``time_s``: seconds since 1970, which a receiver holds against its clock, so that nobody can play an old request again.
+
+    >>> signature("0123456789abcdef", 1_772_442_000, b"{}")[:32]
+    't=1772442000,v1=5ad22d4b8dd43190'
+    """
+    proof = hmac.new(secret.encode(), b"%d." % time_s + body, hashlib.sha256)
+    return f"t={time_s},v1={proof.hexdigest()}"

@@ -1,0 +1,170 @@
+"""Against Debian's Alertmanager: what it knows, when an alert ends, and what it tells on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+
+from agents import notify
+from agents.notify import deliver
+from monitor.channels.alertmanager import HOLD_US, Alertmanager
+from monitor.channels.channel import Delivered, Permanent, Step
+from schemas.config import Config
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory):
+    """Address of Debian's Alertmanager, started once."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's Alertmanager: apt-get install prometheus-alertmanager")
+    folder = tmp_path_factory.mktemp("alertmanager")
+    (folder / "config.yml").write_text("route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n")
+    with open(folder / "log", "wb") as log:
+        flags = [f"--config.file={folder}/config.yml", f"--storage.path={folder}/data", "--cluster.listen-address=", "--web.listen-address=127.0.0.1:0"]
+        process = subprocess.Popen([program, *flags], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield f"http://{_listening(process, folder / 'log')}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _listening(process, log, patience_s=60):
+    deadline = time.monotonic() + patience_s
+    while True:
+        for line in log.read_text().splitlines():
+            if "Listening on" in line and "address=" in line:
+                return line.rpartition("address=")[2].strip()
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def tell(alertmanager):
+    """Delivers steps to Alertmanager; gives the verdicts."""
+    channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}, "links": {"status": "https://status.example/{feature}"}}))
+
+    def send(*steps):
+        async def play():
+            async with aiohttp.ClientSession() as session:
+                return [await deliver(channel, step, session) for step in steps]
+
+        return asyncio.run(play())
+
+    return send
+
+
+@pytest.fixture
+def known(alertmanager):
+    """The alerts of an episode that Alertmanager has active, by their key."""
+    def ask(episode_id):
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts?filter=episode%3D%22{episode_id}%22", timeout=10) as answer:
+            return {alert["labels"]["key"]: alert for alert in json.load(answer)}
+
+    return ask
+
+
+@pytest.fixture
+def recent(episode_of, nine_us):
+    """Episodes that began half an hour ago."""
+    began = datetime.now(UTC) - timedelta(minutes=30)
+    minutes = (began.timestamp() - nine_us / 1e6) / 60
+
+    def make(*args, minute=0.0, **more):
+        made = episode_of(*args, minute=minutes + minute, **{name: value for name, value in more.items() if name not in ("time", "started_at")})
+        return made.model_copy(update={"started_at": began} | {name: more[name] for name in ("time", "started_at") if name in more})
+
+    return make
+
+
+def test_an_alert_appears_is_brought_up_to_date_and_ends(tell, known, recent):
+    assert tell(Step("alertmanager", "life", "trigger", "high", "opened", recent("life", severity="error"))) == [Delivered()]
+    (first,) = known("life").values()
+    assert first["labels"] == {
+        "alertname": "SoftfailDegraded", "service": "support-bot", "feature": "answer", "environment": "production", "severity": "critical",
+        "urgency": "high", "episode": "life", "key": "softfail/life/high"}
+    assert first["status"]["state"] == "active"
+    assert first["annotations"]["summary"].startswith("support-bot/answer: 23 % of answers refused (should stay under 2 %)")
+    assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/answer"
+    ahead_us = (datetime.fromisoformat(first["endsAt"]) - datetime.now(UTC)) / timedelta(microseconds=1)
+    assert HOLD_US - 60e6 < ahead_us <= HOLD_US
+
+    tell(Step("alertmanager", "life", "trigger", "high", "updated", recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow"))))
+    (second,) = known("life").values()
+    assert (second["fingerprint"], second["startsAt"]) == (first["fingerprint"], first["startsAt"])
+    assert (second["annotations"]["findings"], second["annotations"]["episode_severity"]) == ("2", "critical")
+    assert second["endsAt"] >= first["endsAt"]
+
+    assert tell(Step("alertmanager", "life", "resolve", "high", "resolved", recent("life", "resolved", minute=29))) == [Delivered()]
+    assert known("life") == {}
+
+
+def test_a_page_and_the_ticket_before_it_are_two_alerts_and_each_ends_by_its_own_resolve(tell, known, recent):
+    tell(Step("alertmanager", "rise", "trigger", "low", "opened", recent("rise", urgency="low")))
+    tell(Step("alertmanager", "rise", "trigger", "high", "escalated", recent("rise", "escalated")))
+    assert set(known("rise")) == {"softfail/rise/low", "softfail/rise/high"}
+    tell(Step("alertmanager", "rise", "resolve", "low", "is a page now", recent("rise", "escalated")))
+    assert set(known("rise")) == {"softfail/rise/high"}
+    tell(Step("alertmanager", "rise", "resolve", "high", "resolved", recent("rise", "resolved", minute=29.9)))
+    assert known("rise") == {}
+
+
+def test_a_resolve_ends_the_alert_although_the_episode_began_this_moment(tell, known, recent):
+    tell(Step("alertmanager", "short", "trigger", "high", "opened", recent("short", started_at=datetime.now(UTC))))
+    assert known("short")
+    tell(Step("alertmanager", "short", "resolve", "high", "resolved", recent("short", "resolved", started_at=datetime.now(UTC))))
+    assert known("short") == {}
+
+
+def test_a_note_is_an_alert_of_its_own_that_ends_within_the_hour(tell, known, recent):
+    tell(Step("alertmanager", "gone", "note", "low", "missed while down", recent("gone", "resolved")))
+    (note,) = known("gone").values()
+    assert (note["labels"]["alertname"], note["labels"]["severity"]) == ("SoftfailMissed", "warning")
+    assert timedelta(minutes=50) < datetime.fromisoformat(note["endsAt"]) - datetime.now(UTC) <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize("ahead_us", [240_000_000, -240_000_000], ids=["ahead", "behind"])
+def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_are_minutes_apart(tell, known, recent, monkeypatch, ahead_us):
+    now_us = time.time_ns() // 1000 + ahead_us
+    name, at = f"skew{ahead_us}", {"started_at": datetime.fromtimestamp(now_us / 1e6 - 1800, UTC), "time": datetime.fromtimestamp(now_us / 1e6, UTC)}
+    monkeypatch.setattr(notify, "_now_us", lambda: now_us)
+    tell(Step("alertmanager", name, "trigger", "high", "opened", recent(name, **at)))
+    assert known(name)
+    tell(Step("alertmanager", name, "resolve", "high", "resolved", recent(name, "resolved", **at)))
+    assert known(name) == {}
+
+
+def test_what_alertmanager_calls_wrong_is_never_sent_again(alertmanager):
+    request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", b'[{"labels": {}}]', {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
+    verdict = channel.judge(caught.value.code, dict(caught.value.headers), caught.value.read(), 0)
+    assert isinstance(verdict, Permanent)
+    assert verdict.reason.startswith("400: ")
+
+
+def test_names_of_any_kind_make_alerts_that_alertmanager_takes_and_ends(tell, known, recent):
+    names = {"service": 'a"b\\c\n\x00\u2028', "feature": "\U0001f525 <x>&" * 40, "environment": "\ud800"}
+    tell(Step("alertmanager", "names", "trigger", "high", "opened", recent("names", **names)))
+    (alert,) = known("names").values()
+    assert alert["labels"]["service"] == 'a"b\\c '
+    tell(Step("alertmanager", "names", "resolve", "high", "resolved", recent("names", "resolved", **names)))
+    assert known("names") == {}

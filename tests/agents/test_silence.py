@@ -1,0 +1,127 @@
+"""``python -m agents silence`` without Kafka: what it takes, what it refuses, what it shows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents import silence as command
+from agents import silences
+from agents.silence import main
+from agents.silences import asked_for
+from monitor.alerts.letters import read_letter
+from schemas.records import Silence
+
+NOW = datetime.now(UTC)
+ADD = ["add", "--match", "bot/*", "--for", "2h", "--reason", "deploy"]
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
+    """The alerts topic and its broker, replaced by what was written."""
+    held: dict[str, Silence] = {}
+
+    async def there(*_: Any, **__: Any) -> None:
+        pass
+
+    async def known(*_: Any) -> dict[str, Silence]:
+        return held
+
+    def write(_: Any, one: Silence) -> None:
+        letter = read_letter(one.model_dump_json().encode())  # as the notifier takes it
+        assert letter == one
+        held[one.silence_id] = one
+
+    monkeypatch.setattr(command, "await_broker", there)
+    monkeypatch.setattr(silences, "known", known)
+    monkeypatch.setattr(silences, "write", write)
+    return held
+
+
+def test_add_writes_one_that_begins_now_and_says_how_to_end_it(topic, capsys, monkeypatch):
+    monkeypatch.setenv("USER", "ann")
+    assert main([*ADD, "--environment", "prod*", "--severity", "warning", "info"]) == 0
+    (one,) = topic.values()
+    assert (one.match, one.environments, one.severity, one.author, one.reason) == ("bot/*", ["prod*"], ["warning", "info"], "ann", "deploy")
+    assert one.ends_at - one.starts_at == timedelta(hours=2)
+    assert abs(one.starts_at - NOW) < timedelta(minutes=10)
+    assert f"python -m agents silence end {one.silence_id}" in capsys.readouterr().out
+
+
+def test_end_ends_it_now_and_once(topic, capsys):
+    main(ADD)
+    (name,) = topic
+    assert main(["end", name]) == 0
+    assert topic[name].ends_at <= datetime.now(UTC)
+    assert main(["end", name]) == 1
+    assert f"silence {name} is over since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "says"), [("nobody", "there is no silence nobody"), ("silences[0]", "it stands in softfail.yaml")])
+def test_what_there_is_not_cannot_be_ended(topic, capsys, name, says):
+    assert main(["end", name]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(topic, capsys, tmp_path):
+    config = tmp_path / "softfail.yaml"
+    config.write_text("silences: [{match: b/*, from: 2020-01-01T00:00:00Z, to: 2020-01-02T00:00:00Z, reason: past}, "
+                      f"{{match: c/*, from: '{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}', to: '{NOW + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}', "
+                      "reason: later}]")
+    main([*ADD[:-1], "\x1b[2Jx", "--author", "ann"])
+    (name,) = topic
+    assert main(["list", "--config", str(config)]) == 0
+    told = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[:2] for line in told] == [[name, "active"], ["silences[1]", "planned"]]
+    assert r"ann: \x1b[2Jx" in told[0]
+    assert main(["list", "--config", str(config), "--format", "ndjson"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["state"], row["match"]) for row in rows] == [("active", "bot/*"), ("planned", "c/*")]
+
+
+def test_list_of_none_says_so(topic, capsys):
+    assert (main(["list"]), capsys.readouterr().out) == (0, "no silences\n")
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ({"match": "bot"}, "match: is like no feature; write service/feature"), ({"length_s": 0}, "for: must be 1 s to 30 d"),
+    ({"length_s": 31 * 86_400}, "for: must be 1 s to 30 d"), ({"reason": " "}, "reason: is empty"), ({"author": "a" * 201}, "author: has 201"),
+    ({"environments": ["e"] * 21}, "environment: more than 20")])
+def test_what_cannot_be_asked_for_is_refused_by_name(change, says):
+    fields = {"match": "bot/*", "length_s": 60.0, "reason": "r", "author": "a", "environments": [], "severity": []} | change
+    with pytest.raises(ValueError, match=says):
+        asked_for(now=NOW, **fields)
+
+
+def test_a_refusal_is_one_line_and_1(topic, capsys):
+    assert main([*ADD[:2], "bot", *ADD[3:]]) == 1
+    assert (topic, capsys.readouterr().err.startswith("refused: match: ")) == ({}, True)
+
+
+def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
+    monkeypatch.setattr(silences, "MOST", 2)
+    assert [main(ADD), main(ADD), main(ADD)] == [0, 0, 1]
+    assert "refused: 2 silences are not over yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["add"], [*ADD[:4], "soon", *ADD[5:]], [*ADD, "--severity", "loud"], ["end"], ["begin"]])
+def test_wrong_arguments_are_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_a_wrong_configuration_or_the_embedded_broker_is_78(tmp_path: Path, capsys):
+    config = tmp_path / "softfail.yaml"
+    config.write_text("kafka: {embedded: true}")
+    assert main(["list", "--config", str(config)]) == 78
+    assert "needs an Apache Kafka" in capsys.readouterr().err
+    config.write_text("silences: [{match: bot, reason: r, at: '22:00', for: 1h}]")
+    assert main(["list", "--config", str(config)]) == 78
+    assert "silences[0].match: is like no feature" in capsys.readouterr().err
+
+

@@ -1,0 +1,201 @@
+"""``python -m agents test-alert``: what each channel gets, what is said of it, and that nothing stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from agents import trial
+from agents.demo.receiver import Fault, Receiver
+from agents.trial import main
+
+ROOT = Path(__file__).parents[2]
+KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", KEY)
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://unset.example/services/x")
+    monkeypatch.setenv("SIGNING_SECRET", SIGN)
+    monkeypatch.setattr(trial, "FIRST_WAIT_S", 0.05)
+
+
+class Anything:
+    """A receiver of the other channels: takes every POST, and keeps path and body."""
+
+    def __init__(self, status=200):
+        self.taken, self.status, self.url = [], status, ""
+
+    async def start(self):
+        app = web.Application()
+        app.router.add_post("/{any:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self):
+        await self._runner.cleanup()
+
+    async def _take(self, request):
+        self.taken.append((request.path, await request.read()))
+        return web.Response(status=self.status, text="ok" if self.status == 200 else f"no such hook: {request.path}")
+
+
+@contextmanager
+def running(*receivers):
+    """Receivers in a loop of their own, for the command has one too."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        for one in receivers:
+            asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
+        yield
+    finally:
+        for one in receivers:
+            asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+def configured(tmp_path):
+    def write(**channels):
+        path = tmp_path / "softfail.yaml"
+        path.write_text(json.dumps({"channels": channels, "kafka": {"brokers": "127.0.0.1:9"}}))  # nobody is there, and nobody is asked
+        return str(path)
+
+    return write
+
+
+def pagerduty(receiver):
+    return {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": "300ms"}
+
+
+def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, monkeypatch):
+    pager, others = Receiver(KEY), Anything()
+    with running(pager, others):
+        monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{others.url}/services/{HOOK}")
+        path = configured(pagerduty=pagerduty(pager), slack={"webhook_url": "${SLACK_WEBHOOK_URL}"}, alertmanager={"url": others.url},
+                          webhook={"url": f"{others.url}/in", "secret": "${SIGNING_SECRET}"}, console={})
+        assert main(["--config", path]) == 0
+    [incident] = pager.incidents
+    assert incident.resolved_at is not None
+    assert incident.dedup_key.endswith("/low")
+    assert incident.payload["severity"] == "warning"
+    assert "TEST, nothing is wrong" in incident.payload["summary"]
+    assert incident.payload["custom_details"]["why_now"] == "test"
+    for path_of in (f"/services/{HOOK}", "/api/v2/alerts", "/in"):
+        bodies = [body.decode() for where, body in others.taken if where == path_of]
+        assert len(bodies) == 2
+        assert "TEST, nothing is wrong" in bodies[0]
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    for name in ("pagerduty", "slack", "alertmanager", "webhook", "console"):
+        assert [line for line in lines if line.startswith(f"{name}: delivered and resolved: softfail/test-")]
+    assert [line for line in lines if line.startswith("TICKET (warning, test) softfail/test-alert: TEST")]
+    assert [line for line in lines if line.startswith("RESOLVED softfail/test-alert")]
+
+
+def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
+    pager, others = Receiver(KEY), Anything()
+    with running(pager, others):
+        path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{others.url}/in"})
+        assert main(["--config", path, "--channel", "pagerduty", "--urgency", "high"]) == 0
+    assert [(one.dedup_key[-5:], one.payload["severity"]) for one in pager.incidents] == [("/high", "error")]
+    assert others.taken == []
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_others_go_on(configured, capsys):
+    pager, others = Receiver("f" * 32), Anything(status=404)
+    with running(pager, others):
+        secret = f"/in/{SIGN}"
+        assert main(["--config", configured(pagerduty=pagerduty(pager), webhook={"url": others.url + secret}, console={})]) == 1
+    told = capsys.readouterr()
+    assert "pagerduty: refused: 400: " in told.out
+    assert "'routing_key' is not the key of an integration" in told.out
+    assert "webhook: refused: 404" in told.out
+    assert "console: delivered and resolved" in told.out
+    assert KEY not in told.out + told.err
+    assert SIGN not in told.out + told.err
+    assert len(others.taken) == 1  # what was refused is not resolved
+
+
+def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, capsys, free_port):
+    path = configured(pagerduty={"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": f"http://127.0.0.1:{free_port()}/v2/enqueue"})
+    assert main(["--config", path, "--patience", "400ms"]) == 1
+    told = capsys.readouterr().out
+    assert re.fullmatch(r"pagerduty: no answer that counts: .*\(tried [2-4] times\); if softfail/test-\S+ shows there nonetheless, close it by hand\n", told)
+
+
+def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is_resolved_all_the_same(configured, capsys):
+    pager = Receiver(KEY, faults=deque([Fault("status", 500), Fault("close")]))
+    with running(pager):
+        assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
+        pager.faults.append(Fault("silence", delay_s=0.6, taken=True))
+        assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "0s"]) == 1
+        deadline = time.monotonic() + 5
+        while len(pager.incidents) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert "no answer within 0.3 s" in capsys.readouterr().out
+    assert [answer[0] for answer in pager.answers].count("resolve") == 2
+
+
+def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configured, capsys):
+    pager = Receiver(KEY)
+    taken = pager.take
+    pager.take = lambda body: taken(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
+    with running(pager):
+        assert main(["--config", configured(pagerduty=pagerduty(pager))]) == 1
+    told = capsys.readouterr().out
+    assert "pagerduty: delivered, but not resolved: refused: 400" in told
+    assert f"close {pager.incidents[0].dedup_key} by hand" in told
+
+
+def test_who_interrupts_leaves_nothing_open(configured):
+    """Ctrl-C while the trigger waits for its answer still sends the resolve."""
+    pager = Receiver(KEY, faults=deque([Fault("slow", delay_s=20)]))
+    with running(pager):
+        path = configured(pagerduty=pagerduty(pager) | {"timeout": "60s"})
+        process = subprocess.Popen([sys.executable, "-m", "agents", "test-alert", "--config", path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 30
+        while pager.faults and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.decode() == "stopped; what was opened was told to resolve\n"
+    assert ("resolve", 202) in [(action, status) for action, _, status in pager.answers]
+
+
+@pytest.mark.parametrize(("arguments", "channels", "code", "says"), [
+    (["--channel", "slack"], {"console": {}}, 2, "--channel: 'slack' is not configured; under channels there is console"),
+    ([], {}, 78, "channels: none is configured"),
+    ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key")])
+def test_what_cannot_be_tried_is_said_with_the_remedy(configured, capsys, arguments, channels, code, says):
+    assert main(["--config", configured(**channels), *arguments]) == code
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--patience", "2h"], ["--patience", "soon"], ["--urgency", "huge"]])
+def test_wrong_arguments_are_refused(arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2

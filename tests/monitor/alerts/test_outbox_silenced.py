@@ -1,0 +1,298 @@
+"""A silence keeps back what is new and never what takes something back; what it kept back is told at its end, if it still fires."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord
+from monitor.instants import rfc3339
+from monitor.notifier import Notifier
+from schemas.config import Config
+
+MINUTE = 60_000_000
+CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}})
+OPENED = ("trigger", "softfail/e1/high", "opened")
+RESOLVED = ("resolve", "softfail/e1/high", "resolved")
+
+
+@pytest.fixture
+def world(episode_of, nine_us):
+    return World(episode_of, nine_us)
+
+
+class World:
+    """An outbox, and a clock in minutes since nine."""
+
+    def __init__(self, episode_of, nine_us, config=CONFIG):
+        self._episode_of, self._nine_us, self.config = episode_of, nine_us, config
+        self.outbox, self.kept = Outbox(config), {}
+
+    def us(self, minute):
+        return self._nine_us + round(minute * MINUTE)
+
+    def put(self, minute, *values):
+        outputs = self.outbox.apply([FileRecord(value) for value in values], self.us(minute))
+        return [json.loads(letter.value)["error"] for letter in outputs.messages.get("deadletter", [])]
+
+    def episode(self, minute, state="opened", name="e1", **more):
+        """It is decided, and taken at once."""
+        self.put(minute, self.record(minute, state, name, **more))
+
+    def record(self, minute, state="opened", name="e1", **more):
+        return self._episode_of(name, state, minute=minute, **more).model_dump_json().encode()
+
+    def silence(self, start, end, name="s1", match="support-bot/*", at=None, **more):
+        value = {"record": "silence", "silence_id": name, "match": match, "starts_at": rfc3339(self.us(start)), "ends_at": rfc3339(self.us(end)),
+                 "author": "ann", "reason": "deploy", "time": rfc3339(self.us(start)), **more}
+        return self.put(start if at is None else at, json.dumps(value).encode())
+
+    def told(self, minute):
+        steps = []
+        while (step := self.outbox.due("pagerduty", self.us(minute))) is not None:
+            self.outbox.delivered(step, self.us(minute))
+            steps.append((step.action, step.dedup_key, step.reason))
+        return steps
+
+    def restart(self, config=None):
+        self.kept |= dict(self.outbox.changed())
+        self.outbox = Outbox(config or self.config)
+        self.outbox.restore((key, value) for key, value in self.kept.items() if value is not None)
+
+    @property
+    def counted(self):
+        return {(one.name, *one.labels): one.value for one in self.outbox.measures()}
+
+    @property
+    def silenced(self):
+        return self.counted.get(("softfail_deliveries_silenced_total", "pagerduty"), 0)
+
+
+def test_what_fires_under_a_silence_and_still_fires_at_its_end_is_told_then(world):
+    world.silence(0, 30)
+    world.episode(5)
+    assert (world.told(5), world.told(29.9)) == ([], [])
+    assert world.counted["softfail_deliveries_pending", "pagerduty"] == 0
+    assert world.told(30) == [OPENED]
+    world.episode(40, "resolved")
+    assert (world.told(40), world.silenced) == ([RESOLVED], 0)
+
+
+@pytest.mark.parametrize("asked", [[12], [12, 40], [40], [200], [2000]])
+def test_what_fires_and_ends_under_a_silence_is_never_told_and_counted_once(world, asked):
+    world.silence(0, 30)
+    world.episode(5)
+    world.episode(12, "resolved")
+    assert [world.told(minute) for minute in asked] == [[]] * len(asked)
+    assert world.silenced == 1
+    assert world.counted["softfail_deliveries_silenced_total", "pagerduty"] == 1
+
+
+def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwards(world):
+    world.silence(0, 30, at=60)
+    world.put(60, world.record(5), world.record(12, "resolved"), world.record(20, name="e2"), world.record(45, "resolved", "e2"),
+              world.record(21, name="e3"))
+    assert [step[:2] for step in world.told(60)] == [
+        ("trigger", "softfail/e2/high"), ("trigger", "softfail/e3/high"), ("resolve", "softfail/e2/high")]
+    assert world.silenced == 1
+
+
+def test_what_was_told_before_the_silence_is_resolved_under_it_and_nothing_else_is_told(world):
+    world.episode(0)
+    assert world.told(0) == [OPENED]
+    world.silence(1, 600)
+    world.episode(10, "updated", rules=("refusals", "slow"))
+    assert (world.told(10), world.told(400)) == ([], [])  # neither news nor the repetition
+    world.episode(401, "resolved")
+    assert (world.told(401), world.silenced) == ([RESOLVED], 0)
+
+
+def test_what_was_told_before_the_silence_and_still_fires_is_repeated_after_it(world):
+    world.episode(0)
+    world.told(0)
+    world.silence(1, 400)
+    assert world.told(399) == []
+    assert world.told(400) == [("trigger", "softfail/e1/high", "still firing")]
+
+
+def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolved_either_way(world):
+    world.episode(0, urgency="low")
+    assert world.told(0) == [("trigger", "softfail/e1/low", "opened")]
+    world.silence(1, 30)
+    world.episode(2, "escalated")
+    assert world.told(2) == []
+    assert world.told(30) == [("trigger", "softfail/e1/high", "escalated"), ("resolve", "softfail/e1/low", "is a page now")]
+
+
+def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_and_never_pages(world):
+    world.episode(0, urgency="low")
+    world.told(0)
+    world.silence(1, 30)
+    world.episode(2, "escalated")
+    world.episode(9, "resolved")
+    assert (world.told(9), world.told(40)) == ([("resolve", "softfail/e1/low", "resolved")], [])
+    assert world.silenced == 1
+
+
+def test_what_rises_above_the_severity_of_a_silence_is_told_at_once(world):
+    world.silence(0, 30, severity=["warning"])
+    world.episode(1, urgency="low", severity="warning")
+    assert world.told(1) == []
+    world.episode(2, "escalated", severity="critical")
+    assert world.told(2) == [OPENED]
+
+
+def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_got_through(world):
+    world.episode(0)
+    world.outbox.failed(world.outbox.due("pagerduty", world.us(0)), world.us(0), 0.5)
+    world.silence(1, 30)
+    world.episode(5, "resolved")
+    assert world.told(5) == [RESOLVED]
+    assert world.told(31) == [("note", "softfail/e1/missed", "missed while down")]  # it did not fire under the silence
+
+
+def test_a_resolve_that_was_decided_under_the_silence_and_comes_after_its_end_takes_back_what_was_tried_and_pages_nobody(world):
+    world.silence(0, 30)
+    world.episode(5)
+    world.outbox.failed(world.outbox.due("pagerduty", world.us(30)), world.us(30), 0.5)
+    world.put(31, world.record(12, "resolved"))
+    assert (world.told(32), world.told(200), world.silenced) == ([RESOLVED], [], 1)
+
+
+def test_what_ends_after_its_silence_was_taken_out_of_the_configuration_is_told(world):
+    plan = CONFIG.model_validate({"channels": {"pagerduty": {"routing_key": "0" * 32}}, "silences": [
+        {"match": "support-bot/*", "reason": "backups", "at": "09:00", "for": "1h"}]})
+    world.restart(plan)
+    world.episode(1)
+    assert world.told(19) == []
+    world.restart(CONFIG)
+    world.outbox.failed(world.outbox.due("pagerduty", world.us(20)), world.us(20), 0.5)
+    world.episode(25, "resolved")
+    assert world.told(26) == [OPENED, RESOLVED]
+
+
+def test_ending_a_silence_early_tells_what_still_fires_and_not_what_ended_before(world):
+    world.silence(0, 300)
+    world.episode(5)
+    world.episode(6, name="e2")
+    world.episode(9, "resolved", "e2")
+    world.silence(0, 10, at=10)
+    assert world.told(10) == [OPENED]
+    world.episode(12, "resolved")
+    assert (world.told(12), world.silenced) == ([RESOLVED], 1)
+
+
+def test_a_silence_that_is_prolonged_before_its_end_holds_on(world):
+    world.silence(0, 30)
+    world.episode(5)
+    world.silence(29, 90, "s2")
+    assert world.told(31) == []
+    world.episode(60, "resolved")
+    assert (world.told(60), world.told(100), world.silenced) == ([], [], 1)
+
+
+@pytest.mark.parametrize("minute", [6, 31])
+def test_a_restart_forgets_no_silence_and_nothing_that_it_holds(world, minute):
+    world.silence(0, 30)
+    world.episode(5)
+    world.restart()
+    assert world.told(minute) == ([] if minute < 30 else [OPENED])
+    world.episode(40, name="e2")
+    assert world.told(40)[-1] == ("trigger", "softfail/e2/high", "opened")
+
+
+def test_a_crash_after_the_page_at_the_end_of_a_silence_leaves_no_orphan_though_another_begins(world):
+    world.silence(0, 30)
+    world.episode(5)
+    world.told(6)
+    world.restart()
+    assert world.outbox.due("pagerduty", world.us(30)).action == "trigger"
+    world.restart()  # it was sent, and nobody noted it
+    world.silence(31, 60, "s2")
+    world.episode(35, "resolved")
+    assert world.told(35) == [RESOLVED]
+
+
+def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_it_is_a_page_by_now(world):
+    world.silence(0, 30)
+    world.restart()
+    world.episode(5, urgency="low")
+    assert world.outbox.due("pagerduty", world.us(30)).urgency == "low"
+    world.outbox = Outbox(CONFIG)
+    world.outbox.restore(world.kept.items())  # all is read again since the last that was durable
+    world.put(32, world.record(5, urgency="low"), world.record(31, "escalated"))
+    assert [key for action, key, _ in world.told(32) if action == "resolve"] == ["softfail/e1/low"]
+
+
+def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_the_resolve_was_decided_just_before(world):
+    world.silence(0, 30)
+    world.restart()
+    world.episode(5)
+    assert world.outbox.due("pagerduty", world.us(30)).action == "trigger"
+    world.outbox = Outbox(CONFIG)
+    world.outbox.restore(world.kept.items())
+    world.put(30.1, world.record(5), world.record(29.99, "resolved"))
+    assert world.told(30.1) == [RESOLVED]
+
+
+def test_silences_of_the_configuration_hold_as_those_that_were_asked_for_and_end_when_they_are_taken_out(world):
+    plan = CONFIG.model_validate({"channels": {"pagerduty": {"routing_key": "0" * 32}}, "silences": [
+        {"match": "support-bot/*", "reason": "backups", "days": ["mon"], "at": "10:00", "for": "1h", "timezone": "Europe/Berlin"}]})  # nine in UTC
+    world.restart(plan)
+    world.episode(1)
+    assert world.told(30) == []
+    world.restart(plan)
+    assert world.told(59) == []
+    world.restart(CONFIG)
+    assert world.told(59.5) == [OPENED]
+
+
+def test_softfails_own_health_is_told_under_any_silence_that_does_not_name_it(world):
+    world.silence(0, 30, match="*")
+    world.episode(1, service="softfail", feature="monitor")
+    assert world.told(1) == [OPENED]
+    world.silence(2, 30, "s2", match="softfail/*")
+    world.episode(3, name="e2", service="softfail", feature="monitor")
+    assert world.told(3) == []
+
+
+def test_a_silence_that_cannot_be_is_a_dead_letter_that_says_why_and_holds_nothing(world):
+    assert "30 d" in world.silence(0, 31 * 1440)[0]
+    assert world.silence(0, 30, severity=["loud"])[0].startswith("severity.0: ")
+    assert world.silence(0, 30, name="a b")[0].startswith("silence_id: ")
+    world.episode(1)
+    assert world.told(1) == [OPENED]
+
+
+def test_fields_of_a_newer_release_are_passed_over(world):
+    assert world.silence(0, 30, weather="fine") == []
+    world.episode(1)
+    assert world.told(1) == []
+
+
+def test_an_expired_silence_leaves_the_state_a_day_after_its_end(world):
+    world.silence(0, 30)
+    assert [key for key, value in world.outbox.changed() if value] == [b"silence/s1"]
+    world.told(30 + 1439)
+    assert world.outbox.changed() == []
+    world.told(30 + 1440)
+    assert world.outbox.changed() == [(b"silence/s1", None)]
+
+
+def test_the_page_is_told_which_are_in_force_until_when_and_what_they_hold(world):
+    notifier = Notifier(CONFIG)
+    world.outbox = notifier.outbox
+    world.silence(0, 30)
+    world.silence(10, 30, "later", at=1)
+    world.episode(5)
+    (shown,) = notifier.status()["silences"]
+    assert (shown["silence_id"], shown["until"], shown["holds"], shown["author"], shown["reason"]) == (
+        "s1", rfc3339(world.us(30)), 1, "ann", "deploy")
+
+
+@pytest.mark.parametrize("value", [b"{}", b"{", b'{"record":"silence","more":1}'])
+def test_a_silence_in_the_state_that_cannot_be_read_is_named(value):
+    with pytest.raises(ValueError, match="silence/s1"):
+        Outbox(CONFIG).restore([(b"silence/s1", value)])

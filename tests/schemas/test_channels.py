@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.load import InvalidConfig, load
+
+ALL = """
+channels:
+  pagerduty: {routing_key: "${PAGERDUTY_ROUTING_KEY}"}
+  alertmanager: {url: "https://alertmanager:9093", username: bot, password: "${ALERTMANAGER_PASSWORD}"}
+  slack: {webhook_url: "${SLACK_WEBHOOK_URL}"}
+  webhook: {url: "${HOOK_URL}", secret: "${HOOK_SECRET}", headers: {X-Team: support, X-Api-Key: "${HOOK_KEY}"}}
+"""
+ENVIRONMENT = {
+    "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef", "ALERTMANAGER_PASSWORD": "passpasspass", "HOOK_URL": "https://hooks.example/?k=urlurlurl",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/slackslack", "HOOK_SECRET": "signsignsignsign", "HOOK_KEY": "headheadhead",
+}  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text) -> Path:
+        (tmp_path / "softfail.yaml").write_text(text)
+        return tmp_path / "softfail.yaml"
+
+    return write
+
+
+def test_secrets_of_channels_come_from_the_environment_and_stand_in_no_text_of_the_configuration(written):
+    config = load(written(ALL), ENVIRONMENT)
+    assert config.channels.names() == ("pagerduty", "alertmanager", "slack", "webhook")
+    assert config.channels.slack.webhook_url.get_secret_value() == ENVIRONMENT["SLACK_WEBHOOK_URL"]
+    assert config.channels.webhook.headers["X-Api-Key"].get_secret_value() == "headheadhead"
+    shown = f"{config!r}{config}{config.model_dump()}{config.model_dump_json()}"
+    assert not [secret for secret in ENVIRONMENT.values() if secret in shown]
+
+
+def test_who_only_looks_needs_none_of_them(written):
+    assert load(written(ALL), {}, with_secrets=False).channels.names() == ("pagerduty", "alertmanager", "slack", "webhook")
+
+
+def test_who_delivers_is_told_of_each_that_is_missing(written):
+    with pytest.raises(InvalidConfig) as caught:
+        load(written(ALL), {})
+    assert [name for name in ENVIRONMENT if name not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("text", [
+    "slack: {webhook_url: https://hooks.slack.com/services/T/B/geheim}", "alertmanager: {url: https://a, token: geheim}",
+    "alertmanager: {url: https://a, username: b, password: geheim}", "webhook: {url: https://a, secret: geheim}"])
+def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
+    with pytest.raises(InvalidConfig, match="a secret stands in the file") as caught:
+        load(written(f"channels: {{{text}}}"), {})
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("webhook: {url: geheim}", "channels.webhook.url: must be an address"),
+    ("webhook: {url: [geheim]}", "channels.webhook.url: Input should be a valid string"),
+    ("webhook: {url: https://a, headers: {Host: geheim}}", "channels.webhook.headers: Host is set by softfail"),
+    ("webhook: {url: https://a, headers: {X-A: [geheim]}}", "channels.webhook.headers.X-A: Input should be a valid string"),
+    ("webhook: {url: https://a, header: {X-A: geheim}}", "channels.webhook.header: no such key; did you mean 'headers'?"),
+    ("alertmanager: {url: 'https://geheim:geheim@a'}", "channels.alertmanager.url: must hold no login"),
+    ("slack: {}", "channels.slack.webhook_url: is missing; add it")])
+def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_secret(written, text, says):
+    with pytest.raises(InvalidConfig) as caught:
+        load(written(f"channels: {{{text}}}"), {})
+    assert says in str(caught.value)
+    assert "geheim" not in str(caught.value)
