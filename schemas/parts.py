@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -18,15 +18,15 @@ def duration_s(value: Any) -> float:
     Raises:
         ValueError: neither a number of seconds nor like `90s`, `5m`, `1h`, `3d`.
 
-    >>> duration_s("5m"), duration_s(2), duration_s("1h")
-    (300.0, 2.0, 3600.0)
+    >>> duration_s("5m"), duration_s(2), duration_s("2"), duration_s("1h")
+    (300.0, 2.0, 2.0, 3600.0)
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
         return float(value)
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return round(float(match[1]) * _UNIT_S[match[2]], 6)
+        return round(float(match[1]) * _UNIT_S[match[2] or "s"], 6)
     raise ValueError("not a duration; write a number of seconds, or like 90s, 5m, 1h, 3d")
 
 
