@@ -84,6 +84,7 @@ class Moved(Written):
     p_value: float | None = Field(description="None of the sequential test, which is bound by its run length to a false alarm")
     effect: float = Field(description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds")
     window_s: float
+    began: Time | None = Field(None, description="Baselines: when it began to differ, as far as can be told")
 
 
 class Evidence(Written):
@@ -106,6 +107,7 @@ class Evidence(Written):
     effect: float | None = None
     burn: float | None = Field(None, description="Objectives: times as fast as the budget allows")
     target: float | None = Field(None, description="Objectives: the share that was promised to be good")
+    began: Time | None = Field(None, description="Baselines: when it began to differ, as far as can be told; before the edge at which it was found")
     findings: list[Moved] = Field([], description="All that moved, at most five; the first is the one above")
 
 

@@ -195,7 +195,7 @@ def sentence(incident: EpisodeIncident) -> str:
     events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     more = [measure(one) for one in (Evidence.model_construct(**moved.model_dump()) for moved in evidence.findings[1:3])]
     also = f"; also {'; '.join(more)}" if more else ""
-    return f"{measure(evidence)}{f' with {part}' if part else ''}{also}, since {clock(incident.since)}{events}{over}"
+    return f"{measure(evidence)}{f' with {part}' if part else ''}{also}, since {clock(evidence.began or incident.since)}{events}{over}"
 
 
 def by_weight(episode: Episode) -> list[EpisodeIncident]:

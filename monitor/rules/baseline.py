@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from monitor.drift.sequential import Sequential
 from monitor.features import FINE_US
+from monitor.instants import rfc3339
 from monitor.quantities import SUCCESSES
 from monitor.rules.findings import Z
 from monitor.rules.reading import no_interval
@@ -86,10 +87,10 @@ class Baseline:
         odds = risen.after * (1 - risen.before) / max(1e-9, risen.before * (1 - risen.after))
         shown = {"value": value, "low": low, "high": high, "n": risen.events, "reference": reference, "reference_n": risen.before_n,
                  "effect": min(1e6, odds)}  # fmt: skip
-        since_us = max(pane_us, edge_us - int(risen.edge - 1) * pane_us)
+        began_us = min(edge_us - pane_us, int(risen.edge - 1) * pane_us)
         return {
             "metric": metric, **{name: float(f"{one:.6g}") for name, one in shown.items()}, "test": "shiryaev_roberts", "p_value": None,
-            "window_s": min(since_us, FINE_US * 12) / 1e6,
+            "window_s": min(edge_us - began_us, FINE_US * 12) / 1e6, "began": rfc3339(began_us),
         }  # fmt: skip
 
     def state(self) -> list[Any]:

@@ -60,6 +60,12 @@ def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_line
     assert step("of my own") == words.next_step(episode_of().model_copy(update={"incidents": []})) != ""
 
 
+def test_what_began_before_it_was_found_is_told_since_it_began():
+    found = incident("evaluator.refusal.fail_rate", 0.3, minute=15, reference=0.02, reference_n=900.0, began="2026-03-02T09:02:00Z")
+    assert "since 2 Mar 09:02 UTC" in words.sentence(found)
+    assert "since 2 Mar 09:15 UTC" in words.sentence(incident("error_rate", 0.3, minute=15))
+
+
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
     assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
         "10 % of calls failed (should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")

@@ -129,6 +129,10 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
     assert opened["state"] in ("opened", "escalated")
     since = (datetime.fromisoformat(opened["time"]) - NINE).total_seconds() - 7 * 72 * 1200
     assert since <= 7 * 1200 + 90  # the edge after the eighth, and lateness
+    first = [one["evidence"]["began"] for one in opened["incidents"] if one["rule"] == "failures-rose"]
+    began = [(datetime.fromisoformat(one) - NINE).total_seconds() - 7 * 72 * 1200 for one in first]
+    assert all(-60 <= one <= 0 for one in began)  # the minute of the first failure, two hours before it was found
+    assert began
 
 
 @pytest.mark.parametrize("history", [0, 7])
