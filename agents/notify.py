@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from agents.store import Partition
+from monitor.alerts.dead_man import DeadMan, Sign, Withheld
 from monitor.alerts.outbox import Outbox
 from monitor.channels import configured
 from monitor.channels.channel import Channel, Delivered, Permanent, Request, Retry, Step, Verdict
@@ -23,6 +24,7 @@ from schemas.config import Config
 
 log = logging.getLogger("softfail.notify")
 HEALTH_S = 2.0  # between two looks at softfail's own health
+DEAD_MAN_S = 1.0  # between two looks whether a sign of life is due
 LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
 ANSWER_BYTES = 2048  # of an answer that are read
 
@@ -51,6 +53,8 @@ class NotifyAgent:
         connector = aiohttp.TCPConnector(force_close=True)  # pages are rare: a kept connection would be stale by the next one
         async with aiohttp.ClientSession(connector=connector, trust_env=True) as session, asyncio.TaskGroup() as group:
             group.create_task(_look_after_health(partition))
+            if (dead_man := _core(partition).dead_man) is not None and dead_man.is_wanted:
+                group.create_task(_show_life(dead_man, session))
             for channel in self._channels.values():
                 group.create_task(_serve(channel, partition, session))
 
@@ -75,6 +79,36 @@ async def _look_after_health(partition: Partition) -> None:
             partition.add(outputs)
             for message in outputs.messages["alerts"]:
                 log.warning("health: %s", _headline(message.value))
+
+
+async def _show_life(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
+    """Tell the dead man's switch that all is well while it is. Addresses are secrets: no failure is shown but by its kind."""
+    before: str | None = ""
+    await asyncio.sleep(HEALTH_S)  # not before somebody has looked after the health
+    while True:
+        due = dead_man.due(_now_us())
+        if isinstance(due, Withheld):
+            if due.why != before:
+                log.log(logging.INFO if due.why == "waiting" else logging.WARNING, "dead man's switch: no sign of life: %s", due.text)
+            before = due.why
+        else:
+            if before is not None:
+                log.info("dead man's switch: all is well, and it is told so")
+            before = None
+            await asyncio.gather(*(_show(dead_man, sign, session) for sign in due))
+        await asyncio.sleep(DEAD_MAN_S)
+
+
+async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -> None:
+    try:
+        status, _, body = await _post(sign.request, session)
+        arrived = status is not None and 200 <= status < 300
+        what = f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
+    except Exception as error:  # noqa: BLE001 - it must never take the channels down with it
+        arrived, what = False, type(error).__name__
+    dead_man.sent(sign, _now_us(), arrived=arrived)
+    if not arrived:
+        log.warning("dead man's switch: %s was not told that all is well: %s", sign.to, what)
 
 
 async def _serve(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
@@ -125,7 +159,8 @@ def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -
 async def _post(request: Request, session: aiohttp.ClientSession) -> Answer:
     timeout = aiohttp.ClientTimeout(total=request.timeout_s)
     try:
-        async with session.post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False, timeout=timeout) as response:
+        headers, body = dict(request.headers), request.body or None
+        async with session.request(request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout) as response:
             return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
     except TimeoutError:
         return None, {}, f"no answer within {request.timeout_s:g} s".encode()

@@ -81,5 +81,7 @@ METRICS: dict[str, Metric] = {
     "softfail_deliveries_total": Metric("counter", "Deliveries of episodes", ("channel", "result")),
     "softfail_deliveries_silenced_total": Metric("counter", "Episodes that fired and ended under a silence, and so were never told", ("channel",)),
     "softfail_deliveries_pending": Metric("gauge", "Deliveries waiting", ("channel",)),
+    "softfail_dead_man_withheld": Metric("gauge", "Whether the signs of life to the dead man's switch are withheld, and why: 0 or 1", ("reason",)),
+    "softfail_dead_man_pings_total": Metric("counter", "Signs of life sent by this process", ("to", "result")),
     "softfail_channel_open": Metric("gauge", "Circuit breaker of a channel: 0 closed, 1 open (it is down), 0.5 a probe is due", ("channel",)),
 }

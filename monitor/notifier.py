@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from monitor.alerts.dead_man import DeadMan
 from monitor.alerts.health import STATE, HealthDesk
 from monitor.alerts.outbox import Outbox
 from monitor.core import Outputs, Record
@@ -24,6 +25,7 @@ class Notifier:
         self.outbox = Outbox(config)
         self._channels = config.channels.names()
         self._desk = HealthDesk(config) if partition == 0 else None
+        self.dead_man = DeadMan(config, self._desk, self.outbox) if self._desk is not None else None
         self._now_us = 0
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
@@ -71,13 +73,15 @@ class Notifier:
         yield from self.outbox.measures()
         if self._desk is not None:
             yield from self._desk.measures()
+        if self.dead_man is not None:
+            yield from self.dead_man.measures()
 
     def counted(self) -> Iterator[Measure]:
         """The counters among them, which survive restarts."""
         return self.outbox.counted()
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows: open episodes about softfail itself, and the silences in force."""
-        if self._desk is None:
+        """What the status page shows: open episodes about softfail itself, the silences in force, and what the dead man's switch is told."""
+        if self._desk is None or self.dead_man is None:
             return {"episodes": []}
-        return {"episodes": self._desk.episodes(self._now_us), "silences": self.outbox.silences()}
+        return {"episodes": self._desk.episodes(self._now_us), "silences": self.outbox.silences(), "dead_man": self.dead_man.status()}

@@ -39,10 +39,11 @@ class Alertmanager(Part):
     username: str | None = Field(None, min_length=1, max_length=500, description="Basic authentication, instead of a token")
     password: SecretStr | None = Field(None, description="From the environment: ${ALERTMANAGER_PASSWORD}")
     timeout: Duration = Field(10.0, gt=0, le=120)
+    watchdog: bool = Field(False, description="An alert that always fires while all is well: SoftfailWatchdog; it needs a route of its own")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if fault := _address_fault(self.url):
+        if fault := address_fault(self.url):
             raise ValueError(f"url: {fault}")
         if urlsplit(self.url).query or re.search(r"/api/v\d", self.url):
             raise ValueError("url: is the address up to /api/v2, which is added; like http://alertmanager:9093")
@@ -54,7 +55,7 @@ class Alertmanager(Part):
             raise ValueError("token: either a token or username and password, not both")
         if self.token is not None and not re.fullmatch(r"[!-~]{1,4000}", self.token.get_secret_value()):
             raise ValueError("token: must be letters, digits and signs without spaces")
-        if (self.token or self.username) and _is_open(self.url):
+        if (self.token or self.username) and is_open(self.url):
             raise ValueError("url: the login would go over the network in the clear; write https://")
         return self
 
@@ -68,9 +69,9 @@ class Slack(Part):
     @model_validator(mode="after")
     def _url_is_whole(self) -> Self:
         url = self.webhook_url.get_secret_value()
-        if _address_fault(url) or not re.fullmatch(r"https?://[^/]+(/[A-Za-z0-9._~-]+)+", url):
+        if address_fault(url) or not re.fullmatch(r"https?://[^/]+(/[A-Za-z0-9._~-]+)+", url):
             raise ValueError("webhook_url: must be like https://hooks.slack.com/services/T.../B.../..., as Slack shows it")
-        if _is_open(url):
+        if is_open(url):
             raise ValueError("webhook_url: is a secret and would go over the network in the clear; write https://")
         return self
 
@@ -86,7 +87,7 @@ class Webhook(Part):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         url = self.url.get_secret_value()
-        if fault := _address_fault(url):
+        if fault := address_fault(url):
             raise ValueError(f"url: {fault}")
         if self.secret is not None and not re.fullmatch(r"[!-~]{16,500}", self.secret.get_secret_value()):
             raise ValueError("secret: must be 16 to 500 letters, digits and signs without spaces; make one with: openssl rand -hex 32")
@@ -99,7 +100,7 @@ class Webhook(Part):
                 raise ValueError(f"headers: the value of {name} must be 1 to 4,000 ASCII characters, without spaces at its ends and without line breaks")
         if len({name.lower() for name in self.headers}) < len(self.headers):
             raise ValueError("headers: a name stands twice; upper and lower case are one")
-        if self.headers and _is_open(url):
+        if self.headers and is_open(url):
             raise ValueError("url: the headers may be secrets and would go over the network in the clear; write https://")
         return self
 
@@ -122,7 +123,7 @@ class Channels(Part):
         return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
 
 
-def _address_fault(url: str) -> str:
+def address_fault(url: str) -> str:
     """What is wrong with an address; empty if nothing. It quotes nothing of it: an address may hold a secret."""
     wrong = "must be an address like https://host:port/path"
     try:
@@ -137,7 +138,7 @@ def _address_fault(url: str) -> str:
     return "must have no part after #, for that is never sent" if "#" in url else ""
 
 
-def _is_open(url: str) -> bool:
+def is_open(url: str) -> bool:
     """Whether others can read what goes to this address: no TLS, and it leaves the machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from schemas.channels import Channels, Console
+from schemas.channels import Channels, Console, address_fault, is_open
 from schemas.parts import Duration, Part, Severity
 from schemas.pins import PIN_NAME, Pinned, pinned_name
 from schemas.rules import DEFAULT_DRIFT, DEFAULT_RULES, Burning, Drift, Named, NoData, Objective, Rule, Watched
@@ -120,6 +120,18 @@ class Health(Part):
     window: Duration = Field(300.0, ge=5, le=3600, description="What shares are taken over, and how long a lag, a silence or a dead channel must last")
     dead_letter_share: float = Field(0.01, gt=0, lt=1, description="Share of records that could not be read which is a warning; ten times that is an error")
     lag: Duration = Field(300.0, ge=1, le=86_400, description="How far the watermark of a partition may lie behind while records wait")
+    dead_mans_url: SecretStr | None = Field(None, description="Fetched while all is well, so that silence is noticed: ${SOFTFAIL_DEAD_MANS_URL}")
+    dead_mans_interval: Duration = Field(60.0, ge=1, le=3600, description="Time between two fetches of it")
+
+    @model_validator(mode="after")
+    def _dead_mans_url_is_whole(self) -> Health:
+        if self.dead_mans_url is not None:
+            url = self.dead_mans_url.get_secret_value()
+            if fault := address_fault(url):
+                raise ValueError(f"dead_mans_url: {fault}")
+            if is_open(url):
+                raise ValueError("dead_mans_url: is a secret and would go over the network in the clear; write https://")
+        return self
 
 
 class Config(Part):

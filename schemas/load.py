@@ -20,7 +20,7 @@ from softfail.security import Security
 
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url"}
+_SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url", "dead_mans_url"}
 _MAY_BE_SECRET = re.compile(r"channels\.webhook\.(url|headers\..*)")  # or not: it may stand in the file
 
 
@@ -75,7 +75,7 @@ class _Unset(dict[str, str]):
     @staticmethod
     def stand_in(leaf: str) -> str:
         """What has the right form under this key."""
-        return "https://host.invalid/0" if leaf in ("url", "webhook_url") else "0" * 32
+        return "https://host.invalid/0" if leaf in ("url", "webhook_url", "dead_mans_url") else "0" * 32
 
 
 def _read(path: Path) -> dict[str, Any]:

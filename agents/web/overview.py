@@ -31,7 +31,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     silences: list[dict[str, Any]] = []
     partitions: list[dict[str, Any]] = []
     dead_letters: Counter[str] = Counter()
-    forwarded = 0
+    forwarded, dead_man = 0, None
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
         part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)
@@ -43,6 +43,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         episodes += told.get("episodes", ())
         recent += told.get("recent", ())
         silences += told.get("silences", ())
+        dead_man = told.get("dead_man") or dead_man
         dead_letters.update(told.get("dead_letters", {}))
         forwarded += told.get("forwarded", 0)
         await asyncio.sleep(0)
@@ -55,6 +56,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "ready": worker.ready,
         "reasons": not_well(worker),
         "silences": silences,
+        "dead_man": dead_man,
         "episodes": episodes,
         "features": features,
         "recent": recent[:RECENT],

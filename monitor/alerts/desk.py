@@ -22,6 +22,7 @@ from schemas.config import Config
 from schemas.rules import Watched
 
 LOST, REOPENED = "an incident of it is gone from the state", "its episode is gone from the state"
+UNSEEN = "a value that was never seen before"  # what is news of an incident that fires already
 CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
 SPANS = 100  # incidents of which a feature remembers when they were
 BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
@@ -128,7 +129,10 @@ class Desk:
             change = Change("resolved", "became_normal: it has been so for a day, and is the reference from now on")
             self._readers.learn_anew(rule, feature, at, known.since_us)
         else:
+            was = known.evidence.get("test")
             change = known.step(rule, reading, edge_us)
+            if change is None and known.state == "firing" and was != "never_seen" and known.evidence.get("test") == "never_seen":
+                changes.append((at, known, Change("firing", UNSEEN)))
         if silence and known.state == "firing":
             no_data.learn(feature, edge_us, self.book.pane_us)
             self.book.mark_feature(feature.key)
@@ -189,7 +193,8 @@ class Desk:
                 episode.started_us = min(episode.started_us, incident.since_us)
                 reasons.append(f"{incident.rule}: {change.reason}")
             held = episode.episode_id if episode is not None and (change.state == "firing" or was_known) else None
-            out.add("alerts", transition(key, at, incident, change, held, edge_us, decided_us))
+            if change.reason != UNSEEN:  # the incident's state stays as it is
+                out.add("alerts", transition(key, at, incident, change, held, edge_us, decided_us))
         if episode is None:
             return
         muted = "over 24 h old on arrival" if late and not self._config.page_old_events else ""

@@ -139,7 +139,7 @@ class HealthDesk:
     def _report_silence(self, now_us: int, *, aware: bool) -> None:
         limit_us = max(self._window_us, LEAST_SILENCE_US)
         text = f"no heartbeat for {span(round(limit_us / 1e6))}: nobody owns it, or its worker hangs; what is published there is not measured"
-        heard = {partition: self._heard[partition][0] if partition in self._heard else 0 for partition in range(self._partitions)}
+        heard = self.heard()
         for part, heard_us in [*((str(number), at_us) for number, at_us in heard.items()), ("all", now_us if heard else 0)]:
             since_us = max(heard_us, self._began_us)
             silent = [Found("no-heartbeat", "error", text, since_us)] if aware and now_us - since_us >= limit_us else []
@@ -157,6 +157,15 @@ class HealthDesk:
                 self._dirty[_key("finding", subject, name)] = None
 
     # what is shown and kept
+
+    def heard(self) -> dict[int, int]:
+        """When each partition that there is was heard of last: wall clock, microseconds since 1970; 0: not since this desk began."""
+        return {partition: self._heard[partition][0] if partition in self._heard else 0 for partition in range(self._partitions)}
+
+    @property
+    def looked_us(self) -> int:
+        """When it looked last, as ``heard``: not while there are records to be read."""
+        return self._looked_us
 
     def measures(self) -> Iterator[Measure]:
         """What /metrics shows: the same gauges as for any feature."""

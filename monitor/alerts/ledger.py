@@ -61,7 +61,7 @@ class Entry(BaseModel):
     firing: Shown | None = None  # the last state while it fired and was not muted
     keys: dict[Urgency, Standing] = {}
     told_us: int = 0  # wall clock of the last trigger that was answered for good
-    told: list[str] = []  # its severity and rules
+    told: list[str] = []  # its severity and findings
     noted: bool = False
     held_to_us: int | None = None  # wall clock; when the silence ends, or ended, under which a key arose
     done_us: int | None = None  # wall clock; then nothing is told any more, and the bodies are dropped
@@ -155,7 +155,7 @@ class Entry(BaseModel):
     def _has_news(self, episode: Episode) -> bool:
         severity, *rules = self.told or ["info"]
         worse = words.SEVERITIES.index(episode.severity) < words.SEVERITIES.index(severity)
-        return worse or not {one.rule for one in episode.incidents} <= set(rules)
+        return worse or not _findings(episode) <= set(rules)
 
     def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
         """The receiver has it."""
@@ -179,7 +179,7 @@ class Entry(BaseModel):
 
     def _note_told(self, episode: Episode, now_us: int) -> None:
         self.told_us = now_us
-        self.told = [episode.severity, *sorted({one.rule for one in episode.incidents})]
+        self.told = [episode.severity, *sorted(_findings(episode))]
 
     def forgive(self) -> None:
         """After a restart, with perhaps another address or routing key: what was refused is tried once more."""
@@ -190,6 +190,11 @@ class Entry(BaseModel):
     def close(self, now_us: int) -> None:
         """Nothing is left to tell: keep the standing of the keys only."""
         self.done_us, self.latest, self.firing, self.told = now_us, None, None, []
+
+
+def _findings(episode: Episode) -> set[str]:
+    """What is news: a rule that was not told of, and of one that was a model that nobody had seen before."""
+    return {one.rule for one in episode.incidents} | {f"{one.rule}: {one.evidence.metric}" for one in episode.incidents if one.evidence.test == "never_seen"}
 
 
 def shown(episode: Episode, offset: int) -> Shown:

@@ -51,6 +51,7 @@ class Outbox:
         self._hold: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
         self._why: dict[str, str] = {}  # the last refusal
+        self._refusing: set[str] = set()  # channels whose last answer was one
         self._silences = Silences(config.silences)
         self._order = 0
         self._now_us = 0
@@ -144,6 +145,7 @@ class Outbox:
 
     def delivered(self, step: Step, now_us: int) -> None:
         """The receiver has confirmed a step."""
+        self._refusing.discard(step.channel)
         if (entry := self._answered(step, "delivered", now_us)) is not None:
             entry.delivered(step.action, step.urgency, step.episode, now_us)
 
@@ -151,6 +153,7 @@ class Outbox:
         """The receiver will never take this step: it is recorded with why, and nothing else waits for it."""
         outputs = Outputs()
         self._why[step.channel] = reason
+        self._refusing.add(step.channel)
         if (entry := self._answered(step, "refused", now_us)) is not None:
             offset = entry.latest.offset if entry.latest else 0
             entry.refused(step.action, step.urgency, step.episode, now_us)
@@ -188,6 +191,15 @@ class Outbox:
     def refusals(self, channel: str) -> tuple[int, str]:
         """How many steps this channel has refused for good, ever, and why it refused the last, if that is still known."""
         return self._counts.get(channel, {}).get("refused", 0), self._why.get(channel, "")
+
+    def holds(self, channel: str, now_us: int) -> bool:
+        """Whether its receiver asked to be left alone until later than ``now_us``, wall clock, microseconds since 1970."""
+        return now_us < self._hold.get(channel, 0)
+
+    def refusing(self, channel: str) -> bool:
+        """Whether its last answer was a refusal, or it still refuses what it is owed. A restart forgets the first, for it tries the second anew."""
+        owed = any(name == channel and entry.keys.get(entry.urgency) == "refused" for (name, _), entry in self._open.items())
+        return owed or channel in self._refusing
 
     def measures(self) -> Iterator[Measure]:
         """Figures for /metrics."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.alerts import words
+from monitor.alerts.telling import SERVICE
 from monitor.channels.channel import Request, Step, Verdict, concealed, encoded, judge_http, stamp
 from monitor.channels.pagerduty import CLIENT, links_of
 from monitor.instants import rfc3339
@@ -19,6 +20,7 @@ from schemas.decode import microseconds
 
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already
+WATCHDOG_US = 300 * 1_000_000  # and the one that says that we live: it ends when we fall silent
 PAST_US = 300 * 1_000_000  # an end lies at least so far back: one that its clock takes for the future would be passed over
 FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager sets no limit, but whom it tells does
 
@@ -34,7 +36,7 @@ class Alertmanager:
         settings = config.channels.alertmanager
         if settings is None:
             raise ValueError("channels.alertmanager: is not configured")
-        self._settings, self._links = settings, config.links
+        self._settings, self._links, self._prefix = settings, config.links, config.kafka.prefix
 
     def request(self, step: Step, now_us: int) -> Request:
         """One alert. Its labels are the same from trigger to resolve, for they are what Alertmanager knows it by."""
@@ -52,9 +54,22 @@ class Alertmanager:
         }
         if "Status" in links:
             alert["generatorURL"] = links["Status"]
+        return self._post(f"{self.name}/{step.episode_id}", alert)
+
+    def watchdog(self, now_us: int) -> Request:
+        """The alert that fires while all is well, as Prometheus' own ``Watchdog``; told again within ``WATCHDOG_US``, or it ends."""
+        alert = {
+            "labels": {"alertname": "SoftfailWatchdog", "service": SERVICE, "prefix": self._prefix, "severity": "none"},
+            "annotations": {"summary": "All is well: softfail measures and delivers. Send this to a dead man's switch, which tells you when it ends"},
+            "startsAt": rfc3339(now_us),
+            "endsAt": rfc3339(now_us + WATCHDOG_US),
+        }
+        return self._post(f"{self.name}/watchdog", alert)
+
+    def _post(self, key: str, alert: dict[str, Any]) -> Request:
         headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT), *self._login())
         url = self._settings.url.rstrip("/") + "/api/v2/alerts"
-        return Request("POST", f"{self.name}/{step.episode_id}", url, headers, encoded([alert]), self._settings.timeout)
+        return Request("POST", key, url, headers, encoded([alert]), self._settings.timeout)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """200 taken; 400 never; 429, 5xx and silence again."""

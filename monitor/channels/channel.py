@@ -47,7 +47,7 @@ class Request:
     Order: requests of one ``key`` go out one after the other, each when the one before has been answered and recorded.
     """
 
-    method: Literal["POST", "PRINT"]
+    method: Literal["POST", "GET", "PRINT"]
     key: str
     url: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -125,6 +125,19 @@ def test_an_episode_says_which_model_answers_now() -> None:
     assert opened["incidents"][0]["evidence"]["metric"] == "response_model=m-0613"
 
 
+def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_already() -> None:
+    def fields(_: int, minute: float) -> dict[str, Any]:
+        return {"output_tokens": 100 if minute < 40 else 300, "response_model": "m-0314" if minute < 50 else "m-0613"}
+
+    found = records(traffic(53, fields, 60))
+    assert {one["evidence"]["metric"] for one in fired(found)} == {"output_tokens.p90"}  # one incident, which fires once
+    said = [(one["time"][11:16], one["state"], one["reason"]) for one in found if one["record"] == "episode"]
+    assert said[0][1] == "opened"
+    assert said[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
+    (shown,) = (one for one in found if one["record"] == "episode" and one["time"][11:16] == "09:51")
+    assert "response_model=m-0613" in {one["evidence"]["metric"] for one in shown["incidents"]}
+
+
 def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
         name = "m" if minute < 40 else "n"

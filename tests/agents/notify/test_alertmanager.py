@@ -17,7 +17,7 @@ import pytest
 
 from agents import notify
 from agents.notify import deliver
-from monitor.channels.alertmanager import HOLD_US, Alertmanager
+from monitor.channels.alertmanager import HOLD_US, WATCHDOG_US, Alertmanager
 from monitor.channels.channel import Delivered, Permanent, Step
 from schemas.config import Config
 
@@ -168,3 +168,27 @@ def test_names_of_any_kind_make_alerts_that_alertmanager_takes_and_ends(tell, kn
     assert alert["labels"]["service"] == 'a"b\\c '
     tell(Step("alertmanager", "names", "resolve", "high", "resolved", recent("names", "resolved", **names)))
     assert known("names") == {}
+
+
+def test_the_watchdog_is_one_alert_that_each_telling_prolongs_and_silence_ends(alertmanager, monkeypatch):
+    channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
+
+    def active():
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts?filter=alertname%3D%22SoftfailWatchdog%22", timeout=10) as answer:
+            return json.load(answer)
+
+    def tell_of(now_us):
+        request = channel.watchdog(now_us)
+        urllib.request.urlopen(urllib.request.Request(request.url, request.body, dict(request.headers)), timeout=10).close()
+        return active()
+
+    now_us = time.time_ns() // 1000
+    (first,), (second,) = (tell_of(now_us - WATCHDOG_US + left_us) for left_us in (5_000_000, 8_000_000))
+    assert second["fingerprint"] == first["fingerprint"]
+    assert (second["startsAt"], second["labels"]["severity"]) == (first["startsAt"], "none")
+    assert second["endsAt"] > first["endsAt"]
+    deadline = time.monotonic() + 60
+    while active():  # the last telling ends by itself
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert time.time_ns() // 1000 >= now_us + 8_000_000

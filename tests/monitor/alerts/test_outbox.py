@@ -153,6 +153,18 @@ def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(con
     assert told(outbox, nine_us + 15 * MINUTE) == []
 
 
+def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config, episode_of, nine_us):
+    outbox = Outbox(config)
+    before = episode_of(rules=("drift",))
+    put(outbox, before)
+    told(outbox, nine_us)
+    evidence = before.incidents[0].evidence.model_copy(update={"metric": "response_model=m-0613", "test": "never_seen"})
+    after = episode_of(state="updated", rules=("drift",))
+    put(outbox, after.model_copy(update={"incidents": [after.incidents[0].model_copy(update={"evidence": evidence})]}))
+    assert told(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
+    assert told(outbox, nine_us + 15 * MINUTE) == []
+
+
 def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(both, episode_of, nine_us):
     before = Outbox(both)
     put(before, episode_of())

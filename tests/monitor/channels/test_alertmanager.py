@@ -59,6 +59,16 @@ def test_the_alert_is_what_it_always_was(episode_of):
     assert "Authorization" not in dict(request.headers)
 
 
+def test_the_watchdog_is_what_it_always_was_and_logs_in_as_the_others_do():
+    request = channel(url="https://alertmanager:9093/", token="geheim").watchdog(NOW_US)
+    assert json.loads(request.body) == [{
+        "labels": {"alertname": "SoftfailWatchdog", "service": "softfail", "prefix": "softfail", "severity": "none"},
+        "annotations": {"summary": "All is well: softfail measures and delivers. Send this to a dead man's switch, which tells you when it ends"},
+        "startsAt": "2026-03-02T09:30:00Z", "endsAt": "2026-03-02T09:35:00Z"}]
+    assert (request.method, request.url) == ("POST", "https://alertmanager:9093/api/v2/alerts")
+    assert dict(request.headers)["Authorization"] == "Bearer geheim"
+
+
 def test_labels_are_the_same_from_the_first_trigger_to_the_resolve(episode_of):
     steps = [step(episode_of(severity="error")), step(episode_of("e1", "updated", minute=9, severity="critical", rules=("a", "b")), reason="updated"),
              step(episode_of("e1", "updated", minute=9, severity="critical"), reason="still firing"),

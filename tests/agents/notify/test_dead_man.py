@@ -1,0 +1,233 @@
+"""Signs of life as a dead man's switch gets them: from ``tend``, over HTTP, without Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+
+import pytest
+from aiohttp import web
+
+from agents import notify
+from agents.notify import NotifyAgent
+from monitor.alerts import breaker as breaker_module
+from monitor.alerts import outbox as outbox_module
+from monitor.core import FileRecord, Outputs
+from monitor.instants import rfc3339
+from schemas.config import Config
+
+KEY = "0123456789abcdef0123456789abcdef"
+PARTITIONS = 2
+
+
+class Partition:
+    """What the store gives an agent, without Kafka."""
+
+    def __init__(self, core):
+        self.core, self.caught_up, self.news = core, True, asyncio.Event()
+
+    def add(self, outputs):
+        del outputs
+        self.news.set()
+
+    async def checkpoint(self):
+        self.core.changed()
+
+    def beat(self, *partitions):
+        for partition in partitions:
+            beat = {"record": "health", "agent": "watch", "partition": partition, "partitions": PARTITIONS, "time": rfc3339(now_us()),
+                    "observed_s": 300.0, "counts": {}, "findings": []}
+            self.core.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], now_us())
+
+    def put(self, episode):
+        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode())], now_us()) or Outputs())
+
+
+class Ears:
+    """A dead man's switch that counts, and a pager, at one address."""
+
+    def __init__(self):
+        self.heard, self.alerts, self.paged, self.status, self.pager_status, self.slow_s = [], [], 0, 200, 202, 0.0
+        app = web.Application()
+        app.router.add_route("*", "/ping/geheim", self._ping)
+        app.router.add_post("/v2/enqueue", self._page)
+        app.router.add_post("/api/v2/alerts", self._alert)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+
+    async def start(self):
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self):
+        await self._runner.cleanup()
+
+    async def _ping(self, request):
+        self.heard.append((request.method, request.path_qs))
+        await asyncio.sleep(self.slow_s)
+        return web.Response(status=self.status, headers={"Location": f"{self.url}/elsewhere"}, text=f"no {request.path}")
+
+    async def _page(self, request):
+        await request.read()
+        self.paged += self.pager_status == 202
+        return web.json_response({"status": "success"}, status=self.pager_status)
+
+    async def _alert(self, request):
+        self.alerts += await request.json()
+        return web.json_response({})
+
+
+def now_us():
+    return time.time_ns() // 1000
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(notify, "HEALTH_S", 0.02)
+    monkeypatch.setattr(notify, "DEAD_MAN_S", 0.01)
+    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.02)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def recent(episode_of, nine_us):
+    minutes = (now_us() - nine_us) / 60e6
+    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
+
+
+async def until(condition, patience_s=10.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.01)
+
+
+def run(scene, **channels):
+    async def play():
+        ears, tasks = Ears(), []
+        await ears.start()
+
+        def begin():
+            pager = {"pagerduty": {"routing_key": KEY, "url": f"{ears.url}/v2/enqueue"}}
+            config = Config.model_validate({
+                "health": {"dead_mans_url": f"{ears.url}/ping/geheim?rid=1", "dead_mans_interval": 1.0},
+                "channels": pager | {name: {"url": ears.url} | more for name, more in channels.items()}})
+            agent = NotifyAgent(config)
+            partition = Partition(agent.core(0, 1))
+            partition.task = asyncio.create_task(agent.tend(partition))
+            tasks.append(partition.task)
+            return partition
+
+        try:
+            await scene(ears, begin)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await ears.stop()
+
+    asyncio.run(play())
+
+
+def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel_is_down(recent, caplog):
+    async def scene(ears, begin):
+        partition = begin()
+        partition.beat(0)
+        await asyncio.sleep(0.2)
+        assert ears.heard == []
+        partition.beat(1)
+        await until(lambda: len(ears.heard) >= 2)
+        assert set(ears.heard) == {("GET", "/ping/geheim?rid=1")}
+
+        ears.pager_status = 503
+        partition.put(recent())
+        await until(lambda: partition.core.status()["dead_man"]["withheld"])
+        before = len(ears.heard)
+        await asyncio.sleep(1.3)
+        assert len(ears.heard) == before
+        ears.pager_status = 202
+        await until(lambda: len(ears.heard) > before)
+        assert ears.paged == 1
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene)
+    said = [one.message for one in caplog.records if "dead man" in one.message]
+    assert said == [
+        "dead man's switch: no sign of life: waiting for the first heartbeat of partition 1", "dead man's switch: all is well, and it is told so",
+        "dead man's switch: no sign of life: pagerduty takes nothing: 503: {\"status\": \"success\"}", "dead man's switch: all is well, and it is told so"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")])
+def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is_in_no_log(recent, caplog, status, said):
+    async def scene(ears, begin):
+        partition = begin()
+        if status is None:  # nobody listens there
+            partition.core.dead_man._url = type(partition.core.dead_man._url)("http://127.0.0.1:1/ping/geheim")
+        else:
+            ears.status = status
+        partition.beat(0, 1)
+        await until(lambda: any(one.labels == ("url", "failed") and one.value >= 2 for one in partition.core.measures()))
+        partition.put(recent())
+        await until(lambda: ears.paged)
+        assert partition.core.status()["dead_man"] == {"withheld": None, "last": {"url": None}}
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene)
+    assert f"dead man's switch: url was not told that all is well: {said}" in caplog.text
+    assert "geheim" not in caplog.text
+
+
+def test_a_switch_that_does_not_answer_keeps_no_page_waiting(recent):
+    async def scene(ears, begin):
+        ears.slow_s = 60.0
+        partition = begin()
+        partition.beat(0, 1)
+        await until(lambda: ears.heard)
+        partition.put(recent())
+        await until(lambda: ears.paged, patience_s=3.0)
+
+    run(scene)
+
+
+def test_the_next_owner_goes_on_and_the_last_one_is_silent():
+    async def scene(ears, begin):
+        first = begin()
+        first.beat(0, 1)
+        await until(lambda: ears.heard)
+        first.task.cancel()
+        await asyncio.gather(first.task, return_exceptions=True)
+        before = len(ears.heard)
+        await asyncio.sleep(1.3)
+        assert len(ears.heard) == before
+        second = begin()
+        second.beat(0, 1)
+        await until(lambda: len(ears.heard) > before)
+
+    run(scene)
+
+
+def test_alertmanager_gets_its_watchdog_beside_it():
+    async def scene(ears, begin):
+        begin().beat(0, 1)
+        await until(lambda: ears.heard and ears.alerts)
+        assert [one["labels"]["alertname"] for one in ears.alerts] == ["SoftfailWatchdog"]
+
+    run(scene, alertmanager={"watchdog": True})
+
+
+def test_without_an_address_there_is_no_task_for_it():
+    async def play():
+        agent = NotifyAgent(Config.model_validate({"channels": {}}))
+        partition = Partition(agent.core(0, 1))
+        task = asyncio.create_task(agent.tend(partition))
+        await asyncio.sleep(0.1)
+        partition.beat(0, 1)
+        await asyncio.sleep(0.1)
+        assert partition.core.status()["dead_man"] is None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(play())

@@ -1,0 +1,270 @@
+"""The dead man's switch hears of us only while everything that could page would: each single defect withholds, and its end lets go."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts.breaker import FAILURES
+from monitor.alerts.dead_man import WHYS, Withheld
+from monitor.core import FileRecord
+from monitor.instants import rfc3339
+from monitor.metrics import METRICS
+from monitor.notifier import Notifier
+from schemas.config import Config
+
+SECOND, MINUTE = 1_000_000, 60_000_000
+BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
+URL = "https://hc-ping.example/2f6ageheim?rid=1"
+CHANNELS = {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}
+PARTITIONS = 4
+
+
+class Bench:
+    """A notifier, heartbeats, time, and a dead man who counts."""
+
+    def __init__(self, durable=(), now_us=BEGAN, health=None, channels=None):
+        self.config = Config.model_validate({"channels": channels or CHANNELS, "health": {"dead_mans_url": URL} if health is None else health})
+        self.now_us, self.notifier = now_us, Notifier(self.config)
+        self.notifier.restore(durable)
+        self.silent, self.signs, self.why = set(), [], ""
+
+    def pass_time(self, seconds, reading=True):
+        """Heartbeats each minute, a look each second."""
+        for _ in range(seconds):
+            self.now_us += SECOND
+            if (self.now_us - BEGAN) % MINUTE == SECOND:
+                for partition in set(range(PARTITIONS)) - self.silent:
+                    self.beat(partition)
+            if reading:
+                self.notifier.look(self.now_us)
+            self.ask()
+
+    def beat(self, partition):
+        beat = {"record": "health", "agent": "watch", "partition": partition, "partitions": PARTITIONS, "time": rfc3339(self.now_us),
+                "observed_s": 300.0, "counts": {}, "findings": []}
+        self.notifier.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], self.now_us)
+
+    def ask(self):
+        due = self.notifier.dead_man.due(self.now_us)
+        self.why = due.why if isinstance(due, Withheld) else ""
+        self.text = due.text if isinstance(due, Withheld) else ""
+        self.signs += [] if isinstance(due, Withheld) else [(self.now_us, sign) for sign in due]
+
+    def put(self, episode):
+        self.notifier.apply([FileRecord(episode.model_dump_json().encode())], self.now_us)
+
+    def answer(self, verdict):
+        """What pagerduty says to the step that is due."""
+        outbox = self.notifier.outbox
+        step = outbox.due("pagerduty", self.now_us)
+        assert step is not None
+        if verdict == "delivered":
+            outbox.delivered(step, self.now_us)
+        elif verdict == "refused":
+            outbox.refused(step, "400: no such key", self.now_us)
+        else:
+            outbox.failed(step, self.now_us, 0.0, reason="no route", **verdict)
+
+    def reset(self):
+        self.signs.clear()
+
+
+@pytest.fixture
+def bench():
+    """One that has been well for ten minutes."""
+    made = Bench()
+    made.pass_time(600)
+    assert made.why == ""
+    made.reset()
+    return made
+
+
+@pytest.fixture
+def put(bench, episode_of, nine_us):
+    """Puts an episode that is news now."""
+    return lambda *args, **more: bench.put(episode_of(*args, minute=(bench.now_us - nine_us) / MINUTE, **more))
+
+
+def test_while_all_is_well_a_sign_is_due_each_interval_and_no_more(bench):
+    bench.pass_time(600)
+    times = [at_us for at_us, _ in bench.signs]
+    assert {later - earlier for earlier, later in pairwise(times)} == {MINUTE}
+    assert len(times) == 10
+    request = bench.signs[0][1].request
+    assert (request.method, request.url, request.body, request.timeout_s) == ("GET", URL, b"", 10.0)
+
+
+def test_the_interval_is_as_configured():
+    bench = Bench(health={"dead_mans_url": URL, "dead_mans_interval": "20s"})
+    bench.pass_time(60)
+    bench.reset()
+    bench.pass_time(60)
+    assert len(bench.signs) == 3
+
+
+def test_nothing_is_due_before_each_partition_was_heard_of():
+    bench = Bench()
+    bench.pass_time(0)
+    bench.notifier.look(bench.now_us)
+    bench.ask()
+    assert bench.text == "waiting for the first heartbeat of any partition"
+    bench.silent = {3}
+    bench.pass_time(120)
+    assert (bench.why, bench.text, bench.signs) == ("waiting", "waiting for the first heartbeat of partition 3", [])
+    bench.beat(3)
+    bench.ask()
+    assert len(bench.signs) == 1
+
+
+def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
+    bench = Bench()
+    bench.silent = {1, 3}
+    bench.pass_time(302)
+    assert (bench.why, bench.text, bench.signs) == ("no-heartbeat", "no heartbeat for 5 min of partitions 1, 3", [])
+
+
+@given(partition=st.integers(0, PARTITIONS - 1))
+@settings(max_examples=PARTITIONS, deadline=None)
+def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
+    bench = Bench()
+    bench.pass_time(120)
+    bench.silent = {partition}
+    bench.pass_time(400)
+    bench.reset()
+    bench.pass_time(300)
+    assert (bench.why, bench.text, bench.signs) == ("no-heartbeat", f"no heartbeat for 5 min of partition {partition}", [])
+    bench.silent = set()
+    bench.pass_time(60)
+    assert bench.why == ""
+    assert bench.signs
+
+
+def test_an_open_breaker_withholds_until_the_channel_answers_again(bench, put):
+    put()
+    for _ in range(FAILURES):
+        bench.pass_time(10)
+        assert bench.why == ""
+        bench.answer({})
+    bench.reset()
+    bench.pass_time(120)
+    assert (bench.why, bench.text, bench.signs) == ("channel-down", "pagerduty takes nothing: no route", [])
+    bench.answer("delivered")
+    bench.pass_time(1)
+    assert bench.signs
+
+
+def test_a_channel_that_asks_to_be_left_alone_withholds_for_as_long(bench, put):
+    put()
+    bench.answer({"after_s": 600.0, "hold": True})
+    bench.reset()
+    bench.pass_time(599)
+    assert (bench.why, bench.signs) == ("channel-down", [])
+    bench.pass_time(2)
+    bench.answer("delivered")
+    bench.pass_time(1)
+    assert bench.signs
+
+
+def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench, put):
+    put("a")
+    bench.answer("refused")
+    put("b")
+    bench.answer("delivered")
+    bench.reset()
+    bench.pass_time(300)
+    assert (bench.why, bench.text, bench.signs) == ("refused", "pagerduty refuses what it is told: 400: no such key", [])
+    put("a", state="resolved")
+    bench.notifier.outbox.due("pagerduty", bench.now_us)
+    bench.pass_time(1)
+    assert bench.signs
+
+
+def test_a_refusal_withholds_beyond_the_end_of_its_episode_until_something_is_delivered(bench, put):
+    put("a")
+    bench.answer("refused")
+    put("a", state="resolved")
+    bench.notifier.outbox.due("pagerduty", bench.now_us)
+    bench.reset()
+    bench.pass_time(3600)
+    assert (bench.why, bench.signs) == ("refused", [])
+    put("b")
+    bench.answer("delivered")
+    bench.pass_time(1)
+    assert bench.signs
+
+
+def test_a_notifier_that_does_not_get_through_what_is_written_withholds(bench):
+    bench.pass_time(20, reading=False)
+    assert bench.why == ""
+    bench.pass_time(20, reading=False)
+    assert bench.why == "behind"
+    bench.pass_time(1)
+    assert bench.why == ""
+
+
+def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(bench):
+    bench.now_us -= 60 * MINUTE
+    bench.silent = {2}
+    bench.reset()
+    bench.pass_time(60)
+    assert (bench.why, bench.signs) == ("no-heartbeat", [])
+
+
+def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
+    next_one = Bench([one for one in bench.notifier.changed() if one[1] is not None], bench.now_us)
+    next_one.silent = {0}
+    next_one.pass_time(120)
+    assert (next_one.why, next_one.text) == ("waiting", "waiting for the first heartbeat of partition 0")
+    next_one.silent = set()
+    next_one.pass_time(60)
+    assert next_one.signs
+
+
+def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
+    bench.pass_time(60)
+    ((at_us, sign),) = bench.signs
+    bench.notifier.dead_man.sent(sign, at_us, arrived=False)
+    bench.pass_time(60)
+    bench.notifier.dead_man.sent(bench.signs[1][1], bench.now_us, arrived=True)
+    assert (bench.why, len(bench.signs)) == ("", 2)
+    found = {(one.name, *one.labels): one.value for one in bench.notifier.measures() if "dead_man" in one.name}
+    assert found == {("softfail_dead_man_withheld", why): 0.0 for why in WHYS} | {
+        ("softfail_dead_man_pings_total", "url", "sent"): 1, ("softfail_dead_man_pings_total", "url", "failed"): 1}
+    assert {name for name, *_ in found} <= METRICS.keys()
+    assert bench.notifier.status()["dead_man"] == {"withheld": None, "last": {"url": rfc3339(bench.now_us)}}
+
+
+def test_why_it_is_withheld_is_measured_and_shown_and_the_address_is_not(bench):
+    bench.silent = {3}
+    bench.pass_time(400)
+    (one,) = [one.labels for one in bench.notifier.measures() if one.name == "softfail_dead_man_withheld" and one.value]
+    assert one == ("no-heartbeat",)
+    status = bench.notifier.status()
+    assert status["dead_man"]["withheld"] == "no heartbeat for 5 min of partition 3"
+    assert "geheim" not in f"{status}{bench.signs}{vars(bench.notifier.dead_man)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
+
+
+def test_the_watchdog_of_alertmanager_goes_by_itself_beside_the_address_and_alone():
+    for health, wanted in (({"dead_mans_url": URL}, {"url", "alertmanager"}), ({}, {"alertmanager"})):
+        bench = Bench(health=health, channels={"alertmanager": {"url": "http://alertmanager:9093", "timeout": 60, "watchdog": True}})
+        bench.pass_time(60)
+        assert {sign.to for _, sign in bench.signs} == wanted
+        (request,) = [sign.request for _, sign in bench.signs if sign.to == "alertmanager"]
+        assert (request.url, request.timeout_s) == ("http://alertmanager:9093/api/v2/alerts", 10.0)
+
+
+def test_where_nobody_is_to_be_told_nobody_is_and_nothing_is_measured():
+    for channels in (CHANNELS, {"alertmanager": {"url": "http://alertmanager:9093"}}):
+        notifier = Notifier(Config.model_validate({"channels": channels}))
+        assert not notifier.dead_man.is_wanted
+        assert [one for one in notifier.measures() if "dead_man" in one.name] == []
+
+
+def test_only_the_first_partition_of_the_alerts_topic_has_one():
+    assert Notifier(Config.model_validate({"health": {"dead_mans_url": URL}}), 1).dead_man is None
