@@ -14,8 +14,7 @@ from monitor.alerts.outbox import Outbox
 from monitor.alerts.standings import NAMED, TEXT_CHARS
 from monitor.alerts.words import clean, span
 from monitor.channels.alertmanager import Alertmanager
-from monitor.channels.channel import Request
-from monitor.channels.pagerduty import CLIENT
+from monitor.channels.channel import CLIENT, Request
 from monitor.instants import rfc3339
 from monitor.metrics import Measure
 from schemas.config import Config

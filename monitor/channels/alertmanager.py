@@ -12,8 +12,8 @@ from typing import Any
 
 from monitor.alerts import words
 from monitor.alerts.telling import SERVICE
-from monitor.channels.channel import Request, Step, Verdict, concealed, encoded, judge_http, stamp
-from monitor.channels.pagerduty import CLIENT, links_of
+from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.links import links_of
 from monitor.instants import rfc3339
 from schemas.config import Config
 from schemas.decode import microseconds

@@ -14,6 +14,7 @@ from schemas.records import Episode
 Action = Literal["trigger", "resolve", "note"]
 Urgency = Literal["high", "low"]
 
+CLIENT = "softfail"  # what we call ourselves
 LONGEST_RETRY_AFTER_S = 3600.0
 DEDUP_CHARS = 255  # PagerDuty's limit, the smallest of those we know
 

@@ -5,22 +5,17 @@ Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from monitor.alerts import words
-from monitor.channels.channel import Permanent, Request, Retry, Step, Verdict, encoded, judge_http, stamp
-from schemas.config import Config, Links
-from schemas.records import Episode, EpisodeIncident
+from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.links import links_of
+from schemas.config import Config
+from schemas.records import EpisodeIncident
 
 SUMMARY_CHARS = 1024
 BODY_BYTES = 512 * 1024
-CLIENT = "softfail"
-
-_PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms)\}")
-_LEAD_S = 900  # seconds before an episode that a dashboard link shows
 
 
 class PagerDuty:
@@ -55,10 +50,7 @@ class PagerDuty:
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it is a refusal."""
-        verdict = judge_http(status, headers, body, now_us)
-        if isinstance(verdict, Retry | Permanent):  # an answer may quote what was sent
-            return verdict._replace(reason=verdict.reason.replace(self._settings.routing_key.get_secret_value(), "<ROUTING_KEY>"))
-        return verdict
+        return concealed(judge_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value())
 
     def _told(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
@@ -114,18 +106,6 @@ def details(step: Step) -> dict[str, Any]:
     if step.left_out:
         found["left_out"] = f"{step.left_out} more incidents"
     return found
-
-
-def links_of(episode: Episode, links: Links) -> dict[str, str]:
-    """The configured links, filled in; those that are not http(s) are left out."""
-    since_ms = int(episode.started_at.timestamp() - _LEAD_S) * 1000
-    values = {
-        "service": episode.service, "feature": episode.feature, "environment": episode.environment,
-        "from_ms": str(since_ms), "to_ms": str(int(episode.time.timestamp() + _LEAD_S) * 1000),
-    }
-    templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
-    filled = {text: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template) for text, template in templates.items() if template}
-    return {text: href for text, href in filled.items() if href.startswith(("https://", "http://"))}
 
 
 def _incident(incident: EpisodeIncident) -> dict[str, Any]:

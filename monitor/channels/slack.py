@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from monitor.alerts import words
-from monitor.channels.channel import Delivered, Request, Retry, Step, Verdict, concealed, encoded, judge_http
-from monitor.channels.pagerduty import CLIENT, links_of
+from monitor.channels.channel import CLIENT, Delivered, Request, Retry, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.links import links_of
 from schemas.config import Config
 
 HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from monitor.alerts import words
-from monitor.channels.channel import Request, Step, Verdict, concealed, encoded, judge_http
-from monitor.channels.pagerduty import CLIENT, links_of
+from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.links import links_of
 from schemas.config import Config
 
 VERSION = 1  # of the body; fields may be added to it, but none changes its meaning
