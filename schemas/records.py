@@ -149,6 +149,19 @@ class Example(Written):
     output: str | None
 
 
+class Member(Written):
+    """A feature in a page over several."""
+
+    episode_id: str
+    service: str
+    feature: str
+    environment: str
+    severity: Severity
+    state: Literal["firing", "resolved"]
+    started_at: Time
+    text: str = Field(description="Its weightiest finding, in words")
+
+
 class Episode(Written):
     """The overlapping incidents of one service/feature/environment; the only thing that is delivered."""
 
@@ -170,6 +183,24 @@ class Episode(Written):
     incidents: list[EpisodeIncident] = Field(description="At most 50: those of the whole feature first, firing before resolved")
     examples: list[Example] = Field(max_length=3)
     causes: list[str] = Field([], max_length=3, description="What is probably behind it, in words, the likeliest first")
+    provider: str = Field("", description="To whom most of what went wrong was sent; empty when several, or not known")
+    model: str = Field("", description="The model that was asked for most of what went wrong; empty when several, or not known")
+    members: list[Member] = Field([], description="Only as channels tell it: the features that are folded into one page, the first is where it began")
+
+
+class Change(Written):
+    """Something new that a feature uses, which is no fault by itself: a version of the prompt or the service, a model, a model that answers."""
+
+    record: Literal["change"]
+    change_id: str
+    service: str
+    feature: str
+    environment: str
+    kind: Literal["prompt version", "service version", "model", "answering model"]
+    name: str
+    before: str = Field("", description="What was used most until then; empty when that is not known")
+    time: Time = Field(description="The pane edge at which it was seen, event time")
+    decided_at: Time = Field(description="Wall clock")
 
 
 class Sample(Written):
@@ -257,5 +288,6 @@ RECORDS: dict[str, type[Written]] = {
     "deadletter": DeadLetter,
     "health": Heartbeat,
     "silence": Silence,
+    "change": Change,
 }
 """Name of the JSON Schema file -> model."""
