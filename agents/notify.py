@@ -14,10 +14,11 @@ from collections.abc import Mapping
 import aiohttp
 
 from agents.store import Partition
+from monitor.alerts.announcements import Announcement, Announcements
 from monitor.alerts.dead_man import DeadMan, Sign, Withheld
 from monitor.alerts.outbox import Outbox
-from monitor.channels import configured
-from monitor.channels.channel import Channel, Delivered, Permanent, Request, Retry, Step, Verdict
+from monitor.channels import change_tellers, configured
+from monitor.channels.channel import ChangeTeller, Channel, Delivered, Permanent, Request, Retry, Step, Verdict
 from monitor.core import Outputs
 from monitor.notifier import Notifier
 from schemas.config import Config
@@ -26,6 +27,7 @@ log = logging.getLogger("softfail.notify")
 HEALTH_S = 2.0  # between two looks at softfail's own health
 DEAD_MAN_S = 1.0  # between two looks whether a sign of life is due
 LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
+CHANGES_S = 0.5  # between two looks whether a change is to be told
 ANSWER_BYTES = 2048  # of an answer that are read
 
 Answer = tuple[int | None, Mapping[str, str], bytes]
@@ -57,6 +59,8 @@ class NotifyAgent:
                 group.create_task(_show_life(dead_man, session))
             for channel in self._channels.values():
                 group.create_task(_serve(channel, partition, session))
+            for teller in change_tellers(self._config).values():
+                group.create_task(_tell_changes(teller, partition, session))
 
 
 def _core(partition: Partition) -> Notifier:
@@ -125,6 +129,40 @@ async def _serve(channel: Channel, partition: Partition, session: aiohttp.Client
         record(outbox, partition, step, await deliver(channel, step, session))
         # Before the next step of the same episode is sent, this one must be known to whoever takes over.
         await partition.checkpoint()
+
+
+async def _tell_changes(channel: ChangeTeller, partition: Partition, session: aiohttp.ClientSession) -> None:
+    """Changes go out by themselves, so that a page never waits for the answer to one."""
+    core = _core(partition)
+    while True:
+        one = core.change_due(channel.name, _now_us()) if partition.caught_up else None
+        if one is None:
+            await asyncio.sleep(CHANGES_S)
+            continue
+        try:
+            request = channel.change_request(one.change, _now_us())
+        except Exception as error:
+            log.exception("%s cannot tell the change %s", channel.name, one.change.change_id)
+            verdict: Verdict = Permanent(f"no request could be made: {type(error).__name__}")
+        else:
+            verdict = channel.judge(*await _post(request, session), _now_us())
+        _record_change(core.announcements, partition, one, verdict)
+        await partition.checkpoint()
+
+
+def _record_change(announcements: Announcements, partition: Partition, one: Announcement, verdict: Verdict) -> None:
+    what = f"{one.channel}: change {one.change.change_id} ({one.change.service}/{one.change.feature}, {one.change.kind})"
+    match verdict:
+        case Delivered():
+            announcements.delivered(one, _now_us())
+            partition.add(Outputs())
+            log.info("%s delivered", what)
+        case Retry(reason, after_s):
+            wait_s = announcements.failed(one, _now_us(), random.random(), after_s)
+            log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
+        case Permanent(reason):
+            partition.add(announcements.refused(one, reason, _now_us()))
+            log.error("%s refused: %s", what, reason)
 
 
 async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:

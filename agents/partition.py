@@ -112,6 +112,7 @@ class Partition:
         self.end_seen = float("-inf")
         self.news = asyncio.Event()
         self.lost = 0  # offsets that the log no longer held when their turn came
+        self.recovery_s = 0.0  # from when the group gave it to this worker until it began to work
         self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s
         self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0

@@ -14,6 +14,7 @@ import msgspec
 from agents.journal import HEADER, POSITION
 from agents.state_topic import Snapshot
 from monitor import layouts
+from monitor.alerts import announcements
 from monitor.alerts.ledger import Entry
 from monitor.book import Book
 from monitor.segments import FeatureKey
@@ -22,6 +23,7 @@ from schemas.records import Silence
 CLOCK = b'["clock"]'
 _HEALTH = b"health/"  # of what the notifier holds about softfail itself
 _SILENCE = b"silence/"  # before its id
+_CHANGE = announcements.STATE
 _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
 _OVER = ("held", "closed", "dropped")  # keys of which the receiver holds nothing
 
@@ -134,7 +136,7 @@ def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
         one: dict[str, Any] = {"partition": found.snapshot.partition, "key": plain if isinstance(plain, list) else shown(key), "bytes": len(value)}
         if (why := found.unreadable.get(shown(key))) is not None:
             one["unreadable"] = why
-        elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH)):
+        elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH, _CHANGE)):
             one["value"] = _json(value)
         elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature", "baselines"):
             one |= {"layout": layouts.layout_of(value), "value": layouts.read(plain[0], value)}
@@ -147,6 +149,8 @@ def _take(found: Contents, key: bytes, value: bytes) -> None:
         found.deliveries[channel, episode_id] = Entry.model_validate_json(value)
     elif key.startswith(_SILENCE):
         Silence.model_validate_json(value)
+    elif key.startswith(_CHANGE):
+        announcements.read_state(key, value)
     elif key == b"counts" or key.startswith(_HEALTH):
         if not isinstance(_json(value), dict) and (key == b"counts" or not isinstance(_json(value), list)):
             raise ValueError("it is no JSON object")

@@ -96,8 +96,8 @@ class Store:
         try:
             await partition.restore()
             self.owned[tp] = partition
+            took_s = partition.recovery_s = time.monotonic() - began
             partition.begin()
-            took_s = time.monotonic() - began
             self.counters.restores += 1
             self.counters.restore_seconds += took_s
             self.counters.restored_records += partition.journal.restored

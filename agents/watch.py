@@ -73,5 +73,5 @@ class WatchAgent:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
                 partition.add(core.advance(mark, time.time_ns() // 1000))
-            if outputs := core.heartbeat(Figures(partition.caught_up, partition.lost), time.time_ns() // 1000):
+            if outputs := core.heartbeat(Figures(partition.caught_up, partition.lost, partition.recovery_s), time.time_ns() // 1000):
                 partition.add(outputs)

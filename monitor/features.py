@@ -65,6 +65,7 @@ class FeatureState:
         self.pauses: dict[int, list[int]] = {}  # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against too
         self.well: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
+        self.decided: dict[str, int] = {}  # kind and name of what was new -> the edge at which it was told, or found to be no news
         self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
         self.producers = Producers()
         self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
@@ -143,10 +144,10 @@ class FeatureState:
         return len(self.segments) >= SEGMENTS and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
 
     def state(self) -> list[Any]:
-        """Plain values of all but the segments. The 11th held meters before producers were followed by number too."""
+        """Plain values of all but the segments. The 11th was empty in releases that tell no changes."""
         return [
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, sorted(self.well), self.examples, {}, self.cleared, self.producers.state(), self.verdicts, self.skipped,
+            self.hourly, sorted(self.well), self.examples, self.decided, self.cleared, self.producers.state(), self.verdicts, self.skipped,
             self.spans, self.moved, self.pauses,
         ]  # fmt: skip
 
@@ -154,7 +155,7 @@ class FeatureState:
         """Back from ``state``."""
         (
             self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, well, self.examples, _, self.cleared, producers, self.verdicts, self.skipped,
+            self.hourly, well, self.examples, self.decided, self.cleared, producers, self.verdicts, self.skipped,
             self.spans, self.moved, self.pauses,
         ) = state  # fmt: skip
         self.well = set(well)

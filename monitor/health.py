@@ -6,11 +6,11 @@ Windows are kept in memory only: a new owner says how short it has looked (``obs
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from monitor.alerts.episodes import SEVERITIES
-from monitor.alerts.words import share, span
+from monitor.alerts.figures import share, span
 from monitor.book import Book
 from monitor.instants import rfc3339
 from schemas.config import Health as Settings
@@ -29,6 +29,8 @@ class Figures(NamedTuple):
     caught_up: bool
     lost: int
     """Records that the log no longer held when their turn came, since the partition is owned."""
+    recovery_s: float = 0.0
+    """How long it had no owner at work when this one took it: from when it was given the partition until its state was read, seconds."""
 
 
 class Share(NamedTuple):
@@ -120,7 +122,9 @@ class Health:
         """Whether it is time to look again: twenty times a window. ``now_us``: wall clock, microseconds since 1970."""
         return now_us - self._looked_us >= self._window_us // LOOKS or now_us < self._looked_us
 
-    def look(self, counts: Counts, figures: Figures, watermark_us: int | None, now_us: int) -> dict[str, Any] | None:
+    def look(
+        self, counts: Counts, figures: Figures, watermark_us: int | None, now_us: int, more: Sequence[Found] = ()
+    ) -> dict[str, Any] | None:
         """Take what was counted so far; the heartbeat to write, None if none is due.
 
         Args:
@@ -128,6 +132,7 @@ class Health:
             figures: what the shell knows.
             watermark_us: event time, microseconds since 1970.
             now_us: wall clock, microseconds since 1970.
+            more: what others have found.
         """
         self._began_us = self._began_us or now_us
         lost = figures.lost - (self._looks[-1][2].lost if self._looks else 0)
@@ -140,6 +145,7 @@ class Health:
         observed_s = min(now_us - self._began_us, self._window_us) / 1e6
         window = self._window()
         found = [*self._shares.judge(window, observed_s, now_us), *self._lag(figures, watermark_us, now_us), *self._loss(figures, now_us)]
+        found += [*self._recovery(figures, now_us), *more]
         news = {(one.name, one.severity) for one in found}
         if self._told_us and news == self._told and now_us - self._told_us < self._beat_us:
             return None
@@ -170,6 +176,13 @@ class Health:
             return []
         text = f"{figures.lost:,} records were deleted by Kafka before they were read, and are measured nowhere"
         return [Found("lost-records", "error", text, self._lost_us, float(figures.lost))]
+
+    def _recovery(self, figures: Figures, now_us: int) -> list[Found]:
+        took_s = figures.recovery_s
+        if took_s < self._settings.recovery or now_us - self._began_us > self._window_us:
+            return []
+        text = f"reading the state took {span(round(took_s))}: for so long nothing was measured, and pages were late by as much"
+        return [Found("recovery", "warning", text, self._began_us - round(took_s * 1e6), round(took_s, 1))]
 
 
 def worse(one: str, other: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from monitor.alerts.causes import causes
+from monitor.alerts.episodes import Episode
+from monitor.alerts.explained import explained
 from monitor.book import Book
 from monitor.core import Outputs
 from monitor.features import FeatureState
@@ -16,6 +19,7 @@ from monitor.metrics import Measure
 from monitor.panes import Z95, Pane, estimate, merged
 from monitor.quantities import QUANTILES, SUCCESSES, unit_of
 from monitor.rules.threshold import Series
+from monitor.samples import chosen
 from monitor.segments import UNLABELLED, SegmentKey, labels
 
 WINDOW_US = 5 * 60 * 1_000_000
@@ -33,11 +37,12 @@ class View:
         self._edge_us: int | None = None
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self._gauges: list[Measure] | None = None
+        self._episodes: list[dict[str, Any]] | None = None
 
     def show(self, edge_us: int, out: Outputs) -> None:
         """An edge was closed."""
         self._edge_us = edge_us
-        self._gauges = None
+        self._gauges = self._episodes = None
         for message in out.messages.get("alerts", ())[-RECENT:]:
             record = msgspec.json.decode(message.value)
             if record["record"] == "transition" and record not in self._recent:
@@ -65,14 +70,14 @@ class View:
     def status(self) -> dict[str, Any]:
         """The same for people: open episodes, features, what changed last."""
         book, edge_us = self._book, self._closed_us()
+        if self._episodes is None:
+            self._episodes = [self._episode(one, edge_us or 0) for _, one in sorted(book.episodes.items(), key=lambda pair: pair[0])]
         since_us = (edge_us or 0) - 86_400_000_000
         features = [one for one in book.features.values() if one.producers.followed or (one.first_us and one.active_us >= since_us)]
         return {
             "watermark": None if book.watermark_us is None else rfc3339(book.watermark_us),
             "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
-            "episodes": [
-                episode.record("opened", "", edge_us or 0, edge_us or 0, "", []) for _, episode in sorted(book.episodes.items(), key=lambda pair: pair[0])
-            ],
+            "episodes": list(self._episodes),
             "recent": list(self._recent),
             "dead_letters": dict(book.dead_letters),
             "forwarded": book.forwarded,
@@ -116,6 +121,14 @@ class View:
                     shown = labels(feature.key, at)
                     shown["dimensions"] = ",".join(f"{name}={value}" for name, value in shown["dimensions"].items())
                     yield from _of_window(merged(panes, 0), tuple(shown.values()))
+
+    def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
+        feature, found, examples = self._book.features.get(episode.feature), list[str](), list[dict[str, Any]]()
+        if feature is not None:
+            found = causes(feature, episode.incidents, episode.started_us, edge_us, self._book.rolled_us)
+            firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"]
+            examples = chosen(feature.examples, firing)
+        return explained(episode.record("opened", "", edge_us, edge_us, "", examples, found))
 
     def _feature(self, feature: FeatureState, edge_us: int | None) -> dict[str, Any]:
         series: list[dict[str, Any]] = []

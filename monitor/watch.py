@@ -15,6 +15,7 @@ from monitor.edges import Edges
 from monitor.health import Figures, Health, counts_of
 from monitor.intake import Intake, Refusal
 from monitor.metrics import Measure
+from monitor.silent_evaluators import SilentEvaluators
 from monitor.stats.buckets import SCALE
 from monitor.watermark import NEVER, Watermark
 from schemas.config import Config
@@ -41,6 +42,7 @@ class Watch:
         self._edges = Edges(config, self.book)
         self._view = view.View(self.book)
         self._health = Health(config.health, partition, max(1, partitions))
+        self._silent = SilentEvaluators(round(config.health.window * 1e6))
         self._records = 0  # applied by this object: for heartbeats only
 
     @property
@@ -118,7 +120,8 @@ class Watch:
         """
         out = Outputs()
         if self._health.is_due(now_us):
-            beat = self._health.look(counts_of(self.book, self._records), figures, self.watermark_us, now_us)
+            silent = self._silent.look(self.book, now_us)
+            beat = self._health.look(counts_of(self.book, self._records), figures, self.watermark_us, now_us, silent)
             if beat is not None:
                 out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))
         return out

@@ -17,18 +17,30 @@ _OWN_HEADERS = {
 }  # fmt: skip
 
 
+_ENQUEUE = "/v2/enqueue"
+
+
 class PagerDuty(Part):
     """PagerDuty, Events API v2."""
 
     routing_key: SecretStr = Field(description="32 characters, from the environment: ${PAGERDUTY_ROUTING_KEY}")
     url: str = Field("https://events.pagerduty.com/v2/enqueue", pattern=r"^https?://\S+$", description="EU: https://events.eu.pagerduty.com/v2/enqueue")
     timeout: Duration = Field(10.0, gt=0, le=120)
+    change_events: bool = Field(True, description="Tell of new prompt versions and models, too, at /v2/change/enqueue; only where url ends in /v2/enqueue")
 
     @model_validator(mode="after")
-    def _key_is_whole(self) -> Self:
+    def _is_whole(self) -> Self:
         if not re.fullmatch(r"[A-Za-z0-9]{32}", self.routing_key.get_secret_value()):
             raise ValueError("routing_key: must be 32 letters and digits, the integration key of an Events API v2 integration")
+        if self.change_events and "change_events" in self.model_fields_set and not self.changes_url:
+            raise ValueError("change_events: their address follows from url, which must end in /v2/enqueue for that; mend url, or leave this out")
         return self
+
+    @property
+    def changes_url(self) -> str:
+        """Where change events go; empty when they are not wanted, or ``url`` is not PagerDuty's and so does not say where."""
+        path, mark, query = self.url.partition("?")
+        return f"{path.removesuffix(_ENQUEUE)}/v2/change/enqueue{mark}{query}" if self.change_events and path.endswith(_ENQUEUE) else ""
 
 
 class Alertmanager(Part):

@@ -120,6 +120,7 @@ class Health(Part):
     window: Duration = Field(300.0, ge=5, le=3600, description="What shares are taken over, and how long a lag, a silence or a dead channel must last")
     dead_letter_share: float = Field(0.01, gt=0, lt=1, description="Share of records that could not be read which is a warning; ten times that is an error")
     lag: Duration = Field(300.0, ge=1, le=86_400, description="How far the watermark of a partition may lie behind while records wait")
+    recovery: Duration = Field(60.0, ge=1, le=3600, description="How long a worker may read the state of a partition that it was given")
     dead_mans_url: SecretStr | None = Field(None, description="Fetched while all is well, so that silence is noticed: ${SOFTFAIL_DEAD_MANS_URL}")
     dead_mans_interval: Duration = Field(60.0, ge=1, le=3600, description="Time between two fetches of it")
 

@@ -185,7 +185,8 @@ class Episode(Written):
     causes: list[str] = Field([], max_length=3, description="What is probably behind it, in words, the likeliest first")
     provider: str = Field("", description="To whom most of what went wrong was sent; empty when several, or not known")
     model: str = Field("", description="The model that was asked for most of what went wrong; empty when several, or not known")
-    members: list[Member] = Field([], description="Only as channels tell it: the features that are folded into one page, the first is where it began")
+    features: int = Field(0, ge=0, description="Only as channels tell it: how many features are folded into one page, listed or not")
+    members: list[Member] = Field([], max_length=50, description="The first of them: those that fire first, then by severity")
 
 
 class Change(Written):
@@ -196,7 +197,7 @@ class Change(Written):
     service: str
     feature: str
     environment: str
-    kind: Literal["prompt version", "service version", "model", "answering model"]
+    kind: str = Field(description="prompt version, model, answering model; or the name of a dimension that is a version, as in service version")
     name: str
     before: str = Field("", description="What was used most until then; empty when that is not known")
     time: Time = Field(description="The pane edge at which it was seen, event time")
@@ -245,7 +246,8 @@ class DeadLetter(Written):
 class Finding(Written):
     """Something wrong with softfail's own work, as one partition sees it."""
 
-    name: str = Field(description="dead-letters, evaluator-errors, producer-drops, events-missing, wrong-partition, lag, lost-records")
+    name: str = Field(
+        description="dead-letters, evaluator-errors, evaluator-silence, producer-drops, events-missing, wrong-partition, lag, lost-records, recovery")
     severity: Severity
     text: str
     since: Time = Field(description="Wall clock")

@@ -1,6 +1,6 @@
 """A local receiver that speaks PagerDuty's Events API v2, with faults to order. For the demo and for tests.
 
-Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/; what it checks are the documented limits.
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ and .../send-change-events/; what it checks are the documented limits.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -56,6 +57,9 @@ class Receiver:
     faults: deque[Fault] = field(default_factory=deque)
     incidents: list[Incident] = field(default_factory=list)
     answers: list[tuple[str, str, int | None]] = field(default_factory=list)  # event_action, dedup_key, status; None: connection closed
+    changes: list[dict[str, Any]] = field(default_factory=list)  # change events that were taken: what each was sent as, without its key
+    change_faults: deque[Fault] = field(default_factory=deque)
+    change_answers: list[int | None] = field(default_factory=list)
     url: str = ""
     _runner: web.AppRunner | None = None
 
@@ -63,6 +67,7 @@ class Receiver:
         """Listen; port 0 picks a free one."""
         app = web.Application(client_max_size=4 * BODY_BYTES)
         app.router.add_post("/v2/enqueue", self._enqueue)
+        app.router.add_post("/v2/change/enqueue", self._enqueue_change)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -96,25 +101,68 @@ class Receiver:
                 current.resolved_at = time.time()
         return 202, {"status": "success", "message": "Event processed", "dedup_key": key}
 
+    def take_change(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and answer for one request body of a change event. Nothing recognises one that comes again: it stands there twice."""
+        event, faults = read_change(body)
+        if not faults and event["routing_key"] != self.routing_key:
+            faults = ["'routing_key' is not the key of an integration"]
+        if faults:
+            return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": faults}
+        self.changes.append({name: value for name, value in event.items() if name != "routing_key"})
+        return 202, {"status": "success", "message": "Change event processed"}
+
+    async def _enqueue_change(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        fault = self.change_faults.popleft() if self.change_faults else Fault("slow")
+        return await self._answer(request, fault, lambda: self.take_change(body), self.change_answers.append)
+
     async def _enqueue(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         event, _ = read_event(body)
         name = str(event.get("event_action")), str(event.get("dedup_key"))
         fault = self.faults.popleft() if self.faults else Fault("slow")
+        return await self._answer(request, fault, lambda: self.take(body), lambda status: self.answers.append((*name, status)))
+
+    async def _answer(
+        self, request: web.Request, fault: Fault, take: Callable[[], tuple[int, dict[str, Any]]], note: Callable[[int | None], None]
+    ) -> web.StreamResponse:
         await asyncio.sleep(fault.delay_s)
         if fault.kind == "slow":
-            status, answer = self.take(body)
-            self.answers.append((*name, status))
+            status, answer = take()
+            note(status)
             return web.json_response(answer, status=status)
         if fault.taken:
-            self.take(body)
+            take()
         if fault.kind == "status":
-            self.answers.append((*name, fault.status))
+            note(fault.status)
             return web.json_response({"status": "fault", "message": "as ordered"}, status=fault.status, headers=dict(fault.headers))
-        self.answers.append((*name, None))
+        note(None)
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=500)  # nobody hears it
+
+
+def read_change(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    """A change event and its faults, in PagerDuty's manner.
+
+    >>> read_change(b'{"routing_key": "0123456789abcdef0123456789abcdef", "payload": {}}')[1]
+    ["'payload.summary' is missing or blank"]
+    """
+    event, faults = _object(body)
+    if faults:
+        return {}, faults
+    payload = event.get("payload")
+    if not isinstance(payload, dict):
+        return event, [*_key_faults(event), "'payload' is missing or blank"]
+    faults = _key_faults(event)
+    if not payload.get("summary"):
+        faults.append("'payload.summary' is missing or blank")
+    if len(str(payload.get("summary", ""))) > SUMMARY_CHARS:
+        faults.append(f"'payload.summary' exceeds {SUMMARY_CHARS} characters")
+    if not isinstance(payload.get("custom_details", {}), dict):
+        faults.append("'payload.custom_details' must be an object")
+    faults += ["'links.href' is missing" for link in event.get("links", ()) if not link.get("href")]
+    return event, faults
 
 
 def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
@@ -123,17 +171,10 @@ def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
     >>> read_event(b'{"routing_key": "short", "event_action": "resolve"}')[1]
     ["'routing_key' must be 32 characters", "'dedup_key' is missing or blank"]
     """
-    if len(body) > BODY_BYTES:
-        return {}, [f"event exceeds {BODY_BYTES // 1024} KB"]
-    try:
-        event = json.loads(body)
-    except ValueError:
-        return {}, ["body is not JSON"]
-    if not isinstance(event, dict):
-        return {}, ["body is not an object"]
-    faults = []
-    if not re.fullmatch(r"[A-Za-z0-9]{32}", str(event.get("routing_key", ""))):
-        faults.append("'routing_key' must be 32 characters")
+    event, faults = _object(body)
+    if faults:
+        return {}, faults
+    faults = _key_faults(event)
     action, key = event.get("event_action"), event.get("dedup_key")
     if action not in ACTIONS:
         faults.append("'event_action' must be one of trigger, acknowledge, resolve")
@@ -146,6 +187,20 @@ def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
         faults += [f"'images.src' must be https: {image}" for image in event.get("images", ()) if not str(image.get("src", "")).startswith("https://")]
         faults += ["'links.href' is missing" for link in event.get("links", ()) if not link.get("href")]
     return event, faults
+
+
+def _object(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    if len(body) > BODY_BYTES:
+        return {}, [f"event exceeds {BODY_BYTES // 1024} KB"]
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return {}, ["body is not JSON"]
+    return (event, []) if isinstance(event, dict) else ({}, ["body is not an object"])
+
+
+def _key_faults(event: dict[str, Any]) -> list[str]:
+    return [] if re.fullmatch(r"[A-Za-z0-9]{32}", str(event.get("routing_key", ""))) else ["'routing_key' must be 32 characters"]
 
 
 def _payload_faults(payload: Any) -> list[str]:

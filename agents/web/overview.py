@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from agents.web.live import LiveWorker, not_well, partition_row, status_of
+from monitor.alerts.silences import covers
 
 RECENT = 50
 MOST_FEATURES = 200
@@ -49,6 +51,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         await asyncio.sleep(0)
     episodes.sort(key=lambda one: (_URGENCY.get(one["urgency"], 2), bool(one.get("muted")), one["started_at"]))
     recent.sort(key=lambda one: (one["time"], one["decided_at"]), reverse=True)
+    episodes = [{**one, "silenced_until": until} if (until := _silenced_until(one, silences)) else one for one in episodes]
     partitions.sort(key=lambda one: (one["agent"], one["partition"]))
     return {
         "now": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -64,6 +67,13 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "dead_letters": dict(dead_letters.most_common()),
         "forwarded": forwarded,
     }
+
+
+def _silenced_until(episode: dict[str, Any], silences: Sequence[dict[str, Any]]) -> str:
+    """When the last silence ends that holds over an episode now; empty where none does, or the worker that knows of silences is another one."""
+    subject = episode["service"], episode["feature"], episode["environment"], episode["severity"]
+    over = [one["until"] for one in silences if covers(one["match"], one["environments"], one["severity"], subject)]
+    return max(over, default="", key=datetime.fromisoformat)
 
 
 def narrowed(told: dict[str, Any], match: str = "") -> dict[str, Any]:

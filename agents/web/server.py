@@ -40,8 +40,8 @@ _HEADERS = {
 class _Status:
     """Builds the overview at most once a second, however many look."""
 
-    def __init__(self, worker: LiveWorker) -> None:
-        self._worker = worker
+    def __init__(self, worker: LiveWorker, *, may_silence: bool) -> None:
+        self._worker, self._may_silence = worker, may_silence
         self._building = asyncio.Lock()
         self._built_at = -FRESH_S
         self._told: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class _Status:
     async def answer(self, match: str) -> bytes:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
-                self._told = await overview(self._worker, datetime.now(UTC), time.monotonic())
+                self._told = {**await overview(self._worker, datetime.now(UTC), time.monotonic()), "may_silence": self._may_silence}
                 self._built_at = time.monotonic()
             told = self._told
         return await asyncio.to_thread(lambda: json.dumps(finite(narrowed(told, match))).encode())
@@ -119,7 +119,7 @@ def application(worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka
     """The aiohttp application, unbound; with a token, only probes are answered without it. With ``kafka``, silences can be set."""
     app = web.Application(middlewares=[] if token is None else [asking_for(token)])
     app[_WORKER] = worker
-    app[_STATUS] = _Status(worker)
+    app[_STATUS] = _Status(worker, may_silence=kafka is not None)
     pages = {"/": _page, "/api/status": _status, "/metrics": _metrics, "/healthz": _healthz, "/readyz": _readyz}
     app.add_routes([web.get(path, page) for path, page in pages.items()])
     if kafka is not None:

@@ -38,10 +38,12 @@ _ADVICE = (
 )
 """Beginning of a metric -> what to do; the first that fits."""
 _HEALTH = {
-    "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters list.",
+    "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
     "evaluator-errors": "Look for the evaluator's error in the worker's log; take it out of the configuration until it is mended.",
+    "evaluator-silence": "See whether the service still sends what this evaluator reads, and what was deployed there last: docs/events.md.",
     "lag": "See whether the workers run and have CPU to spare; start more of them.",
     "lost-records": "Raise the retention of the events topic, and start more workers: what Kafka deleted is gone.",
+    "recovery": "See what the worker logged while it read its state; fewer partitions a worker, or a faster broker: docs/operations.md.",
     "no-heartbeat": "See whether the workers run, and what they logged last: docs/operations.md, Exit codes.",
     "producer-drops": "See in the services why producers cannot send: broker reachable, queue too small: docs/producer.md.",
     "events-missing": "Look for producers that crash, or lose the broker: docs/producer.md.",

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from monitor.alerts.figures import share
 from monitor.alerts.newcomers import ANSWERING, LEAST_EVENTS, WORSE, Newcomer, names_in, newcomers, panes_of
-from monitor.alerts.words import clean, share
+from monitor.alerts.words import clean
 from monitor.features import DAY_US, HOUR_US, FeatureState
 from monitor.panes import Figure, Pane
 

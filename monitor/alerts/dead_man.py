@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from monitor.alerts.figures import span
 from monitor.alerts.health import GAP_US, LEAST_SILENCE_US, HealthDesk
 from monitor.alerts.outbox import Outbox
 from monitor.alerts.standings import NAMED, TEXT_CHARS
-from monitor.alerts.words import clean, span
+from monitor.alerts.words import clean
 from monitor.channels.alertmanager import Alertmanager
 from monitor.channels.channel import CLIENT, Request
 from monitor.instants import rfc3339

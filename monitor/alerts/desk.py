@@ -7,14 +7,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from monitor.alerts.causes import causes
-from monitor.alerts.episodes import Episode, begun
+from monitor.alerts.changes import Changes
+from monitor.alerts.episodes import PAGING, Episode, begun
 from monitor.alerts.incidents import Change, Incident, digest_of, opened, transition
+from monitor.alerts.origin import origin
 from monitor.alerts.readers import Readers, named
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY_US, HOUR_US, FeatureState, Segment
 from monitor.instants import rfc3339
 from monitor.rules import no_data
+from monitor.rules.reading import Reading
 from monitor.samples import chosen
 from monitor.segments import UNLABELLED, FeatureKey, SegmentKey, labels
 from monitor.stats.rate import Rate
@@ -22,11 +25,15 @@ from schemas.config import Config
 from schemas.rules import Watched
 
 LOST, REOPENED = "an incident of it is gone from the state", "its episode is gone from the state"
+GOES_ON = "what paged beside it is over"  # why an incident that fires goes on in another episode
 UNSEEN = "a value that was never seen before"  # what is news of an incident that fires already
 CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
 SPANS = 100  # incidents of which a feature remembers when they were
 BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
 GONE_US = 15 * 60 * 1_000_000  # a segment is gone after this silence, or its rule's window if that is longer
+CALM_US = HOUR_US  # after the last of what pages the page is over, and what only warns goes on as a ticket of its own
+FRESH_US = 15 * 60 * 1_000_000  # what pages so long after the last of what paged is another page, not more of that one
+RELAPSE_US = HOUR_US  # what comes back within this time after it had ended is over when it has been well for as long
 
 Fresh = Sequence[tuple[SegmentKey, dict[str, Rate]]]
 
@@ -37,9 +44,12 @@ class Desk:
     def __init__(self, config: Config, book: Book) -> None:
         self.book = book
         self._config = config
+        self._changes = Changes(book)
         self._readers = Readers(config, book)
         self._rules = self._readers.rules
         self._no_data = self._readers.silence
+        paging = [rule.name for rule in (*self._rules, *([self._no_data] if self._no_data else [])) if rule.severity in PAGING]
+        self._paging = tuple(to_json([name]).decode()[:-1] + "," for name in paging)  # how they are named among what has cleared
         self._digests = {rule.name: digest_of(rule) for rule in (*self._rules, *([self._no_data] if self._no_data else []))}
 
     def look(self, feature: FeatureState, fresh: Fresh, edge_us: int, decided_us: int, *, late: bool, out: Outputs) -> None:
@@ -52,11 +62,13 @@ class Desk:
         incidents = self.book.incidents.get(key, {})
         if not incidents and key not in self.book.episodes and feature.active_us < edge_us - DAY_US:
             return
+        if fresh and not late:  # of a back-fill nobody needs to be told what was new then
+            self._changes.look(feature, fresh, edge_us, decided_us, out)
         day_us = (edge_us - DAY_US) // HOUR_US * HOUR_US  # by the hour, as rolled-up panes know it: the same before and after a restart
         self._readers.statistics.look(feature)
         self._readers.baselines.feed(feature, fresh, edge_us)
         changes = self._drop_changed_rules(key, incidents)
-        changes, reasons = changes + self._reopened(key, incidents), self._lost(key, incidents, changes)
+        reopened, reasons = self._reopened(key, incidents), self._lost(key, incidents, changes)
         for rule in self._rules:
             if not fnmatchcase(f"{key.service}/{key.feature}", rule.match) or key.environment not in (rule.environments or (key.environment,)):
                 continue
@@ -68,6 +80,8 @@ class Desk:
                         changes += self._apply(rule, feature, at, edge_us)
         if self._no_data:
             changes += self._apply(self._no_data, feature, None, edge_us)
+        over = {one.incident_id for _, one, change in changes if change.state == "resolved"}  # what is over needs no episode any more
+        changes = [*((at, one, change) for at, one, change in reopened if one.incident_id not in over), *changes]
         self._write(feature, changes, reasons, edge_us, decided_us, late=late, out=out)
 
     def _drop_changed_rules(self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]) -> list[tuple[Any, Incident, Change]]:
@@ -113,8 +127,9 @@ class Desk:
         if reading.state == "good" and (at is None or rule.level == "segment") and rule.name not in feature.well:
             feature.well.add(rule.name)
             self.book.mark_feature(feature.key)
+        ended = feature.active_us < edge_us - DAY_US  # nothing is left to read: it would fire for ever, and silence begin again at each edge
         if known is None:
-            if reading.state != "breach":
+            if reading.state != "breach" or ended:
                 return []
             known = opened(rule, feature.key, at, edge_us, self._severity(rule, feature))
             self.book.incidents.setdefault(feature.key, {})[at, rule.name] = known
@@ -123,14 +138,14 @@ class Desk:
             changes = []
         if gone:
             change: Change | None = Change("resolved", "segment_gone" if known.state == "firing" else "did not last")
-        elif silence and feature.active_us < edge_us - DAY_US:
+        elif ended:
             change = Change("resolved", "became_normal: silent for a day, so it is taken to have ended")
         elif self._readers.has_become_normal(rule, known, edge_us):
             change = Change("resolved", "became_normal: it has been so for a day, and is the reference from now on")
             self._readers.learn_anew(rule, feature, at, known.since_us)
         else:
             was = known.evidence.get("test")
-            change = known.step(rule, reading, edge_us)
+            change = known.step(rule, reading, edge_us, RELAPSE_US if self._is_relapse(rule, feature, at, known, reading) else 0)
             if change is None and known.state == "firing" and was != "never_seen" and known.evidence.get("test") == "never_seen":
                 changes.append((at, known, Change("firing", UNSEEN)))
         if silence and known.state == "firing":
@@ -149,6 +164,16 @@ class Desk:
         elif not known.evidence:
             known.evidence = reading.evidence
         return changes
+
+    def _is_relapse(self, rule: Watched, feature: FeatureState, at: SegmentKey | None, known: Incident, reading: Reading) -> bool:
+        """Whether an incident that might end now had come back soon after it had ended, in this episode or since one before: a rate that goes up and
+        down around its threshold for hours would else be a page each time.
+        """
+        if known.state != "firing" or reading.state != "good" or known.since_us - feature.cleared.get(named(at, rule), -RELAPSE_US) > RELAPSE_US:
+            return False
+        episode, shown = self.book.episodes.get(feature.key), {"rule": rule.name, "state": "resolved", **labels(feature.key, at)}
+        again = episode is not None and any(shown.items() <= one.items() for one in episode.incidents.values())  # what was only pending is not shown
+        return again or any(known.since_us - RELAPSE_US <= end_us <= known.since_us for _, end_us in feature.spans)
 
     def _severity(self, rule: Watched, feature: FeatureState) -> str:
         """The rule's severity; of a feature that was never well, a warning, where the rule asks for that."""
@@ -177,12 +202,14 @@ class Desk:
         episode = self.book.episodes.get(key)
         if not changes and episode is None:
             return
+        if episode is not None and not reasons and self._has_calmed(feature, episode, changes, edge_us):
+            changes, episode, reasons = self._end_page(feature, episode, changes, edge_us, decided_us, out), None, []
         state = "updated"
         for at, incident, change in changes:
             was_known = episode is not None and episode.knows(incident.incident_id)
             if change.state == "firing" or was_known:
                 if episode is None:
-                    first = incident.incident_id if change.reason != REOPENED else f"{incident.incident_id} again at {edge_us}"
+                    first = incident.incident_id if change.reason not in (REOPENED, GOES_ON, UNSEEN) else f"{incident.incident_id} again at {edge_us}"
                     episode = self.book.episodes[key] = begun(key, first, incident.since_us)
                     feature.forget_references()
                     self.book.mark_feature(key)
@@ -204,6 +231,38 @@ class Desk:
         if reasons:
             self._write_episode(feature, episode, state, "; ".join(reasons), edge_us, decided_us, out)
 
+    def _has_calmed(self, feature: FeatureState, episode: Episode, changes: list[tuple[Any, Incident, Change]], edge_us: int) -> bool:
+        """Whether nothing that pages fires in an episode that paged, and that for so long that its page is over: it would else stay open as long as
+        any warning does, a day perhaps, and whatever pages in that time would be news of a page that somebody has dealt with.
+        """
+        firing = [one for one in self.book.incidents.get(feature.key, {}).values() if one.state == "firing"]
+        ending = [one for _, one, change in changes if change.state == "resolved"]  # an edited rule's too, of which no clearing is on record
+        if episode.urgency != "high" or any(one.severity in PAGING and episode.knows(one.incident_id) for one in (*firing, *ending)):
+            return False
+        ended_us = max((end_us for name, end_us in feature.cleared.items() if name.startswith(self._paging)), default=0)
+        fresh = any(change.state == "firing" and one.severity in PAGING for _, one, change in changes)
+        return edge_us - ended_us >= (FRESH_US if fresh else CALM_US)
+
+    def _end_page(
+        self, feature: FeatureState, episode: Episode, changes: list[tuple[Any, Incident, Change]], edge_us: int, decided_us: int, out: Outputs
+    ) -> list[tuple[Any, Incident, Change]]:
+        """Resolve an episode of which only warnings are left; gives what another one begins with."""
+        key, rest, reasons = feature.key, [], []
+        for at, incident, change in changes:
+            if change.state == "resolved" and episode.knows(incident.incident_id):
+                episode.take(_shown(key, at, incident, change), may_page=False)
+                reasons.append(f"{incident.rule}: {change.reason}")
+                out.add("alerts", transition(key, at, incident, change, episode.episode_id, edge_us, decided_us))
+            else:
+                rest.append((at, incident, change))
+        going = [(at, one, Change("firing", GOES_ON)) for (at, _), one in self.book.incidents.get(key, {}).items()
+                 if one.state == "firing" and episode.knows(one.incident_id)]
+        for _, one, _ in going:
+            episode.part(one.incident_id)
+        on = "; what only warns goes on as a ticket of its own" if going else ""
+        self._write_episode(feature, episode, "resolved", "; ".join([*reasons, f"nothing that pages fires any more{on}"]), edge_us, decided_us, out)
+        return rest + going
+
     def _write_episode(
         self, feature: FeatureState, episode: Episode, state: str, reason: str, edge_us: int, decided_us: int, out: Outputs
     ) -> None:
@@ -218,7 +277,8 @@ class Desk:
         self.book.mark_episode(key)
         firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing" or episode.over]
         found = causes(feature, episode.incidents, episode.started_us, edge_us, self.book.rolled_us)
-        record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing), found)
+        came_from = origin(feature, episode.incidents, episode.started_us, edge_us)
+        record = episode.record(state, reason, edge_us, decided_us, self._config.kafka.prefix, chosen(feature.examples, firing), found, came_from)
         out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0))
 
 

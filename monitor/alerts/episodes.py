@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.alerts.origin import NOWHERE, Origin
 from monitor.instants import rfc3339
 from monitor.segments import FeatureKey
 
@@ -63,6 +64,11 @@ class Episode:
         if (shown := self.incidents.get(incident_id)) is not None:
             self.incidents[incident_id] = shown | {"state": "resolved"}
 
+    def part(self, incident_id: str) -> None:
+        """An incident goes on in another episode."""
+        self.firing.discard(incident_id)
+        self.incidents.pop(incident_id, None)
+
     def _make_room(self, incident: dict[str, Any]) -> bool:
         """Drop what says less than this incident, if anything does."""
         resolved = next((name for name, known in self.incidents.items() if known["state"] == "resolved"), None)
@@ -73,8 +79,8 @@ class Episode:
         return less is not None
 
     def record(self, state: str, reason: str, edge_us: int, decided_us: int, prefix: str, examples: list[dict[str, Any]],
-               causes: Sequence[str] = ()) -> dict[str, Any]:
-        """The episode as the alerts topic has it. ``causes``: what ``monitor.alerts.causes`` names."""
+               causes: Sequence[str] = (), origin: Origin = NOWHERE) -> dict[str, Any]:
+        """The episode as the alerts topic has it. ``causes``: what ``monitor.alerts.causes`` names. ``origin``: what ``monitor.alerts.origin`` does."""
         return {
             "record": "episode",
             "episode_id": self.episode_id,
@@ -92,6 +98,7 @@ class Episode:
             "incidents": list(self.incidents.values()),
             "examples": examples,
             **({"causes": list(causes)} if causes else {}),
+            **{name: one for name, one in origin._asdict().items() if one},
         }
 
     def state_values(self) -> list[Any]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from monitor.alerts.explained import explained
+from monitor.alerts.figures import span
 from monitor.alerts.standings import Holding, Report
 from monitor.alerts.telling import MONITOR, Telling
-from monitor.alerts.words import span
 from monitor.core import Outputs, to_json
 from monitor.health import Found, Shares, worse
 from monitor.metrics import Measure
@@ -25,7 +26,7 @@ from schemas.decode import microseconds
 STATE = b"health/"  # before its state records
 LEAST_SILENCE_US = 60_000_000  # a restart and a rebalance are no silence
 GAP_US = 30_000_000  # after such a time without a look nobody is blamed for silence
-_KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000}  # a finding stays, once it is no longer reported
+_KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}  # a finding stays, once it is no longer reported
 _SEEN = b"health/seen"
 
 
@@ -178,7 +179,7 @@ class HealthDesk:
 
     def episodes(self, now_us: int) -> list[dict[str, Any]]:
         """The open episodes, for the status page."""
-        return self._telling.shown(now_us)
+        return [explained(one) for one in self._telling.shown(now_us)]
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records that differ since the last call."""

@@ -42,8 +42,11 @@ class Incident:
     good_us: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
 
-    def step(self, rule: Watched, reading: Reading, edge_us: int) -> Change | None:
-        """Take a reading at the next edge; what changed, if anything. Resolved means: drop it."""
+    def step(self, rule: Watched, reading: Reading, edge_us: int, keep_us: int = 0) -> Change | None:
+        """Take a reading at the next edge; what changed, if anything. Resolved means: drop it.
+
+        ``keep_us``: how long it must be well at least, if that is longer than the rule says.
+        """
         passed_us, before = edge_us - self.edge_us, self.last
         self.edge_us = edge_us
         if reading.state == "unknown":
@@ -60,7 +63,7 @@ class Incident:
         if self.state == "pending":
             return Change("resolved", "did not last")
         self.good_us = self.good_us + (passed_us if before == "good" else 0) if reading.state == "good" else 0
-        if reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6:
+        if reading.state == "good" and self.good_us >= max(rule.keep_firing_for * 1e6, keep_us):
             if reading.evidence.get("value") is not None:  # what was learnt or compared says only that nothing is wrong
                 self.evidence = reading.evidence
             return Change("resolved", f"well for {shown_s(self.good_us)}" if self.good_us else "well again")

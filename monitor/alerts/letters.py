@@ -1,4 +1,4 @@
-"""Records of the alerts topic to episodes and silences."""
+"""Records of the alerts topic to episodes, silences and changes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from monitor.channels.channel import DEDUP_CHARS
-from schemas.records import Episode, Silence
+from schemas.records import Change, Episode, Silence
 
-_Model = TypeVar("_Model", Episode, Silence)
+_Model = TypeVar("_Model", Episode, Silence, Change)
 _KEY_CHARS = DEDUP_CHARS - len("/missed")
 
 
@@ -24,11 +24,11 @@ def read_episode(value: bytes) -> Episode | None:
     return letter if isinstance(letter, Episode) else None
 
 
-def read_letter(value: bytes) -> Episode | Silence | None:
-    """An episode or a silence from its JSON text; None for another record. Fields that a newer version added are passed over.
+def read_letter(value: bytes) -> Episode | Silence | Change | None:
+    """An episode, a silence or a change from its JSON text; None for another record. Fields that a newer version added are passed over.
 
     Raises:
-        ValueError: it is neither; names the field.
+        ValueError: it is none of them; names the field.
     """
     try:
         raw = json.loads(value)
@@ -38,6 +38,8 @@ def read_letter(value: bytes) -> Episode | Silence | None:
         raise ValueError(f"a JSON {type(raw).__name__}, not an object")
     if raw.get("record") == "silence":
         return _read(Silence, raw)
+    if raw.get("record") == "change":
+        return _read(Change, raw)
     if raw.get("record") != "episode":
         return None
     episode = _read(Episode, raw)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from monitor.alerts.breaker import Breaker
+from monitor.alerts.folding import APART, admit, freed, together
 from monitor.alerts.health import subject_of
-from monitor.alerts.ledger import FORGETS_US, LATE_US, OLD_US, REPEAT_US, Decision, Entry, Shown, shown
+from monitor.alerts.ledger import BEHIND_US, FORGETS_US, LATE_US, OLD_US, REPEAT_US, Decision, Entry, Shown, shown
 from monitor.alerts.letters import read_letter
 from monitor.alerts.silences import Muting, Silences
 from monitor.alerts.silences import subject_of as silenced_as
@@ -23,11 +24,11 @@ from monitor.deadletters import dead_letter
 from monitor.metrics import Measure
 from schemas.config import Config
 from schemas.decode import microseconds
-from schemas.records import Silence
+from schemas.records import Episode, Silence
 
-LAYOUT = 3
+LAYOUT = 4
 """Of what ``notify`` keeps: JSON, and a name that a release does not know is refused. 2: findings of health beside deliveries. 3: silences, and what
-they hold."""
+they hold. 4: pages over several features, changes."""
 KEPT_US = 24 * 3600 * 1_000_000  # an entry, after the last step
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 
@@ -74,7 +75,7 @@ class Outbox:
                 outputs.add("deadletter", dead_letter(record, *_told(error)))
                 self._count(_UNREADABLE, "refused")
                 continue
-            if letter is not None and not isinstance(letter, Silence):
+            if isinstance(letter, Episode):
                 self._take(shown(letter, record.offset))
         return outputs
 
@@ -87,8 +88,8 @@ class Outbox:
             if entry.held and not entry.hushed and since_us >= entry.held_to_us - LATE_US:
                 entry.release()  # it may have been tried before this was read, by somebody who crashed before that was known
                 self._touch(key)
-            subject, at_us = silenced_as(entry.latest.episode), min(self._now_us, entry.held_to_us)
-            until_us = self._silences.until(subject, microseconds(entry.latest.episode.decided_at)) or self._silences.until(subject, at_us) or at_us
+            at_us = min(self._now_us, entry.held_to_us)
+            until_us = self._until(key[0], entry, microseconds(entry.latest.episode.decided_at)) or self._until(key[0], entry, at_us) or at_us
             if until_us != entry.held_to_us:
                 entry.held_to_us = until_us
                 self._touch(key)
@@ -102,13 +103,63 @@ class Outbox:
                 continue
             key = channel, episode.episode_id
             entry = self._entries.get(key)
-            if entry is None:
+            if is_new := entry is None:
                 if episode.muted or episode.state == "resolved":  # nothing was told, so there is nothing to take back
                     continue
                 self._order += 1
-                entry = self._entries[key] = self._open[key] = Entry(order=self._order, dedup_key=episode.dedup_key, latest=state)
-            entry.take(state, self._silences.until(silenced_as(episode), microseconds(episode.decided_at)))
+                behind_to_us = microseconds(episode.decided_at) + BEHIND_US if Entry.is_behind(episode) else None
+                entry = Entry(order=self._order, dedup_key=episode.dedup_key, latest=state, behind_to_us=behind_to_us)
+                self._entries[key] = self._open[key] = entry
+            held_to_us = self._silences.until(silenced_as(episode), microseconds(episode.decided_at))
+            if entry.own is None:
+                entry.take(state, held_to_us)
+                entry.drop_untried(self._now_us)
+            elif entry.own.episode.state != "resolved":
+                entry.own = state
             self._touch(key)
+            if channel not in APART:
+                self._fold(channel, entry, is_new=is_new)
+
+    def _fold(self, channel: str, entry: Entry, *, is_new: bool) -> None:
+        """Let one page tell of what several features have in common."""
+        mine = [one for (name, _), one in self._open.items() if name == channel]
+        if is_new:
+            self._touch_all(channel, admit(entry, mine, self._now_us, self._is_covered))
+        self._part(channel, freed(mine, self._now_us, self._is_covered))
+        lead = entry if entry.own is not None else self._entries.get((channel, entry.folded))
+        if lead is None or lead.own is None or lead.latest is None:
+            return
+        whole = together(self._parts(channel, lead), lead.trait, lead.latest.episode)
+        lead.take(whole, self._until(channel, lead, microseconds(whole.episode.decided_at)))
+        lead.drop_untried(self._now_us)
+        self._touch_all(channel, [lead])
+
+    def _part(self, channel: str, entries: Iterable[Entry]) -> None:
+        """These tell for themselves from now on."""
+        for entry in (parting := list(entries)):
+            entry.part()
+        self._touch_all(channel, parting)
+
+    def _parts(self, channel: str, entry: Entry) -> list[Shown]:
+        """The states of all that an entry tells of, its own first."""
+        if entry.own is None:
+            return [entry.latest] if entry.latest is not None else []
+        name = entry.own.episode.episode_id
+        return [entry.own, *(one.latest for (at, _), one in self._open.items() if at == channel and one.folded == name and one.latest is not None)]
+
+    def _subjects(self, channel: str, entry: Entry) -> list[Episode]:
+        """What a silence must cover to keep this quiet: all that fires of it."""
+        told = [one.episode for one in self._parts(channel, entry)]
+        return [one for one in told if one.state != "resolved"] or told
+
+    def _until(self, channel: str, entry: Entry, at_us: int) -> int | None:
+        """When the silence ends that covers all of it at this instant; None: there is none."""
+        ends = [self._silences.until(silenced_as(one), at_us) for one in self._subjects(channel, entry)]
+        known = [one for one in ends if one is not None]
+        return min(known) if known and len(known) == len(ends) else None
+
+    def _is_covered(self, episode: Episode, at_us: int) -> bool:
+        return self._silences.until(silenced_as(episode), at_us) is not None
 
     # what goes out
 
@@ -227,16 +278,17 @@ class Outbox:
         """Those in force at the last known time, with how many deliveries each holds back now."""
         holds: dict[str, int] = {}
         for (channel, _), entry in self._open.items():
-            if (muting := self._muting(entry)) is not None and self._next(channel, entry, heard=True) != self._next(channel, entry):
+            if (muting := self._muting(channel, entry)) is not None and self._next(channel, entry, heard=True) != self._next(channel, entry):
                 holds[muting.name] = holds.get(muting.name, 0) + 1
         return [{**one.told(until_us), "holds": holds.get(one.name, 0)} for one, until_us in self._silences.active(self._now_us)]
 
-    def _muting(self, entry: Entry) -> Muting | None:
-        return None if entry.latest is None else self._silences.over(silenced_as(entry.latest.episode), self._now_us)
+    def _muting(self, channel: str, entry: Entry) -> Muting | None:
+        over = [self._silences.over(silenced_as(one), self._now_us) for one in self._subjects(channel, entry)]
+        return over[0] if over and None not in over else None
 
     def _next(self, channel: str, entry: Entry, *, heard: bool = False) -> Decision | None:
         """``heard``: as if there were no silence."""
-        silenced, repeat_us = not heard and self._muting(entry) is not None, FORGETS_US.get(channel, REPEAT_US)
+        silenced, repeat_us = not heard and self._muting(channel, entry) is not None, FORGETS_US.get(channel, REPEAT_US)
         return entry.next(self._now_us, self._config.page_old_events, silenced=silenced, repeat_us=repeat_us)
 
     def _answered(self, step: Step, result: Result, now_us: int) -> Entry | None:
@@ -257,12 +309,18 @@ class Outbox:
         self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.forget(self._now_us))
         if self._unsure:
             self._ask_again(self._now_us)
+        for channel in {channel for (channel, _), entry in self._open.items() if entry.waits_to_us is not None}:
+            mine = [entry for (name, _), entry in self._open.items() if name == channel]
+            self._part(channel, freed(mine, self._now_us, self._is_covered))
         for key, entry in list(self._open.items()):
+            lead = self._entries.get((key[0], entry.folded)) if entry.folded else None
+            if entry.folded and (lead is None or lead.was_refused):  # there is no page that tells of it
+                self._part(key[0], [entry])
             if entry.held and not entry.hushed and self._now_us >= (entry.held_to_us or 0):
                 entry.release()
                 self._touch(key)
-            if entry.latest is None or entry.latest.episode.state != "resolved":
-                continue
+            if entry.latest is None or entry.latest.episode.state != "resolved" or (lead is not None and entry.folded and lead.done_us is None):
+                continue  # of what is folded, the page says that it is over as long as it lasts
             orphan = key[0] not in names and self._now_us - microseconds(entry.latest.episode.time) > OLD_US
             if orphan or entry.next(self._now_us, self._config.page_old_events) is None:  # what a silence keeps back is told when it is over
                 if entry.hushed:
@@ -322,6 +380,11 @@ class Outbox:
         channel, episode_id = key[len(_DELIVERY) :].decode().split("/", 1)
         entry = self._entries.get((channel, episode_id))
         return None if entry is None else entry.model_dump_json(exclude_defaults=True).encode()
+
+    def _touch_all(self, channel: str, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if (state := entry.own or entry.latest) is not None:
+                self._touch((channel, state.episode.episode_id))
 
     def _touch(self, key: Key) -> None:
         self._changed[_DELIVERY + "/".join(key).encode()] = None

@@ -5,7 +5,7 @@ Pure: the wall clock is an argument, microseconds since 1970. A silence mutes de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -82,16 +82,25 @@ class Muting(NamedTuple):
     when: Once | Weekly
 
     def covers(self, subject: Subject) -> bool:
-        """Whether it is about this episode. About softfail itself only if it says so: whoever silences `*` must still hear that pages are lost."""
-        service, feature, environment, severity = subject
-        return ((service != SERVICE or self.match.startswith(f"{SERVICE}/")) and fnmatchcase(f"{service}/{feature}", self.match)
-                and (not self.environments or any(fnmatchcase(environment, one) for one in self.environments))
-                and (not self.severity or severity in self.severity))
+        """Whether it is about this episode."""
+        return covers(self.match, self.environments, self.severity, subject)
 
     def told(self, until_us: int) -> dict[str, Any]:
         """As the status page has it; ``until_us``: when it ends."""
         return {"silence_id": self.name, "match": self.match, "environments": list(self.environments), "severity": list(self.severity),
                 "author": self.author, "reason": self.reason, "until": rfc3339(until_us)}
+
+
+def covers(match: str, environments: Collection[str], severities: Collection[str], subject: Subject) -> bool:
+    """Whether a silence is about an episode. About softfail itself only if it says so: whoever silences `*` must still hear that pages are lost.
+
+    >>> covers("*", [], [], ("bot", "answer", "production", "error")), covers("*", [], [], ("softfail", "monitor", "production", "error"))
+    (True, False)
+    """
+    service, feature, environment, severity = subject
+    return ((service != SERVICE or match.startswith(f"{SERVICE}/")) and fnmatchcase(f"{service}/{feature}", match)
+            and (not environments or any(fnmatchcase(environment, one) for one in environments))
+            and (not severities or severity in severities))
 
 
 def planned(one: PlannedSilence, name: str) -> Muting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from monitor.channels.alertmanager import Alertmanager
-from monitor.channels.channel import Channel
+from monitor.channels.channel import ChangeTeller, Channel
 from monitor.channels.console import Console
 from monitor.channels.pagerduty import PagerDuty
 from monitor.channels.slack import Slack
@@ -25,3 +25,8 @@ CHANNELS: dict[str, Callable[[Config], Channel]] = {
 def configured(config: Config) -> dict[str, Channel]:
     """The channels that a configuration has."""
     return {name: CHANNELS[name](config) for name in config.channels.names()}
+
+
+def change_tellers(config: Config) -> dict[str, ChangeTeller]:
+    """Those of them that are told of changes."""
+    return {name: one for name, one in configured(config).items() if isinstance(one, ChangeTeller) and one.tells_changes}

@@ -108,9 +108,9 @@ def labels(step: Step) -> dict[str, str]:
 
 def told(step: Step) -> dict[str, str]:
     """The annotations: what the person on call reads, new with each trigger."""
-    episode, incidents = step.episode, words.by_weight(step.episode)
-    findings = [words.clean(words.sentence(one), TEXT_CHARS) for one in incidents[:FINDINGS]]
-    more = len(incidents) + step.left_out - len(findings)
+    episode, found = step.episode, words.findings(step.episode)
+    findings = [words.clean(one, TEXT_CHARS) for one in found[:FINDINGS]]
+    more = len(found) + step.left_out - len(findings)
     line = words.summary(episode, step.left_out, 1024)
     if step.action == "note":
         line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
@@ -124,6 +124,6 @@ def told(step: Step) -> dict[str, str]:
         "next_step": words.next_step(episode),
         "why_now": step.reason,
         "episode_severity": episode.severity,
-        "findings": str(len(incidents) + step.left_out),
+        "findings": str(len(found) + step.left_out),
         "last_change": f"{episode.state}: {words.clean(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
     }

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from schemas.records import Episode
+from schemas.records import Change, Episode
 
 Action = Literal["trigger", "resolve", "note"]
 Urgency = Literal["high", "low"]
@@ -89,6 +89,18 @@ class Channel(Protocol):
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall clock, microseconds since 1970."""
+
+
+@runtime_checkable
+class ChangeTeller(Channel, Protocol):
+    """A channel that also takes changes, which are no fault and page nobody. What an answer means, ``judge`` says."""
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether it is configured to."""
+
+    def change_request(self, change: Change, now_us: int) -> Request:
+        """The request that tells a change. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
 
 def judge_http(status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:

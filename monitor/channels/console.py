@@ -22,7 +22,7 @@ class Console:
     def request(self, step: Step, now_us: int) -> Request:
         """The lines of a step, without control characters: what a model wrote must not drive a terminal."""
         del now_us
-        episode, incidents = step.episode, words.by_weight(step.episode)
+        episode = step.episode
         head = _HEADS.get((step.action, step.urgency), "MISSED WHILE DOWN")
         where, name = words.place(episode), f"[{episode.episode_id}]"
         if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
@@ -31,7 +31,8 @@ class Console:
             lines = [f"{head} {where}: over since {words.clock(episode.time)}, began {words.clock(episode.started_at)} {name}"]
         else:
             lines = [f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"]
-            lines += [f"  - {words.sentence(one)}" for one in incidents[:10]] if len(incidents) > 1 else []
+            listed = words.members(episode, 10) or words.beside_summary(episode)[:10]
+            lines += [f"  - {line}" for line in listed]
             lines += [f"  likely: {cause}" for cause in words.likely(episode) if cause not in lines[0]]  # the first stands in the head
             lines += [f"  next: {words.next_step(episode)}"] if step.action == "trigger" else []
             lines += [f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}" for example in episode.examples]

@@ -1,6 +1,7 @@
 """PagerDuty, Events API v2.
 
-Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limits: dedup_key 255 characters, summary 1024, body 512 KB).
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limits: dedup_key 255 characters, summary 1024, body 512 KB);
+https://developer.pagerduty.com/docs/events-api-v2/send-change-events/ (another address, the same key and limits, no dedup_key; they notify nobody).
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.alerts import words
+from monitor.alerts.newcomers import ANSWERING
 from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
 from monitor.channels.links import links_of
 from schemas.config import Config
-from schemas.records import EpisodeIncident
+from schemas.records import Change, EpisodeIncident
 
 SUMMARY_CHARS = 1024
 BODY_BYTES = 512 * 1024
+_HEADERS = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT))
 
 
 class PagerDuty:
@@ -40,13 +43,35 @@ class PagerDuty:
         if step.action != "resolve":
             event |= self._told(step)
         body = encoded(event)
-        for name in ("examples", "incidents", "findings"):  # the labels alone of many segments can exceed the limit
+        for name in ("examples", "incidents", "findings", "features"):  # the labels alone of many segments can exceed the limit
             if len(body) > BODY_BYTES:
                 event["payload"]["custom_details"].pop(name, None)
                 event["payload"]["custom_details"]["left_out"] = f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
                 body = encoded(event)
-        headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT))
-        return Request("POST", f"{self.name}/{step.episode_id}", self._settings.url, headers, body, self._settings.timeout)
+        return Request("POST", f"{self.name}/{step.episode_id}", self._settings.url, _HEADERS, body, self._settings.timeout)
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether changes have an address, and are wanted."""
+        return bool(self._settings.changes_url)
+
+    def change_request(self, change: Change, now_us: int) -> Request:
+        """The change event."""
+        del now_us
+        links, where = links_of(change, self._links), f"{change.service}/{change.feature}"
+        where = words.clean(where if change.environment == "production" else f"{where} ({change.environment})", 600)
+        event: dict[str, Any] = {
+            "routing_key": self._settings.routing_key.get_secret_value(),
+            "payload": {
+                "summary": words.clean(f"{where}: {changed(change)}", SUMMARY_CHARS),
+                "source": where,
+                "timestamp": stamp(change.time),
+                "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
+            },
+        }
+        if links:
+            event["links"] = [{"href": href, "text": text} for text, href in links.items()]
+        return Request("POST", f"{self.name}/{change.change_id}", self._settings.changes_url, _HEADERS, encoded(event), self._settings.timeout)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it is a refusal."""
@@ -78,6 +103,14 @@ class PagerDuty:
         return event
 
 
+def changed(change: Change) -> str:
+    """A change in words: what is used now, and what was before."""
+    name, before = words.clean(change.name, 200), words.clean(change.before, 200)
+    if change.kind == ANSWERING:
+        return f"{name} answers now{f', until then mostly {before}' if before else ''}, though no other model is asked for"
+    return f"new {words.clean(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
+
+
 def severity(step: Step) -> str:
     """The severity that fits the urgency: services with dynamic notifications page by it, and a ticket must not page.
 
@@ -93,14 +126,14 @@ def details(step: Step) -> dict[str, Any]:
     episode, incidents = step.episode, words.by_weight(step.episode)
     found: dict[str, Any] = {
         "why_now": step.reason,
-        "findings": [words.sentence(one) for one in incidents],
+        **({"features": listed} if (listed := words.members(episode, 50)) else {"findings": words.findings(episode)}),
         **({"likely_cause": causes} if (causes := words.likely(episode)) else {}),
         "next_step": words.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,
         "started_at": stamp(episode.started_at),
         "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {stamp(episode.time)}",
-        "incidents": [_incident(one) for one in incidents],
+        "incidents": [({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one) for one in incidents],
         "examples": [example.model_dump(mode="json") for example in episode.examples],
     }
     if step.left_out:

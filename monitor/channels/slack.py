@@ -20,7 +20,7 @@ HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
 FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500
 
 _HEADS = {"high": "PAGE", "low": "TICKET"}
-_AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE"}
+_AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE", "more features": "UPDATE"}
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _APART = "@\u2060"  # a word joiner, which nobody sees
@@ -102,11 +102,12 @@ def safe(text: str, most: int) -> str:
 
 
 def _findings(step: Step) -> list[dict[str, Any]]:
-    incidents = words.by_weight(step.episode)
-    more = len(incidents) + step.left_out - min(len(incidents), FINDINGS)
-    lines = [f"• {safe(words.sentence(one), FINDING_CHARS)}" for one in incidents[:FINDINGS]] if len(incidents) > 1 else []
-    if lines and more:
-        lines.append(f"• and {more} more")
+    findings = words.beside_summary(step.episode)
+    more = max(0, len(findings) - FINDINGS) + step.left_out
+    listed = words.members(step.episode, FINDINGS)
+    if not listed and findings:
+        listed = [*findings[:FINDINGS], *([f"and {more} more"] if more else [])]
+    lines = [f"• {safe(line, FINDING_CHARS)}" for line in listed]
     lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in words.likely(step.episode)]
     if step.action == "trigger":
         lines.append(f"*Next:* {safe(words.next_step(step.episode), FINDING_CHARS)}")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.alerts.words import by_weight, clean, clock, measure, segment, share, span
+from monitor.alerts.figures import share, span
+from monitor.alerts.measures import measure
+from monitor.alerts.words import by_weight, clean, clock, segment
 from monitor.reports.told import Feature, Told
 from schemas.records import EpisodeIncident, Evidence
 
@@ -73,9 +75,9 @@ def figure(metric: str, value: float | None) -> str:
 
 
 def broke(incident: EpisodeIncident) -> str:
-    """What broke, and in which part of the feature."""
-    said, part = incident.text or measure(incident.evidence), segment(incident)
-    also = [measure(Evidence.model_construct(**moved.model_dump())) for moved in incident.evidence.findings[1:3]]
+    """What broke, and in which part of the feature; ``sure`` says between what it lies."""
+    said, part = incident.text or measure(incident.evidence, interval=False), segment(incident)
+    also = [measure(Evidence.model_construct(**moved.model_dump()), interval=False) for moved in incident.evidence.findings[1:3]]
     return clean("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
 
 

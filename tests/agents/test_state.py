@@ -90,7 +90,7 @@ def test_bytes_are_those_of_keys_and_values(kept):
     (b'["novelty","bot","answer","production"]', b"\x90"),
     (b"\xff\x00", b""), (b"[", b"x"), (b"7", b"x"), (b"[]", b"x"), (b'"clock"', b"x"), (b"{}", b"x"),
     (b'["clock"]', b"\xc1"), (b'["clock"]', msgspec.msgpack.encode([7, "d", None, 0, {}, 0])), (b'["clock"]', b"\x90"),
-    (HEADER, b"[]"), (POSITION, b"-3"), (b"delivery/pagerduty/e1", b"{}"), (b"counts", b"[]"),
+    (HEADER, b"[]"), (POSITION, b"-3"), (b"delivery/pagerduty/e1", b"{}"), (b"change/pagerduty/c1", b"{}"), (b"counts", b"[]"),
 ])  # fmt: skip
 def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
     kept[key] = value

@@ -119,6 +119,20 @@ def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeyp
     assert "restored 2 partitions: 240,000 records of state in" in caplog.text
 
 
+def test_a_partition_knows_how_long_it_was_restored_when_it_begins_to_work(make_store):
+    async def scene() -> None:
+        one = make_store()
+        assigning = asyncio.create_task(one.assign({A}))
+        await asyncio.sleep(0.2)
+        assert one.restoring[A][0].recovery_s == 0.0
+        Journal.may_open.set()
+        await assigning
+        assert one.owned[A].recovery_s >= 0.2
+        await one.revoke_all()
+
+    asyncio.run(scene())
+
+
 def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(make_store):
     async def scene() -> list[bool]:
         one = make_store()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from types import SimpleNamespace
 
@@ -58,12 +59,13 @@ def tended(monkeypatch):
     agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
 
     class Tended:
-        caught_up, lost = False, 0
+        caught_up, lost, recovery_s = False, 0, 75.0
         core = agent.core(0, 0)
-        windows = 0
+        windows, beats = 0, ()
 
         def add(self, outputs):
             self.windows += len(outputs.messages.get("windows", []))
+            self.beats += tuple(json.loads(message.value) for message in outputs.messages.get("alerts", ()))
 
     partition = Tended()
     partition.core.apply([FileRecord(b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}')], 0)
@@ -83,6 +85,18 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(tended):
         task.cancel()
 
     asyncio.run(scene())
+
+
+def test_the_first_heartbeat_of_a_partition_whose_state_took_long_to_read_says_so(tended):
+    agent, partition = tended
+
+    async def scene() -> None:
+        task = asyncio.create_task(agent.tend(partition))
+        await asyncio.sleep(0.3)
+        task.cancel()
+
+    asyncio.run(scene())
+    assert [(one["name"], one["value"]) for one in partition.beats[0]["findings"]] == [("recovery", 75.0)]
 
 
 def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(tended, monkeypatch):

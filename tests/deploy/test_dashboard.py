@@ -35,7 +35,7 @@ EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target i
 VARIABLES = [one["query"]["query"] for one in DASHBOARD["templating"]["list"]]
 _VALUES = {"level": ("feature", "segment"), "metric": ("duration_s", "output_tokens", "input_tokens"), "quantile": ("0.5", "0.9", "0.99"),
            "evaluator": ("refusal",), "urgency": ("high", "low"), "environment": ("production",), "stage": ("seen", "sampled", "sent", "dropped")}
-ONLY_IN_TROUBLE = {"Deliveries", "Trouble", "Given up by producers"}  # what a single healthy watch cannot show
+ONLY_IN_TROUBLE = {"Deliveries", "Trouble", "Given up by producers", "Dead man's switch", "Channels that take nothing"}  # what a watch alone cannot show
 
 
 def test_every_metric_on_the_dashboard_is_on_the_list():
@@ -76,7 +76,8 @@ def test_what_must_be_seen_is_on_the_dashboard():
     text = " ".join(expression for _, expression in EXPRESSIONS)
     wanted = ["softfail_pass_rate", 'evaluator="refusal"', "softfail_error_rate", 'metric="duration_s"', 'metric="output_tokens"',
               "softfail_incidents", "softfail_received_events_total", "softfail_watermark_lag_seconds", "softfail_consumer_lag_records",
-              "softfail_dead_letters_total", 'stage="dropped"', "softfail_missing_events"]
+              "softfail_dead_letters_total", 'stage="dropped"', "softfail_missing_events", "softfail_dead_man_withheld", "softfail_dead_man_pings_total",
+              "softfail_channel_open"]
     assert [one for one in wanted if one not in text] == []
     assert [one["name"] for one in DASHBOARD["templating"]["list"]] == ["service", "feature", "environment"]
 

@@ -143,7 +143,8 @@ def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
         name = "m" if minute < 40 else "n"
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
 
-    assert [record for record in records(traffic(80, fields)) if record["record"] != "window"] == []
+    others = [record for record in records(traffic(80, fields)) if record["record"] != "window"]
+    assert [(one["record"], one["kind"], one["name"], one["before"]) for one in others] == [("change", "model", "n", "m")]
 
 
 def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> None:

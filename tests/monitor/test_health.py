@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import FileRecord
-from monitor.health import SHARES, Figures, Health, Shares
+from monitor.health import SHARES, Figures, Found, Health, Shares
+from monitor.instants import rfc3339
 from monitor.watch import Watch
 from schemas.config import Config
 from schemas.config import Health as Settings
@@ -125,6 +126,25 @@ def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
 
 
+@pytest.mark.parametrize(("took_s", "said"), [
+    (59, set()), (95, {"reading the state took 95 s: for so long nothing was measured, and pages were late by as much"})])
+def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a_window(took_s, said):
+    found = beats(records(0.0), seconds=601, figures_at=lambda second: Figures(True, 0, took_s))
+    told = {second: {one["text"] for one in beat["findings"]} for second, beat in found}
+    assert told[0] == told[300] == said
+    assert found[-1][0] >= 540
+    assert not found[-1][1]["findings"]
+    since = {(one["name"], one["severity"], one["since"]) for _, beat in found for one in beat["findings"]}
+    assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if said else set())
+
+
+def test_what_others_find_stands_in_the_heartbeat_and_is_news():
+    health, silent = Health(Settings(), 0, 1), Found("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0)
+    assert health.look({}, WELL, None, 1000 * SECOND)["findings"] == []
+    assert health.look({}, WELL, None, 1015 * SECOND) is None
+    assert health.look({}, WELL, None, 1030 * SECOND, [silent])["findings"] == [silent.record()]
+
+
 def test_a_clock_that_is_set_back_stops_no_heartbeat():
     health = Health(Settings(), 0, 1)
     health.look({}, WELL, None, 5_000_000 * SECOND)
@@ -152,6 +172,54 @@ def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_noth
     assert outputs == [other.apply(log, now_us)]
     assert one.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
     assert one.changed() == other.changed()
+
+
+NINE_US = 1_772_442_000 * SECOND
+
+
+def event(nth, **more):
+    plain = {"event_id": str(nth), "time": rfc3339(NINE_US + nth * SECOND // 10), "service": "s", "feature": "f", "model": "m"}
+    return FileRecord(json.dumps(plain | more).encode(), nth)
+
+
+def meter(nth, sampled, dropped):
+    return event(nth, kind="meter", producer_id="p", started_at=rfc3339(NINE_US), seen=10 * sampled, sampled=sampled, sent=sampled - dropped, dropped=dropped)
+
+
+def numbered(holes):
+    """A thousand events of one producer, of which some never came."""
+    return [event(nth, producer_id="p", sequence=nth) for nth in range(1000) if nth % 1000 not in holes]
+
+
+WORLDS = {
+    "a producer gives up a twentieth": ([meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 1000, 50)], "producer-drops", "warning"),
+    "it gives up one in a thousand": ([meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 20_000, 20)], None, None),
+    "a twentieth never arrived": (numbered(set(range(200, 250))), "events-missing", "warning"),
+    "one in five hundred never arrived": (numbered({200, 400}), None, None),
+    "the last ones are on their way": (numbered(set(range(900, 1000))), None, None),
+}
+
+
+@pytest.mark.parametrize(("log", "name", "severity"), WORLDS.values(), ids=WORLDS)
+def test_what_producers_drop_and_what_does_not_arrive_is_found_from_one_percent_on(log, name, severity):
+    watch = Watch(Config(), 0, 1)
+    watch.heartbeat(WELL, NINE_US)
+    watch.apply(log, NINE_US + 100 * SECOND)
+    watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)  # what is missing is known when it is too late for it
+    told = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
+    assert [(one["name"], one["severity"]) for one in json.loads(told[-1].value)["findings"]] == ([(name, severity)] if name else [])
+
+
+@pytest.mark.parametrize(("wrong", "found"), [(0.5, True), (0.05, False)])
+def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
+    here = next(number for number in range(4) if Watch(Config(), number, 4).apply([event(0)]).messages.get("events") is None)
+    away = next(name for name in "abcdefgh" if Watch(Config(), here, 4).apply([event(0, feature=name)]).messages.get("events"))
+    watch = Watch(Config(), here, 4)
+    watch.heartbeat(WELL, NINE_US)
+    watch.apply([event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US)
+    beat = json.loads(watch.heartbeat(WELL, NINE_US + 60 * SECOND).messages["alerts"][-1].value)
+    assert [(one["name"], one["severity"]) for one in beat["findings"]] == ([("wrong-partition", "info")] if found else [])
+    assert beat["counts"]["wrong-partition"] == 1000 * wrong
 
 
 def test_every_share_has_a_name_of_its_own():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.alerts.words import next_step
 from monitor.core import FileRecord
 from monitor.health import Found
 from monitor.instants import rfc3339
@@ -152,6 +153,22 @@ def test_a_loss_stays_open_for_an_hour(bench):
     bench.pass_time(3540)
     assert [one["state"] for one in bench.episodes()] == ["opened"]
     bench.pass_time(180)
+    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize(("one", "kept"), [
+    (Found("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
+    (Found("evaluator-silence", "warning", "truncation has judged none of the last 280 answers of bot/answer", BEGAN, 280.0), False)])
+def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_and_both_are_tickets_with_advice(bench, one, kept):
+    bench.findings = {2: [one]}
+    bench.pass_time(120)
+    bench.findings = {}
+    bench.pass_time(1800)
+    opened, *over = bench.episodes()
+    assert (opened["state"], opened["urgency"]) == ("opened", "low")
+    assert "its status page" not in next_step(Episode.model_validate_json(json.dumps(opened)))
+    assert bool(over) is not kept
+    bench.pass_time(2000)
     assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
 
 
@@ -331,6 +348,8 @@ def test_open_episodes_stand_on_the_status_page_and_in_the_figures(bench):
     bench.findings = {1: [DEAD]}
     bench.pass_time(60)
     (episode,) = bench.notifier.status()["episodes"]
+    assert episode.pop("headline").startswith("12 % of records could not be read")
+    assert episode.pop("next_step").endswith("python -m agents deadletters.")
     Episode.model_validate_json(json.dumps(episode))
     shown = {(measure.name, *measure.labels): measure.value for measure in bench.notifier.measures()}
     assert shown["softfail_incidents", "softfail", "monitor", "production", "dead-letters", "error"] == 1

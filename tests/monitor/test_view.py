@@ -102,3 +102,21 @@ def test_the_status_names_what_is_broken() -> None:
     assert [episode["urgency"] for episode in status["episodes"]] == ["high"]
     assert {record["state"] for record in status["recent"]} == {"pending", "firing"}
     assert json.dumps(status)
+
+
+def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
+    broken = {"error_type": "timeout", "prompt_version": "v8"}
+    watch, written = Watch(Config()), []
+    for nth in range(1100):
+        event = {"event_id": str(nth), "time": (NINE + timedelta(seconds=nth)).isoformat(), "service": "bot", "feature": "answer", "model": "m",
+                 "output": "Fine.", "prompt_version": "v7", **(broken if nth > 700 else {})}
+        out = watch.apply([FileRecord(json.dumps(event).encode(), nth)])
+        written += [json.loads(message.value) for message in out.messages.get("alerts", ())]
+    last = [one for one in written if one["record"] == "episode"][-1]
+    (shown,) = watch.status()["episodes"]
+    assert shown["causes"] == last["causes"] != []
+    assert [one["event_id"] for one in shown["examples"]] != []
+    assert " of calls failed (" in shown["headline"]
+    assert [one for one in shown["incidents"] if one["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in one["text"]]
+    assert not [one for one in watch.book.episodes.popitem()[1].incidents.values() if "text" in one]  # what is written to alerts stays as it is
+    assert shown["next_step"].startswith("Look at the provider's status page")

@@ -69,3 +69,19 @@ def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_sec
         load(written(f"channels: {{{text}}}"), {})
     assert says in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("settings", "url"), [
+    ("", "https://events.pagerduty.com/v2/change/enqueue"), ("change_events: false", ""),
+    ("url: https://events.eu.pagerduty.com/v2/enqueue", "https://events.eu.pagerduty.com/v2/change/enqueue"),
+    ('url: "https://proxy.example/pd/v2/enqueue?team=a"', "https://proxy.example/pd/v2/change/enqueue?team=a"),
+    ("url: https://proxy.example/pagerduty", ""), ("url: https://proxy.example/pagerduty, change_events: false", "")])
+def test_change_events_go_beside_the_others_where_the_address_says_where_that_is(written, settings, url):
+    text = f"channels: {{pagerduty: {{routing_key: '${{PAGERDUTY_ROUTING_KEY}}', {settings}}}}}"
+    assert load(written(text), ENVIRONMENT).channels.pagerduty.changes_url == url
+
+
+def test_who_asks_for_change_events_without_an_address_for_them_is_told_so(written):
+    text = "channels: {pagerduty: {routing_key: '${PAGERDUTY_ROUTING_KEY}', url: 'https://proxy.example/pagerduty', change_events: true}}"
+    with pytest.raises(InvalidConfig, match=r"channels\.pagerduty\.change_events: .*url, which must end in /v2/enqueue"):
+        load(written(text), ENVIRONMENT)

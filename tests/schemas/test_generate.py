@@ -53,7 +53,8 @@ def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
 
 
 def test_there_is_one_file_for_each_promised_model():
-    promised = {"response", "feedback", "evaluation", "meter", "window", "transition", "episode", "sample", "deadletter", "health", "silence", "change", "config"}
+    promised = {"response", "feedback", "evaluation", "meter", "window", "transition", "episode", "sample", "deadletter", "health", "silence", "change",
+                "config"}
     assert {path.stem for path in (generate.ROOT / "schemas/json").glob("*.json")} == promised
 
 

@@ -66,3 +66,27 @@ def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
     answers, incidents = asyncio.run(play())
     assert answers == [(429, "7"), "ServerDisconnectedError", "TimeoutError", (202, None)]
     assert [one.triggers for one in incidents] == [1]
+
+
+def change(**more):
+    return json.dumps({"routing_key": KEY, "payload": {"summary": "a new prompt version", "source": "here"}} | more).encode()
+
+
+def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_again():
+    receiver = Receiver(KEY)
+    assert [receiver.take_change(change())[0] for _ in range(2)] == [202, 202]
+    assert [one["payload"]["summary"] for one in receiver.changes] == ["a new prompt version"] * 2
+    assert receiver.incidents == []
+    assert KEY not in str(receiver.changes)
+
+
+@pytest.mark.parametrize(("body", "fault"), [
+    (b"\xff", "not JSON"), (b"[]", "not an object"), (change(routing_key="short"), "32 characters"), (change(routing_key="f" * 32), "not the key"),
+    (change(payload=None), "'payload' is missing"), (change(payload={"source": "x"}), "summary"), (change(payload={"summary": "s" * 1025}), "1024"),
+    (change(payload={"summary": "s", "custom_details": []}), "custom_details"), (change(links=[{"text": "x"}]), "href"),
+    (change(client="c" * 600_000), "512 KB")])
+def test_each_rule_of_change_events_is_held(body, fault):
+    receiver = Receiver(KEY)
+    status, answer = receiver.take_change(body)
+    assert (status, receiver.changes) == (400, [])
+    assert fault in " ".join(answer["errors"])

@@ -101,7 +101,7 @@ def test_an_alert_appears_is_brought_up_to_date_and_ends(tell, known, recent):
         "alertname": "SoftfailDegraded", "service": "support-bot", "feature": "answer", "environment": "production", "severity": "critical",
         "urgency": "high", "episode": "life", "key": "softfail/life/high"}
     assert first["status"]["state"] == "active"
-    assert first["annotations"]["summary"].startswith("support-bot/answer: 23 % of answers refused (should stay under 2 %)")
+    assert first["annotations"]["summary"].startswith("support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %)")
     assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/answer"
     ahead_us = (datetime.fromisoformat(first["endsAt"]) - datetime.now(UTC)) / timedelta(microseconds=1)
     assert HOLD_US - 60e6 < ahead_us <= HOLD_US

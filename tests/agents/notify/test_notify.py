@@ -4,15 +4,19 @@ import asyncio
 import json
 import logging
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from agents import notify as notify_module
 from agents.demo.receiver import Fault, Receiver
 from agents.notify import NotifyAgent
+from monitor.alerts import announcements as announcements_module
 from monitor.alerts import breaker as breaker_module
 from monitor.alerts import outbox as outbox_module
 from monitor.core import FileRecord, Outputs
 from schemas.config import Config
+from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"
 EVERY_FAULT = [Fault("status", 429, (("Retry-After", "0"),)), Fault("status", 500), Fault("close"), Fault("silence", delay_s=0.5)]
@@ -35,15 +39,25 @@ class Partition:
         self.durable.update(self.core.changed())
         self.checkpoints += 1
 
-    def put(self, *episodes):
+    def put(self, *episodes):  # or other records
         self.add(self.core.apply([FileRecord(episode.model_dump_json().encode()) for episode in episodes], time.time_ns() // 1000))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(announcements_module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(notify_module, "CHANGES_S", 0.02)
     monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.02)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def change():
+    """A change of now."""
+    fields = {"record": "change", "service": "support-bot", "feature": "answer", "environment": "production", "kind": "prompt version", "before": "v7"}
+    now = datetime.now(UTC)
+    return lambda name: Change(**fields, change_id=name, name=name, time=now, decided_at=now)
 
 
 @pytest.fixture
@@ -118,7 +132,7 @@ def test_an_answer_that_is_lost_makes_no_second_incident(recent):
     run(scene)
 
 
-def test_nothing_is_sent_before_everything_is_read(recent):
+def test_nothing_is_sent_before_everything_is_read(recent, change):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
         partition.caught_up = False
@@ -127,6 +141,12 @@ def test_nothing_is_sent_before_everything_is_read(recent):
         assert receiver.answers == []
         partition.caught_up = True
         await until(lambda: receiver.incidents)
+        partition.caught_up = False
+        partition.put(change("v8"))
+        await asyncio.sleep(0.3)
+        assert receiver.change_answers == []
+        partition.caught_up = True
+        await until(lambda: receiver.changes)
 
     run(scene)
 
@@ -238,3 +258,76 @@ def test_a_revoked_partition_sends_nothing_more(recent):
         assert receiver.answers == []
 
     run(scene)
+
+
+def test_a_change_is_told_once_through_every_fault_and_no_successor_repeats_it(change):
+    async def scene(receiver, begin):
+        receiver.change_faults.extend(EVERY_FAULT)
+        first = begin(config_for(receiver.url))
+        first.put(change("v8"), change("v9"))
+        await until(lambda: len(receiver.changes) == 2)
+        await until(lambda: all(b'"change":{' not in value for key, value in first.durable.items() if key.startswith(b"change/")))
+        first.task.cancel()
+        second = begin(config_for(receiver.url), first.durable)
+        second.put(change("v8"), change("v10"))
+        await until(lambda: len(receiver.changes) == 3)
+        assert sorted(one["payload"]["custom_details"]["name"] for one in receiver.changes) == ["v10", "v8", "v9"]
+        await until(lambda: sorted(map(str, receiver.change_answers)) == ["202", "202", "202", "429", "500", "None", "None"])
+        assert receiver.answers == []
+
+    run(scene)
+
+
+def test_a_receiver_that_wants_no_changes_for_now_or_keeps_silent_delays_no_page(recent, change):
+    async def scene(receiver, begin):
+        receiver.change_faults.extend([Fault("status", 429, (("Retry-After", "600"),))])
+        partition = begin(config_for(receiver.url))
+        partition.put(change("v8"))
+        await until(lambda: receiver.change_answers)
+        partition.put(recent("a"))
+        await until(lambda: receiver.incidents)
+        assert receiver.changes == []
+
+    async def silent(receiver, begin):
+        receiver.change_faults.extend([Fault("silence", delay_s=50)])
+        partition = begin(config_for(receiver.url, pagerduty={"routing_key": KEY, "url": receiver.url, "timeout": 60}))
+        partition.put(change("v8"))
+        await until(lambda: not receiver.change_faults)
+        partition.put(recent("a"))
+        await until(lambda: receiver.incidents)
+        assert receiver.change_answers == []
+
+    run(scene)
+    run(silent)
+
+
+def test_pages_go_before_changes(recent, change):
+    async def scene(receiver, begin):
+        seen = []
+        take, take_change = receiver.take, receiver.take_change
+        receiver.take = lambda body: seen.append("page") or take(body)
+        receiver.take_change = lambda body: seen.append("change") or take_change(body)
+        receiver.faults.extend([Fault("status", 500), Fault("slow", delay_s=0.1)])
+        partition = begin(config_for(receiver.url))
+        partition.put(change("v8"), recent("a"), recent("b"))
+        await until(lambda: len(seen) == 3)
+        assert seen == ["page", "page", "change"]
+
+    run(scene)
+
+
+def test_a_refused_change_is_written_down_without_the_key(change, caplog):
+    async def scene(receiver, begin):
+        receiver.change_faults.extend([Fault("status", 404)])
+        partition = begin(config_for(receiver.url))
+        partition.put(change("v8"))
+        await until(lambda: partition.outputs.messages)
+        (letter,) = partition.outputs.messages["deadletter"]
+        assert "404" in json.loads(letter.value)["error"]
+        for content in (*partition.durable.values(), letter.value):
+            assert KEY.encode() not in content
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene)
+    assert "refused" in caplog.text
+    assert KEY not in caplog.text

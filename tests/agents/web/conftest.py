@@ -115,12 +115,17 @@ def realistic_status(now, hostile=""):
     episode = {"record": "episode", "episode_id": "e1", "dedup_key": "softfail/e1", "state": "updated", "reason": reason + hostile,
                "service": "support-bot", "feature": "answer" + hostile, "environment": "production", "severity": "critical", "urgency": "high",
                "muted": "", "started_at": _iso(since), "time": _iso(now), "decided_at": _iso(now), "incidents": incidents,
+               "causes": ["new prompt version 7 (since 2 Mar 08:55 UTC): 51 % of its answers refused, 2 % of the others" + hostile,
+                          "gpt-4-0613 answers, and never did before"],
+               "headline": "58 % of answers failed (should stay under 50 %), 1,140 events in 5 min" + hostile,
+               "next_step": "Read the failing answers; compare prompt versions and models, roll back a new one.",
                "examples": [{"event_id": "resp-9f31", "time": _iso(now), "model": "gpt-4-0613", "evaluator": "refusal",
                              "reason": "I'm sorry, but I cannot", "output": "I'm sorry, I cannot help with refunds for order <NUMBER>." + hostile}]}
     slow = {"metric": "duration_s.p90", "value": 5.9, "low": 5.4, "high": 6.6, "n": 310.0, "above": 5.0, "below": None, "window_s": 600.0}
     moved = {"metric": "response_model=gpt-4-0613" + hostile, "value": 0.94, "low": None, "high": None, "n": 300.0, "window_s": 60.0, "reference": 0.0,
              "test": "never_seen", "findings": [{"metric": "response_model"}, {"metric": "output_tokens.p50" + hostile}]}  # fmt: skip
-    low = {**episode, "episode_id": "e2", "service": "search", "feature": "summarise", "severity": "warning", "urgency": "low", "examples": [],
+    low = {**episode, "causes": [], "headline": "", "examples": [], "severity": "warning", "urgency": "low",
+           "episode_id": "e2", "service": "search", "feature": "summarise",
            "reason": "duration_s.p90 5.9 s is above its budget of 5 s", "started_at": _iso(now - timedelta(hours=3)),
            "incidents": [{**_labels("search", "summarise"), "incident_id": "a3", "rule": "slow", "severity": "warning", "state": "firing",
                           "since": _iso(now - timedelta(hours=3)), "evidence": slow},

@@ -12,7 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from agents import silences
 from agents.web import overview
+from agents.web import server as server_module
 from agents.web.server import WebServer, application
 from schemas.config import Http, Kafka
 
@@ -119,6 +121,28 @@ def test_the_status_puts_all_partitions_together_with_pages_before_tickets(reali
     assert 30 <= told["partitions"][1]["watermark_lag_s"] <= 60
 
 
+def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(realistic_worker, fake_core, part):
+    worker = realistic_worker()
+    (silence,) = worker.parts[-1].core.status()["silences"]
+    found = {one["service"]: one.get("silenced_until") for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]}
+    assert found == {"search": silence["until"], "support-bot": None}
+    later = {**silence, "until": "2099-01-01T00:00:00.5Z", "environments": []}
+    worker.parts[-1] = part(fake_core(status={"episodes": [], "silences": [
+        later, silence, {**later, "match": "*", "severity": ["error"], "until": "2100-01-01T00:00:00Z"}]}), agent="notify")
+    found = {one["service"]: one.get("silenced_until") for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]}
+    assert found == {"search": later["until"], "support-bot": None}
+
+
+def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(fake_worker, fake_core, part, status):
+    from datetime import UTC, datetime
+
+    told = status(datetime.now(UTC))
+    told["episodes"] = [{**told["episodes"][0], "service": "softfail", "feature": "monitor"}]
+    silence = {"match": "*", "environments": [], "severity": [], "until": "2099-01-01T00:00:00Z"}
+    answer = json.loads(_get(fake_worker([part(fake_core(status={**told, "silences": [silence]}))]), "/api/status")[0][2])
+    assert "silenced_until" not in answer["episodes"][0]
+
+
 def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
     monkeypatch.setattr(overview, "MOST_FEATURES", 2)
     everything, some = (json.loads(one[2]) for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*"))
@@ -195,10 +219,51 @@ def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker,
     assert "<title>(1) softfail</title>" in dom, "one page is open"
     assert "worker ready" in dom
     assert re.search(r"Silenced: search/\*&lt;img .{0,160} \(production, warning\) until <time .{10,90}, holds back 1 · ann&lt;img", dom)
+    assert re.search(r"<b>Likely: </b>new prompt version 7 .{0,80}&lt;img", dom)
+    assert re.search(r"58 % of answers failed .{0,60}&lt;img", dom)
+    assert "<b>Next: </b>Read the failing answers;" in dom
+    assert 'id="silence-any" hidden=""' in dom, "where no Kafka is, there is nothing to ask for a silence"
+    assert "End now</button>" not in dom
     assert "seen 120,000 → sampled 24,000 → sent 12,040 → received 12,000" in dom
     assert re.search(r'<span class="bad">dropped 11,960</span>, <span class="bad">missing 40</span>, <span class="">late 3</span>', dom)
     assert "dead letters 13 (invalid 12, future 1)" in dom
     assert re.search(r"response_model=gpt-4-0613&lt;img .{0,120} 94(\.0)?\s?% was 0(\.0)?\s?% · n 300 in 60 s · also output_tokens.p50&lt;img", dom)
+
+
+_CLICKS = """<script>
+setTimeout(() => document.querySelector("article button").click(), 1500);
+setTimeout(() => { $("silence-reason").value = "a deploy"; $("silence-for").value = "2h";
+  $("silence-author").value = "ann"; $("silence-send").click(); }, 2000);
+</script></body>"""
+
+
+def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(realistic_worker, tmp_path, monkeypatch):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+    written = []
+
+    async def none_yet(*_):
+        return {}
+
+    monkeypatch.setattr(silences, "known", none_yet)
+    monkeypatch.setattr(silences, "write", lambda _, one: written.append(one))
+    monkeypatch.setattr(server_module, "_PAGE", PAGE.read_text("utf-8").replace("</body>", _CLICKS))
+
+    async def run() -> str:
+        server = WebServer(realistic_worker(), Http(port=0), Kafka())
+        await server.start()
+        try:
+            return await asyncio.to_thread(_dump_dom, chromium, server.url, tmp_path)
+        finally:
+            await server.stop()
+
+    dom = asyncio.run(run())
+    (one,) = written
+    assert (one.match, one.reason, one.author, (one.ends_at - one.starts_at).total_seconds()) == ("support-bot/answer", "a deploy", "ann", 7200)
+    assert re.search(r'id="silence-said"[^>]*>Silenced; it holds within seconds\.<', dom)
+    assert "End now</button>" in dom
+    assert re.search(r"SILENCED</span><span class=\"name\">search/summarise<.{0,160}silenced until <time ", dom)
 
 
 def _dump_dom(chromium: str, url: str, folder: Path) -> str:

@@ -11,6 +11,7 @@ from oracle_windows import Series
 
 DAY_US, GONE_US = 24 * HOUR_US, 15 * 60 * 1_000_000
 SEVERITIES = ("info", "warning", "error", "critical")
+PAGING = SEVERITIES[2:]
 Key = tuple[str, str, str]
 At = tuple[str, str, str, tuple[tuple[str, str], ...]]  # model, prompt version, variant, dimensions
 UNLABELLED: At = ("", "", "", ())
@@ -28,6 +29,7 @@ class Episode:
     resolved_us: int | None = None
     firing: set[str] = field(default_factory=set)
     rules: set[str] = field(default_factory=set)
+    over: set[tuple[At | None, str]] = field(default_factory=set)  # which series and rule fired in it and did not for a while
 
 
 class Feature:
@@ -72,7 +74,7 @@ class Desk:
                 live = feature.segment_active_us[at] >= edge_us - DAY_US or (at, rule.name) in feature.incidents
                 if at != UNLABELLED and live:
                     changes += self._apply(rule, feature, at, feature.segments[at], edge_us, rolled_us)
-        for change in changes:
+        for change in self._end_page(feature, changes, edge_us):
             self._join(feature, *change, edge_us)
         if feature.episode is not None and not feature.episode.firing:
             feature.episode.resolved_us, feature.episode = edge_us, None
@@ -85,16 +87,23 @@ class Desk:
         state, evidence = reading(rule, series, edge_us, rolled_us, feature.cleared.get((at, rule.name)))
         if state == "good" and (at is None or rule.level == "segment"):
             feature.well.add(rule.name)
+        ended = feature.active_us < edge_us - DAY_US
         changes: list[tuple[Any, Incident, str, str]] = []
         if known is None:
-            if state != "breach":
+            if state != "breach" or ended:
                 return []
-            newborn = rule.severity in ("critical", "error") and not rule.page_newborn and rule.name not in feature.well
+            newborn = rule.severity in PAGING and not rule.page_newborn and rule.name not in feature.well
             known = opened(rule, feature.key, _plain(at), edge_us, "warning" if newborn else rule.severity)
             feature.incidents[at, rule.name] = known
             if rule.for_s:
                 changes.append((at, known, "pending", "breached"))
-        change = ("resolved", "segment_gone" if known.state == "firing" else "did not last") if gone else known.step(rule, state, evidence, edge_us)
+        keep_us = HOUR_US if self._came_back(feature, at, known) else 0
+        if gone:
+            change: tuple[str, str] | None = ("resolved", "segment_gone" if known.state == "firing" else "did not last")
+        elif ended:
+            change = ("resolved", "became_normal: silent for a day, so it is taken to have ended")
+        else:
+            change = known.step(rule, state, evidence, edge_us, keep_us)
         if change is not None:
             changes.append((at, known, *change))
             if change[0] == "resolved":
@@ -103,6 +112,35 @@ class Desk:
         elif not known.evidence:
             known.evidence = evidence
         return changes
+
+    def _end_page(self, feature: Feature, changes: list[tuple[At | None, Incident, str, str]], edge_us: int) -> list[tuple[At | None, Incident, str, str]]:
+        """End an episode that paged an hour after nothing that pages fires in it, or a quarter of one where something else does; what is left to join."""
+        episode = feature.episode
+        if episode is None or episode.urgency != "high":
+            return changes
+        ending = [one for _, one, state, _ in changes if state == "resolved"]
+        firing = [one for one in feature.incidents.values() if one.state == "firing"]
+        if any(one.severity in PAGING and one.name in episode.firing for one in (*firing, *ending)):
+            return changes
+        pages = {rule.name for rule in self._rules if rule.severity in PAGING}
+        calm_us = edge_us - max((at_us for (_, rule), at_us in feature.cleared.items() if rule in pages), default=0)
+        if calm_us < (HOUR_US // 4 if any(state == "firing" and one.severity in PAGING for _, one, state, _ in changes) else HOUR_US):
+            return changes
+        over = [change for change in changes if change[2] == "resolved" and change[1].name in episode.firing]
+        for change in over:
+            self._join(feature, *change, edge_us)
+        left = [(at, one, "firing", "what paged beside it is over") for (at, _), one in feature.incidents.items()
+                if one.state == "firing" and one.name in episode.firing]
+        episode.resolved_us, feature.episode = edge_us, None
+        return [change for change in changes if change not in over] + left
+
+    def _came_back(self, feature: Feature, at: At | None, known: Incident) -> bool:
+        """Whether it fired and ended within the hour before it fired again, in this episode or one that ended within that hour."""
+        since_us = known.since_us
+        if since_us - feature.cleared.get((at, known.rule), since_us - 2 * HOUR_US) > HOUR_US:
+            return False
+        ended = [one.resolved_us for key, one in self.episodes if key == feature.key and one.resolved_us is not None]
+        return (feature.episode is not None and (at, known.rule) in feature.episode.over) or any(0 <= since_us - at_us <= HOUR_US for at_us in ended)
 
     def _is_gone(self, rule: Rule, feature: Feature, at: At, edge_us: int) -> bool:
         since_us = edge_us - max(GONE_US, round(rule.window_s * 1e6))
@@ -113,13 +151,16 @@ class Desk:
         joins = state == "firing" or (episode is not None and incident.name in episode.firing)
         if joins:
             if episode is None:
-                episode = feature.episode = Episode(digest((feature.key, incident.name)), incident.since_us, edge_us)
+                first = incident.name if reason != "what paged beside it is over" else f"{incident.name} again at {edge_us}"
+                episode = feature.episode = Episode(digest((feature.key, first)), incident.since_us, edge_us)
                 self.episodes.append((feature.key, episode))
             (episode.firing.add if state == "firing" else episode.firing.discard)(incident.name)
+            if state == "resolved":
+                episode.over.add((at, incident.rule))
             episode.rules.add(incident.rule)
             episode.started_us = min(episode.started_us, incident.since_us)
             episode.severity = max(episode.severity, incident.severity, key=SEVERITIES.index)
-            if feature.key[2] in self._paging and episode.severity in ("error", "critical"):
+            if feature.key[2] in self._paging and episode.severity in PAGING:
                 episode.urgency = "high"
         self.transitions.append((edge_us, {
             "record": "transition", "incident_id": incident.name, "episode_id": episode.name if joins and episode else None, "rule": incident.rule,

@@ -122,8 +122,8 @@ class Incident:
     good_us: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
 
-    def step(self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int) -> tuple[str, str] | None:
-        """The new state and its reason, if it changes at this edge."""
+    def step(self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int, keep_us: int) -> tuple[str, str] | None:
+        """The new state and its reason, if it changes at this edge. ``keep_us``: how long it must be well at least."""
         passed_us, self.edge_us = edge_us - self.edge_us, edge_us
         if state == "unknown":
             return None
@@ -138,7 +138,7 @@ class Incident:
         if self.state == "pending":
             return "resolved", "did not last"
         self.good_us = 0 if state != "good" else self.good_us + (passed_us if before == "good" else 0)
-        if state == "good" and self.good_us >= rule.keep_s * 1e6:
+        if state == "good" and self.good_us >= max(rule.keep_s * 1e6, keep_us):
             self.evidence = evidence
             return "resolved", f"well for {_spoken(self.good_us)}" if self.good_us else "well again"
         return None

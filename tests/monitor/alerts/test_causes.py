@@ -5,7 +5,9 @@ from __future__ import annotations
 import doctest
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from monitor.watch import Watch
 from schemas.config import Config
 from schemas.records import Episode
 
+ROOT = Path(__file__).parents[3]
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
 REFUSED = "I'm sorry, but I can't help with that."
@@ -146,3 +149,14 @@ def test_each_line_of_advice_can_be_reached_and_the_examples_hold() -> None:
     assert doctest.testmod(advice).failed == 0
     for nth, (begin, said) in enumerate(advice._ADVICE):
         assert advice.advice(begin, "") == said, f"{begin} is hidden by what stands before place {nth}"
+
+
+def test_what_advice_asks_to_run_or_to_read_exists() -> None:
+    operations = (ROOT / "docs/operations.md").read_text("utf-8")
+    said = [*(text for _, text in advice._ADVICE), *advice._HEALTH.values()]
+    commands = {one for text in said for one in re.findall(r"python -m [a-z -]+", text)}
+    assert {"python -m agents deadletters", "python -m agents test-alert"} <= commands
+    assert [one for one in commands if not re.search(rf"^{one}( +[a-z0-9]* |  | --|$)", operations, re.MULTILINE)] == []
+    documents = {one for text in said for one in re.findall(r"docs/\w+\.md", text)}
+    assert documents
+    assert [one for one in documents if not (ROOT / one).exists()] == []

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import words
+from monitor.alerts import figures, lines, measures, words
+from monitor.alerts.measures import measure
 from schemas.records import EpisodeIncident, Evidence
 
 
@@ -19,21 +20,40 @@ def incident(metric, value, *, rule="r", severity="critical", state="firing", le
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(words).failed == 0
-    assert doctest.testmod(words).attempted > 5
+    found = [doctest.testmod(module) for module in (words, measures, figures, lines)]
+    assert sum(one.failed for one in found) == 0
+    assert all(one.attempted for one in found)
 
 
 @pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
-    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (should stay under 2 %)"),
-    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (should be at least 50 %)"),
-    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (should stay under 10 %)"),
-    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "evaluator.my-own.fail_rate is 20 % (should stay under 10 %)"),
+    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (1 to 9 %; should stay under 2 %)"),
+    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (31 to 49.8 %; should be at least 50 %)"),
+    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (96 to 100 %; should stay under 10 %)"),
+    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "20 % of answers failed the evaluator my-own (13 to 29 %; should stay under 10 %)"),
     ("output_tokens.mean", 51_234.4, {"above": 300}, "mean of output length is 51,234 tokens (should stay under 300 tokens)"),
     ("cost_usd.mean", 0.012, {"above": 0.01}, "mean of cost of a call is 0.012 US dollars (should stay under 0.01 US dollars)"),
     ("duration_s.p90", None, {}, "p90 of duration is ?"),
     ("events", 3.0, {"expected": 50, "window_s": 300}, "only 3 events for 5 min, where about 50 were expected")])
 def test_each_kind_of_metric_has_words(metric, value, evidence, says):
-    assert words.measure(incident(metric, value, **evidence).evidence) == says
+    assert measure(incident(metric, value, **evidence).evidence) == says
+
+
+@pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
+    ("feedback.regeneration_rate", 0.3, {"reference": 0.1}, "30 % of answers were asked for anew (22 to 40 %; was 10 %)"),
+    ("feedback.rating.mean", 2.1, {"reference": 4.4}, "mean of people's rating is 2.1 (was 4.4)"),
+    ("stage.retrieve_s.p90", 4.0, {"above": 1}, "p90 of duration of stage retrieve is 4 s (should stay under 1 s)"),
+    ("error_type=none", 0.8, {"reference": 0.99}, "only 80 % of calls have no error (71 to 87 %; was 99 %)"),
+    ("finish_reason=", 0.5, {"reference": 0.1}, "50 % of answers end with the finish reason empty (40 to 60 %; was 10 %)"),
+    ("degradation_level=3", 0.5, {"test": "g"}, "50 % of calls run at the degradation level 3 (40 to 60 %)"),
+    ("of_my_own=x", 0.5, {"reference": 0.7}, "only 50 % of calls have the of_my_own x (40 to 60 %; was 70 %)"),
+    ("output_text", 0.5, {"effect": 0.41}, "the texts of answers are not what they were (distance 0.41 of at most 1)")])
+def test_what_moved_is_told_by_how_much_of_what(metric, value, evidence, says):
+    assert measure(incident(metric, value, **evidence).evidence) == says
+
+
+def test_the_part_of_a_feature_stands_apart_from_a_clause_before_it():
+    found = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
+    assert words.sentence(found).startswith("100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model m-1, since")
 
 
 def test_the_worst_that_still_fires_is_told_first(episode_of):
@@ -68,12 +88,12 @@ def test_what_began_before_it_was_found_is_told_since_it_began():
 
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
     assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
-        "10 % of calls failed (should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
+        "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
 
 
 @given(value=st.floats(0, 1))
 def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_something_as_nothing(value):
-    shown = words.share(value)
+    shown = figures.share(value)
     assert (shown == "100 %") == (value * 100 == 100)
     assert (shown == "0 %") == (value == 0)
 

@@ -12,14 +12,15 @@ from monitor.channels.channel import Permanent, Step
 from schemas.config import Config
 
 NOW_US = 1_772_443_800_000_000  # 2 March 2026, 09:30 UTC
-SUMMARY = "support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
+SUMMARY = "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
 GOLDEN = [{
     "labels": {
         "alertname": "SoftfailDegraded", "service": "support-bot", "feature": "answer", "environment": "production", "severity": "critical",
         "urgency": "high", "episode": "e1", "key": "softfail/e1/high"},
     "annotations": {
         "summary": SUMMARY,
-        "description": "- 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min\ne.g. refusal: I'm sorry, I can't help.",
+        "description": "- 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min\n"
+                       "e.g. refusal: I'm sorry, I can't help.",
         "why_now": "opened", "episode_severity": "critical", "findings": "1", "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
         "status_url": "https://status.example/?f=answer", "runbook_url": "https://wiki.example/support-bot"},
     "startsAt": "2026-03-02T09:00:00Z",

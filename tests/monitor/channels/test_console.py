@@ -16,7 +16,8 @@ def printed():
 
 def test_a_page_says_what_broke_with_an_example(episode_of, printed):
     assert printed(episode_of()) == (
-        "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min [e1]\n"
+        "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, "
+        "310 events in 5 min [e1]\n"
         "  next: Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's policy changed.\n"
         "  e.g. refusal: I'm sorry, I can't help.\n")
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor.channels.channel import Delivered, Permanent, Retry, Step
 from monitor.channels.pagerduty import BODY_BYTES, PagerDuty
 from schemas.config import Config
+from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"
 NOW_US = 0  # it does not look at it
@@ -21,7 +23,7 @@ GOLDEN = {
         {"href": "https://dash.example/d?service=support-bot&from=1772441100000&to=1772443020000", "text": "Dashboard"},
     ],
     "payload": {
-        "summary": "support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min",
+        "summary": "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min",
         "source": "support-bot/answer",
         "severity": "critical",
         "timestamp": "2026-03-02T09:00:00Z",
@@ -30,7 +32,7 @@ GOLDEN = {
         "class": "refusals",
         "custom_details": {
             "why_now": "opened",
-            "findings": ["23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
+            "findings": ["23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"],
             "next_step": "Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's policy changed.",
             "episode_id": "e1",
             "environment": "production",
@@ -148,3 +150,43 @@ def test_the_routing_key_shows_nowhere_but_in_the_body(channel, episode_of):
 def test_it_cannot_be_made_without_its_configuration():
     with pytest.raises(ValueError, match="not configured"):
         PagerDuty(Config())
+
+
+def change(**more):
+    time = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    fields = {"record": "change", "change_id": "c1", "service": "support-bot", "feature": "answer", "environment": "production", "kind": "prompt version",
+              "name": "v8", "before": "v7", "time": time, "decided_at": time + timedelta(seconds=61)}  # fmt: skip
+    return Change(**(fields | more))
+
+
+def test_a_change_is_what_it_always_was(channel):
+    request = channel.change_request(change(), NOW_US)
+    assert (request.method, request.url, request.timeout_s) == ("POST", "https://events.pagerduty.com/v2/change/enqueue", 10.0)
+    assert json.loads(request.body) == {
+        "routing_key": KEY,
+        "payload": {
+            "summary": "support-bot/answer: new prompt version v8, until then mostly v7",
+            "source": "support-bot/answer",
+            "timestamp": "2026-03-02T09:00:00Z",
+            "custom_details": {"change_id": "c1", "service": "support-bot", "feature": "answer", "environment": "production", "kind": "prompt version",
+                               "name": "v8", "before": "v7", "decided_at": "2026-03-02T09:01:01Z"}},
+        "links": [
+            {"href": "https://status.example/?f=support-bot%2Fanswer", "text": "Status"},
+            {"href": "https://dash.example/d?service=support-bot&from=1772441100000&to=1772442900000", "text": "Dashboard"}]}
+    assert KEY not in f"{request!r}{channel!r}"
+
+
+@pytest.mark.parametrize(("more", "says"), [
+    ({"kind": "answering model", "name": "gpt-n", "before": "gpt-o"},
+     "support-bot/answer: gpt-n answers now, until then mostly gpt-o, though no other model is asked for"),
+    ({"kind": "model", "name": "gpt-n", "before": ""}, "support-bot/answer: new model gpt-n"),
+    ({"kind": "service version", "name": "2.1", "environment": "canary", "before": ""}, "support-bot/answer (canary): new service version 2.1")])
+def test_a_change_is_said_in_words(channel, more, says):
+    assert json.loads(channel.change_request(change(**more), NOW_US).body)["payload"]["summary"] == says
+
+
+def test_a_change_of_any_name_stays_within_the_limits(channel):
+    odd = change(service="ж\n" * 300, feature="ж" * 600, environment="e" * 600, name="\ud800" * 5000, kind="k" * 900, before="b" * 900)
+    event = json.loads(channel.change_request(odd, NOW_US).body)
+    assert len(event["payload"]["summary"]) <= 1024
+    assert "\n" not in event["payload"]["summary"] + event["payload"]["source"]

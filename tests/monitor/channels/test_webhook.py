@@ -35,7 +35,7 @@ def test_the_body_is_what_it_always_was(episode_of):
         "urgency": "high",
         "reason": "opened",
         "dedup_key": "softfail/e1/high",
-        "summary": "support-bot/answer: 23 % of answers refused (should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
+        "summary": "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
                    "; likely: a new prompt version",
         "likely_causes": ["a new prompt version"],
         "next_step": words.next_step(episode_of()),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts.words import measure
+from monitor.alerts.measures import measure
 from monitor.check import checked
 from monitor.core import FileRecord
 from monitor.watch import Watch
@@ -53,7 +53,7 @@ def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_lan
         assert (told["reference"], told["test"]) == (0.0, "g")
         assert told["value"] >= 0.2
         assert told["p_value"] < 1e-6
-        assert "fr in " in measure(Evidence.model_validate(told))
+        assert "are fr (" in measure(Evidence.model_validate(told))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,7 @@
 """Writes ``layoutN.*``: real records of a release's state, and what they mean to that release.
 
-Run it once a layout, with the checkout of the release that has the layout: ``PYTHONPATH=CHECKOUT python make_golden.py N``. The files stay as they are.
+Run it once a layout, with the checkout of the release that has the layout: ``PYTHONPATH=CHECKOUT python make_golden.py N [notify]``. The files stay
+as they are. ``notify`` has had layouts of its own since the fourth.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from monitor.alerts.outbox import Outbox
 from monitor.core import FileRecord, Outputs
+from monitor.notifier import Notifier
 from monitor.watch import Watch
 from schemas.config import Config
 
@@ -117,16 +118,19 @@ def outcome(out: Outputs) -> list[Any]:
     return short
 
 
-def main(layout: str) -> None:
-    """Write the files of one layout."""
-    watch = Watch(CONFIG)
-    alerts = watch.apply(records(early()), None).messages["alerts"]
-    state = watch.changed()
-    outbox, now_us = Outbox(CONFIG), int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000
-    silence = json.dumps({"record": "silence", "silence_id": "ab12", "match": "bot/rank", "environments": ["prod*"], "severity": ["warning"],
-                          "starts_at": "2026-03-13T11:00:00Z", "ends_at": "2026-03-13T13:00:00Z", "author": "ann", "reason": "deploy",
-                          "time": "2026-03-13T11:00:00Z"}).encode()
-    outbox.apply([FileRecord(message.value, number) for number, message in enumerate(alerts)] + [FileRecord(silence, len(alerts))], now_us)
+def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
+    """What the notifier keeps: a page that got through and one that did not, a page over three features, a silence and a change."""
+    notifier, now_us = Notifier(CONFIG), int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000
+    silence = {"record": "silence", "silence_id": "ab12", "match": "bot/rank", "environments": ["prod*"], "severity": ["warning"],
+               "starts_at": "2026-03-13T11:00:00Z", "ends_at": "2026-03-13T13:00:00Z", "author": "ann", "reason": "deploy",
+               "time": "2026-03-13T11:00:00Z"}
+    change = {"record": "change", "change_id": "c1", "service": "bot", "feature": "answer", "environment": "production", "kind": "model", "name": "m2",
+              "before": "m1", "time": "2026-03-13T11:00:00Z", "decided_at": "2026-03-13T11:00:00Z"}
+    episode = next(one for record in alerts if (one := json.loads(record.value or b""))["record"] == "episode" and one["state"] == "opened")
+    others = [episode | {"feature": name, "episode_id": name, "dedup_key": f"softfail/{name}", "provider": "acme"} for name in ("title", "moderate", "search")]
+    more = [FileRecord(json.dumps(one).encode(), len(alerts) + nth) for nth, one in enumerate((silence, change, *others))]
+    notifier.apply([*alerts, *more], now_us)
+    outbox = notifier.outbox
     step = outbox.due("console", now_us)
     assert step is not None
     outbox.delivered(step, now_us)
@@ -135,18 +139,28 @@ def main(layout: str) -> None:
     outbox.failed(step, now_us, 0.5)
     if (step := outbox.due("console", now_us + 1)) is not None:
         outbox.refused(step, "no", now_us + 1)
-    kept = {"watch": state, "notify": outbox.changed()}
-    for agent, found in kept.items():
-        lines = [json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()]) for key, value in found if value is not None]
-        (HERE / f"layout{layout}.{agent}.ndjson").write_text("\n".join(lines) + "\n")
-    again = Watch(CONFIG)
-    again.restore(state)
-    told = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
-    (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(told, indent=1) + "\n")
+    return notifier.changed()
+
+
+def main(layout: str, agent: str = "") -> None:
+    """Write the files of one layout, of one agent if it is named."""
+    watch = Watch(CONFIG)
+    alerts = watch.apply(records(early()), None).messages["alerts"]
+    state = watch.changed()
+    kept = {"watch": state, "notify": notified(records([message.value for message in alerts]))}
+    for name, found in kept.items():
+        if agent in ("", name):
+            lines = [json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()]) for key, value in found if value is not None]
+            (HERE / f"layout{layout}.{name}.ndjson").write_text("\n".join(lines) + "\n")
+    if agent in ("", "watch"):
+        again = Watch(CONFIG)
+        again.restore(state)
+        told = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
+        (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(told, indent=1) + "\n")
     kinds = sorted({json.loads(key)[0] if key.startswith(b"[") else key.decode().partition("/")[0] for found in kept.values() for key, value in found
                     if value is not None})
     print(kinds, [len(found) for found in kept.values()])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import layouts
+from monitor.alerts import outbox
 from monitor.book import REWRITTEN, Book
 from monitor.features import FeatureState
 from monitor.notifier import Notifier
@@ -68,7 +69,15 @@ def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
     assert kinds == set(layouts.SHAPES) - ({"baselines", "texts"} if layout == 1 else set())
     assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {"pane", "hour", "day"}
     assert {layouts.layout_of(value) for value in RECORDS[layout].values()} == {layout}
-    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"} | ({b"silence"} if layout > 2 else set())
+
+
+NOTIFIED = range(1, outbox.LAYOUT + 1)
+
+
+@pytest.mark.parametrize("layout", NOTIFIED)
+def test_the_golden_files_hold_every_kind_of_record_of_the_notifier(layout):
+    more = ({b"silence"} if layout > 2 else set()) | ({b"change"} if layout > 3 else set())
+    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"} | more
 
 
 @pytest.mark.parametrize("layout", ALL)
@@ -78,7 +87,7 @@ def test_every_layout_means_what_it_meant_and_goes_on_as_it_would_have(layout):
     assert golden.outcome(watch.apply(golden.records(golden.later(), 10_000), None)) == then["next"]
 
 
-@pytest.mark.parametrize("layout", ALL)
+@pytest.mark.parametrize("layout", NOTIFIED)
 def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     notifier = Notifier(golden.CONFIG)
     notifier.restore(kept(layout, "notify").items())
@@ -87,6 +96,8 @@ def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     step = notifier.outbox.due("pagerduty", now_us)
     assert step is not None
     assert (step.action, step.urgency) == ("trigger", "high")
+    assert [one.feature for one in step.episode.members] == (["answer", "moderate", "search", "title"] if layout > 3 else [])
+    assert (notifier.change_due("pagerduty", now_us) is None, len(notifier.announcements.changed())) == (True, 0)  # a page goes first
     assert notifier.outbox.counts["console"]["delivered"] == 1
     assert [one["silence_id"] for one in notifier.outbox.silences()] == (["ab12"] if layout > 2 else [])
 

@@ -1,0 +1,74 @@
+"""A new prompt version on the events topic becomes a change event at PagerDuty: a real worker on the embedded broker, through a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agents.demo.receiver import Fault, Receiver
+from agents.demo.worker import Broker, Worker, configuration, free_port
+from softfail.partition import partition_of
+
+pytest.importorskip("confluent_kafka")
+KEY = "0123456789abcdef0123456789abcdef"
+MINUTES = 16
+
+
+def traffic(now):
+    """A quarter of an hour of a healthy feature, which has a new prompt version in its last two minutes."""
+    rng = random.Random(1)
+    for second in range(0, MINUTES * 60, 2):
+        yield {
+            "event_id": f"e{second}", "time": (now - timedelta(seconds=MINUTES * 60 - second)).isoformat(), "service": "support-bot", "feature": "answer",
+            "model": "gpt-x", "prompt_version": "v8" if second >= (MINUTES - 2) * 60 else "v7", "output": "It ships on Tuesday.",
+            "output_tokens": rng.randrange(20, 60),
+        }  # fmt: skip
+
+
+async def until(condition, patience_s=40.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages_nobody(tmp_path):
+    from confluent_kafka import Producer
+
+    async def play():
+        receiver, broker = Receiver(KEY), Broker()
+        await receiver.start()
+        receiver.change_faults.append(Fault("status", 503))
+        producer = Producer({"bootstrap.servers": broker.address})
+        partitions = len(producer.list_topics("softfail.events", timeout=10).topics["softfail.events"].partitions)
+        worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
+        try:
+            await worker.start()
+            for event in traffic(datetime.now(UTC)):
+                partition = partition_of("support-bot", "answer", partitions)
+                producer.produce("softfail.events", json.dumps(event).encode(), b"support-bot/answer", partition=partition)
+            assert producer.flush(10) == 0
+            await until(lambda: receiver.changes)
+            await asyncio.sleep(1.5)  # the checkpoint after the answer
+            worker._process.kill()
+            await worker._process.wait()
+            await worker.start()
+            await asyncio.sleep(3)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{receiver.change_answers}\n{worker.log()}") from None
+        finally:
+            await worker.stop()
+            await receiver.stop()
+        return receiver, worker.log(1000)
+
+    receiver, log = asyncio.run(play())
+    assert [one["payload"]["summary"] for one in receiver.changes] == ["support-bot/answer: new prompt version v8, until then mostly v7"], log
+    assert receiver.change_answers == [503, 202]
+    assert not [one for one in receiver.incidents if one.payload["component"] == "answer"]
+    assert KEY not in log

@@ -1,0 +1,147 @@
+"""All five channels in the shell, over real connections: one of them hangs, and no other waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from aiohttp import web
+
+from agents.notify import NotifyAgent
+from monitor.alerts import breaker as breaker_module
+from monitor.alerts import outbox as outbox_module
+from monitor.core import FileRecord, Outputs
+from schemas.config import Config
+
+TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
+CHANNELS = (*TAKEN, "console")
+TIMEOUT_S = 0.4
+
+
+class Receivers:
+    """All of them behind one port, told apart by path, and standard output. Those in ``hanging`` take a step in hand and never answer."""
+
+    def __init__(self):
+        self.hanging, self.mended = set(), threading.Event()
+        self.asked, self.told = dict.fromkeys(CHANNELS, 0), {name: [] for name in CHANNELS}
+
+    async def answer(self, request):
+        name = request.path.strip("/").split("/")[0]
+        self.asked[name] += 1
+        if name in self.hanging:
+            await asyncio.sleep(60)
+        self.told[name].append(said(name, await request.json()))
+        status, body = TAKEN[name]
+        return web.Response(status=status, body=body)
+
+    def write(self, body):
+        self.asked["console"] += 1
+        if "console" in self.hanging:
+            self.mended.wait(60)
+        self.told["console"].append(("end" if body.startswith(b"RESOLVED") else "page", body.decode().splitlines()[0].rsplit("[", 1)[1][:-1]))
+
+
+def said(name, body):
+    """Begin or end, and of which episode."""
+    if name == "slack":
+        head, foot = body["blocks"][0]["text"]["text"], body["blocks"][-1]["elements"][0]["text"]
+        return ("end" if head.startswith("RESOLVED") else "page"), foot.rsplit(" ", 1)[1]
+    if name == "alertmanager":
+        over = body[0]["endsAt"] < time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return ("end" if over else "page"), body[0]["labels"]["episode"]
+    return ("end" if body.get("action", body.get("event_action")) == "resolve" else "page"), body["dedup_key"].split("/")[1]
+
+
+class Partition:
+    """What the store gives an agent, without Kafka."""
+
+    def __init__(self, core):
+        self.core, self.caught_up, self.news, self.checkpoints = core, True, asyncio.Event(), 0
+
+    def add(self, outputs):
+        assert isinstance(outputs, Outputs)
+        self.news.set()
+
+    async def checkpoint(self):
+        await asyncio.sleep(0.002)
+        self.core.changed()
+        self.checkpoints += 1
+
+    def put(self, *episodes):
+        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode()) for episode in episodes], time.time_ns() // 1000))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.05)
+    monkeypatch.setattr(breaker_module, "LONGEST_PROBE_S", 0.2)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def recent(episode_of, nine_us):
+    """Episodes that happen now."""
+    minutes = (time.time_ns() // 1000 - nine_us) / 60e6
+    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
+
+
+def run(scene, receivers):
+    """Run a scene: an async function that gets a partition whose notifier is at work."""
+    async def play():
+        app = web.Application(client_max_size=1 << 20)
+        app.router.add_route("POST", "/{any:.*}", receivers.answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        agent = NotifyAgent(Config.model_validate({"channels": {
+            "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef", "url": f"{base}/pagerduty/v2/enqueue", "timeout": TIMEOUT_S},
+            "alertmanager": {"url": f"{base}/alertmanager", "timeout": TIMEOUT_S}, "slack": {"webhook_url": f"{base}/slack", "timeout": TIMEOUT_S},
+            "webhook": {"url": f"{base}/webhook", "timeout": TIMEOUT_S}, "console": {}}}))
+        partition = Partition(agent.core(0, 1))
+        task = asyncio.create_task(agent.tend(partition))
+        try:
+            await scene(partition)
+        finally:
+            receivers.mended.set()  # the thread that prints cannot be cancelled
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await runner.cleanup()
+
+    asyncio.run(play())
+
+
+async def until(condition, patience_s=20.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_once_and_in_order(recent, monkeypatch, name):
+    receivers = Receivers()
+    receivers.hanging.add(name)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=receivers.write), flush=lambda: None))
+    life = [("page", "a"), ("page", "b"), ("end", "a")]
+
+    async def scene(partition):
+        partition.put(recent("a"), recent("b"))
+        await until(lambda: all(len(told) == 2 for channel, told in receivers.told.items() if channel != name))
+        partition.put(recent("a", "resolved"))
+        await until(lambda: all(len(told) == 3 for channel, told in receivers.told.items() if channel != name))
+        assert receivers.asked[name] >= 1
+        assert receivers.told[name] == []
+        receivers.hanging.clear()
+        receivers.mended.set()
+        await until(lambda: len(receivers.told[name]) >= 3)
+        await asyncio.sleep(0.3)  # nothing comes twice
+        assert {channel: sorted(told) for channel, told in receivers.told.items()} == dict.fromkeys(CHANNELS, sorted(life))
+        assert receivers.told[name].index(("page", "a")) < receivers.told[name].index(("end", "a"))
+
+    run(scene, receivers)

@@ -1,0 +1,251 @@
+"""A deployment in simulated time: a worker over one partition, a notifier, PagerDuty and whoever is on call; and the laws of what it writes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor.alerts.desk import GOES_ON, REOPENED
+from monitor.alerts.endings import ended_episodes, ended_incidents
+from monitor.alerts.outbox import Outbox
+from monitor.book import Book
+from monitor.core import FileRecord
+from monitor.watch import Watch
+from schemas.config import Config
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NINE_US = int(NINE.timestamp()) * 1_000_000
+SECOND_US = 1_000_000
+TICK_S = 30.0
+CHANNEL = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}
+ORDER = ("info", "warning", "error", "critical")
+OUTSIDE = ("state_dropped", "state_reset")  # endings by hand carry the wall clock, which is ahead of the edges
+
+
+class PagerDuty:
+    """Its rules: a trigger opens a key or adds to it, a resolve closes it, one of what is not open is dropped; after it a trigger opens anew."""
+
+    def __init__(self):
+        self.open, self.last = {}, {}  # key -> the step that opened it, the last one of it
+        self.told = []  # what reaches a person: (second, page | ticket | note, key); what adds to an open key reaches nobody
+        self.openings, self.ended, self.never_open = {}, {}, []
+
+    def take(self, step, second):
+        """One step that got through."""
+        key = step.dedup_key
+        self.last[key] = step
+        if step.action == "resolve":
+            if key in self.open:
+                del self.open[key]
+                self.ended[key] = self.ended.get(key, 0) + 1
+            else:
+                self.never_open.append(key)
+        elif key not in self.open:
+            self.open[key] = step
+            self.openings[key] = self.openings.get(key, 0) + 1
+            self.told.append((second, "note" if step.action == "note" else "page" if step.urgency == "high" else "ticket", key))
+
+
+class Laws:
+    """What holds of the alerts topic, record by record, whatever comes and whoever restarts."""
+
+    def __init__(self):
+        self.states, self.at, self.open_at, self.homes = {}, {}, {}, {}
+        self.episodes, self.ended, self.times = {}, set(), {}
+
+    def take(self, record):
+        """One record, in the order of the topic."""
+        feature = record["service"], record["feature"], record["environment"]
+        if record["reason"] not in OUTSIDE:
+            assert self.times.get(feature, "") <= record["time"], "time went back"
+            self.times[feature] = record["time"]
+        (self._transition if record["record"] == "transition" else self._episode)(feature, record)
+
+    def _transition(self, feature, record):
+        name, state, before = record["incident_id"], record["state"], self.states.get(record["incident_id"])
+        at = *feature, record["rule"], record["level"], record["model"], record["prompt_version"], record["variant"]
+        assert before != "resolved", "an incident that was over came back under its name"
+        assert before is None or self.at[name] == at, "one name for two incidents"
+        again = state == before == "firing" and record["reason"] in (REOPENED, GOES_ON) and self.homes[name] != record["episode_id"]
+        assert again or state in {None: ("pending", "firing"), "pending": ("firing", "resolved"), "firing": ("resolved",)}[before], (before, state)
+        assert self.open_at.get(at, name) == name, "two open incidents of one rule and segment"
+        assert state != "firing" or record["episode_id"], "it fires in no episode"
+        self.states[name], self.at[name] = state, at
+        if state == "resolved":
+            del self.open_at[at]
+            self.homes.pop(name, None)
+        else:
+            self.open_at[at] = name
+        if state == "firing":
+            self.homes[name] = record["episode_id"]
+
+    def _episode(self, feature, record):
+        name, state, before = record["episode_id"], record["state"], self.episodes.get(feature)
+        assert name not in self.ended, "an episode that was over came back"
+        if state == "opened":
+            assert before is None, "two open episodes of one feature and environment"
+        else:
+            assert before is not None, "an episode that was never opened"
+            assert before["episode_id"] == name
+            assert ORDER.index(record["severity"]) >= ORDER.index(before["severity"])
+            assert (before["urgency"], record["urgency"]) != ("high", "low")
+            assert (state == "escalated") <= (before["urgency"] == "low" and record["urgency"] == "high")
+        self.episodes[feature] = record
+        if state == "resolved":
+            self.ended.add(name)
+            del self.episodes[feature]
+        firing = [one for one, home in self.homes.items() if home == name]
+        if record["reason"] not in OUTSIDE:
+            assert record["firing"] == (0 if "goes on as a ticket" in record["reason"] else len(firing))
+            parted = "goes on as a ticket" in record["reason"]  # at the same edge, which ``between_edges`` holds against
+            assert (state == "resolved") == (not firing or parted)
+            assert {one["incident_id"] for one in record["incidents"] if one["state"] == "firing"} <= set(firing)
+
+    def between_edges(self):
+        """What holds whenever a step is whole."""
+        assert set(self.homes.values()) == {one["episode_id"] for one in self.episodes.values()}, "what fires is in the one episode that is open"
+
+
+class World:
+    """Services write, the worker reads as it does live, the notifier tells what is due. Seconds are counted from 2 March 2026, 09:00 UTC."""
+
+    def __init__(self, settings):
+        self.written = CHANNEL | (settings or {})
+        self.settings = Config.model_validate(self.written)
+        self.watch, self.outbox = Watch(self.settings), Outbox(self.settings)
+        self.second, self.offset, self.state, self.log, self.records = 0.0, 0, {}, [], []
+        self.position, self.kept_position, self.deliveries, self.fates = 0, 0, {}, []
+        self.pagerduty, self.laws, self.is_up = PagerDuty(), Laws(), True
+
+    @property
+    def now_us(self):
+        return NINE_US + round(self.second * SECOND_US)
+
+    def run(self, calls, until):
+        """Live until a second: ``calls`` are (second, event), in order; the worker reads each half minute what was written until then."""
+        coming = list(calls)[::-1]
+        while self.second < until:
+            self.second += TICK_S
+            values = []
+            while coming and coming[-1][0] < self.second:
+                values.append(coming.pop())
+            self.read(values)
+            self.pass_time()
+        assert not coming
+
+    def read(self, calls):
+        """The worker takes what lies in the log; it was appended when it happened."""
+        records = [FileRecord(value, self.offset + nth, (NINE_US + round(second * SECOND_US)) // 1000) for nth, (second, value) in enumerate(calls)]
+        self.offset += len(records)
+        self.write(self.watch.apply(records, self.now_us))
+
+    def pass_time(self):
+        """The worker is caught up: its watermark follows the wall clock."""
+        self.write(self.watch.advance(self.now_us - round(self.settings.time.lateness * SECOND_US), self.now_us))
+
+    def write(self, outputs):
+        """A checkpoint of the worker, and the notifier's turn."""
+        self.publish(outputs.messages.get("alerts", ()))
+        self.laws.between_edges()
+        self.deliver()
+
+    def publish(self, messages):
+        for message in messages:
+            record = json.loads(message.value)
+            self.log.append(FileRecord(message.value, len(self.log)))
+            if record["record"] in ("transition", "episode"):
+                self.records.append(record)
+                self.laws.take(record)
+
+    def deliver(self):
+        """The notifier reads what is new, then sends until nothing is due."""
+        if not self.is_up:
+            return
+        self.outbox.apply(self.log[self.position :], self.now_us)
+        self.position = len(self.log)
+        while (step := self.outbox.due("pagerduty", self.now_us)) is not None:
+            fate = self.fates.pop() if self.fates else "taken"
+            if fate != "lost on the way":
+                self.pagerduty.take(step, self.second)
+            if fate == "crash after sending":
+                self.crash_notifier()
+                return
+            if fate == "taken":
+                self.outbox.delivered(step, self.now_us)
+            else:  # the request was lost, or the answer
+                self.outbox.failed(step, self.now_us, 0.3)
+            self.keep_deliveries()
+
+    def keep_deliveries(self):
+        """A checkpoint of the notifier: what it knows and how far it has read."""
+        _keep(self.deliveries, self.outbox.changed())
+        self.kept_position = self.position
+
+    def crash_notifier(self):
+        """The next one knows what was durable."""
+        self.outbox, self.position = Outbox(self.settings), self.kept_position
+        self.outbox.restore(self.deliveries.items())
+
+    def keep(self):
+        """The worker's state as it is durable now."""
+        _keep(self.state, self.watch.changed())
+        return self.state
+
+    def restart(self, **changed):
+        """The worker ends and begins again, with another configuration if any is given."""
+        self.keep()
+        self.restart_from_kept(**changed)
+
+    def restart_from_kept(self, **changed):
+        """The same after somebody changed what is durable."""
+        self.written |= changed
+        self.settings = Config.model_validate(self.written)
+        self.watch = Watch(self.settings)
+        self.watch.restore(self.state.items())
+
+    def drop(self, key):
+        """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is told to be over."""
+        book = Book(self.watch.book.pane_us, self.watch.book.digest)
+        book.restore([(key, self.keep().pop(key))])
+        kind = json.loads(key)[0]
+        if kind == "incident":
+            self.publish(ended_incidents(book, "state_dropped", self.now_us))
+        elif kind == "episode":
+            self.publish(ended_episodes(book, {}, "state_dropped", self.now_us, self.settings.kafka.prefix))
+        self.restart_from_kept()
+
+    def transitions(self, rule, level="feature", **labels):
+        """(state, second of the edge) of a rule's incidents."""
+        return [(one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds()) for one in self.records
+                if (one["record"], one.get("rule"), one.get("level")) == ("transition", rule, level) and labels.items() <= one.items()]
+
+    def told(self, kind):
+        """Seconds at which a person got a page, a ticket or a note."""
+        return [second for second, what, _ in self.pagerduty.told if what == kind]
+
+
+def _keep(state, changed):
+    for key, value in changed:
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+
+
+@pytest.fixture
+def make_world():
+    """Makes a deployment: ``make_world({"rules": [...]})``."""
+    return lambda settings=None: World(settings)
+
+
+@pytest.fixture(scope="session")
+def call():
+    """Makes one event of a second: ``call(60.0, error_type="timeout")``, as ``run`` takes it."""
+    def make(second, **more):
+        time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+        fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+        return second, json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+
+    return make

@@ -1,0 +1,224 @@
+"""What is owed to channels of changes: each once, none for ever, and none before a page."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts import announcements as announcements_module
+from monitor.alerts.announcements import Announcements
+from monitor.core import FileRecord
+from monitor.notifier import Notifier
+from schemas.config import Config
+from schemas.records import Change
+
+KEY = "0123456789abcdef0123456789abcdef"
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE_US = 60_000_000
+DAY_US = 24 * 60 * MINUTE_US
+
+
+def config(**more):
+    return Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY}}} | more)
+
+
+def change(name="v8", minute=0.0, **more):
+    time = NINE + timedelta(minutes=minute)
+    fields = {"record": "change", "change_id": f"id-{name}", "service": "bot", "feature": "answer", "environment": "production", "kind": "prompt version",
+              "name": name, "before": "v7", "time": time, "decided_at": time}  # fmt: skip
+    return Change(**(fields | more))
+
+
+@pytest.fixture
+def owed():
+    return Announcements(config(), ["pagerduty"])
+
+
+def names(owed, now_us, channel="pagerduty", most=10):
+    """What is told now, one after the other, all of it taken."""
+    found = []
+    while len(found) < most and (one := owed.due(channel, now_us)) is not None:
+        found.append(one.change.name)
+        owed.delivered(one, now_us)
+    return found
+
+
+def test_each_change_is_told_once_in_order_of_arrival(owed, nine_us):
+    for name in ("b", "a", "b"):
+        owed.take(change(name), 7, nine_us)
+    assert names(owed, nine_us) == ["b", "a"]
+    owed.take(change("a"), 9, nine_us)
+    assert names(owed, nine_us + 60 * MINUTE_US) == []
+
+
+def test_what_is_delivered_is_remembered_for_a_day_and_a_restart_does_not_forget_it(owed, nine_us):
+    owed.take(change(), 7, nine_us)
+    assert names(owed, nine_us) == ["v8"]
+    again = Announcements(config(), ["pagerduty"])
+    again.restore(owed.changed())
+    again.take(change(), 7, nine_us + DAY_US - 1)
+    assert names(again, nine_us + DAY_US - 1) == []
+    assert again.due("pagerduty", nine_us + DAY_US) is None
+    assert again.changed() == [(b"change/pagerduty/id-v8", None)]
+
+
+def test_the_day_of_remembering_begins_when_it_is_delivered(owed, nine_us):
+    late_us = nine_us + DAY_US - MINUTE_US
+    owed.take(change(), 7, nine_us)
+    assert names(owed, late_us) == ["v8"]
+    owed.due("pagerduty", nine_us + DAY_US)
+    owed.take(change(minute=23 * 60), 7, nine_us + DAY_US)  # the same again, found later: the state was reset
+    assert owed.due("pagerduty", nine_us + DAY_US) is None
+
+
+def test_what_could_not_be_told_for_a_day_is_news_no_longer(owed, nine_us):
+    owed.take(change(), 7, nine_us)
+    assert owed.due("pagerduty", nine_us + DAY_US - 1)
+    assert owed.due("pagerduty", nine_us + DAY_US) is None
+    owed.take(change("old"), 8, nine_us + DAY_US)
+    assert owed.due("pagerduty", nine_us + DAY_US) is None
+    assert dict(owed.changed()) == {b"change/pagerduty/id-v8": None}
+
+
+def test_a_record_from_the_future_is_not_kept_for_longer(owed, nine_us):
+    owed.take(change(minute=10**6), 7, nine_us)
+    assert owed.due("pagerduty", nine_us + DAY_US) is None
+
+
+def test_only_environments_that_page_are_told_and_only_channels_to_which_a_route_leads(nine_us):
+    routes = [{"match": "bot/secret", "to": []}, {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]}, {"match": "*", "to": ["console"]}]
+    owed = Announcements(config(routes=routes, channels={"pagerduty": {"routing_key": KEY}, "console": {}}), ["pagerduty"])
+    owed.take(change("a"), 1, nine_us)
+    owed.take(change("b", environment="staging"), 2, nine_us)
+    owed.take(change("c", feature="secret"), 3, nine_us)
+    owed.take(change("d", service="other"), 4, nine_us)
+    assert names(owed, nine_us) == ["a"]
+    assert owed.due("console", nine_us) is None
+
+
+def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(owed, nine_us):
+    owed.take(change("a"), 1, nine_us)
+    now_us, waits = nine_us, []
+    for _ in range(11):
+        waits.append(owed.failed(owed.due("pagerduty", now_us), now_us, 0.0))
+        assert owed.due("pagerduty", now_us + round(waits[-1] * 1e6) - 1) is None
+        now_us += round(waits[-1] * 1e6)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    owed.delivered(owed.due("pagerduty", now_us), now_us)
+    owed.take(change("b"), 2, now_us)
+    assert owed.failed(owed.due("pagerduty", now_us), now_us, 0.5, after_s=0.2) == 0.75
+    assert owed.failed(owed.due("pagerduty", now_us + MINUTE_US), now_us + MINUTE_US, 0.0, after_s=99.0) == 99.0
+
+
+def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(owed, nine_us):
+    for name in ("bad", "a", "b"):
+        owed.take(change(name), 1, nine_us)
+    owed.failed(owed.due("pagerduty", nine_us), nine_us, 0.0)
+    later_us = nine_us + MINUTE_US
+    assert names(owed, later_us, most=2) == ["a", "b"]
+    assert owed.due("pagerduty", later_us).change.name == "bad"
+
+
+def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(owed, nine_us):
+    owed.take(change("a"), 41, nine_us)
+    outputs = owed.refused(owed.due("pagerduty", nine_us), "404: no such page", nine_us)
+    (letter,) = [json.loads(message.value) for message in outputs.messages["deadletter"]]
+    assert (letter["topic"], letter["offset"]) == ("softfail.alerts", 41)
+    assert "404: no such page" in letter["error"]
+    assert "channels.pagerduty.change_events" in letter["error"]
+    assert owed.due("pagerduty", nine_us + 60 * MINUTE_US) is None
+
+
+def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(owed, nine_us, monkeypatch):
+    monkeypatch.setattr(announcements_module, "KEPT", 3)
+    for number in range(5):
+        owed.take(change(f"v{number}"), number, nine_us)
+    assert names(owed, nine_us) == ["v2", "v3", "v4"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("tdfrw"), st.integers(0, 5)), max_size=60), st.integers(0, 60))
+def test_a_restart_at_any_step_tells_each_once_and_forgets_none(steps, at):
+    now_us = round(NINE.timestamp() * 1e6)
+    owed, log, taken, told = Announcements(config(), ["pagerduty"]), {}, set(), []
+    for number, (what, which) in enumerate([*steps, *[("w", 5), ("d", 0)] * 20]):
+        if what == "t":
+            owed.take(change(f"v{which}"), number, now_us)
+            taken.add(f"v{which}")
+        elif what == "w":
+            now_us += which * MINUTE_US
+        elif (one := owed.due("pagerduty", now_us)) is not None:
+            if what == "f":
+                owed.failed(one, now_us, 0.0)
+            elif what == "r":
+                owed.refused(one, "no", now_us)
+                told.append(one.change.name)
+            else:
+                owed.delivered(one, now_us)
+                told.append(one.change.name)
+        log.update(owed.changed())
+        if number == at:
+            owed = Announcements(config(), ["pagerduty"])
+            owed.restore(log.items())
+    assert sorted(told) == sorted(taken)
+
+
+def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver_that_wants_to_be_left_alone(episode_of, nine_us):
+    notifier = Notifier(config())
+
+    def put(*records):
+        return notifier.apply([FileRecord(one.model_dump_json().encode(), 3) for one in records], nine_us)
+
+    put(change(), episode_of("a"))
+    assert notifier.change_due("pagerduty", nine_us) is None
+    step = notifier.outbox.due("pagerduty", nine_us)
+    notifier.outbox.failed(step, nine_us, 0.0, 30.0, hold=True)
+    assert notifier.change_due("pagerduty", nine_us + MINUTE_US // 3) is None
+    notifier.outbox.delivered(notifier.outbox.due("pagerduty", nine_us + MINUTE_US), nine_us + MINUTE_US)
+    assert notifier.change_due("pagerduty", nine_us + MINUTE_US).change == change()
+    for _ in range(3):
+        put(episode_of("b"))
+        notifier.outbox.failed(step, nine_us + MINUTE_US, 0.0)
+    assert notifier.change_due("pagerduty", nine_us + MINUTE_US) is None
+
+
+def test_a_failed_change_delays_no_page(episode_of, nine_us):
+    notifier = Notifier(config())
+    notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
+    assert notifier.announcements.failed(notifier.change_due("pagerduty", nine_us), nine_us, 0.0, 600.0) == 600.0
+    assert notifier.change_due("pagerduty", nine_us + MINUTE_US) is None
+    notifier.apply([FileRecord(episode_of("a").model_dump_json().encode(), 4)], nine_us)
+    assert notifier.outbox.due("pagerduty", nine_us).episode_id == "a"
+
+
+@pytest.mark.parametrize("settings", [{"change_events": False}, {"url": "https://proxy.example/pagerduty"}])
+def test_who_takes_no_changes_is_owed_none(settings, nine_us):
+    notifier = Notifier(config(channels={"pagerduty": {"routing_key": KEY} | settings, "console": {}}))
+    notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
+    assert notifier.changed() == []
+
+
+def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_version_does_no_harm(nine_us):
+    notifier = Notifier(config())
+    good = change().model_dump(mode="json")
+    outputs = notifier.apply([FileRecord(json.dumps(one).encode(), 3) for one in (good | {"time": "soon"}, good | {"since_version": 9})], nine_us)
+    (letter,) = [json.loads(message.value) for message in outputs.messages["deadletter"]]
+    assert letter["field"] == "time"
+    assert notifier.change_due("pagerduty", nine_us).change == change()
+
+
+def test_a_restored_notifier_owes_what_the_one_before_did(nine_us):
+    notifier, again = Notifier(config()), Notifier(config())
+    notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
+    again.restore(notifier.changed())
+    assert again.change_due("pagerduty", nine_us) == notifier.change_due("pagerduty", nine_us)
+    assert again.changed() == []
+
+
+def test_a_state_record_that_cannot_be_read_is_named():
+    with pytest.raises(ValueError, match="change/pagerduty/x"):
+        Notifier(config()).restore([(b"change/pagerduty/x", b"{}")])

@@ -1,0 +1,66 @@
+"""A page is over when what paged is over, so that the next one is told; what only warns goes on as a ticket."""
+
+from __future__ import annotations
+
+import json
+import random
+
+HOUR = 3600
+
+
+def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
+    """Calls of a feature: ``fails`` are spans of seconds in which most fail; from ``longer_from`` on answers take three times the tokens."""
+    draw = random.Random(5)
+    calls = []
+    for nth in range(round(until / 60 * a_minute)):
+        second = nth * 60 / a_minute
+        tokens = draw.lognormvariate(5.3, 0.5) * (3 if longer_from is not None and second >= longer_from else 1)
+        failed = any(begin <= second < end for begin, end in fails) and nth % 10 < 7
+        calls.append(call(second, event_id=f"e{nth}", output_tokens=round(tokens), error_type="timeout" if failed else None))
+    return calls
+
+
+def keys(world, kind):
+    return [(round(second / 60), key) for second, what, key in world.pagerduty.told if what == kind]
+
+
+def test_a_second_outage_pages_again_though_a_warning_of_the_first_still_fires(make_world, call):
+    world = make_world()
+    first, second = (2 * HOUR, 2 * HOUR + 900), (5 * HOUR, 5 * HOUR + 900)
+    calls = traffic(call, 6 * HOUR, fails=(first, second), longer_from=first[0])
+    world.run(calls, 6 * HOUR + 30)
+    pages = keys(world, "page")
+    assert [first[0] / 60 < minute < first[1] / 60 or second[0] / 60 < minute < second[1] / 60 for minute, _ in pages] == [True, True], pages
+    assert len({key for _, key in pages}) == 2
+
+
+def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_ticket_until_it_is_over(make_world, call):
+    world = make_world()
+    begin, end = 2 * HOUR, 2 * HOUR + 900
+    world.run(traffic(call, 6 * HOUR, fails=((begin, end),), longer_from=begin), 6 * HOUR + 30)
+    ((_, page),) = keys(world, "page")
+    assert page not in world.pagerduty.open
+    episodes = [one for one in world.records if one["record"] == "episode"]
+    over = next(one for one in episodes if one["state"] == "resolved")
+    assert over["firing"] == 0
+    assert all(one["state"] == "resolved" for one in over["incidents"])
+    opened = [one for one in episodes if one["state"] == "opened"][1]
+    assert (opened["urgency"], opened["time"]) == ("low", over["time"])
+    assert list(world.pagerduty.open) == [f"softfail/{opened['episode_id']}/low"]
+    assert {one["rule"] for one in opened["incidents"]} == {"drift"}
+
+
+def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, call):
+    world = make_world()
+    world.run(traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600), (2 * HOUR + 1300, 2 * HOUR + 1900)), longer_from=2 * HOUR), 4 * HOUR + 30)
+    assert len(world.told("page")) == 1
+
+
+def test_a_restart_in_between_changes_nothing(make_world, call):
+    calls = traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR)
+    whole, cut = make_world(), make_world()
+    whole.run(calls, 4 * HOUR + 30)
+    for until in (2 * HOUR + 300, 2 * HOUR + 1800, 3 * HOUR + 600, 4 * HOUR + 30):
+        cut.run([one for one in calls if cut.second <= one[0] < until], until)
+        cut.restart()
+    assert json.dumps(cut.records) == json.dumps(whole.records)

@@ -1,0 +1,198 @@
+"""What is new is told once, and only where it is news; the same whatever restarts."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts import changes as changes_module
+from monitor.core import FileRecord, Outputs
+from monitor.features import SEGMENTS
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.records import Change
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE_US, DAY_MINUTES = 60_000_000, 24 * 60
+COARSE = Config.model_validate({"time": {"pane": "10m"}})  # fewer edges, for scenes of days
+Of = Callable[[float, random.Random], dict[str, Any]]
+
+
+def event(minute: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{minute}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
+
+
+def scene(of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]:
+    rng = random.Random(1)
+    return [event(nth / a_minute, **of(nth / a_minute, rng)) for nth in range(round(minutes * a_minute))]
+
+
+def written(values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None) -> list[bytes]:
+    """The records of changes; with ``every``, by objects that are taken apart each so many minutes and put together again."""
+    watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
+    records = [FileRecord(value, nth) for nth, value in enumerate(values)]
+    bundle = 5000 if every is None else 20
+    for start in range(0, len(records), bundle):
+        out.extend(watch.apply(records[start : start + bundle], now_us))
+        now = (watch.watermark_us or 0) // MINUTE_US
+        if every is not None and now >= edge + every:
+            edge = now
+            log.update(dict(watch.changed()))
+            watch = Watch(config or Config())
+            watch.restore([(key, value) for key, value in log.items() if value is not None])
+    if now_us is None:
+        out.extend(watch.finish())
+    return [message.value for topic, message in out.order if topic == "alerts" and b'"record":"change"' in message.value]
+
+
+def told(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
+    return [(one.kind, one.name, one.before) for one in map(Change.model_validate_json, written(values, **more))]
+
+
+def versions(new: str = "v8", since: float = 30) -> Of:
+    return lambda minute, rng: {"prompt_version": new if minute >= since else "v7"}
+
+
+def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() -> None:
+    (value,) = written(scene(versions()))
+    change = Change.model_validate_json(value)
+    assert (change.service, change.feature, change.environment) == ("bot", "answer", "production")
+    assert (change.kind, change.name, change.before, change.time) == ("prompt version", "v8", "v7", NINE + timedelta(minutes=31))
+
+
+@pytest.mark.parametrize(("of", "change"), [
+    (lambda m, rng: {"model": "n" if m >= 30 else "m"}, ("model", "n", "m")),
+    (lambda m, rng: {"response_model": "gpt-n" if m >= 30 else "gpt-o"}, ("answering model", "gpt-n", "gpt-o")),
+    (lambda m, rng: {"dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}}, ("service version", "2.1", "2.0")),
+    (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", ""))])  # fmt: skip
+def test_each_kind_of_change_is_told(of: Of, change: tuple[str, str, str]) -> None:
+    assert told(scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})) == [change]
+
+
+def test_another_model_that_answers_is_no_news_where_another_was_asked_for() -> None:
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        return {"model": "n", "response_model": "n-1"} if minute >= 30 else {"model": "m", "response_model": "m-1"}
+
+    assert told(scene(of)) == [("model", "n", "m")]
+
+
+def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> None:
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        return {"model": "n", "response_model": "n-1" if minute < 70 else "n-2"} if minute >= 30 else {"model": "m", "response_model": "m-1"}
+
+    assert told(scene(of, 80)) == [("model", "n", "m"), ("answering model", "n-2", "n-1")]
+
+
+@pytest.mark.parametrize(("why", "of"), [
+    ("the feature is newborn", versions(since=8)),
+    ("hardly an event has it", lambda m, rng: {"prompt_version": "v8" if round(m * 20) in (600, 640, 700, 790) else "v7"}),
+    ("each call has its own", lambda m, rng: {"prompt_version": f"v{m}", "response_model": f"m{m}"}),
+    ("it goes back to what it was", lambda m, rng: {"prompt_version": "v8" if 5 <= m < 30 else "v7"})])  # fmt: skip
+def test_what_is_no_news_is_not_told(why: str, of: Of) -> None:
+    assert told(scene(of)) == [], why
+
+
+def test_where_versions_come_all_the_time_almost_nothing_is_told_and_little_is_remembered() -> None:
+    values = scene(lambda m, rng: {"prompt_version": f"v{m // 3:.0f}", "response_model": f"m{m // 3:.0f}"}, 4 * 60, 5)
+    assert len(told(values)) <= 2 * changes_module.OFTEN
+    watch = Watch(Config())
+    watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
+    (feature,) = watch.book.features.values()
+    assert 0 < len(feature.decided) <= changes_module.DECIDED
+
+
+def test_a_feature_with_more_segments_than_the_cap_tells_no_versions() -> None:
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        return {"prompt_version": "v7" if minute < 30 else "v8", "dimensions": {"user": str(rng.randrange(3 * SEGMENTS))}}
+
+    assert told(scene(of, a_minute=40), config=Config.model_validate({"features": [{"dimensions": ["user"]}]})) == []
+
+
+def test_five_events_are_enough_though_they_take_a_day() -> None:
+    values = scene(lambda m, rng: {"prompt_version": "v8" if m >= 600 and round(m) % 240 == 0 else "v7"}, 2 * DAY_MINUTES, 0.25)
+    assert told(values, config=COARSE) == [("prompt version", "v8", "v7")]
+
+
+def test_it_is_told_once_though_it_goes_on_for_days_and_comes_back() -> None:
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        return {"prompt_version": "v8" if 60 <= minute < DAY_MINUTES or minute >= 3 * DAY_MINUTES else "v7", "response_model": "b" if minute >= 99 else "a"}
+
+    assert told(scene(of, 4 * DAY_MINUTES, 0.5), config=COARSE) == [("prompt version", "v8", "v7"), ("answering model", "b", "a")]
+
+
+def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
+    def each_day(minute: float, rng: random.Random) -> dict[str, Any]:
+        day = int(minute // DAY_MINUTES)
+        return {"prompt_version": f"v{day}", "response_model": "ab"[day % 2]}
+
+    assert told(scene(each_day, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
+        ("prompt version", "v1", "v0"), ("answering model", "b", "a"), ("prompt version", "v2", "v1"), ("prompt version", "v3", "v2")]  # fmt: skip
+
+    def each_hour(minute: float, rng: random.Random) -> dict[str, Any]:
+        return {"prompt_version": "v8" if minute >= 30 else "v7", "model": "n" if minute >= 110 else "m"}
+
+    assert told(scene(each_hour, 130)) == [("prompt version", "v8", "v7"), ("model", "n", "m")]
+
+
+def test_each_feature_and_environment_has_changes_of_its_own() -> None:
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        at = rng.randrange(3)
+        return {"feature": "ab"[at % 2], "environment": "staging" if at == 2 else None, "prompt_version": "v8" if minute >= 30 else "v7"}
+
+    found = [Change.model_validate_json(value) for value in written(scene(of))]
+    assert sorted((one.feature, one.environment) for one in found) == [("a", "production"), ("a", "staging"), ("b", "production")]
+    assert len({one.change_id for one in found}) == 3
+
+
+def test_a_change_that_is_found_again_has_the_same_id() -> None:
+    ids = {Change.model_validate_json(value).change_id for since in (20, 30) for value in written(scene(versions(since=since)))}
+    assert len(ids) == 1
+
+
+def test_what_is_over_a_day_old_on_arrival_is_not_told() -> None:
+    now_us = int((NINE + timedelta(hours=25, minutes=30)).timestamp()) * 1_000_000
+    values = scene(versions(), 45)
+    assert written(values, now_us=now_us) == []
+    assert len(written(values, now_us=now_us - 3600 * 1_000_000)) == 1
+
+
+def test_late_events_of_the_name_do_not_make_it_told_twice_or_never() -> None:
+    values = scene(versions(), 50)
+    late = event(29.5, prompt_version="v8")
+    for at in (603, 620, 660, 700):
+        values.insert(at, late)
+    assert told(values) == [("prompt version", "v8", "v7")]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 90), st.sampled_from([0.5, 3]))
+def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(seed: int, every: int, a_minute: float) -> None:
+    draw = random.Random(seed)
+    switch = [draw.uniform(0, 240 / a_minute) for _ in range(6)]
+    rare = draw.choice([0.02, 0.3, 1])
+
+    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+        now = [rng.random() < rare if minute >= at else False for at in switch]
+        return {"prompt_version": f"v{now[0] + now[1]}", "model": "ab"[now[2]], "response_model": f"r{now[3] + 2 * now[4]}",
+                "environment": "staging" if now[5] else None}  # fmt: skip
+
+    in_order = enumerate(scene(of, round(300 / a_minute), a_minute))
+    values = [one for _, one in sorted(in_order, key=lambda at: at[0] + (draw.random() < 0.1) * draw.randrange(12))]
+    straight = written(values)
+    assert written(values, every) == straight
+    names = [(one.environment, one.kind, one.name) for one in map(Change.model_validate_json, straight)]
+    assert len(names) == len(set(names))
+
+
+def test_its_examples_hold() -> None:
+    assert doctest.testmod(changes_module).failed == 0

@@ -1,0 +1,361 @@
+"""Episodes of one provider or model are one page, and no fault of sending or of ours lets one of them go untold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts import words
+from monitor.alerts.folding import WAIT_US
+from monitor.alerts.outbox import Outbox
+from monitor.core import FileRecord
+from monitor.instants import rfc3339
+from schemas.config import Config
+
+KEY = "0123456789abcdef0123456789abcdef"
+CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY}}})
+SECOND, MINUTE = 1_000_000, 60_000_000
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def of(episode_of):
+    """An episode of a feature that has its name."""
+    def make(name, state="opened", *, minute=0.0, provider="acme", began=None, **more):
+        began = NINE + timedelta(minutes=minute if began is None else began)
+        made = episode_of(name, state, minute=minute, feature=name, provider=provider, started_at=began, **more)
+        incidents = [one.model_copy(update={"feature": name, "since": began}) for one in made.incidents]
+        return made.model_copy(update={"incidents": incidents})
+
+    return make
+
+
+@pytest.fixture
+def outbox():
+    return Outbox(CONFIG)
+
+
+def put(outbox, *episodes, now_us=None):
+    outbox.apply([FileRecord(one.model_dump_json().encode(), nth) for nth, one in enumerate(episodes)], now_us)
+
+
+def told(outbox, now_us, channel="pagerduty"):
+    steps = []
+    while (step := outbox.due(channel, now_us)) is not None:
+        outbox.delivered(step, now_us)
+        steps.append(step)
+    return steps
+
+
+def brief(steps):
+    return [(step.action, step.dedup_key.removeprefix("softfail/"), step.reason) for step in steps]
+
+
+def names(step):
+    return [one.feature for one in step.episode.members]
+
+
+def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(outbox, of, nine_us):
+    put(outbox, of("a"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    put(outbox, of("b"), of("c"), of("d", minute=0.1), now_us=nine_us + 6 * SECOND)
+    put(outbox, of("e", minute=1), of("f", minute=2), now_us=nine_us + 2 * MINUTE)
+    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    assert (step.action, step.dedup_key, step.reason, step.episode.features) == ("trigger", "softfail/a/high", "more features", 6)
+    assert names(step) == list("abcdef")
+    line = words.summary(step.episode)
+    assert line.startswith("6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2 more; worst support-bot/")
+    put(outbox, *(of(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
+    assert told(outbox, nine_us + 9 * MINUTE) == []
+    put(outbox, of("f", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
+    assert brief(told(outbox, nine_us + 9 * MINUTE)) == [("resolve", "a/high", "resolved")]
+    assert told(outbox, nine_us + 900 * MINUTE) == []
+
+
+def test_two_of_a_provider_are_two_pages_and_the_second_waits_a_little_for_a_third(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    assert told(outbox, nine_us + WAIT_US - 1) == []
+    assert brief(told(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
+
+
+def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_second_goes_on_by_itself(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), now_us=nine_us)
+    told(outbox, nine_us)
+    told(outbox, nine_us + 2 * MINUTE)
+    put(outbox, of("c", minute=3), now_us=nine_us + 3 * MINUTE)
+    (step,) = told(outbox, nine_us + 3 * MINUTE)
+    assert (step.dedup_key, names(step)) == ("softfail/a/high", ["a", "b", "c"])
+    put(outbox, of("a", "resolved", minute=9), of("b", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
+    assert brief(told(outbox, nine_us + 9 * MINUTE)) == [("resolve", "b/high", "resolved")]
+    put(outbox, of("c", "resolved", minute=10), now_us=nine_us + 10 * MINUTE)
+    assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("resolve", "a/high", "resolved")]
+
+
+@pytest.mark.parametrize("third", [
+    {"provider": "other"}, {"provider": ""}, {"minute": 6}, {"environment": "staging"}, {"muted": "over 24 h old on arrival"}])
+def test_what_has_nothing_in_common_begins_later_or_is_not_told_is_not_folded(outbox, of, nine_us, third):
+    put(outbox, of("a"), of("b"), of("c", **third), now_us=nine_us + 6 * MINUTE)
+    steps = told(outbox, nine_us + 10 * MINUTE)
+    assert not any(step.episode.members for step in steps)
+    assert len(steps) == (2 if "muted" in third else 3)
+
+
+def test_one_model_is_common_enough_where_the_provider_is_not_known(outbox, of, nine_us):
+    put(outbox, *(of(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
+    (step,) = told(outbox, nine_us)
+    assert (names(step), step.episode.model, step.episode.provider) == (["a", "b", "c"], "m-1", "")
+    assert words.place(step.episode) == "3 features with model m-1"
+
+
+def test_the_page_of_a_ticket_is_a_page_as_soon_as_one_that_joins_it_is_urgent(outbox, of, nine_us):
+    put(outbox, of("a", urgency="low"), of("b", urgency="low"), now_us=nine_us)
+    told(outbox, nine_us)
+    put(outbox, of("c", minute=0.1), now_us=nine_us + 6 * SECOND)
+    assert brief(told(outbox, nine_us + 6 * SECOND)) == [("trigger", "a/high", "escalated"), ("resolve", "a/low", "is a page now")]
+
+
+def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
+    put(outbox, of("a", urgency="low"), of("b"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "b/high", "opened"), ("trigger", "a/low", "opened")]
+    put(outbox, of("c", urgency="low", provider="x"), of("d", urgency="low", provider="x"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "c/low", "opened")]
+    put(outbox, of("d", "escalated", provider="x"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "d/high", "escalated"), ("resolve", "d/low", "is a page now")]
+
+
+def test_the_second_does_not_wait_for_what_is_over(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), now_us=nine_us)
+    told(outbox, nine_us)
+    put(outbox, of("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
+    assert brief(told(outbox, nine_us + 12 * SECOND)) == [("trigger", "b/high", "opened"), ("resolve", "a/high", "resolved")]
+
+
+def test_where_the_page_is_refused_each_tells_for_itself(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    step = outbox.due("pagerduty", nine_us)
+    assert step.episode.features == 3
+    outbox.refused(step, "400", nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+    put(outbox, of("d"), now_us=nine_us)
+    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    assert (step.dedup_key, names(step)) == ("softfail/b/high", ["b", "c", "d"])  # of what the receiver takes
+
+
+def test_who_groups_by_itself_is_told_of_each(of, nine_us):
+    outbox = Outbox(Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}}))
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    assert [key for _, key, _ in brief(told(outbox, nine_us, "alertmanager"))] == ["a/high", "b/high", "c/high"]
+
+
+def test_what_began_and_ended_since_the_page_was_told_is_told_before_it_is_resolved(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    told(outbox, nine_us)
+    put(outbox, of("d"), *(of(name, "resolved", minute=0.1) for name in "abcd"), now_us=nine_us + 6 * SECOND)
+    first, second = told(outbox, nine_us + 6 * SECOND)
+    assert (first.reason, names(first), second.action) == ("more features", ["d", "a", "b", "c"], "resolve")
+
+
+def test_an_outage_that_was_over_before_anybody_could_be_told_is_one_note_with_the_list(outbox, of, nine_us):
+    put(outbox, *(of(name) for name in "abcdef"), *(of(name, "resolved", minute=5) for name in "abcdef"), now_us=nine_us + 200 * MINUTE)
+    steps = told(outbox, nine_us + 200 * MINUTE)
+    notes = [step for step in steps if step.action == "note"]
+    assert [(len(names(step)), step.urgency) for step in notes] == [(6, "low")]
+    assert not [step for step in steps if step.action == "trigger"]
+
+
+def test_a_notifier_that_was_away_tells_one_page_and_takes_back_what_may_have_been_told_of_the_second(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us + 10 * MINUTE)
+    assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("trigger", "a/high", "opened")]
+    put(outbox, *(of(name, "resolved", minute=20) for name in "abc"), now_us=nine_us + 20 * MINUTE)
+    assert brief(told(outbox, nine_us + 20 * MINUTE)) == [("resolve", "a/high", "resolved"), ("resolve", "b/high", "resolved")]
+
+
+def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    told(outbox, nine_us)
+    put(outbox, of("b", "resolved", minute=1), now_us=nine_us + MINUTE)
+    told(outbox, nine_us + MINUTE)
+    put(outbox, of("d", minute=2), now_us=nine_us + 2 * MINUTE)
+    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    assert names(step) == ["a", "c", "d", "b"]
+    assert words.members(step.episode, 10)[3].endswith("; over")
+
+
+def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
+    put(outbox, of("a"), now_us=nine_us)
+    told(outbox, nine_us)
+    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",' \
+            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
+    put(outbox, of("b", minute=1), of("c", minute=1), now_us=nine_us + MINUTE)
+    assert brief(told(outbox, nine_us + 3 * MINUTE)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+
+
+def test_a_silence_over_one_feature_does_not_silence_the_page_over_several(outbox, of, nine_us):
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    told(outbox, nine_us)
+    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",' \
+            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
+    put(outbox, of("d", minute=1), now_us=nine_us + MINUTE)
+    assert brief(told(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
+
+
+def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
+    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/c","starts_at":"{rfc3339(nine_us)}",' \
+            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
+    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    assert brief(told(outbox, nine_us + 61 * MINUTE)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+
+
+def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
+    put(outbox, *(of(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
+    (step,) = told(outbox, nine_us)
+    assert (step.episode.features, len(step.episode.members)) == (300, 50)
+    assert len(words.summary(step.episode)) <= 1024
+    assert words.members(step.episode, 10)[-1] == "and 290 more features"
+    state = dict(outbox.changed())
+    assert max(map(len, state.values())) < 256 * 1024
+    restored = Outbox(CONFIG)
+    restored.restore(state.items())
+    assert told(restored, nine_us) == []
+
+
+class World:
+    """Six features that go wrong at times of their own, a channel that fails, and a notifier that crashes and knows what was durable."""
+
+    def __init__(self, of, lives):
+        self.now_us = int(NINE.timestamp()) * SECOND
+        self.start_us = self.now_us
+        self.coming = sorted(
+            (at, nth, state)
+            for nth, (_, begins, lasts, _) in enumerate(lives)
+            for at, state in ((begins, "opened"), (begins + lasts, "resolved")) if lasts or state == "opened")
+        self.lives, self.of, self.log = lives, of, []
+        self.outbox, self.position, self.durable, self.durable_position = Outbox(CONFIG), 0, {}, 0
+        self.open, self.told, self.opened = {}, set(), Counter()
+
+    def tick(self, seconds):
+        """Time goes by, and records of it are written and read."""
+        self.now_us += seconds * SECOND
+        while self.coming and self.coming[0][0] * SECOND <= self.now_us - self.start_us:
+            at, nth, state = self.coming.pop(0)
+            provider, begins, _, urgency = self.lives[nth]
+            one = self.of(f"f{nth}", state, minute=at / 60, began=begins / 60, provider=provider, urgency=urgency)
+            self.log.append(FileRecord(one.model_dump_json().encode(), len(self.log)))
+        self.read()
+
+    def read(self):
+        self.outbox.apply(self.log[self.position :], self.now_us)
+        self.position = len(self.log)
+
+    def checkpoint(self):
+        for key, value in self.outbox.changed():
+            self.durable.pop(key, None) if value is None else self.durable.update({key: value})
+        self.durable_position = self.position
+
+    def crash(self):
+        self.outbox, self.position = Outbox(CONFIG), self.durable_position
+        self.outbox.restore(self.durable.items())
+        self.read()  # nothing is sent before all is read
+
+    def send(self, fate):
+        step = self.outbox.due("pagerduty", self.now_us)
+        if step is None:
+            return False
+        if fate != "lost":
+            self.take(step)
+        if fate == "crash":
+            self.crash()
+        elif fate == "taken":
+            self.outbox.delivered(step, self.now_us)
+            self.checkpoint()
+        else:
+            self.outbox.failed(step, self.now_us, 0.3)
+        return True
+
+    def take(self, step):
+        if step.action == "resolve":
+            self.open.pop(step.dedup_key, None)
+            return
+        if step.dedup_key not in self.open:
+            self.opened[step.dedup_key] += 1
+        listed = {one.episode_id for one in step.episode.members} or {step.episode_id}
+        self.open[step.dedup_key] = listed
+        self.told |= listed
+
+
+LIVES = st.lists(st.tuples(st.sampled_from(["acme", "acme", "acme", "other", ""]), st.integers(0, 500), st.sampled_from([0, 20, 130, 400, 900]),
+                           st.sampled_from(["high", "high", "low"])), min_size=6, max_size=6)
+FATES = st.lists(st.sampled_from(["taken", "taken", "taken", "lost", "answer lost", "crash", "restart", "checkpoint", "wait"]), max_size=60)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lives=LIVES, fates=FATES)
+def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_nothing_else_stays_open(of, lives, fates):
+    world = World(of, lives)
+    for fate in fates:
+        world.tick(7)
+        if fate == "restart":
+            world.crash()
+        elif fate == "checkpoint":
+            world.checkpoint()
+        elif fate == "wait":
+            world.tick(40)
+        else:
+            world.send(fate)
+    for _ in range(150):  # the channel works now; longer than any wait
+        world.tick(30)
+        while world.send("taken"):
+            pass
+    lasting = {f"f{nth}" for nth, (_, _, lasts, _) in enumerate(lives) if not lasts}
+    assert {name for listed in world.open.values() for name in listed} >= lasting
+    assert all(listed & lasting for listed in world.open.values())
+    assert world.told == {f"f{nth}" for nth in range(6)}
+    assert all(times == 1 for times in world.opened.values())
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lives=LIVES)
+def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, lives):
+    world = World(of, lives)
+    for _ in range(300):
+        world.tick(10)
+        while world.send("taken"):
+            pass
+    begun = sorted((begins, nth) for nth, (provider, begins, lasts, urgency) in enumerate(lives) if (provider, lasts, urgency) == ("acme", 0, "high"))
+    if len(begun) >= 3 and begun[2][0] - begun[0][0] < 60 and not any(provider == "acme" and lasts for provider, _, lasts, _ in lives):
+        assert sum(f"softfail/f{nth}/high" in world.opened for _, nth in begun[:3]) <= 1
+    assert world.told == {f"f{nth}" for nth in range(6)}
+
+
+def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_one_page_with_the_list(make_world, call):
+    """Through the real rules and their defaults; beside them a seventh feature of another provider that is well, and an eighth that breaks later."""
+    world, begins, ends = make_world(), 45 * 60, 65 * 60
+    calls = []
+    for nth, a_minute in enumerate((4, 10, 20, 30, 60, 90, 30, 30)):
+        provider, is_hit = ("acme", True) if nth < 6 else ("other", False)
+        for index in range(140 * a_minute):
+            second = index * 60 / a_minute + nth * 0.37
+            failed = (is_hit and begins <= second < ends and index % 10 < 8) or (nth == 7 and second >= 70 * 60)
+            calls.append(call(second, event_id=f"{nth}-{index}", feature=f"f{nth}", provider=provider, model=f"m{nth % 2}",
+                              error_type="timeout" if failed else None, output=None if failed else "It ships on Tuesday."))  # fmt: skip
+    calls.sort()
+    world.run([one for one in calls if one[0] < begins + 15 * 60], begins + 15 * 60)
+    first, *others = world.told("page")
+    assert (first - begins < 180, others) == (True, [])
+    (key,) = (key for key in world.pagerduty.open if key.endswith("/high"))
+    step = world.pagerduty.last[key]
+    assert sorted(names(step)) == [f"f{nth}" for nth in range(6)]
+    assert (step.episode.provider, step.episode.model) == ("acme", "")
+    assert "the provider does not answer" in words.summary(step.episode)
+    world.run([one for one in calls if one[0] >= begins + 15 * 60], 141 * 60)
+    assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]  # the eighth alone, which is a page of its own
+    assert len(world.told("page")) == 2

@@ -1,0 +1,274 @@
+"""Of which provider and model an episode is: of what went wrong most was sent there; nothing is named that is not sure."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alerts.origin import NOWHERE, PANES, Origin, origin
+from monitor.core import FileRecord, Outputs
+from monitor.features import HOUR, FeatureState, Segment
+from monitor.panes import Pane, merged
+from monitor.segments import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.stats.weights import WHOLE
+from monitor.watch import Watch
+from schemas.config import Config
+from schemas.records import Episode
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE_US = 60_000_000
+BEGUN, NOW = 60, 65  # minutes
+
+
+class Traffic(NamedTuple):
+    """Of a segment, each minute: calls, those that fail before and since; the provider, or several with their calls."""
+
+    model: str
+    provider: str | dict[str, int]
+    calls: int
+    before: int = 0
+    since: int = 0
+    sent: int = WHOLE
+    labels: SegmentKey | None = None
+
+
+def feature_of(*several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane) -> FeatureState:
+    feature = FeatureState(FeatureKey("bot", "answer", "production"))
+    for one in several:
+        segment = Segment(one.labels or SegmentKey(one.model))
+        feature.segments[segment.key] = segment
+        for minute in range(minutes):
+            pane = segment.panes[minute * MINUTE_US] = of(minute * MINUTE_US)
+            pane.events = one.calls
+            pane.rate(metric).add(one.sent, one.calls, one.since if minute >= BEGUN - 1 else one.before)
+            if metric != "error_rate":
+                pane.rate("error_rate").add(one.sent, one.calls, 0)
+            if one.provider:
+                pane.category("provider").add(one.sent, {one.provider: one.calls} if isinstance(one.provider, str) else one.provider)
+    return feature
+
+
+def incident(metric: str = "error_rate", model: str | None = None, *, severity: str = "critical", state: str = "firing", **evidence: Any) -> dict[str, Any]:
+    return {"state": state, "severity": severity, "level": "feature" if model is None else "segment", "model": model or "", "prompt_version": "",
+            "variant": "", "dimensions": {}, "evidence": {"metric": metric, "window_s": 300.0, "above": 0.02} | evidence}  # fmt: skip
+
+
+def named(feature: FeatureState, *several: dict[str, Any]) -> Origin:
+    return origin(feature, {str(nth): one for nth, one in enumerate(several or (incident(),))}, BEGUN * MINUTE_US, NOW * MINUTE_US)
+
+
+def test_the_provider_that_fails_is_named_though_another_has_more_calls() -> None:
+    assert named(feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8))) == ("two", "n")
+
+
+def test_of_two_models_of_one_provider_that_both_fail_the_provider_is_named_and_no_model() -> None:
+    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))) == ("one", "")
+
+
+def test_of_two_providers_that_both_fail_neither_is_named() -> None:
+    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NOWHERE
+
+
+def test_what_always_fails_is_not_what_went_wrong() -> None:
+    assert named(feature_of(Traffic("m", "one", 100, 20, 20), Traffic("n", "two", 20, 0, 10))) == ("two", "n")
+
+
+def test_where_it_fails_no_more_than_always_the_calls_decide() -> None:
+    assert named(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == ("one", "m")
+    assert named(feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))) == ("one", "m"), "most were not sent to us"
+
+
+def test_who_fails_less_than_before_does_not_make_others_most_of_it() -> None:
+    assert named(feature_of(Traffic("m", "one", 20, 0, 10), Traffic("n", "two", 20, 0, 6), Traffic("o", "three", 20, 8, 0))) == NOWHERE
+
+
+def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_not_looked_at() -> None:
+    first = feature_of(Traffic("m", "one", 20, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=BEGUN)
+    assert origin(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
+    later = feature_of(Traffic("m", "one", 200, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=240)
+    for at, pane in later.segments[SegmentKey("m")].panes.items():
+        pane.rate("error_rate").add(WHOLE, 200, 200 if at >= (BEGUN + 60) * MINUTE_US else 0)
+    assert origin(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
+
+
+def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
+    feature = feature_of(Traffic("m", "one", 90), Traffic("n", "two", 20, 0, 9), minutes=120)
+    for segment in feature.segments.values():
+        for hour in (0, 60):
+            minutes = [segment.panes.pop(minute * MINUTE_US) for minute in range(hour, hour + 60)]
+            segment.held[HOUR][hour * MINUTE_US] = merged(minutes, hour * MINUTE_US)
+    del feature.segments[SegmentKey("n")].held[HOUR][0]
+    assert origin(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
+
+
+def test_a_segment_that_is_new_is_held_against_what_is_usual_in_the_feature() -> None:
+    new, old = Traffic("n", "two", 40, 0, 4), Traffic("m", "one", 40, 4, 16)
+    feature = feature_of(new, old)
+    panes = feature.segments[SegmentKey("n")].panes
+    for at in [at for at in panes if at < (BEGUN - 1) * MINUTE_US]:
+        del panes[at]
+    assert named(feature) == ("one", "m")
+
+
+def test_calls_that_were_not_sent_count_by_their_probability() -> None:
+    assert named(feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == ("one", "m")
+    assert named(feature_of(Traffic("m", "one", 20, 4, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == ("two", "n"), "as always"
+
+
+@pytest.mark.parametrize(("metric", "evidence"), [
+    ("pass_rate", {"above": None, "below": 0.5}), ("pass_rate", {"above": None, "value": 0.7, "reference": 0.99}),
+    ("evaluator.refusal.fail_rate", {"above": None, "value": 0.3, "reference": 0.01})])  # fmt: skip
+def test_failures_of_any_rate_weigh_where_they_are(metric: str, evidence: dict[str, Any]) -> None:
+    feature = feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8), metric=metric)
+    assert named(feature, incident(metric, **evidence)) == ("two", "n")
+
+
+def test_a_rate_that_should_not_have_fallen_is_of_the_segment_where_it_fell() -> None:
+    feature = feature_of(Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate")
+    assert named(feature, incident("feedback.regeneration_rate", above=None, value=0.43, reference=0.57)) == ("two", "n")
+
+
+def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
+    feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
+    for key, segment in feature.segments.items():
+        for at, pane in segment.panes.items():
+            slow = key.model == "n" and at >= (BEGUN - 1) * MINUTE_US
+            pane.number("duration_s").add(WHOLE, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events})
+    assert named(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
+
+
+def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
+    feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
+    for at, pane in feature.segments[SegmentKey("n")].panes.items():
+        if at >= (BEGUN - 1) * MINUTE_US:
+            pane.category("fallback").add(WHOLE, {"cache": 15})
+    assert named(feature, incident("fallback=cache", above=None, value=0.15, reference=0.0)) == ("two", "n")
+    assert named(feature, incident("fallback=none", above=None, value=0.85, reference=1.0)) == ("two", "n"), "what became rare"
+
+
+def test_where_nothing_can_be_counted_the_calls_decide() -> None:
+    few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
+    assert named(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
+    assert named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NOWHERE, "seven tenths are not enough"
+
+
+def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
+    feature = feature_of(Traffic("m", "one", 100, 0, 90), Traffic("n", "two", 10, 0, 5))
+    assert named(feature, incident(model="n")) == ("two", "n")
+    assert named(feature, incident("output_text", model="n"), incident()) == ("one", "m"), "the whole feature says more"
+    assert named(feature, incident(model="gone")) == NOWHERE
+
+
+def test_the_gravest_incidents_decide_and_of_those_that_fire_still() -> None:
+    feature = feature_of(Traffic("m", "one", 40, 0, 20), Traffic("n", "two", 40, 0, 20))
+    assert named(feature, incident(model="n", severity="warning"), incident(model="m")) == ("one", "m")
+    assert named(feature, incident(model="n"), incident(model="m", state="resolved")) == ("two", "n")
+    assert named(feature, incident(model="n", state="resolved")) == ("two", "n"), "all is over"
+
+
+def test_a_feature_that_fell_silent_is_of_nobody() -> None:
+    silent = incident("events", above=None, below=1.0, expected=300.0)
+    feature = feature_of(Traffic("m", "one", 40, 0, 20))
+    assert named(feature, silent) == NOWHERE
+    assert named(feature, silent, incident(severity="warning")) == NOWHERE, "the page is about the silence"
+    assert named(feature, silent, incident()) == ("one", "m")
+
+
+@pytest.mark.parametrize(("labels", "provider", "says"), [
+    (UNLABELLED, "one", ("one", "")), (OVERFLOW, "one", ("one", "")), (OVERFLOW, "other", NOWHERE), (UNLABELLED, "", NOWHERE),
+    (SegmentKey("m"), "", ("", "m"))])  # fmt: skip
+def test_what_is_no_name_is_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
+    assert named(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
+
+
+def test_a_segment_is_of_the_provider_that_answers_most_of_its_calls_that_name_one() -> None:
+    assert named(feature_of(Traffic("m", {"one": 6, "two": 4}, 40, 0, 20))) == ("one", "m")
+    assert named(feature_of(Traffic("m", {"one": 5, "two": 5}, 40, 0, 20))) == ("", "m")
+
+
+def test_an_episode_without_incidents_or_panes_is_of_nobody() -> None:
+    assert origin(feature_of(), {}, BEGUN * MINUTE_US, NOW * MINUTE_US) == NOWHERE
+    assert named(feature_of(Traffic("m", "one", 40), minutes=5)) == NOWHERE
+
+
+class Opened(Pane):
+    """Counts how often panes are looked at."""
+
+    looked = 0
+
+    def opened(self) -> Pane:
+        type(self).looked += 1
+        return super().opened()
+
+
+def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -> None:
+    several = [Traffic(f"m{nth}", "one" if nth % 10 else "two", 5, 0, 2) for nth in range(200)]
+    feature = feature_of(*several, minutes=180, of=Opened)
+    Opened.looked = 0
+    assert origin(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == ("one", "")
+    assert 0 < Opened.looked <= PANES
+
+
+@given(st.data())
+def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_fail(data: st.DataObject) -> None:
+    of = st.builds(lambda provider, calls, since: Traffic("", provider, calls, 0, since),
+                   st.sampled_from(["", "one", "two", "three"]), st.integers(1, 40), st.integers(0, 40))
+    several = [one._replace(model=f"m{nth}", since=min(one.calls, one.since)) for nth, one in enumerate(data.draw(st.lists(of, min_size=1, max_size=6)))]
+    found = named(feature_of(*several))
+    assert named(feature_of(*data.draw(st.permutations(several)))) == found
+    if any(one.since for one in several):
+        assert not found.provider or any(one.since and one.provider == found.provider for one in several)
+        assert not found.model or any(one.since and one.model == found.model for one in several)
+
+
+def event(second: float, **more: Any) -> bytes:
+    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "output": "It ships on Tuesday."}
+    return json.dumps(fields | more).encode()
+
+
+def written(values: list[bytes], every: int | None = None) -> list[bytes]:
+    """All alerts; with ``every``, of objects that are taken apart each so many minutes and put together again."""
+    watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
+    records = [FileRecord(value, nth) for nth, value in enumerate(values)]
+    bundle = 5000 if every is None else 20
+    for start in range(0, len(records), bundle):
+        out.extend(watch.apply(records[start : start + bundle]))
+        now = (watch.watermark_us or 0) // MINUTE_US
+        if every is not None and now >= edge + every:
+            edge = now
+            log.update(dict(watch.changed()))
+            watch = Watch(Config())
+            watch.restore([(key, value) for key, value in log.items() if value is not None])
+    out.extend(watch.finish())
+    return [message.value for topic, message in out.order if topic == "alerts"]
+
+
+def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever_restarts() -> None:
+    """It lasts until the hour in which it began is rolled up, and then more is wrong."""
+    rng = random.Random(3)
+    values = []
+    for nth in range(255 * 20):
+        provider, model = rng.choice([("one", "a"), ("one", "b"), ("two", "c"), ("two", "c"), ("two", "c")])
+        failing = provider == "one" and nth / 20 >= 66 and rng.random() < 0.6
+        said = "I'm sorry, but I can't help with that." if nth / 20 >= 245 and rng.random() < 0.5 else "It ships on Tuesday."
+        values.append(event(nth * 3, provider=provider, model=model, **({"output": "", "error_type": "timeout"} if failing else {"output": said})))
+    whole = written(values)
+    told = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
+    first = [one for one in told if one.episode_id == told[0].episode_id]
+    assert {(one.provider, one.model) for one in first} == {("one", "")}
+    assert (first[0].state, first[-1].time >= NINE + timedelta(hours=4)) == ("opened", True)
+    assert written(values, every=7) == whole
+
+
+def test_a_record_names_only_what_is_known() -> None:
+    values = [event(nth * 3, model="a", **({"output": "", "error_type": "timeout"} if nth > 1320 and nth % 2 else {})) for nth in range(1500)]
+    first = next(json.loads(value) for value in written(values) if b'"record":"episode"' in value)
+    assert "provider" not in first
+    assert first["model"] == "a"

@@ -1,0 +1,169 @@
+"""An evaluator that judged and now judges nothing is told; whoever never did, or has nothing to judge, is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.core import FileRecord
+from monitor.health import Figures
+from monitor.instants import rfc3339
+from monitor.watch import Watch
+from schemas.config import Config
+
+SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
+BEGAN_US = 1_772_442_000 * SECOND  # 2 March 2026, 09:00 UTC
+WELL = {"output": "It ships on Tuesday.", "finish_reason": "stop", "duration_s": 0.4}
+NO_REASON = {"output": "It ships on Tuesday.", "duration_s": 0.4}
+
+
+class World:
+    """A partition that is fed, and looked at, so many times a minute."""
+
+    def __init__(self, looks=4, **config):
+        self.looks, self.config = looks, Config.model_validate(config)
+        self.watch, self.now_us, self.offset, self.found = Watch(self.config, 0, 1), BEGAN_US, 0, []
+
+    def pass_minutes(self, minutes, *streams):
+        """Each stream: (feature, calls a minute, fields)."""
+        for _ in range(minutes):
+            for look in range(self.looks):
+                records = []
+                for feature, a_minute, fields in streams:
+                    share = a_minute * (look + 1) // self.looks - a_minute * look // self.looks
+                    records += [self._record(feature, fields) for _ in range(share)]
+                self.watch.apply(records, self.now_us)
+                self.now_us += MINUTE // self.looks
+                if self.watch.watermark_us is not None:
+                    self.watch.advance(self.now_us - 30 * SECOND, self.now_us)
+                for message in self.watch.heartbeat(Figures(True, 0), self.now_us).messages.get("alerts", ()):
+                    self.found = [one for one in json.loads(message.value)["findings"] if one["name"] == "evaluator-silence"]
+
+    def restart(self):
+        state = self.watch.changed()
+        self.durable = {**getattr(self, "durable", {}), **dict(state)}
+        self.watch = Watch(self.config, 0, 1)
+        self.watch.restore(self.durable.items())
+
+    def _record(self, feature, fields):
+        self.offset += 1
+        event = {"event_id": str(self.offset), "time": rfc3339(self.now_us), "service": "bot", "feature": feature, "model": "m", **fields}
+        return FileRecord(json.dumps(event).encode(), self.offset, self.now_us // 1000)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_an_evaluator_whose_field_is_not_sent_any_more_is_told_after_a_window_with_how_much_and_why(world):
+    world.pass_minutes(60, ("answer", 40, WELL))
+    assert world.found == []
+    world.pass_minutes(4, ("answer", 40, NO_REASON))
+    assert world.found == []
+    world.pass_minutes(4, ("answer", 40, NO_REASON))
+    (one,) = world.found
+    assert one["severity"] == "warning"
+    assert one["text"].endswith("; and 1 more like it")  # the content filter reads the finish reason, too
+    assert one["text"].startswith("truncation has judged none of the last ")
+    assert " answers of bot/answer (no finish reason); before, it judged 100 %;" in one["text"]
+
+
+def test_it_ends_with_the_first_verdict(world):
+    world.pass_minutes(30, ("answer", 40, WELL))
+    world.pass_minutes(8, ("answer", 40, NO_REASON))
+    assert world.found
+    world.pass_minutes(1, ("answer", 40, WELL))
+    assert world.found == []
+
+
+def test_it_ends_when_no_more_answers_come_and_begins_again_with_them(world):
+    world.pass_minutes(30, ("answer", 40, WELL))
+    world.pass_minutes(8, ("answer", 40, NO_REASON))
+    assert world.found
+    world.pass_minutes(8, ("other", 4, WELL))
+    assert world.found == []
+    world.pass_minutes(30, ("answer", 40, NO_REASON))
+    assert world.found
+
+
+def test_it_ends_when_it_has_been_so_for_a_day():
+    world = World(looks=1, time={"pane": "5m"}, default_rules=False)
+    world.pass_minutes(30, ("answer", 40, WELL))
+    world.pass_minutes(10 * 60, ("answer", 4, NO_REASON))
+    assert world.found
+    world.pass_minutes(16 * 60, ("answer", 4, NO_REASON))
+    assert world.found == []
+
+
+def test_a_new_owner_knows_it_by_the_past_that_is_durable(world):
+    world.pass_minutes(30, ("answer", 40, WELL))
+    world.pass_minutes(8, ("answer", 40, NO_REASON))
+    world.restart()
+    world.pass_minutes(8, ("answer", 40, NO_REASON))
+    assert [one["text"].split(" has")[0] for one in world.found] == ["truncation"]
+
+
+NOTHING_TO_JUDGE = {
+    "every call fails": {"error_type": "timeout"},
+    "texts are sampled no more": {"finish_reason": "stop", "duration_s": 0.4},
+}
+
+
+@pytest.mark.parametrize("fields", NOTHING_TO_JUDGE.values(), ids=NOTHING_TO_JUDGE)
+def test_an_evaluator_that_has_nothing_to_judge_is_not_silent(world, fields):
+    whole = {**WELL, "finish_reason": None, "duration_s": None}
+    world.pass_minutes(60, ("answer", 40, whole))
+    world.pass_minutes(20, ("answer", 40, fields))
+    assert world.found == []
+
+
+def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there_whatever_it_does_elsewhere(world):
+    world.pass_minutes(90, ("answer", 40, NO_REASON), ("search", 40, WELL))
+    assert world.found == []
+
+
+@pytest.mark.parametrize("often", [10, 25, 40])
+def test_one_that_can_judge_few_of_the_answers_is_not_silent_by_chance(world, often):
+    """Where several services share a feature, some never send what it reads."""
+    world.pass_minutes(120, ("answer", 1, WELL), ("answer", often, NO_REASON))
+    assert world.found == []
+    world.pass_minutes(8, ("answer", often, NO_REASON))
+    assert world.found == []  # of some hundred answers too few verdicts were to be expected
+
+
+def test_a_nightly_job_that_sends_less_is_no_silence_once_it_is_known():
+    world = World(looks=1, time={"pane": "5m"}, default_rules=False)
+    day, night = ("answer", 3, WELL), ("answer", 3, NO_REASON)
+    world.pass_minutes(8 * 60, day)
+    world.pass_minutes(120, night)
+    world.pass_minutes(8 * 60, day)
+    assert world.found == []
+    world.pass_minutes(90, night)
+    assert world.found == []
+
+
+def test_a_few_answers_prove_nothing(world):
+    world.pass_minutes(240, ("answer", 2, WELL))
+    world.pass_minutes(24, ("answer", 2, NO_REASON))
+    assert world.found == []
+    world.pass_minutes(6, ("answer", 2, NO_REASON))
+    assert world.found
+
+
+def test_the_worst_is_named_and_the_others_are_counted():
+    world = World(features=[{"match": "*", "evaluators": ["error", "truncation"]}])
+    world.pass_minutes(30, ("answer", 40, WELL), ("search", 60, WELL))
+    world.pass_minutes(8, ("answer", 40, NO_REASON), ("search", 60, NO_REASON))
+    (one,) = world.found
+    assert "of bot/search (no finish reason)" in one["text"]
+    assert one["text"].endswith("; and 1 more like it")
+
+
+def test_many_that_fall_silent_at_once_are_all_told_in_the_end_though_the_past_of_only_one_is_asked_at_a_look():
+    world = World(default_rules=False, features=[{"match": "*", "evaluators": ["error", "truncation"]}])
+    names = [f"f{number}" for number in range(8)]
+    world.pass_minutes(10, *((name, 12, WELL) for name in names))
+    world.pass_minutes(10, *((name, 12, NO_REASON) for name in names))
+    assert world.found[0]["text"].endswith("; and 7 more like it")
