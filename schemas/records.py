@@ -135,6 +135,7 @@ class EpisodeIncident(Labels):
     state: Literal["firing", "resolved"]
     since: Time = Field(description="The first breaching edge")
     evidence: Evidence
+    returned: Time | None = Field(None, description="When it failed again, after it had been well for so long that it would be over, were it not flapping")
     text: str = Field("", description="What it says in words; only of findings about softfail itself, whose evidence says too little")
 
 

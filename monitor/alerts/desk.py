@@ -9,7 +9,7 @@ from typing import Any
 from monitor.alerts.causes import causes
 from monitor.alerts.changes import Changes
 from monitor.alerts.episodes import PAGING, Episode, begun
-from monitor.alerts.incidents import Change, Incident, digest_of, opened, transition
+from monitor.alerts.incidents import AGAIN, Change, Incident, digest_of, opened, transition
 from monitor.alerts.origin import origin
 from monitor.alerts.readers import Readers, named
 from monitor.book import Book
@@ -27,6 +27,7 @@ from schemas.rules import Watched
 LOST, REOPENED = "an incident of it is gone from the state", "its episode is gone from the state"
 GOES_ON = "what paged beside it is over"  # why an incident that fires goes on in another episode
 UNSEEN = "a value that was never seen before"  # what is news of an incident that fires already
+NEWS = (UNSEEN, AGAIN)
 CLEARED = 1000  # clearings that a feature remembers; the oldest goes first
 SPANS = 100  # incidents of which a feature remembers when they were
 BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
@@ -209,18 +210,19 @@ class Desk:
             was_known = episode is not None and episode.knows(incident.incident_id)
             if change.state == "firing" or was_known:
                 if episode is None:
-                    first = incident.incident_id if change.reason not in (REOPENED, GOES_ON, UNSEEN) else f"{incident.incident_id} again at {edge_us}"
+                    first = incident.incident_id if change.reason not in (REOPENED, GOES_ON, *NEWS) else f"{incident.incident_id} again at {edge_us}"
                     episode = self.book.episodes[key] = begun(key, first, incident.since_us)
                     feature.forget_references()
                     self.book.mark_feature(key)
                     feature.spans = [*feature.spans[-SPANS + 1 :], [incident.since_us - BEFORE_US, 0]]
                     state = "opened"
-                rose = episode.take(_shown(key, at, incident, change), may_page=key.environment in self._config.page_environments)
+                again = {"returned": rfc3339(edge_us)} if change.reason == AGAIN else {}
+                rose = episode.take(_shown(key, at, incident, change) | again, may_page=key.environment in self._config.page_environments)
                 state = "escalated" if rose and state != "opened" else state
                 episode.started_us = min(episode.started_us, incident.since_us)
                 reasons.append(f"{incident.rule}: {change.reason}")
             held = episode.episode_id if episode is not None and (change.state == "firing" or was_known) else None
-            if change.reason != UNSEEN:  # the incident's state stays as it is
+            if change.reason not in NEWS:  # the incident's state stays as it is
                 out.add("alerts", transition(key, at, incident, change, held, edge_us, decided_us))
         if episode is None:
             return

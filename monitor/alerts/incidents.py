@@ -15,6 +15,8 @@ from schemas.rules import Watched
 _ORDER = ("name", "on", "above", "below", "clear", "level", "match", "environments", "window", "for_", "keep_firing_for", "min_events", "confidence",
           "severity", "page_newborn")  # fmt: skip
 
+AGAIN = "fails again after it had been well"  # why an incident is news that fires already
+
 
 class Change(NamedTuple):
     """A change of an incident's state, and why."""
@@ -28,6 +30,7 @@ class Incident:
     """An incident that is pending or firing; one that is neither is not kept.
 
     ``held_us`` and ``good_us`` are how long it has breached, or been well, without a break: readings that know too little add nothing and break nothing.
+    ``held_us`` is -1 since it has been well for so long that it would be over, had it not come back soon after it ended before.
     """
 
     incident_id: str
@@ -53,13 +56,13 @@ class Incident:
             return None
         self.last = reading.state
         if reading.state == "breach":
+            again, self.held_us = self.held_us < 0, max(0, self.held_us) + passed_us
             self.evidence, self.good_us = reading.evidence, 0
-            self.held_us += passed_us
             if self.state == "pending" and self.held_us >= rule.for_ * 1e6:
                 self.state = "firing"
                 return Change("firing", f"breached for {shown_s(self.held_us)}" if self.held_us else "breached")
-            return None
-        self.held_us = 0
+            return Change("firing", AGAIN) if again else None
+        was_well, self.held_us = self.held_us < 0, 0
         if self.state == "pending":
             return Change("resolved", "did not last")
         self.good_us = self.good_us + (passed_us if before == "good" else 0) if reading.state == "good" else 0
@@ -67,6 +70,8 @@ class Incident:
             if reading.evidence.get("value") is not None:  # what was learnt or compared says only that nothing is wrong
                 self.evidence = reading.evidence
             return Change("resolved", f"well for {shown_s(self.good_us)}" if self.good_us else "well again")
+        if was_well or (reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6):
+            self.held_us = -1
         return None
 
     def state_values(self) -> list[Any]:

@@ -237,8 +237,10 @@ class Entry(BaseModel):
 
 
 def _findings(episode: Episode) -> set[str]:
-    """What is news: a rule that was not told of, and of one that was a model that nobody had seen before."""
-    return {one.rule for one in episode.incidents} | {f"{one.rule}: {one.evidence.metric}" for one in episode.incidents if one.evidence.test == "never_seen"}
+    """What is news: a rule that was not told of, of one that was a model that nobody had seen before, and what fails again after it had been well."""
+    unseen = {f"{one.rule}: {one.evidence.metric}" for one in episode.incidents if one.evidence.test == "never_seen"}
+    again = {f"{one.incident_id} again {one.returned.isoformat()}" for one in episode.incidents if one.returned is not None}
+    return {one.rule for one in episode.incidents} | unseen | again
 
 
 def _members(episode: Episode) -> set[str]:

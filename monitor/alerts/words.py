@@ -59,7 +59,8 @@ def sentence(incident: EpisodeIncident) -> str:
     joint = "" if said.endswith(")") else ","
     more = [measure(one) for one in (Evidence.model_construct(**moved.model_dump()) for moved in evidence.findings[1:3])]
     also = f"; also {'; '.join(more)}" if more else ""
-    return f"{said}{part and f'{joint} with {part}'}{also}, since {clock(evidence.began or incident.since)}{events}{over}"
+    again = f" and again since {clock(incident.returned)}" if incident.returned is not None and not over else ""
+    return f"{said}{part and f'{joint} with {part}'}{also}, since {clock(evidence.began or incident.since)}{again}{events}{over}"
 
 
 def findings(episode: Episode) -> list[str]:

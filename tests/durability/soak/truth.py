@@ -107,11 +107,20 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
         mine = [one for one in episodes if [one["service"], one["feature"], one["environment"]] == [fault.service, fault.feature, fault.environment]
                 and begin <= _time(one["opened"]) <= end + timedelta(seconds=FOUND_S)]  # fmt: skip
         explained |= {one["episode_id"] for one in mine}
+        if not mine and any(covers(one, fault) for one in episodes):  # it is news of an episode that came back within the hour, and so lasts an hour more
+            continue
         if len(mine) != 1 or mine[0]["urgency"] != "high":
             lines.append(f"{fault}: {len(mine)} episodes, {sum(one['urgency'] == 'high' for one in mine)} of them page, expected one")
         lines += [f"{fault}: its episode {one['episode_id']} ended at {one['resolved']}" for one in mine
                   if one["resolved"] is None or (_time(one["resolved"]) < end and fault.metric != "rollback")]  # fmt: skip
     return lines + [f"no fault explains episode {one}" for one in episodes if one["episode_id"] not in explained]
+
+
+def covers(episode: Mapping[str, Any], fault: Any) -> bool:
+    """Whether an episode that pages lasted for the whole of a fault of its feature."""
+    at = [episode["service"], episode["feature"], episode["environment"]] == [fault.service, fault.feature, fault.environment]
+    lasted = episode["resolved"] is not None and _time(episode["opened"]) < _time(fault.begin) and _time(episode["resolved"]) > _time(fault.end)
+    return at and lasted and episode["urgency"] == "high"
 
 
 def _alerts(records: Iterable[Any], kind: str) -> list[dict[str, Any]]:

@@ -64,3 +64,21 @@ def test_a_restart_in_between_changes_nothing(make_world, call):
         cut.run([one for one in calls if cut.second <= one[0] < until], until)
         cut.restart()
     assert json.dumps(cut.records) == json.dumps(whole.records)
+
+
+def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_world, call):
+    world = make_world()
+    spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]  # each is over, and the next comes within the hour
+    calls = traffic(call, 5 * HOUR, fails=spells)
+    world.run([one for one in calls if one[0] < spells[2][0]], spells[2][0])
+    assert len(world.told("page")) == 2
+    held = next(iter(world.pagerduty.open))  # the second, which came back
+    del world.pagerduty.open[held]  # somebody closes it by hand
+    world.run([one for one in calls if one[0] >= spells[2][0]], 5 * HOUR + 30)
+    third = [second for second, what, _ in world.pagerduty.told if what == "page"][2:]
+    assert [spells[2][0] < second < spells[2][1] for second in third] == [True]
+    again = [one for record in world.records if record["record"] == "episode" for one in record["incidents"] if one.get("returned")]
+    assert again[-1]["returned"].startswith("2026-03-02T10:5")
+    states = [state for state, _ in world.transitions("error-rate")]
+    assert states.count("firing") == states.count("resolved") == 2  # that it came back is no transition: it never ceased to fire
+    assert not any(key.endswith("/high") for key in world.pagerduty.open)
