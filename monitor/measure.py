@@ -19,7 +19,7 @@ from monitor.evaluators.verdict import State, Verdict
 from monitor.groups import Group
 from monitor.languages import language_of
 from monitor.panes import Pane
-from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RESPONSE_QUANTITIES, STAGES, Quantity
+from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RESPONSE_QUANTITIES, STAGES, VERSIONS, Quantity
 from monitor.stats.buckets import codes_of
 from monitor.stats.text import vectors_of
 from monitor.stats.weights import WHOLE
@@ -31,7 +31,8 @@ _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the 
 _OTHER = "other"
 _FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 _ERROR, _OUTPUT = attrgetter("error_type"), attrgetter("output")
-_LABELS = attrgetter(*(category.name for category in CATEGORIES))
+_COUNTED = CATEGORIES + VERSIONS
+_LABELS = attrgetter(*(category.name for category in _COUNTED))
 _TEXTS = {"input_chars": "input", "output_chars": "output"}  # lengths that can be read off a text
 
 Ints = npt.NDArray[np.int64]
@@ -223,7 +224,7 @@ def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group
     size = len(number)
     pairs, times = np.unique(group * size + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels)), return_counts=True)
     present = [
-        [(one.name, str(label)) for one, label in zip(CATEGORIES, row, strict=True) if label not in (None, "") and str(label) != one.absent]
+        [(one.name, str(label)) for one, label in zip(_COUNTED, row, strict=True) if label not in (None, "") and str(label) != one.absent]
         for row in number
     ]
     held: dict[tuple[int, str], dict[str, int]] = {}

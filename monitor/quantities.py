@@ -57,6 +57,9 @@ CATEGORIES = (
 )
 """Each is counted under the name of the field that holds it. What is counted is only what differs from ``absent``; the rest is known from the calls."""
 
+VERSIONS = (Category("service_version"),)
+"""Counted in the same way, and never under drift: a new one is a deployment, which is a change, and perhaps a cause."""
+
 LANGUAGES = (Category("input_language"), Category("output_language"))
 """Of the texts ``input`` and ``output``, in the order of ``monitor.texts.NAMES``. Events do not hold them: they are told from a few texts of each pane."""
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from monitor.alerts.newcomers import ANSWERING, LEAST_BEFORE_US, OFTEN, SEARCHED, SHORTLY_US, names_in
+from monitor.alerts.newcomers import ANSWERING, LEAST_BEFORE_US, OFTEN, PANED, SEARCHED, SERVICE_VERSION, SHORTLY_US, names_in
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, Segment
@@ -49,19 +49,22 @@ class Changes:
             self._known.clear()
         known = self._known.setdefault(feature.key, set())
         asked: dict[Name, None] = {}
-        answering: dict[Name, None] = {}
+        counted: dict[Name, None] = {}
         for at, _ in fresh:
             pane = feature.segments[at].panes.get(edge_us - self._book.pane_us)
             if pane is None or not pane.events or at in (OVERFLOW, UNLABELLED):  # late: looked at when there is more of it
                 continue
             asked |= dict.fromkeys(name for name in names_of(at) if name not in known)
-            held = pane.categories.get("response_model")
-            for names in held.classes.values() if held is not None else ():
-                answering |= dict.fromkeys(one for name in names if (one := (ANSWERING, name)) not in known)
+            for kind, category in PANED.items():
+                held = pane.categories.get(category)
+                if held is not None and not (kind == SERVICE_VERSION and any(name == category and value for name, value in at.dimensions)):
+                    for names in held.classes.values():
+                        counted |= dict.fromkeys(one for name in names if (one := (kind, name)) not in known)
         if asked and not _overflows(feature, edge_us):  # segments that left took with them what was known
             self._decide(feature, self._of_segments(feature, asked), edge_us, decided_us, out)
-        if answering:
-            self._decide(feature, self._of_panes(feature, answering), edge_us, decided_us, out)
+        for kind in PANED:
+            if mine := [name for of, name in counted if of == kind]:
+                self._decide(feature, self._of_panes(feature, kind, mine), edge_us, decided_us, out)
 
     def _of_segments(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[Segment]]:
         """Those that are new, with the segments that have them."""
@@ -74,27 +77,27 @@ class Changes:
                 new[name] = mine
         return new
 
-    def _of_panes(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[Segment]]:
-        """The same of models that answer: only panes know them. An old one is found in the panes just before, so few are opened."""
-        left = {name: 0 for _, name in sorted(names) if _text((ANSWERING, name)) not in feature.decided and name != OTHER}
+    def _of_panes(self, feature: FeatureState, kind: str, names: Sequence[str]) -> dict[Name, list[Segment]]:
+        """The same of what only panes know, as models that answer. An old one is found in the panes just before, so few are opened."""
+        left = {name: 0 for name in sorted(names) if _text((kind, name)) not in feature.decided and name != OTHER}
         held: dict[str, dict[SegmentKey, Segment]] = {name: {} for name in left}
         for segment, pane in _newest(feature, FINE) if left else ():
-            for name, n in names_in(pane, "response_model").items():
+            for name, n in names_in(pane, PANED[kind]).items():
                 if name in left:
                     left[name] += n
                     held[name][segment.key] = segment
         left = dict.fromkeys((name for name, n in left.items() if n >= LEAST), 0)
         for _, pane in _newest(feature, HOUR, DAY) if left else ():
-            counted = names_in(pane, "response_model")
+            counted = names_in(pane, PANED[kind])
             for name, n in counted.items():
                 if name in left:
                     left[name] += n
             found = list(left) if OTHER in counted else [name for name, n in left.items() if n >= LEAST]  # too many names to know which
-            self._known[feature.key].update((ANSWERING, name) for name in found)
+            self._known[feature.key].update((kind, name) for name in found)
             left = {name: n for name, n in left.items() if name not in found}
             if not left:
                 break
-        return {(ANSWERING, name): [held[name][key] for key in sorted(held[name])] for name in left}
+        return {(kind, name): [held[name][key] for key in sorted(held[name])] for name in left}
 
     def _decide(self, feature: FeatureState, new: dict[Name, list[Segment]], edge_us: int, decided_us: int, out: Outputs) -> None:
         """Write those that are news; remember all, so that they are decided once."""
@@ -147,8 +150,8 @@ def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[Segment, Pan
 
 def _begun_us(name: Name, segments: Sequence[Segment]) -> int:
     """Start of the first pane that has it; of a model that answers, of those that are not rolled up: the others take long to open, and have few."""
-    if name[0] == ANSWERING:
-        return min(pane.start_us for one in segments for pane in one.panes.values() if name[1] in names_in(pane, "response_model"))
+    if not any(name in names_of(one.key) for one in segments):
+        return min(pane.start_us for one in segments for pane in one.panes.values() if name[1] in names_in(pane, PANED[name[0]]))
     return min(pane.start_us for one in segments for pane in (*one.panes.values(), *_older([one])) if pane.events)
 
 
@@ -160,8 +163,8 @@ def _before(feature: FeatureState, name: Name, mine: Sequence[Segment], begun_us
         if name[0] == ANSWERING and key.model not in models:
             continue
         for pane in segment.window(begun_us - HOUR_US, begun_us):
-            names = names_in(pane, "response_model") if name[0] == ANSWERING else {other: pane.events for kind, other in names_of(key) if kind == name[0]}
-            for other, n in names.items():
+            labels = {other: pane.events for kind, other in names_of(key) if kind == name[0]}
+            for other, n in (labels or (names_in(pane, PANED[name[0]]) if name[0] in PANED else {})).items():
                 counted[other] = counted.get(other, 0) + n
     counted.pop(name[1], None)
     return max(sorted(counted), key=lambda other: counted[other], default="")

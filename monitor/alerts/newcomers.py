@@ -14,12 +14,15 @@ from monitor.panes import Figure, Pane
 from monitor.quantities import SUCCESSES
 from monitor.segments import OVERFLOW, UNLABELLED
 
-ANSWERING = "answering model"
+ANSWERING, SERVICE_VERSION = "answering model", "service version"
+PANED = {ANSWERING: "response_model", SERVICE_VERSION: "service_version"}
+"""What only panes know, as no segment has it for a label -> the category that counts it. A service version may be a label too: then segments know it."""
 SHORTLY_US = 30 * 60 * 1_000_000  # before the episode
 SOON_US = 5 * 60 * 1_000_000  # after it began: by then another model that answers is seen often enough
 LEAST_BEFORE_US = 10 * 60 * 1_000_000  # a feature that began with it knows nothing else, so it is not new
 LEAST_SHARE = 0.05  # of the feature's events since it came; what is used less cannot be why all of it is worse
 LEAST_SHARE_OF_NUMBERS = 0.2  # the same where nobody can tell whether the old is well
+LEAST_SHARE_OF_DEPLOYED = 0.5  # the same of a service version that only panes know: whether it fails more than the one before is not known
 LEAST_EVENTS = 20  # of the old, to say that it is well
 WORSE = 1.5  # times as many failures as the old
 LEAST_OF_FAILURES = 1 / 3  # that are its own
@@ -64,7 +67,11 @@ def newcomers(feature: FeatureState, firing: Incidents, started_us: int, edge_us
     found = [one for one in fresh if often[one.kind] <= OFTEN and _may_be_it(one, feature, held[one.kind, one.name], firing, edge_us)]
     whole = any(one["level"] == "feature" for one in firing)
     suspects = [one for _, one in sorted(feature.segments.items()) if one.key.model not in asked and (whole or _is_one_of(one, firing))]
-    found += _answering(suspects, feature, started_us, edge_us, rolled_us)
+    found += _in_panes(ANSWERING, suspects, feature, started_us, edge_us, rolled_us)
+    if not any(name == PANED[SERVICE_VERSION] and value for key in feature.segments for name, value in key.dimensions):
+        mine = [one for _, one in sorted(feature.segments.items()) if whole or _is_one_of(one, firing)]
+        deployed = _in_panes(SERVICE_VERSION, mine, feature, started_us, edge_us, rolled_us)
+        found += deployed if len(deployed) <= OFTEN else []
     return sorted(found, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else 1, -one.begun_us, one.name))
 
 
@@ -121,25 +128,26 @@ def panes_of(segments: Iterable[Segment], since_us: int, edge_us: int) -> list[P
     return [pane.opened() for segment in segments for pane in segment.window(since_us, edge_us)]
 
 
-def _answering(segments: list[Segment], feature: FeatureState, started_us: int, edge_us: int, rolled_us: int) -> list[Newcomer]:
-    """Models that answer and never did before. Looked for backwards: what is not new is found in the panes just before."""
+def _in_panes(kind: str, segments: list[Segment], feature: FeatureState, started_us: int, edge_us: int, rolled_us: int) -> list[Newcomer]:
+    """Models that answer and never did before, or versions. Looked for backwards: what is not new is found in the panes just before."""
     until_us = min(edge_us, started_us + SOON_US)
     panes = sorted((pane for segment in segments for pane in segment.window(0, until_us)), key=lambda one: -one.start_us)
     old = next((nth for nth, one in enumerate(panes) if one.start_us + (HOUR_US if one.start_us < rolled_us else 1) <= started_us - SHORTLY_US), len(panes))
+    least = LEAST_SHARE_OF_DEPLOYED if kind == SERVICE_VERSION else LEAST_SHARE_OF_NUMBERS
     first: dict[str, int] = {}
-    recent = [(pane.start_us, names_in(pane, "response_model")) for pane in panes[:old]]
+    recent = [(pane.start_us, names_in(pane, PANED[kind])) for pane in panes[:old]]
     for start_us, names in recent:
         first |= dict.fromkeys(names, start_us)
     new: dict[str, Newcomer] = {}
     for name, at_us in first.items():
         since = [names for start_us, names in recent if start_us >= at_us]
-        enough = sum(names.get(name, 0) for names in since) >= LEAST_SHARE_OF_NUMBERS * sum(sum(names.values()) for names in since)
-        if enough and _is_shortly_before(one := _begun(ANSWERING, name, at_us, rolled_us), feature, started_us):
+        enough = sum(names.get(name, 0) for names in since) >= least * sum(sum(names.values()) for names in since)
+        if enough and _is_shortly_before(one := _begun(kind, name, at_us, rolled_us), feature, started_us):
             new[name] = one
     for pane in panes[old : old + SEARCHED]:
         if not new:
             break
-        for name in names_in(pane, "response_model"):
+        for name in names_in(pane, PANED[kind]):
             new.pop(name, None)
     return [new[name] for name in sorted(new)]
 

@@ -15,7 +15,7 @@ UNITS = {
 FEEDBACK = {"edit_distance": FIXED, "rating": FIXED, "task_s": MICRO}
 LENGTHS = {"input_chars": "input", "output_chars": "output"}
 CATEGORIES = {"response_model": None, "provider": None, "finish_reason": None, "error_type": "none", "outcome": "ok", "guardrail": "none",
-              "fallback": "none", "degradation_level": "1"}  # fmt: skip
+              "fallback": "none", "degradation_level": "1", "service_version": None}  # fmt: skip
 STAGES = 16  # names of stages a pane
 TOLD = 10  # responses with text of a segment and pane, the first, of which the languages are told
 

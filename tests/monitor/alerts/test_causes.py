@@ -85,6 +85,21 @@ def test_a_dimension_that_is_a_version_is_named_too() -> None:
     assert told[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
 
 
+def test_a_service_version_that_came_just_before_is_named_and_is_no_drift() -> None:
+    values = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(m >= 62 and rng.random() < 0.3)})
+    assert named(values)[0] == "new service version 2.1: in use since 10:02 UTC, 2 min before this began"
+    healthy = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(False)})
+    out = Watch(Config()).apply([FileRecord(value, nth) for nth, value in enumerate(healthy)])
+    assert episodes([(topic, message.value) for topic, message in out.order]) == []
+    last = json.loads([message.value for topic, message in out.order if topic == "windows"][-1])
+    assert last["metrics"]["service_version"]["counts"].keys() == {"2.1"}
+
+
+def test_a_service_version_of_which_there_is_little_is_not_named() -> None:
+    values = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 and rng.random() < 0.3 else "2.0", "output": text(m >= 64 and rng.random() < 0.3)})
+    assert not [one for one in named(values) if "service version" in one]
+
+
 @pytest.mark.parametrize(("why", "of"), [
     ("the old version fails as much", lambda m, rng: {"prompt_version": "v8" if m >= 62 and rng.random() < 0.5 else "v7",
                                                       "output": text(m >= 66 and rng.random() < 0.3)}),

@@ -74,6 +74,9 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
     (lambda m, rng: {"model": "n" if m >= 30 else "m"}, ("model", "n", "m")),
     (lambda m, rng: {"response_model": "gpt-n" if m >= 30 else "gpt-o"}, ("answering model", "gpt-n", "gpt-o")),
     (lambda m, rng: {"dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}}, ("service version", "2.1", "2.0")),
+    (lambda m, rng: {"service_version": "2.1" if m >= 30 else "2.0"}, ("service version", "2.1", "2.0")),
+    (lambda m, rng: {"service_version": "b" if m >= 30 else "a", "dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}},
+     ("service version", "2.1", "2.0")),
     (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", ""))])  # fmt: skip
 def test_each_kind_of_change_is_told(of: Of, change: tuple[str, str, str]) -> None:
     assert told(scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})) == [change]
@@ -95,6 +98,7 @@ def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> No
 
 @pytest.mark.parametrize(("why", "of"), [
     ("the feature is newborn", versions(since=8)),
+    ("each call has a service version of its own", lambda m, rng: {"service_version": f"v{m // 2}"}),
     ("hardly an event has it", lambda m, rng: {"prompt_version": "v8" if round(m * 20) in (600, 640, 700, 790) else "v7"}),
     ("each call has its own", lambda m, rng: {"prompt_version": f"v{m}", "response_model": f"m{m}"}),
     ("it goes back to what it was", lambda m, rng: {"prompt_version": "v8" if 5 <= m < 30 else "v7"})])  # fmt: skip
