@@ -120,7 +120,7 @@ class Findings:
     def _transition(self, one: Transition) -> None:
         known = self.firings.get(one.incident_id)
         if one.state == "firing":
-            self.firings[one.incident_id] = Firing(one.rule, (one.service, one.feature, one.environment), one.time, None)
+            self.firings.setdefault(one.incident_id, Firing(one.rule, (one.service, one.feature, one.environment), one.time, None))  # told anew, it goes on
         elif one.state == "resolved" and known is not None:
             self.firings[one.incident_id] = known._replace(until=one.time)
         elif one.state == "resolved":

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
+
+from monitor.core import Message
+from monitor.reports.told import Findings, by_rule
 
 HOUR = 3600
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
@@ -82,3 +87,13 @@ def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_
     states = [state for state, _ in world.transitions("error-rate")]
     assert states.count("firing") == states.count("resolved") == 2  # that it came back is no transition: it never ceased to fire
     assert not any(key.endswith("/high") for key in world.pagerduty.open)
+
+
+def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from_its_beginning(make_world, call):
+    world = make_world()
+    world.run(traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30)
+    findings = Findings()
+    findings.take(Message(b"", json.dumps(one).encode(), 0) for one in world.records)
+    drift = next(one for one in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if one.rule == "drift")
+    assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
+    assert drift.firing > timedelta(minutes=110)
