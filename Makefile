@@ -27,6 +27,7 @@ test: $(STAMP) ## run the tests and the examples in docstrings
 	$(BIN)/python -m pytest --doctest-modules tests sdk/softfail schemas monitor agents
 
 lint: $(STAMP) ## ruff, mypy, the import contract, generated files
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

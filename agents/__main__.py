@@ -17,14 +17,33 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "worker": Command("agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"),
+    "worker": Command(
+        "agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"
+    ),
     "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
-    "state": Command("agents.state", "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read"),
-    "deadletters": Command("agents.deadletters", "list what could not be read, by reason; write it to the events again when it can be"),
-    "silence": Command("agents.silence", "deliver nothing of some features for a time; list such silences, end one"),
-    "test-alert": Command("agents.trial", "send a test through each channel, see whether it arrives, and resolve it"),
-    "replay": Command("agents.replay", "what would have been told and paged, from the events topic between two times; what another configuration would change"),
-    "demo": Command("agents.demo", "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves"),
+    "state": Command(
+        "agents.state",
+        "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read",
+    ),
+    "deadletters": Command(
+        "agents.deadletters",
+        "list what could not be read, by reason; write it to the events again when it can be",
+    ),
+    "silence": Command(
+        "agents.silence", "deliver nothing of some features for a time; list such silences, end one"
+    ),
+    "test-alert": Command(
+        "agents.trial", "send a test through each channel, see whether it arrives, and resolve it"
+    ),
+    "replay": Command(
+        "agents.replay",
+        "what would have been told and paged, from the events topic between two times; what another"
+        " configuration would change",
+    ),
+    "demo": Command(
+        "agents.demo",
+        "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves",
+    ),
 }
 """Name -> where it is. A module is imported only when it is called, so that ``--help`` is quick."""
 
@@ -45,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = importlib.import_module(COMMANDS[argv[0]].module).main(argv[1:])
         return code
     parser = argparse.ArgumentParser(
-        prog="python -m agents", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EPILOG,
-        description="softfail: a quality monitor for AI features, on Kafka.")
+        prog="python -m agents",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+        description="softfail: a quality monitor for AI features, on Kafka.",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.help)

@@ -1,26 +1,31 @@
-"""One process of softfail: Faust for membership and the stream, our transport and store for everything that must be true.
+"""One process of softfail: Faust for membership and the stream, our transport and store for everything that
+must be true.
 
 **To write an agent** (``agents/watch.py`` is the example), give an object with
 
 - ``name``: names the state topic ``PREFIX.NAME.state`` and the transactional ids;
 - ``source``: last part of the topic it reads (``events``, ``alerts``);
 - ``core(partition, partitions) -> Core``: a fresh core; restored records are given to it before any event;
-- ``async tend(partition)``: what the agent does beside applying records, one task for each owned partition. It starts when the partition is
-  restored and is cancelled when the partition is revoked or the process stops. It may return at once.
+- ``async tend(partition)``: what the agent does beside applying records, one task for each owned partition.
+  It starts when the partition is restored and is cancelled when the partition is revoked or the process
+  stops. It may return at once.
 
-The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and the position in one transaction.
-``tend`` gets a ``partition.Partition``:
+The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and
+the position in one transaction. ``tend`` gets a ``partition.Partition``:
 
-- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.news`` (an ``asyncio.Event`` set after each
-  applied bundle; clear it yourself);
-- ``partition.add(outputs)``: call it right after you changed the core yourself, with no await between; ``Outputs()`` if there are none;
-- ``await partition.checkpoint()``: returns when all that was applied and added until now is durable. A failure ends the process.
+- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.news`` (an
+  ``asyncio.Event`` set after each applied bundle; clear it yourself);
+- ``partition.add(outputs)``: call it right after you changed the core yourself, with no await between;
+  ``Outputs()`` if there are none;
+- ``await partition.checkpoint()``: returns when all that was applied and added until now is durable. A
+  failure ends the process.
 
-**To look at a worker** (``/metrics``, the status page) take ``Worker.partitions()``, ``.counters``, ``.ready`` and ``.healthy``; all of it, cores
-included, from the event loop's thread only, with no await between reading two figures that belong together.
+**To look at a worker** (``/metrics``, the status page) take ``Worker.partitions()``, ``.counters``,
+``.ready`` and ``.healthy``; all of it, cores included, from the event loop's thread only, with no await
+between reading two figures that belong together.
 
-**To run**: ``run(config, [WatchAgent(config), ...], beside=[serve])``; each of ``beside`` is ``async def serve(worker)``, started before Kafka is
-there and kept for the life of the process.
+**To run**: ``run(config, [WatchAgent(config), ...], beside=[serve])``; each of ``beside`` is ``async def
+serve(worker)``, started before Kafka is there and kept for the life of the process.
 """
 
 from __future__ import annotations
@@ -91,25 +96,33 @@ class Worker:
 
     async def start(self) -> None:
         """Wait for Kafka, check the topics, join the group."""
-        self.store.cluster = await topics.await_cluster(self.config.kafka, [(agent.name, agent.source) for agent in self.store.agents.values()])
+        self.store.cluster = await topics.await_cluster(
+            self.config.kafka, [(agent.name, agent.source) for agent in self.store.agents.values()]
+        )
         await self.watchdog.start()
         await self.faust.start()
         self._connected = True
 
     async def stop(self) -> NoReturn:
-        """Make everything durable and end. A static member does not leave its group: a restart finds its partitions again."""
+        """Make everything durable and end. A static member does not leave its group: a restart finds its
+        partitions again.
+        """
         self.stopping = True
         exits.stopping()
         try:
             async with asyncio.timeout(STOP_S):
                 await self.store.revoke_all()
         except TimeoutError:
-            exits.leave(exits.STATE, f"stopping took over {STOP_S:g} s; what was not written will be read again")
+            exits.leave(
+                exits.STATE, f"stopping took over {STOP_S:g} s; what was not written will be read again"
+            )
         exits.leave(exits.OK, "told to stop")
 
 
 class _App(faust.App):  # type: ignore[misc]
-    """Faust's application with our transport, without its directories, and with a crash that ends the process."""
+    """Faust's application with our transport, without its directories, and with a crash that ends the
+    process.
+    """
 
     def _new_transport(self) -> transport.Transport:
         return transport.Transport(self.conf.broker_consumer, self)
@@ -127,23 +140,38 @@ def build_app(config: Config, worker: Worker) -> _App:
     kafka = config.kafka
     urls = ";".join(f"aiokafka://{broker}" for broker in kafka.brokers.split(","))
     app = _App(
-        kafka.prefix, broker=urls, broker_credentials=credentials(kafka), web_enabled=False, topic_allow_declare=False,
-        topic_disable_leader=True, stream_wait_empty=False, stream_buffer_maxsize=4,
-        broker_max_poll_records=5000, consumer_max_fetch_size=transport.fetch_bytes(kafka.partitions), consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=None if kafka.embedded else instance_id(config), broker_session_timeout=kafka.session_timeout,
-        broker_heartbeat_interval=min(1.0, kafka.session_timeout / 3), broker_request_timeout=max(20.0, kafka.session_timeout),
-        broker_commit_interval=5, broker_check_crcs=not kafka.embedded, agent_supervisor=mode.CrashingSupervisor,
-        # A broker that has just started may not name our topic yet. Faust then "ignores the missing topic" and assigns NOTHING to anybody
-        # (partition_assignor.py:179); only the next change of metadata rejoins the group: by default in 5 minutes.
-        consumer_metadata_max_age_ms=2000)
+        kafka.prefix,
+        broker=urls,
+        broker_credentials=credentials(kafka),
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=4,
+        broker_max_poll_records=5000,
+        consumer_max_fetch_size=transport.fetch_bytes(kafka.partitions),
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=None if kafka.embedded else instance_id(config),
+        broker_session_timeout=kafka.session_timeout,
+        broker_heartbeat_interval=min(1.0, kafka.session_timeout / 3),
+        broker_request_timeout=max(20.0, kafka.session_timeout),
+        broker_commit_interval=5,
+        broker_check_crcs=not kafka.embedded,
+        agent_supervisor=mode.CrashingSupervisor,
+        # A broker that has just started may not name our topic yet. Faust then "ignores the missing topic"
+        # and assigns NOTHING to anybody (partition_assignor.py:179); only the next change of metadata rejoins
+        # the group: by default in 5 minutes.
+        consumer_metadata_max_age_ms=2000,
+    )
     app.ledger = worker.store
     for source in worker.store.agents:
         app.agent(app.topic(source, schema=transport.Schema()), name=source)(_body(worker))
 
     @app.on_rebalance_complete.connect  # type: ignore[untyped-decorator]
     async def assigned(_: Any, **__: Any) -> None:
-        # Faust waits for this, then calls perform_seek, which is ours, then fetches (recovery.py:309, 321, 332). A seek made HERE would be
-        # undone by that perform_seek; and Faust's commits must not be what it goes back to.
+        # Faust waits for this, then calls perform_seek, which is ours, then fetches (recovery.py:309, 321,
+        # 332). A seek made HERE would be undone by that perform_seek; and Faust's commits must not be what it
+        # goes back to.
         await worker.store.assign(set(app.consumer.assignment()))
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
@@ -158,10 +186,13 @@ def _body(worker: Worker) -> Callable[[Any], Awaitable[None]]:
         async for event in stream.noack().events():
             try:
                 await worker.intake.take(event.message.tp, event.value)
-                await asyncio.sleep(0)  # a full queue never waits: without this, neither fetches nor checkpoints would go on beside it
+                # a full queue never waits: without this, neither fetches nor checkpoints would go on beside
+                # it
+                await asyncio.sleep(0)
             except Exception as error:  # Faust would log it, go on with the next bundle and so lose this one
                 log.exception("applying a bundle of %s failed", event.message.tp)
                 exits.again(exits.STATE, f"apply: {error!r}")
+
     return bundles
 
 
@@ -170,7 +201,9 @@ def instance_id(config: Config) -> str:
     return f"{socket.gethostname()}-{config.http.port or f'pid{os.getpid()}'}"
 
 
-def run(config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]] = ()) -> NoReturn:
+def run(
+    config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]] = ()
+) -> NoReturn:
     """Run until told to stop. Never returns: it ends the process with one of the codes in ``agents.exits``."""
     logs.configure()
     exits.pause()
@@ -178,7 +211,9 @@ def run(config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Work
     exits.leave(exits.STATE, "the event loop ended by itself")
 
 
-async def _run(config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]]) -> None:
+async def _run(
+    config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]]
+) -> None:
     try:
         worker = Worker(config, agents)
     except exits.Misconfigured as error:
@@ -213,7 +248,11 @@ async def _guarded(step: Callable[[Worker], Awaitable[None]], worker: Worker) ->
     except exits.Misconfigured as error:
         exits.leave(exits.CONFIGURATION, str(error))
     except Exception as error:  # whatever it is, a process without this part must not look alive
-        if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+        if isinstance(error, OSError) and error.errno in (
+            errno.EADDRINUSE,
+            errno.EADDRNOTAVAIL,
+            errno.EACCES,
+        ):
             exits.leave(exits.CONFIGURATION, f"http.host, http.port: {error}")
         log.exception("starting failed")
         exits.again(exits.STATE, f"starting: {error!r}")

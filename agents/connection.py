@@ -13,7 +13,8 @@ from softfail.security import InvalidSecurity, Security
 
 
 def clients(kafka: Kafka) -> dict[str, Any]:
-    """Settings that any client of aiokafka is made with: ``bootstrap_servers`` and what ``kafka.security`` says.
+    """Settings that any client of aiokafka is made with: ``bootstrap_servers`` and what ``kafka.security``
+    says.
 
     Raises:
         Misconfigured: a certificate file cannot be used.
@@ -39,12 +40,17 @@ def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | 
     settings = _settings(kafka.security)
     context = settings.get("ssl_context")
     if "sasl_mechanism" in settings:
-        return faust.SASLCredentials(username=settings["sasl_plain_username"], password=settings["sasl_plain_password"],
-                                     mechanism=settings["sasl_mechanism"], ssl_context=context)
+        return faust.SASLCredentials(
+            username=settings["sasl_plain_username"],
+            password=settings["sasl_plain_password"],
+            mechanism=settings["sasl_mechanism"],
+            ssl_context=context,
+        )
     return faust.SSLCredentials(context) if context is not None else None
 
 
-@lru_cache(maxsize=8)  # the system's authorities take 20 ms to read, and clients are made while the event loop runs
+# the system's authorities take 20 ms to read, and clients are made while the event loop runs
+@lru_cache(maxsize=8)
 def _settings(security: Security) -> dict[str, Any]:
     try:
         return security.aiokafka()

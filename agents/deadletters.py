@@ -1,4 +1,6 @@
-"""``python -m agents deadletters``: what could not be read, by reason; and write it to the events again, once, when it can be."""
+"""``python -m agents deadletters``: what could not be read, by reason; and write it to the events again,
+once, when it can be.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,12 @@ def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
         one, at = group.shown(), group.example
         again = f", {group.reinjected} re-injected" if group.reinjected else ""
         print(f"{group.count:>8}  {one['error']}{again}")
-        print(f"          field {one['field'] or '-'}; {one['oldest']} to {one['newest']}; e.g. {at.topic}/{at.partition}/{at.offset}" if at else "")
+        print(
+            f"          field {one['field'] or '-'}; {one['oldest']} to {one['newest']}; e.g."
+            f" {at.topic}/{at.partition}/{at.offset}"
+            if at
+            else ""
+        )
         print(f"          {one['excerpt'] if one['excerpt'] is not None else '(no value)'}")
     if groups:
         hidden = f", the {limit} largest are shown (--limit)" if len(groups) > limit else ""
@@ -55,7 +62,9 @@ def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
 def _require(reader: Reader, *topics: str) -> None:
     for topic in topics:
         if not reader.partitions(topic):
-            raise exits.Misconfigured(f"topic {topic} does not exist; check kafka.prefix, or run: python -m agents topics")
+            raise exits.Misconfigured(
+                f"topic {topic} does not exist; check kafka.prefix, or run: python -m agents topics"
+            )
 
 
 def _planned(kafka: Kafka, wanted: Wanted, limit: int) -> Plan:
@@ -78,7 +87,9 @@ def _reinject(kafka: Kafka, wanted: Wanted, limit: int, form: str, yes: bool) ->
         if not sys.stdin.isatty():
             print("nothing was re-injected: there is nobody to ask; give --yes", file=sys.stderr)
             return UNCONFIRMED
-        if input(f"write {len(planned.ready)} events to {kafka.prefix}.events again? [y/N] ").strip().lower() not in ("y", "yes"):
+        if input(
+            f"write {len(planned.ready)} events to {kafka.prefix}.events again? [y/N] "
+        ).strip().lower() not in ("y", "yes"):
             print("nothing was re-injected")
             return UNCONFIRMED
     written = 0
@@ -92,9 +103,15 @@ def _reinject(kafka: Kafka, wanted: Wanted, limit: int, form: str, yes: bool) ->
     try:
         result = inject(kafka, planned.ready, progress)
     except KafkaError as error:
-        why = "somebody else began to re-inject" if isinstance(error, ProducerFencedError) else f"Kafka refused: {_why(error)}"
-        raise exits.Misconfigured(f"{written} of {len(planned.ready)} were re-injected and are marked, then {why}. "
-                                  "Run it again: what was written is not written twice") from None
+        why = (
+            "somebody else began to re-inject"
+            if isinstance(error, ProducerFencedError)
+            else f"Kafka refused: {_why(error)}"
+        )
+        raise exits.Misconfigured(
+            f"{written} of {len(planned.ready)} were re-injected and are marked, then {why}. "
+            "Run it again: what was written is not written twice"
+        ) from None
     result.skipped += planned.skipped
     result.more = planned.more
     _tell(result, "re-injected", form)
@@ -111,7 +128,11 @@ def _tell(told: Plan, word: str, form: str) -> None:
         else:
             print(f"{count:>8}  {what:<12}  {safe(why, ERROR)}")
     if form == "table":
-        print(f"{len(told.ready)} {word}, {told.skipped.total()} skipped" if rows else "no dead letters that match")
+        print(
+            f"{len(told.ready)} {word}, {told.skipped.total()} skipped"
+            if rows
+            else "no dead letters that match"
+        )
         if told.more:
             print("there are more: run it again, or raise --limit")
 
@@ -134,21 +155,46 @@ def _count(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m agents deadletters", description="List what could not be read, by reason, or write it to "
-                                     "the events again when it can be read now.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment")
-    parser.add_argument("--reason", metavar="TEXT", help="only letters whose error contains this (upper and lower case are the same)")
-    parser.add_argument("--field", metavar="NAME", help="only letters with this field at fault; '' for those without one")
-    parser.add_argument("--since", type=_duration, metavar="2h", help="only letters that were refused so long ago or later")
-    parser.add_argument("--limit", type=_count, metavar="N", help="at most so many reasons (default 20), or re-injected letters (default 1000)")
+    parser = argparse.ArgumentParser(
+        prog="python -m agents deadletters",
+        description=(
+            "List what could not be read, by reason, or write it to the events again when it can be read now."
+        ),
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+    )
+    parser.add_argument(
+        "--reason",
+        metavar="TEXT",
+        help="only letters whose error contains this (upper and lower case are the same)",
+    )
+    parser.add_argument(
+        "--field", metavar="NAME", help="only letters with this field at fault; '' for those without one"
+    )
+    parser.add_argument(
+        "--since", type=_duration, metavar="2h", help="only letters that were refused so long ago or later"
+    )
+    parser.add_argument(
+        "--limit",
+        type=_count,
+        metavar="N",
+        help="at most so many reasons (default 20), or re-injected letters (default 1000)",
+    )
     parser.add_argument("--format", choices=["table", "ndjson"], default="table")
-    parser.add_argument("--reinject", action="store_true", help="write those that can be read now to the events again, each once")
+    parser.add_argument(
+        "--reinject",
+        action="store_true",
+        help="write those that can be read now to the events again, each once",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before re-injecting")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """List or re-inject; 0 when that was done, 2 when nobody said yes, 78 when the configuration or Kafka does not allow it."""
+    """List or re-inject; 0 when that was done, 2 when nobody said yes, 78 when the configuration or Kafka
+    does not allow it.
+    """
     parser = _parser()
     options = parser.parse_args(argv)
     if options.yes and not options.reinject:
@@ -159,7 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config: Config = load(options.config, with_secrets="kafka")
         if config.kafka.embedded:
-            raise exits.Misconfigured("kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka")
+            raise exits.Misconfigured(
+                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
+            )
         asyncio.run(await_broker(config.kafka, patience_s=10))
         if options.reinject:
             return _reinject(config.kafka, wanted, options.limit or 1000, options.format, options.yes)

@@ -1,6 +1,7 @@
 """How the process ends: by itself, again, or for good.
 
-State that is uncertain is never repaired in place. The process re-executes itself under the same pid and knows then only what is durable.
+State that is uncertain is never repaired in place. The process re-executes itself under the same pid and
+knows then only what is durable.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def stopping() -> None:
 
 
 def again(code: int, why: str) -> NoReturn:
-    """End at once and start anew as the same process; after ten times without a checkpoint between, for good with ``code``."""
+    """End at once and start anew as the same process; after ten times without a checkpoint between, for good
+    with ``code``.
+    """
     if _final:
         leave(code, f"{why}; told to stop, so not started again")
     count = restarts() + 1
@@ -64,7 +67,8 @@ def again(code: int, why: str) -> NoReturn:
     log.critical("RESTART %d of %d (code %d): %s", count, MOST_RESTARTS, code, why)
     os.environ[_RESTARTS], os.environ[_RESTARTED] = str(count), str(restarted() + 1)
     _flush()
-    # Descriptors close on exec, threads end with it: no connection, no lease and no thought of the old process survives.
+    # Descriptors close on exec, threads end with it: no connection, no lease and no thought of the old
+    # process survives.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     raise AssertionError("execv returned")  # pragma: no cover
 
@@ -78,7 +82,8 @@ def leave(code: int, why: str) -> NoReturn:
 
 
 def pause() -> None:
-    """After a restart, wait 0.2 to 5 s, so that workers that failed together do not come back together. To be called first.
+    """After a restart, wait 0.2 to 5 s, so that workers that failed together do not come back together. To be
+    called first.
 
     It waits after the exec and not before, where signals would be lost.
     """

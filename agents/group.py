@@ -25,7 +25,9 @@ async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
         (response,) = await admin.describe_consumer_groups([kafka.prefix])
     finally:
         await admin.close()
-    everything = {TP(topic["topic"], partition["partition"]) for topic in topics for partition in topic["partitions"]}
+    everything = {
+        TP(topic["topic"], partition["partition"]) for topic in topics for partition in topic["partitions"]
+    }
     return everything - owned(response)
 
 
@@ -35,6 +37,8 @@ def owned(response: Any) -> set[TP]:
     for group in response.to_object()["groups"]:
         for member in group["members"]:
             if member["member_assignment"]:
-                for topic, partitions in ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).assignment:
+                for topic, partitions in ConsumerProtocolMemberAssignment.decode(
+                    member["member_assignment"]
+                ).assignment:
                     found |= {TP(topic, partition) for partition in partitions}
     return found

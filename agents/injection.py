@@ -1,8 +1,10 @@
-"""Write refused events to the events topic again, once: what a newer release can read, or what came back in time.
+"""Write refused events to the events topic again, once: what a newer release can read, or what came back in
+time.
 
-Events and the mark that names their letters are written in one Kafka transaction, so no crash lies between them. Its transactional id is one for
-the whole deployment: whoever begins ends the attempt of everyone before, and reads the marks only then. So two people who do it at once
-do it once.
+Events and the mark that names their letters are written in one Kafka transaction, so no crash lies between
+them. Its transactional id is one for
+the whole deployment: whoever begins ends the attempt of everyone before, and reads the marks only then. So
+two people who do it at once do it once.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from schemas.decode import InvalidEvent, decode, microseconds
 from schemas.records import DeadLetter
 from softfail.partition import partition_of
 
-REINJECTED = "softfail-reinjected"  # header of an event that was refused once; it says where that lay: topic/partition/offset
+# header of an event that was refused once; it says where that lay: topic/partition/offset
+REINJECTED = "softfail-reinjected"
 MOST_LETTERS, MOST_BYTES = 200, 4 << 20  # of one transaction
 HELD_BYTES = 64 << 20  # values that one run holds in memory; what is above waits for the next run
 
@@ -85,10 +88,23 @@ def judge(found: Found, fetch: Fetch, events: str, partitions: int, now_us: int)
     if stored is not None and isinstance(read := _read(stored), str):
         return read
     record = fetch(letter.topic, letter.partition, letter.offset)
-    if record is not None and record.timestamp == letter.timestamp and record.value is not None and len(record.value) == letter.size:
-        value, headers, how = record.value, [(name, data or b"") for name, data in record.headers], "from its source offset"
+    if (
+        record is not None
+        and record.timestamp == letter.timestamp
+        and record.value is not None
+        and len(record.value) == letter.size
+    ):
+        value, headers, how = (
+            record.value,
+            [(name, data or b"") for name, data in record.headers],
+            "from its source offset",
+        )
     elif stored is not None:
-        value, headers, how = stored, [(name, text.encode()) for name, text in letter.headers], "from the stored value, the source is gone"
+        value, headers, how = (
+            stored,
+            [(name, text.encode()) for name, text in letter.headers],
+            "from the stored value, the source is gone",
+        )
     else:
         return "the source is gone, and only the first 64 KiB are stored"
     event = _read(value)
@@ -103,7 +119,15 @@ def judge(found: Found, fetch: Fetch, events: str, partitions: int, now_us: int)
     kept = tuple((name, data) for name, data in headers if name not in (FORWARDED, REINJECTED))
     mark = (REINJECTED, f"{letter.topic}/{letter.partition}/{letter.offset}".encode())
     target = partition_of(event.service, event.feature, partitions)
-    return Ready(found.identity, found.partition, target, f"{event.service}/{event.feature}".encode(), value, (*kept, mark), how)
+    return Ready(
+        found.identity,
+        found.partition,
+        target,
+        f"{event.service}/{event.feature}".encode(),
+        value,
+        (*kept, mark),
+        how,
+    )
 
 
 def _read(value: bytes) -> Any:
@@ -111,11 +135,19 @@ def _read(value: bytes) -> Any:
     try:
         return decode(value)
     except InvalidEvent as error:
-        return f"still cannot be read, field {error.field}" if error.field else "still cannot be read: no JSON object"
+        return (
+            f"still cannot be read, field {error.field}"
+            if error.field
+            else "still cannot be read: no JSON object"
+        )
 
 
-def plan(found: Iterable[Found], done: set[Identity], judged: Callable[[Found], Ready | str], limit: int) -> Plan:
-    """Judge letters in turn until ``limit`` are ready. A record that has two letters (its state was reset) is taken once."""
+def plan(
+    found: Iterable[Found], done: set[Identity], judged: Callable[[Found], Ready | str], limit: int
+) -> Plan:
+    """Judge letters in turn until ``limit`` are ready. A record that has two letters (its state was reset) is
+    taken once.
+    """
     result, seen, held = Plan(), set(done), 0
     for one in found:
         if one.identity in seen:
@@ -150,11 +182,22 @@ def inject(kafka: Kafka, ready: Sequence[Ready], progress: Callable[[int], None]
 
 
 def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Callable[[int], None]) -> None:
-    """Write the last part and so on. After a refused event it returns: the producer's sequence numbers are no longer the broker's."""
-    producer = KafkaProducer(**connection(kafka), transactional_id=f"{kafka.prefix}.deadletters", enable_idempotence=True, acks="all",
-                             compression_type="gzip", max_request_size=16 << 20, max_block_ms=30_000, transaction_timeout_ms=60_000)
+    """Write the last part and so on. After a refused event it returns: the producer's sequence numbers are no
+    longer the broker's.
+    """
+    producer = KafkaProducer(
+        **connection(kafka),
+        transactional_id=f"{kafka.prefix}.deadletters",
+        enable_idempotence=True,
+        acks="all",
+        compression_type="gzip",
+        max_request_size=16 << 20,
+        max_block_ms=30_000,
+        transaction_timeout_ms=60_000,
+    )
     try:
-        producer.init_transactions()  # ends the attempt of everyone before; what they did is readable from here on
+        # ends the attempt of everyone before; what they did is readable from here on
+        producer.init_transactions()
         with Reader(kafka) as reader:
             done = marks(reader, f"{kafka.prefix}.deadletter")
         while parts:
@@ -166,7 +209,8 @@ def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Calla
             result.ready += part
             parts.pop()
             progress(len(result.ready))
-    except MessageSizeTooLargeError:  # its new header can be what is too much; nothing of the part was written
+    except MessageSizeTooLargeError:
+        # its new header can be what is too much; nothing of the part was written
         part = parts.pop()
         if len(part) == 1:
             result.skipped["the broker finds it too large"] += 1
@@ -181,18 +225,34 @@ def _transact(producer: Any, prefix: str, part: Sequence[Ready]) -> None:
     producer.begin_transaction()
     try:
         for one in part:
-            sent = producer.send(f"{prefix}.events", value=one.value, key=one.key, partition=one.target, headers=list(one.headers))
+            sent = producer.send(
+                f"{prefix}.events",
+                value=one.value,
+                key=one.key,
+                partition=one.target,
+                headers=list(one.headers),
+            )
             futures.append(sent)
         for number in sorted({one.letters_partition for one in part}):
             mark = mark_of([one.found for one in part if one.letters_partition == number])
-            futures.append(producer.send(f"{prefix}.deadletter", value=mark, key=MARK_KEY, partition=number, headers=[(MARK_HEADER, b"1")]))
+            futures.append(
+                producer.send(
+                    f"{prefix}.deadletter",
+                    value=mark,
+                    key=MARK_KEY,
+                    partition=number,
+                    headers=[(MARK_HEADER, b"1")],
+                )
+            )
         producer.flush(timeout=30)
         for future in futures:
             future.get(timeout=30)
     except BaseException as error:
-        with contextlib.suppress(Exception):  # the first error says why; what is not committed ends with the next one's init, or by itself in 60 s
+        # the first error says why; what is not committed ends with the next one's init, or by itself in 60 s
+        with contextlib.suppress(Exception):
             producer.abort_transaction()
-        causes = (error, *error.args, *(future.exception for future in futures if future.is_done))  # a later send says only that one failed
+        # a later send says only that one failed
+        causes = (error, *error.args, *(future.exception for future in futures if future.is_done))
         for cause in causes:
             if isinstance(cause, MessageSizeTooLargeError | ProducerFencedError):
                 raise cause from None

@@ -1,4 +1,6 @@
-"""Bundles into partitions: what joins is applied, what leaves a gap is fetched again. Nothing is lost on the way, and nothing counted twice."""
+"""Bundles into partitions: what joins is applied, what leaves a gap is fetched again. Nothing is lost on the
+way, and nothing counted twice.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Intake:
         rewind: has everything fetched again from the positions applied; its argument says why.
     """
 
-    def __init__(self, store: Store, earliest: Callable[[TP], Awaitable[int]], rewind: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: Store, earliest: Callable[[TP], Awaitable[int]], rewind: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._store, self._earliest, self._rewind = store, earliest, rewind
 
     async def take(self, tp: TP, bundle: Bundle) -> None:
@@ -33,12 +37,18 @@ class Intake:
         await partition.room()
         if not await self._heal(partition, bundle):
             return
-        while self._store.owned.get(tp) is partition and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS:  # or revoked meanwhile
+        # or revoked meanwhile
+        while (
+            self._store.owned.get(tp) is partition
+            and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS
+        ):
             await partition.take(bundle)
             await partition.room()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
-        """Whether the bundle can be looked at. After a gap everything is too early until what was missing has come."""
+        """Whether the bundle can be looked at. After a gap everything is too early until what was missing has
+        come.
+        """
         tp, position = partition.tp, partition.position
         if joint(bundle.start, bundle.stop, position) is not Joint.GAP:
             return True
@@ -47,7 +57,12 @@ class Intake:
         try:
             oldest = await self._earliest(tp)
         except Exception as error:  # noqa: BLE001 - no broker: the watchdog goes back for it once there is one
-            log.warning("%s/%d: a gap at %d, and the broker does not say where its log begins: %r", *tp, position, error)
+            log.warning(
+                "%s/%d: a gap at %d, and the broker does not say where its log begins: %r",
+                *tp,
+                position,
+                error,
+            )
             return False
         if oldest > position:
             log.error("LOST %s/%d [%d, %d): the log begins at %d", *tp, position, oldest, oldest)

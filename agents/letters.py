@@ -1,8 +1,9 @@
-"""Dead letters as they lie in ``PREFIX.deadletter``: read them, and know which were written to the events again.
+"""Dead letters as they lie in ``PREFIX.deadletter``: read them, and know which were written to the events
+again.
 
-A *mark* is a record in the same topic that names letters which were re-injected. It lies in the partition of its letters and behind them, so
-Kafka's retention never deletes it before them. What makes it a mark is a header: a dead letter has the key of the refused record, which comes
-from outside, but no headers of its own.
+A *mark* is a record in the same topic that names letters which were re-injected. It lies in the partition of
+its letters and behind them, so Kafka's retention never deletes it before them. What makes it a mark is a
+header: a dead letter has the key of the refused record, which comes from outside, but no headers of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Identity(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A dead letter, the partition of the dead letter topic that it lies in, and when it was written, ms since 1970."""
+    """A dead letter, the partition of the dead letter topic that it lies in, and when it was written, ms
+    since 1970.
+    """
 
     letter: DeadLetter
     partition: int
@@ -48,7 +51,9 @@ class Found(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which letters are meant: ``reason`` a part of the error, ``field`` exactly, ``since_ms`` when they were refused; None: any."""
+    """Which letters are meant: ``reason`` a part of the error, ``field`` exactly, ``since_ms`` when they were
+    refused; None: any.
+    """
 
     reason: str | None = None
     field: str | None = None
@@ -57,9 +62,11 @@ class Wanted(NamedTuple):
     def __call__(self, found: Found) -> bool:
         """Whether this letter is meant."""
         letter = found.letter
-        return ((self.reason is None or self.reason.casefold() in letter.error.casefold())
-                and (self.field is None or self.field == letter.field)
-                and (self.since_ms is None or found.refused_ms >= self.since_ms))
+        return (
+            (self.reason is None or self.reason.casefold() in letter.error.casefold())
+            and (self.field is None or self.field == letter.field)
+            and (self.since_ms is None or found.refused_ms >= self.since_ms)
+        )
 
 
 def connection(kafka: Kafka) -> dict[str, Any]:
@@ -94,15 +101,24 @@ def marked(value: bytes) -> list[Identity]:
     try:
         return [Identity(*one) for one in msgspec.json.decode(value, type=_Mark).reinjected]
     except msgspec.MsgspecError as error:
-        raise ValueError(f"a mark of re-injected letters cannot be read: {error}; run the release that wrote it") from None
+        raise ValueError(
+            f"a mark of re-injected letters cannot be read: {error}; run the release that wrote it"
+        ) from None
 
 
 class Reader:
-    """Reads committed records of topics, each up to where it ended when it was asked. Use it as a context manager."""
+    """Reads committed records of topics, each up to where it ended when it was asked. Use it as a context
+    manager.
+    """
 
     def __init__(self, kafka: Kafka) -> None:
-        self._consumer = KafkaConsumer(**connection(kafka), enable_auto_commit=False, isolation_level="read_committed",
-                                       auto_offset_reset="earliest", max_partition_fetch_bytes=4 << 20)
+        self._consumer = KafkaConsumer(
+            **connection(kafka),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
+        )
         self._topics: set[str] = self._consumer.topics()
         self._ranges: dict[Any, tuple[int, int]] = {}
 
@@ -117,7 +133,8 @@ class Reader:
         return sorted(self._consumer.partitions_for_topic(topic)) if topic in self._topics else []
 
     def records(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
-        """All committed records, from the first that was written at ``since_ms`` on (None: all), in order within a partition.
+        """All committed records, from the first that was written at ``since_ms`` on (None: all), in order
+        within a partition.
 
         Raises:
             KafkaTimeoutError: the broker gives nothing for 30 s although there is more.
@@ -140,12 +157,15 @@ class Reader:
             if batches:
                 deadline = time.monotonic() + PATIENCE_S
             elif time.monotonic() > deadline:
-                raise KafkaTimeoutError(f"{topic}: no record came for {PATIENCE_S:.0f} s, though there are more")
+                raise KafkaTimeoutError(
+                    f"{topic}: no record came for {PATIENCE_S:.0f} s, though there are more"
+                )
             for tp, records in batches.items():
                 yield from (record for record in records if record.offset < ends[tp])
 
     def one(self, topic: str, partition: int, offset: int) -> Any | None:
-        """The record at an offset; None if the topic does not have it any more. Quickest when asked in the order of the log.
+        """The record at an offset; None if the topic does not have it any more. Quickest when asked in the
+        order of the log.
 
         Raises:
             KafkaTimeoutError: the broker does not give it within 30 s.
@@ -166,13 +186,17 @@ class Reader:
             for record in consumer.poll(timeout_ms=500, max_records=1).get(tp, ()):
                 return record if record.offset == offset else None  # deleted meanwhile, or never committed
             if position == consumer.position(tp) and time.monotonic() > deadline:
-                raise KafkaTimeoutError(f"{topic}/{partition}: the record at {offset} did not come within {PATIENCE_S:.0f} s")
+                raise KafkaTimeoutError(
+                    f"{topic}/{partition}: the record at {offset} did not come within {PATIENCE_S:.0f} s"
+                )
         return None
 
 
 def marks(reader: Reader, topic: str, since_ms: int | None = None) -> set[Identity]:
     """Which letters were re-injected, as far as marks written at ``since_ms`` or later say it."""
-    return {one for record in reader.records(topic, since_ms) if is_mark(record) for one in marked(record.value)}
+    return {
+        one for record in reader.records(topic, since_ms) if is_mark(record) for one in marked(record.value)
+    }
 
 
 def letters(reader: Reader, topic: str, since_ms: int | None = None) -> Iterator[Found | None]:
@@ -181,6 +205,8 @@ def letters(reader: Reader, topic: str, since_ms: int | None = None) -> Iterator
         if is_mark(record):
             continue
         try:
-            yield Found(DeadLetter.model_validate_json(record.value or b""), record.partition, record.timestamp)
+            yield Found(
+                DeadLetter.model_validate_json(record.value or b""), record.partition, record.timestamp
+            )
         except ValidationError:
             yield None

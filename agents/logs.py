@@ -1,4 +1,6 @@
-"""Log lines on standard output, and a limit on how many: without a broker the clients write thousands a second."""
+"""Log lines on standard output, and a limit on how many: without a broker the clients write thousands a
+second.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ MOST_KINDS = 1000
 
 
 class RateLimit(logging.Filter):
-    """At most one line a ``period_s`` of each kind (logger, level, template); the next one says how many were left out.
+    """At most one line a ``period_s`` of each kind (logger, level, template); the next one says how many were
+    left out.
 
     Lines of our own (logger ``softfail`` and below) always pass.
 
@@ -45,10 +48,14 @@ class RateLimit(logging.Filter):
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Send everything to standard output through the limit: our own lines from ``level``, the libraries' warnings."""
+    """Send everything to standard output through the limit: our own lines from ``level``, the libraries'
+    warnings.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(RateLimit())
-    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname).1s %(name)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s.%(msecs)03d %(levelname).1s %(name)s %(message)s", "%H:%M:%S")
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -18,7 +18,16 @@ from monitor.alerts.announcements import Announcement, Announcements
 from monitor.alerts.dead_man import DeadMan, Sign, Withheld
 from monitor.alerts.outbox import Outbox
 from monitor.channels import change_tellers, configured
-from monitor.channels.channel import ChangeTeller, Channel, Delivered, Permanent, Request, Retry, Step, Verdict
+from monitor.channels.channel import (
+    ChangeTeller,
+    Channel,
+    Delivered,
+    Permanent,
+    Request,
+    Retry,
+    Step,
+    Verdict,
+)
 from monitor.core import Outputs
 from monitor.notifier import Notifier
 from schemas.config import Config
@@ -44,7 +53,9 @@ class NotifyAgent:
         self._channels = configured(config)
 
     def core(self, partition: int, partitions: int) -> Notifier:
-        """A fresh core. The alerts topic has one partition, so there is one (the embedded broker has more, and nothing in them)."""
+        """A fresh core. The alerts topic has one partition, so there is one (the embedded broker has more,
+        and nothing in them).
+        """
         del partitions
         return Notifier(self._config, partition)
 
@@ -52,8 +63,12 @@ class NotifyAgent:
         """Deliver while the partition is owned. First everything is read: what is over already must not page."""
         while not partition.caught_up:  # noqa: ASYNC110 - it also becomes true without news
             await asyncio.sleep(0.05)
-        connector = aiohttp.TCPConnector(force_close=True)  # pages are rare: a kept connection would be stale by the next one
-        async with aiohttp.ClientSession(connector=connector, trust_env=True) as session, asyncio.TaskGroup() as group:
+        # pages are rare: a kept connection would be stale by the next one
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector, trust_env=True) as session,
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(_look_after_health(partition))
             if (dead_man := _core(partition).dead_man) is not None and dead_man.is_wanted:
                 group.create_task(_show_life(dead_man, session))
@@ -72,7 +87,10 @@ def _core(partition: Partition) -> Notifier:
 def _headline(value: bytes) -> str:
     episode = json.loads(value)
     firing = [one["text"] for one in episode["incidents"] if one["state"] == "firing"]
-    return f"{episode['feature']} {episode['state']} ({episode['reason']}){': ' if firing else ''}{'; '.join(firing)}"
+    return (
+        f"{episode['feature']} {episode['state']}"
+        f" ({episode['reason']}){': ' if firing else ''}{'; '.join(firing)}"
+    )
 
 
 async def _look_after_health(partition: Partition) -> None:
@@ -86,14 +104,20 @@ async def _look_after_health(partition: Partition) -> None:
 
 
 async def _show_life(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
-    """Tell the dead man's switch that all is well while it is. Addresses are secrets: no failure is shown but by its kind."""
+    """Tell the dead man's switch that all is well while it is. Addresses are secrets: no failure is shown but
+    by its kind.
+    """
     before: str | None = ""
     await asyncio.sleep(HEALTH_S)  # not before somebody has looked after the health
     while True:
         due = dead_man.due(_now_us())
         if isinstance(due, Withheld):
             if due.why != before:
-                log.log(logging.INFO if due.why == "waiting" else logging.WARNING, "dead man's switch: no sign of life: %s", due.text)
+                log.log(
+                    logging.INFO if due.why == "waiting" else logging.WARNING,
+                    "dead man's switch: no sign of life: %s",
+                    due.text,
+                )
             before = due.why
         else:
             if before is not None:
@@ -107,7 +131,9 @@ async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -
     try:
         status, _, body = await _post(sign.request, session)
         arrived = status is not None and 200 <= status < 300
-        what = f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
+        what = (
+            f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
+        )
     except Exception as error:  # noqa: BLE001 - it must never take the channels down with it
         arrived, what = False, type(error).__name__
     dead_man.sent(sign, _now_us(), arrived=arrived)
@@ -121,7 +147,8 @@ async def _serve(channel: Channel, partition: Partition, session: aiohttp.Client
         step = outbox.due(channel.name, _now_us())
         if step is None:
             partition.news.clear()
-            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news, and the task would never end.
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
+            # and the task would never end.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await partition.news.wait()
@@ -150,8 +177,13 @@ async def _tell_changes(channel: ChangeTeller, partition: Partition, session: ai
         await partition.checkpoint()
 
 
-def _record_change(announcements: Announcements, partition: Partition, one: Announcement, verdict: Verdict) -> None:
-    what = f"{one.channel}: change {one.change.change_id} ({one.change.service}/{one.change.feature}, {one.change.kind})"
+def _record_change(
+    announcements: Announcements, partition: Partition, one: Announcement, verdict: Verdict
+) -> None:
+    what = (
+        f"{one.channel}: change {one.change.change_id} ({one.change.service}/{one.change.feature},"
+        f" {one.change.kind})"
+    )
     match verdict:
         case Delivered():
             announcements.delivered(one, _now_us())
@@ -198,7 +230,9 @@ async def _post(request: Request, session: aiohttp.ClientSession) -> Answer:
     timeout = aiohttp.ClientTimeout(total=request.timeout_s)
     try:
         headers, body = dict(request.headers), request.body or None
-        async with session.request(request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout) as response:
+        async with session.request(
+            request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+        ) as response:
             return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
     except TimeoutError:
         return None, {}, f"no answer within {request.timeout_s:g} s".encode()

@@ -1,6 +1,7 @@
 """One owned partition: its core in memory, and when it is made durable.
 
-Position, outputs and changed state of a partition move together: nothing here awaits between taking one and taking the others.
+Position, outputs and changed state of a partition move together: nothing here awaits between taking one and
+taking the others.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ from monitor.durations import APPLY_S, BYTES, CHECKPOINT_S, LOOP_S, Durations
 
 log = logging.getLogger("softfail.partition")
 
-MOST_RECORDS = 20_000  # applied between two checkpoints, and FIRST_RECORDS until it is known how much they change; LEAST_RECORDS at the very worst
+# applied between two checkpoints, and FIRST_RECORDS until it is known how much they change; LEAST_RECORDS at
+# the very worst
+MOST_RECORDS = 20_000
 FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
-AIM_CHECKPOINT = 8 << 20  # bytes; checkpoints above it halve how many records are applied between two, those below double it again
+# bytes; checkpoints above it halve how many records are applied between two, those below double it again
+AIM_CHECKPOINT = 8 << 20
 MOST_PENDING = 8 << 20  # bytes of outputs waiting in memory before a partition takes no more
-MOST_CHECKPOINT = 16 << 20  # bytes; a single step that changes more is written all the same, counted and logged
+# bytes; a single step that changes more is written all the same, counted and logged
+MOST_CHECKPOINT = 16 << 20
 URGENT = {"windows", "alerts"}  # outputs that are written at once
-LINGER_S = 0.25  # for which other outputs wait for company: a publisher with another partitioner would cost a transaction a bundle
+# for which other outputs wait for company: a publisher with another partitioner would cost a transaction a
+# bundle
+LINGER_S = 0.25
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
 SLICE_S = 0.1  # for which a bundle is applied before the event loop has its turn
 FRESH_S = 3.0  # how long a known end offset counts as the end
@@ -55,7 +62,9 @@ class Agent(Protocol):
 
 @dataclass
 class Counters:
-    """What has happened since the process started. ``restarts`` began before: how often it has re-executed itself."""
+    """What has happened since the process started. ``restarts`` began before: how often it has re-executed
+    itself.
+    """
 
     restarts: int = 0
     checkpoints: int = 0
@@ -103,7 +112,9 @@ class PartitionStatus:
 class Partition:
     """One owned partition of a source: core, position, and what waits to be written."""
 
-    def __init__(self, agent: Agent, tp: TP, journal: Journal, checkpoint_s: float, counters: Counters) -> None:
+    def __init__(
+        self, agent: Agent, tp: TP, journal: Journal, checkpoint_s: float, counters: Counters
+    ) -> None:
         self.agent, self.tp, self.journal, self.counters = agent, tp, journal, counters
         self.core: Core
         self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
@@ -130,19 +141,30 @@ class Partition:
     @property
     def caught_up(self) -> bool:
         """Whether everything that the broker had, when last asked within 3 s, is applied."""
-        return self._whole.is_set() and self.end is not None and self.position >= self.end and time.monotonic() - self.end_seen < FRESH_S
+        return (
+            self._whole.is_set()
+            and self.end is not None
+            and self.position >= self.end
+            and time.monotonic() - self.end_seen < FRESH_S
+        )
 
     async def restore(self) -> None:
         """Fence earlier owners, read the state back and begin to work."""
         recovered = await self.journal.open()
         self.core = self.agent.core(self.tp.partition, recovered.partitions)
         try:
-            # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core yet.
+            # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core
+            # yet.
             await asyncio.to_thread(self.core.restore, recovered.records)
         except ValueError as error:
-            mended = f"to mend it, stop the workers and run: python -m agents state {'rebuild' if self.agent.name == 'watch' else 'drop'}"
-            raise exits.Misconfigured(f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name} "
-                                      f"--partition {self.tp.partition}; or {self.journal.remedy}") from error
+            mended = (
+                "to mend it, stop the workers and run: python -m agents state"
+                f" {'rebuild' if self.agent.name == 'watch' else 'drop'}"
+            )
+            raise exits.Misconfigured(
+                f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name}"
+                f" --partition {self.tp.partition}; or {self.journal.remedy}"
+            ) from error
         counted = getattr(self.core, "counted", None)
         self.began = {} if counted is None else {(one.name, one.labels): one.value for one in counted()}
         self.position = self.durable = recovered.position
@@ -154,10 +176,13 @@ class Partition:
 
     def begin(self) -> None:
         """Start what runs while the partition is owned."""
-        self._tasks = [asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))]
+        self._tasks = [
+            asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))
+        ]
 
     def apply(self, bundle: Bundle) -> None:
-        """Take of a bundle that joins the position what was not taken before, all of it or as many records as fit into a checkpoint.
+        """Take of a bundle that joins the position what was not taken before, all of it or as many records as
+        fit into a checkpoint.
 
         No await: position, state and outputs move together.
         """
@@ -165,9 +190,11 @@ class Partition:
             pass
 
     async def take(self, bundle: Bundle) -> None:
-        """The same, but others have their turn at pane edges: hours of a quiet log take seconds, and transactions elsewhere would run out of time.
+        """The same, but others have their turn at pane edges: hours of a quiet log take seconds, and
+        transactions elsewhere would run out of time.
 
-        Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must never become durable.
+        Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must
+        never become durable.
         """
         self._whole.clear()
         applying, since = self._applying(bundle), time.monotonic()
@@ -185,7 +212,11 @@ class Partition:
         self._whole.set()
 
     def _applying(self, bundle: Bundle) -> Iterator[None]:
-        records: Sequence[Any] = bundle if bundle.start >= self.position else [record for record in bundle if record.offset >= self.position]
+        records: Sequence[Any] = (
+            bundle
+            if bundle.start >= self.position
+            else [record for record in bundle if record.offset >= self.position]
+        )
         stop = bundle.stop
         if len(records) > self._most:
             records = records[: self._most]
@@ -207,7 +238,9 @@ class Partition:
         self._mark += 1
         if outputs:
             self._outputs.extend(outputs)
-            self._pending_bytes += sum(map(_size, (message for messages in outputs.messages.values() for message in messages)))
+            self._pending_bytes += sum(
+                map(_size, (message for messages in outputs.messages.values() for message in messages))
+            )
         if outputs.messages.keys() & URGENT or self._applied >= self._most:
             self._due.set()
         elif outputs and self._soon is None:
@@ -232,7 +265,8 @@ class Partition:
         while self._saved < mark:
             if self._commit is None or self._commit.done():
                 self._commit = asyncio.create_task(self._write())
-            await asyncio.shield(self._commit)  # whoever waits may be cancelled; a transaction under way is never
+            # whoever waits may be cancelled; a transaction under way is never
+            await asyncio.shield(self._commit)
 
     async def close(self) -> None:
         """Make everything durable and let go of the partition."""
@@ -244,28 +278,50 @@ class Partition:
 
     async def abandon(self) -> None:
         """Let go of a partition that is not restored yet."""
-        if self._commit is not None:  # the first checkpoint of a fresh partition: to cut it short would look like a failure
+        # the first checkpoint of a fresh partition: to cut it short would look like a failure
+        if self._commit is not None:
             await self._commit
         await self.journal.close()
 
     def status(self, restoring: bool) -> PartitionStatus:
         """What others may see."""
         return PartitionStatus(
-            self.agent.name, self.tp.topic, self.tp.partition, None if restoring else self.core, self.position, self.durable, self.end,
-            self.caught_up, restoring, self.journal.restored, self._pending_bytes, self.last_checkpoint,
-            self.journal.share, self.journal.records, self.journal.bytes, self.began)
+            self.agent.name,
+            self.tp.topic,
+            self.tp.partition,
+            None if restoring else self.core,
+            self.position,
+            self.durable,
+            self.end,
+            self.caught_up,
+            restoring,
+            self.journal.restored,
+            self._pending_bytes,
+            self.last_checkpoint,
+            self.journal.share,
+            self.journal.records,
+            self.journal.bytes,
+            self.began,
+        )
 
     async def _keep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._checkpoint_s):  # wait_for of Python 3.11 swallows a cancellation that comes with the result
+                # wait_for of Python 3.11 swallows a cancellation that comes with the result
+                async with asyncio.timeout(self._checkpoint_s):
                     await self._due.wait()
             await self.checkpoint()
 
     async def _write(self) -> None:
         await self._whole.wait()
         mark, position = self._mark, self.position
-        applied, outputs, self._outputs, self._pending_bytes, self._applied = self._applied, self._outputs, Outputs(), 0, 0
+        applied, outputs, self._outputs, self._pending_bytes, self._applied = (
+            self._applied,
+            self._outputs,
+            Outputs(),
+            0,
+            0,
+        )
         self._due.clear()
         if self._soon is not None:
             self._soon.cancel()
@@ -278,7 +334,9 @@ class Partition:
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
-            exits.again(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")
+            exits.again(
+                exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
+            )
         exits.forgive()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
         self._account(written, applied, self.last_checkpoint - began)
@@ -297,7 +355,13 @@ class Partition:
         counters.large_records += written.large
         if written.size > MOST_CHECKPOINT:
             counters.large_checkpoints += 1
-            log.warning("a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d", *self.tp, written.size, took_s, MOST_CHECKPOINT)
+            log.warning(
+                "a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d",
+                *self.tp,
+                written.size,
+                took_s,
+                MOST_CHECKPOINT,
+            )
 
 
 async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:

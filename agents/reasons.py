@@ -24,7 +24,9 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass
 class Group:
-    """Letters with the same field and the same kind of error. Times are when they were refused, ms since 1970."""
+    """Letters with the same field and the same kind of error. Times are when they were refused, ms since
+    1970.
+    """
 
     error: str
     field: str
@@ -48,9 +50,15 @@ class Group:
         """What is printed of it: redacted, cut, without control characters."""
         at = self.example
         return {
-            "count": self.count, "reinjected": self.reinjected, "error": safe(self.error, ERROR), "field": safe(self.field, 100),
-            "oldest": _day_time(self.oldest_ms), "newest": _day_time(self.newest_ms),
-            "example": None if at is None else {"topic": at.topic, "partition": at.partition, "offset": at.offset},
+            "count": self.count,
+            "reinjected": self.reinjected,
+            "error": safe(self.error, ERROR),
+            "field": safe(self.field, 100),
+            "oldest": _day_time(self.oldest_ms),
+            "newest": _day_time(self.newest_ms),
+            "example": None
+            if at is None
+            else {"topic": at.topic, "partition": at.partition, "offset": at.offset},
             "excerpt": excerpt(self.value),
         }
 

@@ -1,7 +1,9 @@
-"""``python -m agents replay``: what would have been told and paged, from the events topic between two times. Nothing is written, no group joined.
+"""``python -m agents replay``: what would have been told and paged, from the events topic between two times.
+Nothing is written, no group joined.
 
-The records of all partitions are laid side by side by the time they have come to, and go through the same core into the same reports as files do
-(``monitor.replay``). Unlike a file, a topic knows when each record was appended, so a clock that is ahead counts as it does for a worker.
+The records of all partitions are laid side by side by the time they have come to, and go through the same
+core into the same reports as files do (``monitor.replay``). Unlike a file, a topic knows when each record was
+appended, so a clock that is ahead counts as it does for a worker.
 """
 
 from __future__ import annotations
@@ -32,14 +34,17 @@ from schemas.decode import InvalidEvent, decode, microseconds
 from schemas.load import InvalidConfig, load
 from softfail.partition import partition_of
 
-FULL, ROOM = 4000, 1000  # records of a partition that wait for the others: above the first it rests, below the second it is read again
+# records of a partition that wait for the others: above the first it rests, below the second it is read again
+FULL, ROOM = 4000, 1000
 
 
 class TopicLog:
-    """The committed records of a topic that were appended in [``since_ms``, ``until_ms``), up to where it ended when it was asked.
+    """The committed records of a topic that were appended in [``since_ms``, ``until_ms``), up to where it
+    ended when it was asked.
 
-    ``done`` of ``total`` offsets are read. ``misplaced``: records that lie in a partition that is not theirs; a worker has sent each on, and
-    measures it where it then lies. ``is_cut``: whether older records that were asked for are deleted.
+    ``done`` of ``total`` offsets are read. ``misplaced``: records that lie in a partition that is not theirs;
+    a worker has sent each on, and measures it where it then lies. ``is_cut``: whether older records that were
+    asked for are deleted.
 
     Raises:
         Misconfigured: there is no such topic.
@@ -48,14 +53,27 @@ class TopicLog:
     unit = "records"
 
     def __init__(self, kafka: Kafka, topic: str, since_ms: int | None, until_ms: int | None) -> None:
-        self._consumer = KafkaConsumer(**connection(kafka), enable_auto_commit=False, isolation_level="read_committed", auto_offset_reset="earliest",
-                                       max_partition_fetch_bytes=1 << 20)
+        self._consumer = KafkaConsumer(
+            **connection(kafka),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=1 << 20,
+        )
         if topic not in self._consumer.topics():  # asking for it by name would make it, on some brokers
             self._consumer.close()
-            raise exits.Misconfigured(f"topic {topic} does not exist; check kafka.prefix or --topic, or run: python -m agents topics")
+            raise exits.Misconfigured(
+                f"topic {topic} does not exist; check kafka.prefix or --topic, or run: python -m agents"
+                " topics"
+            )
         self.topic, self.misplaced, self.done = topic, 0, 0
-        self._tps = [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic))]
-        begins, self._ends = self._consumer.beginning_offsets(self._tps), dict(self._consumer.end_offsets(self._tps))
+        self._tps = [
+            TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic))
+        ]
+        begins, self._ends = (
+            self._consumer.beginning_offsets(self._tps),
+            dict(self._consumer.end_offsets(self._tps)),
+        )
         self._starts = {**begins, **self._offsets_at(since_ms)}
         self._ends |= {tp: min(offset, self._ends[tp]) for tp, offset in self._offsets_at(until_ms).items()}
         self.is_cut = since_ms is not None and any(0 < begins[tp] == self._starts[tp] for tp in self._tps)
@@ -121,17 +139,28 @@ class TopicLog:
             if batches:
                 deadline = time.monotonic() + PATIENCE_S
             elif time.monotonic() > deadline:
-                raise KafkaTimeoutError(f"{self.topic}/{wanted.partition}: no record came for {PATIENCE_S:.0f} s, though there are more; try again")
+                raise KafkaTimeoutError(
+                    f"{self.topic}/{wanted.partition}: no record came for {PATIENCE_S:.0f} s, though there"
+                    " are more; try again"
+                )
             for tp, records in batches.items():
                 held[tp].extend(record for record in records if record.offset < self._ends[tp])
-            self.done = sum(min(consumer.position(tp), self._ends[tp]) - self._starts[tp] for tp in self._tps if self._starts[tp] < self._ends[tp])
+            self.done = sum(
+                min(consumer.position(tp), self._ends[tp]) - self._starts[tp]
+                for tp in self._tps
+                if self._starts[tp] < self._ends[tp]
+            )
         return True
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m agents replay", description="Run the rules over the events topic between two times (of appending), and tell what would have "
-        "paged. Nothing is written to Kafka.")
+        prog="python -m agents replay",
+        description=(
+            "Run the rules over the events topic between two times (of appending), and tell what would have "
+            "paged. Nothing is written to Kafka."
+        ),
+    )
     add_options(parser)
     parser.add_argument("--topic", metavar="NAME", help="another topic of events; by default PREFIX.events")
     return parser
@@ -144,18 +173,31 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
     now_us = time.time_ns() // 1000
     with TopicLog(kafka, topic, since_ms, until_ms) as log:
         if log.is_cut:
-            print(f"{topic} begins after --from: what was appended before is deleted (retention), and is not in the report", file=sys.stderr)
+            print(
+                f"{topic} begins after --from: what was appended before is deleted (retention), and is not in"
+                " the report",
+                file=sys.stderr,
+            )
         if not log.total:
-            print(f"{topic} has no record of these times; give others, or none for all that it holds", file=sys.stderr)
+            print(
+                f"{topic} has no record of these times; give others, or none for all that it holds",
+                file=sys.stderr,
+            )
         until_us = min(now_us, options.until or now_us)
         run(options, configs, log, Chosen(match=options.match), letters_told=False, until_us=until_us)
         if log.misplaced:
-            print(f"{log.misplaced} records lie in a partition that is not their own; what a worker has sent on was measured there", file=sys.stderr)
+            print(
+                f"{log.misplaced} records lie in a partition that is not their own; what a worker has sent on"
+                " was measured there",
+                file=sys.stderr,
+            )
     return exits.OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when the report is written, 2 for wrong arguments, 78 when the configuration or Kafka does not allow it."""
+    """0 when the report is written, 2 for wrong arguments, 78 when the configuration or Kafka does not allow
+    it.
+    """
     parser = _parser()
     options = parser.parse_args(argv)
     refuse_wrong(parser, options)
@@ -164,7 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         kafka = load(path, with_secrets="kafka").kafka
         if kafka.embedded:
-            raise exits.Misconfigured("kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka")
+            raise exits.Misconfigured(
+                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
+            )
         asyncio.run(await_broker(kafka, patience_s=10))
         return _replay(options, kafka)
     except (InvalidConfig, exits.Misconfigured, Unreadable) as error:

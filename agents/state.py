@@ -1,4 +1,6 @@
-"""``python -m agents state inspect | drop | reset | rebuild``: look at what workers keep in Kafka, and mend or forget it."""
+"""``python -m agents state inspect | drop | reset | rebuild``: look at what workers keep in Kafka, and mend
+or forget it.
+"""
 
 from __future__ import annotations
 
@@ -63,16 +65,31 @@ def _number(text: str) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m agents state", description="What workers keep in Kafka: look at it, mend it, forget it.",
-                                     epilog=_WHAT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m agents state",
+        description="What workers keep in Kafka: look at it, mend it, forget it.",
+        epilog=_WHAT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment")
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+    )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    one = actions.add_parser("inspect", parents=[common], help="show what is kept; changes nothing, beside running workers too")
+    one = actions.add_parser(
+        "inspect", parents=[common], help="show what is kept; changes nothing, beside running workers too"
+    )
     one.add_argument("--agent", choices=AGENTS, default="watch")
     one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument("--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?")
-    one.add_argument("--format", choices=("table", "ndjson"), default="table", help="ndjson: one object a record, its key decoded")
+    one.add_argument(
+        "--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?"
+    )
+    one.add_argument(
+        "--format",
+        choices=("table", "ndjson"),
+        default="table",
+        help="ndjson: one object a record, its key decoded",
+    )
     one.set_defaults(action=inspect)
     one = actions.add_parser("drop", parents=[common], help="delete one record")
     one.add_argument("--agent", choices=AGENTS, required=True)
@@ -80,16 +97,36 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     one.add_argument("--key", required=True, help="as inspect prints it")
     one.add_argument("--yes", action="store_true", help="do not ask")
     one.set_defaults(action=drop)
-    one = actions.add_parser("reset", parents=[common], help="forget everything of an agent, or of one partition")
+    one = actions.add_parser(
+        "reset", parents=[common], help="forget everything of an agent, or of one partition"
+    )
     one.add_argument("--agent", choices=AGENTS, required=True)
     one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument("--to", type=_place, metavar="earliest|latest|OFFSET", help="where a worker begins; else as on a fresh partition (kafka.start)")
+    one.add_argument(
+        "--to",
+        type=_place,
+        metavar="earliest|latest|OFFSET",
+        help="where a worker begins; else as on a fresh partition (kafka.start)",
+    )
     one.add_argument("--yes", action="store_true", help="do not ask")
     one.set_defaults(action=reset)
-    one = actions.add_parser("rebuild", parents=[common], help="replace what cannot be read by what the log of the source still says")
-    one.add_argument("--agent", choices=("watch",), default="watch", help="what notify keeps was delivered, and no log has that: drop, or reset")
+    one = actions.add_parser(
+        "rebuild",
+        parents=[common],
+        help="replace what cannot be read by what the log of the source still says",
+    )
+    one.add_argument(
+        "--agent",
+        choices=("watch",),
+        default="watch",
+        help="what notify keeps was delivered, and no log has that: drop, or reset",
+    )
     one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument("--all", action="store_true", help="count every pane anew that the log still covers entirely, with the evaluators of today")
+    one.add_argument(
+        "--all",
+        action="store_true",
+        help="count every pane anew that the log still covers entirely, with the evaluators of today",
+    )
     one.add_argument("--yes", action="store_true", help="do not ask")
     one.set_defaults(action=rebuild)
     options = parser.parse_args(argv)
@@ -106,12 +143,15 @@ async def _run(config: Config, options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do one of them; 0 done, 1 refused or not found, 78 configuration or no broker."""
     options = _options(argv)
-    for name in ("aiokafka", "asyncio", "softfail"):  # what matters of it is told below, once, and not by the handler of last resort
+    # what matters of it is told below, once, and not by the handler of last resort
+    for name in ("aiokafka", "asyncio", "softfail"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         config = load(options.config, with_secrets="kafka")
         if config.kafka.embedded:
-            raise exits.Misconfigured("kafka.embedded: the embedded broker keeps nothing; its state ends with the demo")
+            raise exits.Misconfigured(
+                "kafka.embedded: the embedded broker keeps nothing; its state ends with the demo"
+            )
         if options.action is rebuild and (faults := faults_of(config)):
             raise InvalidConfig(faults)
         asyncio.run(_run(config, options))
@@ -122,7 +162,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"refused: {error}", file=sys.stderr)
         return REFUSED
     except (KafkaError, OSError, TimeoutError) as error:
-        print(f"Kafka does not do it, so it is not certain what was done; look with `state inspect`: {error!r}", file=sys.stderr)
+        print(
+            f"Kafka does not do it, so it is not certain what was done; look with `state inspect`: {error!r}",
+            file=sys.stderr,
+        )
         return exits.CONFIGURATION
     except KeyboardInterrupt:
         return REFUSED

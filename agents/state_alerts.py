@@ -22,14 +22,21 @@ _OWN = "softfail"  # episodes about softfail itself belong to the notifier, not 
 
 
 async def open_episodes(kafka: Kafka) -> Told:
-    """Episodes that are open by what is committed on the alerts topic now; those of softfail itself are left out.
+    """Episodes that are open by what is committed on the alerts topic now; those of softfail itself are left
+    out.
 
     Raises:
         Refused: a transaction stays open, so the end cannot be read.
     """
     alerts, found = TopicPartition(f"{kafka.prefix}.{ORDERED}", 0), Told()
-    consumer = AIOKafkaConsumer(**clients(kafka), isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest",
-                                fetch_max_wait_ms=100, max_partition_fetch_bytes=8 << 20)
+    consumer = AIOKafkaConsumer(
+        **clients(kafka),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=8 << 20,
+    )
     await consumer.start()
     try:
         consumer.assign([alerts])
@@ -41,7 +48,9 @@ async def open_episodes(kafka: Kafka) -> Told:
                 moved = time.monotonic()
                 _take(found, record.value)
             if time.monotonic() - moved > STALL_S:
-                raise Refused(f"{alerts.topic} cannot be read to its end, {end}: a transaction stays open; try again")
+                raise Refused(
+                    f"{alerts.topic} cannot be read to its end, {end}: a transaction stays open; try again"
+                )
     finally:
         await consumer.stop()
     return found
@@ -49,12 +58,19 @@ async def open_episodes(kafka: Kafka) -> Told:
 
 def of_partitions(told: Told, partitions: int, only: Collection[int]) -> Told:
     """Those whose feature lies in one of these partitions of the source."""
-    return {name: one for name, one in told.items() if partition_of(one["service"], one["feature"], partitions) in only}
+    return {
+        name: one
+        for name, one in told.items()
+        if partition_of(one["service"], one["feature"], partitions) in only
+    }
 
 
 def in_words(one: dict[str, Any]) -> str:
     """An episode as a line for a person."""
-    return f"{one['dedup_key']}  {one['service']}/{one['feature']} ({one['environment']}), {one['severity']} since {one['started_at']}"
+    return (
+        f"{one['dedup_key']}  {one['service']}/{one['feature']} ({one['environment']}), {one['severity']}"
+        f" since {one['started_at']}"
+    )
 
 
 def _take(found: Told, value: bytes | None) -> None:
@@ -64,7 +80,12 @@ def _take(found: Told, value: bytes | None) -> None:
         one = json.loads(value or b"")
     except ValueError:
         return
-    if isinstance(one, dict) and one.get("record") == "episode" and one.get("service") != _OWN and "episode_id" in one:
+    if (
+        isinstance(one, dict)
+        and one.get("record") == "episode"
+        and one.get("service") != _OWN
+        and "episode_id" in one
+    ):
         found.pop(one["episode_id"], None)
         if one.get("state") != "resolved":
             found[one["episode_id"]] = one

@@ -1,4 +1,6 @@
-"""What a partition's state means: read as the worker would read it, but what cannot be read is named and not fatal."""
+"""What a partition's state means: read as the worker would read it, but what cannot be read is named and not
+fatal.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,10 @@ _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
 _OVER = ("held", "closed", "dropped")  # keys of which the receiver holds nothing
 
 
-
 @dataclass
 class Contents:
-    """One partition, taken apart. ``bytes_by``: of keys and values, by feature; ``unreadable``: key as shown -> why,
+    """One partition, taken apart. ``bytes_by``: of keys and values, by feature; ``unreadable``: key as shown
+    -> why,
     ``broken``: those keys as they are; ``layouts``: how many records there are of each.
     """
 
@@ -60,13 +62,20 @@ class Contents:
         return sorted({*self.book.features, *self.book.incidents, *self.book.episodes})
 
     def held(self) -> list[tuple[str, str]]:
-        """Keys that a receiver may hold open by what was delivered, and what each is about; those that would never be closed."""
+        """Keys that a receiver may hold open by what was delivered, and what each is about; those that would
+        never be closed.
+        """
         found = []
         for (channel, _), entry in self.deliveries.items():
             if entry.done_us is None:
-                about = f"{entry.latest.episode.service}/{entry.latest.episode.feature}" if entry.latest else "?"
-                found += [(f"{entry.dedup_key}/{urgency}", f"{about} at {channel} ({standing})")
-                          for urgency, standing in sorted(entry.keys.items()) if standing not in _OVER]
+                about = (
+                    f"{entry.latest.episode.service}/{entry.latest.episode.feature}" if entry.latest else "?"
+                )
+                found += [
+                    (f"{entry.dedup_key}/{urgency}", f"{about} at {channel} ({standing})")
+                    for urgency, standing in sorted(entry.keys.items())
+                    if standing not in _OVER
+                ]
         return found
 
 
@@ -91,7 +100,9 @@ def printable(text: str) -> str:
 def named(records: Mapping[bytes, bytes], text: str) -> list[bytes]:
     """The keys that this text may mean: as `shown`, or the same JSON however it is spaced."""
     exact = [key for key in records if shown(key) == text]
-    return exact or [key for key in records if isinstance(plain := _json(key), list) and plain == _json(text.encode())]
+    return exact or [
+        key for key in records if isinstance(plain := _json(key), list) and plain == _json(text.encode())
+    ]
 
 
 def contents(snapshot: Snapshot) -> Contents:
@@ -117,7 +128,9 @@ def contents(snapshot: Snapshot) -> Contents:
         try:
             _take(found, key, value)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            found.note(key, str(error).removeprefix(f"state record {key!r} cannot be read: ").partition("\n")[0])
+            found.note(
+                key, str(error).removeprefix(f"state record {key!r} cannot be read: ").partition("\n")[0]
+            )
     return found
 
 
@@ -127,13 +140,19 @@ def only(found: Contents, match: str) -> Iterator[FeatureKey]:
 
 
 def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
-    """Each record as one JSON object: partition, key decoded, bytes, value where it is short and plain, or why it cannot be read."""
+    """Each record as one JSON object: partition, key decoded, bytes, value where it is short and plain, or
+    why it cannot be read.
+    """
     for key, value in found.snapshot.records.items():
         plain = _json(key)
         about = "/".join(map(str, plain[1:3])) if isinstance(plain, list) else ""
         if match != "*" and not fnmatchcase(about, match):
             continue
-        one: dict[str, Any] = {"partition": found.snapshot.partition, "key": plain if isinstance(plain, list) else shown(key), "bytes": len(value)}
+        one: dict[str, Any] = {
+            "partition": found.snapshot.partition,
+            "key": plain if isinstance(plain, list) else shown(key),
+            "bytes": len(value),
+        }
         if (why := found.unreadable.get(shown(key))) is not None:
             one["unreadable"] = why
         elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH, _CHANGE)):
@@ -145,7 +164,7 @@ def records(found: Contents, match: str) -> Iterator[dict[str, Any]]:
 
 def _take(found: Contents, key: bytes, value: bytes) -> None:
     if key.startswith(_DELIVERY):
-        channel, _, episode_id = key[len(_DELIVERY):].decode().partition("/")
+        channel, _, episode_id = key[len(_DELIVERY) :].decode().partition("/")
         found.deliveries[channel, episode_id] = Entry.model_validate_json(value)
     elif key.startswith(_SILENCE):
         Silence.model_validate_json(value)

@@ -1,4 +1,6 @@
-"""``state drop`` and ``state reset``: forget a record, or all of a partition; and tell that what was open there is over."""
+"""``state drop`` and ``state reset``: forget a record, or all of a partition; and tell that what was open
+there is over.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,30 @@ async def drop(config: Config, options: argparse.Namespace) -> None:
         Refused: it is not there, is the store's own, or a worker owns the partition.
     """
     if options.key.startswith(("\x00", "\\x00", "\\u0000")):
-        raise Refused(f"{options.key!r} is a record of the store's own, without which the rest means nothing; to forget everything: state reset")
+        raise Refused(
+            f"{options.key!r} is a record of the store's own, without which the rest means nothing; to forget"
+            " everything: state reset"
+        )
     kafka = config.kafka
     state = StateTopic(kafka, options.agent)
     (number,) = await state.partitions(options.partition)
     await state.require_unowned([number])
     (snapshot,) = await state.read([number])
     key = _one(snapshot, options.key, state.name)
-    print(f"{state.name}/{number}: {shown(key)}, {len(snapshot.records[key])} bytes, will be deleted; what it counted is forgotten")
+    print(
+        f"{state.name}/{number}: {shown(key)}, {len(snapshot.records[key])} bytes, will be deleted; what it"
+        " counted is forgotten"
+    )
     if key == CLOCK:
-        print("it is the watermark: panes that were closed may be closed once more, and the check of the pane length is gone")
+        print(
+            "it is the watermark: panes that were closed may be closed once more, and the check of the pane"
+            " length is gone"
+        )
     if key.startswith((b'["episode"', b'["incident"')):
-        print("what was told of it is told to be over (state_dropped); what still fires is told anew, as another episode")
+        print(
+            "what was told of it is told to be over (state_dropped); what still fires is told anew, as"
+            " another episode"
+        )
     confirm(kafka.prefix, yes=options.yes)
     await state.require_unowned([number])
     rewriter = rewriter_of(state, number, "")  # the cluster stands in headers only, and none is written
@@ -63,14 +77,23 @@ async def reset(config: Config, options: argparse.Namespace) -> None:
     snapshots = await state.read(numbers)
     for snapshot in snapshots:
         if isinstance(options.to, int) and not snapshot.begin <= options.to <= snapshot.end:
-            raise Refused(f"--to {options.to} lies outside {state.source}/{snapshot.partition}, which holds [{snapshot.begin}, {snapshot.end})")
+            raise Refused(
+                f"--to {options.to} lies outside {state.source}/{snapshot.partition}, which holds"
+                f" [{snapshot.begin}, {snapshot.end})"
+            )
     partitions, told = await state.count(), await open_episodes(kafka) if options.agent == "watch" else {}
     ending = [in_words(one) for one in of_partitions(told, partitions, numbers).values()]
-    print(f"to be forgotten of {state.name}/{'all partitions' if options.partition is None else options.partition}:")
+    print(
+        "to be forgotten of"
+        f" {state.name}/{'all partitions' if options.partition is None else options.partition}:"
+    )
     for line in forgotten([contents(snapshot) for snapshot in snapshots], ending):
         print(f"  {printable(line)}")
     if options.agent == "notify" and options.to != "latest":
-        print("  Without --to latest the notifier may read old alerts again; episodes without an end among them would be paged")
+        print(
+            "  Without --to latest the notifier may read old alerts again; episodes without an end among them"
+            " would be paged"
+        )
     confirm(kafka.prefix, yes=options.yes)
     await state.require_unowned(numbers)
     cluster = await state.cluster()
@@ -100,12 +123,17 @@ async def _forget(state: StateTopic, snapshot: Snapshot, to: str | int | None, c
 
 
 async def _endings(state: StateTopic, number: int, taken: dict[bytes, bytes]) -> list[Message]:
-    """What the alerts topic is told when a partition is forgotten. Only once every owner is fenced: then nothing more is told of it."""
+    """What the alerts topic is told when a partition is forgotten. Only once every owner is fenced: then
+    nothing more is told of it.
+    """
     if state.agent != "watch":
         return []
     now_us, book = time.time_ns() // 1000, contents(Snapshot(number, taken, 0, 0)).book
     told = of_partitions(await open_episodes(state.kafka), await state.count(), [number])
-    return [*ended_incidents(book, RESET, now_us), *ended_episodes(book, told, RESET, now_us, state.kafka.prefix)]
+    return [
+        *ended_incidents(book, RESET, now_us),
+        *ended_episodes(book, told, RESET, now_us, state.kafka.prefix),
+    ]
 
 
 async def _endings_of(state: StateTopic, number: int, key: bytes, taken: dict[bytes, bytes]) -> list[Message]:
@@ -117,7 +145,11 @@ async def _endings_of(state: StateTopic, number: int, key: bytes, taken: dict[by
     if plain[0] == "incident":
         return list(ended_incidents(book, DROPPED, now_us))
     at = plain[1:4]
-    told = {name: one for name, one in (await open_episodes(state.kafka)).items() if [one["service"], one["feature"], one["environment"]] == at}
+    told = {
+        name: one
+        for name, one in (await open_episodes(state.kafka)).items()
+        if [one["service"], one["feature"], one["environment"]] == at
+    }
     return list(ended_episodes(book, told, DROPPED, now_us, state.kafka.prefix))
 
 
@@ -131,7 +163,13 @@ def _json(key: bytes) -> Any:
 def _one(snapshot: Snapshot, text: str, topic: str) -> bytes:
     found = named(snapshot.records, text)
     if not found:
-        raise Refused(f"{topic}/{snapshot.partition} has no record {text}; `state inspect --format ndjson` prints the keys")
+        raise Refused(
+            f"{topic}/{snapshot.partition} has no record {text}; `state inspect --format ndjson` prints the"
+            " keys"
+        )
     if len(found) > 1:
-        raise Refused(f"{topic}/{snapshot.partition}: {text} may mean {len(found)} records; give the key as `state inspect` prints it")
+        raise Refused(
+            f"{topic}/{snapshot.partition}: {text} may mean {len(found)} records; give the key as `state"
+            " inspect` prints it"
+        )
     return found[0]

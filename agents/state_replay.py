@@ -1,4 +1,6 @@
-"""The log of a source, applied once more to a fresh core: what its state would be, had everything been read at once. Nothing is published."""
+"""The log of a source, applied once more to a fresh core: what its state would be, had everything been read
+at once. Nothing is published.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from monitor.watch import Watch
 from monitor.watermark import FUTURE_US
 from schemas.config import Kafka
 
-FOLD = 100_000  # records between two times that the changes are put together, so that deleted panes do not pile up
+# records between two times that the changes are put together, so that deleted panes do not pile up
+FOLD = 100_000
 STEP_MS = 1000  # of append time that are applied together: so long a worker that keeps up waits for the clock
 
 
 @dataclass
 class Replayed:
-    """What a replay gave. ``since_us``: from where on the log covers everything; None: it has all that was ever counted."""
+    """What a replay gave. ``since_us``: from where on the log covers everything; None: it has all that was
+    ever counted.
+    """
 
     first: int
     since_us: int | None = None
@@ -36,7 +41,9 @@ class Replayed:
 
 
 class _Follower:
-    """A core that takes the log as a worker does that always keeps up: between two records it advances with the wall clock."""
+    """A core that takes the log as a worker does that always keeps up: between two records it advances with
+    the wall clock.
+    """
 
     def __init__(self, watch: Watch, until_us: int, replayed: Replayed) -> None:
         self._watch, self._until_us, self._replayed = watch, until_us, replayed
@@ -74,7 +81,9 @@ class _Follower:
                 self._replayed.records[key] = value
 
 
-async def replay(kafka: Kafka, source: TP, watch: Watch, first: int, position: int, until_us: int | None, *, whole: bool) -> Replayed:
+async def replay(
+    kafka: Kafka, source: TP, watch: Watch, first: int, position: int, until_us: int | None, *, whole: bool
+) -> Replayed:
     """Apply [first, position) of a source.
 
     Args:
@@ -86,24 +95,38 @@ async def replay(kafka: Kafka, source: TP, watch: Watch, first: int, position: i
     """
     found, tp = Replayed(first), TopicPartition(*source)
     follower = _Follower(watch, 2**62 if until_us is None else until_us, found)
-    consumer = AIOKafkaConsumer(**clients(kafka), isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest",
-                                fetch_max_wait_ms=100, max_partition_fetch_bytes=8 << 20)
+    consumer = AIOKafkaConsumer(
+        **clients(kafka),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=8 << 20,
+    )
     await consumer.start()
     try:
         consumer.assign([tp])
         consumer.seek(tp, first)
         moved, at = time.monotonic(), first
         while (at := await consumer.position(tp)) < position:
-            records = [one for one in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(tp, ()) if one.offset < position]
+            records = [
+                one
+                for one in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(tp, ())
+                if one.offset < position
+            ]
             if records:
                 moved = time.monotonic()
                 if found.since_us is None and not whole:
-                    # Whoever has an event of a later time was appended later, but for a clock that is ahead; rolled-up panes begin at hours.
+                    # Whoever has an event of a later time was appended later, but for a clock that is ahead;
+                    # rolled-up panes begin at hours.
                     found.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
             for batch in _seconds(records):
                 follower.take(batch)
             if time.monotonic() - moved > STALL_S:
-                raise Refused(f"{tp.topic}/{tp.partition} cannot be read from {at} to {position}: a transaction stays open; try again")
+                raise Refused(
+                    f"{tp.topic}/{tp.partition} cannot be read from {at} to {position}: a transaction stays"
+                    " open; try again"
+                )
     finally:
         await consumer.stop()
     if not whole and found.since_us is None:

@@ -1,4 +1,6 @@
-"""The state topic of one agent from outside a worker: read without disturbing anybody, and rewritten when nobody owns it."""
+"""The state topic of one agent from outside a worker: read without disturbing anybody, and rewritten when
+nobody owns it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError, ProducerFenced
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    ProducerFenced,
+)
 from faust.types import TP
 
 from agents import group
@@ -30,7 +37,9 @@ class Refused(Exception):
 
 
 class Snapshot(NamedTuple):
-    """What one partition of state says, and where its source begins and ends. ``records``: key -> latest value, in the order of the log."""
+    """What one partition of state says, and where its source begins and ends. ``records``: key -> latest
+    value, in the order of the log.
+    """
 
     partition: int
     records: dict[bytes, bytes]
@@ -58,34 +67,58 @@ class StateTopic:
         Raises:
             Refused: there is no such topic or partition, or its source is missing.
         """
-        async with self._admin() as admin:  # of all topics: to ask for one by name would create it on some brokers
+        # of all topics: to ask for one by name would create it on some brokers
+        async with self._admin() as admin:
             counts = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
         for name in (self.name, self.source):
             if name not in counts:
-                raise Refused(f"topic {name} does not exist at {self.kafka.brokers}; is kafka.prefix {self.kafka.prefix!r} right?")
+                raise Refused(
+                    f"topic {name} does not exist at {self.kafka.brokers}; is kafka.prefix"
+                    f" {self.kafka.prefix!r} right?"
+                )
         if only is not None and only >= min(counts[self.name], counts[self.source]):
-            raise Refused(f"{self.name} has no partition {only}; the last is {min(counts[self.name], counts[self.source]) - 1}")
+            raise Refused(
+                f"{self.name} has no partition {only}; the last is"
+                f" {min(counts[self.name], counts[self.source]) - 1}"
+            )
         return list(range(min(counts[self.name], counts[self.source]))) if only is None else [only]
 
     async def count(self) -> int:
         """How many partitions the source has."""
         async with self._admin() as admin:
-            return next(len(topic["partitions"]) for topic in await admin.describe_topics() if topic["topic"] == self.source)
+            return next(
+                len(topic["partitions"])
+                for topic in await admin.describe_topics()
+                if topic["topic"] == self.source
+            )
 
     async def read(self, numbers: Sequence[int]) -> list[Snapshot]:
-        """What is committed, as it is now. Joins no group and opens no transaction, so a running worker does not notice.
+        """What is committed, as it is now. Joins no group and opens no transaction, so a running worker does
+        not notice.
 
         Raises:
             Refused: a transaction stays open, so the end cannot be read.
         """
-        state, source = [TopicPartition(self.name, number) for number in numbers], [TopicPartition(self.source, number) for number in numbers]
+        state, source = (
+            [TopicPartition(self.name, number) for number in numbers],
+            [TopicPartition(self.source, number) for number in numbers],
+        )
         latest: dict[int, dict[bytes, bytes]] = {number: {} for number in numbers}
-        consumer = AIOKafkaConsumer(**clients(self.kafka), isolation_level="read_committed", enable_auto_commit=False,
-                                    auto_offset_reset="earliest", fetch_max_wait_ms=100, max_partition_fetch_bytes=8 << 20)
+        consumer = AIOKafkaConsumer(
+            **clients(self.kafka),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=8 << 20,
+        )
         await consumer.start()
         try:
             consumer.assign(state)
-            begins, ends = await consumer.beginning_offsets([*state, *source]), await consumer.end_offsets([*state, *source])
+            begins, ends = (
+                await consumer.beginning_offsets([*state, *source]),
+                await consumer.end_offsets([*state, *source]),
+            )
             await consumer.seek_to_beginning(*state)
             moved = time.monotonic()
             for tp in state:  # one after the other: what is behind waits in the broker, not in memory
@@ -95,7 +128,10 @@ class StateTopic:
                         for record in records:
                             _take(latest[record.partition], record.key, record.value)
                     if time.monotonic() - moved > STALL_S:
-                        raise Refused(f"{self.name}/{tp.partition} cannot be read to its end, {ends[tp]}: a transaction stays open; try again")
+                        raise Refused(
+                            f"{self.name}/{tp.partition} cannot be read to its end, {ends[tp]}: a transaction"
+                            " stays open; try again"
+                        )
         finally:
             await consumer.stop()
         return [Snapshot(at.partition, latest[at.partition], begins[at], ends[at]) for at in source]
@@ -106,10 +142,16 @@ class StateTopic:
         Raises:
             Refused: a member does, or the group is just deciding about it.
         """
-        linger = f"Stop the workers first; one that has stopped counts as alive for kafka.session_timeout, {self.kafka.session_timeout:g} s"
+        linger = (
+            "Stop the workers first; one that has stopped counts as alive for kafka.session_timeout,"
+            f" {self.kafka.session_timeout:g} s"
+        )
         found = await self._group()
         if found["members"] and found["state"] != "Stable":
-            raise Refused(f"group {self.kafka.prefix} is rebalancing ({found['state']}), so it is not known who owns {self.name}. {linger}")
+            raise Refused(
+                f"group {self.kafka.prefix} is rebalancing ({found['state']}), so it is not known who owns"
+                f" {self.name}. {linger}"
+            )
         members = {}
         for member in found["members"]:
             for tp in group.owned(_Answer([member])):
@@ -134,7 +176,10 @@ class StateTopic:
                 if found["error_code"] not in [error.errno for error in _AWAY]:
                     return found
                 await asyncio.sleep(0.5)  # a broker that has just started
-        raise Refused(f"the coordinator of group {self.kafka.prefix} does not answer, so it is not known who owns {self.name}; try again")
+        raise Refused(
+            f"the coordinator of group {self.kafka.prefix} does not answer, so it is not known who owns"
+            f" {self.name}; try again"
+        )
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -147,10 +192,14 @@ class StateTopic:
 
 
 class Rewriter(Journal):
-    """A journal that is opened to change what a worker would refuse: it takes the same transactional id, so an owner that wakes up is fenced."""
+    """A journal that is opened to change what a worker would refuse: it takes the same transactional id, so
+    an owner that wakes up is fenced.
+    """
 
     async def take(self) -> dict[bytes, bytes]:
-        """Fence every earlier owner, then read what is committed, the store's own records included; nothing is checked."""
+        """Fence every earlier owner, then read what is committed, the store's own records included; nothing
+        is checked.
+        """
         async with asyncio.timeout(OPEN_S):
             await self._producer.start()
             self._open = True
@@ -173,13 +222,17 @@ class Rewriter(Journal):
             Refused: a worker took the partition meanwhile.
         """
         try:
-            rows: dict[tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]] = {
-                self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]}
+            rows: dict[
+                tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
+            ] = {self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]}
             if told:
                 rows[f"{self._kafka.prefix}.{ORDERED}", 0] = [(one.key, one.value, ()) for one in told]
             await self._transact(rows)
         except ProducerFenced as error:
-            raise Refused(f"a worker took {self.state_topic}/{self._source.partition} meanwhile: this partition is as it was. Stop it first") from error
+            raise Refused(
+                f"a worker took {self.state_topic}/{self._source.partition} meanwhile: this partition is as"
+                " it was. Stop it first"
+            ) from error
 
     async def beginning(self, position: int) -> list[StateRecord]:
         """The store's own records of a partition on which a worker is to begin at this source offset."""

@@ -20,7 +20,8 @@ __all__ = ["Agent", "Counters", "Partition", "PartitionStatus", "Store"]
 
 log = logging.getLogger("softfail.store")
 
-READERS = 4  # partitions whose state is read at the same time: each keeps what it has read twice over meanwhile
+# partitions whose state is read at the same time: each keeps what it has read twice over meanwhile
+READERS = 4
 SAY_S = 2.0  # how often a restore says how far it is
 
 
@@ -47,7 +48,9 @@ class Store:
     def progress(self) -> tuple[dict[TP, int], int]:
         """A value that changes whenever something gets further."""
         steps = sum(partition.steps for partition in self.owned.values())
-        return self.positions(), steps + sum(partition.journal.restored for partition, _ in self.restoring.values())
+        return self.positions(), steps + sum(
+            partition.journal.restored for partition, _ in self.restoring.values()
+        )
 
     def status(self) -> list[PartitionStatus]:
         """Every partition owned or being restored."""
@@ -58,7 +61,13 @@ class Store:
         """Restore what is new; returns when everything of it is owned."""
         for tp in sorted(tps - self.owned.keys() - self.restoring.keys()):
             agent = self.agents[tp.topic]
-            partition = Partition(agent, TP(*tp), Journal(self.kafka, agent.name, TP(*tp), self.cluster, self._readers), self.kafka.checkpoint, self.counters)
+            partition = Partition(
+                agent,
+                TP(*tp),
+                Journal(self.kafka, agent.name, TP(*tp), self.cluster, self._readers),
+                self.kafka.checkpoint,
+                self.counters,
+            )
             self.restoring[partition.tp] = partition, asyncio.create_task(self._restore(partition))
         began, records = time.monotonic(), self.counters.restored_records
         tasks = [task for _, task in self.restoring.values()]
@@ -67,12 +76,18 @@ class Store:
             await asyncio.gather(*tasks)
             saying.cancel()
         if tasks:
-            log.info("restored %d partitions: %s records of state in %.2f s", len(tasks), f"{self.counters.restored_records - records:,}",
-                     time.monotonic() - began)
+            log.info(
+                "restored %d partitions: %s records of state in %.2f s",
+                len(tasks),
+                f"{self.counters.restored_records - records:,}",
+                time.monotonic() - began,
+            )
         self.assigned = True
 
     async def revoke(self, tps: set[TP]) -> None:
-        """Last checkpoint before the group goes on; a bundle that arrives later finds no owner and is ignored."""
+        """Last checkpoint before the group goes on; a bundle that arrives later finds no owner and is
+        ignored.
+        """
         self.assigned = False
         cancelled = [task for tp, (_, task) in self.restoring.items() if tp in tps]
         for task in cancelled:
@@ -88,8 +103,13 @@ class Store:
             await asyncio.sleep(SAY_S)
             for tp, (partition, _) in list(self.restoring.items()):
                 if (share := partition.journal.share) > 0:
-                    log.info("restoring %s/%d: %s records, %.0f %% of its log, %.1f s", *tp, f"{partition.journal.restored:,}", 100 * share,
-                             time.monotonic() - began)
+                    log.info(
+                        "restoring %s/%d: %s records, %.0f %% of its log, %.1f s",
+                        *tp,
+                        f"{partition.journal.restored:,}",
+                        100 * share,
+                        time.monotonic() - began,
+                    )
 
     async def _restore(self, partition: Partition) -> None:
         began, tp = time.monotonic(), partition.tp
@@ -101,7 +121,13 @@ class Store:
             self.counters.restores += 1
             self.counters.restore_seconds += took_s
             self.counters.restored_records += partition.journal.restored
-            log.info("owns %s/%d from %d: %d records of state in %.2f s", *tp, partition.position, partition.journal.restored, took_s)
+            log.info(
+                "owns %s/%d from %d: %d records of state in %.2f s",
+                *tp,
+                partition.position,
+                partition.journal.restored,
+                took_s,
+            )
         except asyncio.CancelledError:
             log.info("%s/%d was revoked while it was restored", *tp)
             await partition.abandon()
@@ -115,7 +141,9 @@ class Store:
 
 @contextlib.contextmanager
 def _collector_off() -> Iterator[None]:
-    """Nothing that is restored is garbage, and the collector would look at all of it again and again: ten times the time (measured)."""
+    """Nothing that is restored is garbage, and the collector would look at all of it again and again: ten
+    times the time (measured).
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

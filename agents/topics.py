@@ -1,4 +1,6 @@
-"""``python -m agents topics``: create what is missing, report what differs. A worker checks the same at its start."""
+"""``python -m agents topics``: create what is missing, report what differs. A worker checks the same at its
+start.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ log = logging.getLogger("softfail.topics")
 
 SAY_S = 5.0  # how often "waiting for Kafka" is said
 SETTLE_S = 15.0  # how long a broker that has just started may not know its topics yet
-REFUSED_S = 5.0  # a refusal may pass in a broker that has just started and does not know its users yet; after that a person must look
+# a refusal may pass in a broker that has just started and does not know its users yet; after that a person
+# must look
+REFUSED_S = 5.0
 _EXISTS = 36  # Kafka's error code TOPIC_ALREADY_EXISTS
 
 
@@ -44,7 +48,8 @@ async def await_broker(kafka: Kafka, patience_s: float = float("inf")) -> None:
     """Return when any of the brokers takes us.
 
     Raises:
-        Misconfigured: none answered within ``patience_s``, or one refuses what ``kafka.security`` says for 5 s.
+        Misconfigured: none answered within ``patience_s``, or one refuses what ``kafka.security`` says for 5
+            s.
     """
     began = said = time.monotonic()
     refused_since: float | None = None
@@ -87,10 +92,20 @@ async def await_cluster(kafka: Kafka, agents: Sequence[tuple[str, str]]) -> str:
         try:
             async with _admin(kafka) as admin:
                 found = await describe(admin, kafka.prefix)
-                fatal = [fault.text for fault in topics.faults(found, kafka.prefix, kafka.partitions) if fault.fatal]
+                fatal = [
+                    fault.text
+                    for fault in topics.faults(found, kafka.prefix, kafka.partitions)
+                    if fault.fatal
+                ]
                 if not fatal:
                     cluster = await admin.describe_cluster()
-                    log.info("cluster %s at %s, topics %s.*, agents %s", cluster["cluster_id"], kafka.brokers, kafka.prefix, dict(agents))
+                    log.info(
+                        "cluster %s at %s, topics %s.*, agents %s",
+                        cluster["cluster_id"],
+                        kafka.brokers,
+                        kafka.prefix,
+                        dict(agents),
+                    )
                     return str(cluster["cluster_id"])
         except (KafkaError, OSError) as error:
             fatal = []
@@ -104,13 +119,21 @@ async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.
     """Our topics as the broker has them: number of partitions and settings."""
     names = {f"{prefix}.{topic.name}" for topic in topics.TOPICS}
     # Of all topics: to ask for one by name creates it, on a broker that makes topics by itself.
-    counts = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics() if topic["topic"] in names}
+    counts = {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics()
+        if topic["topic"] in names
+    }
     if not counts:
         return {}
     settings: dict[str, dict[str, str]] = {}
-    for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in counts]):
+    for response in await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in counts]
+    ):
         for resource in response.to_object()["resources"]:
-            settings[resource["resource_name"]] = {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
+            settings[resource["resource_name"]] = {
+                entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
+            }
     return {name: topics.Found(count, settings.get(name, {})) for name, count in counts.items()}
 
 
@@ -126,8 +149,16 @@ async def create(kafka: Kafka) -> list[str]:
         replication = kafka.replication or min(3, brokers)
         safe = {"min.insync.replicas": "2"} if replication >= 3 else {}
         safe["unclean.leader.election.enable"] = "false"
-        new = [NewTopic(name, topic.partitions or kafka.partitions, replication, topic_configs={**topic.settings, **safe})
-               for topic in topics.TOPICS if (name := f"{kafka.prefix}.{topic.name}") not in existing]
+        new = [
+            NewTopic(
+                name,
+                topic.partitions or kafka.partitions,
+                replication,
+                topic_configs={**topic.settings, **safe},
+            )
+            for topic in topics.TOPICS
+            if (name := f"{kafka.prefix}.{topic.name}") not in existing
+        ]
         if not new:
             return []
         response = await admin.create_topics(new)
@@ -136,7 +167,9 @@ async def create(kafka: Kafka) -> list[str]:
         if code == 0:
             created.append(name)
         elif code != _EXISTS:
-            raise exits.Misconfigured(f"topic {name} cannot be created: {for_code(code).__name__}: {(more or [''])[0]}")
+            raise exits.Misconfigured(
+                f"topic {name} cannot be created: {for_code(code).__name__}: {(more or [''])[0]}"
+            )
     return created
 
 
@@ -160,8 +193,12 @@ async def _run(kafka: Kafka) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Create and check the topics; 0 when a worker can run on them, else 78."""
-    parser = argparse.ArgumentParser(prog="python -m agents topics", description="Create softfail's topics, and report what differs.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment")
+    parser = argparse.ArgumentParser(
+        prog="python -m agents topics", description="Create softfail's topics, and report what differs."
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+    )
     options = parser.parse_args(argv)
     try:
         kafka = load(options.config, with_secrets="kafka").kafka

@@ -1,14 +1,15 @@
-"""Faust's aiokafka transport, reduced to what a worker can rely on. (faust 0.15.3, aiokafka 0.14.0, mode 0.7.1)
+"""Faust's aiokafka transport, reduced to what a worker can rely on. (faust 0.15.3, aiokafka 0.14.0, mode
+0.7.1)
 
 Taken from Faust: one consumer in its own thread, group membership, the rebalance callbacks, a stream.
 Not taken: its path for each message (about 60 us), its acks, its commits, its idea of a position.
 
-The one rule: a ``Bundle`` says which RANGE of positions [start, stop) it stands for, and the worker applies it only if its start joins the
-position already applied; anything else is thrown away and fetched again. So whatever is dropped, doubled or reordered on the way costs a
-fetch and never an event.
+The one rule: a ``Bundle`` says which RANGE of positions [start, stop) it stands for, and the worker applies
+it only if its start joins the position already applied; anything else is thrown away and fetched again. So
+whatever is dropped, doubled or reordered on the way costs a fetch and never an event.
 
-The application has a ``ledger`` with ``positions()`` (where to fetch from) and ``durable()`` (what to tell the group), both called from the
-consumer's thread.
+The application has a ``ledger`` with ``positions()`` (where to fetch from) and ``durable()`` (what to tell
+the group), both called from the consumer's thread.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ def joint(start: int, stop: int, position: int) -> Joint:
     return Joint.JOINS if start <= position else Joint.GAP
 
 
-MOST_BYTES = 4 << 20  # of values in a bundle, one record more or less: 5,000 records of 256 KB would be more than a gigabyte
+# of values in a bundle, one record more or less: 5,000 records of 256 KB would be more than a gigabyte
+MOST_BYTES = 4 << 20
 FETCHED_BYTES = 64 << 20  # that aiokafka holds back in all: one fetch a partition, as it came over the wire
 LEAST_FETCH, MOST_FETCH = 256 << 10, 4 << 20
 
 
 def fetch_bytes(partitions: int) -> int:
-    """How much to fetch of a partition at once when a worker may own all of so many. A larger batch comes all the same, alone.
+    """How much to fetch of a partition at once when a worker may own all of so many. A larger batch comes all
+    the same, alone.
 
     >>> fetch_bytes(16), fetch_bytes(64), fetch_bytes(1000)
     (4194304, 1048576, 262144)
@@ -62,16 +65,18 @@ def fetch_bytes(partitions: int) -> int:
 
 
 class Bundle(list[Any]):
-    """Records of one partition from one fetch, at most 5,000 and about 4 MB, and the range of positions they stand for.
+    """Records of one partition from one fetch, at most 5,000 and about 4 MB, and the range of positions they
+    stand for.
 
-    The range is aiokafka's position before and after it hands out the records. A hole inside is therefore explained (transaction marker,
-    aborted records, compaction); a hole between two bundles is a loss. Record offsets alone cannot tell the two apart, and never reach the
-    end of a topic that ends with a marker.
+    The range is aiokafka's position before and after it hands out the records. A hole inside is therefore
+    explained (transaction marker, aborted records, compaction); a hole between two bundles is a loss. Record
+    offsets alone cannot tell the two apart, and never reach the end of a topic that ends with a marker.
     """
 
     start = stop = 0
 
-    def __bool__(self) -> bool:  # a range of markers only must arrive too (aiokafka fetcher.py:1233 `if not records`)
+    # a range of markers only must arrive too (aiokafka fetcher.py:1233 `if not records`)
+    def __bool__(self) -> bool:
         return self.stop > self.start
 
 
@@ -81,9 +86,11 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
     _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> Bundle:
-        """The records; no await, so nothing of the consumer's thread runs between the two reads of the position.
+        """The records; no await, so nothing of the consumer's thread runs between the two reads of the
+        position.
 
-        aiokafka's own ends by number only, and unpacks what is compressed as it goes: the rest stays as it came.
+        aiokafka's own ends by number only, and unpacks what is compressed as it goes: the rest stays as it
+        came.
         """
         state = self._assignment.state_value(self._topic_partition)
         start = state._position
@@ -113,15 +120,18 @@ class Schema(faust.Schema):  # type: ignore[misc]
 
     def compile(self, app: Any, **_: Any) -> Any:
         """What Faust calls for each pseudo-message."""
+
         async def decode(message: Any, *, propagate: bool = False) -> Any:
             return app.create_event(message.key, message.value, message.headers, message)
+
         return decode
 
 
 class Forgetful(dict[TP, Any]):
     """A read offset that is never known.
 
-    Faust drops a message that begins below its read offset (consumer.py:1209); a bundle may well end above it.
+    Faust drops a message that begins below its read offset (consumer.py:1209); a bundle may well end above
+    it.
     """
 
     def __getitem__(self, tp: TP) -> None:
@@ -140,17 +150,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # driver:571 gives it to exactly_once apps only
-        consumer._fetch_max_wait_ms = 250  # driver:615 has 1500; after a seek nothing is fetched until that poll is back
+        # driver:615 has 1500; after a seek nothing is fetched until that poll is back
+        consumer._fetch_max_wait_ms = 250
         return consumer
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """What Faust calls to begin (recovery.py:321) and again whenever it was interrupted (consumer.py:769)."""
+        """What Faust calls to begin (recovery.py:321) and again whenever it was interrupted
+        (consumer.py:769).
+        """
         sought: Mapping[TP, int] = await self.call_thread(self._seek_to_applied)
         return sought
 
     async def _seek_to_applied(self) -> Mapping[TP, int]:
-        # In the consumer's thread and without an await, so never in the middle of a getall. Faust's own Consumer.seek does it from the main
-        # thread (driver:1029): getall's last step then overwrites the new position.
+        # In the consumer's thread and without an await, so never in the middle of a getall. Faust's own
+        # Consumer.seek does it from the main thread (driver:1029): getall's last step then overwrites the new
+        # position.
         consumer = self._ensure_consumer()
         assignment = self.assignment()
         positions = {tp: position for tp, position in self.app.ledger.positions().items() if tp in assignment}
@@ -169,13 +183,22 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord[Any, Any]]]:  # noqa: ASYNC109 - Faust's signature
-        # A copy: Faust passes its live set (consumer.py:802). A rebalance empties it while aiokafka waits, and EMPTY means "all partitions"
-        # there (fetcher.py:1221): the position moves, and Faust drops the records (consumer.py:760).
+    async def _getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> dict[TP, list[ConsumerRecord[Any, Any]]]:
+        # A copy: Faust passes its live set (consumer.py:802). A rebalance empties it while aiokafka waits,
+        # and EMPTY means "all partitions" there (fetcher.py:1221): the position moves, and Faust drops the
+        # records (consumer.py:760).
         try:
             bundles = await super()._getmany(active_partitions and frozenset(active_partitions), timeout)
         except UnsupportedCodecError as error:  # Faust's fetcher would end without a word
-            exits.leave(exits.CONFIGURATION, f"the events are compressed in a way that this worker cannot read: {error}; run: pip install cramjam")
+            exits.leave(
+                exits.CONFIGURATION,
+                f"the events are compressed in a way that this worker cannot read: {error}; run: pip install"
+                " cramjam",
+            )
         return {TP(*tp): [pseudo_message(tp, bundle)] for tp, bundle in bundles.items()}
 
     def highwater(self, tp: TP) -> int:
@@ -185,8 +208,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - a figure that nobody reads must not stop the stream
             return 0
 
-    # Backpressure is the full queue of the stream. Faust would take a full partition out of the active set, and with all of them out it sleeps
-    # a whole second (consumer.py:808).
+    # Backpressure is the full queue of the stream. Faust would take a full partition out of the active set,
+    # and with all of them out it sleeps a whole second (consumer.py:808).
     def on_buffer_full(self, tp: TP) -> None:
         """Keep fetching; the queue is bounded."""
 

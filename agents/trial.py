@@ -1,4 +1,6 @@
-"""``python -m agents test-alert``: a test through each channel, taken back when it has arrived. Kafka is never touched."""
+"""``python -m agents test-alert``: a test through each channel, taken back when it has arrived. Kafka is
+never touched.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ FAILED, WRONG_ARGUMENTS = 1, 2
 PATIENCE_S = 30.0
 FIRST_WAIT_S = 1.0
 LAST_WORD_S = 5.0  # for the resolve of who is interrupted
-SAYS = "TEST, nothing is wrong: somebody tries out this channel (python -m agents test-alert); it resolves itself"
+SAYS = (
+    "TEST, nothing is wrong: somebody tries out this channel (python -m agents test-alert); it resolves"
+    " itself"
+)
 
 
 class Tried(NamedTuple):
@@ -40,7 +45,9 @@ class Tried(NamedTuple):
     times: int
 
 
-def episode_of(config: Config, name: str, urgency: Urgency, began: datetime, resolved: datetime | None = None) -> Episode:
+def episode_of(
+    config: Config, name: str, urgency: Urgency, began: datetime, resolved: datetime | None = None
+) -> Episode:
     """An episode that says that it is a test: opened, or since ``resolved`` over."""
     environment = next(iter(config.page_environments), "production")
     severity: Severity = "error" if urgency == "high" else "warning"
@@ -57,7 +64,9 @@ def episode_of(config: Config, name: str, urgency: Urgency, began: datetime, res
 
 
 async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Tried:
-    """Send a step until the channel's verdict is final, or for so many seconds; a try that has begun is waited for, as long as the channel's timeout."""
+    """Send a step until the channel's verdict is final, or for so many seconds; a try that has begun is
+    waited for, as long as the channel's timeout.
+    """
     deadline, wait_s, times = time.monotonic() + patience_s, FIRST_WAIT_S, 0
     while True:
         times += 1
@@ -71,20 +80,26 @@ async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, pat
         wait_s *= 2
 
 
-async def attempt(channel: Channel, config: Config, urgency: Urgency, session: aiohttp.ClientSession, patience_s: float) -> tuple[bool, str]:
+async def attempt(
+    channel: Channel, config: Config, urgency: Urgency, session: aiohttp.ClientSession, patience_s: float
+) -> tuple[bool, str]:
     """Open a test and resolve it; whether the channel took both, and that in words."""
     name, began, wall = f"test-{secrets.token_hex(8)}", datetime.now(UTC), time.monotonic()
 
     def step(action: Action) -> Step:
         over = datetime.now(UTC) if action == "resolve" else None
-        return Step(channel.name, name, action, urgency, "test", episode_of(config, name, urgency, began, over))
+        return Step(
+            channel.name, name, action, urgency, "test", episode_of(config, name, urgency, began, over)
+        )
 
     try:
         opened = await send(channel, step("trigger"), session, patience_s)
         if isinstance(opened.verdict, Permanent):
             return False, _said(opened)
         # What had no answer may have arrived all the same, and nobody else would ever close it.
-        closed = await send(channel, step("resolve"), session, patience_s if isinstance(opened.verdict, Delivered) else 0.0)
+        closed = await send(
+            channel, step("resolve"), session, patience_s if isinstance(opened.verdict, Delivered) else 0.0
+        )
     except asyncio.CancelledError:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORD_S):
@@ -92,7 +107,14 @@ async def attempt(channel: Channel, config: Config, urgency: Urgency, session: a
         raise
     key = step("trigger").dedup_key
     if not isinstance(opened.verdict, Delivered):
-        return False, f"{_said(opened)}; if {key} shows there nonetheless, close it by hand" if not isinstance(closed.verdict, Delivered) else _said(opened)
+        return (
+            False,
+            (
+                f"{_said(opened)}; if {key} shows there nonetheless, close it by hand"
+                if not isinstance(closed.verdict, Delivered)
+                else _said(opened)
+            ),
+        )
     if not isinstance(closed.verdict, Delivered):
         return False, f"delivered, but not resolved: {_said(closed)}; close {key} by hand"
     return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - wall:.1f} s"
@@ -103,14 +125,18 @@ def _said(tried: Tried) -> str:
         case Permanent(reason):
             return f"refused: {reason}"
         case Retry(reason):
-            return f"no answer that counts: {reason} (tried {tried.times} {'time' if tried.times == 1 else 'times'})"
+            return (
+                f"no answer that counts: {reason} (tried {tried.times}"
+                f" {'time' if tried.times == 1 else 'times'})"
+            )
     return "delivered"
 
 
 async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency, patience_s: float) -> bool:
     """Try all of them at once; a line each, as soon as it is known. Whether all took it."""
     connector = aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:  # as the notifier has it
+    # as the notifier has it
+    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
 
         async def tell(channel: Channel) -> bool:
             well, said = await attempt(channel, config, urgency, session, patience_s)
@@ -132,17 +158,35 @@ def _seconds(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m agents test-alert", description="Send a test through each configured channel, wait for the answer, resolve it. Routes and silences "
-        "are not asked, Kafka is not touched. Exit code 0 only if every channel took both.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment")
-    parser.add_argument("--channel", metavar="NAME", help="only this one, as under channels in the configuration")
-    parser.add_argument("--urgency", choices=["low", "high"], default="low", help="high really pages; default low")
-    parser.add_argument("--patience", type=_seconds, default=PATIENCE_S, metavar="30s", help="how long to try again where no answer comes; default 30 s")
+        prog="python -m agents test-alert",
+        description=(
+            "Send a test through each configured channel, wait for the answer, resolve it. Routes and"
+            " silences are not asked, Kafka is not touched. Exit code 0 only if every channel took both."
+        ),
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+    )
+    parser.add_argument(
+        "--channel", metavar="NAME", help="only this one, as under channels in the configuration"
+    )
+    parser.add_argument(
+        "--urgency", choices=["low", "high"], default="low", help="high really pages; default low"
+    )
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        default=PATIENCE_S,
+        metavar="30s",
+        help="how long to try again where no answer comes; default 30 s",
+    )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when every channel took test and resolve, 1 when one did not, 2 for wrong arguments, 78 when the configuration does not allow it."""
+    """0 when every channel took test and resolve, 1 when one did not, 2 for wrong arguments, 78 when the
+    configuration does not allow it.
+    """
     options = _parser().parse_args(argv)
     try:
         config = load(options.config, with_secrets="channels")
@@ -151,14 +195,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
         return exits.CONFIGURATION
     if not channels:
-        print("channels: none is configured, so nobody would ever be told; add one, like channels: {console: {}}", file=sys.stderr)
+        print(
+            "channels: none is configured, so nobody would ever be told; add one, like channels:"
+            " {console: {}}",
+            file=sys.stderr,
+        )
         return exits.CONFIGURATION
     if options.channel is not None and options.channel not in channels:
-        print(harmless(f"--channel: {options.channel!r} is not configured; under channels there is {', '.join(channels)}"), file=sys.stderr)
+        print(
+            harmless(
+                f"--channel: {options.channel!r} is not configured; under channels there is"
+                f" {', '.join(channels)}"
+            ),
+            file=sys.stderr,
+        )
         return WRONG_ARGUMENTS
     wanted = [channel for name, channel in channels.items() if options.channel in (None, name)]
     try:
-        return exits.OK if asyncio.run(_try_all(config, wanted, options.urgency, options.patience)) else FAILED
+        return (
+            exits.OK if asyncio.run(_try_all(config, wanted, options.urgency, options.patience)) else FAILED
+        )
     except KeyboardInterrupt:
         print("stopped; what was opened was told to resolve", file=sys.stderr)
         return 130

@@ -1,4 +1,6 @@
-"""The watch agent: events in; windows, transitions, samples and dead letters out. All it knows about quality is in ``monitor.watch``."""
+"""The watch agent: events in; windows, transitions, samples and dead letters out. All it knows about quality
+is in ``monitor.watch``.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ LATE_S = 1.0  # a tick that comes later than this does not count as time that pa
 
 
 class WallClock:
-    """How far the watermark of a partition has come by the wall clock, while everything that the broker has is applied.
+    """How far the watermark of a partition has come by the wall clock, while everything that the broker has
+    is applied.
 
-    It goes on from where the watermark stands, one second a second, so a pane closes although no record comes. It stands still while the
-    partition lags or the broker does not answer: what was published meanwhile must not be late.
+    It goes on from where the watermark stands, one second a second, so a pane closes although no record
+    comes. It stands still while the partition lags or the broker does not answer: what was published
+    meanwhile must not be late.
 
     >>> clock = WallClock()
     >>> clock.mark(1_000_000, 50.0), clock.mark(1_000_000, 52.5)
@@ -67,11 +71,14 @@ class WatchAgent:
         while True:
             slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
-            # A process that was stopped, or a loop that was busy, has not seen what came meanwhile, whatever it last heard of the end.
+            # A process that was stopped, or a loop that was busy, has not seen what came meanwhile, whatever
+            # it last heard of the end.
             stood_still = time.monotonic() - slept_at > TICK_S + LATE_S
             if core.watermark_us is None or not partition.caught_up or stood_still:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
                 partition.add(core.advance(mark, time.time_ns() // 1000))
-            if outputs := core.heartbeat(Figures(partition.caught_up, partition.lost, partition.recovery_s), time.time_ns() // 1000):
+            if outputs := core.heartbeat(
+                Figures(partition.caught_up, partition.lost, partition.recovery_s), time.time_ns() // 1000
+            ):
                 partition.add(outputs)

@@ -1,7 +1,8 @@
-"""Notices what nothing else does: a loop that hangs, lag without progress, partitions that nobody owns. Then: exit 75 and start anew.
+"""Notices what nothing else does: a loop that hangs, lag without progress, partitions that nobody owns. Then:
+exit 75 and start anew.
 
-It looks at the broker over a connection of its own, for Faust's view may be what is wrong; and it judges in a thread of its own, for a hung
-event loop cannot notice that it hangs.
+It looks at the broker over a connection of its own, for Faust's view may be what is wrong; and it judges in a
+thread of its own, for a hung event loop cannot notice that it hangs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from schemas.config import Kafka
 log = logging.getLogger("softfail.watchdog")
 
 STUCK_S = 60.0
-REWIND_S = 5.0  # lag and silence for this long: fetch again. A bundle lost at the very end is followed by none that would show the gap
+# lag and silence for this long: fetch again. A bundle lost at the very end is followed by none that would
+# show the gap
+REWIND_S = 5.0
 GROUP_S = 10.0  # how often the group is asked who owns what
 WITHDRAWN_S = 20.0  # a log that ends before our position for this long was cut or re-created
 TICK_S = 1.0
@@ -64,7 +67,13 @@ class Verdict:
 class Watchdog:
     """Compares what the broker has with what is applied, each second."""
 
-    def __init__(self, kafka: Kafka, store: Store, assignment: Callable[[], set[TP]], rewind: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        store: Store,
+        assignment: Callable[[], set[TP]],
+        rewind: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._kafka, self._store, self._assignment, self._rewind = kafka, store, assignment, rewind
         self.verdict = Verdict(time.monotonic())
         self._seen: object = None
@@ -77,11 +86,16 @@ class Watchdog:
     def is_stuck(self) -> bool:
         """Whether half of the patience is used up."""
         now = time.monotonic()
-        return any(since is not None and now - since > STUCK_S / 2 for since in (self.verdict.stuck_since, self.verdict.unowned_since))
+        return any(
+            since is not None and now - since > STUCK_S / 2
+            for since in (self.verdict.stuck_since, self.verdict.unowned_since)
+        )
 
     async def start(self) -> None:
         """Connect and begin to look."""
-        self._probe = AIOKafkaConsumer(**clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False)
+        self._probe = AIOKafkaConsumer(
+            **clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False
+        )
         await self._probe.start()
         self.verdict.slept(time.monotonic())
         self._observing = asyncio.create_task(self._observe())
@@ -112,7 +126,8 @@ class Watchdog:
             self._store.counters.loop_delays.observe(max(0.0, self.verdict.tick - slept - TICK_S))
             mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
-                asked = time.monotonic()  # the answer may have waited for us: it is true of when we asked, at least
+                # the answer may have waited for us: it is true of when we asked, at least
+                asked = time.monotonic()
                 ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
             except Exception as error:  # noqa: BLE001 - no broker, no judgement
                 log.debug("no judgement: %r", error)
@@ -122,7 +137,9 @@ class Watchdog:
             await self._look_at_group()
 
     async def judge_ends(self, ends: Mapping[TP, int], now: float) -> None:
-        """Take the end of every assigned partition's log, tell the partitions, and see whether there is lag without progress."""
+        """Take the end of every assigned partition's log, tell the partitions, and see whether there is lag
+        without progress.
+        """
         for tp, end in ends.items():
             if (partition := self._store.owned.get(tp)) is not None:
                 partition.end, partition.end_seen = end, now
@@ -140,15 +157,20 @@ class Watchdog:
             await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")
 
     def _look_for_cut(self, ends: Mapping[TP, int], positions: Mapping[TP, int], now: float) -> None:
-        cut = {tp: (positions[tp], end) for tp, end in ends.items() if tp in positions and end < positions[tp]}
+        cut = {
+            tp: (positions[tp], end) for tp, end in ends.items() if tp in positions and end < positions[tp]
+        }
         if not cut:
             self.verdict.cut_since = None
         elif self.verdict.cut_since is None:
             self.verdict.cut_since = now
         elif now - self.verdict.cut_since > WITHDRAWN_S:
             tp, (position, end) = min(cut.items())
-            exits.leave(exits.CONFIGURATION, f"{tp.topic}/{tp.partition} ends at {end}, but {position} is already applied: was the topic re-created? "
-                        f"{self._store.owned[tp].journal.remedy}")
+            exits.leave(
+                exits.CONFIGURATION,
+                f"{tp.topic}/{tp.partition} ends at {end}, but {position} is already applied: was the topic"
+                f" re-created? {self._store.owned[tp].journal.remedy}",
+            )
 
     async def _look_at_group(self) -> None:
         now = time.monotonic()

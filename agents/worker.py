@@ -13,10 +13,16 @@ from schemas.load import InvalidConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until told to stop; gives 78 for a configuration that cannot be used, else the process ends by itself (``agents.exits``)."""
+    """Run until told to stop; gives 78 for a configuration that cannot be used, else the process ends by
+    itself (``agents.exits``).
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m agents worker", description="Read events, measure them, keep state in Kafka, deliver episodes; with a status page.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; without it every key has its default")
+        prog="python -m agents worker",
+        description="Read events, measure them, keep state in Kafka, deliver episodes; with a status page.",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; without it every key has its default"
+    )
     options = parser.parse_args(argv)
     try:
         config = checked(options.config, with_secrets=True)

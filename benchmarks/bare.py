@@ -1,7 +1,9 @@
-"""Without Kafka and Faust, in a fresh process: what of an event's cost is decoding, evaluating and counting. Reads NDJSON, prints one JSON object.
+"""Without Kafka and Faust, in a fresh process: what of an event's cost is decoding, evaluating and counting.
+Reads NDJSON, prints one JSON object.
 
-``bare`` is the loop that the worker is compared with: decode and evaluate every event with the default evaluators, and keep nothing.
-``apply`` is the whole core (``Watch.apply``: the same, and grouping, counting, edges, rules), still without Kafka.
+``bare`` is the loop that the worker is compared with: decode and evaluate every event with the default
+evaluators, and keep nothing. ``apply`` is the whole core (``Watch.apply``: the same, and grouping, counting,
+edges, rules), still without Kafka.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def measured(step: Callable[[], object], events: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--profile", action="store_true", help="print where Watch.apply spends its time instead")
+    parser.add_argument(
+        "--profile", action="store_true", help="print where Watch.apply spends its time instead"
+    )
     options = parser.parse_args()
     values = options.file.read_bytes().splitlines()
     chunks = [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
@@ -52,7 +56,10 @@ def main() -> None:
         for chunk in chunks:
             suite.judge_all([decode(value) for value in chunk])
 
-    records = [[FileRecord(value, nth * CHUNK + at) for at, value in enumerate(chunk)] for nth, chunk in enumerate(chunks)]
+    records = [
+        [FileRecord(value, nth * CHUNK + at) for at, value in enumerate(chunk)]
+        for nth, chunk in enumerate(chunks)
+    ]
 
     def applying() -> None:
         watch = Watch(config, 0, 1)

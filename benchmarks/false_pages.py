@@ -1,11 +1,14 @@
-"""How often the default configuration pages where nothing is wrong. The table of docs/statistics.md, "False pages of the default configuration".
+"""How often the default configuration pages where nothing is wrong. The table of docs/statistics.md, "False
+pages of the default configuration".
 
-    nice -n 19 python benchmarks/false_pages.py --days 500                         high urgency; the drift rule, which only warns, is off
-    nice -n 19 python benchmarks/false_pages.py --days 500 --append pages.json     the next 500, added to what was run before
-    nice -n 19 python benchmarks/false_pages.py --tickets --days 28                every episode, with drift of numbers and categories
+    nice -n 19 python benchmarks/false_pages.py --days 500                         high urgency; the drift
+    rule, which only warns, is off nice -n 19 python benchmarks/false_pages.py --days 500 --append pages.json
+    the next 500, added to what was run before nice -n 19 python benchmarks/false_pages.py --tickets --days 28
+    every episode, with drift of numbers and categories
 
-The real core is fed without JSON: each minute's pane of a feature gets counts drawn by numpy, is marked as the intake marks it, and its edge is closed.
-A feature lives seven days, of which the first is the one it learns on. Windows are not written: nothing reads them, and to encode them costs most.
+The real core is fed without JSON: each minute's pane of a feature gets counts drawn by numpy, is marked as
+the intake marks it, and its edge is closed. A feature lives seven days, of which the first is the one it
+learns on. Windows are not written: nothing reads them, and to encode them costs most.
 """
 
 from __future__ import annotations
@@ -40,13 +43,20 @@ from schemas.rules import DEFAULT_RULES  # noqa: E402
 MINUTES, LIFE = 1440, 7  # of a day; days of a feature
 MINUTE_US, START_US = 60_000_000, 1_772_409_600_000_000  # 2 March 2026, a Monday
 DISPERSION = 0.002  # correlation of the outcomes of one minute, beta-binomial
-ERRORS, FAILURES, IN_ALL = (0.002, 0.01), (0.002, 0.1), 0.25  # healthy rates, and the most that they may come to together
-EVALUATORS = ("outcome", "empty", "refusal", "truncation", "content_filter", "known_failure")  # gating by default, beside `error`
+# healthy rates, and the most that they may come to together
+ERRORS, FAILURES, IN_ALL = (0.002, 0.01), (0.002, 0.1), 0.25
+# gating by default, beside `error`
+EVALUATORS = ("outcome", "empty", "refusal", "truncation", "content_filter", "known_failure")
 PROMISE = 1.0  # in 1,000 feature-days
 QUANTITIES = {  # name -> median in integer units, spread of the logarithm
     "duration_s": (2e6, 0.6), "output_tokens": (200, 1.0), "input_tokens": (800, 0.7), "cost_usd": (5e6, 0.9), "time_to_first_token_s": (4e5, 0.5),
 }  # fmt: skip
-INFLATED = {"cached_input_tokens": (512, 0.5, 0.5), "reasoning_tokens": (300, 1.0, 0.7), "tool_calls": (1.5, 0.4, 0.8)}  # and the share of zeros
+# and the share of zeros
+INFLATED = {
+    "cached_input_tokens": (512, 0.5, 0.5),
+    "reasoning_tokens": (300, 1.0, 0.7),
+    "tool_calls": (1.5, 0.4, 0.8),
+}
 NOTHING = Message(b"", b"")
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -55,9 +65,12 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 class Shape(NamedTuple):
     """One kind of healthy traffic.
 
-    ``a_minute``: calls, log-uniform over features; ``volume``, ``rates``: how far the day takes volume, and rates and numbers, up and down;
-    ``bursts``: by how much volume is multiplied now and then; ``grain``: shape of the gamma by which minutes differ, 0: not at all;
-    ``night``: hours without traffic, and ``dusk``: hours in which it fades out and comes back; ``every``: all calls come in one minute of so many;
+    ``a_minute``: calls, log-uniform over features; ``volume``, ``rates``: how far the day takes volume, and
+    rates and numbers, up and down;
+    ``bursts``: by how much volume is multiplied now and then; ``grain``: shape of the gamma by which minutes
+    differ, 0: not at all;
+    ``night``: hours without traffic, and ``dusk``: hours in which it fades out and comes back; ``every``: all
+    calls come in one minute of so many;
     ``zeros``: share of the evaluators that nothing ever fails, and numbers that are mostly zero.
     """
 
@@ -82,7 +95,10 @@ SHAPES = {
     "low volume": Shape((1, 1)),
     "high volume": Shape((500, 2000), grain=50.0),
 }
-APART = {"opening hours, 16 a day": Shape((5, 100), night=8), "a batch every 10 minutes": Shape((5, 100), every=10)}
+APART = {
+    "opening hours, 16 a day": Shape((5, 100), night=8),
+    "a batch every 10 minutes": Shape((5, 100), every=10),
+}
 """Healthy too, and known to page: see docs/statistics.md. Run only where ``--shape`` names them, and left out of the sum."""
 ALL = SHAPES | APART
 
@@ -95,7 +111,9 @@ class Quiet(Edges):
 
 
 class Life(NamedTuple):
-    """What a feature is sent: calls (minutes, segments), failures of error and each evaluator (minutes, 7, segments), where in the day (minutes,)."""
+    """What a feature is sent: calls (minutes, segments), failures of error and each evaluator (minutes, 7,
+    segments), where in the day (minutes,).
+    """
 
     calls: Counts
     failures: Counts
@@ -109,13 +127,16 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
     base = float(np.exp(rng.uniform(*np.log(shape.a_minute))))
     expected = base * (1 + shape.volume * cycle)
     if shape.bursts > 1:
-        for begin in np.flatnonzero(rng.random(len(at)) < 1 / 180):  # one in three hours, of a quarter of an hour on average
+        # one in three hours, of a quarter of an hour on average
+        for begin in np.flatnonzero(rng.random(len(at)) < 1 / 180):
             expected[begin : begin + rng.geometric(1 / 15)] = base * shape.bursts
     if shape.grain:
         expected = expected * rng.gamma(shape.grain, 1 / shape.grain, len(at))
     if shape.night:
         hour = (at / 60 + phase * 24) % 24 - shape.night  # of the day that follows the night
-        expected = expected * np.where(hour < 0, 0, np.clip(np.minimum(hour, 24 - shape.night - hour) / max(shape.dusk, 1e-9), 0, 1))
+        expected = expected * np.where(
+            hour < 0, 0, np.clip(np.minimum(hour, 24 - shape.night - hour) / max(shape.dusk, 1e-9), 0, 1)
+        )
     expected = expected * shape.every * ((at + int(phase * shape.every)) % shape.every == 0)
     segments = int(rng.integers(1, 4))
     calls = rng.multinomial(rng.poisson(expected), rng.dirichlet(np.full(segments, 4.0)))
@@ -127,9 +148,15 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
         if rate:
             mean = rate * (1 + shape.rates * cycle)
             minute = rng.beta(mean * (1 / DISPERSION - 1), (1 - mean) * (1 / DISPERSION - 1))
-            failures[:, nth] = rng.binomial(left, np.minimum(1, minute[:, None] * (unlike if nth else np.ones(segments))))
+            failures[:, nth] = rng.binomial(
+                left, np.minimum(1, minute[:, None] * (unlike if nth else np.ones(segments)))
+            )
             left -= failures[:, nth]
-    told = {"a_minute": round(base, 1), "segments": segments, "rates": [round(float(rate), 4) for rate in rates]}
+    told = {
+        "a_minute": round(base, 1),
+        "segments": segments,
+        "rates": [round(float(rate), 4) for rate in rates],
+    }
     return Life(calls, failures, shape.rates * cycle, told)
 
 
@@ -139,10 +166,14 @@ def numbers(calls: Counts, cycle: Any, shape: Shape, rng: np.random.Generator) -
     common = rng.normal(0, 1, len(minute))  # what makes an answer long makes it slow and dear
     shared, swing = rng.normal(0, 0.03, len(calls))[minute], np.log1p(cycle)[minute]
     out: list[dict[str, Number]] = [{} for _ in calls]
-    kinds: dict[str, tuple[float, float, float]] = {name: (*of, 0.0) for name, of in QUANTITIES.items()} | (INFLATED if shape.zeros else {})
+    kinds: dict[str, tuple[float, float, float]] = {name: (*of, 0.0) for name, of in QUANTITIES.items()} | (
+        INFLATED if shape.zeros else {}
+    )
     for name, (middle, spread, zeros) in kinds.items():
         noise = 0.7 * common + 0.714 * rng.normal(0, 1, len(minute))
-        values = np.rint(middle * np.exp(spread * noise + shared + swing)).astype(np.int64) * (rng.random(len(minute)) >= zeros)
+        values = np.rint(middle * np.exp(spread * noise + shared + swing)).astype(np.int64) * (
+            rng.random(len(minute)) >= zeros
+        )
         order = np.lexsort((codes := codes_of(values), minute))
         keys = minute[order] * 8192 + codes[order] + 4096
         firsts = np.flatnonzero(np.diff(keys, prepend=-1))
@@ -162,23 +193,40 @@ class Feature:
 
     def __init__(self, name: str, segments: int, *, tickets: bool) -> None:
         config = Config() if tickets else Config(default_rules=False, rules=DEFAULT_RULES)
-        self.book, self.key = Book(config.time.pane_us, "simulated"), FeatureKey("simulated", name, "production")
+        self.book, self.key = (
+            Book(config.time.pane_us, "simulated"),
+            FeatureKey("simulated", name, "production"),
+        )
         self.edges = Quiet(config, self.book)
         self.keys = [SegmentKey(f"model-{nth}", "1") for nth in range(segments)]
 
-    def count(self, start_us: int, calls: list[int], failures: list[list[int]], held: list[dict[str, Number]] | None) -> None:
+    def count(
+        self, start_us: int, calls: list[int], failures: list[list[int]], held: list[dict[str, Number]] | None
+    ) -> None:
         """One minute's pane of each segment, as ``monitor.intake`` and ``monitor.measure`` would leave it."""
         feature = self.book.feature(self.key)
         for nth, n in enumerate(calls):
             if n:
-                segment = feature.segments.get(self.keys[nth]) or feature.segments.setdefault(self.keys[nth], Segment(self.keys[nth]))
-                self._pane(feature, segment, start_us, n, [row[nth] for row in failures], held[nth] if held else None)
+                segment = feature.segments.get(self.keys[nth]) or feature.segments.setdefault(
+                    self.keys[nth], Segment(self.keys[nth])
+                )
+                self._pane(
+                    feature, segment, start_us, n, [row[nth] for row in failures], held[nth] if held else None
+                )
         if total := sum(calls):
             feature.first_us = feature.first_us or start_us
             feature.received["response"] = feature.received.get("response", 0) + total
             feature.came(start_us, total, self.book.pane_us)
 
-    def _pane(self, feature: FeatureState, segment: Segment, start_us: int, n: int, failed: list[int], held: dict[str, Number] | None) -> None:
+    def _pane(
+        self,
+        feature: FeatureState,
+        segment: Segment,
+        start_us: int,
+        n: int,
+        failed: list[int],
+        held: dict[str, Number] | None,
+    ) -> None:
         pane = self.book.pane(feature, segment, start_us)
         pane.events += n
         pane.rate("error_rate").add(WHOLE, n, failed[0])
@@ -190,7 +238,11 @@ class Feature:
         if held is None:
             return
         pane.numbers |= held
-        finished = {"length": failed[4], "content_filter": failed[5], "stop": answered - failed[4] - failed[5]}
+        finished = {
+            "length": failed[4],
+            "content_filter": failed[5],
+            "stop": answered - failed[4] - failed[5],
+        }
         for name, counts in {"finish_reason": finished, "response_model": {segment.key.model: n}, "provider": {"openai": n},
                              "error_type": {"timeout": failed[0]}, "outcome": {"parse_error": failed[1]}}.items():  # fmt: skip
             if any(counts.values()):
@@ -218,11 +270,18 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
     for at, (calls, failures) in enumerate(zip(life.calls, life.failures, strict=True)):
         if tickets and at % MINUTES == 0:
             day = slice(at, at + MINUTES)
-            held = [numbers(life.calls[day, nth], life.cycle[day], shape, rng) for nth in range(life.calls.shape[1])]
+            held = [
+                numbers(life.calls[day, nth], life.cycle[day], shape, rng)
+                for nth in range(life.calls.shape[1])
+            ]
         start_us = START_US + at * MINUTE_US
-        feature.count(start_us, calls.tolist(), failures.tolist(), [one[at % MINUTES] for one in held] if held else None)
+        feature.count(
+            start_us, calls.tolist(), failures.tolist(), [one[at % MINUTES] for one in held] if held else None
+        )
         for episode in feature.close(start_us + MINUTE_US):
-            is_new = (episode["episode_id"], episode["urgency"]) not in known and (tickets or episode["urgency"] == "high")
+            is_new = (episode["episode_id"], episode["urgency"]) not in known and (
+                tickets or episode["urgency"] == "high"
+            )
             if is_new and episode["state"] != "resolved":
                 known.add((episode["episode_id"], episode["urgency"]))
                 found.append({"shape": name, "number": number, "minute": at, "urgency": episode["urgency"], "incidents": [
@@ -240,38 +299,78 @@ def interval(n: int) -> tuple[float, float]:
 
 def row(name: str, features: int, found: list[dict[str, Any]], promised: str) -> str:
     days, n = features * LIFE, len(found)
-    rules = Counter(max(one["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"] for one in found)
+    rules = Counter(
+        max(one["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"]
+        for one in found
+    )
     low, high = (1000 * end / days for end in interval(n))
     first = sum(one["minute"] < MINUTES for one in found)
     shown = ", ".join(f"{rule} {times}" for rule, times in sorted(rules.items()))
-    return f"| {name} | {days} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g} to {high:.2g}) | {promised} |"
+    return (
+        f"| {name} | {days} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g}"
+        f" to {high:.2g}) | {promised} |"
+    )
 
 
 def table(done: dict[str, Any]) -> str:
     what, promised = ("episodes", "—") if done["tickets"] else ("false pages", f"≤ {PROMISE:g}")
-    lines = [f"| shape | feature-days | {what} | of them on a first day | in 1,000 feature-days (95 %) | promised |", "|---|---:|---|---:|---|---|"]
+    lines = [
+        (
+            f"| shape | feature-days | {what} | of them on a first day | in 1,000 feature-days (95 %) |"
+            " promised |"
+        ),
+        "|---|---:|---|---:|---|---|",
+    ]
     by = {name: [one for one in done["found"] if one["shape"] == name] for name in ALL}
-    ran = {name: row(name, done["features"][name], by[name], promised) for name in ALL if done["features"].get(name)}
+    ran = {
+        name: row(name, done["features"][name], by[name], promised)
+        for name in ALL
+        if done["features"].get(name)
+    }
     summed = [name for name in ran if name in SHAPES]
     if summed:
-        ran["all"] = row("**all of these**", sum(done["features"][name] for name in summed), [one for name in summed for one in by[name]], promised)
+        ran["all"] = row(
+            "**all of these**",
+            sum(done["features"][name] for name in summed),
+            [one for name in summed for one in by[name]],
+            promised,
+        )
     return "\n".join([*lines, *(ran[name] for name in (*SHAPES, "all", *APART) if name in ran)])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=56, help="feature-days to run now, rounded up to whole features")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--days", type=int, default=56, help="feature-days to run now, rounded up to whole features"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shape", choices=ALL, action="append", help="only these shapes; may be repeated")
-    parser.add_argument("--tickets", action="store_true", help="every episode, with the drift rule; the default is high urgency only")
-    parser.add_argument("--append", type=Path, help="JSON of what was run before, which is continued; made if it is not there")
+    parser.add_argument(
+        "--tickets",
+        action="store_true",
+        help="every episode, with the drift rule; the default is high urgency only",
+    )
+    parser.add_argument(
+        "--append", type=Path, help="JSON of what was run before, which is continued; made if it is not there"
+    )
     options = parser.parse_args()
-    done: dict[str, Any] = {"seed": options.seed, "tickets": options.tickets, "features": {}, "found": [], "cpu_s": 0.0}
+    done: dict[str, Any] = {
+        "seed": options.seed,
+        "tickets": options.tickets,
+        "features": {},
+        "found": [],
+        "cpu_s": 0.0,
+    }
     if options.append and options.append.exists():
         done = json.loads(options.append.read_text())
         if (done["seed"], done["tickets"]) != (options.seed, options.tickets):
-            parser.error(f"{options.append} was run with --seed {done['seed']} and {'--tickets' if done['tickets'] else 'without --tickets'}")
+            parser.error(
+                f"{options.append} was run with --seed {done['seed']} and"
+                f" {'--tickets' if done['tickets'] else 'without --tickets'}"
+            )
     names = options.shape or list(SHAPES)
     ahead, tasks = dict(done["features"]), []
     for _ in range(-(-options.days // LIFE)):
@@ -279,7 +378,8 @@ def main() -> None:
         tasks.append((name, ahead.get(name, 0), options.seed, options.tickets))
         ahead[name] = ahead.get(name, 0) + 1
     with Pool(options.jobs) as pool:
-        for nth, one in enumerate(pool.imap(lived, tasks), 1):  # in order, so that what is stopped is continued where it was
+        # in order, so that what is stopped is continued where it was
+        for nth, one in enumerate(pool.imap(lived, tasks), 1):
             done["features"][one["shape"]] = done["features"].get(one["shape"], 0) + 1
             done["found"] += one["found"]
             done["cpu_s"] += one["cpu_s"]
@@ -287,9 +387,16 @@ def main() -> None:
                 fresh = options.append.with_suffix(".new")
                 fresh.write_text(json.dumps(done, indent=1))
                 fresh.replace(options.append)
-            print(f"{nth} of {len(tasks)}: {one['shape']} {one['number']}, {one['cpu_s']:.1f} s, {len(one['found'])} found", file=sys.stderr)
+            print(
+                f"{nth} of {len(tasks)}: {one['shape']} {one['number']}, {one['cpu_s']:.1f} s,"
+                f" {len(one['found'])} found",
+                file=sys.stderr,
+            )
     print(table(done))
-    print(f"\nSeed {done['seed']}; {done['cpu_s'] / max(1, sum(done['features'].values()) * LIFE):.2f} s of CPU a feature-day.")
+    print(
+        f"\nSeed {done['seed']}; {done['cpu_s'] / max(1, sum(done['features'].values()) * LIFE):.2f} s of CPU"
+        " a feature-day."
+    )
 
 
 if __name__ == "__main__":

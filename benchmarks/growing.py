@@ -1,8 +1,10 @@
-"""Confidence sequences of samples that grow: how soon two versions are told apart, and how often a look is wrong. Tables of docs/statistics.md.
+"""Confidence sequences of samples that grow: how soon two versions are told apart, and how often a look is
+wrong. Tables of docs/statistics.md.
 
-    python benchmarks/growing.py apart      events until two rates are told apart: ours, the ways not taken, a test of fixed size
-    python benchmarks/growing.py coverage   streams in which some look misses the truth: rates, differences, means; weights, dispersion
-    python benchmarks/growing.py means      events until two means are told apart
+    python benchmarks/growing.py apart      events until two rates are told apart: ours, the ways not taken, a
+    test of fixed size python benchmarks/growing.py coverage   streams in which some look misses the truth:
+    rates, differences, means; weights, dispersion python benchmarks/growing.py means      events until two
+    means are told apart
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ sys.path[:0] = [str(ROOT)]
 
 from monitor.drift import confidence_means, confidence_sequence  # noqa: E402 after the path
 from monitor.drift.confidence_means import Moments, compare_means  # noqa: E402 after the path
-from monitor.drift.confidence_sequence import APART, LADDER, PRIOR, Counts, compare, evidence  # noqa: E402 after the path
+from monitor.drift.confidence_sequence import (  # noqa: E402 after the path
+    APART,
+    LADDER,
+    PRIOR,
+    Counts,
+    compare,
+    evidence,
+)
 
 Array = np.ndarray
 CHANGES = ((0.03, 0.05), (0.03, 0.07), (0.03, 0.10), (0.01, 0.03))
@@ -53,7 +62,9 @@ def ours(n: Array, new: Array, m: Array, old: Array) -> Array:
     """ln of the e-value of ``compare`` against no difference."""
     logs = math.log(APART) + mixed(n, new) + mixed(m, old)
     for a, b in LADDER:
-        logs = np.logaddexp(logs, math.log((1 - APART) / len(LADDER)) + mixed(n, new, a, b) + mixed(m, old, a, b))
+        logs = np.logaddexp(
+            logs, math.log((1 - APART) / len(LADDER)) + mixed(n, new, a, b) + mixed(m, old, a, b)
+        )
     return logs - likeliest(n + m, new + old)
 
 
@@ -63,19 +74,26 @@ def plain(n: Array, new: Array, m: Array, old: Array) -> Array:
 
 
 def union(n: Array, new: Array, m: Array, old: Array) -> Array:
-    """ln(2) less than the largest ln(1/alpha) at which two sequences at alpha / 2 do not overlap: there both say the same of the rate between."""
+    """ln(2) less than the largest ln(1/alpha) at which two sequences at alpha / 2 do not overlap: there both
+    say the same of the rate between.
+    """
     a, b = np.minimum(new / n, old / m), np.maximum(new / n, old / m)
     both = (mixed(n, new), mixed(m, old))
     for _ in range(30):
         p = (a + b) / 2
-        first, second = (mix - xlogy(f, p) - xlogy(k - f, 1 - p) for mix, f, k in zip(both, (new, old), (n, m), strict=True))
-        up = (first > second) == (new / n > old / m)  # the higher sample objects more: the rate where both object alike is higher
+        first, second = (
+            mix - xlogy(f, p) - xlogy(k - f, 1 - p)
+            for mix, f, k in zip(both, (new, old), (n, m), strict=True)
+        )
+        # the higher sample objects more: the rate where both object alike is higher
+        up = (first > second) == (new / n > old / m)
         a, b = np.where(up, p, a), np.where(up, b, p)
     return np.where(new / n == old / m, -np.inf, np.minimum(first, second)) - math.log(2)
 
 
 def safe(new: Array, old: Array) -> Array:
-    """ln of the 2x2 safe test of Turner, Ly, Grünwald, in blocks of one new and one old, both rates learnt from prior Beta(0.18, 0.18).
+    """ln of the 2x2 safe test of Turner, Ly, Grünwald, in blocks of one new and one old, both rates learnt
+    from prior Beta(0.18, 0.18).
 
     new, old: outcomes, shape (events, streams).
     """
@@ -92,9 +110,13 @@ def safe(new: Array, old: Array) -> Array:
 
 
 def planned(p: float, q: float, alpha: float, power: float = 0.8) -> int:
-    """Events an arm of the two-proportion test looked at once. Source: Fleiss, Statistical Methods for Rates and Proportions, 4.14 (uncorrected)."""
+    """Events an arm of the two-proportion test looked at once. Source: Fleiss, Statistical Methods for Rates
+    and Proportions, 4.14 (uncorrected).
+    """
     middle = (p + q) / 2
-    spread = norm.isf(alpha / 2) * math.sqrt(2 * middle * (1 - middle)) + norm.ppf(power) * math.sqrt(p * (1 - p) + q * (1 - q))
+    spread = norm.isf(alpha / 2) * math.sqrt(2 * middle * (1 - middle)) + norm.ppf(power) * math.sqrt(
+        p * (1 - p) + q * (1 - q)
+    )
     return math.ceil((spread / (q - p)) ** 2)
 
 
@@ -107,11 +129,18 @@ def same(trials: int = 200) -> None:
         _, low, high = compare(Counts(n, new), Counts(m, old), 0.05)
         assert (low > 0 or high < 0) == bool(ours(n, new, m, old) >= math.log(20)), (n, new, m, old)
         one, two = (confidence_sequence.rate_bounds(Counts(*some), 0.025) for some in ((n, new), (m, old)))
-        assert (one.low > two.high or two.low > one.high) == bool(union(n, new, m, old) >= math.log(20)), (n, new, m, old)
+        assert (one.low > two.high or two.low > one.high) == bool(union(n, new, m, old) >= math.log(20)), (
+            n,
+            new,
+            m,
+            old,
+        )
 
 
 def first(log_e: Array, alpha: float, step: int) -> tuple[str, Array]:
-    """Median events until ln(1/alpha) is reached and the share that never was; and events of each stream. log_e: shape (looks, streams)."""
+    """Median events until ln(1/alpha) is reached and the share that never was; and events of each stream.
+    log_e: shape (looks, streams).
+    """
     over = log_e >= math.log(1 / alpha)
     when = np.where(over.any(0), (over.argmax(0) + 1.0) * step, np.inf)
     median = float(np.sort(when)[len(when) // 2])
@@ -135,10 +164,31 @@ def show_apart(streams: int = 1000) -> None:
         for alpha in ALPHAS:
             fixed = planned(p, q, alpha)
             told = {name: first(log, alpha, STEP) for name, log in logs.items()}
-            rows.append([f"{1 - p:.2f}, {1 - q:.2f}", str(alpha), *(told[name][0] for name in parts), f"{fixed:,}",
-                         f"{(told['ours'][1] <= fixed).mean():.0%}", f"{(told['full'][1] <= fixed).mean():.0%}"])
-    table(["pass rates", "alpha", "`compare`", "`compare`, old complete", "rates unrelated", "two sequences", "safe test, pairs", "fixed n, power 80 %",
-           "`compare` by then", "old complete, by then"], rows)
+            rows.append(
+                [
+                    f"{1 - p:.2f}, {1 - q:.2f}",
+                    str(alpha),
+                    *(told[name][0] for name in parts),
+                    f"{fixed:,}",
+                    f"{(told['ours'][1] <= fixed).mean():.0%}",
+                    f"{(told['full'][1] <= fixed).mean():.0%}",
+                ]
+            )
+    table(
+        [
+            "pass rates",
+            "alpha",
+            "`compare`",
+            "`compare`, old complete",
+            "rates unrelated",
+            "two sequences",
+            "safe test, pairs",
+            "fixed n, power 80 %",
+            "`compare` by then",
+            "old complete, by then",
+        ],
+        rows,
+    )
 
 
 def missed(outside: Array) -> str:
@@ -185,14 +235,21 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
         if p == 0.03:
             with np.errstate(invalid="ignore"):
                 side = np.minimum(bdtr(f, n, p), np.where(f > 0, bdtrc(f - 1, n, p), 1.0))
-            rows.append([f"the same by Clopper–Pearson, {p}", *(missed(side < alpha / 2) for alpha in ALPHAS)])
+            rows.append(
+                [f"the same by Clopper–Pearson, {p}", *(missed(side < alpha / 2) for alpha in ALPHAS)]
+            )
     bad = rng.random((events, streams)) < 0.03
     for kept_share in (0.1, 0.01):
         probability = np.where(bad, 1.0, kept_share)
         kept = rng.random(bad.shape) < probability
         rows_of(f"failures (0.03) kept whole, others at {kept_share}", bad, kept, probability)
     probability = np.where(rng.random(bad.shape) < 0.2, 1.0, 0.05)
-    rows_of("a fifth kept whole, the rest at 0.05, whatever the outcome (0.03)", bad, rng.random(bad.shape) < probability, probability)
+    rows_of(
+        "a fifth kept whole, the rest at 0.05, whatever the outcome (0.03)",
+        bad,
+        rng.random(bad.shape) < probability,
+        probability,
+    )
     for rho, block in ((0.005, 10), (0.005, 100)):
         f = np.cumsum(dispersed(rng, 0.03, events, streams, rho, block), 0)
         row(f"rate of 0.03 that varies by block of {block}, rho {rho}", evidence(n, f, 0.03))
@@ -204,15 +261,28 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
         row(f"difference of {p} and {q}, old complete at {events:,}", ours(n, f, np.array(events), g[-1:]))
     table(["what is looked at after each of 5,000 events", *(f"missed at {alpha}" for alpha in ALPHAS)], rows)
     rows.clear()
-    for name, draw in (("normal", rng.normal), ("log-normal, sigma 0.6 (duration)", lambda size: rng.lognormal(0, 0.6, size)),
-                       ("log-normal, sigma 1 (tokens)", lambda size: rng.lognormal(0, 1, size))):
+    for name, draw in (
+        ("normal", rng.normal),
+        ("log-normal, sigma 0.6 (duration)", lambda size: rng.lognormal(0, 0.6, size)),
+        ("log-normal, sigma 1 (tokens)", lambda size: rng.lognormal(0, 1, size)),
+    ):
         new, old = moments(draw(size=(events, streams))), moments(draw(size=(events, streams)))
         complete = tuple(some[-1:] for some in old)
         for start in (100, 500):
-            cells = [missed(np.abs(new[0] - other[0])[start:] > half(n, new[1], m, other[1], alpha)[start:])
-                     for m, other in ((n, old), (np.array([[events]]), complete)) for alpha in ALPHAS]
+            cells = [
+                missed(np.abs(new[0] - other[0])[start:] > half(n, new[1], m, other[1], alpha)[start:])
+                for m, other in ((n, old), (np.array([[events]]), complete))
+                for alpha in ALPHAS
+            ]
             rows.append([name, str(start), *cells])
-    table(["difference of means of equal", "looked at from", *(f"missed at {alpha}{more}" for more in ("", ", old complete") for alpha in ALPHAS)], rows)
+    table(
+        [
+            "difference of means of equal",
+            "looked at from",
+            *(f"missed at {alpha}{more}" for more in ("", ", old complete") for alpha in ALPHAS),
+        ],
+        rows,
+    )
 
 
 def moments(values: Array) -> tuple[Array, Array]:
@@ -235,16 +305,29 @@ def show_means(streams: int = 300) -> None:
     n = np.arange(1, MOST + 1)[:, None]
     for name, sigma in (("duration, sigma 0.6", 0.6), ("tokens, sigma 1", 1.0)):
         for factor in (1.1, 1.3):
-            new, old = moments(rng.lognormal(0, sigma, (MOST, streams)) * factor), moments(rng.lognormal(0, sigma, (MOST, streams)))
+            new, old = (
+                moments(rng.lognormal(0, sigma, (MOST, streams)) * factor),
+                moments(rng.lognormal(0, sigma, (MOST, streams))),
+            )
             for alpha in ALPHAS:
                 width = half(n, new[1], n, old[1], alpha)
                 width[:99] = np.inf
                 log_e = np.where(np.abs(new[0] - old[0]) > width, np.inf, -np.inf)
                 mean, square = math.exp(sigma**2 / 2), math.exp(sigma**2) * (math.exp(sigma**2) - 1)
-                fixed = math.ceil((norm.isf(alpha / 2) + norm.ppf(0.8)) ** 2 * square * (1 + factor**2) / ((factor - 1) * mean) ** 2)
+                fixed = math.ceil(
+                    (norm.isf(alpha / 2) + norm.ppf(0.8)) ** 2
+                    * square
+                    * (1 + factor**2)
+                    / ((factor - 1) * mean) ** 2
+                )
                 told, when = first(log_e, alpha, 1)
-                rows.append([f"{name}, × {factor}", str(alpha), told, f"{fixed:,}", f"{(when <= fixed).mean():.0%}"])
-    table(["change of the mean", "alpha", "`compare_means`", "fixed n, power 80 %", "`compare_means` by then"], rows)
+                rows.append(
+                    [f"{name}, × {factor}", str(alpha), told, f"{fixed:,}", f"{(when <= fixed).mean():.0%}"]
+                )
+    table(
+        ["change of the mean", "alpha", "`compare_means`", "fixed n, power 80 %", "`compare_means` by then"],
+        rows,
+    )
 
 
 def same_means(trials: int = 50) -> None:
@@ -258,7 +341,9 @@ def same_means(trials: int = 50) -> None:
 SHOWN = {"apart": show_apart, "coverage": show_coverage, "means": show_means}
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=SHOWN, nargs="+")
     parser.add_argument("--seed", type=int, default=0, help="other streams than those of the tables")
     options = parser.parse_args()

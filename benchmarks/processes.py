@@ -1,4 +1,6 @@
-"""Worker processes on a Kafka of their own, and what can be read of them from outside: shared by the benchmarks."""
+"""Worker processes on a Kafka of their own, and what can be read of them from outside: shared by the
+benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,23 @@ def launcher() -> Any:
 
 
 @contextmanager
-def worker(address: str, folder: Path, port: int, partitions: int, *, name: str = "worker",
-           prefix: str = PREFIX) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    address: str, folder: Path, port: int, partitions: int, *, name: str = "worker", prefix: str = PREFIX
+) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m agents worker` with default settings; its log is ``folder/NAME.log``."""
-    config = {"kafka": {"brokers": address, "prefix": prefix, "partitions": partitions}, "http": {"port": port}}
+    config = {
+        "kafka": {"brokers": address, "prefix": prefix, "partitions": partitions},
+        "http": {"port": port},
+    }
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps(config))
     with open(folder / f"{name}.log", "ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "agents", "worker", "--config", str(path)], cwd=ROOT, stdout=log,
-                                   stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agents", "worker", "--config", str(path)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield process
     finally:
@@ -64,7 +74,9 @@ def figures(port: int, *names: str) -> dict[str, float]:
 
 
 def applied(port: int) -> int:
-    """Records that the worker has applied; asked of /healthz, for a scrape of /metrics costs it as much as a thousand events."""
+    """Records that the worker has applied; asked of /healthz, for a scrape of /metrics costs it as much as a
+    thousand events.
+    """
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
             return int(json.load(answer)["applied_records"])

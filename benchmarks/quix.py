@@ -1,7 +1,9 @@
-"""The peer: Quix Streams 3 on the same topic. Runs in an environment of its own (see README.md); prints one JSON object.
+"""The peer: Quix Streams 3 on the same topic. Runs in an environment of its own (see README.md); prints one
+JSON object.
 
-JSON decode, the same RE2 set on ``output``, and counts in 60 s tumbling windows by key, in Quix's own state (RocksDB and a changelog topic).
-The windows go by Kafka's append time, Quix's default, which spares it reading the event's own time.
+JSON decode, the same RE2 set on ``output``, and counts in 60 s tumbling windows by key, in Quix's own state
+(RocksDB and a changelog topic). The windows go by Kafka's append time, Quix's default, which spares it
+reading the event's own time.
 """
 
 from __future__ import annotations
@@ -46,9 +48,16 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as state:
         application = Application(
-            broker_address=options.broker, consumer_group="bench-quix", auto_offset_reset="earliest", state_dir=state, loglevel="WARNING",
-            on_message_processed=processed)
-        frame = application.dataframe(application.topic(options.topic, value_deserializer="json", key_deserializer="bytes"))
+            broker_address=options.broker,
+            consumer_group="bench-quix",
+            auto_offset_reset="earliest",
+            state_dir=state,
+            loglevel="WARNING",
+            on_message_processed=processed,
+        )
+        frame = application.dataframe(
+            application.topic(options.topic, value_deserializer="json", key_deserializer="bytes")
+        )
         frame = frame.update(lambda event: match(event.get("output") or ""))
         frame.tumbling_window(60_000, grace_ms=30_000).count().final()
         application.run()

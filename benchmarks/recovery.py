@@ -1,4 +1,6 @@
-"""How long a worker takes to read its state back, and with how much memory; and a restart on a quiet topic. See README.md."""
+"""How long a worker takes to read its state back, and with how much memory; and a restart on a quiet topic.
+See README.md.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,47 @@ from softfail.partition import partition_of  # noqa: E402
 SEGMENTS_A_FEATURE = 200
 PANE_S = 60
 PATIENCE_S = 300
-_WORDS = ["the", "parcel", "ships", "on", "monday", "and", "you", "can", "follow", "its", "way", "with", "number", "that", "we", "sent", "by", "mail"]
+_WORDS = [
+    "the",
+    "parcel",
+    "ships",
+    "on",
+    "monday",
+    "and",
+    "you",
+    "can",
+    "follow",
+    "its",
+    "way",
+    "with",
+    "number",
+    "that",
+    "we",
+    "sent",
+    "by",
+    "mail",
+]
 
 
-async def build(address: str, partitions: int, segments: int, panes: int, events_a_pane: int) -> dict[str, float]:
-    """The state of a worker that has measured ``segments`` for ``panes`` minutes, made by the real core and written by the real journal."""
+async def build(
+    address: str, partitions: int, segments: int, panes: int, events_a_pane: int
+) -> dict[str, float]:
+    """The state of a worker that has measured ``segments`` for ``panes`` minutes, made by the real core and
+    written by the real journal.
+    """
     kafka = Kafka(brokers=address, prefix=PREFIX, partitions=partitions)
-    config = Config.model_validate({"kafka": {"brokers": address, "prefix": PREFIX, "partitions": partitions}})
+    config = Config.model_validate(
+        {"kafka": {"brokers": address, "prefix": PREFIX, "partitions": partitions}}
+    )
     async with topics._admin(kafka) as admin:
         cluster = str((await admin.describe_cluster())["cluster_id"])
     rng, start = random.Random(1), int(time.time()) // PANE_S * PANE_S - (panes - 1) * PANE_S
     features = -(-segments // SEGMENTS_A_FEATURE)
     of: dict[int, list[str]] = {}
     for number in range(features):
-        of.setdefault(partition_of("service", f"feature-{number}", partitions), []).append(f"feature-{number}")
+        of.setdefault(partition_of("service", f"feature-{number}", partitions), []).append(
+            f"feature-{number}"
+        )
     told = {"records": 0.0, "bytes": 0.0, "partitions": float(len(of))}
     for partition, names in of.items():
         watch = Watch(config, partition, partitions)
@@ -56,10 +85,18 @@ async def build(address: str, partitions: int, segments: int, panes: int, events
             for name in names:
                 for segment in range(min(SEGMENTS_A_FEATURE, segments)):
                     for nth in range(events_a_pane):
-                        records.append(FileRecord(_event(rng, start + pane * PANE_S + nth * PANE_S // events_a_pane, name, segment), offset))
+                        records.append(
+                            FileRecord(
+                                _event(
+                                    rng, start + pane * PANE_S + nth * PANE_S // events_a_pane, name, segment
+                                ),
+                                offset,
+                            )
+                        )
                         offset += 1
             watch.apply(records)
-            await journal.write(0, watch.changed(), Outputs())  # no event is on the topic, so the position stays
+            # no event is on the topic, so the position stays
+            await journal.write(0, watch.changed(), Outputs())
         told["records"] += journal.records
         told["bytes"] += journal.bytes
         await journal.close()
@@ -68,11 +105,22 @@ async def build(address: str, partitions: int, segments: int, panes: int, events
 
 def _event(rng: random.Random, at_s: int, feature: str, segment: int) -> bytes:
     words = rng.choices(_WORDS, k=rng.randint(5, 60))
-    return json.dumps({
-        "event_id": f"{rng.getrandbits(64):016x}", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s)), "service": "service",
-        "feature": feature, "model": f"model-{segment % 10}", "prompt_version": f"v{segment // 10}", "variant": "", "output": " ".join(words),
-        "input_tokens": rng.randint(50, 400), "output_tokens": len(words), "duration_s": round(rng.lognormvariate(0, 0.6), 3),
-        "finish_reason": "stop"}).encode()
+    return json.dumps(
+        {
+            "event_id": f"{rng.getrandbits(64):016x}",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s)),
+            "service": "service",
+            "feature": feature,
+            "model": f"model-{segment % 10}",
+            "prompt_version": f"v{segment // 10}",
+            "variant": "",
+            "output": " ".join(words),
+            "input_tokens": rng.randint(50, 400),
+            "output_tokens": len(words),
+            "duration_s": round(rng.lognormvariate(0, 0.6), 3),
+            "finish_reason": "stop",
+        }
+    ).encode()
 
 
 def recovered(address: str, folder: Path, partitions: int, port: int) -> dict[str, float]:
@@ -85,13 +133,24 @@ def recovered(address: str, folder: Path, partitions: int, port: int) -> dict[st
                 raise SystemExit(f"the worker did not become ready:\n{log.read_text()[-3000:]}")
             time.sleep(0.02)
         took_s, cpu, peak_mb = time.perf_counter() - began, cpu_s(process.pid), memory_mb(process.pid)
-        read = re.search(r"restored \d+ partitions: ([\d,]+) records of state in ([\d.]+) s", log.read_bytes()[seen:].decode())
+        read = re.search(
+            r"restored \d+ partitions: ([\d,]+) records of state in ([\d.]+) s",
+            log.read_bytes()[seen:].decode(),
+        )
         assert read is not None
-    return {"ready_s": took_s, "restore_s": float(read[2]), "cpu_s": cpu, "records_read": int(read[1].replace(",", "")), "peak_mb": peak_mb}
+    return {
+        "ready_s": took_s,
+        "restore_s": float(read[2]),
+        "cpu_s": cpu,
+        "records_read": int(read[1].replace(",", "")),
+        "peak_mb": peak_mb,
+    }
 
 
 def quiet_restart(address: str, folder: Path, partitions: int, port: int) -> dict[str, float]:
-    """SIGTERM, one event while nobody runs, a new process: seconds from exec until it has applied the event, and its imports apart."""
+    """SIGTERM, one event while nobody runs, a new process: seconds from exec until it has applied the event,
+    and its imports apart.
+    """
     with worker(address, folder, port, partitions) as process:
         while not ready(port):
             time.sleep(0.02)
@@ -99,8 +158,11 @@ def quiet_restart(address: str, folder: Path, partitions: int, port: int) -> dic
         process.send_signal(signal.SIGTERM)
         process.wait(40)
     producer = KafkaProducer(bootstrap_servers=address)
-    producer.send(f"{PREFIX}.events", _event(random.Random(2), int(time.time()), "feature-0", 0),
-                  partition=partition_of("service", "feature-0", partitions)).get(10)
+    producer.send(
+        f"{PREFIX}.events",
+        _event(random.Random(2), int(time.time()), "feature-0", 0),
+        partition=partition_of("service", "feature-0", partitions),
+    ).get(10)
     producer.close()
     began = time.perf_counter()
     with worker(address, folder, port, partitions) as process:
@@ -122,7 +184,10 @@ def imports_s() -> float:
 
 
 def _print(name: str, told: dict[str, float]) -> None:
-    print(f"{name}: " + ", ".join(f"{what} {value:,.2f}".removesuffix(".00") for what, value in told.items()), flush=True)
+    print(
+        f"{name}: " + ", ".join(f"{what} {value:,.2f}".removesuffix(".00") for what, value in told.items()),
+        flush=True,
+    )
 
 
 def main() -> int:
@@ -139,10 +204,17 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory() as name, kafka.Kafka() as broker:
         folder, port = Path(name), kafka.free_port()
-        asyncio.run(topics.create(Kafka(brokers=broker.address, prefix=PREFIX, partitions=options.partitions)))
+        asyncio.run(
+            topics.create(Kafka(brokers=broker.address, prefix=PREFIX, partitions=options.partitions))
+        )
         for _ in range(options.runs):
             _print("quiet restart", quiet_restart(broker.address, folder, options.partitions, port))
-        _print("state", asyncio.run(build(broker.address, options.partitions, options.segments, options.panes, options.events)))
+        _print(
+            "state",
+            asyncio.run(
+                build(broker.address, options.partitions, options.segments, options.panes, options.events)
+            ),
+        )
         for _ in range(options.runs):
             _print("recovery", recovered(broker.address, folder, options.partitions, port))
     return 0

@@ -23,11 +23,18 @@ from schemas.config import Kafka  # noqa: E402
 
 PATIENCE_S = 900
 IDLE_S = 5.0
-EXTRA = "softfail_received_events_total", "softfail_checkpoints_total", "softfail_checkpoint_seconds_total", "softfail_applied_records_total"
+EXTRA = (
+    "softfail_received_events_total",
+    "softfail_checkpoints_total",
+    "softfail_checkpoint_seconds_total",
+    "softfail_applied_records_total",
+)
 
 
 class Cost(NamedTuple):
-    """Of all workers together. ``idle``: CPU seconds a second with nothing to do; ``cpu_us``: CPU an event, idle cost included."""
+    """Of all workers together. ``idle``: CPU seconds a second with nothing to do; ``cpu_us``: CPU an event,
+    idle cost included.
+    """
 
     idle: float
     cpu_us: float
@@ -36,14 +43,22 @@ class Cost(NamedTuple):
 
 
 def drain(address: str, folder: Path, workers: int, prefix: str, events: list[Any], free_port: Any) -> Cost:
-    """Start the workers on an empty topic, publish when they share its partitions, and count until everything is applied."""
+    """Start the workers on an empty topic, publish when they share its partitions, and count until everything
+    is applied.
+    """
     asyncio.run(create(Kafka(brokers=address, prefix=prefix, partitions=PARTITIONS)))
     ports = [free_port() for _ in range(workers)]
     with ExitStack() as stack:
-        processes = [stack.enter_context(worker(address, folder, port, PARTITIONS, name=f"{prefix}-{number}", prefix=prefix))
-                     for number, port in enumerate(ports)]
+        processes = [
+            stack.enter_context(
+                worker(address, folder, port, PARTITIONS, name=f"{prefix}-{number}", prefix=prefix)
+            )
+            for number, port in enumerate(ports)
+        ]
         deadline = time.monotonic() + PATIENCE_S
-        while sorted(figures(port, "softfail_owned_partitions")["softfail_owned_partitions"] for port in ports) != _shares(workers):
+        while sorted(
+            figures(port, "softfail_owned_partitions")["softfail_owned_partitions"] for port in ports
+        ) != _shares(workers):
             assert time.monotonic() < deadline, "the partitions are not shared"
             time.sleep(0.5)
 
@@ -62,7 +77,9 @@ def drain(address: str, folder: Path, workers: int, prefix: str, events: list[An
         found = [figures(port, *EXTRA) for port in ports]
         received = sum(one["softfail_received_events_total"] for one in found)
         assert received == len(events), f"{received:,.0f} events were measured, {len(events):,} published"
-        return Cost(idle, 1e6 * spent / len(events), wall_s, sum(one["softfail_checkpoints_total"] for one in found))
+        return Cost(
+            idle, 1e6 * spent / len(events), wall_s, sum(one["softfail_checkpoints_total"] for one in found)
+        )
 
 
 def _shares(workers: int) -> list[float]:
@@ -81,14 +98,22 @@ def main() -> int:
         print(lack, file=sys.stderr)
         return 1
     events = list(traffic.messages(options.events, PARTITIONS, 2000))
-    print("| workers | CPU an event, µs | idle CPU, s/s | wall, s | checkpoints |\n|---:|---:|---:|---:|---:|")
+    print(
+        "| workers | CPU an event, µs | idle CPU, s/s | wall, s | checkpoints |\n|---:|---:|---:|---:|---:|"
+    )
     costs: dict[int, list[Cost]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as name, kafka.Kafka() as broker:
         for run in range(options.runs):
             for workers in (1, 2):
-                cost = drain(broker.address, Path(name), workers, f"bench{run}-{workers}", events, kafka.free_port)
+                cost = drain(
+                    broker.address, Path(name), workers, f"bench{run}-{workers}", events, kafka.free_port
+                )
                 costs[workers].append(cost)
-                print(f"| {workers} | {cost.cpu_us:.1f} | {cost.idle:.3f} | {cost.wall_s:.1f} | {cost.checkpoints:,.0f} |", flush=True)
+                print(
+                    f"| {workers} | {cost.cpu_us:.1f} | {cost.idle:.3f} | {cost.wall_s:.1f} |"
+                    f" {cost.checkpoints:,.0f} |",
+                    flush=True,
+                )
     ratios = [two.cpu_us / one.cpu_us for one, two in zip(costs[1], costs[2], strict=True)]
     print(f"\n2 workers ÷ 1, CPU an event: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     return 0

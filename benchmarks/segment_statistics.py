@@ -1,6 +1,8 @@
-"""What a segment's statistics cost: CPU an event to count it in a bundle of 5,000, judging and text sketches apart, and bytes of a pane's record.
+"""What a segment's statistics cost: CPU an event to count it in a bundle of 5,000, judging and text sketches
+apart, and bytes of a pane's record.
 
-Not called statistics.py: a program's folder comes first on the path, so every other one here would import it for Python's own module of that name.
+Not called statistics.py: a program's folder comes first on the path, so every other one here would import it
+for Python's own module of that name.
 """
 
 from __future__ import annotations
@@ -54,7 +56,12 @@ EVERYTHING = USUAL | {
     "degradation_level": lambda rng, row: 1 if rng.random() < 0.99 else 2,
     "error_type": lambda rng, row: "" if rng.random() < 0.995 else "timeout",
 }  # fmt: skip
-STAGES = EVERYTHING | {"stages_s": lambda rng, row: {"retrieve": round(rng.lognormvariate(-2, 0.5), 4), "rank": round(rng.lognormvariate(-4, 0.5), 4)}}
+STAGES = EVERYTHING | {
+    "stages_s": lambda rng, row: {
+        "retrieve": round(rng.lognormvariate(-2, 0.5), 4),
+        "rank": round(rng.lognormvariate(-4, 0.5), 4),
+    }
+}
 SHAPES = {"the usual fields": USUAL, "every field": EVERYTHING, "and two stage times": STAGES}
 
 
@@ -77,13 +84,25 @@ def events_of(fields: dict[str, Callable[[random.Random, Any], Any]], count: int
     out = []
     for number in range(count):
         row = rng.choice(calls)
-        head = {"kind": "response", "event_id": str(number), "time": "2026-03-02T09:00:10Z", "service": "s", "feature": "f", "model": row[0]}
-        out.append(decode(json.dumps(head | {name: value(rng, row) for name, value in fields.items()}).encode()))
+        head = {
+            "kind": "response",
+            "event_id": str(number),
+            "time": "2026-03-02T09:00:10Z",
+            "service": "s",
+            "feature": "f",
+            "model": row[0],
+        }
+        out.append(
+            decode(json.dumps(head | {name: value(rng, row) for name, value in fields.items()}).encode())
+        )
     return out
 
 
 def groups_of(count: int) -> list[Group]:
-    return [Group(0, FeatureState(FeatureKey("s", f"f{nth}", "production")), Pane(0), 1.0, 1.0, "", _no_texts) for nth in range(count)]
+    return [
+        Group(0, FeatureState(FeatureKey("s", f"f{nth}", "production")), Pane(0), 1.0, 1.0, "", _no_texts)
+        for nth in range(count)
+    ]
 
 
 def _no_texts(_: bool) -> TextBlock:
@@ -108,7 +127,10 @@ def cpu_us(step: Callable[[], object], runs: int) -> float:
 
 def counting(runs: int) -> None:
     suite = suite_for(Config(), "s", "f")
-    print(f"| CPU µs an event, bundle of {BUNDLE} | 1 segment | 24 segments | 200 segments | judging |\n|---|---:|---:|---:|---:|")
+    print(
+        f"| CPU µs an event, bundle of {BUNDLE} | 1 segment | 24 segments | 200 segments | judging"
+        " |\n|---|---:|---:|---:|---:|"
+    )
     for name, fields in SHAPES.items():
         events = events_of(fields, BUNDLE)
         judged = suite.judge_all(events)
@@ -124,7 +146,10 @@ def counting(runs: int) -> None:
 
 
 def sizes(panes: int) -> None:
-    print("| bytes of a pane's record, median (95th percentile) | 5 events | 60 | 300 | 3,000 |\n|---|---:|---:|---:|---:|")
+    print(
+        "| bytes of a pane's record, median (95th percentile) | 5 events | 60 | 300 | 3,000"
+        " |\n|---|---:|---:|---:|---:|"
+    )
     suite = suite_for(Config(), "s", "f")
     for name, fields in SHAPES.items():
         cells = []
@@ -148,11 +173,19 @@ def texts(runs: int) -> None:
     sketch.update(some)
     other.update(vectors_of(answers[TEXTS:]))
     lines = {
-        f"features of a text of 1 kB, µs (aim {AIM_TEXT_US:g})": cpu_us(lambda: vectors_of(long), runs) / len(long),
-        "features of one text alone, 1 kB, µs": cpu_us(lambda: [vectors_of([text]) for text in long[:50]], runs) / 50,
-        f"features of an answer as it comes ({source}), µs": cpu_us(lambda: vectors_of(answers), runs) / len(answers),
+        f"features of a text of 1 kB, µs (aim {AIM_TEXT_US:g})": (
+            cpu_us(lambda: vectors_of(long), runs) / len(long)
+        ),
+        "features of one text alone, 1 kB, µs": (
+            cpu_us(lambda: [vectors_of([text]) for text in long[:50]], runs) / 50
+        ),
+        f"features of an answer as it comes ({source}), µs": (
+            cpu_us(lambda: vectors_of(answers), runs) / len(answers)
+        ),
         f"taking {TEXTS} into a sketch, µs": cpu_us(lambda: TextSketch().update(some), runs),
-        "merging two sketches, µs": cpu_us(lambda: [other.merge(TextSketch()) for _ in range(100)], runs) / 100,
+        "merging two sketches, µs": (
+            cpu_us(lambda: [other.merge(TextSketch()) for _ in range(100)], runs) / 100
+        ),
         "MMD of two sketches, µs": cpu_us(lambda: mmd(other, sketch), runs),
         f"record of {TEXTS} texts, bytes (aim {AIM_TEXT_BYTES})": len(sketch.state()),
     }

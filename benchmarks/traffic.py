@@ -1,4 +1,6 @@
-"""Events of about 1 kB with real text: GPT-4's and GPT-3.5's answers of LLMDrift if they are there, else generated English."""
+"""Events of about 1 kB with real text: GPT-4's and GPT-3.5's answers of LLMDrift if they are there, else
+generated English.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,14 @@ def rows(rng: random.Random) -> tuple[list[Row], str]:
     """Calls to choose from, and where they come from."""
     if not DATA.is_dir():
         return [_generated(rng) for _ in range(2000)], "generated English"
-    found = {name: [_real(row) for row in _read(DATA / f"{name}.csv.gz")] for name in ("PRIME_FULL", "OPINIONQA")}
+    found = {
+        name: [_real(row) for row in _read(DATA / f"{name}.csv.gz")] for name in ("PRIME_FULL", "OPINIONQA")
+    }
     # about two long answers to one short: together they come to about 1 kB an event
-    return found["PRIME_FULL"] * 2 + found["OPINIONQA"][: len(found["PRIME_FULL"])], "LLMDrift's PRIME_FULL and OPINIONQA, GPT-3.5 and GPT-4"
+    return (
+        found["PRIME_FULL"] * 2 + found["OPINIONQA"][: len(found["PRIME_FULL"])],
+        "LLMDrift's PRIME_FULL and OPINIONQA, GPT-3.5 and GPT-4",
+    )
 
 
 def _read(path: Path) -> Iterator[dict[str, str]]:
@@ -39,15 +46,29 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _real(row: dict[str, str]) -> Row:
-    return row["model"].split("/")[-1], row["query"], row["answer"], float(row["latency"] or 0), int(row["answer_token"] or 0)
+    return (
+        row["model"].split("/")[-1],
+        row["query"],
+        row["answer"],
+        float(row["latency"] or 0),
+        int(row["answer_token"] or 0),
+    )
 
 
 def _generated(rng: random.Random) -> Row:
     answer = " ".join(rng.choices(_WORDS, k=rng.randint(5, 160)))
-    return f"gpt-4-{rng.choice(('0314', '0613'))}", " ".join(rng.choices(_WORDS, k=30)), answer, rng.lognormvariate(0, 0.6), len(answer) // 4
+    return (
+        f"gpt-4-{rng.choice(('0314', '0613'))}",
+        " ".join(rng.choices(_WORDS, k=30)),
+        answer,
+        rng.lognormvariate(0, 0.6),
+        len(answer) // 4,
+    )
 
 
-def messages(count: int, partitions: int, per_second: int, seed: int = 1) -> Iterator[tuple[int, bytes, bytes]]:
+def messages(
+    count: int, partitions: int, per_second: int, seed: int = 1
+) -> Iterator[tuple[int, bytes, bytes]]:
     """(partition, key, value) of each event, in the order of event time, which ends now.
 
     Args:
@@ -57,12 +78,16 @@ def messages(count: int, partitions: int, per_second: int, seed: int = 1) -> Ite
     calls, _ = rows(rng)
     names = [(f"service-{one}", f"feature-{two}") for one in range(SERVICES) for two in range(FEATURES)]
     places = {name: (partition_of(*name, partitions), f"{name[0]}/{name[1]}".encode()) for name in names}
-    # Texts are escaped once, and event times written once a second: making events must not take longer than measuring them.
+    # Texts are escaped once, and event times written once a second: making events must not take longer than
+    # measuring them.
     bodies = [_body(*call) for call in rng.sample(calls, min(len(calls), 5000))]
     start = time.time() - count / per_second
     for at in range(count):
         name = names[rng.randrange(len(names))]
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start + at // per_second)) + f".{at % per_second * 1000 // per_second:03d}Z"
+        stamp = (
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start + at // per_second))
+            + f".{at % per_second * 1000 // per_second:03d}Z"
+        )
         partition, key = places[name]
         head = f'{{"kind":"response","event_id":"{rng.getrandbits(64):016x}","time":"{stamp}","service":"{name[0]}","feature":"{name[1]}",'
         yield partition, key, (head + bodies[rng.randrange(len(bodies))]).encode()
@@ -70,13 +95,30 @@ def messages(count: int, partitions: int, per_second: int, seed: int = 1) -> Ite
 
 def _body(model: str, query: str, answer: str, seconds: float, tokens: int) -> str:
     rest = {
-        "environment": "production", "model": model, "prompt_version": "12", "provider": "openai", "response_model": model, "operation": "chat",
-        "input": query, "output": answer, "input_chars": len(query), "output_chars": len(answer), "input_tokens": len(query) // 4,
-        "output_tokens": tokens, "duration_s": round(seconds, 4), "finish_reason": "stop", "interaction": "async", "session_id": "7f3a2b10",
-        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+        "environment": "production",
+        "model": model,
+        "prompt_version": "12",
+        "provider": "openai",
+        "response_model": model,
+        "operation": "chat",
+        "input": query,
+        "output": answer,
+        "input_chars": len(query),
+        "output_chars": len(answer),
+        "input_tokens": len(query) // 4,
+        "output_tokens": tokens,
+        "duration_s": round(seconds, 4),
+        "finish_reason": "stop",
+        "interaction": "async",
+        "session_id": "7f3a2b10",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    }
     return json.dumps(rest, ensure_ascii=False)[1:]
 
 
 if __name__ == "__main__":
     sample = [value for _, _, value in messages(10_000, 16, 2000)]
-    print(f"{rows(random.Random(1))[1]}; {sum(map(len, sample)) / len(sample):.0f} bytes an event", file=sys.stderr)
+    print(
+        f"{rows(random.Random(1))[1]}; {sum(map(len, sample)) / len(sample):.0f} bytes an event",
+        file=sys.stderr,
+    )

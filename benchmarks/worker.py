@@ -1,4 +1,6 @@
-"""Events a second of one worker process on a real Kafka, beside a bare loop and Quix Streams 3. `make bench`; see README.md."""
+"""Events a second of one worker process on a real Kafka, beside a bare loop and Quix Streams 3. `make bench`;
+see README.md.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,19 @@ class Speed(NamedTuple):
     cpu: float
 
 
-def publish(address: str, events: list[tuple[int, bytes, bytes]], compression: str, prefix: str = PREFIX) -> None:
-    producer = Producer({"bootstrap.servers": address, "compression.type": compression, "linger.ms": 20, "enable.idempotence": True,
-                         "queue.buffering.max.messages": 1_000_000, "queue.buffering.max.kbytes": 1 << 20})
+def publish(
+    address: str, events: list[tuple[int, bytes, bytes]], compression: str, prefix: str = PREFIX
+) -> None:
+    producer = Producer(
+        {
+            "bootstrap.servers": address,
+            "compression.type": compression,
+            "linger.ms": 20,
+            "enable.idempotence": True,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 1 << 20,
+        }
+    )
     for partition, key, value in events:
         while True:
             try:
@@ -54,7 +66,9 @@ def publish(address: str, events: list[tuple[int, bytes, bytes]], compression: s
     assert not left, f"{left} events were not published"
 
 
-def drained(process: subprocess.Popen[bytes], port: int, count: int, log: Path) -> tuple[Speed, dict[str, float]]:
+def drained(
+    process: subprocess.Popen[bytes], port: int, count: int, log: Path
+) -> tuple[Speed, dict[str, float]]:
     """From the last look that saw nothing measured to the first that saw everything, so if anything too slow."""
     received = "softfail_received_events_total"
     extra = "softfail_checkpoints_total", "softfail_checkpoint_seconds_total", "softfail_gaps_refetched_total"
@@ -71,11 +85,16 @@ def drained(process: subprocess.Popen[bytes], port: int, count: int, log: Path) 
         elif so_far >= count:
             ended = time.perf_counter(), cpu_s(process.pid)
             now = figures(port, received, *extra)
-            assert now[received] == count, f"{now[received]:,.0f} events were measured, {count:,} were published"
+            assert now[received] == count, (
+                f"{now[received]:,.0f} events were measured, {count:,} were published"
+            )
             return Speed(count / (ended[0] - began[0]), count / (ended[1] - began[1])), now
         else:
             time.sleep(0.1)
-    raise SystemExit(f"the worker did not measure everything; the end of its log:\n{log.read_text(errors='replace')[-3000:]}")
+    raise SystemExit(
+        "the worker did not measure everything; the end of its"
+        f" log:\n{log.read_text(errors='replace')[-3000:]}"
+    )
 
 
 def quix(address: str, count: int, folder: Path) -> Speed | None:
@@ -92,30 +111,63 @@ def quix(address: str, count: int, folder: Path) -> Speed | None:
     evaluators = [parse_setting(name).build(None) for name in DEFAULT_EVALUATORS]
     patterns = [pattern for evaluator in evaluators for pattern in evaluator.patterns.values()]
     (folder / "patterns.json").write_text(json.dumps(patterns))
-    command = [python, str(ROOT / "benchmarks" / "quix.py"), "--broker", address, "--topic", f"{PREFIX}.events", "--events", str(count),
-               "--patterns", str(folder / "patterns.json")]
+    command = [
+        python,
+        str(ROOT / "benchmarks" / "quix.py"),
+        "--broker",
+        address,
+        "--topic",
+        f"{PREFIX}.events",
+        "--events",
+        str(count),
+        "--patterns",
+        str(folder / "patterns.json"),
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=True)
     return Speed(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def bare(file: Path) -> dict[str, Speed]:
-    done = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "bare.py"), str(file)], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "bare.py"), str(file)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     return {name: Speed(**speed) for name, speed in json.loads(done.stdout).items()}
 
 
-def report(ours: Speed, alone: dict[str, Speed], peer: Speed | None, extra: dict[str, float], size: float, count: int, where: str) -> str:
+def report(
+    ours: Speed,
+    alone: dict[str, Speed],
+    peer: Speed | None,
+    extra: dict[str, float],
+    size: float,
+    count: int,
+    where: str,
+) -> str:
     base = alone["bare"]
     lines = [
-        f"{count:,} events of {size:,.0f} bytes on average ({where}), {traffic.SERVICES * traffic.FEATURES} features, {PARTITIONS} partitions;",
+        (
+            f"{count:,} events of {size:,.0f} bytes on average ({where}),"
+            f" {traffic.SERVICES * traffic.FEATURES} features, {PARTITIONS} partitions;"
+        ),
         f"{os.cpu_count()} cores shared with the broker; Python {sys.version.split()[0]}.",
         "",
-        "| | events/s, wall | events/s, CPU | of the bare loop (CPU) | worker ÷ this (wall) | worker ÷ this (CPU) |",
+        (
+            "| | events/s, wall | events/s, CPU | of the bare loop (CPU) | worker ÷ this (wall) | worker ÷"
+            " this (CPU) |"
+        ),
         "|---|---:|---:|---:|---:|---:|",
     ]
     table: list[tuple[str, Speed | None]] = [
-        ("softfail worker, durable state", ours), ("bare loop: decode + evaluate", base), ("`Watch.apply` without Kafka", alone["apply"]),
-        ("Quix Streams 3, 60 s counts, own state", peer)]
+        ("softfail worker, durable state", ours),
+        ("bare loop: decode + evaluate", base),
+        ("`Watch.apply` without Kafka", alone["apply"]),
+        ("Quix Streams 3, 60 s counts, own state", peer),
+    ]
     for name, speed in table:
         if speed is not None:
             ratios = f"{speed.cpu / base.cpu:.2f} | {ours.wall / speed.wall:.2f} | {ours.cpu / speed.cpu:.2f}"
@@ -124,24 +176,46 @@ def report(ours: Speed, alone: dict[str, Speed], peer: Speed | None, extra: dict
 
 
 def _parts(ours: Speed, alone: dict[str, Speed]) -> list[str]:
-    decode, evaluate, apply, whole = (1e6 / one.cpu for one in (alone["decode"], alone["bare"], alone["apply"], ours))
-    parts = {"decode": decode, "evaluate": evaluate - decode, "group, count, edges, rules, encode state": apply - evaluate,
-             "Kafka, Faust, transactions": whole - apply, "all": whole}
-    return ["Where the time goes, CPU an event:", "", "| part | µs | share |", "|---|---:|---:|",
-            *(f"| {name} | {micro:.2f} | {micro / whole:.0%} |" for name, micro in parts.items())]
+    decode, evaluate, apply, whole = (
+        1e6 / one.cpu for one in (alone["decode"], alone["bare"], alone["apply"], ours)
+    )
+    parts = {
+        "decode": decode,
+        "evaluate": evaluate - decode,
+        "group, count, edges, rules, encode state": apply - evaluate,
+        "Kafka, Faust, transactions": whole - apply,
+        "all": whole,
+    }
+    return [
+        "Where the time goes, CPU an event:",
+        "",
+        "| part | µs | share |",
+        "|---|---:|---:|",
+        *(f"| {name} | {micro:.2f} | {micro / whole:.0%} |" for name, micro in parts.items()),
+    ]
 
 
 def _work(extra: dict[str, float]) -> str:
     checkpoints = extra["softfail_checkpoints_total"]
     each_ms = 1000 * extra["softfail_checkpoint_seconds_total"] / max(checkpoints, 1)
-    return f"{checkpoints:,.0f} checkpoints, {each_ms:.1f} ms each; {extra['softfail_gaps_refetched_total']:,.0f} bundles fetched again."
+    return (
+        f"{checkpoints:,.0f} checkpoints, {each_ms:.1f} ms each;"
+        f" {extra['softfail_gaps_refetched_total']:,.0f} bundles fetched again."
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=400_000, help="how many (default 400,000)")
-    parser.add_argument("--per-second", type=int, default=2000, help="events a second of event time (default 2,000)")
-    parser.add_argument("--compression", choices=("none", "gzip"), default="none", help="of the published batches (default none)")
+    parser.add_argument(
+        "--per-second", type=int, default=2000, help="events a second of event time (default 2,000)"
+    )
+    parser.add_argument(
+        "--compression",
+        choices=("none", "gzip"),
+        default="none",
+        help="of the published batches (default none)",
+    )
     parser.add_argument("--no-quix", action="store_true", help="leave Quix Streams out")
     parser.add_argument("--profile", action="store_true", help="print a profile of Watch.apply too")
     options = parser.parse_args()
@@ -170,8 +244,17 @@ def main() -> int:
         alone = bare(folder / "events.ndjson")
         print(report(ours, alone, peer, extra, size, options.events, where))
         if options.profile:
-            subprocess.run([sys.executable, str(ROOT / "benchmarks" / "bare.py"), str(folder / "events.ndjson"), "--profile"], check=True, cwd=ROOT,
-                           env={**os.environ, "PYTHONPATH": str(ROOT)})
+            subprocess.run(
+                [
+                    sys.executable,
+                    str(ROOT / "benchmarks" / "bare.py"),
+                    str(folder / "events.ndjson"),
+                    "--profile",
+                ],
+                check=True,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
     return 0
 
 

@@ -26,7 +26,9 @@ IncidentAt = tuple[FeatureKey, SegmentKey | None, str]
 
 
 class Book:
-    """Features, incidents and episodes of one partition, as a value that can be taken apart into records and put together again."""
+    """Features, incidents and episodes of one partition, as a value that can be taken apart into records and
+    put together again.
+    """
 
     def __init__(self, pane_us: int, digest: str) -> None:
         self.pane_us = pane_us
@@ -38,11 +40,14 @@ class Book:
         self.rolled_us = 0  # hours before this edge hold no fine panes
         self.dead_letters: dict[str, int] = {}
         self.forwarded = 0
-        self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}  # pane start -> panes counted into since their window was written
-        self.evaluators: dict[FeatureKey, dict[str, tuple[str, int]]] = {}  # name -> identity, and from which pane on it counts
+        # pane start -> panes counted into since their window was written
+        self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}
+        # name -> identity, and from which pane on it counts
+        self.evaluators: dict[FeatureKey, dict[str, tuple[str, int]]] = {}
         self.baselines: dict[FeatureKey, dict[SegmentKey | None, dict[str, Baseline]]] = {}
         self._dirty: dict[tuple[Any, ...], None] = {}
-        self._outdated: dict[tuple[Any, ...], None] = {}  # what was read in an older layout and not written since
+        # what was read in an older layout and not written since
+        self._outdated: dict[tuple[Any, ...], None] = {}
 
     def feature(self, key: FeatureKey) -> FeatureState:
         """The feature, made when it is first asked for."""
@@ -53,7 +58,9 @@ class Book:
         return state
 
     def pane(self, feature: FeatureState, segment: Segment, start_us: int) -> Pane:
-        """The fine pane to count into, made when it is first asked for; it will be written at its edge, or at the next one if that is past."""
+        """The fine pane to count into, made when it is first asked for; it will be written at its edge, or at
+        the next one if that is past.
+        """
         pane = segment.panes.get(start_us)
         if pane is None:
             pane = segment.panes[start_us] = Pane(start_us)
@@ -72,13 +79,16 @@ class Book:
             block = TextBlock(at_us)
         if will_change:
             segment.texts[FINE][at_us] = block
-            if at_us + BLOCK_US <= feature.referred_until_us:  # what a reference of texts holds are whole blocks
+            # what a reference of texts holds are whole blocks
+            if at_us + BLOCK_US <= feature.referred_until_us:
                 feature.forget_references()
             self.mark_texts(feature.key, segment.key, FINE, at_us)
         return block
 
     def overflow(self, feature: FeatureState) -> None:
-        """The least recently active segment leaves: what it holds goes to `other`. Windows already written stay as they are."""
+        """The least recently active segment leaves: what it holds goes to `other`. Windows already written
+        stay as they are.
+        """
         leaving = feature.least_active()
         other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(OVERFLOW, Segment(OVERFLOW))
         for resolution, panes in leaving.held.items():
@@ -146,7 +156,9 @@ class Book:
         self._dirty["episode", feature] = None
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Records that differ since the last call; None deletes. With them go some that were read in an older layout, until none is left."""
+        """Records that differ since the last call; None deletes. With them go some that were read in an older
+        layout, until none is left.
+        """
         dirty, self._dirty = self._dirty, {}
         for at in list(self._outdated)[:REWRITTEN]:
             del self._outdated[at]
@@ -154,19 +166,30 @@ class Book:
         for at in dirty:
             if at[0] == "feature" and at[1] not in self.features:
                 self.evaluators.pop(at[1], None)
-        return [*((self._record_key(at), self._record_value(at)) for at in dirty), (_key(["clock"]), self._clock())]
+        return [
+            *((self._record_key(at), self._record_value(at)) for at in dirty),
+            (_key(["clock"]), self._clock()),
+        ]
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Put together again what ``changed`` gave, in the order of the log.
 
         Raises:
-            ValueError: a record cannot be read, or is of an unknown layout or another pane length; the message names its key.
+            ValueError: a record cannot be read, or is of an unknown layout or another pane length; the
+                message names its key.
         """
         for key, value in dict(records).items():  # of each key the last
             if value is not None:
                 try:
                     at = self._take(_read_key(key), value)
-                except (msgspec.MsgspecError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+                except (
+                    msgspec.MsgspecError,
+                    ValueError,
+                    TypeError,
+                    KeyError,
+                    IndexError,
+                    OverflowError,
+                ) as error:
                     raise ValueError(f"state record {key!r} cannot be read: {error}") from None
                 if at is not None and layouts.layout_of(value) != layouts.LAYOUT:
                     self._outdated[at] = None
@@ -192,7 +215,8 @@ class Book:
             if pane is None:
                 return None
             written = pane.state()
-            if resolution != FINE:  # a week of hours stays, and each is built anew when a rule looks so far back
+            # a week of hours stays, and each is built anew when a rule looks so far back
+            if resolution != FINE:
                 pane.pack(written)
             return layouts.write(written)
         if kind == "texts":
@@ -213,7 +237,9 @@ class Book:
         return layouts.write([*state.state(), self.evaluators.get(feature, {})]) if state else None
 
     def _clock(self) -> bytes:
-        return layouts.write([self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded])
+        return layouts.write(
+            [self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded]
+        )
 
     def _take(self, key: Any, value: bytes) -> tuple[Any, ...] | None:
         """Take one record in; what it is of, as ``_dirty`` names it."""
@@ -223,18 +249,38 @@ class Book:
         if kind == "clock":
             digest, watermark_us, rolled_us, dead_letters, forwarded = layouts.read(kind, value)
             if digest != self.digest:
-                raise ValueError(f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use a new kafka.prefix")
-            self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = watermark_us, rolled_us, dead_letters, forwarded
+                raise ValueError(
+                    f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use"
+                    " a new kafka.prefix"
+                )
+            self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded = (
+                watermark_us,
+                rolled_us,
+                dead_letters,
+                forwarded,
+            )
             return None
         feature = FeatureKey(*key[1:4])
         rest = key[4:]
-        if len(rest) != {"feature": 0, "pane": 3, "incident": 2, "episode": 0, "baselines": 1, "texts": 3}.get(kind, len(rest)):
+        if len(rest) != {
+            "feature": 0,
+            "pane": 3,
+            "incident": 2,
+            "episode": 0,
+            "baselines": 1,
+            "texts": 3,
+        }.get(kind, len(rest)):
             raise ValueError("its key is not as softfail writes them")
         if kind == "pane":
             segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
             if segment is None or resolution not in (FINE, HOUR, DAY) or not isinstance(start_us, int):
                 raise ValueError("no such pane")
-            self._take_pane(self._known(feature), segment, resolution, Pane.from_state(start_us, layouts.read(kind, value)))
+            self._take_pane(
+                self._known(feature),
+                segment,
+                resolution,
+                Pane.from_state(start_us, layouts.read(kind, value)),
+            )
             return kind, feature, segment, resolution, start_us
         values = layouts.read(kind, value)
         if kind == "texts":
@@ -248,7 +294,9 @@ class Book:
         if kind == "baselines":
             segment = from_plain(rest[0])
             self._known(feature)
-            self.baselines.setdefault(feature, {})[segment] = {name: Baseline.from_state(state) for name, state in values.items()}
+            self.baselines.setdefault(feature, {})[segment] = {
+                name: Baseline.from_state(state) for name, state in values.items()
+            }
             return kind, feature, segment
         if kind == "incident":
             segment, rule = from_plain(rest[0]), rest[1]

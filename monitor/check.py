@@ -18,7 +18,9 @@ from schemas.rules import GATING
 
 
 def faults_of(config: Config) -> list[str]:
-    """What only the core can see: evaluators that do not exist, rules that cannot fire. One line each, path first."""
+    """What only the core can see: evaluators that do not exist, rules that cannot fire. One line each, path
+    first.
+    """
     faults = []
     for at, feature in enumerate(config.features):
         try:
@@ -31,20 +33,36 @@ def faults_of(config: Config) -> list[str]:
             faults.append(f"rules[{at}].on: {fault}")
         if rule.is_learnt and (rule.on in SUCCESSES) != (rule.below == "baseline"):
             good = "below" if rule.on in SUCCESSES else "above"
-            faults.append(f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline")
-        if rule.above == "budget" and not any(one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known):
-            faults.append(f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set features[].interaction")
+            faults.append(
+                f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
+            )
+        if rule.above == "budget" and not any(
+            one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known
+        ):
+            faults.append(
+                f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set"
+                " features[].interaction"
+            )
     for at, objective in enumerate(config.objectives):
         if fault := fault_in(objective.on, tuple(EVALUATORS)):
             faults.append(f"objectives[{at}].on: {fault}")
     for at, drift in enumerate(config.drift):
-        faults += [f"drift[{at}].on: {fault}" for name in drift.on or () if (fault := fault_in_statistic(name, tuple(EVALUATORS)))]
-    faults += [f"pinned.{name}.file: {one.file} {fault}" for name, one in config.pinned.items() if one.pin is not None and (fault := fault_in_pin(one.pin))]
+        faults += [
+            f"drift[{at}].on: {fault}"
+            for name in drift.on or ()
+            if (fault := fault_in_statistic(name, tuple(EVALUATORS)))
+        ]
+    faults += [
+        f"pinned.{name}.file: {one.file} {fault}"
+        for name, one in config.pinned.items()
+        if one.pin is not None and (fault := fault_in_pin(one.pin))
+    ]
     return faults
 
 
 def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:
-    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it must be ready to deliver;
+    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it
+    must be ready to deliver;
     ``with_pins``: whether what it names under `pinned` must be there.
 
     Raises:
@@ -58,7 +76,10 @@ def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = 
 
 def main(argv: Sequence[str]) -> int:
     """Exit code 0 if the file is well, 1 if it is not."""
-    parser = argparse.ArgumentParser(prog="python -m monitor check", description="Check a configuration file and say what is wrong with it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor check",
+        description="Check a configuration file and say what is wrong with it.",
+    )
     parser.add_argument("file", type=Path, help="softfail.yaml")
     options = parser.parse_args(argv)
     try:
@@ -66,9 +87,18 @@ def main(argv: Sequence[str]) -> int:
     except InvalidConfig as error:
         for fault in error.faults:
             print(fault)
-        print(f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}", file=sys.stderr)
+        print(
+            f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}",
+            file=sys.stderr,
+        )
         return 1
-    rules = ", ".join(rule.name for rule in (*config.all_rules(), *config.all_burning(), *config.all_drift())) or "none"
+    rules = (
+        ", ".join(rule.name for rule in (*config.all_rules(), *config.all_burning(), *config.all_drift()))
+        or "none"
+    )
     silence = "" if config.no_data.severity is None else ", no-data"
-    print(f"{options.file}: well. Rules: {rules}{silence}. Channels: {', '.join(config.channels.names()) or 'none'}.")
+    print(
+        f"{options.file}: well. Rules: {rules}{silence}. Channels:"
+        f" {', '.join(config.channels.names()) or 'none'}."
+    )
     return 0

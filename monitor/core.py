@@ -16,7 +16,9 @@ to_json = msgspec.json.Encoder().encode
 
 
 class Record(Protocol):
-    """One Kafka record, as aiokafka's ``ConsumerRecord`` has it. ``timestamp`` is the append time in ms, None in a file."""
+    """One Kafka record, as aiokafka's ``ConsumerRecord`` has it. ``timestamp`` is the append time in ms, None
+    in a file.
+    """
 
     @property
     def topic(self) -> str: ...  # noqa: D102
@@ -63,13 +65,17 @@ class Message(NamedTuple):
 
 @dataclass(slots=True)
 class Outputs:
-    """What one step produced: topic (its last part, as in ``softfail.windows``) -> messages, and ``order``: all of them as they came."""
+    """What one step produced: topic (its last part, as in ``softfail.windows``) -> messages, and ``order``:
+    all of them as they came.
+    """
 
     messages: dict[str, list[Message]] = field(default_factory=dict)
     order: list[tuple[str, Message]] = field(default_factory=list)
 
     def add(self, topic: str, message: Message) -> None:
-        """Append a message for ``windows``, ``alerts``, ``samples``, ``deadletter`` or ``events`` (forwarded)."""
+        """Append a message for ``windows``, ``alerts``, ``samples``, ``deadletter`` or ``events``
+        (forwarded).
+        """
         self.messages.setdefault(topic, []).append(message)
         self.order.append((topic, message))
 
@@ -91,7 +97,9 @@ class Core(Protocol):
     """All that is known about one partition, as a value. It is never touched by two threads."""
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records in the order of the log. ``now_us`` is the wall clock, microseconds since 1970, for ``decided_at`` only."""
+        """Take records in the order of the log. ``now_us`` is the wall clock, microseconds since 1970, for
+        ``decided_at`` only.
+        """
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records (key, value; None deletes) that differ since the last call. Asking empties the list."""

@@ -1,4 +1,6 @@
-"""How long things took, or how large they were: counts in buckets of fixed bounds, as Prometheus' histograms have them."""
+"""How long things took, or how large they were: counts in buckets of fixed bounds, as Prometheus' histograms
+have them.
+"""
 
 from __future__ import annotations
 

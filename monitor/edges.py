@@ -1,11 +1,24 @@
-"""What happens at a pane edge: windows are written, rules are read, incidents and episodes change, old panes are rolled up."""
+"""What happens at a pane edge: windows are written, rules are read, incidents and episodes change, old panes
+are rolled up.
+"""
 
 from __future__ import annotations
 
 from monitor.alerts.desk import Desk
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
-from monitor.features import DAY, DAY_US, DAYS_US, FINE, FINE_US, HOUR, HOUR_US, HOURS_US, FeatureState, Segment
+from monitor.features import (
+    DAY,
+    DAY_US,
+    DAYS_US,
+    FINE,
+    FINE_US,
+    HOUR,
+    HOUR_US,
+    HOURS_US,
+    FeatureState,
+    Segment,
+)
 from monitor.instants import rfc3339
 from monitor.panes import Pane, metrics
 from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey, labels, plain
@@ -28,15 +41,21 @@ class Edges:
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
     def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
-        """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event time gives."""
+        """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event
+        time gives.
+        """
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
         fresh = self._write_windows(edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.book.features):
-            self.desk.look(self.book.features[key], fresh.get(key, ()), edge_us, decided_us, late=late, out=out)
+            self.desk.look(
+                self.book.features[key], fresh.get(key, ()), edge_us, decided_us, late=late, out=out
+            )
         self._roll_up(edge_us)
 
-    def _write_windows(self, edge_us: int, out: Outputs) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
+    def _write_windows(
+        self, edge_us: int, out: Outputs
+    ) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
         """Write the windows of what was counted since the last edge; gives what that was, in rates."""
         fresh: dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]] = {}
         for start_us in sorted(start for start in self.book.unwritten if start + self._pane_us <= edge_us):
@@ -74,7 +93,9 @@ class Edges:
         return Message(to_json([*feature, plain(segment), at["level"], start]), to_json(record))
 
     def _roll_up(self, edge_us: int) -> None:
-        """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is counted before ``rolled_us`` any more."""
+        """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is
+        counted before ``rolled_us`` any more.
+        """
         until_us = (edge_us - FINE_US) // HOUR_US * HOUR_US
         if until_us > self.book.rolled_us:
             self.book.rolled_us, self._behind = until_us, True
@@ -110,7 +131,9 @@ class Edges:
             known = segment.texts[HOUR].get(hour_us)
             segment.texts[HOUR][hour_us] = rolled([*([known] if known else []), *blocks], hour_us)
             self.book.mark_texts(feature.key, segment.key, HOUR, hour_us)
-        for start_us in [start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_HOURS_US]:
+        for start_us in [
+            start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_HOURS_US
+        ]:
             del segment.texts[HOUR][start_us]
             self.book.mark_texts(feature.key, segment.key, HOUR, start_us)
         for start_us, block in segment.texts[FINE].items():
@@ -118,16 +141,28 @@ class Edges:
                 block.pack()
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
-        feature.hourly = {hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US}
-        feature.pauses = {hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us}
+        feature.hourly = {
+            hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US
+        }
+        feature.pauses = {
+            hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us
+        }
         feature.producers.forget(edge_us - DAY_US)
-        feature.cleared = {name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US}
+        feature.cleared = {
+            name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US
+        }
         self.book.mark_feature(feature.key)
-        if not feature.segments and not feature.producers.followed and not self.book.incidents.get(feature.key):
+        if (
+            not feature.segments
+            and not feature.producers.followed
+            and not self.book.incidents.get(feature.key)
+        ):
             self._let_go(feature)
 
     def _let_go(self, feature: FeatureState) -> None:
-        """Forget a feature that holds nothing any more; what it counted goes to `other`, so that no event is unaccounted for."""
+        """Forget a feature that holds nothing any more; what it counted goes to `other`, so that no event is
+        unaccounted for.
+        """
         rest = FeatureKey(OTHER, OTHER, feature.key.environment)
         if feature.key == rest:
             return
@@ -135,7 +170,9 @@ class Edges:
             self.book.feature(rest).absorb(feature)
         self.book.drop_feature(feature.key)
 
-    def _coarsen(self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int) -> int:
+    def _coarsen(
+        self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int
+    ) -> int:
         """Pour fine panes into coarse ones; how many coarse ones that changed."""
         changed = set()
         for start_us in sorted(start for start in segment.held[fine] if start < until_us):
@@ -153,6 +190,8 @@ class Edges:
 
 
 def _revision(feature: FeatureState, start_us: int) -> int:
-    """Of a feature's window: one if any of it came in time, and one more for each late revision of its segments."""
+    """Of a feature's window: one if any of it came in time, and one more for each late revision of its
+    segments.
+    """
     panes = [segment.panes[start_us] for segment in feature.segments.values() if start_us in segment.panes]
     return sum(pane.late for pane in panes) + any(pane.revision > pane.late for pane in panes)

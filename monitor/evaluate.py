@@ -19,17 +19,34 @@ from schemas.decode import InvalidEvent, decode
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the verdicts; 0, or 1 when a line or file could not be read, or 2 when the configuration is at fault."""
-    parser = argparse.ArgumentParser(prog="python -m monitor evaluate", description="Judge the responses in files of events, one JSON object a line.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="NDJSON, may be gzipped (.gz); - is standard input")
-    parser.add_argument("--config", metavar="softfail.yaml", help="which evaluators judge which feature; without it the default ones")
-    parser.add_argument("--format", choices=("ndjson", "table"), default="ndjson", help="one JSON object an event, or a table with a summary")
+    """Print the verdicts; 0, or 1 when a line or file could not be read, or 2 when the configuration is at
+    fault.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor evaluate",
+        description="Judge the responses in files of events, one JSON object a line.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="NDJSON, may be gzipped (.gz); - is standard input"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="softfail.yaml",
+        help="which evaluators judge which feature; without it the default ones",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("ndjson", "table"),
+        default="ndjson",
+        help="one JSON object an event, or a table with a summary",
+    )
     given = parser.parse_args(argv)
     try:
         config = _load(given.config)
         return _run(given.files, config, given.format)
     except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader has seen enough; what Python would flush at exit has nowhere to go
+        # the reader has seen enough; what Python would flush at exit has nowhere to go
+        if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         print(error, file=sys.stderr)
@@ -85,8 +102,11 @@ class _Reader:
                             yield event
                         else:
                             self.others[event.kind] += 1
-            except (OSError, EOFError, zlib.error) as error:  # the latter two: a gzip file that is cut or damaged
-                self._report(f"{name}{f':{number + 1}' if number else ''}: {getattr(error, 'strerror', None) or error}")
+            except (OSError, EOFError, zlib.error) as error:
+                # the latter two: a gzip file that is cut or damaged
+                self._report(
+                    f"{name}{f':{number + 1}' if number else ''}: {getattr(error, 'strerror', None) or error}"
+                )
 
     def _report(self, message: str) -> None:
         self.faults += 1
@@ -104,7 +124,12 @@ def report(event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> dict[str, A
     return {
         "event_id": event.event_id,
         "verdicts": {
-            name: {"passed": verdict.passed, "score": verdict.score, "reason": verdict.reason, "state": State(verdict.state).name.lower()}
+            name: {
+                "passed": verdict.passed,
+                "score": verdict.score,
+                "reason": verdict.reason,
+                "state": State(verdict.state).name.lower(),
+            }
             for name, verdict in zip(suite.names, verdicts, strict=True)
         },
     }
@@ -138,7 +163,9 @@ class _Table:
         print(f"{_printable(event.event_id):<36} {_printable('; '.join(said)) if said else 'ok'}")
 
     def end(self) -> None:
-        print(f"\n{'evaluator':<16} {'passed':>8} {'failed':>8} {'skipped':>8} {'error':>8} {'fail rate':>10}")
+        print(
+            f"\n{'evaluator':<16} {'passed':>8} {'failed':>8} {'skipped':>8} {'error':>8} {'fail rate':>10}"
+        )
         for name, counts in self._counts.items():
             decided = counts[State.PASSED] + counts[State.FAILED]
             rate = f"{counts[State.FAILED] / decided:.2%}" if decided else "-"

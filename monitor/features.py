@@ -41,7 +41,11 @@ class Segment:
         for resolution, length_us in ((FINE, 0), (HOUR, HOUR_US), (DAY, DAY_US)):
             held = self.held[resolution]
             if held:
-                yield from (pane for at, pane in held.items() if at < end_us and (at >= start_us or at + length_us > start_us))
+                yield from (
+                    pane
+                    for at, pane in held.items()
+                    if at < end_us and (at >= start_us or at + length_us > start_us)
+                )
 
     def is_empty(self) -> bool:
         """Whether nothing is held at any resolution."""
@@ -62,15 +66,19 @@ class FeatureState:
         self.overflowed = 0  # segments that left for `other`
         self.evaluator_errors: dict[str, int] = {}
         self.hourly: dict[int, int] = {}  # hour number -> responses, 8 days: what a silence is held against
-        self.pauses: dict[int, list[int]] = {}  # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against too
+        # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against
+        # too
+        self.pauses: dict[int, list[int]] = {}
         self.well: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
-        self.decided: dict[str, int] = {}  # kind and name of what was new -> the edge at which it was told, or found to be no news
+        # kind and name of what was new -> the edge at which it was told, or found to be no news
+        self.decided: dict[str, int] = {}
         self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
         self.producers = Producers()
         self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
         self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
-        self.spans: list[list[int]] = []  # [start, end) of the last incidents, end 0 while they last: they are no reference
+        # [start, end) of the last incidents, end 0 while they last: they are no reference
+        self.spans: list[list[int]] = []
         self.moved: dict[str, int] = {}  # rule and segment -> since when the changed is taken for the normal
         self.references: dict[Any, Any] = {}  # made by monitor.references, from panes that begin before:
         self.referred_until_us = 0
@@ -78,11 +86,15 @@ class FeatureState:
 
     @property
     def missing(self) -> int:
-        """Events that producers numbered, and that have not arrived although later ones have. It falls when they come late."""
+        """Events that producers numbered, and that have not arrived although later ones have. It falls when
+        they come late.
+        """
         return self.producers.missing
 
     def producer_totals(self) -> ProducerTotals:
-        """Calls seen, sampled, sent and dropped, as the producers' meters say; sums over all of them, and never falling."""
+        """Calls seen, sampled, sent and dropped, as the producers' meters say; sums over all of them, and
+        never falling.
+        """
         return self.producers.totals()
 
     def came(self, start_us: int, n: int, pane_us: int) -> None:
@@ -100,7 +112,11 @@ class FeatureState:
         self.late += other.late
         self.expired += other.expired
         self.producers.absorb(other.producers)
-        for mine, theirs in ((self.received, other.received), (self.verdicts, other.verdicts), (self.evaluator_errors, other.evaluator_errors)):
+        for mine, theirs in (
+            (self.received, other.received),
+            (self.verdicts, other.verdicts),
+            (self.evaluator_errors, other.evaluator_errors),
+        ):
             add_up(mine, theirs)
         for evaluator, reasons in other.skipped.items():
             add_up(self.skipped.setdefault(evaluator, {}), reasons)
@@ -109,7 +125,9 @@ class FeatureState:
         """All segments of one fine pane as one: the feature-level pane."""
         if (known := self._merged.get(start_us)) is not None:
             return known
-        parts = [pane for segment in self.segments.values() if (pane := segment.panes.get(start_us)) is not None]
+        parts = [
+            pane for segment in self.segments.values() if (pane := segment.panes.get(start_us)) is not None
+        ]
         if not parts:
             return None
         whole = parts[0] if len(parts) == 1 else merged(parts, start_us)
@@ -128,20 +146,33 @@ class FeatureState:
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Panes of all segments that overlap [start, end); fine ones already merged."""
-        starts = sorted({at for segment in self.segments.values() for at in segment.panes if start_us <= at < end_us})
+        starts = sorted(
+            {at for segment in self.segments.values() for at in segment.panes if start_us <= at < end_us}
+        )
         yield from (pane for at in starts if (pane := self.pane(at)) is not None)
         for segment in self.segments.values():
             for resolution, length_us in ((HOUR, HOUR_US), (DAY, DAY_US)):
-                yield from (pane for at, pane in segment.held[resolution].items() if at < end_us and at + length_us > start_us)
+                yield from (
+                    pane
+                    for at, pane in segment.held[resolution].items()
+                    if at < end_us and at + length_us > start_us
+                )
 
     def least_active(self) -> Segment:
         """The segment that leaves first when there are too many."""
-        return min((one for one in self.segments.values() if one.key not in (OVERFLOW, UNLABELLED)), key=lambda one: (one.active_us // HOUR_US, one.key))
+        return min(
+            (one for one in self.segments.values() if one.key not in (OVERFLOW, UNLABELLED)),
+            key=lambda one: (one.active_us // HOUR_US, one.key),
+        )
 
     def is_full(self, now_us: int) -> bool:
         """Whether a further segment would exceed the cap on those active in the last 24 h."""
-        since = (now_us - DAY_US) // HOUR_US * HOUR_US  # by the hour, as rolled-up panes know it: the same before and after a restart
-        return len(self.segments) >= SEGMENTS and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
+        # by the hour, as rolled-up panes know it: the same before and after a restart
+        since = (now_us - DAY_US) // HOUR_US * HOUR_US
+        return (
+            len(self.segments) >= SEGMENTS
+            and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
+        )
 
     def state(self) -> list[Any]:
         """Plain values of all but the segments. The 11th was empty in releases that tell no changes."""

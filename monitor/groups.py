@@ -15,12 +15,22 @@ class Group:
 
     __slots__ = ("at", "feature", "p", "pane", "pq", "q", "shared", "texts")
 
-    def __init__(self, at: int, feature: FeatureState, pane: Pane, p: float, q: float, shared: str, texts: Callable[[bool], TextBlock]) -> None:
+    def __init__(
+        self,
+        at: int,
+        feature: FeatureState,
+        pane: Pane,
+        p: float,
+        q: float,
+        shared: str,
+        texts: Callable[[bool], TextBlock],
+    ) -> None:
         self.at = at
         self.feature = feature
         self.pane = pane
         self.shared = shared  # added to names of producers where features share an account
-        self.texts = texts  # gives the block of its texts, made when it is first asked for; True: it will be counted into
+        # gives the block of its texts, made when it is first asked for; True: it will be counted into
+        self.texts = texts
         self.q = q
         self.p = grid(p)
         self.pq = grid(p * q)

@@ -1,4 +1,6 @@
-"""From records to counted events: read, refuse with a reason, send on what lies in the wrong partition, group, measure."""
+"""From records to counted events: read, refuse with a reason, send on what lies in the wrong partition,
+group, measure.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Chunk:
 
 
 class Intake:
-    """Collects the events of a chunk and counts them when it is flushed. Where chunks are cut makes no difference."""
+    """Collects the events of a chunk and counts them when it is flushed. Where chunks are cut makes no
+    difference.
+    """
 
     def __init__(self, config: Config, book: Book, partition: int, partitions: int) -> None:
         self.book = book
@@ -66,7 +70,8 @@ class Intake:
         self._too_old: set[Any] = set()
 
     def event_of(self, record: Record) -> tuple[Any, int, int]:
-        """The decoded event, its time, and what the watermark may learn from it: a clock that is ahead counts no more than the broker's own.
+        """The decoded event, its time, and what the watermark may learn from it: a clock that is ahead counts
+        no more than the broker's own.
 
         Times are microseconds since 1970.
 
@@ -85,7 +90,12 @@ class Intake:
             return event, time_us, time_us
         if time_us > append_us + FUTURE_US:
             ahead_s = (time_us - append_us) / 1e6
-            raise Refusal("future", f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's clock", "time")
+            raise Refusal(
+                "future",
+                f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's"
+                " clock",
+                "time",
+            )
         return event, time_us, append_us
 
     def is_here(self, event: Any) -> bool:
@@ -93,7 +103,9 @@ class Intake:
         return self._of(event.service, event.feature)[2]
 
     def key_of(self, event: Any, time_us: int) -> Any:
-        """What events that are counted together have in common; ``groups`` holds those that were seen since the last flush."""
+        """What events that are counted together have in common; ``groups`` holds those that were seen since
+        the last flush.
+        """
         kind = event.kind
         return (
             event.service, event.feature, event.model, event.prompt_version, event.variant, event.environment, time_us - time_us % self._pane_us,
@@ -102,7 +114,8 @@ class Intake:
         )  # fmt: skip
 
     def open(self, key: Any, event: Any, closed_us: int, out: Outputs) -> tuple[Group, Chunk] | None:
-        """Where the events of a new key are counted; None: the event is no event to count (a meter), or too old.
+        """Where the events of a new key are counted; None: the event is no event to count (a meter), or too
+        old.
 
         ``closed_us``: the last closed edge.
         """
@@ -110,7 +123,11 @@ class Intake:
             self._take_meter(event)
             return None
         start_us = key[6]
-        if key in self._too_old or start_us + self._pane_us <= closed_us - FINE_US or start_us < self.book.rolled_us:
+        if (
+            key in self._too_old
+            or start_us + self._pane_us <= closed_us - FINE_US
+            or start_us < self.book.rolled_us
+        ):
             self._too_old.add(key)
             self._expire(event, start_us)
             return None
@@ -122,15 +139,26 @@ class Intake:
         segment = feature.segments.get(at)
         if segment is None:
             if feature.is_full(start_us):
-                self.flush(closed_us, out)  # what was taken in is counted where it was seen, before a segment leaves
+                # what was taken in is counted where it was seen, before a segment leaves
+                self.flush(closed_us, out)
                 self.book.overflow(feature)
             segment = feature.segments[at] = Segment(at)
         pane = self.book.pane(feature, segment, start_us)
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
-        shared = producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
-        group = Group(len(chunk.groups), feature, pane, key[7], key[8], shared, partial(self.book.texts, feature, segment, start_us))
+        shared = (
+            producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
+        )
+        group = Group(
+            len(chunk.groups),
+            feature,
+            pane,
+            key[7],
+            key[8],
+            shared,
+            partial(self.book.texts, feature, segment, start_us),
+        )
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
         return opened
@@ -140,7 +168,9 @@ class Intake:
         kept: list[tuple[int, dict[str, Any]]] = []
         for chunk in self._chunks.values():
             if chunk.kind == "response":
-                kept += self._keep(chunk, measure_responses(chunk.events, chunk.at, chunk.groups, chunk.suite))
+                kept += self._keep(
+                    chunk, measure_responses(chunk.events, chunk.at, chunk.groups, chunk.suite)
+                )
             elif chunk.kind == "feedback":
                 measure_feedback(chunk.events, chunk.at, chunk.groups)
             else:
@@ -148,7 +178,8 @@ class Intake:
             counts = np.bincount(np.asarray(chunk.at, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)
-        for _, one in sorted(kept, key=lambda pair: pair[0]):  # in the order of the log, whatever the chunks and suites
+        # in the order of the log, whatever the chunks and suites
+        for _, one in sorted(kept, key=lambda pair: pair[0]):
             out.add("samples", Message(one["event_id"].encode(), to_json(one)))
         self._chunks.clear()
         self.groups.clear()
@@ -165,7 +196,9 @@ class Intake:
         known = self._settings.get((service, feature))
         if known is None:
             one = self._config.feature(service, feature)
-            suite = self._suites.get(id(one)) or self._suites.setdefault(id(one), Suite.of(one.evaluators, one.gating, one.interaction))
+            suite = self._suites.get(id(one)) or self._suites.setdefault(
+                id(one), Suite.of(one.evaluators, one.gating, one.interaction)
+            )
             here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
             if len(self._settings) >= 10 * FEATURES:  # names come from outside
                 self._settings.clear()
@@ -173,17 +206,27 @@ class Intake:
         return known
 
     def _dimensions(self, event: Any) -> tuple[tuple[str, str], ...]:
-        return tuple((name, event.dimensions.get(name, "")) for name in self._of(event.service, event.feature)[0])
+        return tuple(
+            (name, event.dimensions.get(name, "")) for name in self._of(event.service, event.feature)[0]
+        )
 
     def forward(self, event: Any, record: Record, out: Outputs) -> None:
-        """Send an event to its own partition, with a mark; one that was marked before goes to the dead letters."""
+        """Send an event to its own partition, with a mark; one that was marked before goes to the dead
+        letters.
+        """
         if any(name == FORWARDED for name, _ in record.headers):
-            error = f"sent on once and still not in its partition of {self._partitions}; was the number of partitions changed?"
+            error = (
+                f"sent on once and still not in its partition of {self._partitions}; was the number of"
+                " partitions changed?"
+            )
             self.refuse(record, Refusal("misplaced", error), out)
             return
         self.book.forwarded += 1
         target = partition_of(event.service, event.feature, self._partitions)
-        headers = (*((name, data) for name, data in record.headers), (FORWARDED, str(record.partition).encode()))
+        headers = (
+            *((name, data) for name, data in record.headers),
+            (FORWARDED, str(record.partition).encode()),
+        )
         assert record.value is not None
         out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
 
@@ -196,8 +239,11 @@ class Intake:
     def _expire(self, event: Any, start_us: int) -> None:
         feature = self._account_of(event)
         feature.expired += 1
-        if event.kind == "response" and event.producer_id and event.sequence is not None:  # it has arrived, if late
-            feature.producers.arrived(producer_name(feature, event), start_us, event.sequence, event.sequence, 1)
+        # it has arrived, if late
+        if event.kind == "response" and event.producer_id and event.sequence is not None:
+            feature.producers.arrived(
+                producer_name(feature, event), start_us, event.sequence, event.sequence, 1
+            )
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.book.features
@@ -220,10 +266,14 @@ class Intake:
     def _take_meter(self, event: Any) -> None:
         feature = self._account_of(event)
         counts = (event.seen, event.sampled, event.sent, event.dropped)
-        feature.producers.meter(producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts)
+        feature.producers.meter(
+            producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts
+        )
 
     def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, dict[str, Any]]]:
-        """The first few failing responses of each pane become samples, and examples for pages; each with its offset."""
+        """The first few failing responses of each pane become samples, and examples for pages; each with its
+        offset.
+        """
         found = []
         for index, failed in failures.items():
             group, suite = chunk.groups[chunk.at[index]], chunk.suite

@@ -1,9 +1,11 @@
 """Which language a text is written in, where that can be told.
 
-A name that flickers costs false tickets, so that nothing is said of what is short, or code, or not sure. Of 10,000 answers of LLMDrift, 660 pieces of
-Python and 44,000 messages of vim in 21 languages, none of the first two and at most 0.3 % of any language were called another than they are.
+A name that flickers costs false tickets, so that nothing is said of what is short, or code, or not sure. Of
+10,000 answers of LLMDrift, 660 pieces of Python and 44,000 messages of vim in 21 languages, none of the first
+two and at most 0.3 % of any language were called another than they are.
 
-Source: Lui, Baldwin, langid.py, Proc. ACL 2012 System Demonstrations, 25. py3langid is that with a newer model.
+Source: Lui, Baldwin, langid.py, Proc. ACL 2012 System Demonstrations, 25. py3langid is that with a newer
+model.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ import numpy.typing as npt
 MOST_CHARS = 400  # what is read of a text: it is sure long before
 LEAST_LETTERS = 20
 WIDE = 3  # letters that one counts for where it is a syllable or a word
-LEAST_WORDS = 4  # names and titles have fewer; of letters that are words themselves the same amount of letters will do
+# names and titles have fewer; of letters that are words themselves the same amount of letters will do
+LEAST_WORDS = 4
 LEAST_SURE = 0.8  # probability, of 1
 LANGUAGES = (
     "af", "ar", "az", "be", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gu", "he", "hi", "hr", "hu", "hy",
@@ -37,7 +40,8 @@ _WIDE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-
 _LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|<[^<>\n]{1,80}>"
-    r"|(?<![!-~])[!-~]*[0-9_{}=\\/|%@][!-~]*",  # a word with such a mark in it; what begins anywhere else was looked at: linear in the length
+    # a word with such a mark in it; what begins anywhere else was looked at: linear in the length
+    r"|(?<![!-~])[!-~]*[0-9_{}=\\/|%@][!-~]*",
     re.DOTALL,
 )
 
@@ -45,14 +49,17 @@ _CODE = re.compile(
 def language_of(text: str) -> str | None:
     """The language of a text, one of ``LANGUAGES``; None where it is too short, code, or not sure.
 
-    The same on every machine, and whatever was asked before. The first time takes half a second, while the model is read.
+    The same on every machine, and whatever was asked before. The first time takes half a second, while the
+    model is read.
 
     >>> language_of("Votre commande arrivera vendredi matin."), language_of("(C). Somewhat worried")
     ('fr', None)
     """
     prose = " ".join(_CODE.sub(" ", unicodedata.normalize("NFC", text[:MOST_CHARS])).split())
     wide = len(_WIDE.findall(prose))
-    if len(_LETTER.findall(prose)) + (WIDE - 1) * wide < LEAST_LETTERS or (prose.count(" ") + 1 < LEAST_WORDS and wide * WIDE < LEAST_LETTERS):
+    if len(_LETTER.findall(prose)) + (WIDE - 1) * wide < LEAST_LETTERS or (
+        prose.count(" ") + 1 < LEAST_WORDS and wide * WIDE < LEAST_LETTERS
+    ):
         return None
     language, sure = _model().classify(prose)
     return None if sure < LEAST_SURE or language == _NO_LANGUAGE else str(language)
@@ -60,17 +67,27 @@ def language_of(text: str) -> str | None:
 
 @cache
 def _model() -> Any:
-    """The model, restricted to ``LANGUAGES``. Its own loader unpacks it into a temporary file, which a worker on a read-only disk cannot make."""
-    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier  # 15 ms that a command which reads no text is spared
+    """The model, restricted to ``LANGUAGES``. Its own loader unpacks it into a temporary file, which a worker
+    on a read-only disk cannot make.
+    """
+    # 15 ms that a command which reads no text is spared
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
     class Identifier(LanguageIdentifier):  # type: ignore[misc]  # untyped
-        """Adds up in 64 bits, one after another: in 32 and by BLAS, how sure it is would depend on the processor and its threads."""
+        """Adds up in 64 bits, one after another: in 32 and by BLAS, how sure it is would depend on the
+        processor and its threads.
+        """
 
         __slots__ = ()
 
         def _sparse_score(self, visits: dict[int, int], table: Any) -> Any:
             times = np.log1p(np.fromiter(visits.values(), np.float64, len(visits)))
-            return np.einsum("i,ij->j", times, table[np.fromiter(visits, np.intp, len(visits))].astype(np.float64)) + self.nb_pc
+            return (
+                np.einsum(
+                    "i,ij->j", times, table[np.fromiter(visits, np.intp, len(visits))].astype(np.float64)
+                )
+                + self.nb_pc
+            )
 
     unpacked = io.BytesIO()
     with lzma.open(MODEL_DIR / MODEL_FILE) as packed:

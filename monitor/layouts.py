@@ -1,11 +1,13 @@
-"""How records of state are written, release by release: each says its layout, and one of another is migrated or refused by name.
+"""How records of state are written, release by release: each says its layout, and one of another is migrated
+or refused by name.
 
-Layout 1 is plain MessagePack. From layout 2 on a record begins with 0xC1, a byte that MessagePack never uses, and the number of its layout: a release
-that knows no layouts cannot read it. A partition may hold records of several layouts at once, for they are written anew as they change; its header
-has the newest (``agents.journal``).
+Layout 1 is plain MessagePack. From layout 2 on a record begins with 0xC1, a byte that MessagePack never uses,
+and the number of its layout: a release that knows no layouts cannot read it. A partition may hold records of
+several layouts at once, for they are written anew as they change; its header has the newest
+(``agents.journal``).
 
-To change what a record holds: raise ``LAYOUT``, state the new shape, add the step from the old one to ``MIGRATIONS``, and make golden files
-(``tests/monitor/state``) before and after.
+To change what a record holds: raise ``LAYOUT``, state the new shape, add the step from the old one to
+``MIGRATIONS``, and make golden files (``tests/monitor/state``) before and after.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ SHAPES: Mapping[str, Any] = {
         tuple[dict[str, list[int]], list[int], int, int], _Counts, dict[str, _Counts], list[list[int]], _Counts, dict[int, list[int]],
         dict[str, tuple[str, int]],
     ],
-    "pane": list[Any],  # as Pane.state() says; Pane.from_state() checks it, and unpacks it when it is looked at
+    # as Pane.state() says; Pane.from_state() checks it, and unpacks it when it is looked at
+    "pane": list[Any],
     "incident": tuple[
         str, str, str, str, int, Literal["pending", "firing"], int, Literal["", "breach", "good", "between"], int, int, dict[str, Any],
     ],
@@ -40,7 +43,9 @@ SHAPES: Mapping[str, Any] = {
 }  # fmt: skip
 """Kind of record -> what it holds in the layout of this release. Whatever differs in number or type is refused."""
 
-LENGTHS: Mapping[int, Mapping[str, int]] = {1: {"clock": 6, "feature": 12, "pane": 7, "incident": 11, "episode": 7}}
+LENGTHS: Mapping[int, Mapping[str, int]] = {
+    1: {"clock": 6, "feature": 12, "pane": 7, "incident": 11, "episode": 7}
+}
 """How many values a record of an older layout has."""
 
 
@@ -52,7 +57,9 @@ def _clock_of_1(values: list[Any]) -> list[Any]:
 
 
 def _feature_of_1(values: list[Any]) -> list[Any]:
-    """Meters became producers, which are followed by the numbers of their events; verdicts and skips were not counted."""
+    """Meters became producers, which are followed by the numbers of their events; verdicts and skips were not
+    counted.
+    """
     meters = values[10]
     producers = [{name: [*meter, 0, 0, 0] for name, meter in meters.items()}, [0, 0, 0, 0], 0, 0]
     return [*values[:10], {}, values[11], producers, {}, {}, [], {}, {}, {}]
@@ -76,7 +83,9 @@ _decoders = {kind: msgspec.msgpack.Decoder(shape) for kind, shape in SHAPES.item
 
 
 def write(values: Any) -> bytes:
-    """A record of this release's layout: equal values give equal bytes. ``values``: a list, or one that is MessagePack already."""
+    """A record of this release's layout: equal values give equal bytes. ``values``: a list, or one that is
+    MessagePack already.
+    """
     return _PREFIX + (values if isinstance(values, bytes) else _encode(values))
 
 
@@ -115,7 +124,9 @@ def read(kind: str, value: bytes) -> Any:
     if len(values) != LENGTHS[layout][kind]:
         if kind == "clock" and values and values[0] != layout:
             raise ValueError(_foreign(values[0]))
-        raise ValueError(f"a {kind} of layout {layout} has {LENGTHS[layout][kind]} values, this one {len(values)}")
+        raise ValueError(
+            f"a {kind} of layout {layout} has {LENGTHS[layout][kind]} values, this one {len(values)}"
+        )
     try:
         for step in steps:
             values = step(values)

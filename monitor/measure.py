@@ -19,7 +19,15 @@ from monitor.evaluators.verdict import State, Verdict
 from monitor.groups import Group
 from monitor.languages import language_of
 from monitor.panes import Pane
-from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RESPONSE_QUANTITIES, STAGES, VERSIONS, Quantity
+from monitor.quantities import (
+    CATEGORIES,
+    FEEDBACK_QUANTITIES,
+    LANGUAGES,
+    RESPONSE_QUANTITIES,
+    STAGES,
+    VERSIONS,
+    Quantity,
+)
 from monitor.stats.buckets import codes_of
 from monitor.stats.text import vectors_of
 from monitor.stats.weights import WHOLE
@@ -29,7 +37,9 @@ from monitor.texts import TextBlock
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
 _OTHER = "other"
-_FIELDS = {quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
+_FIELDS = {
+    quantity.field: attrgetter(quantity.field) for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES
+}
 _ERROR, _OUTPUT = attrgetter("error_type"), attrgetter("output")
 _COUNTED = CATEGORIES + VERSIONS
 _LABELS = attrgetter(*(category.name for category in _COUNTED))
@@ -40,7 +50,9 @@ Mask = npt.NDArray[np.bool_]
 Failures = dict[int, list[tuple[int, Verdict]]]
 
 
-def measure_responses(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group], suite: Suite) -> Failures:
+def measure_responses(
+    events: Sequence[Any], at: Sequence[int], groups: Sequence[Group], suite: Suite
+) -> Failures:
     """Evaluate responses and count them into the panes of their groups.
 
     Args:
@@ -90,7 +102,9 @@ def measure_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[
 
 
 def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
-    """Count verdicts that were reached elsewhere. Their probability is the response's times the scorer's, as the event says."""
+    """Count verdicts that were reached elsewhere. Their probability is the response's times the scorer's, as
+    the event says.
+    """
     known: dict[int, set[str]] = {}
     for event, index in zip(events, at, strict=True):
         one, name = groups[index], _metric_name(event.evaluator)
@@ -106,13 +120,25 @@ def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequen
             one.pane.rate(metric).add(one.p, 1, int(not event.passed))
         if event.score is not None:
             value = np.array([round(event.score * 2**20)])
-            one.pane.number(f"evaluator.{name}.score").add(one.p, 1, int(value[0]), {int(codes_of(value)[0]): 1})
+            one.pane.number(f"evaluator.{name}.score").add(
+                one.p, 1, int(value[0]), {int(codes_of(value)[0]): 1}
+            )
 
 
 def _external(pane: Pane) -> set[str]:
-    """Names of evaluators elsewhere that a pane has counted. Ours do not count: whether they came first depends on nothing that is in the log."""
-    rates = {name.removeprefix("evaluator.").removesuffix(".fail_rate") for name in pane.rates if name.startswith("evaluator.")}
-    scores = {name.removeprefix("evaluator.").removesuffix(".score") for name in pane.numbers if name.startswith("evaluator.")}
+    """Names of evaluators elsewhere that a pane has counted. Ours do not count: whether they came first
+    depends on nothing that is in the log.
+    """
+    rates = {
+        name.removeprefix("evaluator.").removesuffix(".fail_rate")
+        for name in pane.rates
+        if name.startswith("evaluator.")
+    }
+    scores = {
+        name.removeprefix("evaluator.").removesuffix(".score")
+        for name in pane.numbers
+        if name.startswith("evaluator.")
+    }
     return (rates | scores) - EVALUATORS.keys() - {_OTHER}
 
 
@@ -121,17 +147,23 @@ def _metric_name(name: str) -> str:
 
 
 def _read_from_text(events: Sequence[Any], has_text: Mask, groups: Sequence[Group], suite: Suite) -> Mask:
-    """Which verdicts come from the text, shape (events, evaluators): those weigh by p·q. One that a stated size answers does not."""
+    """Which verdicts come from the text, shape (events, evaluators): those weigh by p·q. One that a stated
+    size answers does not.
+    """
     read = np.tile(np.array(suite.reads_text, bool), (len(events), 1))
     if all(one.q == 1 for one in groups):  # p and p·q are one
         return read
     for column, sizes in enumerate(suite.sizes):
         if sizes:
-            read[:, column] = has_text & np.array([all(getattr(event, size) is None for size in sizes) for event in events], bool)
+            read[:, column] = has_text & np.array(
+                [all(getattr(event, size) is None for size in sizes) for event in events], bool
+            )
     return read
 
 
-def _count_verdicts(codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+def _count_verdicts(
+    codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups: Sequence[Group], suite: Suite
+) -> None:
     size = len(groups)
     for column, name in enumerate(suite.names):
         verdicts, by_text = codes[:, column], text[:, column]
@@ -152,11 +184,19 @@ def _count_verdicts(codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups
                     one.feature.evaluator_errors[name] = one.feature.evaluator_errors.get(name, 0) + n
 
 
-def _count_passes(codes: npt.NDArray[np.int8], text: Mask, has_text: Mask, group: Ints, groups: Sequence[Group], suite: Suite) -> None:
+def _count_passes(
+    codes: npt.NDArray[np.int8],
+    text: Mask,
+    has_text: Mask,
+    group: Ints,
+    groups: Sequence[Group],
+    suite: Suite,
+) -> None:
     """Passed: no gating evaluator failed it.
 
-    What fails without its text being read fails whatever the text says, so it weighs by p. What else has text weighs by p·q and stands for the
-    responses whose text was sampled out: those are left out, for nobody knows whether they would pass. Without such sampling (q = 1) all weigh by p.
+    What fails without its text being read fails whatever the text says, so it weighs by p. What else has text
+    weighs by p·q and stands for the responses whose text was sampled out: those are left out, for nobody
+    knows whether they would pass. Without such sampling (q = 1) all weigh by p.
     """
     gating = np.array(suite.gating, bool)
     failed = (codes == State.FAILED)[:, gating]
@@ -167,7 +207,10 @@ def _count_passes(codes: npt.NDArray[np.int8], text: Mask, has_text: Mask, group
     by_text = has_text & ~failed_anyway & counted
     by_call = failed_anyway | (~has_text & unsampled & counted)
     size = len(groups)
-    rows = [np.bincount(group[mask], minlength=size).tolist() for mask in (by_call, failed_anyway, by_text, by_text & failed_text)]
+    rows = [
+        np.bincount(group[mask], minlength=size).tolist()
+        for mask in (by_call, failed_anyway, by_text, by_text & failed_text)
+    ]
     for one, n, f, n_text, f_text in zip(groups, *rows, strict=True):
         if n:
             one.pane.rate("pass_rate").add(one.p, n, f)
@@ -175,7 +218,9 @@ def _count_passes(codes: npt.NDArray[np.int8], text: Mask, has_text: Mask, group
             one.pane.rate("pass_rate").add(one.pq, n_text, f_text)
 
 
-def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]) -> Sequence[int]:
+def _count_quantity(
+    events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]
+) -> Sequence[int]:
     """Count a number of the events that have it; indices of those that have not."""
     raw = list(map(_FIELDS[quantity.field], events))
     missing: Sequence[int] = ()
@@ -186,20 +231,34 @@ def _count_quantity(events: Sequence[Any], quantity: Quantity, group: Ints, grou
         present = [index for index, value in enumerate(raw) if value is not None]
         raw = [raw[index] for index in present]
         group = group[present]
-    values = np.array(raw, np.int64) if quantity.unit == 1 else np.rint(np.array(raw, np.float64) / quantity.unit).astype(np.int64)
+    values = (
+        np.array(raw, np.int64)
+        if quantity.unit == 1
+        else np.rint(np.array(raw, np.float64) / quantity.unit).astype(np.int64)
+    )
     _count_values(quantity.name, values, group, groups, by_text=False)
     return missing
 
 
-def _count_lengths(events: Sequence[Any], missing: Sequence[int], name: str, text: str, group: Ints, groups: Sequence[Group]) -> None:
+def _count_lengths(
+    events: Sequence[Any], missing: Sequence[int], name: str, text: str, group: Ints, groups: Sequence[Group]
+) -> None:
     """Lengths that the service did not state are read off the text, and so weigh by p·q."""
     of_text = attrgetter(text)
-    texts = list(map(of_text, events if len(missing) == len(events) else [events[index] for index in missing]))
+    texts = list(
+        map(of_text, events if len(missing) == len(events) else [events[index] for index in missing])
+    )
     if None in texts:
         missing = [index for index, value in zip(missing, texts, strict=True) if value is not None]
         texts = [value for value in texts if value is not None]
     if texts:
-        _count_values(name, np.array(list(map(len, texts)), np.int64), group[np.asarray(missing, np.int64)], groups, by_text=True)
+        _count_values(
+            name,
+            np.array(list(map(len, texts)), np.int64),
+            group[np.asarray(missing, np.int64)],
+            groups,
+            by_text=True,
+        )
 
 
 def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group], *, by_text: bool) -> None:
@@ -213,18 +272,31 @@ def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group],
     begin = 0
     for one, n, total, end in zip(groups, counts.tolist(), sums.tolist(), ends, strict=True):
         if n:
-            one.pane.number(name).add(one.pq if by_text else one.p, n, total, dict(zip(codes[begin:end], how_often[begin:end], strict=True)))
+            one.pane.number(name).add(
+                one.pq if by_text else one.p,
+                n,
+                total,
+                dict(zip(codes[begin:end], how_often[begin:end], strict=True)),
+            )
         begin = end
 
 
 def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
-    """Count labels: as few combinations of them occur, all at once. What stands for absence is not counted: how many calls there were is known."""
+    """Count labels: as few combinations of them occur, all at once. What stands for absence is not counted:
+    how many calls there were is known.
+    """
     labels = list(map(_LABELS, events))
     number = {row: nth for nth, row in enumerate(dict.fromkeys(labels))}
     size = len(number)
-    pairs, times = np.unique(group * size + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels)), return_counts=True)
+    pairs, times = np.unique(
+        group * size + np.fromiter(map(number.__getitem__, labels), np.int64, len(labels)), return_counts=True
+    )
     present = [
-        [(one.name, str(label)) for one, label in zip(_COUNTED, row, strict=True) if label not in (None, "") and str(label) != one.absent]
+        [
+            (one.name, str(label))
+            for one, label in zip(_COUNTED, row, strict=True)
+            if label not in (None, "") and str(label) != one.absent
+        ]
         for row in number
     ]
     held: dict[tuple[int, str], dict[str, int]] = {}
@@ -238,7 +310,8 @@ def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group
 
 
 def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
-    held: list[dict[str, list[float] | None]] = [{} for _ in groups]  # of each group stage -> seconds; None: its pane has no room for it
+    # of each group stage -> seconds; None: its pane has no room for it
+    held: list[dict[str, list[float] | None]] = [{} for _ in groups]
     for event, index in zip(events, at, strict=True):
         if event.stages_s:
             mine = held[index]
@@ -256,7 +329,9 @@ def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Gro
 
 
 def _stage(pane: Pane, name: str) -> list[float] | None:
-    """Room for the values of a stage, which takes its place in the pane at once: the next stage of this event may be one too many."""
+    """Room for the values of a stage, which takes its place in the pane at once: the next stage of this event
+    may be one too many.
+    """
     if name not in pane.numbers and sum(known.startswith("stage.") for known in pane.numbers) >= STAGES:
         return None
     pane.number(name)
@@ -264,7 +339,9 @@ def _stage(pane: Pane, name: str) -> list[float] | None:
 
 
 def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
-    """Sketch the texts of the first responses of each segment and pane that have any; of fewer of them, tell the language."""
+    """Sketch the texts of the first responses of each segment and pane that have any; of fewer of them, tell
+    the language.
+    """
     has_room = [group.texts(False).has_room(group.pane.start_us) for group in groups]
     if not any(has_room):  # as nearly always where there is much traffic
         return

@@ -1,6 +1,8 @@
-"""Metrics' names as records of state have them: what every pane counts as a small number, anything else as it is.
+"""Metrics' names as records of state have them: what every pane counts as a small number, anything else as it
+is.
 
-Spelt out, names are a third of the record of a pane of 60 events. The order is part of the layout: names are added at the end and never taken away.
+Spelt out, names are a third of the record of a pane of 60 events. The order is part of the layout: names are
+added at the end and never taken away.
 """
 
 from __future__ import annotations

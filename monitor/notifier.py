@@ -1,4 +1,6 @@
-"""All that ``notify`` knows: what channels have to be told of episodes and of changes, and the health of softfail itself. A ``Core`` over the alerts topic."""
+"""All that ``notify`` knows: what channels have to be told of episodes and of changes, and the health of
+softfail itself. A ``Core`` over the alerts topic.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,14 @@ from monitor.metrics import Measure
 from schemas.config import Config
 from schemas.records import Change
 
-HEARTBEAT = b'{"record":"health"'  # how heartbeats begin: there are many, and no other record is to be parsed twice
+# how heartbeats begin: there are many, and no other record is to be parsed twice
+HEARTBEAT = b'{"record":"health"'
 CHANGE = b'"change"'  # stands in every change, and in little else
 
 
 class Notifier:
-    """An outbox, announcements of changes, and beside them, over the first partition, the desk that makes episodes of heartbeats.
+    """An outbox, announcements of changes, and beside them, over the first partition, the desk that makes
+    episodes of heartbeats.
 
     What the desk finds is written to the alerts topic and comes back from there, as every episode does.
     """
@@ -36,7 +40,9 @@ class Notifier:
         self._now_us = 0
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records of the alerts topic: heartbeats to the desk, changes to their announcements, all else to the outbox."""
+        """Take records of the alerts topic: heartbeats to the desk, changes to their announcements, all else
+        to the outbox.
+        """
         self._now_us = max(self._now_us, now_us or 0)
         others = []
         for record in records:
@@ -49,7 +55,8 @@ class Notifier:
         return self.outbox.apply(others, now_us)
 
     def look(self, now_us: int) -> Outputs:
-        """Look after the health of softfail; gives what is to be written. Only while everything that there is has been read.
+        """Look after the health of softfail; gives what is to be written. Only while everything that there is
+        has been read.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
@@ -62,18 +69,27 @@ class Notifier:
         return self._desk.look(now_us)
 
     def change_due(self, channel: str, now_us: int) -> Announcement | None:
-        """The change that this channel is to be told now: none while it is owed anything else, does not answer, or asked to be left alone.
+        """The change that this channel is to be told now: none while it is owed anything else, does not
+        answer, or asked to be left alone.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
         one = self.announcements.due(channel, now_us)
-        if one is None or self.outbox.breaker(channel).open_since_us is not None or self.outbox.holds(channel, now_us):
+        if (
+            one is None
+            or self.outbox.breaker(channel).open_since_us is not None
+            or self.outbox.holds(channel, now_us)
+        ):
             return None
         return one if self.outbox.due(channel, now_us) is None else None
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records that differ since the last call."""
-        return self.outbox.changed() + self.announcements.changed() + (self._desk.changed() if self._desk is not None else [])
+        return (
+            self.outbox.changed()
+            + self.announcements.changed()
+            + (self._desk.changed() if self._desk is not None else [])
+        )
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take back what ``changed`` gave.
@@ -82,10 +98,16 @@ class Notifier:
             ValueError: a record cannot be read; names its key.
         """
         latest = dict(records)
-        self.outbox.restore((key, value) for key, value in latest.items() if not key.startswith((STATE, announcements.STATE)))
-        self.announcements.restore((key, value) for key, value in latest.items() if key.startswith(announcements.STATE))
+        self.outbox.restore(
+            (key, value) for key, value in latest.items() if not key.startswith((STATE, announcements.STATE))
+        )
+        self.announcements.restore(
+            (key, value) for key, value in latest.items() if key.startswith(announcements.STATE)
+        )
         if self._desk is not None:
-            mine = [(key, value) for key, value in latest.items() if key.startswith(STATE) and value is not None]
+            mine = [
+                (key, value) for key, value in latest.items() if key.startswith(STATE) and value is not None
+            ]
             self._desk.restore(mine, self.outbox.counts)
 
     def measures(self) -> Iterator[Measure]:
@@ -101,10 +123,16 @@ class Notifier:
         return self.outbox.counted()
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows: open episodes about softfail itself, the silences in force, and what the dead man's switch is told."""
+        """What the status page shows: open episodes about softfail itself, the silences in force, and what
+        the dead man's switch is told.
+        """
         if self._desk is None or self.dead_man is None:
             return {"episodes": []}
-        return {"episodes": self._desk.episodes(self._now_us), "silences": self.outbox.silences(), "dead_man": self.dead_man.status()}
+        return {
+            "episodes": self._desk.episodes(self._now_us),
+            "silences": self.outbox.silences(),
+            "dead_man": self.dead_man.status(),
+        }
 
 
 def _change(value: bytes) -> Change | None:

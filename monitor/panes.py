@@ -1,4 +1,6 @@
-"""A pane: all that was counted of one segment in one bucket of event time. Panes merge, in any order, to the same bytes."""
+"""A pane: all that was counted of one segment in one bucket of event time. Panes merge, in any order, to the
+same bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,42 @@ _RateState = tuple[Kept, tuple[int, list[tuple[int, int, int]]]]
 _NumberState = tuple[Kept, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
 _CategoryState = tuple[Kept, tuple[int, list[tuple[int, dict[str, int]]]]]
 _decode = msgspec.msgpack.Decoder(
-    tuple[int, int, int, int, bool, list[_RateState], list[_NumberState], list[_CategoryState], list[_RateState] | None]
+    tuple[
+        int,
+        int,
+        int,
+        int,
+        bool,
+        list[_RateState],
+        list[_NumberState],
+        list[_CategoryState],
+        list[_RateState] | None,
+    ]
 ).decode
 _BUILT = ("rates", "numbers", "categories", "before")
 
 
 class Pane:
-    """Counts of one segment from ``start_us`` on. ``revision`` is that of the window last written, ``late`` how many of those were late.
+    """Counts of one segment from ``start_us`` on. ``revision`` is that of the window last written, ``late``
+    how many of those were late.
 
-    What comes back from ``state`` is checked at once, and built when it is first looked at: most panes never are until they are rolled up,
-    and built they take eight times the memory.
+    What comes back from ``state`` is checked at once, and built when it is first looked at: most panes never
+    are until they are rolled up, and built they take eight times the memory.
     """
 
-    __slots__ = ("_packed", "before", "categories", "events", "late", "numbers", "rates", "revision", "samples", "stale", "start_us")
+    __slots__ = (
+        "_packed",
+        "before",
+        "categories",
+        "events",
+        "late",
+        "numbers",
+        "rates",
+        "revision",
+        "samples",
+        "stale",
+        "start_us",
+    )
 
     _packed: bytes
     rates: dict[str, Rate]
@@ -52,17 +77,21 @@ class Pane:
         self.rates = {}
         self.numbers = {}
         self.categories = {}
-        self.before = None  # the rates as of the last edge, of a pane that was counted into after it was closed
+        # the rates as of the last edge, of a pane that was counted into after it was closed
+        self.before = None
 
     def __getattr__(self, name: str) -> Any:
-        # Called for a slot that is not set, so once for a pane that came back, and never on the way of an event.
+        # Called for a slot that is not set, so once for a pane that came back, and never on the way of an
+        # event.
         if name not in _BUILT:
             raise AttributeError(name)
         *_, rates, numbers, categories, before = _decode(self._packed)
         self.rates = {name_of(called): Rate.from_state(value) for called, value in rates}
         self.numbers = {name_of(called): Number.from_state(value) for called, value in numbers}
         self.categories = {name_of(called): Categories.from_state(value) for called, value in categories}
-        self.before = None if before is None else {name_of(called): Rate.from_state(value) for called, value in before}
+        self.before = (
+            None if before is None else {name_of(called): Rate.from_state(value) for called, value in before}
+        )
         del self._packed
         return getattr(self, name)
 
@@ -97,7 +126,10 @@ class Pane:
         """What was counted in rates since the last edge."""
         if self.before is None:
             return self.rates if self.stale else {}
-        return {name: _less(rate, self.before[name]) if name in self.before else rate for name, rate in self.rates.items()}
+        return {
+            name: _less(rate, self.before[name]) if name in self.before else rate
+            for name, rate in self.rates.items()
+        }
 
     def closed(self) -> dict[str, Rate]:
         """What had been counted in rates at the last edge: all but ``fresh``."""
@@ -109,7 +141,9 @@ class Pane:
         return {name: Rate.from_state(rate.state()) for name, rate in self.rates.items()}
 
     def opened(self) -> Pane:
-        """The pane itself, or of one that came back and was never looked at a built copy, so that it stays small."""
+        """The pane itself, or of one that came back and was never looked at a built copy, so that it stays
+        small.
+        """
         try:
             packed = object.__getattribute__(self, "_packed")
         except AttributeError:
@@ -119,7 +153,9 @@ class Pane:
         return copy
 
     def pack(self, state: bytes) -> None:
-        """Go back to what ``state`` gave: it is not expected to be counted into soon. Whoever looks at it or counts into it finds it as it was."""
+        """Go back to what ``state`` gave: it is not expected to be counted into soon. Whoever looks at it or
+        counts into it finds it as it was.
+        """
         for name in _BUILT:
             getattr(self, name)  # all of them are there, or none
             delattr(self, name)
@@ -138,10 +174,24 @@ class Pane:
             self.category(name).merge(category)
 
     def state(self) -> bytes:
-        """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.layouts`` says."""
+        """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.layouts``
+        says.
+        """
         before = None if self.before is None else _states(self.before)
         rates, numbers, categories = _states(self.rates), _states(self.numbers), _states(self.categories)
-        return _encode([self.events, self.revision, self.late, self.samples, self.stale, rates, numbers, categories, before])
+        return _encode(
+            [
+                self.events,
+                self.revision,
+                self.late,
+                self.samples,
+                self.stale,
+                rates,
+                numbers,
+                categories,
+                before,
+            ]
+        )
 
     @classmethod
     def from_state(cls, start_us: int, state: bytes) -> Pane:
@@ -176,9 +226,11 @@ def merged_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
 
 
 class Figure:
-    """A metric (`pass_rate`, `evaluator.refusal.fail_rate`, `duration_s.p90`, `output_tokens.mean`) over the panes that it has taken in.
+    """A metric (`pass_rate`, `evaluator.refusal.fail_rate`, `duration_s.p90`, `output_tokens.mean`) over the
+    panes that it has taken in.
 
-    Each pane counts once, however often it is given: an hour lies in two neighbouring spans, for windows snap outwards.
+    Each pane counts once, however often it is given: an hour lies in two neighbouring spans, for windows snap
+    outwards.
     """
 
     def __init__(self, metric: str) -> None:
@@ -195,7 +247,9 @@ class Figure:
         self._taken.update(map(id, some))
         self._held += some
         if self._rate is not None:
-            self._rate.merge_all([rate for pane in some if (rate := pane.rates.get(self._metric)) is not None])
+            self._rate.merge_all(
+                [rate for pane in some if (rate := pane.rates.get(self._metric)) is not None]
+            )
         else:
             for pane in some:
                 if (number := pane.numbers.get(self._name)) is not None:
@@ -203,7 +257,9 @@ class Figure:
         return self
 
     def estimate(self, z: float, interval: Interval = wilson) -> Estimate:
-        """Its value and interval (of a rate: which). Nothing counted, or a metric that nobody knows, gives n = 0 and None."""
+        """Its value and interval (of a rate: which). Nothing counted, or a metric that nobody knows, gives n
+        = 0 and None.
+        """
         if self._rate is not None:
             return self._rate.estimate(z, inverted=self._metric in SUCCESSES, interval=interval)
         if self._reading == "mean":
@@ -229,12 +285,23 @@ def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
         number, unit = pane.numbers[name], unit_of(name)
         histogram = opentelemetry(number.weighted_buckets(), number.scale)
         mean, *quantiles = number.readings(Z95, QUANTILES.values())
-        out[f"{name}.mean"] = {**_shown(mean, unit), "sum": number.weighted_sum(), "unit": unit, "histogram": histogram}
+        out[f"{name}.mean"] = {
+            **_shown(mean, unit),
+            "sum": number.weighted_sum(),
+            "unit": unit,
+            "histogram": histogram,
+        }
         for reading, found in zip(QUANTILES, quantiles, strict=True):
             out[f"{name}.{reading}"] = _shown(found, unit)
     for name in sorted(pane.categories):
         counts = pane.categories[name].weighted()
-        out[name] = {"value": None, "n": pane.categories[name].effective_n, "low": None, "high": None, "counts": counts}
+        out[name] = {
+            "value": None,
+            "n": pane.categories[name].effective_n,
+            "low": None,
+            "high": None,
+            "counts": counts,
+        }
     return out
 
 

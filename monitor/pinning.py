@@ -20,17 +20,24 @@ from monitor.texts import BLOCK_US, NAMES, TextBlock
 from schemas.pins import Block, Pin, PinnedFeature, PinnedSegment, Series
 
 BLOCKS = 48  # a series, at most
-A_BLOCK = 100  # events of one on average, at least: what holds under 50 tells nothing of how much the series varies
+# events of one on average, at least: what holds under 50 tells nothing of how much the series varies
+A_BLOCK = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_US = 60_000_000
 _HOURS = (1, 2, 3, 4, 6, 8, 12, *range(24, 2401, 24))
-_LENGTHS_US = (*(minutes * _MINUTE_US for minutes in (1, 2, 5, 10, 15, 30)), *(hours * HOUR_US for hours in _HOURS))  # of a block: days are cut alike
+# of a block: days are cut alike
+_LENGTHS_US = (
+    *(minutes * _MINUTE_US for minutes in (1, 2, 5, 10, 15, 30)),
+    *(hours * HOUR_US for hours in _HOURS),
+)
 _Texts = dict[str, dict[int, TextSketch]]
 
 
 class Counted(NamedTuple):
-    """One series to be pinned. ``panes``: start and length, microseconds, and what was counted; ``texts``: name -> start -> sketch."""
+    """One series to be pinned. ``panes``: start and length, microseconds, and what was counted; ``texts``:
+    name -> start -> sketch.
+    """
 
     panes: Sequence[tuple[int, int, Pane]]
     texts: Mapping[str, Mapping[int, TextSketch]]
@@ -42,7 +49,9 @@ class Counted(NamedTuple):
 
 
 class Texts:
-    """The texts of all that is counted, whatever the core forgets of them after a day: blocks while it holds them, then hours."""
+    """The texts of all that is counted, whatever the core forgets of them after a day: blocks while it holds
+    them, then hours.
+    """
 
     def __init__(self) -> None:
         self._blocks: dict[tuple[FeatureKey, SegmentKey], dict[int, TextBlock]] = {}
@@ -50,11 +59,17 @@ class Texts:
         self._rolled_us = 0
 
     def take(self, book: Book) -> None:
-        """Look at an edge at what is there. A block that was seen is the one that is counted into until it is rolled up."""
+        """Look at an edge at what is there. A block that was seen is the one that is counted into until it is
+        rolled up.
+        """
         for feature in book.features.values():
             for at, segment in feature.segments.items():
                 held = self._blocks.setdefault((feature.key, at), {})
-                held.update((start_us, block) for start_us, block in segment.texts[FINE].items() if start_us >= self._rolled_us)
+                held.update(
+                    (start_us, block)
+                    for start_us, block in segment.texts[FINE].items()
+                    if start_us >= self._rolled_us
+                )
         if book.rolled_us > self._rolled_us:
             self._rolled_us = book.rolled_us
             for key, blocks in self._blocks.items():
@@ -78,27 +93,69 @@ def _add(held: _Texts, start_us: int, block: TextBlock) -> None:
             held[name][start_us] = both
 
 
-def pin_of(name: str, from_us: int, to_us: int, features: Iterable[tuple[FeatureKey, Mapping[str, str], Mapping[SegmentKey, Counted]]]) -> Pin:
-    """A pin of what was counted in [from, to), microseconds since 1970: features and segments that had events enough.
+def pin_of(
+    name: str,
+    from_us: int,
+    to_us: int,
+    features: Iterable[tuple[FeatureKey, Mapping[str, str], Mapping[SegmentKey, Counted]]],
+) -> Pin:
+    """A pin of what was counted in [from, to), microseconds since 1970: features and segments that had events
+    enough.
 
     ``features``: each with the identities of its evaluators and its segments.
     """
     made, events = [], 0
     for key, evaluators, segments in features:
-        whole = Counted([pane for one in segments.values() for pane in one.panes], _together([one.texts for one in segments.values()]))
+        whole = Counted(
+            [pane for one in segments.values() for pane in one.panes],
+            _together([one.texts for one in segments.values()]),
+        )
         if whole.events >= LEAST_EVENTS:
             events += whole.events
-            kept = [(at, one) for at, one in sorted(segments.items()) if at != UNLABELLED and one.events >= LEAST_EVENTS]
-            own = tuple(PinnedSegment(**_written(one), model=at.model, prompt_version=at.prompt_version, variant=at.variant, dimensions=dict(at.dimensions))
-                        for at, one in kept)
-            made.append(PinnedFeature(**key._asdict(), evaluators=dict(evaluators), whole=Series(**_written(whole)), segments=own))
-    return Pin(record="pin", name=name, from_=_time(from_us), to=_time(to_us), layout=layouts.LAYOUT, histogram_scale=SCALE, text_sketch=text.VERSION,
-               events=events, features=tuple(made))
+            kept = [
+                (at, one)
+                for at, one in sorted(segments.items())
+                if at != UNLABELLED and one.events >= LEAST_EVENTS
+            ]
+            own = tuple(
+                PinnedSegment(
+                    **_written(one),
+                    model=at.model,
+                    prompt_version=at.prompt_version,
+                    variant=at.variant,
+                    dimensions=dict(at.dimensions),
+                )
+                for at, one in kept
+            )
+            made.append(
+                PinnedFeature(
+                    **key._asdict(),
+                    evaluators=dict(evaluators),
+                    whole=Series(**_written(whole)),
+                    segments=own,
+                )
+            )
+    return Pin(
+        record="pin",
+        name=name,
+        from_=_time(from_us),
+        to=_time(to_us),
+        layout=layouts.LAYOUT,
+        histogram_scale=SCALE,
+        text_sketch=text.VERSION,
+        events=events,
+        features=tuple(made),
+    )
 
 
 def _written(counted: Counted) -> dict[str, Any]:
-    """A series by blocks, the shortest of which there are not too many: so it is known how much windows of such a length vary by themselves."""
-    most, finest_us = min(BLOCKS, max(1, counted.events // A_BLOCK)), max(pane_us for _, pane_us, _ in counted.panes)
+    """A series by blocks, the shortest of which there are not too many: so it is known how much windows of
+    such a length vary by themselves.
+    """
+    most, finest_us = (
+        min(BLOCKS, max(1, counted.events // A_BLOCK)),
+        max(pane_us for _, pane_us, _ in counted.panes),
+    )
     for length_us in (one for one in _LENGTHS_US if one >= finest_us):
         blocks: dict[int, list[Pane]] = {}
         for start_us, _, pane in counted.panes:
@@ -108,14 +165,21 @@ def _written(counted: Counted) -> dict[str, Any]:
     texts: dict[str, dict[int, TextSketch]] = {}
     for name, sketches in counted.texts.items():
         for start_us, sketch in sorted(sketches.items()):
-            texts.setdefault(name, {}).setdefault(start_us // max(length_us, BLOCK_US), TextSketch()).merge(sketch)
+            texts.setdefault(name, {}).setdefault(start_us // max(length_us, BLOCK_US), TextSketch()).merge(
+                sketch
+            )
     wholes = [merged(panes, min(pane.start_us for pane in panes)) for _, panes in sorted(blocks.items())]
     return {
         "events": counted.events,
         "start": _time(min(start_us for start_us, *_ in counted.panes)),
         "end": _time(max(start_us + length_us for start_us, length_us, _ in counted.panes)),
-        "blocks": tuple(Block(start=_time(pane.start_us), pane=b64encode(layouts.write(pane.state()))) for pane in wholes),
-        "texts": {name: tuple(b64encode(sketch.state()) for sketch in held.values()) for name, held in sorted(texts.items())},
+        "blocks": tuple(
+            Block(start=_time(pane.start_us), pane=b64encode(layouts.write(pane.state()))) for pane in wholes
+        ),
+        "texts": {
+            name: tuple(b64encode(sketch.state()) for sketch in held.values())
+            for name, held in sorted(texts.items())
+        },
     }
 
 
@@ -126,6 +190,7 @@ def _together(texts: Sequence[Mapping[str, Mapping[int, TextSketch]]]) -> dict[s
             for start_us, sketch in sketches.items():
                 out[name].setdefault(start_us, TextSketch()).merge(sketch)
     return out
+
 
 def _time(at_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_us)

@@ -20,7 +20,8 @@ NEVER_US = 2**62
 
 
 class Pins:
-    """The pins of a configuration. A series is read when it is first asked for, and is the same object from then on.
+    """The pins of a configuration. A series is read when it is first asked for, and is the same object from
+    then on.
 
     Raises:
         ValueError: one of them was not read, or is of a release that counted otherwise.
@@ -38,10 +39,15 @@ class Pins:
             for feature in one.pin.features:
                 key = FeatureKey(feature.service, feature.feature, feature.environment)
                 self._features[name, key] = feature
-                self._series[name, key] = {None: feature.whole, **{_at(segment): segment for segment in feature.segments}}
+                self._series[name, key] = {
+                    None: feature.whole,
+                    **{_at(segment): segment for segment in feature.segments},
+                }
 
     def find(self, name: str, feature: FeatureKey, at: SegmentKey | None) -> Reference | None:
-        """How a series was (``at`` None: the whole feature). A segment that the pin does not know is held against the whole feature."""
+        """How a series was (``at`` None: the whole feature). A segment that the pin does not know is held
+        against the whole feature.
+        """
         at, series = self._series_of(name, feature, at)
         if series is None:
             return None
@@ -50,7 +56,9 @@ class Pins:
             known = self._found[name, feature, at] = _reference(f"pinned {name}", series)
         return known
 
-    def texts(self, name: str, feature: FeatureKey, at: SegmentKey | None, statistic: str) -> TextReference | None:
+    def texts(
+        self, name: str, feature: FeatureKey, at: SegmentKey | None, statistic: str
+    ) -> TextReference | None:
         """The same of texts; None where there were too few."""
         at, series = self._series_of(name, feature, at)
         if series is None:
@@ -61,8 +69,11 @@ class Pins:
         found: TextReference | None = self._found[key]
         return found
 
-    def changed(self, reference: str, feature: FeatureKey, now: Mapping[str, tuple[str, int]], since_us: int) -> dict[str, int]:
-        """Evaluator (and ``pass_rate``) -> 0 if it counted as it does now, else ``NEVER_US``: what another one counted is another statistic.
+    def changed(
+        self, reference: str, feature: FeatureKey, now: Mapping[str, tuple[str, int]], since_us: int
+    ) -> dict[str, int]:
+        """Evaluator (and ``pass_rate``) -> 0 if it counted as it does now, else ``NEVER_US``: what another
+        one counted is another statistic.
 
         Args:
             now: evaluator -> its identity, and since when it is that one, as the book has it.
@@ -70,9 +81,14 @@ class Pins:
         """
         pinned = self._features.get((pinned_name(reference) or "", feature))
         before = pinned.evaluators if pinned is not None else {}
-        return {name: 0 if before.get(name) == identity and at_us <= since_us else NEVER_US for name, (identity, at_us) in now.items()}
+        return {
+            name: 0 if before.get(name) == identity and at_us <= since_us else NEVER_US
+            for name, (identity, at_us) in now.items()
+        }
 
-    def _series_of(self, name: str, feature: FeatureKey, at: SegmentKey | None) -> tuple[SegmentKey | None, Series | None]:
+    def _series_of(
+        self, name: str, feature: FeatureKey, at: SegmentKey | None
+    ) -> tuple[SegmentKey | None, Series | None]:
         known = self._series.get((name, feature), {})
         at = _sorted(at) if at is not None else None
         return (at, known[at]) if at in known else (None, known.get(None))
@@ -100,7 +116,9 @@ def _reference(name: str, series: Series) -> Reference:
         start_us = microseconds(block.start)
         blocks.append(Pane.from_state(start_us, layouts.read("pane", block.pane)))
     whole = merged(blocks, blocks[0].start_us)
-    return Reference(name, microseconds(series.start), microseconds(series.end), whole, tuple(blocks), {}, is_pinned=True)
+    return Reference(
+        name, microseconds(series.start), microseconds(series.end), whole, tuple(blocks), {}, is_pinned=True
+    )
 
 
 def _texts(sketches: Sequence[bytes]) -> TextReference | None:
@@ -113,14 +131,20 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
 def _foreign(pin: Pin) -> str:
     ours = {"layout": layouts.LAYOUT, "histogram_scale": SCALE, "text_sketch": text.VERSION}
     theirs = {"layout": pin.layout, "histogram_scale": pin.histogram_scale, "text_sketch": pin.text_sketch}
-    if theirs == ours or (theirs | {"layout": layouts.LAYOUT} == ours and 1 <= pin.layout < layouts.LAYOUT):  # older layouts are migrated
+    # older layouts are migrated
+    if theirs == ours or (theirs | {"layout": layouts.LAYOUT} == ours and 1 <= pin.layout < layouts.LAYOUT):
         return ""
-    told = ", ".join(f"{name} {value} and not {ours[name]}" for name, value in theirs.items() if value != ours[name])
+    told = ", ".join(
+        f"{name} {value} and not {ours[name]}" for name, value in theirs.items() if value != ours[name]
+    )
     return f"was counted otherwise than this release does ({told}); {_anew(pin)}"
 
 
 def _anew(pin: Pin) -> str:
-    return f"pin it anew: python -m monitor baseline pin {pin.name} --from {_shown(pin.from_)} --to {_shown(pin.to)} FILES"
+    return (
+        f"pin it anew: python -m monitor baseline pin {pin.name} --from {_shown(pin.from_)} --to"
+        f" {_shown(pin.to)} FILES"
+    )
 
 
 def _shown(time: datetime) -> str:
@@ -128,7 +152,9 @@ def _shown(time: datetime) -> str:
 
 
 def _at(segment: PinnedSegment) -> SegmentKey:
-    return _sorted(SegmentKey(segment.model, segment.prompt_version, segment.variant, tuple(segment.dimensions.items())))
+    return _sorted(
+        SegmentKey(segment.model, segment.prompt_version, segment.variant, tuple(segment.dimensions.items()))
+    )
 
 
 def _sorted(at: SegmentKey) -> SegmentKey:

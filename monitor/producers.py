@@ -1,6 +1,8 @@
-"""What the producers of a feature say they did, held against what arrived: cumulative meters, and holes in the numbers of their events.
+"""What the producers of a feature say they did, held against what arrived: cumulative meters, and holes in
+the numbers of their events.
 
-Every figure is a maximum, a minimum or a sum, so late, forwarded and differently bundled events make no difference.
+Every figure is a maximum, a minimum or a sum, so late, forwarded and differently bundled events make no
+difference.
 """
 
 from __future__ import annotations
@@ -9,8 +11,11 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 PRODUCERS = 1000  # a feature: those that are followed
-LEAVES_US = 600_000_000  # one that was seen within ten minutes does not leave for another: two that push each other out would both look broken
-_NAME_BYTES = 64  # of a name in the state record, which must stay under 256 KB whatever producers call themselves
+# one that was seen within ten minutes does not leave for another: two that push each other out would both
+# look broken
+LEAVES_US = 600_000_000
+# of a name in the state record, which must stay under 256 KB whatever producers call themselves
+_NAME_BYTES = 64
 _NO_METER = -1
 _SEEN, _STARTED, _COUNTS, _FIRST, _HIGHEST, _RECEIVED = 0, 1, slice(2, 6), 6, 7, 8
 _UNMETERED = [_NO_METER, 0, 0, 0, 0]
@@ -18,7 +23,9 @@ _UNNUMBERED = [0, 0, 0]
 
 
 class ProducerTotals(NamedTuple):
-    """Calls as producers count them, over all that were ever followed: seen ≥ sampled ≥ sent + dropped; the rest is under way."""
+    """Calls as producers count them, over all that were ever followed: seen ≥ sampled ≥ sent + dropped; the
+    rest is under way.
+    """
 
     seen: int = 0
     sampled: int = 0
@@ -29,33 +36,41 @@ class ProducerTotals(NamedTuple):
 class Producers:
     """Those of one feature in one environment.
 
-    At most ``PRODUCERS`` are followed; a further one takes the place of the least recently seen, if that was quiet for ten minutes, and is not
-    followed otherwise. What one that leaves has counted and missed stays in the sums.
+    At most ``PRODUCERS`` are followed; a further one takes the place of the least recently seen, if that was
+    quiet for ten minutes, and is not followed otherwise. What one that leaves has counted and missed stays in
+    the sums.
     """
 
     def __init__(self) -> None:
         self.followed: dict[str, list[int]] = {}
         """Name -> [last seen, started, seen, sampled, sent, dropped, first number, highest number, how many arrived]; times in µs."""
-        self._gone = [0, 0, 0, 0]  # calls of those that left or started anew; less what those that may have come back say when they do
+        # calls of those that left or started anew; less what those that may have come back say when they do
+        self._gone = [0, 0, 0, 0]
         self._gone_missing = 0
         self._gone_us = -1  # when the last one to leave was last seen
         self._least_us = 0  # nobody was last seen before
 
     @property
     def missing(self) -> int:
-        """Numbered events that have not arrived, although a later one of the same producer has. It falls when they come late."""
+        """Numbered events that have not arrived, although a later one of the same producer has. It falls when
+        they come late.
+        """
         return self._gone_missing + sum(map(_missing, self.followed.values()))
 
     def totals(self) -> ProducerTotals:
         """Sums over the last meters of all producers; they never fall."""
-        return ProducerTotals(*map(sum, zip(self._gone, *(entry[_COUNTS] for entry in self.followed.values()), strict=True)))
+        return ProducerTotals(
+            *map(sum, zip(self._gone, *(entry[_COUNTS] for entry in self.followed.values()), strict=True))
+        )
 
     def last_seen_us(self) -> int:
         """When anything came of any of them, microseconds since 1970; 0 if nothing did."""
         return max((entry[_SEEN] for entry in self.followed.values()), default=0)
 
     def meter(self, name: str, time_us: int, started_us: int, counts: tuple[int, int, int, int]) -> None:
-        """Take a meter: seen, sampled, sent and dropped since ``started_us``. One that is late, or of an earlier start, takes nothing back."""
+        """Take a meter: seen, sampled, sent and dropped since ``started_us``. One that is late, or of an
+        earlier start, takes nothing back.
+        """
         entry = self._entry(name, time_us)
         if entry is None or started_us < entry[_STARTED]:
             return
@@ -92,7 +107,9 @@ class Producers:
         return [self.followed, self._gone, self._gone_missing, self._gone_us]
 
     @classmethod
-    def from_state(cls, followed: dict[str, list[int]], gone: list[int], gone_missing: int, gone_us: int) -> Producers:
+    def from_state(
+        cls, followed: dict[str, list[int]], gone: list[int], gone_missing: int, gone_us: int
+    ) -> Producers:
         """Back from ``state``; names are cut that were not yet when it was written."""
         producers = cls()
         producers.followed = {_short(name): entry for name, entry in followed.items()}

@@ -37,9 +37,10 @@ FEEDBACK_QUANTITIES = (
 )
 
 
-
 class Category(NamedTuple):
-    """A label of a response whose shares are watched. ``absent``: what a response has that says nothing; None where it is not counted then."""
+    """A label of a response whose shares are watched. ``absent``: what a response has that says nothing; None
+    where it is not counted then.
+    """
 
     name: str
     absent: str | None = None
@@ -75,7 +76,8 @@ RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regene
 
 
 def fault_in(metric: str, evaluators: Sequence[str]) -> str:
-    """What is wrong with a metric's name in a rule; empty if nothing is. A rule on what nobody counts would never fire.
+    """What is wrong with a metric's name in a rule; empty if nothing is. A rule on what nobody counts would
+    never fire.
 
     An evaluator that is not ours may come from evaluation events; one that looks like ours misspelt does not.
 
@@ -90,12 +92,23 @@ def fault_in(metric: str, evaluators: Sequence[str]) -> str:
     if name.startswith("evaluator.") and reading == "fail_rate":
         evaluator = name.removeprefix("evaluator.")
         close = difflib.get_close_matches(evaluator, evaluators, 1, 0.75)
-        return f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?" if close and evaluator not in evaluators else ""
+        return (
+            f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?"
+            if close and evaluator not in evaluators
+            else ""
+        )
     if metric.endswith("_rate"):
         return f"nobody counts {metric!r}; rates are {', '.join(RATES)} and evaluator.NAME.fail_rate"
     if name not in _UNITS and not re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name):
-        return f"nobody counts {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and evaluator.NAME.score"
-    return "" if reading == "mean" or quantile_of(reading) else f"{reading!r} is no reading; write mean, or a quantile like p50, p90, p99"
+        return (
+            f"nobody counts {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and"
+            " evaluator.NAME.score"
+        )
+    return (
+        ""
+        if reading == "mean" or quantile_of(reading)
+        else f"{reading!r} is no reading; write mean, or a quantile like p50, p90, p99"
+    )
 
 
 def fault_in_statistic(name: str, evaluators: Sequence[str]) -> str:
@@ -111,11 +124,17 @@ def fault_in_statistic(name: str, evaluators: Sequence[str]) -> str:
     stem, _, reading = name.rpartition(".")
     if (reading == "mean" or quantile_of(reading)) and stem:
         return f"{name!r} is a reading; drift looks at all of it: write {stem}"
-    if name in ("input_text", "output_text") or name in _UNITS or re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name):
+    if (
+        name in ("input_text", "output_text")
+        or name in _UNITS
+        or re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name)
+    ):
         return ""
     known = (*_UNITS, *(one.name for one in CATEGORIES + LANGUAGES), "input_text", "output_text")
     close = difflib.get_close_matches(name, known, 1, 0.75)
-    return f"nobody counts {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}, stage.NAME_s, rates")
+    return f"nobody counts {name!r}" + (
+        f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}, stage.NAME_s, rates"
+    )
 
 
 def quantile_of(reading: str) -> float | None:

@@ -1,7 +1,9 @@
-"""``python -m monitor replay FILES``: what would have been measured, told and paged, from files, in event time, without Kafka.
+"""``python -m monitor replay FILES``: what would have been measured, told and paged, from files, in event
+time, without Kafka.
 
-Each file is a log and is taken in its own order, so late events are late here too; several files are merged by time, as partitions are.
-``python -m agents replay`` does the same from a topic: the flags, the core and the reports are these.
+Each file is a log and is taken in its own order, so late events are late here too; several files are merged
+by time, as partitions are. ``python -m agents replay`` does the same from a topic: the flags, the core and
+the reports are these.
 """
 
 from __future__ import annotations
@@ -50,17 +52,33 @@ def bundles(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield bundle
 
 
-def run(options: argparse.Namespace, configs: Sequence[tuple[Config, str]], source: Source, records: Chosen, *, letters_told: bool,
-        until_us: int | None = None) -> int:
-    """Replay a source under one or two configurations and write the report; how many records could not be read.
+def run(
+    options: argparse.Namespace,
+    configs: Sequence[tuple[Config, str]],
+    source: Source,
+    records: Chosen,
+    *,
+    letters_told: bool,
+    until_us: int | None = None,
+) -> int:
+    """Replay a source under one or two configurations and write the report; how many records could not be
+    read.
 
     Args:
         letters_told: whether each of those is told on standard error as it is met.
-        until_us: up to when time went on after the last record, microseconds since 1970, so that a silence at the end is seen; None: it did not.
+        until_us: up to when time went on after the last record, microseconds since 1970, so that a silence at
+            the end is seen; None: it did not.
     """
     reported = options.format in ("summary", "html")
-    panels = panels_of(metrics_of([config for config, _ in configs]) if options.format == "html" else ()) if reported else None
-    trials = [Trial(config, name, panels if not at else None, looks=reported and not at) for at, (config, name) in enumerate(configs)]
+    panels = (
+        panels_of(metrics_of([config for config, _ in configs]) if options.format == "html" else ())
+        if reported
+        else None
+    )
+    trials = [
+        Trial(config, name, panels if not at else None, looks=reported and not at)
+        for at, (config, name) in enumerate(configs)
+    ]
     letters = Letters()
     visible = sys.stderr.isatty() and (reported or options.output is not None or not sys.stdout.isatty())
     with written(options.output) as stream, watched(source, shown=visible) as given:
@@ -110,19 +128,36 @@ def _report(form: str, trials: Sequence[Trial], letters: Letters, stream: TextIO
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0; 1 if a line could not be read as an event; 2 if a file or the configuration cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m monitor replay", description="Run the rules over NDJSON files in event time, without Kafka.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip; - is standard input")
+    """Exit code 0; 1 if a line could not be read as an event; 2 if a file or the configuration cannot be
+    read.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor replay",
+        description="Run the rules over NDJSON files in event time, without Kafka.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip; - is standard input"
+    )
     add_options(parser)
     options = parser.parse_args(argv)
     refuse_wrong(parser, options)
-    if options.output is not None and any(options.output.exists() and os.path.samefile(one, options.output) for one in options.files if os.path.exists(one)):
+    if options.output is not None and any(
+        options.output.exists() and os.path.samefile(one, options.output)
+        for one in options.files
+        if os.path.exists(one)
+    ):
         parser.error(f"--output: {options.output} is one of the files to be read; name another")
     with ExitStack() as stack:
         stack.callback(silence_a_closed_pipe)
         try:
             chosen = Chosen(options.since, options.until, options.match)
-            bad = run(options, configurations(options), Files(options.files), chosen, letters_told=options.format in ("table", "ndjson"))
+            bad = run(
+                options,
+                configurations(options),
+                Files(options.files),
+                chosen,
+                letters_told=options.format in ("table", "ndjson"),
+            )
         except (InvalidConfig, Unreadable) as error:
             print(error, file=sys.stderr)
             return 2
@@ -132,7 +167,11 @@ def main(argv: Sequence[str]) -> int:
             print("stopped; nothing was kept", file=sys.stderr)
             return 130
     if bad:
-        print(f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'} left out", file=sys.stderr)
+        print(
+            f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"
+            " left out",
+            file=sys.stderr,
+        )
     return 1 if bad else 0
 
 

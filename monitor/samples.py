@@ -16,7 +16,9 @@ TEXT_CHARS = 4_000
 EXCERPT_CHARS = 280
 
 
-def sample(event: Any, failed: list[tuple[int, Verdict]], suite: Suite, partition: int, offset: int) -> dict[str, Any]:
+def sample(
+    event: Any, failed: list[tuple[int, Verdict]], suite: Suite, partition: int, offset: int
+) -> dict[str, Any]:
     """A failing response as the samples topic has it."""
     return {
         "record": "sample",
@@ -57,8 +59,14 @@ def example(kept: dict[str, Any], evaluator: str) -> dict[str, Any]:
 
 
 def chosen(examples: dict[str, list[dict[str, Any]]], metrics: list[str]) -> list[dict[str, Any]]:
-    """Up to three examples for the metrics of an episode's incidents, different ones, those of the named evaluators first."""
-    wanted = ["error" if metric == "error_rate" else metric.split(".")[1] for metric in metrics if metric == "error_rate" or metric.startswith("evaluator.")]
+    """Up to three examples for the metrics of an episode's incidents, different ones, those of the named
+    evaluators first.
+    """
+    wanted = [
+        "error" if metric == "error_rate" else metric.split(".")[1]
+        for metric in metrics
+        if metric == "error_rate" or metric.startswith("evaluator.")
+    ]
     found: dict[str, dict[str, Any]] = {}
     for evaluator in [*wanted, *(sorted(examples) if "pass_rate" in metrics else ())]:
         for one in reversed(examples.get(evaluator, ())):

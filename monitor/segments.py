@@ -49,7 +49,16 @@ def labels(feature: FeatureKey, segment: SegmentKey | None) -> dict[str, Any]:
 
 def plain(segment: SegmentKey | None) -> Any:
     """A segment as JSON arrays, for state keys; None stays None."""
-    return None if segment is None else [segment.model, segment.prompt_version, segment.variant, [list(pair) for pair in segment.dimensions]]
+    return (
+        None
+        if segment is None
+        else [
+            segment.model,
+            segment.prompt_version,
+            segment.variant,
+            [list(pair) for pair in segment.dimensions],
+        ]
+    )
 
 
 def from_plain(value: Any) -> SegmentKey | None:

@@ -1,7 +1,9 @@
-"""Evaluators that gave verdicts and now give none, while answers come that they could judge: what they watch is watched no more.
+"""Evaluators that gave verdicts and now give none, while answers come that they could judge: what they watch
+is watched no more.
 
-As a rule services have stopped to send what the evaluator reads (a finish reason, a duration). Of the past only the panes are asked, so a new
-owner knows it too; since when nothing is judged it learns anew. Wall time is an argument.
+As a rule services have stopped to send what the evaluator reads (a finish reason, a duration). Of the past
+only the panes are asked, so a new owner knows it too; since when nothing is judged it learns anew. Wall time
+is an argument.
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ from monitor.health import Found
 from monitor.segments import OTHER
 
 LEAST = 50  # answers in a row without a verdict
-LEAST_EXPECTED = 20.0  # verdicts that the past leads to expect of them: none at all is chance once in e^20 silences
-USUAL, SELDOM = 100, 0.1  # answers of an hour, and a share of what is judged as a rule: where the last day had such an hour, it is this feature's way
+# verdicts that the past leads to expect of them: none at all is chance once in e^20 silences
+LEAST_EXPECTED = 20.0
+# answers of an hour, and a share of what is judged as a rule: where the last day had such an hour, it is this
+# feature's way
+USUAL, SELDOM = 100, 0.1
 SEGMENTS = 40  # the past of so many, those active last, stands for all
 PAST_US = DAY_US + HOUR_US  # so that what comes every night has come
 AGAIN_US = 600_000_000  # the past of what is silent is asked for so often: to build panes of a day costs
@@ -46,7 +51,8 @@ class SilentEvaluators:
     """Of one partition.
 
     Args:
-        window_us: how long a silence must last before it is a finding, and how long it lasts once nothing comes any more, microseconds.
+        window_us: how long a silence must last before it is a finding, and how long it lasts once nothing
+            comes any more, microseconds.
     """
 
     def __init__(self, window_us: int) -> None:
@@ -64,7 +70,9 @@ class SilentEvaluators:
                 if not (reasons := feature.skipped.get(evaluator)):
                     continue
                 at = (*feature.key, evaluator)
-                self._silences[at] = one = self._followed(known.get(at), judged + feature.evaluator_errors.get(evaluator, 0), reasons, now_us)
+                self._silences[at] = one = self._followed(
+                    known.get(at), judged + feature.evaluator_errors.get(evaluator, 0), reasons, now_us
+                )
                 if self._is_silent(one, now_us):
                     silent.append((feature, evaluator, one))
         self._ask(silent, book.watermark_us or 0, now_us)
@@ -77,13 +85,21 @@ class SilentEvaluators:
         return [Found(NAME, "warning", text + more, min(since_us for _, since_us, _ in found), float(n))]
 
     def _ask(self, silent: list[tuple[FeatureState, str, _Silence]], mark_us: int, now_us: int) -> None:
-        """Hold one of them against its past, the one that waits for it longest: a day of a feature with many segments takes a tenth of a second."""
-        due = [item for item in silent if item[2].asked_us is None or not 0 <= now_us - item[2].asked_us < AGAIN_US]
+        """Hold one of them against its past, the one that waits for it longest: a day of a feature with many
+        segments takes a tenth of a second.
+        """
+        due = [
+            item
+            for item in silent
+            if item[2].asked_us is None or not 0 <= now_us - item[2].asked_us < AGAIN_US
+        ]
         if due:
             feature, evaluator, one = min(due, key=lambda item: item[2].asked_us or 0)
             one.asked_us, one.past = now_us, judged_share(feature, evaluator, mark_us)
 
-    def _followed(self, before: _Silence | None, judged: int, reasons: Mapping[str, int], now_us: int) -> _Silence:
+    def _followed(
+        self, before: _Silence | None, judged: int, reasons: Mapping[str, int], now_us: int
+    ) -> _Silence:
         if before is None or before.judged != judged or now_us < before.grew_us:
             return _Silence(judged, dict(reasons), now_us, now_us, reasons)
         n = sum(count - before.skipped.get(reason, 0) for reason, count in reasons.items() if _tells(reason))
@@ -92,13 +108,16 @@ class SilentEvaluators:
         return before
 
     def _is_silent(self, silence: _Silence, now_us: int) -> bool:
-        lasts, goes_on = now_us - silence.since_us >= self._window_us, now_us - silence.grew_us <= self._window_us
+        lasts, goes_on = (
+            now_us - silence.since_us >= self._window_us,
+            now_us - silence.grew_us <= self._window_us,
+        )
         return lasts and goes_on and silence.n >= LEAST
 
 
 def judged_share(feature: FeatureState, evaluator: str, mark_us: int) -> float | None:
-    """Of which share of answers an evaluator judged, in the day before ``mark_us`` and up to its last verdict; None: of none, or of next to none in
-    some hour with traffic.
+    """Of which share of answers an evaluator judged, in the day before ``mark_us`` and up to its last
+    verdict; None: of none, or of next to none in some hour with traffic.
 
     Args:
         feature: with its panes.
@@ -118,8 +137,15 @@ def judged_share(feature: FeatureState, evaluator: str, mark_us: int) -> float |
     if last is None:
         return None
     before = {at: counts for at, counts in hours.items() if at <= last}
-    past = min(1.0, sum(judged for _, judged in before.values()) / max(1, sum(events for events, _ in before.values())))
-    seldom = any(events >= USUAL and judged < SELDOM * past * events for at, (events, judged) in before.items() if at < last)
+    past = min(
+        1.0,
+        sum(judged for _, judged in before.values()) / max(1, sum(events for events, _ in before.values())),
+    )
+    seldom = any(
+        events >= USUAL and judged < SELDOM * past * events
+        for at, (events, judged) in before.items()
+        if at < last
+    )
     return None if seldom else past
 
 
@@ -133,6 +159,12 @@ def _tells(reason: str) -> bool:
 
 
 def _said(feature: FeatureState, evaluator: str, one: _Silence) -> str:
-    reason = max((reason for reason in one.reasons if _tells(reason)), key=lambda reason: (one.reasons[reason] - one.skipped.get(reason, 0), reason))
+    reason = max(
+        (reason for reason in one.reasons if _tells(reason)),
+        key=lambda reason: (one.reasons[reason] - one.skipped.get(reason, 0), reason),
+    )
     where, past = clean(f"{feature.key.service}/{feature.key.feature}", 80), share(round(one.past or 0.0, 3))
-    return f"{clean(evaluator, 40)} has judged none of the last {one.n:,} answers of {where} ({clean(reason, 80)}); before, it judged {past}"
+    return (
+        f"{clean(evaluator, 40)} has judged none of the last {one.n:,} answers of {where}"
+        f" ({clean(reason, 80)}); before, it judged {past}"
+    )

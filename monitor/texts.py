@@ -1,4 +1,5 @@
-"""What the texts of one segment look like over five minutes: sketches of its inputs and outputs. No text is kept.
+"""What the texts of one segment look like over five minutes: sketches of its inputs and outputs. No text is
+kept.
 
 Coarser than panes, and in records of their own, for a sketch takes a kilobyte however few texts it holds.
 """
@@ -18,7 +19,9 @@ NAMES = ("input_text", "output_text")
 
 
 class TextBlock:
-    """Sketches of one segment from ``start_us`` on. What is not being counted into is kept packed, at a quarter of the size."""
+    """Sketches of one segment from ``start_us`` on. What is not being counted into is kept packed, at a
+    quarter of the size.
+    """
 
     __slots__ = ("_built", "_packed", "start_us", "taken")
 
@@ -91,7 +94,9 @@ class TextBlock:
     def _open(self, name: str) -> TextSketch:
         sketch = self._built.get(name)
         if sketch is None:
-            sketch = self._built[name] = TextSketch.from_state(self._packed.pop(name)) if name in self._packed else TextSketch()
+            sketch = self._built[name] = (
+                TextSketch.from_state(self._packed.pop(name)) if name in self._packed else TextSketch()
+            )
         return sketch
 
 

@@ -1,4 +1,6 @@
-"""What a partition shows of itself: /metrics and the status page. Figures are worked out once an edge, when somebody asks."""
+"""What a partition shows of itself: /metrics and the status page. Figures are worked out once an edge, when
+somebody asks.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +73,16 @@ class View:
         """The same for people: open episodes, features, what changed last."""
         book, edge_us = self._book, self._closed_us()
         if self._episodes is None:
-            self._episodes = [self._episode(one, edge_us or 0) for _, one in sorted(book.episodes.items(), key=lambda pair: pair[0])]
+            self._episodes = [
+                self._episode(one, edge_us or 0)
+                for _, one in sorted(book.episodes.items(), key=lambda pair: pair[0])
+            ]
         since_us = (edge_us or 0) - 86_400_000_000
-        features = [one for one in book.features.values() if one.producers.followed or (one.first_us and one.active_us >= since_us)]
+        features = [
+            one
+            for one in book.features.values()
+            if one.producers.followed or (one.first_us and one.active_us >= since_us)
+        ]
         return {
             "watermark": None if book.watermark_us is None else rfc3339(book.watermark_us),
             "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
@@ -114,19 +123,32 @@ class View:
         if edge_us is None:
             return
         for feature in self._book.features.values():
-            everything: list[tuple[SegmentKey | None, Series]] = [(None, feature), *((at, one) for at, one in feature.segments.items() if at != UNLABELLED)]
+            everything: list[tuple[SegmentKey | None, Series]] = [
+                (None, feature),
+                *((at, one) for at, one in feature.segments.items() if at != UNLABELLED),
+            ]
             for at, series in everything:
-                panes = list(series.window(edge_us - WINDOW_US, edge_us)) or _last_pane(series, feature, edge_us)
+                panes = list(series.window(edge_us - WINDOW_US, edge_us)) or _last_pane(
+                    series, feature, edge_us
+                )
                 if panes:
                     shown = labels(feature.key, at)
-                    shown["dimensions"] = ",".join(f"{name}={value}" for name, value in shown["dimensions"].items())
+                    shown["dimensions"] = ",".join(
+                        f"{name}={value}" for name, value in shown["dimensions"].items()
+                    )
                     yield from _of_window(merged(panes, 0), tuple(shown.values()))
 
     def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
-        feature, found, examples = self._book.features.get(episode.feature), list[str](), list[dict[str, Any]]()
+        feature, found, examples = (
+            self._book.features.get(episode.feature),
+            list[str](),
+            list[dict[str, Any]](),
+        )
         if feature is not None:
             found = causes(feature, episode.incidents, episode.started_us, edge_us, self._book.rolled_us)
-            firing = [one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"]
+            firing = [
+                one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"
+            ]
             examples = chosen(feature.examples, firing)
         return explained(episode.record("opened", "", edge_us, edge_us, "", examples, found))
 
@@ -139,8 +161,13 @@ class View:
                 start_us = edge_us - nth * self._book.pane_us
                 pane = feature.pane(start_us)
                 passed = estimate([pane], "pass_rate", Z95).value if pane else None
-                series.append({"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed})
-        shown = {name: reading._asdict() if (reading := estimate(panes, metric, Z95)).n else None for name, metric in _SHOWN.items()}
+                series.append(
+                    {"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed}
+                )
+        shown = {
+            name: reading._asdict() if (reading := estimate(panes, metric, Z95)).n else None
+            for name, metric in _SHOWN.items()
+        }
         return {
             **feature.key._asdict(), "events_5m": sum(pane.events for pane in panes), **shown, "segments": len(feature.segments), "series": series,
             "account": _account(feature),
@@ -148,7 +175,9 @@ class View:
 
 
 def _account(feature: FeatureState) -> dict[str, Any]:
-    """What became of a feature's calls, from the service to the verdicts. Without meters nobody knows what producers saw: None."""
+    """What became of a feature's calls, from the service to the verdicts. Without meters nobody knows what
+    producers saw: None.
+    """
     calls = feature.producer_totals()
     return {
         **(calls._asdict() if calls.seen else dict.fromkeys(calls._fields)),
@@ -159,7 +188,9 @@ def _account(feature: FeatureState) -> dict[str, Any]:
 
 def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane]:
     """The last closed pane that had events, for what is seldom used."""
-    return list(series.window(feature.active_us, feature.active_us + 1)) if feature.active_us < edge_us else []
+    return (
+        list(series.window(feature.active_us, feature.active_us + 1)) if feature.active_us < edge_us else []
+    )
 
 
 def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
@@ -171,7 +202,11 @@ def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
         if name in ("pass_rate", "error_rate"):
             yield Measure(f"softfail_{name}", at, value)
         elif name.startswith("evaluator."):
-            yield Measure("softfail_evaluator_fail_rate", (*at, name.removeprefix("evaluator.").removesuffix(".fail_rate")), value)
+            yield Measure(
+                "softfail_evaluator_fail_rate",
+                (*at, name.removeprefix("evaluator.").removesuffix(".fail_rate")),
+                value,
+            )
     for name, number in pane.numbers.items():
         unit = unit_of(name)
         mean, *quantiles = number.readings(Z95, QUANTILES.values())

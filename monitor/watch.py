@@ -1,6 +1,7 @@
 """All that is known about one partition of the events topic, as a value.
 
-The live agent, ``replay`` and the tests are its callers; there is no second path by which a window or a transition can come about.
+The live agent, ``replay`` and the tests are its callers; there is no second path by which a window or a
+transition can come about.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from monitor.stats.buckets import SCALE
 from monitor.watermark import NEVER, Watermark
 from schemas.config import Config
 
-WALK = 120  # edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until the jump's end
+# edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until
+# the jump's end
+WALK = 120
 
 
 class Watch:
-    """Takes events in the order of the log; gives windows, transitions, episodes, samples, dead letters and events to be sent on.
+    """Takes events in the order of the log; gives windows, transitions, episodes, samples, dead letters and
+    events to be sent on.
 
     What it gives depends on the order of the log, and on nothing else: not on bundles, fetches or restarts.
 
@@ -47,19 +51,24 @@ class Watch:
 
     @property
     def watermark_us(self) -> int | None:
-        """The time up to which the partition is taken to be complete, microseconds since 1970; None before the first event."""
+        """The time up to which the partition is taken to be complete, microseconds since 1970; None before
+        the first event.
+        """
         return self._watermark.time_us
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into ``decided_at`` only."""
+        """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into
+        ``decided_at`` only.
+        """
         out = Outputs()
         for _ in self.steps(records, now_us, out):
             pass
         return out
 
     def steps(self, records: Sequence[Record], now_us: int | None, out: Outputs) -> Iterator[None]:
-        """The same in steps from one pane edge to the next, into ``out``, for a caller that has others waiting: hours of a quiet log, or a jump over
-        them, take seconds. Until it is exhausted the core is good for looking at only, not for ``changed``, ``advance`` or another ``apply``.
+        """The same in steps from one pane edge to the next, into ``out``, for a caller that has others
+        waiting: hours of a quiet log, or a jump over them, take seconds. Until it is exhausted the core is
+        good for looking at only, not for ``changed``, ``advance`` or another ``apply``.
         """
         mark, intake = self._watermark, self._intake
         groups, closed_us = intake.groups, mark.edge_us or 0
@@ -82,7 +91,9 @@ class Watch:
                     mark.time_us = seen_us - mark.lateness_us
                 else:
                     intake.flush(closed_us, out)
-                    self._records = before + number  # who looks between two edges must not see the dead letters of records that are not there yet
+                    # who looks between two edges must not see the dead letters of records that are not there
+                    # yet
+                    self._records = before + number
                     yield from self._close_until(seen_us - mark.lateness_us, now_us, out)
                     opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
             if opened is None and (opened := intake.open(key, event, closed_us, out)) is None:
@@ -108,20 +119,24 @@ class Watch:
         """Close every pane that has events: the end of a file, after which nothing comes."""
         ends = [start_us + self._pane_us for start_us in self.book.unwritten]
         out = self.advance(max(ends)) if ends else Outputs()
-        if self.book.unwritten and self._watermark.edge_us is not None:  # late events for panes that were closed
+        # late events for panes that were closed
+        if self.book.unwritten and self._watermark.edge_us is not None:
             out.extend(self.advance(self._watermark.edge_us + self._pane_us))
         return out
 
     def heartbeat(self, figures: Figures, now_us: int) -> Outputs:
-        """What the partition says of its own health: a record for ``alerts`` when one is due, else nothing. It depends on the wall clock, and so
-        comes from the live worker only; nothing that is measured depends on it.
+        """What the partition says of its own health: a record for ``alerts`` when one is due, else nothing.
+        It depends on the wall clock, and so comes from the live worker only; nothing that is measured depends
+        on it.
 
         ``now_us``: microseconds since 1970.
         """
         out = Outputs()
         if self._health.is_due(now_us):
             silent = self._silent.look(self.book, now_us)
-            beat = self._health.look(counts_of(self.book, self._records), figures, self.watermark_us, now_us, silent)
+            beat = self._health.look(
+                counts_of(self.book, self._records), figures, self.watermark_us, now_us, silent
+            )
             if beat is not None:
                 out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))
         return out
@@ -134,7 +149,8 @@ class Watch:
         """Take back what ``changed`` gave.
 
         Raises:
-            ValueError: a record cannot be read, or was counted under another layout or pane length; the message names its key.
+            ValueError: a record cannot be read, or was counted under another layout or pane length; the
+                message names its key.
         """
         self.book.restore(records)
         self._watermark.time_us = self.book.watermark_us
@@ -152,9 +168,13 @@ class Watch:
         return self._view.status()
 
     def _seen_until(self) -> tuple[int, int]:
-        """The event time that was seen already, and the one at which the next pane closes: the watermark and its next edge, plus the lateness."""
+        """The event time that was seen already, and the one at which the next pane closes: the watermark and
+        its next edge, plus the lateness.
+        """
         mark = self._watermark
-        return (NEVER if mark.time_us is None else mark.time_us + mark.lateness_us), mark.next_edge_us + mark.lateness_us
+        return (
+            NEVER if mark.time_us is None else mark.time_us + mark.lateness_us
+        ), mark.next_edge_us + mark.lateness_us
 
     def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         for edge_us in self._edges_until(watermark_us):
@@ -165,7 +185,9 @@ class Watch:
         self._watermark.time_us = watermark_us
 
     def _edges_until(self, watermark_us: int) -> Sequence[int]:
-        """The edges to close, in order. A jump walks the panes that exist and what follows each for a while, never the empty time between."""
+        """The edges to close, in order. A jump walks the panes that exist and what follows each for a while,
+        never the empty time between.
+        """
         old_us, new_us = self._watermark.edge_us, watermark_us // self._pane_us * self._pane_us
         if old_us is None:
             return ()

@@ -8,7 +8,9 @@ NEVER = -(2**62)
 
 
 class Watermark:
-    """The time up to which a partition is taken to be complete. It never goes back; None before the first event."""
+    """The time up to which a partition is taken to be complete. It never goes back; None before the first
+    event.
+    """
 
     __slots__ = ("lateness_us", "pane_us", "time_us")
 

@@ -1,7 +1,8 @@
 """Bytes from a topic or a file to an event, at the worker's speed.
 
-msgspec structs *generated from* the pydantic fields decode what is well; what they refuse goes to pydantic, which has the last
-word and the error text. So there is one contract, and a property test holds: what msgspec accepts, pydantic accepts, with equal values.
+msgspec structs *generated from* the pydantic fields decode what is well; what they refuse goes to pydantic,
+which has the last word and the error text. So there is one contract, and a property test holds: what msgspec
+accepts, pydantic accepts, with equal values.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from pydantic.fields import FieldInfo
 
 from softfail.events import KINDS, Event
 
-_BOUNDS = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_types.Le: "le", annotated_types.Lt: "lt",
-           annotated_types.MinLen: "min_length", annotated_types.MaxLen: "max_length"}
+_BOUNDS = {
+    annotated_types.Ge: "ge",
+    annotated_types.Gt: "gt",
+    annotated_types.Le: "le",
+    annotated_types.Lt: "lt",
+    annotated_types.MinLen: "min_length",
+    annotated_types.MaxLen: "max_length",
+}
 _NUMBER_BOUNDS = {"ge", "gt", "le", "lt"}
 
 
 class InvalidEvent(ValueError):
-    """An event that cannot be read. ``field`` is the path of the first field at fault, empty when the JSON itself is."""
+    """An event that cannot be read. ``field`` is the path of the first field at fault, empty when the JSON
+    itself is.
+    """
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -45,7 +54,9 @@ def _constrained(kind: Any, metadata: list[Any]) -> Any:
     elif type(None) in get_args(kind):
         (inner,) = (part for part in get_args(kind) if part is not type(None))
         return _constrained(inner, metadata) | None
-    bounds = {name: getattr(item, name) for item in metadata for of, name in _BOUNDS.items() if isinstance(item, of)}
+    bounds = {
+        name: getattr(item, name) for item in metadata for of, name in _BOUNDS.items() if isinstance(item, of)
+    }
     return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
 
 
@@ -128,7 +139,9 @@ def decode_exactly(value: bytes) -> Event:
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
-        raise InvalidEvent(f"{field}: {first['msg'].removeprefix('Value error, ')}{got}{more}", field) from None
+        raise InvalidEvent(
+            f"{field}: {first['msg'].removeprefix('Value error, ')}{got}{more}", field
+        ) from None
 
 
 def microseconds(time: datetime) -> int:
@@ -146,7 +159,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _json_type(value: Any) -> str:
-    return {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}.get(type(value), "null")
+    return {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}.get(
+        type(value), "null"
+    )
 
 
 def _shown(value: Any) -> str:

@@ -40,7 +40,9 @@ def split_description(description: str) -> tuple[str, str]:
     if match is None:
         return description, ""
     meaning = description[: match.start()]
-    return meaning if meaning.endswith("...") else meaning.removesuffix("."), match["attribute"] or match["other"] or ""
+    return meaning if meaning.endswith("...") else meaning.removesuffix("."), match["attribute"] or match[
+        "other"
+    ] or ""
 
 
 def type_text(schema: dict[str, Any]) -> str:
@@ -71,11 +73,20 @@ def _number(value: float) -> str:
 
 
 def _common() -> str:
-    return "\n".join(["## Common to all kinds\n", *_table(Event, [name for name in Event.model_fields if name != "kind"], Event)])
+    return "\n".join(
+        [
+            "## Common to all kinds\n",
+            *_table(Event, [name for name in Event.model_fields if name != "kind"], Event),
+        ]
+    )
 
 
 def _kind(kind: str, model: type[Event]) -> str:
-    own = [name for name in model.model_fields if name not in Event.model_fields or name == "kind" or _stricter(model, name)]
+    own = [
+        name
+        for name in model.model_fields
+        if name not in Event.model_fields or name == "kind" or _stricter(model, name)
+    ]
     return "\n".join([f"\n## `{kind}`\n", f"{(model.__doc__ or '').strip()}\n", *_table(model, own, Event)])
 
 
@@ -91,7 +102,13 @@ def _table(model: type[Event], names: list[str], common: type[Event]) -> list[st
         info = model.model_fields[name]
         meaning, attribute = split_description(info.description or "")
         default = "**required**" if info.is_required() else _default(info.default)
-        cells = (f"`{name}`", type_text(properties[name]), default, meaning or name.replace("_", " ").capitalize(), _attribute(attribute))
+        cells = (
+            f"`{name}`",
+            type_text(properties[name]),
+            default,
+            meaning or name.replace("_", " ").capitalize(),
+            _attribute(attribute),
+        )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 

@@ -1,7 +1,7 @@
 """Writes what is derived from the models: ``schemas/json/*.json`` and ``docs/events.md``.
 
-    python -m schemas.generate           writes the files
-    python -m schemas.generate --check   says which are stale, and exits 1 if any is
+python -m schemas.generate           writes the files
+python -m schemas.generate --check   says which are stale, and exits 1 if any is
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ def json_schema(name: str) -> dict[str, Any]:
     schema = model.model_json_schema(schema_generator=_Plain)
     if issubclass(model, Event):
         _null_is_absent(schema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:softfail:schema:{name}:{SCHEMA_VERSION}", **schema}
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": f"urn:softfail:schema:{name}:{SCHEMA_VERSION}",
+        **schema,
+    }
 
 
 def _null_is_absent(schema: dict[str, Any]) -> None:
@@ -57,7 +61,11 @@ def _null_is_absent(schema: dict[str, Any]) -> None:
 
 def generated() -> dict[Path, str]:
     """Path relative to the repository -> text of every generated file."""
-    files = {Path("schemas/json") / f"{name}.json": json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n" for name in MODELS}
+    files = {
+        Path("schemas/json") / f"{name}.json": json.dumps(json_schema(name), indent=2, ensure_ascii=False)
+        + "\n"
+        for name in MODELS
+    }
     files[Path("docs/events.md")] = events_page()
     return files
 
@@ -65,14 +73,25 @@ def generated() -> dict[Path, str]:
 def stale(root: Path = ROOT) -> list[Path]:
     """Files that differ from what the models say, are missing, or belong to no model any more."""
     files = generated()
-    differing = [path for path, text in files.items() if not (root / path).is_file() or (root / path).read_text("utf-8") != text]
-    leftover = [path.relative_to(root) for path in (root / "schemas/json").glob("*.json") if path.relative_to(root) not in files]
+    differing = [
+        path
+        for path, text in files.items()
+        if not (root / path).is_file() or (root / path).read_text("utf-8") != text
+    ]
+    leftover = [
+        path.relative_to(root)
+        for path in (root / "schemas/json").glob("*.json")
+        if path.relative_to(root) not in files
+    ]
     return sorted(differing + leftover)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m schemas.generate", description="Write schemas/json/*.json and docs/events.md from the models.")
+    parser = argparse.ArgumentParser(
+        prog="python -m schemas.generate",
+        description="Write schemas/json/*.json and docs/events.md from the models.",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
     options = parser.parse_args(arguments)
     old = stale()

@@ -25,22 +25,32 @@ _MAY_BE_SECRET = re.compile(r"channels\.webhook\.(url|headers\..*)")  # or not: 
 
 
 class InvalidConfig(ValueError):
-    """The configuration cannot be used. ``faults`` holds one line each: path, what is wrong, what would be right."""
+    """The configuration cannot be used. ``faults`` holds one line each: path, what is wrong, what would be
+    right.
+    """
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None, *, with_secrets: bool | str = True, with_pins: bool = True) -> Config:
+def load(
+    path: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    with_secrets: bool | str = True,
+    with_pins: bool = True,
+) -> Config:
     """Read a file (None: an empty one), lay the environment over it and check it whole.
 
-    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is taken for well. The name of a
-    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing). ``with_pins`` False: files under `pinned` are not read;
-    they may be about to be made.
+    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is
+    taken for well. The name of a
+    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing). ``with_pins``
+    False: files under `pinned` are not read; they may be about to be made.
 
-    `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list items are numbers, values are YAML.
-    Secrets stand in the file as `${NAME}` only, and come from the environment.
+    `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list
+    items are numbers, values are YAML. Secrets stand in the file as `${NAME}` only, and come from the
+    environment.
 
     Raises:
         InvalidConfig: with every fault that was found.
@@ -50,7 +60,10 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None, *, wit
     faults: list[str] = []
     _overlay(tree, environment, faults)
     unset = _Unset(environment)
-    tree = {name: _filled(part, environment if with_secrets in (True, name) else unset, str(name), faults) for name, part in tree.items()}
+    tree = {
+        name: _filled(part, environment if with_secrets in (True, name) else unset, str(name), faults)
+        for name, part in tree.items()
+    }
     for section, why in NOT_YET.items():
         if section in tree:
             faults.append(f"{section}: not in this release: {why}; remove the section")
@@ -84,7 +97,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InvalidConfig([f"{path}: cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:  # its text quotes the line, and what stands there may be a secret
-        at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: " if error.problem_mark else ""
+        at = (
+            f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
+            if error.problem_mark
+            else ""
+        )
         raise InvalidConfig([f"{path}: not YAML: {at}{error.problem or error.context}"]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidConfig([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
@@ -103,7 +120,10 @@ def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[
         if steps[0] not in Config.model_fields:
             if len(steps) > 1:
                 close = difflib.get_close_matches(steps[0], Config.model_fields, 1)
-                faults.append(f"{name} (environment): {steps[0]!r} is no section of the configuration" + (f"; did you mean {close[0]!r}?" if close else ""))
+                faults.append(
+                    f"{name} (environment): {steps[0]!r} is no section of the configuration"
+                    + (f"; did you mean {close[0]!r}?" if close else "")
+                )
             continue
         try:
             value = yaml.safe_load(environment[name])
@@ -138,7 +158,10 @@ def _put(tree: Any, steps: list[str], value: Any) -> None:
 def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[str]) -> Any:
     """The same tree with `${NAME}` replaced, and secrets refused that stand there in the clear."""
     if isinstance(value, dict):
-        return {key: _filled(item, environment, f"{path}.{key}" if path else str(key), faults) for key, item in value.items()}
+        return {
+            key: _filled(item, environment, f"{path}.{key}" if path else str(key), faults)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_filled(item, environment, f"{path}[{at}]", faults) for at, item in enumerate(value)]
     if not isinstance(value, str):
@@ -146,7 +169,9 @@ def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[
     leaf = path.rsplit(".", 1)[-1]
     from_environment = f"{_PREFIX}{path.replace('.', '__').upper()}" in environment
     if leaf in _SECRETS and not _VARIABLE.fullmatch(value) and not from_environment:
-        faults.append(f"{path}: a secret stands in the file; put it into the environment and write ${{NAME}} here")
+        faults.append(
+            f"{path}: a secret stands in the file; put it into the environment and write ${{NAME}} here"
+        )
         return value
 
     def variable(match: re.Match[str]) -> str:
@@ -171,7 +196,9 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
                         parameters["schema"] = json.loads((folder / file).read_text("utf-8"))
                         del parameters["file"]
                     except OSError as error:
-                        faults.append(f"features[{at}].evaluators[{nth}].file: {file} cannot be read: {error.strerror}")
+                        faults.append(
+                            f"features[{at}].evaluators[{nth}].file: {file} cannot be read: {error.strerror}"
+                        )
                     except ValueError as error:
                         faults.append(f"features[{at}].evaluators[{nth}].file: {file} is not JSON: {error}")
 
@@ -182,12 +209,23 @@ def _fault(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         keys = list(_fields_at(error["loc"][:-1]))
         close = difflib.get_close_matches(str(error["loc"][-1]), keys, 1)
-        message = "no such key; " + (f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(keys)}")
+        message = "no such key; " + (
+            f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(keys)}"
+        )
     elif error["type"] == "missing":
         message = "is missing; add it"
-    elif path and path.rsplit(".", 1)[-1] not in _SECRETS and not _MAY_BE_SECRET.fullmatch(path) and not isinstance(error["input"], dict | list | BaseModel):
+    elif (
+        path
+        and path.rsplit(".", 1)[-1] not in _SECRETS
+        and not _MAY_BE_SECRET.fullmatch(path)
+        and not isinstance(error["input"], dict | list | BaseModel)
+    ):
         message += f", got {error['input']!r}"
-    if error["type"] == "value_error" and path and (at := message.partition(": "))[0] in _fields_at(error["loc"]):
+    if (
+        error["type"] == "value_error"
+        and path
+        and (at := message.partition(": "))[0] in _fields_at(error["loc"])
+    ):
         path, message = f"{path}.{at[0]}", at[2]  # a fault of two fields together, told of the one to mend
     return f"{path}: {message}" if path and not message.startswith(path) else message
 
@@ -202,7 +240,11 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         if keyed:  # a name that the user gave
             keyed = False
             continue
-        info = model.model_fields.get(step) or next((one for one in model.model_fields.values() if one.alias == step), None)
-        model = next((one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None)
+        info = model.model_fields.get(step) or next(
+            (one for one in model.model_fields.values() if one.alias == step), None
+        )
+        model = next(
+            (one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None
+        )
         keyed = info is not None and str(info.annotation).startswith("dict[")
     return [one.alias or name for name, one in model.model_fields.items() if not one.exclude] if model else []

@@ -1,4 +1,6 @@
-"""References that were pinned: how `python -m monitor baseline pin` writes one, and how the configuration names and reads it."""
+"""References that were pinned: how `python -m monitor baseline pin` writes one, and how the configuration
+names and reads it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def pinned_name(reference: str) -> str | None:
 
 
 class _Stored(BaseModel):
-    """A part of the file. What a newer release adds is left out; what a newer one means otherwise, ``layout`` says."""
+    """A part of the file. What a newer release adds is left out; what a newer one means otherwise, ``layout``
+    says.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
@@ -39,7 +43,9 @@ class Block(_Stored):
 
 
 class Series(_Stored):
-    """One series from its first pane to the end of its last. All of it is the merge of its blocks, which is exact; so are its texts."""
+    """One series from its first pane to the end of its last. All of it is the merge of its blocks, which is
+    exact; so are its texts.
+    """
 
     events: Total
     start: Time
@@ -85,12 +91,16 @@ class Pin(_Stored):
 class Pinned(Part):
     """A reference with a name, made by `python -m monitor baseline pin NAME`."""
 
-    file: str = Field(min_length=1, description="The file that baseline pin wrote; a path relative to this one")
+    file: str = Field(
+        min_length=1, description="The file that baseline pin wrote; a path relative to this one"
+    )
     pin: SkipJsonSchema[Pin | None] = Field(None, exclude=True, repr=False)
 
 
 def inline_pins(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
-    """Read the files that `pinned:` names, so that the core reads nothing. What is not shaped as it should be is left for the models to tell."""
+    """Read the files that `pinned:` names, so that the core reads nothing. What is not shaped as it should be
+    is left for the models to tell.
+    """
     pinned = tree.get("pinned")
     for name, setting in pinned.items() if isinstance(pinned, dict) else ():
         if not isinstance(setting, dict):
@@ -119,8 +129,12 @@ def _read(path: Path, name: str) -> Pin:
         pin = Pin.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise ValueError(f"is a broken pin: {at}: {first['msg'].removeprefix('Value error, ')}; {anew}") from None
+        at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(
+            "."
+        )
+        raise ValueError(
+            f"is a broken pin: {at}: {first['msg'].removeprefix('Value error, ')}; {anew}"
+        ) from None
     if pin.name != name:
         raise ValueError(f"is the pin {pin.name!r}; write pinned: {{{pin.name}: {{file: ...}}}}, or {anew}")
     return pin

@@ -1,6 +1,7 @@
 """What other programs read from our topics. The names are a promise; times are RFC 3339 UTC.
 
-The worker builds these records as plain dictionaries, for speed; tests hold what it writes against these models.
+The worker builds these records as plain dictionaries, for speed; tests hold what it writes against these
+models.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ class Written(BaseModel):
 class Histogram(Written):
     """Exponential histogram of the OpenTelemetry data model.
 
-    Bucket i of ``counts`` holds what lies in (base**(offset + i), base**(offset + i + 1)], base = 2**(2**-scale), in units of the metric's ``unit``.
+    Bucket i of ``counts`` holds what lies in (base**(offset + i), base**(offset + i + 1)], base =
+    2**(2**-scale), in units of the metric's ``unit``.
     """
 
     scale: int
     offset: int
-    counts: list[float] = Field(description="Weighted counts, whole numbers when every sample_probability is 1")
+    counts: list[float] = Field(
+        description="Weighted counts, whole numbers when every sample_probability is 1"
+    )
     zero: float = Field(0, description="Weighted count of zeros")
     negative: Histogram | None = None
 
@@ -39,10 +43,19 @@ class Metric(Written):
     n: float = Field(description="Effective number of events behind the value")
     low: float | None
     high: float | None
-    counts: dict[str, float] | None = Field(None, description="Categories: weighted count of each; what says nothing (no error, no fallback) is left out")
-    classes: list[tuple[float, int, int]] | None = Field(None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed")
+    counts: dict[str, float] | None = Field(
+        None,
+        description=(
+            "Categories: weighted count of each; what says nothing (no error, no fallback) is left out"
+        ),
+    )
+    classes: list[tuple[float, int, int]] | None = Field(
+        None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed"
+    )
     sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")
-    unit: float | None = Field(None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)")
+    unit: float | None = Field(
+        None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)"
+    )
     histogram: Histogram | None = None
 
 
@@ -60,7 +73,9 @@ class Labels(Written):
 
 
 class Window(Labels):
-    """One pane of one segment (or feature), closed. A higher ``revision`` of the same key replaces a lower one."""
+    """One pane of one segment (or feature), closed. A higher ``revision`` of the same key replaces a lower
+    one.
+    """
 
     record: Literal["window"]
     start: Time
@@ -73,7 +88,9 @@ class Window(Labels):
 class Moved(Written):
     """A statistic that is not what it was."""
 
-    metric: str = Field(description="A reading of a number, a rate, or CATEGORY=VALUE: the one that moved most")
+    metric: str = Field(
+        description="A reading of a number, a rate, or CATEGORY=VALUE: the one that moved most"
+    )
     value: float | None
     low: float | None
     high: float | None
@@ -81,8 +98,12 @@ class Moved(Written):
     reference: float | None = Field(description="The same in the reference")
     reference_n: float
     test: str = Field(description="Which test said so; never_seen: a value that the reference does not know")
-    p_value: float | None = Field(description="None of the sequential test, which is bound by its run length to a false alarm")
-    effect: float = Field(description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds")
+    p_value: float | None = Field(
+        description="None of the sequential test, which is bound by its run length to a false alarm"
+    )
+    effect: float = Field(
+        description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds"
+    )
     window_s: float
     began: Time | None = Field(None, description="Baselines: when it began to differ, as far as can be told")
 
@@ -107,7 +128,12 @@ class Evidence(Written):
     effect: float | None = None
     burn: float | None = Field(None, description="Objectives: times as fast as the budget allows")
     target: float | None = Field(None, description="Objectives: the share that was promised to be good")
-    began: Time | None = Field(None, description="Baselines: when it began to differ, as far as can be told; before the edge at which it was found")
+    began: Time | None = Field(
+        None,
+        description=(
+            "Baselines: when it began to differ, as far as can be told; before the edge at which it was found"
+        ),
+    )
     findings: list[Moved] = Field([], description="All that moved, at most five; the first is the one above")
 
 
@@ -135,8 +161,19 @@ class EpisodeIncident(Labels):
     state: Literal["firing", "resolved"]
     since: Time = Field(description="The first breaching edge")
     evidence: Evidence
-    returned: Time | None = Field(None, description="When it failed again, after it had been well for so long that it would be over, were it not flapping")
-    text: str = Field("", description="What it says in words; only of findings about softfail itself, whose evidence says too little")
+    returned: Time | None = Field(
+        None,
+        description=(
+            "When it failed again, after it had been well for so long that it would be over, were it not"
+            " flapping"
+        ),
+    )
+    text: str = Field(
+        "",
+        description=(
+            "What it says in words; only of findings about softfail itself, whose evidence says too little"
+        ),
+    )
 
 
 class Example(Written):
@@ -181,24 +218,46 @@ class Episode(Written):
     time: Time
     decided_at: Time
     firing: int = Field(0, ge=0, description="Incidents that fire, shown or not")
-    incidents: list[EpisodeIncident] = Field(description="At most 50: those of the whole feature first, firing before resolved")
+    incidents: list[EpisodeIncident] = Field(
+        description="At most 50: those of the whole feature first, firing before resolved"
+    )
     examples: list[Example] = Field(max_length=3)
-    causes: list[str] = Field([], max_length=3, description="What is probably behind it, in words, the likeliest first")
-    provider: str = Field("", description="To whom most of what went wrong was sent; empty when several, or not known")
-    model: str = Field("", description="The model that was asked for most of what went wrong; empty when several, or not known")
-    features: int = Field(0, ge=0, description="Only as channels tell it: how many features are folded into one page, listed or not")
-    members: list[Member] = Field([], max_length=50, description="The first of them: those that fire first, then by severity")
+    causes: list[str] = Field(
+        [], max_length=3, description="What is probably behind it, in words, the likeliest first"
+    )
+    provider: str = Field(
+        "", description="To whom most of what went wrong was sent; empty when several, or not known"
+    )
+    model: str = Field(
+        "",
+        description="The model that was asked for most of what went wrong; empty when several, or not known",
+    )
+    features: int = Field(
+        0,
+        ge=0,
+        description="Only as channels tell it: how many features are folded into one page, listed or not",
+    )
+    members: list[Member] = Field(
+        [], max_length=50, description="The first of them: those that fire first, then by severity"
+    )
 
 
 class Change(Written):
-    """Something new that a feature uses, which is no fault by itself: a version of the prompt or the service, a model, a model that answers."""
+    """Something new that a feature uses, which is no fault by itself: a version of the prompt or the service,
+    a model, a model that answers.
+    """
 
     record: Literal["change"]
     change_id: str
     service: str
     feature: str
     environment: str
-    kind: str = Field(description="prompt version, model, answering model; or the name of a dimension that is a version, as in service version")
+    kind: str = Field(
+        description=(
+            "prompt version, model, answering model; or the name of a dimension that is a version, as in"
+            " service version"
+        )
+    )
     name: str
     before: str = Field("", description="What was used most until then; empty when that is not known")
     time: Time = Field(description="The pane edge at which it was seen, event time")
@@ -248,7 +307,11 @@ class Finding(Written):
     """Something wrong with softfail's own work, as one partition sees it."""
 
     name: str = Field(
-        description="dead-letters, evaluator-errors, evaluator-silence, producer-drops, events-missing, wrong-partition, lag, lost-records, recovery")
+        description=(
+            "dead-letters, evaluator-errors, evaluator-silence, producer-drops, events-missing,"
+            " wrong-partition, lag, lost-records, recovery"
+        )
+    )
     severity: Severity
     text: str
     since: Time = Field(description="Wall clock")
@@ -256,24 +319,39 @@ class Finding(Written):
 
 
 class Heartbeat(Written):
-    """What an agent says of itself, of each partition that it owns: each minute, and when its findings change. Of no use to analysts."""
+    """What an agent says of itself, of each partition that it owns: each minute, and when its findings
+    change. Of no use to analysts.
+    """
 
     record: Literal["health"]
     agent: str
     partition: int
     partitions: int = Field(description="Of the agent's source")
     time: Time = Field(description="Wall clock")
-    observed_s: float = Field(description="Seconds that the findings rest on; while it is less than health.window, what is not found is not yet well")
-    counts: dict[str, int] = Field(description="What was counted in these seconds: `records`, `dead-letters`, `dead-letters/CAUSE`, ...")
+    observed_s: float = Field(
+        description=(
+            "Seconds that the findings rest on; while it is less than health.window, what is not found is not"
+            " yet well"
+        )
+    )
+    counts: dict[str, int] = Field(
+        description="What was counted in these seconds: `records`, `dead-letters`, `dead-letters/CAUSE`, ..."
+    )
     findings: list[Finding]
 
 
 class Silence(Written):
-    """A person asked that something is not delivered for a time. A later record of the same id replaces it: to end it, with an earlier end."""
+    """A person asked that something is not delivered for a time. A later record of the same id replaces it:
+    to end it, with an earlier end.
+    """
 
     record: Literal["silence"]
     silence_id: str = Field(pattern=r"^[A-Za-z0-9_\-]{1,64}$")
-    match: str = Field(min_length=1, max_length=300, description="service/feature, with * and ?; softfail's own health only by softfail/...")
+    match: str = Field(
+        min_length=1,
+        max_length=300,
+        description="service/feature, with * and ?; softfail's own health only by softfail/...",
+    )
     environments: list[str] = Field([], max_length=20, description="Names, with * and ?; empty: all")
     severity: list[Severity] = Field([], max_length=4, description="Of the episode; empty: any")
     starts_at: Time = Field(description="Wall clock")

@@ -36,14 +36,29 @@ class PlannedSilence(Part):
     """What is not delivered while it lasts: either ``from`` and ``to``, or ``at`` and ``for`` on ``days``."""
 
     match: Annotated[str, AfterValidator(match_of)] = Field(
-        min_length=1, max_length=300, description="service/feature, with * and ?; softfail's own health only by softfail/...")
-    environments: tuple[str, ...] | None = Field(None, description="Names, with * and ?; by default all of them")
-    severity: tuple[Severity, ...] | None = Field(None, min_length=1, description="Worst severity of the episode; by default any")
-    from_: AwareDatetime | None = Field(None, alias="from", description="Once: when it begins, with its offset: 2026-12-24T18:00:00+01:00")
+        min_length=1,
+        max_length=300,
+        description="service/feature, with * and ?; softfail's own health only by softfail/...",
+    )
+    environments: tuple[str, ...] | None = Field(
+        None, description="Names, with * and ?; by default all of them"
+    )
+    severity: tuple[Severity, ...] | None = Field(
+        None, min_length=1, description="Worst severity of the episode; by default any"
+    )
+    from_: AwareDatetime | None = Field(
+        None, alias="from", description="Once: when it begins, with its offset: 2026-12-24T18:00:00+01:00"
+    )
     to: AwareDatetime | None = Field(None, description="Once: when it ends")
-    days: tuple[Weekday, ...] | None = Field(None, min_length=1, max_length=7, description="Recurring: on which days it begins; by default on all")
-    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = Field(None, description='Recurring: when it begins, by the clock there: "22:00"')
-    for_: Duration | None = Field(None, alias="for", gt=0, le=_WEEK_S, description="Recurring: how long it lasts")
+    days: tuple[Weekday, ...] | None = Field(
+        None, min_length=1, max_length=7, description="Recurring: on which days it begins; by default on all"
+    )
+    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = Field(
+        None, description='Recurring: when it begins, by the clock there: "22:00"'
+    )
+    for_: Duration | None = Field(
+        None, alias="for", gt=0, le=_WEEK_S, description="Recurring: how long it lasts"
+    )
     timezone: str | None = Field(None, description="Recurring: whose clock, as Europe/Berlin; by default UTC")
     author: str = Field("", max_length=200)
     reason: str = Field(min_length=1, max_length=1000)
@@ -63,7 +78,10 @@ class PlannedSilence(Part):
                 return value
         except (LookupError, ValueError, OSError):
             pass
-        raise ValueError("is no time zone that this machine knows; write one like Europe/Berlin or UTC (the system's tzdata has them)")
+        raise ValueError(
+            "is no time zone that this machine knows; write one like Europe/Berlin or UTC (the system's"
+            " tzdata has them)"
+        )
 
     @model_validator(mode="after")
     def _is_one_form(self) -> PlannedSilence:
@@ -79,7 +97,13 @@ class PlannedSilence(Part):
             days = sorted({WEEK.index(day) for day in self.days or WEEK})
             apart = max(later - day for day, later in itertools.pairwise([*days, days[0] + 7]))
             if self.for_ >= apart * 86_400 - 3600:  # where the clock jumps, days are an hour shorter
-                raise ValueError("for: as long as that, on these days, it would never end; write fewer days or a shorter time")
+                raise ValueError(
+                    "for: as long as that, on these days, it would never end; write fewer days or a shorter"
+                    " time"
+                )
         else:
-            raise ValueError('write either from and to, or at and for (with days and timezone): {at: "22:00", for: 2h, days: [sat, sun]}')
+            raise ValueError(
+                'write either from and to, or at and for (with days and timezone): {at: "22:00", for: 2h,'
+                " days: [sat, sun]}"
+            )
         return self

@@ -35,17 +35,40 @@ class Fault(NamedTuple):
     text: str
 
 
-_STATE = {"cleanup.policy": "compact", "segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+_STATE = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(32 << 20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 TOPICS: tuple[Topic, ...] = (
-    Topic("events", None, {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS), "message.timestamp.type": "LogAppendTime"},
-          frozenset({"cleanup.policy", "message.timestamp.type"})),
+    Topic(
+        "events",
+        None,
+        {
+            "cleanup.policy": "delete",
+            "retention.ms": str(7 * DAY_MS),
+            "message.timestamp.type": "LogAppendTime",
+        },
+        frozenset({"cleanup.policy", "message.timestamp.type"}),
+    ),
     Topic("watch.state", None, _STATE),
     Topic("windows", 16, {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}),
     Topic("alerts", 1, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
     Topic("notify.state", 1, _STATE),
-    Topic("samples", 4, {"cleanup.policy": "delete", "retention.ms": str(3 * DAY_MS), "retention.bytes": str(1 << 30)}, frozenset()),
-    Topic("deadletter", 4, {"cleanup.policy": "delete", "retention.ms": str(3 * DAY_MS), "retention.bytes": str(1 << 30)}, frozenset()),
+    Topic(
+        "samples",
+        4,
+        {"cleanup.policy": "delete", "retention.ms": str(3 * DAY_MS), "retention.bytes": str(1 << 30)},
+        frozenset(),
+    ),
+    Topic(
+        "deadletter",
+        4,
+        {"cleanup.policy": "delete", "retention.ms": str(3 * DAY_MS), "retention.bytes": str(1 << 30)},
+        frozenset(),
+    ),
 )
 """In the order in which they are created. ``windows`` has 16 partitions whatever the events have."""
 
@@ -77,8 +100,16 @@ def faults(found: Mapping[str, Found], prefix: str, partitions: int) -> list[Fau
             has = found[name].settings.get(key, "")
             if not _same(has, wanted):
                 value = f"[{wanted}]" if "," in wanted else wanted
-                remedy = f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config {key}={value}"
-                result.append(Fault(key in topic.must, f"topic {name} has {key}={has}, it should be {wanted}; run: {remedy}"))
+                remedy = (
+                    f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config"
+                    f" {key}={value}"
+                )
+                result.append(
+                    Fault(
+                        key in topic.must,
+                        f"topic {name} has {key}={has}, it should be {wanted}; run: {remedy}",
+                    )
+                )
     return result
 
 
@@ -89,11 +120,29 @@ def _wrong_partitions(topic: Topic, found: Mapping[str, Found], prefix: str, par
     source = f"{prefix}.{source_of(topic.name)}"
     if source in found:
         has = found[source].partitions
-        return [] if has == count else [Fault(True, f"topic {name} has {count} partitions, but its source {source} has {has}; {remedy}")]
+        return (
+            []
+            if has == count
+            else [
+                Fault(
+                    True, f"topic {name} has {count} partitions, but its source {source} has {has}; {remedy}"
+                )
+            ]
+        )
     if topic.name == "alerts" and count != 1:
-        return [Fault(True, f"topic {name} has {count} partitions, it must have 1 (order over everything); {remedy}")]
+        return [
+            Fault(
+                True, f"topic {name} has {count} partitions, it must have 1 (order over everything); {remedy}"
+            )
+        ]
     if topic.name == "events" and count != partitions:
-        return [Fault(False, f"topic {name} has {count} partitions, kafka.partitions says {partitions}: set kafka.partitions to {count}")]
+        return [
+            Fault(
+                False,
+                f"topic {name} has {count} partitions, kafka.partitions says {partitions}: set"
+                f" kafka.partitions to {count}",
+            )
+        ]
     return []
 
 

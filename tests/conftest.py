@@ -1,10 +1,13 @@
-"""Fixtures that more than one folder uses: a real Kafka, started once a session, and workers that are restarted when they end."""
+"""Fixtures that more than one folder uses: a real Kafka, started once a session, and workers that are
+restarted when they end.
+"""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as monitor/__init__.py says; hypothesis may import numpy before it
+# as monitor/__init__.py says; hypothesis may import numpy before it
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import asyncio
 import collections
@@ -29,7 +32,8 @@ HERE = Path(__file__).parent
 collect_ignore = ["remedies.py"]  # a program that imports its neighbour by name
 _numbers = itertools.count(1)
 
-# A shell makes jobs in its background ignore interrupts, and whatever they start inherits that: the tests would say that our programs do.
+# A shell makes jobs in its background ignore interrupts, and whatever they start inherits that: the tests
+# would say that our programs do.
 for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _handler)
@@ -57,7 +61,9 @@ def kafka_launcher() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def kafka(kafka_launcher: ModuleType) -> Iterator[Any]:
-    """An Apache Kafka broker (``address``, ``start()``, ``stop(signal)``). One for all tests, so each takes a prefix of its own."""
+    """An Apache Kafka broker (``address``, ``start()``, ``stop(signal)``). One for all tests, so each takes a
+    prefix of its own.
+    """
     with kafka_launcher.Kafka() as broker:
         yield broker
 
@@ -79,8 +85,13 @@ class Topics:
         """All committed records, in order within a partition, and the end of each partition."""
         from kafka import KafkaConsumer, TopicPartition
 
-        consumer = KafkaConsumer(bootstrap_servers=self.address, enable_auto_commit=False, isolation_level="read_committed", max_poll_records=20_000,
-                                 max_partition_fetch_bytes=16 << 20)
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.address,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_poll_records=20_000,
+            max_partition_fetch_bytes=16 << 20,
+        )
         topic = f"{self.prefix}.{suffix}"
         tps = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
         consumer.assign(tps)
@@ -101,12 +112,24 @@ class Topics:
         producer.close()
 
     def state(self, agent: str = "watch") -> tuple[dict[tuple[int, bytes], bytes], dict[int, int]]:
-        """What a state topic says: (partition, key) -> value without the store's own records, and the position of each partition."""
-        latest: dict[tuple[int, bytes], bytes | None] = {(record.partition, record.key): record.value for record in self.read(f"{agent}.state")[0]}
-        positions = {partition: int(value or b"0") for (partition, key), value in latest.items() if key == b"\x00position"}
-        return {at: value for at, value in latest.items() if value is not None and not at[1].startswith(b"\x00")}, positions
+        """What a state topic says: (partition, key) -> value without the store's own records, and the
+        position of each partition.
+        """
+        latest: dict[tuple[int, bytes], bytes | None] = {
+            (record.partition, record.key): record.value for record in self.read(f"{agent}.state")[0]
+        }
+        positions = {
+            partition: int(value or b"0")
+            for (partition, key), value in latest.items()
+            if key == b"\x00position"
+        }
+        return {
+            at: value for at, value in latest.items() if value is not None and not at[1].startswith(b"\x00")
+        }, positions
 
-    def await_positions(self, ends: dict[int, int], patience_s: float, agent: str = "watch") -> dict[tuple[int, bytes], bytes]:
+    def await_positions(
+        self, ends: dict[int, int], patience_s: float, agent: str = "watch"
+    ) -> dict[tuple[int, bytes], bytes]:
         """The state once it stands at these ends.
 
         Raises:
@@ -138,7 +161,9 @@ def make_topics(kafka: Any) -> Callable[[int], Topics]:
 class Workers:
     """Worker processes and the process manager over them: what ends is started again, until it is retired."""
 
-    def __init__(self, directory: Path, command: Callable[[int], list[str]], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, command: Callable[[int], list[str]], environment: dict[str, str] | None = None
+    ) -> None:
         self.directory, self._command, self._environment = directory, command, environment or {}
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.exits: collections.Counter[int] = collections.Counter()
@@ -150,7 +175,12 @@ class Workers:
         """Start a worker; it is kept from now on."""
         with self._lock, open(self.directory / f"worker{number}.log", "ab") as out:
             self.processes[number] = subprocess.Popen(
-                self._command(number), stdout=out, stderr=subprocess.STDOUT, cwd=HERE.parent, env={**os.environ, **self._environment})
+                self._command(number),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=HERE.parent,
+                env={**os.environ, **self._environment},
+            )
 
     def send(self, number: int, signal_number: int) -> None:
         """Send a signal to a worker."""
@@ -171,7 +201,9 @@ class Workers:
 
     def log(self) -> str:
         """What all of them said."""
-        return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log")))
+        return "".join(
+            path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log"))
+        )
 
     def close(self) -> None:
         """Kill what runs."""
@@ -220,9 +252,16 @@ def counting_command(tmp_path: Path) -> Callable[..., Callable[[int], list[str]]
     def make(topics: Any, **kafka_settings: Any) -> Callable[[int], list[str]]:
         def command(number: int) -> list[str]:
             path = tmp_path / f"config{number}.json"
-            settings = {"brokers": topics.address, "prefix": topics.prefix, "partitions": topics.partitions, "checkpoint": 0.5, **kafka_settings}
+            settings = {
+                "brokers": topics.address,
+                "prefix": topics.prefix,
+                "partitions": topics.partitions,
+                "checkpoint": 0.5,
+                **kafka_settings,
+            }
             path.write_text(json.dumps({"kafka": settings, "http": {"port": 20_000 + number}}))
             return [sys.executable, str(HERE / "agents" / "counting_worker.py"), str(path)]
+
         return command
 
     return make
@@ -230,23 +269,74 @@ def counting_command(tmp_path: Path) -> Callable[..., Callable[[int], list[str]]
 
 @pytest.fixture(scope="session")
 def episode_of():
-    """Makes an episode: ``episode_of("e1", "opened", minute=3, urgency="low", rules=("a", "b"))``; minutes since 2 March 2026, 09:00 UTC."""
+    """Makes an episode: ``episode_of("e1", "opened", minute=3, urgency="low", rules=("a", "b"))``; minutes
+    since 2 March 2026, 09:00 UTC.
+    """
     began = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
-    def make(name="e1", state="opened", *, minute=0.0, urgency="high", severity=None, rules=("refusals",), muted="", environment="production", **more):
+    def make(
+        name="e1",
+        state="opened",
+        *,
+        minute=0.0,
+        urgency="high",
+        severity=None,
+        rules=("refusals",),
+        muted="",
+        environment="production",
+        **more,
+    ):
         severity = severity or ("critical" if urgency == "high" else "warning")
         time = began + timedelta(minutes=minute)
-        evidence = Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.19, high=0.28, n=310, above=0.02, window_s=300)
+        evidence = Evidence(
+            metric="evaluator.refusal.fail_rate",
+            value=0.23,
+            low=0.19,
+            high=0.28,
+            n=310,
+            above=0.02,
+            window_s=300,
+        )
         incidents = [
-            EpisodeIncident(level="feature", service="support-bot", feature="answer", environment=environment, incident_id=f"{name}-{rule}", rule=rule,
-                            severity=severity, state="resolved" if state == "resolved" else "firing", since=began, evidence=evidence)
+            EpisodeIncident(
+                level="feature",
+                service="support-bot",
+                feature="answer",
+                environment=environment,
+                incident_id=f"{name}-{rule}",
+                rule=rule,
+                severity=severity,
+                state="resolved" if state == "resolved" else "firing",
+                since=began,
+                evidence=evidence,
+            )
             for rule in rules
         ]
-        example = Example(event_id="r1", time=began, model="gpt-x", evaluator="refusal", reason="says that it cannot", output="I'm sorry, I can't help.")
+        example = Example(
+            event_id="r1",
+            time=began,
+            model="gpt-x",
+            evaluator="refusal",
+            reason="says that it cannot",
+            output="I'm sorry, I can't help.",
+        )
         fields = {
-            "record": "episode", "episode_id": name, "dedup_key": f"softfail/{name}", "state": state, "reason": "refusals fired",
-            "service": "support-bot", "feature": "answer", "environment": environment, "severity": severity, "urgency": urgency, "muted": muted,
-            "started_at": began, "time": time, "decided_at": time, "incidents": incidents, "examples": [example],
+            "record": "episode",
+            "episode_id": name,
+            "dedup_key": f"softfail/{name}",
+            "state": state,
+            "reason": "refusals fired",
+            "service": "support-bot",
+            "feature": "answer",
+            "environment": environment,
+            "severity": severity,
+            "urgency": urgency,
+            "muted": muted,
+            "started_at": began,
+            "time": time,
+            "decided_at": time,
+            "incidents": incidents,
+            "examples": [example],
         }
         return Episode(**(fields | more))
 

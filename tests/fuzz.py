@@ -1,9 +1,10 @@
-"""Values that nobody should send, by the million: no crash, and each of them counted or in the dead letters with its reason.
+"""Values that nobody should send, by the million: no crash, and each of them counted or in the dead letters
+with its reason.
 
     python tests/fuzz.py --values 10000000 --seed 1
 
-Random bytes, mutated events, deep nesting, huge numbers, lone surrogates, doubled keys, impossible times, foreign encodings. A short run is part
-of the tests (``tests/monitor/test_fuzz.py``).
+Random bytes, mutated events, deep nesting, huge numbers, lone surrogates, doubled keys, impossible times,
+foreign encodings. A short run is part of the tests (``tests/monitor/test_fuzz.py``).
 """
 
 from __future__ import annotations
@@ -26,17 +27,79 @@ from softfail.partition import partition_of
 BEGIN_S = 1_772_442_000  # 2 March 2026, 09:00 UTC
 BUNDLE = 2000
 PARTITIONS = 4
-CONFIG = Config.model_validate({"time": {"pane": "60s", "lateness": "30s"}, "features": [{"match": "s1/*", "dimensions": ["region", "tier"]}]})
+CONFIG = Config.model_validate(
+    {
+        "time": {"pane": "60s", "lateness": "30s"},
+        "features": [{"match": "s1/*", "dimensions": ["region", "tier"]}],
+    }
+)
 NAMES = [(f"s{one}", f"f{two}") for one in range(3) for two in range(8)]
 HERE = [name for name in NAMES if partition_of(*name, PARTITIONS) == 0]
 
-_TEXTS = ("", " ", "I'm sorry, but I can't help with that.", "\x00\x01\x1f", "é" * 40, "🙂" * 50, "\u202eabc", "a" * 5000, "{" * 2000, "[" * 2000, "la " * 1500,
-          '{"a": [1, 2', "```json\n{}\n```", "nan", "<script>alert(1)</script>", "\ufeff", "\ufffd", "%s%n%d", "../../../etc/passwd", "\n" * 500)
-_RAW = (b"1e400", b"-1e400", b"1e-400", b"9" * 400, b"-0", b"-0.0", b"NaN", b"Infinity", b"-Infinity", b"0x10", b"1_000", b"01", b"9223372036854775808",
-        b"-9223372036854775809", b"18446744073709551616", b"0.1e", b"true", b"null", b"[]", b"{}", b'""', b'"\\ud800"', b'"\\udfff\\ud800"', b'"\\u0000"',
-        b'"\xed\xa0\x80"', b'"\xff\xfe"', b"[" * 50 + b"]" * 50, b"[" * 3000 + b"]" * 3000, b'{"a":' * 500 + b"1" + b"}" * 500, b"[" * 100_000,
-        b'"2026-03-02T09:00:60Z"', b'"2026-02-30T09:00:00Z"', b'"9999-12-31T23:59:59.999999999-23:59"', b'"0001-01-01T00:00:00Z"', b'"1969-12-31T23:59:59Z"',
-        b'"2026-03-02T09:00:00"', b'"2026-03-02 09:00:00+00:00"', b'"2026-03-02T09:00:00.1234567891234Z"', b"1772442000", b'"' + b"x" * 300 + b'"')
+_TEXTS = (
+    "",
+    " ",
+    "I'm sorry, but I can't help with that.",
+    "\x00\x01\x1f",
+    "é" * 40,
+    "🙂" * 50,
+    "\u202eabc",
+    "a" * 5000,
+    "{" * 2000,
+    "[" * 2000,
+    "la " * 1500,
+    '{"a": [1, 2',
+    "```json\n{}\n```",
+    "nan",
+    "<script>alert(1)</script>",
+    "\ufeff",
+    "\ufffd",
+    "%s%n%d",
+    "../../../etc/passwd",
+    "\n" * 500,
+)
+_RAW = (
+    b"1e400",
+    b"-1e400",
+    b"1e-400",
+    b"9" * 400,
+    b"-0",
+    b"-0.0",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"0x10",
+    b"1_000",
+    b"01",
+    b"9223372036854775808",
+    b"-9223372036854775809",
+    b"18446744073709551616",
+    b"0.1e",
+    b"true",
+    b"null",
+    b"[]",
+    b"{}",
+    b'""',
+    b'"\\ud800"',
+    b'"\\udfff\\ud800"',
+    b'"\\u0000"',
+    b'"\xed\xa0\x80"',
+    b'"\xff\xfe"',
+    b"[" * 50 + b"]" * 50,
+    b"[" * 3000 + b"]" * 3000,
+    b'{"a":' * 500 + b"1" + b"}" * 500,
+    b"[" * 100_000,
+    b'"2026-03-02T09:00:60Z"',
+    b'"2026-02-30T09:00:00Z"',
+    b'"9999-12-31T23:59:59.999999999-23:59"',
+    b'"0001-01-01T00:00:00Z"',
+    b'"1969-12-31T23:59:59Z"',
+    b'"2026-03-02T09:00:00"',
+    b'"2026-03-02 09:00:00+00:00"',
+    b'"2026-03-02T09:00:00.1234567891234Z"',
+    b"1772442000",
+    b'"' + b"x" * 300 + b'"',
+)
 
 
 def event(rng: random.Random, at_s: float) -> dict[str, Any]:
@@ -44,18 +107,50 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
     kind = rng.choices(("response", "feedback", "evaluation", "meter"), (80, 8, 8, 4))[0]
     service, feature = rng.choice(NAMES if rng.random() < 0.1 else HERE)
     behind_s = rng.choices((rng.expovariate(0.05), 9000, -200, -4000), (96, 2, 1, 1))[0]
-    found: dict[str, Any] = {"kind": kind, "event_id": f"{rng.getrandbits(64):x}", "service": service, "feature": feature,
-                             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s - behind_s))}
+    found: dict[str, Any] = {
+        "kind": kind,
+        "event_id": f"{rng.getrandbits(64):x}",
+        "service": service,
+        "feature": feature,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s - behind_s)),
+    }
     if kind == "response":
-        found |= {"model": rng.choice("abc"), "output": rng.choice(_TEXTS), "input": rng.choice(_TEXTS), "input_tokens": rng.randrange(10**rng.randrange(1, 9)),
-                  "output_tokens": rng.randrange(1000), "duration_s": rng.expovariate(1), "sample_probability": rng.choice((1, 0.5, 0.013)),
-                  "finish_reason": rng.choice(("stop", "length", "")), "dimensions": {"region": rng.choice("ab")}, "cost_usd": rng.random()}
+        found |= {
+            "model": rng.choice("abc"),
+            "output": rng.choice(_TEXTS),
+            "input": rng.choice(_TEXTS),
+            "input_tokens": rng.randrange(10 ** rng.randrange(1, 9)),
+            "output_tokens": rng.randrange(1000),
+            "duration_s": rng.expovariate(1),
+            "sample_probability": rng.choice((1, 0.5, 0.013)),
+            "finish_reason": rng.choice(("stop", "length", "")),
+            "dimensions": {"region": rng.choice("ab")},
+            "cost_usd": rng.random(),
+        }
     elif kind == "feedback":
-        found |= {"response_id": "r", "accepted": rng.random() < 0.5, "rating": rng.randrange(6), "model": rng.choice(("a", ""))}
+        found |= {
+            "response_id": "r",
+            "accepted": rng.random() < 0.5,
+            "rating": rng.randrange(6),
+            "model": rng.choice(("a", "")),
+        }
     elif kind == "evaluation":
-        found |= {"response_id": "r", "evaluator": rng.choice(("judge", "style")), "passed": rng.random() < 0.9, "score": rng.random(), "model": "a"}
+        found |= {
+            "response_id": "r",
+            "evaluator": rng.choice(("judge", "style")),
+            "passed": rng.random() < 0.9,
+            "score": rng.random(),
+            "model": "a",
+        }
     else:
-        found |= {"producer_id": "p", "started_at": "2026-03-02T08:00:00Z", "seen": 10, "sampled": 5, "sent": 5, "dropped": 0}
+        found |= {
+            "producer_id": "p",
+            "started_at": "2026-03-02T08:00:00Z",
+            "seen": 10,
+            "sampled": 5,
+            "sent": 5,
+            "dropped": 0,
+        }
     return found
 
 
@@ -93,7 +188,19 @@ def _cut(rng: random.Random, at_s: float) -> bytes:
 def _field_replaced(rng: random.Random, at_s: float) -> bytes:
     """One field, or one more of the same name, holds something raw."""
     found = event(rng, at_s)
-    name = rng.choice([*found, "attempt", "stages_s", "tool_calls", "guardrail", "schema_version", "content_probability", "rating", "unknown"])
+    name = rng.choice(
+        [
+            *found,
+            "attempt",
+            "stages_s",
+            "tool_calls",
+            "guardrail",
+            "schema_version",
+            "content_probability",
+            "rating",
+            "unknown",
+        ]
+    )
     if rng.random() < 0.3:
         return json.dumps(found).encode()[:-1] + b',"' + name.encode() + b'":' + rng.choice(_RAW) + b"}"
     found[name] = "@@"
@@ -103,17 +210,34 @@ def _field_replaced(rng: random.Random, at_s: float) -> bytes:
 def _label_replaced(rng: random.Random, at_s: float) -> bytes:
     """Names from outside without end: segments and features stay capped."""
     found = event(rng, at_s)
-    found[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = rng.choice((*_TEXTS[:8], f"{rng.getrandbits(24):x}"))[:256]
+    found[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = (
+        rng.choice((*_TEXTS[:8], f"{rng.getrandbits(24):x}"))[:256]
+    )
     return json.dumps(found, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
 
 
 def _other_json(rng: random.Random, at_s: float) -> bytes:
-    return rng.choice((*_RAW, b"\xef\xbb\xbf" + _sound(rng, at_s), _sound(rng, at_s).decode().encode("utf-16"), b"[" + _sound(rng, at_s) + b"]",
-                       _sound(rng, at_s) + b"\n" + _sound(rng, at_s), b"  " + _sound(rng, at_s) + b"\r\n\t "))
+    return rng.choice(
+        (
+            *_RAW,
+            b"\xef\xbb\xbf" + _sound(rng, at_s),
+            _sound(rng, at_s).decode().encode("utf-16"),
+            b"[" + _sound(rng, at_s) + b"]",
+            _sound(rng, at_s) + b"\n" + _sound(rng, at_s),
+            b"  " + _sound(rng, at_s) + b"\r\n\t ",
+        )
+    )
 
 
 MAKERS: tuple[tuple[Callable[[random.Random, float], bytes], int], ...] = (
-    (_sound, 35), (_noise, 5), (_bytes_changed, 20), (_cut, 5), (_field_replaced, 20), (_label_replaced, 10), (_other_json, 5))
+    (_sound, 35),
+    (_noise, 5),
+    (_bytes_changed, 20),
+    (_cut, 5),
+    (_field_replaced, 20),
+    (_label_replaced, 10),
+    (_other_json, 5),
+)
 
 
 def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
@@ -122,13 +246,23 @@ def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
     for offset in range(count):
         at_s = BEGIN_S + offset / 500
         value = rng.choices(makers, weights)[0](rng, at_s) if rng.random() > 0.001 else None
-        yield FileRecord(value, offset, int(at_s * 1000), rng.choice((None, b"", b"s1/f1", b"\xff" * 9)), "events", 0)
+        yield FileRecord(
+            value, offset, int(at_s * 1000), rng.choice((None, b"", b"s1/f1", b"\xff" * 9)), "events", 0
+        )
 
 
 def _meters(records: list[FileRecord], refused: set[int]) -> int:
-    """How many of them are meters that could be read and lie in their own partition: they are taken, not measured."""
-    some = (decode(record.value or b"") for record in records if b"meter" in (record.value or b"") and record.offset not in refused)
-    return sum(one.kind == "meter" and partition_of(one.service, one.feature, PARTITIONS) == 0 for one in some)
+    """How many of them are meters that could be read and lie in their own partition: they are taken, not
+    measured.
+    """
+    some = (
+        decode(record.value or b"")
+        for record in records
+        if b"meter" in (record.value or b"") and record.offset not in refused
+    )
+    return sum(
+        one.kind == "meter" and partition_of(one.service, one.feature, PARTITIONS) == 0 for one in some
+    )
 
 
 def _total(core: Watch) -> collections.Counter[str]:
@@ -169,12 +303,23 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
             if value is not None:
                 state[key] = value
         if done % (BUNDLE * 250) == 0:
-            say(f"{done:,} of {count:,} values, {done / (time.monotonic() - began):,.0f}/s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+            say(
+                f"{done:,} of {count:,} values, {done / (time.monotonic() - began):,.0f}/s,"
+                f" {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+            )
     twin = Watch(CONFIG, 0, PARTITIONS)
     twin.restore(state.items())
     assert _total(twin) == _total(core), "restored otherwise than it was"
-    assert sorted(map(repr, twin.measures())) == sorted(map(repr, core.measures())), "measures differ after a restore"
-    found = {**_total(core), "meters": meters, "reasons": len(core.book.dead_letters), "values": count, **gone}
+    assert sorted(map(repr, twin.measures())) == sorted(map(repr, core.measures())), (
+        "measures differ after a restore"
+    )
+    found = {
+        **_total(core),
+        "meters": meters,
+        "reasons": len(core.book.dead_letters),
+        "values": count,
+        **gone,
+    }
     found.update({f"dead letter: {reason}": n for reason, n in sorted(core.book.dead_letters.items())})
     return found
 

@@ -1,4 +1,6 @@
-"""One Apache Kafka (KRaft, broker and controller in a process) on loopback, from jars that Maven brings into ``.cache/``."""
+"""One Apache Kafka (KRaft, broker and controller in a process) on loopback, from jars that Maven brings into
+``.cache/``.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,14 @@ def jars() -> Path:
     if not _is_cached():
         CACHE.mkdir(parents=True, exist_ok=True)
         (CACHE / "pom.xml").write_text(POM)
-        copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+        copy = [
+            "mvn",
+            "-q",
+            "-B",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=lib",
+            "-DincludeScope=runtime",
+        ]
         subprocess.run(copy, cwd=CACHE, check=True, timeout=600)
     return CACHE / "lib"
 
@@ -59,7 +68,8 @@ class Kafka:
     """A broker with an empty log. ``start`` and ``stop`` keep its data; leaving the context deletes it.
 
     Args:
-        also: security protocols (SSL, SASL_PLAINTEXT, SASL_SSL) that get a port of their own beside the plain one; ``addresses`` names them.
+        also: security protocols (SSL, SASL_PLAINTEXT, SASL_SSL) that get a port of their own beside the plain
+            one; ``addresses`` names them.
         storage: more arguments of ``kafka-storage format``, like those that add users.
         overrides: broker settings.
     """
@@ -68,26 +78,50 @@ class Kafka:
         self.dir = Path(tempfile.mkdtemp(prefix="softfail-kafka-"))
         self.port, controller = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self.addresses = {"PLAINTEXT": self.address, **{protocol: f"127.0.0.1:{free_port()}" for protocol in also}}
+        self.addresses = {
+            "PLAINTEXT": self.address,
+            **{protocol: f"127.0.0.1:{free_port()}" for protocol in also},
+        }
         listeners = ",".join(f"{protocol}://{address}" for protocol, address in self.addresses.items())
         settings: dict[str, object] = {
-            "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller}", "advertised.listeners": listeners,
-            "inter.broker.listener.name": "PLAINTEXT", "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT", *(f"{protocol}:{protocol}" for protocol in self.addresses)]),
-            "log.dirs": self.dir / "data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1, "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "false",
-            "offsets.topic.num.partitions": 8, "transaction.state.log.num.partitions": 8, "log.cleaner.dedupe.buffer.size": 16 << 20, **overrides}
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"{listeners},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": listeners,
+            "inter.broker.listener.name": "PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": ",".join(
+                ["CONTROLLER:PLAINTEXT", *(f"{protocol}:{protocol}" for protocol in self.addresses)]
+            ),
+            "log.dirs": self.dir / "data",
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": 8,
+            "transaction.state.log.num.partitions": 8,
+            "log.cleaner.dedupe.buffer.size": 16 << 20,
+            **overrides,
+        }
         self._settings = self.dir / "server.properties"
         self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")  # one that begins so would be read as an option
-        if self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *storage).wait(120):
+        # one that begins so would be read as an option
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+        if self._java(
+            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *storage
+        ).wait(120):
             raise RuntimeError(f"the storage cannot be formatted:\n{self.log()}")
         self.start()
 
     def _java(self, main: str, *arguments: str) -> subprocess.Popen[bytes]:
         with open(self.dir / "log", "ab") as out:
-            return subprocess.Popen(["java", HEAP, "-cp", f"{jars()}{os.sep}*", main, *arguments], stdout=out, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                ["java", HEAP, "-cp", f"{jars()}{os.sep}*", main, *arguments],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
 
     def log(self) -> str:
         """The end of what the broker said."""
@@ -96,7 +130,8 @@ class Kafka:
     def start(self) -> None:
         """Start the broker; returns when it accepts connections.
 
-        One that ends at once is started again: while it was down its port may have been somebody's outgoing connection for a moment.
+        One that ends at once is started again: while it was down its port may have been somebody's outgoing
+        connection for a moment.
 
         Raises:
             RuntimeError: it does not within two minutes.

@@ -1,8 +1,10 @@
-"""Takes away one remedy after the other and demands that a test fails without it: ``python tests/remedies.py [--fast] [NAME ...]``
+"""Takes away one remedy after the other and demands that a test fails without it: ``python tests/remedies.py
+[--fast] [NAME ...]``
 
-For each entry of ``removals.REMOVALS`` the tree is copied, the remedy is taken out of the copy, and the tests that are said to hold it are run
-there. A failure counts only in the test itself: a module that cannot be imported, a fixture that breaks or a test that is skipped shows nothing
-about the law. First everything that is named is run on an untouched copy: a test that fails anyway proves nothing either.
+For each entry of ``removals.REMOVALS`` the tree is copied, the remedy is taken out of the copy, and the tests
+that are said to hold it are run there. A failure counts only in the test itself: a module that cannot be
+imported, a fixture that breaks or a test that is skipped shows nothing about the law. First everything that
+is named is run on an untouched copy: a test that fails anyway proves nothing either.
 """
 
 from __future__ import annotations
@@ -24,12 +26,21 @@ from removals import REMOVALS, Removal
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 300
-WHERE = "import agents, monitor, schemas, softfail; print(*(module.__file__ for module in (agents, monitor, schemas, softfail)), sep='\\n')"
+WHERE = (
+    "import agents, monitor, schemas, softfail; print(*(module.__file__ for module in (agents, monitor,"
+    " schemas, softfail)), sep='\\n')"
+)
 
 
 def files() -> list[str]:
     """What git tracks in the working directory, and what is new and not ignored."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
@@ -58,7 +69,9 @@ def check_imports(copy: Path) -> None:
     Raises:
         SystemExit: it does not.
     """
-    imported = subprocess.run([sys.executable, "-c", WHERE], cwd=copy, env=environment(copy), capture_output=True, text=True)
+    imported = subprocess.run(
+        [sys.executable, "-c", WHERE], cwd=copy, env=environment(copy), capture_output=True, text=True
+    )
     if imported.returncode:
         raise SystemExit(f"the tree cannot be imported:\n{imported.stderr}")
     if strangers := [path for path in imported.stdout.splitlines() if not Path(path).is_relative_to(copy)]:
@@ -74,7 +87,9 @@ def remove(removal: Removal, copy: Path) -> None:
     path = copy / removal.file
     text = path.read_text("utf-8")
     if (count := text.count(removal.old)) != 1:
-        raise SystemExit(f"{removal.name}: {removal.file} holds its text {count} times, not once:\n{removal.old}")
+        raise SystemExit(
+            f"{removal.name}: {removal.file} holds its text {count} times, not once:\n{removal.old}"
+        )
     path.write_text(text.replace(removal.old, removal.new), "utf-8")
 
 
@@ -88,9 +103,26 @@ class Outcome(NamedTuple):
 def outcomes(copy: Path, tests: Sequence[str], patience_s: float) -> dict[str, Outcome]:
     """Run the tests, in one process; what they said lies in ``copy/said``."""
     report = copy / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        f"--junitxml={report}",
+        *tests,
+    ]
     with open(copy / "said", "wb") as said:
-        process = subprocess.Popen(command, cwd=copy, env=environment(copy), stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=copy,
+            env=environment(copy),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             process.wait(patience_s)
         except subprocess.TimeoutExpired:
@@ -108,14 +140,25 @@ def outcomes(copy: Path, tests: Sequence[str], patience_s: float) -> dict[str, O
 
 def _worst(cases: Sequence[ElementTree.Element]) -> Outcome:
     tags = {child.tag for case in cases for child in case}
-    said = next((said for tag, said in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")) if tag in tags), "passed")
+    said = next(
+        (
+            said
+            for tag, said in (("failure", "failed"), ("error", "error"), ("skipped", "skipped"))
+            if tag in tags
+        ),
+        "passed",
+    )
     return Outcome(said, sum(float(case.get("time", 0)) for case in cases)) if cases else Outcome("not run")
 
 
 def baseline(removals: Iterable[Removal], tree: Path) -> list[str]:
     """Tests that do not pass although nothing was removed, each with its outcome."""
     tests = sorted({test for removal in removals for test in removal.tests})
-    wrong = [f"{test}: {outcome.said}" for test, outcome in outcomes(tree, tests, PATIENCE_S + 60 * len(tests)).items() if outcome.said != "passed"]
+    wrong = [
+        f"{test}: {outcome.said}"
+        for test, outcome in outcomes(tree, tests, PATIENCE_S + 60 * len(tests)).items()
+        if outcome.said != "passed"
+    ]
     if wrong:
         print((tree / "said").read_text(errors="replace")[-6000:])
     return wrong
@@ -128,7 +171,11 @@ def try_without(removal: Removal, tree: Path, names: Sequence[str], verbose: boo
         found = outcomes(copy, removal.tests, PATIENCE_S)
         for test, (said, took_s) in found.items():
             verdict = "yes" if said == "failed" else f"NO ({said})"
-            print(f"{removal.name:34} {removal.row:18} {test.split('::')[1][:94]:94} {verdict:12} {took_s:5.1f} s", flush=True)
+            print(
+                f"{removal.name:34} {removal.row:18} {test.split('::')[1][:94]:94} {verdict:12}"
+                f" {took_s:5.1f} s",
+                flush=True,
+            )
         failed = [outcome.said == "failed" for outcome in found.values()]
         if verbose or not all(failed):
             print((copy / "said").read_text(errors="replace")[-3000:])
@@ -141,7 +188,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="remedies (default: all)")
     parser.add_argument("--fast", action="store_true", help="only what needs no Kafka")
     parser.add_argument("--verbose", action="store_true", help="show how each test failed")
-    parser.add_argument("--no-baseline", action="store_true", help="do not first see that the tests pass with every remedy in place")
+    parser.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="do not first see that the tests pass with every remedy in place",
+    )
     parser.add_argument("--list", action="store_true", help="name the remedies and end")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - {removal.name for removal in REMOVALS}:
@@ -160,8 +211,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("with every remedy in place these do not pass, so they prove nothing:", *wrong, sep="\n  ")
             return 1
         print(f"{'remedy':34} {'design':18} {'test':94} {'fails without it'}")
-        unmissed = [removal.name for removal in chosen if not try_without(removal, tree, names, options.verbose)]
-    print(f"{len(chosen)} remedies, {len(chosen) - len(unmissed)} missed by a test" + (f"; NOT MISSED: {', '.join(unmissed)}" if unmissed else ""))
+        unmissed = [
+            removal.name for removal in chosen if not try_without(removal, tree, names, options.verbose)
+        ]
+    print(
+        f"{len(chosen)} remedies, {len(chosen) - len(unmissed)} missed by a test"
+        + (f"; NOT MISSED: {', '.join(unmissed)}" if unmissed else "")
+    )
     return 1 if unmissed else 0
 
 

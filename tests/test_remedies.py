@@ -38,13 +38,21 @@ def test_the_tests_that_are_named_exist(removal):
     assert removal.tests
     for test in removal.tests:
         path, name = test.split("::")
-        functions = {node.name for node in ast.parse((ROOT / path).read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+        functions = {
+            node.name
+            for node in ast.parse((ROOT / path).read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef)
+        }
         assert name.split("[")[0] in functions, test
 
 
 def test_names_are_given_once_and_every_row_and_rule_of_the_design_has_a_remedy():
     names = [removal.name for removal in REMOVALS]
     assert len(set(names)) == len(names)
-    named = {f"{part} {number}" for removal in REMOVALS for part, numbers in re.findall(r"(Faust|state) ((?:\d+(?:, )?)+)", removal.row)
-             for number in re.findall(r"\d+", numbers)}
+    named = {
+        f"{part} {number}"
+        for removal in REMOVALS
+        for part, numbers in re.findall(r"(Faust|state) ((?:\d+(?:, )?)+)", removal.row)
+        for number in re.findall(r"\d+", numbers)
+    }
     assert named >= {f"Faust {row}" for row in range(1, 15)} | {f"state {rule}" for rule in range(1, 9)}

@@ -1,4 +1,6 @@
-"""``python -m agents demo``: a service whose answers degrade, the worker that notices, and the receiver that is paged. No Kafka needed."""
+"""``python -m agents demo``: a service whose answers degrade, the worker that notices, and the receiver that
+is paged. No Kafka needed.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(
         prog="python -m agents demo",
-        description="The whole path on this machine, without Kafka: a feature degrades, a page goes out, it recovers, the page resolves.")
-    parser.add_argument("--duration", type=float, default=60.0, metavar="SECONDS", help="of all phases together, at least 40 (default 60)")
+        description=(
+            "The whole path on this machine, without Kafka: a feature degrades, a page goes out, it recovers,"
+            " the page resolves."
+        ),
+    )
+    parser.add_argument(
+        "--duration",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="of all phases together, at least 40 (default 60)",
+    )
     parser.add_argument("--headless", action="store_true", help="plain lines instead of a live display")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the status page (default: any free one)")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="of the status page (default: any free one)"
+    )
     options = parser.parse_args(argv)
     if not SHORTEST_S <= options.duration <= LONGEST_S:
         parser.error(f"--duration: {options.duration:g} s does not lie in {SHORTEST_S:g} to {LONGEST_S:g}")
@@ -34,11 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import confluent_kafka  # noqa: F401
     except ImportError:
-        parser.error("the demo's broker comes with confluent-kafka: pip install 'softfail[demo]', or `make setup`")
+        parser.error(
+            "the demo's broker comes with confluent-kafka: pip install 'softfail[demo]', or `make setup`"
+        )
     logging.basicConfig(level=logging.ERROR, format="%(name)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it, the SDK says
     try:
-        return asyncio.run(_run(phases(options.duration), options.headless or not sys.stdout.isatty(), options.port))
+        return asyncio.run(
+            _run(phases(options.duration), options.headless or not sys.stdout.isatty(), options.port)
+        )
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted; everything is stopped")
         return INTERRUPTED

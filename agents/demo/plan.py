@@ -54,7 +54,8 @@ def feature_of(incident: Incident) -> str:
 
 
 def misses(incidents: Sequence[Incident], plan: Sequence[Phase]) -> list[str]:
-    """What is not as it must be: one episode, opened and resolved, for each planned fault, and no other. Empty when all is well.
+    """What is not as it must be: one episode, opened and resolved, for each planned fault, and no other.
+    Empty when all is well.
 
     >>> misses([], phases(60))
     ['support-bot/answer: 0 episodes at the receiver, 1 planned']
@@ -64,9 +65,13 @@ def misses(incidents: Sequence[Incident], plan: Sequence[Phase]) -> list[str]:
     for feature in sorted({*expected, *(name for name, _ in told)}):
         of_feature = [parts for name, parts in told if name == feature]
         if len(of_feature) != expected.count(feature):
-            found.append(f"{feature}: {len(of_feature)} episodes at the receiver, {expected.count(feature)} planned")
+            found.append(
+                f"{feature}: {len(of_feature)} episodes at the receiver, {expected.count(feature)} planned"
+            )
         for parts in of_feature:
             keys = [one.dedup_key for one in parts]
-            found += [f"{key}: opened {keys.count(key)} times" for key in sorted(set(keys)) if keys.count(key) > 1]
+            found += [
+                f"{key}: opened {keys.count(key)} times" for key in sorted(set(keys)) if keys.count(key) > 1
+            ]
             found += [f"{one.dedup_key}: never resolved" for one in parts if one.resolved_at is None]
     return found

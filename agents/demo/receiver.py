@@ -1,6 +1,7 @@
 """A local receiver that speaks PagerDuty's Events API v2, with faults to order. For the demo and for tests.
 
-Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ and .../send-change-events/; what it checks are the documented limits.
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ and .../send-change-events/; what
+it checks are the documented limits.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ SEVERITIES = ("critical", "error", "warning", "info")
 
 @dataclass(frozen=True)
 class Fault:
-    """How the next request is treated: an answer with ``status``, ``close`` the connection, or keep silent for ``delay_s`` and then close.
+    """How the next request is treated: an answer with ``status``, ``close`` the connection, or keep silent
+    for ``delay_s`` and then close.
 
-    ``slow`` answers rightly after ``delay_s``. ``taken``: the event counts although the sender never hears of it.
+    ``slow`` answers rightly after ``delay_s``. ``taken``: the event counts although the sender never hears of
+    it.
     """
 
     kind: Literal["status", "close", "silence", "slow"]
@@ -56,8 +59,10 @@ class Receiver:
     routing_key: str
     faults: deque[Fault] = field(default_factory=deque)
     incidents: list[Incident] = field(default_factory=list)
-    answers: list[tuple[str, str, int | None]] = field(default_factory=list)  # event_action, dedup_key, status; None: connection closed
-    changes: list[dict[str, Any]] = field(default_factory=list)  # change events that were taken: what each was sent as, without its key
+    # event_action, dedup_key, status; None: connection closed
+    answers: list[tuple[str, str, int | None]] = field(default_factory=list)
+    # change events that were taken: what each was sent as, without its key
+    changes: list[dict[str, Any]] = field(default_factory=list)
     change_faults: deque[Fault] = field(default_factory=deque)
     change_answers: list[int | None] = field(default_factory=list)
     url: str = ""
@@ -88,7 +93,9 @@ class Receiver:
         if faults:
             return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": faults}
         key = event.get("dedup_key") or f"made-up-{len(self.incidents)}"
-        current = next((one for one in self.incidents if one.dedup_key == key and one.resolved_at is None), None)
+        current = next(
+            (one for one in self.incidents if one.dedup_key == key and one.resolved_at is None), None
+        )
         if event["event_action"] == "trigger":
             if current is None:  # after a resolve, the same key opens another incident
                 self.incidents.append(Incident(key, event["payload"], time.time()))
@@ -102,7 +109,9 @@ class Receiver:
         return 202, {"status": "success", "message": "Event processed", "dedup_key": key}
 
     def take_change(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and answer for one request body of a change event. Nothing recognises one that comes again: it stands there twice."""
+        """Status and answer for one request body of a change event. Nothing recognises one that comes again:
+        it stands there twice.
+        """
         event, faults = read_change(body)
         if not faults and event["routing_key"] != self.routing_key:
             faults = ["'routing_key' is not the key of an integration"]
@@ -121,10 +130,16 @@ class Receiver:
         event, _ = read_event(body)
         name = str(event.get("event_action")), str(event.get("dedup_key"))
         fault = self.faults.popleft() if self.faults else Fault("slow")
-        return await self._answer(request, fault, lambda: self.take(body), lambda status: self.answers.append((*name, status)))
+        return await self._answer(
+            request, fault, lambda: self.take(body), lambda status: self.answers.append((*name, status))
+        )
 
     async def _answer(
-        self, request: web.Request, fault: Fault, take: Callable[[], tuple[int, dict[str, Any]]], note: Callable[[int | None], None]
+        self,
+        request: web.Request,
+        fault: Fault,
+        take: Callable[[], tuple[int, dict[str, Any]]],
+        note: Callable[[int | None], None],
     ) -> web.StreamResponse:
         await asyncio.sleep(fault.delay_s)
         if fault.kind == "slow":
@@ -135,7 +150,9 @@ class Receiver:
             take()
         if fault.kind == "status":
             note(fault.status)
-            return web.json_response({"status": "fault", "message": "as ordered"}, status=fault.status, headers=dict(fault.headers))
+            return web.json_response(
+                {"status": "fault", "message": "as ordered"}, status=fault.status, headers=dict(fault.headers)
+            )
         note(None)
         if request.transport is not None:
             request.transport.abort()
@@ -184,7 +201,11 @@ def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
         faults.append(f"'dedup_key' must be a string of 1 to {DEDUP_CHARS} characters")
     if action == "trigger":
         faults += _payload_faults(event.get("payload"))
-        faults += [f"'images.src' must be https: {image}" for image in event.get("images", ()) if not str(image.get("src", "")).startswith("https://")]
+        faults += [
+            f"'images.src' must be https: {image}"
+            for image in event.get("images", ())
+            if not str(image.get("src", "")).startswith("https://")
+        ]
         faults += ["'links.href' is missing" for link in event.get("links", ()) if not link.get("href")]
     return event, faults
 
@@ -200,13 +221,21 @@ def _object(body: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def _key_faults(event: dict[str, Any]) -> list[str]:
-    return [] if re.fullmatch(r"[A-Za-z0-9]{32}", str(event.get("routing_key", ""))) else ["'routing_key' must be 32 characters"]
+    return (
+        []
+        if re.fullmatch(r"[A-Za-z0-9]{32}", str(event.get("routing_key", "")))
+        else ["'routing_key' must be 32 characters"]
+    )
 
 
 def _payload_faults(payload: Any) -> list[str]:
     if not isinstance(payload, dict):
         return ["'payload' is missing or blank"]
-    faults = [f"'payload.{name}' is missing or blank" for name in ("summary", "source", "severity") if not payload.get(name)]
+    faults = [
+        f"'payload.{name}' is missing or blank"
+        for name in ("summary", "source", "severity")
+        if not payload.get(name)
+    ]
     if len(str(payload.get("summary", ""))) > SUMMARY_CHARS:
         faults.append(f"'payload.summary' exceeds {SUMMARY_CHARS} characters")
     if payload.get("severity") not in SEVERITIES:

@@ -12,7 +12,8 @@ from agents.demo import texts
 from softfail import Softfail
 
 TICK_S = 0.05
-MOCK_API = (2, 1)  # the mock cluster answers newer questions for its version in a way that kafka-python 3.0 cannot read
+# the mock cluster answers newer questions for its version in a way that kafka-python 3.0 cannot read
+MOCK_API = (2, 1)
 
 
 class Traffic(NamedTuple):
@@ -42,7 +43,14 @@ class Shop:
         self._draw = random.Random(seed)
         services = sorted({feature.split("/")[0] for feature in TRAFFIC})
         self._clients = {
-            name: Softfail(service=name, bootstrap_servers=brokers, topic=topic, content_probability=1.0, meter_interval_s=2.0, api_version=MOCK_API)
+            name: Softfail(
+                service=name,
+                bootstrap_servers=brokers,
+                topic=topic,
+                content_probability=1.0,
+                meter_interval_s=2.0,
+                api_version=MOCK_API,
+            )
             for name in services
         }
         self._stop = threading.Event()
@@ -81,7 +89,17 @@ class Shop:
         duration_s = traffic.median_s * draw.lognormvariate(0, traffic.spread) * (SLOWER if faulty else 1)
         fails = draw.random() < 0.002
         self._clients[service].response(
-            feature=feature, model=traffic.model, provider="demo", input=question, output=None if fails else answer, duration_s=duration_s,
-            input_tokens=len(question) // 4, output_tokens=0 if fails else len(answer) // 4, finish_reason="" if fails else "stop",
-            error_type="timeout" if fails else "", cost_usd=2e-6 * len(answer), prompt_version="12")
+            feature=feature,
+            model=traffic.model,
+            provider="demo",
+            input=question,
+            output=None if fails else answer,
+            duration_s=duration_s,
+            input_tokens=len(question) // 4,
+            output_tokens=0 if fails else len(answer) // 4,
+            finish_reason="" if fails else "stop",
+            error_type="timeout" if fails else "",
+            cost_usd=2e-6 * len(answer),
+            prompt_version="12",
+        )
         self.sent += 1

@@ -52,7 +52,9 @@ async def show(plan: Sequence[Phase], screen: Screen, port: int = 0) -> list[str
         return found
 
 
-async def _play(plan: Sequence[Phase], screen: Screen, shop: Shop, worker: Worker, receiver: Receiver, began: float) -> None:
+async def _play(
+    plan: Sequence[Phase], screen: Screen, shop: Shop, worker: Worker, receiver: Receiver, began: float
+) -> None:
     rates: dict[str, float] = {}
     announce = announcer(screen.say)
     paged = False
@@ -73,7 +75,9 @@ async def _play(plan: Sequence[Phase], screen: Screen, shop: Shop, worker: Worke
             if receiver.incidents and not paged:
                 paged = True
                 screen.say(f"first page {time.monotonic() - began:.1f} s after the start of the demo")
-            screen.show(min(number, len(plan) - 1), elapsed_s, shop.sent, rates, receiver.incidents, worker.url)
+            screen.show(
+                min(number, len(plan) - 1), elapsed_s, shop.sent, rates, receiver.incidents, worker.url
+            )
             await asyncio.sleep(LOOK_S)
     announce(receiver.incidents)
 
@@ -83,4 +87,7 @@ def outcome(found: Sequence[str], plan: Sequence[Phase]) -> str:
     if found:
         return "NOT AS PLANNED:\n  " + "\n  ".join(found)
     count = len(planned(plan))
-    return f"as planned: {count} fault{'' if count == 1 else 's'}, each one episode, triggered and resolved; nothing else was paged"
+    return (
+        f"as planned: {count} fault{'' if count == 1 else 's'}, each one episode, triggered and resolved;"
+        " nothing else was paged"
+    )

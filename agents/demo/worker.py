@@ -19,7 +19,7 @@ import agents
 PREFIX = "softfail"
 START_S = 60.0
 STOP_S = 10.0
-_SAMPLE = re.compile(r'^(softfail_\w+)\{([^}]*)\} (\S+)$')
+_SAMPLE = re.compile(r"^(softfail_\w+)\{([^}]*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -41,22 +41,47 @@ def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]
         "kafka": {"brokers": brokers, "prefix": PREFIX, "embedded": True, "checkpoint": "1s"},
         "http": {"host": "127.0.0.1", "port": port},
         "rules": [
-            {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "clear": 0.05, "window": "6s", "keep_firing_for": "4s",
-             "level": "feature", "severity": "critical"},
+            {
+                "name": "refusals",
+                "on": "evaluator.refusal.fail_rate",
+                "above": 0.1,
+                "clear": 0.05,
+                "window": "6s",
+                "keep_firing_for": "4s",
+                "level": "feature",
+                "severity": "critical",
+            },
             # Its `for` lets the refusals open the episode: the page then says the worse of the two.
-            {"name": "slow", "on": "duration_s.p90", "above": 3.0, "window": "6s", "for": "4s", "keep_firing_for": "4s", "level": "feature",
-             "severity": "error"},
+            {
+                "name": "slow",
+                "on": "duration_s.p90",
+                "above": 3.0,
+                "window": "6s",
+                "for": "4s",
+                "keep_firing_for": "4s",
+                "level": "feature",
+                "severity": "error",
+            },
         ],
-        "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": pagerduty_url, "timeout": "5s"}},
+        "channels": {
+            "pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": pagerduty_url, "timeout": "5s"}
+        },
         "links": {"status": f"http://127.0.0.1:{port}/"},
     }
 
 
 def environment(routing_key: str) -> dict[str, str]:
-    """Ours for the worker: without settings that are meant for other workers, and without a proxy for what is local."""
+    """Ours for the worker: without settings that are meant for other workers, and without a proxy for what is
+    local.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("SOFTFAIL_")}
     local = "127.0.0.1,localhost"
-    return kept | {"PAGERDUTY_ROUTING_KEY": routing_key, "NO_PROXY": local, "no_proxy": local, "PYTHONUNBUFFERED": "1"}
+    return kept | {
+        "PAGERDUTY_ROUTING_KEY": routing_key,
+        "NO_PROXY": local,
+        "no_proxy": local,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def free_port() -> int:
@@ -85,8 +110,20 @@ class Worker:
         file.write_text(json.dumps(self._config, indent=1))  # JSON is YAML
         with log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "agents", "worker", "--config", str(file), cwd=Path(agents.__file__).parents[1], env=environment(self._key),
-                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)  # Ctrl-C is for us; we stop it
+                sys.executable,
+                "-m",
+                "agents",
+                "worker",
+                "--config",
+                str(file),
+                cwd=Path(agents.__file__).parents[1],
+                env=environment(self._key),
+                # Ctrl-C is for us; we stop it
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         try:
             async with asyncio.timeout(START_S):
                 while await self._get("readyz") is None:
@@ -125,7 +162,10 @@ class Worker:
 
     async def _get(self, path: str) -> str | None:
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session, session.get(self.url + path) as answer:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+                session.get(self.url + path) as answer,
+            ):
                 return await answer.text() if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None

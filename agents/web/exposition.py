@@ -1,4 +1,6 @@
-"""/metrics: built at each scrape from what is alive, so the series of a partition that moved away vanish with it."""
+"""/metrics: built at each scrape from what is alive, so the series of a partition that moved away vanish with
+it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from agents.web.live import LiveWorker, worker_measures
@@ -45,7 +52,9 @@ class Snapshot(Collector):
             yield family
 
 
-def _histogram(name: str, help_text: str, names: tuple[str, ...], values: dict[tuple[str, ...], float]) -> HistogramMetricFamily:
+def _histogram(
+    name: str, help_text: str, names: tuple[str, ...], values: dict[tuple[str, ...], float]
+) -> HistogramMetricFamily:
     """One family; the last label of each value is its bucket or ``SUM``."""
     family = HistogramMetricFamily(name, help_text, labels=names)
     by_labels: dict[tuple[str, ...], dict[str, float]] = {}
@@ -58,7 +67,8 @@ def _histogram(name: str, help_text: str, names: tuple[str, ...], values: dict[t
 
 
 def add_up(measures: Iterable[Measure], totals: Totals) -> None:
-    """Add measures to ``totals``. One that ``METRICS`` does not know is a defect: it is logged and left out, the scrape goes on.
+    """Add measures to ``totals``. One that ``METRICS`` does not know is a defect: it is logged and left out,
+    the scrape goes on.
 
     >>> totals: Totals = {}
     >>> add_up([Measure("softfail_dead_letters_total", ("json",), 1), Measure("softfail_dead_letters_total", ("json",), 2)], totals)
@@ -76,7 +86,9 @@ def add_up(measures: Iterable[Measure], totals: Totals) -> None:
         if len(labels) != said:
             _complain(name, f"has {len(labels)} labels, monitor/metrics.py says {said}")
             continue
-        labels = tuple(label if label.isascii() else label.encode("utf-8", "replace").decode() for label in labels)
+        labels = tuple(
+            label if label.isascii() else label.encode("utf-8", "replace").decode() for label in labels
+        )
         values[labels] = values.get(labels, 0) + value
 
 
@@ -90,7 +102,8 @@ def _complain(name: str, why: str) -> None:
 
 
 async def gather(worker: LiveWorker, now_s: float) -> Totals:
-    """All measures of a worker now. The event loop breathes between partitions, never inside one: a core is not to change under the reader.
+    """All measures of a worker now. The event loop breathes between partitions, never inside one: a core is
+    not to change under the reader.
 
     Args:
         worker: read in its own event loop.
@@ -105,7 +118,9 @@ async def _gathered(worker: LiveWorker, now_s: float) -> Totals:
     add_up(worker_measures(worker, time.monotonic()), totals)
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
-        part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)
+        part = next(
+            (one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None
+        )
         if part is None or part.restoring:  # taken away meanwhile, or not whole yet
             continue
         core: Any = part.core
@@ -114,7 +129,9 @@ async def _gathered(worker: LiveWorker, now_s: float) -> Totals:
     add_up(worker.running.counters(), totals)
     watermarks = totals.get("softfail_watermark_seconds", {})
     if watermarks:
-        totals["softfail_watermark_lag_seconds"] = {labels: now_s - mark for labels, mark in watermarks.items() if math.isfinite(mark)}
+        totals["softfail_watermark_lag_seconds"] = {
+            labels: now_s - mark for labels, mark in watermarks.items() if math.isfinite(mark)
+        }
     return totals
 
 
@@ -125,4 +142,5 @@ async def exposition(worker: LiveWorker, accept: str, now_s: float) -> tuple[byt
     encoder, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Snapshot(totals))
-    return await asyncio.to_thread(encoder, registry), content_type  # in a thread: 100,000 series take longer than a heartbeat may wait
+    # in a thread: 100,000 series take longer than a heartbeat may wait
+    return await asyncio.to_thread(encoder, registry), content_type

@@ -1,4 +1,6 @@
-"""What the web reads of a running worker, and how it is said. Everything here runs in the worker's event loop and awaits nothing."""
+"""What the web reads of a running worker, and how it is said. Everything here runs in the worker's event loop
+and awaits nothing.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ class LiveWorker(Protocol):
 
 def unhealthy(worker: LiveWorker) -> list[str]:
     """Why the watchdog is not content; empty when it is."""
-    stuck = "the watchdog sees lag without progress, or no assignment while the topic has partitions; it restarts the worker soon"
+    stuck = (
+        "the watchdog sees lag without progress, or no assignment while the topic has partitions; it restarts"
+        " the worker soon"
+    )
     return [] if worker.healthy else [stuck]
 
 
@@ -60,9 +65,19 @@ def unready(worker: LiveWorker) -> list[str]:
     """Why the worker cannot do its work yet; empty when it can."""
     if worker.ready:
         return []
-    restoring = [f"{part.agent} partition {part.partition}: its state is being read, {part.restored_share:.0%} of it so far"
-                 for part in worker.partitions() if part.restoring]
-    return restoring or ["the group has given this worker no partitions yet" if not worker.store.assigned else "starting or stopping"]
+    restoring = [
+        f"{part.agent} partition {part.partition}: its state is being read, {part.restored_share:.0%} of it"
+        " so far"
+        for part in worker.partitions()
+        if part.restoring
+    ]
+    return restoring or [
+        (
+            "the group has given this worker no partitions yet"
+            if not worker.store.assigned
+            else "starting or stopping"
+        )
+    ]
 
 
 def lag(part: PartitionStatus) -> int | None:

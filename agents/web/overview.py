@@ -20,7 +20,8 @@ _URGENCY = {"high": 0, "low": 1}
 
 
 async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) -> dict[str, Any]:
-    """Everything the page shows, as JSON values; times RFC 3339 UTC. Open episodes: the urgent ones first, then the oldest.
+    """Everything the page shows, as JSON values; times RFC 3339 UTC. Open episodes: the urgent ones first,
+    then the oldest.
 
     Args:
         worker: read in its own event loop.
@@ -36,7 +37,9 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     forwarded, dead_man = 0, None
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
-        part = next((one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None)
+        part = next(
+            (one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None
+        )
         if part is None:  # taken away meanwhile
             continue
         told = status_of(part)
@@ -49,9 +52,14 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         dead_letters.update(told.get("dead_letters", {}))
         forwarded += told.get("forwarded", 0)
         await asyncio.sleep(0)
-    episodes.sort(key=lambda one: (_URGENCY.get(one["urgency"], 2), bool(one.get("muted")), one["started_at"]))
+    episodes.sort(
+        key=lambda one: (_URGENCY.get(one["urgency"], 2), bool(one.get("muted")), one["started_at"])
+    )
     recent.sort(key=lambda one: (one["time"], one["decided_at"]), reverse=True)
-    episodes = [{**one, "silenced_until": until} if (until := _silenced_until(one, silences)) else one for one in episodes]
+    episodes = [
+        {**one, "silenced_until": until} if (until := _silenced_until(one, silences)) else one
+        for one in episodes
+    ]
     partitions.sort(key=lambda one: (one["agent"], one["partition"]))
     return {
         "now": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -70,20 +78,31 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
 
 
 def _silenced_until(episode: dict[str, Any], silences: Sequence[dict[str, Any]]) -> str:
-    """When the last silence ends that holds over an episode now; empty where none does, or the worker that knows of silences is another one."""
+    """When the last silence ends that holds over an episode now; empty where none does, or the worker that
+    knows of silences is another one.
+    """
     subject = episode["service"], episode["feature"], episode["environment"], episode["severity"]
-    over = [one["until"] for one in silences if covers(one["match"], one["environments"], one["severity"], subject)]
+    over = [
+        one["until"]
+        for one in silences
+        if covers(one["match"], one["environments"], one["severity"], subject)
+    ]
     return max(over, default="", key=datetime.fromisoformat)
 
 
 def narrowed(told: dict[str, Any], match: str = "") -> dict[str, Any]:
-    """The same with at most ``MOST_FEATURES`` features: those with an open episode, in the order of the episodes, then the busiest, by name.
+    """The same with at most ``MOST_FEATURES`` features: those with an open episode, in the order of the
+    episodes, then the busiest, by name.
 
     Args:
         told: what ``overview`` gave.
         match: `service/feature` with * and ?; empty for all.
     """
-    found = [one for one in told["features"] if not match or fnmatchcase(f"{one['service']}/{one['feature']}", match)]
+    found = [
+        one
+        for one in told["features"]
+        if not match or fnmatchcase(f"{one['service']}/{one['feature']}", match)
+    ]
     rank = {_name(one): at for at, one in reversed(list(enumerate(told["episodes"])))}
     unbroken = len(rank) + len(told["episodes"])
     kept = sorted(found, key=lambda one: (rank.get(_name(one), unbroken), -one["events_5m"]))[:MOST_FEATURES]
@@ -98,11 +117,15 @@ def _name(one: dict[str, Any]) -> tuple[str, str, str]:
 def _watermark(watermark: str | None, now: datetime) -> dict[str, Any]:
     if watermark is None:
         return {"watermark": None, "watermark_lag_s": None}
-    return {"watermark": watermark, "watermark_lag_s": round((now - datetime.fromisoformat(watermark)).total_seconds(), 1)}
+    return {
+        "watermark": watermark,
+        "watermark_lag_s": round((now - datetime.fromisoformat(watermark)).total_seconds(), 1),
+    }
 
 
 def finite(value: Any) -> Any:
-    """The same JSON value with NaN and infinities as None: browsers refuse the rest of a document that holds one.
+    """The same JSON value with NaN and infinities as None: browsers refuse the rest of a document that holds
+    one.
 
     >>> finite({"a": [1.5, float("nan")]})
     {'a': [1.5, None]}

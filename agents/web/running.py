@@ -1,7 +1,9 @@
-"""Counters as Prometheus reads them: from zero when the process took a partition, and never falling while somebody still counts.
+"""Counters as Prometheus reads them: from zero when the process took a partition, and never falling while
+somebody still counts.
 
-What a core counts is durable and goes back by some seconds when a worker is killed, and the sum over partitions falls when one moves away. Prometheus
-takes a counter that falls for one that began anew at zero, and would add all of it once more: millions of events that nobody sent, and an alert.
+What a core counts is durable and goes back by some seconds when a worker is killed, and the sum over
+partitions falls when one moves away. Prometheus takes a counter that falls for one that began anew at zero,
+and would add all of it once more: millions of events that nobody sent, and an alert.
 """
 
 from __future__ import annotations

@@ -32,8 +32,10 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self';"
+        " img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
 }
 
 
@@ -49,7 +51,10 @@ class _Status:
     async def answer(self, match: str) -> bytes:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
-                self._told = {**await overview(self._worker, datetime.now(UTC), time.monotonic()), "may_silence": self._may_silence}
+                self._told = {
+                    **await overview(self._worker, datetime.now(UTC), time.monotonic()),
+                    "may_silence": self._may_silence,
+                }
                 self._built_at = time.monotonic()
             told = self._told
         return await asyncio.to_thread(lambda: json.dumps(finite(narrowed(told, match))).encode())
@@ -60,7 +65,9 @@ _STATUS = web.AppKey("status", _Status)
 
 
 class WebServer:
-    """Serves one worker from the event loop in which it runs. ``kafka``: where silences are written; None: nothing is."""
+    """Serves one worker from the event loop in which it runs. ``kafka``: where silences are written; None:
+    nothing is.
+    """
 
     def __init__(self, worker: LiveWorker, http: Http, kafka: Kafka | None = None) -> None:
         self._worker = worker
@@ -80,18 +87,28 @@ class WebServer:
         Raises:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
         """
-        self._runner = web.AppRunner(application(self._worker, self._http.token, self._kafka), access_log=None, shutdown_timeout=1, handle_signals=False)
+        self._runner = web.AppRunner(
+            application(self._worker, self._http.token, self._kafka),
+            access_log=None,
+            shutdown_timeout=1,
+            handle_signals=False,
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._http.host, self._http.port).start()
         except (OSError, OverflowError) as error:
             await self.stop()
             raise OSError(
-                f"http.host, http.port: cannot listen on {self._http.host}:{self._http.port}: {getattr(error, 'strerror', None) or error}; "
-                "set another port (SOFTFAIL_HTTP__PORT), or 0 for a free one"
+                f"http.host, http.port: cannot listen on {self._http.host}:{self._http.port}:"
+                f" {getattr(error, 'strerror', None) or error}; set another port (SOFTFAIL_HTTP__PORT), or 0"
+                " for a free one"
             ) from None
         self.port = self._runner.addresses[0][1]
-        log.info("status page and /metrics at %s%s", self.url, "" if self._http.token is None else ", for who has http.token")
+        log.info(
+            "status page and /metrics at %s%s",
+            self.url,
+            "" if self._http.token is None else ", for who has http.token",
+        )
 
     async def stop(self) -> None:
         """Close the sockets. May be called twice."""
@@ -115,12 +132,22 @@ async def serve(worker: Worker) -> None:
         await server.stop()
 
 
-def application(worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka | None = None) -> web.Application:
-    """The aiohttp application, unbound; with a token, only probes are answered without it. With ``kafka``, silences can be set."""
+def application(
+    worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka | None = None
+) -> web.Application:
+    """The aiohttp application, unbound; with a token, only probes are answered without it. With ``kafka``,
+    silences can be set.
+    """
     app = web.Application(middlewares=[] if token is None else [asking_for(token)])
     app[_WORKER] = worker
     app[_STATUS] = _Status(worker, may_silence=kafka is not None)
-    pages = {"/": _page, "/api/status": _status, "/metrics": _metrics, "/healthz": _healthz, "/readyz": _readyz}
+    pages = {
+        "/": _page,
+        "/api/status": _status,
+        "/metrics": _metrics,
+        "/healthz": _healthz,
+        "/readyz": _readyz,
+    }
     app.add_routes([web.get(path, page) for path, page in pages.items()])
     if kafka is not None:
         app.add_routes(Silencing(kafka, has_token=token is not None).routes())
@@ -145,7 +172,9 @@ async def _status(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    body, content_type = await exposition(request.app[_WORKER], request.headers.get("Accept", ""), time.time())
+    body, content_type = await exposition(
+        request.app[_WORKER], request.headers.get("Accept", ""), time.time()
+    )
     response = web.Response(body=body, headers={"Content-Type": content_type})
     response.enable_compression()
     return response
@@ -161,4 +190,8 @@ async def _readyz(request: web.Request) -> web.Response:
 
 
 def _verdict(name: str, why: Sequence[str], **more: int) -> web.Response:
-    return web.Response(text=json.dumps({name: not why, "reasons": list(why), **more}) + "\n", content_type="application/json", status=503 if why else 200)
+    return web.Response(
+        text=json.dumps({name: not why, "reasons": list(why), **more}) + "\n",
+        content_type="application/json",
+        status=503 if why else 200,
+    )

@@ -1,7 +1,9 @@
-"""POST and DELETE of silences: the only thing that the web server lets anybody write, and only what the command line can write too.
+"""POST and DELETE of silences: the only thing that the web server lets anybody write, and only what the
+command line can write too.
 
-Who may: whoever has `http.token`; without one, whoever is on this machine. A page elsewhere that a browser on this machine has open must not:
-its forms cannot send JSON, and what calls itself by another host than this one (a name that leads here, or another origin) is refused.
+Who may: whoever has `http.token`; without one, whoever is on this machine. A page elsewhere that a browser on
+this machine has open must not: its forms cannot send JSON, and what calls itself by another host than this
+one (a name that leads here, or another origin) is refused.
 """
 
 from __future__ import annotations
@@ -59,12 +61,31 @@ class Silencing:
         try:
             body = _Asked.model_validate(json.loads(await request.read()))
             now = datetime.now(UTC)
-            silence = silences.asked_for(body.match, body.for_, body.reason, body.author, now, body.environments, list[str](body.severity))
+            silence = silences.asked_for(
+                body.match,
+                body.for_,
+                body.reason,
+                body.author,
+                now,
+                body.environments,
+                list[str](body.severity),
+            )
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            return _answer(400, error=f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg'].removeprefix('Value error, ')}")
+            return _answer(
+                400,
+                error=(
+                    f"{'.'.join(map(str, first['loc'])) or 'body'}:"
+                    f" {first['msg'].removeprefix('Value error, ')}"
+                ),
+            )
         except (ValueError, RecursionError) as error:
-            return _answer(400, error=str(error) if not isinstance(error, json.JSONDecodeError) else f"body: not JSON: {error}")
+            return _answer(
+                400,
+                error=(
+                    str(error) if not isinstance(error, json.JSONDecodeError) else f"body: not JSON: {error}"
+                ),
+            )
 
         async def asked_for() -> Silence:
             await silences.room(self._kafka, now)
@@ -75,7 +96,10 @@ class Silencing:
     async def _end(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
             return refusal
-        return await self._write(lambda: silences.ended(self._kafka, request.match_info["silence_id"][:100], datetime.now(UTC)), 200)
+        return await self._write(
+            lambda: silences.ended(self._kafka, request.match_info["silence_id"][:100], datetime.now(UTC)),
+            200,
+        )
 
     async def _write(self, make: Any, status: int) -> web.Response:
         try:
@@ -85,17 +109,31 @@ class Silencing:
         except Refused as error:
             return _answer(409, error=str(error))
         except _DOWN as error:
-            return _answer(503, error=f"Kafka does not take it: {type(error).__name__}; look with: python -m agents silence list")
+            return _answer(
+                503,
+                error=(
+                    f"Kafka does not take it: {type(error).__name__}; look with: python -m agents silence"
+                    " list"
+                ),
+            )
         return _answer(status, **asked(silence).told(microseconds(silence.ends_at)))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if request.method == "POST" and request.content_type != "application/json":
             return _answer(415, error="Content-Type: must be application/json")
         origin = request.headers.get("Origin")
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc != request.host):
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") or (
+            origin is not None and urlsplit(origin).netloc != request.host
+        ):
             return _answer(403, error="Origin: another page may not set silences")
         if not self._has_token and not _is_here(request.host):
-            return _answer(403, error=f"Host: {request.host[:100]!r} is no name of this machine alone; take 127.0.0.1, or set http.token")
+            return _answer(
+                403,
+                error=(
+                    f"Host: {request.host[:100]!r} is no name of this machine alone; take 127.0.0.1, or set"
+                    " http.token"
+                ),
+            )
         return None
 
 

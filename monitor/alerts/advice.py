@@ -3,49 +3,131 @@
 from __future__ import annotations
 
 _ADVICE = (
-    ("events", "Check that the service runs and has traffic; if it has, its producer does not send: docs/producer.md."),
-    ("error_rate", "Look at the provider's status page, and at which error has grown; if it is the provider, switch to the fallback."),
-    ("evaluator.error.", "Look at the provider's status page, and at which error has grown; if it is the provider, switch to the fallback."),
-    ("evaluator.refusal.", "Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's policy changed."),
-    ("evaluator.content_filter.", "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed."),
-    ("evaluator.truncation.", "Compare max_tokens with the length of answers: raise it, or find out why answers grew."),
-    ("evaluator.empty.", "Look at why answers finish (finish_reason), and at what the service does with them; roll back what was deployed last."),
-    ("evaluator.json", "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."),
-    ("evaluator.latency", "Look at the provider's status page, then at which stage of a call is slow and whether texts grew."),
-    ("evaluator.outcome.", "Look in the service at why it could not use these answers; read the failing ones."),
+    (
+        "events",
+        (
+            "Check that the service runs and has traffic; if it has, its producer does not send:"
+            " docs/producer.md."
+        ),
+    ),
+    (
+        "error_rate",
+        (
+            "Look at the provider's status page, and at which error has grown; if it is the provider, switch"
+            " to the fallback."
+        ),
+    ),
+    (
+        "evaluator.error.",
+        (
+            "Look at the provider's status page, and at which error has grown; if it is the provider, switch"
+            " to the fallback."
+        ),
+    ),
+    (
+        "evaluator.refusal.",
+        (
+            "Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's"
+            " policy changed."
+        ),
+    ),
+    (
+        "evaluator.content_filter.",
+        "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed.",
+    ),
+    (
+        "evaluator.truncation.",
+        "Compare max_tokens with the length of answers: raise it, or find out why answers grew.",
+    ),
+    (
+        "evaluator.empty.",
+        (
+            "Look at why answers finish (finish_reason), and at what the service does with them; roll back"
+            " what was deployed last."
+        ),
+    ),
+    (
+        "evaluator.json",
+        "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one.",
+    ),
+    (
+        "evaluator.latency",
+        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
+    ),
+    (
+        "evaluator.outcome.",
+        "Look in the service at why it could not use these answers; read the failing ones.",
+    ),
     ("evaluator.", "Read the failing answers; compare prompt versions and models, roll back a new one."),
     ("pass_rate", "Read the failing answers; compare prompt versions and models, roll back a new one."),
-    ("duration_s", "Look at the provider's status page, then at which stage of a call is slow and whether texts grew."),
-    ("time_to_first_token_s", "Look at the provider's status page, then at which stage of a call is slow and whether texts grew."),
+    (
+        "duration_s",
+        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
+    ),
+    (
+        "time_to_first_token_s",
+        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
+    ),
     ("stage.", "Look at this stage in the service: what it calls, and what was deployed last."),
     ("tool_calls", "Look for a loop: the same tool called over and over; a limit on calls stops the cost."),
-    ("output_tokens", "Read the longest answers: a loop or an injected instruction? max_tokens and a limit on tool calls stop the cost."),
+    (
+        "output_tokens",
+        (
+            "Read the longest answers: a loop or an injected instruction? max_tokens and a limit on tool"
+            " calls stop the cost."
+        ),
+    ),
     ("output_chars", "Read the longest and the shortest answers; compare prompt versions and models."),
     ("input_", "See who sends this: a new customer, another kind of text, or an attack."),
     ("reasoning_tokens", "Read a few answers; compare prompt versions and the provider's model notes."),
     ("cost_usd", "See which model and which texts cost more; a limit on tokens and tool calls stops it."),
-    ("response_model", "Compare answers of the old and the new model; ask for a dated model version, or tell the provider."),
+    (
+        "response_model",
+        "Compare answers of the old and the new model; ask for a dated model version, or tell the provider.",
+    ),
     ("provider", "Find out why calls go to another provider: routing, quota, or an outage of the usual one."),
-    ("fallback", "Find out why the first choice is not used: its errors, its quota, a switch that was left over."),
-    ("degradation_level", "Find out why the first choice is not used: its errors, its quota, a switch that was left over."),
+    (
+        "fallback",
+        "Find out why the first choice is not used: its errors, its quota, a switch that was left over.",
+    ),
+    (
+        "degradation_level",
+        "Find out why the first choice is not used: its errors, its quota, a switch that was left over.",
+    ),
     ("error_type", "Look at the provider's status page, and at what this error means there."),
     ("finish_reason", "Read answers that end this way; compare max_tokens, prompt versions and filters."),
     ("guardrail", "Read what the guardrail stopped: an attack, or a rule that is too strict?"),
     ("outcome", "Look in the service at why it could not use these answers; read the failing ones."),
     ("output_language", "Read a few answers; compare prompt versions and models, roll back a new one."),
-    ("output_text", "Read a few answers and compare them with older ones; compare prompt versions and models."),
+    (
+        "output_text",
+        "Read a few answers and compare them with older ones; compare prompt versions and models.",
+    ),
     ("feedback.", "Read what people rejected or corrected; compare prompt versions and models."),
 )
 """Beginning of a metric -> what to do; the first that fits."""
 _HEALTH = {
     "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
-    "evaluator-errors": "Look for the evaluator's error in the worker's log; take it out of the configuration until it is mended.",
-    "evaluator-silence": "See whether the service still sends what this evaluator reads, and what was deployed there last: docs/events.md.",
+    "evaluator-errors": (
+        "Look for the evaluator's error in the worker's log; take it out of the configuration until it is"
+        " mended."
+    ),
+    "evaluator-silence": (
+        "See whether the service still sends what this evaluator reads, and what was deployed there last:"
+        " docs/events.md."
+    ),
     "lag": "See whether the workers run and have CPU to spare; start more of them.",
-    "lost-records": "Raise the retention of the events topic, and start more workers: what Kafka deleted is gone.",
-    "recovery": "See what the worker logged while it read its state; fewer partitions a worker, or a faster broker: docs/operations.md.",
+    "lost-records": (
+        "Raise the retention of the events topic, and start more workers: what Kafka deleted is gone."
+    ),
+    "recovery": (
+        "See what the worker logged while it read its state; fewer partitions a worker, or a faster broker:"
+        " docs/operations.md."
+    ),
     "no-heartbeat": "See whether the workers run, and what they logged last: docs/operations.md, Exit codes.",
-    "producer-drops": "See in the services why producers cannot send: broker reachable, queue too small: docs/producer.md.",
+    "producer-drops": (
+        "See in the services why producers cannot send: broker reachable, queue too small: docs/producer.md."
+    ),
     "events-missing": "Look for producers that crash, or lose the broker: docs/producer.md.",
     "wrong-partition": "Have producers partition as softfail does: docs/producer.md.",
     "channel-down": "See whether the channel's address answers: python -m agents test-alert.",

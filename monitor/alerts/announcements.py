@@ -1,7 +1,9 @@
-"""What channels are told of changes: a new prompt version, model or model that answers. Nobody is woken, and no page waits for it.
+"""What channels are told of changes: a new prompt version, model or model that answers. Nobody is woken, and
+no page waits for it.
 
-Pure: the shell asks ``due``, sends, and answers with ``delivered``, ``failed`` or ``refused``. What is delivered is remembered for a day, so that a
-record that comes again is not told again; what could not be delivered for a day is news no longer. Silences do not hold them, for nobody is paged.
+Pure: the shell asks ``due``, sends, and answers with ``delivered``, ``failed`` or ``refused``. What is
+delivered is remembered for a day, so that a record that comes again is not told again; what could not be
+delivered for a day is news no longer. Silences do not hold them, for nobody is paged.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Announcements:
 
     Args:
         config: the whole configuration. Changes of environments that page nobody are not told.
-        channels: names of those that take changes; a change goes to each to which an episode of its feature may go.
+        channels: names of those that take changes; a change goes to each to which an episode of its feature
+            may go.
     """
 
     def __init__(self, config: Config, channels: Collection[str]) -> None:
@@ -62,11 +65,19 @@ class Announcements:
         self._order = 0
 
     def take(self, change: Change, offset: int, now_us: int) -> None:
-        """Take a record from the alerts topic. ``offset``: where it lies; ``now_us``: wall clock, microseconds since 1970."""
+        """Take a record from the alerts topic. ``offset``: where it lies; ``now_us``: wall clock,
+        microseconds since 1970.
+        """
         until_us = min(microseconds(change.decided_at), now_us) + DAY_US
         if until_us <= now_us or change.environment not in self._config.page_environments:
             return
-        led = {name for severity in _SEVERITIES for name in self._config.channels_for(change.service, change.feature, change.environment, severity)}
+        led = {
+            name
+            for severity in _SEVERITIES
+            for name in self._config.channels_for(
+                change.service, change.feature, change.environment, severity
+            )
+        }
         for channel in self._channels:
             key = channel, change.change_id
             if channel in led and key not in self._entries:
@@ -76,14 +87,19 @@ class Announcements:
             self._drop(next(iter(self._entries)))
 
     def due(self, channel: str, now_us: int) -> Announcement | None:
-        """What this channel is to be told now: what was tried least, the oldest first. None: nothing, or not yet.
+        """What this channel is to be told now: what was tried least, the oldest first. None: nothing, or not
+        yet.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
         self._forget(now_us)
         if now_us < self._waits.get(channel, (0, 0))[1]:
             return None
-        mine = [(self._tries.get(key, 0), entry.order, entry.change) for key, entry in self._entries.items() if key[0] == channel and entry.change is not None]
+        mine = [
+            (self._tries.get(key, 0), entry.order, entry.change)
+            for key, entry in self._entries.items()
+            if key[0] == channel and entry.change is not None
+        ]
         return Announcement(channel, min(mine)[2]) if mine else None
 
     def delivered(self, one: Announcement, now_us: int) -> None:
@@ -94,14 +110,22 @@ class Announcements:
     def refused(self, one: Announcement, reason: str, now_us: int) -> Outputs:
         """The receiver will never take it: it is recorded with why, and nothing else waits for it."""
         outputs, entry = Outputs(), self._entries.get((one.channel, one.change.change_id))
-        why = f"{one.channel} refused the change {one.change.change_id}: {reason}; mend the channel, or set channels.{one.channel}.change_events to false"
-        record = FileRecord(one.change.model_dump_json().encode(), entry.offset if entry else 0, topic=f"{self._config.kafka.prefix}.alerts")
+        why = (
+            f"{one.channel} refused the change {one.change.change_id}: {reason}; mend the channel, or set"
+            f" channels.{one.channel}.change_events to false"
+        )
+        record = FileRecord(
+            one.change.model_dump_json().encode(),
+            entry.offset if entry else 0,
+            topic=f"{self._config.kafka.prefix}.alerts",
+        )
         outputs.add("deadletter", dead_letter(record, why))
         self.delivered(one, now_us)
         return outputs
 
     def failed(self, one: Announcement, now_us: int, jitter: float, after_s: float = 0.0) -> float:
-        """It did not get through; the channel is told of changes again after the seconds returned: 1 s to 5 min, doubling, or ``after_s`` if longer.
+        """It did not get through; the channel is told of changes again after the seconds returned: 1 s to 5
+        min, doubling, or ``after_s`` if longer.
 
         Args:
             one: what was sent.
@@ -112,7 +136,9 @@ class Announcements:
         key = one.channel, one.change.change_id
         self._tries[key] = self._tries.get(key, 0) + 1
         failures = self._waits.get(one.channel, (0, 0))[0] + 1
-        wait_s = max(after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 20)) * (1 - jitter / 2))
+        wait_s = max(
+            after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 20)) * (1 - jitter / 2)
+        )
         self._waits[one.channel] = failures, now_us + round(wait_s * 1e6)
         return wait_s
 

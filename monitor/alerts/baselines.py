@@ -1,4 +1,6 @@
-"""The baselines of all series that rules ask for: fed at each edge with what was counted since the last, read by rules."""
+"""The baselines of all series that rules ask for: fed at each edge with what was counted since the last, read
+by rules.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Baselines:
         self._tidied: set[FeatureKey] = set()
         self._metrics: dict[FeatureKey, tuple[frozenset[str], frozenset[str]]] = {}
 
-    def feed(self, feature: FeatureState, fresh: Sequence[tuple[SegmentKey, dict[str, Rate]]], edge_us: int) -> None:
+    def feed(
+        self, feature: FeatureState, fresh: Sequence[tuple[SegmentKey, dict[str, Rate]]], edge_us: int
+    ) -> None:
         """Take what was counted of a feature since the last edge, by segment."""
         of_feature, of_segments = self._watched(feature.key)
         self._let_go(feature.key, of_feature, of_segments)
@@ -50,11 +54,24 @@ class Baselines:
         """What a rule says of a series (``at`` None: the whole feature)."""
         held = self._book.baselines.get(feature.key, {}).get(at, {})
         names = [name for name in self._of(rule, feature.key) if name in held]
-        found = [held[name].told(name, edge_us, self._book.pane_us) for name in names if held[name].risen is not None]
+        found = [
+            held[name].told(name, edge_us, self._book.pane_us)
+            for name in names
+            if held[name].risen is not None
+        ]
         if not found:
             return Reading("good" if names else "unknown", _nothing(rule))
         found.sort(key=lambda one: (-one["effect"], one["metric"]))
-        return Reading("breach", {**found[0], "above": None, "below": None, "reference_name": "baseline", "findings": found[:SHOWN]})
+        return Reading(
+            "breach",
+            {
+                **found[0],
+                "above": None,
+                "below": None,
+                "reference_name": "baseline",
+                "findings": found[:SHOWN],
+            },
+        )
 
     def forget(self, rule: Rule, feature: FeatureState, at: SegmentKey | None) -> None:
         """Learn anew what the rule asks for."""
@@ -63,7 +80,14 @@ class Baselines:
             held.pop(name, None)
         self._book.mark_baselines(feature.key, at)
 
-    def _feed(self, feature: FeatureState, at: SegmentKey | None, several: Sequence[dict[str, Rate]], names: frozenset[str], edge_us: int) -> None:
+    def _feed(
+        self,
+        feature: FeatureState,
+        at: SegmentKey | None,
+        several: Sequence[dict[str, Rate]],
+        names: frozenset[str],
+        edge_us: int,
+    ) -> None:
         several = [{name: rates[name] for name in names & rates.keys()} for rates in several]
         rates = several[0] if len(several) == 1 else merged_rates(*several)
         if not rates:
@@ -81,12 +105,16 @@ class Baselines:
         self._book.mark_baselines(feature.key, at)
 
     def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:
-        """Whether an incident is open that began within a day: one that lasts longer (a ticket against a pinned reference) must not keep all from learning."""
+        """Whether an incident is open that began within a day: one that lasts longer (a ticket against a
+        pinned reference) must not keep all from learning.
+        """
         episode = self._book.episodes.get(key)
         return episode is not None and edge_us - episode.started_us < DAY_US
 
     def _let_go(self, key: FeatureKey, of_feature: frozenset[str], of_segments: frozenset[str]) -> None:
-        """Forget, once after a start, what no rule asks for any more: if one does again, it is of no use by then."""
+        """Forget, once after a start, what no rule asks for any more: if one does again, it is of no use by
+        then.
+        """
         if key in self._tidied:
             return
         self._tidied.add(key)
@@ -111,8 +139,21 @@ class Baselines:
 
     def _of(self, rule: Rule, key: FeatureKey) -> tuple[str, ...]:
         """The metrics of a rule."""
-        return tuple(f"evaluator.{name}.fail_rate" for name in self._statistics.gating(key)) if rule.on == GATING else (rule.on,)
+        return (
+            tuple(f"evaluator.{name}.fail_rate" for name in self._statistics.gating(key))
+            if rule.on == GATING
+            else (rule.on,)
+        )
 
 
 def _nothing(rule: Rule) -> dict[str, Any]:
-    return {"metric": rule.on, "value": None, "n": 0.0, "low": None, "high": None, "above": None, "below": None, "window_s": rule.window}
+    return {
+        "metric": rule.on,
+        "value": None,
+        "n": 0.0,
+        "low": None,
+        "high": None,
+        "above": None,
+        "below": None,
+        "window_s": rule.window,
+    }

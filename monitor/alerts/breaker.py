@@ -1,6 +1,8 @@
-"""The circuit breaker of one channel: a receiver that is down is asked now and then whether it is back, not once for every waiting episode.
+"""The circuit breaker of one channel: a receiver that is down is asked now and then whether it is back, not
+once for every waiting episode.
 
-Pure: the wall clock and the jitter are arguments. It is not durable: a restart asks at once, and finds out anew.
+Pure: the wall clock and the jitter are arguments. It is not durable: a restart asks at once, and finds out
+anew.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ State = Literal["closed", "open", "half-open"]
 
 
 class Breaker:
-    """Closed, everything goes out. Open, nothing does until the next probe is due; half-open, one step may go, and its answer decides.
+    """Closed, everything goes out. Open, nothing does until the next probe is due; half-open, one step may
+    go, and its answer decides.
 
     >>> breaker = Breaker()
     >>> for _ in range(FAILURES):
@@ -41,7 +44,9 @@ class Breaker:
         return "half-open" if now_us >= self._probe_us else "open"
 
     def may_try_the_untried(self, now_us: int) -> bool:
-        """Whether a page that was never tried may go out although the next probe is not due: a person would want it tried, soon."""
+        """Whether a page that was never tried may go out although the next probe is not due: a person would
+        want it tried, soon.
+        """
         return now_us >= self._untried_us
 
     def answered(self) -> None:

@@ -1,6 +1,8 @@
-"""What is probably behind an episode, in words: what was first seen shortly before, and findings that together have a name.
+"""What is probably behind an episode, in words: what was first seen shortly before, and findings that
+together have a name.
 
-Nothing of it is kept: it is worked out whenever a record of the episode is written, from panes and evidence, and so is the same after a restart.
+Nothing of it is kept: it is worked out whenever a record of the episode is written, from panes and evidence,
+and so is the same after a restart.
 """
 
 from __future__ import annotations
@@ -25,12 +27,22 @@ MOSTLY = 0.6  # of all errors: one of them is what happens
 _PROVIDER = (
     (re.compile(r"rate.?limit|429|quota|throttl", re.I), "the provider limits our calls"),
     (re.compile(r"auth|api.?key|permission|forbidden|40[13]", re.I), "the provider refuses our login"),
-    (re.compile(r"time.?out|50\d|529|overload|unavailable|connect|server", re.I), "the provider does not answer, or fails"),
+    (
+        re.compile(r"time.?out|50\d|529|overload|unavailable|connect|server", re.I),
+        "the provider does not answer, or fails",
+    ),
 )
 
 
-def causes(feature: FeatureState, incidents: Mapping[str, Mapping[str, Any]], started_us: int, edge_us: int, rolled_us: int) -> list[str]:
-    """The likeliest first, at most three; none of an episode that lasts for over a day, for of that time too little is known.
+def causes(
+    feature: FeatureState,
+    incidents: Mapping[str, Mapping[str, Any]],
+    started_us: int,
+    edge_us: int,
+    rolled_us: int,
+) -> list[str]:
+    """The likeliest first, at most three; none of an episode that lasts for over a day, for of that time too
+    little is known.
 
     Args:
         feature: of the episode.
@@ -60,7 +72,10 @@ def _told(new: Newcomer, started_us: int) -> str:
     what = _served(new.name) if new.kind == ANSWERING else f"new {new.kind} {clean(new.name, 80)}"
     at = datetime.fromtimestamp(new.begun_us / 1e6, UTC)
     if new.by_hour:
-        return f"{what}: first seen between {at:%H:%M} and {at + timedelta(hours=1):%H:%M} UTC, about when this began"
+        return (
+            f"{what}: first seen between {at:%H:%M} and {at + timedelta(hours=1):%H:%M} UTC, about when this"
+            " began"
+        )
     return f"{what}: in use since {at:%H:%M} UTC, {_minutes(started_us - new.begun_us)} before this began"
 
 
@@ -69,22 +84,48 @@ def _served(model: str) -> str:
 
 
 def _minutes(microseconds: int) -> str:
-    return f"{microseconds // 60_000_000} min" if microseconds >= 60_000_000 else f"{microseconds // 1_000_000} s"
+    return (
+        f"{microseconds // 60_000_000} min"
+        if microseconds >= 60_000_000
+        else f"{microseconds // 1_000_000} s"
+    )
 
 
 def _named(evidence: list[Mapping[str, Any]], served: Collection[str]) -> Iterator[str]:
-    """Findings that together are something that people know. ``served``: models that answer, of which it is said already that they are new."""
-    rose = {one["metric"].partition("=")[0].rpartition(".")[0] or one["metric"] for one in evidence if _rose(one)}
-    longer = [said for name, said in (("output_tokens", "answers"), ("input_tokens", "the texts sent"), ("reasoning_tokens", "reasoning")) if name in rose]
-    if longer and ("tool_calls" in rose or any("repetition" in name or "known_failure" in name for name in rose)):
-        beside = "more tool calls" if "tool_calls" in rose else "more answers that repeat themselves or match another known failure"
+    """Findings that together are something that people know. ``served``: models that answer, of which it is
+    said already that they are new.
+    """
+    rose = {
+        one["metric"].partition("=")[0].rpartition(".")[0] or one["metric"] for one in evidence if _rose(one)
+    }
+    longer = [
+        said
+        for name, said in (
+            ("output_tokens", "answers"),
+            ("input_tokens", "the texts sent"),
+            ("reasoning_tokens", "reasoning"),
+        )
+        if name in rose
+    ]
+    if longer and (
+        "tool_calls" in rose or any("repetition" in name or "known_failure" in name for name in rose)
+    ):
+        beside = (
+            "more tool calls"
+            if "tool_calls" in rose
+            else "more answers that repeat themselves or match another known failure"
+        )
         yield f"a loop or an injection: {' and '.join(longer)} became longer, with {beside}"
     for one in evidence:
         name, _, label = one["metric"].partition("=")
         if name == "response_model" and one.get("test") == "never_seen" and label not in served:
             yield _served(label)
             break
-    taken = [one for one in evidence if one["metric"].partition("=")[0] in ("fallback", "degradation_level") and _took_over(one)]
+    taken = [
+        one
+        for one in evidence
+        if one["metric"].partition("=")[0] in ("fallback", "degradation_level") and _took_over(one)
+    ]
     if taken:
         yield "a fallback has taken over from the first choice"
 
@@ -101,7 +142,11 @@ def _took_over(one: Mapping[str, Any]) -> bool:
     value, before = one.get("value"), one.get("reference")
     if value is None or before is None:
         return False
-    return bool(value < before) if label == {"fallback": "none", "degradation_level": "1"}[name] else bool(value > before)
+    return (
+        bool(value < before)
+        if label == {"fallback": "none", "degradation_level": "1"}[name]
+        else bool(value > before)
+    )
 
 
 def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[str]:
@@ -125,6 +170,14 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
     if len(rates) > 1:
         worst = max(rates.values())
         failing = [model for model, rate in sorted(rates.items()) if rate > worst / WORSE / 2]
-        where = ", with every model" if len(failing) == len(rates) else f", only with model {clean(' and '.join(failing), 80)}" if len(failing) <= 2 else ""
-    said = next((words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same")
+        where = (
+            ", with every model"
+            if len(failing) == len(rates)
+            else f", only with model {clean(' and '.join(failing), 80)}"
+            if len(failing) <= 2
+            else ""
+        )
+    said = next(
+        (words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same"
+    )
     yield f"{said}: {share(part)} of the errors are {clean(name, 60)}{where}"

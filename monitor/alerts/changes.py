@@ -1,7 +1,9 @@
-"""What a feature uses for the first time: a version of the prompt or the service, a model, a model that answers. It is no fault: a change.
+"""What a feature uses for the first time: a version of the prompt or the service, a model, a model that
+answers. It is no fault: a change.
 
-Told once, from five events on, and not of a feature that is ten minutes old, for everything is new there. Where new names come all the time,
-nothing is told. All that decides this are the panes, and the names that were decided within the last day: when they are forgotten, the panes know.
+Told once, from five events on, and not of a feature that is ten minutes old, for everything is new there.
+Where new names come all the time, nothing is told. All that decides this are the panes, and the names that
+were decided within the last day: when they are forgotten, the panes know.
 """
 
 from __future__ import annotations
@@ -10,7 +12,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from monitor.alerts.newcomers import ANSWERING, LEAST_BEFORE_US, OFTEN, PANED, SEARCHED, SERVICE_VERSION, SHORTLY_US, names_in
+from monitor.alerts.newcomers import (
+    ANSWERING,
+    LEAST_BEFORE_US,
+    OFTEN,
+    PANED,
+    SEARCHED,
+    SERVICE_VERSION,
+    SHORTLY_US,
+    names_in,
+)
 from monitor.book import Book
 from monitor.core import Message, Outputs, to_json
 from monitor.features import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, Segment
@@ -34,7 +45,14 @@ class Changes:
         self._known: dict[FeatureKey, set[Name]] = {}  # only to be quick: names that older panes have
         self._day = 0
 
-    def look(self, feature: FeatureState, fresh: Sequence[tuple[SegmentKey, Any]], edge_us: int, decided_us: int, out: Outputs) -> None:
+    def look(
+        self,
+        feature: FeatureState,
+        fresh: Sequence[tuple[SegmentKey, Any]],
+        edge_us: int,
+        decided_us: int,
+        out: Outputs,
+    ) -> None:
         """Write a ``change`` for each name that is in use from now on and was not before.
 
         Args:
@@ -44,7 +62,8 @@ class Changes:
             decided_us: the wall clock.
             out: where to write.
         """
-        if self._day != edge_us // DAY_US:  # panes end after 90 days: whoever runs for longer must say what one says that was restarted
+        # panes end after 90 days: whoever runs for longer must say what one says that was restarted
+        if self._day != edge_us // DAY_US:
             self._day = edge_us // DAY_US
             self._known.clear()
         known = self._known.setdefault(feature.key, set())
@@ -52,12 +71,16 @@ class Changes:
         counted: dict[Name, None] = {}
         for at, _ in fresh:
             pane = feature.segments[at].panes.get(edge_us - self._book.pane_us)
-            if pane is None or not pane.events or at in (OVERFLOW, UNLABELLED):  # late: looked at when there is more of it
+            # late: looked at when there is more of it
+            if pane is None or not pane.events or at in (OVERFLOW, UNLABELLED):
                 continue
             asked |= dict.fromkeys(name for name in names_of(at) if name not in known)
             for kind, category in PANED.items():
                 held = pane.categories.get(category)
-                if held is not None and not (kind == SERVICE_VERSION and any(name == category and value for name, value in at.dimensions)):
+                if held is not None and not (
+                    kind == SERVICE_VERSION
+                    and any(name == category and value for name, value in at.dimensions)
+                ):
                     for names in held.classes.values():
                         counted |= dict.fromkeys(one for name in names if (one := (kind, name)) not in known)
         if asked and not _overflows(feature, edge_us):  # segments that left took with them what was known
@@ -78,8 +101,12 @@ class Changes:
         return new
 
     def _of_panes(self, feature: FeatureState, kind: str, names: Sequence[str]) -> dict[Name, list[Segment]]:
-        """The same of what only panes know, as models that answer. An old one is found in the panes just before, so few are opened."""
-        left = {name: 0 for name in sorted(names) if _text((kind, name)) not in feature.decided and name != OTHER}
+        """The same of what only panes know, as models that answer. An old one is found in the panes just
+        before, so few are opened.
+        """
+        left = {
+            name: 0 for name in sorted(names) if _text((kind, name)) not in feature.decided and name != OTHER
+        }
         held: dict[str, dict[SegmentKey, Segment]] = {name: {} for name in left}
         for segment, pane in _newest(feature, FINE) if left else ():
             for name, n in names_in(pane, PANED[kind]).items():
@@ -92,14 +119,22 @@ class Changes:
             for name, n in counted.items():
                 if name in left:
                     left[name] += n
-            found = list(left) if OTHER in counted else [name for name, n in left.items() if n >= LEAST]  # too many names to know which
+            # too many names to know which
+            found = list(left) if OTHER in counted else [name for name, n in left.items() if n >= LEAST]
             self._known[feature.key].update((kind, name) for name in found)
             left = {name: n for name, n in left.items() if name not in found}
             if not left:
                 break
         return {(kind, name): [held[name][key] for key in sorted(held[name])] for name in left}
 
-    def _decide(self, feature: FeatureState, new: dict[Name, list[Segment]], edge_us: int, decided_us: int, out: Outputs) -> None:
+    def _decide(
+        self,
+        feature: FeatureState,
+        new: dict[Name, list[Segment]],
+        edge_us: int,
+        decided_us: int,
+        out: Outputs,
+    ) -> None:
         """Write those that are news; remember all, so that they are decided once."""
         lately = [text for text, at_us in feature.decided.items() if at_us > edge_us - SHORTLY_US]
         for kind in sorted({kind for kind, _ in new}):
@@ -107,11 +142,21 @@ class Changes:
             often = sum(text.startswith(_text((kind, ""))) for text in lately) + len(mine) > OFTEN
             for name in mine:
                 begun_us = _begun_us(name, new[name])
-                implied = kind == ANSWERING and all(_text(("model", one.key.model)) in lately for one in new[name])  # it is what was asked for
+                # it is what was asked for
+                implied = kind == ANSWERING and all(
+                    _text(("model", one.key.model)) in lately for one in new[name]
+                )
                 if not (often or implied or begun_us - feature.first_us < LEAST_BEFORE_US):
                     before = _before(feature, name, new[name], begun_us)
                     key = feature.key
-                    out.add("alerts", Message(f"{key.service}/{key.feature}".encode(), to_json(_record(key, name, before, edge_us, decided_us)), 0))
+                    out.add(
+                        "alerts",
+                        Message(
+                            f"{key.service}/{key.feature}".encode(),
+                            to_json(_record(key, name, before, edge_us, decided_us)),
+                            0,
+                        ),
+                    )
                 feature.decided[_text(name)] = edge_us
         if new:
             kept = [(text, at_us) for text, at_us in feature.decided.items() if at_us > edge_us - DAY_US]
@@ -125,8 +170,12 @@ def names_of(key: SegmentKey) -> list[Name]:
     >>> names_of(SegmentKey("gpt-x", "v8", "b", (("service_version", "2.1"), ("plan", "free"))))
     [('prompt version', 'v8'), ('model', 'gpt-x'), ('service version', '2.1')]
     """
-    versions = [(name.replace("_", " "), value) for name, value in key.dimensions if "version" in name and value]
-    return [(kind, name) for kind, name in (("prompt version", key.prompt_version), ("model", key.model)) if name] + versions
+    versions = [
+        (name.replace("_", " "), value) for name, value in key.dimensions if "version" in name and value
+    ]
+    return [
+        (kind, name) for kind, name in (("prompt version", key.prompt_version), ("model", key.model)) if name
+    ] + versions
 
 
 def _text(name: Name) -> str:
@@ -135,7 +184,8 @@ def _text(name: Name) -> str:
 
 def _overflows(feature: FeatureState, edge_us: int) -> bool:
     other = feature.segments.get(OVERFLOW)
-    return other is not None and other.active_us >= (edge_us - DAY_US) // HOUR_US * HOUR_US  # by the hour: the same before and after a restart
+    # by the hour: the same before and after a restart
+    return other is not None and other.active_us >= (edge_us - DAY_US) // HOUR_US * HOUR_US
 
 
 def _older(segments: Sequence[Segment]) -> Iterator[Pane]:
@@ -144,15 +194,29 @@ def _older(segments: Sequence[Segment]) -> Iterator[Pane]:
 
 def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[Segment, Pane]]:
     """So many as are searched, the newest first."""
-    panes = [(one, pane) for _, one in sorted(feature.segments.items()) for resolution in resolutions for pane in one.held[resolution].values()]
+    panes = [
+        (one, pane)
+        for _, one in sorted(feature.segments.items())
+        for resolution in resolutions
+        for pane in one.held[resolution].values()
+    ]
     return sorted(panes, key=lambda one: -one[1].start_us)[:SEARCHED]
 
 
 def _begun_us(name: Name, segments: Sequence[Segment]) -> int:
-    """Start of the first pane that has it; of a model that answers, of those that are not rolled up: the others take long to open, and have few."""
+    """Start of the first pane that has it; of a model that answers, of those that are not rolled up: the
+    others take long to open, and have few.
+    """
     if not any(name in names_of(one.key) for one in segments):
-        return min(pane.start_us for one in segments for pane in one.panes.values() if name[1] in names_in(pane, PANED[name[0]]))
-    return min(pane.start_us for one in segments for pane in (*one.panes.values(), *_older([one])) if pane.events)
+        return min(
+            pane.start_us
+            for one in segments
+            for pane in one.panes.values()
+            if name[1] in names_in(pane, PANED[name[0]])
+        )
+    return min(
+        pane.start_us for one in segments for pane in (*one.panes.values(), *_older([one])) if pane.events
+    )
 
 
 def _before(feature: FeatureState, name: Name, mine: Sequence[Segment], begun_us: int) -> str:
@@ -171,7 +235,8 @@ def _before(feature: FeatureState, name: Name, mine: Sequence[Segment], begun_us
 
 
 def _record(key: FeatureKey, name: Name, before: str, edge_us: int, decided_us: int) -> dict[str, Any]:
-    digest = hashlib.blake2b(to_json([*key, *name]), digest_size=10).hexdigest()  # not the edge: the same change has one id, whenever it is found
+    # not the edge: the same change has one id, whenever it is found
+    digest = hashlib.blake2b(to_json([*key, *name]), digest_size=10).hexdigest()
     return {
         "record": "change", "change_id": digest, "service": key.service, "feature": key.feature, "environment": key.environment,
         "kind": name[0], "name": name[1], "before": before, "time": rfc3339(edge_us), "decided_at": rfc3339(decided_us),

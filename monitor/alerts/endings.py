@@ -1,4 +1,6 @@
-"""How incidents and episodes end that are ended from outside: their state is forgotten, so nobody else would ever resolve them."""
+"""How incidents and episodes end that are ended from outside: their state is forgotten, so nobody else would
+ever resolve them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from schemas.decode import microseconds
 
 
 def resolved(record: dict[str, Any], reason: str, now_us: int) -> Message:
-    """The resolve of an open episode, from its last record on the alerts topic. ``now_us``: wall clock, microseconds since 1970."""
+    """The resolve of an open episode, from its last record on the alerts topic. ``now_us``: wall clock,
+    microseconds since 1970.
+    """
     incidents = [incident | {"state": "resolved"} for incident in record["incidents"]]
     at = {"time": rfc3339(now_us), "decided_at": rfc3339(now_us)}
     ended = record | at | {"state": "resolved", "reason": reason, "firing": 0, "incidents": incidents}
@@ -32,14 +36,24 @@ def ended_incidents(book: Book, reason: str, now_us: int) -> Iterator[Message]:
             yield transition(key, at, incident, Change("resolved", reason), held, now_us, now_us)
 
 
-def ended_episodes(book: Book, told: dict[str, dict[str, Any]], reason: str, now_us: int, prefix: str, staying: Collection[str] = ()) -> Iterator[Message]:
+def ended_episodes(
+    book: Book,
+    told: dict[str, dict[str, Any]],
+    reason: str,
+    now_us: int,
+    prefix: str,
+    staying: Collection[str] = (),
+) -> Iterator[Message]:
     """The resolves of all episodes that this book knows or that are open on the alerts topic.
 
     Args:
         told: episode id -> last record, of those that are open there and belong to the book's partition.
         staying: ids of those that go on.
     """
-    known = {one.episode_id: one.record("updated", reason, now_us, now_us, prefix, []) for one in book.episodes.values()}
+    known = {
+        one.episode_id: one.record("updated", reason, now_us, now_us, prefix, [])
+        for one in book.episodes.values()
+    }
     for name, record in sorted((known | told).items()):
         if name not in staying:
             yield resolved(record, reason, now_us)
@@ -52,4 +66,6 @@ def as_told(record: dict[str, Any]) -> tuple[FeatureKey, Episode]:
     firing = {name for name, incident in shown.items() if incident["state"] == "firing"}
     key = FeatureKey(told.service, told.feature, told.environment)
     started_us = microseconds(told.started_at)
-    return key, Episode(key, told.episode_id, started_us, told.severity, told.urgency, told.muted, shown, firing)
+    return key, Episode(
+        key, told.episode_id, started_us, told.severity, told.urgency, told.muted, shown, firing
+    )

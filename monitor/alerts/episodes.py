@@ -13,15 +13,17 @@ from monitor.segments import FeatureKey
 
 SEVERITIES = ("info", "warning", "error", "critical")
 PAGING = ("error", "critical")
-SHOWN = 50  # incidents that an episode shows; two hundred segments times a few rules would fit into no record and help nobody
+# incidents that an episode shows; two hundred segments times a few rules would fit into no record and help
+# nobody
+SHOWN = 50
 
 
 @dataclass(slots=True)
 class Episode:
     """An open episode. ``severity`` and ``urgency`` rise and never sink.
 
-    ``firing``: ids of all incidents that fire. ``incidents``: those that are shown, by id, as the record has them: of the whole feature before
-    those of segments, firing before resolved.
+    ``firing``: ids of all incidents that fire. ``incidents``: those that are shown, by id, as the record has
+    them: of the whole feature before those of segments, firing before resolved.
     """
 
     feature: FeatureKey
@@ -71,16 +73,37 @@ class Episode:
 
     def _make_room(self, incident: dict[str, Any]) -> bool:
         """Drop what says less than this incident, if anything does."""
-        resolved = next((name for name, known in self.incidents.items() if known["state"] == "resolved"), None)
-        of_segment = next((name for name, known in reversed(self.incidents.items()) if known["level"] == "segment"), None)
-        less = resolved if incident["state"] == "firing" and resolved is not None else of_segment if incident["level"] == "feature" else None
+        resolved = next(
+            (name for name, known in self.incidents.items() if known["state"] == "resolved"), None
+        )
+        of_segment = next(
+            (name for name, known in reversed(self.incidents.items()) if known["level"] == "segment"), None
+        )
+        less = (
+            resolved
+            if incident["state"] == "firing" and resolved is not None
+            else of_segment
+            if incident["level"] == "feature"
+            else None
+        )
         if less is not None:
             del self.incidents[less]
         return less is not None
 
-    def record(self, state: str, reason: str, edge_us: int, decided_us: int, prefix: str, examples: list[dict[str, Any]],
-               causes: Sequence[str] = (), origin: Origin = NOWHERE) -> dict[str, Any]:
-        """The episode as the alerts topic has it. ``causes``: what ``monitor.alerts.causes`` names. ``origin``: what ``monitor.alerts.origin`` does."""
+    def record(
+        self,
+        state: str,
+        reason: str,
+        edge_us: int,
+        decided_us: int,
+        prefix: str,
+        examples: list[dict[str, Any]],
+        causes: Sequence[str] = (),
+        origin: Origin = NOWHERE,
+    ) -> dict[str, Any]:
+        """The episode as the alerts topic has it. ``causes``: what ``monitor.alerts.causes`` names.
+        ``origin``: what ``monitor.alerts.origin`` does.
+        """
         return {
             "record": "episode",
             "episode_id": self.episode_id,
@@ -103,7 +126,15 @@ class Episode:
 
     def state_values(self) -> list[Any]:
         """Plain values for the state topic."""
-        return [self.episode_id, self.started_us, self.severity, self.urgency, self.muted, self.incidents, sorted(self.firing)]
+        return [
+            self.episode_id,
+            self.started_us,
+            self.severity,
+            self.urgency,
+            self.muted,
+            self.incidents,
+            sorted(self.firing),
+        ]
 
     @classmethod
     def from_state_values(cls, feature: FeatureKey, values: list[Any]) -> Episode:

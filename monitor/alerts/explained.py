@@ -1,4 +1,6 @@
-"""What the status page adds to the record of an open episode: its incidents in words, the worst of them, and what to do next."""
+"""What the status page adds to the record of an open episode: its incidents in words, the worst of them, and
+what to do next.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,15 @@ def explained(record: dict[str, Any]) -> dict[str, Any]:
     """
     episode = Episode.model_validate_json(to_json(record))
     worst = next(iter(words.by_weight(episode)), None)
-    told = [{**raw, "text": _text(one)} for raw, one in zip(record["incidents"], episode.incidents, strict=True)]
-    return {**record, "incidents": told, "headline": words.sentence(worst) if worst else "", "next_step": words.next_step(episode)}
+    told = [
+        {**raw, "text": _text(one)} for raw, one in zip(record["incidents"], episode.incidents, strict=True)
+    ]
+    return {
+        **record,
+        "incidents": told,
+        "headline": words.sentence(worst) if worst else "",
+        "next_step": words.next_step(episode),
+    }
 
 
 def _text(incident: EpisodeIncident) -> str:
@@ -28,6 +37,11 @@ def _text(incident: EpisodeIncident) -> str:
     evidence = incident.evidence
     if incident.text:
         return words.clean(incident.text, 600)
-    events = "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
-    also = [measure(one) for one in (type(evidence).model_construct(**moved.model_dump()) for moved in evidence.findings[1:])]
+    events = (
+        "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
+    )
+    also = [
+        measure(one)
+        for one in (type(evidence).model_construct(**moved.model_dump()) for moved in evidence.findings[1:])
+    ]
     return f"{measure(evidence)}{events}{'; also ' if also else ''}{'; '.join(also)}"

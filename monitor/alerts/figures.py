@@ -43,15 +43,18 @@ def figure(value: float, unit: str) -> str:
     >>> figure(4.218, "s"), figure(51_234.4, "tokens"), figure(1234.5, "s")
     ('4.22', '51,234', '1,234')
     """
-    if unit in ("tokens", "characters") and value >= 1:  # a quantile is the middle of a bucket, and there are no parts of them
+    # a quantile is the middle of a bucket, and there are no parts of them
+    if unit in ("tokens", "characters") and value >= 1:
         return f"{value:,.0f}"
     return f"{value:{'.3g' if abs(value) < 1000 else ',.0f'}}"
 
 
 def shares_between(evidence: Evidence) -> str:
-    """Between what a share lies at 95 %: Wilson's interval of its effective events; empty where that says nothing.
+    """Between what a share lies at 95 %: Wilson's interval of its effective events; empty where that says
+    nothing.
 
-    In whole percents where it is wide; in more digits where it is narrow, or would read as if it touched what is allowed.
+    In whole percents where it is wide; in more digits where it is narrow, or would read as if it touched what
+    is allowed.
 
     >>> shares_between(Evidence(metric="error_rate", value=0.23, low=None, high=None, n=310, window_s=300, above=0.02))
     '19 to 28 %'
@@ -60,12 +63,18 @@ def shares_between(evidence: Evidence) -> str:
     >>> shares_between(Evidence(metric="error_rate", value=0.031, low=None, high=None, n=1e7, window_s=300, above=0.02))
     ''
     """
-    value, limit = evidence.value, next((one for one in (evidence.above, evidence.below, evidence.reference) if one is not None), None)
+    value, limit = (
+        evidence.value,
+        next((one for one in (evidence.above, evidence.below, evidence.reference) if one is not None), None),
+    )
     if value is None or not 0 <= value <= 1 or evidence.n < 1:
         return ""
     ends = wilson(value, evidence.n, Z95)
     wide = 100 * (ends[1] - ends[0]) >= LEAST_WIDTH
-    low, high = (f"{100 * end:.0f}" if wide and _is_plain(end, limit) else share(end).removesuffix(" %") for end in ends)
+    low, high = (
+        f"{100 * end:.0f}" if wide and _is_plain(end, limit) else share(end).removesuffix(" %")
+        for end in ends
+    )
     return f"{low} to {high} %" if low != high else ""
 
 
@@ -76,7 +85,8 @@ def _is_plain(end: float, limit: float | None) -> bool:
 
 
 def figures_between(evidence: Evidence, unit: str) -> str:
-    """Between what a number lies, where the evidence has that at 95 %, as what drifted has: that of a threshold is as wide as the false-page budget is.
+    """Between what a number lies, where the evidence has that at 95 %, as what drifted has: that of a
+    threshold is as wide as the false-page budget is.
 
     >>> figures_between(Evidence(metric="duration_s.p50", value=4.2, low=3.91, high=4.63, n=310, window_s=300, test="kolmogorov_smirnov"), "s")
     '3.91 to 4.63'

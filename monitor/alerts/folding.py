@@ -1,10 +1,11 @@
 """Episodes of several features that have one provider or model in common are told as one page with the list.
 
-The first is told at once, as always, and leads. The second waits a little for a third; with the third they are folded: the leader tells of all of
-them under its own key, the others open nothing more. What may have been told already of another is taken back when that is over.
+The first is told at once, as always, and leads. The second waits a little for a third; with the third they
+are folded: the leader tells of all of them under its own key, the others open nothing more. What may have
+been told already of another is taken back when that is over.
 
-What is decided here is decided from records and their times alone, so that whoever reads them again after a crash decides the same: nothing that
-may have reached a receiver ever falls silent. See docs/decisions/0022.
+What is decided here is decided from records and their times alone, so that whoever reads them again after a
+crash decides the same: nothing that may have reached a receiver ever falls silent. See docs/decisions/0022.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def traits(episode: Episode) -> list[str]:
 
 
 def admit(new: Entry, others: Sequence[Entry], now_us: int, covered: Covered) -> list[Entry]:
-    """Decide who tells a new episode: itself, itself after a while, or another's page; gives the entries that changed beside it.
+    """Decide who tells a new episode: itself, itself after a while, or another's page; gives the entries that
+    changed beside it.
 
     Args:
         new: entry of an episode that opened, with its first state.
@@ -55,8 +57,14 @@ def admit(new: Entry, others: Sequence[Entry], now_us: int, covered: Covered) ->
         return []
     episode, at_us = new.latest.episode, microseconds(new.latest.episode.decided_at)
     for trait in traits(episode):
-        near = [one for one in others if one is not new and (one.behind_to_us is None) == (new.behind_to_us is None)
-                and _is_near(one, episode, trait, at_us, covered)]  # what happened now does not wait for what came after a time long ago
+        near = [
+            one
+            for one in others
+            if one is not new
+            and (one.behind_to_us is None) == (new.behind_to_us is None)
+            # what happened now does not wait for what came after a time long ago
+            and _is_near(one, episode, trait, at_us, covered)
+        ]
         lead = next((one for one in near if one.trait), None)
         if lead is None and len(near) + 1 >= LEAST:
             lead = near[0]
@@ -73,9 +81,13 @@ def admit(new: Entry, others: Sequence[Entry], now_us: int, covered: Covered) ->
 
 
 def freed(entries: Sequence[Entry], now_us: int, covered: Covered) -> list[Entry]:
-    """Those that need not wait for a third any longer: nobody is with them any more, or they became more urgent than who is."""
+    """Those that need not wait for a third any longer: nobody is with them any more, or they became more
+    urgent than who is.
+    """
     waiting = [one for one in entries if one.waits_to_us is not None]
-    return [one for one in waiting if now_us >= (one.waits_to_us or 0) or not _has_partner(one, entries, covered)]
+    return [
+        one for one in waiting if now_us >= (one.waits_to_us or 0) or not _has_partner(one, entries, covered)
+    ]
 
 
 def together(parts: Sequence[Shown], trait: str, before: Episode) -> Shown:
@@ -89,10 +101,22 @@ def together(parts: Sequence[Shown], trait: str, before: Episode) -> Shown:
     episodes = [one.episode for one in parts if not one.episode.muted] or [one.episode for one in parts]
     lead, latest = parts[0].episode, max(episodes, key=lambda one: one.decided_at)
     firing = [one for one in episodes if one.state != "resolved"]
-    ranked = sorted(episodes, key=lambda one: (one.state == "resolved", words.SEVERITIES.index(one.severity), one.started_at, one.episode_id))
+    ranked = sorted(
+        episodes,
+        key=lambda one: (
+            one.state == "resolved",
+            words.SEVERITIES.index(one.severity),
+            one.started_at,
+            one.episode_id,
+        ),
+    )
     said = Counter(cause for one in episodes for cause in one.causes)
     name, _, value = trait.partition("/")[2].partition(" ")
-    common = {field: next(iter(found)) for field in ("provider", "model") if len(found := {getattr(one, field) for one in episodes}) == 1}
+    common = {
+        field: next(iter(found))
+        for field in ("provider", "model")
+        if len(found := {getattr(one, field) for one in episodes}) == 1
+    }
     one = lead.model_copy(update={
         "state": "updated" if firing else "resolved",
         "reason": f"{latest.service}/{latest.feature}: {latest.reason}",
@@ -140,5 +164,13 @@ def _has_partner(one: Entry, entries: Iterable[Entry], covered: Covered) -> bool
     if one.latest is None or one.latest.episode.state == "resolved":
         return False
     episode, at_us = one.latest.episode, microseconds(one.latest.episode.decided_at)
-    others = [other for other in entries if other is not one and other.waits_to_us is None and (other.urgency == "high" or one.urgency == "low")]
-    return any(_is_near(other, episode, trait, at_us, covered) for trait in traits(episode) for other in others)
+    others = [
+        other
+        for other in entries
+        if other is not one
+        and other.waits_to_us is None
+        and (other.urgency == "high" or one.urgency == "low")
+    ]
+    return any(
+        _is_near(other, episode, trait, at_us, covered) for trait in traits(episode) for other in others
+    )

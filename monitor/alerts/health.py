@@ -1,7 +1,9 @@
-"""Findings about softfail itself become episodes: one for the whole deployment, and one for each channel that does not deliver.
+"""Findings about softfail itself become episodes: one for the whole deployment, and one for each channel that
+does not deliver.
 
-Fed with heartbeats of all partitions; the wall clock is an argument. What it holds is durable, so a restart neither repeats an episode nor
-forgets one; only who was heard of when is learnt anew, with the whole patience again.
+Fed with heartbeats of all partitions; the wall clock is an argument. What it holds is durable, so a restart
+neither repeats an episode nor forgets one; only who was heard of when is learnt anew, with the whole patience
+again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from schemas.decode import microseconds
 STATE = b"health/"  # before its state records
 LEAST_SILENCE_US = 60_000_000  # a restart and a rebalance are no silence
 GAP_US = 30_000_000  # after such a time without a look nobody is blamed for silence
-_KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}  # a finding stays, once it is no longer reported
+# a finding stays, once it is no longer reported
+_KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"
 
 
@@ -76,13 +79,17 @@ class HealthDesk:
         self._dirty: dict[bytes, None] = {}
 
     def take(self, value: bytes, now_us: int) -> None:
-        """Take a heartbeat. One that cannot be read is passed over: the next one comes within a minute, or is missed.
+        """Take a heartbeat. One that cannot be read is passed over: the next one comes within a minute, or is
+        missed.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
         try:
             beat = _read(value)
-            found = [Found(one.name, worse(one.severity, "info"), one.text, microseconds(one.since), one.value) for one in beat.findings]
+            found = [
+                Found(one.name, worse(one.severity, "info"), one.text, microseconds(one.since), one.value)
+                for one in beat.findings
+            ]
         except (msgspec.MsgspecError, ValueError):
             return
         if beat.agent != "watch":
@@ -91,13 +98,32 @@ class HealthDesk:
             self._partitions = beat.partitions
             self._dirty[_SEEN] = None
         self._heard[beat.partition] = now_us, beat
-        self._report(MONITOR, str(beat.partition), found, now_us, knows=beat.observed_s * 1e6 >= self._window_us)
+        self._report(
+            MONITOR, str(beat.partition), found, now_us, knows=beat.observed_s * 1e6 >= self._window_us
+        )
 
-    def channel(self, name: str, open_since_us: int | None, open_reason: str, refused: int, refused_reason: str, now_us: int) -> None:
-        """Take how a channel does: since when its breaker is open, and how many steps it has refused for good, ever."""
+    def channel(
+        self,
+        name: str,
+        open_since_us: int | None,
+        open_reason: str,
+        refused: int,
+        refused_reason: str,
+        now_us: int,
+    ) -> None:
+        """Take how a channel does: since when its breaker is open, and how many steps it has refused for
+        good, ever.
+        """
         found = []
         if open_since_us is not None and now_us - open_since_us >= self._window_us:
-            found.append(Found("channel-down", "error", f"{name} takes nothing: {open_reason or 'no answer'}", open_since_us))
+            found.append(
+                Found(
+                    "channel-down",
+                    "error",
+                    f"{name} takes nothing: {open_reason or 'no answer'}",
+                    open_since_us,
+                )
+            )
         known = self._refused.get(name, 0)
         if refused != known:
             self._refused[name] = refused
@@ -108,7 +134,9 @@ class HealthDesk:
         self._report(subject_of(name), name, found, now_us, knows=True)
 
     def look(self, now_us: int) -> Outputs:
-        """What became of it all: records for ``alerts``. Call it often, and only when all heartbeats that there are were taken."""
+        """What became of it all: records for ``alerts``. Call it often, and only when all heartbeats that
+        there are were taken.
+        """
         if not self._began_us or now_us - self._looked_us > GAP_US or now_us < self._looked_us:
             self._began_us = now_us
         self._looked_us = now_us
@@ -124,7 +152,9 @@ class HealthDesk:
         for subject in sorted({*self._telling.episodes, *(subject for subject, _ in self._holdings)}):
             held = {name: one for (about, name), one in self._holdings.items() if about == subject}
             if (told := self._telling.tell(subject, held, self._partitions, now_us, out)) is not None:
-                self._dirty |= dict.fromkeys([_key("episode", subject), *(_key("finding", subject, name) for name in told)])
+                self._dirty |= dict.fromkeys(
+                    [_key("episode", subject), *(_key("finding", subject, name) for name in told)]
+                )
         return out
 
     def _summed(self, now_us: int) -> list[Found]:
@@ -139,14 +169,35 @@ class HealthDesk:
 
     def _report_silence(self, now_us: int, *, aware: bool) -> None:
         limit_us = max(self._window_us, LEAST_SILENCE_US)
-        text = f"no heartbeat for {span(round(limit_us / 1e6))}: nobody owns it, or its worker hangs; what is published there is not measured"
+        text = (
+            f"no heartbeat for {span(round(limit_us / 1e6))}: nobody owns it, or its worker hangs; what is"
+            " published there is not measured"
+        )
         heard = self.heard()
-        for part, heard_us in [*((str(number), at_us) for number, at_us in heard.items()), ("all", now_us if heard else 0)]:
+        for part, heard_us in [
+            *((str(number), at_us) for number, at_us in heard.items()),
+            ("all", now_us if heard else 0),
+        ]:
             since_us = max(heard_us, self._began_us)
-            silent = [Found("no-heartbeat", "error", text, since_us)] if aware and now_us - since_us >= limit_us else []
-            self._report(MONITOR, part, silent, now_us, knows=now_us - heard_us < limit_us, only="no-heartbeat")
+            silent = (
+                [Found("no-heartbeat", "error", text, since_us)]
+                if aware and now_us - since_us >= limit_us
+                else []
+            )
+            self._report(
+                MONITOR, part, silent, now_us, knows=now_us - heard_us < limit_us, only="no-heartbeat"
+            )
 
-    def _report(self, subject: str, part: str, found: list[Found], now_us: int, *, knows: bool, only: str | None = None) -> None:
+    def _report(
+        self,
+        subject: str,
+        part: str,
+        found: list[Found],
+        now_us: int,
+        *,
+        knows: bool,
+        only: str | None = None,
+    ) -> None:
         """Take what one part finds now; what it does not find is well again, if it ``knows``."""
         for one in found:
             holding = self._holdings.setdefault((subject, one.name), Holding())
@@ -154,14 +205,25 @@ class HealthDesk:
             self._dirty[_key("finding", subject, one.name)] = None
         names = {one.name for one in found}
         for (about, name), holding in self._holdings.items():
-            if about == subject and name not in names and (name == only if only else name != "no-heartbeat") and knows and holding.clear(part, now_us):
+            if (
+                about == subject
+                and name not in names
+                and (name == only if only else name != "no-heartbeat")
+                and knows
+                and holding.clear(part, now_us)
+            ):
                 self._dirty[_key("finding", subject, name)] = None
 
     # what is shown and kept
 
     def heard(self) -> dict[int, int]:
-        """When each partition that there is was heard of last: wall clock, microseconds since 1970; 0: not since this desk began."""
-        return {partition: self._heard[partition][0] if partition in self._heard else 0 for partition in range(self._partitions)}
+        """When each partition that there is was heard of last: wall clock, microseconds since 1970; 0: not
+        since this desk began.
+        """
+        return {
+            partition: self._heard[partition][0] if partition in self._heard else 0
+            for partition in range(self._partitions)
+        }
 
     @property
     def looked_us(self) -> int:
@@ -186,8 +248,11 @@ class HealthDesk:
         dirty, self._dirty = self._dirty, {}
         return [(key, self._value(key)) for key in dirty]
 
-    def restore(self, records: Iterable[tuple[bytes, bytes]], counts: Mapping[str, Mapping[str, int]]) -> None:
-        """Take back what ``changed`` gave; ``counts``: of deliveries by channel and result, which count as known where no record says otherwise.
+    def restore(
+        self, records: Iterable[tuple[bytes, bytes]], counts: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        """Take back what ``changed`` gave; ``counts``: of deliveries by channel and result, which count as
+        known where no record says otherwise.
 
         Raises:
             ValueError: a record cannot be read; names its key.

@@ -29,8 +29,9 @@ class Change(NamedTuple):
 class Incident:
     """An incident that is pending or firing; one that is neither is not kept.
 
-    ``held_us`` and ``good_us`` are how long it has breached, or been well, without a break: readings that know too little add nothing and break nothing.
-    ``held_us`` is -1 since it has been well for so long that it would be over, had it not come back soon after it ended before.
+    ``held_us`` and ``good_us`` are how long it has breached, or been well, without a break: readings that
+    know too little add nothing and break nothing. ``held_us`` is -1 since it has been well for so long that
+    it would be over, had it not come back soon after it ended before.
     """
 
     incident_id: str
@@ -60,14 +61,17 @@ class Incident:
             self.evidence, self.good_us = reading.evidence, 0
             if self.state == "pending" and self.held_us >= rule.for_ * 1e6:
                 self.state = "firing"
-                return Change("firing", f"breached for {shown_s(self.held_us)}" if self.held_us else "breached")
+                return Change(
+                    "firing", f"breached for {shown_s(self.held_us)}" if self.held_us else "breached"
+                )
             return Change("firing", AGAIN) if again else None
         was_well, self.held_us = self.held_us < 0, 0
         if self.state == "pending":
             return Change("resolved", "did not last")
         self.good_us = self.good_us + (passed_us if before == "good" else 0) if reading.state == "good" else 0
         if reading.state == "good" and self.good_us >= max(rule.keep_firing_for * 1e6, keep_us):
-            if reading.evidence.get("value") is not None:  # what was learnt or compared says only that nothing is wrong
+            # what was learnt or compared says only that nothing is wrong
+            if reading.evidence.get("value") is not None:
                 self.evidence = reading.evidence
             return Change("resolved", f"well for {shown_s(self.good_us)}" if self.good_us else "well again")
         if was_well or (reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6):
@@ -87,7 +91,9 @@ class Incident:
         return cls(*values)
 
 
-def opened(rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str) -> Incident:
+def opened(
+    rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str
+) -> Incident:
     """A new incident of a rule that breaches at this edge; its first ``step`` is at the same edge."""
     identity = repr((rule.name, tuple(feature), plain(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
@@ -95,7 +101,13 @@ def opened(rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_
 
 
 def transition(
-    key: FeatureKey, at: SegmentKey | None, incident: Incident, change: Change, episode_id: str | None, edge_us: int, decided_us: int
+    key: FeatureKey,
+    at: SegmentKey | None,
+    incident: Incident,
+    change: Change,
+    episode_id: str | None,
+    edge_us: int,
+    decided_us: int,
 ) -> Message:
     """A change of an incident's state as the alerts topic has it."""
     record = {
@@ -120,7 +132,13 @@ def digest_of(rule: Watched) -> str:
     The keys stand in the order of the first release, or each upgrade would end every incident.
     """
     told = rule.model_dump(mode="json")
-    ordered = {name: told[name] for name in (*(name for name in _ORDER if name in told), *(name for name in told if name not in _ORDER))}
+    ordered = {
+        name: told[name]
+        for name in (
+            *(name for name in _ORDER if name in told),
+            *(name for name in told if name not in _ORDER),
+        )
+    }
     return hashlib.blake2b(to_json(ordered), digest_size=8).hexdigest()
 
 

@@ -15,7 +15,8 @@ _KEY_CHARS = DEDUP_CHARS - len("/missed")
 
 
 def read_episode(value: bytes) -> Episode | None:
-    """An episode from its JSON text; None for another record. Fields that a newer version added are passed over.
+    """An episode from its JSON text; None for another record. Fields that a newer version added are passed
+    over.
 
     Raises:
         ValueError: it is neither; names the field.
@@ -25,7 +26,8 @@ def read_episode(value: bytes) -> Episode | None:
 
 
 def read_letter(value: bytes) -> Episode | Silence | Change | None:
-    """An episode, a silence or a change from its JSON text; None for another record. Fields that a newer version added are passed over.
+    """An episode, a silence or a change from its JSON text; None for another record. Fields that a newer
+    version added are passed over.
 
     Raises:
         ValueError: it is none of them; names the field.
@@ -67,4 +69,3 @@ def _drop(raw: Any, loc: tuple[int | str, ...]) -> None:
     for step in loc[:-1]:
         raw = raw[step]
     del raw[loc[-1]]
-

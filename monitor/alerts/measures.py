@@ -51,11 +51,16 @@ _CATEGORIES = {
     "input_language": "the texts sent, where the language can be told, are",
     "output_language": "the answers, where the language can be told, are",
 }
-_ABSENT = {"error_type=none": "calls have no error", "guardrail=none": "calls pass the guardrail", "fallback=none": "calls need no fallback"}
+_ABSENT = {
+    "error_type=none": "calls have no error",
+    "guardrail=none": "calls pass the guardrail",
+    "fallback=none": "calls need no fallback",
+}
 
 
 def measure(evidence: Evidence, *, interval: bool = True) -> str:
-    """What was measured, how much, how sure, and what is allowed. ``interval``: with between what it is at 95 %, which is not what a rule decides by.
+    """What was measured, how much, how sure, and what is allowed. ``interval``: with between what it is at 95
+    %, which is not what a rule decides by.
 
     >>> measure(Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.13, high=0.36, n=310, above=0.02, window_s=300))
     '23 % of answers refused (19 to 28 %; should stay under 2 %)'
@@ -72,23 +77,35 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     """
     if evidence.expected is not None:
         got = f"only {evidence.value:.0f}" if evidence.value else "no"
-        return f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+        return (
+            f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+        )
     if evidence.metric in _TEXTS:
-        return f"{_TEXTS[evidence.metric]} are not what they were" + ("" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)")
+        return f"{_TEXTS[evidence.metric]} are not what they were" + (
+            "" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)"
+        )
     if "=" in evidence.metric:
         return _category(evidence, interval=interval)
     threshold = evidence.above if evidence.above is not None else evidence.below
     if evidence.metric.endswith("_rate"):
-        how_much, limit, before = ("?" if one is None else share(one) for one in (evidence.value, threshold, evidence.reference))
+        how_much, limit, before = (
+            "?" if one is None else share(one) for one in (evidence.value, threshold, evidence.reference)
+        )
         said, between = _rate(evidence, how_much), shares_between(evidence) if interval else ""
     else:
         what, unit = _number(evidence.metric)
-        how_much, limit, before = ("?" if one is None else f"{figure(one, unit)} {unit}".rstrip() for one in (evidence.value, threshold, evidence.reference))
+        how_much, limit, before = (
+            "?" if one is None else f"{figure(one, unit)} {unit}".rstrip()
+            for one in (evidence.value, threshold, evidence.reference)
+        )
         said, between = f"{what} is {how_much}", figures_between(evidence, unit) if interval else ""
     if evidence.reference is not None:
         return f"{said}{_aside(between, f'was {before}')}"
     if evidence.burn is not None and evidence.target is not None:
-        return f"{said}{_aside(between)}, so that the error budget of {share(evidence.target)} burns {evidence.burn:.3g} times too fast"
+        return (
+            f"{said}{_aside(between)}, so that the error budget of {share(evidence.target)} burns"
+            f" {evidence.burn:.3g} times too fast"
+        )
     bound = "stay under" if evidence.above is not None else "be at least"
     return f"{said}{_aside(between, threshold is not None and f'should {bound} {limit}')}"
 
@@ -118,7 +135,12 @@ def _rate(evidence: Evidence, share_of: str) -> str:
     'only 20 % of answers that people judged were accepted'
     """
     metric, before = evidence.metric, evidence.reference
-    only = "only " if evidence.below is not None or (before is not None and evidence.value is not None and evidence.value < before) else ""
+    only = (
+        "only "
+        if evidence.below is not None
+        or (before is not None and evidence.value is not None and evidence.value < before)
+        else ""
+    )
     if metric == "pass_rate":
         return f"{only}{share_of} of answers pass"
     if metric == "error_rate":
@@ -129,7 +151,9 @@ def _rate(evidence: Evidence, share_of: str) -> str:
         return f"{share_of} of answers were asked for anew"
     evaluator = metric.removeprefix("evaluator.").removesuffix(".fail_rate")
     if f"evaluator.{evaluator}.fail_rate" == metric:
-        return f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {clean(evaluator, 100)}')}"
+        return (
+            f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {clean(evaluator, 100)}')}"
+        )
     return f"{metric} is {share_of}"
 
 
@@ -137,7 +161,8 @@ def _number(metric: str) -> tuple[str, str]:
     """Which reading of what, and its unit.
 
     >>> _number("stage.retrieve_s.p90"), _number("evaluator.judge.score.mean"), _number("cost_usd.p50")
-    (('p90 of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call', 'US dollars'))
+    (('p90 of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call',
+    'US dollars'))
     """
     name, _, reading = metric.rpartition(".")
     if name in _NUMBERS:
@@ -164,8 +189,14 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     name, _, label = evidence.metric.partition("=")
     value, before = evidence.value, evidence.reference
     only = "only " if value is not None and before is not None and value < before else ""
-    what = _ABSENT.get(evidence.metric) or f"{_CATEGORIES.get(name, f'calls have the {name}')} {clean(label, 100) or 'empty'}"
-    said, between = f"{only}{'?' if value is None else share(value)} of {what}", shares_between(evidence) if interval else ""
+    what = (
+        _ABSENT.get(evidence.metric)
+        or f"{_CATEGORIES.get(name, f'calls have the {name}')} {clean(label, 100) or 'empty'}"
+    )
+    said, between = (
+        f"{only}{'?' if value is None else share(value)} of {what}",
+        shares_between(evidence) if interval else "",
+    )
     if evidence.test == "never_seen":
         return f"{said}{_aside(between)}, which was never seen before"
     return f"{said}{_aside(between, before is not None and f'was {share(before)}')}"

@@ -1,6 +1,8 @@
-"""What was first seen in a feature shortly before an episode began: a version of the prompt or the service, a model, a model that answers.
+"""What was first seen in a feature shortly before an episode began: a version of the prompt or the service, a
+model, a model that answers.
 
-What is new is named only where it may be why: enough of what is worse, and where failures can be counted apart, failing more than the old.
+What is new is named only where it may be why: enough of what is worse, and where failures can be counted
+apart, failing more than the old.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ PANED = {ANSWERING: "response_model", SERVICE_VERSION: "service_version"}
 SHORTLY_US = 30 * 60 * 1_000_000  # before the episode
 SOON_US = 5 * 60 * 1_000_000  # after it began: by then another model that answers is seen often enough
 LEAST_BEFORE_US = 10 * 60 * 1_000_000  # a feature that began with it knows nothing else, so it is not new
-LEAST_SHARE = 0.05  # of the feature's events since it came; what is used less cannot be why all of it is worse
+# of the feature's events since it came; what is used less cannot be why all of it is worse
+LEAST_SHARE = 0.05
 LEAST_SHARE_OF_NUMBERS = 0.2  # the same where nobody can tell whether the old is well
-LEAST_SHARE_OF_DEPLOYED = 0.5  # the same of a service version that only panes know: whether it fails more than the one before is not known
+# the same of a service version that only panes know: whether it fails more than the one before is not known
+LEAST_SHARE_OF_DEPLOYED = 0.5
 LEAST_EVENTS = 20  # of the old, to say that it is well
 WORSE = 1.5  # times as many failures as the old
 LEAST_OF_FAILURES = 1 / 3  # that are its own
 OFTEN = 5  # where more of a kind are new, that is how it always is
-SEARCHED = 2000  # older panes that are asked whether they know a model that answers: unpacked, each takes some 50 microseconds
+# older panes that are asked whether they know a model that answers: unpacked, each takes some 50 microseconds
+SEARCHED = 2000
 _ORDER = ("prompt version", "service version", "model", ANSWERING)
 
 Incidents = list[Mapping[str, Any]]
@@ -42,7 +47,9 @@ class Newcomer(NamedTuple):
     by_hour: bool
 
 
-def newcomers(feature: FeatureState, firing: Incidents, started_us: int, edge_us: int, rolled_us: int) -> list[Newcomer]:
+def newcomers(
+    feature: FeatureState, firing: Incidents, started_us: int, edge_us: int, rolled_us: int
+) -> list[Newcomer]:
     """Those that may be the cause, the likeliest first.
 
     Args:
@@ -56,23 +63,40 @@ def newcomers(feature: FeatureState, firing: Incidents, started_us: int, edge_us
     held: dict[tuple[str, str], list[Segment]] = {}
     for key, segment in sorted(feature.segments.items()):
         if key not in (OVERFLOW, UNLABELLED):
-            versions = [(name.replace("_", " "), value) for name, value in key.dimensions if "version" in name]
+            versions = [
+                (name.replace("_", " "), value) for name, value in key.dimensions if "version" in name
+            ]
             for kind, name in (("prompt version", key.prompt_version), *versions, ("model", key.model)):
                 if name:
                     held.setdefault((kind, name), []).append(segment)
-    begun = [_begun(kind, name, min(_first_us(one) for one in segments), rolled_us) for (kind, name), segments in held.items()]
+    begun = [
+        _begun(kind, name, min(_first_us(one) for one in segments), rolled_us)
+        for (kind, name), segments in held.items()
+    ]
     fresh = [one for one in begun if _is_shortly_before(one, feature, started_us)]
     asked = {one.name for one in fresh if one.kind == "model"}  # what answers there is what was asked for
     often = Counter(one.kind for one in fresh)
-    found = [one for one in fresh if often[one.kind] <= OFTEN and _may_be_it(one, feature, held[one.kind, one.name], firing, edge_us)]
+    found = [
+        one
+        for one in fresh
+        if often[one.kind] <= OFTEN and _may_be_it(one, feature, held[one.kind, one.name], firing, edge_us)
+    ]
     whole = any(one["level"] == "feature" for one in firing)
-    suspects = [one for _, one in sorted(feature.segments.items()) if one.key.model not in asked and (whole or _is_one_of(one, firing))]
+    suspects = [
+        one
+        for _, one in sorted(feature.segments.items())
+        if one.key.model not in asked and (whole or _is_one_of(one, firing))
+    ]
     found += _in_panes(ANSWERING, suspects, feature, started_us, edge_us, rolled_us)
-    if not any(name == PANED[SERVICE_VERSION] and value for key in feature.segments for name, value in key.dimensions):
+    if not any(
+        name == PANED[SERVICE_VERSION] and value for key in feature.segments for name, value in key.dimensions
+    ):
         mine = [one for _, one in sorted(feature.segments.items()) if whole or _is_one_of(one, firing)]
         deployed = _in_panes(SERVICE_VERSION, mine, feature, started_us, edge_us, rolled_us)
         found += deployed if len(deployed) <= OFTEN else []
-    return sorted(found, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else 1, -one.begun_us, one.name))
+    return sorted(
+        found, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else 1, -one.begun_us, one.name)
+    )
 
 
 def _begun(kind: str, name: str, first_us: int, rolled_us: int) -> Newcomer:
@@ -81,16 +105,28 @@ def _begun(kind: str, name: str, first_us: int, rolled_us: int) -> Newcomer:
 
 
 def _first_us(segment: Segment) -> int:
-    return 0 if segment.held[DAY] else min((start_us for panes in segment.held.values() for start_us in panes), default=0)
+    return (
+        0
+        if segment.held[DAY]
+        else min((start_us for panes in segment.held.values() for start_us in panes), default=0)
+    )
 
 
 def _is_shortly_before(one: Newcomer, feature: FeatureState, started_us: int) -> bool:
     last_us = one.begun_us + (HOUR_US if one.by_hour else 1)
-    return one.begun_us < started_us and last_us > started_us - SHORTLY_US and one.begun_us - feature.first_us >= LEAST_BEFORE_US
+    return (
+        one.begun_us < started_us
+        and last_us > started_us - SHORTLY_US
+        and one.begun_us - feature.first_us >= LEAST_BEFORE_US
+    )
 
 
-def _may_be_it(one: Newcomer, feature: FeatureState, mine: list[Segment], firing: Incidents, edge_us: int) -> bool:
-    """Whether the new is enough of what is worse; where its failures can be told from those of the old, whether it fails more."""
+def _may_be_it(
+    one: Newcomer, feature: FeatureState, mine: list[Segment], firing: Incidents, edge_us: int
+) -> bool:
+    """Whether the new is enough of what is worse; where its failures can be told from those of the old,
+    whether it fails more.
+    """
     wanted = [incident for incident in firing if incident["level"] == "feature"]
     if not wanted:  # segments only: the new must be one of them
         return any(_is_one_of(segment, firing) for segment in mine)
@@ -110,7 +146,9 @@ def _may_be_it(one: Newcomer, feature: FeatureState, mine: list[Segment], firing
 def _is_one_of(segment: Segment, firing: Incidents) -> bool:
     key = segment.key
     mine = key.model, key.prompt_version, key.variant, dict(key.dimensions)
-    return any(mine == (one["model"], one["prompt_version"], one["variant"], one["dimensions"]) for one in firing)
+    return any(
+        mine == (one["model"], one["prompt_version"], one["variant"], one["dimensions"]) for one in firing
+    )
 
 
 def _fails_more(metric: str, new: list[Pane], old: list[Pane]) -> bool:
@@ -128,11 +166,24 @@ def panes_of(segments: Iterable[Segment], since_us: int, edge_us: int) -> list[P
     return [pane.opened() for segment in segments for pane in segment.window(since_us, edge_us)]
 
 
-def _in_panes(kind: str, segments: list[Segment], feature: FeatureState, started_us: int, edge_us: int, rolled_us: int) -> list[Newcomer]:
-    """Models that answer and never did before, or versions. Looked for backwards: what is not new is found in the panes just before."""
+def _in_panes(
+    kind: str, segments: list[Segment], feature: FeatureState, started_us: int, edge_us: int, rolled_us: int
+) -> list[Newcomer]:
+    """Models that answer and never did before, or versions. Looked for backwards: what is not new is found in
+    the panes just before.
+    """
     until_us = min(edge_us, started_us + SOON_US)
-    panes = sorted((pane for segment in segments for pane in segment.window(0, until_us)), key=lambda one: -one.start_us)
-    old = next((nth for nth, one in enumerate(panes) if one.start_us + (HOUR_US if one.start_us < rolled_us else 1) <= started_us - SHORTLY_US), len(panes))
+    panes = sorted(
+        (pane for segment in segments for pane in segment.window(0, until_us)), key=lambda one: -one.start_us
+    )
+    old = next(
+        (
+            nth
+            for nth, one in enumerate(panes)
+            if one.start_us + (HOUR_US if one.start_us < rolled_us else 1) <= started_us - SHORTLY_US
+        ),
+        len(panes),
+    )
     least = LEAST_SHARE_OF_DEPLOYED if kind == SERVICE_VERSION else LEAST_SHARE_OF_NUMBERS
     first: dict[str, int] = {}
     recent = [(pane.start_us, names_in(pane, PANED[kind])) for pane in panes[:old]]
@@ -141,7 +192,9 @@ def _in_panes(kind: str, segments: list[Segment], feature: FeatureState, started
     new: dict[str, Newcomer] = {}
     for name, at_us in first.items():
         since = [names for start_us, names in recent if start_us >= at_us]
-        enough = sum(names.get(name, 0) for names in since) >= least * sum(sum(names.values()) for names in since)
+        enough = sum(names.get(name, 0) for names in since) >= least * sum(
+            sum(names.values()) for names in since
+        )
         if enough and _is_shortly_before(one := _begun(kind, name, at_us, rolled_us), feature, started_us):
             new[name] = one
     for pane in panes[old : old + SEARCHED]:

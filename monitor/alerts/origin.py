@@ -1,7 +1,9 @@
-"""Where an episode comes from: the provider, and the model that was asked for, to which most of what went wrong was sent.
+"""Where an episode comes from: the provider, and the model that was asked for, to which most of what went
+wrong was sent.
 
-Nothing of it is kept: like causes it is worked out whenever a record of the episode is written, from panes and evidence, and so is the same after a
-restart. Episodes of one origin that begin together are told as one, so a name that is not sure is left out.
+Nothing of it is kept: like causes it is worked out whenever a record of the episode is written, from panes
+and evidence, and so is the same after a restart. Episodes of one origin that begin together are told as one,
+so a name that is not sure is left out.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from monitor.stats.number import Number
 from monitor.stats.rate import Rate
 from monitor.stats.weights import WHOLE
 
-# Of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one is named in half of cases at 0.6, and in one
-# of ten at this, while the one that alone went from 2 % to 30 % is named in nineteen of twenty, and never the other.
+# Of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one is
+# named in half of cases at 0.6, and in one of ten at this, while the one that alone went from 2 % to 30 % is
+# named in nineteen of twenty, and never the other.
 MOST = 0.75
 BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
 USUAL_US = 30 * 60 * 1_000_000  # before that: what is usual
@@ -33,7 +36,9 @@ Incident = Mapping[str, Any]
 
 
 class Origin(NamedTuple):
-    """To whom most of what went wrong was sent; a name is empty where it is not known, or where there are several."""
+    """To whom most of what went wrong was sent; a name is empty where it is not known, or where there are
+    several.
+    """
 
     provider: str = ""
     model: str = ""
@@ -54,12 +59,15 @@ class _Part(NamedTuple):
 def origin(feature: FeatureState, incidents: Mapping[str, Incident], started_us: int, edge_us: int) -> Origin:
     """The provider and the model of an episode, where one of each has three quarters of what went wrong.
 
-    What went wrong is told by the gravest incidents, those of the whole feature before those of segments: of a rate its failures, of a category
-    the calls that have it, of a number its sum, each in excess of what the half hour before brought; of anything else, and where nothing is in
-    excess, the calls. A segment's provider is the one that answers most of its calls that name one: which of its providers failed is not known.
+    What went wrong is told by the gravest incidents, those of the whole feature before those of segments: of
+    a rate its failures, of a category the calls that have it, of a number its sum, each in excess of what the
+    half hour before brought; of anything else, and where nothing is in excess, the calls. A segment's
+    provider is the one that answers most of its calls that name one: which of its providers failed is not
+    known.
 
-    A feature that fell silent has no origin. It had a provider before, but silence is rarely the provider's fault: a provider that is gone gives
-    errors, and it is the service, its deployment or its producer that is silent.
+    A feature that fell silent has no origin. It had a provider before, but silence is rarely the provider's
+    fault: a provider that is gone gives errors, and it is the service, its deployment or its producer that is
+    silent.
 
     Args:
         feature: of the episode.
@@ -67,14 +75,19 @@ def origin(feature: FeatureState, incidents: Mapping[str, Incident], started_us:
         started_us: the first breaching edge, microseconds since 1970.
         edge_us: now; of what came an hour after the beginning nothing is looked at.
     """
-    firing = _gravest([one for one in incidents.values() if one["state"] == "firing"] or list(incidents.values()))
+    firing = _gravest(
+        [one for one in incidents.values() if one["state"] == "firing"] or list(incidents.values())
+    )
     where = _where(feature, firing)
     if not where:
         return NOWHERE
     segments = {id(one): one for several in where.values() for one in several}.values()
     length_us = max(BEFORE_US, min([HOUR_US, *(round(one["evidence"]["window_s"] * 1e6) for one in firing)]))
     room = max(1, PANES // 2 // len(segments))
-    parts = {id(one): _part(one, started_us, started_us - length_us, min(edge_us, started_us + HOUR_US), room) for one in segments}
+    parts = {
+        id(one): _part(one, started_us, started_us - length_us, min(edge_us, started_us + HOUR_US), room)
+        for one in segments
+    }
     names: dict[str, dict[str, float]] = {"provider": {}, "model": {}}
     evidence = {one["evidence"]["metric"]: one["evidence"] for one in firing}
     for metric, several in where.items():
@@ -89,20 +102,33 @@ def origin(feature: FeatureState, incidents: Mapping[str, Incident], started_us:
 def _gravest(firing: list[Incident]) -> list[Incident]:
     """Those that decide: of the worst severity, of the whole feature if there are any; silence is nobody's."""
     worst = min((SEVERITIES.index(one["severity"]) for one in firing), default=0)
-    grave = [one for one in firing if SEVERITIES.index(one["severity"]) == worst and one["evidence"] and one["evidence"]["metric"] != SILENCE]
+    grave = [
+        one
+        for one in firing
+        if SEVERITIES.index(one["severity"]) == worst
+        and one["evidence"]
+        and one["evidence"]["metric"] != SILENCE
+    ]
     return [one for one in grave if one["level"] == "feature"] or grave
 
 
 def _where(feature: FeatureState, firing: list[Incident]) -> dict[str, list[Segment]]:
     """Metric -> the segments in which it went wrong, in order."""
-    known = {_labels(key.model, key.prompt_version, key.variant, dict(key.dimensions)): segment for key, segment in sorted(feature.segments.items())}
+    known = {
+        _labels(key.model, key.prompt_version, key.variant, dict(key.dimensions)): segment
+        for key, segment in sorted(feature.segments.items())
+    }
     found: dict[str, list[Segment]] = {}
     for one in firing:
         mine = known.get(_labels(one["model"], one["prompt_version"], one["variant"], one["dimensions"]))
         whole = one["level"] == "feature"
         if whole or mine is not None:
             held = found.setdefault(one["evidence"]["metric"], [])
-            held += [segment for segment in (known.values() if whole or mine is None else (mine,)) if segment not in held]
+            held += [
+                segment
+                for segment in (known.values() if whole or mine is None else (mine,))
+                if segment not in held
+            ]
     return {metric: segments for metric, segments in found.items() if segments}
 
 
@@ -112,16 +138,23 @@ def _labels(model: str, prompt_version: str, variant: str, dimensions: Mapping[s
 
 def _part(segment: Segment, started_us: int, since_us: int, until_us: int, room: int) -> _Part:
     """Of each time at most ``room`` panes, the nearest to the beginning first."""
-    now = sorted(segment.window(since_us, until_us), key=lambda pane: (abs(pane.start_us - started_us), pane.start_us))
+    now = sorted(
+        segment.window(since_us, until_us), key=lambda pane: (abs(pane.start_us - started_us), pane.start_us)
+    )
     taken = set(map(id, now))  # an hour lies in both, and belongs to now
-    before = sorted((pane for pane in segment.window(since_us - USUAL_US, since_us) if id(pane) not in taken), key=lambda pane: -pane.start_us)
+    before = sorted(
+        (pane for pane in segment.window(since_us - USUAL_US, since_us) if id(pane) not in taken),
+        key=lambda pane: -pane.start_us,
+    )
     opened = [pane.opened() for pane in now[:room]]
     served = _counts("provider", opened)
     return _Part(_most(served, 0.5), segment.key.model, opened, [pane.opened() for pane in before[:room]])
 
 
 def _excess(evidence: Mapping[str, Any], parts: list[_Part]) -> list[float]:
-    """Of each part how much more of what is wrong it has than is usual there, below zero where less; its calls where that says nothing."""
+    """Of each part how much more of what is wrong it has than is usual there, below zero where less; its
+    calls where that says nothing.
+    """
     metric, fell = evidence["metric"], -1.0 if _fell(evidence) else 1.0
     amount = _amount_of(metric)
     if amount is not None:
@@ -156,7 +189,10 @@ def _rated(metric: str, panes: list[Pane]) -> tuple[float, float]:
     rate = Rate()
     rate.merge_all([held for pane in panes if (held := pane.rates.get(metric)) is not None])
     classes = sorted(rate.classes.items())
-    n, failed = sum(n * WHOLE / ppm for ppm, (n, _) in classes), sum(failures * WHOLE / ppm for ppm, (_, failures) in classes)
+    n, failed = (
+        sum(n * WHOLE / ppm for ppm, (n, _) in classes),
+        sum(failures * WHOLE / ppm for ppm, (_, failures) in classes),
+    )
     return n, n - failed if metric in SUCCESSES else failed
 
 

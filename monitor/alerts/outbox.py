@@ -1,7 +1,8 @@
 """The outbox: everything that has to be told to channels, by (channel, episode), as a value.
 
-Pure: the shell asks ``due``, sends, and answers with ``delivered``, ``failed`` or ``refused``. It makes each of these durable before it sends
-the next step of the same episode, so a crash repeats at most the last one, under the same key.
+Pure: the shell asks ``due``, sends, and answers with ``delivered``, ``failed`` or ``refused``. It makes each
+of these durable before it sends the next step of the same episode, so a crash repeats at most the last one,
+under the same key.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from typing import Any, Literal
 from monitor.alerts.breaker import Breaker
 from monitor.alerts.folding import APART, admit, freed, together
 from monitor.alerts.health import subject_of
-from monitor.alerts.ledger import BEHIND_US, FORGETS_US, LATE_US, OLD_US, REPEAT_US, Decision, Entry, Shown, shown
+from monitor.alerts.ledger import (
+    BEHIND_US,
+    FORGETS_US,
+    LATE_US,
+    OLD_US,
+    REPEAT_US,
+    Decision,
+    Entry,
+    Shown,
+    shown,
+)
 from monitor.alerts.letters import read_letter
 from monitor.alerts.silences import Muting, Silences
 from monitor.alerts.silences import subject_of as silenced_as
@@ -61,15 +72,18 @@ class Outbox:
     # what comes in
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records of the alerts topic. What is neither episode nor silence is passed over; what cannot be read becomes a
-        dead letter."""
+        """Take records of the alerts topic. What is neither episode nor silence is passed over; what cannot
+        be read becomes a dead letter.
+        """
         self._now_us = max(self._now_us, now_us or 0)
         outputs = Outputs()
         for record in records:
             try:
                 letter = read_letter(record.value or b"")
                 if isinstance(letter, Silence):
-                    self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.take(letter, self._now_us))
+                    self._changed |= dict.fromkeys(
+                        _silence_key(name) for name in self._silences.take(letter, self._now_us)
+                    )
                     self._ask_again(microseconds(letter.time))
             except ValueError as error:
                 outputs.add("deadletter", dead_letter(record, *_told(error)))
@@ -86,29 +100,43 @@ class Outbox:
             if entry.latest is None or entry.held_to_us is None or not entry.untold:
                 continue
             if entry.held and not entry.hushed and since_us >= entry.held_to_us - LATE_US:
-                entry.release()  # it may have been tried before this was read, by somebody who crashed before that was known
+                # it may have been tried before this was read, by somebody who crashed before that was known
+                entry.release()
                 self._touch(key)
             at_us = min(self._now_us, entry.held_to_us)
-            until_us = self._until(key[0], entry, microseconds(entry.latest.episode.decided_at)) or self._until(key[0], entry, at_us) or at_us
+            until_us = (
+                self._until(key[0], entry, microseconds(entry.latest.episode.decided_at))
+                or self._until(key[0], entry, at_us)
+                or at_us
+            )
             if until_us != entry.held_to_us:
                 entry.held_to_us = until_us
                 self._touch(key)
 
     def _take(self, state: Shown) -> None:
         episode = state.episode
-        names = self._config.channels_for(episode.service, episode.feature, episode.environment, episode.severity)
-        told = [channel for channel, episode_id in self._entries if episode_id == episode.episode_id]  # whatever the routes say now
+        names = self._config.channels_for(
+            episode.service, episode.feature, episode.environment, episode.severity
+        )
+        # whatever the routes say now
+        told = [channel for channel, episode_id in self._entries if episode_id == episode.episode_id]
         for channel in dict.fromkeys((*names, *told)):
-            if episode.service == SERVICE and episode.feature == subject_of(channel):  # nobody is told of its own failure
+            # nobody is told of its own failure
+            if episode.service == SERVICE and episode.feature == subject_of(channel):
                 continue
             key = channel, episode.episode_id
             entry = self._entries.get(key)
             if is_new := entry is None:
-                if episode.muted or episode.state == "resolved":  # nothing was told, so there is nothing to take back
+                # nothing was told, so there is nothing to take back
+                if episode.muted or episode.state == "resolved":
                     continue
                 self._order += 1
-                behind_to_us = microseconds(episode.decided_at) + BEHIND_US if Entry.is_behind(episode) else None
-                entry = Entry(order=self._order, dedup_key=episode.dedup_key, latest=state, behind_to_us=behind_to_us)
+                behind_to_us = (
+                    microseconds(episode.decided_at) + BEHIND_US if Entry.is_behind(episode) else None
+                )
+                entry = Entry(
+                    order=self._order, dedup_key=episode.dedup_key, latest=state, behind_to_us=behind_to_us
+                )
                 self._entries[key] = self._open[key] = entry
             held_to_us = self._silences.until(silenced_as(episode), microseconds(episode.decided_at))
             if entry.own is None:
@@ -145,7 +173,14 @@ class Outbox:
         if entry.own is None:
             return [entry.latest] if entry.latest is not None else []
         name = entry.own.episode.episode_id
-        return [entry.own, *(one.latest for (at, _), one in self._open.items() if at == channel and one.folded == name and one.latest is not None)]
+        return [
+            entry.own,
+            *(
+                one.latest
+                for (at, _), one in self._open.items()
+                if at == channel and one.folded == name and one.latest is not None
+            ),
+        ]
 
     def _subjects(self, channel: str, entry: Entry) -> list[Episode]:
         """What a silence must cover to keep this quiet: all that fires of it."""
@@ -164,10 +199,12 @@ class Outbox:
     # what goes out
 
     def due(self, channel: str, now_us: int) -> Step | None:
-        """The step that this channel is to be told now: pages first, then in order of arrival. None: nothing, or not yet.
+        """The step that this channel is to be told now: pages first, then in order of arrival. None: nothing,
+        or not yet.
 
-        Of a channel whose breaker is open it is one probe: of the steps that were tried least, the page that came first. So a step that the
-        receiver chokes on cannot keep it from the others; and a page that was never tried does not wait for the next probe.
+        Of a channel whose breaker is open it is one probe: of the steps that were tried least, the page that
+        came first. So a step that the receiver chokes on cannot keep it from the others; and a page that was
+        never tried does not wait for the next probe.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
@@ -180,7 +217,11 @@ class Outbox:
         best: tuple[tuple[int, bool, int], Step] | None = None
         for (name, episode_id), entry in self._open.items():
             attempts, not_before_us = self._tries.get((name, episode_id), (0, 0))
-            if name != channel or (state == "closed" and now_us < not_before_us) or (state == "open" and attempts):
+            if (
+                name != channel
+                or (state == "closed" and now_us < not_before_us)
+                or (state == "open" and attempts)
+            ):
                 continue
             decision = self._next(name, entry)
             if decision is None:
@@ -191,7 +232,18 @@ class Outbox:
             rank = 0 if state == "closed" else attempts, not is_page, entry.order
             if best is None or rank < best[0]:
                 episode, left_out = decision.shown.episode, decision.shown.left_out
-                best = rank, Step(channel, episode_id, decision.action, decision.urgency, decision.reason, episode, left_out)
+                best = (
+                    rank,
+                    Step(
+                        channel,
+                        episode_id,
+                        decision.action,
+                        decision.urgency,
+                        decision.reason,
+                        episode,
+                        left_out,
+                    ),
+                )
         return best[1] if best else None
 
     def delivered(self, step: Step, now_us: int) -> None:
@@ -209,12 +261,27 @@ class Outbox:
             offset = entry.latest.offset if entry.latest else 0
             entry.refused(step.action, step.urgency, step.episode, now_us)
             value = step.episode.model_dump_json().encode()
-            why = f"{step.channel} refused {step.action} {step.dedup_key}: {reason}; mend the channel, the step is tried again after a restart or 6 h"
-            outputs.add("deadletter", dead_letter(FileRecord(value, offset, topic=f"{self._config.kafka.prefix}.alerts"), why))
+            why = (
+                f"{step.channel} refused {step.action} {step.dedup_key}: {reason}; mend the channel, the step"
+                " is tried again after a restart or 6 h"
+            )
+            outputs.add(
+                "deadletter",
+                dead_letter(FileRecord(value, offset, topic=f"{self._config.kafka.prefix}.alerts"), why),
+            )
         return outputs
 
-    def failed(self, step: Step, now_us: int, jitter: float, after_s: float = 0.0, hold: bool = False, reason: str = "") -> float:
-        """A step did not get through; it is due again after the seconds returned: 1 s to 5 min, doubling, or ``after_s`` if that is longer.
+    def failed(
+        self,
+        step: Step,
+        now_us: int,
+        jitter: float,
+        after_s: float = 0.0,
+        hold: bool = False,
+        reason: str = "",
+    ) -> float:
+        """A step did not get through; it is due again after the seconds returned: 1 s to 5 min, doubling, or
+        ``after_s`` if that is longer.
 
         While the channel's breaker is open, they are those until its next probe, of whichever step.
 
@@ -223,7 +290,9 @@ class Outbox:
         probe_s = self.breaker(step.channel).failed(now_us, jitter, after_s, reason)
         key = step.channel, step.episode_id
         attempts = self._tries.get(key, (0, 0))[0] + 1
-        wait_s = max(after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20)) * (1 - jitter / 2))
+        wait_s = max(
+            after_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20)) * (1 - jitter / 2)
+        )
         self._tries[key] = attempts, now_us + round(wait_s * 1e6)
         if hold:
             self._hold[step.channel] = self._tries[key][1]
@@ -240,16 +309,25 @@ class Outbox:
         return self._counts
 
     def refusals(self, channel: str) -> tuple[int, str]:
-        """How many steps this channel has refused for good, ever, and why it refused the last, if that is still known."""
+        """How many steps this channel has refused for good, ever, and why it refused the last, if that is
+        still known.
+        """
         return self._counts.get(channel, {}).get("refused", 0), self._why.get(channel, "")
 
     def holds(self, channel: str, now_us: int) -> bool:
-        """Whether its receiver asked to be left alone until later than ``now_us``, wall clock, microseconds since 1970."""
+        """Whether its receiver asked to be left alone until later than ``now_us``, wall clock, microseconds
+        since 1970.
+        """
         return now_us < self._hold.get(channel, 0)
 
     def refusing(self, channel: str) -> bool:
-        """Whether its last answer was a refusal, or it still refuses what it is owed. A restart forgets the first, for it tries the second anew."""
-        owed = any(name == channel and entry.keys.get(entry.urgency) == "refused" for (name, _), entry in self._open.items())
+        """Whether its last answer was a refusal, or it still refuses what it is owed. A restart forgets the
+        first, for it tries the second anew.
+        """
+        owed = any(
+            name == channel and entry.keys.get(entry.urgency) == "refused"
+            for (name, _), entry in self._open.items()
+        )
         return owed or channel in self._refusing
 
     def measures(self) -> Iterator[Measure]:
@@ -261,7 +339,9 @@ class Outbox:
         for channel, count in waiting.items():
             yield Measure("softfail_deliveries_pending", (channel,), count)
         for channel in self._config.channels.names():
-            yield Measure("softfail_channel_open", (channel,), _OPEN[self.breaker(channel).state(self._now_us)])
+            yield Measure(
+                "softfail_channel_open", (channel,), _OPEN[self.breaker(channel).state(self._now_us)]
+            )
 
     def counted(self) -> Iterator[Measure]:
         """The counters among them, which survive restarts."""
@@ -278,9 +358,14 @@ class Outbox:
         """Those in force at the last known time, with how many deliveries each holds back now."""
         holds: dict[str, int] = {}
         for (channel, _), entry in self._open.items():
-            if (muting := self._muting(channel, entry)) is not None and self._next(channel, entry, heard=True) != self._next(channel, entry):
+            if (muting := self._muting(channel, entry)) is not None and self._next(
+                channel, entry, heard=True
+            ) != self._next(channel, entry):
                 holds[muting.name] = holds.get(muting.name, 0) + 1
-        return [{**one.told(until_us), "holds": holds.get(one.name, 0)} for one, until_us in self._silences.active(self._now_us)]
+        return [
+            {**one.told(until_us), "holds": holds.get(one.name, 0)}
+            for one, until_us in self._silences.active(self._now_us)
+        ]
 
     def _muting(self, channel: str, entry: Entry) -> Muting | None:
         over = [self._silences.over(silenced_as(one), self._now_us) for one in self._subjects(channel, entry)]
@@ -288,7 +373,10 @@ class Outbox:
 
     def _next(self, channel: str, entry: Entry, *, heard: bool = False) -> Decision | None:
         """``heard``: as if there were no silence."""
-        silenced, repeat_us = not heard and self._muting(channel, entry) is not None, FORGETS_US.get(channel, REPEAT_US)
+        silenced, repeat_us = (
+            not heard and self._muting(channel, entry) is not None,
+            FORGETS_US.get(channel, REPEAT_US),
+        )
         return entry.next(self._now_us, self._config.page_old_events, silenced=silenced, repeat_us=repeat_us)
 
     def _answered(self, step: Step, result: Result, now_us: int) -> Entry | None:
@@ -296,7 +384,8 @@ class Outbox:
         self._now_us = max(self._now_us, now_us)
         self._tries.pop(key, None)
         self._hold.pop(step.channel, None)
-        if self.breaker(step.channel).open_since_us is not None:  # it is back: nobody waits any longer for what was wrong while it was away
+        # it is back: nobody waits any longer for what was wrong while it was away
+        if self.breaker(step.channel).open_since_us is not None:
             self._tries = {at: tries for at, tries in self._tries.items() if at[0] != step.channel}
         self.breaker(step.channel).answered()
         self._count(step.channel, result)
@@ -304,12 +393,16 @@ class Outbox:
         return self._open.get(key)
 
     def _settle(self) -> None:
-        """Release what a silence held until now, close what has nothing left to tell, forget what was closed or ended a day ago."""
+        """Release what a silence held until now, close what has nothing left to tell, forget what was closed
+        or ended a day ago.
+        """
         names = self._config.channels.names()
         self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.forget(self._now_us))
         if self._unsure:
             self._ask_again(self._now_us)
-        for channel in {channel for (channel, _), entry in self._open.items() if entry.waits_to_us is not None}:
+        for channel in {
+            channel for (channel, _), entry in self._open.items() if entry.waits_to_us is not None
+        }:
             mine = [entry for (name, _), entry in self._open.items() if name == channel]
             self._part(channel, freed(mine, self._now_us, self._is_covered))
         for key, entry in list(self._open.items()):
@@ -319,16 +412,25 @@ class Outbox:
             if entry.held and not entry.hushed and self._now_us >= (entry.held_to_us or 0):
                 entry.release()
                 self._touch(key)
-            if entry.latest is None or entry.latest.episode.state != "resolved" or (lead is not None and entry.folded and lead.done_us is None):
+            if (
+                entry.latest is None
+                or entry.latest.episode.state != "resolved"
+                or (lead is not None and entry.folded and lead.done_us is None)
+            ):
                 continue  # of what is folded, the page says that it is over as long as it lasts
             orphan = key[0] not in names and self._now_us - microseconds(entry.latest.episode.time) > OLD_US
-            if orphan or entry.next(self._now_us, self._config.page_old_events) is None:  # what a silence keeps back is told when it is over
+            # what a silence keeps back is told when it is over
+            if orphan or entry.next(self._now_us, self._config.page_old_events) is None:
                 if entry.hushed:
                     self._count(key[0], "silenced")
                 entry.close(self._now_us)
                 del self._open[key]
                 self._touch(key)
-        for key in [key for key, entry in self._entries.items() if entry.done_us is not None and self._now_us - entry.done_us > KEPT_US]:
+        for key in [
+            key
+            for key, entry in self._entries.items()
+            if entry.done_us is not None and self._now_us - entry.done_us > KEPT_US
+        ]:
             del self._entries[key]
             self._touch(key)
 
@@ -349,7 +451,9 @@ class Outbox:
         for key, value in records:
             try:
                 if key == _COUNTS:
-                    self._counts = {str(channel): dict(results) for channel, results in json.loads(value or b"{}").items()}
+                    self._counts = {
+                        str(channel): dict(results) for channel, results in json.loads(value or b"{}").items()
+                    }
                 elif key.startswith(_SILENCE):
                     if value is not None:
                         silences.append(Silence.model_validate_json(value))

@@ -33,30 +33,57 @@ class Readers:
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
         self.silence = self._no_data
 
-    def read(self, rule: Watched, feature: FeatureState, at: SegmentKey | None, edge_us: int, known: Incident | None) -> Reading:
-        """What a rule says of a series (``at`` None: the whole feature). ``known``: its incident, if it is pending or firing."""
+    def read(
+        self,
+        rule: Watched,
+        feature: FeatureState,
+        at: SegmentKey | None,
+        edge_us: int,
+        known: Incident | None,
+    ) -> Reading:
+        """What a rule says of a series (``at`` None: the whole feature). ``known``: its incident, if it is
+        pending or firing.
+        """
         if rule is self._no_data:
             return no_data.read(self._config.no_data, feature, edge_us, self._book.pane_us)
         if isinstance(rule, Rule):
             if rule.is_learnt:
                 return self.baselines.read(rule, feature, at, edge_us)
-            cleared_us = self.statistics.cleared_us(feature.key, rule, feature.cleared.get(named(at, rule)) if feature.cleared else None)
+            cleared_us = self.statistics.cleared_us(
+                feature.key, rule, feature.cleared.get(named(at, rule)) if feature.cleared else None
+            )
             interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
-            return threshold.read(rule, feature if at is None else feature.segments[at], edge_us, interaction, cleared_us)
+            return threshold.read(
+                rule, feature if at is None else feature.segments[at], edge_us, interaction, cleared_us
+            )
         changed = self.statistics.changed(feature.key)
         if isinstance(rule, Drift):
             moved_us = feature.moved.get(named(at, rule), 0) if feature.moved else 0
             known_s = known.evidence.get("window_s") if known is not None else None
             if pinned_name(rule.reference) is not None:
-                changed = self._pins.changed(rule.reference, feature.key, self._book.evaluators.get(feature.key, {}), edge_us - FINE_US)
-            gating, over_us = self.statistics.gating(feature.key), feature.cleared.get(named(at, rule), 0) if feature.cleared else 0
+                changed = self._pins.changed(
+                    rule.reference, feature.key, self._book.evaluators.get(feature.key, {}), edge_us - FINE_US
+                )
+            gating, over_us = (
+                self.statistics.gating(feature.key),
+                feature.cleared.get(named(at, rule), 0) if feature.cleared else 0,
+            )
             return self._drift.read(rule, feature, at, edge_us, known_s, moved_us, gating, changed, over_us)
         assert isinstance(rule, Burning)
-        return burn.read(rule, feature if at is None else feature.segments[at], edge_us, changed.get(evaluator_of(rule.on), 0))
+        return burn.read(
+            rule,
+            feature if at is None else feature.segments[at],
+            edge_us,
+            changed.get(evaluator_of(rule.on), 0),
+        )
 
     def has_become_normal(self, rule: Watched, known: Incident, edge_us: int) -> bool:
-        """Whether what differs from a learnt baseline or a reference has lasted for a day. A pinned reference stays what it is."""
-        learnt = (isinstance(rule, Drift) and pinned_name(rule.reference) is None) or (isinstance(rule, Rule) and rule.is_learnt)
+        """Whether what differs from a learnt baseline or a reference has lasted for a day. A pinned reference
+        stays what it is.
+        """
+        learnt = (isinstance(rule, Drift) and pinned_name(rule.reference) is None) or (
+            isinstance(rule, Rule) and rule.is_learnt
+        )
         return learnt and known.state == "firing" and edge_us - known.since_us >= NORMAL_US
 
     def learn_anew(self, rule: Watched, feature: FeatureState, at: SegmentKey | None, since_us: int) -> None:

@@ -1,6 +1,8 @@
-"""What is not delivered now, and until when: silences that somebody asked for, and windows that the configuration plans.
+"""What is not delivered now, and until when: silences that somebody asked for, and windows that the
+configuration plans.
 
-Pure: the wall clock is an argument, microseconds since 1970. A silence mutes deliveries and nothing else; see docs/decisions/0020.
+Pure: the wall clock is an argument, microseconds since 1970. A silence mutes deliveries and nothing else; see
+docs/decisions/0020.
 """
 
 from __future__ import annotations
@@ -39,13 +41,19 @@ class Once(NamedTuple):
 
     def change(self, at_us: int) -> int | None:
         """The first beginning or end after this instant; None: there is none."""
-        return next((edge for edge in sorted(self) if edge > at_us), None) if self.start_us < self.end_us else None
+        return (
+            next((edge for edge in sorted(self) if edge > at_us), None)
+            if self.start_us < self.end_us
+            else None
+        )
 
 
 class Weekly(NamedTuple):
-    """A window that begins by a clock on some days of the week (0 is Monday) and lasts so long, whatever that clock does meanwhile.
+    """A window that begins by a clock on some days of the week (0 is Monday) and lasts so long, whatever that
+    clock does meanwhile.
 
-    Where the clock skips the beginning (spring), it is as much later as the clock jumps; where it shows it twice (autumn), it is the first.
+    Where the clock skips the beginning (spring), it is as much later as the clock jumps; where it shows it
+    twice (autumn), it is the first.
     """
 
     days: frozenset[int]
@@ -55,11 +63,23 @@ class Weekly(NamedTuple):
 
     def end(self, at_us: int) -> int | None:
         """When the window that holds this instant ends (the last, if two overlap); None: none does."""
-        return max((start + self.length_us for start in self._starts(at_us, 1) if start <= at_us < start + self.length_us), default=None)
+        return max(
+            (
+                start + self.length_us
+                for start in self._starts(at_us, 1)
+                if start <= at_us < start + self.length_us
+            ),
+            default=None,
+        )
 
     def change(self, at_us: int) -> int:
         """The first beginning or end after this instant."""
-        return min(edge for start in self._starts(at_us, 8) for edge in (start, start + self.length_us) if edge > at_us)
+        return min(
+            edge
+            for start in self._starts(at_us, 8)
+            for edge in (start, start + self.length_us)
+            if edge > at_us
+        )
 
     def _starts(self, at_us: int, ahead: int) -> Iterator[int]:
         """Beginnings that may hold this instant, or come within so many days."""
@@ -87,20 +107,31 @@ class Muting(NamedTuple):
 
     def told(self, until_us: int) -> dict[str, Any]:
         """As the status page has it; ``until_us``: when it ends."""
-        return {"silence_id": self.name, "match": self.match, "environments": list(self.environments), "severity": list(self.severity),
-                "author": self.author, "reason": self.reason, "until": rfc3339(until_us)}
+        return {
+            "silence_id": self.name,
+            "match": self.match,
+            "environments": list(self.environments),
+            "severity": list(self.severity),
+            "author": self.author,
+            "reason": self.reason,
+            "until": rfc3339(until_us),
+        }
 
 
 def covers(match: str, environments: Collection[str], severities: Collection[str], subject: Subject) -> bool:
-    """Whether a silence is about an episode. About softfail itself only if it says so: whoever silences `*` must still hear that pages are lost.
+    """Whether a silence is about an episode. About softfail itself only if it says so: whoever silences `*`
+    must still hear that pages are lost.
 
     >>> covers("*", [], [], ("bot", "answer", "production", "error")), covers("*", [], [], ("softfail", "monitor", "production", "error"))
     (True, False)
     """
     service, feature, environment, severity = subject
-    return ((service != SERVICE or match.startswith(f"{SERVICE}/")) and fnmatchcase(f"{service}/{feature}", match)
-            and (not environments or any(fnmatchcase(environment, one) for one in environments))
-            and (not severities or severity in severities))
+    return (
+        (service != SERVICE or match.startswith(f"{SERVICE}/"))
+        and fnmatchcase(f"{service}/{feature}", match)
+        and (not environments or any(fnmatchcase(environment, one) for one in environments))
+        and (not severities or severity in severities)
+    )
 
 
 def planned(one: PlannedSilence, name: str) -> Muting:
@@ -112,14 +143,18 @@ def planned(one: PlannedSilence, name: str) -> Muting:
         assert one.at is not None
         assert one.for_ is not None
         days = frozenset(WEEK.index(day) for day in one.days or WEEK)
-        when = Weekly(days, time.fromisoformat(one.at), round(one.for_ * 1e6), ZoneInfo(one.timezone or "UTC"))
+        when = Weekly(
+            days, time.fromisoformat(one.at), round(one.for_ * 1e6), ZoneInfo(one.timezone or "UTC")
+        )
     return Muting(name, one.match, one.environments or (), one.severity or (), one.author, one.reason, when)
 
 
 def asked(one: Silence) -> Muting:
     """A silence that somebody asked for."""
     when = Once(microseconds(one.starts_at), microseconds(one.ends_at))
-    return Muting(one.silence_id, one.match, tuple(one.environments), tuple(one.severity), one.author, one.reason, when)
+    return Muting(
+        one.silence_id, one.match, tuple(one.environments), tuple(one.severity), one.author, one.reason, when
+    )
 
 
 def subject_of(episode: Episode) -> Subject:
@@ -144,12 +179,18 @@ class Silences:
             ValueError: it is too long, or there are too many; names the remedy.
         """
         if record.ends_at - record.starts_at > LONGEST:
-            raise ValueError(f"ends_at: lies more than {LONGEST.days} d after starts_at; plan a recurring one under silences: in softfail.yaml")
+            raise ValueError(
+                f"ends_at: lies more than {LONGEST.days} d after starts_at; plan a recurring one under"
+                " silences: in softfail.yaml"
+            )
         changed = [record.silence_id, *self.forget(now_us)]
         if record.silence_id not in self.records and len(self.records) >= MOST:
             first = min(self.records.values(), key=lambda one: one.ends_at)
             if microseconds(first.ends_at) > now_us:
-                raise ValueError(f"silence_id: {MOST} silences are not over yet; end some (python -m agents silence list), or match more with one")
+                raise ValueError(
+                    f"silence_id: {MOST} silences are not over yet; end some (python -m agents silence list),"
+                    " or match more with one"
+                )
             del self.records[first.silence_id]
             changed.append(first.silence_id)
         self.records.pop(record.silence_id, None)
@@ -188,7 +229,9 @@ class Silences:
         return answer
 
     def until(self, subject: Subject, at_us: int) -> int | None:
-        """When it ends that an episode is silenced from this instant on, silences that join one another taken together; None: it is not."""
+        """When it ends that an episode is silenced from this instant on, silences that join one another taken
+        together; None: it is not.
+        """
         mine = [one for one in self._mutings if one.covers(subject)]
         end_us = at_us
         while end_us - at_us < _HORIZON_US:
@@ -200,7 +243,10 @@ class Silences:
 
     def active(self, now_us: int) -> list[tuple[Muting, int]]:
         """Those in force, and when each ends; the first to end first."""
-        return sorted(((one, end) for one in self._mutings if (end := one.when.end(now_us)) is not None), key=lambda item: (item[1], item[0].name))
+        return sorted(
+            ((one, end) for one in self._mutings if (end := one.when.end(now_us)) is not None),
+            key=lambda item: (item[1], item[0].name),
+        )
 
     def _renew(self) -> None:
         self._mutings = [*self._planned, *map(asked, self.records.values())]

@@ -45,14 +45,21 @@ class Holding:
 
     def expire(self, now_us: int, kept_us: int) -> bool:
         """Drop what has been gone for ``kept_us``; True if anything was."""
-        gone = [part for part, one in self.reports.items() if one.gone_us is not None and now_us - one.gone_us >= kept_us]
+        gone = [
+            part
+            for part, one in self.reports.items()
+            if one.gone_us is not None and now_us - one.gone_us >= kept_us
+        ]
         for part in gone:
             del self.reports[part]
         return bool(gone)
 
     def worst(self) -> Report:
         """The report to be told."""
-        return max(self.reports.values(), key=lambda one: (SEVERITIES.index(one.severity), one.value or 0.0, one.text))
+        return max(
+            self.reports.values(),
+            key=lambda one: (SEVERITIES.index(one.severity), one.value or 0.0, one.text),
+        )
 
     def severity(self) -> str:
         """The worst."""
@@ -82,7 +89,9 @@ class Holding:
     def plain(self) -> dict[str, Any]:
         """Plain values, at most some 100 bytes a part: the text stands once."""
         text = self.worst().text
-        parts = {part: [one.severity, one.since_us, one.value, one.gone_us] for part, one in self.reports.items()}
+        parts = {
+            part: [one.severity, one.since_us, one.value, one.gone_us] for part, one in self.reports.items()
+        }
         return {"text": text, "told": self.told, "parts": parts}
 
     @classmethod

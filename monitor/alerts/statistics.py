@@ -1,4 +1,6 @@
-"""Since when each evaluator of a feature is the one that it is: a changed one is another statistic, and its change is no drop."""
+"""Since when each evaluator of a feature is the one that it is: a changed one is another statistic, and its
+change is no drop.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +17,32 @@ PASSES = "pass_rate"  # in the record of state beside evaluators: what all gatin
 
 
 class Statistics:
-    """Which panes a rule may look at. What was counted by an evaluator of another name, version or parameters is not compared with what counts now."""
+    """Which panes a rule may look at. What was counted by an evaluator of another name, version or parameters
+    is not compared with what counts now.
+    """
 
     def __init__(self, config: Config, book: Book) -> None:
         self._config, self._book = config, book
         self._identities: dict[int, dict[str, str]] = {}
         self._suites: dict[int, tuple[tuple[str, bool], ...]] = {}
-        self._known: set[FeatureKey] = set()  # compared since the process started: the configuration does not change meanwhile
+        # compared since the process started: the configuration does not change meanwhile
+        self._known: set[FeatureKey] = set()
 
     def look(self, feature: FeatureState) -> None:
-        """Compare a feature's evaluators with those that counted before, once; what differs begins with the first pane that it counts alone."""
+        """Compare a feature's evaluators with those that counted before, once; what differs begins with the
+        first pane that it counts alone.
+        """
         if feature.key in self._known:
             return
         self._known.add(feature.key)
         now = self._identities_of(feature.key)
         before = self._book.evaluators.get(feature.key, {})
-        changed_us = max((at for segment in feature.segments.values() for at in segment.panes), default=0) + self._book.pane_us
-        # An evaluator that is not on record has counted nothing, or is what a state of layout 1 was counted with.
+        changed_us = (
+            max((at for segment in feature.segments.values() for at in segment.panes), default=0)
+            + self._book.pane_us
+        )
+        # An evaluator that is not on record has counted nothing, or is what a state of layout 1 was counted
+        # with.
         found = dict(before)  # one that was taken out may come back as another
         for name, identity in now.items():
             if found.setdefault(name, (identity, 0))[0] != identity:
@@ -71,14 +82,19 @@ class Statistics:
         known = self._identities.get(id(settings))
         if known is None:
             suite = Suite.of(settings.evaluators, settings.gating, settings.interaction)
-            gating = [identity for identity, counts in zip(suite.versions, suite.gating, strict=True) if counts]
-            known = dict(zip(suite.names, suite.versions, strict=True)) | {PASSES: hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]}
+            gating = [
+                identity for identity, counts in zip(suite.versions, suite.gating, strict=True) if counts
+            ]
+            known = dict(zip(suite.names, suite.versions, strict=True)) | {
+                PASSES: hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]
+            }
             self._identities[id(settings)] = known
         return known
 
 
 def evaluator_of(metric: str) -> str:
-    """The evaluator that counts a metric; `pass_rate` for what all gating ones say together, empty where none does.
+    """The evaluator that counts a metric; `pass_rate` for what all gating ones say together, empty where none
+    does.
 
     >>> evaluator_of("evaluator.refusal.fail_rate"), evaluator_of("pass_rate"), evaluator_of("duration_s.p90")
     ('refusal', 'pass_rate', '')

@@ -24,13 +24,20 @@ class Telling:
 
     def __init__(self, config: Config) -> None:
         self.episodes: dict[str, Episode] = {}
-        self._prefix, self._cap, self._window_s = config.kafka.prefix, config.health.severity, config.health.window
+        self._prefix, self._cap, self._window_s = (
+            config.kafka.prefix,
+            config.health.severity,
+            config.health.window,
+        )
         self._may_page = bool(config.page_environments)
         self._environment = next(iter(config.page_environments), "production")
         self._told_us: dict[str, int] = {}
 
-    def tell(self, subject: str, held: Mapping[str, Holding], partitions: int, now_us: int, out: Outputs) -> list[str] | None:
-        """Write a record if there is news, and give the names of the findings that it tells of as they are now; None if there is no news.
+    def tell(
+        self, subject: str, held: Mapping[str, Holding], partitions: int, now_us: int, out: Outputs
+    ) -> list[str] | None:
+        """Write a record if there is news, and give the names of the findings that it tells of as they are
+        now; None if there is no news.
 
         Args:
             subject: what the findings are about.
@@ -40,12 +47,25 @@ class Telling:
             out: takes the record.
         """
         feature, episode = FeatureKey(SERVICE, subject, self._environment), self.episodes.get(subject)
-        before = {one["rule"]: one for one in episode.incidents.values() if one["state"] == "firing"} if episode else {}
+        before = (
+            {one["rule"]: one for one in episode.incidents.values() if one["state"] == "firing"}
+            if episode
+            else {}
+        )
         held = held if self._cap else {}
         now = {name: self._incident(feature, name, one, partitions) for name, one in held.items()}
-        changes = [(incident, why) for name, incident in now.items() if (why := self._news(subject, incident, before.get(name), held[name], now_us))]
-        changes = [(one if (known := before.get(one["rule"])) is None else _continued(known, one), why) for one, why in changes]
-        changes += [(one | {"state": "resolved"}, "well again") for name, one in before.items() if name not in held]
+        changes = [
+            (incident, why)
+            for name, incident in now.items()
+            if (why := self._news(subject, incident, before.get(name), held[name], now_us))
+        ]
+        changes = [
+            (one if (known := before.get(one["rule"])) is None else _continued(known, one), why)
+            for one, why in changes
+        ]
+        changes += [
+            (one | {"state": "resolved"}, "well again") for name, one in before.items() if name not in held
+        ]
         if not changes:
             return None
         state = "updated"
@@ -64,7 +84,14 @@ class Telling:
             held[name].told = held[name].where()
         self._told_us[subject] = now_us
         reason = "; ".join(f"{incident['rule']}: {why}" for incident, why in changes)
-        out.add("alerts", Message(f"{SERVICE}/{subject}".encode(), to_json(episode.record(state, reason, now_us, now_us, self._prefix, [])), 0))
+        out.add(
+            "alerts",
+            Message(
+                f"{SERVICE}/{subject}".encode(),
+                to_json(episode.record(state, reason, now_us, now_us, self._prefix, [])),
+                0,
+            ),
+        )
         return told
 
     def shown(self, now_us: int) -> list[dict[str, Any]]:
@@ -81,7 +108,14 @@ class Telling:
         environment, values = plain
         self.episodes[subject] = Episode.from_state_values(FeatureKey(SERVICE, subject, environment), values)
 
-    def _news(self, subject: str, incident: dict[str, Any], before: dict[str, Any] | None, holding: Holding, now_us: int) -> str:
+    def _news(
+        self,
+        subject: str,
+        incident: dict[str, Any],
+        before: dict[str, Any] | None,
+        holding: Holding,
+        now_us: int,
+    ) -> str:
         """Why this is to be told; empty if it is not."""
         if before is None:
             return "found"
@@ -94,8 +128,17 @@ class Telling:
 
     def _incident(self, feature: FeatureKey, name: str, holding: Holding, partitions: int) -> dict[str, Any]:
         worst, since_us = holding.worst(), holding.since_us()
-        identity = blake2b(repr((self._prefix, tuple(feature), name, since_us)).encode(), digest_size=8).hexdigest()
-        evidence = {"metric": name, "value": worst.value, "low": None, "high": None, "n": 0.0, "window_s": self._window_s}
+        identity = blake2b(
+            repr((self._prefix, tuple(feature), name, since_us)).encode(), digest_size=8
+        ).hexdigest()
+        evidence = {
+            "metric": name,
+            "value": worst.value,
+            "low": None,
+            "high": None,
+            "n": 0.0,
+            "window_s": self._window_s,
+        }
         return {
             "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=SEVERITIES.index), "state": "firing",
             "since": rfc3339(since_us), **labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
@@ -104,4 +147,8 @@ class Telling:
 
 def _continued(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """The same incident as it is now; its severity does not sink."""
-    return now | {"incident_id": before["incident_id"], "since": before["since"], "severity": worse(now["severity"], before["severity"])}
+    return now | {
+        "incident_id": before["incident_id"],
+        "since": before["since"],
+        "severity": worse(now["severity"], before["severity"]),
+    }

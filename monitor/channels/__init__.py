@@ -1,4 +1,6 @@
-"""Channels: each turns a step of an episode into a request. One a file; a new one is a line in ``CHANNELS`` and a test."""
+"""Channels: each turns a step of an episode into a request. One a file; a new one is a line in ``CHANNELS``
+and a test.
+"""
 
 from __future__ import annotations
 
@@ -29,4 +31,8 @@ def configured(config: Config) -> dict[str, Channel]:
 
 def change_tellers(config: Config) -> dict[str, ChangeTeller]:
     """Those of them that are told of changes."""
-    return {name: one for name, one in configured(config).items() if isinstance(one, ChangeTeller) and one.tells_changes}
+    return {
+        name: one
+        for name, one in configured(config).items()
+        if isinstance(one, ChangeTeller) and one.tells_changes
+    }

@@ -1,7 +1,7 @@
 """Prometheus Alertmanager, API v2: an episode is an alert that lasts until its end.
 
-Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml; what ends an alert, and when, is in
-`docs/decisions/0019-alertmanager-keeps-an-alert-until-its-end.md`.
+Source: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml; what ends an alert, and
+when, is in `docs/decisions/0019-alertmanager-keeps-an-alert-until-its-end.md`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from schemas.decode import microseconds
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already
 WATCHDOG_US = 300 * 1_000_000  # and the one that says that we live: it ends when we fall silent
-PAST_US = 300 * 1_000_000  # an end lies at least so far back: one that its clock takes for the future would be passed over
+# an end lies at least so far back: one that its clock takes for the future would be passed over
+PAST_US = 300 * 1_000_000
 FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager sets no limit, but whom it tells does
 
 _LINKS = {"Status": "status_url", "Dashboard": "dashboard_url", "Runbook": "runbook_url"}
@@ -39,7 +40,9 @@ class Alertmanager:
         self._settings, self._links, self._prefix = settings, config.links, config.kafka.prefix
 
     def request(self, step: Step, now_us: int) -> Request:
-        """One alert. Its labels are the same from trigger to resolve, for they are what Alertmanager knows it by."""
+        """One alert. Its labels are the same from trigger to resolve, for they are what Alertmanager knows it
+        by.
+        """
         began_us = microseconds(step.episode.started_at)
         if step.action == "resolve":
             ends_us = max(began_us, min(microseconds(step.episode.time), now_us - PAST_US))
@@ -57,17 +60,34 @@ class Alertmanager:
         return self._post(f"{self.name}/{step.episode_id}", alert)
 
     def watchdog(self, now_us: int) -> Request:
-        """The alert that fires while all is well, as Prometheus' own ``Watchdog``; told again within ``WATCHDOG_US``, or it ends."""
+        """The alert that fires while all is well, as Prometheus' own ``Watchdog``; told again within
+        ``WATCHDOG_US``, or it ends.
+        """
         alert = {
-            "labels": {"alertname": "SoftfailWatchdog", "service": SERVICE, "prefix": self._prefix, "severity": "none"},
-            "annotations": {"summary": "All is well: softfail measures and delivers. Send this to a dead man's switch, which tells you when it ends"},
+            "labels": {
+                "alertname": "SoftfailWatchdog",
+                "service": SERVICE,
+                "prefix": self._prefix,
+                "severity": "none",
+            },
+            "annotations": {
+                "summary": (
+                    "All is well: softfail measures and delivers. Send this to a dead man's switch, which"
+                    " tells you when it ends"
+                )
+            },
             "startsAt": rfc3339(now_us),
             "endsAt": rfc3339(now_us + WATCHDOG_US),
         }
         return self._post(f"{self.name}/watchdog", alert)
 
     def _post(self, key: str, alert: dict[str, Any]) -> Request:
-        headers = (("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", CLIENT), *self._login())
+        headers = (
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json"),
+            ("User-Agent", CLIENT),
+            *self._login(),
+        )
         url = self._settings.url.rstrip("/") + "/api/v2/alerts"
         return Request("POST", key, url, headers, encoded([alert]), self._settings.timeout)
 
@@ -86,11 +106,16 @@ class Alertmanager:
 
     def _secrets(self) -> tuple[str, ...]:
         sent = tuple(value.partition(" ")[2] for _, value in self._login())
-        return (*sent, *((self._settings.password.get_secret_value(),) if self._settings.password is not None else ()))
+        return (
+            *sent,
+            *((self._settings.password.get_secret_value(),) if self._settings.password is not None else ()),
+        )
 
 
 def labels(step: Step) -> dict[str, str]:
-    """What the alert is known by. Nothing that changes while the episode lasts: `severity` says the urgency (the episode's own may rise without it)."""
+    """What the alert is known by. Nothing that changes while the episode lasts: `severity` says the urgency
+    (the episode's own may rise without it).
+    """
     episode = step.episode
     high = step.urgency == "high" and step.action != "note"
     found = {
@@ -114,7 +139,10 @@ def told(step: Step) -> dict[str, str]:
     line = words.summary(episode, step.left_out, 1024)
     if step.action == "note":
         line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
-    examples = [f"e.g. {one.evaluator}: {words.clean(one.output or one.reason, TEXT_CHARS)}" for one in episode.examples]
+    examples = [
+        f"e.g. {one.evaluator}: {words.clean(one.output or one.reason, TEXT_CHARS)}"
+        for one in episode.examples
+    ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
     causes = {"likely_cause": "; ".join(words.likely(episode))} if episode.causes else {}
     return {

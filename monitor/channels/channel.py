@@ -1,4 +1,6 @@
-"""What every channel has: a step of an episode becomes a request, the answer to it a verdict. Nothing here sends."""
+"""What every channel has: a step of an episode becomes a request, the answer to it a verdict. Nothing here
+sends.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ DEDUP_CHARS = 255  # PagerDuty's limit, the smallest of those we know
 class Step:
     """One thing to tell one channel about one episode.
 
-    ``trigger`` opens ``dedup_key`` or, when it is open, adds to it; ``resolve`` closes it; ``note`` says what is over already, and stays
-    until a person closes it.
+    ``trigger`` opens ``dedup_key`` or, when it is open, adds to it; ``resolve`` closes it; ``note`` says what
+    is over already, and stays until a person closes it.
     """
 
     channel: str
@@ -43,9 +45,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the shell is to do. Address, headers and body may hold secrets and never show; method PRINT writes the body to standard output.
+    """What the shell is to do. Address, headers and body may hold secrets and never show; method PRINT writes
+    the body to standard output.
 
-    Order: requests of one ``key`` go out one after the other, each when the one before has been answered and recorded.
+    Order: requests of one ``key`` go out one after the other, each when the one before has been answered and
+    recorded.
     """
 
     method: Literal["POST", "GET", "PRINT"]
@@ -61,7 +65,9 @@ class Delivered(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """Try again. ``after_s`` is the least wait; ``hold`` says that the whole channel waits, not only this episode."""
+    """Try again. ``after_s`` is the least wait; ``hold`` says that the whole channel waits, not only this
+    episode.
+    """
 
     reason: str
     after_s: float = 0.0
@@ -88,12 +94,16 @@ class Channel(Protocol):
         """The request that tells a step. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
-        """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall clock, microseconds since 1970."""
+        """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall
+        clock, microseconds since 1970.
+        """
 
 
 @runtime_checkable
 class ChangeTeller(Channel, Protocol):
-    """A channel that also takes changes, which are no fault and page nobody. What an answer means, ``judge`` says."""
+    """A channel that also takes changes, which are no fault and page nobody. What an answer means, ``judge``
+    says.
+    """
 
     @property
     def tells_changes(self) -> bool:
@@ -104,7 +114,8 @@ class ChangeTeller(Channel, Protocol):
 
 
 def judge_http(status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
-    """The common meaning of HTTP answers: 2xx taken; 408, 425, 429, 5xx and none at all: again; the rest never.
+    """The common meaning of HTTP answers: 2xx taken; 408, 425, 429, 5xx and none at all: again; the rest
+    never.
 
     >>> judge_http(503, {"Retry-After": "7"}, b"busy", 0)
     Retry(reason='503: busy', after_s=7.0, hold=False)
@@ -122,11 +133,16 @@ def judge_http(status: int | None, headers: Mapping[str, str], body: bytes, now_
         return Retry(reason, 30.0 if after_s is None else after_s, hold=True)
     if status >= 500 or status in (408, 425):
         return Retry(reason, after_s or 0.0)
-    return Permanent(f"{reason} (redirects are not followed: configure the address they lead to)" if 300 <= status < 400 else reason)
+    return Permanent(
+        f"{reason} (redirects are not followed: configure the address they lead to)"
+        if 300 <= status < 400
+        else reason
+    )
 
 
 def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, 0 to 3600; None without a readable one. Source: RFC 9110, 10.2.3.
+    """Seconds that a ``Retry-After`` header asks for, 0 to 3600; None without a readable one. Source: RFC
+    9110, 10.2.3.
 
     >>> retry_after_s({"retry-after": "120"}, 0), retry_after_s({"Retry-After": "Thu, 01 Jan 1970 00:00:30 GMT"}, 10_000_000)
     (120.0, 20.0)
@@ -160,7 +176,9 @@ def concealed(verdict: Verdict, *secrets: str) -> Verdict:
 
 
 def encoded(value: Any) -> bytes:
-    """JSON in UTF-8. Lone surrogates can stand in the JSON escapes that we read, and in no UTF-8: they become ``?``."""
+    """JSON in UTF-8. Lone surrogates can stand in the JSON escapes that we read, and in no UTF-8: they become
+    ``?``.
+    """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

@@ -8,7 +8,12 @@ from monitor.alerts import words
 from monitor.channels.channel import Delivered, Request, Retry, Step, Verdict
 from schemas.config import Config
 
-_HEADS = {("trigger", "high"): "PAGE", ("trigger", "low"): "TICKET", ("resolve", "high"): "RESOLVED", ("resolve", "low"): "RESOLVED"}
+_HEADS = {
+    ("trigger", "high"): "PAGE",
+    ("trigger", "low"): "TICKET",
+    ("resolve", "high"): "RESOLVED",
+    ("resolve", "low"): "RESOLVED",
+}
 
 
 class Console:
@@ -28,17 +33,30 @@ class Console:
         if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
             lines = [f"CLOSED {where}: {step.urgency} urgency, {step.reason} {name}"]
         elif step.action == "resolve":
-            lines = [f"{head} {where}: over since {words.clock(episode.time)}, began {words.clock(episode.started_at)} {name}"]
+            lines = [
+                f"{head} {where}: over since {words.clock(episode.time)}, began"
+                f" {words.clock(episode.started_at)} {name}"
+            ]
         else:
-            lines = [f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"]
+            lines = [
+                f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"
+            ]
             listed = words.members(episode, 10) or words.beside_summary(episode)[:10]
             lines += [f"  - {line}" for line in listed]
-            lines += [f"  likely: {cause}" for cause in words.likely(episode) if cause not in lines[0]]  # the first stands in the head
+            # the first stands in the head
+            lines += [f"  likely: {cause}" for cause in words.likely(episode) if cause not in lines[0]]
             lines += [f"  next: {words.next_step(episode)}"] if step.action == "trigger" else []
-            lines += [f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}" for example in episode.examples]
+            lines += [
+                f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}"
+                for example in episode.examples
+            ]
         body = "".join(f"{words.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """Printed, or again."""
-        return Delivered() if status is not None else Retry(body.decode("utf-8", "replace") or "standard output is closed")
+        return (
+            Delivered()
+            if status is not None
+            else Retry(body.decode("utf-8", "replace") or "standard output is closed")
+        )

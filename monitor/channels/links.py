@@ -16,9 +16,16 @@ def links_of(told: Episode | Change, links: Links) -> dict[str, str]:
     """The configured links, filled in; those that are not http(s) are left out."""
     since = told.started_at if isinstance(told, Episode) else told.time
     values = {
-        "service": told.service, "feature": told.feature, "environment": told.environment,
-        "from_ms": str(int(since.timestamp() - _LEAD_S) * 1000), "to_ms": str(int(told.time.timestamp() + _LEAD_S) * 1000),
+        "service": told.service,
+        "feature": told.feature,
+        "environment": told.environment,
+        "from_ms": str(int(since.timestamp() - _LEAD_S) * 1000),
+        "to_ms": str(int(told.time.timestamp() + _LEAD_S) * 1000),
     }
     templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
-    filled = {text: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template) for text, template in templates.items() if template}
+    filled = {
+        text: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template)
+        for text, template in templates.items()
+        if template
+    }
     return {text: href for text, href in filled.items() if href.startswith(("https://", "http://"))}

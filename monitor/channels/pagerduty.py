@@ -1,7 +1,8 @@
 """PagerDuty, Events API v2.
 
-Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limits: dedup_key 255 characters, summary 1024, body 512 KB);
-https://developer.pagerduty.com/docs/events-api-v2/send-change-events/ (another address, the same key and limits, no dedup_key; they notify nobody).
+Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ (limits: dedup_key 255 characters,
+summary 1024, body 512 KB); https://developer.pagerduty.com/docs/events-api-v2/send-change-events/ (another
+address, the same key and limits, no dedup_key; they notify nobody).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _HEADERS = (("Content-Type", "application/json"), ("Accept", "application/json")
 
 
 class PagerDuty:
-    """Steps to events. The routing key stands in request bodies only: never in a repr, an error or a log line."""
+    """Steps to events. The routing key stands in request bodies only: never in a repr, an error or a log
+    line.
+    """
 
     name = "pagerduty"
 
@@ -43,12 +46,22 @@ class PagerDuty:
         if step.action != "resolve":
             event |= self._told(step)
         body = encoded(event)
-        for name in ("examples", "incidents", "findings", "features"):  # the labels alone of many segments can exceed the limit
+        # the labels alone of many segments can exceed the limit
+        for name in ("examples", "incidents", "findings", "features"):
             if len(body) > BODY_BYTES:
                 event["payload"]["custom_details"].pop(name, None)
-                event["payload"]["custom_details"]["left_out"] = f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
+                event["payload"]["custom_details"]["left_out"] = (
+                    f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
+                )
                 body = encoded(event)
-        return Request("POST", f"{self.name}/{step.episode_id}", self._settings.url, _HEADERS, body, self._settings.timeout)
+        return Request(
+            "POST",
+            f"{self.name}/{step.episode_id}",
+            self._settings.url,
+            _HEADERS,
+            body,
+            self._settings.timeout,
+        )
 
     @property
     def tells_changes(self) -> bool:
@@ -59,7 +72,9 @@ class PagerDuty:
         """The change event."""
         del now_us
         links, where = links_of(change, self._links), f"{change.service}/{change.feature}"
-        where = words.clean(where if change.environment == "production" else f"{where} ({change.environment})", 600)
+        where = words.clean(
+            where if change.environment == "production" else f"{where} ({change.environment})", 600
+        )
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
             "payload": {
@@ -71,11 +86,22 @@ class PagerDuty:
         }
         if links:
             event["links"] = [{"href": href, "text": text} for text, href in links.items()]
-        return Request("POST", f"{self.name}/{change.change_id}", self._settings.changes_url, _HEADERS, encoded(event), self._settings.timeout)
+        return Request(
+            "POST",
+            f"{self.name}/{change.change_id}",
+            self._settings.changes_url,
+            _HEADERS,
+            encoded(event),
+            self._settings.timeout,
+        )
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
-        """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it is a refusal."""
-        return concealed(judge_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value())
+        """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it
+        is a refusal.
+        """
+        return concealed(
+            judge_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value()
+        )
 
     def _told(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
@@ -107,12 +133,16 @@ def changed(change: Change) -> str:
     """A change in words: what is used now, and what was before."""
     name, before = words.clean(change.name, 200), words.clean(change.before, 200)
     if change.kind == ANSWERING:
-        return f"{name} answers now{f', until then mostly {before}' if before else ''}, though no other model is asked for"
+        return (
+            f"{name} answers now{f', until then mostly {before}' if before else ''}, though no other model is"
+            " asked for"
+        )
     return f"new {words.clean(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
 
 
 def severity(step: Step) -> str:
-    """The severity that fits the urgency: services with dynamic notifications page by it, and a ticket must not page.
+    """The severity that fits the urgency: services with dynamic notifications page by it, and a ticket must
+    not page.
 
     A page is at least `error`, a ticket at most `warning`.
     """
@@ -126,14 +156,21 @@ def details(step: Step) -> dict[str, Any]:
     episode, incidents = step.episode, words.by_weight(step.episode)
     found: dict[str, Any] = {
         "why_now": step.reason,
-        **({"features": listed} if (listed := words.members(episode, 50)) else {"findings": words.findings(episode)}),
+        **(
+            {"features": listed}
+            if (listed := words.members(episode, 50))
+            else {"findings": words.findings(episode)}
+        ),
         **({"likely_cause": causes} if (causes := words.likely(episode)) else {}),
         "next_step": words.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,
         "started_at": stamp(episode.started_at),
         "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {stamp(episode.time)}",
-        "incidents": [({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one) for one in incidents],
+        "incidents": [
+            ({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one)
+            for one in incidents
+        ],
         "examples": [example.model_dump(mode="json") for example in episode.examples],
     }
     if step.left_out:
@@ -144,8 +181,20 @@ def details(step: Step) -> dict[str, Any]:
 def _incident(incident: EpisodeIncident) -> dict[str, Any]:
     evidence = incident.evidence
     shown: dict[str, Any] = {
-        "rule": incident.rule, "severity": incident.severity, "state": incident.state, "segment": words.segment(incident) or "whole feature",
-        "since": stamp(incident.since), "metric": evidence.metric, "value": evidence.value,
-        "interval": [evidence.low, evidence.high], "events": evidence.n, "window_s": evidence.window_s, "incident_id": incident.incident_id,
+        "rule": incident.rule,
+        "severity": incident.severity,
+        "state": incident.state,
+        "segment": words.segment(incident) or "whole feature",
+        "since": stamp(incident.since),
+        "metric": evidence.metric,
+        "value": evidence.value,
+        "interval": [evidence.low, evidence.high],
+        "events": evidence.n,
+        "window_s": evidence.window_s,
+        "incident_id": incident.incident_id,
     }
-    return shown | {name: limit for name in ("above", "below", "expected") if (limit := getattr(evidence, name)) is not None}
+    return shown | {
+        name: limit
+        for name in ("above", "below", "expected")
+        if (limit := getattr(evidence, name)) is not None
+    }

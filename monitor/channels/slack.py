@@ -1,7 +1,8 @@
-"""Slack, incoming webhook: each step is a message of its own, because a webhook cannot change one that it has sent.
+"""Slack, incoming webhook: each step is a message of its own, because a webhook cannot change one that it has
+sent.
 
-Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (answers) and https://docs.slack.dev/reference/block-kit/blocks
-(limits: header 150 characters, section 3000, 50 blocks).
+Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (answers) and
+https://docs.slack.dev/reference/block-kit/blocks (limits: header 150 characters, section 3000, 50 blocks).
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from monitor.alerts import words
-from monitor.channels.channel import CLIENT, Delivered, Request, Retry, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.channel import (
+    CLIENT,
+    Delivered,
+    Request,
+    Retry,
+    Step,
+    Verdict,
+    concealed,
+    encoded,
+    judge_http,
+)
 from monitor.channels.links import links_of
 from schemas.config import Config
 
@@ -41,23 +52,39 @@ class Slack:
         """The message: what, findings, examples, links, and the name of the episode to search for."""
         del now_us
         head, line = headline(step)
-        blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": safe(head, HEADER_CHARS), "emoji": False}}]
+        blocks: list[dict[str, Any]] = [
+            {
+                "type": "header",
+                "text": {"type": "plain_text", "text": safe(head, HEADER_CHARS), "emoji": False},
+            }
+        ]
         blocks.append(_section(safe(line, SECTION_CHARS)))
         if step.action != "resolve":
             blocks += _findings(step)
         links = links_of(step.episode, self._links)
         if shown := _joined((f"<{_address(href)}|{text}>" for text, href in links.items()), " · "):
             blocks.append(_section(shown))
-        blocks.append({"type": "context", "elements": [_text(safe(f"{step.reason} · episode {step.episode_id}", 600))]})
-        message = {"text": safe(f"{head}: {line}", FALLBACK_CHARS), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+        blocks.append(
+            {"type": "context", "elements": [_text(safe(f"{step.reason} · episode {step.episode_id}", 600))]}
+        )
+        message = {
+            "text": safe(f"{head}: {line}", FALLBACK_CHARS),
+            "blocks": blocks,
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
         headers = (("Content-Type", "application/json"), ("User-Agent", CLIENT))
         url = self._settings.webhook_url.get_secret_value()
-        return Request("POST", f"{self.name}/{step.episode_id}", url, headers, encoded(message), self._settings.timeout)
+        return Request(
+            "POST", f"{self.name}/{step.episode_id}", url, headers, encoded(message), self._settings.timeout
+        )
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
-        """`ok` taken; 400 (`invalid_payload`), 403, 404 (`no_service`) and 410 never; 429, 5xx and silence again.
+        """`ok` taken; 400 (`invalid_payload`), 403, 404 (`no_service`) and 410 never; 429, 5xx and silence
+        again.
 
-        A 200 that says something else comes from what stands between, a proxy's login say: nobody has read the message.
+        A 200 that says something else comes from what stands between, a proxy's login say: nobody has read
+        the message.
         """
         url = self._settings.webhook_url.get_secret_value()
         verdict = judge_http(status, headers, body, now_us)
@@ -73,18 +100,25 @@ def headline(step: Step) -> tuple[str, str]:
     episode = step.episode
     where = words.place(episode)
     if step.action == "note":
-        return f"MISSED WHILE DOWN {where}", f"Over since {words.clock(episode.time)}. {words.summary(episode, step.left_out)}"
+        return (
+            f"MISSED WHILE DOWN {where}",
+            f"Over since {words.clock(episode.time)}. {words.summary(episode, step.left_out)}",
+        )
     if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
         return f"CLOSED {where}", f"The {_HEADS[step.urgency].lower()} is closed: {step.reason}"
     if step.action == "resolve":
-        return f"RESOLVED {where}", f"Over since {words.clock(episode.time)}, began {words.clock(episode.started_at)}"
+        return (
+            f"RESOLVED {where}",
+            f"Over since {words.clock(episode.time)}, began {words.clock(episode.started_at)}",
+        )
     again = _AGAIN.get(step.reason)
     kind = f"{_HEADS[step.urgency]}, {again}" if again else _HEADS[step.urgency]
     return f"{kind}: {where}", f"{words.summary(episode, step.left_out)} ({episode.severity})"
 
 
 def safe(text: str, most: int) -> str:
-    """The text as Slack shows it and no more: no control sequence, no mention, at most ``most`` characters after escaping.
+    """The text as Slack shows it and no more: no control sequence, no mention, at most ``most`` characters
+    after escaping.
 
     >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
     ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
@@ -139,7 +173,13 @@ def _joined(parts: Iterable[str], between: str) -> str:
 
 
 def _address(href: str) -> str:
-    return href.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C").replace(" ", "%20")
+    return (
+        href.replace("&", "&amp;")
+        .replace("<", "%3C")
+        .replace(">", "%3E")
+        .replace("|", "%7C")
+        .replace(" ", "%20")
+    )
 
 
 def _size(text: str) -> int:
@@ -147,7 +187,8 @@ def _size(text: str) -> int:
 
 
 def _text(text: str) -> dict[str, Any]:
-    return {"type": "mrkdwn", "text": text, "verbatim": True}  # verbatim: names in it are not made into mentions
+    # verbatim: names in it are not made into mentions
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _section(text: str) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Any receiver that takes JSON: the step as it is, signed. The body and the signature are described in `docs/operations.md`, "Channels"."""
+"""Any receiver that takes JSON: the step as it is, signed. The body and the signature are described in
+`docs/operations.md`, "Channels".
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,17 @@ class Webhook:
         headers = [("Content-Type", "application/json"), ("User-Agent", CLIENT)]
         headers += [(name, value.get_secret_value()) for name, value in settings.headers.items()]
         if settings.secret is not None:
-            headers.append((SIGNATURE, signature(settings.secret.get_secret_value(), now_us // 1_000_000, body)))
-        return Request("POST", f"{self.name}/{step.episode_id}", settings.url.get_secret_value(), tuple(headers), body, settings.timeout)
+            headers.append(
+                (SIGNATURE, signature(settings.secret.get_secret_value(), now_us // 1_000_000, body))
+            )
+        return Request(
+            "POST",
+            f"{self.name}/{step.episode_id}",
+            settings.url.get_secret_value(),
+            tuple(headers),
+            body,
+            settings.timeout,
+        )
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
         """2xx taken; 408, 425, 429, 5xx and silence again; the rest never."""
@@ -44,9 +55,12 @@ class Webhook:
         url = settings.url.get_secret_value()
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        secrets = [one.get_secret_value() for one in (*settings.headers.values(), settings.secret) if one is not None]
+        secrets = [
+            one.get_secret_value() for one in (*settings.headers.values(), settings.secret) if one is not None
+        ]
         secrets += [url, target, parts.query, *(value for _, value in parse_qsl(parts.query))]
-        secrets += [part for part in parts.path.split("/") if len(part) >= 16]  # a word is shorter, a token is not
+        # a word is shorter, a token is not
+        secrets += [part for part in parts.path.split("/") if len(part) >= 16]
         return concealed(judge_http(status, headers, body, now_us), *secrets)
 
     def _body(self, step: Step) -> bytes:
@@ -81,7 +95,8 @@ class Webhook:
 def signature(secret: str, time_s: int, body: bytes) -> str:
     """The header that proves who sent a body, and when: HMAC-SHA256 over ``TIME.BODY``.
 
-    ``time_s``: seconds since 1970, which a receiver holds against its clock, so that nobody can play an old request again.
+    ``time_s``: seconds since 1970, which a receiver holds against its clock, so that nobody can play an old
+    request again.
 
     >>> signature("0123456789abcdef", 1_772_442_000, b"{}")[:32]
     't=1772442000,v1=5ad22d4b8dd43190'

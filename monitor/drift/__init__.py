@@ -1,4 +1,6 @@
-"""Drift tests: two distributions, or two sketches of texts, in; a ``Comparison`` out. One a file; the dicts are all there is."""
+"""Drift tests: two distributions, or two sketches of texts, in; a ``Comparison`` out. One a file; the dicts
+are all there is.
+"""
 
 from monitor.drift.categories import chi_square, g
 from monitor.drift.comparison import Comparison, Distribution, DriftTest, TextTest

@@ -12,7 +12,8 @@ from monitor.drift.comparison import Comparison, Distribution, Floats, aligned, 
 
 
 def chi_square(reference: Distribution, current: Distribution) -> Comparison:
-    """Pearson's chi-square of a 2 × B table; categories that expect fewer than five events on either side are one.
+    """Pearson's chi-square of a 2 × B table; categories that expect fewer than five events on either side are
+    one.
 
     Null: both have the same shares. Needs n, m ≥ 20. Effect: Cramér's V, 0 equal to 1 disjoint.
 
@@ -37,7 +38,8 @@ def g(reference: Distribution, current: Distribution) -> Comparison:
 
 
 def most_g(reference: Mapping[str, float], n: float, current: Mapping[str, float], m: float) -> float:
-    """G before rare categories are pooled, which is never less than ``g`` has it: where it is too small for any number of categories, so is that.
+    """G before rare categories are pooled, which is never less than ``g`` has it: where it is too small for
+    any number of categories, so is that.
 
     Args:
         reference, current: weights by name, neither empty; n, m: what events they are worth.
@@ -48,7 +50,9 @@ def most_g(reference: Mapping[str, float], n: float, current: Mapping[str, float
     for name in {**reference, **current}:
         p, q = reference.get(name, 0.0) * share, current.get(name, 0.0) * other
         expected = (p + q) / (n + m)
-        found += (p * math.log(p / n / expected) if p else 0.0) + (q * math.log(q / m / expected) if q else 0.0)
+        found += (p * math.log(p / n / expected) if p else 0.0) + (
+            q * math.log(q / m / expected) if q else 0.0
+        )
     return 2 * found
 
 
@@ -64,4 +68,6 @@ def _table(reference: Distribution, current: Distribution) -> tuple[Floats, Floa
 def _told(statistic: float, bins: int, n: float, m: float) -> Comparison:
     if bins < 2:
         return Comparison(0.0, 1.0, 0.0, n, m)
-    return Comparison(statistic, float(chdtrc(bins - 1, statistic)), float(np.sqrt(max(0.0, statistic) / (n + m))), n, m)
+    return Comparison(
+        statistic, float(chdtrc(bins - 1, statistic)), float(np.sqrt(max(0.0, statistic) / (n + m))), n, m
+    )

@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 class Comparison(NamedTuple):
     """The outcome of a drift test.
 
-    ``statistic`` in the test's own unit, ``p_value`` under no drift (two-sided, 0 to 1), ``effect`` its size as the test's docstring says,
-    ``n`` and ``m`` the effective numbers of events of reference and current.
+    ``statistic`` in the test's own unit, ``p_value`` under no drift (two-sided, 0 to 1), ``effect`` its size
+    as the test's docstring says, ``n`` and ``m`` the effective numbers of events of reference and current.
     """
 
     statistic: float
@@ -30,7 +30,8 @@ class Comparison(NamedTuple):
 class Distribution(NamedTuple):
     """Weights (any positive scale) by value, and how many events they are worth.
 
-    ``values``: bucket middles of a number, in ascending order, or names of categories. ``weights``: shape (k,), at least 0. ``n``: effective.
+    ``values``: bucket middles of a number, in ascending order, or names of categories. ``weights``: shape
+    (k,), at least 0. ``n``: effective.
     """
 
     values: tuple[Any, ...]
@@ -80,8 +81,11 @@ def aligned(reference: Distribution, current: Distribution) -> tuple[Sequence[Ha
     return values, shares[0], shares[1]
 
 
-def pooled(p: Floats, q: Floats, n: float, m: float, least: float = 5.0, ordered: bool = True) -> tuple[Floats, Floats]:
-    """The same shares in fewer bins: each expects at least ``least`` events on either side if there were no drift.
+def pooled(
+    p: Floats, q: Floats, n: float, m: float, least: float = 5.0, ordered: bool = True
+) -> tuple[Floats, Floats]:
+    """The same shares in fewer bins: each expects at least ``least`` events on either side if there were no
+    drift.
 
     Ordered bins join their neighbours; categories that are too rare become one.
     """

@@ -11,10 +11,12 @@ from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic
 def kolmogorov_smirnov(reference: Distribution, current: Distribution) -> Comparison:
     """The largest difference of the two cumulative shares, D, over the edges of the bins.
 
-    Null: both have one distribution. On bins D is at most that of the raw values, so the p-value (asymptotic, with Stephens' correction) is
+    Null: both have one distribution. On bins D is at most that of the raw values, so the p-value (asymptotic,
+    with Stephens' correction) is
     conservative: false alarms at most as often as it says. Needs n, m ≥ 20. Effect: D, 0 equal to 1 apart.
 
-    Source: Kolmogorov (1933), Smirnov (1948); Stephens, J. R. Statist. Soc. B 32 (1970): (√N + 0.12 + 0.11/√N) D.
+    Source: Kolmogorov (1933), Smirnov (1948); Stephens, J. R. Statist. Soc. B 32 (1970): (√N + 0.12 +
+    0.11/√N) D.
     """
     _, p, q = aligned(reference, current)
     d = float(np.max(np.abs(np.cumsum(p - q))))

@@ -11,7 +11,8 @@ from scipy.special import gammaincc, ndtr
 from monitor.drift.comparison import Comparison
 from monitor.stats.text import FEATURES, FREQUENCIES, UNIT, TextSketch
 
-_SCALE = UNIT * UNIT * FREQUENCIES  # a text's product with itself, about: all of what follows is in shares of it
+# a text's product with itself, about: all of what follows is in shares of it
+_SCALE = UNIT * UNIT * FREQUENCIES
 _HALVINGS = 55
 
 Floats = npt.NDArray[np.float64]
@@ -20,22 +21,27 @@ Floats = npt.NDArray[np.float64]
 def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
     """Maximum mean discrepancy: how far apart the mean features of two sets of texts are.
 
-    Null: both come from one distribution of texts, drawn independently (the same text may come often). Tested is the squared distance of the means
-    regularised by the covariance E, Σ (d·vᵢ)²/(λᵢ + γ) over the eigenvectors of E with γ the mean eigenvalue, which finds what changed in
-    directions in which texts otherwise hardly vary: twice as often as the plain distance on LLMDrift. Under the null it is a sum of chi-squares of
-    weights λᵢ/(λᵢ + γ). E is two thirds the covariance of both together and one third that of each side, which is Bernstein's denominator e + (k − e)/3
-    for a text of which k came where e were expected: without it a rare answer that comes four times makes five false alarms where one is promised.
+    Null: both come from one distribution of texts, drawn independently (the same text may come often). Tested
+    is the squared distance of the means regularised by the covariance E, Σ (d·vᵢ)²/(λᵢ + γ) over the
+    eigenvectors of E with γ the mean eigenvalue, which finds what changed in directions in which texts
+    otherwise hardly vary: twice as often as the plain distance on LLMDrift. Under the null it is a sum of
+    chi-squares of weights λᵢ/(λᵢ + γ). E is two thirds the covariance of both together and one third that of
+    each side, which is Bernstein's denominator e + (k − e)/3 for a text of which k came where e were
+    expected: without it a rare answer that comes four times makes five false alarms where one is promised.
 
-    Statistic: the unbiased squared distance (a text's kernel with itself is 1), so about 0 and at times below under no drift. Effect: its root over
-    that of the sum of the squares of both means, 0 equal to 1 apart: about the share of texts that became wholly other ones.
-    Needs n, m ≥ 50; with fewer than two texts on a side p is 1. False alarms measured on answers of LLMDrift and on answers that come by Zipf's law,
-    n = 60 to 2,000, m = 50 to 300: 1 to 6 % at p < 0.05, 0.05 % at p < 0.001. With m = 20 it is up to 10 % and 0.1 %.
+    Statistic: the unbiased squared distance (a text's kernel with itself is 1), so about 0 and at times below
+    under no drift. Effect: its root over that of the sum of the squares of both means, 0 equal to 1 apart:
+    about the share of texts that became wholly other ones. Needs n, m ≥ 50; with fewer than two texts on a
+    side p is 1. False alarms measured on answers of LLMDrift and on answers that come by Zipf's law, n = 60
+    to 2,000, m = 50 to 300: 1 to 6 % at p < 0.05, 0.05 % at p < 0.001. With m = 20 it is up to 10 % and 0.1
+    %.
 
     Raises:
         ValueError: one of them has no texts.
 
-    Source: Gretton et al., JMLR 13 (2012), eq. 3; Harchaoui, Bach, Moulines, NIPS (2007), the regularised statistic; Bernstein's inequality as in
-    Boucheron, Lugosi, Massart, Concentration Inequalities (2013), 2.8; Kuonen, Biometrika 86 (1999), the saddlepoint.
+    Source: Gretton et al., JMLR 13 (2012), eq. 3; Harchaoui, Bach, Moulines, NIPS (2007), the regularised
+    statistic; Bernstein's inequality as in Boucheron, Lugosi, Massart, Concentration Inequalities (2013),
+    2.8; Kuonen, Biometrika 86 (1999), the saddlepoint.
     """
     n, m = reference.n, current.n
     if min(n, m) < 1:
@@ -64,8 +70,9 @@ def weighted_chi_square(x: float, weights: Floats) -> float:
     Args:
         weights: shape (k,), at least 0, one of them above.
 
-    Source: Kuonen, Biometrika 86 (1999), eq. 3 (saddlepoint, right within some per cent however far out); near the mean, where it is undefined,
-    the chi-square of equal mean, variance and skewness: Imhof, Biometrika 48 (1961), eq. 4.1.
+    Source: Kuonen, Biometrika 86 (1999), eq. 3 (saddlepoint, right within some per cent however far out);
+    near the mean, where it is undefined, the chi-square of equal mean, variance and skewness: Imhof,
+    Biometrika 48 (1961), eq. 4.1.
 
     >>> round(weighted_chi_square(3.841, np.array([1.0])), 2), round(weighted_chi_square(18.31, np.ones(10)), 3)
     (0.05, 0.05)
@@ -76,7 +83,9 @@ def weighted_chi_square(x: float, weights: Floats) -> float:
         return 1.0
     if abs(x - mean) < 0.05 * np.sqrt(variance):
         freedom = 8 * variance**3 / third**2
-        return float(gammaincc(freedom / 2, max(0.0, freedom + (x - mean) * np.sqrt(2 * freedom / variance)) / 2))
+        return float(
+            gammaincc(freedom / 2, max(0.0, freedom + (x - mean) * np.sqrt(2 * freedom / variance)) / 2)
+        )
     low, high = -len(w) / (2 * x) - 1, 1 / (2 * float(w.max()))
     for _ in range(_HALVINGS):
         t = (low + high) / 2

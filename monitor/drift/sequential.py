@@ -1,4 +1,6 @@
-"""A rate that rose, found about as soon as a promised run length to a false alarm allows: a Shiryaev–Roberts mixture with a learnt baseline."""
+"""A rate that rose, found about as soon as a promised run length to a false alarm allows: a Shiryaev–Roberts
+mixture with a learnt baseline.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +15,34 @@ ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
 WEIGHTS = (0.22, 0.28, 0.3, 0.12, 0.04, 0.04)
 """Of each in the mixture, sums to 1: most to what is slow to show; a large rise makes up for its weight with one more event."""
 
-LEAST = 500.0  # events of reference before anything is weighed; also the length of a bucket by which the reference lags
-WORTH = 1000.0  # events of reference from which it is held back while in doubt; a smaller one learns on, for it may be what is wrong
-HORIZON = 1_000_000.0  # events of reference beyond which half is forgotten: four days of the largest traffic, so that the day's cycle is inside
-TOLERANCE = 1.05  # the reference's rate may rise by so much for nothing: real rates go up and down over the day
+# events of reference before anything is weighed; also the length of a bucket by which the reference lags
+LEAST = 500.0
+# events of reference from which it is held back while in doubt; a smaller one learns on, for it may be what
+# is wrong
+WORTH = 1000.0
+# events of reference beyond which half is forgotten: four days of the largest traffic, so that the day's
+# cycle is inside
+HORIZON = 1_000_000.0
+# the reference's rate may rise by so much for nothing: real rates go up and down over the day
+TOLERANCE = 1.05
 CORRELATION = 0.005, 0.2  # of the outcomes within one block: the least and the most
 KNOWN = 500.0  # events of reference that the least of them counts for
 CAUTION = 1.3  # what is learnt of it is multiplied by: tails are heavier than a variance tells
 CLIP = 6.0  # standard deviations beyond which a block's residual is cut
-DOUBT = 100.0  # of the statistic, from which on nothing is learnt of the correlation: a rise would pass for it
+# of the statistic, from which on nothing is learnt of the correlation: a rise would pass for it
+DOUBT = 100.0
 RESTING = 4.0  # ln of what the statistic is worth before a change: so much less is gathered after it
 OVER = 2.0  # ln by which a multiplier may exceed what it needs to alarm alone, so that recovery is seen soon
 
 
 class Reading(NamedTuple):
-    """What a detector says. It alarms where ``statistic`` has reached ``bound``; whether that makes a finding is the rule's.
+    """What a detector says. It alarms where ``statistic`` has reached ``bound``; whether that makes a finding
+    is the rule's.
 
-    ``rate``: of the reference, None before it has 500 events; ``n``: its effective events. ``edge``: since when (as the caller counts edges) twice the
-    odds of failure are likelier than the reference's; ``since``: the rate since then, None where nothing speaks for it; ``events``: of how many
-    (effective). Without an alarm they say little.
+    ``rate``: of the reference, None before it has 500 events; ``n``: its effective events. ``edge``: since
+    when (as the caller counts edges) twice the odds of failure are likelier than the reference's; ``since``:
+    the rate since then, None where nothing speaks for it; ``events``: of how many (effective). Without an
+    alarm they say little.
     """
 
     statistic: float
@@ -46,15 +57,19 @@ class Reading(NamedTuple):
 class Sequential:
     """Watches one rate of one series for a rise, fed a block of events at a time. Its state is 16 numbers.
 
-    For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. Were the reference's rate p known, the statistic less the number of
-    blocks would be a martingale, and the mean number of blocks to a false alarm at least the bound. It is learnt, so LR weighs the risen rate p' not
-    against p but against a rate between the two: as much nearer as one loses by not knowing p over the events that an alarm for p' takes. p is the
-    mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1, others), times 1.05.
+    For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. Were the reference's rate p
+    known, the statistic less the number of blocks would be a martingale, and the mean number of blocks to a
+    false alarm at least the bound. It is learnt, so LR weighs the risen rate p' not against p but against a
+    rate between the two: as much nearer as one loses by not knowing p over the events that an alarm for p'
+    takes. p is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1, others),
+    times 1.05.
 
-    The reference lags by 500 to 1,000 events, and is held back while the statistic is above the root of its bound. A block of n events is worth
-    n / (1 + (n - 1) rho); rho, the correlation of outcomes within a block, is learnt from Pearson residuals and at least 0.005. No block alarms alone.
+    The reference lags by 500 to 1,000 events, and is held back while the statistic is above the root of its
+    bound. A block of n events is worth n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
+    block, is learnt from Pearson residuals and at least 0.005. No block alarms alone.
 
-    Null: the rate does not rise, a twentieth aside. Needs 500 events of reference. False alarms, power and limits as measured: docs/statistics.md.
+    Null: the rate does not rise, a twentieth aside. Needs 500 events of reference. False alarms, power and
+    limits as measured: docs/statistics.md.
 
     Args:
         run_length: mean number of blocks to a false alarm of this one series, at least 10; it is the bound.
@@ -62,8 +77,9 @@ class Sequential:
     Raises:
         ValueError: ``run_length`` is less.
 
-    Source: Pollak, Ann. Statist. 15 (1987), mixtures of Shiryaev–Roberts statistics; Shin, Ramdas, Rinaldo, E-detectors (2023), the bound;
-    Williams, Appl. Statist. 31 (1982), the correlation from Pearson residuals; Page, Biometrika 41 (1954), since when.
+    Source: Pollak, Ann. Statist. 15 (1987), mixtures of Shiryaev–Roberts statistics; Shin, Ramdas, Rinaldo,
+    E-detectors (2023), the bound; Williams, Appl. Statist. 31 (1982), the correlation from Pearson residuals;
+    Page, Biometrika 41 (1954), since when.
 
     >>> detector = Sequential(run_length=1e8)
     >>> for edge in range(60):
@@ -76,7 +92,20 @@ class Sequential:
     (True, 60, 0.2)
     """
 
-    __slots__ = ("_risen", "_tolerance", "_usual", "bound", "edge", "failures", "held", "logs", "n", "recent", "rho", "since")
+    __slots__ = (
+        "_risen",
+        "_tolerance",
+        "_usual",
+        "bound",
+        "edge",
+        "failures",
+        "held",
+        "logs",
+        "n",
+        "recent",
+        "rho",
+        "since",
+    )
 
     def __init__(self, run_length: float) -> None:
         if not run_length >= 10:
@@ -93,16 +122,28 @@ class Sequential:
         self._risen: list[tuple[float, float]] | None = None
 
     def learn(self, n: float, failures: float) -> None:
-        """Take a block into the reference without weighing it: history, or a reference that has not yet lasted as long as it must."""
+        """Take a block into the reference without weighing it: history, or a reference that has not yet
+        lasted as long as it must.
+        """
         if _checked(n, failures):
             worth = self._worth(n)
             self._disperse(n, failures)
             self._take(n * worth, failures * worth)
 
-    def step(self, n: float, failures: float, edge: float = 0.0, *, frozen: bool = False, tolerance: float = TOLERANCE) -> Reading:
-        """Weigh a block of ``n`` (effective) events, at least 0, of which ``failures`` failed, that came before ``edge``; then learn from it.
+    def step(
+        self,
+        n: float,
+        failures: float,
+        edge: float = 0.0,
+        *,
+        frozen: bool = False,
+        tolerance: float = TOLERANCE,
+    ) -> Reading:
+        """Weigh a block of ``n`` (effective) events, at least 0, of which ``failures`` failed, that came
+        before ``edge``; then learn from it.
 
-        ``frozen``: an incident is open; the reference stays as it is, and what waits to enter it is thrown away.
+        ``frozen``: an incident is open; the reference stays as it is, and what waits to enter it is thrown
+        away.
 
         Raises:
             ValueError: counts that cannot be.
@@ -129,7 +170,9 @@ class Sequential:
         return reading
 
     def calm(self) -> None:
-        """Forget all evidence, and the events that wait to enter the reference: an incident is over, and none of it shall be taken for normal."""
+        """Forget all evidence, and the events that wait to enter the reference: an incident is over, and none
+        of it shall be taken for normal.
+        """
         self.logs = [0.0] * len(ODDS)
         self.held = self.recent = self.since = (0.0, 0.0)
 
@@ -208,7 +251,10 @@ class Sequential:
         if calm or self.n < WORTH:
             self._take(*self.held)
             self.held = (0.0, 0.0)
-        self.held, self.recent = (round(self.held[0] + self.recent[0], 4), round(self.held[1] + self.recent[1], 4)), (0.0, 0.0)
+        self.held, self.recent = (
+            (round(self.held[0] + self.recent[0], 4), round(self.held[1] + self.recent[1], 4)),
+            (0.0, 0.0),
+        )
 
     def _take(self, events: float, failed: float) -> None:
         self.n, self.failures = round(self.n + events, 4), round(self.failures + failed, 4)
@@ -219,12 +265,22 @@ class Sequential:
     def _reading(self, statistic: float) -> Reading:
         known = self.n >= LEAST
         events, failed = self.since
-        return Reading(statistic, self.bound, self.failures / self.n if known else None, self.n, self.edge, failed / events if events else None, events)
+        return Reading(
+            statistic,
+            self.bound,
+            self.failures / self.n if known else None,
+            self.n,
+            self.edge,
+            failed / events if events else None,
+            events,
+        )
 
 
 @cache
 def _limits(bound: float) -> tuple[float, list[float]]:
-    """The most that a block adds to ln LR, two of them to an alarm at least; and the most that each multiplier gathers."""
+    """The most that a block adds to ln LR, two of them to an alarm at least; and the most that each
+    multiplier gathers.
+    """
     return math.log(bound / WEIGHTS[-1]) / 2, [math.log(bound / weight) + OVER for weight in WEIGHTS]
 
 

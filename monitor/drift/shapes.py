@@ -20,7 +20,9 @@ _REACH = 2048  # codes on either side of zero
 
 
 class Shape(NamedTuple):
-    """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective events."""
+    """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective
+    events.
+    """
 
     scale: int
     low: int
@@ -51,7 +53,9 @@ class Shape(NamedTuple):
 
 
 class Joined:
-    """A number of several panes as one. Where all have one grid, which is nearly always, their buckets are added up without merging the numbers."""
+    """A number of several panes as one. Where all have one grid, which is nearly always, their buckets are
+    added up without merging the numbers.
+    """
 
     def __init__(self, numbers: Sequence[Number]) -> None:
         first = numbers[0]
@@ -62,7 +66,9 @@ class Joined:
             for ppm, held in number.classes.items():
                 self._classes.setdefault(ppm, []).append(held)
         self._whole: Number | None = None
-        if len(self._classes) > CLASSES or any(one.level != first.level or one.scale != first.scale for one in numbers):
+        if len(self._classes) > CLASSES or any(
+            one.level != first.level or one.scale != first.scale for one in numbers
+        ):
             self._merge()
 
     @property
@@ -70,7 +76,9 @@ class Joined:
         """As ``Number`` has it."""
         if self._whole is not None:
             return self._whole.effective_n
-        counts = [(WHOLE / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()]
+        counts = [
+            (WHOLE / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()
+        ]
         total = sum(n * WHOLE / ppm for _, ppm, n in counts)
         return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0
 
@@ -83,13 +91,23 @@ class Joined:
         return Shape.of(whole, min(scale, whole.scale))
 
     def _laid_out(self) -> tuple[int, Floats] | None:
-        """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold them all, or might."""
-        classes = [(ppm, [held.buckets for held in several]) for ppm, several in sorted(self._classes.items())]
+        """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold
+        them all, or might.
+        """
+        classes = [
+            (ppm, [held.buckets for held in several]) for ppm, several in sorted(self._classes.items())
+        ]
         sizes = [sum(map(len, several)) for _, several in classes]
         if not sum(sizes):
             return None
-        codes = [np.fromiter(chain.from_iterable(several), np.int64, size) for (_, several), size in zip(classes, sizes, strict=True)]
-        low, high = int(min(one.min() for one in codes if len(one))), int(max(one.max() for one in codes if len(one)))
+        codes = [
+            np.fromiter(chain.from_iterable(several), np.int64, size)
+            for (_, several), size in zip(classes, sizes, strict=True)
+        ]
+        low, high = (
+            int(min(one.min() for one in codes if len(one))),
+            int(max(one.max() for one in codes if len(one))),
+        )
         if low < 0 or high - max(low, SHIFT) >= WIDTH:
             return None
         out: Floats = np.zeros(high - low + 1)
@@ -107,7 +125,9 @@ class Joined:
 
 
 class Distance(NamedTuple):
-    """How far apart two shapes are: the largest difference of their cumulative shares, and the area between them in the reference's spreads."""
+    """How far apart two shapes are: the largest difference of their cumulative shares, and the area between
+    them in the reference's spreads.
+    """
 
     d: float
     wasserstein: float
@@ -115,7 +135,8 @@ class Distance(NamedTuple):
 
 
 def distance(reference: Shape, current: Shape, alpha: float = 1.0) -> Distance:
-    """Kolmogorov–Smirnov and normalised Wasserstein, as ``monitor.drift`` has them, without what chance gives taken off the second.
+    """Kolmogorov–Smirnov and normalised Wasserstein, as ``monitor.drift`` has them, without what chance gives
+    taken off the second.
 
     Args:
         alpha: where the p-value exceeds it nobody asks how far apart they are, and the second is 0.
@@ -142,7 +163,8 @@ def distance(reference: Shape, current: Shape, alpha: float = 1.0) -> Distance:
 
 
 def kolmogorov(d: float, n: float, m: float) -> float:
-    """P(D ≥ d) under no drift: asymptotic, with Stephens' correction, as ``scipy.stats.kstwobign`` where that is below 0.1.
+    """P(D ≥ d) under no drift: asymptotic, with Stephens' correction, as ``scipy.stats.kstwobign`` where that
+    is below 0.1.
 
     >>> round(kolmogorov(0.2, 200, 200), 6)
     0.000543

@@ -13,11 +13,13 @@ POINTS = 200  # at which the null is worked out; more change nothing in the thir
 def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
     """The area between the two cumulative shares, over the reference's standard deviation.
 
-    Null: both have one distribution F. Then sqrt(nm/(n+m))·W is about the area under |B(F(x))|, B a Brownian bridge; its mean and variance are
-    worked out on the bins and a gamma distribution of that mean and variance is taken. Needs n, m ≥ 50. Effect: the distance, less the mean
-    that chance gives; 0.1 is a tenth of a standard deviation.
+    Null: both have one distribution F. Then sqrt(nm/(n+m))·W is about the area under |B(F(x))|, B a Brownian
+    bridge; its mean and variance are worked out on the bins and a gamma distribution of that mean and
+    variance is taken. Needs n, m ≥ 50. Effect: the distance, less the mean that chance gives; 0.1 is a tenth
+    of a standard deviation.
 
-    Source: del Barrio, Giné, Matrán, Ann. Probab. 27 (1999), Theorem 2.1 (the limit); Nabeya, Ann. Inst. Statist. Math. 3 (1951), E|XY|.
+    Source: del Barrio, Giné, Matrán, Ann. Probab. 27 (1999), Theorem 2.1 (the limit); Nabeya, Ann. Inst.
+    Statist. Math. 3 (1951), E|XY|.
     """
     values, p, q = aligned(reference, current)
     n, m = reference.n, current.n
@@ -36,7 +38,11 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
         gaps = np.array([gaps[one].sum() for one in groups])
     mean, variance = _area_of_bridge(cumulative, gaps)
     root = np.sqrt(harmonic(n, m))
-    p_value = 1.0 if mean <= 0 or variance <= 0 else float(gammaincc(mean**2 / variance, root * distance / (variance / mean)))
+    p_value = (
+        1.0
+        if mean <= 0 or variance <= 0
+        else float(gammaincc(mean**2 / variance, root * distance / (variance / mean)))
+    )
     return Comparison(distance, p_value, max(0.0, distance - mean / root), n, m)
 
 
@@ -49,5 +55,6 @@ def _area_of_bridge(at: np.ndarray, gaps: np.ndarray) -> tuple[float, float]:
     mean = float(np.sqrt(2 / np.pi) * (sd @ gaps))
     low, high = np.minimum.outer(at, at), np.maximum.outer(at, at)
     r = np.clip(low * (1 - high) / np.outer(sd, sd), -1, 1)
-    product = 2 / np.pi * (np.sqrt(1 - r**2) + r * np.arcsin(r)) * np.outer(sd, sd)  # E|XY| of two normals with correlation r
+    # E|XY| of two normals with correlation r
+    product = 2 / np.pi * (np.sqrt(1 - r**2) + r * np.arcsin(r)) * np.outer(sd, sd)
     return mean, float(gaps @ product @ gaps) - mean**2

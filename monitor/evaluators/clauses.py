@@ -9,19 +9,26 @@ from typing import NamedTuple
 from monitor.evaluators.expressions import Expression
 from monitor.evaluators.own_words import beginning, own_words
 
-_LABEL = Expression(r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final answer|note|agent|chatgpt|explanation|reason|result"
-                    r"|message|text)\s*: ?")
+_LABEL = Expression(
+    r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final"
+    r" answer|note|agent|chatgpt|explanation|reason|result"
+    r"|message|text)\s*: ?"
+)
 _SPEAKER = Expression(r"^[A-Z][\w.' -]{0,24}: ")
 _OPTION = Expression(r"^\(?[A-Z][).]+\s+")
 _END = Expression(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
-_TURN = Expression(r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |, (?:aber|jedoch|mais|pero|però"
-                   r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、")
+_TURN = Expression(
+    r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |,"
+    r" (?:aber|jedoch|mais|pero|però"
+    r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、"
+)
 
 
 class Clause(NamedTuple):
     """A clause with straight apostrophes and single spaces.
 
-    ``turns``: it stands in contrast to, or follows from, the one before. ``spoken``: a line with a speaker's name, as in a dialogue.
+    ``turns``: it stands in contrast to, or follows from, the one before. ``spoken``: a line with a speaker's
+    name, as in a dialogue.
     """
 
     text: str

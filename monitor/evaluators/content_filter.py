@@ -10,17 +10,37 @@ from monitor.evaluators.truncation import normal
 from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
 
 # OpenAI and Azure; Bedrock; Google: SAFETY, RECITATION, ...; Cohere; Anthropic's refusal stop reason
-_FILTERED = frozenset({"content_filter", "content_filtered", "guardrail_intervened", "safety", "recitation", "blocklist", "prohibited_content",
-                       "spii", "image_safety", "error_toxic", "refusal", "blocked", "moderation"})
+_FILTERED = frozenset(
+    {
+        "content_filter",
+        "content_filtered",
+        "guardrail_intervened",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "image_safety",
+        "error_toxic",
+        "refusal",
+        "blocked",
+        "moderation",
+    }
+)
 _UNKNOWN = skipped("neither a finish reason nor a guardrail's answer")
 _BLOCKED = failed("blocked by a guardrail")
 
 
 class ContentFilterEvaluator(Evaluator):
-    """Fails when the finish reason names a content filter, or a guardrail blocked the answer (one that only flags it does not count)."""
+    """Fails when the finish reason names a content filter, or a guardrail blocked the answer (one that only
+    flags it does not count).
+    """
 
     name = "content_filter"
-    labels = ("finish_reason", "guardrail",)
+    labels = (
+        "finish_reason",
+        "guardrail",
+    )
 
     def settled(self, event: Any) -> bool:
         """Always: by the labels."""

@@ -9,7 +9,8 @@ from typing import Any
 from monitor.evaluators.evaluator import Evaluator
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
 
-# White space and what is invisible: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul fillers, Braille blank.
+# White space and what is invisible: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
+# fillers, Braille blank.
 _INVISIBLE = re.compile(
     "[\\s\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0]*"
 )
@@ -22,8 +23,9 @@ TOOL_CALL_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "function_
 class EmptyEvaluator(Evaluator):
     """Fails when the output is empty or invisible and no tool was called.
 
-    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. Where a size is stated it answers for every event,
-    so each weighs by its ``sample_probability`` alone; where none is, only the text answers.
+    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. Where a
+    size is stated it answers for every event, so each weighs by its ``sample_probability`` alone; where none
+    is, only the text answers.
     """
 
     name = "empty"

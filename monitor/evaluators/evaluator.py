@@ -19,14 +19,16 @@ class Parameters(BaseModel):
 class Evaluator:
     """``Response -> Verdict``, pure. One instance serves every event of a feature configuration.
 
-    ``patterns`` are RE2 expressions, name -> pattern. All evaluators' patterns are matched in one pass over the output; a call gets
-    the names of its own that occur. They say where a closer look pays, so they must match whatever the closer look can find.
-    One that is ``opt_in`` judges only where the configuration names it.
+    ``patterns`` are RE2 expressions, name -> pattern. All evaluators' patterns are matched in one pass over
+    the output; a call gets the names of its own that occur. They say where a closer look pays, so they must
+    match whatever the closer look can find. One that is ``opt_in`` judges only where the configuration names
+    it.
 
-    ``reads_text``: whether the verdict needs the text. ``sizes``: fields that answer in its place; an event without any of them is judged by its text.
+    ``reads_text``: whether the verdict needs the text. ``sizes``: fields that answer in its place; an event
+    without any of them is judged by its text.
 
-    ``labels`` and ``settled`` say when few values decide a verdict: the suite then asks once and remembers. Without them nothing is wrong, only slow.
-    ``labels`` are text fields with few values.
+    ``labels`` and ``settled`` say when few values decide a verdict: the suite then asks once and remembers.
+    Without them nothing is wrong, only slow. ``labels`` are text fields with few values.
     """
 
     name: ClassVar[str]
@@ -47,8 +49,8 @@ class Evaluator:
         return {"parameters": self.parameters.model_dump(mode="json"), "patterns": dict(self.patterns)}
 
     def settled(self, event: Any) -> bool:
-        """Whether the verdict, this answer included, is the same on every event that agrees with this one in ``labels`` and in having output text
-        or not, as long as no own pattern occurs in the text.
+        """Whether the verdict, this answer included, is the same on every event that agrees with this one in
+        ``labels`` and in having output text or not, as long as no own pattern occurs in the text.
         """
         return False
 

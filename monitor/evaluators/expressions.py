@@ -1,7 +1,8 @@
 """RE2 on UTF-8 bytes.
 
-The Python wrapper of RE2 recounts every match in characters and makes objects for it, which costs several times the matching itself. What
-stands below it (``Match`` of a compiled expression and of a set) takes bytes; where a version hides that, the wrapper does the same, slower.
+The Python wrapper of RE2 recounts every match in characters and makes objects for it, which costs several
+times the matching itself. What stands below it (``Match`` of a compiled expression and of a set) takes bytes;
+where a version hides that, the wrapper does the same, slower.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 import re2
 
-_AUTOMATON_BYTES = 64 << 20  # at RE2's default of 8 MiB it is thrown away and built again all the time: 140 µs a text instead of 4
+# at RE2's default of 8 MiB it is thrown away and built again all the time: 140 µs a text instead of 4
+_AUTOMATON_BYTES = 64 << 20
 _NOWHERE = (-1, -1)
 
 
@@ -31,14 +33,19 @@ class Expression:
         self._occurs: Callable[[bytes], Sequence[int] | None] | None = None
 
     def search(self, data: bytes, start: int = 0) -> tuple[int, int] | None:
-        """Where it first matches from ``start`` on, as byte offsets; ``^`` and ``\\b`` see what stands before."""
+        """Where it first matches from ``start`` on, as byte offsets; ``^`` and ``\\b`` see what stands
+        before.
+        """
         span = self._match(data, start)
         return span if span[1] >= 0 else None
 
     def occurs(self, text: str) -> bool:
-        """Whether it matches anywhere in a text without lone surrogates. It reads all of it: for what can only stand at the start, ``search``."""
+        """Whether it matches anywhere in a text without lone surrogates. It reads all of it: for what can
+        only stand at the start, ``search``.
+        """
         if self._occurs is None:
-            self._occurs = _search_set((self._pattern,))  # a set says yes or no in half the time that it takes to say where
+            # a set says yes or no in half the time that it takes to say where
+            self._occurs = _search_set((self._pattern,))
         return bool(self._occurs(text.encode()))
 
     def spans(self, data: bytes) -> Iterator[tuple[int, int]]:
@@ -62,7 +69,9 @@ class Expression:
 
 
 def matcher(compiled: Any) -> Callable[[bytes, int], tuple[int, int]]:
-    """A function from bytes and a start to the first match's offsets, (-1, -1) when there is none; of a compiled ``re2`` expression."""
+    """A function from bytes and a start to the first match's offsets, (-1, -1) when there is none; of a
+    compiled ``re2`` expression.
+    """
     try:
         match, anywhere = compiled._regexp.Match, re2._Anchor.UNANCHORED
         match(anywhere, b"", 0, 0)
@@ -73,7 +82,8 @@ def matcher(compiled: Any) -> Callable[[bytes, int], tuple[int, int]]:
 
 @lru_cache(maxsize=64)  # features share one automaton, and what it has learnt of texts
 def search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | None]:
-    """A function from UTF-8 to the numbers of the patterns that occur in it, in no order; None or empty when none does.
+    """A function from UTF-8 to the numbers of the patterns that occur in it, in no order; None or empty when
+    none does.
 
     Raises:
         ValueError: a pattern is not RE2.
@@ -92,5 +102,7 @@ def _search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | 
         except re2.error as error:
             raise ValueError(f"pattern {pattern!r:.80}: {error}") from None
     found.Compile()
-    match: Callable[[bytes], Sequence[int] | None] = getattr(getattr(found, "_set", found), "Match", found.Match)
+    match: Callable[[bytes], Sequence[int] | None] = getattr(
+        getattr(found, "_set", found), "Match", found.Match
+    )
     return match

@@ -21,7 +21,9 @@ class JsonParameters(Parameters):
 
 
 class JsonEvaluator(Evaluator):
-    """Fails when the output is not one JSON value (RFC 8259: no NaN, no comments, nothing around it). Only where configured."""
+    """Fails when the output is not one JSON value (RFC 8259: no NaN, no comments, nothing around it). Only
+    where configured.
+    """
 
     name = "json"
     reads_text = True

@@ -15,7 +15,9 @@ _REASON_CHARS = 300
 
 
 class JsonSchemaParameters(JsonParameters):
-    """``schema`` is the JSON Schema itself; ``file`` names one, which the reader of the configuration puts in its place."""
+    """``schema`` is the JSON Schema itself; ``file`` names one, which the reader of the configuration puts in
+    its place.
+    """
 
     content: dict[str, Any] | bool | None = Field(None, alias="schema")  # pydantic has a method of that name
     file: str | None = None
@@ -23,14 +25,19 @@ class JsonSchemaParameters(JsonParameters):
     @model_validator(mode="after")
     def _schema_given(self) -> Self:
         if self.content is None and self.file is not None:
-            raise ValueError(f"file {self.file!r} has not been read; the configuration's reader must put its content under `schema`")
+            raise ValueError(
+                f"file {self.file!r} has not been read; the configuration's reader must put its content under"
+                " `schema`"
+            )
         if self.content is None:
             raise ValueError("needs `schema` (a JSON Schema object) or `file` (a path to one)")
         return self
 
 
 class JsonSchemaEvaluator(JsonEvaluator):
-    """Fails when the output is not JSON or breaks the schema; the reason names the place. Only where configured."""
+    """Fails when the output is not JSON or breaks the schema; the reason names the place. Only where
+    configured.
+    """
 
     name = "json_schema"
     parameters_model = JsonSchemaParameters
@@ -44,7 +51,9 @@ class JsonSchemaEvaluator(JsonEvaluator):
         schema: Any = self.parameters.content
         for reference in _references(schema):
             if not reference.startswith("#"):
-                raise ValueError(f"schema: $ref {reference!r} points outside the schema; put what it names under $defs")
+                raise ValueError(
+                    f"schema: $ref {reference!r} points outside the schema; put what it names under $defs"
+                )
         kind = validator_for(schema, default=jsonschema.Draft202012Validator)
         try:
             kind.check_schema(schema)
@@ -58,8 +67,11 @@ class JsonSchemaEvaluator(JsonEvaluator):
         if verdict.state is not State.PASSED:
             return verdict
         for error in self._errors(value):
-            # what the schema asks, and not what the answer says: a reason travels further than the text it is about
-            return failed(f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS])
+            # what the schema asks, and not what the answer says: a reason travels further than the text it is
+            # about
+            return failed(
+                f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS]
+            )
         return PASSED
 
 

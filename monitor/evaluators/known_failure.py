@@ -15,48 +15,77 @@ from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, V
 
 _PATTERNS = {
     "placeholder": r"(?:^|[^${\w])\{\{\s*[A-Za-z_][\w. ]{0,40}\}\}",
-    "special_token": (r"<\|(?:im_start|im_end|im_sep|endoftext|eot_id|eom_id|start_header_id|end_header_id|begin_of_text|end_of_text"
-                      r"|assistant|user|system|end|endofprompt|python_tag|channel|message|return|call"
-                      r"|startoftext|END_OF_TURN_TOKEN|START_OF_TURN_TOKEN)\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</s>\s*\z"
-                      r"|<(?:bos|eos|pad)>|<｜[^｜\n]{1,40}｜>"),
-    "tool_markup": r"</?(?:tool_call|function_call|function_calls|tool_use|tool_response)>|<function=|\[TOOL_CALLS\]|<invoke name="
-                   r"|\bto=functions\.|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|tool_calls)\"",
-    "stack_trace": r"\A\s*Traceback \(most recent call last\)|\A\s*(?:Uncaught |Unhandled )?(?:[A-Za-z_.]+(?:Error"
-                   r"|Exception)): [^\n]*\n\s+at |\A\s*Exception in thread",
-    "unfilled_value": r"(?i)\A\s*(?:undefined|nan|\[object Object\]|<nil>|\[object promise\])\s*\z|\[object Object\]|^\s*(?:hello|hi"
-                      r"|dear|hallo|bonjour) (?:undefined|null|none|nan)\b",
-    "provider_error": (r"(?i)\A\s*\{\s*\"(?:error|errors|type|detail|message|code|status|statusCode|object)\"|\A\s*(?:openai\."
-                       r"|anthropic\.)?(?:error code: \d{3}|error: \d{3}|(?:api|ratelimit|authentication|badrequest|internalserver"
-                       r"|apiconnection)error\b"
-                       r"|rate limit (?:reached|exceeded)|you exceeded your current quota|this model's maximum context length"
-                       r"|the server (?:had an error|is overloaded)|internal server error\b|\d{3} (?:bad gateway|service unavailable"
-                       r"|internal server error\b|too many requests|gateway time-?out)"
-                       r"|<html>\s*<head>\s*<title>\d{3} |upstream (?:connect error|request timeout)|no healthy upstream)"),
-    "prompt_leak": (r"(?i)\A\s*(?:system(?: prompt)?: ?)?you are (?:an? |the )?[\w ,'-]{0,60}\b(?:assistant|chat ?bot|agent|AI"
-                    r"|language model)\b|^#{2,3} (?:instruction|response|system|input):\s*$"
-                    r"|\b(?:here (?:is|are)|these are) my (?:system prompt|(?:system |initial )instructions)\b|\bmy system prompt (?:is"
-                    r"|says|reads)\b"),
+    "special_token": (
+        r"<\|(?:im_start|im_end|im_sep|endoftext|eot_id|eom_id|start_header_id|end_header_id|begin_of_text|end_of_text"
+        r"|assistant|user|system|end|endofprompt|python_tag|channel|message|return|call"
+        r"|startoftext|END_OF_TURN_TOKEN|START_OF_TURN_TOKEN)\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</s>\s*\z"
+        r"|<(?:bos|eos|pad)>|<｜[^｜\n]{1,40}｜>"
+    ),
+    "tool_markup": (
+        r"</?(?:tool_call|function_call|function_calls|tool_use|tool_response)>|<function=|\[TOOL_CALLS\]|<invoke"
+        r" name="
+        r"|\bto=functions\.|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|tool_calls)\""
+    ),
+    "stack_trace": (
+        r"\A\s*Traceback \(most recent call last\)|\A\s*(?:Uncaught |Unhandled )?(?:[A-Za-z_.]+(?:Error"
+        r"|Exception)): [^\n]*\n\s+at |\A\s*Exception in thread"
+    ),
+    "unfilled_value": (
+        r"(?i)\A\s*(?:undefined|nan|\[object Object\]|<nil>|\[object promise\])\s*\z|\[object"
+        r" Object\]|^\s*(?:hello|hi"
+        r"|dear|hallo|bonjour) (?:undefined|null|none|nan)\b"
+    ),
+    "provider_error": (
+        r"(?i)\A\s*\{\s*\"(?:error|errors|type|detail|message|code|status|statusCode|object)\"|\A\s*(?:openai\."
+        r"|anthropic\.)?(?:error code: \d{3}|error:"
+        r" \d{3}|(?:api|ratelimit|authentication|badrequest|internalserver"
+        r"|apiconnection)error\b"
+        r"|rate limit (?:reached|exceeded)|you exceeded your current quota|this model's maximum context"
+        r" length"
+        r"|the server (?:had an error|is overloaded)|internal server error\b|\d{3} (?:bad gateway|service"
+        r" unavailable"
+        r"|internal server error\b|too many requests|gateway time-?out)"
+        r"|<html>\s*<head>\s*<title>\d{3} |upstream (?:connect error|request timeout)|no healthy upstream)"
+    ),
+    "prompt_leak": (
+        r"(?i)\A\s*(?:system(?: prompt)?: ?)?you are (?:an? |the )?[\w ,'-]{0,60}\b(?:assistant|chat"
+        r" ?bot|agent|AI"
+        r"|language model)\b|^#{2,3} (?:instruction|response|system|input):\s*$"
+        r"|\b(?:here (?:is|are)|these are) my (?:system prompt|(?:system |initial )instructions)\b|\bmy"
+        r" system prompt (?:is"
+        r"|says|reads)\b"
+    ),
     "lorem_ipsum": r"(?i)\blorem ipsum dolor\b",
 }
 _IN_LINES = "(?m)"
-_INSTRUCTS = re2.compile(r"(?i)\b(?:your (?:task|job|role|goal) is|you (?:must|should|will|are to|can only)|do not (?:reveal|mention"
-                         r"|share|answer)|always (?:respond|answer|reply|be)|never (?:reveal|share|mention|say))\b")
+_INSTRUCTS = re2.compile(
+    r"(?i)\b(?:your (?:task|job|role|goal) is|you (?:must|should|will|are to|can only)|do not"
+    r" (?:reveal|mention"
+    r"|share|answer)|always (?:respond|answer|reply|be)|never (?:reveal|share|mention|say))\b"
+)
 # Whoever talks about templates, tokens or placeholders writes them rightly.
 _ABOUT = {
-    "placeholder": re2.compile(r"(?i)\b(?:templat|placeholder|jinja|mustache|handlebars|liquid|vue|angular|syntax|variables?|helm"
-                               r"|ansible|interpolat|shell|bash|environment|django|logger|logging|curly)"),
-    "special_token": re2.compile(r"(?i)\b(?:special|chat template|tokeni[sz]|tokens?\b|delimiter|chatml|fine-?tun)"),
+    "placeholder": re2.compile(
+        r"(?i)\b(?:templat|placeholder|jinja|mustache|handlebars|liquid|vue|angular|syntax|variables?|helm"
+        r"|ansible|interpolat|shell|bash|environment|django|logger|logging|curly)"
+    ),
+    "special_token": re2.compile(
+        r"(?i)\b(?:special|chat template|tokeni[sz]|tokens?\b|delimiter|chatml|fine-?tun)"
+    ),
     "tool_markup": re2.compile(r"(?i)\b(?:tool calls?|function calls?|function calling|xml|schema|tags?)\b"),
-    "unfilled_value": re2.compile(r"(?i)\b(?:javascript|typescript|tostring|console|coerc|stringif|object's)"),
+    "unfilled_value": re2.compile(
+        r"(?i)\b(?:javascript|typescript|tostring|console|coerc|stringif|object's)"
+    ),
     "lorem_ipsum": re2.compile(r"(?i)\b(?:placeholder|dummy|filler|typesetting|cicero)\b"),
 }
 
 
 class KnownFailureEvaluator(Evaluator):
-    """Fails on what no user should see: unfilled templates, special tokens, raw tool calls, stack traces, provider errors, leaked prompts,
-    endless loops.
+    """Fails on what no user should see: unfilled templates, special tokens, raw tool calls, stack traces,
+    provider errors, leaked prompts, endless loops.
 
-    Not where it stands in code, where the answer talks about such things, or where the input already held the same text.
+    Not where it stands in code, where the answer talks about such things, or where the input already held the
+    same text.
     """
 
     name = "known_failure"
@@ -123,13 +152,30 @@ def _is_error(found: str, text: str, event: Any) -> bool:
         return "message" in error or "code" in error
     if isinstance(error, str):
         return bool(error) and value.keys() <= _ERROR_KEYS
-    return value.keys() <= _ERROR_KEYS and _ERROR_WORDS.search(str(value.get("detail", value.get("message", "")))) is not None
+    return (
+        value.keys() <= _ERROR_KEYS
+        and _ERROR_WORDS.search(str(value.get("detail", value.get("message", "")))) is not None
+    )
 
 
-_ERROR_KEYS = {"error", "error_description", "message", "detail", "code", "status", "statusCode", "type", "object", "param", "path", "timestamp",
-               "request_id"}
+_ERROR_KEYS = {
+    "error",
+    "error_description",
+    "message",
+    "detail",
+    "code",
+    "status",
+    "statusCode",
+    "type",
+    "object",
+    "param",
+    "path",
+    "timestamp",
+    "request_id",
+}
 _ERROR_WORDS = re2.compile(
-    r"(?i)error|rate limit|unauthorized|forbidden|timed? ?out|overloaded|too many requests|not found|invalid api key|unavailable"
+    r"(?i)error|rate limit|unauthorized|forbidden|timed? ?out|overloaded|too many requests|not found|invalid"
+    r" api key|unavailable"
 )
 
 
@@ -143,11 +189,17 @@ def _is_prose(found: str, text: str, event: Any) -> bool:
     return _CODE_LINE.search(text) is None
 
 
-_CODE_LINE = re2.compile(r"(?m)[;{]\s*$|^\s*- [\w.-]+:|^\s*(?:def|class|import|from|function|const|let|var|if|for|#include|- name:"
-                         r"|apiVersion:|export"
-                         r"|return)\b[^.!?]*$|</?[a-z]+[ >]|^\s*[\w.-]+:\s*[\"'{\[]|\{%")
+_CODE_LINE = re2.compile(
+    r"(?m)[;{]\s*$|^\s*- [\w.-]+:|^\s*(?:def|class|import|from|function|const|let|var|if|for|#include|- name:"
+    r"|apiVersion:|export"
+    r"|return)\b[^.!?]*$|</?[a-z]+[ >]|^\s*[\w.-]+:\s*[\"'{\[]|\{%"
+)
 _CLOSER: dict[str, Callable[[str, str, Any], bool]] = {
-    "placeholder": _is_prose, "tool_markup": _is_tool_call, "provider_error": _is_error, "prompt_leak": _is_leak}
+    "placeholder": _is_prose,
+    "tool_markup": _is_tool_call,
+    "provider_error": _is_error,
+    "prompt_leak": _is_leak,
+}
 
 
 def _parsed(text: str) -> Any:
@@ -158,4 +210,6 @@ def _parsed(text: str) -> Any:
 
 
 def _asked_to_repeat(given: str | None) -> bool:
-    return given is not None and any(word in given.lower() for word in ("repeat", " times", "wiederhol", "répét", "repit", "ripet"))
+    return given is not None and any(
+        word in given.lower() for word in ("repeat", " times", "wiederhol", "répét", "repit", "ripet")
+    )

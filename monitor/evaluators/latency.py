@@ -26,9 +26,11 @@ class LatencyParameters(Parameters):
 
 
 class LatencyEvaluator(Evaluator):
-    """Fails when the call took longer than the budget of its interaction; the score is its duration in seconds. Informative.
+    """Fails when the call took longer than the budget of its interaction; the score is its duration in
+    seconds. Informative.
 
-    The interaction is the event's, else the configuration's; without either there is no budget and it is skipped.
+    The interaction is the event's, else the configuration's; without either there is no budget and it is
+    skipped.
     """
 
     name = "latency"
@@ -40,7 +42,11 @@ class LatencyEvaluator(Evaluator):
     def __init__(self, parameters: Parameters | None = None, interaction: str | None = None) -> None:
         super().__init__(parameters)
         self._interaction = interaction
-        self._whole = {"sync": self.parameters.sync_s, "progressive": self.parameters.progressive_s, "async": self.parameters.async_s}
+        self._whole = {
+            "sync": self.parameters.sync_s,
+            "progressive": self.parameters.progressive_s,
+            "async": self.parameters.async_s,
+        }
         self._first = self.parameters.first_token_s
 
     def identity(self) -> dict[str, Any]:

@@ -28,7 +28,9 @@ class LengthParameters(Parameters):
 
 
 class LengthEvaluator(Evaluator):
-    """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. The score is the length. Informative."""
+    """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. The score is the length.
+    Informative.
+    """
 
     name = "length"
     sizes = ("output_chars",)

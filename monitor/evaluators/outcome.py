@@ -12,7 +12,9 @@ _UNKNOWN = skipped("no outcome reported")
 
 
 class OutcomeEvaluator(Evaluator):
-    """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped when it does not say."""
+    """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped when it does
+    not say.
+    """
 
     name = "outcome"
     labels = ("outcome",)

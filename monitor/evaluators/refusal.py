@@ -14,8 +14,8 @@ from monitor.evaluators.refusal_clause import KINDS, NOTHING, TRIGGERS, Said, sa
 from monitor.evaluators.texts import scanned
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
-# How much answer, in characters, outweighs a refusal. An outright one ("I can't help with that") stays one beside much moralising;
-# "I don't have opinions, but ..." is an answer as soon as one follows.
+# How much answer, in characters, outweighs a refusal. An outright one ("I can't help with that") stays one
+# beside much moralising; "I don't have opinions, but ..." is an answer as soon as one follows.
 _BEFORE_OUTRIGHT, _BEFORE_WITHHELD = 160, 40
 _AFTER_OUTRIGHT, _AFTER_TURNED, _AFTER_WITHHELD = 700, 20, 250
 _ANSWERS_AFTER_ALL = 40  # "I can't do it here, but you can do it under Settings > Orders"
@@ -23,26 +23,31 @@ _ANSWERS_AFTER_ALL = 40  # "I can't do it here, but you can do it under Settings
 # Refusals come in the same words again and again: what was found in the last ones is remembered.
 _REMEMBERED, _REMEMBERED_CHARS = 4096, 200
 
-_INPUT_QUOTES = Expression(r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳")
+_INPUT_QUOTES = Expression(
+    r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳"
+)
 _FAILED = {kind: failed(f"refusal: {kind}") for kind in (*KINDS, "option")}
 _WHOLE_OPTION = Expression(  # a survey's "(D). Refused"
-    r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$")
+    r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$"
+)
 _SUBJECT = Expression(r"(?i)\A\s*subject: ")
 _SIGNED = Expression(
     r"(?im)^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
-    r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z")
+    r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z"
+)
 _SUPPORT = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
 _NUMBERED = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
 _BLANK = " \t\n\f\r"
 
 
 class RefusalEvaluator(Evaluator):
-    """Fails when the answer refuses, or says only why there is none ("This is subjective and depends on the individual").
+    """Fails when the answer refuses, or says only why there is none ("This is subjective and depends on the
+    individual").
 
-    A refusal counts where the answer begins, after any apology or thanks; in a long answer, a quotation, code, a drafted letter or another
-    speaker's line it does not. An answer that follows it ("I'm not a doctor, but ...") outweighs it.
-    English is covered well; German, French, Spanish, Italian, Portuguese, Dutch, Chinese and Japanese for the usual forms; Korean,
-    Russian and Polish for a few.
+    A refusal counts where the answer begins, after any apology or thanks; in a long answer, a quotation,
+    code, a drafted letter or another speaker's line it does not. An answer that follows it ("I'm not a
+    doctor, but ...") outweighs it. English is covered well; German, French, Spanish, Italian, Portuguese,
+    Dutch, Chinese and Japanese for the usual forms; Korean, Russian and Polish for a few.
     """
 
     name = "refusal"
@@ -107,7 +112,9 @@ _remembered_kind = lru_cache(_REMEMBERED)(_kind)
 
 def _is_letter(text: str) -> bool:
     """Whether it is drafted for somebody else to send."""
-    drafted = (":" in text and _SUBJECT.search(text.encode()) is not None) or ("\n" in text and _SIGNED.occurs(_last_lines(text)))
+    drafted = (":" in text and _SUBJECT.search(text.encode()) is not None) or (
+        "\n" in text and _SIGNED.occurs(_last_lines(text))
+    )
     return drafted and not _SUPPORT.occurs(text)
 
 
@@ -144,4 +151,8 @@ def _answers(clause: Clause, means: Said, rest: Iterable[tuple[Clause, Said]], t
 
 def _repeats_input(given: str | None) -> bool:
     """Whether the input asks to reword or translate a refusal, which is then no refusal."""
-    return given is not None and _INPUT_QUOTES.occurs(head := scanned(given)) and said(head.replace("’", "'")).kind is not None
+    return (
+        given is not None
+        and _INPUT_QUOTES.occurs(head := scanned(given))
+        and said(head.replace("’", "'")).kind is not None
+    )

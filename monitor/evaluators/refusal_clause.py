@@ -16,7 +16,15 @@ from monitor.evaluators.refusal_languages import NOT_REFUSALS as FOREIGN_NOT_REF
 KINDS = {**english.REFUSES, **LANGUAGES, **english.WITHHOLDS}
 _NAMES, _OUTRIGHT = tuple(KINDS), len(english.REFUSES) + len(LANGUAGES)
 _NO_REFUSAL = f"{around.NOT_REFUSALS}|{FOREIGN_NOT_REFUSALS}"
-_MARKS = (_NO_REFUSAL, around.ASIDE, around.OFFERS, around.MORALISES, BUT, r"^(?:while|although|though|even though|whilst)\b", around.DELIVERS)
+_MARKS = (
+    _NO_REFUSAL,
+    around.ASIDE,
+    around.OFFERS,
+    around.MORALISES,
+    BUT,
+    r"^(?:while|although|though|even though|whilst)\b",
+    around.DELIVERS,
+)
 _DENIED, _ASIDE, _OFFER, _MORAL, _BUT, _HEDGE, _DELIVERS = range(len(KINDS), len(KINDS) + len(_MARKS))
 
 _marks = search_set(tuple(f"(?i){pattern}" for pattern in (*KINDS.values(), *_MARKS)))
@@ -24,8 +32,9 @@ _DENIAL = Expression(f"(?i){_NO_REFUSAL}")
 
 
 class Said(NamedTuple):
-    """``kind``: of refusal, if it is one; ``outright``: whatever else is said around it; ``polite``: neither answers nor refuses; ``turns``: in
-    contrast to what came before; ``hedges``: the contrast is to come; ``delivers``: hands over a text that somebody else speaks in.
+    """``kind``: of refusal, if it is one; ``outright``: whatever else is said around it; ``polite``: neither
+    answers nor refuses; ``turns``: in contrast to what came before; ``hedges``: the contrast is to come;
+    ``delivers``: hands over a text that somebody else speaks in.
     """
 
     kind: str | None
@@ -55,13 +64,18 @@ def _meaning(marks: tuple[int, ...]) -> Said:
 NOTHING = Said(None, outright=False, polite=False, turns=False, hedges=False, delivers=False)
 
 
-_SPECIAL = re.compile(r"(\[[^\]]*\])|(?<!\[)\^|\|\$|\$|( \??)|(')")  # classes as they are; anchors; spaces; apostrophes
+# classes as they are; anchors; spaces; apostrophes
+_SPECIAL = re.compile(r"(\[[^\]]*\])|(?<!\[)\^|\|\$|\$|( \??)|(')")
 _GAPS = {" ": r"[\pZ\s*_]+", " ?": r"[\pZ\s*_]*"}  # with Markdown's emphasis: "I **can't** help"
 
 
 def _loose(pattern: str) -> str:
-    """A clause's pattern as it stands in raw text: typographic apostrophes, any white space, starts and ends of clauses anywhere."""
-    return _SPECIAL.sub(lambda part: part[1] or (_GAPS[part[2]] if part[2] else "['’ʼ´`′]" if part[3] else ""), pattern)
+    """A clause's pattern as it stands in raw text: typographic apostrophes, any white space, starts and ends
+    of clauses anywhere.
+    """
+    return _SPECIAL.sub(
+        lambda part: part[1] or (_GAPS[part[2]] if part[2] else "['’ʼ´`′]" if part[3] else ""), pattern
+    )
 
 
 TRIGGERS = {kind: f"(?i){_loose(english.TRIGGERS.get(kind, pattern))}" for kind, pattern in KINDS.items()}

@@ -12,8 +12,8 @@ _SEEN_CHARS = 20_000
 def loops(text: str) -> bool:
     """Whether a text ends in at least 6 exact repetitions of one turn, 200 characters or more together.
 
-    The turn must hold letters, or be an exclamation mark (what broken numerics print): rules, tables, digits and padding may repeat.
-    The last turn may be incomplete, for a limit ends most loops.
+    The turn must hold letters, or be an exclamation mark (what broken numerics print): rules, tables, digits
+    and padding may repeat. The last turn may be incomplete, for a limit ends most loops.
 
     >>> loops("I like it. " * 30), loops("-" * 500)
     (True, False)
@@ -23,7 +23,8 @@ def loops(text: str) -> bool:
         return False
     tail = text[-_TAIL_CHARS:]
     longest = min(_LONGEST_TURN, size // _LEAST_TURNS)
-    if text.find(tail, size - _TAIL_CHARS - longest) == size - _TAIL_CHARS:  # the quick way out of nearly every text
+    # the quick way out of nearly every text
+    if text.find(tail, size - _TAIL_CHARS - longest) == size - _TAIL_CHARS:
         return False
     text = text[-_SEEN_CHARS:]
     period = len(text) - _TAIL_CHARS - text.rfind(tail, 0, len(text) - 1)

@@ -36,7 +36,8 @@ def parse_setting(value: Any) -> EvaluatorSetting:
     """A setting from the configuration's value, a name or ``{name: {parameter: value}}``.
 
     Raises:
-        ValueError: the name or a parameter is not known, or a value is not valid; the message names it and says what is.
+        ValueError: the name or a parameter is not known, or a value is not valid; the message names it and
+            says what is.
 
     >>> parse_setting({"length": {"max_chars": 400}}).parameters.max_chars
     400
@@ -52,11 +53,17 @@ def parse_setting(value: Any) -> EvaluatorSetting:
     else:
         raise ValueError(f"an evaluator is a name, or one {{name: {{parameter: value}}}}; got {value!r:.80}")
     if name not in EVALUATORS:
-        raise ValueError(f"evaluator {name!r} is not known{closest(str(name), EVALUATORS)}; known are {', '.join(EVALUATORS)}")
+        raise ValueError(
+            f"evaluator {name!r} is not known{closest(str(name), EVALUATORS)}; known are"
+            f" {', '.join(EVALUATORS)}"
+        )
     model = EVALUATORS[name].parameters_model
     if not isinstance(given, dict):
         example = next(iter(_names(model)), "parameter")
-        raise ValueError(f"evaluator {name}: parameters are a mapping, like {{{name}: {{{example}: ...}}}}; got {given!r:.80}")
+        raise ValueError(
+            f"evaluator {name}: parameters are a mapping, like {{{name}: {{{example}: ...}}}}; got"
+            f" {given!r:.80}"
+        )
     try:
         setting = EvaluatorSetting(name, model.model_validate(given))
         setting.build()
@@ -89,4 +96,6 @@ def _explained(name: str, model: type[Parameters], error: ValidationError) -> st
         valid = f"valid are {', '.join(names)}" if names else "it has none"
         return f"evaluator {name}: parameter {path!r} is not known{closest(path, names)}; {valid}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"evaluator {name}: {f'parameter {path}: ' if path else ''}{message}" + (f"; got {first['input']!r:.60}" if path else "")
+    return f"evaluator {name}: {f'parameter {path}: ' if path else ''}{message}" + (
+        f"; got {first['input']!r:.60}" if path else ""
+    )

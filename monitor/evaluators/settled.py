@@ -15,8 +15,9 @@ REMEMBERED = 1024  # combinations of labels; a service that writes free text int
 class Settled(NamedTuple):
     """What is known of every event with the same labels.
 
-    ``verdicts``: one an evaluator, ``PASSED`` where it has yet to be asked; ``codes``: their states; ``notable``: index and verdict of what
-    failed or broke; ``skips``: index and reason of what does not apply; ``open``: index and evaluator of those to ask.
+    ``verdicts``: one an evaluator, ``PASSED`` where it has yet to be asked; ``codes``: their states;
+    ``notable``: index and verdict of what failed or broke; ``skips``: index and reason of what does not
+    apply; ``open``: index and evaluator of those to ask.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -33,7 +34,9 @@ def labels_of(evaluators: Sequence[Evaluator]) -> Callable[[Any], Any]:
 
 
 def settled(evaluators: Sequence[Evaluator], event: Any, marked: bool) -> Settled:
-    """What an event's labels settle. ``marked``: some pattern occurs in its text; then whoever has patterns is to be asked each time."""
+    """What an event's labels settle. ``marked``: some pattern occurs in its text; then whoever has patterns
+    is to be asked each time.
+    """
     verdicts, waiting = [PASSED] * len(evaluators), []
     for index, evaluator in enumerate(evaluators):
         try:
@@ -43,9 +46,17 @@ def settled(evaluators: Sequence[Evaluator], event: Any, marked: bool) -> Settle
                 verdicts[index] = evaluator(event, ())
         except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
             verdicts[index] = broken(error)
-    notable = tuple((index, verdict) for index, verdict in enumerate(verdicts) if verdict.state in (State.FAILED, State.ERROR))
-    skips = tuple((index, verdict.reason) for index, verdict in enumerate(verdicts) if verdict.state == State.SKIPPED)
-    return Settled(tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, skips, tuple(waiting))
+    notable = tuple(
+        (index, verdict)
+        for index, verdict in enumerate(verdicts)
+        if verdict.state in (State.FAILED, State.ERROR)
+    )
+    skips = tuple(
+        (index, verdict.reason) for index, verdict in enumerate(verdicts) if verdict.state == State.SKIPPED
+    )
+    return Settled(
+        tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, skips, tuple(waiting)
+    )
 
 
 def broken(error: Exception) -> Verdict:

@@ -31,9 +31,10 @@ _index = itemgetter(0)
 class Judged:
     """Verdicts on a run of events.
 
-    ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index -> (evaluator index, verdict), only
-    for events that have any. ``settled``: for each event what its labels settled, the same object for many; ``skips``: (event index, evaluator
-    index, reason) of what was skipped besides.
+    ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index ->
+    (evaluator index, verdict), only for events that have any. ``settled``: for each event what its labels
+    settled, the same object for many; ``skips``: (event index, evaluator index, reason) of what was skipped
+    besides.
     """
 
     codes: npt.NDArray[np.int8]
@@ -46,8 +47,8 @@ class Judged:
 class Suite:
     """The evaluators of one feature configuration, with one RE2 set for all their patterns.
 
-    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (an identity: name, version, digest of
-    parameters and patterns; where it differs, it is another statistic).
+    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (an
+    identity: name, version, digest of parameters and patterns; where it differs, it is another statistic).
     """
 
     def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
@@ -63,21 +64,32 @@ class Suite:
         self._silent: dict[Any, Settled] = {}  # by labels, of events without output text
         self._plain: dict[Any, Settled] = {}  # of those in whose text no pattern occurs
         self._marked: dict[Any, Settled] = {}  # of the others
-        self._owners = [(index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns]
+        self._owners = [
+            (index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns
+        ]
         patterns = tuple(pattern for evaluator in evaluators for pattern in evaluator.patterns.values())
         self._match = search_set(patterns) if patterns else _nothing
 
     @classmethod
-    def of(cls, evaluators: Sequence[Any] | None = None, gating: Mapping[str, bool] | None = None, interaction: str | None = None) -> Suite:
+    def of(
+        cls,
+        evaluators: Sequence[Any] | None = None,
+        gating: Mapping[str, bool] | None = None,
+        interaction: str | None = None,
+    ) -> Suite:
         """The suite of a feature configuration.
 
-        ``evaluators``: settings, parsed or as the configuration has them; None: the default ones. ``error`` is always among them,
-        because a response with an error never passes. ``interaction``: ``sync`` | ``progressive`` | ``async``, for events that do not say.
+        ``evaluators``: settings, parsed or as the configuration has them; None: the default ones. ``error``
+        is always among them, because a response with an error never passes. ``interaction``: ``sync`` |
+        ``progressive`` | ``async``, for events that do not say.
 
         Raises:
-            ValueError: an evaluator or parameter is not known, is named twice, or ``gating`` names one that is not in the suite.
+            ValueError: an evaluator or parameter is not known, is named twice, or ``gating`` names one that
+                is not in the suite.
         """
-        settings: list[EvaluatorSetting] = [parse_setting(value) for value in (DEFAULT_EVALUATORS if evaluators is None else evaluators)]
+        settings: list[EvaluatorSetting] = [
+            parse_setting(value) for value in (DEFAULT_EVALUATORS if evaluators is None else evaluators)
+        ]
         names = [setting.name for setting in settings]
         for name in names:
             if names.count(name) > 1:
@@ -87,11 +99,16 @@ class Suite:
             names.insert(0, "error")
         for name in gating or {}:
             if name not in names:
-                raise ValueError(f"gating: {name!r} is not among this feature's evaluators{closest(name, names)}; they are {', '.join(names)}")
+                raise ValueError(
+                    f"gating: {name!r} is not among this feature's evaluators{closest(name, names)}; they are"
+                    f" {', '.join(names)}"
+                )
         return cls([setting.build(interaction) for setting in settings], gating)
 
     def judge(self, event: Any) -> tuple[Verdict, ...]:
-        """One verdict per name on a decoded ``response``. An evaluator that breaks answers ``ERROR``; nothing is raised."""
+        """One verdict per name on a decoded ``response``. An evaluator that breaks answers ``ERROR``; nothing
+        is raised.
+        """
         known, others = self._judge(event)
         verdicts = list(known.verdicts)
         for index, verdict in others:
@@ -109,7 +126,8 @@ class Suite:
             known, others = self._judge(event)
             labelled.append(known)
             if others:
-                others = [item for item in others if item[1][0]]  # PASSED is 0, as it stands in the codes already
+                # PASSED is 0, as it stands in the codes already
+                others = [item for item in others if item[1][0]]
             if not others and not known.notable:  # as nearly always
                 rows.append(known.codes)
                 continue
@@ -168,7 +186,8 @@ def _nothing(data: bytes) -> None:
 
 
 def suite_for(config: Any, service: str, feature: str) -> Suite:
-    """The suite for a feature. ``config`` has ``feature(service, feature)``, giving ``evaluators``, ``gating`` and ``interaction``; None: defaults.
+    """The suite for a feature. ``config`` has ``feature(service, feature)``, giving ``evaluators``,
+    ``gating`` and ``interaction``; None: defaults.
 
     Raises:
         ValueError: as ``Suite.of``, with the feature named.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from monitor.evaluators.expressions import Expression
 
-HEAD_CHARS = 16_384  # refusals, leaks and errors stand at the ends of an answer; what lies between costs time and tells nothing
+# refusals, leaks and errors stand at the ends of an answer; what lies between costs time and tells nothing
+HEAD_CHARS = 16_384
 TAIL_CHARS = 4_096
 WHOLE_CHARS = HEAD_CHARS + TAIL_CHARS
 
@@ -13,13 +14,15 @@ _THOUGHTS = Expression(r"(?s)<(?:think|thinking|reasoning)>.*?</(?:think|thinkin
 
 
 def scanned(output: str) -> str:
-    """What evaluators see of an output: all of it, or of a long one the head and the tail, joined by a line break.
+    """What evaluators see of an output: all of it, or of a long one the head and the tail, joined by a line
+    break.
 
     >>> len(scanned("x" * 100_000))
     20481
     """
     text = output if len(output) <= WHOLE_CHARS else f"{output[:HEAD_CHARS]}\n{output[-TAIL_CHARS:]}"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # RE2 takes no lone surrogates
+    # RE2 takes no lone surrogates
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def without_code(data: bytes) -> bytes:

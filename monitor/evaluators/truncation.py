@@ -8,16 +8,31 @@ from typing import Any
 from monitor.evaluators.evaluator import Evaluator
 from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
 
-# OpenAI, Anthropic, Google, Cohere and Bedrock, Mistral, OpenAI Responses, Anthropic (context), LiteLLM and Ollama, TGI
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "max_length", "model_length", "incomplete", "model_context_window_exceeded",
-                  "max_completion_tokens", "token_limit", "context_length_exceeded"})
+# OpenAI, Anthropic, Google, Cohere and Bedrock, Mistral, OpenAI Responses, Anthropic (context), LiteLLM and
+# Ollama, TGI
+_CUT = frozenset(
+    {
+        "length",
+        "max_tokens",
+        "max_output_tokens",
+        "max_length",
+        "model_length",
+        "incomplete",
+        "model_context_window_exceeded",
+        "max_completion_tokens",
+        "token_limit",
+        "context_length_exceeded",
+    }
+)
 _UNKNOWN = skipped("no finish reason")
 
 
 class TruncationEvaluator(Evaluator):
-    """Fails when the finish reason says that a limit ended the answer; skipped when there is no finish reason.
+    """Fails when the finish reason says that a limit ended the answer; skipped when there is no finish
+    reason.
 
-    It does not guess from the text: answers rightly end in a comma ("Best regards,"), a colon or an open code fence (a stop sequence).
+    It does not guess from the text: answers rightly end in a comma ("Best regards,"), a colon or an open code
+    fence (a stop sequence).
     """
 
     name = "truncation"
@@ -43,4 +58,11 @@ def normal(finish_reason: str) -> str:
     >>> normal("FinishReason.MAX_TOKENS"), normal("content-filter")
     ('max_tokens', 'content_filter')
     """
-    return finish_reason.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
+    return (
+        finish_reason.strip()
+        .rpartition(".")[2]
+        .lower()
+        .replace("-", "_")
+        .replace(" ", "_")
+        .removeprefix("finish_reason_")
+    )

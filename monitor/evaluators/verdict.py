@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 
 class State(IntEnum):
-    """The four answers. ``SKIPPED``: does not apply. ``ERROR``: the evaluator broke; it counts in no quality figure."""
+    """The four answers. ``SKIPPED``: does not apply. ``ERROR``: the evaluator broke; it counts in no quality
+    figure.
+    """
 
     PASSED = 0
     FAILED = 1
@@ -16,7 +18,8 @@ class State(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """One evaluator's answer. ``reason`` says why it is not a plain pass; ``score`` is what was measured, if anything.
+    """One evaluator's answer. ``reason`` says why it is not a plain pass; ``score`` is what was measured, if
+    anything.
 
     >>> Verdict(State.FAILED, "refuses").passed
     False

@@ -1,4 +1,6 @@
-"""Two configurations over the same records: which episodes only one of them has, and in what those differ that both have."""
+"""Two configurations over the same records: which episodes only one of them has, and in what those differ
+that both have.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _FOREVER = datetime.max
 
 @dataclass(frozen=True)
 class Difference:
-    """Episodes of one feature that overlap in time: ``here`` under the configuration in use, ``there`` under the other."""
+    """Episodes of one feature that overlap in time: ``here`` under the configuration in use, ``there`` under
+    the other.
+    """
 
     feature: Feature
     here: tuple[Told, ...]
@@ -37,7 +41,9 @@ class Difference:
         return min(told.since for told in (*self.here, *self.there))
 
     def changes(self, shown: Callable[[datetime], str] = clock) -> list[tuple[str, str, str]]:
-        """What differs: name, as it is here, as it is there, with times as ``shown``. Empty unless both have episodes."""
+        """What differs: name, as it is here, as it is there, with times as ``shown``. Empty unless both have
+        episodes.
+        """
         if not self.here or not self.there:
             return []
         mine, theirs = _noticed(self.here, shown), _noticed(self.there, shown)
@@ -54,10 +60,17 @@ class Difference:
 
 
 def differences(here: Findings, there: Findings) -> list[Difference]:
-    """Every episode of both, once: those of one feature and environment that overlap, also through others, stand together. By time."""
+    """Every episode of both, once: those of one feature and environment that overlap, also through others,
+    stand together. By time.
+    """
     found: list[Difference] = []
     for feature in sorted({told.feature for side in (here, there) for told in side.episodes.values()}):
-        both = [(told, side) for side, findings in enumerate((here, there)) for told in findings.episodes.values() if told.feature == feature]
+        both = [
+            (told, side)
+            for side, findings in enumerate((here, there))
+            for told in findings.episodes.values()
+            if told.feature == feature
+        ]
         reached: datetime | None = None
         group: list[tuple[Told, int]] = []
         for told, side in sorted(both, key=lambda pair: (pair[0].since, pair[1])):
@@ -72,11 +85,16 @@ def differences(here: Findings, there: Findings) -> list[Difference]:
 
 
 def _of(feature: Feature, group: Sequence[tuple[Told, int]]) -> Difference:
-    return Difference(feature, tuple(told for told, side in group if side == 0), tuple(told for told, side in group if side == 1))
+    return Difference(
+        feature,
+        tuple(told for told, side in group if side == 0),
+        tuple(told for told, side in group if side == 1),
+    )
 
 
 def _noticed(some: tuple[Told, ...], shown: Callable[[datetime], str]) -> dict[str, str]:
     """What a person would notice of them."""
+
     def each(values: list[str]) -> str:
         return ", ".join(values)
 

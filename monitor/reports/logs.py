@@ -45,7 +45,10 @@ class Files:
             except OSError as error:
                 raise Unreadable(f"{path}: cannot be read: {error.strerror}") from None
         if len(set(paths)) < len(paths):
-            raise Unreadable(f"{next(path for path in paths if paths.count(path) > 1)}: is given twice, and each event would count twice; give it once")
+            raise Unreadable(
+                f"{next(path for path in paths if paths.count(path) > 1)}: is given twice, and each event"
+                " would count twice; give it once"
+            )
         self.total = None if None in sizes else sum(cast("list[int]", sizes))
 
     @property
@@ -61,7 +64,10 @@ class Files:
         """
         if len(self.paths) == 1:
             return self._lines(0)
-        return (record for *_, record in heapq.merge(*(timed(self._lines(nth), nth) for nth in range(len(self.paths)))))
+        return (
+            record
+            for *_, record in heapq.merge(*(timed(self._lines(nth), nth) for nth in range(len(self.paths))))
+        )
 
     def _lines(self, nth: int) -> Iterator[FileRecord]:
         path, number = self.paths[nth], 0
@@ -71,9 +77,15 @@ class Files:
                     if line.strip():
                         yield FileRecord(line.rstrip(b"\r\n"), number, topic=path)
         except gzip.BadGzipFile as error:
-            raise Unreadable(f"{path}: is not gzip, or is damaged after line {number} ({error}); unpack it, or give it without .gz") from None
+            raise Unreadable(
+                f"{path}: is not gzip, or is damaged after line {number} ({error}); unpack it, or give it"
+                " without .gz"
+            ) from None
         except (EOFError, zlib.error) as error:
-            raise Unreadable(f"{path}: its gzip is cut or damaged after line {number} ({error}); get it again, or unpack what is whole: zcat") from None
+            raise Unreadable(
+                f"{path}: its gzip is cut or damaged after line {number} ({error}); get it again, or unpack"
+                " what is whole: zcat"
+            ) from None
         except OSError as error:
             raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -95,7 +107,8 @@ class Files:
 
 
 def timed(records: Iterable[Any], nth: int) -> Iterator[tuple[int, int, int, Any]]:
-    """Records of one log with the time that it has come to (microseconds since 1970), so that ``heapq.merge`` lays logs side by side.
+    """Records of one log with the time that it has come to (microseconds since 1970), so that ``heapq.merge``
+    lays logs side by side.
 
     A clock that is ahead counts no more than the broker's own, as for the watermark.
     """
@@ -103,19 +116,30 @@ def timed(records: Iterable[Any], nth: int) -> Iterator[tuple[int, int, int, Any
     for record in records:
         with suppress(InvalidEvent):  # it becomes a dead letter where it stands
             time_us = microseconds(decode(cast(bytes, record.value or b"")).time)
-            reached = max(reached, time_us if record.timestamp is None or record.timestamp < 0 else min(time_us, record.timestamp * 1000))
+            reached = max(
+                reached,
+                (
+                    time_us
+                    if record.timestamp is None or record.timestamp < 0
+                    else min(time_us, record.timestamp * 1000)
+                ),
+            )
         yield reached, nth, record.offset, record
 
 
 class Chosen(NamedTuple):
-    """Which events are replayed: of [``start_us``, ``end_us``) in event time, microseconds since 1970, of features that ``match``; None: all."""
+    """Which events are replayed: of [``start_us``, ``end_us``) in event time, microseconds since 1970, of
+    features that ``match``; None: all.
+    """
 
     start_us: int | None = None
     end_us: int | None = None
     match: str | None = None
 
     def of(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records that are meant. What cannot be read has no feature and no time of its own: it stays, beside those that stay."""
+        """The records that are meant. What cannot be read has no feature and no time of its own: it stays,
+        beside those that stay.
+        """
         if self == Chosen():
             yield from records
             return
@@ -128,7 +152,9 @@ class Chosen(NamedTuple):
                     yield record
                 continue
             time_us = microseconds(event.time)
-            inside = (self.start_us is None or time_us >= self.start_us) and (self.end_us is None or time_us < self.end_us)
+            inside = (self.start_us is None or time_us >= self.start_us) and (
+                self.end_us is None or time_us < self.end_us
+            )
             if inside and (self.match is None or fnmatchcase(f"{event.service}/{event.feature}", self.match)):
                 yield record
 

@@ -1,4 +1,6 @@
-"""How close a threshold rule came to firing where it never fired: looked at at every edge, with the rule's own reading."""
+"""How close a threshold rule came to firing where it never fired: looked at at every edge, with the rule's
+own reading.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from schemas.rules import Rule
 
 
 class Margin(NamedTuple):
-    """The reading of a rule at one feature that came closest to a breach. ``distance``: from the interval's end to the threshold, in units of the
-    metric; 0 or less is a breach."""
+    """The reading of a rule at one feature that came closest to a breach. ``distance``: from the interval's
+    end to the threshold, in units of the metric; 0 or less is a breach.
+    """
 
     distance: float
     edge_us: int
@@ -37,7 +40,9 @@ class Margins:
                 continue  # nothing new: older windows hold what was read before
             name = f"{key.service}/{key.feature}"
             for rule in self._rules:
-                if fnmatchcase(name, rule.match) and key.environment in (rule.environments or (key.environment,)):
+                if fnmatchcase(name, rule.match) and key.environment in (
+                    rule.environments or (key.environment,)
+                ):
                     self._read(rule, key, feature, edge_us)
 
     def _read(self, rule: Rule, key: FeatureKey, feature: threshold.Series, edge_us: int) -> None:
@@ -58,7 +63,11 @@ class Margins:
 
     def of(self, rule: str, fired: tuple[tuple[str, str, str], ...]) -> tuple[FeatureKey, Margin] | None:
         """The feature that came closest among those where the rule did not fire; None if nobody knows one."""
-        others = [(key, margin) for (name, key), margin in self.nearest.items() if name == rule and tuple(key) not in fired]
+        others = [
+            (key, margin)
+            for (name, key), margin in self.nearest.items()
+            if name == rule and tuple(key) not in fired
+        ]
         return min(others, key=lambda pair: (pair[1].distance, pair[0]), default=None)
 
 

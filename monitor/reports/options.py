@@ -17,12 +17,35 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Teach a parser the flags."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml; by default what an empty file gives")
-    parser.add_argument("--what-if", type=Path, metavar="FILE", help="another softfail.yaml: say which episodes it would add, drop or change")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="table: windows as rows; ndjson: one record a line, exactly as on the topics; "
-                        "summary: episodes and rules as text; html: the same as one file with plots")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write there and not to standard output; it is replaced only when it is whole")
-    parser.add_argument("--from", dest="since", type=instant, metavar="TIME", help="only from here on, like 2026-11-01T00:00Z (UTC unless it says otherwise)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; by default what an empty file gives"
+    )
+    parser.add_argument(
+        "--what-if",
+        type=Path,
+        metavar="FILE",
+        help="another softfail.yaml: say which episodes it would add, drop or change",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="table: windows as rows; ndjson: one record a line, exactly as on the topics; "
+        "summary: episodes and rules as text; html: the same as one file with plots",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there and not to standard output; it is replaced only when it is whole",
+    )
+    parser.add_argument(
+        "--from",
+        dest="since",
+        type=instant,
+        metavar="TIME",
+        help="only from here on, like 2026-11-01T00:00Z (UTC unless it says otherwise)",
+    )
     parser.add_argument("--to", dest="until", type=instant, metavar="TIME", help="only before this time")
     parser.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
 
@@ -40,7 +63,9 @@ def instant(text: str) -> int:
         time = datetime.fromisoformat(text.strip())
         return (time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 2026-11-01 or 2026-11-01T14:30Z") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; write 2026-11-01 or 2026-11-01T14:30Z"
+        ) from None
 
 
 def refuse_wrong(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -66,7 +91,15 @@ def configurations(options: argparse.Namespace) -> list[tuple[Config, str]]:
         try:
             found.append((checked(path), path.name if path else "the defaults"))
         except InvalidConfig as error:
-            raise InvalidConfig([fault if path is None or fault.startswith(str(path)) else f"{path}: {fault}" for fault in error.faults]) from None
+            raise InvalidConfig(
+                [
+                    fault if path is None or fault.startswith(str(path)) else f"{path}: {fault}"
+                    for fault in error.faults
+                ]
+            ) from None
     if len(found) == 2 and found[0][1] == found[1][1]:
-        found = [(config, str(path)) for (config, _), path in zip(found, (options.config, options.what_if), strict=True)]
+        found = [
+            (config, str(path))
+            for (config, _), path in zip(found, (options.config, options.what_if), strict=True)
+        ]
     return found

@@ -13,7 +13,8 @@ from monitor.reports.logs import Unreadable
 
 @contextmanager
 def written(path: Path | None) -> Iterator[TextIO]:
-    """A stream for text; None: standard output. The file takes its name when all went well, and nothing is left of it otherwise.
+    """A stream for text; None: standard output. The file takes its name when all went well, and nothing is
+    left of it otherwise.
 
     Raises:
         Unreadable: it cannot be written.

@@ -1,4 +1,6 @@
-"""The report as one HTML file that needs nothing else: no script, no font, no picture from anywhere. It can be mailed."""
+"""The report as one HTML file that needs nothing else: no script, no font, no picture from anywhere. It can
+be mailed.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,26 @@ _KEY = (
 )  # fmt: skip
 
 
-def parts(trial: Trial, letters: Letters, other: Trial | None, found: Sequence[Difference] | None) -> Iterator[str]:
+def parts(
+    trial: Trial, letters: Letters, other: Trial | None, found: Sequence[Difference] | None
+) -> Iterator[str]:
     """The page in pieces, from its head to its end."""
     title = headline(trial)
-    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{text(title)}</title><style>{CSS}</style></head><body>\n'
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta'
+        f' http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    )
+    yield (
+        '<meta name="viewport"'
+        f' content="width=device-width,initial-scale=1"><title>{text(title)}</title><style>{CSS}</style></head><body>\n'
+    )
     yield f"<h1>{text(title[:1].upper() + title[1:])}</h1>\n"
     start, end = trial.measured.start, trial.measured.end
     if start is not None and end is not None:
-        yield f'<p class="dim">{text(clock(start))} to {text(clock(end))} {end.year}, {count(trial.measured.events, "event")}, as softfail would have '
+        yield (
+            f'<p class="dim">{text(clock(start))} to {text(clock(end))} {end.year},'
+            f" {count(trial.measured.events, 'event')}, as softfail would have "
+        )
         yield f"measured and told them with {text(trial.name)}. Nothing was sent to anybody.</p>\n"
     if found is not None and other is not None:
         yield from tables.what_if(found, trial.name, other.name)
@@ -57,33 +70,71 @@ def _features(trial: Trial, other: Trial | None, start: datetime, end: datetime)
     told: dict[Feature, list[Told]] = {}
     for one in trial.findings.episodes.values():
         told.setdefault(one.feature, []).append(one)
-    order = sorted(trial.measured.series, key=lambda key: (
-        -sum(one.is_page for one in told.get(key, ())), -len(told.get(key, ())), -trial.measured.series[key].events, key))
+    order = sorted(
+        trial.measured.series,
+        key=lambda key: (
+            -sum(one.is_page for one in told.get(key, ())),
+            -len(told.get(key, ())),
+            -trial.measured.series[key].events,
+            key,
+        ),
+    )
     yield "<h2>Features</h2>\n"
     strip = [('<i class="kp"></i>', f"below the plot: with {other.name}")] if other is not None else []
-    yield '<ul class="key">' + "".join(f"<li>{icon}{text(said)}</li>" for icon, said in (*_KEY, *strip)) + "</ul>\n"
+    yield (
+        '<ul class="key">'
+        + "".join(f"<li>{icon}{text(said)}</li>" for icon, said in (*_KEY, *strip))
+        + "</ul>\n"
+    )
     axis = Axis(start.timestamp(), end.timestamp())
     for key in order[:PLOTTED]:
-        theirs = [one for one in other.findings.episodes.values() if one.feature == key] if other is not None else []
+        theirs = (
+            [one for one in other.findings.episodes.values() if one.feature == key]
+            if other is not None
+            else []
+        )
         yield from _feature(trial, key, told.get(key, []), theirs, axis, end)
     if len(order) > PLOTTED:
-        yield f'<p class="dim">{len(order) - PLOTTED:,} more features, which told no more and had fewer events, are not plotted; choose with --match.</p>\n'
+        yield (
+            f'<p class="dim">{len(order) - PLOTTED:,} more features, which told no more and had fewer events,'
+            " are not plotted; choose with --match.</p>\n"
+        )
 
 
-def _feature(trial: Trial, key: Feature, told: Sequence[Told], theirs: Sequence[Told], axis: Axis, end: datetime) -> Iterator[str]:
+def _feature(
+    trial: Trial, key: Feature, told: Sequence[Told], theirs: Sequence[Told], axis: Axis, end: datetime
+) -> Iterator[str]:
     series = trial.measured.series[key]
     pages = sum(one.is_page for one in told)
-    facts = [count(series.events, "event"), *([count(pages, "page")] if pages else []), *([count(len(told) - pages, "ticket")] if len(told) > pages else [])]
-    spans = [span for side, some in ((False, told), (True, theirs)) for one in some for span in _spans(one, end, other=side)]
+    facts = [
+        count(series.events, "event"),
+        *([count(pages, "page")] if pages else []),
+        *([count(len(told) - pages, "ticket")] if len(told) > pages else []),
+    ]
+    spans = [
+        span
+        for side, some in ((False, told), (True, theirs))
+        for one in some
+        for span in _spans(one, end, other=side)
+    ]
     limits = limits_of(trial.config, *key)
     bins = series.points()
-    yield f"<h3>{text(place(key))} <small>{text(', '.join(facts))}; {text(_resolution(series, trial))}</small></h3>\n<div class=plots>\n"
+    yield (
+        f"<h3>{text(place(key))} <small>{text(', '.join(facts))};"
+        f" {text(_resolution(series, trial))}</small></h3>\n<div class=plots>\n"
+    )
     evidence = [incident.evidence for one in (*told, *theirs) for incident in one.incidents.values()]
-    found = {split(metric)[0] for one in evidence for metric in (one.metric, *(moved.metric for moved in one.findings))}
+    found = {
+        split(metric)[0]
+        for one in evidence
+        for metric in (one.metric, *(moved.metric for moved in one.findings))
+    }
     for panel in trial.measured.panels:
         if not panel.always and panel.name not in found:
             continue
-        drawn = plot(panel, bins, series.width_us, trial.measured.pane_us, limits.get(panel.name, ()), spans, axis)
+        drawn = plot(
+            panel, bins, series.width_us, trial.measured.pane_us, limits.get(panel.name, ()), spans, axis
+        )
         if drawn:
             held = "; ".join(_limit(panel.name, one) for one in limits.get(panel.name, ()))
             yield f"<figure><figcaption>{text(panel.title)}<small>{text(held)}</small></figcaption>{drawn}</figure>\n"
@@ -98,7 +149,11 @@ def _resolution(series: Series, trial: Trial) -> str:
 
 def _limit(name: str, limit: Limit) -> str:
     metric = f"{name}.{limit.reading}" if limit.reading else name
-    bound = f"above {figure(metric, limit.above)}" if limit.above is not None else f"below {figure(metric, limit.below)}"
+    bound = (
+        f"above {figure(metric, limit.above)}"
+        if limit.above is not None
+        else f"below {figure(metric, limit.below)}"
+    )
     return f"{limit.rule}: {f'{limit.reading} ' if limit.reading else ''}{bound}"
 
 

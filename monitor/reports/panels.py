@@ -1,4 +1,6 @@
-"""Which plots a feature gets: events, pass and error rate, output tokens, duration, and whatever else its rules look at."""
+"""Which plots a feature gets: events, pass and error rate, output tokens, duration, and whatever else its
+rules look at.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _TITLES = {
 
 
 class Panel(NamedTuple):
-    """One plot. ``readings`` of a number (p50, mean, ...); none for rates and events. ``always`` False: only where something was found about it."""
+    """One plot. ``readings`` of a number (p50, mean, ...); none for rates and events. ``always`` False: only
+    where something was found about it.
+    """
 
     name: str
     readings: tuple[str, ...] = ()
@@ -50,12 +54,22 @@ class Limit(NamedTuple):
     below: float | None
 
 
-FIXED = (Panel(EVENTS), Panel("pass_rate"), Panel("error_rate"), Panel("output_tokens", ("p50", "p90")), Panel("duration_s", ("p50", "p90")))
+FIXED = (
+    Panel(EVENTS),
+    Panel("pass_rate"),
+    Panel("error_rate"),
+    Panel("output_tokens", ("p50", "p90")),
+    Panel("duration_s", ("p50", "p90")),
+)
 
 
 ON_FINDING = (
-    *(Panel(f"evaluator.{name}.fail_rate", always=False) for name in EVALUATORS if name != "error"),  # whose failures are the error rate
-    *(Panel(name, ("p50", "p90"), always=False) for name in ("input_tokens", "time_to_first_token_s", "cost_usd", "output_chars")),
+    # whose failures are the error rate
+    *(Panel(f"evaluator.{name}.fail_rate", always=False) for name in EVALUATORS if name != "error"),
+    *(
+        Panel(name, ("p50", "p90"), always=False)
+        for name in ("input_tokens", "time_to_first_token_s", "cost_usd", "output_chars")
+    ),
 )
 """What rules on baselines and on drift may tell of without naming it in the configuration."""
 
@@ -73,7 +87,8 @@ def split(metric: str) -> tuple[str, str]:
 
 
 def panels_of(metrics: Iterable[str]) -> tuple[Panel, ...]:
-    """The plots that show these metrics, beside the fixed ones (together at most ``MOST``), and those that are shown on a finding.
+    """The plots that show these metrics, beside the fixed ones (together at most ``MOST``), and those that
+    are shown on a finding.
 
     >>> [panel.title for panel in panels_of(["duration_s.p99", "evaluator.empty.fail_rate"]) if panel.always][4:]
     ['Duration p50, p90, p99', 'Failed: empty']
@@ -102,15 +117,26 @@ def limits_of(config: Config, service: str, feature: str, environment: str) -> d
     """The thresholds that hold for a feature, by panel name."""
     limits: dict[str, list[Limit]] = {}
     for rule in config.all_rules():
-        if not fnmatchcase(f"{service}/{feature}", rule.match) or environment not in (rule.environments or (environment,)):
+        if not fnmatchcase(f"{service}/{feature}", rule.match) or environment not in (
+            rule.environments or (environment,)
+        ):
             continue
         name, reading = split(rule.on)
-        above: Any = rule.above if rule.above != "budget" else BUDGETS_S.get(name, {}).get(config.feature(service, feature).interaction or "")
-        above, below = (one if isinstance(one, int | float) else None for one in (above, rule.below))  # the learnt baseline is no line
+        above: Any = (
+            rule.above
+            if rule.above != "budget"
+            else BUDGETS_S.get(name, {}).get(config.feature(service, feature).interaction or "")
+        )
+        # the learnt baseline is no line
+        above, below = (one if isinstance(one, int | float) else None for one in (above, rule.below))
         if above is not None or below is not None:
             limits.setdefault(name, []).append(Limit(rule.name, reading, above, below))
     for one in config.objectives:
-        if fnmatchcase(f"{service}/{feature}", one.match) and environment in (one.environments or (environment,)):
+        if fnmatchcase(f"{service}/{feature}", one.match) and environment in (
+            one.environments or (environment,)
+        ):
             succeeds = one.on in SUCCESSES
-            limits.setdefault(one.on, []).append(Limit(one.name, "", None if succeeds else 1 - one.target, one.target if succeeds else None))
+            limits.setdefault(one.on, []).append(
+                Limit(one.name, "", None if succeeds else 1 - one.target, one.target if succeeds else None)
+            )
     return limits

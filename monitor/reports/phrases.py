@@ -56,7 +56,11 @@ def moment(time: datetime | None) -> str:
 
 def period(told: Told) -> str:
     """From when to when."""
-    return f"{clock(told.since)} to {clock(told.until)}" if told.until else f"since {clock(told.since)}, still open"
+    return (
+        f"{clock(told.since)} to {clock(told.until)}"
+        if told.until
+        else f"since {clock(told.since)}, still open"
+    )
 
 
 def figure(metric: str, value: float | None) -> str:
@@ -77,15 +81,29 @@ def figure(metric: str, value: float | None) -> str:
 def broke(incident: EpisodeIncident) -> str:
     """What broke, and in which part of the feature; ``sure`` says between what it lies."""
     said, part = incident.text or measure(incident.evidence, interval=False), segment(incident)
-    also = [measure(Evidence.model_construct(**moved.model_dump()), interval=False) for moved in incident.evidence.findings[1:3]]
+    also = [
+        measure(Evidence.model_construct(**moved.model_dump()), interval=False)
+        for moved in incident.evidence.findings[1:3]
+    ]
     return clean("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
 
 
 def findings_of(told: Told) -> list[EpisodeIncident]:
-    """The incidents of an episode, the one to be told first at the head. A segment that says what the whole feature says is left out: it is all of it."""
+    """The incidents of an episode, the one to be told first at the head. A segment that says what the whole
+    feature says is left out: it is all of it.
+    """
     incidents = by_weight(told.as_fired())
-    whole = {(one.rule, one.evidence.metric, one.evidence.value, one.evidence.n) for one in incidents if one.level == "feature"}
-    return [one for one in incidents if one.level == "feature" or (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n) not in whole]
+    whole = {
+        (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n)
+        for one in incidents
+        if one.level == "feature"
+    }
+    return [
+        one
+        for one in incidents
+        if one.level == "feature"
+        or (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n) not in whole
+    ]
 
 
 def sure(evidence: Evidence) -> str:
@@ -105,14 +123,20 @@ def sure(evidence: Evidence) -> str:
     if low is not None and high is not None:
         return f"between {figure(evidence.metric, low)} and {figure(evidence.metric, high)}, {n}"
     if low is not None or high is not None:
-        return f"at {'least' if low is not None else 'most'} {figure(evidence.metric, low if low is not None else high)}, {n}"
+        return (
+            f"at {'least' if low is not None else 'most'}"
+            f" {figure(evidence.metric, low if low is not None else high)}, {n}"
+        )
     return n
 
 
 def near(evidence: Mapping[str, Any]) -> str:
     """The reading of a rule that did not fire: value, interval, threshold."""
     metric, above = evidence["metric"], evidence["above"]
-    bound = f"fires when surely {'above' if above is not None else 'below'} {figure(metric, above if above is not None else evidence['below'])}"
+    bound = (
+        f"fires when surely {'above' if above is not None else 'below'}"
+        f" {figure(metric, above if above is not None else evidence['below'])}"
+    )
     low, high = figure(metric, evidence["low"]), figure(metric, evidence["high"])
     return f"{figure(metric, evidence['value'])} ({low} to {high}); {bound}"
 

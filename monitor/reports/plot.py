@@ -1,4 +1,6 @@
-"""One small plot as SVG: lines with their bands, single panes that stood out, thresholds, episodes as shade. No script, no resource."""
+"""One small plot as SVG: lines with their bands, single panes that stood out, thresholds, episodes as shade.
+No script, no resource.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ DAY_S = 86_400
 
 
 class Span(NamedTuple):
-    """An episode on the axis of time: seconds since 1970, a page or a ticket, what it says, and whether it is the other configuration's."""
+    """An episode on the axis of time: seconds since 1970, a page or a ticket, what it says, and whether it is
+    the other configuration's.
+    """
 
     start_s: float
     end_s: float
@@ -51,9 +55,17 @@ class Axis(NamedTuple):
         return LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, share))
 
 
-def plot(panel: Panel, bins: Sequence[tuple[int, Bin]], width_us: int, pane_us: int, limits: Sequence[Limit], spans: Sequence[Span], axis: Axis) -> str:
+def plot(
+    panel: Panel,
+    bins: Sequence[tuple[int, Bin]],
+    width_us: int,
+    pane_us: int,
+    limits: Sequence[Limit],
+    spans: Sequence[Span],
+    axis: Axis,
+) -> str:
     """The picture of one panel; empty if nothing was counted of it."""
-    lines = [_points(panel, reading, bins, width_us, pane_us) for reading in (panel.readings or ("",))]
+    lines = [_points(panel, reading, bins, width_us, pane_us) for reading in panel.readings or ("",)]
     if not any(lines):
         return ""
     low, high = _range(panel, [point for line in lines for point in line], limits)
@@ -69,13 +81,18 @@ def plot(panel: Panel, bins: Sequence[tuple[int, Bin]], width_us: int, pane_us: 
         if bound is not None and low <= bound <= high:
             inside.append(f'<path class="limit" d="M{LEFT:g} {y(bound):.1f}H{RIGHT:g}"/>')
     name = panel.name if not panel.readings else f"{panel.name}.{panel.readings[0]}"
-    inside += [f'<text x="{LEFT - 3:g}" y="{TOP + 6:g}" class="end">{_label(name, high)}</text>',
-               f'<text x="{LEFT - 3:g}" y="{BOTTOM:g}" class="end">{_label(name, low)}</text>', *_dates(axis)]
+    inside += [
+        f'<text x="{LEFT - 3:g}" y="{TOP + 6:g}" class="end">{_label(name, high)}</text>',
+        f'<text x="{LEFT - 3:g}" y="{BOTTOM:g}" class="end">{_label(name, low)}</text>',
+        *_dates(axis),
+    ]
     label = escape(f"{panel.title}, {figure(name, low)} to {figure(name, high)}")
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(inside)}</svg>'
 
 
-def _points(panel: Panel, reading: str, bins: Sequence[tuple[int, Bin]], width_us: int, pane_us: int) -> list[Point]:
+def _points(
+    panel: Panel, reading: str, bins: Sequence[tuple[int, Bin]], width_us: int, pane_us: int
+) -> list[Point]:
     points = []
     for start_us, one in bins:
         at_s = (start_us + width_us / 2) / 1e6
@@ -83,28 +100,54 @@ def _points(panel: Panel, reading: str, bins: Sequence[tuple[int, Bin]], width_u
             a_minute = 60e6 / pane_us  # a pane's events as a rate; a bin's panes without events count too
             value = one.events * 60e6 / width_us
             extremes = (one.low[EVENTS] * a_minute, one.high[EVENTS] * a_minute)
-            points.append(Point(at_s, value, None, None, *_beyond(value, extremes[0], extremes[1], one.panes)))
+            points.append(
+                Point(at_s, value, None, None, *_beyond(value, extremes[0], extremes[1], one.panes))
+            )
             continue
         found: Estimate = one.read(panel.name, reading)
         if found.value is not None:
             metric = f"{panel.name}.{reading}" if reading else panel.name
-            points.append(Point(at_s, found.value, found.low, found.high, *_beyond(found.value, one.low.get(metric), one.high.get(metric), one.panes)))
+            points.append(
+                Point(
+                    at_s,
+                    found.value,
+                    found.low,
+                    found.high,
+                    *_beyond(found.value, one.low.get(metric), one.high.get(metric), one.panes),
+                )
+            )
     return points
 
 
-def _beyond(value: float, low: float | None, high: float | None, panes: int) -> tuple[float | None, float | None]:
+def _beyond(
+    value: float, low: float | None, high: float | None, panes: int
+) -> tuple[float | None, float | None]:
     """The extremes that lie beyond the value of all panes together."""
-    return (low if panes > 1 and low is not None and low < value else None), (high if panes > 1 and high is not None and high > value else None)
+    return (low if panes > 1 and low is not None and low < value else None), (
+        high if panes > 1 and high is not None and high > value else None
+    )
 
 
 def _range(panel: Panel, points: Sequence[Point], limits: Sequence[Limit]) -> tuple[float, float]:
     values = [value for one in points for value in (one.value, one.least, one.most) if value is not None]
     if banded := sorted(one.high - one.low for one in points if one.low is not None and one.high is not None):
-        half = banded[len(banded) // 2]  # what few events leave open would flatten all the rest: a wider band than half of them runs out of the plot
-        values += [bound for one in points for bound in (one.low, one.high) if bound is not None and abs(bound - one.value) <= half]
+        # what few events leave open would flatten all the rest: a wider band than half of them runs out of
+        # the plot
+        half = banded[len(banded) // 2]
+        values += [
+            bound
+            for one in points
+            for bound in (one.low, one.high)
+            if bound is not None and abs(bound - one.value) <= half
+        ]
     low, high = min(values), max(values)
     if not panel.readings and panel.name != EVENTS:  # a share: only as much of 0 to 1 as is needed
-        near = [bound for one in limits for bound in (one.above, one.below) if bound is not None and abs(bound - low) <= 3 * max(0.02, high - low)]
+        near = [
+            bound
+            for one in limits
+            for bound in (one.above, one.below)
+            if bound is not None and abs(bound - low) <= 3 * max(0.02, high - low)
+        ]
         low, high = min([low, *near]), max([high, *near])
         room = max(0.01, 0.05 * (high - low))
         return (0.0 if low - room < 0.02 else low - room), (1.0 if high + room > 0.98 else high + room)
@@ -145,7 +188,10 @@ def _shade(span: Span, axis: Axis) -> str:
     left = min(left, RIGHT - width)
     top, height = (BOTTOM + 1, 3.0) if span.other else (TOP, BOTTOM - TOP)
     kind = ("page" if span.is_page else "ticket") + (" other" if span.other else "")
-    return f'<rect class="{kind}" x="{left:.1f}" y="{top:g}" width="{width:.1f}" height="{height:g}"><title>{escape(span.text)}</title></rect>'
+    return (
+        f'<rect class="{kind}" x="{left:.1f}" y="{top:g}" width="{width:.1f}"'
+        f' height="{height:g}"><title>{escape(span.text)}</title></rect>'
+    )
 
 
 def _days(axis: Axis) -> list[str]:
@@ -162,7 +208,10 @@ def _dates(axis: Axis) -> list[str]:
     begin, end = (epoch + timedelta(seconds=at) for at in axis)
     short = axis.end_s - axis.start_s < 2 * DAY_S
     shown = [f"{one.day} {one:%b %H:%M}" if short else f"{one.day} {one:%b}" for one in (begin, end)]
-    return [f'<text x="{LEFT:g}" y="{HEIGHT - 3}">{shown[0]}</text>', f'<text x="{RIGHT:g}" y="{HEIGHT - 3}" class="end">{shown[1]}</text>']
+    return [
+        f'<text x="{LEFT:g}" y="{HEIGHT - 3}">{shown[0]}</text>',
+        f'<text x="{RIGHT:g}" y="{HEIGHT - 3}" class="end">{shown[1]}</text>',
+    ]
 
 
 def _label(metric: str, value: float) -> str:

@@ -15,7 +15,9 @@ EVERY = 1000  # records between two looks at the clock
 
 
 class Source(Protocol):
-    """An input that knows how much of it has been read. ``unit``: what ``done`` and ``total`` count; ``total`` None: nobody knows."""
+    """An input that knows how much of it has been read. ``unit``: what ``done`` and ``total`` count;
+    ``total`` None: nobody knows.
+    """
 
     @property
     def unit(self) -> str: ...  # noqa: D102
@@ -30,7 +32,9 @@ class Source(Protocol):
 
 
 @contextmanager
-def watched(source: Source, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> Iterator[Iterable[Record]]:
+def watched(
+    source: Source, *, shown: bool, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Iterable[Record]]:
     """The records of a source, with a bar while they are taken.
 
     Args:
@@ -41,10 +45,26 @@ def watched(source: Source, *, shown: bool, clock: Callable[[], float] = time.mo
         yield source.records()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     amount = DownloadColumn() if source.unit == "bytes" else MofNCompleteColumn()
-    bar = Progress(TextColumn("replay"), BarColumn(), amount, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True)
+    bar = Progress(
+        TextColumn("replay"),
+        BarColumn(),
+        amount,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
     began = clock()
 
     def records() -> Iterator[Record]:

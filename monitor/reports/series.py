@@ -1,7 +1,8 @@
-"""What was measured of each feature over time, from its windows: as many points as a plot can show, and no extreme lost.
+"""What was measured of each feature over time, from its windows: as many points as a plot can show, and no
+extreme lost.
 
-Panes that are merged are merged as counts, so a point is weighed as the events are. What a single pane said surely (its 95 % interval) is kept
-beside the point as the extremes.
+Panes that are merged are merged as counts, so a point is weighed as the events are. What a single pane said
+surely (its 95 % interval) is kept beside the point as the extremes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ Key = tuple[str, str, str]
 
 
 class Bin:
-    """What was counted in one stretch of time of a feature. ``low`` of a line: the least upper end of a pane's interval, ``high`` the greatest lower end."""
+    """What was counted in one stretch of time of a feature. ``low`` of a line: the least upper end of a
+    pane's interval, ``high`` the greatest lower end.
+    """
 
     __slots__ = ("events", "high", "low", "panes", "rates", "spreads")
 
@@ -72,7 +75,8 @@ class Bin:
 
 
 class Series:
-    """One feature over time, in at most ``POINTS`` bins of equal width that begin at whole multiples of it. Times are microseconds since 1970.
+    """One feature over time, in at most ``POINTS`` bins of equal width that begin at whole multiples of it.
+    Times are microseconds since 1970.
 
     Where events are few, bins are fewer, so that a point stands for some of them.
     """
@@ -128,7 +132,12 @@ class Measured:
         self.series: dict[Key, Series] = {}
         self.start: datetime | None = None
         self.end: datetime | None = None
-        self._lines = [(panel.name, reading) for panel in panels if panel.name != EVENTS for reading in (panel.readings or ("",))]
+        self._lines = [
+            (panel.name, reading)
+            for panel in panels
+            if panel.name != EVENTS
+            for reading in (panel.readings or ("",))
+        ]
         self._fields = _fields(self._lines)
         self._decoder = msgspec.json.Decoder(_window_of(self._fields))
 
@@ -190,12 +199,22 @@ class Shown(msgspec.Struct):
 
 def _fields(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Metric of a window -> name of the field that holds it once decoded."""
-    metrics = [metric for name, reading in lines for metric in ((f"{name}.{reading}", f"{name}.mean") if reading else (name,))]
+    metrics = [
+        metric
+        for name, reading in lines
+        for metric in ((f"{name}.{reading}", f"{name}.mean") if reading else (name,))
+    ]
     return {metric: f"m{at}" for at, metric in enumerate(dict.fromkeys(metrics))}
 
 
 def _window_of(fields: dict[str, str]) -> type[msgspec.Struct]:
     """A struct that takes of a window what is shown and leaves the rest undecoded."""
-    metrics = msgspec.defstruct("Metrics", [(field, Shown | None, None) for field in fields.values()], rename={field: at for at, field in fields.items()})
+    metrics = msgspec.defstruct(
+        "Metrics",
+        [(field, Shown | None, None) for field in fields.values()],
+        rename={field: at for at, field in fields.items()},
+    )
     columns: list[Any] = [(name, str) for name in ("level", "service", "feature", "environment")]
-    return msgspec.defstruct("Window", [*columns, ("start", datetime), ("end", datetime), ("events", int), ("metrics", metrics)])
+    return msgspec.defstruct(
+        "Window", [*columns, ("start", datetime), ("end", datetime), ("events", int), ("metrics", metrics)]
+    )

@@ -1,4 +1,6 @@
-"""The histogram of a window record, as something that merges and has quantiles: what any reader of the topic can do with it."""
+"""The histogram of a window record, as something that merges and has quantiles: what any reader of the topic
+can do with it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import msgspec
 
 
 class Histogram(msgspec.Struct):
-    """Exponential histogram as window records have it (OpenTelemetry data model); see ``schemas.records.Histogram``."""
+    """Exponential histogram as window records have it (OpenTelemetry data model); see
+    ``schemas.records.Histogram``.
+    """
 
     scale: int
     offset: int
@@ -57,8 +61,11 @@ class Spread:
     def quantile(self, q: float) -> float | None:
         """The q-quantile, 0 < q < 1, within half a bucket; None if there is no value."""
         rank, passed = q * self.n * (1 - 1e-12), 0.0
-        ordered = [*((-1, index) for index in sorted(self._negative, reverse=True)), *([(0, 0)] if self._zero else []),
-                   *((1, index) for index in sorted(self._positive))]
+        ordered = [
+            *((-1, index) for index in sorted(self._negative, reverse=True)),
+            *([(0, 0)] if self._zero else []),
+            *((1, index) for index in sorted(self._positive)),
+        ]
         for sign, index in ordered:
             passed += self._zero if not sign else (self._positive if sign > 0 else self._negative)[index]
             if passed >= rank:
@@ -74,7 +81,9 @@ def _sparse(histogram: Histogram) -> dict[int, float]:
     return {histogram.offset + at: count for at, count in enumerate(histogram.counts) if count}
 
 
-def _added(mine: dict[int, float], coarser: int, more: dict[int, float], more_coarser: int) -> dict[int, float]:
+def _added(
+    mine: dict[int, float], coarser: int, more: dict[int, float], more_coarser: int
+) -> dict[int, float]:
     if coarser:
         mine = _added({}, 0, mine, coarser)
     for index, count in more.items():

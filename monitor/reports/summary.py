@@ -1,4 +1,6 @@
-"""The report as text: what would have paged, what each rule did, what was not measured, and what another configuration would change."""
+"""The report as text: what would have paged, what each rule did, what was not measured, and what another
+configuration would change.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,16 @@ KINDS = {
 }  # fmt: skip
 
 
-def lines(trial: Trial, letters: Letters, differences: Sequence[Difference] | None, other: str) -> Iterator[str]:
+def lines(
+    trial: Trial, letters: Letters, differences: Sequence[Difference] | None, other: str
+) -> Iterator[str]:
     """The whole report. ``differences`` None: there is no other configuration; ``other`` is its name."""
     yield headline(trial)
     if trial.measured.start and trial.measured.end:
-        yield f"{clock(trial.measured.start)} to {clock(trial.measured.end)}, {count(trial.measured.events, 'event')}, configuration: {trial.name}"
+        yield (
+            f"{clock(trial.measured.start)} to {clock(trial.measured.end)},"
+            f" {count(trial.measured.events, 'event')}, configuration: {trial.name}"
+        )
     if differences is not None:
         yield from difference_lines(differences, trial.name, other)
     yield from _episodes(trial.findings.in_order())
@@ -38,7 +45,10 @@ def difference_lines(differences: Sequence[Difference], here: str, there: str) -
         if one.kind == "same":
             continue
         for told in (*one.here, *one.there)[: None if one.kind != "changed" else 1]:
-            yield f"  {KINDS[one.kind].format(here=here, there=there)}: {standing(told)} {place(one.feature)}, {period(told)}"
+            yield (
+                f"  {KINDS[one.kind].format(here=here, there=there)}: {standing(told)} {place(one.feature)},"
+                f" {period(told)}"
+            )
             yield from (f"      {broke(incident)}" for incident in findings_of(told)[:1])
         yield from (f"      {what}: {mine} → {theirs}" for what, mine, theirs in one.changes())
 
@@ -54,8 +64,11 @@ def tally(differences: Sequence[Difference], here: str, there: str) -> str:
     numbers = {kind: sum(one.kind == kind for one in differences) for kind in KINDS}
     sides = [[told.is_page for one in differences for told in side(one)] for side in (_here, _there)]
     pages, tickets = ([sum(page is wanted for page in side) for side in sides] for wanted in (True, False))
-    return (f"pages {pages[0]} → {pages[1]}, tickets {tickets[0]} → {tickets[1]}; {numbers['only_here']} only with {here}, "
-            f"{numbers['only_there']} only with {there}, {numbers['changed']} with both but not alike, {numbers['same']} the same")
+    return (
+        f"pages {pages[0]} → {pages[1]}, tickets {tickets[0]} → {tickets[1]}; {numbers['only_here']} only"
+        f" with {here}, {numbers['only_there']} only with {there}, {numbers['changed']} with both but not"
+        f" alike, {numbers['same']} the same"
+    )
 
 
 def _here(one: Difference) -> Sequence[Told]:
@@ -75,7 +88,9 @@ def features_of(some: Iterable[Feature], most: int = 3) -> str:
 def _episodes(told: Sequence[Told]) -> Iterator[str]:
     yield f"\nEPISODES ({len(told)})"
     for one in told:
-        yield f"  {standing(one):18} {place(one.feature)}  {period(one)}" + (f" ({length(one.until - one.since)})" if one.until else "")
+        yield f"  {standing(one):18} {place(one.feature)}  {period(one)}" + (
+            f" ({length(one.until - one.since)})" if one.until else ""
+        )
         incidents = findings_of(one)
         for incident in incidents[:5]:
             yield f"      {incident.rule}: {broke(incident)}; {sure(incident.evidence)}"
@@ -87,8 +102,11 @@ def _rules(trial: Trial) -> Iterator[str]:
     yield "\nRULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
     for one in trial.rules():
         brief = f"; breached {count(one.brief, 'time')} more and did not last" if one.brief else ""
-        yield f"  {one.rule:22} {one.fired:>6} {one.pages:>6} {one.tickets:>8} {length(one.firing) if one.fired else '-':>12}   " + (
-            (features_of(one.features) or "nowhere") + brief)
+        yield (
+            f"  {one.rule:22} {one.fired:>6} {one.pages:>6} {one.tickets:>8}"
+            f" {length(one.firing) if one.fired else '-':>12}   "
+            + ((features_of(one.features) or "nowhere") + brief)
+        )
         if said := closest(trial, one):
             yield f"      closest elsewhere: {said}"
 

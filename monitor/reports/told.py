@@ -1,4 +1,6 @@
-"""What a configuration told of: episodes with what broke as it broke, and what each rule did. A fold over the records of the alerts topic."""
+"""What a configuration told of: episodes with what broke as it broke, and what each rule did. A fold over the
+records of the alerts topic.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ Feature = tuple[str, str, str]
 
 @dataclass
 class Told:
-    """One episode. ``paged``: when its urgency became high, None if it never did; ``until``: when it resolved, None while it is open.
+    """One episode. ``paged``: when its urgency became high, None if it never did; ``until``: when it
+    resolved, None while it is open.
 
     ``incidents`` are as they were when they fired: what a page said, and not the well figures of their end.
     """
@@ -120,7 +123,10 @@ class Findings:
     def _transition(self, one: Transition) -> None:
         known = self.firings.get(one.incident_id)
         if one.state == "firing":
-            self.firings.setdefault(one.incident_id, Firing(one.rule, (one.service, one.feature, one.environment), one.time, None))  # told anew, it goes on
+            # told anew, it goes on
+            self.firings.setdefault(
+                one.incident_id, Firing(one.rule, (one.service, one.feature, one.environment), one.time, None)
+            )
         elif one.state == "resolved" and known is not None:
             self.firings[one.incident_id] = known._replace(until=one.time)
         elif one.state == "resolved":
@@ -128,7 +134,9 @@ class Findings:
 
 
 class RuleCount(NamedTuple):
-    """What one rule did. A feature and its segments that fire together are one firing: ``fired`` is how many, ``firing`` how long they lasted in all."""
+    """What one rule did. A feature and its segments that fire together are one firing: ``fired`` is how many,
+    ``firing`` how long they lasted in all.
+    """
 
     rule: str
     fired: int
@@ -148,8 +156,22 @@ def by_rule(findings: Findings, rules: Iterable[str], end: datetime | None) -> l
         among = [told for told in findings.episodes.values() if name in told.rules]
         pages = sum(told.is_page for told in among)
         at = tuple(sorted({one.feature for one in fired}))
-        lasted = [length for where in at for length in _together([one for one in fired if one.feature == where], end)]
-        counts.append(RuleCount(name, len(lasted), findings.brief.get(name, 0), at, pages, len(among) - pages, sum(lasted, timedelta())))
+        lasted = [
+            length
+            for where in at
+            for length in _together([one for one in fired if one.feature == where], end)
+        ]
+        counts.append(
+            RuleCount(
+                name,
+                len(lasted),
+                findings.brief.get(name, 0),
+                at,
+                pages,
+                len(among) - pages,
+                sum(lasted, timedelta()),
+            )
+        )
     return counts
 
 

@@ -25,7 +25,9 @@ class Trial:
         looks: whether margins are wanted; they cost a second reading of the rules.
     """
 
-    def __init__(self, config: Config, name: str, panels: Sequence[Panel] | None = None, *, looks: bool = False) -> None:
+    def __init__(
+        self, config: Config, name: str, panels: Sequence[Panel] | None = None, *, looks: bool = False
+    ) -> None:
         self.config, self.name = config, name
         self.watch = Watch(config)
         self.findings = Findings()
@@ -41,7 +43,9 @@ class Trial:
         return self._kept(out)
 
     def finish(self, until_us: int | None = None) -> Outputs:
-        """The log has ended: let time go on to ``until_us``, microseconds since 1970, if it did, and close every pane that is open."""
+        """The log has ended: let time go on to ``until_us``, microseconds since 1970, if it did, and close
+        every pane that is open.
+        """
         out = Outputs()
         if until_us is not None:
             out.extend(self.watch.advance(until_us - self.config.time.lateness_us))

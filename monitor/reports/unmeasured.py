@@ -1,4 +1,6 @@
-"""What a replay did not measure, and why: what could not be read, came too late, is missing, or was not judged."""
+"""What a replay did not measure, and why: what could not be read, came too late, is missing, or was not
+judged.
+"""
 
 from __future__ import annotations
 
@@ -83,11 +85,18 @@ def gaps(book: Book) -> list[Gap]:
     """What was not measured, by reason: the largest first."""
     found: dict[str, Counter[str]] = {}
     for key, feature in book.features.items():
-        where = clean(f"{key.service}/{key.feature}" + ("" if key.environment == "production" else f" ({key.environment})"), 200)
+        where = clean(
+            f"{key.service}/{key.feature}"
+            + ("" if key.environment == "production" else f" ({key.environment})"),
+            200,
+        )
         for why, n in _of_feature(feature):
             if n > 0:
                 found.setdefault(clean(why, 300), Counter())[where] += n
-    some = [Gap(counts.total(), why, tuple(where for where, _ in counts.most_common())) for why, counts in found.items()]
+    some = [
+        Gap(counts.total(), why, tuple(where for where, _ in counts.most_common()))
+        for why, counts in found.items()
+    ]
     return sorted(some, key=lambda gap: (-gap.events, gap.why))
 
 
@@ -98,4 +107,6 @@ def _of_feature(feature: FeatureState) -> Iterator[tuple[str, int]]:
     yield "segments beyond the cap: measured under `other`", feature.overflowed
     for evaluator, reasons in feature.skipped.items():
         yield from ((f"not judged by {evaluator}: {why}", n) for why, n in reasons.items())
-    yield from ((f"the evaluator {evaluator} broke on them", n) for evaluator, n in feature.evaluator_errors.items())
+    yield from (
+        (f"the evaluator {evaluator} broke on them", n) for evaluator, n in feature.evaluator_errors.items()
+    )

@@ -22,7 +22,9 @@ LEAST_ODDS = 1.5  # between the two
 
 
 class Risen(NamedTuple):
-    """A rate that left its baseline: failures then and now, since which edge, effective events since then, ln of the odds that it is back."""
+    """A rate that left its baseline: failures then and now, since which edge, effective events since then, ln
+    of the odds that it is back.
+    """
 
     before: float
     before_n: float
@@ -33,7 +35,9 @@ class Risen(NamedTuple):
 
 
 class Baseline:
-    """One rate of one series. While it is risen nothing is learnt. What is counted are failures, of success rates those that did not succeed."""
+    """One rate of one series. While it is risen nothing is learnt. What is counted are failures, of success
+    rates those that did not succeed.
+    """
 
     __slots__ = ("begun_us", "detector", "risen")
 
@@ -45,7 +49,8 @@ class Baseline:
     def feed(self, rate: Rate, edge_us: int, pane_us: int, *, frozen: bool, tolerance: float = 1.0) -> None:
         """Take what was counted since the last edge.
 
-        ``frozen``: an incident is open, and what is counted meanwhile is no baseline. ``tolerance``: as ``monitor.rules.cycle`` has it.
+        ``frozen``: an incident is open, and what is counted meanwhile is no baseline. ``tolerance``: as
+        ``monitor.rules.cycle`` has it.
         """
         counted = rate.estimate(0.0, interval=no_interval)
         if not counted.n or counted.value is None:
@@ -61,7 +66,10 @@ class Baseline:
         told = self.detector.step(n, failures, edge, frozen=frozen, tolerance=tolerance)
         if told.statistic < told.bound or told.rate is None or told.since is None:
             return
-        odds = max(told.since / (1 - told.since) if told.since < 1 else math.inf, LEAST_ODDS * told.rate / (1 - told.rate))
+        odds = max(
+            told.since / (1 - told.since) if told.since < 1 else math.inf,
+            LEAST_ODDS * told.rate / (1 - told.rate),
+        )
         after = 1.0 if math.isinf(odds) else odds / (1 + odds)
         self.risen = Risen(told.rate, told.n, after, told.edge, told.events)
 
@@ -101,4 +109,6 @@ class Baseline:
     def from_state(cls, state: Any) -> Baseline:
         """Back from ``state``."""
         begun_us, detector, risen = state
-        return cls(begun_us, Sequential.from_state(detector, RUN_LENGTH), None if risen is None else Risen(*risen))
+        return cls(
+            begun_us, Sequential.from_state(detector, RUN_LENGTH), None if risen is None else Risen(*risen)
+        )

@@ -1,4 +1,6 @@
-"""An error budget that burns too fast: over a long window, so that it is worth a page, and still over a short one, so that it is not over."""
+"""An error budget that burns too fast: over a long window, so that it is worth a page, and still over a short
+one, so that it is not over.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,26 @@ from schemas.rules import Burning
 
 
 def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
-    """What the rule says at an edge: breached when the long window's whole interval burns too fast, and the short window's rate does too.
+    """What the rule says at an edge: breached when the long window's whole interval burns too fast, and the
+    short window's rate does too.
 
-    It is well when the short window is. ``since_us``: what is older was counted otherwise (a changed evaluator).
+    It is well when the short window is. ``since_us``: what is older was counted otherwise (a changed
+    evaluator).
     """
     z = z_of(rule.confidence)
     if edge_us - since_us > FINE_US:
-        since_us = -(-since_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what was counted otherwise
-    long = Figure(rule.on).take(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us)).estimate(z, exact)
-    short = Figure(rule.on).take(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us)).estimate(z)
+        # inwards: the hour around it may hold what was counted otherwise
+        since_us = -(-since_us // HOUR_US) * HOUR_US
+    long = (
+        Figure(rule.on)
+        .take(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us))
+        .estimate(z, exact)
+    )
+    short = (
+        Figure(rule.on)
+        .take(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us))
+        .estimate(z)
+    )
     evidence = _evidence(rule, long)
     if long.value is None or long.n < rule.min_events * WHOLE_EVENTS:
         return Reading("unknown", evidence)
@@ -36,7 +49,9 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
 
 
 def _evidence(rule: Burning, found: Estimate) -> dict[str, Any]:
-    shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}
+    shown = {
+        name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
+    }
     limit = float(f"{1 - rule.failing if rule.on in SUCCESSES else rule.failing:.6g}")
     bad = None if found.value is None else 1 - found.value if rule.on in SUCCESSES else found.value
     return {

@@ -1,4 +1,6 @@
-"""How much a rate goes up and down by itself from hour to hour, so that the worst hour of a usual day is no rise."""
+"""How much a rate goes up and down by itself from hour to hour, so that the worst hour of a usual day is no
+rise.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Cycle:
     def tolerance(self, metric: str) -> float:
         """That of a rate of this name, 1 to 1.6."""
         if metric not in self._known:
-            several = [[pane.rates[metric] for pane in panes if metric in pane.rates] for panes in self._hours]
+            several = [
+                [pane.rates[metric] for pane in panes if metric in pane.rates] for panes in self._hours
+            ]
             self._known[metric] = tolerance([_whole(rates) for rates in several if rates])
         return self._known[metric]
 
@@ -39,9 +43,11 @@ def _whole(rates: Sequence[Rate]) -> Rate:
 
 
 def tolerance(hours: Sequence[Rate]) -> float:
-    """By what factor the rate of failures may exceed its mean for nothing, 1 to 1.6; 1 where chance explains what the hours differ by.
+    """By what factor the rate of failures may exceed its mean for nothing, 1 to 1.6; 1 where chance explains
+    what the hours differ by.
 
-    Source: DerSimonian and Laird, Controlled Clinical Trials 7 (1986), the moment estimate of a variance between groups.
+    Source: DerSimonian and Laird, Controlled Clinical Trials 7 (1986), the moment estimate of a variance
+    between groups.
 
     >>> steady, night, noon = Rate(), Rate(), Rate()
     >>> steady.add(1_000_000, 6000, 180), night.add(1_000_000, 6000, 130), noon.add(1_000_000, 6000, 230)
@@ -49,7 +55,11 @@ def tolerance(hours: Sequence[Rate]) -> float:
     >>> tolerance([steady] * 24), round(tolerance([steady, night, steady, noon] * 6), 1)
     (1.0, 1.3)
     """
-    found = [one for one in (rate.estimate(0.0, interval=no_interval) for rate in hours) if one.value is not None and one.n >= EVENTS]
+    found = [
+        one
+        for one in (rate.estimate(0.0, interval=no_interval) for rate in hours)
+        if one.value is not None and one.n >= EVENTS
+    ]
     total = sum(one.n for one in found)
     if len(found) < HOURS:
         return 1.0

@@ -24,7 +24,14 @@ class TextReader:
         self._references = references
 
     def read(
-        self, reference: str, feature: FeatureState, at: SegmentKey | None, edge_us: int, since_us: int, name: str, cleared_us: int
+        self,
+        reference: str,
+        feature: FeatureState,
+        at: SegmentKey | None,
+        edge_us: int,
+        since_us: int,
+        name: str,
+        cleared_us: int,
     ) -> tuple[Finding, TextReference] | None:
         """What a test says of one of ``NAMES`` at an edge; None where nothing can be said, or no block ends."""
         if edge_us % BLOCK_US:
@@ -46,13 +53,21 @@ class TextReader:
     def variation(self, reference: TextReference) -> float:
         """How far the worst of the reference's own blocks is from the whole."""
         if "varies" not in reference.worked_out:
-            apart = [mmd(reference.sketch, block).effect for block in reference.blocks if block.n >= LEAST_TEXTS]
+            apart = [
+                mmd(reference.sketch, block).effect for block in reference.blocks if block.n >= LEAST_TEXTS
+            ]
             reference.worked_out["varies"] = max(apart, default=0.0)
         return float(reference.worked_out["varies"])
 
-    def _texts(self, feature: FeatureState, at: SegmentKey | None, start_us: int, end_us: int, name: str) -> TextSketch:
+    def _texts(
+        self, feature: FeatureState, at: SegmentKey | None, start_us: int, end_us: int, name: str
+    ) -> TextSketch:
         out = TextSketch()
-        segments = [feature.segments[at]] if at is not None else [one for key, one in feature.segments.items() if key != UNLABELLED]
+        segments = (
+            [feature.segments[at]]
+            if at is not None
+            else [one for key, one in feature.segments.items() if key != UNLABELLED]
+        )
         for segment in segments:
             for begin_us in range(start_us // BLOCK_US * BLOCK_US, end_us, BLOCK_US):
                 block = segment.texts[FINE].get(begin_us)

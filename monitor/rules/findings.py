@@ -15,7 +15,8 @@ _READINGS = ("p50", "p90", "p99", "mean")
 
 
 class Finding(NamedTuple):
-    """A statistic that differs from its reference. ``test`` says so with ``p_value``; ``effect`` is how much, in the test's own measure.
+    """A statistic that differs from its reference. ``test`` says so with ``p_value``; ``effect`` is how much,
+    in the test's own measure.
 
     ``window_s``: over what; ``n``, ``m``: effective events now and in the reference.
     """
@@ -32,7 +33,10 @@ class Finding(NamedTuple):
         """From what to what, in the reading that moved most."""
         name, then = self.statistic, reference.pane
         shown = _number(name, current, then) or _category(name, current, then) or _rate(name, current, then)
-        rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in shown.items()}
+        rounded = {
+            name: float(f"{value:.6g}") if isinstance(value, float) else value
+            for name, value in shown.items()
+        }
         return {
             **rounded, "test": self.test, "p_value": float(f"{self.p_value:.3g}"), "effect": float(f"{self.effect:.3g}"), "window_s": self.window_s,
         }  # fmt: skip
@@ -45,14 +49,17 @@ def calls(pane: Pane) -> dict[int, int]:
 
 
 def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float], float]:
-    """Weight of each category, with what is not counted because it says nothing, and the effective events; {} and 0 where nothing is."""
+    """Weight of each category, with what is not counted because it says nothing, and the effective events; {}
+    and 0 where nothing is.
+    """
     held = pane.categories.get(name) or Categories()
     if absent is None:
         return held.weighted(), held.effective_n
     if (plain := _of_one_class(held, pane)) is not None:
         return _with_absent(*plain, absent)
     every = Categories()
-    every.level = pane.rates["error_rate"].level if "error_rate" in pane.rates else 0  # calls have more probabilities: theirs may be coarser
+    # calls have more probabilities: theirs may be coarser
+    every.level = pane.rates["error_rate"].level if "error_rate" in pane.rates else 0
     every.merge(held)
     counted = {ppm: sum(names.values()) for ppm, names in every.classes.items()}
     for ppm, n in calls(pane).items():
@@ -62,10 +69,17 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
 
 
 def _of_one_class(held: Categories, pane: Pane) -> tuple[dict[str, int], int] | None:
-    """Names and calls where every one of either has probability 1, which is usual; None where not, or where there may be too many names."""
+    """Names and calls where every one of either has probability 1, which is usual; None where not, or where
+    there may be too many names.
+    """
     rate = pane.rates.get("error_rate")
     classes = {} if rate is None else rate.classes
-    if held.level or held.classes.keys() - {WHOLE} or classes.keys() - {WHOLE} or (rate is not None and rate.level):
+    if (
+        held.level
+        or held.classes.keys() - {WHOLE}
+        or classes.keys() - {WHOLE}
+        or (rate is not None and rate.level)
+    ):
         return None
     names = held.classes.get(WHOLE, {})
     return None if len(names) >= NAMES else (names, classes[WHOLE][0] if classes else 0)
@@ -103,7 +117,9 @@ def _category(name: str, current: Pane, reference: Pane) -> dict[str, Any] | Non
     if not now or not then:
         return None
     totals = sum(now.values()), sum(then.values())
-    moved = {label: now.get(label, 0.0) / totals[0] - then.get(label, 0.0) / totals[1] for label in {*now, *then}}
+    moved = {
+        label: now.get(label, 0.0) / totals[0] - then.get(label, 0.0) / totals[1] for label in {*now, *then}
+    }
     label = max(sorted(moved), key=lambda one: (round(abs(moved[one]), 9), moved[one]))
     return {
         "metric": f"{name}={label}", "value": now.get(label, 0.0) / totals[0], "n": n, "low": None, "high": None,

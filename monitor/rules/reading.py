@@ -6,12 +6,16 @@ from typing import Any, Literal, NamedTuple
 
 
 class Reading(NamedTuple):
-    """``breach``: surely beyond the threshold. ``good``: the point estimate is on the good side. ``between``: neither. ``unknown``: too little data."""
+    """``breach``: surely beyond the threshold. ``good``: the point estimate is on the good side. ``between``:
+    neither. ``unknown``: too little data.
+    """
 
     state: Literal["breach", "good", "between", "unknown"]
     evidence: dict[str, Any]
 
 
 def no_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """In place of ``monitor.stats.rate.wilson`` where a rate's value and effective events are all that is asked for."""
+    """In place of ``monitor.stats.rate.wilson`` where a rate's value and effective events are all that is
+    asked for.
+    """
     return rate, rate

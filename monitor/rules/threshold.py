@@ -35,13 +35,16 @@ class Series(Protocol):
         """Panes that overlap [start, end)."""
 
 
-def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, cleared_us: int | None = None) -> Reading:
+def read(
+    rule: Rule, series: Series, edge_us: int, interaction: str | None, cleared_us: int | None = None
+) -> Reading:
     """What the rule says at an edge, over the least window that has enough events.
 
     Args:
         interaction: of the feature's configuration, for `above: budget`.
-        cleared_us: the edge at which the rule was last found well again here: no window reaches further back than the one that showed it, or
-            an outage that is over would be found once more when traffic thins out and the windows grow.
+        cleared_us: the edge at which the rule was last found well again here: no window reaches further back
+            than the one that showed it, or an outage that is over would be found once more when traffic thins
+            out and the windows grow.
     """
     oldest_us = -(2**62) if cleared_us is None else cleared_us - round(rule.window * 1e6)
     if edge_us - oldest_us > FINE_US:
@@ -53,7 +56,8 @@ def read(rule: Rule, series: Series, edge_us: int, interaction: str | None, clea
     figure, until_us = Figure(rule.on), edge_us
     for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
-        if since_us < until_us:  # each window holds the one before it: only what it reaches further back is read
+        # each window holds the one before it: only what it reaches further back is read
+        if since_us < until_us:
             found = figure.take(series.window(since_us, until_us)).estimate(z, exact)
             until_us = since_us
         if found.n >= rule.min_events * WHOLE_EVENTS:
@@ -93,6 +97,10 @@ def _clear(rule: Rule, threshold: float) -> float:
     return threshold if rule.clear is None else rule.clear
 
 
-def _evidence(rule: Rule, found: Estimate, window_s: float, above: float | None, below: float | None) -> dict[str, Any]:
-    shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}
+def _evidence(
+    rule: Rule, found: Estimate, window_s: float, above: float | None, below: float | None
+) -> dict[str, Any]:
+    shown = {
+        name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
+    }
     return {"metric": rule.on, **shown, "above": above, "below": below, "window_s": window_s}

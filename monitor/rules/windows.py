@@ -1,4 +1,6 @@
-"""A window of one series: its panes side by side. Merged is only what is asked for, when it is asked for, which of most windows is little."""
+"""A window of one series: its panes side by side. Merged is only what is asked for, when it is asked for,
+which of most windows is little.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Window:
         """Names of those of which a label is counted."""
 
     def worth(self, n: float) -> float:
-        """How many independent outcomes so many are worth: those of one pane have something in common, as ``monitor.drift.sequential`` has it."""
+        """How many independent outcomes so many are worth: those of one pane have something in common, as
+        ``monitor.drift.sequential`` has it.
+        """
         return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
 
     def numbers(self, name: str) -> list[Number]:
@@ -40,7 +44,10 @@ class Window:
         if rates := [rate for pane in self._panes if (rate := pane.rates.get(name)) is not None]:
             self._part.rate(name).merge_all(rates)
         if name in self.categories:
-            _add_up(self._part.category(name), [category for pane in self._panes if (category := pane.categories.get(name)) is not None])
+            _add_up(
+                self._part.category(name),
+                [category for pane in self._panes if (category := pane.categories.get(name)) is not None],
+            )
         for number in self.numbers(name):
             self._part.number(name).merge(number)
 

@@ -1,8 +1,10 @@
-"""Buckets of the exponential histogram: scale 5 if it can be, so a value in the middle of its bucket is at most 1.1 % off.
+"""Buckets of the exponential histogram: scale 5 if it can be, so a value in the middle of its bucket is at
+most 1.1 % off.
 
-Values are integers. Bucket i of scale s holds what lies in (2**(i/2**s), 2**((i+1)/2**s)]; a negative value goes into the mirrored bucket, zero
-into its own. Which bucket of scale 5 is decided by comparing with one table of bounds, so it is the same on every machine; two neighbours are one
-bucket of the next lower scale, so bucket i of scale 5 lies in bucket i >> k of scale 5 − k, exactly.
+Values are integers. Bucket i of scale s holds what lies in (2**(i/2**s), 2**((i+1)/2**s)]; a negative value
+goes into the mirrored bucket, zero into its own. Which bucket of scale 5 is decided by comparing with one
+table of bounds, so it is the same on every machine; two neighbours are one bucket of the next lower scale, so
+bucket i of scale 5 lies in bucket i >> k of scale 5 − k, exactly.
 
 Source: OpenTelemetry data model, ExponentialHistogram (upper bounds inclusive; "perfect subsetting").
 """
@@ -33,8 +35,9 @@ def codes_of(values: Ints) -> Ints:
     >>> codes_of(np.array([0, 1, 2, -2]))
     array([  0,   1,  33, -33])
     """
-    # v lies in (bound[i], bound[i+1]]; a whole v exceeds a bound exactly when it exceeds the bound's whole part. The logarithm is off by one
-    # at most, whatever the machine's last bit, and the table has the last word: three times as fast as searching the table.
+    # v lies in (bound[i], bound[i+1]]; a whole v exceeds a bound exactly when it exceeds the bound's whole
+    # part. The logarithm is off by one at most, whatever the machine's last bit, and the table has the last
+    # word: three times as fast as searching the table.
     size = np.abs(values)
     index = np.floor(np.log2(np.maximum(size, 1)) * PER_OCTAVE).astype(np.int64)
     index -= _BOUNDS[index] >= size
@@ -86,7 +89,9 @@ def lowered(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
 
 
 def opentelemetry(counts: Mapping[int, float], scale: int = SCALE) -> dict[str, Any]:
-    """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there is one."""
+    """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there
+    is one.
+    """
     positive = {code - SHIFT: count for code, count in counts.items() if code > 0}
     negative = {-code - SHIFT: count for code, count in counts.items() if code < 0}
     out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO, 0)}

@@ -1,4 +1,6 @@
-"""Names that events carry (finish reason, error type, model that answered): how often each, by weight class, of at most 64 names."""
+"""Names that events carry (finish reason, error type, model that answered): how often each, by weight class,
+of at most 64 names.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,14 @@ CHARS = 128
 OTHER = "other"
 
 KNOWN = frozenset({
-    "", "stop", "length", "content_filter", "tool_call", "tool_calls", "function_call", "error",  # finish reasons of OpenTelemetry
-    "end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION",  # as providers name them
-    "ok", "parse_error", "schema_error", "downstream_error", "none", "flagged", "blocked",  # outcomes, guardrails
-    "model", "cache", "template", "omitted", "1", "2", "3", "4", "5", "timeout", "rate_limit",  # fallbacks, degradation levels, common errors
+    # finish reasons of OpenTelemetry
+    "", "stop", "length", "content_filter", "tool_call", "tool_calls", "function_call", "error",
+    # as providers name them
+    "end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION",
+    # outcomes, guardrails
+    "ok", "parse_error", "schema_error", "downstream_error", "none", "flagged", "blocked",
+    # fallbacks, degradation levels, common errors
+    "model", "cache", "template", "omitted", "1", "2", "3", "4", "5", "timeout", "rate_limit",
 })  # fmt: skip
 """Names that keep their own count whatever else comes; the others take the places that are left by the order of their hashes."""
 
@@ -25,8 +31,9 @@ KNOWN = frozenset({
 class Categories:
     """Integer counts of names by probability. Null value: nothing counted.
 
-    Of all names ever seen the 64 of lowest rank keep a count of their own (``KNOWN`` ones first, then by hash); the rest is ``other``. The rank of
-    a name depends on nothing else, so whoever is among the first 64 of all was so in every part, and merging is exact in any order.
+    Of all names ever seen the 64 of lowest rank keep a count of their own (``KNOWN`` ones first, then by
+    hash); the rest is ``other``. The rank of a name depends on nothing else, so whoever is among the first 64
+    of all was so in every part, and merging is exact in any order.
 
     >>> categories = Categories()
     >>> categories.add(1_000_000, {"stop": 9, "length": 1})
@@ -34,7 +41,8 @@ class Categories:
     >>> categories.weighted(), categories.n
     ({'length': 1.0, 'stop': 29.0}, 12)
 
-    Source: bottom-k samples of a set, Cohen and Kaplan, PODC (2007): those of a union are found from those of its parts.
+    Source: bottom-k samples of a set, Cohen and Kaplan, PODC (2007): those of a union are found from those of
+    its parts.
     """
 
     __slots__ = ("_names", "classes", "level")
@@ -85,8 +93,13 @@ class Categories:
         return dict(sorted(out.items()))
 
     def state(self) -> list[Any]:
-        """Plain values, the same for the same counts in whatever order they came: level, then [ppm, name -> count] by class."""
-        return [self.level, [[ppm, dict(sorted(counts.items()))] for ppm, counts in sorted(self.classes.items())]]
+        """Plain values, the same for the same counts in whatever order they came: level, then [ppm, name ->
+        count] by class.
+        """
+        return [
+            self.level,
+            [[ppm, dict(sorted(counts.items()))] for ppm, counts in sorted(self.classes.items())],
+        ]
 
     @classmethod
     def from_state(cls, state: Any) -> Categories:
@@ -133,4 +146,8 @@ class Categories:
 
 @lru_cache(maxsize=4096)
 def _rank(name: str) -> tuple[bool, bytes, str]:
-    return name not in KNOWN, hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), name
+    return (
+        name not in KNOWN,
+        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(),
+        name,
+    )

@@ -38,7 +38,12 @@ class Histogram:
     def packed(self) -> tuple[int, int, list[int], list[int]]:
         """n, sum, codes as steps from one to the next (which are small), and their counts."""
         codes = sorted(self.buckets)
-        return self.n, self.sum, list(map(sub, codes, [0, *codes])), list(map(self.buckets.__getitem__, codes))
+        return (
+            self.n,
+            self.sum,
+            list(map(sub, codes, [0, *codes])),
+            list(map(self.buckets.__getitem__, codes)),
+        )
 
     @classmethod
     def from_packed(cls, n: int, total: int, steps: Iterable[int], counts: Iterable[int]) -> Histogram:

@@ -1,4 +1,6 @@
-"""Texts as counts of their character 3-grams, hashed into 2,048 places: whole numbers, the same on every machine."""
+"""Texts as counts of their character 3-grams, hashed into 2,048 places: whole numbers, the same on every
+machine.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,19 @@ import numpy.typing as npt
 CHARS = 2000  # of a text that are read
 PLACES = 2048
 
-_MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))  # odd: multiplying loses nothing. Source: xxHash's primes
+# odd: multiplying loses nothing. Source: xxHash's primes
+_MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
 _ROOTS = np.rint(16 * np.sqrt(np.arange(CHARS + 1))).astype(np.float32)
 
 Roots = npt.NDArray[np.float32]
 
 
 def roots_of(texts: Sequence[str]) -> Roots:
-    """16 times the square root of how often 3-grams of each place occur, rounded; shape (n, 2048), whole numbers.
+    """16 times the square root of how often 3-grams of each place occur, rounded; shape (n, 2048), whole
+    numbers.
 
-    A text is casefolded, runs of white space become one space, and it begins and ends with one, so that bounds of words count. The root keeps
-    a text that repeats itself from being all about its repetition.
+    A text is casefolded, runs of white space become one space, and it begins and ends with one, so that
+    bounds of words count. The root keeps a text that repeats itself from being all about its repetition.
 
     >>> roots = roots_of(["a  B", "A b ", ""])
     >>> bool((roots[0] == roots[1]).all()), roots.sum(axis=1).tolist()

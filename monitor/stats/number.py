@@ -1,4 +1,6 @@
-"""A number that events carry (tokens, seconds, money): integer sum and exponential histogram, by weight class."""
+"""A number that events carry (tokens, seconds, money): integer sum and exponential histogram, by weight
+class.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ _LEVELS = COARSEST + 1
 class Number:
     """Integer values (of a unit that the caller knows) by probability. Null value: nothing counted.
 
-    Its size is bounded: ``scale`` is the largest, up to 5, at which what it has seen spans at most 640 buckets on either side of zero. So it
-    follows from the values alone, and merging is exact in any order.
+    Its size is bounded: ``scale`` is the largest, up to 5, at which what it has seen spans at most 640
+    buckets on either side of zero. So it follows from the values alone, and merging is exact in any order.
 
     >>> number = Number()
     >>> number.add(1_000_000, 3, 60, {33: 3})
@@ -40,7 +42,9 @@ class Number:
         self._reach = NOWHERE
 
     def add(self, ppm: int, n: int, total: int, buckets: Mapping[int, int]) -> None:
-        """Count ``n`` values with this sum and these counts by code of ``codes_of``, of a probability on the finest grid."""
+        """Count ``n`` values with this sum and these counts by code of ``codes_of``, of a probability on the
+        finest grid.
+        """
         for level in range(1, self.level + 1):
             ppm = coarser(ppm, level)
         if self.scale != SCALE:
@@ -66,14 +70,20 @@ class Number:
 
     @property
     def error(self) -> float:
-        """How far a quantile can be off, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3, the lowest that values below 2**62 need."""
+        """How far a quantile can be off, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3, the
+        lowest that values below 2**62 need.
+        """
         return error_of(self.scale)
 
     @property
     def effective_n(self) -> float:
         """Kish's (sum w)^2 / sum w^2. Source: Kish, Survey Sampling (1965)."""
         total = sum(held.n * WHOLE / ppm for ppm, held in self.classes.items())
-        return total**2 / sum(held.n * (WHOLE / ppm) ** 2 for ppm, held in self.classes.items()) if total else 0.0
+        return (
+            total**2 / sum(held.n * (WHOLE / ppm) ** 2 for ppm, held in self.classes.items())
+            if total
+            else 0.0
+        )
 
     def weighted_sum(self) -> float:
         """Sum of value/p; a whole number where every p is 1."""
@@ -82,7 +92,9 @@ class Number:
         return sum(held.sum * WHOLE / ppm for ppm, held in sorted(self.classes.items()))
 
     def weighted_buckets(self) -> dict[int, float]:
-        """Bucket code (of ``scale``) -> count weighed by 1/p, in ascending order; whole numbers where every p is 1."""
+        """Bucket code (of ``scale``) -> count weighed by 1/p, in ascending order; whole numbers where every p
+        is 1.
+        """
         if set(self.classes) == {WHOLE}:
             return dict(sorted(self.classes[WHOLE].buckets.items()))
         out: dict[int, float] = {}
@@ -92,7 +104,8 @@ class Number:
         return dict(sorted(out.items()))
 
     def distribution(self, scale: int | None = None) -> dict[float, float]:
-        """Value -> weight, values ascending: what drift tests compare. Two numbers are compared at the lower of their scales.
+        """Value -> weight, values ascending: what drift tests compare. Two numbers are compared at the lower
+        of their scales.
 
         >>> number = Number()
         >>> number.add(500_000, 3, 6, {33: 2, 34: 1})
@@ -114,8 +127,8 @@ class Number:
     def cdf(self, x: float) -> float | None:
         """Share of values ≤ x; None if nothing is counted.
 
-        It is the share up to the upper end of x's bucket: exact there and for whole numbers below 32, elsewhere that of a value at most
-        ``2 · error`` away.
+        It is the share up to the upper end of x's bucket: exact there and for whole numbers below 32,
+        elsewhere that of a value at most ``2 · error`` away.
         """
         buckets = self.weighted_buckets()
         if not buckets:
@@ -134,14 +147,19 @@ class Number:
             return None
         total = sum(buckets.values())
         mean = self.weighted_sum() / total
-        return sum(weight * (middle(code, self.scale) - mean) ** 2 for code, weight in buckets.items()) / total
+        return (
+            sum(weight * (middle(code, self.scale) - mean) ** 2 for code, weight in buckets.items()) / total
+        )
 
     def mean(self, z: float) -> Estimate:
-        """Mean with its normal interval at ``z`` standard errors; the variance is the histogram's (each value within ``error``)."""
+        """Mean with its normal interval at ``z`` standard errors; the variance is the histogram's (each value
+        within ``error``).
+        """
         return self.readings(z, ())[0]
 
     def quantile(self, q: float, z: float) -> Estimate:
-        """The q-quantile, 0 < q < 1, within ``error``, with the order-statistic interval at ``z`` standard errors.
+        """The q-quantile, 0 < q < 1, within ``error``, with the order-statistic interval at ``z`` standard
+        errors.
 
         Source: Conover, Practical Nonparametric Statistics, 3.2: the ranks nq ± z sqrt(nq(1-q)).
         """
@@ -160,20 +178,34 @@ class Number:
         mean = self.weighted_sum() / total
         out = [Estimate(mean, n, None, None)]
         if n >= 2:
-            spread = sum([count * (value - mean) ** 2 for value, count in zip(values, counts, strict=True)]) / total
+            spread = (
+                sum([count * (value - mean) ** 2 for value, count in zip(values, counts, strict=True)])
+                / total
+            )
             half = z * math.sqrt(spread / (n - 1)) if n > 2 else z * math.sqrt(spread)
             out = [Estimate(mean, n, mean - half, mean + half)]
         last = len(values) - 1
         for q in quantiles:
             half = z * math.sqrt(q * (1 - q) / n)
-            low, at, high = (min(last, bisect_left(ranks, rank * total * _SLACK)) for rank in (max(0.0, q - half), q, min(1.0, q + half)))
-            out.append(Estimate(values[at], n, values[low] if q - half > 0 else None, values[high] if q + half < 1 else None))
+            low, at, high = (
+                min(last, bisect_left(ranks, rank * total * _SLACK))
+                for rank in (max(0.0, q - half), q, min(1.0, q + half))
+            )
+            out.append(
+                Estimate(
+                    values[at],
+                    n,
+                    values[low] if q - half > 0 else None,
+                    values[high] if q + half < 1 else None,
+                )
+            )
         return out
 
     def state(self) -> list[Any]:
         """Plain values, the same for the same counts in whatever order they came.
 
-        First how coarse both grids are, in one number: level + 4 × (5 − scale). So a state from before scales could fall is one of today.
+        First how coarse both grids are, in one number: level + 4 × (5 − scale). So a state from before scales
+        could fall is one of today.
         """
         coarse = self.level + _LEVELS * (SCALE - self.scale)
         return [coarse, [[ppm, *held.packed()] for ppm, held in sorted(self.classes.items())]]
@@ -202,12 +234,19 @@ class Number:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, held in classes.items():
-            self.classes.setdefault(coarser(ppm, self.level), Histogram()).take(held.n, held.sum, held.buckets)
+            self.classes.setdefault(coarser(ppm, self.level), Histogram()).take(
+                held.n, held.sum, held.buckets
+            )
 
     def _stretch(self, reach: Reach) -> None:
         """Something was put in that reaches so far."""
         mine = self._reach
-        if mine.low <= reach.low and reach.high <= mine.high and mine.negative_low <= reach.negative_low and reach.negative_high <= mine.negative_high:
+        if (
+            mine.low <= reach.low
+            and reach.high <= mine.high
+            and mine.negative_low <= reach.negative_low
+            and reach.negative_high <= mine.negative_high
+        ):
             return
         self._reach = mine.with_(reach)
         self._lower(self._reach.excess)

@@ -74,12 +74,15 @@ class Rate:
             self._coarsen()
 
     def estimate(self, z: float, *, inverted: bool = False, interval: Interval | None = None) -> Estimate:
-        """Share of failures (``inverted``: of the others) with its interval at ``z`` standard errors, ``wilson`` unless another is given.
+        """Share of failures (``inverted``: of the others) with its interval at ``z`` standard errors,
+        ``wilson`` unless another is given.
 
-        The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 + (n-f)R^2)/p^2) / sum(n/p)^2, and the
-        effective n is R(1-R)/V; where all events ended alike it is Kish's (sum w)^2 / sum w^2.
+        The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 +
+        (n-f)R^2)/p^2) / sum(n/p)^2, and the effective n is R(1-R)/V; where all events ended alike it is
+        Kish's (sum w)^2 / sum w^2.
 
-        Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22 (1927); Kish, Survey Sampling (1965).
+        Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22
+        (1927); Kish, Survey Sampling (1965).
         """
         # In order: sums of floats depend on it, and after a restart classes come in order.
         classes = self.classes.items() if len(self.classes) < 2 else sorted(self.classes.items())
@@ -91,7 +94,9 @@ class Rate:
             return NOTHING
         rate = min(1.0, failed / total)
         if 0 < failed < total:
-            spread = sum((f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in classes)
+            spread = sum(
+                (f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in classes
+            )
             effective = rate * (1 - rate) * total**2 / spread
         else:
             effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in classes)
@@ -159,16 +164,19 @@ def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=16_384)
 def exact(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Clopper–Pearson interval of a share, each side missed at most as often as a normal variate exceeds ``z``. Inside [0, 1].
+    """Clopper–Pearson interval of a share, each side missed at most as often as a normal variate exceeds
+    ``z``. Inside [0, 1].
 
-    Wilson's is not so far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of times as often as it says, for the
-    binomial is skewed there. This one never misses more often; it is the one to decide by.
+    Wilson's is not so far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of
+    times as often as it says, for the binomial is skewed there. This one never misses more often; it is the
+    one to decide by.
 
     Args:
         rate: observed share, 0 to 1.
         n: (effective) number of events, above 0, not necessarily whole.
 
-    Source: Clopper and Pearson, Biometrika 26 (1934); by the beta distribution as in Brown, Cai, DasGupta, Statist. Sci. 16 (2001), 4.2.1; with
+    Source: Clopper and Pearson, Biometrika 26 (1934); by the beta distribution as in Brown, Cai, DasGupta,
+    Statist. Sci. 16 (2001), 4.2.1; with
     an effective n: Korn and Graubard, Survey Methodology 24 (1998).
 
     >>> [round(x, 4) for x in exact(0.1, 100, 1.959964)]

@@ -1,16 +1,20 @@
-"""What texts look like, without the texts: sums over random features of their 3-grams, so that any two windows can be compared.
+"""What texts look like, without the texts: sums over random features of their 3-grams, so that any two
+windows can be compared.
 
-A text's vector of 3-gram roots, normalised to length 1, is sent through 16 random frequencies of a Gaussian kernel; cosine and sine of each are its
-32 features, whole numbers from −25 to 25. A sketch keeps their sum and the sum of their products with one another: means and covariance, which is
-what a kernel two-sample test and its null distribution need (``monitor.drift.mmd``).
+A text's vector of 3-gram roots, normalised to length 1, is sent through 16 random frequencies of a Gaussian
+kernel; cosine and sine of each are its 32 features, whole numbers from −25 to 25. A sketch keeps their sum
+and the sum of their products with one another: means and covariance, which is what a kernel two-sample test
+and its null distribution need (``monitor.drift.mmd``).
 
-Bandwidth 1: texts of one kind lie 0.4 to 1.3 apart (LLMDrift: medians 0.85 and 1.34 for GPT-4's answers, 0.38 and 0.95 for the prompts), unlike
-ones at most √2; of 0.35, 0.5, 0.7, 1 and 1.4 those from 0.7 on find what changed there about equally well, and smaller ones less.
+Bandwidth 1: texts of one kind lie 0.4 to 1.3 apart (LLMDrift: medians 0.85 and 1.34 for GPT-4's answers, 0.38
+and 0.95 for the prompts), unlike ones at most √2; of 0.35, 0.5, 0.7, 1 and 1.4 those from 0.7 on find what
+changed there about equally well, and smaller ones less.
 
-All arithmetic on the way is on whole numbers that float32 holds exactly, or single IEEE operations: the features of a text do not depend on the machine,
-on the order in which BLAS adds, or on the texts beside it.
+All arithmetic on the way is on whole numbers that float32 holds exactly, or single IEEE operations: the
+features of a text do not depend on the machine, on the order in which BLAS adds, or on the texts beside it.
 
-Source: Rahimi and Recht, NIPS (2007), random Fourier features; Gretton et al., JMLR 13 (2012), the kernel test.
+Source: Rahimi and Recht, NIPS (2007), random Fourier features; Gretton et al., JMLR 13 (2012), the kernel
+test.
 """
 
 from __future__ import annotations
@@ -29,8 +33,11 @@ FEATURES = 2 * FREQUENCIES
 UNIT = 25  # a cosine of 1: so the products of 52 texts fit into 16 bits
 VERSION = 1
 _BANDWIDTH = 1.0
-_BATCH = 8  # texts at once: their counts stay in the cache, and their product is so small that OpenBLAS starts no threads (up to 2**18
-_ROWS = 256  # multiplications), which on a busy machine wait for one another twenty times as long as the product takes
+# texts at once: their counts stay in the cache, and their product is so small that OpenBLAS starts no threads
+# (up to 2**18
+_BATCH = 8
+# multiplications), which on a busy machine wait for one another twenty times as long as the product takes
+_ROWS = 256
 _TURN = 4096  # steps of a full turn
 _PAIRS = np.triu_indices(FEATURES)
 _WIDTHS = {2: "<i2", 4: "<i4", 8: "<i8"}
@@ -41,9 +48,11 @@ Vectors = npt.NDArray[np.int8]
 
 
 def _weights() -> tuple[npt.NDArray[np.float32], float]:
-    """Weights of places in frequencies, whole numbers of about normal distribution, and their standard deviation.
+    """Weights of places in frequencies, whole numbers of about normal distribution, and their standard
+    deviation.
 
-    Each is the sum of four bytes, so at most 510 in size: with 2,000 roots of 16, and no larger sum can be, 16.3 million < 2**24.
+    Each is the sum of four bytes, so at most 510 in size: with 2,000 roots of 16, and no larger sum can be,
+    16.3 million < 2**24.
     """
     stream = hashlib.shake_256(b"softfail text features 1").digest(4 * PLACES * FREQUENCIES)
     drawn = np.frombuffer(stream, np.uint8).reshape(PLACES, FREQUENCIES, 4).sum(axis=2, dtype=np.int64) - 510
@@ -52,7 +61,9 @@ def _weights() -> tuple[npt.NDArray[np.float32], float]:
 
 _WEIGHTS, _SPREAD = _weights()
 _STEPS = _TURN / (2 * math.pi * _BANDWIDTH * _SPREAD)
-_COSINES = np.array([round(UNIT * math.cos(2 * math.pi * (step + 0.5) / _TURN)) for step in range(_TURN)], np.int8)
+_COSINES = np.array(
+    [round(UNIT * math.cos(2 * math.pi * (step + 0.5) / _TURN)) for step in range(_TURN)], np.int8
+)
 
 
 def vectors_of(texts: Sequence[str]) -> Vectors:
@@ -116,10 +127,16 @@ class TextSketch:
         return out
 
     def state(self) -> bytes:
-        """Version, bytes an integer, number of texts, integers: the same bytes for the same texts in any order. 1,130 bytes up to 52 texts."""
+        """Version, bytes an integer, number of texts, integers: the same bytes for the same texts in any
+        order. 1,130 bytes up to 52 texts.
+        """
         most = max(int(self._sums.max()), -int(self._sums.min()))
         width = 2 if most < 2**15 else 4 if most < 2**31 else 8
-        return bytes((VERSION, width)) + self.n.to_bytes(8, "little") + self._sums.astype(_WIDTHS[width]).tobytes()
+        return (
+            bytes((VERSION, width))
+            + self.n.to_bytes(8, "little")
+            + self._sums.astype(_WIDTHS[width]).tobytes()
+        )
 
     @classmethod
     def from_state(cls, state: bytes) -> TextSketch:
@@ -130,7 +147,10 @@ class TextSketch:
         """
         sketch = cls()
         if state[:1] != bytes((VERSION,)):
-            raise ValueError(f"text sketch of version {state[0] if state else 'none'}; this release reads {VERSION}, and features of others differ")
+            raise ValueError(
+                f"text sketch of version {state[0] if state else 'none'}; this release reads {VERSION}, and"
+                " features of others differ"
+            )
         width = state[1] if len(state) > 1 else 0
         if width not in _WIDTHS or len(state) != _HEAD + width * len(sketch._sums):
             raise ValueError(f"text sketch of {len(state)} bytes: it was cut, or is none")

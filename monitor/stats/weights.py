@@ -1,7 +1,8 @@
 """Weight classes: at most eight distinct probabilities a statistic, as integers in parts per million.
 
-A probability is rounded to three significant digits. When more than eight classes come together, all are rounded more coarsely:
-two digits, one digit, powers of ten. Each step rounds the result of the step before, so the outcome does not depend on order.
+A probability is rounded to three significant digits. When more than eight classes come together, all are
+rounded more coarsely: two digits, one digit, powers of ten. Each step rounds the result of the step before,
+so the outcome does not depend on order.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ __all__ = ["Evaluation", "Event", "Feedback", "Meter", "Response", "ResponseId",
 
 
 def __getattr__(name: str) -> Any:
-    """``Softfail`` comes when it is first asked for: it brings kafka-python, a second that who only reads events need not wait."""
+    """``Softfail`` comes when it is first asked for: it brings kafka-python, a second that who only reads
+    events need not wait.
+    """
     if name == "Softfail":
         from softfail.client import Softfail
 

@@ -42,20 +42,45 @@ def _positive(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
-        prog="python -m softfail", description="Report what your AI feature did. In a service: from softfail import Softfail.")
+        prog="python -m softfail",
+        description="Report what your AI feature did. In a service: from softfail import Softfail.",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     sub = commands.add_parser("publish", help="send the events of a file to Kafka", description=_PUBLISH)
     sub.add_argument("file", metavar="FILE", help="NDJSON file, or - for standard input")
-    sub.add_argument("--speed", type=_positive, metavar="N",
-                     help="N seconds of event time a second (1: as it happened); default: as fast as possible")
-    sub.add_argument("--bootstrap-servers", default="localhost:9092", metavar="HOST:PORT", help="default: %(default)s; several with commas")
+    sub.add_argument(
+        "--speed",
+        type=_positive,
+        metavar="N",
+        help="N seconds of event time a second (1: as it happened); default: as fast as possible",
+    )
+    sub.add_argument(
+        "--bootstrap-servers",
+        default="localhost:9092",
+        metavar="HOST:PORT",
+        help="default: %(default)s; several with commas",
+    )
     sub.add_argument("--topic", default="softfail.events", help="default: %(default)s")
     sub.add_argument("--no-redact", action="store_true", help="leave personal data and secrets in the texts")
-    sub.add_argument("--patience", type=_positive, default=PATIENCE_S, metavar="S",
-                     help="give up after S seconds without an acknowledgement; default: %(default)g")
-    sub.add_argument("-X", dest="settings", action="append", type=_setting, default=[], metavar="NAME=VALUE",
-                     help="an option of Softfail or kafka-python's KafkaProducer, like 'security={\"username\": \"bot\", \"password\": "
-                          "\"${KAFKA_PASSWORD}\"}' (may be repeated)")
+    sub.add_argument(
+        "--patience",
+        type=_positive,
+        default=PATIENCE_S,
+        metavar="S",
+        help="give up after S seconds without an acknowledgement; default: %(default)g",
+    )
+    sub.add_argument(
+        "-X",
+        dest="settings",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help=(
+            'an option of Softfail or kafka-python\'s KafkaProducer, like \'security={"username": "bot",'
+            ' "password": "${KAFKA_PASSWORD}"}\' (may be repeated)'
+        ),
+    )
     return top
 
 
@@ -63,12 +88,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; gives its exit code."""
     given = parser().parse_args(argv)
     settings: dict[str, Any] = dict(given.settings)
-    options, kafka, faults = read({**settings, "service": "publish", "bootstrap_servers": given.bootstrap_servers, "topic": given.topic})
+    options, kafka, faults = read(
+        {**settings, "service": "publish", "bootstrap_servers": given.bootstrap_servers, "topic": given.topic}
+    )
     if faults:
         sys.stderr.write("".join(f"softfail: {fault}\n" for fault in faults))
         return 2
     try:
-        return publish(given.file, options, kafka, None if given.no_redact else redact, given.speed, given.patience)
+        return publish(
+            given.file, options, kafka, None if given.no_redact else redact, given.speed, given.patience
+        )
     except OSError as error:
         sys.stderr.write(f"softfail: {given.file}: {error.strerror}\n")
         return 2

@@ -1,4 +1,6 @@
-"""Timing of one call: as a context manager, or around a function, whether it is synchronous, asynchronous or a generator."""
+"""Timing of one call: as a context manager, or around a function, whether it is synchronous, asynchronous or
+a generator.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,11 @@ class _Client(Protocol):
 
 
 class Call:
-    """A call under way. Every attribute that is set on it is a field of the response: ``call.output_tokens = 17``.
+    """A call under way. Every attribute that is set on it is a field of the response: ``call.output_tokens =
+    17``.
 
-    At the end ``duration_s`` is measured and, if an exception went through, ``error_type`` is its class; unless they were
-    set. The exception goes on. Afterwards ``call.response_id`` is what feedback refers to.
+    At the end ``duration_s`` is measured and, if an exception went through, ``error_type`` is its class;
+    unless they were set. The exception goes on. Afterwards ``call.response_id`` is what feedback refers to.
     """
 
     def __init__(self, client: _Client, fields: Mapping[str, Any]) -> None:
@@ -50,30 +53,41 @@ class Call:
         self.__dict__["_call"] = (client, fields, time.perf_counter())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         client, fields, began = self._call
         fields.setdefault("duration_s", time.perf_counter() - began)
-        if kind is not None and not issubclass(kind, GeneratorExit):  # whoever read the stream stopped: no fault of the model
+        # whoever read the stream stopped: no fault of the model
+        if kind is not None and not issubclass(kind, GeneratorExit):
             fields.setdefault("error_type", getattr(kind, "__qualname__", "Exception"))
         self.__dict__["response_id"] = client.response(**{str(name): value for name, value in fields.items()})
 
     async def __aenter__(self) -> Call:
         return self.__enter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.__exit__(kind, error, trace)
 
 
-def watched(client: _Client, function: F, fields: Mapping[str, Any], read: Callable[[Any], Mapping[str, Any]] | None) -> F:
-    """The function, each call of it reported. A generator's call lasts until it is exhausted; its first item is the first token.
+def watched(
+    client: _Client, function: F, fields: Mapping[str, Any], read: Callable[[Any], Mapping[str, Any]] | None
+) -> F:
+    """The function, each call of it reported. A generator's call lasts until it is exhausted; its first item
+    is the first token.
 
     Args:
-        read: makes fields of the result; None: a text (or the texts that a generator yields) is the ``output``.
+        read: makes fields of the result; None: a text (or the texts that a generator yields) is the
+            ``output``.
     """
 
     def note(call: Call, result: Any) -> None:
         try:
-            for name, value in (read(result) if read else {"output": result} if isinstance(result, str) else {}).items():
+            for name, value in (
+                read(result) if read else {"output": result} if isinstance(result, str) else {}
+            ).items():
                 setattr(call, name, value)
         except Exception as error:  # noqa: BLE001 - the service's answer must not depend on how it is read
             client._note("result not read by `read`", repr(error))
@@ -120,8 +134,11 @@ def watched(client: _Client, function: F, fields: Mapping[str, Any], read: Calla
             note(call, result)
         return result
 
-    for matches, wrapper in ((inspect.isasyncgenfunction, async_generator), (inspect.isgeneratorfunction, generator),
-                             (inspect.iscoroutinefunction, coroutine)):
+    for matches, wrapper in (
+        (inspect.isasyncgenfunction, async_generator),
+        (inspect.isgeneratorfunction, generator),
+        (inspect.iscoroutinefunction, coroutine),
+    ):
         if matches(function):
             return wrapper  # type: ignore[return-value]
     return plain  # type: ignore[return-value]

@@ -8,11 +8,17 @@ _PEM = "PEM is what is read (from PKCS#12: openssl pkcs12 -in FILE -out FILE.pem
 
 
 class InvalidSecurity(ValueError):
-    """The block cannot be used; the message begins with ``security`` or the field, like ``security.ca_file``, and holds no secret."""
+    """The block cannot be used; the message begins with ``security`` or the field, like ``security.ca_file``,
+    and holds no secret.
+    """
 
 
-def client_context(ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None,
-                   key_password: str | None = None) -> ssl.SSLContext:
+def client_context(
+    ca_file: str | None = None,
+    cert_file: str | None = None,
+    key_file: str | None = None,
+    key_password: str | None = None,
+) -> ssl.SSLContext:
     """TLS 1.2 or newer, certificates and host names checked, with our own certificate if there is one.
 
     Args:
@@ -36,14 +42,18 @@ def client_context(ca_file: str | None = None, cert_file: str | None = None, key
     return context
 
 
-def _show_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None, key_password: str | None) -> None:
+def _show_certificate(
+    context: ssl.SSLContext, cert_file: str, key_file: str | None, key_password: str | None
+) -> None:
     _readable("cert_file", cert_file)
     field, path = ("cert_file", cert_file) if key_file is None else ("key_file", key_file)
     _readable(field, path)
 
     def ask() -> str:  # without this OpenSSL would ask on the terminal
         if key_password is None:
-            raise InvalidSecurity(f"security.key_password: is missing, and the key in {path} is encrypted; set it")
+            raise InvalidSecurity(
+                f"security.key_password: is missing, and the key in {path} is encrypted; set it"
+            )
         return key_password
 
     try:
@@ -54,7 +64,10 @@ def _show_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | N
 
 def _fault(error: ssl.SSLError, cert_file: str, field: str, path: str, has_password: bool) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"security.{field}: the key in {path} is not that of the certificate in {cert_file}; give the two that belong together"
+        return (
+            f"security.{field}: the key in {path} is not that of the certificate in {cert_file}; give the two"
+            " that belong together"
+        )
     try:
         ssl.create_default_context(cafile=cert_file)
     except ssl.SSLError:
@@ -62,7 +75,9 @@ def _fault(error: ssl.SSLError, cert_file: str, field: str, path: str, has_passw
     with open(path, "rb") as file:
         has_key = b"PRIVATE KEY" in file.read(1 << 20)
     if has_password and has_key:
-        return f"security.key_password: does not open the key in {path}; set the one that it was encrypted with"
+        return (
+            f"security.key_password: does not open the key in {path}; set the one that it was encrypted with"
+        )
     return f"security.{field}: {path} holds no private key; {_PEM}"
 
 
@@ -71,6 +86,8 @@ def _readable(field: str, path: str) -> None:
         with open(path, "rb") as file:
             file.read(1)
     except OSError as error:
-        raise InvalidSecurity(f"security.{field}: {path} cannot be read: {error.strerror}; give the path of a PEM file") from None
+        raise InvalidSecurity(
+            f"security.{field}: {path} cannot be read: {error.strerror}; give the path of a PEM file"
+        ) from None
     except ValueError:  # a zero byte
         raise InvalidSecurity(f"security.{field}: {path!r} is no path; give the path of a PEM file") from None

@@ -1,4 +1,6 @@
-"""``Softfail``: what a service calls. Nothing here raises into the service, waits, or does I/O on its threads."""
+"""``Softfail``: what a service calls. Nothing here raises into the service, waits, or does I/O on its
+threads.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,13 @@ _clients: set[Softfail] = set()  # until closed: what is at stake at exit and in
 class Softfail:
     """Reports what the AI features of a service did.
 
-    Never raises into the service, not even when used wrongly: what is wrong is counted, and logged by the background thread
-    (logger ``softfail``, at most once a minute). Survives Kafka being away, and ``fork``. See ``docs/producer.md``.
+    Never raises into the service, not even when used wrongly: what is wrong is counted, and logged by the
+    background thread (logger ``softfail``, at most once a minute). Survives Kafka being away, and ``fork``.
+    See ``docs/producer.md``.
 
     Args:
-        options: ``service``, ``bootstrap_servers``, and what else ``softfail.options.Options`` and ``KafkaProducer`` know.
+        options: ``service``, ``bootstrap_servers``, and what else ``softfail.options.Options`` and
+            ``KafkaProducer`` know.
 
     >>> sf = Softfail(service="support-bot", bootstrap_servers="localhost:9092")    # doctest: +SKIP
     >>> answer = sf.response(feature="answer", model="gpt-4o", output="Hello")      # doctest: +SKIP
@@ -63,16 +67,23 @@ class Softfail:
         self._ledger = Ledger()
         settings = producer_settings(options, self._kafka, f"softfail-{self._ledger.producer_id}")
         ledger = self._ledger
-        self._sender = Sender(options.topic, lambda: open_producer(settings, options.topic, options.security), options.queue_size, options.queue_bytes,
-                              options.meter_interval_s, Ticker(ledger, options.meter_interval_s), ledger.note)
+        self._sender = Sender(
+            options.topic,
+            lambda: open_producer(settings, options.topic, options.security),
+            options.queue_size,
+            options.queue_bytes,
+            options.meter_interval_s,
+            Ticker(ledger, options.meter_interval_s),
+            ledger.note,
+        )
         self._intake = Intake(options, ledger, self._sender.put, self._redact, self._recent)
 
     def response(self, /, *args: Any, **fields: Unpack[ResponseFields]) -> ResponseId:
         """Report one model call that has ended. Takes tens of microseconds.
 
         Args:
-            fields: any field of ``softfail.Response``; ``feature`` and ``model`` are required, ``event_id`` and ``time``
-                are made if absent.
+            fields: any field of ``softfail.Response``; ``feature`` and ``model`` are required, ``event_id``
+                and ``time`` are made if absent.
 
         Returns:
             The event id, which is also a handle for ``feedback`` and ``evaluation``.
@@ -101,7 +112,8 @@ class Softfail:
             return self._failed("feedback", fields, error)
 
     def evaluation(self, /, response: Any = None, *args: Any, **fields: Unpack[EvaluationFields]) -> str:
-        """Report a verdict computed by the service. It follows its response: sent if that was, p = the response's times the scorer's.
+        """Report a verdict computed by the service. It follows its response: sent if that was, p = the
+        response's times the scorer's.
 
         Args:
             response: as in ``feedback``. An evaluation of an id unknown to this process is always sent.
@@ -118,17 +130,25 @@ class Softfail:
             return self._failed("evaluation", fields, error)
 
     def call(self, /, *args: Any, **fields: Unpack[ResponseFields]) -> Call:
-        """Time a call: ``with sf.call(feature=..., model=...) as call: call.output = ...`` (``async with`` too)."""
+        """Time a call: ``with sf.call(feature=..., model=...) as call: call.output = ...`` (``async with``
+        too).
+        """
         self._without(args, "call")
         return Call(self, fields)
 
-    def watch(self, /, *args: Any, read: Callable[[Any], Mapping[str, Any]] | None = None,
-              **fields: Unpack[ResponseFields]) -> Callable[[F], F]:
-        """Time every call of a function: ``@sf.watch(feature=..., model=...)``; plain, async, and generators of either kind.
+    def watch(
+        self,
+        /,
+        *args: Any,
+        read: Callable[[Any], Mapping[str, Any]] | None = None,
+        **fields: Unpack[ResponseFields],
+    ) -> Callable[[F], F]:
+        """Time every call of a function: ``@sf.watch(feature=..., model=...)``; plain, async, and generators
+        of either kind.
 
         Args:
-            read: makes fields of the result, like ``lambda r: {"output": r.text, "output_tokens": r.usage.output_tokens}``.
-                Without it a result that is a text is the ``output``.
+            read: makes fields of the result, like ``lambda r: {"output": r.text, "output_tokens":
+                r.usage.output_tokens}``. Without it a result that is a text is the ``output``.
         """
         self._without(args, "watch")
         if args and callable(args[0]) and not fields:  # @sf.watch without parentheses
@@ -136,7 +156,9 @@ class Softfail:
         return lambda function: watched(self, function, fields, read) if callable(function) else function
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """``seen``, ``sampled``, ``sent`` and ``dropped`` since the start, by ``service/feature``, and for other kinds by kind."""
+        """``seen``, ``sampled``, ``sent`` and ``dropped`` since the start, by ``service/feature``, and for
+        other kinds by kind.
+        """
         return self._ledger.counts()
 
     @property
@@ -145,7 +167,9 @@ class Softfail:
         return self._ledger.producer_id
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait, at most ``timeout`` seconds, until what was reported before is acknowledged. False: not all of it was."""
+        """Wait, at most ``timeout`` seconds, until what was reported before is acknowledged. False: not all
+        of it was.
+        """
         try:
             return self._sender.flush(float(timeout))
         except Exception as error:  # noqa: BLE001
@@ -170,14 +194,20 @@ class Softfail:
     def __enter__(self) -> Softfail:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _failed(self, kind: str, fields: Mapping[str, Any], error: Exception) -> ResponseId:
         """A report that could not even be taken: counted as seen and dropped."""
         try:
             options = self._options
-            found = source(fields.get("service") or options.service, fields.get("environment") or options.environment, fields.get("feature"))
+            found = source(
+                fields.get("service") or options.service,
+                fields.get("environment") or options.environment,
+                fields.get("feature"),
+            )
             tally = self._ledger.tally(found, kind)
             self._ledger.count(tally, "seen", "sampled")
             self._ledger.drop(tally, "used wrongly", f"{kind}: {type(error).__name__}")

@@ -15,21 +15,29 @@ from softfail.security import InvalidSecurity, Security, Unusable
 _discarded: list[Any] = []  # kept for ever: their __del__ would write to the parent's sockets
 
 
-def open_producer(settings: Mapping[str, Any], topic: str, security: Security | Unusable | None = None) -> Any:
+def open_producer(
+    settings: Mapping[str, Any], topic: str, security: Security | Unusable | None = None
+) -> Any:
     """A connected producer that knows its topic. Blocks: background thread only.
 
     Args:
-        security: how to connect; its files are read now, so a renewed certificate is taken at the next connection.
+        security: how to connect; its files are read now, so a renewed certificate is taken at the next
+            connection.
 
     Raises:
-        KafkaError, ValueError: what kafka-python raises; the topic is missing, there is no broker, a setting is wrong.
+        KafkaError, ValueError: what kafka-python raises; the topic is missing, there is no broker, a setting
+            is wrong.
         InvalidSecurity: a broker is there and does not take ``security``, or a file of it cannot be used.
     """
     try:
         producer = KafkaProducer(**settings, **(security.kafka_python() if security is not None else {}))
-    except KafkaError:  # NoBrokersAvailable in 2.x, KafkaTimeoutError in 3.x: its time ran out, whatever the cause
+    except KafkaError:
+        # NoBrokersAvailable in 2.x, KafkaTimeoutError in 3.x: its time ran out, whatever the cause
         known = security if isinstance(security, Security) else None
-        if "security_protocol" not in settings and (why := refusal(settings["bootstrap_servers"], known)) is not None:
+        if (
+            "security_protocol" not in settings
+            and (why := refusal(settings["bootstrap_servers"], known)) is not None
+        ):
             raise InvalidSecurity(why) from None
         raise
     # Its own exit handler would run before ours (last registered, first run) and close it under our flush.
@@ -40,7 +48,9 @@ def open_producer(settings: Mapping[str, Any], topic: str, security: Security | 
         producer.partitions_for(topic)
     except KafkaTimeoutError:
         shut(producer, 0.0)
-        raise KafkaTimeoutError(f"topic {topic} is unknown to the broker; create it with `python -m agents topics`") from None
+        raise KafkaTimeoutError(
+            f"topic {topic} is unknown to the broker; create it with `python -m agents topics`"
+        ) from None
     except BaseException:
         shut(producer, 0.0)
         raise
@@ -48,7 +58,9 @@ def open_producer(settings: Mapping[str, Any], topic: str, security: Security | 
 
 
 def shut(producer: Any, timeout_s: float) -> None:
-    """Close, and by force what does not close: ``close`` raises when its flush times out, and leaves its thread behind."""
+    """Close, and by force what does not close: ``close`` raises when its flush times out, and leaves its
+    thread behind.
+    """
     try:
         producer.close(timeout=timeout_s)
     except Exception:  # noqa: BLE001 - it goes away whatever it says
@@ -58,7 +70,9 @@ def shut(producer: Any, timeout_s: float) -> None:
 
 
 def discard(producer: Any) -> None:
-    """Forget the parent's producer in the child of a fork, without a word to the broker: the sockets are shared."""
+    """Forget the parent's producer in the child of a fork, without a word to the broker: the sockets are
+    shared.
+    """
     if producer is not None:
         producer._closed = True  # close() and __del__ return at once
         _discarded.append(producer)

@@ -1,8 +1,8 @@
 """The events that a service publishes: frozen models, one JSON object a Kafka message.
 
-All times are RFC 3339 in UTC, all durations seconds, all money US dollars. An optional field that is ``null`` is absent.
-Unknown fields are left out, never fatal; a wrong type, an impossible value or a missing required field is an error that names
-the field.
+All times are RFC 3339 in UTC, all durations seconds, all money US dollars. An optional field that is ``null``
+is absent. Unknown fields are left out, never fatal; a wrong type, an impossible value or a missing required
+field is an error that names the field.
 
 Source of the attribute names: OpenTelemetry semantic conventions for generative AI (status: Development).
 """
@@ -17,20 +17,25 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 SCHEMA_VERSION = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LABEL_CHARS = 256  # a label stands in keys, metric series and pages; a longer one is a text in the wrong field
+# a label stands in keys, metric series and pages; a longer one is a text in the wrong field
+LABEL_CHARS = 256
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
 
 
 def _utc_time(value: Any) -> datetime:
-    """An aware time in UTC from RFC 3339 text; what lies below a microsecond (Go prints nanoseconds) is rounded half up."""
+    """An aware time in UTC from RFC 3339 text; what lies below a microsecond (Go prints nanoseconds) is
+    rounded half up.
+    """
     if isinstance(value, datetime):
         time = value
     elif isinstance(value, str) and (match := _RFC3339.fullmatch(value)):
         date, clock, fraction, zone = match.groups()
         nanoseconds = int((fraction or "0").ljust(9, "0"))
         try:
-            time = datetime.fromisoformat(f"{date}T{clock}{zone.upper()}") + timedelta(microseconds=(nanoseconds + 500) // 1000)
+            time = datetime.fromisoformat(f"{date}T{clock}{zone.upper()}") + timedelta(
+                microseconds=(nanoseconds + 500) // 1000
+            )
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{error}; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z") from None
     else:
@@ -42,7 +47,9 @@ def _utc_time(value: Any) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("lies after the year 9999; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z") from None
+        raise ValueError(
+            "lies after the year 9999; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z"
+        ) from None
 
 
 Time = Annotated[datetime, BeforeValidator(_utc_time, json_schema_input_type=AwareDatetime)]
@@ -64,14 +71,28 @@ class Event(BaseModel):
     event_id: OptionalLabel = Field("", description="Unique name of the event. OTel: gen_ai.response.id")
     time: Time = Field(description="When the call ended, RFC 3339 UTC. OTel: the span's end time")
     service: Label = Field(description="The service that made the call. OTel: service.name")
-    feature: Label = Field(description="The AI feature inside the service. OTel: gen_ai.agent.name or gen_ai.prompt.name")
-    environment: Label = Field("production", description="Only `production` pages by default. OTel: deployment.environment.name")
+    feature: Label = Field(
+        description="The AI feature inside the service. OTel: gen_ai.agent.name or gen_ai.prompt.name"
+    )
+    environment: Label = Field(
+        "production", description="Only `production` pages by default. OTel: deployment.environment.name"
+    )
     model: OptionalLabel = Field("", description="The model asked for. OTel: gen_ai.request.model")
-    prompt_version: OptionalLabel = Field("", description="Version of the prompt. No OTel attribute (OpenLLMetry: traceloop.prompt.version)")
-    variant: OptionalLabel = Field("", description="Arm of an experiment, or canary. OTel: feature_flag.result.variant")
-    dimensions: dict[Label, OptionalLabel] = Field({}, max_length=32, description="Further labels; those that the configuration names join the segment")
-    sample_probability: Probability = Field(1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute")
-    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(SCHEMA_VERSION, description="Version of this layout")
+    prompt_version: OptionalLabel = Field(
+        "", description="Version of the prompt. No OTel attribute (OpenLLMetry: traceloop.prompt.version)"
+    )
+    variant: OptionalLabel = Field(
+        "", description="Arm of an experiment, or canary. OTel: feature_flag.result.variant"
+    )
+    dimensions: dict[Label, OptionalLabel] = Field(
+        {}, max_length=32, description="Further labels; those that the configuration names join the segment"
+    )
+    sample_probability: Probability = Field(
+        1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute"
+    )
+    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        SCHEMA_VERSION, description="Version of this layout"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -93,57 +114,103 @@ class Response(Event):
     event_id: Label = Field(description="Unique name of the event. OTel: gen_ai.response.id")
     model: Label = Field(description="The model asked for. OTel: gen_ai.request.model")
     provider: OptionalLabel = Field("", description="Who serves the model. OTel: gen_ai.provider.name")
-    response_model: OptionalLabel = Field("", description="The model that the provider says it ran. OTel: gen_ai.response.model")
-    operation: OptionalLabel = Field("", description="What was asked: chat, embeddings, ... OTel: gen_ai.operation.name")
+    response_model: OptionalLabel = Field(
+        "", description="The model that the provider says it ran. OTel: gen_ai.response.model"
+    )
+    operation: OptionalLabel = Field(
+        "", description="What was asked: chat, embeddings, ... OTel: gen_ai.operation.name"
+    )
     input: str | None = Field(None, description="Text sent. OTel: gen_ai.input.messages")
     output: str | None = Field(None, description="Text received. OTel: gen_ai.output.messages")
-    context: str | None = Field(None, description="Text retrieved or given beside the input. OTel: gen_ai.system_instructions")
-    content_probability: Probability = Field(1.0, description="Probability that the texts came along, given that the event was sent, (0, 1]")
+    context: str | None = Field(
+        None, description="Text retrieved or given beside the input. OTel: gen_ai.system_instructions"
+    )
+    content_probability: Probability = Field(
+        1.0, description="Probability that the texts came along, given that the event was sent, (0, 1]"
+    )
     input_chars: Count | None = Field(None, description="Characters sent. No OTel attribute")
     output_chars: Count | None = Field(None, description="Characters received. No OTel attribute")
     input_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.input_tokens")
     output_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.output_tokens")
     cached_input_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.cache_read.input_tokens")
     reasoning_tokens: Count | None = Field(None, description="OTel: gen_ai.usage.reasoning.output_tokens")
-    tool_calls: Count | None = Field(None, description="Number of tool calls in the answer. OTel: tool_call parts of gen_ai.output.messages")
-    duration_s: Seconds | None = Field(None, description="Whole call, seconds. OTel: gen_ai.client.operation.duration")
-    time_to_first_token_s: Seconds | None = Field(None, description="Seconds. OTel: gen_ai.response.time_to_first_chunk")
-    stages_s: dict[Label, Seconds] = Field({}, max_length=32, description="Stage name -> seconds. OTel: durations of the child spans")
-    finish_reason: OptionalLabel = Field("", description="stop, length, content_filter, tool_calls, ... OTel: gen_ai.response.finish_reasons[0]")
+    tool_calls: Count | None = Field(
+        None,
+        description="Number of tool calls in the answer. OTel: tool_call parts of gen_ai.output.messages",
+    )
+    duration_s: Seconds | None = Field(
+        None, description="Whole call, seconds. OTel: gen_ai.client.operation.duration"
+    )
+    time_to_first_token_s: Seconds | None = Field(
+        None, description="Seconds. OTel: gen_ai.response.time_to_first_chunk"
+    )
+    stages_s: dict[Label, Seconds] = Field(
+        {}, max_length=32, description="Stage name -> seconds. OTel: durations of the child spans"
+    )
+    finish_reason: OptionalLabel = Field(
+        "",
+        description="stop, length, content_filter, tool_calls, ... OTel: gen_ai.response.finish_reasons[0]",
+    )
     error_type: OptionalLabel = Field("", description="Set when the call failed. OTel: error.type")
-    attempt: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1, description="1 for the first try. OTel: http.request.resend_count + 1")
-    cost_usd: Annotated[float, Field(ge=0, le=10**6)] | None = Field(None, description="US dollars. No OTel attribute")
-    interaction: Literal["sync", "progressive", "async"] | None = Field(None, description="Who waits, and so which latency budget holds. No OTel attribute")
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="1 for the first try. OTel: http.request.resend_count + 1"
+    )
+    cost_usd: Annotated[float, Field(ge=0, le=10**6)] | None = Field(
+        None, description="US dollars. No OTel attribute"
+    )
+    interaction: Literal["sync", "progressive", "async"] | None = Field(
+        None, description="Who waits, and so which latency budget holds. No OTel attribute"
+    )
     cold_start: bool | None = Field(None, description="OTel: faas.coldstart")
-    cache_hit: bool | None = Field(None, description="The answer came from a cache of the service. No OTel attribute")
+    cache_hit: bool | None = Field(
+        None, description="The answer came from a cache of the service. No OTel attribute"
+    )
     outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None = Field(
         None, description="What became of the answer in the service. No OTel attribute"
     )
-    guardrail: Literal["none", "flagged", "blocked"] | None = Field(None, description="What a guardrail said. No OTel attribute")
-    fallback: Literal["none", "model", "cache", "template", "omitted"] | None = Field(None, description="What stood in for the model. No OTel attribute")
-    degradation_level: Annotated[int, Field(ge=1, le=5)] | None = Field(None, description="1 (full) to 5 (off). No OTel attribute")
+    guardrail: Literal["none", "flagged", "blocked"] | None = Field(
+        None, description="What a guardrail said. No OTel attribute"
+    )
+    fallback: Literal["none", "model", "cache", "template", "omitted"] | None = Field(
+        None, description="What stood in for the model. No OTel attribute"
+    )
+    degradation_level: Annotated[int, Field(ge=1, le=5)] | None = Field(
+        None, description="1 (full) to 5 (off). No OTel attribute"
+    )
     session_id: OptionalLabel = Field("", description="OTel: gen_ai.conversation.id")
     trace_id: OptionalLabel = Field("", description="OTel: the span context's trace id, hexadecimal")
     span_id: OptionalLabel = Field("", description="OTel: the span context's span id, hexadecimal")
     service_version: OptionalLabel = Field("", description="OTel: service.version")
-    producer_id: OptionalLabel = Field("", description="The producer process that sent it, as in its meters. OTel: service.instance.id")
+    producer_id: OptionalLabel = Field(
+        "", description="The producer process that sent it, as in its meters. OTel: service.instance.id"
+    )
     sequence: Total | None = Field(
-        None, description="Number of this event among those that this producer handed to Kafka for this feature and environment, from 0. No OTel attribute"
+        None,
+        description=(
+            "Number of this event among those that this producer handed to Kafka for this feature and"
+            " environment, from 0. No OTel attribute"
+        ),
     )
 
 
 class Feedback(Event):
-    """What the user did with a response. The labels are copied from the response; without them it counts at feature level only."""
+    """What the user did with a response. The labels are copied from the response; without them it counts at
+    feature level only.
+    """
 
     kind: Literal["feedback"]
     event_id: Label = Field(description="Unique name of the event")
     response_id: Label = Field(description="`event_id` of the response. OTel: gen_ai.response.id")
     accepted: bool | None = Field(None, description="The user took the answer as it was. No OTel attribute")
-    edit_distance: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="Share of the answer that the user changed, 0 to 1")
+    edit_distance: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Share of the answer that the user changed, 0 to 1"
+    )
     regenerated: bool | None = Field(None, description="The user asked for another answer")
     rating: Score | None = Field(None, description="The user's rating, on the service's own scale")
     task_s: Seconds | None = Field(None, description="Seconds until the user's task was done")
-    outcome: OptionalLabel = Field("", description="What became of the user's task, in the service's own words")
+    outcome: OptionalLabel = Field(
+        "", description="What became of the user's task, in the service's own words"
+    )
 
 
 class Evaluation(Event):
@@ -160,16 +227,25 @@ class Evaluation(Event):
 
 
 class Meter(Event):
-    """What one producer saw, kept and dropped of one feature, cumulative since it started; so a lost meter loses nothing."""
+    """What one producer saw, kept and dropped of one feature, cumulative since it started; so a lost meter
+    loses nothing.
+    """
 
     kind: Literal["meter"]
     producer_id: Label = Field(description="One producer process. OTel: service.instance.id")
-    started_at: Time = Field(description="Since when the counts run, RFC 3339 UTC. OTel: the metric's start time")
+    started_at: Time = Field(
+        description="Since when the counts run, RFC 3339 UTC. OTel: the metric's start time"
+    )
     seen: Total = Field(description="Calls that the service reported")
     sampled: Total = Field(description="Of those, chosen to be sent")
     sent: Total = Field(description="Of those, acknowledged by Kafka")
     dropped: Total = Field(description="Of those, given up: queue full, too late, too large")
 
 
-KINDS: dict[str, type[Event]] = {"response": Response, "feedback": Feedback, "evaluation": Evaluation, "meter": Meter}
+KINDS: dict[str, type[Event]] = {
+    "response": Response,
+    "feedback": Feedback,
+    "evaluation": Evaluation,
+    "meter": Meter,
+}
 """Kind -> model. An event without ``kind`` is a response."""

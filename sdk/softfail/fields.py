@@ -1,4 +1,6 @@
-"""The keywords of ``Softfail``'s methods, so that a type checker finds a misspelt one in the service. A test holds them to the models."""
+"""The keywords of ``Softfail``'s methods, so that a type checker finds a misspelt one in the service. A test
+holds them to the models.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""From what a service says to an event in the outbox, on the calling thread: identity, labels, the decision to send, bounds."""
+"""From what a service says to an event in the outbox, on the calling thread: identity, labels, the decision
+to send, bounds.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,24 @@ class Intake:
         recent: labels of recent responses, by event id; outlives a fork.
     """
 
-    def __init__(self, options: Options, ledger: Ledger, put: Callable[[Outgoing], None], redact: Callable[[str], str] | None,
-                 recent: OrderedDict[str, ResponseId]) -> None:
-        self._options, self._ledger, self._put, self._redact, self._recent = options, ledger, put, redact, recent
-        self._sampler = Sampler(options.sample_probability, options.content_probability, options.error_content_per_minute)
+    def __init__(
+        self,
+        options: Options,
+        ledger: Ledger,
+        put: Callable[[Outgoing], None],
+        redact: Callable[[str], str] | None,
+        recent: OrderedDict[str, ResponseId],
+    ) -> None:
+        self._options, self._ledger, self._put, self._redact, self._recent = (
+            options,
+            ledger,
+            put,
+            redact,
+            recent,
+        )
+        self._sampler = Sampler(
+            options.sample_probability, options.content_probability, options.error_content_per_minute
+        )
         self._lock = threading.RLock()
 
     def response(self, fields: dict[str, Any]) -> ResponseId:
@@ -46,7 +62,9 @@ class Intake:
             decision = self._sampler.decide(session if isinstance(session, str) and session else name, failed)
         size = self._shorten(fields, decision.text)
         fields["sample_probability"] = _times(fields.get("sample_probability"), decision.sample_probability)
-        fields["content_probability"] = _times(fields.get("content_probability"), decision.content_probability)
+        fields["content_probability"] = _times(
+            fields.get("content_probability"), decision.content_probability
+        )
         labels = {label: fields[label] for label in LABELS if fields.get(label) is not None}
         made = ResponseId(name, labels, decision.send, decision.sample_probability)
         tally = self._ledger.tally(source(fields["service"], fields["environment"], fields.get("feature")))
@@ -62,14 +80,24 @@ class Intake:
         return made
 
     def verdict(self, kind: str, response: Any, fields: dict[str, Any]) -> str:
-        """Count feedback on a response, or an evaluation of it, with its labels; take it on if it is to be sent."""
+        """Count feedback on a response, or an evaluation of it, with its labels; take it on if it is to be
+        sent.
+        """
         if response is None:
             response = fields.get("response_id")
-        known = response if isinstance(response, ResponseId) else self._recent.get(response) if isinstance(response, str) else None
+        known = (
+            response
+            if isinstance(response, ResponseId)
+            else self._recent.get(response)
+            if isinstance(response, str)
+            else None
+        )
         if known is not None:
             fields = {**known.labels, **fields}
             if kind == "evaluation":
-                fields["sample_probability"] = _times(fields.get("sample_probability"), known.sample_probability)
+                fields["sample_probability"] = _times(
+                    fields.get("sample_probability"), known.sample_probability
+                )
         fields["response_id"] = str(response) if isinstance(response, str) else response
         self._complete(fields)
         size = self._shorten(fields, keep=True)

@@ -42,7 +42,9 @@ class Tally:
 
 
 class Ledger:
-    """Counts of one producer: one process, and after a fork another. Safe for threads; no call does I/O but ``say``."""
+    """Counts of one producer: one process, and after a fork another. Safe for threads; no call does I/O but
+    ``say``.
+    """
 
     def __init__(self) -> None:
         self.producer_id = f"{socket.gethostname()[:64]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -73,7 +75,9 @@ class Ledger:
                 setattr(tally, name, getattr(tally, name) + 1)
 
     def number(self, source: Source) -> int | None:
-        """The next number, from 0, of the responses of a feature that are handed to Kafka; None where there are too many features to count each."""
+        """The next number, from 0, of the responses of a feature that are handed to Kafka; None where there
+        are too many features to count each.
+        """
         with self._lock:
             number = self._handed.get(source, 0)
             if number == 0 and len(self._handed) >= _MOST_SOURCES:
@@ -99,16 +103,30 @@ class Ledger:
             reasons, details = self._reasons, self._details
             self._reasons, self._details = Counter(), {}
         if reasons:
-            log.warning("softfail: %s", "; ".join(
-                f"{reason}: {count}" + (f" (last: {details[reason]})" if reason in details else "") for reason, count in reasons.most_common()))
+            log.warning(
+                "softfail: %s",
+                "; ".join(
+                    f"{reason}: {count}" + (f" (last: {details[reason]})" if reason in details else "")
+                    for reason, count in reasons.most_common()
+                ),
+            )
 
     def meters(self) -> list[Meter]:
         """One meter a feature, as of now."""
         now = datetime.now(UTC)
         with self._lock:
-            return [Meter(kind="meter", event_id=uuid.uuid4().hex, time=now, producer_id=self.producer_id, started_at=self.started_at,
-                          **source._asdict(), **asdict(tally))
-                    for source, tally in self._responses.items()]
+            return [
+                Meter(
+                    kind="meter",
+                    event_id=uuid.uuid4().hex,
+                    time=now,
+                    producer_id=self.producer_id,
+                    started_at=self.started_at,
+                    **source._asdict(),
+                    **asdict(tally),
+                )
+                for source, tally in self._responses.items()
+            ]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Counts by ``service/feature``, and for the other kinds by kind."""
@@ -122,5 +140,12 @@ class Ledger:
 
 
 def source(service: Any, environment: Any, feature: Any) -> Source:
-    """Whose call it is; what is no label becomes ``unknown``, so that a wrong call is counted where it can be seen."""
-    return Source(*(label if isinstance(label, str) and 0 < len(label) <= LABEL_CHARS else UNKNOWN for label in (service, environment, feature)))
+    """Whose call it is; what is no label becomes ``unknown``, so that a wrong call is counted where it can be
+    seen.
+    """
+    return Source(
+        *(
+            label if isinstance(label, str) and 0 < len(label) <= LABEL_CHARS else UNKNOWN
+            for label in (service, environment, feature)
+        )
+    )

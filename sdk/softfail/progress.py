@@ -65,5 +65,14 @@ class Progress:
     def _line(self, counts: Counts) -> str:
         rate = counts.sent / max(1e-9, time.monotonic() - self._began)
         share = min(1.0, self._read / self._size) if self._size else None
-        bar = "" if share is None else f"[{'#' * round(share * _BAR):{_BAR}}] {share:4.0%}  " if self._bar else f"{share:.0%} read, "
-        return f"{bar}{counts.sent:,} sent  {rate:,.0f}/s  {counts.invalid:,} invalid  {counts.undelivered:,} undelivered"
+        bar = (
+            ""
+            if share is None
+            else (
+                f"[{'#' * round(share * _BAR):{_BAR}}] {share:4.0%}  " if self._bar else f"{share:.0%} read, "
+            )
+        )
+        return (
+            f"{bar}{counts.sent:,} sent  {rate:,.0f}/s  {counts.invalid:,} invalid  {counts.undelivered:,}"
+            " undelivered"
+        )

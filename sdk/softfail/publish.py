@@ -1,4 +1,6 @@
-"""``python -m softfail publish``: events that exist already, from a file to Kafka, exactly as they stand but for redaction."""
+"""``python -m softfail publish``: events that exist already, from a file to Kafka, exactly as they stand but
+for redaction.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ class Outcome:
 class Line:
     """An ``Outgoing``: the line as it stands, or with its texts redacted."""
 
-    def __init__(self, where: str, line: bytes, read: Read, redact: Callable[[str], str] | None, outcome: Outcome) -> None:
+    def __init__(
+        self, where: str, line: bytes, read: Read, redact: Callable[[str], str] | None, outcome: Outcome
+    ) -> None:
         self._where, self._line, self._read, self._redact, self._outcome = where, line, read, redact, outcome
         self.size = len(line)
 
@@ -128,9 +132,21 @@ class Publisher:
         patience_s: gives up after so long without an acknowledgement.
     """
 
-    def __init__(self, sender: Sender, redact: Callable[[str], str] | None, speed: float | None, progress: Progress,
-                 patience_s: float = PATIENCE_S) -> None:
-        self._sender, self._redact, self._speed, self._progress, self._patience_s = sender, redact, speed, progress, patience_s
+    def __init__(
+        self,
+        sender: Sender,
+        redact: Callable[[str], str] | None,
+        speed: float | None,
+        progress: Progress,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._sender, self._redact, self._speed, self._progress, self._patience_s = (
+            sender,
+            redact,
+            speed,
+            progress,
+            patience_s,
+        )
         self.outcome = Outcome()
         self._first: tuple[datetime, float] | None = None
         self._moved = (0, time.monotonic())
@@ -170,7 +186,8 @@ class Publisher:
         while (left := due - time.monotonic()) > 0:
             self._progress.show(self.outcome)
             time.sleep(min(left, 0.2))
-        self._moved = (self.outcome.settled, time.monotonic())  # waiting for event time is no fault of Kafka's
+        # waiting for event time is no fault of Kafka's
+        self._moved = (self.outcome.settled, time.monotonic())
 
     def _patient(self) -> bool:
         self._progress.show(self.outcome)
@@ -179,13 +196,23 @@ class Publisher:
         return time.monotonic() - self._moved[1] < self._patience_s
 
     def _give_up(self, where: str) -> bool:
-        self.outcome.faults.append(f"{where}: nothing acknowledged for {self._patience_s:g} s, given up; is the broker there, and the topic?")
+        self.outcome.faults.append(
+            f"{where}: nothing acknowledged for {self._patience_s:g} s, given up; is the broker there, and"
+            " the topic?"
+        )
         return False
 
 
-def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Callable[[str], str] | None, speed: float | None,
-            patience_s: float = PATIENCE_S) -> int:
-    """Publish a file (``-``: standard input). Gives the exit code: 0 if every line was an event and every event is acknowledged.
+def publish(
+    name: str,
+    options: Options,
+    kafka: Mapping[str, Any],
+    redact: Callable[[str], str] | None,
+    speed: float | None,
+    patience_s: float = PATIENCE_S,
+) -> int:
+    """Publish a file (``-``: standard input). Gives the exit code: 0 if every line was an event and every
+    event is acknowledged.
 
     Raises:
         OSError: the file cannot be read.
@@ -201,7 +228,15 @@ def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Calla
                 told.add(detail)
                 publisher.outcome.faults.append(f"{reason}: {detail}")
 
-        sender = Sender(options.topic, lambda: open_producer(settings, options.topic, options.security), 10_000, 32 * 2**20, 3600.0, lambda last: (), note)
+        sender = Sender(
+            options.topic,
+            lambda: open_producer(settings, options.topic, options.security),
+            10_000,
+            32 * 2**20,
+            3600.0,
+            lambda last: (),
+            note,
+        )
         publisher = Publisher(sender, redact, speed, progress, patience_s)
         try:
             whole = publisher.publish("<stdin>" if name == "-" else name, file)
@@ -212,6 +247,8 @@ def publish(name: str, options: Options, kafka: Mapping[str, Any], redact: Calla
     outcome = publisher.outcome
     progress.end(outcome)
     took = time.monotonic() - began
-    err.write(f"{outcome.sent:,} events sent to {options.topic} in {took:.1f} s, {outcome.invalid:,} lines invalid, "
-              f"{outcome.undelivered:,} events undelivered{'' if whole else ', the rest not read'}\n")
+    err.write(
+        f"{outcome.sent:,} events sent to {options.topic} in {took:.1f} s, {outcome.invalid:,} lines invalid,"
+        f" {outcome.undelivered:,} events undelivered{'' if whole else ', the rest not read'}\n"
+    )
     return 0 if whole and not outcome.invalid and not outcome.undelivered else 1

@@ -1,4 +1,6 @@
-"""One event of the service on its way: what the calling thread left, and what the background thread makes of it."""
+"""One event of the service on its way: what the calling thread left, and what the background thread makes of
+it.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,24 @@ class Report:
 
     __slots__ = ("_fields", "_kind", "_ledger", "_number", "_redact", "_tally", "size")
 
-    def __init__(self, kind: str, fields: dict[str, Any], ledger: Ledger, tally: Tally, redact: Callable[[str], str] | None, size: int) -> None:
-        self._kind, self._fields, self._ledger, self._tally, self._redact = kind, fields, ledger, tally, redact
-        self._number: int | None = None  # kept when Kafka cannot take it now: it is the same event when it comes again
+    def __init__(
+        self,
+        kind: str,
+        fields: dict[str, Any],
+        ledger: Ledger,
+        tally: Tally,
+        redact: Callable[[str], str] | None,
+        size: int,
+    ) -> None:
+        self._kind, self._fields, self._ledger, self._tally, self._redact = (
+            kind,
+            fields,
+            ledger,
+            tally,
+            redact,
+        )
+        # kept when Kafka cannot take it now: it is the same event when it comes again
+        self._number: int | None = None
         self.size = size
 
     def message(self) -> tuple[bytes, bytes]:
@@ -48,7 +65,9 @@ class Report:
                 fields[name] = self._finished(name, fields[name])
         unknown = fields.keys() - _KNOWN[self._kind]
         if unknown:
-            self._ledger.note(f"field unknown to a {self._kind}, left out", ", ".join(sorted(str(name) for name in unknown)))
+            self._ledger.note(
+                f"field unknown to a {self._kind}, left out", ", ".join(sorted(str(name) for name in unknown))
+            )
         try:
             event: Event = KINDS[self._kind].model_validate(fields)
         except ValidationError as error:
@@ -85,7 +104,14 @@ class MeterReport(Report):
     __slots__ = ()
 
     def __init__(self, meter: Event, ledger: Ledger) -> None:
-        super().__init__("meter", json.loads(meter.model_dump_json()), ledger, ledger.tally(Source("", "", ""), "meter"), None, 300)
+        super().__init__(
+            "meter",
+            json.loads(meter.model_dump_json()),
+            ledger,
+            ledger.tally(Source("", "", ""), "meter"),
+            None,
+            300,
+        )
 
 
 class Ticker:

@@ -10,7 +10,8 @@ LABELS = ("service", "feature", "environment", "model", "prompt_version", "varia
 
 
 class ResponseId(str):
-    """The event id of a response, a plain string to everyone else. While it lives it carries the labels of its response.
+    """The event id of a response, a plain string to everyone else. While it lives it carries the labels of
+    its response.
 
     Attributes:
         labels: the fields in ``LABELS`` that were given.
@@ -22,7 +23,13 @@ class ResponseId(str):
     sent: bool
     sample_probability: float
 
-    def __new__(cls, name: str, labels: Mapping[str, Any] | None = None, sent: bool = True, sample_probability: float = 1.0) -> ResponseId:
+    def __new__(
+        cls,
+        name: str,
+        labels: Mapping[str, Any] | None = None,
+        sent: bool = True,
+        sample_probability: float = 1.0,
+    ) -> ResponseId:
         """Make one from an id and what is known of its response."""
         made = super().__new__(cls, name)
         made.labels = labels or {}

@@ -29,17 +29,27 @@ class Sender:
         queue_size: events that wait at most; one more, and the oldest is dropped.
         queue_bytes: their sizes at most.
         every_s: seconds between calls of ``tick``.
-        tick: gives what is to be sent of its own accord (meters); its argument says whether it is the last call.
+        tick: gives what is to be sent of its own accord (meters); its argument says whether it is the last
+            call.
         note: told (reason, detail) of what goes wrong with the connection.
     """
 
-    def __init__(self, topic: str, connect: Callable[[], Any], queue_size: int, queue_bytes: int, every_s: float,
-                 tick: Callable[[bool], Iterable[Outgoing]], note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        connect: Callable[[], Any],
+        queue_size: int,
+        queue_bytes: int,
+        every_s: float,
+        tick: Callable[[bool], Iterable[Outgoing]],
+        note: Callable[[str, str], None],
+    ) -> None:
         self._connect, self._every_s, self._tick, self._note = connect, every_s, tick, note
         self._outbox = Outbox(queue_size, queue_bytes)
         self._deliveries = Deliveries(topic, note)
         self._lock = threading.RLock()
-        self._wake: SimpleQueue[None] = SimpleQueue()  # its put may be interrupted by itself, unlike Event.set
+        # its put may be interrupted by itself, unlike Event.set
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._idle = False
         self._hurry = 0
         self._deadline: float | None = None  # set once: closing
@@ -100,7 +110,9 @@ class Sender:
                 self._hurry -= 1
 
     def close(self, timeout_s: float) -> bool:
-        """Send what is queued, a last meter, and end the thread. False: something was left, and is dropped and counted."""
+        """Send what is queued, a last meter, and end the thread. False: something was left, and is dropped
+        and counted.
+        """
         with self._lock:
             if self._deadline is None:
                 self._deadline = time.monotonic() + timeout_s

@@ -7,12 +7,16 @@ from collections.abc import Callable
 LIMIT_BYTES = 64 * 1024
 """Most UTF-8 bytes of one text in one event, the marker included."""
 
-_ROUGH_CHARS = LIMIT_BYTES * 5 // 8  # each end, kept for the background thread: half the limit, the margin, and what redaction may shrink
-_MARGIN_CHARS = 1024  # longer than anything that redaction must see whole, but for PEM blocks, which it knows by either end
+# each end, kept for the background thread: half the limit, the margin, and what redaction may shrink
+_ROUGH_CHARS = LIMIT_BYTES * 5 // 8
+# longer than anything that redaction must see whole, but for PEM blocks, which it knows by either end
+_MARGIN_CHARS = 1024
 
 
 class Halves(tuple[str, str, int]):
-    """Head, tail and length of a text too long to keep, as the calling thread leaves it: two slices, microseconds."""
+    """Head, tail and length of a text too long to keep, as the calling thread leaves it: two slices,
+    microseconds.
+    """
 
     __slots__ = ()
 
@@ -30,7 +34,8 @@ def chars(text: str | Halves) -> int:
 
 
 def finished(text: str | Halves, redact: Callable[[str], str] | None = None, limit: int = LIMIT_BYTES) -> str:
-    """The text to send: redacted *before* it is cut, so that no half of a secret is left at an edge; then cut.
+    """The text to send: redacted *before* it is cut, so that no half of a secret is left at an edge; then
+    cut.
 
     Args:
         redact: applied to what is kept; None leaves it.
@@ -41,7 +46,8 @@ def finished(text: str | Halves, redact: Callable[[str], str] | None = None, lim
         return cut(whole, limit)
     head, tail, length = text
     if redact:
-        # What crosses the rough edge was not seen whole, so a margin goes; what redaction left unredacted stands at the very end.
+        # What crosses the rough edge was not seen whole, so a margin goes; what redaction left unredacted
+        # stands at the very end.
         head, tail = redact(head)[:-_MARGIN_CHARS], redact(tail)[_MARGIN_CHARS:]
     return _joined(head, tail, length - len(head) - len(tail), limit)
 
@@ -64,9 +70,15 @@ def cut(text: str, limit: int = LIMIT_BYTES) -> str:
 
 
 def _joined(head: str, tail: str, missing: int, limit: int, overlap: int = 0) -> str:
-    """Ends of a text with a marker between; ``overlap`` is the whole length when head and tail are the same text."""
+    """Ends of a text with a marker between; ``overlap`` is the whole length when head and tail are the same
+    text.
+    """
     room = (limit - 48) // 2  # 48: the marker, with any count
     first = head.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
     last = tail.encode("utf-8", "replace")[-room:].decode("utf-8", "ignore")
-    gone = overlap - len(first) - len(last) if overlap else missing + len(head) - len(first) + len(tail) - len(last)
+    gone = (
+        overlap - len(first) - len(last)
+        if overlap
+        else missing + len(head) - len(first) + len(tail) - len(last)
+    )
     return f"{first}… [{gone} characters cut] …{last}"

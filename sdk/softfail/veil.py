@@ -1,12 +1,24 @@
-"""Keeps a password out of debug logs: with mechanism PLAIN the Kafka clients log, at DEBUG, the very bytes that they send."""
+"""Keeps a password out of debug logs: with mechanism PLAIN the Kafka clients log, at DEBUG, the very bytes
+that they send.
+"""
 
 from __future__ import annotations
 
 import logging
 
 # kafka-python 3, kafka-python 2.2, aiokafka. A filter holds for its logger alone, so each is named.
-LOGGERS = ("kafka.protocol.parser", "kafka.net.connection", "kafka.net.transport", "kafka.net.manager", "kafka.conn", "kafka.client_async",
-           "kafka.sasl.plain", "kafka.net.sasl.plain", "aiokafka.conn", "aiokafka.client")
+LOGGERS = (
+    "kafka.protocol.parser",
+    "kafka.net.connection",
+    "kafka.net.transport",
+    "kafka.net.manager",
+    "kafka.conn",
+    "kafka.client_async",
+    "kafka.sasl.plain",
+    "kafka.net.sasl.plain",
+    "aiokafka.conn",
+    "aiokafka.client",
+)
 HIDDEN = "**********"
 
 
@@ -26,7 +38,8 @@ class Veil(logging.Filter):
 
     def hide(self, secret: str) -> None:
         """Hide this text from now on, as it stands and as Python shows its bytes."""
-        shown = repr(secret.encode() + b'"')[2:-1].removesuffix('"')  # with a double quote in it, a single one is escaped
+        # with a double quote in it, a single one is escaped
+        shown = repr(secret.encode() + b'"')[2:-1].removesuffix('"')
         self._forms |= {secret, repr(secret)[1:-1], repr(secret.encode())[2:-1], shown, secret.encode().hex()}
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -34,6 +34,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         def end(code: int, why: str) -> None:
             seen.append((how, code, why))
             raise Ended(why)
+
         return end
 
     for how in ("again", "leave"):
@@ -70,20 +71,28 @@ class ListJournal:
 @pytest.fixture
 def make_partition(counting: Any) -> Any:
     """A restored partition of a counting agent, with a ``ListJournal``. To be called inside an event loop."""
+
     async def make(checkpoint_s: float = 60.0, **recovered: Any) -> Partition:
         journal: Any = ListJournal()
         journal.recovered = journal.recovered._replace(**recovered)
         partition = Partition(counting.CountingAgent(), TP("t.events", 1), journal, checkpoint_s, Counters())
         await partition.restore()
         return partition
+
     return make
 
 
 @pytest.fixture
 def bundle() -> Any:
     """A bundle of counted events at offsets [start, stop), one key and minute each."""
+
     def make(start: int, stop: int, minute: int = 0, holes: frozenset[int] = frozenset()) -> Bundle:
-        made = Bundle(FileRecord(b'{"key": "k%d", "minute": %d}' % (offset, minute), offset) for offset in range(start, stop) if offset not in holes)
+        made = Bundle(
+            FileRecord(b'{"key": "k%d", "minute": %d}' % (offset, minute), offset)
+            for offset in range(start, stop)
+            if offset not in holes
+        )
         made.start, made.stop = start, stop
         return made
+
     return make

@@ -34,7 +34,10 @@ class Counts:
                 event = json.loads(record.value)
                 key = f"{event['key']} {event['minute']}"
             except (ValueError, KeyError, TypeError) as error:
-                outputs.add("deadletter", Message(record.key, json.dumps({"offset": record.offset, "error": str(error)}).encode()))
+                outputs.add(
+                    "deadletter",
+                    Message(record.key, json.dumps({"offset": record.offset, "error": str(error)}).encode()),
+                )
                 continue
             self.counts[key] = self.counts.get(key, 0) + 1
             self.dirty.add(key)
@@ -46,7 +49,10 @@ class Counts:
         return outputs
 
     def changed(self):
-        records = [(key.encode(), b"%d" % (self.latest if key == "latest" else self.counts[key])) for key in sorted(self.dirty)]
+        records = [
+            (key.encode(), b"%d" % (self.latest if key == "latest" else self.counts[key]))
+            for key in sorted(self.dirty)
+        ]
         self.dirty.clear()
         return records
 

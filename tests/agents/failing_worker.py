@@ -1,4 +1,5 @@
-"""A counting worker in which one thing goes wrong, until it has started anew; and a watchdog that is quick to judge.
+"""A counting worker in which one thing goes wrong, until it has started anew; and a watchdog that is quick to
+judge.
 
 python failing_worker.py CONFIG.json FAULT
 """

@@ -31,7 +31,8 @@ def test_faust_is_told_to_keep_no_tables_no_web_and_to_crash_rather_than_to_ackn
     assert not settings.web_enabled
     assert settings.agent_supervisor.__name__ == "CrashingSupervisor"
     assert settings.broker_session_timeout == 6
-    assert settings.consumer_metadata_max_age_ms == 2000  # a fresh broker may not name the topic: see build_app
+    # a fresh broker may not name the topic: see build_app
+    assert settings.consumer_metadata_max_age_ms == 2000
     assert list(worker.store.agents) == ["p.events"]
     assert not worker.ready
     assert worker.healthy
@@ -53,7 +54,9 @@ def start(counting_command, tmp_path, address: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command(1), stdout=subprocess.PIPE, text=True)
 
 
-def test_without_a_broker_a_worker_says_so_waits_and_stops_with_zero_when_told(counting_command, tmp_path, free_port):
+def test_without_a_broker_a_worker_says_so_waits_and_stops_with_zero_when_told(
+    counting_command, tmp_path, free_port
+):
     process = start(counting_command, tmp_path, f"127.0.0.1:{free_port()}")
     assert process.stdout is not None
     line = process.stdout.readline()

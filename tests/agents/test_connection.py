@@ -12,15 +12,28 @@ from agents import connection, exits, handshake, topics
 from schemas.config import Config, Kafka
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = {"AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient", "AIOKafkaClient", "create_conn", "KafkaConsumer", "KafkaProducer",
-           "KafkaAdminClient", "KafkaClient"}
+CLIENTS = {
+    "AIOKafkaConsumer",
+    "AIOKafkaProducer",
+    "AIOKafkaAdminClient",
+    "AIOKafkaClient",
+    "create_conn",
+    "KafkaConsumer",
+    "KafkaProducer",
+    "KafkaAdminClient",
+    "KafkaClient",
+}
 SETTINGS = {"clients", "blocking_clients", "connection"}  # letters.connection adds to blocking_clients
 SECRET = "ganz-geheim-4711"
 
 
 def calls() -> list[tuple[str, ast.Call]]:
-    return [(f"{path.relative_to(ROOT)}:{node.lineno}", node) for path in sorted((ROOT / "agents").rglob("*.py"))
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    return [
+        (f"{path.relative_to(ROOT)}:{node.lineno}", node)
+        for path in sorted((ROOT / "agents").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def name_of(call: ast.expr) -> str:
@@ -30,17 +43,35 @@ def name_of(call: ast.expr) -> str:
 def test_no_client_is_made_without_the_settings_of_the_one_place():
     made = [(where, call) for where, call in calls() if name_of(call.func) in CLIENTS]
     assert len(made) >= 8, "the clients are called otherwise now; this test must know how"
-    bare = [where for where, call in made
-            if not any(one.arg is None and isinstance(one.value, ast.Call) and name_of(one.value.func) in SETTINGS for one in call.keywords)]
-    # The handshake itself: once with the same settings but the brokers, once on purpose without, to ask what a port speaks.
+    bare = [
+        where
+        for where, call in made
+        if not any(
+            one.arg is None and isinstance(one.value, ast.Call) and name_of(one.value.func) in SETTINGS
+            for one in call.keywords
+        )
+    ]
+    # The handshake itself: once with the same settings but the brokers, once on purpose without, to ask what
+    # a port speaks.
     assert [where for where in bare if not where.startswith("agents/handshake.py")] == []
     assert len(bare) == 2
-    assert [where for where, call in made if any(one.arg in ("bootstrap_servers", "security_protocol", "ssl_context") for one in call.keywords)] == []
+    assert [
+        where
+        for where, call in made
+        if any(one.arg in ("bootstrap_servers", "security_protocol", "ssl_context") for one in call.keywords)
+    ] == []
 
 
 def test_faust_is_given_the_same():
-    (app,) = (call for where, call in calls() if where.startswith("agents/app.py") and name_of(call.func) == "_App")
-    assert any(one.arg == "broker_credentials" and isinstance(one.value, ast.Call) and name_of(one.value.func) == "credentials" for one in app.keywords)
+    (app,) = (
+        call for where, call in calls() if where.startswith("agents/app.py") and name_of(call.func) == "_App"
+    )
+    assert any(
+        one.arg == "broker_credentials"
+        and isinstance(one.value, ast.Call)
+        and name_of(one.value.func) == "credentials"
+        for one in app.keywords
+    )
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -48,10 +79,16 @@ def test_faust_is_given_the_same():
 def test_what_faust_hands_to_its_clients_is_what_ours_get(mechanism, protocol):
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-    kafka = Kafka.model_validate({"security": {"protocol": protocol, "username": "bot", "password": SECRET, "mechanism": mechanism}})
+    kafka = Kafka.model_validate(
+        {"security": {"protocol": protocol, "username": "bot", "password": SECRET, "mechanism": mechanism}}
+    )
     ours = connection.clients(kafka)
     assert ours.pop("bootstrap_servers") == "localhost:9092"
-    assert {name: value for name, value in credentials_to_aiokafka_auth(connection.credentials(kafka)).items() if value is not None} == ours
+    assert {
+        name: value
+        for name, value in credentials_to_aiokafka_auth(connection.credentials(kafka)).items()
+        if value is not None
+    } == ours
     assert connection.blocking_clients(kafka) == {"bootstrap_servers": ["localhost:9092"], **ours}
 
 
@@ -59,9 +96,15 @@ def test_what_faust_hands_on_without_a_login():
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
     tls = Kafka.model_validate({"security": {"protocol": "SSL"}})
-    assert {"bootstrap_servers": "localhost:9092", **credentials_to_aiokafka_auth(connection.credentials(tls))} == connection.clients(tls)
+    assert {
+        "bootstrap_servers": "localhost:9092",
+        **credentials_to_aiokafka_auth(connection.credentials(tls)),
+    } == connection.clients(tls)
     assert connection.credentials(Kafka()) is None
-    assert connection.clients(Kafka()) == {"bootstrap_servers": "localhost:9092", "security_protocol": "PLAINTEXT"}
+    assert connection.clients(Kafka()) == {
+        "bootstrap_servers": "localhost:9092",
+        "security_protocol": "PLAINTEXT",
+    }
 
 
 def test_a_file_that_cannot_be_used_is_a_fault_of_configuration_with_its_whole_path():
@@ -90,7 +133,9 @@ def test_whoever_is_no_broker_is_waited_for_in_bounded_steps_and_is_no_refusal(p
 
     async def scene() -> None:
         server = await asyncio.start_server(peer, "127.0.0.1", 0)
-        kafka = Kafka.model_validate({"brokers": f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "security": security})
+        kafka = Kafka.model_validate(
+            {"brokers": f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "security": security}
+        )
         with pytest.raises(exits.Misconfigured, match=r"kafka\.brokers: nobody answers at") as ended:
             await topics.await_broker(kafka, patience_s=0.5)
         assert SECRET not in str(ended.value)
@@ -125,7 +170,20 @@ def test_one_broker_that_takes_us_is_enough(monkeypatch):
 
 def test_no_text_of_the_configuration_holds_a_secret():
     secrets = {"password": "marker-password-1", "key_password": "marker-key-password-2"}
-    config = Config.model_validate({
-        "kafka": {"security": {"username": "bot", "cert_file": "a", **secrets}}, "http": {"token": "marker-token-0003"},
-        "channels": {"pagerduty": {"routing_key": "marker0004" * 3 + "xx"}}})
-    assert "marker" not in "".join((repr(config), str(config), config.model_dump_json(), str(config.model_dump()), repr(config.kafka), repr(config.http)))
+    config = Config.model_validate(
+        {
+            "kafka": {"security": {"username": "bot", "cert_file": "a", **secrets}},
+            "http": {"token": "marker-token-0003"},
+            "channels": {"pagerduty": {"routing_key": "marker0004" * 3 + "xx"}},
+        }
+    )
+    assert "marker" not in "".join(
+        (
+            repr(config),
+            str(config),
+            config.model_dump_json(),
+            str(config.model_dump()),
+            repr(config.kafka),
+            repr(config.http),
+        )
+    )

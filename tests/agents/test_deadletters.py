@@ -23,20 +23,43 @@ from schemas.records import DeadLetter
 from softfail.partition import partition_of
 
 NOW_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
-GOOD: dict[str, Any] = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m"}
+GOOD: dict[str, Any] = {
+    "event_id": "1",
+    "time": "2026-03-02T09:00:00Z",
+    "service": "s",
+    "feature": "f",
+    "model": "m",
+}
 
 
 def event(**fields: Any) -> bytes:
     return json.dumps({**GOOD, **fields}).encode()
 
 
-def found_of(value: bytes | None = b"{", error: str = "e", field: str = "", offset: int = 7, refused_ms: int = 0, **more: Any) -> Found:
-    record = FileRecord(value, offset, more.pop("timestamp", 5), b"reinjected", more.pop("topic", "p.events"), 3, more.pop("headers", ()))
+def found_of(
+    value: bytes | None = b"{",
+    error: str = "e",
+    field: str = "",
+    offset: int = 7,
+    refused_ms: int = 0,
+    **more: Any,
+) -> Found:
+    record = FileRecord(
+        value,
+        offset,
+        more.pop("timestamp", 5),
+        b"reinjected",
+        more.pop("topic", "p.events"),
+        3,
+        more.pop("headers", ()),
+    )
     return Found(DeadLetter.model_validate_json(dead_letter(record, error, field).value), 3, refused_ms)
 
 
 def source_of(value: bytes, timestamp: int = 5, headers: Any = ()) -> Any:
-    return lambda topic, partition, offset: FileRecord(value, offset, timestamp, None, topic, partition, headers)
+    return lambda topic, partition, offset: FileRecord(
+        value, offset, timestamp, None, topic, partition, headers
+    )
 
 
 def gone(*_: Any) -> None:
@@ -48,11 +71,17 @@ def judged(found: Found, fetch: Any = gone) -> Ready | str:
 
 
 def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the_newest_is_its_example():
-    found = [found_of(error="x: at most 5, got 'ann'", offset=1, refused_ms=20), found_of(error="x: at most 7, got 12", offset=2, refused_ms=30),
-             found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10), None]
+    found = [
+        found_of(error="x: at most 5, got 'ann'", offset=1, refused_ms=20),
+        found_of(error="x: at most 7, got 12", offset=2, refused_ms=30),
+        found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10),
+        None,
+    ]
     groups, unreadable = grouped(found, Wanted(), {found[0].identity})
     assert unreadable == 1
-    assert [(group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups] == [(2, 1, 20, 30, ""), (1, 0, 10, 10, "x")]
+    assert [
+        (group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups
+    ] == [(2, 1, 20, 30, ""), (1, 0, 10, 10, "x")]
     assert groups[0].shown()["example"]["offset"] == 2
 
 
@@ -65,15 +94,34 @@ def test_every_letter_is_in_exactly_one_group(errors):
 
 def test_reasons_from_outside_cannot_fill_the_memory():
     one = found_of()
-    groups, _ = grouped((one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"})) for n in range(GROUPS + 50)), Wanted(), set())
+    groups, _ = grouped(
+        (
+            one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"}))
+            for n in range(GROUPS + 50)
+        ),
+        Wanted(),
+        set(),
+    )
     assert len(groups) == GROUPS + 1
     assert groups[0].count == 50
 
 
 def test_filters_hold_together():
     one = found_of(error="Not JSON", field="a", refused_ms=100)
-    assert all(wanted(one) for wanted in (Wanted(), Wanted("not js"), Wanted(field="a"), Wanted(since_ms=100), Wanted("json", "a", 100)))
-    assert not any(wanted(one) for wanted in (Wanted("xml"), Wanted(field=""), Wanted(since_ms=101), Wanted("json", "a", 101)))
+    assert all(
+        wanted(one)
+        for wanted in (
+            Wanted(),
+            Wanted("not js"),
+            Wanted(field="a"),
+            Wanted(since_ms=100),
+            Wanted("json", "a", 100),
+        )
+    )
+    assert not any(
+        wanted(one)
+        for wanted in (Wanted("xml"), Wanted(field=""), Wanted(since_ms=101), Wanted("json", "a", 101))
+    )
 
 
 @given(st.binary(max_size=400))
@@ -85,13 +133,21 @@ def test_an_excerpt_of_any_bytes_is_short_and_printable(data):
 
 
 def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
-    shown = excerpt(base64.b64encode(b'{"input":"ann@example.org 4111 1111 1111 1111 \x1b]0;x\x07\xe2\x80\xaeabc"}').decode())
+    shown = excerpt(
+        base64.b64encode(
+            b'{"input":"ann@example.org 4111 1111 1111 1111 \x1b]0;x\x07\xe2\x80\xaeabc"}'
+        ).decode()
+    )
     assert shown == r'{"input":"<EMAIL> <CARD> \x1b]0;x\x07\u202eabc"}'
     assert harmless("a b é 漢") == "a b é 漢"
 
 
 def test_errors_and_fields_are_shown_redacted_and_harmless_too():
-    group = grouped([found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")], Wanted(), set())[0][0].shown()
+    group = grouped(
+        [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")],
+        Wanted(),
+        set(),
+    )[0][0].shown()
     assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r")
 
 
@@ -101,7 +157,17 @@ def test_only_our_header_makes_a_mark_for_keys_come_from_outside():
     assert is_mark(letter._replace(headers=[(MARK_HEADER, b"1")]))
 
 
-@given(st.lists(st.builds(Identity, st.text(max_size=5), st.integers(0, 99), st.integers(0, 2**62), st.none() | st.integers(0, 2**62))))
+@given(
+    st.lists(
+        st.builds(
+            Identity,
+            st.text(max_size=5),
+            st.integers(0, 99),
+            st.integers(0, 2**62),
+            st.none() | st.integers(0, 2**62),
+        )
+    )
+)
 def test_a_mark_names_its_letters(identities):
     assert marked(mark_of(identities)) == identities
 
@@ -115,7 +181,12 @@ def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
     ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
     assert isinstance(ready, Ready)
-    assert (ready.value, ready.key, ready.target, ready.letters_partition) == (event(), b"s/f", partition_of("s", "f", 16), 3)
+    assert (ready.value, ready.key, ready.target, ready.letters_partition) == (
+        event(),
+        b"s/f",
+        partition_of("s", "f", 16),
+        3,
+    )
     assert ready.headers == (("h", b"\xff"), (REINJECTED, b"p.events/3/7"))
     assert ready.how == "from its source offset"
     stored = judged(found_of(event(), headers=[("h", b"x")]))
@@ -152,7 +223,9 @@ def test_what_would_be_refused_again_is_skipped_with_the_reason(found, why):
 
 
 def test_an_event_that_will_expire_is_said_to():
-    old, young = (judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z"))
+    old, young = (
+        judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z")
+    )
     assert isinstance(old, Ready)
     assert isinstance(young, Ready)
     assert "expired" in old.how
@@ -164,13 +237,17 @@ def test_a_plan_takes_each_record_once_stops_at_its_limit_and_says_that_there_ar
     done = {found[2].identity}
     result = plan(found, done, judged, limit=1)
     assert ([one.found.offset for one in result.ready], dict(result.skipped), result.more) == (
-        [1], {"the same record twice": 1, "re-injected before": 1}, True)
+        [1],
+        {"the same record twice": 1, "re-injected before": 1},
+        True,
+    )
     assert not plan(found, done, judged, limit=3).more
 
 
 @pytest.fixture
 def reachable(monkeypatch):
     """A broker that accepts connections."""
+
     async def answers(*_: Any, **__: Any) -> None:
         return None
 
@@ -181,7 +258,9 @@ def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, 
     ready = judged(found_of(event()))
     written = []
     monkeypatch.setattr(deadletters, "_planned", lambda *_: Plan(ready=[ready]))
-    monkeypatch.setattr(deadletters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some)))
+    monkeypatch.setattr(
+        deadletters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some))
+    )
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["--reinject"]) == 2
     assert written == []

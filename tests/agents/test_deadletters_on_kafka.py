@@ -26,10 +26,21 @@ WHY = "tokens: Input should be a valid number, got 'x'"
 
 
 def command(topics: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SOFTFAIL_KAFKA__BROKERS": topics.address, "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
-                   "SOFTFAIL_KAFKA__PARTITIONS": str(topics.partitions)}
-    ran = subprocess.run([sys.executable, "-m", "agents", "deadletters", *arguments], capture_output=True, text=True, cwd=ROOT,
-                         env=environment, timeout=90, stdin=subprocess.DEVNULL)
+    environment = {
+        **os.environ,
+        "SOFTFAIL_KAFKA__BROKERS": topics.address,
+        "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
+        "SOFTFAIL_KAFKA__PARTITIONS": str(topics.partitions),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "agents", "deadletters", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=90,
+        stdin=subprocess.DEVNULL,
+    )
     print(ran.stdout, ran.stderr)
     assert "Traceback" not in ran.stderr
     return ran
@@ -37,7 +48,9 @@ def command(topics: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def response(feature: str, **fields: Any) -> bytes:
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    return json.dumps({"event_id": "1", "time": now, "service": "s", "feature": feature, "model": "m", **fields}).encode()
+    return json.dumps(
+        {"event_id": "1", "time": now, "service": "s", "feature": feature, "model": "m", **fields}
+    ).encode()
 
 
 @pytest.fixture
@@ -47,7 +60,9 @@ def publish():
 
     made = []
 
-    def start(topics: Any, *letters: tuple[bytes, str, str], partition: int = 1, offset: int | None = None) -> list[int]:
+    def start(
+        topics: Any, *letters: tuple[bytes, str, str], partition: int = 1, offset: int | None = None
+    ) -> list[int]:
         producer = KafkaProducer(bootstrap_servers=topics.address, max_request_size=4 << 20)
         made.append(producer)
         offsets = []
@@ -58,8 +73,12 @@ def publish():
             if at is None:
                 sent = producer.send(topic, value=value, partition=partition, headers=headers).get(10)
                 at, timestamp = sent.offset, sent.timestamp
-            letter = dead_letter(FileRecord(value, at, timestamp, b"k", topic, partition, headers), error, field)
-            producer.send(f"{topics.prefix}.deadletter", value=letter.value, key=letter.key, partition=partition % 4).get(10)
+            letter = dead_letter(
+                FileRecord(value, at, timestamp, b"k", topic, partition, headers), error, field
+            )
+            producer.send(
+                f"{topics.prefix}.deadletter", value=letter.value, key=letter.key, partition=partition % 4
+            ).get(10)
             offsets.append(at)
         return offsets
 
@@ -85,7 +104,12 @@ def test_an_empty_topic_is_said_and_no_error_and_a_missing_one_is_78(make_topics
 
 def test_letters_are_listed_by_reason_with_a_redacted_harmless_excerpt(make_topics, publish):
     topics = make_topics(4)
-    offsets = publish(topics, (b"[]", "not JSON at column 4", ""), (b"{} ann@example.org \x1b[2J", "not JSON at column 3", ""), (b"7", WHY, "tokens"))
+    offsets = publish(
+        topics,
+        (b"[]", "not JSON at column 4", ""),
+        (b"{} ann@example.org \x1b[2J", "not JSON at column 3", ""),
+        (b"7", WHY, "tokens"),
+    )
     listed = [json.loads(line) for line in command(topics, "--format", "ndjson").stdout.splitlines()]
     assert [(one["count"], one["field"]) for one in listed] == [(2, ""), (1, "tokens")]
     assert listed[0]["example"] == {"topic": f"{topics.prefix}.events", "partition": 1, "offset": offsets[1]}
@@ -109,18 +133,39 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
     assert len(topics.read("events")[0]) == 3
 
     first = rows(command(topics, "--reinject", "--yes", "--format", "ndjson"))
-    assert first == {("re-injected", "from its source offset"): 2, ("re-injected", "from the stored value, the source is gone"): 1,
-                     ("skipped", "still cannot be read: no JSON object"): 1, ("skipped", "the source is gone, and only the first 64 KiB are stored"): 1}
+    assert first == {
+        ("re-injected", "from its source offset"): 2,
+        ("re-injected", "from the stored value, the source is gone"): 1,
+        ("skipped", "still cannot be read: no JSON object"): 1,
+        ("skipped", "the source is gone, and only the first 64 KiB are stored"): 1,
+    }
     again = rows(command(topics, "--reinject", "--yes", "--format", "ndjson"))
     assert again[("skipped", "re-injected before")] == 3
     assert not any(outcome == "re-injected" for outcome, _ in again)
 
-    written = {json.loads(record.value)["feature"]: record for record in topics.read("events")[0] if REINJECTED in dict(record.headers)}
-    assert {feature: record.partition for feature, record in written.items()} == {one: partition_of("s", one, 4) for one in ("small", "large", "gone")}
+    written = {
+        json.loads(record.value)["feature"]: record
+        for record in topics.read("events")[0]
+        if REINJECTED in dict(record.headers)
+    }
+    assert {feature: record.partition for feature, record in written.items()} == {
+        one: partition_of("s", one, 4) for one in ("small", "large", "gone")
+    }
     assert written["large"].value == large
-    assert dict(written["large"].headers) == {"traceparent": b"\xff7", REINJECTED: f"{topics.prefix}.events/1/{offsets[1]}".encode()}
-    assert [record.partition for record in topics.read("deadletter")[0] if MARK_HEADER in dict(record.headers)] == [1]
-    assert sum(json.loads(line)["reinjected"] for line in command(topics, "--format", "ndjson").stdout.splitlines()) == 3
+    assert dict(written["large"].headers) == {
+        "traceparent": b"\xff7",
+        REINJECTED: f"{topics.prefix}.events/1/{offsets[1]}".encode(),
+    }
+    assert [
+        record.partition for record in topics.read("deadletter")[0] if MARK_HEADER in dict(record.headers)
+    ] == [1]
+    assert (
+        sum(
+            json.loads(line)["reinjected"]
+            for line in command(topics, "--format", "ndjson").stdout.splitlines()
+        )
+        == 3
+    )
 
 
 def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
@@ -151,6 +196,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
     planned = _planned(kafka, Wanted(), 10)
     with monkeypatch.context() as patch:
+
         def breaks(_: Any) -> bytes:
             time.sleep(0.5)  # the event is at the broker by now
             raise RuntimeError("the disk is full")
@@ -194,7 +240,10 @@ def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_writ
 
     topics = make_topics(2)
     sizes = {1: 10, 2: 2_000_000, 3: 10}
-    ready = [Ready(Identity("e", 0, offset, 1), offset, 0, b"k", os.urandom(size), (), "") for offset, size in sizes.items()]
+    ready = [
+        Ready(Identity("e", 0, offset, 1), offset, 0, b"k", os.urandom(size), (), "")
+        for offset, size in sizes.items()
+    ]
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
     result = inject(kafka, ready)
     assert [one.found.offset for one in result.ready] == [1, 3]
@@ -204,12 +253,26 @@ def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_writ
 
 
 @pytest.mark.slow
-def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(make_topics, make_workers, tmp_path, free_port):
+def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(
+    make_topics, make_workers, tmp_path, free_port
+):
     from kafka import KafkaProducer
 
     topics, port, path = make_topics(2), free_port(), tmp_path / "softfail.yaml"
-    path.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 2, "checkpoint": 0.5}, "http": {"port": port},
-                                "time": {"pane": "1s", "lateness": "1s"}}))
+    path.write_text(
+        json.dumps(
+            {
+                "kafka": {
+                    "brokers": topics.address,
+                    "prefix": topics.prefix,
+                    "partitions": 2,
+                    "checkpoint": 0.5,
+                },
+                "http": {"port": port},
+                "time": {"pane": "1s", "lateness": "1s"},
+            }
+        )
+    )
     ahead = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=306)).isoformat()
     producer = KafkaProducer(bootstrap_servers=topics.address)
     for value in (response("a", time=ahead), b"poison", response("a")):
@@ -224,7 +287,9 @@ def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(make
                 lines = answer.read().decode().splitlines()
         except OSError:
             return -1
-        return sum(float(line.split()[-1]) for line in lines if line.startswith("softfail_received_events_total"))
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith("softfail_received_events_total")
+        )
 
     def wait_for(what: Any) -> None:
         deadline = time.monotonic() + 60
@@ -233,7 +298,12 @@ def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(make
             time.sleep(0.3)
 
     wait_for(lambda: len(topics.read("deadletter")[0]) == 2 and received() == 1)
-    wait_for(lambda: ("re-injected", "from its source offset") in rows(command(topics, "--reinject", "--yes", "--format", "ndjson")))
+    wait_for(
+        lambda: (
+            ("re-injected", "from its source offset")
+            in rows(command(topics, "--reinject", "--yes", "--format", "ndjson"))
+        )
+    )
     wait_for(lambda: received() == 2)
     table = command(topics, "--reinject", "--yes").stdout
     assert "1  skipped       re-injected before" in table

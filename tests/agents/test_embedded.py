@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-confluent_kafka = pytest.importorskip("confluent_kafka", reason="the embedded broker comes with confluent-kafka (extra: demo)")
+confluent_kafka = pytest.importorskip(
+    "confluent_kafka", reason="the embedded broker comes with confluent-kafka (extra: demo)"
+)
 
 
 @pytest.fixture
@@ -17,19 +19,32 @@ def embedded():
     """A mock cluster; librdkafka keeps it while its producer lives."""
     producer = confluent_kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
     (broker,) = producer.list_topics(timeout=10).brokers.values()
-    return SimpleNamespace(address=f"{broker.host}:{broker.port}", prefix="embedded", partitions=4, keep=producer)
+    return SimpleNamespace(
+        address=f"{broker.host}:{broker.port}", prefix="embedded", partitions=4, keep=producer
+    )
 
 
 def publish(embedded, begin, end):
     producer = confluent_kafka.Producer({"bootstrap.servers": embedded.address, "log_level": 0})
     for number in range(begin, end):
-        producer.produce("embedded.events", key=b"f%d" % (number % 7), value=json.dumps({"key": f"f{number % 7}", "minute": number // 100}).encode())
+        producer.produce(
+            "embedded.events",
+            key=b"f%d" % (number % 7),
+            value=json.dumps({"key": f"f{number % 7}", "minute": number // 100}).encode(),
+        )
     assert producer.flush(20) == 0
 
 
 def windows(embedded):
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": embedded.address, "group.id": "reader", "auto.offset.reset": "earliest",
-                                         "enable.auto.commit": False, "log_level": 0})
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": embedded.address,
+            "group.id": "reader",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+    )
     topic = "embedded.windows"
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for partition in partitions])
@@ -42,7 +57,9 @@ def windows(embedded):
 
 
 @pytest.mark.slow
-def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(embedded, make_workers, counting_command):
+def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(
+    embedded, make_workers, counting_command
+):
     workers = make_workers(counting_command(embedded, embedded=True, checkpoint=0.3))
     workers.start(1)
     publish(embedded, 0, 3000)
@@ -55,7 +72,11 @@ def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(embed
     assert workers.retire(1) == 0
     workers.start(2)
     wait_for_lines(workers, "owns embedded.events", 12)
-    positions = [int(line.split(" from ")[1].split(":")[0]) for line in workers.log().splitlines() if "owns embedded.events" in line]
+    positions = [
+        int(line.split(" from ")[1].split(":")[0])
+        for line in workers.log().splitlines()
+        if "owns embedded.events" in line
+    ]
     assert sum(positions[:4]) == 0
     assert 0 < sum(positions[4:8]) <= 3000
     assert sum(positions[8:]) == 6000

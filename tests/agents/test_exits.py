@@ -20,7 +20,9 @@ exits.again(int(sys.argv[1]), "on purpose")
 
 
 def run(*arguments: str) -> tuple[int, list[list[str]]]:
-    ended = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=120
+    )
     return ended.returncode, [line.split() for line in ended.stdout.splitlines()]
 
 
@@ -40,8 +42,15 @@ def test_a_checkpoint_between_restarts_begins_the_count_anew():
 
 
 def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
-    script = "from agents import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause()"
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "_SOFTFAIL_RESTARTS": "1"})
+    script = (
+        "from agents import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "_SOFTFAIL_RESTARTS": "1"},
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     time.sleep(0.3)
@@ -50,13 +59,18 @@ def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
 
 
 def test_a_first_start_does_not_wait():
-    script = "from agents import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause()\nexits.leave(78, 'a topic is wrong')"
+    script = (
+        "from agents import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause()\nexits.leave(78, 'a topic"
+        " is wrong')"
+    )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 78
     assert "a topic is wrong" in ended.stderr
 
 
 def test_a_process_that_was_told_to_stop_is_not_started_again_whatever_fails():
-    script = "from agents import exits\nprint('started', flush=True)\nexits.stopping()\nexits.again(70, 'fenced')"
+    script = (
+        "from agents import exits\nprint('started', flush=True)\nexits.stopping()\nexits.again(70, 'fenced')"
+    )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (70, "started\n")

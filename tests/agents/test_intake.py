@@ -142,7 +142,9 @@ def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, 
             partition.asked = None  # the watchdog, after silence
             while at < total:
                 stop = min(total, at + rng.choice(lengths))
-                made = Bundle(FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(at, stop))
+                made = Bundle(
+                    FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(at, stop)
+                )
                 made.start, made.stop = at, stop
                 queue += [made] * rng.choice((0, 1, 1, 2))
                 at = stop

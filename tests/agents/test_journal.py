@@ -89,7 +89,10 @@ def test_the_first_transaction_has_the_header_and_each_has_the_position(made):
     one = made()
     _, first = write(one, [(b"pane", b"1")])
     assert [(topic, partition, key) for topic, partition, key, _, _ in first] == [
-        ("p.watch.state", 6, b"pane"), ("p.watch.state", 6, HEADER), ("p.watch.state", 6, POSITION)]
+        ("p.watch.state", 6, b"pane"),
+        ("p.watch.state", 6, HEADER),
+        ("p.watch.state", 6, POSITION),
+    ]
     assert json.loads(first[1][3]) == HEAD
     _, second = write(one)
     assert [(key, value) for _, _, key, value, _ in second] == [(POSITION, b"42")]
@@ -101,11 +104,24 @@ def test_more_than_a_batch_holds_goes_into_the_same_transaction_in_order(made):
 
 
 def test_outputs_go_where_their_kind_belongs(made):
-    _, sent = write(made(), windows=[Message(b"support-bot/answer", b"w")], alerts=[Message(b"any", b"a")], samples=[Message(None, b"s")],
-                    events=[Message(b"k", b"forwarded", 3, (("softfail-forwarded", b"1"),))])
-    assert {(topic, partition, value) for topic, partition, _, value, _ in sent if topic != "p.watch.state"} == {
-        ("p.windows", 6, b"w"), ("p.alerts", 0, b"a"), ("p.samples", 2, b"s"), ("p.events", 3, b"forwarded")}
-    assert [headers for _, _, _, value, headers in sent if value == b"forwarded"] == [[("softfail-forwarded", b"1")]]
+    _, sent = write(
+        made(),
+        windows=[Message(b"support-bot/answer", b"w")],
+        alerts=[Message(b"any", b"a")],
+        samples=[Message(None, b"s")],
+        events=[Message(b"k", b"forwarded", 3, (("softfail-forwarded", b"1"),))],
+    )
+    assert {
+        (topic, partition, value) for topic, partition, _, value, _ in sent if topic != "p.watch.state"
+    } == {
+        ("p.windows", 6, b"w"),
+        ("p.alerts", 0, b"a"),
+        ("p.samples", 2, b"s"),
+        ("p.events", 3, b"forwarded"),
+    }
+    assert [headers for _, _, _, value, headers in sent if value == b"forwarded"] == [
+        [("softfail-forwarded", b"1")]
+    ]
 
 
 def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(made):
@@ -142,16 +158,33 @@ def test_a_key_of_the_stores_own_is_refused(made):
 def test_an_output_above_the_limit_is_left_out_and_counted_unless_it_is_as_large_as_what_came(made):
     huge = b"x" * (MOST_BYTES + 1)
     left_out, sent = write(
-        made(), windows=[Message(b"k", huge), Message(b"k", b"small")], events=[Message(b"k", huge, 1)], deadletter=[Message(None, huge)])
+        made(),
+        windows=[Message(b"k", huge), Message(b"k", b"small")],
+        events=[Message(b"k", huge, 1)],
+        deadletter=[Message(None, huge)],
+    )
     assert left_out.oversized == 1
     assert sorted((topic, len(value)) for topic, _, _, value, _ in sent if topic != "p.watch.state") == [
-        ("p.deadletter", len(huge)), ("p.events", len(huge)), ("p.windows", 5)]
+        ("p.deadletter", len(huge)),
+        ("p.events", len(huge)),
+        ("p.windows", 5),
+    ]
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"layout": LAYOUTS["watch"] + 1}, "newer softfail"), ({"layout": 0}, "no softfail has written"), ({"layout": -1}, "no softfail"),
-    ({"layout": float("inf")}, "cannot be read"), ({"agent": "notify"}, "agent"), ({"cluster": "c2"}, "cluster"), ({"source": "q.events"}, "source"),
-    ({"partitions": 8}, "partitions"), ({"layout": None}, "cannot be read")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layout": LAYOUTS["watch"] + 1}, "newer softfail"),
+        ({"layout": 0}, "no softfail has written"),
+        ({"layout": -1}, "no softfail"),
+        ({"layout": float("inf")}, "cannot be read"),
+        ({"agent": "notify"}, "agent"),
+        ({"cluster": "c2"}, "cluster"),
+        ({"source": "q.events"}, "source"),
+        ({"partitions": 8}, "partitions"),
+        ({"layout": None}, "cannot be read"),
+    ],
+)
 def test_state_that_is_not_ours_is_refused_with_the_remedy(made, change, words):
     with pytest.raises(exits.Misconfigured, match=words) as caught:
         made()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
@@ -168,7 +201,8 @@ def test_a_header_of_an_older_layout_is_taken_and_written_anew_with_the_first_re
     one = made()
     one._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
     _, first = write(one, [(b"pane", b"1")])
-    assert [json.loads(value) for _, _, key, value, _ in first if key == HEADER] == [{**HEAD, "began": 7}]  # in the same transaction
+    # in the same transaction
+    assert [json.loads(value) for _, _, key, value, _ in first if key == HEADER] == [{**HEAD, "began": 7}]
     _, second = write(one, [(b"pane", b"2")])
     assert HEADER not in [key for _, _, key, _, _ in second]
 
@@ -190,9 +224,13 @@ def test_our_own_header_and_an_empty_topic_are_accepted(made):
 
 
 class Reader:
-    """A consumer that gives what is committed in a log of (offset, key, value), two at a time, and its positions."""
+    """A consumer that gives what is committed in a log of (offset, key, value), two at a time, and its
+    positions.
+    """
 
-    def __init__(self, log: list[tuple[int, bytes, bytes | None]], start: int = 0, ends: list[int] | None = None) -> None:
+    def __init__(
+        self, log: list[tuple[int, bytes, bytes | None]], start: int = 0, ends: list[int] | None = None
+    ) -> None:
         self._log, self._at, self._start, self._ends = log, 0, start, ends or [100]
 
     def assign(self, _: Any) -> None:
@@ -207,7 +245,11 @@ class Reader:
     async def getmany(self, timeout_ms: int, max_records: int) -> dict[Any, list[Any]]:
         some = [record for record in self._log if record[0] >= self._at][:2]
         self._at = some[-1][0] + 1 if some else self._at + 1
-        return {("p.watch.state", 6): [type("Record", (), {"key": key, "value": value})() for _, key, value in some]}
+        return {
+            ("p.watch.state", 6): [
+                type("Record", (), {"key": key, "value": value})() for _, key, value in some
+            ]
+        }
 
     async def beginning_offsets(self, tps: Any) -> dict[Any, int]:
         return dict.fromkeys(tps, self._start)
@@ -217,16 +259,30 @@ class Reader:
 
 
 def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier(made):
-    log = [(0, BARRIER, b""), (2, b"a", b"1"), (3, b"b", b"1"), (5, b"a", b"2"), (8, b"b", None), (9, BARRIER, b"")]
+    log = [
+        (0, BARRIER, b""),
+        (2, b"a", b"1"),
+        (3, b"b", b"1"),
+        (5, b"a", b"2"),
+        (8, b"b", None),
+        (9, BARRIER, b""),
+    ]
     one = made()
     assert asyncio.run(one._read_to(Reader(log), 9)) == {b"a": b"2"}
     assert one.restored == 6
 
 
-@pytest.mark.parametrize(("recorded", "begin", "start", "expected"), [
-    (None, "earliest", 7, (7, 0)), (None, "latest", 7, (100, 0)), (50, "latest", 7, (50, 0)), (100, "earliest", 7, (100, 0)),
-    (3, "earliest", 7, (7, 4))],
-    ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"])
+@pytest.mark.parametrize(
+    ("recorded", "begin", "start", "expected"),
+    [
+        (None, "earliest", 7, (7, 0)),
+        (None, "latest", 7, (100, 0)),
+        (50, "latest", 7, (50, 0)),
+        (100, "earliest", 7, (100, 0)),
+        (3, "earliest", 7, (7, 4)),
+    ],
+    ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"],
+)
 def test_where_work_begins(made, recorded, begin, start, expected):
     one = made()
     one._kafka = Kafka(prefix="p", start=begin)
@@ -236,7 +292,10 @@ def test_where_work_begins(made, recorded, begin, start, expected):
 def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch):
     monkeypatch.setattr(journal, "SETTLE_S", 2)
     monkeypatch.setattr(journal.asyncio, "sleep", lambda _: _soon())
-    with pytest.raises(exits.Misconfigured, match=r"p\.events/6 ends at 100, but its state stands at 101: was the topic re-created"):
+    with pytest.raises(
+        exits.Misconfigured,
+        match=r"p\.events/6 ends at 100, but its state stands at 101: was the topic re-created",
+    ):
         asyncio.run(made()._begin_at(Reader([]), 101))
 
 

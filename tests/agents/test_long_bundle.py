@@ -29,7 +29,9 @@ def slow(partition: Any, log: list[str]) -> None:
     core.steps = steps
 
 
-def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(make_partition, bundle, monkeypatch):
+def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(
+    make_partition, bundle, monkeypatch
+):
     monkeypatch.setattr(shell, "SLICE_S", 0.001)
 
     async def scene() -> None:
@@ -77,7 +79,14 @@ def test_who_is_cancelled_in_the_middle_finishes_first(make_partition, bundle, m
 def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
     def event(minute: int, model: str) -> FileRecord:
         time_of = f"2026-03-02T{9 + minute // 60:02}:{minute % 60:02}:00Z"
-        fields = {"event_id": "x", "time": time_of, "service": "s", "feature": "f", "model": model, "error_type": "timeout" if minute % 3 else ""}
+        fields = {
+            "event_id": "x",
+            "time": time_of,
+            "service": "s",
+            "feature": "f",
+            "model": model,
+            "error_type": "timeout" if minute % 3 else "",
+        }
         return FileRecord(json.dumps(fields).encode(), minute)
 
     records = [event(minute, f"m{minute % 5}") for minute in [*range(90), 500, 501]]
@@ -93,7 +102,9 @@ def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
 def test_who_looks_between_two_edges_sees_as_many_records_as_were_taken():
     """Dead letters beside no records would be a page that says that nothing can be read."""
     core = Watch(Config())
-    event = '{"event_id": "x", "time": "2026-03-02T09:%02d:00Z", "service": "s", "feature": "f", "model": "m"}'
+    event = (
+        '{"event_id": "x", "time": "2026-03-02T09:%02d:00Z", "service": "s", "feature": "f", "model": "m"}'
+    )
     records = [FileRecord(b"garbage" if at % 2 else (event % at).encode(), at) for at in range(40)]
     seen = []
     for _ in core.steps(records, 0, shell.Outputs()):

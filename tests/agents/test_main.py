@@ -19,7 +19,9 @@ def test_help_names_every_command_the_environment_and_the_exit_codes(capsys):
         main(["--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0
-    assert {line.split()[0] for line in told.splitlines() if line.startswith("    ") and line[4:5].isalpha()} >= set(COMMANDS)
+    assert {
+        line.split()[0] for line in told.splitlines() if line.startswith("    ") and line[4:5].isalpha()
+    } >= set(COMMANDS)
     assert "SOFTFAIL_KAFKA__BROKERS" in told
     assert "78" in told
 
@@ -39,7 +41,9 @@ def test_every_command_has_its_module_with_a_main(name):
     assert spec.origin is not None
     body = ast.parse(Path(spec.origin).read_text("utf-8")).body
     named = {one.name for one in body if isinstance(one, ast.FunctionDef)}
-    named |= {alias.asname or alias.name for one in body if isinstance(one, ast.ImportFrom) for alias in one.names}
+    named |= {
+        alias.asname or alias.name for one in body if isinstance(one, ast.ImportFrom) for alias in one.names
+    }
     assert "main" in named
 
 
@@ -53,6 +57,11 @@ def test_a_wrong_configuration_ends_the_worker_with_78_and_every_fault_on_a_line
 
 
 def test_help_comes_without_importing_faust():
-    code = "import sys; from agents.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: print('faust' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    code = (
+        "import sys; from agents.__main__ import main\ntry: main(['--help'])\nexcept SystemExit:"
+        " print('faust' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
     assert told.splitlines()[-1] == "False"

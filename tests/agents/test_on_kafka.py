@@ -25,9 +25,20 @@ ROOT = Path(__file__).parents[2]
 
 
 def topics_command(topics: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SOFTFAIL_KAFKA__BROKERS": topics.address, "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
-                   "SOFTFAIL_KAFKA__PARTITIONS": "4"}
-    return subprocess.run([sys.executable, "-m", "agents", "topics"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
+    environment = {
+        **os.environ,
+        "SOFTFAIL_KAFKA__BROKERS": topics.address,
+        "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
+        "SOFTFAIL_KAFKA__PARTITIONS": "4",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "agents", "topics"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=60,
+    )
 
 
 def alter(topics: Any, suffix: str, settings: dict[str, str]) -> None:
@@ -37,7 +48,9 @@ def alter(topics: Any, suffix: str, settings: dict[str, str]) -> None:
     async def scene() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
         await admin.start()
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", settings)])
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", settings)]
+        )
         await admin.close()
 
     asyncio.run(scene())
@@ -69,16 +82,34 @@ def send(topics: Any, *values: bytes, partition: int | None = None, key: bytes |
 
 def response(feature: str, **fields: Any) -> bytes:
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    return json.dumps({"event_id": "1", "time": now, "service": "s", "feature": feature, "model": "m", "output": "Paris.", **fields}).encode()
+    return json.dumps(
+        {
+            "event_id": "1",
+            "time": now,
+            "service": "s",
+            "feature": feature,
+            "model": "m",
+            "output": "Paris.",
+            **fields,
+        }
+    ).encode()
 
 
 @pytest.fixture
 def worker(make_workers, tmp_path, free_port):
     """Starts one real worker with panes of a second; gives it and a function that reads its /metrics."""
+
     def start(topics: Any) -> tuple[Any, Any]:
         port, path = free_port(), tmp_path / "softfail.yaml"
-        kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": topics.partitions, "checkpoint": 0.5}
-        path.write_text(json.dumps({"kafka": kafka, "http": {"port": port}, "time": {"pane": "1s", "lateness": "1s"}}))
+        kafka = {
+            "brokers": topics.address,
+            "prefix": topics.prefix,
+            "partitions": topics.partitions,
+            "checkpoint": 0.5,
+        }
+        path.write_text(
+            json.dumps({"kafka": kafka, "http": {"port": port}, "time": {"pane": "1s", "lateness": "1s"}})
+        )
         workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
         workers.start(1)
 
@@ -121,7 +152,14 @@ def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
     assert found[f"{topics.prefix}.events"].settings["message.timestamp.type"] == "LogAppendTime"
     assert found[f"{topics.prefix}.watch.state"].settings["cleanup.policy"] == "compact"
     assert {name.removeprefix(topics.prefix + "."): topic.partitions for name, topic in found.items()} == {
-        "events": 4, "watch.state": 4, "windows": 16, "alerts": 1, "notify.state": 1, "samples": 4, "deadletter": 4}
+        "events": 4,
+        "watch.state": 4,
+        "windows": 16,
+        "alerts": 1,
+        "notify.state": 1,
+        "samples": 4,
+        "deadletter": 4,
+    }
 
 
 def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topics):
@@ -133,7 +171,10 @@ def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topic
     alter(topics, "events", {"message.timestamp.type": "CreateTime"})
     wrong = topics_command(topics)
     assert wrong.returncode == 78
-    assert f"--entity-name {topics.prefix}.events --add-config message.timestamp.type=LogAppendTime" in wrong.stdout
+    assert (
+        f"--entity-name {topics.prefix}.events --add-config message.timestamp.type=LogAppendTime"
+        in wrong.stdout
+    )
 
 
 @pytest.mark.slow
@@ -152,12 +193,21 @@ def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(ma
     workers, metrics = worker(topics)
     here = partition_of("s", "f", 4)
     tomorrow = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)).isoformat()
-    bad = {"random": os.urandom(1000), "cut": response("f")[:-20], "type": response("f", output_tokens="seven"),
-           "tomorrow": response("f", time=tomorrow)}
+    bad = {
+        "random": os.urandom(1000),
+        "cut": response("f")[:-20],
+        "type": response("f", output_tokens="seven"),
+        "tomorrow": response("f", time=tomorrow),
+    }
     for value in bad.values():
         send(topics, response("f"), value, response("f"), partition=here, key=b"s/f")
     send(topics, response("f", output="x" * 900_000), partition=here, key=b"s/f")
-    wait_for(lambda: 'softfail_received_events_total{environment="production",feature="f",kind="response",service="s"} 9.0' in metrics())
+    wait_for(
+        lambda: (
+            'softfail_received_events_total{environment="production",feature="f",kind="response",service="s"} 9.0'
+            in metrics()
+        )
+    )
     letters = wait_for(lambda: some if len(some := topics.read("deadletter")[0]) == 4 else None)
     found = {json.loads(letter.value)["offset"]: json.loads(letter.value) for letter in letters}
     assert sorted(found) == [1, 4, 7, 10]
@@ -177,10 +227,15 @@ def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(ma
     elsewhere = (partition_of("s", "g", 4) + 1) % 4
     send(topics, response("g"), partition=elsewhere)
     send(topics, response("g", output="y" * 900_000), partition=elsewhere)
-    wait_for(lambda: 'softfail_received_events_total{environment="production",feature="g",kind="response",service="s"} 2.0' in metrics())
+    wait_for(
+        lambda: (
+            'softfail_received_events_total{environment="production",feature="g",kind="response",service="s"} 2.0'
+            in metrics()
+        )
+    )
     windows = wait_for(lambda: [json.loads(record.value) for record in topics.read("windows")[0]])
     assert {window["feature"] for window in windows} == {"g"}
-    assert 'softfail_pass_rate' in metrics()
+    assert "softfail_pass_rate" in metrics()
 
 
 @pytest.mark.slow
@@ -200,7 +255,9 @@ def test_a_source_that_was_re_created_under_its_state_is_refused(make_topics, wo
 
 
 @pytest.mark.slow
-def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end(make_topics, make_workers, counting_command):
+def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end(
+    make_topics, make_workers, counting_command
+):
     from kafka import KafkaProducer
 
     topics = make_topics(2)
@@ -238,5 +295,8 @@ def test_the_group_says_which_partitions_nobody_owns(make_topics, make_workers, 
     workers = make_workers(counting_command(topics))
     workers.start(1)
     wait_for(lambda: workers.log().count("owns ") == 2)
-    assert asyncio.run(unowned(kafka.model_copy(update={"prefix": "another"}), [source])) == {(source, 0), (source, 1)}
+    assert asyncio.run(unowned(kafka.model_copy(update={"prefix": "another"}), [source])) == {
+        (source, 0),
+        (source, 1),
+    }
     assert asyncio.run(unowned(kafka, [source])) == set()

@@ -33,7 +33,12 @@ def test_a_fresh_partition_makes_its_beginning_durable_at_once(make_partition):
 def test_a_restored_partition_goes_on_where_it_stood_and_writes_nothing(make_partition):
     async def scene() -> None:
         partition = await make_partition(records=[(b"k0 3", b"5"), (b"latest", b"3")], position=42, lost=8)
-        assert (partition.position, partition.durable, counted(partition), partition.core.latest) == (42, 42, 5, 3)
+        assert (partition.position, partition.durable, counted(partition), partition.core.latest) == (
+            42,
+            42,
+            5,
+            3,
+        )
         assert partition.counters.lost_events == 8
         assert partition.journal.transactions == []
 
@@ -100,9 +105,14 @@ def test_whoever_waits_for_a_checkpoint_may_be_cancelled_and_the_transaction_goe
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(("minutes", "checkpoint_s", "written"), [((0, 0), 60.0, 0), ((0, 1), 60.0, 1), ((0, 0), 0.02, 1)],
-                         ids=["neither outputs nor time: not yet", "an output: at once", "the time is up"])
-def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(make_partition, bundle, minutes, checkpoint_s, written):
+@pytest.mark.parametrize(
+    ("minutes", "checkpoint_s", "written"),
+    [((0, 0), 60.0, 0), ((0, 1), 60.0, 1), ((0, 0), 0.02, 1)],
+    ids=["neither outputs nor time: not yet", "an output: at once", "the time is up"],
+)
+def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(
+    make_partition, bundle, minutes, checkpoint_s, written
+):
     async def scene() -> None:
         partition = await make_partition(checkpoint_s)
         partition.begin()
@@ -133,7 +143,9 @@ def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, m
     asyncio.run(scene())
 
 
-def test_a_bundle_that_changes_much_is_taken_in_pieces_that_fit_into_a_checkpoint(make_partition, bundle, monkeypatch):
+def test_a_bundle_that_changes_much_is_taken_in_pieces_that_fit_into_a_checkpoint(
+    make_partition, bundle, monkeypatch
+):
     monkeypatch.setattr(shell, "MOST_RECORDS", 10)
 
     async def scene() -> None:
@@ -160,7 +172,9 @@ def test_large_checkpoints_come_sooner_and_small_ones_later_again(make_partition
         seen = [partition._most]
         for minutes in (7, 7, 7, 7, 0, 0, 0, 0):
             for _ in range(partition._most):
-                partition.apply(bundle(partition.position, partition.position + 1, minute=minutes and partition.position))
+                partition.apply(
+                    bundle(partition.position, partition.position + 1, minute=minutes and partition.position)
+                )
             partition.core.changed = (lambda: [(b"k", b"large")]) if minutes else (lambda: [(b"k", b"s")])
             await partition.checkpoint()
             seen.append(partition._most)
@@ -169,7 +183,9 @@ def test_large_checkpoints_come_sooner_and_small_ones_later_again(make_partition
     assert asyncio.run(scene()) == [16, 8, 4, 2, 2, 4, 8, 16, 16]
 
 
-def test_a_checkpoint_above_its_limit_is_written_counted_and_named(make_partition, bundle, monkeypatch, caplog):
+def test_a_checkpoint_above_its_limit_is_written_counted_and_named(
+    make_partition, bundle, monkeypatch, caplog
+):
     monkeypatch.setattr(shell, "MOST_CHECKPOINT", 0)
 
     async def scene() -> None:
@@ -182,7 +198,9 @@ def test_a_checkpoint_above_its_limit_is_written_counted_and_named(make_partitio
     asyncio.run(scene())
 
 
-def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_checkpoints_hold(make_partition, bundle, monkeypatch):
+def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_checkpoints_hold(
+    make_partition, bundle, monkeypatch
+):
     monkeypatch.setattr(shell, "MOST_RECORDS", 10)
 
     async def scene() -> None:
@@ -227,7 +245,9 @@ def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("fenced"), asyncio.CancelledError(), TimeoutError()])
-def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(make_partition, bundle, ends, ended, failure):
+def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
+    make_partition, bundle, ends, ended, failure
+):
     async def scene() -> None:
         partition = await make_partition()
         partition.journal.failure = failure
@@ -320,7 +340,9 @@ def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
         for length in lengths:
             start = data.draw(st.integers(0, partition.position))
             stop = partition.position + length
-            made = shell.Bundle(FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(start, stop))
+            made = shell.Bundle(
+                FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(start, stop)
+            )
             made.start, made.stop = start, stop
             partition.apply(made)
         assert partition.core.counts == {f"k{offset} 0": 1 for offset in range(sum(lengths))}

@@ -1,4 +1,6 @@
-"""Remedies against Faust and aiokafka, held on their real classes without a broker. ``tests/removals.py`` says which test holds which."""
+"""Remedies against Faust and aiokafka, held on their real classes without a broker. ``tests/removals.py``
+says which test holds which.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,13 @@ A = TP("p.events", 0)
 @pytest.fixture
 def worker(counting) -> Any:
     """A worker that is never connected. To be made inside an event loop."""
+
     def make() -> app.Worker:
-        config = Config.model_validate({"kafka": {"brokers": "127.0.0.1:1", "prefix": "p"}, "http": {"port": 6066}})
+        config = Config.model_validate(
+            {"kafka": {"brokers": "127.0.0.1:1", "prefix": "p"}, "http": {"port": 6066}}
+        )
         return app.Worker(config, [counting.CountingAgent()])
+
     return make
 
 
@@ -50,14 +56,20 @@ def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkey
         consumer = one.faust.consumer
         assert isinstance(consumer, transport.Consumer)
         (messages,) = (await consumer._getmany({A}, 1.0)).values()
-        (event,) = [await transport.Schema().compile(one.faust)(consumer._to_message(A, message)) for message in messages]
+        (event,) = [
+            await transport.Schema().compile(one.faust)(consumer._to_message(A, message))
+            for message in messages
+        ]
         return event.value is bundle, one.faust.conf.broker_max_poll_records
 
     assert asyncio.run(scene()) == (True, 5000)
 
 
 def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker):
-    """Faust's own codec raises for a value that it cannot read, and with ``take`` the stream then stands still."""
+    """Faust's own codec raises for a value that it cannot read, and with ``take`` the stream then stands
+    still.
+    """
+
     async def scene() -> Any:
         one = worker()
         (agent,) = one.faust.agents.values()
@@ -82,6 +94,7 @@ def test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only(work
 
 def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monkeypatch):
     """Faust waits for this signal's receivers, seeks, and then resumes (recovery.py:309)."""
+
     async def scene() -> None:
         one = worker()
         may, given = asyncio.Event(), []
@@ -103,12 +116,17 @@ def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monk
 
 
 def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
-    """``perform_seek`` is what Faust calls after the signal; a seek made in the signal would be undone by its own."""
+    """``perform_seek`` is what Faust calls after the signal; a seek made in the signal would be undone by its
+    own.
+    """
+
     async def scene() -> tuple[list[Any], Any]:
         one = worker()
         one.store.owned[A] = SimpleNamespace(position=42, durable=40)
         consumer, sought = one.faust.consumer, []
-        inner = SimpleNamespace(seek=lambda tp, offset: sought.append((tp, offset)), assignment=lambda: {TopicPartition(*A)})
+        inner = SimpleNamespace(
+            seek=lambda tp, offset: sought.append((tp, offset)), assignment=lambda: {TopicPartition(*A)}
+        )
         consumer._thread._consumer = inner
 
         async def call_thread(step: Any, *arguments: Any) -> Any:
@@ -122,7 +140,10 @@ def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
 
 
 def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(worker):
-    """Faust's fetcher drops a message below its read offset (consumer.py:1209); a bundle that begins there may end above."""
+    """Faust's fetcher drops a message below its read offset (consumer.py:1209); a bundle that begins there
+    may end above.
+    """
+
     async def scene() -> list[int]:
         one = worker()
         consumer, through = one.faust.consumer, []
@@ -136,7 +157,12 @@ def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(wor
             if not fetches:
                 consumer._stopped.set()
                 return
-            yield A, consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), made(fetches.pop(0), 15)))
+            yield (
+                A,
+                consumer._to_message(
+                    A, transport.pseudo_message(TopicPartition(*A), made(fetches.pop(0), 15))
+                ),
+            )
 
         consumer.callback, consumer.getmany = callback, getmany
         await asyncio.wait_for(consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())), 10)
@@ -147,6 +173,7 @@ def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(wor
 
 def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
     """Faust would, and with all of them out it sleeps a second (consumer.py:808)."""
+
     async def scene() -> set[TP]:
         one = worker()
         consumer = one.faust.consumer
@@ -159,7 +186,10 @@ def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
 
 
 def test_a_partition_that_has_just_been_taken_does_not_stop_the_stream(worker):
-    """Faust asks for its high water mark between two messages (consumer.py:763); aiokafka asserts that it is assigned."""
+    """Faust asks for its high water mark between two messages (consumer.py:763); aiokafka asserts that it is
+    assigned.
+    """
+
     async def scene() -> int:
         one = worker()
 
@@ -177,15 +207,27 @@ def test_the_consumer_that_faust_makes_has_our_settings(worker):
         one = worker()
         consumer = one.faust.consumer._thread._create_worker_consumer(one.faust.transport)
         return {
-            "isolation": consumer._isolation_level, "fetch_wait_ms": consumer._fetch_max_wait_ms, "metadata_ms": consumer._client._metadata_max_age_ms,
-            "member": consumer._group_instance_id, "session_ms": consumer._session_timeout_ms, "records": consumer._max_poll_records}
+            "isolation": consumer._isolation_level,
+            "fetch_wait_ms": consumer._fetch_max_wait_ms,
+            "metadata_ms": consumer._client._metadata_max_age_ms,
+            "member": consumer._group_instance_id,
+            "session_ms": consumer._session_timeout_ms,
+            "records": consumer._max_poll_records,
+        }
 
     assert asyncio.run(scene()) == {
-        "isolation": "read_committed", "fetch_wait_ms": 250, "metadata_ms": 2000, "member": app.instance_id(Config.model_validate({"http": {"port": 6066}})),
-        "session_ms": 6000, "records": 5000}
+        "isolation": "read_committed",
+        "fetch_wait_ms": 250,
+        "metadata_ms": 2000,
+        "member": app.instance_id(Config.model_validate({"http": {"port": 6066}})),
+        "session_ms": 6000,
+        "records": 5000,
+    }
 
 
-def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing(worker, monkeypatch, ends, ended):
+def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing(
+    worker, monkeypatch, ends, ended
+):
     async def scene() -> None:
         one = worker()
 
@@ -228,7 +270,10 @@ class Interrupted:
 
 
 def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way(worker, monkeypatch):
-    """From another thread it is: the last step of ``getall`` sets the position anew. In the consumer's thread it waits until ``getall`` is over."""
+    """From another thread it is: the last step of ``getall`` sets the position anew. In the consumer's thread
+    it waits until ``getall`` is over.
+    """
+
     async def scene() -> tuple[int, int]:
         subscription = SubscriptionState()
         subscription.assign_from_user([TopicPartition(*A)])
@@ -239,7 +284,9 @@ def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way
         consumers.start()
         one.store.owned[A] = SimpleNamespace(position=3, durable=3)
         thread = one.faust.consumer._thread
-        thread._consumer = SimpleNamespace(seek=lambda _, offset: (state.seek(offset), sought.set()), assignment=lambda: {TopicPartition(*A)})
+        thread._consumer = SimpleNamespace(
+            seek=lambda _, offset: (state.seek(offset), sought.set()), assignment=lambda: {TopicPartition(*A)}
+        )
 
         async def call_thread(step: Any) -> Any:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step(), loop))
@@ -257,7 +304,12 @@ def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way
                 sought.wait(0.3)
 
             async def getall() -> Any:
-                return fetcher.FetchResult(TopicPartition(*A), assignment=assignment, partition_records=Interrupted(1000, 9, meanwhile), backoff=0).getall()
+                return fetcher.FetchResult(
+                    TopicPartition(*A),
+                    assignment=assignment,
+                    partition_records=Interrupted(1000, 9, meanwhile),
+                    backoff=0,
+                ).getall()
 
             bundle = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(getall(), loop))
             await asyncio.wrap_future(seeks[0])
@@ -285,7 +337,9 @@ for number in range(1000):
     logging.getLogger("aiokafka").error("Unable to connect to %s", number)
 logging.getLogger("softfail.app").info("ours")
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
     lines = (ended.stdout + ended.stderr).splitlines()
     assert len(lines) == 2
     assert "Unable to connect to 0" in lines[0]
@@ -338,6 +392,7 @@ def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_ackn
 
 def test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watchdog_sees_it(worker):
     """Faust would start it again and go on behind what it had in hand."""
+
     async def scene() -> tuple[bool, int]:
         one = worker()
         (agent,) = one.faust.agents.values()

@@ -1,4 +1,6 @@
-"""Remedies of the state, held on our own classes over a Kafka in memory. What only a broker can show: ``test_remedies_on_kafka.py``."""
+"""Remedies of the state, held on our own classes over a Kafka in memory. What only a broker can show:
+``test_remedies_on_kafka.py``.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_tr
 
 
 class Slow:
-    """A reader of a log whose every other poll is empty, and whose broker says that the log ends at its beginning."""
+    """A reader of a log whose every other poll is empty, and whose broker says that the log ends at its
+    beginning.
+    """
 
     def __init__(self, log: list[tuple[bytes, bytes]]) -> None:
         self._log, self._at, self._polls = log, 0, 0
@@ -101,7 +105,9 @@ class Slow:
             return {}
         key, value = self._log[self._at]
         self._at += 1
-        return {("p.watch.state", 6): [type("Record", (), {"key": key, "value": value, "offset": self._at - 1})()]}
+        return {
+            ("p.watch.state", 6): [type("Record", (), {"key": key, "value": value, "offset": self._at - 1})()]
+        }
 
 
 def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(made):
@@ -123,13 +129,25 @@ def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, 
 
 
 def test_a_process_that_starts_again_waits_a_while_first():
-    script = "import time\nfrom agents import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan = time.monotonic()\nexits.pause()\nprint(time.monotonic() - began)"
+    script = (
+        "import time\nfrom agents import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan ="
+        " time.monotonic()\nexits.pause()\nprint(time.monotonic() - began)"
+    )
     environment = {**os.environ, "_SOFTFAIL_RESTARTS": "1"}
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment)
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=environment,
+    )
     assert float(ended.stdout) >= 0.7
 
 
-def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(make_partition, bundle, ends, ended, monkeypatch):
+def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(
+    make_partition, bundle, ends, ended, monkeypatch
+):
     monkeypatch.setattr(shell, "PATIENCE_S", 0.05)
 
     async def scene() -> None:

@@ -25,11 +25,19 @@ HERE = Path(__file__).parent
 
 def journals(topics: Any, scene: Callable[[Callable[[], Journal]], Awaitable[None]]) -> None:
     """Runs the scene with journals of the same partition; closes what it opened."""
+
     async def play() -> None:
         made: list[Journal] = []
 
         def make() -> Journal:
-            made.append(Journal(Kafka(brokers=topics.address, prefix=topics.prefix), "watch", TP(f"{topics.prefix}.events", 0), "c1"))
+            made.append(
+                Journal(
+                    Kafka(brokers=topics.address, prefix=topics.prefix),
+                    "watch",
+                    TP(f"{topics.prefix}.events", 0),
+                    "c1",
+                )
+            )
             return made[-1]
 
         try:
@@ -45,7 +53,11 @@ def send(topics: Any, minute: int, count: int) -> None:
 
     producer = KafkaProducer(bootstrap_servers=topics.address)
     for number in range(count):
-        producer.send(f"{topics.prefix}.events", value=json.dumps({"key": f"k{number % 7}", "minute": minute}).encode(), partition=number % topics.partitions)
+        producer.send(
+            f"{topics.prefix}.events",
+            value=json.dumps({"key": f"k{number % 7}", "minute": minute}).encode(),
+            partition=number % topics.partitions,
+        )
     producer.flush()
     producer.close()
 
@@ -58,7 +70,9 @@ def alter(topics: Any, suffix: str, **settings: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
         await admin.start()
         named = {name.replace("_", "."): value for name, value in settings.items()}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", named)])
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", named)]
+        )
         await admin.close()
 
     asyncio.run(scene())
@@ -82,7 +96,8 @@ def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_to
         await zombie.write(5, [(b"k", b"5")], Outputs())
         assert (await successor.open()).position == 5
         await successor.write(10, [(b"k", b"10")], Outputs())
-        with pytest.raises(Exception, match=r".*"):  # whatever the client calls it: the product takes any failure as the end
+        # whatever the client calls it: the product takes any failure as the end
+        with pytest.raises(Exception, match=r".*"):
             await asyncio.wait_for(zombie.write(7, [(b"k", b"7")], Outputs()), 30)
 
     journals(topics, scene)
@@ -91,7 +106,9 @@ def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_to
 
 
 def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for(make_topics):
-    """It would hold back everything behind it for as long as its timeout, and a reader of what is committed would see an end too early."""
+    """It would hold back everything behind it for as long as its timeout, and a reader of what is committed
+    would see an end too early.
+    """
     topics = make_topics(1)
     send(topics, 0, 20)
 
@@ -111,7 +128,9 @@ def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_f
     journals(topics, scene)
 
 
-def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(make_topics, monkeypatch):
+def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(
+    make_topics, monkeypatch
+):
     topics = make_topics(1)
     send(topics, 0, 20)
     getmany, end_offsets, polls = AIOKafkaConsumer.getmany, AIOKafkaConsumer.end_offsets, 0
@@ -122,7 +141,10 @@ def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_report
         return {} if polls % 2 else await getmany(self, *tps, **settings)
 
     async def too_early(self: Any, tps: Any) -> Any:
-        return {tp: 0 if tp.topic.endswith(".state") else end for tp, end in (await end_offsets(self, tps)).items()}
+        return {
+            tp: 0 if tp.topic.endswith(".state") else end
+            for tp, end in (await end_offsets(self, tps)).items()
+        }
 
     async def scene(make: Callable[[], Journal]) -> None:
         before = make()
@@ -132,7 +154,10 @@ def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_report
         monkeypatch.setattr(AIOKafkaConsumer, "getmany", sometimes_nothing)
         monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", too_early)
         recovered = await make().open()
-        assert (recovered.position, sorted(dict(recovered.records))) == (10, sorted(b"k%d" % position for position in range(1, 11)))
+        assert (recovered.position, sorted(dict(recovered.records))) == (
+            10,
+            sorted(b"k%d" % position for position in range(1, 11)),
+        )
 
     journals(topics, scene)
 
@@ -163,20 +188,32 @@ def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_top
 @pytest.fixture
 def failing(make_topics, make_workers, counting_command) -> Any:
     """Topics with 50 events, and a worker in which something goes wrong."""
+
     def start(fault: str) -> tuple[Any, Any]:
         topics = make_topics(2)
         command = counting_command(topics)
-        workers = make_workers(lambda number: [sys.executable, str(HERE / "failing_worker.py"), command(number)[-1], fault])
+        workers = make_workers(
+            lambda number: [sys.executable, str(HERE / "failing_worker.py"), command(number)[-1], fault]
+        )
         send(topics, 0, 50)
         workers.start(1)
         return topics, workers
+
     return start
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "why"), [
-    ("hang", "the event loop does not answer"), ("deaf", "lag and no progress"), ("unassigned", "the topic has partitions that nobody owns")])
-def test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work(failing, fault, why):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("hang", "the event loop does not answer"),
+        ("deaf", "lag and no progress"),
+        ("unassigned", "the topic has partitions that nobody owns"),
+    ],
+)
+def test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work(
+    failing, fault, why
+):
     topics, workers = failing(fault)
     until(lambda: "RESTART" in workers.log(), 60, "the watchdog saw nothing")
     pid = workers.processes[1].pid
@@ -195,7 +232,9 @@ def transaction() -> Any:
     made = []
 
     def begin(topics: Any, suffix: str, key: bytes, value: bytes) -> Any:
-        producer = KafkaProducer(bootstrap_servers=topics.address, transactional_id=f"{topics.prefix}-{suffix}")
+        producer = KafkaProducer(
+            bootstrap_servers=topics.address, transactional_id=f"{topics.prefix}-{suffix}"
+        )
         made.append(producer)
         producer.init_transactions()
         producer.begin_transaction()
@@ -219,7 +258,9 @@ def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction
 
 
 @pytest.mark.slow
-def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends(failing, transaction):
+def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends(
+    failing, transaction
+):
     topics, workers = failing("none")
     topics.await_positions(topics.read("events")[1], patience_s=40)
     opened = transaction(topics, "events", b"k", b'{"key": "late", "minute": 0}')
@@ -232,8 +273,12 @@ def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_whe
 
 
 @pytest.mark.slow
-def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(make_topics, make_workers, counting_command):
-    """Faust ignores a topic that is missing and assigns nothing; the group meets again only when the metadata is looked at anew."""
+def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
+    make_topics, make_workers, counting_command
+):
+    """Faust ignores a topic that is missing and assigns nothing; the group meets again only when the metadata
+    is looked at anew.
+    """
     from aiokafka.admin import AIOKafkaAdminClient
 
     from agents.topics import create

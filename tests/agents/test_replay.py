@@ -23,13 +23,29 @@ NAMES = {partition_of("bot", name, PARTITIONS): name for name in ("a", "b", "c",
 
 def record(partition, offset, second, *, appended=None, feature=None, value=None):
     time = datetime.fromtimestamp(second, UTC).isoformat()
-    event = {"kind": "response", "event_id": "e", "time": time, "service": "bot", "feature": feature or NAMES[partition], "model": "m"}
-    return SimpleNamespace(topic="t.events", partition=partition, offset=offset, timestamp=(second if appended is None else appended) * 1000, key=None,
-                           value=json.dumps(event).encode() if value is None else value, headers=[])
+    event = {
+        "kind": "response",
+        "event_id": "e",
+        "time": time,
+        "service": "bot",
+        "feature": feature or NAMES[partition],
+        "model": "m",
+    }
+    return SimpleNamespace(
+        topic="t.events",
+        partition=partition,
+        offset=offset,
+        timestamp=(second if appended is None else appended) * 1000,
+        key=None,
+        value=json.dumps(event).encode() if value is None else value,
+        headers=[],
+    )
 
 
 class Broker:
-    """A consumer of records that lie in memory; it gives a few of one partition at a time, and none of one that is paused."""
+    """A consumer of records that lie in memory; it gives a few of one partition at a time, and none of one
+    that is paused.
+    """
 
     def __init__(self, records, begins=None):
         self.log = defaultdict(list)
@@ -56,7 +72,9 @@ class Broker:
         return {tp: self.log[tp][-1].offset + 1 if self.log[tp] else 0 for tp in tps}
 
     def offsets_for_times(self, times):
-        return {tp: next((one for one in self.log[tp] if one.timestamp >= ms), None) for tp, ms in times.items()}
+        return {
+            tp: next((one for one in self.log[tp] if one.timestamp >= ms), None) for tp, ms in times.items()
+        }
 
     def assign(self, tps):
         self.at = dict.fromkeys(tps, 0)
@@ -95,8 +113,24 @@ def opened(monkeypatch):
 
 
 def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keeps_its_order(opened):
-    log = opened([record(0, 0, 10), record(0, 1, 40), record(0, 2, 20), record(1, 0, 15), record(1, 1, 30), record(2, 0, 35)])
-    assert [(one.partition, one.offset) for one in log.records()] == [(0, 0), (1, 0), (1, 1), (2, 0), (0, 1), (0, 2)]
+    log = opened(
+        [
+            record(0, 0, 10),
+            record(0, 1, 40),
+            record(0, 2, 20),
+            record(1, 0, 15),
+            record(1, 1, 30),
+            record(2, 0, 35),
+        ]
+    )
+    assert [(one.partition, one.offset) for one in log.records()] == [
+        (0, 0),
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (0, 1),
+        (0, 2),
+    ]
     assert log.done == log.total == 6
 
 
@@ -135,7 +169,10 @@ def test_a_log_that_begins_after_the_time_asked_for_says_so(opened):
 
 
 def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(opened):
-    log = opened([record(0, number, 10_000 + number) for number in range(3 * FULL)] + [record(1, number, number) for number in range(3 * FULL)])
+    log = opened(
+        [record(0, number, 10_000 + number) for number in range(3 * FULL)]
+        + [record(1, number, number) for number in range(3 * FULL)]
+    )
     given, most = 0, 0
     for _ in log.records():
         given += 1
@@ -146,7 +183,9 @@ def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(o
 
 def test_an_unknown_topic_is_an_error_that_names_the_remedy(monkeypatch):
     monkeypatch.setattr(agents.replay, "KafkaConsumer", Broker([]))
-    with pytest.raises(exits.Misconfigured, match=r"topic x.events does not exist; check kafka.prefix or --topic"):
+    with pytest.raises(
+        exits.Misconfigured, match=r"topic x.events does not exist; check kafka.prefix or --topic"
+    ):
         TopicLog(Kafka(), "x.events", None, None)
 
 

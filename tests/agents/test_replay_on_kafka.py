@@ -1,4 +1,6 @@
-"""Replay from a real topic: the same report as from files, between two times, with what a worker would have seen."""
+"""Replay from a real topic: the same report as from files, between two times, with what a worker would have
+seen.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,18 @@ def events(features, began, seconds):
     for second in range(seconds):
         for nth, feature in enumerate(features):
             time_ = (began + timedelta(seconds=second, milliseconds=nth)).isoformat()
-            made.append({"kind": "response", "event_id": f"{second}-{nth}", "time": time_, "service": "bot", "feature": feature, "model": "m",
-                         "output": "It ships on Tuesday.", **({"error_type": "timeout"} if not nth and second % 2 else {})})
+            made.append(
+                {
+                    "kind": "response",
+                    "event_id": f"{second}-{nth}",
+                    "time": time_,
+                    "service": "bot",
+                    "feature": feature,
+                    "model": "m",
+                    "output": "It ships on Tuesday.",
+                    **({"error_type": "timeout"} if not nth and second % 2 else {}),
+                }
+            )
     return made
 
 
@@ -41,18 +53,29 @@ def publish(topics, values):
 
     producer = KafkaProducer(bootstrap_servers=topics.address)
     for one in values:
-        producer.send(f"{topics.prefix}.events", json.dumps(one).encode(), partition=partition_of(one["service"], one["feature"], topics.partitions))
+        producer.send(
+            f"{topics.prefix}.events",
+            json.dumps(one).encode(),
+            partition=partition_of(one["service"], one["feature"], topics.partitions),
+        )
     producer.flush()
     producer.close()
 
 
 def told(out):
-    return [record for line in out.splitlines() if (record := json.loads(line))["record"] != "window" or record["level"] == "feature"]
+    return [
+        record
+        for line in out.splitlines()
+        if (record := json.loads(line))["record"] != "window" or record["level"] == "feature"
+    ]
 
 
 def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topics, tmp_path, capsys):
     began = datetime.now(UTC) - timedelta(minutes=20)
-    first, second = events(["a", "b", "c", "d", "e"], began, 400), events(["a", "b"], began + timedelta(seconds=500), 60)
+    first, second = (
+        events(["a", "b", "c", "d", "e"], began, 400),
+        events(["a", "b"], began + timedelta(seconds=500), 60),
+    )
     publish(topics, first)
     time.sleep(1.5)
     cut = datetime.now(UTC)
@@ -60,8 +83,14 @@ def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topic
     publish(topics, second)
     config = tmp_path / "softfail.yaml"
     rule = {"name": "errors", "on": "error_rate", "above": 0.1, "window": "5m", "severity": "critical"}
-    settings = {"default_rules": False, "no_data": {"severity": None}, "rules": [rule], "kafka": Kafka(brokers=topics.address, prefix=topics.prefix)
-                .model_dump(include={"brokers", "prefix"})}
+    settings = {
+        "default_rules": False,
+        "no_data": {"severity": None},
+        "rules": [rule],
+        "kafka": Kafka(brokers=topics.address, prefix=topics.prefix).model_dump(
+            include={"brokers", "prefix"}
+        ),
+    }
     config.write_text(json.dumps(settings))
     path = tmp_path / "first.ndjson"
     path.write_text("\n".join(map(json.dumps, first)))
@@ -70,12 +99,20 @@ def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topic
     topic = told(capsys.readouterr().out)
     assert from_files([str(path), "--config", str(config), "--format", "ndjson"]) == 0
     files = told(capsys.readouterr().out)
-    assert [one for one in topic if one["record"] == "window"] == [one for one in files if one["record"] == "window"]
-    fired = [[(one["state"], one["feature"], one["time"]) for one in some if one["record"] == "transition"] for some in (topic, files)]
+    assert [one for one in topic if one["record"] == "window"] == [
+        one for one in files if one["record"] == "window"
+    ]
+    fired = [
+        [(one["state"], one["feature"], one["time"]) for one in some if one["record"] == "transition"]
+        for some in (topic, files)
+    ]
     assert fired[0][: len(fired[1])] == fired[1]
     assert fired[1][0][:2] == ("firing", "a")
 
-    assert main(["--config", str(config), "--format", "ndjson", "--from", cut.isoformat(), "--match", "bot/b"]) == 0
+    assert (
+        main(["--config", str(config), "--format", "ndjson", "--from", cut.isoformat(), "--match", "bot/b"])
+        == 0
+    )
     later = told(capsys.readouterr().out)
     assert {one["feature"] for one in later} == {"b"}
     assert sum(one["events"] for one in later if one["record"] == "window") == 60
@@ -89,7 +126,10 @@ def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, t
     assert "of 2 features</h1>" in report.read_text()
     assert main(["--config", str(config), "--topic", "nobody.events"]) == 78
     assert "topic nobody.events does not exist" in capsys.readouterr().err
-    assert main(["--config", str(config), "--format", "summary", "--from", "2020-01-01", "--to", "2020-01-02"]) == 0
+    assert (
+        main(["--config", str(config), "--format", "summary", "--from", "2020-01-01", "--to", "2020-01-02"])
+        == 0
+    )
     shown = capsys.readouterr()
     assert shown.out.startswith("nothing was measured")
     assert "has no record of these times" in shown.err

@@ -46,7 +46,13 @@ def test_add_writes_one_that_begins_now_and_says_how_to_end_it(topic, capsys, mo
     monkeypatch.setenv("USER", "ann")
     assert main([*ADD, "--environment", "prod*", "--severity", "warning", "info"]) == 0
     (one,) = topic.values()
-    assert (one.match, one.environments, one.severity, one.author, one.reason) == ("bot/*", ["prod*"], ["warning", "info"], "ann", "deploy")
+    assert (one.match, one.environments, one.severity, one.author, one.reason) == (
+        "bot/*",
+        ["prod*"],
+        ["warning", "info"],
+        "ann",
+        "deploy",
+    )
     assert one.ends_at - one.starts_at == timedelta(hours=2)
     assert abs(one.starts_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert f"python -m agents silence end {one.silence_id}" in capsys.readouterr().out
@@ -61,7 +67,10 @@ def test_end_ends_it_now_and_once(topic, capsys):
     assert f"silence {name} is over since" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "says"), [("nobody", "there is no silence nobody"), ("silences[0]", "it stands in softfail.yaml")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("nobody", "there is no silence nobody"), ("silences[0]", "it stands in softfail.yaml")],
+)
 def test_what_there_is_not_cannot_be_ended(topic, capsys, name, says):
     assert main(["end", name]) == 1
     assert says in capsys.readouterr().err
@@ -69,9 +78,11 @@ def test_what_there_is_not_cannot_be_ended(topic, capsys, name, says):
 
 def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(topic, capsys, tmp_path):
     config = tmp_path / "softfail.yaml"
-    config.write_text("silences: [{match: b/*, from: 2020-01-01T00:00:00Z, to: 2020-01-02T00:00:00Z, reason: past}, "
-                      f"{{match: c/*, from: '{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}', to: '{NOW + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}', "
-                      "reason: later}]")
+    config.write_text(
+        "silences: [{match: b/*, from: 2020-01-01T00:00:00Z, to: 2020-01-02T00:00:00Z, reason: past},"
+        f" {{match: c/*, from: '{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}', to:"
+        f" '{NOW + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}', reason: later}}]"
+    )
     main([*ADD[:-1], "\x1b[2Jx", "--author", "ann"])
     (name,) = topic
     assert main(["list", "--config", str(config)]) == 0
@@ -87,12 +98,26 @@ def test_list_of_none_says_so(topic, capsys):
     assert (main(["list"]), capsys.readouterr().out) == (0, "no silences\n")
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"match": "bot"}, "match: is like no feature; write service/feature"), ({"length_s": 0}, "for: must be 1 s to 30 d"),
-    ({"length_s": 31 * 86_400}, "for: must be 1 s to 30 d"), ({"reason": " "}, "reason: is empty"), ({"author": "a" * 201}, "author: has 201"),
-    ({"environments": ["e"] * 21}, "environment: more than 20")])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"match": "bot"}, "match: is like no feature; write service/feature"),
+        ({"length_s": 0}, "for: must be 1 s to 30 d"),
+        ({"length_s": 31 * 86_400}, "for: must be 1 s to 30 d"),
+        ({"reason": " "}, "reason: is empty"),
+        ({"author": "a" * 201}, "author: has 201"),
+        ({"environments": ["e"] * 21}, "environment: more than 20"),
+    ],
+)
 def test_what_cannot_be_asked_for_is_refused_by_name(change, says):
-    fields = {"match": "bot/*", "length_s": 60.0, "reason": "r", "author": "a", "environments": [], "severity": []} | change
+    fields = {
+        "match": "bot/*",
+        "length_s": 60.0,
+        "reason": "r",
+        "author": "a",
+        "environments": [],
+        "severity": [],
+    } | change
     with pytest.raises(ValueError, match=says):
         asked_for(now=NOW, **fields)
 
@@ -108,7 +133,9 @@ def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
     assert "refused: 2 silences are not over yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["add"], [*ADD[:4], "soon", *ADD[5:]], [*ADD, "--severity", "loud"], ["end"], ["begin"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["add"], [*ADD[:4], "soon", *ADD[5:]], [*ADD, "--severity", "loud"], ["end"], ["begin"]]
+)
 def test_wrong_arguments_are_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -123,5 +150,3 @@ def test_a_wrong_configuration_or_the_embedded_broker_is_78(tmp_path: Path, caps
     config.write_text("silences: [{match: bot, reason: r, at: '22:00', for: 1h}]")
     assert main(["list", "--config", str(config)]) == 78
     assert "silences[0].match: is like no feature" in capsys.readouterr().err
-
-

@@ -1,4 +1,6 @@
-"""A silence on a real Kafka, with a real worker: set by the command, through a kill, seen on the page, ended over HTTP."""
+"""A silence on a real Kafka, with a real worker: set by the command, through a kill, seen on the page, ended
+over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,43 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_ended(make_topics, make_workers, tmp_path, free_port, episode_of, nine_us):
+def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_ended(
+    make_topics, make_workers, tmp_path, free_port, episode_of, nine_us
+):
     from kafka import KafkaProducer
 
     topics, port, path = make_topics(1), free_port(), tmp_path / "softfail.yaml"
-    path.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 1, "checkpoint": 0.5}, "http": {"port": port}}))
+    path.write_text(
+        json.dumps(
+            {
+                "kafka": {
+                    "brokers": topics.address,
+                    "prefix": topics.prefix,
+                    "partitions": 1,
+                    "checkpoint": 0.5,
+                },
+                "http": {"port": port},
+            }
+        )
+    )
 
     def command(*arguments: str) -> str:
-        ran = subprocess.run([sys.executable, "-m", "agents", "silence", *arguments, "--config", str(path)], capture_output=True, text=True, cwd=ROOT,
-                             timeout=60, check=False)
+        ran = subprocess.run(
+            [sys.executable, "-m", "agents", "silence", *arguments, "--config", str(path)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=60,
+            check=False,
+        )
         print(ran.stdout, ran.stderr)
         assert ran.returncode == 0
         return ran.stdout
 
     def ask(where: str, method: str = "GET", body: bytes | None = None) -> Any:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{where}", body, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{where}", body, {"Content-Type": "application/json"}, method=method
+        )
         with urllib.request.urlopen(request, timeout=40) as answer:
             return json.load(answer)
 
@@ -50,11 +74,18 @@ def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_
 
     def put(state: str, minute: float) -> None:
         producer = KafkaProducer(bootstrap_servers=topics.address)
-        producer.send(f"{topics.prefix}.alerts", episode_of("a", state, minute=minute).model_dump_json().encode(), partition=0).get(10)
+        producer.send(
+            f"{topics.prefix}.alerts",
+            episode_of("a", state, minute=minute).model_dump_json().encode(),
+            partition=0,
+        ).get(10)
         producer.close()
 
     workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
-    name = command("add", "--match", "support-bot/*", "--for", "1h", "--reason", "deploy", "--author", "ann").split()[1]  # before any worker was there
+    # before any worker was there
+    name = command(
+        "add", "--match", "support-bot/*", "--for", "1h", "--reason", "deploy", "--author", "ann"
+    ).split()[1]
     assert command("list").startswith(name)
     put("opened", (time.time_ns() // 1000 - nine_us) / 60e6)
     workers.start(1)
@@ -65,7 +96,12 @@ def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_
     until(lambda: held() == [1])
     assert command("list").startswith(name)  # by what the notifier keeps
     assert "delivered" not in workers.log()
-    assert ask("/api/silences", "POST", json.dumps({"match": "b/*", "for": "1m", "reason": "r"}).encode())["match"] == "b/*"
+    assert (
+        ask("/api/silences", "POST", json.dumps({"match": "b/*", "for": "1m", "reason": "r"}).encode())[
+            "match"
+        ]
+        == "b/*"
+    )
     until(lambda: sorted(held()) == [0, 1])
     assert ask(f"/api/silences/{name}", "DELETE")["silence_id"] == name
     until(lambda: "console: trigger softfail/a/high (opened) delivered" in workers.log())

@@ -30,7 +30,9 @@ NINE_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
 
 @pytest.fixture
 def kept() -> dict[bytes, bytes]:
-    """What a worker wrote of two features, one of them with an incident and an episode, and the store's own records."""
+    """What a worker wrote of two features, one of them with an incident and an episode, and the store's own
+    records.
+    """
     book = Book(60_000_000, "digest of 60 s")
     for at in (AT, OTHER_AT):
         feature = book.feature(at)
@@ -39,13 +41,19 @@ def kept() -> dict[bytes, bytes]:
             book.pane(feature, segment, NINE_US + minute * 60_000_000).events = 5
     book.features[AT].segments[SEGMENT].held[HOUR][NINE_US] = Pane(NINE_US)
     book.mark_pane(AT, SEGMENT, HOUR, NINE_US)
-    book.incidents[AT] = {(SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, "firing")}
+    book.incidents[AT] = {
+        (SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, "firing")
+    }
     book.mark_incident(AT, SEGMENT, "refusals")
     book.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
     book.mark_episode(AT)
     book.watermark_us = NINE_US + 180_000_000
     header = {"layout": LAYOUT, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 4}
-    return {HEADER: json.dumps(header).encode(), POSITION: b"90", **{key: value for key, value in book.changed() if value is not None}}
+    return {
+        HEADER: json.dumps(header).encode(),
+        POSITION: b"90",
+        **{key: value for key, value in book.changed() if value is not None},
+    }
 
 
 def told(kept, match="*", begin=0, end=100) -> str:
@@ -68,7 +76,9 @@ def test_only_the_features_asked_for_are_shown(kept):
     text = told(kept, "bot/s*")
     assert "bot/search" in text
     assert "bot/answer" not in text
-    assert {tuple(one["key"][1:3]) for one in records(contents(Snapshot(2, kept, 0, 100)), "bot/s*")} == {("bot", "search")}
+    assert {tuple(one["key"][1:3]) for one in records(contents(Snapshot(2, kept, 0, 100)), "bot/s*")} == {
+        ("bot", "search")
+    }
 
 
 def test_a_position_outside_the_source_is_pointed_out(kept):
@@ -80,7 +90,9 @@ def test_a_position_outside_the_source_is_pointed_out(kept):
 
 def test_bytes_are_those_of_keys_and_values(kept):
     of_search = sum(len(key) + len(value) for key, value in kept.items() if b"search" in key)
-    assert f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes" in told(kept)
+    assert f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes" in told(
+        kept
+    )
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -102,9 +114,13 @@ def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, ke
 
 
 def test_each_record_is_one_json_object_with_its_key_decoded(kept):
-    found = [json.loads(json.dumps(one, default=str)) for one in records(contents(Snapshot(2, kept, 0, 100)), "*")]
+    found = [
+        json.loads(json.dumps(one, default=str)) for one in records(contents(Snapshot(2, kept, 0, 100)), "*")
+    ]
     assert len(found) == len(kept)
-    assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [one["key"] for one in found]
+    assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [
+        one["key"] for one in found
+    ]
     (clock,) = (one for one in found if one["key"] == ["clock"])
     assert clock["value"][:2] == ["digest of 60 s", NINE_US + 180_000_000]
 
@@ -113,7 +129,9 @@ def test_every_printed_key_names_its_record_and_no_other(kept):
     kept[b"\xff\xfe"] = b"no text"
     for key in kept:
         assert named(kept, shown(key)) == [key]
-    assert named(kept, '[ "episode", "bot", "answer", "production" ]') == [b'["episode","bot","answer","production"]']
+    assert named(kept, '[ "episode", "bot", "answer", "production" ]') == [
+        b'["episode","bot","answer","production"]'
+    ]
     assert named(kept, "nothing") == []
 
 
@@ -135,17 +153,32 @@ def test_what_a_reset_forgets_names_the_features_and_the_episodes_that_it_resolv
 
 
 def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_is_named():
-    value = json.dumps({"record": "silence", "silence_id": "a", "match": "b/*", "starts_at": "2026-03-02T09:00:00Z", "ends_at": "2026-03-02T10:00:00Z",
-                        "reason": "r", "time": "2026-03-02T09:00:00Z"}).encode()
+    value = json.dumps(
+        {
+            "record": "silence",
+            "silence_id": "a",
+            "match": "b/*",
+            "starts_at": "2026-03-02T09:00:00Z",
+            "ends_at": "2026-03-02T10:00:00Z",
+            "reason": "r",
+            "time": "2026-03-02T09:00:00Z",
+        }
+    ).encode()
     found = contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
     assert found.broken == [b"silence/b"]
     assert [one["value"]["match"] for one in records(found, "*") if "value" in one] == ["b/*"]
 
 
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
-    entry = Entry(order=1, dedup_key="p/e1", latest=cut(episode_of(), 0), keys={"low": "closed", "high": "open"})
+    entry = Entry(
+        order=1, dedup_key="p/e1", latest=cut(episode_of(), 0), keys={"low": "closed", "high": "open"}
+    )
     done = Entry(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)
-    kept = {b"delivery/pagerduty/e1": entry.model_dump_json().encode(), b"delivery/pagerduty/e2": done.model_dump_json().encode(), b"counts": b"{}"}
+    kept = {
+        b"delivery/pagerduty/e1": entry.model_dump_json().encode(),
+        b"delivery/pagerduty/e2": done.model_dump_json().encode(),
+        b"counts": b"{}",
+    }
     found = contents(Snapshot(0, kept, 0, 9))
     assert not found.unreadable
     assert found.held() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
@@ -187,6 +220,7 @@ def command(monkeypatch, kept):
         raise AssertionError("it was about to write")
 
     monkeypatch.setattr(state.topics, "await_broker", there)
+
     async def told(*_):
         return {}
 
@@ -207,7 +241,10 @@ def test_a_record_that_is_not_there_is_not_dropped(command, capsys):
 
 
 @pytest.mark.parametrize("typed", ["", "y", "Softfail"])
-@pytest.mark.parametrize("arguments", [["reset", "--agent", "watch"], ["drop", "--agent", "watch", "--partition", "0", "--key", '["clock"]']])
+@pytest.mark.parametrize(
+    "arguments",
+    [["reset", "--agent", "watch"], ["drop", "--agent", "watch", "--partition", "0", "--key", '["clock"]']],
+)
 def test_nothing_changes_until_the_prefix_is_typed(command, arguments, typed, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda _: typed)
     assert command(arguments) == 1
@@ -223,10 +260,20 @@ def test_a_place_outside_the_source_is_refused(command, to, capsys):
     assert "holds [10, 20)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["rebuild", "--agent", "notify"], ["rebuild", "--partition", "x"], ["drop", "--agent", "watch", "--key", "k"], ["reset"], ["reset", "--agent", "web"],
-    ["reset", "--agent", "watch", "--to", "5"],
-    ["reset", "--agent", "watch", "--partition", "-1"], ["reset", "--agent", "watch", "--to", "soon"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["rebuild", "--agent", "notify"],
+        ["rebuild", "--partition", "x"],
+        ["drop", "--agent", "watch", "--key", "k"],
+        ["reset"],
+        ["reset", "--agent", "web"],
+        ["reset", "--agent", "watch", "--to", "5"],
+        ["reset", "--agent", "watch", "--partition", "-1"],
+        ["reset", "--agent", "watch", "--to", "soon"],
+    ],
+)
 def test_wrong_arguments_are_told(arguments):
     with pytest.raises(SystemExit) as ended:
         state.main(arguments)
@@ -258,12 +305,26 @@ def member(tp_topic: str, *partitions: int) -> dict[str, object]:
     return {"client_id": "w1", "client_host": "/127.0.0.1", "member_assignment": assignment}
 
 
-@pytest.mark.parametrize(("group", "refused"), [
-    ({"state": "Stable", "members": [member("softfail.events", 0, 1)]}, "a worker owns softfail.events/1 "),
-    ({"state": "PreparingRebalance", "members": [{"client_id": "w", "client_host": "/h", "member_assignment": b""}]}, "rebalancing"),
-    ({"state": "Stable", "members": [member("softfail.events", 0)]}, None),
-    ({"state": "Stable", "members": [member("softfail.alerts", 1)]}, None),
-    ({"state": "Empty", "members": []}, None), ({"state": "Dead", "members": []}, None)])
+@pytest.mark.parametrize(
+    ("group", "refused"),
+    [
+        (
+            {"state": "Stable", "members": [member("softfail.events", 0, 1)]},
+            "a worker owns softfail.events/1 ",
+        ),
+        (
+            {
+                "state": "PreparingRebalance",
+                "members": [{"client_id": "w", "client_host": "/h", "member_assignment": b""}],
+            },
+            "rebalancing",
+        ),
+        ({"state": "Stable", "members": [member("softfail.events", 0)]}, None),
+        ({"state": "Stable", "members": [member("softfail.alerts", 1)]}, None),
+        ({"state": "Empty", "members": []}, None),
+        ({"state": "Dead", "members": []}, None),
+    ],
+)
 def test_a_partition_is_free_only_if_the_group_is_settled_and_nobody_has_it(group, refused, monkeypatch):
     import asyncio
 

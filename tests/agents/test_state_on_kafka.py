@@ -31,13 +31,28 @@ ROOT = Path(__file__).parents[2]
 
 
 def state(topics: Any, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SOFTFAIL_KAFKA__BROKERS": topics.address, "SOFTFAIL_KAFKA__PREFIX": topics.prefix}
-    return subprocess.run([sys.executable, "-m", "agents", "state", *arguments], capture_output=True, text=True, cwd=ROOT, env=environment,
-                          timeout=60, input=typed)
+    environment = {
+        **os.environ,
+        "SOFTFAIL_KAFKA__BROKERS": topics.address,
+        "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "agents", "state", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=60,
+        input=typed,
+    )
 
 
 def publish(topics: Any, count: int, partition: int) -> None:
-    publish_values(topics, [json.dumps({"key": "k", "minute": number // 10}).encode() for number in range(count)], partition)
+    publish_values(
+        topics,
+        [json.dumps({"key": "k", "minute": number // 10}).encode() for number in range(count)],
+        partition,
+    )
 
 
 def publish_values(topics: Any, values: list[bytes], partition: int) -> None:
@@ -73,7 +88,9 @@ async def cluster_of(kafka: Kafka) -> str:
 
 
 @pytest.mark.slow
-def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgotten_only_after_it(make_topics, make_workers, counting_command):
+def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgotten_only_after_it(
+    make_topics, make_workers, counting_command
+):
     topics = make_topics(2)
     workers = make_workers(counting_command(topics))
     workers.start(1)
@@ -85,12 +102,18 @@ def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgot
     assert looked.returncode == 0, looked.stderr
     assert f"position   {ends[0]} of [0, {ends[0]}), lag 0" in looked.stdout
     assert "UNREADABLE  k 0: " in looked.stdout  # the counting agent's records are not those of watch
-    objects = [json.loads(line) for line in state(topics, "inspect", "--format", "ndjson", "--partition", "0").stdout.splitlines()]
+    objects = [
+        json.loads(line)
+        for line in state(topics, "inspect", "--format", "ndjson", "--partition", "0").stdout.splitlines()
+    ]
     assert {"k 0", "k 3", "\\x00header", "\\x00position"} <= {one["key"] for one in objects}
     assert {one["partition"] for one in objects} == {0}
 
     before = topics.state()
-    for arguments in (["reset", "--agent", "watch"], ["drop", "--agent", "watch", "--partition", "0", "--key", "k 0"]):
+    for arguments in (
+        ["reset", "--agent", "watch"],
+        ["drop", "--agent", "watch", "--partition", "0", "--key", "k 0"],
+    ):
         refused = state(topics, *arguments, "--yes")
         assert refused.returncode == 1
         assert "a worker owns" in refused.stderr
@@ -112,17 +135,48 @@ def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgot
 
 
 @pytest.mark.slow
-def test_what_the_real_worker_keeps_is_readable_to_the_last_record(make_topics, make_workers, tmp_path, free_port):
+def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
+    make_topics, make_workers, tmp_path, free_port
+):
     topics = make_topics(2)
     path, now = tmp_path / "softfail.yaml", datetime.now(UTC)
-    path.write_text(json.dumps({
-        "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 2, "checkpoint": 0.5}, "http": {"port": free_port()},
-        "time": {"pane": "1s", "lateness": "1s"}, "channels": {"console": {}},
-        "rules": [{"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "window": "30s", "severity": "critical"}]}))
+    path.write_text(
+        json.dumps(
+            {
+                "kafka": {
+                    "brokers": topics.address,
+                    "prefix": topics.prefix,
+                    "partitions": 2,
+                    "checkpoint": 0.5,
+                },
+                "http": {"port": free_port()},
+                "time": {"pane": "1s", "lateness": "1s"},
+                "channels": {"console": {}},
+                "rules": [
+                    {
+                        "name": "refusals",
+                        "on": "evaluator.refusal.fail_rate",
+                        "above": 0.1,
+                        "window": "30s",
+                        "severity": "critical",
+                    }
+                ],
+            }
+        )
+    )
     workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
     workers.start(1)
-    events = [{"event_id": str(number), "time": (now + timedelta(milliseconds=number)).isoformat(), "service": "s", "feature": "answer", "model": "m",
-               "output": "I'm sorry, I can't help with that."} for number in range(400)]
+    events = [
+        {
+            "event_id": str(number),
+            "time": (now + timedelta(milliseconds=number)).isoformat(),
+            "service": "s",
+            "feature": "answer",
+            "model": "m",
+            "output": "I'm sorry, I can't help with that.",
+        }
+        for number in range(400)
+    ]
     publish_values(topics, [json.dumps(one).encode() for one in events], 0)
     deadline = time.monotonic() + 40
     while "EPISODE" not in (looked := state(topics, "inspect", "--match", "s/ans*")).stdout:
@@ -156,7 +210,9 @@ def test_after_a_reset_without_a_place_a_partition_is_fresh_and_with_one_it_begi
         return recovered.records, recovered.position, recovered.fresh
 
     async def filled() -> None:
-        await (await written(kafka, 1, 9, *((b"key %d" % number, b"x" * 1000) for number in range(3000)))).close()
+        await (
+            await written(kafka, 1, 9, *((b"key %d" % number, b"x" * 1000) for number in range(3000)))
+        ).close()
 
     asyncio.run(filled())
     assert asyncio.run(begun())[1:] == (9, False)
@@ -168,7 +224,9 @@ def test_after_a_reset_without_a_place_a_partition_is_fresh_and_with_one_it_begi
     assert state(topics, "reset", "--agent", "watch", "--partition", "1", "--yes").returncode == 0
     assert asyncio.run(begun()) == ([], 0, True)
     assert state(topics, "reset", "--agent", "watch", "--partition", "2", "--yes").returncode == 1
-    assert state(topics, "reset", "--agent", "watch", "--partition", "1", "--to", "11", "--yes").returncode == 1
+    assert (
+        state(topics, "reset", "--agent", "watch", "--partition", "1", "--to", "11", "--yes").returncode == 1
+    )
 
 
 def test_state_that_no_worker_takes_can_be_reset(make_topics):
@@ -178,7 +236,9 @@ def test_state_that_no_worker_takes_can_be_reset(make_topics):
     async def scene() -> None:
         rewriter = Rewriter(kafka, "watch", TP(f"{kafka.prefix}.events", 0), "")
         await rewriter.take()
-        await rewriter.rewrite([(b"\x00header", b"{broken"), (b"\x00position", b"999"), (b'["clock"]', b"\xc1")])
+        await rewriter.rewrite(
+            [(b"\x00header", b"{broken"), (b"\x00position", b"999"), (b'["clock"]', b"\xc1")]
+        )
         await rewriter.close()
 
     asyncio.run(scene())
@@ -203,7 +263,8 @@ def test_a_zombie_is_fenced_by_a_reset_and_a_reset_by_a_worker_that_starts(make_
     source = TP(f"{topics.prefix}.events", 0)
 
     async def scene() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # aiokafka leaves futures of a fenced producer that nobody looks at
+        # aiokafka leaves futures of a fenced producer that nobody looks at
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         zombie = await written(kafka, 0, 0, (b"a", b"1"))
         rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
         found = await rewriter.take()
@@ -234,7 +295,9 @@ def test_a_prefix_that_is_not_there_is_refused_and_makes_no_topic(make_topics):
 
 
 @pytest.mark.slow
-def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over(make_topics, make_workers, counting_command):
+def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over(
+    make_topics, make_workers, counting_command
+):
     topics = make_topics(2)
     workers = make_workers(counting_command(topics))
     workers.start(1)
@@ -250,8 +313,14 @@ def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over
 
 # ---- reset, drop and rebuild beside open episodes: with the real worker
 
-REFUSED_RULE = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "window": "5s", "keep_firing_for": 0,
-                "severity": "critical"}
+REFUSED_RULE = {
+    "name": "refusals",
+    "on": "evaluator.refusal.fail_rate",
+    "above": 0.1,
+    "window": "5s",
+    "keep_firing_for": 0,
+    "severity": "critical",
+}
 
 
 class Monitored:
@@ -260,26 +329,51 @@ class Monitored:
     def __init__(self, topics: Any, make_workers: Any, path: Path, port: int) -> None:
         self.topics, self._path, self._port, self._number = topics, path, port, 0
         path.write_text(json.dumps(self.settings()))
-        self.workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
+        self.workers = make_workers(
+            lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)]
+        )
 
     def settings(self) -> dict[str, Any]:
         return {
-            "kafka": {"brokers": self.topics.address, "prefix": self.topics.prefix, "partitions": 1, "checkpoint": 0.5}, "http": {"port": self._port},
-            "time": {"pane": "1s", "lateness": "1s"}, "channels": {"console": {}}, "rules": [REFUSED_RULE], "no_data": {"severity": None},
-            "default_rules": False}
+            "kafka": {
+                "brokers": self.topics.address,
+                "prefix": self.topics.prefix,
+                "partitions": 1,
+                "checkpoint": 0.5,
+            },
+            "http": {"port": self._port},
+            "time": {"pane": "1s", "lateness": "1s"},
+            "channels": {"console": {}},
+            "rules": [REFUSED_RULE],
+            "no_data": {"severity": None},
+            "default_rules": False,
+        }
 
     def state(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return await_free(self.topics, *arguments, "--config", str(self._path))
 
     def publish(self, count: int, output: str) -> None:
         now = datetime.now(UTC)
-        values = [{"event_id": str(self._number + nth), "time": (now + timedelta(milliseconds=nth)).isoformat(), "service": "s", "feature": "answer",
-                   "model": "m", "output": output} for nth in range(count)]
+        values = [
+            {
+                "event_id": str(self._number + nth),
+                "time": (now + timedelta(milliseconds=nth)).isoformat(),
+                "service": "s",
+                "feature": "answer",
+                "model": "m",
+                "output": output,
+            }
+            for nth in range(count)
+        ]
         self._number += count
         publish_values(self.topics, [json.dumps(one).encode() for one in values], 0)
 
     def episodes(self) -> list[dict[str, Any]]:
-        found = [json.loads(record.value) for record in self.topics.read("alerts")[0] if b'"episode"' in record.value]
+        found = [
+            json.loads(record.value)
+            for record in self.topics.read("alerts")[0]
+            if b'"episode"' in record.value
+        ]
         return [one for one in found if one["record"] == "episode" and one["service"] == "s"]
 
     def await_(self, what: Any, patience_s: float = 60) -> Any:
@@ -300,7 +394,11 @@ class Monitored:
         return {key: value for (_, key), value in self.topics.state()[0].items()}
 
     def delivery(self, episode: dict[str, Any]) -> dict[str, Any]:
-        return json.loads(self.topics.state("notify")[0].get((0, b"delivery/console/" + episode["episode_id"].encode()), b'{"keys": {}}'))
+        return json.loads(
+            self.topics.state("notify")[0].get(
+                (0, b"delivery/console/" + episode["episode_id"].encode()), b'{"keys": {}}'
+            )
+        )
 
 
 @pytest.fixture
@@ -318,14 +416,23 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
     assert "1 open episodes, which will be resolved (state_reset)" in done.stdout
     assert open_one["dedup_key"] in done.stdout
     last = monitored.episodes()[-1]
-    assert (last["episode_id"], last["state"], last["reason"], last["firing"]) == (open_one["episode_id"], "resolved", "state_reset", 0)
+    assert (last["episode_id"], last["state"], last["reason"], last["firing"]) == (
+        open_one["episode_id"],
+        "resolved",
+        "state_reset",
+        0,
+    )
     again = monitored.state("reset", "--agent", "watch", "--to", "latest", "--yes")
     assert again.returncode == 0, again.stderr
     assert len([one for one in monitored.episodes() if one["state"] == "resolved"]) == 1  # once
     monitored.workers.start(1)
     monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
     assert monitored.delivery(open_one)["keys"] == {"high": "closed"}
-    incidents = [json.loads(record.value) for record in monitored.topics.read("alerts")[0] if b'"transition"' in record.value]
+    incidents = [
+        json.loads(record.value)
+        for record in monitored.topics.read("alerts")[0]
+        if b'"transition"' in record.value
+    ]
     assert {one["state"] for one in incidents if one["reason"] == "state_reset"} == {"resolved"}
 
 
@@ -333,13 +440,28 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
 def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_anew(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
-    done = monitored.state("drop", "--agent", "watch", "--partition", "0", "--key", '["episode","s","answer","production"]', "--yes")
+    done = monitored.state(
+        "drop",
+        "--agent",
+        "watch",
+        "--partition",
+        "0",
+        "--key",
+        '["episode","s","answer","production"]',
+        "--yes",
+    )
     assert done.returncode == 0, done.stderr
     last = monitored.episodes()[-1]
-    assert (last["episode_id"], last["state"], last["reason"]) == (open_one["episode_id"], "resolved", "state_dropped")
+    assert (last["episode_id"], last["state"], last["reason"]) == (
+        open_one["episode_id"],
+        "resolved",
+        "state_dropped",
+    )
     monitored.workers.start(1)
     monitored.publish(50, "I'm sorry, I can't help with that.")
-    again = monitored.await_(lambda: [one for one in monitored.episodes() if one["episode_id"] != open_one["episode_id"]])[0]
+    again = monitored.await_(
+        lambda: [one for one in monitored.episodes() if one["episode_id"] != open_one["episode_id"]]
+    )[0]
     assert again["state"] == "opened"
     monitored.await_(lambda: monitored.delivery(again)["keys"] == {"high": "open"})
 
@@ -368,8 +490,14 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
     episode = next(key for key in before if key.startswith(b'["episode"'))
     windows = len(monitored.topics.read("windows")[0])
     broken(monitored.topics, [pane, incident, episode])
-    refusing = subprocess.run([sys.executable, "-m", "agents", "worker", "--config", str(monitored._path)], capture_output=True, text=True, cwd=ROOT,
-                              timeout=120, check=False)
+    refusing = subprocess.run(
+        [sys.executable, "-m", "agents", "worker", "--config", str(monitored._path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
     assert refusing.returncode == 78
     assert "cannot be read" in refusing.stderr + refusing.stdout
     assert "python -m agents state rebuild --agent watch --partition 0" in refusing.stderr + refusing.stdout
@@ -401,14 +529,22 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
     monitored.await_(lambda: monitored.episodes()[-1]["state"] == "resolved", 90)
     assert {one["episode_id"] for one in monitored.episodes()} == {open_one["episode_id"]}
     monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
-    last = {json.loads(record.value)["start"]: json.loads(record.value)["events"] for record in monitored.topics.read("windows")[0]
-            if b'"level":"feature"' in record.value}
+    last = {
+        json.loads(record.value)["start"]: json.loads(record.value)["events"]
+        for record in monitored.topics.read("windows")[0]
+        if b'"level":"feature"' in record.value
+    }
     assert sum(last.values()) == 1000
 
 
-def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_takes_it(make_topics, monkeypatch):
+def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_takes_it(
+    make_topics, monkeypatch
+):
     topics = make_topics(1)
-    kafka, source = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=1), TP(f"{topics.prefix}.events", 0)
+    kafka, source = (
+        Kafka(brokers=topics.address, prefix=topics.prefix, partitions=1),
+        TP(f"{topics.prefix}.events", 0),
+    )
     lines = (ROOT / "tests/monitor/state/layout1.watch.ndjson").read_text().splitlines()
     old = {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
 
@@ -418,10 +554,18 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
         return journal, watch
 
     async def scene() -> None:
-        header = {"layout": 1, "agent": "watch", "cluster": await cluster_of(kafka), "source": source.topic, "partitions": 1}
+        header = {
+            "layout": 1,
+            "agent": "watch",
+            "cluster": await cluster_of(kafka),
+            "source": source.topic,
+            "partitions": 1,
+        }
         rewriter = Rewriter(kafka, "watch", source, "")
         await rewriter.take()
-        await rewriter.rewrite([(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()])
+        await rewriter.rewrite(
+            [(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()]
+        )
         await rewriter.close()
         journal, watch = await opened()  # it looks, and goes away without a checkpoint: nothing has changed
         await journal.close()
@@ -433,12 +577,24 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
         await journal.close()
         with monkeypatch.context() as older:
             older.setitem(LAYOUTS, "watch", 1)
-            with pytest.raises(Misconfigured, match=rf"newer softfail \(layout {LAYOUT}, this one knows 1\); upgrade this worker"):
+            with pytest.raises(
+                Misconfigured,
+                match=rf"newer softfail \(layout {LAYOUT}, this one knows 1\); upgrade this worker",
+            ):
                 await opened()
         again, now = await opened()
         await again.close()
-        assert {at: pane.state() for feature in now.book.features.values() for segment in feature.segments.values() for at, pane in segment.panes.items()} == {
-            at: pane.state() for feature in watch.book.features.values() for segment in feature.segments.values() for at, pane in segment.panes.items()}
+        assert {
+            at: pane.state()
+            for feature in now.book.features.values()
+            for segment in feature.segments.values()
+            for at, pane in segment.panes.items()
+        } == {
+            at: pane.state()
+            for feature in watch.book.features.values()
+            for segment in feature.segments.values()
+            for at, pane in segment.panes.items()
+        }
 
     asyncio.run(scene())
     assert {value[:2] for value in topics.state()[0].values()} == {bytes((0xC1, LAYOUT))}

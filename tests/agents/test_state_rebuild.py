@@ -1,4 +1,6 @@
-"""What a rebuild puts in the place of what cannot be read. Without a broker; with one: test_state_on_kafka.py."""
+"""What a rebuild puts in the place of what cannot be read. Without a broker; with one:
+test_state_on_kafka.py.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,13 @@ from softfail.partition import partition_of
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000
-CONFIG = Config.model_validate({
-    "rules": [{"name": "errors", "on": "error_rate", "above": 0.1, "min_events": 5}], "default_rules": False, "no_data": {"severity": None}})
+CONFIG = Config.model_validate(
+    {
+        "rules": [{"name": "errors", "on": "error_rate", "above": 0.1, "min_events": 5}],
+        "default_rules": False,
+        "no_data": {"severity": None},
+    }
+)
 
 
 class Appended(NamedTuple):
@@ -47,9 +54,21 @@ def log(delays: list[tuple[float, float]], failing: bool = True) -> list[Appende
     found, second = [], 0.0
     for offset, (gap, delay) in enumerate(delays):
         second += gap
-        fields: dict[str, Any] = {"event_id": str(offset), "time": (NINE + timedelta(seconds=second - delay)).isoformat(), "service": "s",
-                                  "feature": "answer", "model": "m", "output": "It ships."}
-        found.append(Appended(json.dumps(fields | ({"error_type": "timeout"} if failing else {})).encode(), offset, NINE_US // 1000 + round(second * 1000)))
+        fields: dict[str, Any] = {
+            "event_id": str(offset),
+            "time": (NINE + timedelta(seconds=second - delay)).isoformat(),
+            "service": "s",
+            "feature": "answer",
+            "model": "m",
+            "output": "It ships.",
+        }
+        found.append(
+            Appended(
+                json.dumps(fields | ({"error_type": "timeout"} if failing else {})).encode(),
+                offset,
+                NINE_US // 1000 + round(second * 1000),
+            )
+        )
     return found
 
 
@@ -59,10 +78,13 @@ def worked(records: list[Appended], *, until_ms: int) -> Watch:
     left = list(records)
     for now_ms in range(records[0].timestamp, until_ms, 1000):
         due = [one for one in left if one.timestamp <= now_ms]
-        left = left[len(due):]
+        left = left[len(due) :]
         if due:
             watch.apply(due, now_ms * 1000)
-        if watch.watermark_us is not None and (mark := clock.mark(watch.watermark_us, now_ms / 1000)) > watch.watermark_us:
+        if (
+            watch.watermark_us is not None
+            and (mark := clock.mark(watch.watermark_us, now_ms / 1000)) > watch.watermark_us
+        ):
             watch.advance(mark, now_ms * 1000)
     return watch
 
@@ -72,8 +94,14 @@ def kept(watch: Watch) -> dict[bytes, bytes]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(delays=st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 45.0, 400.0]), st.sampled_from([0.0, 1.0, 20.0])), min_size=1, max_size=60),
-       rng=st.randoms(use_true_random=False))
+@given(
+    delays=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.3, 2.0, 45.0, 400.0]), st.sampled_from([0.0, 1.0, 20.0])),
+        min_size=1,
+        max_size=60,
+    ),
+    rng=st.randoms(use_true_random=False),
+)
 def test_a_replay_gives_what_a_worker_has_that_kept_up_however_the_log_is_fetched(delays, rng):
     records = log(delays)
     watch = worked(records, until_ms=records[-1].timestamp + 30_000)
@@ -81,7 +109,7 @@ def test_a_replay_gives_what_a_worker_has_that_kept_up_however_the_log_is_fetche
     follower = _Follower(Watch(CONFIG), watch.watermark_us, replayed)
     left = list(records)
     while left:
-        fetched, left = left[:(cut := rng.randint(1, 20))], left[cut:]
+        fetched, left = left[: (cut := rng.randint(1, 20))], left[cut:]
         for batch in _seconds(fetched):
             follower.take(batch)
         if rng.random() < 0.2:
@@ -103,7 +131,14 @@ def fired() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
 def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
     """Contents in which the first record of each kind cannot be read."""
     keys = [next(key for key in records if key.startswith(b'["%s"' % kind)) for kind in kinds]
-    return contents(Snapshot(0, records | dict.fromkeys(keys, b"\xc1\x02") | {POSITION: b"200", HEADER: b"{}"}, 0, 200)), keys
+    return (
+        contents(
+            Snapshot(
+                0, records | dict.fromkeys(keys, b"\xc1\x02") | {POSITION: b"200", HEADER: b"{}"}, 0, 200
+            )
+        ),
+        keys,
+    )
 
 
 def test_only_what_cannot_be_read_is_replaced():
@@ -126,7 +161,10 @@ def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_n
 def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     _, records, told = fired()
     panes = sorted((key for key in records if key.startswith(b'["pane"')), key=lambda key: json.loads(key)[6])
-    altered = {key: (value[:-1] + b"\x00" if key.startswith((b'["pane"', b'["feature"')) else value) for key, value in records.items()}
+    altered = {
+        key: value[:-1] + b"\x00" if key.startswith((b'["pane"', b'["feature"')) else value
+        for key, value in records.items()
+    }
     gone = json.dumps([*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")).encode()
     altered[gone] = records[panes[-1]]  # a pane of which the log has nothing
     found = contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
@@ -137,12 +175,15 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
 
 def test_an_episode_that_cannot_be_read_comes_back_as_it_was_told():
     watch, records, told = fired()
-    (key, episode), = (as_told(one) for one in told.values())
+    ((key, episode),) = (as_told(one) for one in told.values())
     assert episode == watch.book.episodes[key]
     found, (at,) = broken(records, b"episode")
     other = {key: value for key, value in records.items() if key != at}  # the replay found none, or another
-    assert _compared(found, Replayed(0, None, 200, other), told, everything=False).changes == {at: records[at]}
-    assert _compared(found, Replayed(0, None, 200, records), {}, everything=False).changes == {at: None}  # nobody was told of it
+    assert _compared(found, Replayed(0, None, 200, other), told, everything=False).changes == {
+        at: records[at]
+    }
+    # nobody was told of it
+    assert _compared(found, Replayed(0, None, 200, records), {}, everything=False).changes == {at: None}
 
 
 def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
@@ -151,12 +192,19 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
     for known in (told, {}):
         (message,) = ended_episodes(watch.book, known, "state_reset", now_us, "softfail")
         episode = read_episode(message.value)
-        assert (episode.state, episode.reason, episode.firing, episode.time) == ("resolved", "state_reset", 0, NINE + timedelta(hours=2))
+        assert (episode.state, episode.reason, episode.firing, episode.time) == (
+            "resolved",
+            "state_reset",
+            0,
+            NINE + timedelta(hours=2),
+        )
         assert {one.state for one in episode.incidents} == {"resolved"}
         assert episode.dedup_key == next(iter(told.values()))["dedup_key"]
     assert list(ended_episodes(watch.book, told, "state_rebuilt", now_us, "softfail", staying=told)) == []
     ended = [json.loads(message.value) for message in ended_incidents(watch.book, "state_reset", now_us)]
-    assert {(one["state"], one["reason"], one["episode_id"]) for one in ended} == {("resolved", "state_reset", *told)}
+    assert {(one["state"], one["reason"], one["episode_id"]) for one in ended} == {
+        ("resolved", "state_reset", *told)
+    }
     for one in ended:
         RECORDS["transition"].model_validate_json(json.dumps(one))
 
@@ -168,7 +216,13 @@ def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
     assert of_partitions(told, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
     _take(told, resolved(last, "well", NINE_US).value)
     assert told == {}
-    for value in (None, b'"episode"', b'{"episode"', json.dumps(last | {"service": "softfail"}).encode(), json.dumps({"record": "episode"}).encode()):
+    for value in (
+        None,
+        b'"episode"',
+        b'{"episode"',
+        json.dumps(last | {"service": "softfail"}).encode(),
+        json.dumps({"record": "episode"}).encode(),
+    ):
         _take(told, value)
     assert told == {}
     _take(told, json.dumps(last).encode())

@@ -26,7 +26,15 @@ class Journal:
     made: list[Any] = []
 
     def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str, readers: asyncio.Semaphore) -> None:
-        self.tp, self.written, self.closed, self.restored, self.share, self.records, self.bytes = tp, [], False, 0, 0.0, 0, 0  # type: ignore[var-annotated]
+        self.tp, self.written, self.closed, self.restored, self.share, self.records, self.bytes = (
+            tp,
+            [],
+            False,
+            0,
+            0.0,
+            0,
+            0,
+        )  # type: ignore[var-annotated]
         self.state_topic, self.remedy = f"{kafka.prefix}.{agent}.state", cluster
         Journal.made.append(self)
 
@@ -50,6 +58,7 @@ def make_store(monkeypatch, counting) -> Any:
         Journal.may_open, Journal.failure, Journal.made = asyncio.Event(), None, []
         monkeypatch.setattr(store, "Journal", Journal)
         return Store(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
+
     return make
 
 
@@ -59,7 +68,10 @@ def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(mak
         assigning = asyncio.create_task(one.assign({A, B}))
         await asyncio.sleep(0.01)
         assert not assigning.done()
-        assert [(status.partition, status.restoring, status.core) for status in one.status()] == [(0, True, None), (1, True, None)]
+        assert [(status.partition, status.restoring, status.core) for status in one.status()] == [
+            (0, True, None),
+            (1, True, None),
+        ]
         assert (one.positions(), one.assigned) == ({}, False)
         Journal.may_open.set()
         await assigning
@@ -147,8 +159,13 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
     assert asyncio.run(scene()) == [False, True]
 
 
-@pytest.mark.parametrize(("failure", "end"), [
-    (exits.Misconfigured("its cluster is 'b'"), ("leave", exits.CONFIGURATION)), (TimeoutError(), ("again", exits.STATE))])
+@pytest.mark.parametrize(
+    ("failure", "end"),
+    [
+        (exits.Misconfigured("its cluster is 'b'"), ("leave", exits.CONFIGURATION)),
+        (TimeoutError(), ("again", exits.STATE)),
+    ],
+)
 def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):
     async def scene() -> None:
         one = make_store()

@@ -51,22 +51,32 @@ def assigned(*tps: TopicPartition, position: int) -> Any:
     return subscription, assignment
 
 
-async def fetched(start: int, n: int, after: int | None = None, most: int | None = None, size: int = -1) -> Bundle:
+async def fetched(
+    start: int, n: int, after: int | None = None, most: int | None = None, size: int = -1
+) -> Bundle:
     _, assignment = assigned(A, position=start)
-    bundle = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(start, n, after, size), backoff=0).getall(most)
+    bundle = fetcher.FetchResult(
+        A, assignment=assignment, partition_records=Records(start, n, after, size), backoff=0
+    ).getall(most)
     assert isinstance(bundle, Bundle)
     return bundle
 
 
 def test_a_bundle_stands_for_the_positions_before_and_after_the_fetch():
     bundle = asyncio.run(fetched(1000, 7))
-    assert (bundle.start, bundle.stop, [record.offset for record in bundle]) == (1000, 1007, list(range(1000, 1007)))
+    assert (bundle.start, bundle.stop, [record.offset for record in bundle]) == (
+        1000,
+        1007,
+        list(range(1000, 1007)),
+    )
 
 
 def test_a_bundle_ends_after_so_many_bytes_and_the_next_one_joins_it():
     async def scene() -> tuple[list[Bundle], int]:
         _, assignment = assigned(A, position=0)
-        result = fetcher.FetchResult(A, assignment=assignment, partition_records=Records(0, 100, size=1 << 20), backoff=0)
+        result = fetcher.FetchResult(
+            A, assignment=assignment, partition_records=Records(0, 100, size=1 << 20), backoff=0
+        )
         bundles = []
         while result.has_more():
             bundles.append(result.getall(5000))
@@ -95,8 +105,12 @@ def test_every_range_is_old_or_joins_or_leaves_a_gap(start, length, position):
     assert (how is Joint.GAP) == (start > position and start + length > position)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(0, 3))
-def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once(lengths, random, again):
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(0, 3)
+)
+def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once(
+    lengths, random, again
+):
     edges = [0]
     for length in lengths:
         edges.append(edges[-1] + length)
@@ -111,16 +125,24 @@ def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_ever
 
 
 async def position_of_b(hand_over: Any) -> int:
-    """Where partition B stands after only A was asked for, and the set of active partitions was emptied during the wait."""
+    """Where partition B stands after only A was asked for, and the set of active partitions was emptied
+    during the wait.
+    """
     subscription, assignment = assigned(A, B, position=1000)
     inner = object.__new__(fetcher.Fetcher)
-    inner._subscriptions, inner._records, inner._fetch_waiters = subscription, collections.OrderedDict(), set()
+    inner._subscriptions, inner._records, inner._fetch_waiters = (
+        subscription,
+        collections.OrderedDict(),
+        set(),
+    )
     inner._loop, inner._wait_consume_future, inner._closed = asyncio.get_running_loop(), None, False
     active = {A}
     waiting = asyncio.ensure_future(hand_over(inner, active))
     await asyncio.sleep(0.02)
     active.clear()  # a rebalance: Faust's pause_partitions
-    inner._records[B] = fetcher.FetchResult(B, assignment=assignment, partition_records=Records(1000, 5), backoff=0)
+    inner._records[B] = fetcher.FetchResult(
+        B, assignment=assignment, partition_records=Records(1000, 5), backoff=0
+    )
     for waiter in list(inner._fetch_waiters):
         waiter.set_result(None)
     await asyncio.wait_for(waiting, 5)
@@ -130,6 +152,7 @@ async def position_of_b(hand_over: Any) -> int:
 
 def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_partitions(monkeypatch):
     """Faust hands over its live set (consumer.py:802), and empty means all (aiokafka fetcher.py:1221)."""
+
     async def as_faust_does(inner: Any, active: Any) -> Any:
         return await inner.fetched_records(active, 0.2, 100)
 
@@ -140,7 +163,8 @@ def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_
         monkeypatch.setattr(transport.driver.Consumer, "_getmany", faust)
         return await object.__new__(transport.Consumer)._getmany(active, 0.2)
 
-    assert asyncio.run(position_of_b(as_faust_does)) == 1005  # the defect: B moved, and Faust drops what nobody asked for
+    # the defect: B moved, and Faust drops what nobody asked for
+    assert asyncio.run(position_of_b(as_faust_does)) == 1005
     assert asyncio.run(position_of_b(as_we_do)) == 1000
 
 
@@ -148,7 +172,13 @@ def test_one_fetch_becomes_one_message_without_headers():
     bundle = Bundle([1, 2, 3])
     bundle.start, bundle.stop = 5, 9
     message = transport.pseudo_message(A, bundle)
-    assert (message.topic, message.partition, message.offset, message.value, message.headers) == ("t", 0, 5, bundle, ())
+    assert (message.topic, message.partition, message.offset, message.value, message.headers) == (
+        "t",
+        0,
+        5,
+        bundle,
+        (),
+    )
 
 
 def test_a_read_offset_is_never_known_whatever_is_written_to_it():
@@ -178,7 +208,12 @@ def test_seeking_goes_to_our_positions_in_the_consumers_thread():
         runner.join()
         return box[0]
 
-    vars(thread).update(app=type("App", (), {"ledger": Ledger()}), call_thread=call_thread, _ensure_consumer=Inner, assignment=lambda: {TP("t", 0)})
+    vars(thread).update(
+        app=type("App", (), {"ledger": Ledger()}),
+        call_thread=call_thread,
+        _ensure_consumer=Inner,
+        assignment=lambda: {TP("t", 0)},
+    )
     assert asyncio.run(thread.seek_to_committed()) == {TP("t", 0): 42}
     assert called == [(A, 42, "consumer")]
 
@@ -204,9 +239,15 @@ def test_the_schema_hands_the_bundle_through():
 
 
 def test_only_committed_records_are_read_and_a_seek_is_not_held_up(monkeypatch):
-    """Faust asks for committed records only in exactly_once apps (driver:571), and waits 1.5 s for each fetch (driver:615)."""
-    consumer = type("AIOKafkaConsumer", (), {"_isolation_level": "read_uncommitted", "_fetch_max_wait_ms": 1500})()
-    monkeypatch.setattr(transport.driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer)
+    """Faust asks for committed records only in exactly_once apps (driver:571), and waits 1.5 s for each fetch
+    (driver:615).
+    """
+    consumer = type(
+        "AIOKafkaConsumer", (), {"_isolation_level": "read_uncommitted", "_fetch_max_wait_ms": 1500}
+    )()
+    monkeypatch.setattr(
+        transport.driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer
+    )
     made = transport.ConsumerThread._create_worker_consumer(object.__new__(transport.ConsumerThread), None)
     assert made._isolation_level == "read_committed"
     assert made._fetch_max_wait_ms == 250
@@ -220,6 +261,7 @@ def test_aiokafka_makes_its_fetch_results_of_our_class():
 
 def test_a_real_consumer_has_the_settings_that_the_transport_sets():
     """If aiokafka renames them, setting them would change nothing."""
+
     async def scene() -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
         assert consumer._isolation_level == "read_uncommitted"

@@ -53,7 +53,9 @@ class Anything:
 
     async def _take(self, request):
         self.taken.append((request.path, await request.read()))
-        return web.Response(status=self.status, text="ok" if self.status == 200 else f"no such hook: {request.path}")
+        return web.Response(
+            status=self.status, text="ok" if self.status == 200 else f"no such hook: {request.path}"
+        )
 
 
 @contextmanager
@@ -78,7 +80,8 @@ def running(*receivers):
 def configured(tmp_path):
     def write(**channels):
         path = tmp_path / "softfail.yaml"
-        path.write_text(json.dumps({"channels": channels, "kafka": {"brokers": "127.0.0.1:9"}}))  # nobody is there, and nobody is asked
+        # nobody is there, and nobody is asked
+        path.write_text(json.dumps({"channels": channels, "kafka": {"brokers": "127.0.0.1:9"}}))
         return str(path)
 
     return write
@@ -92,8 +95,13 @@ def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, mo
     pager, others = Receiver(KEY), Anything()
     with running(pager, others):
         monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{others.url}/services/{HOOK}")
-        path = configured(pagerduty=pagerduty(pager), slack={"webhook_url": "${SLACK_WEBHOOK_URL}"}, alertmanager={"url": others.url},
-                          webhook={"url": f"{others.url}/in", "secret": "${SIGNING_SECRET}"}, console={})
+        path = configured(
+            pagerduty=pagerduty(pager),
+            slack={"webhook_url": "${SLACK_WEBHOOK_URL}"},
+            alertmanager={"url": others.url},
+            webhook={"url": f"{others.url}/in", "secret": "${SIGNING_SECRET}"},
+            console={},
+        )
         assert main(["--config", path]) == 0
     [incident] = pager.incidents
     assert incident.resolved_at is not None
@@ -127,7 +135,15 @@ def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_other
     pager, others = Receiver("f" * 32), Anything(status=404)
     with running(pager, others):
         secret = f"/in/{SIGN}"
-        assert main(["--config", configured(pagerduty=pagerduty(pager), webhook={"url": others.url + secret}, console={})]) == 1
+        assert (
+            main(
+                [
+                    "--config",
+                    configured(pagerduty=pagerduty(pager), webhook={"url": others.url + secret}, console={}),
+                ]
+            )
+            == 1
+        )
     told = capsys.readouterr()
     assert "pagerduty: refused: 400: " in told.out
     assert "'routing_key' is not the key of an integration" in told.out
@@ -139,13 +155,24 @@ def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_other
 
 
 def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, capsys, free_port):
-    path = configured(pagerduty={"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": f"http://127.0.0.1:{free_port()}/v2/enqueue"})
+    path = configured(
+        pagerduty={
+            "routing_key": "${PAGERDUTY_ROUTING_KEY}",
+            "url": f"http://127.0.0.1:{free_port()}/v2/enqueue",
+        }
+    )
     assert main(["--config", path, "--patience", "400ms"]) == 1
     told = capsys.readouterr().out
-    assert re.fullmatch(r"pagerduty: no answer that counts: .*\(tried [2-4] times\); if softfail/test-\S+ shows there nonetheless, close it by hand\n", told)
+    assert re.fullmatch(
+        r"pagerduty: no answer that counts: .*\(tried [2-4] times\); if softfail/test-\S+ shows there"
+        r" nonetheless, close it by hand\n",
+        told,
+    )
 
 
-def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is_resolved_all_the_same(configured, capsys):
+def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is_resolved_all_the_same(
+    configured, capsys
+):
     pager = Receiver(KEY, faults=deque([Fault("status", 500), Fault("close")]))
     with running(pager):
         assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
@@ -174,7 +201,12 @@ def test_who_interrupts_leaves_nothing_open(configured):
     pager = Receiver(KEY, faults=deque([Fault("slow", delay_s=20)]))
     with running(pager):
         path = configured(pagerduty=pagerduty(pager) | {"timeout": "60s"})
-        process = subprocess.Popen([sys.executable, "-m", "agents", "test-alert", "--config", path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agents", "test-alert", "--config", path],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         deadline = time.monotonic() + 30
         while pager.faults and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -185,10 +217,19 @@ def test_who_interrupts_leaves_nothing_open(configured):
     assert ("resolve", 202) in [(action, status) for action, _, status in pager.answers]
 
 
-@pytest.mark.parametrize(("arguments", "channels", "code", "says"), [
-    (["--channel", "slack"], {"console": {}}, 2, "--channel: 'slack' is not configured; under channels there is console"),
-    ([], {}, 78, "channels: none is configured"),
-    ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key")])
+@pytest.mark.parametrize(
+    ("arguments", "channels", "code", "says"),
+    [
+        (
+            ["--channel", "slack"],
+            {"console": {}},
+            2,
+            "--channel: 'slack' is not configured; under channels there is console",
+        ),
+        ([], {}, 78, "channels: none is configured"),
+        ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key"),
+    ],
+)
 def test_what_cannot_be_tried_is_said_with_the_remedy(configured, capsys, arguments, channels, code, says):
     assert main(["--config", configured(**channels), *arguments]) == code
     assert says in capsys.readouterr().err

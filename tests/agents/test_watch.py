@@ -54,7 +54,9 @@ def test_with_live_records_the_mark_never_overtakes_the_real_time(steps, delay_s
 
 @pytest.fixture
 def tended(monkeypatch):
-    """An agent that looks every hundredth of a second, and a partition whose pane ends a tenth of a second after its only event."""
+    """An agent that looks every hundredth of a second, and a partition whose pane ends a tenth of a second
+    after its only event.
+    """
     monkeypatch.setattr(watch, "TICK_S", 0.01)
     agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
 
@@ -68,7 +70,14 @@ def tended(monkeypatch):
             self.beats += tuple(json.loads(message.value) for message in outputs.messages.get("alerts", ()))
 
     partition = Tended()
-    partition.core.apply([FileRecord(b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}')], 0)
+    partition.core.apply(
+        [
+            FileRecord(
+                b'{"event_id":"1","time":"2026-03-02T09:00:00.9Z","service":"s","feature":"f","model":"m"}'
+            )
+        ],
+        0,
+    )
     return agent, partition
 
 
@@ -99,7 +108,9 @@ def test_the_first_heartbeat_of_a_partition_whose_state_took_long_to_read_says_s
     assert [(one["name"], one["value"]) for one in partition.beats[0]["findings"]] == [("recovery", 75.0)]
 
 
-def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(tended, monkeypatch):
+def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(
+    tended, monkeypatch
+):
     agent, partition = tended
     partition.caught_up, calls = True, 0
 

@@ -105,7 +105,9 @@ def test_a_process_that_was_stopped_did_not_hang():
     assert verdict.reason(1000.0) is None
 
 
-def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic(make_partition, ends, ended):
+def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic(
+    make_partition, ends, ended
+):
     async def scene() -> None:
         one = Scene(await make_partition(position=50))
         one.at[TPS] = 50

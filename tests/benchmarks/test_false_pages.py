@@ -56,12 +56,21 @@ def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]])
 
 
 def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleType) -> None:
-    minutes = [([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]), ([0, 5], [[0, 1], *[[0, 0]] * 6]), ([7, 0], [[0, 0]] * 7)]
+    minutes = [
+        ([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]),
+        ([0, 5], [[0, 1], *[[0, 0]] * 6]),
+        ([7, 0], [[0, 0]] * 7),
+    ]
     simulated = bench.Feature("f", 2, tickets=False)
     for at, (calls, failures) in enumerate(minutes):
         simulated.count(bench.START_US + at * bench.MINUTE_US, calls, failures, None)
     mine, real = simulated.book.features[simulated.key], watched(bench, minutes)
-    assert (mine.received, mine.hourly, mine.active_us, mine.first_us) == (real.received, real.hourly, real.active_us, real.first_us)
+    assert (mine.received, mine.hourly, mine.active_us, mine.first_us) == (
+        real.received,
+        real.hourly,
+        real.active_us,
+        real.first_us,
+    )
     assert mine.segments.keys() == real.segments.keys()
     for key, segment in real.segments.items():
         assert mine.segments[key].panes.keys() == segment.panes.keys()
@@ -70,10 +79,16 @@ def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleTy
             assert held.events == pane.events
             for name in ("error_rate", "pass_rate", "evaluator.error.fail_rate"):
                 assert held.rates[name].state() == pane.rates[name].state(), name
-            for name in bench.EVALUATORS:  # of what is empty, some evaluators say nothing: how many they judged differs by those
-                rate, other = held.rates[f"evaluator.{name}.fail_rate"], pane.rates[f"evaluator.{name}.fail_rate"]
+            # of what is empty, some evaluators say nothing: how many they judged differs by those
+            for name in bench.EVALUATORS:
+                rate, other = (
+                    held.rates[f"evaluator.{name}.fail_rate"],
+                    pane.rates[f"evaluator.{name}.fail_rate"],
+                )
                 assert rate.failures == other.failures, name
-                assert 0 <= rate.events - other.events <= held.rates["evaluator.empty.fail_rate"].failures, name
+                assert 0 <= rate.events - other.events <= held.rates["evaluator.empty.fail_rate"].failures, (
+                    name
+                )
 
 
 def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> None:
@@ -81,13 +96,29 @@ def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> Non
     for at in range(130):
         start_us = bench.START_US + at * bench.MINUTE_US
         feature.count(start_us, [60], [[30 if at >= 120 else 0], *[[1]] * 6], None)
-        paged += [(at, one["episode_id"], one["state"]) for one in feature.close(start_us + bench.MINUTE_US) if one["urgency"] == "high"]
+        paged += [
+            (at, one["episode_id"], one["state"])
+            for one in feature.close(start_us + bench.MINUTE_US)
+            if one["urgency"] == "high"
+        ]
     assert len({episode for _, episode, _ in paged}) == 1
     assert (paged[0][0], paged[0][2]) in {(120, "opened"), (121, "opened")}
 
 
-@pytest.mark.parametrize("name", ["log-normal", "zero-inflated", "bursty", "nights without traffic", "low volume", "a batch every 10 minutes"])
-def test_no_call_of_a_simulated_life_fails_twice_and_its_rates_are_healthy(bench: ModuleType, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "log-normal",
+        "zero-inflated",
+        "bursty",
+        "nights without traffic",
+        "low volume",
+        "a batch every 10 minutes",
+    ],
+)
+def test_no_call_of_a_simulated_life_fails_twice_and_its_rates_are_healthy(
+    bench: ModuleType, name: str
+) -> None:
     life = bench.drawn(bench.ALL[name], np.random.default_rng(3), 3)
     failed = life.failures.sum(axis=1)
     assert (failed <= life.calls).all()

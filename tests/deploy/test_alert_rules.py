@@ -1,4 +1,6 @@
-"""The Prometheus alerts: what they ask for is exported, they fire when they should, and Prometheus is given them."""
+"""The Prometheus alerts: what they ask for is exported, they fire when they should, and Prometheus is given
+them.
+"""
 
 from __future__ import annotations
 
@@ -37,20 +39,26 @@ def test_an_alert_asks_for_metrics_and_labels_that_are_exported_and_rates_counte
 def test_an_alert_says_what_it_means_and_shows_only_labels_that_it_has(rule):
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert rule["annotations"].keys() == {"summary", "description"}
-    kept = {label.strip() for group in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for label in group.split(",")}
+    kept = {
+        label.strip() for group in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for label in group.split(",")
+    }
     assert set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))) <= kept
 
 
 def test_every_alert_has_a_case_in_which_it_fires():
     tests = yaml.safe_load(CASES.read_text("utf-8"))["tests"]
-    fired = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")}
+    fired = {
+        case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")
+    }
     assert fired == {rule["alert"] for rule in ALERTS}
 
 
 def test_prometheus_accepts_the_rules_and_they_fire_when_they_should():
     promtool = shutil.which("promtool")
     if promtool is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's prometheus: apt-get install prometheus")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's prometheus: apt-get install prometheus"
+        )
     for arguments in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
         done = subprocess.run([promtool, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -58,5 +66,7 @@ def test_prometheus_accepts_the_rules_and_they_fire_when_they_should():
 
 def test_prometheus_is_given_the_rules_where_its_configuration_looks_for_them():
     (file,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["rule_files"]
-    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["prometheus"]["volumes"]
+    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["prometheus"][
+        "volumes"
+    ]
     assert f"./deploy/prometheus/alerts.yml:{file}:ro" in volumes

@@ -29,7 +29,11 @@ def test_every_image_is_pinned_to_a_full_version(name):
 
 @ALL
 def test_every_published_port_is_on_loopback_only(name):
-    assert [port for port in SERVICES[name].get("ports", ()) if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", str(port))] == []
+    assert [
+        port
+        for port in SERVICES[name].get("ports", ())
+        if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", str(port))
+    ] == []
 
 
 @ALL
@@ -49,7 +53,9 @@ def test_every_dependency_is_a_service_and_waits_for_what_that_service_can_be(na
     for other, how in SERVICES[name].get("depends_on", {}).items():
         assert other in SERVICES
         checked = "test" in SERVICES[other]["healthcheck"]
-        assert how["condition"] in (("service_healthy", "service_started") if checked else ("service_completed_successfully",))
+        assert how["condition"] in (
+            ("service_healthy", "service_started") if checked else ("service_completed_successfully",)
+        )
 
 
 @ALL
@@ -66,8 +72,12 @@ def test_every_service_that_stays_has_a_healthcheck_and_comes_back(name):
 def test_no_secret_has_a_default(name):
     for key, value in SERVICES[name].get("environment", {}).items():
         if re.search(r"PASSWORD|TOKEN|SECRET|ROUTING_KEY", key):
-            assert re.fullmatch(r"\$\{\w+:\?[^}]+\}|\$\{\w+:-\}", value), f"{key} must come from the environment"
-    assert SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith("${GRAFANA_ADMIN_PASSWORD:?")
+            assert re.fullmatch(r"\$\{\w+:\?[^}]+\}|\$\{\w+:-\}", value), (
+                f"{key} must come from the environment"
+            )
+    assert SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith(
+        "${GRAFANA_ADMIN_PASSWORD:?"
+    )
     assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
 
 
@@ -82,7 +92,11 @@ def test_the_commands_of_the_worker_image_are_commands_that_there_are():
 def test_everything_that_the_dockerfile_copies_exists_and_is_not_ignored():
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
-    sources = [source for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
+    sources = [
+        source
+        for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
     assert sources
     for source in sources:
         assert (ROOT / source).exists(), source
@@ -97,17 +111,23 @@ def test_the_dockerfile_pins_its_base_and_ends_as_nobody_special():
 
 
 def test_the_configuration_of_the_worker_is_valid_in_the_environment_that_it_is_given():
-    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {"SOFTFAIL_HTTP_TOKEN": TOKEN}
+    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {
+        "SOFTFAIL_HTTP_TOKEN": TOKEN
+    }
     config = load(ROOT / "deploy/softfail.yaml", environment)
     assert config.kafka.brokers == "kafka:19092"
-    assert f"INSIDE://{config.kafka.brokers}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert (
+        f"INSIDE://{config.kafka.brokers}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    )
     assert SERVICES["worker"]["ports"] == [f"127.0.0.1:{config.http.port}:{config.http.port}"]
 
 
 def test_turning_on_pagerduty_as_the_comment_shows_needs_nothing_but_the_key(tmp_path):
     text = (ROOT / "deploy/softfail.yaml").read_text("utf-8").replace("  # pagerduty:", "  pagerduty:")
     (tmp_path / "softfail.yaml").write_text(text)
-    config = load(tmp_path / "softfail.yaml", {"PAGERDUTY_ROUTING_KEY": "0" * 32, "SOFTFAIL_HTTP_TOKEN": TOKEN})
+    config = load(
+        tmp_path / "softfail.yaml", {"PAGERDUTY_ROUTING_KEY": "0" * 32, "SOFTFAIL_HTTP_TOKEN": TOKEN}
+    )
     assert config.channels.names() == ("pagerduty", "console")
 
 
@@ -118,23 +138,35 @@ def test_prometheus_scrapes_the_port_on_which_the_worker_serves():
 
 
 def test_what_is_reachable_from_other_containers_asks_for_the_token_and_prometheus_has_it():
-    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {"SOFTFAIL_HTTP_TOKEN": TOKEN}
+    environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {
+        "SOFTFAIL_HTTP_TOKEN": TOKEN
+    }
     http = load(ROOT / "deploy/softfail.yaml", environment).http
     assert not http.is_loopback
     assert http.token is not None
     assert http.token.get_secret_value() == TOKEN
-    (scrape,) = (one for one in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
-                 if one["job_name"] == "softfail")
+    (scrape,) = (
+        one
+        for one in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))[
+            "scrape_configs"
+        ]
+        if one["job_name"] == "softfail"
+    )
     (secret,) = SERVICES["prometheus"]["secrets"]
     assert scrape["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
     assert COMPOSE["secrets"][secret] == {"environment": "SOFTFAIL_HTTP_TOKEN"}
-    for probe in (SERVICES["worker"]["healthcheck"]["test"][-1], (ROOT / "deploy/Dockerfile").read_text("utf-8")):
+    for probe in (
+        SERVICES["worker"]["healthcheck"]["test"][-1],
+        (ROOT / "deploy/Dockerfile").read_text("utf-8"),
+    ):
         assert "/healthz" in probe, "the path that needs no token"
 
 
 def test_grafana_finds_its_datasource_and_its_dashboards_where_they_are_mounted():
     provisioning = ROOT / "deploy/grafana/provisioning"
-    (datasource,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text("utf-8"))["datasources"]
+    (datasource,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text("utf-8"))[
+        "datasources"
+    ]
     assert datasource["url"] == "http://prometheus:9090"
     (provider,) = yaml.safe_load((provisioning / "dashboards/softfail.yml").read_text("utf-8"))["providers"]
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
@@ -143,6 +175,14 @@ def test_grafana_finds_its_datasource_and_its_dashboards_where_they_are_mounted(
 def test_docker_compose_itself_accepts_the_file():
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
-        pytest.skip("needs docker with the compose plugin")  # also in CI, where there is none: the tests above hold without it
-    environment = {"GRAFANA_ADMIN_PASSWORD": "x", "SOFTFAIL_HTTP_TOKEN": TOKEN, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-    subprocess.run([docker, "compose", "config", "--quiet"], cwd=ROOT, env=environment, check=True, capture_output=True)
+        # also in CI, where there is none: the tests above hold without it
+        pytest.skip("needs docker with the compose plugin")
+    environment = {
+        "GRAFANA_ADMIN_PASSWORD": "x",
+        "SOFTFAIL_HTTP_TOKEN": TOKEN,
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+    }
+    subprocess.run(
+        [docker, "compose", "config", "--quiet"], cwd=ROOT, env=environment, check=True, capture_output=True
+    )

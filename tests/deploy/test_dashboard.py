@@ -33,9 +33,23 @@ DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/softfail.json").read_t
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 VARIABLES = [one["query"]["query"] for one in DASHBOARD["templating"]["list"]]
-_VALUES = {"level": ("feature", "segment"), "metric": ("duration_s", "output_tokens", "input_tokens"), "quantile": ("0.5", "0.9", "0.99"),
-           "evaluator": ("refusal",), "urgency": ("high", "low"), "environment": ("production",), "stage": ("seen", "sampled", "sent", "dropped")}
-ONLY_IN_TROUBLE = {"Deliveries", "Trouble", "Given up by producers", "Dead man's switch", "Channels that take nothing"}  # what a watch alone cannot show
+_VALUES = {
+    "level": ("feature", "segment"),
+    "metric": ("duration_s", "output_tokens", "input_tokens"),
+    "quantile": ("0.5", "0.9", "0.99"),
+    "evaluator": ("refusal",),
+    "urgency": ("high", "low"),
+    "environment": ("production",),
+    "stage": ("seen", "sampled", "sent", "dropped"),
+}
+# what a watch alone cannot show
+ONLY_IN_TROUBLE = {
+    "Deliveries",
+    "Trouble",
+    "Given up by producers",
+    "Dead man's switch",
+    "Channels that take nothing",
+}
 
 
 def test_every_metric_on_the_dashboard_is_on_the_list():
@@ -49,7 +63,9 @@ def test_every_label_that_the_dashboard_selects_or_groups_by_is_one_of_its_metri
     for title, expression in EXPRESSIONS:
         for name, selector in re.findall(r"\b(softfail_\w+)\{([^}]*)\}", expression):
             assert set(re.findall(r"(\w+)\s*=~?", selector)) <= set(METRICS[name].labels), title
-        labels = {label for name in re.findall(r"\bsoftfail_\w+", expression) for label in METRICS[name].labels}
+        labels = {
+            label for name in re.findall(r"\bsoftfail_\w+", expression) for label in METRICS[name].labels
+        }
         for group in re.findall(r"\bby \(([^)]*)\)", expression):
             assert {label.strip() for label in group.split(",")} <= labels, title
 
@@ -63,21 +79,42 @@ def test_counters_are_read_as_rates_and_gauges_are_not():
 
 def test_panels_have_their_own_ids_and_places_and_one_provisioned_datasource():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    taken = [(x, y) for place in (panel["gridPos"] for panel in DASHBOARD["panels"]) for x in range(place["x"], place["x"] + place["w"])
-             for y in range(place["y"], place["y"] + place["h"])]
+    taken = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
     assert len(taken) == len(set(taken)), "two panels overlap"
     provisioned = ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml"
     (datasource,) = yaml.safe_load(provisioned.read_text("utf-8"))["datasources"]
-    asking = [*PANELS, *(target for panel in PANELS for target in panel["targets"]), *DASHBOARD["templating"]["list"]]
+    asking = [
+        *PANELS,
+        *(target for panel in PANELS for target in panel["targets"]),
+        *DASHBOARD["templating"]["list"],
+    ]
     assert {one["datasource"]["uid"] for one in asking} == {datasource["uid"]}
 
 
 def test_what_must_be_seen_is_on_the_dashboard():
     text = " ".join(expression for _, expression in EXPRESSIONS)
-    wanted = ["softfail_pass_rate", 'evaluator="refusal"', "softfail_error_rate", 'metric="duration_s"', 'metric="output_tokens"',
-              "softfail_incidents", "softfail_received_events_total", "softfail_watermark_lag_seconds", "softfail_consumer_lag_records",
-              "softfail_dead_letters_total", 'stage="dropped"', "softfail_missing_events", "softfail_dead_man_withheld", "softfail_dead_man_pings_total",
-              "softfail_channel_open"]
+    wanted = [
+        "softfail_pass_rate",
+        'evaluator="refusal"',
+        "softfail_error_rate",
+        'metric="duration_s"',
+        'metric="output_tokens"',
+        "softfail_incidents",
+        "softfail_received_events_total",
+        "softfail_watermark_lag_seconds",
+        "softfail_consumer_lag_records",
+        "softfail_dead_letters_total",
+        'stage="dropped"',
+        "softfail_missing_events",
+        "softfail_dead_man_withheld",
+        "softfail_dead_man_pings_total",
+        "softfail_channel_open",
+    ]
     assert [one for one in wanted if one not in text] == []
     assert [one["name"] for one in DASHBOARD["templating"]["list"]] == ["service", "feature", "environment"]
 
@@ -93,7 +130,9 @@ class Everything:
         for name, metric in METRICS.items():
             if metric.kind == "histogram":
                 continue
-            for labels in itertools.product(*(_VALUES.get(label, (f"a {label}",)) for label in metric.labels)):
+            for labels in itertools.product(
+                *(_VALUES.get(label, (f"a {label}",)) for label in metric.labels)
+            ):
                 yield Measure(name, labels, 10 * self._looks if metric.kind == "counter" else 0.5)
 
 
@@ -104,10 +143,18 @@ def _watch_in_trouble() -> Watch:
     records = [FileRecord(b"{", 0)]
     for at in range(1200):
         bad = at > 600
-        event = {"event_id": str(at), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1200 + at)), "service": "bot",
-                 "feature": "answer", "model": "m", "duration_s": 0.5 + at % 7 / 10,
-                 "output": "I'm sorry, but I cannot help with that." if bad else "Your parcel arrives on Monday.",
-                 "output_tokens": 20 + at % 5, "input_tokens": 100, "error_type": "timeout" if bad and at % 10 == 0 else None}
+        event = {
+            "event_id": str(at),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1200 + at)),
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "duration_s": 0.5 + at % 7 / 10,
+            "output": "I'm sorry, but I cannot help with that." if bad else "Your parcel arrives on Monday.",
+            "output_tokens": 20 + at % 5,
+            "input_tokens": 100,
+            "error_type": "timeout" if bad and at % 10 == 0 else None,
+        }
         records.append(FileRecord(json.dumps(event).encode(), at + 1))
     watch.apply(records)
     return watch
@@ -123,8 +170,14 @@ def _served(core: object) -> Iterator[str]:
         counters.checkpoint_seconds += 0.01
         return [PartitionStatus("watch", "softfail.events", 0, core, 90, 90, 100, False, False, 0, 0, None)]
 
-    worker = SimpleNamespace(partitions=partitions, counters=counters, running=Running(), ready=True, healthy=True,
-                             store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True))
+    worker = SimpleNamespace(
+        partitions=partitions,
+        counters=counters,
+        running=Running(),
+        ready=True,
+        healthy=True,
+        store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True),
+    )
     loop, server = asyncio.new_event_loop(), WebServer(worker, Http(port=0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -143,25 +196,37 @@ def _prometheus(target: str, folder: Path) -> Iterator[str]:
     """URL of Debian's prometheus, scraping the target each second."""
     program = shutil.which("prometheus")
     if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's prometheus: apt-get install prometheus")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's prometheus: apt-get install prometheus"
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     scrape = {"job_name": "softfail", "static_configs": [{"targets": [target]}]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}))
+    (folder / "prometheus.yml").write_text(
+        yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]})
+    )
     with open(folder / "prometheus.log", "wb") as log:
-        flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"]
+        flags = [
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={address}",
+        ]
         process = subprocess.Popen([program, *flags], stdout=log, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + 60
             while True:
                 try:
-                    if len(_query(f"http://{address}", "count_over_time(up[1m]) >= 4")) and _query(f"http://{address}", "up == 1"):
+                    if len(_query(f"http://{address}", "count_over_time(up[1m]) >= 4")) and _query(
+                        f"http://{address}", "up == 1"
+                    ):
                         break
                 except OSError:
                     pass
                 assert process.poll() is None, (folder / "prometheus.log").read_text()
-                assert time.monotonic() < deadline, "no four scrapes within a minute\n" + (folder / "prometheus.log").read_text()[-3000:]
+                assert time.monotonic() < deadline, (
+                    "no four scrapes within a minute\n" + (folder / "prometheus.log").read_text()[-3000:]
+                )
                 time.sleep(0.3)
             yield f"http://{address}"
         finally:
@@ -170,14 +235,21 @@ def _prometheus(target: str, folder: Path) -> Iterator[str]:
 
 
 def _query(url: str, expression: str) -> list[object]:
-    with urllib.request.urlopen(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}", timeout=10) as answer:
+    with urllib.request.urlopen(
+        f"{url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}", timeout=10
+    ) as answer:
         told = json.load(answer)
     assert told["status"] == "success"
     return told["data"]["result"]
 
 
 def _substituted(expression: str) -> str:
-    for variable, value in {"$service": ".*", "$feature": ".*", "$environment": ".*", "$__rate_interval": "10s"}.items():
+    for variable, value in {
+        "$service": ".*",
+        "$feature": ".*",
+        "$environment": ".*",
+        "$__rate_interval": "10s",
+    }.items():
         expression = expression.replace(variable, value)
     assert "$" not in expression
     return expression
@@ -186,7 +258,11 @@ def _substituted(expression: str) -> str:
 @pytest.mark.prometheus
 def test_every_query_of_the_dashboard_gives_a_result_on_a_scraped_worker(tmp_path):
     with _served(Everything()) as target, _prometheus(target, tmp_path) as url:
-        assert [(title, expression) for title, expression in EXPRESSIONS if not _query(url, _substituted(expression))] == []
+        assert [
+            (title, expression)
+            for title, expression in EXPRESSIONS
+            if not _query(url, _substituted(expression))
+        ] == []
         for query in VARIABLES:
             series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", query).groups()
             assert _query(url, f"count by ({label}) ({_substituted(series)})")

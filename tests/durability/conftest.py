@@ -19,7 +19,13 @@ collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import e
 class Publisher(threading.Thread):
     """Publishes ``value_of(rng, elapsed_s)``, a (key, value), so many times a second until it is finished."""
 
-    def __init__(self, topics: Any, value_of: Callable[[random.Random, float], tuple[bytes, bytes]], rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        topics: Any,
+        value_of: Callable[[random.Random, float], tuple[bytes, bytes]],
+        rate: float,
+        seed: int,
+    ) -> None:
         super().__init__(daemon=True)
         self._topics, self._value_of, self._rate, self._rng = topics, value_of, rate, random.Random(seed)
         self._done = threading.Event()
@@ -28,8 +34,14 @@ class Publisher(threading.Thread):
     def run(self) -> None:
         from kafka import KafkaProducer
 
-        producer = KafkaProducer(bootstrap_servers=self._topics.address, linger_ms=5, enable_idempotence=True, delivery_timeout_ms=300_000,
-                                 reconnect_backoff_ms=200, reconnect_backoff_max_ms=500)
+        producer = KafkaProducer(
+            bootstrap_servers=self._topics.address,
+            linger_ms=5,
+            enable_idempotence=True,
+            delivery_timeout_ms=300_000,
+            reconnect_backoff_ms=200,
+            reconnect_backoff_max_ms=500,
+        )
         began = time.monotonic()
         while not self._done.is_set():
             elapsed_s = time.monotonic() - began
@@ -52,7 +64,12 @@ def publish() -> Iterator[Callable[..., Publisher]]:
     """Starts a ``Publisher``."""
     started: list[Publisher] = []
 
-    def start(topics: Any, value_of: Callable[[random.Random, float], tuple[bytes, bytes]], rate: float = 1500, seed: int = 1) -> Publisher:
+    def start(
+        topics: Any,
+        value_of: Callable[[random.Random, float], tuple[bytes, bytes]],
+        rate: float = 1500,
+        seed: int = 1,
+    ) -> Publisher:
         started.append(Publisher(topics, value_of, rate, seed))
         started[-1].start()
         return started[-1]

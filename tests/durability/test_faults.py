@@ -1,4 +1,5 @@
-"""Whatever is done to workers, broker or bundles, state and outputs are those of one undisturbed run over what the topic really holds.
+"""Whatever is done to workers, broker or bundles, state and outputs are those of one undisturbed run over
+what the topic really holds.
 
 The agent here only counts, so every event and every output is compared one by one.
 """
@@ -41,29 +42,43 @@ def disturbed_equals_undisturbed(topics: Any, workers: Any, counting: Any) -> No
         for suffix, messages in core.apply(some).messages.items():
             outputs.update((suffix, message.value) for message in messages)
         expected.update({(partition, key): value for key, value in core.changed()})
-    got = collections.Counter((suffix, record.value) for suffix in ("windows", "deadletter") for record in topics.read(suffix)[0])
-    wrong = {at: (state.get(at), expected.get(at)) for at in state.keys() | expected.keys() if state.get(at) != expected.get(at)}
-    print(f"{len(records)} events, {len(expected)} counts, {sum(got.values())} outputs; exits {dict(workers.exits)}; "
-          f"restarts {workers.log().count('RESTART')}, gaps {workers.log().count('gap in')}, fenced {workers.log().count('Fenced')}")
+    got = collections.Counter(
+        (suffix, record.value) for suffix in ("windows", "deadletter") for record in topics.read(suffix)[0]
+    )
+    wrong = {
+        at: (state.get(at), expected.get(at))
+        for at in state.keys() | expected.keys()
+        if state.get(at) != expected.get(at)
+    }
+    print(
+        f"{len(records)} events, {len(expected)} counts, {sum(got.values())} outputs; exits"
+        f" {dict(workers.exits)}; restarts {workers.log().count('RESTART')}, gaps"
+        f" {workers.log().count('gap in')}, fenced {workers.log().count('Fenced')}"
+    )
     assert len(records) > 1000
-    assert not wrong, f"{len(wrong)} of {len(expected)} counts differ (got, expected): {dict(list(wrong.items())[:5])}"
+    assert not wrong, (
+        f"{len(wrong)} of {len(expected)} counts differ (got, expected): {dict(list(wrong.items())[:5])}"
+    )
     assert got == outputs, f"outputs missing {outputs - got}, doubled {got - outputs}"
 
 
 @pytest.fixture
 def two_workers(make_topics, make_workers, counting_command, publish):
     """Topics, two workers that own them, and a publisher under way."""
+
     def start(environment: dict[str, str] | None = None, **settings: Any) -> tuple[Any, Any, Any]:
         topics = make_topics(PARTITIONS)
         workers = make_workers(counting_command(topics, **settings), environment)
         workers.start(1)
         workers.start(2)
         deadline = time.monotonic() + 60
-        while workers.log().count(" owns ") < PARTITIONS and time.monotonic() < deadline:  # on a busy machine all would else be one bundle
+        # on a busy machine all would else be one bundle
+        while workers.log().count(" owns ") < PARTITIONS and time.monotonic() < deadline:
             time.sleep(0.1)
         publisher = publish(topics, event)
         time.sleep(6)
         return topics, workers, publisher
+
     return start
 
 
@@ -94,7 +109,8 @@ def test_a_worker_that_is_told_to_stop_leaves_everything_durable(two_workers, co
     topics, workers, publisher = two_workers(checkpoint=60)
     publisher.finish()
     time.sleep(2)
-    for partition in range(PARTITIONS):  # what closes nothing and so waits for the next checkpoint: but for the last one, a minute
+    # what closes nothing and so waits for the next checkpoint: but for the last one, a minute
+    for partition in range(PARTITIONS):
         topics.send("events", json.dumps({"key": "quiet", "minute": 0}).encode(), partition)
     time.sleep(3)
     for number in (1, 2):

@@ -1,4 +1,6 @@
-"""Softfail's own health on a real Kafka: a producer of garbage is one page about softfail, and blinds nobody else."""
+"""Softfail's own health on a real Kafka: a producer of garbage is one page about softfail, and blinds nobody
+else.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ WINDOW_S = 20
 
 
 class Producers(threading.Thread):
-    """Two sound features, and one producer whose records nobody can read, while ``poisoning`` is set: every fifth record is its."""
+    """Two sound features, and one producer whose records nobody can read, while ``poisoning`` is set: every
+    fifth record is its.
+    """
 
     def __init__(self, address: str, topic: str, partitions: int) -> None:
         super().__init__(daemon=True)
         self.poisoning, self.done = threading.Event(), threading.Event()
-        self._sf = Softfail(service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0)
+        self._sf = Softfail(
+            service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0
+        )
         self._raw = KafkaProducer(bootstrap_servers=address, linger_ms=20)
         self._topic, self._partitions = topic, partitions
         self.poison = 0
@@ -81,7 +87,9 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
     time.sleep(10 + WINDOW_S)
     assert receiver.incidents[0].resolved_at is None  # a new owner that knows no shares yet ends nothing
     producers.poisoning.clear()
-    until(lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved")
+    until(
+        lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved"
+    )
     time.sleep(10)
     producers.done.set()
     producers.join(30)
@@ -95,6 +103,12 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
     assert len(letters) == producers.poison
     windows = [json.loads(record.value) for record in topics.read("windows")[0]]
     for feature in ("answer", "search"):
-        starts = sorted(one["start"] for one in windows if one["feature"] == feature and one["level"] == "feature")
+        starts = sorted(
+            one["start"] for one in windows if one["feature"] == feature and one["level"] == "feature"
+        )
         assert len(set(starts)) >= (30 + 2 * WINDOW_S) // 10 - 2
-        assert all(one["events"] > 100 for one in windows if one["feature"] == feature and one["start"] in starts[2:-2])
+        assert all(
+            one["events"] > 100
+            for one in windows
+            if one["feature"] == feature and one["start"] in starts[2:-2]
+        )

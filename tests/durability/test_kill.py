@@ -1,6 +1,8 @@
-"""`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed run, exactly.
+"""`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed
+run, exactly.
 
-Longer, and with more kinds: DURABILITY_FAULTS=60 DURABILITY_SEED=7 DURABILITY_KINDS=kill,term,stop,broker .venv/bin/pytest tests/durability/test_kill.py
+Longer, and with more kinds: DURABILITY_FAULTS=60 DURABILITY_SEED=7 DURABILITY_KINDS=kill,term,stop,broker
+.venv/bin/pytest tests/durability/test_kill.py
 """
 
 from __future__ import annotations
@@ -31,14 +33,30 @@ SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
 
 
 def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
-    """Event time runs 40 times as fast as the clock, so that the wall clock closes no pane before the end; one in fifty is late."""
+    """Event time runs 40 times as fast as the clock, so that the wall clock closes no pane before the end;
+    one in fifty is late.
+    """
     late_s = rng.uniform(20, 300) if rng.random() < 0.02 else rng.uniform(0, 3)
     at = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
     feature = rng.randrange(FEATURES)
-    answer = {"error_type": "timeout"} if rng.random() < 0.02 else {"output": "It was shipped on Tuesday.", "finish_reason": "stop"}
-    value = {"kind": "response", "event_id": f"{rng.getrandbits(64):x}", "time": at.isoformat(), "service": f"s{feature % 3}",
-             "feature": f"f{feature}", "model": rng.choice(("large", "small")), "input_tokens": 20, "output_tokens": rng.randint(5, 500),
-             "duration_s": rng.expovariate(1), "sample_probability": rng.choice((1, 0.5)), **answer}
+    answer = (
+        {"error_type": "timeout"}
+        if rng.random() < 0.02
+        else {"output": "It was shipped on Tuesday.", "finish_reason": "stop"}
+    )
+    value = {
+        "kind": "response",
+        "event_id": f"{rng.getrandbits(64):x}",
+        "time": at.isoformat(),
+        "service": f"s{feature % 3}",
+        "feature": f"f{feature}",
+        "model": rng.choice(("large", "small")),
+        "input_tokens": 20,
+        "output_tokens": rng.randint(5, 500),
+        "duration_s": rng.expovariate(1),
+        "sample_probability": rng.choice((1, 0.5)),
+        **answer,
+    }
     return f"s{feature % 3}/f{feature}".encode(), json.dumps(value).encode()
 
 
@@ -71,12 +89,19 @@ def fault(kind: str, number: int, workers: Any, kafka: Any, rng: random.Random) 
         workers.send(number, {"kill": signal.SIGKILL, "term": signal.SIGTERM}[kind])
 
 
-def test_ten_kills_of_two_workers_leave_every_window_exact(kafka, make_topics, make_workers, publish, tmp_path):
+def test_ten_kills_of_two_workers_leave_every_window_exact(
+    kafka, make_topics, make_workers, publish, tmp_path
+):
     topics, rng = make_topics(PARTITIONS), random.Random(SEED)
 
     def command(number: int) -> list[str]:
         path = tmp_path / f"config{number}.yaml"
-        kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": PARTITIONS, "checkpoint": 0.5}
+        kafka = {
+            "brokers": topics.address,
+            "prefix": topics.prefix,
+            "partitions": PARTITIONS,
+            "checkpoint": 0.5,
+        }
         path.write_text(json.dumps({**SETTINGS, "kafka": kafka, "http": {"port": 0}}))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
@@ -95,13 +120,22 @@ def test_ten_kills_of_two_workers_leave_every_window_exact(kafka, make_topics, m
     deadline = time.monotonic() + 30  # the last panes close by the wall clock, after pane and lateness
     while True:
         got = {record.key: json.loads(record.value) for record in topics.read("windows")[0]}
-        wrong = {key: (got.get(key), expected.get(key)) for key in got.keys() | expected.keys() if got.get(key) != expected.get(key)}
+        wrong = {
+            key: (got.get(key), expected.get(key))
+            for key in got.keys() | expected.keys()
+            if got.get(key) != expected.get(key)
+        }
         if not wrong or time.monotonic() > deadline:
             break
         time.sleep(1)
-    print(f"{len(records)} events, {len(expected)} windows, exits {dict(workers.exits)}, restarts {workers.log().count('RESTART')}")
+    print(
+        f"{len(records)} events, {len(expected)} windows, exits {dict(workers.exits)}, restarts"
+        f" {workers.log().count('RESTART')}"
+    )
     assert len(expected) > 1000
     assert sum(window["revision"] > 1 for window in expected.values()) > 100
-    assert not wrong, f"{len(wrong)} of {len(expected)} windows differ (got, expected): {list(wrong.items())[:2]}"
+    assert not wrong, (
+        f"{len(wrong)} of {len(expected)} windows differ (got, expected): {list(wrong.items())[:2]}"
+    )
     if KINDS == ["kill"]:
         assert workers.exits[-signal.SIGKILL] == FAULTS

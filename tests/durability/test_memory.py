@@ -1,4 +1,6 @@
-"""Memory of a worker that is far behind: what waits between the broker and a checkpoint is bounded in bytes, however large the events unpack."""
+"""Memory of a worker that is far behind: what waits between the broker and a checkpoint is bounded in bytes,
+however large the events unpack.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from kafka import KafkaProducer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000  # 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
-MOST_MB = 700  # an idle worker has about 150; without a bound in bytes this one had 1,700 (measured), with it 420
+# 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
+PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000
+# an idle worker has about 150; without a bound in bytes this one had 1,700 (measured), with it 420
+MOST_MB = 700
 
 
 def publish(topics: Any) -> dict[int, int]:
@@ -25,12 +29,24 @@ def publish(topics: Any) -> dict[int, int]:
     names: dict[int, str] = {}
     for number in range(1000):
         names.setdefault(partition_of("service", f"feature-{number}", PARTITIONS), f"feature-{number}")
-    producer = KafkaProducer(bootstrap_servers=topics.address, compression_type="gzip", batch_size=8 << 20, max_request_size=16 << 20, linger_ms=50)
+    producer = KafkaProducer(
+        bootstrap_servers=topics.address,
+        compression_type="gzip",
+        batch_size=8 << 20,
+        max_request_size=16 << 20,
+        linger_ms=50,
+    )
     output = ("the parcel ships on monday and you can follow its way. " * (CHARS // 55 + 1))[:CHARS]
     for at in range(EVENTS):
         partition = at % PARTITIONS
-        event = {"event_id": f"e{at}", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "service": "service", "feature": names[partition],
-                 "model": "m", "output": output}
+        event = {
+            "event_id": f"e{at}",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "service": "service",
+            "feature": names[partition],
+            "model": "m",
+            "output": output,
+        }
         producer.send(f"{topics.prefix}.events", json.dumps(event).encode(), partition=partition)
     producer.flush()
     producer.close()
@@ -38,19 +54,36 @@ def publish(topics: Any) -> dict[int, int]:
 
 
 def peak_mb(pid: int) -> float:
-    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    (line,) = (
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) / 1000
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of the resident memory from /proc")
-def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs(make_topics, make_workers, kafka, tmp_path, free_port):
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads the peak of the resident memory from /proc"
+)
+def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs(
+    make_topics, make_workers, kafka, tmp_path, free_port
+):
     topics = make_topics(PARTITIONS)
     ends = publish(topics)
 
     def command(number: int) -> list[str]:
         path = tmp_path / f"softfail{number}.json"
-        path.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": PARTITIONS, "checkpoint": 1},
-                                    "http": {"port": free_port()}}))
+        path.write_text(
+            json.dumps(
+                {
+                    "kafka": {
+                        "brokers": topics.address,
+                        "prefix": topics.prefix,
+                        "partitions": PARTITIONS,
+                        "checkpoint": 1,
+                    },
+                    "http": {"port": free_port()},
+                }
+            )
+        )
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
     workers = make_workers(command)

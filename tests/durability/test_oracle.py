@@ -1,6 +1,8 @@
-"""The bench's oracle and the product agree to the last figure, over everything that the corpus holds; and the comparison can fail.
+"""The bench's oracle and the product agree to the last figure, over everything that the corpus holds; and the
+comparison can fail.
 
-``tests/durability/soak`` is run as a program, so its modules import each other plainly; here its folder joins the path.
+``tests/durability/soak`` is run as a program, so its modules import each other plainly; here its folder joins
+the path.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ import truth  # noqa: E402
 NOW_MS = 1_795_000_000_000  # months after the events, as on the bench
 BUNDLE = 400
 RUNS: dict[str, tuple[int, int, float, float | None, bool]] = {
-    # name -> seed, messages, seconds of the publisher's clock, share of it at which a week is jumped, whether append time is that of the world
+    # name -> seed, messages, seconds of the publisher's clock, share of it at which a week is jumped, whether
+    # append time is that of the world
     "months late": (1, 20_000, 40.0, 0.5, False),
     "in time": (2, 9_000, 30.0, 0.75, True),
     "without a jump": (3, 12_000, 62.0, None, False),
@@ -57,9 +60,16 @@ class Topic:
         self.cores = [Watch(config, number, partitions) for number in range(partitions)]
         self.logs: list[list[FileRecord]] = [[] for _ in range(partitions)]
         self.applied = [0] * partitions
-        self.written: dict[str, list[FileRecord]] = {"windows": [], "alerts": [], "deadletter": [], "samples": []}
+        self.written: dict[str, list[FileRecord]] = {
+            "windows": [],
+            "alerts": [],
+            "deadletter": [],
+            "samples": [],
+        }
 
-    def append(self, partition: int, key: bytes | None, value: bytes | None, headers: Any, append_ms: int) -> None:
+    def append(
+        self, partition: int, key: bytes | None, value: bytes | None, headers: Any, append_ms: int
+    ) -> None:
         log = self.logs[partition]
         log.append(FileRecord(value, len(log), append_ms, key, "softfail.events", partition, headers))
 
@@ -74,7 +84,9 @@ class Topic:
             if topic == "events":
                 self.append(message.partition, message.key, message.value, message.headers, append_ms)
             else:
-                self.written[topic].append(FileRecord(message.value, len(self.written[topic]), append_ms, message.key))
+                self.written[topic].append(
+                    FileRecord(message.value, len(self.written[topic]), append_ms, message.key)
+                )
 
 
 @cache
@@ -83,7 +95,11 @@ def ran(name: str) -> Run:
 
 
 def run(seed: int, messages: int, length_s: float, jump_at: float | None, in_time: bool) -> Run:
-    made, rng, meant = corpus.Corpus(seed, length_s=length_s, jump_at=jump_at), random.Random(seed), Counter[str]()
+    made, rng, meant = (
+        corpus.Corpus(seed, length_s=length_s, jump_at=jump_at),
+        random.Random(seed),
+        Counter[str](),
+    )
     topic = Topic(made.settings(), made.partitions)
     for number in range(messages):
         elapsed_s = number / messages * length_s
@@ -94,7 +110,11 @@ def run(seed: int, messages: int, length_s: float, jump_at: float | None, in_tim
         partition = message.partition
         if partition is None:
             named = None if message.key is None else message.key.decode().split("/")
-            partition = rng.randrange(made.partitions) if named is None else oracle_events.partition_of(*named, made.partitions)
+            partition = (
+                rng.randrange(made.partitions)
+                if named is None
+                else oracle_events.partition_of(*named, made.partitions)
+            )
         topic.append(partition, message.key, message.value, message.headers, append_ms)
         if number % BUNDLE == 0:
             topic.apply(append_ms)
@@ -134,7 +154,14 @@ def test_every_figure_of_every_window_is_the_oracles(name):
 def test_every_refused_record_is_one_dead_letter_of_its_class(name):
     letters = truth.letters_of(ran(name).written["deadletter"])
     assert truth.compare(letters, expected(name).dead_letters) == []
-    assert {why for _, why in letters} >= {"empty", "unreadable", "future", "invalid:kind", "invalid:time", "invalid:sample_probability"}
+    assert {why for _, why in letters} >= {
+        "empty",
+        "unreadable",
+        "future",
+        "invalid:kind",
+        "invalid:time",
+        "invalid:sample_probability",
+    }
     assert len(letters) == sum(n for meant, n in ran(name).meant.items() if meant.startswith("poison:"))
 
 
@@ -155,7 +182,9 @@ def test_a_segment_that_was_taken_back_ends_its_page():
 def test_a_clock_that_is_ahead_counts_no_more_than_the_brokers_own():
     found = ran("in time")
     assert found.meant["ahead"] > 0
-    unstamped = oracle.compute([record._replace(timestamp=None) for record in found.topic], found.corpus.settings(), 4)
+    unstamped = oracle.compute(
+        [record._replace(timestamp=None) for record in found.topic], found.corpus.settings(), 4
+    )
     assert unstamped.late > expected("in time").late + 50
 
 
@@ -168,7 +197,9 @@ def test_what_lies_elsewhere_is_sent_on_once_to_where_it_belongs(name):
 
 def test_a_copy_that_was_lost_or_written_twice_shows():
     found = small()
-    copies = [record for record in found.topic if any(name == "softfail-forwarded" for name, _ in record.headers)]
+    copies = [
+        record for record in found.topic if any(name == "softfail-forwarded" for name, _ in record.headers)
+    ]
     lost = [record for record in found.topic if record is not copies[0]]
     assert len(oracle.compute(lost, found.corpus.settings(), 4).lost_forwards) == 1
     assert len(oracle.compute([*found.topic, copies[0]], found.corpus.settings(), 4).doubled_forwards) == 1
@@ -176,16 +207,47 @@ def test_a_copy_that_was_lost_or_written_twice_shows():
 
 def test_the_corpus_holds_every_kind_of_trouble():
     found, said = ran("months late"), expected("months late")
-    kinds = {"late", "very late", "behind", "ahead", "expired", "misplaced", "without key", "wrong key", "meter", "feedback", "evaluation"}
-    poison = {"bytes", "truncated", "array", "type", "missing", "future", "empty", "kind", "bound", "time", "blank"}
+    kinds = {
+        "late",
+        "very late",
+        "behind",
+        "ahead",
+        "expired",
+        "misplaced",
+        "without key",
+        "wrong key",
+        "meter",
+        "feedback",
+        "evaluation",
+    }
+    poison = {
+        "bytes",
+        "truncated",
+        "array",
+        "type",
+        "missing",
+        "future",
+        "empty",
+        "kind",
+        "bound",
+        "time",
+        "blank",
+    }
     assert set(found.meant) >= kinds | {f"poison:{name}" for name in poison}
     assert said.expired > 0 < said.late
     assert {fault.metric for fault in found.corpus.faults} >= {"errors", "refusals"}
     starts = sorted(window["start"] for window in said.windows.values())
     assert starts[-1][:10] == "2026-03-09" > starts[0][:10]
-    classes = [metric["classes"] for window in said.windows.values() for metric in window["metrics"].values() if "classes" in metric]
+    classes = [
+        metric["classes"]
+        for window in said.windows.values()
+        for metric in window["metrics"].values()
+        if "classes" in metric
+    ]
     assert {p for of in classes for p, *_ in of} >= {1, 0.5, 0.1, 0.01, 0.05, 0.005}
-    assert {0.4, 0.001} & {p for of in classes for p, *_ in of}, "no rate had more than eight classes of weight, which makes them coarser"
+    assert {0.4, 0.001} & {p for of in classes for p, *_ in of}, (
+        "no rate had more than eight classes of weight, which makes them coarser"
+    )
 
 
 def test_after_its_length_the_corpus_is_healthy_in_order_and_in_its_place():
@@ -231,15 +293,26 @@ def test_two_events_swapped_across_a_pane_edge_show(partition):
 
 
 def test_a_letter_or_a_page_too_many_or_too_few_shows():
-    letters, page = [("0-1", "empty"), ("0-2", "future")], {"episode_id": "a", "opened": "2026-03-02T09:00:00Z", "resolved": None}
+    letters, page = (
+        [("0-1", "empty"), ("0-2", "future")],
+        {"episode_id": "a", "opened": "2026-03-02T09:00:00Z", "resolved": None},
+    )
     assert truth.compare(letters, letters) == truth.compare([page], [page]) == []
-    for got, well in ((letters[:1], letters), ([*letters, letters[0]], letters), ([page, page], [page]), ([], [page]), ([{**page, "resolved": "x"}], [page])):
+    for got, well in (
+        (letters[:1], letters),
+        ([*letters, letters[0]], letters),
+        ([page, page], [page]),
+        ([], [page]),
+        ([{**page, "resolved": "x"}], [page]),
+    ):
         assert len(truth.compare(got, well)) == 1
 
 
 def test_numbers_are_compared_as_they_were_promised():
     assert truth.compare({b"k": {"n": 1.0 + 1e-12, "events": 3}}, {b"k": {"n": 1.0, "events": 3}}) == []
-    assert truth.compare({b"k": {"n": 1.0 + 1e-8}}, {b"k": {"n": 1.0}}) == ["k.n: got 1.00000001, expected 1.0"]
+    assert truth.compare({b"k": {"n": 1.0 + 1e-8}}, {b"k": {"n": 1.0}}) == [
+        "k.n: got 1.00000001, expected 1.0"
+    ]
     assert truth.compare({b"k": {"events": 10**15 + 1}}, {b"k": {"events": 10**15}}) != []
     assert truth.compare({b"k": {"low": None}}, {b"k": {"low": 0.0}}) != []
     assert truth.compare({b"k": {"revision": 2}}, {b"k": {"revision": 1}}, revisions=False) == []
@@ -247,16 +320,20 @@ def test_numbers_are_compared_as_they_were_promised():
 
 def test_the_oracle_runs_on_the_standard_library_alone_and_loads_nothing_of_the_product():
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import corpus, oracle, truth, types\n"
-        "made = corpus.Corpus(1, length_s=5)\n"
-        "records = [types.SimpleNamespace(partition=0, offset=n, timestamp=None, headers=(), key=None, value=made.message(n / 100).value)"
-        " for n in range(500)]\n"
-        "assert oracle.compute(records, made.settings(), 1).windows\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+        "import sys; sys.path.insert(0, sys.argv[1]); import corpus, oracle, truth, types\nmade ="
+        " corpus.Corpus(1, length_s=5)\nrecords = [types.SimpleNamespace(partition=0, offset=n,"
+        " timestamp=None, headers=(), key=None, value=made.message(n / 100).value) for n in"
+        " range(500)]\nassert oracle.compute(records, made.settings(),"
+        " 1).windows\nprint(*sorted({name.partition('.')[0] for name in sys.modules} -"
+        " set(sys.stdlib_module_names)))"
     )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program, str(SOAK)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(SOAK)], capture_output=True, text=True, check=True
+    )
     loaded = set(done.stdout.split()) - {"__main__"}
-    assert loaded == {path.stem for path in SOAK.glob("oracle*.py")} | {path.stem for path in SOAK.glob("corpus*.py")} | {"truth"}
+    assert loaded == {path.stem for path in SOAK.glob("oracle*.py")} | {
+        path.stem for path in SOAK.glob("corpus*.py")
+    } | {"truth"}
 
 
 def counted(records: list[FileRecord]) -> list[FileRecord]:
@@ -268,13 +345,20 @@ def counted(records: list[FileRecord]) -> list[FileRecord]:
         except oracle_events.Refused:
             continue
         here = oracle_events.partition_of(event["service"], event["feature"], 4) == record.partition
-        if event["kind"] == "response" and here and event["time_us"] / 1e6 > corpus.BEGIN.timestamp() - 400 and event["time"][:4] == "2026":
+        if (
+            event["kind"] == "response"
+            and here
+            and event["time_us"] / 1e6 > corpus.BEGIN.timestamp() - 400
+            and event["time"][:4] == "2026"
+        ):
             found.append(record)
     return found
 
 
 def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
-    """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late has touched."""
+    """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late
+    has touched.
+    """
     own = {(window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
            for window in truth.windows_of(found.written["windows"]).values() if window["level"] == "feature"}  # fmt: skip
     alone = Counter((window["service"], window["feature"], window["environment"], window["start"])
@@ -288,14 +372,25 @@ def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
                 event = events[before]
                 start = oracle_partition.rfc3339((edge_s - 10) * 10**6)
                 at = event["service"], event["feature"], event["environment"], start
-                if edge_s - 10 <= event["time_us"] / 1e6 < edge_s and own[at] == 1 and alone[at] == 1 and has_earlier(events, before, at):
+                if (
+                    edge_s - 10 <= event["time_us"] / 1e6 < edge_s
+                    and own[at] == 1
+                    and alone[at] == 1
+                    and has_earlier(events, before, at)
+                ):
                     return closing, before
         closed_s = max(closed_s, edge_s)
     raise AssertionError("no event closes a pane")
 
 
 def has_earlier(events: dict[int, Any], place: int, at: tuple[str, ...]) -> bool:
-    """Whether the pane held an event before this one, so that it is written in time, and a late one is its second revision."""
+    """Whether the pane held an event before this one, so that it is written in time, and a late one is its
+    second revision.
+    """
     begin_s = datetime.fromisoformat(at[3]).timestamp()
-    mine = [event for before, event in events.items() if before < place and (event["service"], event["feature"], event["environment"]) == at[:3]]
+    mine = [
+        event
+        for before, event in events.items()
+        if before < place and (event["service"], event["feature"], event["environment"]) == at[:3]
+    ]
     return any(begin_s <= event["time_us"] / 1e6 < begin_s + 10 for event in mine)

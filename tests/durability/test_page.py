@@ -1,4 +1,6 @@
-"""From a service's call to one page and its end, on a real Kafka, while workers are killed and the receiver misbehaves."""
+"""From a service's call to one page and its end, on a real Kafka, while workers are killed and the receiver
+misbehaves.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,21 @@ class Service(threading.Thread):
     def __init__(self, address: str, topic: str) -> None:
         super().__init__(daemon=True)
         self.refusing, self.done = threading.Event(), threading.Event()
-        self._sf = Softfail(service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0)
+        self._sf = Softfail(
+            service="support-bot", bootstrap_servers=address, topic=topic, content_probability=1.0
+        )
 
     def run(self) -> None:
         rng = random.Random(4)
         while not self.done.is_set():
             for feature in ("answer", "search"):
                 refuses = feature == "answer" and self.refusing.is_set() and rng.random() < 0.8
-                self._sf.response(feature=feature, model="m", output=REFUSAL if refuses else "It ships on Tuesday.", duration_s=0.4)
+                self._sf.response(
+                    feature=feature,
+                    model="m",
+                    output=REFUSAL if refuses else "It ships on Tuesday.",
+                    duration_s=0.4,
+                )
             time.sleep(0.02)
         assert self._sf.close(20)
 
@@ -72,7 +81,14 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     service.start()
     time.sleep(20)
     assert receiver.incidents == []
-    receiver.faults.extend([Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close"), Fault("silence", delay_s=5)])
+    receiver.faults.extend(
+        [
+            Fault("status", 429, (("Retry-After", "1"),)),
+            Fault("status", 500),
+            Fault("close"),
+            Fault("silence", delay_s=5),
+        ]
+    )
     service.refusing.set()
     rng = random.Random(9)
     for _ in range(3):
@@ -94,6 +110,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     assert incident.payload["source"] == "support-bot/answer"
     taken = [action for action, _, status in receiver.answers if status == 202]
     assert {"trigger", "resolve"} == set(taken)
-    assert taken == sorted(taken, reverse=True)  # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
+    # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
+    assert taken == sorted(taken, reverse=True)
     assert [status for _, _, status in receiver.answers][:3] == [429, 500, None]
     assert receiver.routing_key not in workers.log()

@@ -1,4 +1,5 @@
-"""The short schedule of the bench (``tests/durability/soak``, run as a program), and that its table can go red.
+"""The short schedule of the bench (``tests/durability/soak``, run as a program), and that its table can go
+red.
 
 The long one: ``python tests/durability/soak --minutes 30 --seed 7``.
 """
@@ -39,7 +40,8 @@ def bench(*arguments: str) -> None:
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_every_kind_of_fault_over_two_deployments_leaves_both_equal_to_the_oracle(kafka):
-    del kafka  # only so that the test is skipped where there is none; the bench stops and kills a broker of its own
+    # only so that the test is skipped where there is none; the bench stops and kills a broker of its own
+    del kafka
     bench("--faults", str(len(KINDS)), "--kinds", ",".join([*KINDS, "two"]), "--seed", "11")
 
 
@@ -58,26 +60,47 @@ def exact() -> dict[str, Any]:
     ends = [0, 0]
     for number in range(4000):
         one = corpus.message(number / 100)
-        # one that lies elsewhere would be sent on by a worker, and there is none here: everything goes to its own partition
+        # one that lies elsewhere would be sent on by a worker, and there is none here: everything goes to its
+        # own partition
         try:
             event = json.loads(one.value or b"")
             partition = oracle.events.partition_of(event["service"], event["feature"], 2)
         except (ValueError, TypeError, KeyError):
             partition = 0
-        record = SimpleNamespace(topic="events", partition=partition, offset=ends[partition], timestamp=1_795_000_000_000, key=one.key, value=one.value,
-                                 headers=[])
+        record = SimpleNamespace(
+            topic="events",
+            partition=partition,
+            offset=ends[partition],
+            timestamp=1_795_000_000_000,
+            key=one.key,
+            value=one.value,
+            headers=[],
+        )
         ends[partition] += 1
         events.append(record)
         told.append(Told(one.key, one.value, (partition, record.offset)))
-    return {"corpus": corpus, "events": events, "told": told, "truth": oracle.compute(events, corpus.settings(), 2)}
+    return {
+        "corpus": corpus,
+        "events": events,
+        "told": told,
+        "truth": oracle.compute(events, corpus.settings(), 2),
+    }
 
 
 def held_of(exact: dict[str, Any], core: Any) -> report.Held:
     """What Kafka holds when it holds what ``core``, a run of the product, wrote."""
-    incidents = [SimpleNamespace(dedup_key=f"{PREFIX}/{one['episode_id']}/{one['urgency']}", resolved_at=1.0 if one["resolved"] else None, triggers=1,
-                                 payload={"source": f"{one['service']}/{one['feature']}", "summary": "bad"})
-                 for one in exact["truth"].episodes]
-    return report.Held(exact["events"], core["windows"], core["deadletter"], core["alerts"], incidents, PREFIX)
+    incidents = [
+        SimpleNamespace(
+            dedup_key=f"{PREFIX}/{one['episode_id']}/{one['urgency']}",
+            resolved_at=1.0 if one["resolved"] else None,
+            triggers=1,
+            payload={"source": f"{one['service']}/{one['feature']}", "summary": "bad"},
+        )
+        for one in exact["truth"].episodes
+    ]
+    return report.Held(
+        exact["events"], core["windows"], core["deadletter"], core["alerts"], incidents, PREFIX
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +113,23 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {"windows": [], "deadletter": [], "alerts": []}
     for partition in (0, 1):
         core = Watch(config, partition, 2)
-        outputs = core.apply([record for record in exact["events"] if record.partition == partition], 1_795_000_000_000_000)
+        outputs = core.apply(
+            [record for record in exact["events"] if record.partition == partition], 1_795_000_000_000_000
+        )
         outputs.extend(core.finish())
         for suffix in found:
-            found[suffix] += [SimpleNamespace(topic=suffix, partition=partition, offset=at, timestamp=0, key=message.key, value=message.value, headers=[])
-                              for at, message in enumerate(outputs.messages.get(suffix, ()))]
+            found[suffix] += [
+                SimpleNamespace(
+                    topic=suffix,
+                    partition=partition,
+                    offset=at,
+                    timestamp=0,
+                    key=message.key,
+                    value=message.value,
+                    headers=[],
+                )
+                for at, message in enumerate(outputs.messages.get(suffix, ()))
+            ]
     return found
 
 
@@ -103,7 +138,9 @@ def findings(exact: dict[str, Any], held: report.Held, told: Any = None) -> repo
 
 
 def differing(found: report.Findings) -> list[str]:
-    """Names of the rows that are wrong; the corpus's own faults are not looked at here, for some are cut by the short run."""
+    """Names of the rows that are wrong; the corpus's own faults are not looked at here, for some are cut by
+    the short run.
+    """
     names = [line.split(":")[0] for line in found.wrong if not line.startswith(" ")]
     return [name for name in names if not name.startswith("true faults")]
 
@@ -119,7 +156,9 @@ def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
 def windows_with(written: dict[str, list[Any]], change: int, field: str = "events") -> dict[str, list[Any]]:
     """The same, but one window of a segment counts so many events more, or another field."""
     some = {**written, "windows": [copy.copy(one) for one in written["windows"]]}
-    record = next(one for one in reversed(some["windows"]) if b'"level":"segment"' in one.value.replace(b" ", b""))
+    record = next(
+        one for one in reversed(some["windows"]) if b'"level":"segment"' in one.value.replace(b" ", b"")
+    )
     window = json.loads(record.value)
     window[field] += change
     record.value = json.dumps(window).encode()
@@ -127,28 +166,47 @@ def windows_with(written: dict[str, list[Any]], change: int, field: str = "event
 
 
 @pytest.mark.parametrize(("change", "shown"), [(-1, "1 / 0"), (2, "0 / 2")])
-def test_an_event_that_is_lost_or_counted_twice_is_a_finding_and_stands_in_the_table(exact, written, change, shown):
+def test_an_event_that_is_lost_or_counted_twice_is_a_finding_and_stands_in_the_table(
+    exact, written, change, shown
+):
     found = findings(exact, held_of(exact, windows_with(written, change)))
     assert differing(found) == ["windows differing"]
     assert dict(found.rows)["events lost / counted twice"] == shown
 
 
-def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too_few_always_is(exact, written):
-    for change, outages, expected in ((1, False, ["windows differing"]), (1, True, []), (-1, True, ["windows differing"])):
+def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too_few_always_is(
+    exact, written
+):
+    for change, outages, expected in (
+        (1, False, ["windows differing"]),
+        (1, True, []),
+        (-1, True, ["windows differing"]),
+    ):
         some = windows_with(written, change, "revision")
         found = report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages)
         assert differing(found) == expected
 
 
-def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_events_in_an_outage(exact, written):
-    at = next(nth for nth, one in enumerate(written["alerts"]) if json.loads(one.value)["record"] == "transition")
-    for less, outages, expected in ((1, False, ["transitions differing"]), (1, True, []), (-1, True, ["transitions differing"])):
+def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_events_in_an_outage(
+    exact, written
+):
+    at = next(
+        nth for nth, one in enumerate(written["alerts"]) if json.loads(one.value)["record"] == "transition"
+    )
+    for less, outages, expected in (
+        (1, False, ["transitions differing"]),
+        (1, True, []),
+        (-1, True, ["transitions differing"]),
+    ):
         some = {**written, "alerts": [copy.copy(one) for one in written["alerts"]]}
         record = json.loads(some["alerts"][at].value)
         record["evidence"]["n"] -= less
         record["evidence"]["value"] /= 1.01
         some["alerts"][at].value = json.dumps(record).encode()
-        assert differing(report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages)) == expected
+        assert (
+            differing(report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages))
+            == expected
+        )
 
 
 def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(exact, written):
@@ -157,13 +215,19 @@ def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(
     note = copy.copy(held.incidents[-1])
     note.dedup_key, note.resolved_at = f"{key.rpartition('/')[0]}/missed", 1.0
     held.incidents = [*held.incidents, note]
-    for answers, expected in (([("trigger", key, 202)], ["episodes not told rightly"]), ([("trigger", key, 503)], [])):
+    for answers, expected in (
+        ([("trigger", key, 202)], ["episodes not told rightly"]),
+        ([("trigger", key, 503)], []),
+    ):
         held.answers = answers
         assert differing(findings(exact, held)) == expected
 
 
 def test_a_window_that_was_never_written_is_a_finding(exact, written):
-    some = {**written, "windows": [one for one in written["windows"] if one.key != written["windows"][-1].key]}
+    some = {
+        **written,
+        "windows": [one for one in written["windows"] if one.key != written["windows"][-1].key],
+    }
     assert differing(findings(exact, held_of(exact, some))) == ["windows differing"]
 
 
@@ -176,7 +240,11 @@ def test_a_dead_letter_written_twice_and_a_transition_that_is_missing_are_findin
 
 
 def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exact, written):
-    for change in (lambda some: some.pop(), lambda some: some.append(some[-1]), lambda some: setattr(some[-1], "resolved_at", None)):
+    for change in (
+        lambda some: some.pop(),
+        lambda some: some.append(some[-1]),
+        lambda some: setattr(some[-1], "resolved_at", None),
+    ):
         held = held_of(exact, written)
         held.incidents = copy.copy(held.incidents)
         change(held.incidents)
@@ -185,7 +253,9 @@ def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exac
 
 def test_what_the_broker_lost_is_laid_at_its_door_and_not_at_ours(exact, written):
     told = [*exact["told"], Told(b"shop/f1", b"{}", (0, 10**6))]
-    assert differing(findings(exact, held_of(exact, written), told)) == ["acknowledged and not in the topic (the broker's)"]
+    assert differing(findings(exact, held_of(exact, written), told)) == [
+        "acknowledged and not in the topic (the broker's)"
+    ]
 
 
 def test_a_schedule_is_the_same_for_a_seed_and_holds_each_kind_once_before_any_twice():
@@ -198,6 +268,12 @@ def test_a_schedule_is_the_same_for_a_seed_and_holds_each_kind_once_before_any_t
 
 
 def test_a_kind_that_is_unknown_is_refused_by_name():
-    done = subprocess.run([sys.executable, str(SOAK), "--kinds", "kill,meteor"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(SOAK), "--kinds", "kill,meteor"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert "meteor is none of kill" in done.stderr

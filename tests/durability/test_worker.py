@@ -1,4 +1,6 @@
-"""The real worker on a real Kafka: what it measures is what ``replay`` measures, whoever publishes and whatever lies between."""
+"""The real worker on a real Kafka: what it measures is what ``replay`` measures, whoever publishes and
+whatever lies between.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ PARTITIONS = 4
 
 
 @pytest.fixture
-def worker(make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int]) -> Callable[..., Any]:
+def worker(
+    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int]
+) -> Callable[..., Any]:
     """Topics and so many running workers with some configuration; each with its own port."""
 
     def start(count: int = 1, **settings: Any) -> Any:
@@ -36,7 +40,12 @@ def worker(make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Calla
         ports = {number: free_port() for number in range(1, count + 1)}
 
         def command(number: int) -> list[str]:
-            kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": PARTITIONS, "checkpoint": 0.5}
+            kafka = {
+                "brokers": topics.address,
+                "prefix": topics.prefix,
+                "partitions": PARTITIONS,
+                "checkpoint": 0.5,
+            }
             path = tmp_path / f"softfail{number}.yaml"
             path.write_text(yaml.safe_dump({"kafka": kafka, "http": {"port": ports[number]}, **settings}))
             return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
@@ -49,29 +58,59 @@ def worker(make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Calla
     return start
 
 
-def publish(topics: Any, values: list[bytes], *, key: bytes | None = b"by value", partition: int | None = None) -> None:
+def publish(
+    topics: Any, values: list[bytes], *, key: bytes | None = b"by value", partition: int | None = None
+) -> None:
     producer = KafkaProducer(bootstrap_servers=topics.address, max_request_size=1 << 20, linger_ms=5)
     for value in values:
-        event_key = f"{(event := json.loads(value))['service']}/{event['feature']}".encode() if key == b"by value" else key
+        event_key = (
+            f"{(event := json.loads(value))['service']}/{event['feature']}".encode()
+            if key == b"by value"
+            else key
+        )
         producer.send(f"{topics.prefix}.events", key=event_key, value=value, partition=partition)
     producer.flush()
     producer.close()
 
 
 def windows(records: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    """The last revision of every window, without its number: how often data was late is a matter of when it was read."""
+    """The last revision of every window, without its number: how often data was late is a matter of when it
+    was read.
+    """
     last: dict[Any, dict[str, Any]] = {}
     for record in records:
         if record.get("record") == "window":
-            key = json.dumps([record[name] for name in ("level", "service", "feature", "environment", "model", "prompt_version", "variant", "start")])
+            key = json.dumps(
+                [
+                    record[name]
+                    for name in (
+                        "level",
+                        "service",
+                        "feature",
+                        "environment",
+                        "model",
+                        "prompt_version",
+                        "variant",
+                        "start",
+                    )
+                ]
+            )
             if key not in last or last[key]["revision"] < record["revision"]:
                 last[key] = record
-    return {key: {name: value for name, value in record.items() if name != "revision"} for key, record in last.items()}
+    return {
+        key: {name: value for name, value in record.items() if name != "revision"}
+        for key, record in last.items()
+    }
 
 
 def replayed(config: Config, values: list[bytes]) -> list[dict[str, Any]]:
     records = (FileRecord(value, offset) for offset, value in enumerate(values))
-    return [json.loads(message.value) for outputs in replay(config, records) for topic, message in outputs.order if topic in ("windows", "alerts")]
+    return [
+        json.loads(message.value)
+        for outputs in replay(config, records)
+        for topic, message in outputs.order
+        if topic in ("windows", "alerts")
+    ]
 
 
 def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
@@ -87,7 +126,11 @@ def metrics(port: int) -> dict[str, float]:
             lines = answer.read().decode().splitlines()
     except OSError:
         return {}
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and not line.startswith("#")}
+    return {
+        line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line and not line.startswith("#")
+    }
 
 
 def real_answers(name: str) -> list[bytes]:
@@ -123,45 +166,79 @@ def test_real_answers_through_a_real_kafka_give_the_windows_of_replay_and_the_in
     goal = windows(expected)
 
     def got() -> list[dict[str, Any]]:
-        return [json.loads(record.value) for suffix in ("windows", "alerts") for record in topics.read(suffix)[0]]
+        return [
+            json.loads(record.value) for suffix in ("windows", "alerts") for record in topics.read(suffix)[0]
+        ]
 
     def complete() -> bool:  # the last pane closes with the wall clock
         return len(windows(got())) == len(goal)
 
     until(complete, 150, "not all windows were written")
     assert windows(got()) == goal
-    fired = [record for record in got() if record["record"] == "transition" and record["rule"] == "length" and record["level"] == "feature"]
-    would = [record for record in expected if record["record"] == "transition" and record["rule"] == "length" and record["level"] == "feature"]
+    fired = [
+        record
+        for record in got()
+        if record["record"] == "transition" and record["rule"] == "length" and record["level"] == "feature"
+    ]
+    would = [
+        record
+        for record in expected
+        if record["record"] == "transition" and record["rule"] == "length" and record["level"] == "feature"
+    ]
     assert fired[0]["state"] == "firing"
-    assert {key: value for key, value in fired[0].items() if key != "decided_at"} == {key: value for key, value in would[0].items() if key != "decided_at"}
+    assert {key: value for key, value in fired[0].items() if key != "decided_at"} == {
+        key: value for key, value in would[0].items() if key != "decided_at"
+    }
     change = datetime(2023, 6, 1, tzinfo=UTC) + timedelta(seconds=len(values) // 2)
     assert change < datetime.fromisoformat(fired[0]["time"]) < change + timedelta(minutes=6)
     muted = [record for record in got() if record["record"] == "episode"]
-    assert {record["muted"] for record in muted} == {"over 24 h old on arrival"}  # it happened in 2023: recorded, paged to nobody
+    # it happened in 2023: recorded, paged to nobody
+    assert {record["muted"] for record in muted} == {"over 24 h old on arrival"}
 
 
-def test_a_hand_written_line_without_a_key_in_any_partition_is_seen_in_metrics(worker: Callable[..., Any]) -> None:
+def test_a_hand_written_line_without_a_key_in_any_partition_is_seen_in_metrics(
+    worker: Callable[..., Any],
+) -> None:
     from confluent_kafka import Producer
 
     topics, _, ports = worker(1, time={"pane": "2s", "lateness": "1s"})
     producer = Producer({"bootstrap.servers": topics.address})
     for partition in range(PARTITIONS):
         time_now = datetime.now(UTC).isoformat()
-        line = f'{{"event_id":"h{partition}","time":"{time_now}","service":"by-hand","feature":"answer","model":"m","output":"It ships on Tuesday."}}'
+        line = (
+            f'{{"event_id":"h{partition}","time":"{time_now}","service":"by-hand","feature":"answer","model":"m","output":"It'
+            ' ships on Tuesday."}'
+        )
         producer.produce(f"{topics.prefix}.events", line.encode(), partition=partition)
     producer.flush(10)
     series = 'softfail_received_events_total{environment="production",feature="answer",kind="response",service="by-hand"}'
     until(lambda: metrics(ports[1]).get(series) == PARTITIONS, 40, "not all four lines were measured")
     rate = 'softfail_pass_rate{dimensions="",environment="production",feature="answer",level="feature",model="",prompt_version="",service="by-hand",variant=""}'
     until(lambda: metrics(ports[1]).get(rate) == 1.0, 40, "the pass rate is not shown")
-    assert sum(value for name, value in metrics(ports[1]).items() if name.startswith("softfail_forwarded_events_total")) == PARTITIONS - 1
+    assert (
+        sum(
+            value
+            for name, value in metrics(ports[1]).items()
+            if name.startswith("softfail_forwarded_events_total")
+        )
+        == PARTITIONS - 1
+    )
 
 
-def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(worker: Callable[..., Any]) -> None:
+def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(
+    worker: Callable[..., Any],
+) -> None:
     topics, workers, ports = worker(1, time={"pane": "2s", "lateness": "1s"})
 
     def event(**more: Any) -> dict[str, Any]:
-        return {"event_id": "e", "time": datetime.now(UTC).isoformat(), "service": "bot", "feature": "answer", "model": "m", "output": "Fine."} | more
+        return {
+            "event_id": "e",
+            "time": datetime.now(UTC).isoformat(),
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "output": "Fine.",
+        } | more
 
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     wrong = [json.dumps(event(**one)).encode() for one in ({"duration_s": "fast"}, {"time": tomorrow})]
@@ -177,7 +254,10 @@ def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(worke
     series = 'softfail_received_events_total{environment="production",feature="answer",kind="response",service="bot"}'
     until(lambda: metrics(ports[1]).get(series) == 6, 40, "the neighbours were not all counted")
     until(lambda: len(topics.read("deadletter")[0]) == 4, 20, "not every poison became a dead letter")
-    letters = sorted((json.loads(record.value) for record in topics.read("deadletter")[0]), key=lambda letter: letter["offset"])
+    letters = sorted(
+        (json.loads(record.value) for record in topics.read("deadletter")[0]),
+        key=lambda letter: letter["offset"],
+    )
     assert [(letter["topic"], letter["partition"], letter["offset"], letter["field"]) for letter in letters] == [
         (f"{topics.prefix}.events", home, 1, ""), (f"{topics.prefix}.events", home, 3, ""),
         (f"{topics.prefix}.events", home, 5, "duration_s"), (f"{topics.prefix}.events", home, 7, "time"),

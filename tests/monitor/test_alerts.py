@@ -23,7 +23,14 @@ HOUR = 3600.0
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -31,8 +38,12 @@ def config(**more: Any) -> Config:
     return Config.model_validate(more)
 
 
-def run(values: list[bytes], settings: Config | None = None, until: float | None = None, now: float | None = None) -> list[dict[str, Any]]:
-    """Transitions and episodes; ``until``: the watermark moves on to this second; ``now``: hours between the events and the wall clock."""
+def run(
+    values: list[bytes], settings: Config | None = None, until: float | None = None, now: float | None = None
+) -> list[dict[str, Any]]:
+    """Transitions and episodes; ``until``: the watermark moves on to this second; ``now``: hours between the
+    events and the wall clock.
+    """
     watch = Watch(settings or Config())
     now_us = None if now is None else int((NINE + timedelta(hours=now)).timestamp() * 1e6)
     out = watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)], now_us)
@@ -59,7 +70,14 @@ def episodes(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if record["record"] == "episode"]
 
 
-def traffic(minutes: float, failing: tuple[float, float] = (0, 0), a_minute: int = 60, start: float = 0, share: float = 1.0, **more: Any) -> list[bytes]:
+def traffic(
+    minutes: float,
+    failing: tuple[float, float] = (0, 0),
+    a_minute: int = 60,
+    start: float = 0,
+    share: float = 1.0,
+    **more: Any,
+) -> list[bytes]:
     """Evenly spaced calls; those between the two minutes fail, or a share of them."""
     rng = random.Random(1)
     values = []
@@ -70,12 +88,17 @@ def traffic(minutes: float, failing: tuple[float, float] = (0, 0), a_minute: int
     return values
 
 
-# ---- defaults ---------------------------------------------------------------------------------------------------------
+# ---- defaults
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_outage_pages_once_and_resolves_once_with_an_empty_configuration() -> None:
     records = run(traffic(40, failing=(10, 20)))
-    assert transitions(records, "error-rate") == [("pending", "09:11"), ("firing", "09:12"), ("resolved", "09:27")]
+    assert transitions(records, "error-rate") == [
+        ("pending", "09:11"),
+        ("firing", "09:12"),
+        ("resolved", "09:27"),
+    ]
     opened, *_, resolved = episodes(records)
     assert (opened["state"], opened["urgency"], opened["severity"]) == ("opened", "high", "critical")
     assert resolved["state"] == "resolved"
@@ -85,7 +108,15 @@ def test_an_outage_pages_once_and_resolves_once_with_an_empty_configuration() ->
 
 def test_for_one_minute_means_two_breaching_edges_in_a_row() -> None:
     # one failing minute among thirty: it breaches a window of one minute at one edge only
-    rule = {"name": "e", "on": "error_rate", "above": 0.2, "window": "1m", "for": "1m", "min_events": 20, "keep_firing_for": 0}
+    rule = {
+        "name": "e",
+        "on": "error_rate",
+        "above": 0.2,
+        "window": "1m",
+        "for": "1m",
+        "min_events": 20,
+        "keep_firing_for": 0,
+    }
     once = run(traffic(30, failing=(10, 11)), config(rules=[rule], default_rules=False))
     assert transitions(once, "e") == [("pending", "09:11"), ("resolved", "09:12")]
     assert episodes(once) == []
@@ -95,7 +126,10 @@ def test_for_one_minute_means_two_breaching_edges_in_a_row() -> None:
 
 def test_the_whole_interval_must_lie_beyond_the_threshold() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.02, "window": "5m", "min_events": 50}
-    near = run([event(float(second), error_type="timeout" if second % 25 == 0 else None) for second in range(3600)], config(rules=[rule], default_rules=False))
+    near = run(
+        [event(float(second), error_type="timeout" if second % 25 == 0 else None) for second in range(3600)],
+        config(rules=[rule], default_rules=False),
+    )
     assert transitions(near, "e") == []  # 4 % of 300 events may be 2 %
     sure = run(traffic(60, failing=(0, 60), share=0.15), config(rules=[rule], default_rules=False))
     assert [state for state, _ in transitions(sure, "e")] == ["firing"]
@@ -103,7 +137,9 @@ def test_the_whole_interval_must_lie_beyond_the_threshold() -> None:
 
 def test_a_hundred_healthy_hours_open_nothing() -> None:
     rng = random.Random(5)
-    values = [event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(10_000)]
+    values = [
+        event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(10_000)
+    ]
     assert run(values) == []
 
 
@@ -115,7 +151,10 @@ def test_a_feature_that_is_born_bad_gets_one_warning_and_not_a_page() -> None:
 
 
 def test_the_floor_pages_when_most_answers_fail_whatever_fails_them() -> None:
-    values = [event(second, output=REFUSAL if second > 1200 else "It ships on Tuesday.") for second in range(0, 2400, 2)]
+    values = [
+        event(second, output=REFUSAL if second > 1200 else "It ships on Tuesday.")
+        for second in range(0, 2400, 2)
+    ]
     records = run(values)
     assert transitions(records, "pass-rate-floor")[1][0] == "firing"
     told = [(record["state"], record["urgency"]) for record in episodes(records)]
@@ -130,10 +169,13 @@ def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_ope
     healthy = [event(nth * 1200.0, error_type="timeout" if nth % 72 == 5 else None) for nth in range(72 * 7)]
     assert episodes(run(healthy)) == []
     after = [event((72 * 7 + nth) * 1200.0, error_type="timeout") for nth in range(72)]
-    assert [record["urgency"] for record in episodes(run(healthy + after)) if record["state"] == "opened"] == ["high"]
+    assert [
+        record["urgency"] for record in episodes(run(healthy + after)) if record["state"] == "opened"
+    ] == ["high"]
 
 
-# ---- windows and their ladder ------------------------------------------------------------------------------------------
+# ---- windows and their ladder
+# ------------------------------------------------------------------------------------------
 
 
 def test_too_few_events_make_the_rule_look_further_back_and_say_so() -> None:
@@ -144,30 +186,75 @@ def test_too_few_events_make_the_rule_look_further_back_and_say_so() -> None:
     assert first["evidence"]["n"] >= 50
 
 
-def test_too_few_even_so_is_unknown_and_neither_fires_nor_clears_until_the_feature_was_silent_for_a_day() -> None:
-    rule = {"name": "e", "on": "error_rate", "above": 0.2, "window": "5m", "min_events": 50, "keep_firing_for": 0}
+def test_too_few_even_so_is_unknown_and_neither_fires_nor_clears_until_the_feature_was_silent_for_a_day() -> (
+    None
+):
+    rule = {
+        "name": "e",
+        "on": "error_rate",
+        "above": 0.2,
+        "window": "5m",
+        "min_events": 50,
+        "keep_firing_for": 0,
+    }
     few = run(traffic(40, failing=(0, 40), a_minute=1), config(rules=[rule], default_rules=False))
     assert few == []
-    # the outage ends with the traffic: nothing is known of it any more, so nothing is said to be well, but it is not told for ever
-    silent = run([*traffic(20, failing=(10, 20)), event(30 * HOUR, feature="another")], config(rules=[rule], default_rules=False, no_data={"severity": None}))
-    assert transitions(silent, "e") == [("firing", "09:12"), ("resolved", "14:59")]  # of the next day, the first edge after that time
-    over = [record["reason"] for record in silent if record["record"] == "transition" and record["state"] == "resolved"]
+    # the outage ends with the traffic: nothing is known of it any more, so nothing is said to be well, but it
+    # is not told for ever
+    silent = run(
+        [*traffic(20, failing=(10, 20)), event(30 * HOUR, feature="another")],
+        config(rules=[rule], default_rules=False, no_data={"severity": None}),
+    )
+    # of the next day, the first edge after that time
+    assert transitions(silent, "e") == [("firing", "09:12"), ("resolved", "14:59")]
+    over = [
+        record["reason"]
+        for record in silent
+        if record["record"] == "transition" and record["state"] == "resolved"
+    ]
     assert set(over) == {"became_normal: silent for a day, so it is taken to have ended"}
 
 
 def test_an_outage_that_is_over_is_not_found_again_when_traffic_thins_out() -> None:
     busy, thin = traffic(40, failing=(10, 20)), traffic(20 * 60, a_minute=1, start=40 * MINUTE)
-    assert transitions(run(busy + thin), "error-rate") == [("pending", "09:11"), ("firing", "09:12"), ("resolved", "09:27")]
+    assert transitions(run(busy + thin), "error-rate") == [
+        ("pending", "09:11"),
+        ("firing", "09:12"),
+        ("resolved", "09:27"),
+    ]
 
 
 def test_clearing_needs_the_clear_threshold_for_as_long_as_it_says() -> None:
-    rule = {"name": "e", "on": "error_rate", "above": 0.3, "clear": 0.1, "window": "1m", "min_events": 20, "keep_firing_for": "3m"}
-    values = [*traffic(10), *traffic(10, failing=(0, 10), start=600), *traffic(5, failing=(0, 5), share=0.2, start=1200), *traffic(10, start=1500)]
-    assert transitions(run(values, config(rules=[rule], default_rules=False)), "e") == [("firing", "09:11"), ("resolved", "09:29")]
+    rule = {
+        "name": "e",
+        "on": "error_rate",
+        "above": 0.3,
+        "clear": 0.1,
+        "window": "1m",
+        "min_events": 20,
+        "keep_firing_for": "3m",
+    }
+    values = [
+        *traffic(10),
+        *traffic(10, failing=(0, 10), start=600),
+        *traffic(5, failing=(0, 5), share=0.2, start=1200),
+        *traffic(10, start=1500),
+    ]
+    assert transitions(run(values, config(rules=[rule], default_rules=False)), "e") == [
+        ("firing", "09:11"),
+        ("resolved", "09:29"),
+    ]
 
 
 def test_a_series_that_flaps_around_the_threshold_opens_one_incident() -> None:
-    rule = {"name": "e", "on": "error_rate", "above": 0.2, "window": "1m", "min_events": 20, "keep_firing_for": "10m"}
+    rule = {
+        "name": "e",
+        "on": "error_rate",
+        "above": 0.2,
+        "window": "1m",
+        "min_events": 20,
+        "keep_firing_for": "10m",
+    }
     values = [value for nth in range(20) for value in traffic(2, failing=(0, 1), start=nth * 120)]
     states = [state for state, _ in transitions(run(values, config(rules=[rule], default_rules=False)), "e")]
     assert states.count("firing") == 1
@@ -185,48 +272,92 @@ def test_a_series_that_flaps_around_the_threshold_opens_one_incident() -> None:
         ({"on": "evaluator.refusal.fail_rate", "above": 0.1}, {"output": REFUSAL}, True),
     ],
 )
-def test_rules_read_rates_means_and_quantiles(rule: dict[str, Any], more: dict[str, Any], fires: bool) -> None:
-    settings = config(rules=[{"name": "r", "window": "5m", **rule}], default_rules=False, features=[{"match": "*", "interaction": "sync"}])
+def test_rules_read_rates_means_and_quantiles(
+    rule: dict[str, Any], more: dict[str, Any], fires: bool
+) -> None:
+    settings = config(
+        rules=[{"name": "r", "window": "5m", **rule}],
+        default_rules=False,
+        features=[{"match": "*", "interaction": "sync"}],
+    )
     rng = random.Random(2)
     values = []
     for second in range(1200):
-        near = {key: value * rng.uniform(0.99, 1.01) if isinstance(value, float) else value for key, value in more.items()}
+        near = {
+            key: value * rng.uniform(0.99, 1.01) if isinstance(value, float) else value
+            for key, value in more.items()
+        }
         values.append(event(float(second), **near))
     assert bool(transitions(run(values, settings), "r")) is fires
 
 
-# ---- incidents and episodes --------------------------------------------------------------------------------------------
+# ---- incidents and episodes
+# --------------------------------------------------------------------------------------------
 
 
 def test_one_fault_that_breaches_many_rules_in_many_segments_is_one_episode() -> None:
     values = []
     for nth in range(4800):
         bad = nth > 2400
-        values.append(event(nth / 4, model=f"m{nth % 12}", output=REFUSAL if bad else "It ships on Tuesday.", duration_s=9.0 if bad else 0.5))
+        values.append(
+            event(
+                nth / 4,
+                model=f"m{nth % 12}",
+                output=REFUSAL if bad else "It ships on Tuesday.",
+                duration_s=9.0 if bad else 0.5,
+            )
+        )
     rules = [
         {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "severity": "error"},
         {"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning"},
     ]
     records = run(values, config(rules=rules))
     assert len({record["episode_id"] for record in episodes(records)}) == 1
-    assert len({record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "firing"}) >= 26
+    assert (
+        len(
+            {
+                record["incident_id"]
+                for record in records
+                if record["record"] == "transition" and record["state"] == "firing"
+            }
+        )
+        >= 26
+    )
 
 
 def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_the_last_of_them() -> None:
     values = []
     for nth in range(150 * 60 * 10):
         minute = nth / (150 * 60) * 3
-        values.append(event(minute * 60, variant=f"v{nth % 150}", error_type="timeout" if 10 < minute < 20 else None))
-    rules = [{"name": f"e{nth}", "on": "error_rate", "above": 0.1 + nth / 100, "keep_firing_for": 0} for nth in range(3)]
+        values.append(
+            event(minute * 60, variant=f"v{nth % 150}", error_type="timeout" if 10 < minute < 20 else None)
+        )
+    rules = [
+        {"name": f"e{nth}", "on": "error_rate", "above": 0.1 + nth / 100, "keep_firing_for": 0}
+        for nth in range(3)
+    ]
     records = run(values, config(rules=rules))
     found = episodes(records)
     assert max(record["firing"] for record in found) > 300
     assert max(len(json.dumps(record)) for record in found) < 100_000
     worst = max(found, key=lambda record: record["firing"])
-    assert {incident["rule"] for incident in worst["incidents"] if incident["level"] == "feature"} >= {"e0", "e1", "e2", "error-rate"}
+    assert {incident["rule"] for incident in worst["incidents"] if incident["level"] == "feature"} >= {
+        "e0",
+        "e1",
+        "e2",
+        "error-rate",
+    }
     assert [record["state"] for record in found].count("resolved") == 1
-    fired = {record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "firing"}
-    over = {record["incident_id"] for record in records if record["record"] == "transition" and record["state"] == "resolved"}
+    fired = {
+        record["incident_id"]
+        for record in records
+        if record["record"] == "transition" and record["state"] == "firing"
+    }
+    over = {
+        record["incident_id"]
+        for record in records
+        if record["record"] == "transition" and record["state"] == "resolved"
+    }
     assert fired <= over
     assert (found[-1]["state"], found[-1]["firing"]) == ("resolved", 0)
 
@@ -234,13 +365,28 @@ def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_th
 def test_urgency_rises_once_and_never_sinks() -> None:
     rules = [
         {"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning", "keep_firing_for": 0},
-        {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "severity": "error", "keep_firing_for": 0},
+        {
+            "name": "refusals",
+            "on": "evaluator.refusal.fail_rate",
+            "above": 0.1,
+            "severity": "error",
+            "keep_firing_for": 0,
+        },
     ]
     values = []
     for second in range(0, 3600):
         minute = second / 60
-        values.append(event(float(second), duration_s=9.0 if 10 < minute < 50 else 0.5, output=REFUSAL if 20 < minute < 30 else "It ships on Tuesday."))
-    states = [(record["state"], record["urgency"]) for record in episodes(run(values, config(rules=rules, default_rules=False)))]
+        values.append(
+            event(
+                float(second),
+                duration_s=9.0 if 10 < minute < 50 else 0.5,
+                output=REFUSAL if 20 < minute < 30 else "It ships on Tuesday.",
+            )
+        )
+    states = [
+        (record["state"], record["urgency"])
+        for record in episodes(run(values, config(rules=rules, default_rules=False)))
+    ]
     assert states[0] == ("opened", "low")
     assert states.count(("escalated", "high")) == 1
     assert states[-1] == ("resolved", "high")
@@ -257,35 +403,58 @@ def test_only_production_pages() -> None:
 def test_what_is_over_a_day_old_on_arrival_is_recorded_and_muted_unless_asked() -> None:
     old = run(traffic(30, failing=(10, 20)), now=48)
     assert {record["muted"] for record in episodes(old)} == {"over 24 h old on arrival"}
-    assert {record["muted"] for record in episodes(run(traffic(30, failing=(10, 20)), config(page_old_events=True), now=48))} == {""}
+    assert {
+        record["muted"]
+        for record in episodes(run(traffic(30, failing=(10, 20)), config(page_old_events=True), now=48))
+    } == {""}
     assert {record["muted"] for record in episodes(run(traffic(30, failing=(10, 20)), now=1))} == {""}
 
 
 def test_a_rule_that_was_edited_or_removed_resolves_its_incident_with_that_reason() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.1}
     before = Watch(config(rules=[rule], default_rules=False))
-    fired = alerts(before.apply([FileRecord(value, offset) for offset, value in enumerate(traffic(30, failing=(10, 30)))]))
+    fired = alerts(
+        before.apply(
+            [FileRecord(value, offset) for offset, value in enumerate(traffic(30, failing=(10, 30)))]
+        )
+    )
     assert transitions(fired, "e") == [("firing", "09:11")]
     state = before.changed()
     for rules in ([], [rule | {"above": 0.2}], [rule | {"name": "renamed"}]):
         after = Watch(config(rules=rules, default_rules=False))
         after.restore(state)
         out = alerts(after.advance(int((NINE + timedelta(minutes=31)).timestamp() * 1e6)))
-        resolved = [record for record in out if record["record"] == "transition" and record["rule"] == "e" and record["level"] == "feature"]
-        assert [(record["state"], record["reason"]) for record in resolved[:1]] == [("resolved", "rule_changed")]
-        whole = next(record for record in fired if record["record"] == "transition" and record["level"] == "feature")
+        resolved = [
+            record
+            for record in out
+            if record["record"] == "transition" and record["rule"] == "e" and record["level"] == "feature"
+        ]
+        assert [(record["state"], record["reason"]) for record in resolved[:1]] == [
+            ("resolved", "rule_changed")
+        ]
+        whole = next(
+            record for record in fired if record["record"] == "transition" and record["level"] == "feature"
+        )
         assert resolved[0]["incident_id"] == whole["incident_id"]
 
 
 def test_a_segment_that_is_gone_while_its_feature_lives_resolves() -> None:
     old = traffic(20, failing=(10, 20), model="old")
     new = traffic(40, start=1200, model="new")
-    records = run(old + new, config(rules=[{"name": "e", "on": "error_rate", "above": 0.1, "level": "segment"}], default_rules=False))
-    gone = [record for record in records if record["record"] == "transition" and record["state"] == "resolved"]
+    records = run(
+        old + new,
+        config(
+            rules=[{"name": "e", "on": "error_rate", "above": 0.1, "level": "segment"}], default_rules=False
+        ),
+    )
+    gone = [
+        record for record in records if record["record"] == "transition" and record["state"] == "resolved"
+    ]
     assert [(record["model"], record["reason"]) for record in gone] == [("old", "segment_gone")]
 
 
-# ---- silence -----------------------------------------------------------------------------------------------------------
+# ---- silence
+# -----------------------------------------------------------------------------------------------------------
 
 
 def other(minutes: float, start: float = 0) -> list[bytes]:
@@ -298,14 +467,18 @@ def in_order(*logs: list[bytes]) -> list[bytes]:
 
 def test_total_silence_of_a_busy_feature_pages_within_its_window_and_resolves_when_it_is_back() -> None:
     values = in_order(traffic(60, a_minute=100), other(120), traffic(40, a_minute=100, start=80 * MINUTE))
-    records = [record for record in run(values) if record.get("rule") == "no-data" or record["record"] == "episode"]
+    records = [
+        record for record in run(values) if record.get("rule") == "no-data" or record["record"] == "episode"
+    ]
     assert transitions(records, "no-data") == [("firing", "10:05"), ("resolved", "10:20")]
     assert episodes(records)[0]["urgency"] == "high"
 
 
 def test_a_feature_that_was_switched_off_pages_once_and_is_let_go_after_a_day() -> None:
     records = run(in_order(traffic(60, a_minute=100), other(50 * 60)))
-    silent = [record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"]
+    silent = [
+        record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"
+    ]
     assert [record["state"] for record in silent] == ["firing", "resolved"]
     assert silent[1]["reason"].startswith("became_normal")
     assert silent[1]["time"] == "2026-03-03T10:00:00Z"
@@ -319,21 +492,40 @@ def test_silence_is_seen_by_the_clock_alone() -> None:
 def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
     days = [traffic(12 * 60, a_minute=1, start=day * 24 * HOUR) for day in range(6)]
     busy = [value for log in days for value in log]
-    records = run(in_order(busy, [event(nth * 600.0, service="other", feature="alive") for nth in range(6 * 144)]))
-    fired = [record["time"][:10] for record in records if record.get("rule") == "no-data" and record["state"] == "firing"]
+    records = run(
+        in_order(busy, [event(nth * 600.0, service="other", feature="alive") for nth in range(6 * 144)])
+    )
+    fired = [
+        record["time"][:10]
+        for record in records
+        if record.get("rule") == "no-data" and record["state"] == "firing"
+    ]
     assert fired == ["2026-03-02"]  # on its very first evening nobody could know
 
 
 def test_a_service_that_stops_at_half_past_every_evening_is_not_silent() -> None:
     busy = [value for day in range(4) for value in traffic(11.5 * 60, a_minute=2, start=day * 24 * HOUR)]
     alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(4 * 144)]
-    fired = [record["time"][:10] for record in run(in_order(busy, alive)) if record.get("rule") == "no-data" and record["state"] == "firing"]
+    fired = [
+        record["time"][:10]
+        for record in run(in_order(busy, alive))
+        if record.get("rule") == "no-data" and record["state"] == "firing"
+    ]
     assert fired == ["2026-03-02"]
 
 
 def test_a_feature_whose_producer_lives_and_sees_no_calls_is_idle() -> None:
     meters = [
-        event(60 * MINUTE + nth * 10, kind="meter", producer_id="p", started_at="2026-03-02T08:00:00Z", seen=6000, sampled=6000, sent=6000, dropped=0)
+        event(
+            60 * MINUTE + nth * 10,
+            kind="meter",
+            producer_id="p",
+            started_at="2026-03-02T08:00:00Z",
+            seen=6000,
+            sampled=6000,
+            sent=6000,
+            dropped=0,
+        )
         for nth in range(200)
     ]
     values = in_order(traffic(60, a_minute=100), meters)
@@ -345,15 +537,24 @@ def test_low_traffic_is_never_expected_to_speak_within_minutes() -> None:
     values += [event(72 * 7 * 1200.0 + 30 * HOUR + nth * 1200.0) for nth in range(3)]
     fired = transitions(run(values), "no-data")
     assert [state for state, _ in fired] in ([], ["firing", "resolved"])
-    assert all(int(time[:2]) >= 15 or state == "resolved" for state, time in fired)  # after six hours of silence at the earliest
+    # after six hours of silence at the earliest
+    assert all(int(time[:2]) >= 15 or state == "resolved" for state, time in fired)
 
 
-# ---- the state machine as a whole ---------------------------------------------------------------------------------------
+# ---- the state machine as a whole
+# ---------------------------------------------------------------------------------------
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 1), st.sampled_from(["a", "b"])), min_size=3, max_size=25), st.integers(0, 3))
-def test_never_two_open_incidents_of_a_rule_and_segment_and_every_trigger_has_at_most_one_resolve(plan: list[Any], seed: int) -> None:
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.floats(0, 1), st.sampled_from(["a", "b"])), min_size=3, max_size=25
+    ),
+    st.integers(0, 3),
+)
+def test_never_two_open_incidents_of_a_rule_and_segment_and_every_trigger_has_at_most_one_resolve(
+    plan: list[Any], seed: int
+) -> None:
     rng = random.Random(seed)
     values, second = [], 0.0
     for gap, share, model in plan:
@@ -361,13 +562,24 @@ def test_never_two_open_incidents_of_a_rule_and_segment_and_every_trigger_has_at
             second += rng.uniform(0.1, 2)
             values.append(event(second, model=model, error_type="timeout" if rng.random() < share else None))
         second += gap * 60
-    rules = [{"name": "e", "on": "error_rate", "above": 0.3, "window": "1m", "min_events": 10, "confidence": 0.9, "keep_firing_for": "1m"}]
+    rules = [
+        {
+            "name": "e",
+            "on": "error_rate",
+            "above": 0.3,
+            "window": "1m",
+            "min_events": 10,
+            "confidence": 0.9,
+            "keep_firing_for": "1m",
+        }
+    ]
     open_incidents: dict[Any, str] = {}
     open_episode: str | None = None
     seen: set[tuple[str, str, str | None]] = set()
     for record in run(values, config(rules=rules)):
         if record["record"] == "transition":
-            change = record["incident_id"], record["state"], record["episode_id"]  # a warning that goes on as a ticket fires in another episode
+            # a warning that goes on as a ticket fires in another episode
+            change = record["incident_id"], record["state"], record["episode_id"]
             assert change not in seen
             seen.add(change)
             at = record["rule"], record["level"], record["model"]

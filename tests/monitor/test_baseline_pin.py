@@ -1,4 +1,6 @@
-"""Laws of pinned references: how they are made of files, what they are to rules, and that they stay what they are."""
+"""Laws of pinned references: how they are made of files, what they are to rules, and that they stay what they
+are.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ QUIET = "default_rules: false\nno_data: {severity: null}\n"
 CONFIG = QUIET + "pinned: {march: {file: march.json}}\ndrift: [{name: drift, reference: pinned march}]\n"
 
 
-def events(count: int, every_s: float = 2, start_s: float = 0, factor: float = 1, seed: int = 1, **more: Any) -> list[dict[str, Any]]:
+def events(
+    count: int, every_s: float = 2, start_s: float = 0, factor: float = 1, seed: int = 1, **more: Any
+) -> list[dict[str, Any]]:
     """So many responses with log-normal tokens and a text."""
     rng, out = random.Random(seed), []
     for nth in range(count):
@@ -54,11 +58,21 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def pin(self, rows: Iterable[dict[str, Any] | str], *more: str, config: str = QUIET, days: int = 8) -> int:
-        (self.folder / "events.ndjson").write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    def pin(
+        self, rows: Iterable[dict[str, Any] | str], *more: str, config: str = QUIET, days: int = 8
+    ) -> int:
+        (self.folder / "events.ndjson").write_text(
+            "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+        )
         (self.folder / "softfail.yaml").write_text(config)
         times = "--from", "2026-03-02T09:00Z", "--to", (NINE + timedelta(days=days)).isoformat()
-        files = (str(self.folder / "events.ndjson"), "--output", str(self.folder / "march.json"), "--config", str(self.folder / "softfail.yaml"))
+        files = (
+            str(self.folder / "events.ndjson"),
+            "--output",
+            str(self.folder / "march.json"),
+            "--config",
+            str(self.folder / "softfail.yaml"),
+        )
         return main(["baseline", "pin", "march", *times, *more, *files])
 
     def written(self) -> dict[str, Any]:
@@ -74,7 +88,11 @@ class Desk:
     def told(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
         """Transitions at feature level."""
         records = (FileRecord(json.dumps(row).encode(), nth) for nth, row in enumerate(rows))
-        found = [json.loads(message.value) for outputs in replay(self.config(text), records) for message in outputs.messages.get("alerts", ())]
+        found = [
+            json.loads(message.value)
+            for outputs in replay(self.config(text), records)
+            for message in outputs.messages.get("alerts", ())
+        ]
         return [one for one in found if one["record"] == "transition" and one["level"] == "feature"]
 
 
@@ -83,7 +101,8 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-# ---- what is kept -------------------------------------------------------------------------------------------------------
+# ---- what is kept
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(desk: Desk) -> None:
@@ -100,7 +119,9 @@ def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(des
 
 
 def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(desk: Desk) -> None:
-    days = [one for day in range(4) for one in events(1500, every_s=40, start_s=day * 86_400, seed=day)] + events(300, every_s=60, start_s=6 * 86_400)
+    days = [
+        one for day in range(4) for one in events(1500, every_s=40, start_s=day * 86_400, seed=day)
+    ] + events(300, every_s=60, start_s=6 * 86_400)
     assert desk.pin(days, config="time: {pane: 5m}\n" + QUIET) == 0
     pins = desk.pins()
     found, texts = pins.find("march", KEY, M), pins.texts("march", KEY, M, "output_text")
@@ -119,13 +140,34 @@ def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_
         names.append(str(tmp_path / f"{nth}.ndjson.gz"))
         with gzip.open(names[-1], "wt") as stream:
             stream.writelines(json.dumps(one) + "\n" for one in rows[nth::2])
-    assert main(["baseline", "pin", "march", "--from", "2026-03-02T09:00Z", "--to", "2026-03-10T09:00Z", *names, "--output", str(tmp_path / "again.json")]) == 0
+    assert (
+        main(
+            [
+                "baseline",
+                "pin",
+                "march",
+                "--from",
+                "2026-03-02T09:00Z",
+                "--to",
+                "2026-03-10T09:00Z",
+                *names,
+                "--output",
+                str(tmp_path / "again.json"),
+            ]
+        )
+        == 0
+    )
     assert (tmp_path / "again.json").read_text() == (tmp_path / "march.json").read_text()
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400)), min_size=1, max_size=80), st.sampled_from([60_000_000, HOUR_US, 24 * HOUR_US]))
-def test_whatever_is_counted_when_blocks_are_together_the_whole(counted: list[tuple[int, int]], length_us: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400)), min_size=1, max_size=80),
+    st.sampled_from([60_000_000, HOUR_US, 24 * HOUR_US]),
+)
+def test_whatever_is_counted_when_blocks_are_together_the_whole(
+    counted: list[tuple[int, int]], length_us: int
+) -> None:
     panes: dict[int, Pane] = {}
     for nth, events_of in counted:
         pane = panes.setdefault(nth * length_us, Pane(nth * length_us))
@@ -142,13 +184,20 @@ def test_whatever_is_counted_when_blocks_are_together_the_whole(counted: list[tu
         assert (found.start_us, found.end_us) == (min(panes), max(panes) + length_us)
 
 
-# ---- what it is to a rule -----------------------------------------------------------------------------------------------
+# ---- what it is to a rule
+# -----------------------------------------------------------------------------------------------
 
 
-def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_the_whole_feature(desk: Desk) -> None:
+def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_the_whole_feature(
+    desk: Desk,
+) -> None:
     assert desk.pin([*events(600), *events(100, start_s=2000, model="small")]) == 0
     pins = desk.pins()
-    events_of = {model: found.pane.events for model in ("m", "small", "new") if (found := pins.find("march", KEY, SegmentKey(model)))}
+    events_of = {
+        model: found.pane.events
+        for model in ("m", "small", "new")
+        if (found := pins.find("march", KEY, SegmentKey(model)))
+    }
     assert events_of == {"m": 600, "small": 700, "new": 700}
     assert pins.find("march", KEY._replace(feature="other"), None) is None
     assert pins.find("march", KEY._replace(environment="staging"), None) is None
@@ -171,14 +220,23 @@ def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
     from monitor.features import FeatureState
 
     assert References().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
-    assert References().texts("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0, "output_text") is None
+    assert (
+        References().texts("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0, "output_text")
+        is None
+    )
 
 
-def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_not_opens_nothing(desk: Desk) -> None:
+def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_not_opens_nothing(
+    desk: Desk,
+) -> None:
     assert desk.pin(events(2000)) == 0
     assert desk.told(events(1500, start_s=5 * 86_400, seed=2)) == []
     first, *_ = desk.told(events(300, start_s=5 * 86_400, factor=2, seed=2))
-    assert (first["state"], first["evidence"]["reference_name"], first["evidence"]["metric"]) == ("firing", "pinned march", "output_tokens.p50")
+    assert (first["state"], first["evidence"]["reference_name"], first["evidence"]["metric"]) == (
+        "firing",
+        "pinned march",
+        "output_tokens.p50",
+    )
     assert datetime.fromisoformat(first["time"]) <= NINE + timedelta(days=5, minutes=2)
     assert first["evidence"]["reference"] == pytest.approx(148, rel=0.1)
 
@@ -196,19 +254,25 @@ def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(d
 
 
 def test_what_another_evaluator_counted_is_not_compared(desk: Desk) -> None:
-    short, long = (f"features: [{{match: '*', evaluators: [{{length: {{max_chars: {most}}}}}]}}]\n" for most in (20, 1000))
+    short, long = (
+        f"features: [{{match: '*', evaluators: [{{length: {{max_chars: {most}}}}}]}}]\n"
+        for most in (20, 1000)
+    )
     drift = CONFIG.replace("reference", "on: [evaluator.length.fail_rate], reference")
     assert desk.pin(events(2000), config=QUIET + short) == 0
     assert desk.told(events(600, start_s=86_400), short + drift) == []
     assert desk.told(events(600, start_s=86_400), long + drift) == []
-    (first, *_) = desk.told(events(600, start_s=86_400, output="long " * 30), short + drift)
+    first, *_ = desk.told(events(600, start_s=86_400, output="long " * 30), short + drift)
     assert first["evidence"]["metric"] == "evaluator.length.fail_rate"
 
 
-# ---- what can be wrong --------------------------------------------------------------------------------------------------
+# ---- what can be wrong
+# --------------------------------------------------------------------------------------------------
 
 
-def test_too_few_events_pin_nothing_and_say_who_had_most(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_events_pin_nothing_and_say_who_had_most(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert desk.pin([*events(499), *events(3, feature="rare")]) == 2
     assert "no feature has 500 events" in (said := capsys.readouterr().err)
     assert "bot/answer has most, 499; take a longer time, or other files" in said
@@ -223,11 +287,16 @@ def test_a_pin_stays_what_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as ended:
         desk.pin(events(700))
     assert ended.value.code == 2
-    assert "exists, and a pin stays what it is; take another name, or remove the file first" in capsys.readouterr().err
+    assert (
+        "exists, and a pin stays what it is; take another name, or remove the file first"
+        in capsys.readouterr().err
+    )
     assert (desk.folder / "march.json").read_text() == before
 
 
-def test_a_line_that_cannot_be_read_is_told_and_left_out(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_that_cannot_be_read_is_told_and_left_out(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert desk.pin([*events(300), "{", *events(300, start_s=600)]) == 1
     assert "1 line could not be read and was left out" in (said := capsys.readouterr().err)
     assert "events.ndjson:301: not JSON" in said
@@ -244,7 +313,9 @@ def test_a_line_that_cannot_be_read_is_told_and_left_out(desk: Desk, capsys: pyt
         (["--to", "2026-03-04", "x"], "--from"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_the_remedy(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_end_with_2_and_the_remedy(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["baseline", "pin", "march", *arguments])
     assert ended.value.code == 2
@@ -254,7 +325,9 @@ def test_wrong_arguments_end_with_2_and_the_remedy(arguments: list[str], said: s
     assert "must be letters, digits" in capsys.readouterr().err
 
 
-def test_a_configuration_that_names_the_pin_already_can_be_used_to_make_it(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_names_the_pin_already_can_be_used_to_make_it(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert desk.pin(events(600), config=CONFIG) == 0
     assert "pinned: {march: {file: march.json}}" in capsys.readouterr().out
     assert checked(desk.folder / "softfail.yaml").pinned["march"].pin is not None
@@ -266,15 +339,32 @@ Change = Callable[[dict[str, Any]], Any]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda pin: pin.update(layout=99), r"layout 99 and not \d+\); pin it anew: python -m monitor baseline pin march --from 2026-03-02T09:00:00Z --to"),
+        (
+            lambda pin: pin.update(layout=99),
+            (
+                r"layout 99 and not \d+\); pin it anew: python -m monitor baseline pin march --from"
+                r" 2026-03-02T09:00:00Z --to"
+            ),
+        ),
         (lambda pin: pin.update(histogram_scale=4), r"histogram_scale 4 and not 5"),
         (lambda pin: pin.update(text_sketch=0), r"text_sketch 0 and not \d"),
-        (lambda pin: pin["features"][0]["whole"]["blocks"].pop(), r"features\[0\]: what it holds is not what it says it holds; pin it anew"),
-        (lambda pin: pin["features"][0]["segments"][0]["blocks"][0].update(pane="YWJj"), r"features\[0\]: cannot be read: .*; pin it anew"),
-        (lambda pin: pin["features"][0]["whole"].update(texts={"output_text": ["YWJj"]}), r"features\[0\]: cannot be read: text sketch of version"),
+        (
+            lambda pin: pin["features"][0]["whole"]["blocks"].pop(),
+            r"features\[0\]: what it holds is not what it says it holds; pin it anew",
+        ),
+        (
+            lambda pin: pin["features"][0]["segments"][0]["blocks"][0].update(pane="YWJj"),
+            r"features\[0\]: cannot be read: .*; pin it anew",
+        ),
+        (
+            lambda pin: pin["features"][0]["whole"].update(texts={"output_text": ["YWJj"]}),
+            r"features\[0\]: cannot be read: text sketch of version",
+        ),
     ],
 )
-def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(desk: Desk, change: Change, said: str) -> None:
+def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(
+    desk: Desk, change: Change, said: str
+) -> None:
     desk.pin(events(600, every_s=5))
     pin = desk.written()
     change(pin)
@@ -288,7 +378,8 @@ def test_the_core_refuses_a_pin_that_nobody_read() -> None:
         Pins({"march": Pinned(file="march.json")})
 
 
-# ---- real answers -------------------------------------------------------------------------------------------------------
+# ---- real answers
+# -------------------------------------------------------------------------------------------------------
 
 
 def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
@@ -310,10 +401,15 @@ def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
 
 @pytest.mark.llmdrift
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself_is_not(desk: Desk, name: str) -> None:
+def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself_is_not(
+    desk: Desk, name: str
+) -> None:
     march = answers(name, "openaichat/gpt-4-0314", NINE)
     assert desk.pin(march) == 0
     first, *_ = desk.told(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
     assert datetime.fromisoformat(first["time"]) == NINE + timedelta(days=90, minutes=1)
-    assert {one["metric"].partition(".")[0] for one in first["evidence"]["findings"]} >= {"output_chars", "output_tokens"}
+    assert {one["metric"].partition(".")[0] for one in first["evidence"]["findings"]} >= {
+        "output_chars",
+        "output_tokens",
+    }
     assert desk.told(march) == []

@@ -22,7 +22,14 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -38,16 +45,27 @@ def windows(values: list[bytes], level: str = "segment") -> list[dict[str, Any]]
 
 
 def fired(found: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
-    return [record for record in found if record["record"] == "transition" and record["rule"] == rule and record["state"] == "firing"]
+    return [
+        record
+        for record in found
+        if record["record"] == "transition" and record["rule"] == rule and record["state"] == "firing"
+    ]
 
 
-def traffic(minutes: float, fields: Callable[[int, float], dict[str, Any]], a_minute: int = 20) -> list[bytes]:
+def traffic(
+    minutes: float, fields: Callable[[int, float], dict[str, Any]], a_minute: int = 20
+) -> list[bytes]:
     """``fields``: of the nth event, at that minute."""
-    return [event(nth * 60 / a_minute, **fields(nth, nth / a_minute)) for nth in range(round(minutes * a_minute))]
+    return [
+        event(nth * 60 / a_minute, **fields(nth, nth / a_minute)) for nth in range(round(minutes * a_minute))
+    ]
 
 
 def test_a_window_has_the_weighted_counts_of_each_category() -> None:
-    values = [event(nth, finish_reason="length" if nth < 3 else "stop", sample_probability=1.0 if nth < 3 else 0.1) for nth in range(13)]
+    values = [
+        event(nth, finish_reason="length" if nth < 3 else "stop", sample_probability=1.0 if nth < 3 else 0.1)
+        for nth in range(13)
+    ]
     (window,) = windows(values)
     held = window["metrics"]["finish_reason"]
     assert held["counts"] == {"length": 3.0, "stop": pytest.approx(100.0)}
@@ -59,11 +77,16 @@ def test_a_window_has_the_weighted_counts_of_each_category() -> None:
 @pytest.mark.parametrize(
     ("field", "absent", "said"),
     [
-        ("fallback", "none", "model"), ("outcome", "ok", "parse_error"), ("error_type", None, "timeout"), ("degradation_level", 1, 2),
+        ("fallback", "none", "model"),
+        ("outcome", "ok", "parse_error"),
+        ("error_type", None, "timeout"),
+        ("degradation_level", 1, 2),
         ("guardrail", "none", "blocked"),
     ],
 )
-def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_compared(field: str, absent: Any, said: Any) -> None:
+def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_compared(
+    field: str, absent: Any, said: Any
+) -> None:
     assert field not in windows([event(nth, **{field: absent}) for nth in range(10)])[0]["metrics"]
     watch = Watch(Config())
     watch.apply([FileRecord(event(nth, **{field: said if nth < 2 else absent}), nth) for nth in range(10)])
@@ -85,7 +108,20 @@ def test_a_window_names_at_most_64_of_a_category_and_counts_the_rest() -> None:
 
 def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_category() -> None:
     pane = Pane(0)
-    probabilities = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20_000, 10_000, 7_000, 3_000]
+    probabilities = [
+        1_000_000,
+        500_000,
+        370_000,
+        250_000,
+        123_456,
+        90_000,
+        61_803,
+        33_000,
+        20_000,
+        10_000,
+        7_000,
+        3_000,
+    ]
     for ppm in probabilities:
         pane.rate("error_rate").add(ppm, 100, 0)
     assert pane.rates["error_rate"].level
@@ -98,14 +134,23 @@ def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_c
     assert weights["none"] > weights["model"] > 0
 
 
-def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_and_in_the_segment_only() -> None:
+def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_and_in_the_segment_only() -> (
+    None
+):
     def fields(_: int, minute: float) -> dict[str, Any]:
         return {"response_model": "m-0314" if minute < 40 else "m-0613"}
 
     found = fired(records(traffic(41, fields)))
-    assert [(one["level"], one["model"], one["time"][11:16], one["evidence"]["test"]) for one in found] == [("segment", "m", "09:41", "never_seen")]
+    assert [(one["level"], one["model"], one["time"][11:16], one["evidence"]["test"]) for one in found] == [
+        ("segment", "m", "09:41", "never_seen")
+    ]
     evidence = found[0]["evidence"]
-    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["n"]) == ("response_model=m-0613", 1.0, 0.0, 20.0)
+    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["n"]) == (
+        "response_model=m-0613",
+        1.0,
+        0.0,
+        20.0,
+    )
 
 
 @pytest.mark.parametrize(("strange", "expected"), [(2, 0), (3, 1)])
@@ -127,10 +172,14 @@ def test_an_episode_says_which_model_answers_now() -> None:
 
 def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_already() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
-        return {"output_tokens": 100 if minute < 40 else 300, "response_model": "m-0314" if minute < 50 else "m-0613"}
+        return {
+            "output_tokens": 100 if minute < 40 else 300,
+            "response_model": "m-0314" if minute < 50 else "m-0613",
+        }
 
     found = records(traffic(53, fields, 60))
-    assert {one["evidence"]["metric"] for one in fired(found)} == {"output_tokens.p90"}  # one incident, which fires once
+    # one incident, which fires once
+    assert {one["evidence"]["metric"] for one in fired(found)} == {"output_tokens.p90"}
     said = [(one["time"][11:16], one["state"], one["reason"]) for one in found if one["record"] == "episode"]
     assert said[0][1] == "opened"
     assert said[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
@@ -144,7 +193,9 @@ def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
 
     others = [record for record in records(traffic(80, fields)) if record["record"] != "window"]
-    assert [(one["record"], one["kind"], one["name"], one["before"]) for one in others] == [("change", "model", "n", "m")]
+    assert [(one["record"], one["kind"], one["name"], one["before"]) for one in others] == [
+        ("change", "model", "n", "m")
+    ]
 
 
 def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> None:
@@ -154,7 +205,12 @@ def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> Non
     found = [one for one in fired(records(traffic(70, fields, 60))) if one["level"] == "feature"]
     assert [one["time"][11:16] for one in found] == ["10:01"]
     evidence = found[0]["evidence"]
-    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == ("fallback=model", 0.5, 0.0, "g")
+    assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == (
+        "fallback=model",
+        0.5,
+        0.0,
+        "g",
+    )
     assert evidence["p_value"] < 1e-9
     assert evidence["reference_name"] == "trailing 24h"
 

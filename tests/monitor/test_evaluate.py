@@ -16,7 +16,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def line(event_id, **fields):
-    return json.dumps({"event_id": event_id, "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m", **fields})
+    return json.dumps(
+        {
+            "event_id": event_id,
+            "time": "2026-03-02T09:00:00Z",
+            "service": "s",
+            "feature": "f",
+            "model": "m",
+            **fields,
+        }
+    )
 
 
 METER = json.dumps({"kind": "meter", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "producer_id": "p",
@@ -37,14 +46,28 @@ def file(tmp_path):
 
 
 def test_each_response_gives_one_object_in_the_order_of_the_file(file, capsys):
-    path = file(line("a", output="I can't help with that."), line("b", output="Paris", finish_reason="length"), line("c", error_type="timeout"))
+    path = file(
+        line("a", output="I can't help with that."),
+        line("b", output="Paris", finish_reason="length"),
+        line("c", error_type="timeout"),
+    )
     assert main([path]) == 0
     first, second, third = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
     assert [first["event_id"], second["event_id"], third["event_id"]] == ["a", "b", "c"]
-    assert first["verdicts"]["refusal"] == {"passed": False, "score": None, "reason": "refusal: cannot_help", "state": "failed"}
+    assert first["verdicts"]["refusal"] == {
+        "passed": False,
+        "score": None,
+        "reason": "refusal: cannot_help",
+        "state": "failed",
+    }
     assert second["verdicts"]["truncation"]["passed"] is False
     assert second["verdicts"]["refusal"] == {"passed": True, "score": None, "reason": "", "state": "passed"}
-    assert third["verdicts"]["refusal"] == {"passed": None, "score": None, "reason": "the call failed", "state": "skipped"}
+    assert third["verdicts"]["refusal"] == {
+        "passed": None,
+        "score": None,
+        "reason": "the call failed",
+        "state": "skipped",
+    }
 
 
 def test_what_cannot_be_read_is_reported_by_line_and_the_rest_is_judged(file, capsys):
@@ -82,11 +105,19 @@ def test_gzip_and_standard_input_are_read_like_files(file, capsys, monkeypatch):
 def test_the_configuration_chooses_the_evaluators(file, tmp_path, capsys):
     (tmp_path / "answer.schema.json").write_text('{"type": "object"}')
     config = tmp_path / "softfail.yaml"
-    config.write_text("features:\n  - match: s/*\n    evaluators: [{length: {max_chars: 3}}, {json_schema: {file: answer.schema.json}}]\n")
+    config.write_text(
+        "features:\n  - match: s/*\n    evaluators: [{length: {max_chars: 3}}, {json_schema: {file:"
+        " answer.schema.json}}]\n"
+    )
     assert main([file(line("a", output="[1, 2]")), "--config", str(config)]) == 0
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
     assert list(verdicts) == ["error", "length", "json_schema"]
-    assert verdicts["length"] == {"passed": False, "score": 6.0, "reason": "6 characters, over 3", "state": "failed"}
+    assert verdicts["length"] == {
+        "passed": False,
+        "score": 6.0,
+        "reason": "6 characters, over 3",
+        "state": "failed",
+    }
     assert verdicts["json_schema"]["reason"] == "$: breaks type: 'object'"
 
 
@@ -100,7 +131,16 @@ def test_a_configuration_at_fault_is_named_and_nothing_is_judged(file, tmp_path,
 
 
 def test_the_table_ends_with_a_summary(file, capsys):
-    assert main([file(line("a\x1b[2J", output="I can't help with that."), line("b", output="Paris")), "--format", "table"]) == 0
+    assert (
+        main(
+            [
+                file(line("a\x1b[2J", output="I can't help with that."), line("b", output="Paris")),
+                "--format",
+                "table",
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "refusal failed (refusal: cannot_help)" in out
     assert "\x1b" not in out
@@ -112,6 +152,8 @@ def test_the_table_ends_with_a_summary(file, capsys):
 def test_a_reader_that_goes_away_is_no_fault(file):
     path = file(*(line(str(n), output="Paris") for n in range(3000)))
     command = f"{sys.executable} -m monitor evaluate {path} | head -n 1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["event_id"] == "0"

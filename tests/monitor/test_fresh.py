@@ -1,4 +1,6 @@
-"""What is fresh at an edge: over all edges exactly what was counted, each event once, whatever comes late, restarts or overflows."""
+"""What is fresh at an edge: over all edges exactly what was counted, each event once, whatever comes late,
+restarts or overflows.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from schemas.config import Config
 
 KEY = FeatureKey("bot", "answer", "production")
 PANE_US = 60_000_000
-PPM = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20_000, 10_000, 7_000, 3_000]  # more than a rate keeps apart
+# more than a rate keeps apart
+PPM = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20_000, 10_000, 7_000, 3_000]
 
 steps = st.lists(
     st.one_of(

@@ -21,7 +21,15 @@ WELL = Figures(caught_up=True, lost=0)
 GOOD = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
 
 
-def beats(counts_at, *, seconds, figures_at=lambda second: WELL, watermark_at=lambda second: None, settings=None, every=1):
+def beats(
+    counts_at,
+    *,
+    seconds,
+    figures_at=lambda second: WELL,
+    watermark_at=lambda second: None,
+    settings=None,
+    every=1,
+):
     """The heartbeats of a partition whose cumulative counts and figures are functions of the second."""
     health, found = Health(settings or Settings(), 3, 16), []
     for second in range(0, seconds, every):
@@ -40,7 +48,11 @@ def named(found):
 
 
 def records(share):
-    return lambda second: {"records": 100 * second, "dead-letters": round(100 * second * share), "dead-letters/unreadable": round(100 * second * share)}
+    return lambda second: {
+        "records": 100 * second,
+        "dead-letters": round(100 * second * share),
+        "dead-letters/unreadable": round(100 * second * share),
+    }
 
 
 def test_a_well_partition_says_so_once_a_minute():
@@ -51,7 +63,12 @@ def test_a_well_partition_says_so_once_a_minute():
 
 
 def test_a_heartbeat_is_what_the_schema_promises():
-    for _, beat in beats(records(0.2), seconds=300, figures_at=lambda second: Figures(False, second), watermark_at=lambda second: 4000):
+    for _, beat in beats(
+        records(0.2),
+        seconds=300,
+        figures_at=lambda second: Figures(False, second),
+        watermark_at=lambda second: 4000,
+    ):
         Heartbeat.model_validate_json(json.dumps(beat))
 
 
@@ -76,16 +93,23 @@ def test_news_does_not_wait_for_the_minute_and_says_what_and_mostly_why():
     found = beats(counts, seconds=90)
     second, beat = found[-1]
     assert second == 75
-    assert [one["text"] for one in beat["findings"]] == ["6.7 % of records could not be read in 75 s (mostly: no_text)"]
+    assert [one["text"] for one in beat["findings"]] == [
+        "6.7 % of records could not be read in 75 s (mostly: no_text)"
+    ]
 
 
 def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before():
     def counts(second):
-        return {"records": 100 * second, "dead-letters": 3 * min(second, 600) + (second > 600) * 0.7 * (second - 600)}
+        return {
+            "records": 100 * second,
+            "dead-letters": 3 * min(second, 600) + (second > 600) * 0.7 * (second - 600),
+        }
 
     states = named(beats(lambda second: {name: round(n) for name, n in counts(second).items()}, seconds=1200))
     assert all(findings for second, findings in states if 60 <= second < 840)
-    states = named(beats(lambda second: {"records": 100 * second, "dead-letters": 3 * min(second, 600)}, seconds=1200))
+    states = named(
+        beats(lambda second: {"records": 100 * second, "dead-letters": 3 * min(second, 600)}, seconds=1200)
+    )
     assert not states[-1][1]
 
 
@@ -93,7 +117,10 @@ def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before()
 def test_a_severity_never_sinks_while_its_finding_lasts(steps):
     shares, before = Shares(Settings()), {}
     for nth, (good, bad) in enumerate(steps):
-        found = {one.name: one.severity for one in shares.judge({"records": good + bad, "dead-letters": bad}, 300, nth)}
+        found = {
+            one.name: one.severity
+            for one in shares.judge({"records": good + bad, "dead-letters": bad}, 300, nth)
+        }
         if before.get("dead-letters") == "error" and found:
             assert found == {"dead-letters": "error"}
         before = found
@@ -102,22 +129,50 @@ def test_a_severity_never_sinks_while_its_finding_lasts(steps):
 def test_one_broken_evaluator_of_ten_is_an_error_and_named():
     def counts(second):
         sound = {f"judged/e{number}": 10 * second for number in range(9)}
-        return {"records": 10 * second, "judged/broken": 10 * second, "evaluator-errors/broken": 5 * second, **sound}
+        return {
+            "records": 10 * second,
+            "judged/broken": 10 * second,
+            "evaluator-errors/broken": 5 * second,
+            **sound,
+        }
 
     _, beat = beats(counts, seconds=120)[-1]
-    assert [(one["name"], one["severity"], "mostly: broken" in one["text"]) for one in beat["findings"]] == [("evaluator-errors", "error", True)]
+    assert [(one["name"], one["severity"], "mostly: broken" in one["text"]) for one in beat["findings"]] == [
+        ("evaluator-errors", "error", True)
+    ]
 
 
-@pytest.mark.parametrize(("caught_up", "behind_s", "fires"), [(False, 900, True), (False, 200, False), (True, 900, False)])
-def test_a_lag_is_an_error_after_a_window_if_records_wait_and_the_watermark_is_behind(caught_up, behind_s, fires):
-    states = named(beats(records(0.0), seconds=601, figures_at=lambda second: Figures(caught_up, 0), watermark_at=lambda second: behind_s))
+@pytest.mark.parametrize(
+    ("caught_up", "behind_s", "fires"), [(False, 900, True), (False, 200, False), (True, 900, False)]
+)
+def test_a_lag_is_an_error_after_a_window_if_records_wait_and_the_watermark_is_behind(
+    caught_up, behind_s, fires
+):
+    states = named(
+        beats(
+            records(0.0),
+            seconds=601,
+            figures_at=lambda second: Figures(caught_up, 0),
+            watermark_at=lambda second: behind_s,
+        )
+    )
     assert [findings for second, findings in states if second < 300] == [set()] * 5
     assert (states[-1][1] == {("lag", "error")}) is fires
 
 
 def test_a_lag_ends_when_everything_is_applied():
-    states = named(beats(records(0.0), seconds=900, figures_at=lambda second: Figures(second > 600, 0), watermark_at=lambda second: 900))
-    assert {second: findings for second, findings in states if 590 < second < 640} == {600: {("lag", "error")}, 615: set()}
+    states = named(
+        beats(
+            records(0.0),
+            seconds=900,
+            figures_at=lambda second: Figures(second > 600, 0),
+            watermark_at=lambda second: 900,
+        )
+    )
+    assert {second: findings for second, findings in states if 590 < second < 640} == {
+        600: {("lag", "error")},
+        615: set(),
+    }
 
 
 def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
@@ -126,8 +181,16 @@ def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
 
 
-@pytest.mark.parametrize(("took_s", "said"), [
-    (59, set()), (95, {"reading the state took 95 s: for so long nothing was measured, and pages were late by as much"})])
+@pytest.mark.parametrize(
+    ("took_s", "said"),
+    [
+        (59, set()),
+        (
+            95,
+            {"reading the state took 95 s: for so long nothing was measured, and pages were late by as much"},
+        ),
+    ],
+)
 def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a_window(took_s, said):
     found = beats(records(0.0), seconds=601, figures_at=lambda second: Figures(True, 0, took_s))
     told = {second: {one["text"] for one in beat["findings"]} for second, beat in found}
@@ -139,7 +202,10 @@ def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a
 
 
 def test_what_others_find_stands_in_the_heartbeat_and_is_news():
-    health, silent = Health(Settings(), 0, 1), Found("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0)
+    health, silent = (
+        Health(Settings(), 0, 1),
+        Found("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
+    )
     assert health.look({}, WELL, None, 1000 * SECOND)["findings"] == []
     assert health.look({}, WELL, None, 1015 * SECOND) is None
     assert health.look({}, WELL, None, 1030 * SECOND, [silent])["findings"] == [silent.record()]
@@ -160,12 +226,16 @@ def test_the_share_that_is_configured_holds():
 
 def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_nothing_that_it_gives():
     one, other = Watch(Config(), 0, 1), Watch(Config(), 0, 1)
-    log = [FileRecord(GOOD, 0)] + [FileRecord(b"garbage" if nth % 5 == 0 else GOOD, nth) for nth in range(1, 101)]
+    log = [FileRecord(GOOD, 0)] + [
+        FileRecord(b"garbage" if nth % 5 == 0 else GOOD, nth) for nth in range(1, 101)
+    ]
     now_us = 1_772_442_000 * SECOND
     told = [*one.heartbeat(WELL, now_us).messages["alerts"]]
     outputs = [one.apply(log, now_us)]
     told += one.heartbeat(WELL, now_us + 20 * SECOND).messages["alerts"]
-    assert [(json.loads(message.value)["partition"], message.key) for message in told] == [(0, b"watch/0")] * 2
+    assert [(json.loads(message.value)["partition"], message.key) for message in told] == [
+        (0, b"watch/0")
+    ] * 2
     beat = json.loads(told[-1].value)
     assert (beat["counts"]["records"], beat["counts"]["dead-letters"]) == (101, 20)
     assert [one["name"] for one in beat["findings"]] == ["dead-letters"]
@@ -178,12 +248,27 @@ NINE_US = 1_772_442_000 * SECOND
 
 
 def event(nth, **more):
-    plain = {"event_id": str(nth), "time": rfc3339(NINE_US + nth * SECOND // 10), "service": "s", "feature": "f", "model": "m"}
+    plain = {
+        "event_id": str(nth),
+        "time": rfc3339(NINE_US + nth * SECOND // 10),
+        "service": "s",
+        "feature": "f",
+        "model": "m",
+    }
     return FileRecord(json.dumps(plain | more).encode(), nth)
 
 
 def meter(nth, sampled, dropped):
-    return event(nth, kind="meter", producer_id="p", started_at=rfc3339(NINE_US), seen=10 * sampled, sampled=sampled, sent=sampled - dropped, dropped=dropped)
+    return event(
+        nth,
+        kind="meter",
+        producer_id="p",
+        started_at=rfc3339(NINE_US),
+        seen=10 * sampled,
+        sampled=sampled,
+        sent=sampled - dropped,
+        dropped=dropped,
+    )
 
 
 def numbered(holes):
@@ -192,8 +277,16 @@ def numbered(holes):
 
 
 WORLDS = {
-    "a producer gives up a twentieth": ([meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 1000, 50)], "producer-drops", "warning"),
-    "it gives up one in a thousand": ([meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 20_000, 20)], None, None),
+    "a producer gives up a twentieth": (
+        [meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 1000, 50)],
+        "producer-drops",
+        "warning",
+    ),
+    "it gives up one in a thousand": (
+        [meter(0, 0, 0), *(event(nth) for nth in range(900)), meter(901, 20_000, 20)],
+        None,
+        None,
+    ),
     "a twentieth never arrived": (numbered(set(range(200, 250))), "events-missing", "warning"),
     "one in five hundred never arrived": (numbered({200, 400}), None, None),
     "the last ones are on their way": (numbered(set(range(900, 1000))), None, None),
@@ -205,20 +298,35 @@ def test_what_producers_drop_and_what_does_not_arrive_is_found_from_one_percent_
     watch = Watch(Config(), 0, 1)
     watch.heartbeat(WELL, NINE_US)
     watch.apply(log, NINE_US + 100 * SECOND)
-    watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)  # what is missing is known when it is too late for it
+    # what is missing is known when it is too late for it
+    watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)
     told = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
-    assert [(one["name"], one["severity"]) for one in json.loads(told[-1].value)["findings"]] == ([(name, severity)] if name else [])
+    assert [(one["name"], one["severity"]) for one in json.loads(told[-1].value)["findings"]] == (
+        [(name, severity)] if name else []
+    )
 
 
 @pytest.mark.parametrize(("wrong", "found"), [(0.5, True), (0.05, False)])
 def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
-    here = next(number for number in range(4) if Watch(Config(), number, 4).apply([event(0)]).messages.get("events") is None)
-    away = next(name for name in "abcdefgh" if Watch(Config(), here, 4).apply([event(0, feature=name)]).messages.get("events"))
+    here = next(
+        number
+        for number in range(4)
+        if Watch(Config(), number, 4).apply([event(0)]).messages.get("events") is None
+    )
+    away = next(
+        name
+        for name in "abcdefgh"
+        if Watch(Config(), here, 4).apply([event(0, feature=name)]).messages.get("events")
+    )
     watch = Watch(Config(), here, 4)
     watch.heartbeat(WELL, NINE_US)
-    watch.apply([event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US)
+    watch.apply(
+        [event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US
+    )
     beat = json.loads(watch.heartbeat(WELL, NINE_US + 60 * SECOND).messages["alerts"][-1].value)
-    assert [(one["name"], one["severity"]) for one in beat["findings"]] == ([("wrong-partition", "info")] if found else [])
+    assert [(one["name"], one["severity"]) for one in beat["findings"]] == (
+        [("wrong-partition", "info")] if found else []
+    )
     assert beat["counts"]["wrong-partition"] == 1000 * wrong
 
 

@@ -21,30 +21,80 @@ from schemas.config import Config
 
 SENTENCES = {
     "ar": ("تم شحن طلبك يوم الثلاثاء وسيصل يوم الجمعة.", "آسف، لا أستطيع المساعدة في ذلك."),
-    "cs": ("Vaše objednávka byla odeslána v úterý a dorazí v pátek.", "Omlouvám se, ale s tím vám nemohu pomoci."),
-    "da": ("Din ordre blev afsendt tirsdag og ankommer fredag.", "Beklager, men det kan jeg ikke hjælpe dig med."),
-    "de": ("Ihre Bestellung wurde am Dienstag verschickt und kommt am Freitag an.", "Ja, das Paket ist unterwegs."),
+    "cs": (
+        "Vaše objednávka byla odeslána v úterý a dorazí v pátek.",
+        "Omlouvám se, ale s tím vám nemohu pomoci.",
+    ),
+    "da": (
+        "Din ordre blev afsendt tirsdag og ankommer fredag.",
+        "Beklager, men det kan jeg ikke hjælpe dig med.",
+    ),
+    "de": (
+        "Ihre Bestellung wurde am Dienstag verschickt und kommt am Freitag an.",
+        "Ja, das Paket ist unterwegs.",
+    ),
     "el": ("Η παραγγελία σας στάλθηκε την Τρίτη και θα φτάσει την Παρασκευή.",),
-    "en": ("Your order was shipped on Tuesday and arrives on Friday.", "I'm sorry, but I can't help with that.", "Paris is the capital of France."),
-    "es": ("Su pedido fue enviado el martes y llegará el viernes.", "Lo siento, pero no puedo ayudarle con eso."),
+    "en": (
+        "Your order was shipped on Tuesday and arrives on Friday.",
+        "I'm sorry, but I can't help with that.",
+        "Paris is the capital of France.",
+    ),
+    "es": (
+        "Su pedido fue enviado el martes y llegará el viernes.",
+        "Lo siento, pero no puedo ayudarle con eso.",
+    ),
     "fa": ("سفارش شما روز سه‌شنبه ارسال شد و جمعه می‌رسد.",),
-    "fr": ("Votre commande a été expédiée mardi et arrivera vendredi.", "Je suis désolé, mais je ne peux pas vous aider avec cela."),
+    "fr": (
+        "Votre commande a été expédiée mardi et arrivera vendredi.",
+        "Je suis désolé, mais je ne peux pas vous aider avec cela.",
+    ),
     "he": ("ההזמנה שלך נשלחה ביום שלישי ותגיע ביום שישי.",),
     "hi": ("आपका ऑर्डर मंगलवार को भेजा गया था और शुक्रवार को पहुँचेगा।",),
-    "it": ("Il suo ordine è stato spedito martedì e arriverà venerdì.", "Mi dispiace, ma non posso aiutarla con questo."),
-    "ja": ("ご注文の商品は火曜日に発送され、金曜日に到着します。", "申し訳ありませんが、お手伝いできません。"),
+    "it": (
+        "Il suo ordine è stato spedito martedì e arriverà venerdì.",
+        "Mi dispiace, ma non posso aiutarla con questo.",
+    ),
+    "ja": (
+        "ご注文の商品は火曜日に発送され、金曜日に到着します。",
+        "申し訳ありませんが、お手伝いできません。",
+    ),
     "ko": ("주문하신 상품은 화요일에 발송되어 금요일에 도착합니다.", "죄송하지만 도와드릴 수 없습니다."),
-    "nl": ("Uw bestelling is dinsdag verzonden en komt vrijdag aan.", "Het spijt me, maar daar kan ik niet bij helpen."),
-    "no": ("Bestillingen din ble sendt på tirsdag og kommer fram på fredag.", "Beklager, men det kan jeg ikke hjelpe deg med."),
-    "pl": ("Twoje zamówienie zostało wysłane we wtorek i dotrze w piątek.", "Przepraszam, ale nie mogę w tym pomóc."),
-    "pt": ("O seu pedido foi enviado na terça-feira e chegará na sexta-feira.", "Desculpe, mas não posso ajudar com isso."),
-    "ru": ("Ваш заказ был отправлен во вторник и прибудет в пятницу.", "Извините, но я не могу с этим помочь."),
-    "sv": ("Din beställning skickades på tisdagen och kommer fram på fredag.", "Tyvärr kan jag inte hjälpa dig med det."),
+    "nl": (
+        "Uw bestelling is dinsdag verzonden en komt vrijdag aan.",
+        "Het spijt me, maar daar kan ik niet bij helpen.",
+    ),
+    "no": (
+        "Bestillingen din ble sendt på tirsdag og kommer fram på fredag.",
+        "Beklager, men det kan jeg ikke hjelpe deg med.",
+    ),
+    "pl": (
+        "Twoje zamówienie zostało wysłane we wtorek i dotrze w piątek.",
+        "Przepraszam, ale nie mogę w tym pomóc.",
+    ),
+    "pt": (
+        "O seu pedido foi enviado na terça-feira e chegará na sexta-feira.",
+        "Desculpe, mas não posso ajudar com isso.",
+    ),
+    "ru": (
+        "Ваш заказ был отправлен во вторник и прибудет в пятницу.",
+        "Извините, но я не могу с этим помочь.",
+    ),
+    "sv": (
+        "Din beställning skickades på tisdagen och kommer fram på fredag.",
+        "Tyvärr kan jag inte hjälpa dig med det.",
+    ),
     "th": ("คำสั่งซื้อของคุณถูกจัดส่งเมื่อวันอังคารและจะถึงวันศุกร์",),
-    "tr": ("Siparişiniz salı günü gönderildi ve cuma günü elinize ulaşacak.", "Üzgünüm, bu konuda size yardımcı olamam."),
+    "tr": (
+        "Siparişiniz salı günü gönderildi ve cuma günü elinize ulaşacak.",
+        "Üzgünüm, bu konuda size yardımcı olamam.",
+    ),
     "uk": ("Ваше замовлення було відправлено у вівторок і прибуде в п'ятницю.",),
     "vi": ("Đơn hàng của bạn đã được gửi vào thứ Ba và sẽ đến vào thứ Sáu.",),
-    "zh": ("您的订单已于星期二发货，将于星期五送达。", "抱歉，我无法帮助您处理这个问题。", "您的訂單已於星期二出貨，將於星期五送達。"),
+    "zh": (
+        "您的订单已于星期二发货，将于星期五送达。",
+        "抱歉，我无法帮助您处理这个问题。",
+        "您的訂單已於星期二出貨，將於星期五送達。",
+    ),
 }
 NO_LANGUAGE = (
     "", " ", "A", "(A).", "C. Somewhat worried", "(E). Refused.", "Yes", "[No]", "OK", "positive", "42", "17077", "\x00", "\ud800", "a" * 5000,
@@ -58,7 +108,9 @@ TEXTS = [text for texts in SENTENCES.values() for text in texts]
 ENGLISH, FRENCH = SENTENCES["en"], SENTENCES["fr"]
 
 
-@pytest.mark.parametrize(("language", "text"), [(language, text) for language, texts in SENTENCES.items() for text in texts])
+@pytest.mark.parametrize(
+    ("language", "text"), [(language, text) for language, texts in SENTENCES.items() for text in texts]
+)
 def test_a_sentence_is_told_to_be_in_its_language(language, text):
     assert language_of(text) == language
 
@@ -86,12 +138,27 @@ def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(tex
     expected = language_of(text)
     assert language_of(unicodedata.normalize("NFD", text)) == expected
     assert language_of(text.upper()) == expected
-    assert language_of(f"```json\n{{\"status\": \"this is not what the answer is written in\"}}\n```\n{text} https://example.com/the/and/of") == expected
+    assert (
+        language_of(
+            f'```json\n{{"status": "this is not what the answer is written in"}}\n```\n{text}'
+            " https://example.com/the/and/of"
+        )
+        == expected
+    )
 
 
 def test_a_language_does_not_depend_on_what_was_asked_before():
-    asked_first = "from monitor.languages import language_of; import json, sys; print(json.dumps([language_of(text) for text in json.load(sys.stdin)]))"
-    backwards = subprocess.run([sys.executable, "-c", asked_first], input=json.dumps(TEXTS[::-1]), capture_output=True, text=True, check=True)
+    asked_first = (
+        "from monitor.languages import language_of; import json, sys; print(json.dumps([language_of(text) for"
+        " text in json.load(sys.stdin)]))"
+    )
+    backwards = subprocess.run(
+        [sys.executable, "-c", asked_first],
+        input=json.dumps(TEXTS[::-1]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(backwards.stdout) == [language_of(text) for text in TEXTS][::-1]
 
 
@@ -106,7 +173,9 @@ def test_the_model_needs_no_disk_to_write_on(monkeypatch):
 
 
 def test_it_is_added_up_in_64_bits():
-    """In 32, and by BLAS, the last digits depend on the processor and its threads. Were the method that we replace renamed, this would show."""
+    """In 32, and by BLAS, the last digits depend on the processor and its threads. Were the method that we
+    replace renamed, this would show.
+    """
     model = languages._model()
     assert model._raw_score(ENGLISH[0].encode()).dtype == "float64"
 
@@ -121,11 +190,20 @@ def test_the_example_holds():
 
 
 def response(number: int, **fields: Any) -> FileRecord:
-    base = {"kind": "response", "event_id": str(number), "time": "2026-03-02T09:00:10Z", "service": "s", "feature": "f", "model": "m"}
+    base = {
+        "kind": "response",
+        "event_id": str(number),
+        "time": "2026-03-02T09:00:10Z",
+        "service": "s",
+        "feature": "f",
+        "model": "m",
+    }
     return FileRecord(json.dumps(base | fields).encode(), number)
 
 
-def told(records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False) -> dict[str, dict[str, Any]]:
+def told(
+    records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False
+) -> dict[str, dict[str, Any]]:
     """The windows of segments by model, of a log that comes in bundles cut there."""
     watch, state = Watch(Config()), {}
     for begin, end in zip((0, *cuts), (*cuts, len(records)), strict=True):
@@ -139,9 +217,23 @@ def told(records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = 
 
 
 def test_a_window_counts_the_languages_of_inputs_and_outputs_whatever_their_weight():
-    records = [response(nth, input=FRENCH[0], output=ENGLISH[0] if nth < 4 else "A", sample_probability=0.5 if nth % 2 else 0.01) for nth in range(8)]
+    records = [
+        response(
+            nth,
+            input=FRENCH[0],
+            output=ENGLISH[0] if nth < 4 else "A",
+            sample_probability=0.5 if nth % 2 else 0.01,
+        )
+        for nth in range(8)
+    ]
     found = told(records)["m"]
-    assert found["input_language"] == {"value": None, "n": 8.0, "low": None, "high": None, "counts": {"fr": 8.0}}
+    assert found["input_language"] == {
+        "value": None,
+        "n": 8.0,
+        "low": None,
+        "high": None,
+        "counts": {"fr": 8.0},
+    }
     assert found["output_language"]["counts"] == {"en": 4.0}
 
 
@@ -156,7 +248,10 @@ def test_only_the_first_ten_responses_with_text_of_a_segment_are_asked():
 
 
 def test_without_texts_there_is_no_language():
-    assert not {"input_language", "output_language"} & told([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
+    assert (
+        not {"input_language", "output_language"}
+        & told([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
+    )
 
 
 @settings(deadline=None)
@@ -166,7 +261,9 @@ def test_without_texts_there_is_no_language():
     ),
     st.lists(st.integers(0, 40), max_size=4), st.booleans(),
 )  # fmt: skip
-def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_nor_weights(rows, cuts, restart):
+def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_nor_weights(
+    rows, cuts, restart
+):
     records = [
         response(nth, model=model, sample_probability=(1.0, 0.5, 0.1)[nth % 3], output=output, input=asked)
         for nth, (model, output, asked) in enumerate(rows)
@@ -182,6 +279,7 @@ def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_no
                 counts = expected.setdefault(model, {}).setdefault(name, {})
                 counts[language_of(text)] = counts.get(language_of(text), 0) + 1.0
     found = told(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)
-    assert {model: {name: one["counts"] for name, one in metrics.items() if name.endswith("_language")} for model, metrics in found.items()} == {
-        model: expected.get(model, {}) for model in found
-    }
+    assert {
+        model: {name: one["counts"] for name, one in metrics.items() if name.endswith("_language")}
+        for model, metrics in found.items()
+    } == {model: expected.get(model, {}) for model in found}

@@ -1,4 +1,6 @@
-"""GPT-4's real answers of March and June 2023 through the core: what changed is found after the change, and nothing before."""
+"""GPT-4's real answers of March and June 2023 through the core: what changed is found after the change, and
+nothing before.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +57,24 @@ def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
 
 
 def written(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [json.loads(message.value) for outputs in replay(config, iter(events_of(rows))) for topic, message in outputs.order if topic != "samples"]
+    return [
+        json.loads(message.value)
+        for outputs in replay(config, iter(events_of(rows)))
+        for topic, message in outputs.order
+        if topic != "samples"
+    ]
 
 
-LENGTH = {"rules": [{"name": "length", "on": "output_chars.mean", "above": 60, "window": "5m", "severity": "warning"}]}
-SHORT = {"rules": [{"name": "length", "on": "output_chars.mean", "below": 200, "window": "5m", "severity": "warning"}]}
+LENGTH = {
+    "rules": [
+        {"name": "length", "on": "output_chars.mean", "above": 60, "window": "5m", "severity": "warning"}
+    ]
+}
+SHORT = {
+    "rules": [
+        {"name": "length", "on": "output_chars.mean", "below": 200, "window": "5m", "severity": "warning"}
+    ]
+}
 
 
 @pytest.mark.parametrize(("name", "settings"), [("OPINIONQA", LENGTH), ("PRIME_FULL", SHORT)])
@@ -68,7 +83,9 @@ def test_a_rule_on_mean_length_fires_at_the_first_edge_that_is_certain_and_only_
 ) -> None:
     march, june = answers(name, MARCH), answers(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march))
-    transitions = [r for r in written(Config.model_validate(settings), march + june) if r["record"] == "transition"]
+    transitions = [
+        r for r in written(Config.model_validate(settings), march + june) if r["record"] == "transition"
+    ]
     fired = [r for r in transitions if r["rule"] == "length" and r["level"] == "feature"]
     assert [r["state"] for r in fired][:1] == ["firing"]
     at = datetime.fromisoformat(fired[0]["time"])
@@ -79,29 +96,38 @@ def test_a_rule_on_mean_length_fires_at_the_first_edge_that_is_certain_and_only_
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_march_alone_shuffled_opens_no_episode_at_the_default_configuration(answers: Callable[[str, str], list[dict[str, Any]]], name: str) -> None:
+def test_march_alone_shuffled_opens_no_episode_at_the_default_configuration(
+    answers: Callable[[str, str], list[dict[str, Any]]], name: str
+) -> None:
     rows = answers(name, MARCH)
     for seed in range(3):
         random.Random(seed).shuffle(rows)
         assert [r for r in written(Config(), rows) if r["record"] != "window"] == []
 
 
-def test_the_refusals_of_june_are_an_episode_that_names_them(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
+def test_the_refusals_of_june_are_an_episode_that_names_them(
+    answers: Callable[[str, str], list[dict[str, Any]]],
+) -> None:
     march, june = answers("OPINIONQA", MARCH), answers("OPINIONQA", JUNE)
     change = BEGIN + timedelta(seconds=len(march))
     episodes = [r for r in written(Config(), march + june) if r["record"] == "episode"]
     assert episodes[0]["state"] == "opened"
     assert datetime.fromisoformat(episodes[0]["time"]) > change
-    named = next(r for r in episodes if r["examples"])  # it opens with what drifted, of which there are no examples
+    # it opens with what drifted, of which there are no examples
+    named = next(r for r in episodes if r["examples"])
     assert {example["evaluator"] for example in named["examples"]} == {"refusal"}
-    assert {"evaluator.refusal.fail_rate", "pass_rate"} & {one["evidence"]["metric"] for one in named["incidents"]}
+    assert {"evaluator.refusal.fail_rate", "pass_rate"} & {
+        one["evidence"]["metric"] for one in named["incidents"]
+    }
 
 
 def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
     rows = answers("PRIME_FULL", MARCH)
     windows = [r for r in written(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
     assert sum(window["events"] for window in windows) == len(rows)
-    assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(int(row["answer_token"]) for row in rows)
+    assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(
+        int(row["answer_token"]) for row in rows
+    )
 
 
 SAID = {
@@ -131,7 +157,9 @@ def test_the_default_configuration_opens_an_episode_within_a_hundred_answers_and
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_march_followed_by_march_shuffled_opens_no_episode_not_even_a_warning(answers: Callable[[str, str], list[dict[str, Any]]], name: str) -> None:
+def test_march_followed_by_march_shuffled_opens_no_episode_not_even_a_warning(
+    answers: Callable[[str, str], list[dict[str, Any]]], name: str
+) -> None:
     rows = answers(name, MARCH)
     for seed in range(10):
         first, second = list(rows), list(rows)

@@ -13,7 +13,14 @@ from schemas.config import Config
 
 
 def record(number: int, kind: str = "response", **fields: Any) -> FileRecord:
-    base = {"kind": kind, "event_id": str(number), "time": "2026-03-02T09:00:10Z", "service": "s", "feature": "f", "model": "m"}
+    base = {
+        "kind": kind,
+        "event_id": str(number),
+        "time": "2026-03-02T09:00:10Z",
+        "service": "s",
+        "feature": "f",
+        "model": "m",
+    }
     return FileRecord(json.dumps(base | fields).encode(), number)
 
 
@@ -28,7 +35,9 @@ def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("sizes", "n"), [({}, 100), ({"output_tokens": 0}, None)])
 def test_half_the_answers_empty_is_half_whoever_says_so(sizes, n):
-    """Text comes with one call in ten. Where no size is stated, only those with text tell; where one is, all do."""
+    """Text comes with one call in ten. Where no size is stated, only those with text tell; where one is, all
+    do.
+    """
     records = []
     for number in range(1000):
         empty = number // 10 % 2 == 0
@@ -46,7 +55,10 @@ def test_half_the_answers_empty_is_half_whoever_says_so(sizes, n):
 
 def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
     names = [f"e{number:02}" for number in range(62)] + ["refusal"] + [f"x{number}" for number in range(5)]
-    records = [record(number, "evaluation", response_id="r", evaluator=name, passed=True) for number, name in enumerate(names)]
+    records = [
+        record(number, "evaluation", response_id="r", evaluator=name, passed=True)
+        for number, name in enumerate(names)
+    ]
     records.insert(40, record(99, output="It ships.", finish_reason="stop", duration_s=1.0))
     found = metrics(records)
     assert {"evaluator.x0.fail_rate", "evaluator.x1.fail_rate", "evaluator.refusal.fail_rate"} <= found.keys()
@@ -57,6 +69,11 @@ def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
 
 
 def test_scores_alone_are_capped_as_well():
-    found = metrics([record(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5) for number in range(200)])
+    found = metrics(
+        [
+            record(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5)
+            for number in range(200)
+        ]
+    )
     assert sum(name.endswith(".score.mean") for name in found) == 65
     assert found["evaluator.other.score.mean"]["n"] == 136

@@ -34,7 +34,10 @@ def test_a_pane_with_spelt_out_names_means_what_it_meant():
     pane.rate("error_rate").add(1_000_000, 10, 3)
     values = msgspec.msgpack.decode(pane.state())
     values[5] = [[name_of(name), state] for name, state in values[5]]
-    assert Pane.from_state(0, msgspec.msgpack.encode(values)).rates["error_rate"].state() == pane.rates["error_rate"].state()
+    assert (
+        Pane.from_state(0, msgspec.msgpack.encode(values)).rates["error_rate"].state()
+        == pane.rates["error_rate"].state()
+    )
 
 
 @pytest.mark.parametrize("number", [len(KNOWN), -1])

@@ -21,13 +21,17 @@ from schemas.records import Episode
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
 PAGERDUTY = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}}
-DEAD = Found("dead-letters", "error", "12 % of records could not be read in 5 min (mostly: unreadable)", BEGAN, 0.12)
+DEAD = Found(
+    "dead-letters", "error", "12 % of records could not be read in 5 min (mostly: unreadable)", BEGAN, 0.12
+)
 FEW = DEAD._replace(severity="warning", value=0.02)
 LAG = Found("lag", "error", "records wait", BEGAN, 900.0)
 
 
 class Bench:
-    """One notifier, a log of alerts, time, and a receiver that takes everything. What is durable is so in one step with what was written."""
+    """One notifier, a log of alerts, time, and a receiver that takes everything. What is durable is so in one
+    step with what was written.
+    """
 
     def __init__(self, config=None, partitions=4):
         self.config = Config.model_validate(config or PAGERDUTY)
@@ -43,9 +47,21 @@ class Bench:
     def beat(self):
         for partition in set(range(self.partitions)) - self.silent:
             found = [one.record() for one in self.findings.get(partition, ())]
-            self.write(json.dumps({
-                "record": "health", "agent": "watch", "partition": partition, "partitions": self.partitions, "time": rfc3339(self.now_us),
-                "observed_s": self.observed_s, "counts": self.counts.get(partition, {}), "findings": found}, separators=(",", ":")).encode())
+            self.write(
+                json.dumps(
+                    {
+                        "record": "health",
+                        "agent": "watch",
+                        "partition": partition,
+                        "partitions": self.partitions,
+                        "time": rfc3339(self.now_us),
+                        "observed_s": self.observed_s,
+                        "counts": self.counts.get(partition, {}),
+                        "findings": found,
+                    },
+                    separators=(",", ":"),
+                ).encode()
+            )
 
     def read(self):
         self.notifier.apply(self.log[self.position :], self.now_us)
@@ -86,7 +102,11 @@ class Bench:
             self.deliver(verdict)
 
     def episodes(self):
-        return [one for record in self.log if record.value.startswith(b'{"record":"episode"') and (one := json.loads(record.value))]
+        return [
+            one
+            for record in self.log
+            if record.value.startswith(b'{"record":"episode"') and (one := json.loads(record.value))
+        ]
 
 
 @pytest.fixture
@@ -101,9 +121,17 @@ def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_pa
     bench.findings = {}
     bench.pass_time(120)
     paged = [one for one in bench.told if one[0] == "pagerduty"]
-    assert [(action, urgency, feature) for _, action, urgency, feature, _ in paged] == [("trigger", "high", "monitor"), ("resolve", "high", "monitor")]
+    assert [(action, urgency, feature) for _, action, urgency, feature, _ in paged] == [
+        ("trigger", "high", "monitor"),
+        ("resolve", "high", "monitor"),
+    ]
     opened, *_, resolved = bench.episodes()
-    assert (opened["service"], opened["environment"], opened["state"], resolved["state"]) == ("softfail", "production", "opened", "resolved")
+    assert (opened["service"], opened["environment"], opened["state"], resolved["state"]) == (
+        "softfail",
+        "production",
+        "opened",
+        "resolved",
+    )
     assert opened["incidents"][0]["text"] == f"{DEAD.text}, in partitions 1, 3"
     for one in bench.episodes():
         Episode.model_validate_json(json.dumps(one))
@@ -117,7 +145,10 @@ def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
     assert [one["state"] for one in bench.episodes()] == ["opened", "escalated"]
     assert len({one["episode_id"] for one in bench.episodes()}) == 1
     assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == [
-        ("trigger", "low"), ("trigger", "high"), ("resolve", "low")]
+        ("trigger", "low"),
+        ("trigger", "high"),
+        ("resolve", "low"),
+    ]
 
 
 def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
@@ -125,7 +156,9 @@ def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
         bench = Bench(PAGERDUTY | {"health": {"severity": severity}})
         bench.findings = {1: [DEAD]}
         bench.pass_time(120)
-        assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == told
+        assert [
+            (action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"
+        ] == told
 
 
 def test_without_an_environment_that_may_page_it_is_a_ticket():
@@ -156,10 +189,25 @@ def test_a_loss_stays_open_for_an_hour(bench):
     assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
 
 
-@pytest.mark.parametrize(("one", "kept"), [
-    (Found("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
-    (Found("evaluator-silence", "warning", "truncation has judged none of the last 280 answers of bot/answer", BEGAN, 280.0), False)])
-def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_and_both_are_tickets_with_advice(bench, one, kept):
+@pytest.mark.parametrize(
+    ("one", "kept"),
+    [
+        (Found("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
+        (
+            Found(
+                "evaluator-silence",
+                "warning",
+                "truncation has judged none of the last 280 answers of bot/answer",
+                BEGAN,
+                280.0,
+            ),
+            False,
+        ),
+    ],
+)
+def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_and_both_are_tickets_with_advice(
+    bench, one, kept
+):
     bench.findings = {2: [one]}
     bench.pass_time(120)
     bench.findings = {}
@@ -206,7 +254,9 @@ def test_nobody_is_blamed_for_silence_while_the_notifier_itself_was_away(bench):
 
 
 def test_what_is_spread_over_all_partitions_is_found_though_none_has_ten(bench):
-    bench.counts = {partition: {"records": 100, "dead-letters": 4, "dead-letters/unreadable": 4} for partition in range(4)}
+    bench.counts = {
+        partition: {"records": 100, "dead-letters": 4, "dead-letters/unreadable": 4} for partition in range(4)
+    }
     bench.pass_time(60)
     (opened,) = bench.episodes()
     assert opened["incidents"][0]["text"] == "4 % of records could not be read in 5 min (mostly: unreadable)"
@@ -217,11 +267,14 @@ def test_a_channel_that_takes_nothing_for_five_minutes_is_told_through_the_other
     bench.write(_quality("q"))
     bench.pass_time(480, "failed")
     down = [one for one in bench.told if one[3] == "channel-pagerduty"]
-    assert [(channel, action, urgency) for channel, action, urgency, *_ in down] == [("console", "trigger", "high")]
+    assert [(channel, action, urgency) for channel, action, urgency, *_ in down] == [
+        ("console", "trigger", "high")
+    ]
     assert "pagerduty takes nothing: no answer" in bench.episodes()[-1]["incidents"][0]["text"]
     bench.pass_time(180)
-    assert [(channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"] == [
-        ("console", "trigger"), ("console", "resolve")]
+    assert [
+        (channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"
+    ] == [("console", "trigger"), ("console", "resolve")]
     assert ("pagerduty", "trigger", "high", "answer", "opened") in bench.told
 
 
@@ -229,9 +282,16 @@ def test_a_refusal_is_told_through_the_others_and_never_of_itself(bench):
     bench.write(_quality("q"))
     bench.pass_time(10, "refused")
     bench.pass_time(7200)
-    about = [(channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"]
+    about = [
+        (channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"
+    ]
     assert about == [("console", "trigger"), ("console", "resolve")]  # an hour later
-    assert "400: no such key" in next(one for one in bench.episodes() if one["feature"] == "channel-pagerduty")["incidents"][0]["text"]
+    assert (
+        "400: no such key"
+        in next(one for one in bench.episodes() if one["feature"] == "channel-pagerduty")["incidents"][0][
+            "text"
+        ]
+    )
 
 
 def test_a_lone_channel_that_is_down_makes_no_page_about_itself_when_it_is_back():
@@ -263,7 +323,12 @@ def test_an_end_is_as_durable_as_a_beginning(bench):
     assert [one["state"] for one in bench.episodes()] == ["opened", "updated", "resolved"]
 
 
-STEPS = st.lists(st.sampled_from(["beat", "read", "look", "look", "crash", "time", "bad", "worse", "well", "lag", "deliver"]), max_size=60)
+STEPS = st.lists(
+    st.sampled_from(
+        ["beat", "read", "look", "look", "crash", "time", "bad", "worse", "well", "lag", "deliver"]
+    ),
+    max_size=60,
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -282,8 +347,11 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
     states = {}
     for one in bench.episodes():
         states.setdefault(one["episode_id"], []).append(one["state"])
-    assert all((states[name].count("opened"), states[name][0], states[name].count("resolved"), states[name][-1]) == (1, "opened", 1, "resolved")
-               for name in states)
+    assert all(
+        (states[name].count("opened"), states[name][0], states[name].count("resolved"), states[name][-1])
+        == (1, "opened", 1, "resolved")
+        for name in states
+    )
     runs = [one["state"] for one in bench.episodes() if one["state"] in ("opened", "resolved")]
     assert runs == ["opened", "resolved"] * (len(runs) // 2)  # never two at once
     assert not list(bench.notifier.status()["episodes"])
@@ -312,16 +380,30 @@ def test_a_restored_notifier_goes_on_as_the_one_before(steps):
     assert again.look(later_us) == bench.notifier.look(later_us)
 
 
-@pytest.mark.parametrize("value", [b'{"record":"health"', b'{"record":"health"}', b'{"record":"health","agent":"watch","partition":"x"}',
-                                   b'{"record":"health","agent":"watch","partition":0,"partitions":4,"observed_s":1,"counts":{},"findings":[{"name":"a"}]}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"record":"health"',
+        b'{"record":"health"}',
+        b'{"record":"health","agent":"watch","partition":"x"}',
+        b'{"record":"health","agent":"watch","partition":0,"partitions":4,"observed_s":1,"counts":{},"findings":[{"name":"a"}]}',
+    ],
+)
 def test_a_heartbeat_that_cannot_be_read_is_passed_over(bench, value):
     bench.write(value)
     bench.pass_time(60)
     assert bench.episodes() == []
 
 
-@pytest.mark.parametrize("record", [(b"health/what", b"{}"), (b"health/finding/monitor/lag", b"{}"), (b"health/episode/monitor", b"[1]"),
-                                    (b"health/seen", b"[]")])
+@pytest.mark.parametrize(
+    "record",
+    [
+        (b"health/what", b"{}"),
+        (b"health/finding/monitor/lag", b"{}"),
+        (b"health/episode/monitor", b"[1]"),
+        (b"health/seen", b"[]"),
+    ],
+)
 def test_a_state_record_that_cannot_be_read_is_named(record):
     with pytest.raises(ValueError, match=record[0].decode()):
         Notifier(Config()).restore([record])
@@ -360,7 +442,23 @@ def test_open_episodes_stand_on_the_status_page_and_in_the_figures(bench):
 
 def _quality(name):
     time = rfc3339(BEGAN)
-    return json.dumps({
-        "record": "episode", "episode_id": name, "dedup_key": f"softfail/{name}", "state": "opened", "reason": "fired", "service": "bot", "feature": "answer",
-        "environment": "production", "severity": "critical", "urgency": "high", "started_at": time, "time": time, "decided_at": time, "incidents": [],
-        "examples": []}, separators=(",", ":")).encode()
+    return json.dumps(
+        {
+            "record": "episode",
+            "episode_id": name,
+            "dedup_key": f"softfail/{name}",
+            "state": "opened",
+            "reason": "fired",
+            "service": "bot",
+            "feature": "answer",
+            "environment": "production",
+            "severity": "critical",
+            "urgency": "high",
+            "started_at": time,
+            "time": time,
+            "decided_at": time,
+            "incidents": [],
+            "examples": [],
+        },
+        separators=(",", ":"),
+    ).encode()

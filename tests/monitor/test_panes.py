@@ -44,15 +44,27 @@ def test_a_pane_that_came_back_can_be_merged_unbuilt_on_either_side():
     assert back.state() == expected.state()
 
 
-@pytest.mark.parametrize("broken", [
-    [3, 1, 0, 2, False, []],
-    [3, 1, 0, 2, False, [], [], 7],
-    ["3", 1, 0, 2, False, [], []],
-    [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3]]]]], []],
-    [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3, "1"]]]]], []],
-    [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, [33], [2, 1]]]]]]],
-    [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, 33, 2]]]]]],
-], ids=["too short", "too long", "a text for a number", "a class too short", "a text for a count", "more counts than buckets", "no buckets"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [3, 1, 0, 2, False, []],
+        [3, 1, 0, 2, False, [], [], 7],
+        ["3", 1, 0, 2, False, [], []],
+        [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3]]]]], []],
+        [3, 1, 0, 2, False, [["error_rate", [0, [[1_000_000, 3, "1"]]]]], []],
+        [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, [33], [2, 1]]]]]]],
+        [3, 1, 0, 2, False, [], [["duration_s", [0, [[1_000_000, 3, 60, 33, 2]]]]]],
+    ],
+    ids=[
+        "too short",
+        "too long",
+        "a text for a number",
+        "a class too short",
+        "a text for a count",
+        "more counts than buckets",
+        "no buckets",
+    ],
+)
 def test_bytes_that_are_no_pane_are_refused_at_once_and_not_when_they_are_looked_at(broken):
     with pytest.raises((ValueError, msgspec.ValidationError)):
         Pane.from_state(60_000_000, msgspec.msgpack.encode(broken))
@@ -76,10 +88,14 @@ def test_hours_are_packed_once_they_are_written_and_minutes_are_not():
     """A week of them is kept of each segment: built, they take eight times the memory."""
     feature = FeatureKey("s", "f", "production")
     book = Book(60_000_000, "d")
-    segment = book.feature(feature).segments.setdefault(SegmentKey("m", "", ""), Segment(SegmentKey("m", "", "")))
+    segment = book.feature(feature).segments.setdefault(
+        SegmentKey("m", "", ""), Segment(SegmentKey("m", "", ""))
+    )
     for resolution in (FINE, HOUR):
         segment.held[resolution][60_000_000] = counted()
         book.mark_pane(feature, segment.key, resolution, 60_000_000)
     written = dict(book.changed())
-    assert {resolution: hasattr(segment.held[resolution][60_000_000], "_packed") for resolution in (FINE, HOUR)} == {FINE: False, HOUR: True}
+    assert {
+        resolution: hasattr(segment.held[resolution][60_000_000], "_packed") for resolution in (FINE, HOUR)
+    } == {FINE: False, HOUR: True}
     assert sum(value.endswith(counted().state()) for value in written.values() if value) == 2

@@ -29,13 +29,35 @@ def _time(second: float) -> str:
 
 
 def response(second: float, producer: str | None = "p", sequence: int | None = 0, **more: Any) -> bytes:
-    fields = {"event_id": f"e{second}", "time": _time(second), "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday.",
-              "producer_id": producer, "sequence": sequence, **more}
+    fields = {
+        "event_id": f"e{second}",
+        "time": _time(second),
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+        "producer_id": producer,
+        "sequence": sequence,
+        **more,
+    }
     return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
 
 
-def meter(second: float, producer: str = "p", started: float = 0, counts: tuple[int, int, int, int] = (0, 0, 0, 0), **more: Any) -> bytes:
-    fields = {"kind": "meter", "time": _time(second), "service": "bot", "feature": "answer", "producer_id": producer, "started_at": _time(started)}
+def meter(
+    second: float,
+    producer: str = "p",
+    started: float = 0,
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0),
+    **more: Any,
+) -> bytes:
+    fields = {
+        "kind": "meter",
+        "time": _time(second),
+        "service": "bot",
+        "feature": "answer",
+        "producer_id": producer,
+        "started_at": _time(started),
+    }
     return json.dumps({**fields, **dict(zip(ProducerTotals._fields, counts, strict=True)), **more}).encode()
 
 
@@ -48,8 +70,17 @@ def watched(values: list[bytes], bundle: int = 1000, config: Config | None = Non
 
 
 def accounts(watch: Watch) -> dict[FeatureKey, Any]:
-    return {key: (one.received, one.missing, one.producer_totals(), one.producers.state(), one.verdicts, one.skipped)
-            for key, one in watch.book.features.items()}
+    return {
+        key: (
+            one.received,
+            one.missing,
+            one.producer_totals(),
+            one.producers.state(),
+            one.verdicts,
+            one.skipped,
+        )
+        for key, one in watch.book.features.items()
+    }
 
 
 def restarted(watch: Watch) -> Watch:
@@ -60,24 +91,39 @@ def restarted(watch: Watch) -> Watch:
 
 @st.composite
 def traffic(draw: st.DrawFn) -> list[bytes]:
-    """Events of a few producers and features in event time of a few minutes, some lost, some without number, and meters."""
+    """Events of a few producers and features in event time of a few minutes, some lost, some without number,
+    and meters.
+    """
     rng = draw(st.randoms(use_true_random=False))
     values = []
     for producer, feature in [("p", "answer"), ("q", "answer"), ("p", "summary"), ("ü" * 200, "answer")]:
         for number in range(rng.randint(0, 25)):
             if rng.random() < 0.8:
                 numbered = rng.random() < 0.95
-                values.append(response(rng.uniform(0, 200), producer if numbered else None, number if numbered else None, feature=feature,
-                                       output=rng.choice([None, "", "It ships."]), error_type=rng.choice(["", "", "timeout"]),
-                                       finish_reason=rng.choice(["", "stop"]), output_tokens=rng.choice([None, 3])))
+                values.append(
+                    response(
+                        rng.uniform(0, 200),
+                        producer if numbered else None,
+                        number if numbered else None,
+                        feature=feature,
+                        output=rng.choice([None, "", "It ships."]),
+                        error_type=rng.choice(["", "", "timeout"]),
+                        finish_reason=rng.choice(["", "stop"]),
+                        output_tokens=rng.choice([None, 3]),
+                    )
+                )
             if rng.random() < 0.2:
-                values.append(meter(number, producer, 0, (number * 3, number * 2, number, number // 4), feature=feature))
+                values.append(
+                    meter(number, producer, 0, (number * 3, number * 2, number, number // 4), feature=feature)
+                )
     return values
 
 
 @settings(deadline=None, max_examples=60)
 @given(values=traffic(), bundle=st.integers(1, 40), rng=st.randoms(use_true_random=False))
-def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_restart(values: list[bytes], bundle: int, rng: random.Random) -> None:
+def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_restart(
+    values: list[bytes], bundle: int, rng: random.Random
+) -> None:
     expected = accounts(watched(values))
     shuffled = list(values)
     rng.shuffle(shuffled)
@@ -93,7 +139,9 @@ def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_r
 @example(n=2, data=None)
 def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(n: int, data: Any) -> None:
     lost = data.draw(st.sets(st.integers(1, max(1, n - 2)))) if data and n > 2 else set()
-    feature = watched([response(number, "p", number) for number in range(n) if number not in lost]).book.features[ANSWER]
+    feature = watched(
+        [response(number, "p", number) for number in range(n) if number not in lost]
+    ).book.features[ANSWER]
     assert feature.missing == len(lost)
     assert feature.received == {"response": n - len(lost)}
 
@@ -110,15 +158,22 @@ def test_what_was_missing_and_comes_late_is_missing_no_more_even_when_it_is_too_
 
 
 def test_a_worker_that_begins_in_the_middle_misses_nothing_that_came_before() -> None:
-    assert watched([response(number, "p", number) for number in range(500, 520)]).book.features[ANSWER].missing == 0
+    assert (
+        watched([response(number, "p", number) for number in range(500, 520)]).book.features[ANSWER].missing
+        == 0
+    )
 
 
 def test_each_producer_numbers_for_itself_and_events_without_a_number_change_nothing() -> None:
-    values = [response(number, f"p{number % 3}", number // 3) for number in range(30)] + [response(31, None, None), response(32, "p0", None)]
+    values = [response(number, f"p{number % 3}", number // 3) for number in range(30)] + [
+        response(31, None, None),
+        response(32, "p0", None),
+    ]
     feature = watched(values).book.features[ANSWER]
     assert feature.missing == 0
     assert len(feature.producers.followed) == 3
-    assert watched(values[1:9] + values[12:]).book.features[ANSWER].missing == 3  # 0 of p0 is only where it begins; 3 of each at the fourth round
+    # 0 of p0 is only where it begins; 3 of each at the fourth round
+    assert watched(values[1:9] + values[12:]).book.features[ANSWER].missing == 3
 
 
 def test_a_lost_meter_loses_nothing() -> None:
@@ -128,11 +183,18 @@ def test_a_lost_meter_loses_nothing() -> None:
 
 
 def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its_name() -> None:
-    values = [meter(1, "p", 0, (10, 5, 4, 1)), meter(2, "q", 0, (7, 7, 7, 0)), meter(30, "p", 20, (2, 1, 1, 0)), meter(25, "p", 0, (9, 4, 3, 1))]
+    values = [
+        meter(1, "p", 0, (10, 5, 4, 1)),
+        meter(2, "q", 0, (7, 7, 7, 0)),
+        meter(30, "p", 20, (2, 1, 1, 0)),
+        meter(25, "p", 0, (9, 4, 3, 1)),
+    ]
     assert watched(values).book.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
 
 
-def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_comes_back_is_not_counted_twice() -> None:
+def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_comes_back_is_not_counted_twice() -> (
+    None
+):
     producers, second = Producers(), 1_000_000
     producers.meter("first", second, 0, (100, 50, 40, 10))
     producers.arrived("first", second, 0, 9, 7)
@@ -146,7 +208,9 @@ def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_co
     producers.meter("first", again, 0, (120, 60, 45, 15))
     assert producers.totals() == before
     producers.meter("first", again + second, 0, (130, 61, 46, 15))
-    assert producers.totals() == ProducerTotals(before.seen + 10, before.sampled + 1, before.sent + 1, before.dropped)
+    assert producers.totals() == ProducerTotals(
+        before.seen + 10, before.sampled + 1, before.sent + 1, before.dropped
+    )
     assert producers.missing == 3
 
 
@@ -166,7 +230,12 @@ def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
 def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PRODUCERS", 3)
-        producers, counted, started, before = Producers(), dict.fromkeys("abcdef", 0), dict.fromkeys("abcdef", 0), ProducerTotals()
+        producers, counted, started, before = (
+            Producers(),
+            dict.fromkeys("abcdef", 0),
+            dict.fromkeys("abcdef", 0),
+            ProducerTotals(),
+        )
         reported = 0
         for at in range(80):
             name, now = rng.choice("abcdef"), at * LEAVES_US // 2
@@ -197,13 +266,20 @@ def test_the_state_of_the_most_producers_with_the_longest_names_fits_into_a_reco
 
 def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_after_a_day() -> None:
     values = [response(10 * HOUR_S, feature="real")]
-    values += [meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(FEATURES + 500)]
+    values += [
+        meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(FEATURES + 500)
+    ]
     values += [response(0, "p", number, feature=f"x{number}") for number in range(300)]
     watch = watched(values)
     assert len(watch.book.features) == FEATURES + 1
     other = FeatureKey(OTHER, OTHER, "production")
     totals = [feature.producer_totals() for feature in watch.book.features.values()]
-    assert tuple(map(sum, zip(*totals, strict=True))) == (3 * (FEATURES + 500), 2 * (FEATURES + 500), FEATURES + 500, FEATURES + 500)
+    assert tuple(map(sum, zip(*totals, strict=True))) == (
+        3 * (FEATURES + 500),
+        2 * (FEATURES + 500),
+        FEATURES + 500,
+        FEATURES + 500,
+    )
     assert sum(feature.expired for feature in watch.book.features.values()) == 300
     assert watch.book.features[other].producers.followed.keys() >= {f"p bot/m{FEATURES + 499}"}
     seen_before = sum(one.seen for one in totals)
@@ -214,24 +290,40 @@ def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_af
 
 def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itself() -> None:
     keys = [("answer", "production"), ("summary", "production"), ("answer", "staging")]
-    features = watched([response(at, "p", at, feature=name, environment=where) for at in range(20) for nth, (name, where) in enumerate(keys)
-                        if at not in range(5, 5 + nth)]).book.features
+    features = watched(
+        [
+            response(at, "p", at, feature=name, environment=where)
+            for at in range(20)
+            for nth, (name, where) in enumerate(keys)
+            if at not in range(5, 5 + nth)
+        ]
+    ).book.features
     assert [features[FeatureKey("bot", *key)].missing for key in keys] == [0, 1, 2]
 
 
 def test_features_that_share_an_account_number_each_for_itself() -> None:
     fill = [response(1, None, None, feature=f"f{number}") for number in range(FEATURES)]
-    more = [response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)]
+    more = [
+        response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)
+    ]
     other = watched(fill + more).book.features[FeatureKey(OTHER, OTHER, "production")]
     assert other.received == {"response": 6}
     assert other.missing == 4
 
 
 def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason_why_not() -> None:
-    values = [response(1), response(2, output=None), response(3, error_type="timeout"), response(4, finish_reason="stop", outcome="ok"),
-              response(5, output=None, output_tokens=7)]
+    values = [
+        response(1),
+        response(2, output=None),
+        response(3, error_type="timeout"),
+        response(4, finish_reason="stop", outcome="ok"),
+        response(5, output=None, output_tokens=7),
+    ]
     feature = watched(values).book.features[ANSWER]
-    of = {name: feature.verdicts.get(name, 0) + sum(feature.skipped.get(name, {}).values()) for name in {*feature.verdicts, *feature.skipped}}
+    of = {
+        name: feature.verdicts.get(name, 0) + sum(feature.skipped.get(name, {}).values())
+        for name in {*feature.verdicts, *feature.skipped}
+    }
     assert set(of.values()) == {5}
     assert {"error", "refusal", "length", "outcome"} <= of.keys()
     assert feature.skipped["refusal"] == {"no output text": 2, "the call failed": 1}

@@ -18,7 +18,9 @@ M = SegmentKey("m")
 T = 100 * DAY_US  # an edge: a full hour, and a full day
 
 
-def state(panes: dict[str, dict[int, int]], at: SegmentKey = M, spans: Any = (), into: FeatureState | None = None) -> FeatureState:
+def state(
+    panes: dict[str, dict[int, int]], at: SegmentKey = M, spans: Any = (), into: FeatureState | None = None
+) -> FeatureState:
     """A feature with panes: resolution -> start -> events."""
     feature = into or FeatureState(KEY)
     segment = feature.segments.setdefault(at, Segment(at))
@@ -39,7 +41,14 @@ def hours(first: int, last: int, events: int = 100) -> dict[str, dict[int, int]]
     return {HOUR: old, FINE: fine}
 
 
-def find(feature: FeatureState, name: str = "trailing 24h", at: SegmentKey | None = M, edge_us: int = T, window_us: int = MINUTE_US, since_us: int = 0) -> Any:
+def find(
+    feature: FeatureState,
+    name: str = "trailing 24h",
+    at: SegmentKey | None = M,
+    edge_us: int = T,
+    window_us: int = MINUTE_US,
+    since_us: int = 0,
+) -> Any:
     return References().find(name, feature, at, edge_us, window_us, since_us)
 
 
@@ -52,15 +61,27 @@ def test_a_trailing_reference_is_the_whole_hours_that_lie_two_hours_back() -> No
 def test_where_hours_are_too_few_it_is_what_there_is_up_to_three_minutes_back_in_blocks_of_five() -> None:
     feature = state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}})
     reference = find(feature)
-    assert (reference.start_us, reference.end_us, reference.pane.events) == (T - 40 * MINUTE_US, T - 5 * MINUTE_US, 35 * 20)
+    assert (reference.start_us, reference.end_us, reference.pane.events) == (
+        T - 40 * MINUTE_US,
+        T - 5 * MINUTE_US,
+        35 * 20,
+    )
     assert find(feature, window_us=10 * MINUTE_US).end_us == T - 10 * MINUTE_US
     assert find(feature, edge_us=T - 5 * MINUTE_US).pane.events == 30 * 20
 
 
 @pytest.mark.parametrize(
-    ("minutes", "events", "found", "young"), [(LAG + 17, 31, True, True), (LAG + 14, 50, False, True), (LAG + 37, 13, False, True), (LAG + 37, 15, True, False)]
+    ("minutes", "events", "found", "young"),
+    [
+        (LAG + 17, 31, True, True),
+        (LAG + 14, 50, False, True),
+        (LAG + 37, 13, False, True),
+        (LAG + 37, 15, True, False),
+    ],
 )
-def test_it_needs_500_events_and_15_minutes_and_is_young_below_30(minutes: int, events: int, found: bool, young: bool) -> None:
+def test_it_needs_500_events_and_15_minutes_and_is_young_below_30(
+    minutes: int, events: int, found: bool, young: bool
+) -> None:
     reference = find(state({FINE: {T - minute * MINUTE_US: events for minute in range(1, minutes + 1)}}))
     assert (reference is not None) is found
     assert reference is None or reference.is_young is young
@@ -70,14 +91,18 @@ def test_panes_in_an_incident_are_no_reference_and_by_whole_hours() -> None:
     over = [T - 9 * HOUR_US + 10 * MINUTE_US, T - 8 * HOUR_US + 5 * MINUTE_US]
     assert find(state(hours(40, 0), spans=[over])).pane.events == 2400 - 200
     young = {FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 61)}}
-    assert find(state(young, spans=[[T - 30 * MINUTE_US, T - 20 * MINUTE_US]])).pane.events == (60 - 5 - 10) * 20
+    assert (
+        find(state(young, spans=[[T - 30 * MINUTE_US, T - 20 * MINUTE_US]])).pane.events == (60 - 5 - 10) * 20
+    )
 
 
 def test_while_an_incident_is_open_the_reference_ends_before_it() -> None:
     opened = T - 5 * HOUR_US - 10 * MINUTE_US
     reference = find(state(hours(40, 0), spans=[[opened, 0]]))
     assert reference.end_us == T - 6 * HOUR_US
-    assert reference == find(state(hours(40, 0), spans=[[opened, 0]]), edge_us=T + 3 * HOUR_US)._replace(pane=reference.pane, blocks=reference.blocks)
+    assert reference == find(state(hours(40, 0), spans=[[opened, 0]]), edge_us=T + 3 * HOUR_US)._replace(
+        pane=reference.pane, blocks=reference.blocks
+    )
 
 
 def test_an_incident_that_was_taken_for_normal_is_the_reference_from_then_on() -> None:
@@ -100,7 +125,9 @@ def test_what_came_back_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the
 def test_the_same_hours_last_week_are_those_of_the_window_and_one_around_it() -> None:
     week = {HOUR: {T - WEEK_US + hour * HOUR_US: 300 + hour for hour in range(-5, 6)}}
     assert find(state(week), "same hours last week").pane.events == 299 + 300 + 301
-    assert find(state(week), "same hours last week", window_us=2 * HOUR_US).pane.events == 298 + 299 + 300 + 301
+    assert (
+        find(state(week), "same hours last week", window_us=2 * HOUR_US).pane.events == 298 + 299 + 300 + 301
+    )
     assert find(state(week), "same hours last week", since_us=T - DAY_US) is None
 
 
@@ -150,6 +177,10 @@ def test_a_reference_that_grew_from_edge_to_edge_is_the_one_that_is_made_at_once
         made = find(state(panes), edge_us=edge_us)
         assert (grown is None) == (made is None)
         if grown is not None:
-            assert (grown.start_us, grown.end_us, grown.pane.state()) == (made.start_us, made.end_us, made.pane.state())
+            assert (grown.start_us, grown.end_us, grown.pane.state()) == (
+                made.start_us,
+                made.end_us,
+                made.pane.state(),
+            )
             assert [pane.state() for pane in grown.blocks] == [pane.state() for pane in made.blocks]
     assert FINE_US > 110 * MINUTE_US  # so that nothing was rolled up meanwhile

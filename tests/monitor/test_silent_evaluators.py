@@ -1,4 +1,6 @@
-"""An evaluator that judged and now judges nothing is told; whoever never did, or has nothing to judge, is not."""
+"""An evaluator that judged and now judges nothing is told; whoever never did, or has nothing to judge, is
+not.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,11 @@ class World:
                 if self.watch.watermark_us is not None:
                     self.watch.advance(self.now_us - 30 * SECOND, self.now_us)
                 for message in self.watch.heartbeat(Figures(True, 0), self.now_us).messages.get("alerts", ()):
-                    self.found = [one for one in json.loads(message.value)["findings"] if one["name"] == "evaluator-silence"]
+                    self.found = [
+                        one
+                        for one in json.loads(message.value)["findings"]
+                        if one["name"] == "evaluator-silence"
+                    ]
 
     def restart(self):
         state = self.watch.changed()
@@ -48,7 +54,14 @@ class World:
 
     def _record(self, feature, fields):
         self.offset += 1
-        event = {"event_id": str(self.offset), "time": rfc3339(self.now_us), "service": "bot", "feature": feature, "model": "m", **fields}
+        event = {
+            "event_id": str(self.offset),
+            "time": rfc3339(self.now_us),
+            "service": "bot",
+            "feature": feature,
+            "model": "m",
+            **fields,
+        }
         return FileRecord(json.dumps(event).encode(), self.offset, self.now_us // 1000)
 
 

@@ -19,7 +19,16 @@ def watched(values: list[dict[str, Any]]) -> Watch:
     records = []
     for nth, more in enumerate(values):
         time = (NINE + timedelta(seconds=nth)).isoformat()
-        event = {"event_id": str(nth), "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "Fine.", "duration_s": 0.5, **more}
+        event = {
+            "event_id": str(nth),
+            "time": time,
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "output": "Fine.",
+            "duration_s": 0.5,
+            **more,
+        }
         records.append(FileRecord(json.dumps(event).encode(), nth))
     watch.apply([*records, FileRecord(b"garbage", len(records))])
     return watch
@@ -42,11 +51,24 @@ def test_every_measure_is_in_the_one_list_with_its_labels() -> None:
         assert len(measure.labels) == len(METRICS[measure.name].labels), measure
         assert all(isinstance(label, str) for label in measure.labels), measure
         names.add(measure.name)
-    assert {"softfail_pass_rate", "softfail_incidents", "softfail_episodes", "softfail_dead_letters_total", "softfail_quantile"} <= names
+    assert {
+        "softfail_pass_rate",
+        "softfail_incidents",
+        "softfail_episodes",
+        "softfail_dead_letters_total",
+        "softfail_quantile",
+    } <= names
 
 
 def test_measures_are_those_of_the_last_five_closed_minutes() -> None:
-    shown = read(watched([{"output": "" if nth >= 600 else "Fine.", "duration_s": 0.5 if nth < 600 else 2.0} for nth in range(1000)]))
+    shown = read(
+        watched(
+            [
+                {"output": "" if nth >= 600 else "Fine.", "duration_s": 0.5 if nth < 600 else 2.0}
+                for nth in range(1000)
+            ]
+        )
+    )
     at = ("feature", "bot", "answer", "production", "", "", "", "")
     assert shown[("softfail_pass_rate", *at)] == 0.0  # 09:11 to 09:16, all of it bad
     assert shown[("softfail_window_events", *at)] == 300
@@ -63,8 +85,20 @@ def test_what_is_seldom_used_shows_its_last_minute() -> None:
 
 
 def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart() -> None:
-    meter = {"kind": "meter", "producer_id": "p", "started_at": NINE.isoformat(), "seen": 120, "sampled": 13, "sent": 12, "dropped": 1}
-    numbered = [{"producer_id": "p", "sequence": number, "output": None if number == 5 else "Fine."} for number in range(12) if number not in (3, 4)]
+    meter = {
+        "kind": "meter",
+        "producer_id": "p",
+        "started_at": NINE.isoformat(),
+        "seen": 120,
+        "sampled": 13,
+        "sent": 12,
+        "dropped": 1,
+    }
+    numbered = [
+        {"producer_id": "p", "sequence": number, "output": None if number == 5 else "Fine."}
+        for number in range(12)
+        if number not in (3, 4)
+    ]
     watch = watched([*numbered, meter])
     for one in (watch, restarted(watch)):
         shown, at = read(one), ("bot", "answer", "production")
@@ -75,13 +109,31 @@ def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart(
         assert shown[("softfail_skipped_verdicts_total", *at, "refusal", "no output text")] == 1
         told = one.status()
         account = told["features"][0]["account"]
-        assert [account[name] for name in (*stages, "received", "missing", "late", "expired")] == [120, 13, 12, 1, 10, 2, 0, 0]
+        assert [account[name] for name in (*stages, "received", "missing", "late", "expired")] == [
+            120,
+            13,
+            12,
+            1,
+            10,
+            2,
+            0,
+            0,
+        ]
         assert account["skipped"]["refusal"] == {"no output text": 1}
         assert (told["dead_letters"], told["forwarded"]) == ({"unreadable": 1}, 0)
 
 
 def test_a_feature_of_which_only_meters_come_is_shown_and_one_without_meters_says_so() -> None:
-    meter = {"kind": "meter", "feature": "lost", "producer_id": "p", "started_at": NINE.isoformat(), "seen": 9, "sampled": 9, "sent": 0, "dropped": 9}
+    meter = {
+        "kind": "meter",
+        "feature": "lost",
+        "producer_id": "p",
+        "started_at": NINE.isoformat(),
+        "seen": 9,
+        "sampled": 9,
+        "sent": 0,
+        "dropped": 9,
+    }
     features = {one["feature"]: one["account"] for one in watched([meter, {}]).status()["features"]}
     assert (features["lost"]["dropped"], features["lost"]["received"]) == (9, 0)
     assert (features["answer"]["seen"], features["answer"]["received"]) == (None, 1)
@@ -108,8 +160,16 @@ def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
     broken = {"error_type": "timeout", "prompt_version": "v8"}
     watch, written = Watch(Config()), []
     for nth in range(1100):
-        event = {"event_id": str(nth), "time": (NINE + timedelta(seconds=nth)).isoformat(), "service": "bot", "feature": "answer", "model": "m",
-                 "output": "Fine.", "prompt_version": "v7", **(broken if nth > 700 else {})}
+        event = {
+            "event_id": str(nth),
+            "time": (NINE + timedelta(seconds=nth)).isoformat(),
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "output": "Fine.",
+            "prompt_version": "v7",
+            **(broken if nth > 700 else {}),
+        }
         out = watch.apply([FileRecord(json.dumps(event).encode(), nth)])
         written += [json.loads(message.value) for message in out.messages.get("alerts", ())]
     last = [one for one in written if one["record"] == "episode"][-1]
@@ -117,6 +177,11 @@ def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
     assert shown["causes"] == last["causes"] != []
     assert [one["event_id"] for one in shown["examples"]] != []
     assert " of calls failed (" in shown["headline"]
-    assert [one for one in shown["incidents"] if one["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in one["text"]]
-    assert not [one for one in watch.book.episodes.popitem()[1].incidents.values() if "text" in one]  # what is written to alerts stays as it is
+    assert [
+        one
+        for one in shown["incidents"]
+        if one["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in one["text"]
+    ]
+    # what is written to alerts stays as it is
+    assert not [one for one in watch.book.episodes.popitem()[1].incidents.values() if "text" in one]
     assert shown["next_step"].startswith("Look at the provider's status page")

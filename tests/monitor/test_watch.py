@@ -25,7 +25,14 @@ HOUR_S = 3600.0
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -33,7 +40,9 @@ def records_of(values: list[bytes]) -> list[FileRecord]:
     return [FileRecord(value, offset) for offset, value in enumerate(values)]
 
 
-def run(values: list[bytes], config: Config | None = None, bundle: int = 1000, *, finish: bool = True) -> list[tuple[str, dict[str, Any]]]:
+def run(
+    values: list[bytes], config: Config | None = None, bundle: int = 1000, *, finish: bool = True
+) -> list[tuple[str, dict[str, Any]]]:
     watch, records, out = Watch(config or Config()), records_of(values), Outputs()
     for start in range(0, len(records), bundle):
         out.extend(watch.apply(records[start : start + bundle]))
@@ -46,21 +55,35 @@ def of(written: list[tuple[str, dict[str, Any]]], kind: str) -> list[dict[str, A
     return [record for _, record in written if record.get("record") == kind]
 
 
-def last_windows(written: list[tuple[str, dict[str, Any]]], level: str = "feature") -> dict[Any, dict[str, Any]]:
+def last_windows(
+    written: list[tuple[str, dict[str, Any]]], level: str = "feature"
+) -> dict[Any, dict[str, Any]]:
     found: dict[Any, dict[str, Any]] = {}
     for record in of(written, "window"):
         if record["level"] == level:
-            found[record["service"], record["feature"], record["model"], record["prompt_version"], record["start"]] = record
+            found[
+                record["service"],
+                record["feature"],
+                record["model"],
+                record["prompt_version"],
+                record["start"],
+            ] = record
     return found
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[bytes]:
-    """A log with late, mixed, sampled and broken events of a few segments over some minutes, now and then with a jump."""
+    """A log with late, mixed, sampled and broken events of a few segments over some minutes, now and then
+    with a jump.
+    """
     rng = draw(st.randoms(use_true_random=False))
     values, second = [], 0.0
     for _ in range(draw(st.integers(1, 120))):
-        second += rng.choice([0.2, 1, 5, 5, 20, 90]) if rng.random() < 0.98 else rng.choice([2 * HOUR_S, 30 * HOUR_S])
+        second += (
+            rng.choice([0.2, 1, 5, 5, 20, 90])
+            if rng.random() < 0.98
+            else rng.choice([2 * HOUR_S, 30 * HOUR_S])
+        )
         at = second - (rng.choice([40, 200, 3 * HOUR_S]) if rng.random() < 0.1 else 0)
         values.append(_drawn(rng, max(at, -1000.0)))
     return values
@@ -71,11 +94,31 @@ def _drawn(rng: random.Random, at: float) -> bytes:
     if kind < 0.05:
         return rng.choice([b"garbage", b"[]", event(at, duration_s=-1), event(at, kind="nonsense")])
     if kind < 0.1:
-        return event(at, kind="feedback", response_id="r", accepted=rng.random() < 0.5, model=rng.choice(["", "a"]))
+        return event(
+            at, kind="feedback", response_id="r", accepted=rng.random() < 0.5, model=rng.choice(["", "a"])
+        )
     if kind < 0.15:
-        return event(at, kind="evaluation", response_id="r", evaluator="judge", passed=rng.random() < 0.5, score=rng.uniform(-1, 1), model="a")
+        return event(
+            at,
+            kind="evaluation",
+            response_id="r",
+            evaluator="judge",
+            passed=rng.random() < 0.5,
+            score=rng.uniform(-1, 1),
+            model="a",
+        )
     if kind < 0.2:
-        return event(at, kind="meter", producer_id="p", started_at="2026-03-02T08:00:00Z", seen=5, sampled=5, sent=5, dropped=0, output=None)
+        return event(
+            at,
+            kind="meter",
+            producer_id="p",
+            started_at="2026-03-02T08:00:00Z",
+            seen=5,
+            sampled=5,
+            sent=5,
+            dropped=0,
+            output=None,
+        )
     return event(
         at,
         feature=rng.choice(["answer", "search"]),
@@ -156,7 +199,9 @@ def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[byt
 
 
 def oracle(values: list[bytes]) -> dict[Any, Any]:
-    """Counts of each segment and minute, by plain Python over the events themselves; no event here is late beyond two hours."""
+    """Counts of each segment and minute, by plain Python over the events themselves; no event here is late
+    beyond two hours.
+    """
     found: dict[Any, Any] = defaultdict(lambda: {"events": 0, "errors": 0, "passed": 0, "tokens": 0, "us": 0})
     for value in values:
         one = json.loads(value)
@@ -174,7 +219,14 @@ def test_windows_hold_what_an_oracle_counts() -> None:
     rng = random.Random(3)
     values = []
     for nth in range(3000):
-        text = rng.choices([("It ships on Tuesday.", None), ("I'm sorry, but I can't help with that.", None), (None, "timeout")], [90, 5, 5])[0]
+        text = rng.choices(
+            [
+                ("It ships on Tuesday.", None),
+                ("I'm sorry, but I can't help with that.", None),
+                (None, "timeout"),
+            ],
+            [90, 5, 5],
+        )[0]
         late = rng.uniform(60, 3000) if rng.random() < 0.05 else 0
         values.append(
             event(
@@ -189,7 +241,13 @@ def test_windows_hold_what_an_oracle_counts() -> None:
         metrics, pane = window["metrics"], expected[key]
         [(_, n, errors)] = metrics["error_rate"]["classes"]
         [(_, judged, failures)] = metrics["pass_rate"]["classes"]
-        assert (window["events"], n, errors, judged, judged - failures) == (pane["events"], pane["events"], pane["errors"], pane["events"], pane["passed"])
+        assert (window["events"], n, errors, judged, judged - failures) == (
+            pane["events"],
+            pane["events"],
+            pane["errors"],
+            pane["events"],
+            pane["passed"],
+        )
         assert metrics["output_tokens.mean"]["sum"] == pane["tokens"]
         assert metrics["duration_s.mean"]["sum"] == pane["us"]
         assert metrics["pass_rate"]["value"] == pytest.approx(pane["passed"] / pane["events"])
@@ -201,13 +259,19 @@ def test_the_feature_is_the_sum_of_its_segments() -> None:
     for (*_, start), whole in last_windows(written).items():
         parts = [window for (*_, at), window in last_windows(written, "segment").items() if at == start]
         assert whole["events"] == sum(part["events"] for part in parts)
-        assert whole["metrics"]["output_tokens.mean"]["sum"] == sum(part["metrics"]["output_tokens.mean"]["sum"] for part in parts)
+        assert whole["metrics"]["output_tokens.mean"]["sum"] == sum(
+            part["metrics"]["output_tokens.mean"]["sum"] for part in parts
+        )
 
 
 def test_a_late_event_raises_the_revision_at_the_next_edge() -> None:
     values = [event(second) for second in range(0, 300, 5)]
     values.insert(45, event(10, event_id="late"))  # its minute closed long ago
-    first = [window for window in of(run(values), "window") if window["start"] == "2026-03-02T09:00:00Z" and window["level"] == "feature"]
+    first = [
+        window
+        for window in of(run(values), "window")
+        if window["start"] == "2026-03-02T09:00:00Z" and window["level"] == "feature"
+    ]
     assert [(window["revision"], window["events"]) for window in first] == [(1, 12), (2, 13)]
 
 
@@ -244,7 +308,13 @@ def test_the_watermark_never_goes_back_and_trusts_no_clock_that_is_ahead_of_the_
 def test_an_event_from_tomorrow_is_a_dead_letter_and_its_neighbours_count() -> None:
     watch = Watch(Config())
     now_ms = int(NINE.timestamp() * 1000)
-    out = watch.apply([FileRecord(event(0), 0, now_ms), FileRecord(event(86_400), 1, now_ms), FileRecord(event(1), 2, now_ms)])
+    out = watch.apply(
+        [
+            FileRecord(event(0), 0, now_ms),
+            FileRecord(event(86_400), 1, now_ms),
+            FileRecord(event(1), 2, now_ms),
+        ]
+    )
     (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
     assert (letter["offset"], letter["field"]) == (1, "time")
     assert "ahead" in letter["error"]
@@ -256,7 +326,12 @@ def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
     poison = b"\x00\xff" * 50_000
     out = Watch(Config()).apply([FileRecord(poison, 7, 123, b"k\xff", "softfail.events", 3, (("h", b"v"),))])
     (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
-    assert (letter["topic"], letter["partition"], letter["offset"], letter["timestamp"]) == ("softfail.events", 3, 7, 123)
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["timestamp"]) == (
+        "softfail.events",
+        3,
+        7,
+        123,
+    )
     assert base64.b64decode(letter["value"]) == poison[: 64 * 1024]
     assert (letter["size"], letter["key"], letter["headers"]) == (100_000, "k\\xff", [["h", "v"]])
     assert "JSON" in letter["error"]
@@ -279,15 +354,22 @@ def test_an_event_in_the_wrong_partition_is_sent_on_and_never_measured_there() -
 
 def test_text_that_was_sampled_out_does_not_make_the_feature_look_well() -> None:
     """Every answer is refused; text comes along one time in ten. The pass rate is 0, not 90 %."""
-    values = [event(nth * 0.1, content_probability=0.1, output="I'm sorry, but I can't help with that." if nth % 10 == 0 else None) for nth in range(500)]
-    (window, *_) = last_windows(run(values)).values()
+    values = [
+        event(
+            nth * 0.1,
+            content_probability=0.1,
+            output="I'm sorry, but I can't help with that." if nth % 10 == 0 else None,
+        )
+        for nth in range(500)
+    ]
+    window, *_ = last_windows(run(values)).values()
     assert window["metrics"]["pass_rate"]["value"] == 0
     assert window["metrics"]["pass_rate"]["classes"] == [[0.1, 50, 50]]
     assert window["metrics"]["error_rate"]["n"] == 500
 
 
 def test_an_event_without_text_is_measured_by_everything_else() -> None:
-    (window, *_) = last_windows(run([event(0, output=None, duration_s=1.5, output_tokens=7)])).values()
+    window, *_ = last_windows(run([event(0, output=None, duration_s=1.5, output_tokens=7)])).values()
     assert window["metrics"]["output_tokens.mean"]["sum"] == 7
     assert window["metrics"]["duration_s.mean"]["sum"] == 1_500_000
     assert window["metrics"]["pass_rate"]["value"] == 1
@@ -297,7 +379,11 @@ def test_an_event_without_text_is_measured_by_everything_else() -> None:
 def test_a_jump_of_a_week_walks_few_edges_and_resolves_what_was_open() -> None:
     values = [event(second, error_type="timeout" if second > 600 else None) for second in range(0, 1200, 2)]
     values += [event(7 * 86_400 + second) for second in range(0, 1200, 2)]
-    transitions = [(record["level"], record["state"]) for record in of(run(values), "transition") if record["rule"] == "error-rate"]
+    transitions = [
+        (record["level"], record["state"])
+        for record in of(run(values), "transition")
+        if record["rule"] == "error-rate"
+    ]
     assert transitions.count(("feature", "firing")) == 1
     assert transitions.count(("feature", "resolved")) == 1
 
@@ -324,7 +410,8 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
     held = [pane for panes in segment.held.values() for pane in panes.values()]
     assert sum(pane.events for pane in held) == 360
     assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in held) == sum(range(360))
-    assert sum(value is None for key, value in state.items() if key.startswith(b'["pane"')) == 180  # a tombstone for each fine pane that was rolled up
+    # a tombstone for each fine pane that was rolled up
+    assert sum(value is None for key, value in state.items() if key.startswith(b'["pane"')) == 180
 
 
 def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +423,12 @@ def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch
         watch.advance(int((NINE + timedelta(minutes=minute)).timestamp() * 1e6))
         (feature,) = watch.book.features.values()
         held.append(sum(bool(segment.held["hour"]) for segment in feature.segments.values()))
-        panes = [pane for segment in feature.segments.values() for some in segment.held.values() for pane in some.values()]
+        panes = [
+            pane
+            for segment in feature.segments.values()
+            for some in segment.held.values()
+            for pane in some.values()
+        ]
         assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in panes) == sum(range(900))
     assert held == [0, 0, 2, 4, 6, 8, 9, 9, 9, 9, 9, 9]
 
@@ -349,9 +441,11 @@ def test_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
         other.restore(watch.changed())
 
 
-@pytest.mark.parametrize("broken", [(b'["pane"', b"x"), (b'["pane","a","b","c",["","","",[]],"pane",0]', b"\xc1"), (b'["new"]', b"x")])
+@pytest.mark.parametrize(
+    "broken",
+    [(b'["pane"', b"x"), (b'["pane","a","b","c",["","","",[]],"pane",0]', b"\xc1"), (b'["new"]', b"x")],
+)
 def test_a_state_record_that_cannot_be_read_is_named(broken: tuple[bytes, bytes]) -> None:
     with pytest.raises(ValueError, match="cannot be read") as raised:
         Watch(Config()).restore([broken])
     assert repr(broken[0]) in str(raised.value)
-

@@ -38,7 +38,12 @@ def test_secrets_of_channels_come_from_the_environment_and_stand_in_no_text_of_t
 
 
 def test_who_only_looks_needs_none_of_them(written):
-    assert load(written(ALL), {}, with_secrets=False).channels.names() == ("pagerduty", "alertmanager", "slack", "webhook")
+    assert load(written(ALL), {}, with_secrets=False).channels.names() == (
+        "pagerduty",
+        "alertmanager",
+        "slack",
+        "webhook",
+    )
 
 
 def test_who_delivers_is_told_of_each_that_is_missing(written):
@@ -47,23 +52,42 @@ def test_who_delivers_is_told_of_each_that_is_missing(written):
     assert [name for name in ENVIRONMENT if name not in str(caught.value)] == []
 
 
-@pytest.mark.parametrize("text", [
-    "slack: {webhook_url: https://hooks.slack.com/services/T/B/geheim}", "alertmanager: {url: https://a, token: geheim}",
-    "alertmanager: {url: https://a, username: b, password: geheim}", "webhook: {url: https://a, secret: geheim}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slack: {webhook_url: https://hooks.slack.com/services/T/B/geheim}",
+        "alertmanager: {url: https://a, token: geheim}",
+        "alertmanager: {url: https://a, username: b, password: geheim}",
+        "webhook: {url: https://a, secret: geheim}",
+    ],
+)
 def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
     with pytest.raises(InvalidConfig, match="a secret stands in the file") as caught:
         load(written(f"channels: {{{text}}}"), {})
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("webhook: {url: geheim}", "channels.webhook.url: must be an address"),
-    ("webhook: {url: [geheim]}", "channels.webhook.url: Input should be a valid string"),
-    ("webhook: {url: https://a, headers: {Host: geheim}}", "channels.webhook.headers: Host is set by softfail"),
-    ("webhook: {url: https://a, headers: {X-A: [geheim]}}", "channels.webhook.headers.X-A: Input should be a valid string"),
-    ("webhook: {url: https://a, header: {X-A: geheim}}", "channels.webhook.header: no such key; did you mean 'headers'?"),
-    ("alertmanager: {url: 'https://geheim:geheim@a'}", "channels.alertmanager.url: must hold no login"),
-    ("slack: {}", "channels.slack.webhook_url: is missing; add it")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("webhook: {url: geheim}", "channels.webhook.url: must be an address"),
+        ("webhook: {url: [geheim]}", "channels.webhook.url: Input should be a valid string"),
+        (
+            "webhook: {url: https://a, headers: {Host: geheim}}",
+            "channels.webhook.headers: Host is set by softfail",
+        ),
+        (
+            "webhook: {url: https://a, headers: {X-A: [geheim]}}",
+            "channels.webhook.headers.X-A: Input should be a valid string",
+        ),
+        (
+            "webhook: {url: https://a, header: {X-A: geheim}}",
+            "channels.webhook.header: no such key; did you mean 'headers'?",
+        ),
+        ("alertmanager: {url: 'https://geheim:geheim@a'}", "channels.alertmanager.url: must hold no login"),
+        ("slack: {}", "channels.slack.webhook_url: is missing; add it"),
+    ],
+)
 def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_secret(written, text, says):
     with pytest.raises(InvalidConfig) as caught:
         load(written(f"channels: {{{text}}}"), {})
@@ -71,17 +95,34 @@ def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_sec
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("settings", "url"), [
-    ("", "https://events.pagerduty.com/v2/change/enqueue"), ("change_events: false", ""),
-    ("url: https://events.eu.pagerduty.com/v2/enqueue", "https://events.eu.pagerduty.com/v2/change/enqueue"),
-    ('url: "https://proxy.example/pd/v2/enqueue?team=a"', "https://proxy.example/pd/v2/change/enqueue?team=a"),
-    ("url: https://proxy.example/pagerduty", ""), ("url: https://proxy.example/pagerduty, change_events: false", "")])
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ("", "https://events.pagerduty.com/v2/change/enqueue"),
+        ("change_events: false", ""),
+        (
+            "url: https://events.eu.pagerduty.com/v2/enqueue",
+            "https://events.eu.pagerduty.com/v2/change/enqueue",
+        ),
+        (
+            'url: "https://proxy.example/pd/v2/enqueue?team=a"',
+            "https://proxy.example/pd/v2/change/enqueue?team=a",
+        ),
+        ("url: https://proxy.example/pagerduty", ""),
+        ("url: https://proxy.example/pagerduty, change_events: false", ""),
+    ],
+)
 def test_change_events_go_beside_the_others_where_the_address_says_where_that_is(written, settings, url):
     text = f"channels: {{pagerduty: {{routing_key: '${{PAGERDUTY_ROUTING_KEY}}', {settings}}}}}"
     assert load(written(text), ENVIRONMENT).channels.pagerduty.changes_url == url
 
 
 def test_who_asks_for_change_events_without_an_address_for_them_is_told_so(written):
-    text = "channels: {pagerduty: {routing_key: '${PAGERDUTY_ROUTING_KEY}', url: 'https://proxy.example/pagerduty', change_events: true}}"
-    with pytest.raises(InvalidConfig, match=r"channels\.pagerduty\.change_events: .*url, which must end in /v2/enqueue"):
+    text = (
+        "channels: {pagerduty: {routing_key: '${PAGERDUTY_ROUTING_KEY}', url:"
+        " 'https://proxy.example/pagerduty', change_events: true}}"
+    )
+    with pytest.raises(
+        InvalidConfig, match=r"channels\.pagerduty\.change_events: .*url, which must end in /v2/enqueue"
+    ):
         load(written(text), ENVIRONMENT)

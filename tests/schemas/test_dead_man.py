@@ -18,32 +18,66 @@ def written(tmp_path):
 
 def test_the_address_comes_from_the_environment_and_stands_in_no_text_of_the_configuration(written):
     environment = {"SOFTFAIL_DEAD_MANS_URL": URL}
-    config = load(written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}", dead_mans_interval: 2m}'), environment)
+    config = load(
+        written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}", dead_mans_interval: 2m}'), environment
+    )
     assert (config.health.dead_mans_url.get_secret_value(), config.health.dead_mans_interval) == (URL, 120.0)
     assert "geheim" not in f"{config!r}{config}{config.model_dump()}{config.model_dump_json()}"
-    assert load(written("{}"), {"SOFTFAIL_HEALTH__DEAD_MANS_URL": URL}).health.dead_mans_url.get_secret_value() == URL
+    assert (
+        load(written("{}"), {"SOFTFAIL_HEALTH__DEAD_MANS_URL": URL}).health.dead_mans_url.get_secret_value()
+        == URL
+    )
 
 
 @pytest.mark.parametrize("needed", [False, "kafka", "channels"])
 def test_who_sends_no_signs_of_life_needs_no_address(written, needed):
-    assert load(written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}"}'), {}, with_secrets=needed).health.dead_mans_url is not None
+    assert (
+        load(
+            written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}"}'), {}, with_secrets=needed
+        ).health.dead_mans_url
+        is not None
+    )
 
 
 def test_without_one_there_is_none(written):
     assert load(written("{}"), {}).health.dead_mans_url is None
 
 
-@pytest.mark.parametrize(("health", "url", "says"), [
-    (f"{{dead_mans_url: '{URL}'}}", "", "health.dead_mans_url: a secret stands in the file"),
-    ('{dead_mans_url: "${NOT_SET}"}', "", "health.dead_mans_url: the environment has no variable NOT_SET"),
-    ('{dead_mans_url: "${URL}"}', "hc-ping.com/geheim", "health.dead_mans_url: must be an address"),
-    ('{dead_mans_url: "${URL}"}', "ftp://hc-ping.com/geheim", "health.dead_mans_url: must be an address"),
-    ('{dead_mans_url: "${URL}"}', "https://me:geheim@hc-ping.com/", "health.dead_mans_url: must hold no login"),
-    ('{dead_mans_url: "${URL}"}', "https://hc-ping.com/#geheim", "health.dead_mans_url: must have no part after #"),
-    ('{dead_mans_url: "${URL}"}', "http://hc-ping.com/geheim", "would go over the network in the clear; write https://"),
-    ('{dead_mans_urls: "geheim"}', "", "health.dead_mans_urls: no such key; did you mean 'dead_mans_url'?"),
-    ("{dead_mans_interval: 0s}", "", "health.dead_mans_interval: "),
-    ("{dead_mans_interval: 2h}", "", "health.dead_mans_interval: ")])
+@pytest.mark.parametrize(
+    ("health", "url", "says"),
+    [
+        (f"{{dead_mans_url: '{URL}'}}", "", "health.dead_mans_url: a secret stands in the file"),
+        (
+            '{dead_mans_url: "${NOT_SET}"}',
+            "",
+            "health.dead_mans_url: the environment has no variable NOT_SET",
+        ),
+        ('{dead_mans_url: "${URL}"}', "hc-ping.com/geheim", "health.dead_mans_url: must be an address"),
+        ('{dead_mans_url: "${URL}"}', "ftp://hc-ping.com/geheim", "health.dead_mans_url: must be an address"),
+        (
+            '{dead_mans_url: "${URL}"}',
+            "https://me:geheim@hc-ping.com/",
+            "health.dead_mans_url: must hold no login",
+        ),
+        (
+            '{dead_mans_url: "${URL}"}',
+            "https://hc-ping.com/#geheim",
+            "health.dead_mans_url: must have no part after #",
+        ),
+        (
+            '{dead_mans_url: "${URL}"}',
+            "http://hc-ping.com/geheim",
+            "would go over the network in the clear; write https://",
+        ),
+        (
+            '{dead_mans_urls: "geheim"}',
+            "",
+            "health.dead_mans_urls: no such key; did you mean 'dead_mans_url'?",
+        ),
+        ("{dead_mans_interval: 0s}", "", "health.dead_mans_interval: "),
+        ("{dead_mans_interval: 2h}", "", "health.dead_mans_interval: "),
+    ],
+)
 def test_each_fault_says_where_and_what_would_be_right_without_the_secret(written, health, url, says):
     with pytest.raises(InvalidConfig) as caught:
         load(written(health), {"URL": url})
@@ -52,4 +86,7 @@ def test_each_fault_says_where_and_what_would_be_right_without_the_secret(writte
 
 
 def test_a_receiver_on_the_same_machine_needs_no_tls(written):
-    assert load(written('{dead_mans_url: "${URL}"}'), {"URL": "http://127.0.0.1:9000/x"}).health.dead_mans_url is not None
+    assert (
+        load(written('{dead_mans_url: "${URL}"}'), {"URL": "http://127.0.0.1:9000/x"}).health.dead_mans_url
+        is not None
+    )

@@ -20,7 +20,14 @@ MORE = {
     "response": {},
     "feedback": {"response_id": "r"},
     "evaluation": {"response_id": "r", "evaluator": "judge"},
-    "meter": {"producer_id": "p", "started_at": "2026-03-02T08:00:00Z", "seen": 3, "sampled": 2, "sent": 1, "dropped": 0},
+    "meter": {
+        "producer_id": "p",
+        "started_at": "2026-03-02T08:00:00Z",
+        "seen": 3,
+        "sampled": 2,
+        "sent": 1,
+        "dropped": 0,
+    },
 }
 ANYTHING = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(allow_nan=False), st.text(max_size=300), st.just("x" * 257),
@@ -28,10 +35,15 @@ ANYTHING = st.one_of(
     st.sampled_from(["sync", "ok", "none", "model", "response", "feedback", "2026-03-02T09:00:00Z", "", 0, 1, 0.5, 1.0, 1e-9, 5, 2**53]),
 )  # fmt: skip
 TIMES = st.one_of(
-    st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.builds(lambda m: timezone(timedelta(minutes=m)), st.integers(-1439, 1439))).map(
-        lambda time: time.isoformat()
+    st.datetimes(
+        datetime(1, 1, 1),
+        datetime(9999, 12, 31),
+        timezones=st.builds(lambda m: timezone(timedelta(minutes=m)), st.integers(-1439, 1439)),
+    ).map(lambda time: time.isoformat()),
+    st.from_regex(
+        r"20\d\d-[01]\d-[0-3]\d[Tt ][0-2]\d:[0-5]\d:[0-6]\d(\.\d{1,12})?([Zz]|[+-]\d\d:?\d\d)?",
+        fullmatch=True,
     ),
-    st.from_regex(r"20\d\d-[01]\d-[0-3]\d[Tt ][0-2]\d:[0-5]\d:[0-6]\d(\.\d{1,12})?([Zz]|[+-]\d\d:?\d\d)?", fullmatch=True),
 )
 
 
@@ -105,7 +117,9 @@ def test_an_error_names_the_field(change: dict[str, Any], field: str) -> None:
 
 
 def test_unknown_fields_are_left_out_and_null_is_absence() -> None:
-    event = decode(json.dumps({**BASE, "colour": [1, {"deep": None}], "variant": None, "environment": None}).encode())
+    event = decode(
+        json.dumps({**BASE, "colour": [1, {"deep": None}], "variant": None, "environment": None}).encode()
+    )
     assert (event.variant, event.environment) == ("", "production")
     assert not hasattr(event, "colour")
 

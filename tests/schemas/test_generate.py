@@ -12,14 +12,50 @@ from schemas.config import Config
 from schemas.decode import InvalidEvent, decode
 from softfail.events import KINDS
 
-_LABELS = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "bot", "feature": "answer", "model": "m"}
+_LABELS = {
+    "event_id": "1",
+    "time": "2026-03-02T09:00:00Z",
+    "service": "bot",
+    "feature": "answer",
+    "model": "m",
+}
 _LEAST = {
     "response": _LABELS,
     "feedback": {**_LABELS, "kind": "feedback", "response_id": "1"},
     "evaluation": {**_LABELS, "kind": "evaluation", "response_id": "1", "evaluator": "judge"},
-    "meter": {**_LABELS, "kind": "meter", "producer_id": "p", "started_at": "2026-03-02T09:00:00Z", "seen": 1, "sampled": 1, "sent": 1, "dropped": 0},
+    "meter": {
+        **_LABELS,
+        "kind": "meter",
+        "producer_id": "p",
+        "started_at": "2026-03-02T09:00:00Z",
+        "seen": 1,
+        "sampled": 1,
+        "sent": 1,
+        "dropped": 0,
+    },
 }
-_VALUES = (None, True, 0, 1, -1, 1.5, 6, 10**10, 2**60, "", "none", "x" * 257, [], ["a"], {}, {"a": 1}, {"a": -1}, {"a": "b"}, {"": "b"}, {"a": None})
+_VALUES = (
+    None,
+    True,
+    0,
+    1,
+    -1,
+    1.5,
+    6,
+    10**10,
+    2**60,
+    "",
+    "none",
+    "x" * 257,
+    [],
+    ["a"],
+    {},
+    {"a": 1},
+    {"a": -1},
+    {"a": "b"},
+    {"": "b"},
+    {"a": None},
+)
 
 
 def _decodes(event: dict) -> bool:
@@ -42,7 +78,11 @@ def test_a_changed_file_a_missing_file_and_a_leftover_are_all_stale(tmp_path: Pa
     (tmp_path / "schemas/json/window.json").write_text("{}", "utf-8")
     (tmp_path / "docs/events.md").unlink()
     shutil.copy(tmp_path / "schemas/json/meter.json", tmp_path / "schemas/json/gone.json")
-    assert [path.as_posix() for path in generate.stale(tmp_path)] == ["docs/events.md", "schemas/json/gone.json", "schemas/json/window.json"]
+    assert [path.as_posix() for path in generate.stale(tmp_path)] == [
+        "docs/events.md",
+        "schemas/json/gone.json",
+        "schemas/json/window.json",
+    ]
 
 
 @pytest.mark.parametrize("name", generate.MODELS)
@@ -53,8 +93,21 @@ def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
 
 
 def test_there_is_one_file_for_each_promised_model():
-    promised = {"response", "feedback", "evaluation", "meter", "window", "transition", "episode", "sample", "deadletter", "health", "silence", "change",
-                "config"}
+    promised = {
+        "response",
+        "feedback",
+        "evaluation",
+        "meter",
+        "window",
+        "transition",
+        "episode",
+        "sample",
+        "deadletter",
+        "health",
+        "silence",
+        "change",
+        "config",
+    }
     assert {path.stem for path in (generate.ROOT / "schemas/json").glob("*.json")} == promised
 
 
@@ -66,7 +119,8 @@ def test_the_schema_of_an_event_and_the_decoder_accept_the_same(kind: str):
     differing = [
         (field, value)
         for field in (*KINDS[kind].model_fields, "unknown")
-        if field not in ("time", "started_at", "kind")  # `format` only annotates; another kind is another schema
+        # `format` only annotates; another kind is another schema
+        if field not in ("time", "started_at", "kind")
         for value in _VALUES
         if validator.is_valid(event := {**_LEAST[kind], field: value}) != _decodes(event)
     ]
@@ -83,12 +137,17 @@ def test_an_event_without_a_required_field_is_refused_by_schema_and_decoder_alik
 
 def test_the_page_names_every_field_of_every_kind():
     page = generate.generated()[Path("docs/events.md")]
-    assert [name for model in KINDS.values() for name in model.model_fields if f"| `{name}` |" not in page] == []
+    assert [
+        name for model in KINDS.values() for name in model.model_fields if f"| `{name}` |" not in page
+    ] == []
 
 
 def test_the_schema_of_the_configuration_accepts_what_a_person_writes_and_refuses_a_misspelling():
     validator = Draft202012Validator(generate.json_schema("config"))
-    written = {"time": {"pane": "60s"}, "rules": [{"name": "slow", "on": "duration_s.p90", "above": "budget", "window": "10m", "for": 60}]}
+    written = {
+        "time": {"pane": "60s"},
+        "rules": [{"name": "slow", "on": "duration_s.p90", "above": "budget", "window": "10m", "for": 60}],
+    }
     Config.model_validate(written)
     assert validator.is_valid(written)
     assert not validator.is_valid({"tmie": {}})

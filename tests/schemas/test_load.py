@@ -50,7 +50,12 @@ def faults(folder: Path, text: str, **environment: str) -> list[str]:
 
 def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
     assert load(written(tmp_path, ""), {}) == load(None, {}) == Config()
-    assert [rule.name for rule in Config().all_rules()] == ["error-rate", "pass-rate-floor", "pass-rate-fell", "failures-rose"]
+    assert [rule.name for rule in Config().all_rules()] == [
+        "error-rate",
+        "pass-rate-floor",
+        "pass-rate-fell",
+        "failures-rose",
+    ]
     assert Config().no_data.severity == "critical"
     assert Config().channels.names() == ("console",)
 
@@ -71,7 +76,10 @@ def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
         ("rules: [{name: a, on: pass_rate, below: 95}]", "rules[0]: a rate lies between 0 and 1"),
         ("rules: [{name: a, on: pass_rate}]", "rules[0]: write exactly one of above and below"),
         ("rules: [{name: a, on: pass_rate, below: 0.9, window: soon}]", "rules[0].window: not a duration"),
-        ("rules: [{name: a, on: pass_rate, below: 0.9}, {name: a, on: pass_rate, below: 0.8}]", "the name 'a' stands twice"),
+        (
+            "rules: [{name: a, on: pass_rate, below: 0.9}, {name: a, on: pass_rate, below: 0.8}]",
+            "the name 'a' stands twice",
+        ),
         ("rules: [{name: a, on: pass_rate, below: 0.9, clear: 0.8}]", "bad side"),
         ("rules: [{on: pass_rate, below: 0.9}]", "rules[0].name: is missing"),
         ("rules: [{name: a, on: pass_rate, below: 0.9, window: 90s}]", "not a whole number of panes"),
@@ -79,24 +87,51 @@ def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
         ("silences: [{match: a/*, reason: r}]", "write either from and to, or at and for"),
         ("silences: [{match: a/*, reason: r, at: 22:00, for: 2h}]", "silences[0].at: write it in quotes"),
         ("silences: [{match: a/*, reason: r, at: '24:00', for: 2h}]", "silences[0].at: "),
-        ("silences: [{match: a/*, reason: r, at: '22:00', for: 2h, timezone: Mars/Base}]", "silences[0].timezone: is no time zone"),
+        (
+            "silences: [{match: a/*, reason: r, at: '22:00', for: 2h, timezone: Mars/Base}]",
+            "silences[0].timezone: is no time zone",
+        ),
         ("silences: [{match: a/*, reason: r, at: '22:00', for: 1d}]", "silences[0].for: as long as that"),
-        ("silences: [{match: a/*, reason: r, from: 2026-12-24T18:00:00Z, to: 2027-12-24T18:00:00Z}]", "silences[0].to: must lie after from"),
-        ("silences: [{match: a/*, reason: r, from: 2026-12-24T18:00:00, to: 2026-12-25T18:00:00Z}]", "silences[0].from: "),
+        (
+            "silences: [{match: a/*, reason: r, from: 2026-12-24T18:00:00Z, to: 2027-12-24T18:00:00Z}]",
+            "silences[0].to: must lie after from",
+        ),
+        (
+            "silences: [{match: a/*, reason: r, from: 2026-12-24T18:00:00, to: 2026-12-25T18:00:00Z}]",
+            "silences[0].from: ",
+        ),
         ("silences: [{match: a/*, at: '22:00', for: 1h}]", "silences[0].reason: is missing"),
-        ("drift: [{name: a, on: [output_tokens], reference: yesterday}]", "reference: 'yesterday' is none; write trailing 24h"),
-        ("drift: [{name: a, on: [output_tokens], window: 3h}]", "drift is the least that is looked at, 2h at most"),
+        (
+            "drift: [{name: a, on: [output_tokens], reference: yesterday}]",
+            "reference: 'yesterday' is none; write trailing 24h",
+        ),
+        (
+            "drift: [{name: a, on: [output_tokens], window: 3h}]",
+            "drift is the least that is looked at, 2h at most",
+        ),
         ("drift: [{name: a}]\nrules: [{name: a, on: pass_rate, below: 0.9}]", "the name 'a' stands twice"),
         ("rules: [{name: a, on: duration_s.p90, above: baseline}]", "baseline goes with rates only"),
         ("rules: [{name: a, on: evaluator.*.fail_rate, above: 0.1}]", "goes with above: baseline only"),
         ("rules: [{name: a, on: pass_rate, below: baseline, clear: 0.9}]", "remove clear"),
         ("objectives: [{name: a, on: pass_rate, target: 0.93}]", "can never be reached; write burn:"),
         ("objectives: [{name: a, on: duration_s.p90, target: 0.97}]", "is no rate; write pass_rate"),
-        ("objectives: [{name: a, on: pass_rate, target: 0.97, burn: [{long: 5m, short: 1h, factor: 2, severity: error}]}]", "is not shorter"),
-        ("channels: {pagerduty: {routing_key: abc}}", "channels.pagerduty.routing_key: a secret stands in the file"),
+        (
+            (
+                "objectives: [{name: a, on: pass_rate, target: 0.97, burn: [{long: 5m, short: 1h, factor: 2,"
+                " severity: error}]}]"
+            ),
+            "is not shorter",
+        ),
+        (
+            "channels: {pagerduty: {routing_key: abc}}",
+            "channels.pagerduty.routing_key: a secret stands in the file",
+        ),
         ('channels: {pagerduty: {routing_key: "${NOT_SET}"}}', "the environment has no variable NOT_SET"),
         ("routes: [{to: [slack]}]", "channel 'slack' is not configured"),
-        ("features: [{match: a, evaluators: [{json_schema: {file: none.json}}]}]", "none.json cannot be read"),
+        (
+            "features: [{match: a, evaluators: [{json_schema: {file: none.json}}]}]",
+            "none.json cannot be read",
+        ),
         ("- a", "must be a mapping"),
         ("a: [", "not YAML"),
     ],
@@ -106,7 +141,11 @@ def test_each_fault_says_where_and_what_would_be_right(tmp_path: Path, text: str
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    found = faults(tmp_path, "time: {pane: 7s}\nkafka: {broker: x}\nrules: [{name: a, on: pass_rate, below: 95}]", SOFTFAIL_KAFFKA__X="1")
+    found = faults(
+        tmp_path,
+        "time: {pane: 7s}\nkafka: {broker: x}\nrules: [{name: a, on: pass_rate, below: 95}]",
+        SOFTFAIL_KAFFKA__X="1",
+    )
     assert len(found) == 4
     assert any("did you mean 'kafka'?" in one for one in found)
 
@@ -118,14 +157,22 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
         "SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY": "01234567890123456789012345678901", "SOFTFAIL_DEFAULT_RULES": "false", "SOFTFAIL_PROCESS_START": "x",
     }  # fmt: skip
     config = load(path, environment)
-    assert (config.kafka.brokers, config.rules[0].below, config.time.pane, config.http.port) == ("one:1,two:2", 0.8, 30.0, 7070)
+    assert (config.kafka.brokers, config.rules[0].below, config.time.pane, config.http.port) == (
+        "one:1,two:2",
+        0.8,
+        30.0,
+        7070,
+    )
     assert config.channels.pagerduty is not None
     assert config.channels.pagerduty.routing_key.get_secret_value() == "01234567890123456789012345678901"
     assert [rule.name for rule in config.all_rules()] == ["a"]
 
 
 def test_a_secret_is_in_no_error_and_no_text_of_the_configuration(tmp_path: Path) -> None:
-    config = load(written(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")), {"PAGERDUTY_ROUTING_KEY": KEY})
+    config = load(
+        written(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")),
+        {"PAGERDUTY_ROUTING_KEY": KEY},
+    )
     assert KEY not in repr(config)
     assert KEY not in config.model_dump_json()
     short = faults(tmp_path, 'channels: {pagerduty: {routing_key: "${K}"}}', K="geheim")
@@ -148,7 +195,9 @@ def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_check_prints_each_fault_and_ends_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_each_fault_and_ends_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rules = ("{name: s, on: duration_s.p90, above: budget}", "{name: t, on: output_token.mean, above: 1}", "{name: u, on: duration_s.max, above: 1}",
              "{name: v, on: evaluator.refusals.fail_rate, above: 0.1}", "{name: w, on: refusal_rate, above: 0.1}")  # fmt: skip
     bad = f"features: [{{match: a, evaluators: [refusl]}}]\nrules: [{', '.join(rules)}]"
@@ -177,7 +226,10 @@ def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tr
     assert found
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), (30, 30), ("250ms", 0.25), ("2w", 1_209_600)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), (30, 30), ("250ms", 0.25), ("2w", 1_209_600)],
+)
 def test_durations_are_written_as_people_do(text: str | int, seconds: float) -> None:
     assert duration_s(text) == seconds
 
@@ -189,19 +241,33 @@ channels: {pagerduty: {routing_key: "${ROUTING_KEY}"}}
 """
 
 
-@pytest.mark.parametrize(("text", "fault"), [
-    ("kafka: {security: {pasword: x}}", "kafka.security.pasword: no such key; did you mean 'password'?"),
-    ("kafka: {security: {username: bot}}", "kafka.security.password: is missing, and username is set"),
-    ("kafka: {security: {username: bot, password: geheim}}", "kafka.security.password: a secret stands in the file"),
-    ("kafka: {security: {cert_file: a, key_password: geheim}}", "kafka.security.key_password: a secret stands in the file"),
-    ("kafka: {security: {protocol: TLS}}", "kafka.security.protocol: Input should be 'PLAINTEXT', 'SSL'"),
-    ("kafka: {security: {protocol: PLAINTEXT, ca_file: a}}", "kafka.security.protocol: PLAINTEXT has no TLS"),
-    ("kafka: {security: {ca_file: a}, embedded: true}", "kafka.security: the embedded broker knows none"),
-    ("http: {host: 0.0.0.0}", "http.token: is missing, and others can reach 0.0.0.0"),
-    ("http: {token: geheim}", "http.token: a secret stands in the file"),
-    ('http: {token: "${SHORT}"}', "http.token: must be 16 to 500"),
-])
-def test_each_fault_of_the_links_says_where_and_what_would_be_right(tmp_path: Path, text: str, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("kafka: {security: {pasword: x}}", "kafka.security.pasword: no such key; did you mean 'password'?"),
+        ("kafka: {security: {username: bot}}", "kafka.security.password: is missing, and username is set"),
+        (
+            "kafka: {security: {username: bot, password: geheim}}",
+            "kafka.security.password: a secret stands in the file",
+        ),
+        (
+            "kafka: {security: {cert_file: a, key_password: geheim}}",
+            "kafka.security.key_password: a secret stands in the file",
+        ),
+        ("kafka: {security: {protocol: TLS}}", "kafka.security.protocol: Input should be 'PLAINTEXT', 'SSL'"),
+        (
+            "kafka: {security: {protocol: PLAINTEXT, ca_file: a}}",
+            "kafka.security.protocol: PLAINTEXT has no TLS",
+        ),
+        ("kafka: {security: {ca_file: a}, embedded: true}", "kafka.security: the embedded broker knows none"),
+        ("http: {host: 0.0.0.0}", "http.token: is missing, and others can reach 0.0.0.0"),
+        ("http: {token: geheim}", "http.token: a secret stands in the file"),
+        ('http: {token: "${SHORT}"}', "http.token: must be 16 to 500"),
+    ],
+)
+def test_each_fault_of_the_links_says_where_and_what_would_be_right(
+    tmp_path: Path, text: str, fault: str
+) -> None:
     found = faults(tmp_path, text, SHORT="geheim")
     assert any(one.startswith(fault) for one in found), found
     assert "geheim" not in str(found)
@@ -212,21 +278,31 @@ def test_who_connects_and_delivers_nothing_needs_the_secrets_of_its_section_only
     security = load(path, environment, with_secrets="kafka").kafka.security
     assert security.password is not None
     assert security.password.get_secret_value() == "geheim-2"
-    with pytest.raises(InvalidConfig, match=r"kafka\.security\.password: the environment has no variable PASSWORD"):
+    with pytest.raises(
+        InvalidConfig, match=r"kafka\.security\.password: the environment has no variable PASSWORD"
+    ):
         load(path, {"KEY_PASSWORD": "geheim-1"}, with_secrets="kafka")
     assert load(path, {}, with_secrets=False).http.token is not None
     with pytest.raises(InvalidConfig) as refused:
         load(path, environment)
-    assert sorted(one.split(":")[0] for one in refused.value.faults if "environment" in one) == ["channels.pagerduty.routing_key", "http.token"]
+    assert sorted(one.split(":")[0] for one in refused.value.faults if "environment" in one) == [
+        "channels.pagerduty.routing_key",
+        "http.token",
+    ]
 
 
 def test_secrets_of_the_links_can_come_from_the_environment_as_they_stand(tmp_path: Path) -> None:
-    environment = {"SOFTFAIL_KAFKA__SECURITY__USERNAME": "bot", "SOFTFAIL_KAFKA__SECURITY__PASSWORD": "0123: [not yaml",
-                   "SOFTFAIL_HTTP__TOKEN": "0123456789012345"}
+    environment = {
+        "SOFTFAIL_KAFKA__SECURITY__USERNAME": "bot",
+        "SOFTFAIL_KAFKA__SECURITY__PASSWORD": "0123: [not yaml",
+        "SOFTFAIL_HTTP__TOKEN": "0123456789012345",
+    }
     config = load(written(tmp_path, ""), environment)
     assert config.kafka.security.resolved == "SASL_SSL"
     assert config.kafka.security.password is not None
-    assert config.kafka.security.password.get_secret_value() == environment["SOFTFAIL_KAFKA__SECURITY__PASSWORD"]
+    assert (
+        config.kafka.security.password.get_secret_value() == environment["SOFTFAIL_KAFKA__SECURITY__PASSWORD"]
+    )
     assert config.http.token is not None
     assert config.http.token.get_secret_value() == "0123456789012345"
 

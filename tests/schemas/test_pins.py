@@ -1,4 +1,6 @@
-"""Pinned references in the configuration: files that are read once, and what is wrong with them said with the remedy."""
+"""Pinned references in the configuration: files that are read once, and what is wrong with them said with the
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def faults(folder: Path, text: str = CONFIG, pin: str | None = json.dumps(PIN)) 
     return raised.value.faults
 
 
-def test_the_file_of_a_pin_is_read_from_beside_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_a_pin_is_read_from_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir("/")
     config = load(written(tmp_path, CONFIG), {})
     pin = config.pinned["march"].pin
@@ -68,15 +72,21 @@ def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
         (json.dumps({**PIN, "name": "june"}), f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {ANEW}"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_the_file_is_one_fault_with_the_remedy(tmp_path: Path, pin: str | None, fault: str) -> None:
+def test_what_is_wrong_with_the_file_is_one_fault_with_the_remedy(
+    tmp_path: Path, pin: str | None, fault: str
+) -> None:
     assert faults(tmp_path, CONFIG, pin) == [f"pinned.march.file: pinned/march.json {fault}"]
 
 
 def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
     text = CONFIG.replace("reference: pinned march", "reference: pinned may")
-    assert faults(tmp_path, text) == ["drift[0].reference: there is no 'may' under pinned (march); write pinned: {may: {file: pinned/may.json}}"]
+    assert faults(tmp_path, text) == [
+        "drift[0].reference: there is no 'may' under pinned (march); write pinned: {may: {file:"
+        " pinned/may.json}}"
+    ]
     assert faults(tmp_path, "drift: [{name: a, reference: pinned may}]") == [
-        "drift[0].reference: there is no 'may' under pinned (nothing is); write pinned: {may: {file: pinned/may.json}}"
+        "drift[0].reference: there is no 'may' under pinned (nothing is); write pinned: {may: {file:"
+        " pinned/may.json}}"
     ]
 
 
@@ -85,8 +95,14 @@ def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
     [
         ("pinned: {march: {fiel: x.json}}", "pinned.march.fiel: no such key; did you mean 'file'?"),
         ("pinned: {march: {}}", "pinned.march.file: is missing; add it"),
-        ("pinned: {march: {file: pinned/march.json, pin: {}}}", "pinned.march.pin: no such key; there is: file"),
-        ("pinned: {a b: {file: pinned/march.json}}", "pinned.a b.file: pinned/march.json is the pin 'march'; write pinned: {march: {file: ...}}"),
+        (
+            "pinned: {march: {file: pinned/march.json, pin: {}}}",
+            "pinned.march.pin: no such key; there is: file",
+        ),
+        (
+            "pinned: {a b: {file: pinned/march.json}}",
+            "pinned.a b.file: pinned/march.json is the pin 'march'; write pinned: {march: {file: ...}}",
+        ),
         ("pinned: {march: 3}", "pinned.march: "),
         ("pinned: [march]", "pinned: "),
     ],

@@ -6,7 +6,10 @@ from schemas.topics import TOPICS, Found, faults, source_of
 
 
 def good(prefix: str = "p", partitions: int = 16) -> dict[str, Found]:
-    return {f"{prefix}.{topic.name}": Found(topic.partitions or partitions, dict(topic.settings)) for topic in TOPICS}
+    return {
+        f"{prefix}.{topic.name}": Found(topic.partitions or partitions, dict(topic.settings))
+        for topic in TOPICS
+    }
 
 
 def test_topics_as_they_are_created_have_no_faults():
@@ -23,12 +26,22 @@ def test_each_missing_topic_is_fatal_and_the_line_names_it_and_the_command(topic
     assert "python -m agents topics" in fault.text
 
 
-@pytest.mark.parametrize(("name", "setting", "value", "fatal"), [
-    ("events", "message.timestamp.type", "CreateTime", True), ("events", "cleanup.policy", "compact", True),
-    ("events", "retention.ms", "1000", False), ("watch.state", "cleanup.policy", "delete", True), ("watch.state", "segment.bytes", "9", False),
-    ("notify.state", "cleanup.policy", "compact,delete", True), ("windows", "cleanup.policy", "delete", True),
-    ("alerts", "retention.ms", "1", False)])
-def test_a_setting_that_would_make_the_worker_wrong_is_fatal_and_any_other_is_told(name, setting, value, fatal):
+@pytest.mark.parametrize(
+    ("name", "setting", "value", "fatal"),
+    [
+        ("events", "message.timestamp.type", "CreateTime", True),
+        ("events", "cleanup.policy", "compact", True),
+        ("events", "retention.ms", "1000", False),
+        ("watch.state", "cleanup.policy", "delete", True),
+        ("watch.state", "segment.bytes", "9", False),
+        ("notify.state", "cleanup.policy", "compact,delete", True),
+        ("windows", "cleanup.policy", "delete", True),
+        ("alerts", "retention.ms", "1", False),
+    ],
+)
+def test_a_setting_that_would_make_the_worker_wrong_is_fatal_and_any_other_is_told(
+    name, setting, value, fatal
+):
     found = good()
     found[f"p.{name}"] = Found(found[f"p.{name}"].partitions, {**found[f"p.{name}"].settings, setting: value})
     (fault,) = faults(found, "p", 16)
@@ -43,7 +56,10 @@ def test_the_order_of_cleanup_policies_does_not_matter():
     assert faults(found, "p", 16) == []
 
 
-@pytest.mark.parametrize(("name", "partitions", "fatal"), [("watch.state", 8, True), ("notify.state", 2, True), ("alerts", 4, True)])
+@pytest.mark.parametrize(
+    ("name", "partitions", "fatal"),
+    [("watch.state", 8, True), ("notify.state", 2, True), ("alerts", 4, True)],
+)
 def test_state_with_another_number_of_partitions_than_its_source_is_fatal(name, partitions, fatal):
     found = good()
     found[f"p.{name}"] = Found(partitions, found[f"p.{name}"].settings)
@@ -66,4 +82,8 @@ def test_every_state_topic_has_a_source_that_is_ours():
 
 def test_state_topics_are_created_with_the_number_of_partitions_of_their_source():
     partitions = {topic.name: topic.partitions for topic in TOPICS}
-    assert all(partitions[name] == partitions[source] for name in partitions if (source := source_of(name)) is not None)
+    assert all(
+        partitions[name] == partitions[source]
+        for name in partitions
+        if (source := source_of(name)) is not None
+    )

@@ -12,7 +12,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 
 class Broker:
-    """librdkafka's mock cluster: real sockets and the real protocol, without durability. Topics have 4 partitions."""
+    """librdkafka's mock cluster: real sockets and the real protocol, without durability. Topics have 4
+    partitions.
+    """
 
     def __init__(self) -> None:
         self._cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
@@ -28,7 +30,15 @@ class Broker:
 
     def raw(self, topic: str, least: int = 0, timeout_s: float = 10.0) -> list[Any]:
         """All messages of a topic, at least so many (waits)."""
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "tests", "enable.auto.commit": False, "check.crcs": True, "log_level": 0})
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.address,
+                "group.id": "tests",
+                "enable.auto.commit": False,
+                "check.crcs": True,
+                "log_level": 0,
+            }
+        )
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(4)])
         found: list[Any] = []
         until = time.monotonic() + timeout_s
@@ -43,7 +53,12 @@ class Broker:
 
     def events(self, topic: str, least: int = 0) -> dict[str, list[dict[str, Any]]]:
         """Kind -> events, when there are at least so many in all."""
-        found: dict[str, list[dict[str, Any]]] = {"response": [], "feedback": [], "evaluation": [], "meter": []}
+        found: dict[str, list[dict[str, Any]]] = {
+            "response": [],
+            "feedback": [],
+            "evaluation": [],
+            "meter": [],
+        }
         for message in self.raw(topic, least):
             event = json.loads(message.value())
             found[event["kind"]].append(event)
@@ -65,7 +80,9 @@ class FakeFuture:
 
 
 class FakeProducer:
-    """Takes what kafka-python's producer takes; acknowledges from ``deliver``, or at once when a callback is added."""
+    """Takes what kafka-python's producer takes; acknowledges from ``deliver``, or at once when a callback is
+    added.
+    """
 
     def __init__(self, at_once: bool = True) -> None:
         self.at_once = at_once
@@ -115,7 +132,9 @@ def client(fake: FakeProducer) -> Iterator[Callable[..., Any]]:
     made = []
 
     def make(**options: Any) -> Softfail:
-        made.append(Softfail(**{"service": "shop", "content_probability": 1.0, "meter_interval_s": 3600, **options}))
+        made.append(
+            Softfail(**{"service": "shop", "content_probability": 1.0, "meter_interval_s": 3600, **options})
+        )
         return made[-1]
 
     yield make

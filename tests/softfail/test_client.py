@@ -25,18 +25,36 @@ def only(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -> None:
     sf = client()
-    name = sf.response(feature="answer", model="m", output="hi", output_tokens=3, dimensions={"region": "eu"}, cost_usd=0.1)
+    name = sf.response(
+        feature="answer", model="m", output="hi", output_tokens=3, dimensions={"region": "eu"}, cost_usd=0.1
+    )
     assert sf.flush(5)
-    (key, value), = fake.messages
+    ((key, value),) = fake.messages
     assert key == b"shop/answer"
     event = Response.model_validate_json(value)
-    assert (event.event_id, event.output, event.output_tokens, event.dimensions, event.cost_usd) == (name, "hi", 3, {"region": "eu"}, 0.1)
-    assert (event.environment, event.sample_probability, event.content_probability) == ("production", 1.0, 1.0)
+    assert (event.event_id, event.output, event.output_tokens, event.dimensions, event.cost_usd) == (
+        name,
+        "hi",
+        3,
+        {"region": "eu"},
+        0.1,
+    )
+    assert (event.environment, event.sample_probability, event.content_probability) == (
+        "production",
+        1.0,
+        1.0,
+    )
 
 
 def test_texts_are_redacted_and_cut_and_their_lengths_are_those_of_the_whole(client: Make, fake: Any) -> None:
     sf = client()
-    sf.response(feature="f", model="m", input="I am ann@example.org", output="x" * 1_000_000, context="4111111111111111")
+    sf.response(
+        feature="f",
+        model="m",
+        input="I am ann@example.org",
+        output="x" * 1_000_000,
+        context="4111111111111111",
+    )
     assert sf.flush(5)
     event = only(fake.events())
     assert (event["input"], event["context"]) == ("I am <EMAIL>", "<CARD>")
@@ -54,15 +72,31 @@ def test_without_its_text_an_event_still_says_how_long_it_was(client: Make, fake
     assert (first["input_chars"], first["output_chars"], second["output_chars"]) == (3, 0, 17)
 
 
-def test_feedback_and_evaluations_carry_the_labels_of_their_response_by_handle_and_by_id(client: Make, fake: Any) -> None:
+def test_feedback_and_evaluations_carry_the_labels_of_their_response_by_handle_and_by_id(
+    client: Make, fake: Any
+) -> None:
     sf = client()
-    answer = sf.response(feature="f", model="m", prompt_version="p7", variant="b", dimensions={"region": "eu"}, environment="staging")
+    answer = sf.response(
+        feature="f",
+        model="m",
+        prompt_version="p7",
+        variant="b",
+        dimensions={"region": "eu"},
+        environment="staging",
+    )
     sf.feedback(answer, accepted=True)
     sf.feedback(str(answer), rating=4)
     sf.evaluation(str(answer), evaluator="judge", passed=False, reason="mail ann@example.org")
     assert sf.flush(5)
-    labels = {"service": "shop", "feature": "f", "environment": "staging", "model": "m", "prompt_version": "p7", "variant": "b",
-              "dimensions": {"region": "eu"}}
+    labels = {
+        "service": "shop",
+        "feature": "f",
+        "environment": "staging",
+        "model": "m",
+        "prompt_version": "p7",
+        "variant": "b",
+        "dimensions": {"region": "eu"},
+    }
     for event in [*fake.events("feedback"), *fake.events("evaluation")]:
         assert labels.items() <= event.items()
         assert event["response_id"] == answer
@@ -80,7 +114,9 @@ def test_labels_of_old_responses_are_forgotten_but_their_handles_remember(client
     assert sf.counts()["feedback"] == {"seen": 3, "sampled": 3, "sent": 2, "dropped": 1}
 
 
-def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and_feedback_always_comes(client: Make, fake: Any) -> None:
+def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and_feedback_always_comes(
+    client: Make, fake: Any
+) -> None:
     sf = client(sample_probability=0.5)
     answers = [sf.response(feature="f", model="m") for _ in range(200)]
     for answer in answers:
@@ -91,14 +127,20 @@ def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and
     sent = {event["event_id"] for event in fake.events()}
     assert 50 < len(sent) < 150
     *known, other = fake.events("evaluation")
-    assert {event["response_id"] for event in known} == sent == {str(answer) for answer in answers if answer.sent}
+    assert (
+        {event["response_id"] for event in known}
+        == sent
+        == {str(answer) for answer in answers if answer.sent}
+    )
     assert {event["sample_probability"] for event in known} == {0.05}
     assert "sample_probability" not in other
     assert len(fake.events("feedback")) == 200
     assert all(event.get("sample_probability", 1) == 1 for event in fake.events("feedback"))
 
 
-def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampled_itself(client: Make, fake: Any) -> None:
+def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampled_itself(
+    client: Make, fake: Any
+) -> None:
     sf = client(sample_probability=0.5, content_probability=0.5)
     for _ in range(400):
         sf.response(feature="f", model="m", output="x", sample_probability=0.5)
@@ -109,13 +151,18 @@ def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampl
     assert sf.counts()["shop/f"] == {"seen": 400, "sampled": len(events), "sent": len(events), "dropped": 0}
 
 
-def test_errors_come_with_their_texts_and_probability_one_while_the_rate_allows(client: Make, fake: Any) -> None:
+def test_errors_come_with_their_texts_and_probability_one_while_the_rate_allows(
+    client: Make, fake: Any
+) -> None:
     sf = client(sample_probability=1e-9, content_probability=1e-9, error_content_per_minute=2)
     for _ in range(5):
         sf.response(feature="f", model="m", output="x", error_type="Timeout")
     sf.response(feature="f", model="m", output="x", outcome="schema_error")
     assert sf.flush(5)
-    assert [(event["output"], event["sample_probability"], event["content_probability"]) for event in fake.events()] == [("x", 1.0, 1.0)] * 2
+    assert [
+        (event["output"], event["sample_probability"], event["content_probability"])
+        for event in fake.events()
+    ] == [("x", 1.0, 1.0)] * 2
 
 
 def test_a_call_is_timed_and_its_exception_recorded_and_raised_again(client: Make, fake: Any) -> None:
@@ -183,9 +230,22 @@ def test_watch_times_functions_of_every_kind_and_leaves_what_they_give(client: M
     assert "broken" in events
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5) | st.binary(max_size=3) | st.just(object())
-ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=2),
-                        max_leaves=4)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=5)
+    | st.binary(max_size=3)
+    | st.just(object())
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
 ODD_NAMES = st.sampled_from(["self", "kind", "response_id", "reason", "args", "fields", "read", "\ud800"])
 KEYWORDS = st.dictionaries(st.sampled_from(sorted(Response.model_fields)) | ODD_NAMES, ANYTHING, max_size=6)
 OPTIONS = st.dictionaries(st.sampled_from([*Options.model_fields, "colour", "acks"]), ANYTHING, max_size=4)
@@ -194,10 +254,16 @@ OPTIONS = st.dictionaries(st.sampled_from([*Options.model_fields, "colour", "ack
 @settings(max_examples=150, deadline=None)
 @given(fields=KEYWORDS, args=st.lists(ANYTHING, max_size=2), response=ANYTHING)
 def test_nothing_that_a_service_passes_raises_into_it_and_every_response_is_accounted_for(
-        fake_client: Any, fields: dict[str, Any], args: list[Any], response: Any) -> None:
+    fake_client: Any, fields: dict[str, Any], args: list[Any], response: Any
+) -> None:
     with fake_client() as (sf, producer):
         assert isinstance(sf.response(*args, **fields), ResponseId)
-        assert isinstance(sf.feedback(response, *args, **{name: value for name, value in fields.items() if name != "response"}), str)
+        assert isinstance(
+            sf.feedback(
+                response, *args, **{name: value for name, value in fields.items() if name != "response"}
+            ),
+            str,
+        )
         assert isinstance(sf.evaluation(response, **fields), str)
         with sf.call(*args, **fields) as call:
             call.anything = response
@@ -205,9 +271,13 @@ def test_nothing_that_a_service_passes_raises_into_it_and_every_response_is_acco
         if callable(watching):
             watching(lambda: response)
         assert sf.flush(10)
-        responses = [tally for name, tally in sf.counts().items() if name not in ("feedback", "evaluation", "meter")]
+        responses = [
+            tally for name, tally in sf.counts().items() if name not in ("feedback", "evaluation", "meter")
+        ]
         assert sum(tally["seen"] for tally in responses) == 2
-        assert sum(tally["sent"] + tally["dropped"] for tally in responses) == sum(tally["sampled"] for tally in responses)
+        assert sum(tally["sent"] + tally["dropped"] for tally in responses) == sum(
+            tally["sampled"] for tally in responses
+        )
         for _, value in producer.messages:
             json.loads(value)
 
@@ -223,14 +293,21 @@ def test_no_option_stops_a_service_from_starting(fake_client: Any, options: dict
         logging.getLogger("softfail").setLevel(logging.NOTSET)
 
 
-def test_a_wrong_option_is_logged_with_its_name_and_the_default_taken(fake: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_option_is_logged_with_its_name_and_the_default_taken(
+    fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     sf = Softfail(service="shop", content_probability=7, colour="red")
     sf.close(2)
-    assert "content_probability: Input should be less than or equal to 1, got 7; the default 0.1 is used" in caplog.text
+    assert (
+        "content_probability: Input should be less than or equal to 1, got 7; the default 0.1 is used"
+        in caplog.text
+    )
     assert "colour: no option of Softfail or KafkaProducer" in caplog.text
 
 
-def test_an_invalid_event_is_counted_under_its_feature_and_its_field_logged(client: Make, fake: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_event_is_counted_under_its_feature_and_its_field_logged(
+    client: Make, fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     sf = client()
     sf.response(feature="f", model="m", duration_s=-1.0)
     sf.response(model="m")
@@ -254,13 +331,18 @@ def test_what_a_failing_redaction_should_have_redacted_does_not_leave(client: Ma
 
 
 def test_a_redaction_of_ones_own_comes_after_ours_and_none_leaves_the_text(client: Make, fake: Any) -> None:
-    client(redact=lambda text: text.replace("Ann", "<NAME>")).response(feature="f", model="m", output="Ann ann@example.org")
+    client(redact=lambda text: text.replace("Ann", "<NAME>")).response(
+        feature="f", model="m", output="Ann ann@example.org"
+    )
     client(redact=False).response(feature="g", model="m", output="ann@example.org")
     for _ in range(500):
         if len(fake.events()) == 2:
             break
         threading.Event().wait(0.01)
-    assert {event["feature"]: event["output"] for event in fake.events()} == {"f": "<NAME> <EMAIL>", "g": "ann@example.org"}
+    assert {event["feature"]: event["output"] for event in fake.events()} == {
+        "f": "<NAME> <EMAIL>",
+        "g": "ann@example.org",
+    }
 
 
 def test_meters_are_cumulative_and_one_comes_at_close(client: Make, fake: Any) -> None:
@@ -290,7 +372,10 @@ def test_after_close_reports_are_dropped_and_counted(client: Make, fake: Any) ->
 
 def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client: Make, fake: Any) -> None:
     sf = client(queue_size=100_000)
-    threads = [threading.Thread(target=lambda: [sf.response(feature="f", model="m") for _ in range(500)]) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: [sf.response(feature="f", model="m") for _ in range(500)])
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -300,8 +385,13 @@ def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client
     assert len({event["event_id"] for event in fake.events()}) == 4000
 
 
-@pytest.mark.parametrize(("keywords", "model"), [(ResponseFields, Response), (FeedbackFields, Feedback), (EvaluationFields, Evaluation)])
-def test_the_keywords_that_a_type_checker_knows_are_the_fields_of_the_model(keywords: Any, model: Any) -> None:
+@pytest.mark.parametrize(
+    ("keywords", "model"),
+    [(ResponseFields, Response), (FeedbackFields, Feedback), (EvaluationFields, Evaluation)],
+)
+def test_the_keywords_that_a_type_checker_knows_are_the_fields_of_the_model(
+    keywords: Any, model: Any
+) -> None:
     of_the_sender = {"kind", "producer_id", "sequence"}
     assert get_type_hints(keywords).keys() == model.model_fields.keys() - of_the_sender
 
@@ -320,7 +410,9 @@ def test_who_stops_reading_a_stream_is_no_error_of_the_model(client: Make, fake:
     assert "error_type" not in only(fake.events())
 
 
-def test_the_label_of_a_call_may_be_set_while_it_runs_and_an_error_may_be_declared_none(client: Make, fake: Any) -> None:
+def test_the_label_of_a_call_may_be_set_while_it_runs_and_an_error_may_be_declared_none(
+    client: Make, fake: Any
+) -> None:
     sf = client()
 
     def cancelled() -> None:

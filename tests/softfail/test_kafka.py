@@ -1,4 +1,6 @@
-"""The same on Apache Kafka, where idempotence, missing topics and outages are real (the mock knows none of them)."""
+"""The same on Apache Kafka, where idempotence, missing topics and outages are real (the mock knows none of
+them).
+"""
 
 from __future__ import annotations
 
@@ -56,9 +58,14 @@ def test_events_arrive_once_and_in_the_partition_of_their_feature(kafka: Any) ->
         for number in range(2_000):
             sf.response(feature=f"f{number % 20}", model="m", event_id=str(number))
         assert sf.flush(30)
-    found = [record for record in records(kafka.address, topic) if json.loads(record.value)["kind"] == "response"]
+    found = [
+        record for record in records(kafka.address, topic) if json.loads(record.value)["kind"] == "response"
+    ]
     assert sorted(int(json.loads(record.value)["event_id"]) for record in found) == list(range(2_000))
-    assert all(record.partition == partition_of("shop", record.key.decode().removeprefix("shop/"), 16) for record in found)
+    assert all(
+        record.partition == partition_of("shop", record.key.decode().removeprefix("shop/"), 16)
+        for record in found
+    )
 
 
 def test_the_producer_is_idempotent_and_compresses(kafka: Any) -> None:
@@ -70,9 +77,13 @@ def test_the_producer_is_idempotent_and_compresses(kafka: Any) -> None:
     producer.close()
 
 
-def test_a_topic_that_is_created_later_gets_what_was_reported_before_and_is_not_created_by_us(kafka: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_topic_that_is_created_later_gets_what_was_reported_before_and_is_not_created_by_us(
+    kafka: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     topic = f"sdk-{uuid.uuid4().hex[:8]}"
-    sf = Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic, max_block_ms=500, meter_interval_s=0.5)
+    sf = Softfail(
+        service="shop", bootstrap_servers=kafka.address, topic=topic, max_block_ms=500, meter_interval_s=0.5
+    )
     sf.response(feature="f", model="m", event_id="early")
     assert not sf.flush(3)
     admin = KafkaAdminClient(bootstrap_servers=kafka.address)
@@ -108,7 +119,16 @@ def test_an_outage_of_the_broker_costs_nothing_that_fits_the_queue_and_doubles_n
     stop.set()
     thread.join()
     assert sf.flush(60)
-    assert sf.counts()["shop/f"] == {"seen": len(reported), "sampled": len(reported), "sent": len(reported), "dropped": 0}
+    assert sf.counts()["shop/f"] == {
+        "seen": len(reported),
+        "sampled": len(reported),
+        "sent": len(reported),
+        "dropped": 0,
+    }
     sf.close(10)
-    arrived = [json.loads(record.value)["event_id"] for record in records(kafka.address, topic) if b'"kind":"response"' in record.value]
+    arrived = [
+        json.loads(record.value)["event_id"]
+        for record in records(kafka.address, topic)
+        if b'"kind":"response"' in record.value
+    ]
     assert sorted(arrived) == sorted(reported)

@@ -20,9 +20,20 @@ class Clock:
 
 
 def test_the_decision_is_the_same_in_every_process() -> None:
-    code = "from softfail.sampling import Sampler; s = Sampler(0.5, 0.5, 0); print([tuple(s.decide(f's{i}', False)) for i in range(200)])"
-    outputs = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
-               for seed in ("1", "2")}
+    code = (
+        "from softfail.sampling import Sampler; s = Sampler(0.5, 0.5, 0); print([tuple(s.decide(f's{i}',"
+        " False)) for i in range(200)])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
     sampler = Sampler(0.5, 0.5, 0)
     assert outputs == {str([tuple(sampler.decide(f"s{i}", False)) for i in range(200)]) + "\n"}
 
@@ -38,7 +49,9 @@ def test_sampling_and_content_are_independent_and_have_their_probabilities() -> 
     sent = [decision for decision in decisions if decision.send]
     assert len(sent) / 40_000 == pytest.approx(0.3, abs=0.01)
     assert sum(decision.text for decision in sent) / len(sent) == pytest.approx(0.2, abs=0.015)
-    assert {(decision.sample_probability, decision.content_probability) for decision in decisions} == {(0.3, 0.2)}
+    assert {(decision.sample_probability, decision.content_probability) for decision in decisions} == {
+        (0.3, 0.2)
+    }
 
 
 def test_a_session_comes_whole_or_not_at_all() -> None:
@@ -46,7 +59,9 @@ def test_a_session_comes_whole_or_not_at_all() -> None:
     assert all(len({sampler.decide(f"s{session}", False) for _ in range(5)}) == 1 for session in range(100))
 
 
-def test_an_error_with_a_token_is_certain_and_says_so_and_one_without_says_the_ordinary_probabilities() -> None:
+def test_an_error_with_a_token_is_certain_and_says_so_and_one_without_says_the_ordinary_probabilities() -> (
+    None
+):
     clock = Clock()
     sampler = Sampler(0.01, 0.02, 3, clock)
     decisions = [sampler.decide(f"e{i}", True) for i in range(5)]
@@ -81,8 +96,10 @@ def weighted_errors(world: int, p: float, q: float) -> tuple[float, float]:
 
 
 def test_weights_are_unbiased_over_errors_whether_the_bucket_lasts_or_not() -> None:
-    """The mean over worlds of what is sent, weighed by 1/p and 1/(p·q), is the number of errors. A bucket that only those take from
-    whom the hash refused fails this (see ``Sampler``): the second error of a sampled session would find it fuller."""
+    """The mean over worlds of what is sent, weighed by 1/p and 1/(p·q), is the number of errors. A bucket
+    that only those take from whom the hash refused fails this (see ``Sampler``): the second error of a
+    sampled session would find it fuller.
+    """
     worlds = [weighted_errors(world, 0.3, 0.4) for world in range(3_000)]
     for values in zip(*worlds, strict=True):
         mean = sum(values) / len(values)

@@ -32,10 +32,24 @@ class Item:
 def make() -> Iterator[Callable[..., Sender]]:
     made: list[Sender] = []
 
-    def sender(connect: Callable[[], Any], queue_size: int = 100, queue_bytes: int = 10_000, notes: list[str] | None = None) -> Sender:
+    def sender(
+        connect: Callable[[], Any],
+        queue_size: int = 100,
+        queue_bytes: int = 10_000,
+        notes: list[str] | None = None,
+    ) -> Sender:
         told = [] if notes is None else notes
-        made.append(Sender("t", connect, queue_size, queue_bytes, 3600.0, lambda last: (),
-                           lambda reason, detail: told.append(f"{reason}: {detail}")))
+        made.append(
+            Sender(
+                "t",
+                connect,
+                queue_size,
+                queue_bytes,
+                3600.0,
+                lambda last: (),
+                lambda reason, detail: told.append(f"{reason}: {detail}"),
+            )
+        )
         return made[-1]
 
     yield sender
@@ -70,7 +84,9 @@ def test_the_queue_is_bounded_in_bytes_too(make: Callable[..., Sender]) -> None:
     assert [item.ends for item in items] == [["queue full"]] * 2 + [[]] * 2
 
 
-def test_what_was_reported_while_kafka_was_away_is_sent_in_order_when_it_comes(make: Callable[..., Sender], fake: Any) -> None:
+def test_what_was_reported_while_kafka_was_away_is_sent_in_order_when_it_comes(
+    make: Callable[..., Sender], fake: Any
+) -> None:
     back = threading.Event()
     notes: list[str] = []
     sender = make(lambda: fake if back.is_set() else away(), notes=notes)
@@ -86,7 +102,9 @@ def test_what_was_reported_while_kafka_was_away_is_sent_in_order_when_it_comes(m
     assert "nobody there" in notes[0]
 
 
-def test_close_keeps_its_time_and_drops_what_is_left_when_kafka_never_comes(make: Callable[..., Sender]) -> None:
+def test_close_keeps_its_time_and_drops_what_is_left_when_kafka_never_comes(
+    make: Callable[..., Sender],
+) -> None:
     sender = make(away)
     item = Item(0)
     sender.put(item)
@@ -106,7 +124,9 @@ def test_close_keeps_its_time_while_connecting_hangs(make: Callable[..., Sender]
     assert item.ends == ["closed"]
 
 
-def test_only_an_acknowledgement_counts_as_sent_and_a_refusal_as_dropped(make: Callable[..., Sender], fake: Any) -> None:
+def test_only_an_acknowledgement_counts_as_sent_and_a_refusal_as_dropped(
+    make: Callable[..., Sender], fake: Any
+) -> None:
     fake.at_once = False
     sender = make(lambda: fake)
     first, second = Item(1), Item(2)
@@ -122,7 +142,8 @@ def test_only_an_acknowledgement_counts_as_sent_and_a_refusal_as_dropped(make: C
 
 
 def test_what_is_under_way_is_bounded_and_the_rest_waits_in_the_queue(
-        make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("softfail.delivery._MOST_UNDER_WAY", 3)
     fake.at_once = False
     sender = make(lambda: fake)
@@ -142,7 +163,8 @@ def test_what_is_under_way_is_bounded_and_the_rest_waits_in_the_queue(
 
 
 def test_an_event_that_cannot_be_sent_does_not_stop_its_neighbours(
-        make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     send = fake.send
 
     def refusing(topic: str, value: bytes, key: bytes) -> Any:
@@ -162,7 +184,8 @@ def test_an_event_that_cannot_be_sent_does_not_stop_its_neighbours(
 
 
 def test_a_producer_that_only_fails_is_replaced(
-        make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("softfail.sender._STUCK_S", 0.05)
     fake.at_once = False
     fresh = type(fake)()
@@ -179,7 +202,8 @@ def test_a_producer_that_only_fails_is_replaced(
 
 
 def test_an_unknown_topic_while_sending_keeps_the_event_and_tries_again(
-        make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     send, failures = fake.send, [KafkaTimeoutError("metadata")] * 3
 
     def sometimes(topic: str, value: bytes, key: bytes) -> Any:

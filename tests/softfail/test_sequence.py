@@ -1,4 +1,6 @@
-"""From the service to the worker: the numbers that a producer gives its events, and what the worker finds missing by them."""
+"""From the service to the worker: the numbers that a producer gives its events, and what the worker finds
+missing by them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ Make = Callable[..., Any]
 def numbers(events: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[int]]:
     found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for event in events:
-        found[event["producer_id"], event["feature"], event.get("environment", "production")].append(event["sequence"])
+        found[event["producer_id"], event["feature"], event.get("environment", "production")].append(
+            event["sequence"]
+        )
     return dict(found)
 
 
@@ -50,7 +54,9 @@ def test_what_the_service_calls_its_own_producer_or_number_is_replaced(client: M
     assert numbers(fake.events()) == {(sf.producer_id, "f", "production"): [0]}
 
 
-def test_an_event_that_kafka_cannot_take_yet_keeps_its_number(client: Make, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_kafka_cannot_take_yet_keeps_its_number(
+    client: Make, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     send, refusals = fake.send, iter([True, True, False, True] + [False] * 100)
 
     def reluctant(topic: str, value: bytes, key: bytes) -> Any:
@@ -78,7 +84,9 @@ def test_what_is_given_up_before_it_has_a_number_is_dropped_and_not_missing(clie
     assert feature.received == {"response": 9}
 
 
-def test_what_is_given_up_after_it_has_a_number_is_dropped_and_missing(client: Make, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_given_up_after_it_has_a_number_is_dropped_and_missing(
+    client: Make, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     send = fake.send
 
     def broken(topic: str, value: bytes, key: bytes) -> Any:
@@ -101,7 +109,9 @@ def test_what_is_given_up_after_it_has_a_number_is_dropped_and_missing(client: M
     assert feature.missing - feature.producer_totals().dropped == 1
 
 
-def test_features_beyond_those_that_are_metered_are_not_numbered_so_that_none_shows_holes(client: Make, fake: Any) -> None:
+def test_features_beyond_those_that_are_metered_are_not_numbered_so_that_none_shows_holes(
+    client: Make, fake: Any
+) -> None:
     sf = client(queue_size=100_000)
     for turn in range(2):
         for at in range(1_100):
@@ -116,8 +126,14 @@ def test_through_a_broker_all_that_was_sent_is_received_and_nothing_is_missing(b
     from softfail import Softfail
 
     topic = broker.topic()
-    with Softfail(service="shop", bootstrap_servers=broker.address, topic=topic, sample_probability=0.5, meter_interval_s=3600,
-                  api_version=(2, 3)) as sf:
+    with Softfail(
+        service="shop",
+        bootstrap_servers=broker.address,
+        topic=topic,
+        sample_probability=0.5,
+        meter_interval_s=3600,
+        api_version=(2, 3),
+    ) as sf:
         for _ in range(400):
             sf.response(feature="f", model="m", output="It ships.")
         assert sf.flush(20)

@@ -17,7 +17,11 @@ def test_a_cut_text_fits_is_valid_and_keeps_both_ends(text: str, limit: int) -> 
     if len(whole.encode()) <= limit:
         assert result == whole
     else:
-        head, gone, tail = result.partition("… [")[0], result.split("… [")[1], result.rpartition("] …")[2] or result.rpartition(" cut] …")[2]
+        head, gone, tail = (
+            result.partition("… [")[0],
+            result.split("… [")[1],
+            result.rpartition("] …")[2] or result.rpartition(" cut] …")[2],
+        )
         assert whole.startswith(head)
         assert whole.endswith(tail)
         assert int(gone.split(" ")[0]) == len(whole) - len(head) - len(tail)
@@ -40,7 +44,9 @@ def test_the_length_of_the_whole_text_survives_the_rough_cut() -> None:
 
 @pytest.mark.parametrize("shift", range(0, 20, 3))
 def test_no_half_of_a_secret_is_left_at_an_edge(shift: int) -> None:
-    """Every cut, the rough one and the fine one, falls somewhere into a card's number; nowhere may twelve of its digits be left."""
+    """Every cut, the rough one and the fine one, falls somewhere into a card's number; nowhere may twelve of
+    its digits be left.
+    """
     card = "4111111111111111"
     text = "a" * shift + " " + (card + " bbb ") * 10_000
     assert "11111111" not in finished(rough(text), redact)

@@ -23,9 +23,16 @@ def demo(tmp_path):
     started = []
 
     def begin(*arguments):
-        started.append(subprocess.Popen(
-            [sys.executable, "-m", "agents", "demo", "--headless", *arguments], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "agents", "demo", "--headless", *arguments],
+                cwd=ROOT,
+                env=os.environ | {"TMPDIR": str(tmp_path)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
         return started[-1]
 
     yield begin
@@ -58,7 +65,9 @@ def test_a_demo_that_is_interrupted_stops_its_worker_and_cleans_up(demo, tmp_pat
     assert process.wait(30) == 130
     assert list(tmp_path.iterdir()) == []
     deadline = time.monotonic() + 5
-    while workers := [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)]:
+    while workers := [
+        path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)
+    ]:
         assert time.monotonic() < deadline, workers
         time.sleep(0.1)
 
@@ -70,7 +79,10 @@ def _read(path):
         return b""
 
 
-@pytest.mark.parametrize("arguments", [["--duration", "5"], ["--duration", "nan"], ["--duration", "soon"], ["--port", "70000"], ["--fast"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--duration", "5"], ["--duration", "nan"], ["--duration", "soon"], ["--port", "70000"], ["--fast"]],
+)
 def test_a_wrong_argument_is_said_at_once(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -9,7 +9,12 @@ PLAN = phases(60)
 
 def incident(key="softfail/e1/high", feature="support-bot/answer", resolved_at=9.0):
     service, name = feature.split("/")
-    return Incident(key, {"group": service, "component": name, "severity": "critical", "summary": "it broke"}, 1.0, resolved_at)
+    return Incident(
+        key,
+        {"group": service, "component": name, "severity": "critical", "summary": "it broke"},
+        1.0,
+        resolved_at,
+    )
 
 
 def test_the_phases_take_the_time_that_was_asked_for():
@@ -28,8 +33,12 @@ def test_everything_else_is_not():
     assert misses([], PLAN) == ["support-bot/answer: 0 episodes at the receiver, 1 planned"]
     assert misses([incident(resolved_at=None)], PLAN) == ["softfail/e1/high: never resolved"]
     assert misses([incident(), incident()], PLAN) == ["softfail/e1/high: opened 2 times"]
-    assert misses([incident(), incident("softfail/e2/high")], PLAN) == ["support-bot/answer: 2 episodes at the receiver, 1 planned"]
-    assert misses([incident(), incident("softfail/e2/high", "search/suggest")], PLAN) == ["search/suggest: 1 episodes at the receiver, 0 planned"]
+    assert misses([incident(), incident("softfail/e2/high")], PLAN) == [
+        "support-bot/answer: 2 episodes at the receiver, 1 planned"
+    ]
+    assert misses([incident(), incident("softfail/e2/high", "search/suggest")], PLAN) == [
+        "search/suggest: 1 episodes at the receiver, 0 planned"
+    ]
 
 
 def test_each_page_and_each_end_is_said_once():
@@ -41,4 +50,7 @@ def test_each_page_and_each_end_is_said_once():
     one.resolved_at = 6.0
     for _ in range(3):
         announce([one])
-    assert said == ["PAGE at the receiver (critical): it broke", "RESOLVED at the receiver after 5 s: softfail/e1/high"]
+    assert said == [
+        "PAGE at the receiver (critical): it broke",
+        "RESOLVED at the receiver after 5 s: softfail/e1/high",
+    ]

@@ -22,21 +22,40 @@ def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another
     receiver = Receiver(KEY)
     for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
         assert receiver.take(event(action))[0] == 202
-    assert [(one.triggers, one.acknowledged, one.resolved_at is None) for one in receiver.incidents] == [(2, True, False), (1, False, True)]
+    assert [(one.triggers, one.acknowledged, one.resolved_at is None) for one in receiver.incidents] == [
+        (2, True, False),
+        (1, False, True),
+    ]
 
 
 def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
     receiver = Receiver(KEY)
-    assert receiver.take(event("resolve")) == (202, {"status": "success", "message": "Event processed", "dedup_key": "k"})
+    assert receiver.take(event("resolve")) == (
+        202,
+        {"status": "success", "message": "Event processed", "dedup_key": "k"},
+    )
     assert receiver.incidents == []
 
 
-@pytest.mark.parametrize(("body", "fault"), [
-    (b"\xff", "not JSON"), (b"[]", "not an object"), (event("close"), "event_action"), (event(routing_key="short"), "32 characters"),
-    (event(routing_key="f" * 32), "not the key"), (event(payload=None), "payload"), (event("resolve", None), "dedup_key"), (event(key="k" * 256), "dedup_key"),
-    (event(payload={"summary": "s" * 1025, "source": "x", "severity": "critical"}), "1024"),
-    (event(payload={"summary": "s", "source": "x", "severity": "fatal"}), "severity"), (event(payload={"summary": "s", "severity": "info"}), "source"),
-    (event(images=[{"src": "http://x/y.png"}]), "https"), (event(links=[{"text": "x"}]), "href"), (event(client="c" * 600_000), "512 KB")])
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"\xff", "not JSON"),
+        (b"[]", "not an object"),
+        (event("close"), "event_action"),
+        (event(routing_key="short"), "32 characters"),
+        (event(routing_key="f" * 32), "not the key"),
+        (event(payload=None), "payload"),
+        (event("resolve", None), "dedup_key"),
+        (event(key="k" * 256), "dedup_key"),
+        (event(payload={"summary": "s" * 1025, "source": "x", "severity": "critical"}), "1024"),
+        (event(payload={"summary": "s", "source": "x", "severity": "fatal"}), "severity"),
+        (event(payload={"summary": "s", "severity": "info"}), "source"),
+        (event(images=[{"src": "http://x/y.png"}]), "https"),
+        (event(links=[{"text": "x"}]), "href"),
+        (event(client="c" * 600_000), "512 KB"),
+    ],
+)
 def test_each_rule_of_the_api_is_held(body, fault):
     receiver = Receiver(KEY)
     status, answer = receiver.take(body)
@@ -50,14 +69,24 @@ def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
 
     async def post(receiver):
         try:
-            async with aiohttp.ClientSession() as session, session.post(receiver.url, data=event(), timeout=aiohttp.ClientTimeout(total=0.3)) as answer:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(receiver.url, data=event(), timeout=aiohttp.ClientTimeout(total=0.3)) as answer,
+            ):
                 return answer.status, answer.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError) as error:
             return type(error).__name__
 
     async def play():
         receiver = Receiver(KEY)
-        receiver.faults.extend([Fault("status", 429, (("Retry-After", "7"),)), Fault("close"), Fault("silence", delay_s=0.5), Fault("slow", delay_s=0.1)])
+        receiver.faults.extend(
+            [
+                Fault("status", 429, (("Retry-After", "7"),)),
+                Fault("close"),
+                Fault("silence", delay_s=0.5),
+                Fault("slow", delay_s=0.1),
+            ]
+        )
         await receiver.start()
         answers = [await post(receiver) for _ in range(4)]
         await receiver.stop()
@@ -69,7 +98,9 @@ def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
 
 
 def change(**more):
-    return json.dumps({"routing_key": KEY, "payload": {"summary": "a new prompt version", "source": "here"}} | more).encode()
+    return json.dumps(
+        {"routing_key": KEY, "payload": {"summary": "a new prompt version", "source": "here"}} | more
+    ).encode()
 
 
 def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_again():
@@ -80,11 +111,21 @@ def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_agai
     assert KEY not in str(receiver.changes)
 
 
-@pytest.mark.parametrize(("body", "fault"), [
-    (b"\xff", "not JSON"), (b"[]", "not an object"), (change(routing_key="short"), "32 characters"), (change(routing_key="f" * 32), "not the key"),
-    (change(payload=None), "'payload' is missing"), (change(payload={"source": "x"}), "summary"), (change(payload={"summary": "s" * 1025}), "1024"),
-    (change(payload={"summary": "s", "custom_details": []}), "custom_details"), (change(links=[{"text": "x"}]), "href"),
-    (change(client="c" * 600_000), "512 KB")])
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"\xff", "not JSON"),
+        (b"[]", "not an object"),
+        (change(routing_key="short"), "32 characters"),
+        (change(routing_key="f" * 32), "not the key"),
+        (change(payload=None), "'payload' is missing"),
+        (change(payload={"source": "x"}), "summary"),
+        (change(payload={"summary": "s" * 1025}), "1024"),
+        (change(payload={"summary": "s", "custom_details": []}), "custom_details"),
+        (change(links=[{"text": "x"}]), "href"),
+        (change(client="c" * 600_000), "512 KB"),
+    ],
+)
 def test_each_rule_of_change_events_is_held(body, fault):
     receiver = Receiver(KEY)
     status, answer = receiver.take_change(body)

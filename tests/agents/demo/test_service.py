@@ -10,7 +10,15 @@ from monitor.evaluators.suite import Suite
 from schemas.decode import decode
 from schemas.load import load
 
-BASE = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m", "finish_reason": "stop", "output_tokens": 30}
+BASE = {
+    "event_id": "1",
+    "time": "2026-03-02T09:00:00Z",
+    "service": "s",
+    "feature": "f",
+    "model": "m",
+    "finish_reason": "stop",
+    "output_tokens": 30,
+}
 
 
 def test_every_feature_has_texts_that_are_filled_in():
@@ -25,12 +33,22 @@ def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator()
     suite, draw = Suite.of(), random.Random(1)
     exchanges = [texts.exchange(feature, draw) for feature in texts.FEATURES for _ in range(200)]
     exchanges += [(exchanges[0][0], refusal) for refusal in texts.REFUSALS]
-    events = [decode(json.dumps(BASE | {"input": question, "output": answer}).encode()) for question, answer in exchanges]
-    failed = {at: {suite.names[index] for index, _ in found if suite.gating[index]} for at, found in suite.judge_all(events).failures.items()}
-    assert {at: names for at, names in failed.items() if names} == {at: {"refusal"} for at in range(len(events) - len(texts.REFUSALS), len(events))}
+    events = [
+        decode(json.dumps(BASE | {"input": question, "output": answer}).encode())
+        for question, answer in exchanges
+    ]
+    failed = {
+        at: {suite.names[index] for index, _ in found if suite.gating[index]}
+        for at, found in suite.judge_all(events).failures.items()
+    }
+    assert {at: names for at, names in failed.items() if names} == {
+        at: {"refusal"} for at in range(len(events) - len(texts.REFUSALS), len(events))
+    }
 
 
-def test_the_workers_configuration_is_one_that_loads_and_settings_for_others_do_not_reach_it(tmp_path, monkeypatch):
+def test_the_workers_configuration_is_one_that_loads_and_settings_for_others_do_not_reach_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", "elsewhere:9092")
     file = tmp_path / "softfail.yaml"
     file.write_text(json.dumps(configuration("127.0.0.1:9999", 6066, "http://127.0.0.1:1/v2/enqueue")))
@@ -40,7 +58,10 @@ def test_the_workers_configuration_is_one_that_loads_and_settings_for_others_do_
 
 
 def test_pass_rates_are_read_at_feature_level_only():
-    text = ('# HELP softfail_pass_rate x\nsoftfail_pass_rate{level="feature",service="s",feature="f",model=""} 0.5\n'
-            'softfail_pass_rate{level="segment",service="s",feature="f",model="m"} 0.1\nsoftfail_error_rate{level="feature",service="s",feature="f"} 0.2\n')
+    text = (
+        '# HELP softfail_pass_rate x\nsoftfail_pass_rate{level="feature",service="s",feature="f",model=""}'
+        ' 0.5\nsoftfail_pass_rate{level="segment",service="s",feature="f",model="m"}'
+        ' 0.1\nsoftfail_error_rate{level="feature",service="s",feature="f"} 0.2\n'
+    )
     assert pass_rates(text) == {"s/f": 0.5}
     assert pass_rates("") == {}

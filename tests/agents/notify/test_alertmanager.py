@@ -27,11 +27,20 @@ def alertmanager(tmp_path_factory):
     """Address of Debian's Alertmanager, started once."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's Alertmanager: apt-get install prometheus-alertmanager")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's Alertmanager: apt-get install prometheus-alertmanager"
+        )
     folder = tmp_path_factory.mktemp("alertmanager")
-    (folder / "config.yml").write_text("route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n")
+    (folder / "config.yml").write_text(
+        "route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n"
+    )
     with open(folder / "log", "wb") as log:
-        flags = [f"--config.file={folder}/config.yml", f"--storage.path={folder}/data", "--cluster.listen-address=", "--web.listen-address=127.0.0.1:0"]
+        flags = [
+            f"--config.file={folder}/config.yml",
+            f"--storage.path={folder}/data",
+            "--cluster.listen-address=",
+            "--web.listen-address=127.0.0.1:0",
+        ]
         process = subprocess.Popen([program, *flags], stdout=log, stderr=subprocess.STDOUT)
     try:
         yield f"http://{_listening(process, folder / 'log')}"
@@ -59,7 +68,14 @@ def direct(monkeypatch):
 @pytest.fixture
 def tell(alertmanager):
     """Delivers steps to Alertmanager; gives the verdicts."""
-    channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}, "links": {"status": "https://status.example/{feature}"}}))
+    channel = Alertmanager(
+        Config.model_validate(
+            {
+                "channels": {"alertmanager": {"url": alertmanager}},
+                "links": {"status": "https://status.example/{feature}"},
+            }
+        )
+    )
 
     def send(*steps):
         async def play():
@@ -74,8 +90,11 @@ def tell(alertmanager):
 @pytest.fixture
 def known(alertmanager):
     """The alerts of an episode that Alertmanager has active, by their key."""
+
     def ask(episode_id):
-        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts?filter=episode%3D%22{episode_id}%22", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{alertmanager}/api/v2/alerts?filter=episode%3D%22{episode_id}%22", timeout=10
+        ) as answer:
             return {alert["labels"]["key"]: alert for alert in json.load(answer)}
 
     return ask
@@ -88,31 +107,60 @@ def recent(episode_of, nine_us):
     minutes = (began.timestamp() - nine_us / 1e6) / 60
 
     def make(*args, minute=0.0, **more):
-        made = episode_of(*args, minute=minutes + minute, **{name: value for name, value in more.items() if name not in ("time", "started_at")})
-        return made.model_copy(update={"started_at": began} | {name: more[name] for name in ("time", "started_at") if name in more})
+        made = episode_of(
+            *args,
+            minute=minutes + minute,
+            **{name: value for name, value in more.items() if name not in ("time", "started_at")},
+        )
+        return made.model_copy(
+            update={"started_at": began}
+            | {name: more[name] for name in ("time", "started_at") if name in more}
+        )
 
     return make
 
 
 def test_an_alert_appears_is_brought_up_to_date_and_ends(tell, known, recent):
-    assert tell(Step("alertmanager", "life", "trigger", "high", "opened", recent("life", severity="error"))) == [Delivered()]
+    assert tell(
+        Step("alertmanager", "life", "trigger", "high", "opened", recent("life", severity="error"))
+    ) == [Delivered()]
     (first,) = known("life").values()
     assert first["labels"] == {
-        "alertname": "SoftfailDegraded", "service": "support-bot", "feature": "answer", "environment": "production", "severity": "critical",
-        "urgency": "high", "episode": "life", "key": "softfail/life/high"}
+        "alertname": "SoftfailDegraded",
+        "service": "support-bot",
+        "feature": "answer",
+        "environment": "production",
+        "severity": "critical",
+        "urgency": "high",
+        "episode": "life",
+        "key": "softfail/life/high",
+    }
     assert first["status"]["state"] == "active"
-    assert first["annotations"]["summary"].startswith("support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %)")
+    assert first["annotations"]["summary"].startswith(
+        "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %)"
+    )
     assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/answer"
     ahead_us = (datetime.fromisoformat(first["endsAt"]) - datetime.now(UTC)) / timedelta(microseconds=1)
     assert HOLD_US - 60e6 < ahead_us <= HOLD_US
 
-    tell(Step("alertmanager", "life", "trigger", "high", "updated", recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow"))))
+    tell(
+        Step(
+            "alertmanager",
+            "life",
+            "trigger",
+            "high",
+            "updated",
+            recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow")),
+        )
+    )
     (second,) = known("life").values()
     assert (second["fingerprint"], second["startsAt"]) == (first["fingerprint"], first["startsAt"])
     assert (second["annotations"]["findings"], second["annotations"]["episode_severity"]) == ("2", "critical")
     assert second["endsAt"] >= first["endsAt"]
 
-    assert tell(Step("alertmanager", "life", "resolve", "high", "resolved", recent("life", "resolved", minute=29))) == [Delivered()]
+    assert tell(
+        Step("alertmanager", "life", "resolve", "high", "resolved", recent("life", "resolved", minute=29))
+    ) == [Delivered()]
     assert known("life") == {}
 
 
@@ -127,9 +175,27 @@ def test_a_page_and_the_ticket_before_it_are_two_alerts_and_each_ends_by_its_own
 
 
 def test_a_resolve_ends_the_alert_although_the_episode_began_this_moment(tell, known, recent):
-    tell(Step("alertmanager", "short", "trigger", "high", "opened", recent("short", started_at=datetime.now(UTC))))
+    tell(
+        Step(
+            "alertmanager",
+            "short",
+            "trigger",
+            "high",
+            "opened",
+            recent("short", started_at=datetime.now(UTC)),
+        )
+    )
     assert known("short")
-    tell(Step("alertmanager", "short", "resolve", "high", "resolved", recent("short", "resolved", started_at=datetime.now(UTC))))
+    tell(
+        Step(
+            "alertmanager",
+            "short",
+            "resolve",
+            "high",
+            "resolved",
+            recent("short", "resolved", started_at=datetime.now(UTC)),
+        )
+    )
     assert known("short") == {}
 
 
@@ -137,13 +203,25 @@ def test_a_note_is_an_alert_of_its_own_that_ends_within_the_hour(tell, known, re
     tell(Step("alertmanager", "gone", "note", "low", "missed while down", recent("gone", "resolved")))
     (note,) = known("gone").values()
     assert (note["labels"]["alertname"], note["labels"]["severity"]) == ("SoftfailMissed", "warning")
-    assert timedelta(minutes=50) < datetime.fromisoformat(note["endsAt"]) - datetime.now(UTC) <= timedelta(hours=1)
+    assert (
+        timedelta(minutes=50)
+        < datetime.fromisoformat(note["endsAt"]) - datetime.now(UTC)
+        <= timedelta(hours=1)
+    )
 
 
 @pytest.mark.parametrize("ahead_us", [240_000_000, -240_000_000], ids=["ahead", "behind"])
-def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_are_minutes_apart(tell, known, recent, monkeypatch, ahead_us):
+def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_are_minutes_apart(
+    tell, known, recent, monkeypatch, ahead_us
+):
     now_us = time.time_ns() // 1000 + ahead_us
-    name, at = f"skew{ahead_us}", {"started_at": datetime.fromtimestamp(now_us / 1e6 - 1800, UTC), "time": datetime.fromtimestamp(now_us / 1e6, UTC)}
+    name, at = (
+        f"skew{ahead_us}",
+        {
+            "started_at": datetime.fromtimestamp(now_us / 1e6 - 1800, UTC),
+            "time": datetime.fromtimestamp(now_us / 1e6, UTC),
+        },
+    )
     monkeypatch.setattr(notify, "_now_us", lambda: now_us)
     tell(Step("alertmanager", name, "trigger", "high", "opened", recent(name, **at)))
     assert known(name)
@@ -152,7 +230,9 @@ def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_ar
 
 
 def test_what_alertmanager_calls_wrong_is_never_sent_again(alertmanager):
-    request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", b'[{"labels": {}}]', {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{alertmanager}/api/v2/alerts", b'[{"labels": {}}]', {"Content-Type": "application/json"}
+    )
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
     channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
@@ -174,12 +254,16 @@ def test_the_watchdog_is_one_alert_that_each_telling_prolongs_and_silence_ends(a
     channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
 
     def active():
-        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts?filter=alertname%3D%22SoftfailWatchdog%22", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{alertmanager}/api/v2/alerts?filter=alertname%3D%22SoftfailWatchdog%22", timeout=10
+        ) as answer:
             return json.load(answer)
 
     def tell_of(now_us):
         request = channel.watchdog(now_us)
-        urllib.request.urlopen(urllib.request.Request(request.url, request.body, dict(request.headers)), timeout=10).close()
+        urllib.request.urlopen(
+            urllib.request.Request(request.url, request.body, dict(request.headers)), timeout=10
+        ).close()
         return active()
 
     now_us = time.time_ns() // 1000

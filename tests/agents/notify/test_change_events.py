@@ -1,4 +1,6 @@
-"""A new prompt version on the events topic becomes a change event at PagerDuty: a real worker on the embedded broker, through a kill."""
+"""A new prompt version on the events topic becomes a change event at PagerDuty: a real worker on the embedded
+broker, through a kill.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,17 @@ def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages
         await receiver.start()
         receiver.change_faults.append(Fault("status", 503))
         producer = Producer({"bootstrap.servers": broker.address})
-        partitions = len(producer.list_topics("softfail.events", timeout=10).topics["softfail.events"].partitions)
+        partitions = len(
+            producer.list_topics("softfail.events", timeout=10).topics["softfail.events"].partitions
+        )
         worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
         try:
             await worker.start()
             for event in traffic(datetime.now(UTC)):
                 partition = partition_of("support-bot", "answer", partitions)
-                producer.produce("softfail.events", json.dumps(event).encode(), b"support-bot/answer", partition=partition)
+                producer.produce(
+                    "softfail.events", json.dumps(event).encode(), b"support-bot/answer", partition=partition
+                )
             assert producer.flush(10) == 0
             await until(lambda: receiver.changes)
             await asyncio.sleep(1.5)  # the checkpoint after the answer
@@ -68,7 +74,9 @@ def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages
         return receiver, worker.log(1000)
 
     receiver, log = asyncio.run(play())
-    assert [one["payload"]["summary"] for one in receiver.changes] == ["support-bot/answer: new prompt version v8, until then mostly v7"], log
+    assert [one["payload"]["summary"] for one in receiver.changes] == [
+        "support-bot/answer: new prompt version v8, until then mostly v7"
+    ], log
     assert receiver.change_answers == [503, 202]
     assert not [one for one in receiver.incidents if one.payload["component"] == "answer"]
     assert KEY not in log

@@ -20,7 +20,12 @@ from monitor.channels.webhook import signature
 from schemas.config import Config
 
 KEY, SECRET = "0123456789abcdef0123456789abcdef", "fedcba9876543210"
-PATHS = {"pagerduty": "/v2/enqueue", "alertmanager": "/api/v2/alerts", "slack": "/services/T0/B0/slackslackslack", "webhook": "/in?key=urlurlurlurl"}
+PATHS = {
+    "pagerduty": "/v2/enqueue",
+    "alertmanager": "/api/v2/alerts",
+    "slack": "/services/T0/B0/slackslackslack",
+    "webhook": "/in?key=urlurlurlurl",
+}
 TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
 HTTP = pytest.mark.parametrize("name", PATHS)
 
@@ -31,16 +36,32 @@ def direct(monkeypatch):
 
 
 def config_for(base, timeout_s=20.0):
-    return Config.model_validate({"channels": {
-        "pagerduty": {"routing_key": KEY, "url": base + PATHS["pagerduty"], "timeout": timeout_s},
-        "alertmanager": {"url": base, "username": "bot", "password": "passpasspass", "timeout": timeout_s},
-        "slack": {"webhook_url": base + PATHS["slack"], "timeout": timeout_s},
-        "webhook": {"url": base + PATHS["webhook"], "secret": SECRET, "headers": {"X-Api-Key": "headheadhead"}, "timeout": timeout_s},
-    }})
+    return Config.model_validate(
+        {
+            "channels": {
+                "pagerduty": {"routing_key": KEY, "url": base + PATHS["pagerduty"], "timeout": timeout_s},
+                "alertmanager": {
+                    "url": base,
+                    "username": "bot",
+                    "password": "passpasspass",
+                    "timeout": timeout_s,
+                },
+                "slack": {"webhook_url": base + PATHS["slack"], "timeout": timeout_s},
+                "webhook": {
+                    "url": base + PATHS["webhook"],
+                    "secret": SECRET,
+                    "headers": {"X-Api-Key": "headheadhead"},
+                    "timeout": timeout_s,
+                },
+            }
+        }
+    )
 
 
 def run(name, steps, faults=()):
-    """Deliver steps through a channel to a receiver that treats the first requests by ``faults``: verdicts, and what came (path, headers, body)."""
+    """Deliver steps through a channel to a receiver that treats the first requests by ``faults``: verdicts,
+    and what came (path, headers, body).
+    """
     taken, queue = [], list(faults)
 
     async def answer(request):
@@ -52,7 +73,12 @@ def run(name, steps, faults=()):
             request.transport.abort()
         elif fault != "well":
             status, headers = fault
-            return web.Response(status=status, headers=headers, text="no: " + " ".join([KEY, "passpasspass", PATHS["slack"], PATHS["webhook"], "headheadhead"]))
+            return web.Response(
+                status=status,
+                headers=headers,
+                text="no: "
+                + " ".join([KEY, "passpasspass", PATHS["slack"], PATHS["webhook"], "headheadhead"]),
+            )
         status, body = TAKEN[name]
         return web.Response(status=status, body=body)
 
@@ -64,10 +90,14 @@ def run(name, steps, faults=()):
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             base, verdicts = f"http://127.0.0.1:{runner.addresses[0][1]}", []
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), trust_env=True) as session:
+            async with aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True), trust_env=True
+            ) as session:
                 for step in steps:
                     timeout_s = 0.3 if queue[:1] == ["slow"] else 20.0
-                    verdicts.append(await deliver(configured(config_for(base, timeout_s))[name], step, session))
+                    verdicts.append(
+                        await deliver(configured(config_for(base, timeout_s))[name], step, session)
+                    )
             return verdicts
         finally:
             await runner.cleanup()
@@ -78,10 +108,18 @@ def run(name, steps, faults=()):
 @pytest.fixture
 def life(episode_of):
     """Trigger, update and resolve of an episode, as steps of a channel."""
+
     def steps(name):
-        opened, updated, over = episode_of(), episode_of("e1", "updated", minute=6, rules=("refusals", "slow")), episode_of(state="resolved", minute=20)
-        return [Step(name, "e1", "trigger", "high", "opened", opened), Step(name, "e1", "trigger", "high", "updated", updated),
-                Step(name, "e1", "resolve", "high", "resolved", over)]
+        opened, updated, over = (
+            episode_of(),
+            episode_of("e1", "updated", minute=6, rules=("refusals", "slow")),
+            episode_of(state="resolved", minute=20),
+        )
+        return [
+            Step(name, "e1", "trigger", "high", "opened", opened),
+            Step(name, "e1", "trigger", "high", "updated", updated),
+            Step(name, "e1", "resolve", "high", "resolved", over),
+        ]
 
     return steps
 
@@ -100,14 +138,27 @@ def test_the_life_of_an_episode_arrives_in_order_at_the_right_address(life, name
         assert [alert["endsAt"] > now for (alert,) in bodies] == [True, True, False]
         assert {json.dumps(alert["labels"]) for (alert,) in bodies} == {json.dumps(bodies[0][0]["labels"])}
     elif name == "slack":
-        assert [body["blocks"][0]["text"]["text"].split(" support-bot")[0] for body in bodies] == ["PAGE:", "PAGE, UPDATE:", "RESOLVED"]
+        assert [body["blocks"][0]["text"]["text"].split(" support-bot")[0] for body in bodies] == [
+            "PAGE:",
+            "PAGE, UPDATE:",
+            "RESOLVED",
+        ]
     else:
-        assert [(body["action"], body["dedup_key"], len(body["episode"]["incidents"])) for body in bodies] == [
-            ("trigger", "softfail/e1/high", 1), ("trigger", "softfail/e1/high", 2), ("resolve", "softfail/e1/high", 1)]
+        assert [
+            (body["action"], body["dedup_key"], len(body["episode"]["incidents"])) for body in bodies
+        ] == [
+            ("trigger", "softfail/e1/high", 1),
+            ("trigger", "softfail/e1/high", 2),
+            ("resolve", "softfail/e1/high", 1),
+        ]
 
 
 def test_a_receiver_can_tell_that_a_webhook_is_ours_and_fresh_by_what_the_documentation_says(life):
-    (snippet,) = re.findall(r"```python\n(.*?def is_ours.*?)```", (Path(__file__).parents[3] / "docs/operations.md").read_text("utf-8"), re.DOTALL)
+    (snippet,) = re.findall(
+        r"```python\n(.*?def is_ours.*?)```",
+        (Path(__file__).parents[3] / "docs/operations.md").read_text("utf-8"),
+        re.DOTALL,
+    )
     names = {}
     exec(snippet, names)
     _, taken = run("webhook", life("webhook"))
@@ -134,8 +185,14 @@ FAULTS = [
 
 
 @HTTP
-@pytest.mark.parametrize(("fault", "kind", "reason", "after_s", "hold"), FAULTS, ids=lambda value: value[0] if isinstance(value, tuple) else None)
-def test_each_fault_means_again_or_never_and_the_same_step_gets_through_after_it(life, name, fault, kind, reason, after_s, hold):
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason", "after_s", "hold"),
+    FAULTS,
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_each_fault_means_again_or_never_and_the_same_step_gets_through_after_it(
+    life, name, fault, kind, reason, after_s, hold
+):
     trigger = life(name)[0]
     (first, second), taken = run(name, [trigger, trigger], [fault])
     assert isinstance(first, kind)
@@ -144,7 +201,12 @@ def test_each_fault_means_again_or_never_and_the_same_step_gets_through_after_it
         assert (first.after_s, first.hold) == (after_s, hold)
     assert second == Delivered()
     assert len(taken) == 2  # a redirect is not followed
-    own = {"pagerduty": [KEY], "alertmanager": ["passpasspass"], "slack": ["slackslackslack"], "webhook": ["urlurlurlurl", "headheadhead", SECRET]}[name]
+    own = {
+        "pagerduty": [KEY],
+        "alertmanager": ["passpasspass"],
+        "slack": ["slackslackslack"],
+        "webhook": ["urlurlurlurl", "headheadhead", SECRET],
+    }[name]
     assert not [secret for secret in own if secret in first.reason]
 
 
@@ -158,7 +220,11 @@ def test_a_receiver_that_is_gone_is_tried_again_and_no_secret_is_told(life, name
     verdict = asyncio.run(play())
     assert isinstance(verdict, Retry)
     assert "ClientConnectorError" in verdict.reason
-    assert not [secret for secret in (KEY, "passpasspass", "slackslackslack", "urlurlurlurl", SECRET, "headheadhead") if secret in verdict.reason]
+    assert not [
+        secret
+        for secret in (KEY, "passpasspass", "slackslackslack", "urlurlurlurl", SECRET, "headheadhead")
+        if secret in verdict.reason
+    ]
 
 
 def test_a_request_is_made_with_the_wall_clock(life, monkeypatch):

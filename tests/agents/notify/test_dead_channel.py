@@ -23,7 +23,9 @@ TIMEOUT_S = 0.4
 
 
 class Receivers:
-    """All of them behind one port, told apart by path, and standard output. Those in ``hanging`` take a step in hand and never answer."""
+    """All of them behind one port, told apart by path, and standard output. Those in ``hanging`` take a step
+    in hand and never answer.
+    """
 
     def __init__(self):
         self.hanging, self.mended = set(), threading.Event()
@@ -42,7 +44,12 @@ class Receivers:
         self.asked["console"] += 1
         if "console" in self.hanging:
             self.mended.wait(60)
-        self.told["console"].append(("end" if body.startswith(b"RESOLVED") else "page", body.decode().splitlines()[0].rsplit("[", 1)[1][:-1]))
+        self.told["console"].append(
+            (
+                "end" if body.startswith(b"RESOLVED") else "page",
+                body.decode().splitlines()[0].rsplit("[", 1)[1][:-1],
+            )
+        )
 
 
 def said(name, body):
@@ -53,7 +60,9 @@ def said(name, body):
     if name == "alertmanager":
         over = body[0]["endsAt"] < time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return ("end" if over else "page"), body[0]["labels"]["episode"]
-    return ("end" if body.get("action", body.get("event_action")) == "resolve" else "page"), body["dedup_key"].split("/")[1]
+    return ("end" if body.get("action", body.get("event_action")) == "resolve" else "page"), body[
+        "dedup_key"
+    ].split("/")[1]
 
 
 class Partition:
@@ -72,7 +81,12 @@ class Partition:
         self.checkpoints += 1
 
     def put(self, *episodes):
-        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode()) for episode in episodes], time.time_ns() // 1000))
+        self.add(
+            self.core.apply(
+                [FileRecord(episode.model_dump_json().encode()) for episode in episodes],
+                time.time_ns() // 1000,
+            )
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +106,7 @@ def recent(episode_of, nine_us):
 
 def run(scene, receivers):
     """Run a scene: an async function that gets a partition whose notifier is at work."""
+
     async def play():
         app = web.Application(client_max_size=1 << 20)
         app.router.add_route("POST", "/{any:.*}", receivers.answer)
@@ -99,10 +114,23 @@ def run(scene, receivers):
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        agent = NotifyAgent(Config.model_validate({"channels": {
-            "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef", "url": f"{base}/pagerduty/v2/enqueue", "timeout": TIMEOUT_S},
-            "alertmanager": {"url": f"{base}/alertmanager", "timeout": TIMEOUT_S}, "slack": {"webhook_url": f"{base}/slack", "timeout": TIMEOUT_S},
-            "webhook": {"url": f"{base}/webhook", "timeout": TIMEOUT_S}, "console": {}}}))
+        agent = NotifyAgent(
+            Config.model_validate(
+                {
+                    "channels": {
+                        "pagerduty": {
+                            "routing_key": "0123456789abcdef0123456789abcdef",
+                            "url": f"{base}/pagerduty/v2/enqueue",
+                            "timeout": TIMEOUT_S,
+                        },
+                        "alertmanager": {"url": f"{base}/alertmanager", "timeout": TIMEOUT_S},
+                        "slack": {"webhook_url": f"{base}/slack", "timeout": TIMEOUT_S},
+                        "webhook": {"url": f"{base}/webhook", "timeout": TIMEOUT_S},
+                        "console": {},
+                    }
+                }
+            )
+        )
         partition = Partition(agent.core(0, 1))
         task = asyncio.create_task(agent.tend(partition))
         try:
@@ -124,24 +152,34 @@ async def until(condition, patience_s=20.0):
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_once_and_in_order(recent, monkeypatch, name):
+def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_once_and_in_order(
+    recent, monkeypatch, name
+):
     receivers = Receivers()
     receivers.hanging.add(name)
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=receivers.write), flush=lambda: None))
+    monkeypatch.setattr(
+        sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=receivers.write), flush=lambda: None)
+    )
     life = [("page", "a"), ("page", "b"), ("end", "a")]
 
     async def scene(partition):
         partition.put(recent("a"), recent("b"))
-        await until(lambda: all(len(told) == 2 for channel, told in receivers.told.items() if channel != name))
+        await until(
+            lambda: all(len(told) == 2 for channel, told in receivers.told.items() if channel != name)
+        )
         partition.put(recent("a", "resolved"))
-        await until(lambda: all(len(told) == 3 for channel, told in receivers.told.items() if channel != name))
+        await until(
+            lambda: all(len(told) == 3 for channel, told in receivers.told.items() if channel != name)
+        )
         assert receivers.asked[name] >= 1
         assert receivers.told[name] == []
         receivers.hanging.clear()
         receivers.mended.set()
         await until(lambda: len(receivers.told[name]) >= 3)
         await asyncio.sleep(0.3)  # nothing comes twice
-        assert {channel: sorted(told) for channel, told in receivers.told.items()} == dict.fromkeys(CHANNELS, sorted(life))
+        assert {channel: sorted(told) for channel, told in receivers.told.items()} == dict.fromkeys(
+            CHANNELS, sorted(life)
+        )
         assert receivers.told[name].index(("page", "a")) < receivers.told[name].index(("end", "a"))
 
     run(scene, receivers)

@@ -37,8 +37,16 @@ class Partition:
 
     def beat(self, *partitions):
         for partition in partitions:
-            beat = {"record": "health", "agent": "watch", "partition": partition, "partitions": PARTITIONS, "time": rfc3339(now_us()),
-                    "observed_s": 300.0, "counts": {}, "findings": []}
+            beat = {
+                "record": "health",
+                "agent": "watch",
+                "partition": partition,
+                "partitions": PARTITIONS,
+                "time": rfc3339(now_us()),
+                "observed_s": 300.0,
+                "counts": {},
+                "findings": [],
+            }
             self.core.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], now_us())
 
     def put(self, episode):
@@ -49,7 +57,14 @@ class Ears:
     """A dead man's switch that counts, and a pager, at one address."""
 
     def __init__(self):
-        self.heard, self.alerts, self.paged, self.status, self.pager_status, self.slow_s = [], [], 0, 200, 202, 0.0
+        self.heard, self.alerts, self.paged, self.status, self.pager_status, self.slow_s = (
+            [],
+            [],
+            0,
+            200,
+            202,
+            0.0,
+        )
         app = web.Application()
         app.router.add_route("*", "/ping/geheim", self._ping)
         app.router.add_post("/v2/enqueue", self._page)
@@ -67,7 +82,9 @@ class Ears:
     async def _ping(self, request):
         self.heard.append((request.method, request.path_qs))
         await asyncio.sleep(self.slow_s)
-        return web.Response(status=self.status, headers={"Location": f"{self.url}/elsewhere"}, text=f"no {request.path}")
+        return web.Response(
+            status=self.status, headers={"Location": f"{self.url}/elsewhere"}, text=f"no {request.path}"
+        )
 
     async def _page(self, request):
         await request.read()
@@ -112,9 +129,12 @@ def run(scene, **channels):
 
         def begin():
             pager = {"pagerduty": {"routing_key": KEY, "url": f"{ears.url}/v2/enqueue"}}
-            config = Config.model_validate({
-                "health": {"dead_mans_url": f"{ears.url}/ping/geheim?rid=1", "dead_mans_interval": 1.0},
-                "channels": pager | {name: {"url": ears.url} | more for name, more in channels.items()}})
+            config = Config.model_validate(
+                {
+                    "health": {"dead_mans_url": f"{ears.url}/ping/geheim?rid=1", "dead_mans_interval": 1.0},
+                    "channels": pager | {name: {"url": ears.url} | more for name, more in channels.items()},
+                }
+            )
             agent = NotifyAgent(config)
             partition = Partition(agent.core(0, 1))
             partition.task = asyncio.create_task(agent.tend(partition))
@@ -156,20 +176,33 @@ def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel
         run(scene)
     said = [one.message for one in caplog.records if "dead man" in one.message]
     assert said == [
-        "dead man's switch: no sign of life: waiting for the first heartbeat of partition 1", "dead man's switch: all is well, and it is told so",
-        "dead man's switch: no sign of life: pagerduty takes nothing: 503: {\"status\": \"success\"}", "dead man's switch: all is well, and it is told so"]
+        "dead man's switch: no sign of life: waiting for the first heartbeat of partition 1",
+        "dead man's switch: all is well, and it is told so",
+        'dead man\'s switch: no sign of life: pagerduty takes nothing: 503: {"status": "success"}',
+        "dead man's switch: all is well, and it is told so",
+    ]
 
 
-@pytest.mark.parametrize(("status", "said"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")])
-def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is_in_no_log(recent, caplog, status, said):
+@pytest.mark.parametrize(
+    ("status", "said"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")]
+)
+def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is_in_no_log(
+    recent, caplog, status, said
+):
     async def scene(ears, begin):
         partition = begin()
         if status is None:  # nobody listens there
-            partition.core.dead_man._url = type(partition.core.dead_man._url)("http://127.0.0.1:1/ping/geheim")
+            partition.core.dead_man._url = type(partition.core.dead_man._url)(
+                "http://127.0.0.1:1/ping/geheim"
+            )
         else:
             ears.status = status
         partition.beat(0, 1)
-        await until(lambda: any(one.labels == ("url", "failed") and one.value >= 2 for one in partition.core.measures()))
+        await until(
+            lambda: any(
+                one.labels == ("url", "failed") and one.value >= 2 for one in partition.core.measures()
+            )
+        )
         partition.put(recent())
         await until(lambda: ears.paged)
         assert partition.core.status()["dead_man"] == {"withheld": None, "last": {"url": None}}

@@ -19,7 +19,12 @@ from schemas.config import Config
 from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"
-EVERY_FAULT = [Fault("status", 429, (("Retry-After", "0"),)), Fault("status", 500), Fault("close"), Fault("silence", delay_s=0.5)]
+EVERY_FAULT = [
+    Fault("status", 429, (("Retry-After", "0"),)),
+    Fault("status", 500),
+    Fault("close"),
+    Fault("silence", delay_s=0.5),
+]
 
 
 class Partition:
@@ -40,7 +45,12 @@ class Partition:
         self.checkpoints += 1
 
     def put(self, *episodes):  # or other records
-        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode()) for episode in episodes], time.time_ns() // 1000))
+        self.add(
+            self.core.apply(
+                [FileRecord(episode.model_dump_json().encode()) for episode in episodes],
+                time.time_ns() // 1000,
+            )
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +65,14 @@ def quick(monkeypatch):
 @pytest.fixture
 def change():
     """A change of now."""
-    fields = {"record": "change", "service": "support-bot", "feature": "answer", "environment": "production", "kind": "prompt version", "before": "v7"}
+    fields = {
+        "record": "change",
+        "service": "support-bot",
+        "feature": "answer",
+        "environment": "production",
+        "kind": "prompt version",
+        "before": "v7",
+    }
     now = datetime.now(UTC)
     return lambda name: Change(**fields, change_id=name, name=name, time=now, decided_at=now)
 
@@ -68,7 +85,9 @@ def recent(episode_of, nine_us):
 
 
 def config_for(url, **channels):
-    return Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY, "url": url, "timeout": 0.25}} | channels})
+    return Config.model_validate(
+        {"channels": {"pagerduty": {"routing_key": KEY, "url": url, "timeout": 0.25}} | channels}
+    )
 
 
 async def until(condition, patience_s=10.0):
@@ -79,7 +98,9 @@ async def until(condition, patience_s=10.0):
 
 
 def run(scene):
-    """Run a scene: an async function that gets a started receiver and ``begin(config, durable) -> partition``, whose task ends with the scene."""
+    """Run a scene: an async function that gets a started receiver and ``begin(config, durable) ->
+    partition``, whose task ends with the scene.
+    """
 
     async def play():
         receiver, tasks = Receiver(KEY), []
@@ -114,7 +135,9 @@ def test_each_delivery_gets_one_202_at_last_in_order_from_a_receiver_that_fails_
         await until(lambda: receiver.incidents[0].resolved_at)
         await until(lambda: partition.checkpoints >= 10)
         trigger, resolve = ("trigger", "softfail/e1/high"), ("resolve", "softfail/e1/high")
-        assert receiver.answers == [(*one, status) for one in (trigger, resolve) for status in (429, 500, None, None, 202)]
+        assert receiver.answers == [
+            (*one, status) for one in (trigger, resolve) for status in (429, 500, None, None, 202)
+        ]
         assert [(one.triggers, one.dedup_key) for one in receiver.incidents] == [(1, "softfail/e1/high")]
         assert json.loads(partition.durable[b"counts"]) == {"pagerduty": {"delivered": 2, "retried": 8}}
 
@@ -167,8 +190,15 @@ def test_a_step_is_durable_before_the_next_one_is_sent(recent):
         await until(lambda: len(receiver.answers) == 1)
         await until(lambda: partition.checkpoints == 1)
         partition.put(recent(state="escalated"), recent(state="resolved"))
-        await until(lambda: len(receiver.incidents) == 2 and all(one.resolved_at for one in receiver.incidents))
-        assert seen == [None, {"low": "open"}, {"low": "open", "high": "open"}, {"low": "open", "high": "closed"}]
+        await until(
+            lambda: len(receiver.incidents) == 2 and all(one.resolved_at for one in receiver.incidents)
+        )
+        assert seen == [
+            None,
+            {"low": "open"},
+            {"low": "open", "high": "open"},
+            {"low": "open", "high": "closed"},
+        ]
 
     run(scene)
 
@@ -184,7 +214,9 @@ def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
         first.task.cancel()
         second = begin(config_for(receiver.url), first.durable)
         second.put(recent("a", "resolved"), recent("b", "resolved"), recent("c", "resolved"))
-        await until(lambda: len(receiver.incidents) == 3 and all(one.resolved_at for one in receiver.incidents))
+        await until(
+            lambda: len(receiver.incidents) == 3 and all(one.resolved_at for one in receiver.incidents)
+        )
         assert [one.triggers for one in receiver.incidents] == [1, 1, 1]
 
     run(scene)
@@ -200,7 +232,9 @@ def test_a_dead_channel_delays_no_other(recent, capfdbinary):
         assert receiver.answers == []
 
     run(scene)
-    assert b"PAGE (critical, opened) support-bot/answer: 23 % of answers refused" in capfdbinary.readouterr().out
+    assert (
+        b"PAGE (critical, opened) support-bot/answer: 23 % of answers refused" in capfdbinary.readouterr().out
+    )
 
 
 def test_what_is_refused_is_written_down_and_the_next_episode_goes_out(recent, caplog):
@@ -237,7 +271,10 @@ def test_the_routing_key_is_in_no_log_line_no_state_and_no_dead_letter(recent, c
         await receiver.stop()
         partition.put(recent("b"))
         await until(lambda: json.loads(partition.durable[b"counts"])["pagerduty"]["retried"] > 4)
-        for content in (*partition.durable.values(), *(message.value for message in partition.outputs.messages["deadletter"])):
+        for content in (
+            *partition.durable.values(),
+            *(message.value for message in partition.outputs.messages["deadletter"]),
+        ):
             assert KEY.encode() not in content
 
     with caplog.at_level(logging.DEBUG):
@@ -266,13 +303,28 @@ def test_a_change_is_told_once_through_every_fault_and_no_successor_repeats_it(c
         first = begin(config_for(receiver.url))
         first.put(change("v8"), change("v9"))
         await until(lambda: len(receiver.changes) == 2)
-        await until(lambda: all(b'"change":{' not in value for key, value in first.durable.items() if key.startswith(b"change/")))
+        await until(
+            lambda: all(
+                b'"change":{' not in value
+                for key, value in first.durable.items()
+                if key.startswith(b"change/")
+            )
+        )
         first.task.cancel()
         second = begin(config_for(receiver.url), first.durable)
         second.put(change("v8"), change("v10"))
         await until(lambda: len(receiver.changes) == 3)
-        assert sorted(one["payload"]["custom_details"]["name"] for one in receiver.changes) == ["v10", "v8", "v9"]
-        await until(lambda: sorted(map(str, receiver.change_answers)) == ["202", "202", "202", "429", "500", "None", "None"])
+        assert sorted(one["payload"]["custom_details"]["name"] for one in receiver.changes) == [
+            "v10",
+            "v8",
+            "v9",
+        ]
+        await until(
+            lambda: (
+                sorted(map(str, receiver.change_answers))
+                == ["202", "202", "202", "429", "500", "None", "None"]
+            )
+        )
         assert receiver.answers == []
 
     run(scene)
@@ -290,7 +342,9 @@ def test_a_receiver_that_wants_no_changes_for_now_or_keeps_silent_delays_no_page
 
     async def silent(receiver, begin):
         receiver.change_faults.extend([Fault("silence", delay_s=50)])
-        partition = begin(config_for(receiver.url, pagerduty={"routing_key": KEY, "url": receiver.url, "timeout": 60}))
+        partition = begin(
+            config_for(receiver.url, pagerduty={"routing_key": KEY, "url": receiver.url, "timeout": 60})
+        )
         partition.put(change("v8"))
         await until(lambda: not receiver.change_faults)
         partition.put(recent("a"))

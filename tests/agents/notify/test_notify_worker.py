@@ -22,7 +22,9 @@ async def until(condition, patience_s=20.0):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and_forgets_nothing(episode_of, nine_us, tmp_path):
+def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and_forgets_nothing(
+    episode_of, nine_us, tmp_path
+):
     from confluent_kafka import Producer
 
     minute = (time.time_ns() // 1000 - nine_us) / 60e6
@@ -34,19 +36,27 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
 
         def put(*episodes):
             for episode in episodes:
-                producer.produce("softfail.alerts", episode.model_dump_json().encode(), b"support-bot/answer", partition=0)
+                producer.produce(
+                    "softfail.alerts", episode.model_dump_json().encode(), b"support-bot/answer", partition=0
+                )
             assert producer.flush(10) == 0
 
         worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
         try:
             await worker.start()
-            receiver.faults.extend([Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close")])
+            receiver.faults.extend(
+                [Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close")]
+            )
             put(episode_of("a", minute=minute), episode_of("b", minute=minute, urgency="low"))
             await until(lambda: len(receiver.incidents) == 2)
             await asyncio.sleep(0.5)  # the checkpoint after the last answer
             worker._process.kill()
             await worker._process.wait()
-            put(episode_of("a", "resolved", minute=minute), episode_of("b", "escalated", minute=minute), episode_of("c", minute=minute))
+            put(
+                episode_of("a", "resolved", minute=minute),
+                episode_of("b", "escalated", minute=minute),
+                episode_of("c", minute=minute),
+            )
             await worker.start()
             await until(lambda: len(receiver.incidents) == 4)
             put(episode_of("b", "resolved", minute=minute), episode_of("c", "resolved", minute=minute))
@@ -60,7 +70,11 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
 
     receiver, log = asyncio.run(play())
     assert sorted((one.dedup_key, one.triggers) for one in receiver.incidents) == [
-        ("softfail/a/high", 1), ("softfail/b/high", 1), ("softfail/b/low", 1), ("softfail/c/high", 1)]
+        ("softfail/a/high", 1),
+        ("softfail/b/high", 1),
+        ("softfail/b/low", 1),
+        ("softfail/c/high", 1),
+    ]
     delivered = [key for _, key, status in receiver.answers if status == 202]
     assert delivered.count("softfail/a/high") == 2
     assert KEY not in log

@@ -45,15 +45,33 @@ def bearer(token):
 
 
 def basic(user, password):
-    return {"Authorization": aiohttp.encode_basic_auth(user, password)} if hasattr(aiohttp, "encode_basic_auth") else {
-        "Authorization": aiohttp.BasicAuth(user, password, "utf-8").encode()}
+    return (
+        {"Authorization": aiohttp.encode_basic_auth(user, password)}
+        if hasattr(aiohttp, "encode_basic_auth")
+        else {"Authorization": aiohttp.BasicAuth(user, password, "utf-8").encode()}
+    )
 
 
-def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_until_it_is_shown(realistic_worker):
+def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_until_it_is_shown(
+    realistic_worker,
+):
     http = Http(port=0, token=TOKEN)
-    for headers in ({}, bearer("wrong-horse"), bearer(""), bearer(TOKEN[:-1]), bearer(TOKEN + "x"), basic("anna", "wrong"), basic(TOKEN.replace(":", ""), ""),
-                    {"Authorization": TOKEN}, {"Authorization": "Basic ???"}, {"Authorization": f"Digest {TOKEN}"}, {"Cookie": f"token={TOKEN}"}):
-        for path, (status, told, body) in zip(PATHS, ask(realistic_worker(), http, *((path, headers) for path in PATHS)), strict=True):
+    for headers in (
+        {},
+        bearer("wrong-horse"),
+        bearer(""),
+        bearer(TOKEN[:-1]),
+        bearer(TOKEN + "x"),
+        basic("anna", "wrong"),
+        basic(TOKEN.replace(":", ""), ""),
+        {"Authorization": TOKEN},
+        {"Authorization": "Basic ???"},
+        {"Authorization": f"Digest {TOKEN}"},
+        {"Cookie": f"token={TOKEN}"},
+    ):
+        for path, (status, told, body) in zip(
+            PATHS, ask(realistic_worker(), http, *((path, headers) for path in PATHS)), strict=True
+        ):
             if path in OPEN:
                 assert status == 200
                 continue
@@ -66,14 +84,21 @@ def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_unti
 
 
 def test_the_token_opens_every_page_as_bearer_and_as_the_password_of_any_user(realistic_worker):
-    for headers in (bearer(TOKEN), {"Authorization": f"bearer  {TOKEN} "}, basic("anna", TOKEN), basic("", TOKEN)):
+    for headers in (
+        bearer(TOKEN),
+        {"Authorization": f"bearer  {TOKEN} "},
+        basic("anna", TOKEN),
+        basic("", TOKEN),
+    ):
         answers = ask(realistic_worker(), Http(port=0, token=TOKEN), *((path, headers) for path in PATHS))
         assert [status for status, _, _ in answers] == [200] * 5 + [404], headers
         assert all(TOKEN not in body for _, _, body in answers)
 
 
 def test_the_token_in_the_address_opens_nothing(realistic_worker):
-    ((status, _, _),) = ask(realistic_worker(), Http(port=0, token=TOKEN), (f"/api/status?token={TOKEN}&access_token={TOKEN}", {}))
+    ((status, _, _),) = ask(
+        realistic_worker(), Http(port=0, token=TOKEN), (f"/api/status?token={TOKEN}&access_token={TOKEN}", {})
+    )
     assert status == 401
 
 
@@ -84,7 +109,9 @@ def test_the_probes_say_nothing_of_what_is_measured(realistic_worker):
 
 
 def test_without_a_token_loopback_asks_nobody(realistic_worker):
-    assert [status for status, _, _ in ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS))] == [200] * 5 + [404]
+    assert [
+        status for status, _, _ in ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS))
+    ] == [200] * 5 + [404]
 
 
 def test_the_log_says_that_a_token_is_asked_for_and_not_which(realistic_worker, caplog):
@@ -94,9 +121,13 @@ def test_the_log_says_that_a_token_is_asked_for_and_not_which(realistic_worker, 
     assert TOKEN not in caplog.text
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "softfail.example", "", "128.0.0.1", "localhost.example"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "10.0.0.7", "softfail.example", "", "128.0.0.1", "localhost.example"]
+)
 def test_a_host_that_others_can_reach_is_refused_without_a_token(host):
-    with pytest.raises(ValidationError, match=r"token: is missing, and others can reach .*SOFTFAIL_HTTP_TOKEN.*127\.0\.0\.1"):
+    with pytest.raises(
+        ValidationError, match=r"token: is missing, and others can reach .*SOFTFAIL_HTTP_TOKEN.*127\.0\.0\.1"
+    ):
         Http(host=host)
     assert Http(host=host, token=TOKEN).token.get_secret_value() == TOKEN
 
@@ -106,7 +137,17 @@ def test_loopback_needs_no_token(host):
     assert Http(host=host).token is None
 
 
-@pytest.mark.parametrize("token", ["", "short", "fifteen-signs-x", "with spaces in it, long enough", "zeilenumbruch\nzeilenumbruch", "schlüsselschlüssel"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "short",
+        "fifteen-signs-x",
+        "with spaces in it, long enough",
+        "zeilenumbruch\nzeilenumbruch",
+        "schlüsselschlüssel",
+    ],
+)
 def test_a_token_that_is_short_or_does_not_fit_into_a_header_is_refused_and_not_shown(token):
     with pytest.raises(ValidationError, match="token: must be 16 to 500") as refused:
         Http(token=token)
@@ -127,15 +168,28 @@ def test_every_route_is_behind_the_token_but_for_the_probes(realistic_worker):
 def test_in_a_browser_the_page_works_with_the_token_as_password(realistic_worker, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's chromium: apt-get install chromium"
+        )
 
     async def run():
         server = WebServer(realistic_worker(), Http(port=0, token=TOKEN))
         await server.start()
         try:
             url = server.url.replace("http://", f"http://anna:{TOKEN.replace(':', '%3A')}@")
-            command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--virtual-time-budget=6000", "--dump-dom", url]
-            return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+            command = [
+                chromium,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                f"--user-data-dir={tmp_path}",
+                "--virtual-time-budget=6000",
+                "--dump-dom",
+                url,
+            ]
+            return await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, timeout=60
+            )
         finally:
             await server.stop()
 

@@ -18,16 +18,25 @@ NOW_S = 1_800_000_000.0
 
 def _samples(body: bytes, parse=parse_text) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """(name, labels sorted by name) -> value."""
-    return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in parse(body.decode()) for one in family.samples}
+    return {
+        (one.name, tuple(sorted(one.labels.items()))): one.value
+        for family in parse(body.decode())
+        for one in family.samples
+    }
 
 
 def _scrape(worker, accept=""):
     return asyncio.run(exposition(worker, accept, NOW_S))
 
 
-def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_formats(fake_worker, fake_core, part, every_measure):
+def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_formats(
+    fake_worker, fake_core, part, every_measure
+):
     worker = fake_worker([part(fake_core(every_measure))])
-    for accept, parse, kind in (("", parse_text, "text/plain"), (_OPENMETRICS, parse_openmetrics, "application/openmetrics-text")):
+    for accept, parse, kind in (
+        ("", parse_text, "text/plain"),
+        (_OPENMETRICS, parse_openmetrics, "application/openmetrics-text"),
+    ):
         body, content_type = _scrape(worker, accept)
         assert content_type.startswith(kind)
         histograms = {name for name, metric in METRICS.items() if metric.kind == "histogram"}
@@ -37,7 +46,10 @@ def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_for
 
 def test_each_metric_says_its_kind_and_help(fake_worker, fake_core, part, every_measure):
     body, _ = _scrape(fake_worker([part(fake_core(every_measure))]))
-    said = {family.name + ("_total" if family.type == "counter" else ""): (family.type, family.documentation) for family in parse_text(body.decode())}
+    said = {
+        family.name + ("_total" if family.type == "counter" else ""): (family.type, family.documentation)
+        for family in parse_text(body.decode())
+    }
     assert said == {name: (metric.kind, metric.help) for name, metric in METRICS.items()}
 
 
@@ -45,14 +57,20 @@ def test_measures_of_equal_name_and_labels_are_added_up_over_partitions(fake_wor
     def reason(why, count):
         return Measure("softfail_dead_letters_total", (why,), count)
 
-    parts = [part(fake_core([reason("json", 2), reason("field", 1)]), 0), part(fake_core([reason("json", 40)]), 1)]
+    parts = [
+        part(fake_core([reason("json", 2), reason("field", 1)]), 0),
+        part(fake_core([reason("json", 40)]), 1),
+    ]
     found = _samples(_scrape(fake_worker(parts))[0])
     assert found["softfail_dead_letters_total", (("reason", "json"),)] == 42
     assert found["softfail_dead_letters_total", (("reason", "field"),)] == 1
 
 
 def test_the_series_of_a_partition_that_moved_away_vanish(fake_worker, fake_core, part):
-    one, two = (part(fake_core([Measure("softfail_watermark_seconds", (str(number),), NOW_S - 30)]), number) for number in (4, 5))
+    one, two = (
+        part(fake_core([Measure("softfail_watermark_seconds", (str(number),), NOW_S - 30)]), number)
+        for number in (4, 5)
+    )
     worker = fake_worker([one, two])
     assert b'softfail_watermark_seconds{partition="4"}' in _scrape(worker)[0]
     worker.parts.remove(one)
@@ -73,7 +91,9 @@ def test_a_partition_taken_away_while_the_scrape_runs_is_not_read(fake_worker, f
 
 
 def test_a_partition_whose_state_is_being_read_shows_no_figures_yet(fake_worker, fake_core, part):
-    worker = fake_worker([part(fake_core([Measure("softfail_segments", ("s", "f", "e"), 3)]), 2, restoring=True)])
+    worker = fake_worker(
+        [part(fake_core([Measure("softfail_segments", ("s", "f", "e"), 3)]), 2, restoring=True)]
+    )
     found = _samples(_scrape(worker)[0])
     assert not [name for name, _ in found if name == "softfail_segments"]
     assert found["softfail_restoring_partitions", (("agent", "watch"),)] == 1
@@ -81,12 +101,24 @@ def test_a_partition_whose_state_is_being_read_shows_no_figures_yet(fake_worker,
 
 
 def test_the_lag_of_a_watermark_is_the_clock_minus_the_watermark(fake_worker, fake_core, part):
-    found = _samples(_scrape(fake_worker([part(fake_core([Measure("softfail_watermark_seconds", ("3",), NOW_S - 32.5)]), 3)]))[0])
+    found = _samples(
+        _scrape(
+            fake_worker([part(fake_core([Measure("softfail_watermark_seconds", ("3",), NOW_S - 32.5)]), 3)])
+        )[0]
+    )
     assert found["softfail_watermark_lag_seconds", (("partition", "3"),)] == 32.5
 
 
-def test_consumer_lag_is_the_end_minus_the_position_and_absent_while_the_end_is_unknown(fake_worker, fake_core, part):
-    found = _samples(_scrape(fake_worker([part(fake_core(), 0, position=60, end=100), part(fake_core(), 1, position=5, end=None)]))[0])
+def test_consumer_lag_is_the_end_minus_the_position_and_absent_while_the_end_is_unknown(
+    fake_worker, fake_core, part
+):
+    found = _samples(
+        _scrape(
+            fake_worker(
+                [part(fake_core(), 0, position=60, end=100), part(fake_core(), 1, position=5, end=None)]
+            )
+        )[0]
+    )
     assert found["softfail_consumer_lag_records", (("agent", "watch"), ("partition", "0"))] == 40
     assert ("softfail_consumer_lag_records", (("agent", "watch"), ("partition", "1"))) not in found
 
@@ -103,8 +135,10 @@ def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(l
 
     totals: Totals = {}
     add_up([Measure("softfail_late_events_total", tuple(labels), 7)], totals)
-    known = tuple(label.encode("utf-8", "replace").decode() for label in labels)  # a lone surrogate has no UTF-8
+    # a lone surrogate has no UTF-8
+    known = tuple(label.encode("utf-8", "replace").decode() for label in labels)
     for accept, parse in (("", parse_text), (_OPENMETRICS, parse_openmetrics)):
+
         class Registry:
             def collect(self):
                 return Snapshot(totals).collect()
@@ -114,17 +148,28 @@ def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(l
         assert ((sample.labels["service"], sample.labels["feature"]), sample.value) == (known, 7)
 
 
-@pytest.mark.parametrize("wrong", [Measure("softfail_unheard_of", (), 1), Measure("softfail_segments", ("only one label",), 1)])
-def test_a_measure_that_the_list_does_not_know_is_logged_and_the_rest_is_exported(fake_worker, fake_core, part, caplog, monkeypatch, wrong):
+@pytest.mark.parametrize(
+    "wrong", [Measure("softfail_unheard_of", (), 1), Measure("softfail_segments", ("only one label",), 1)]
+)
+def test_a_measure_that_the_list_does_not_know_is_logged_and_the_rest_is_exported(
+    fake_worker, fake_core, part, caplog, monkeypatch, wrong
+):
     monkeypatch.setattr("agents.web.exposition._complained", set())
-    body = _scrape(fake_worker([part(fake_core([wrong, Measure("softfail_segments", ("s", "f", "e"), 3)]))]))[0]
-    assert _samples(body)["softfail_segments", (("environment", "e"), ("feature", "f"), ("service", "s"))] == 3
+    body = _scrape(fake_worker([part(fake_core([wrong, Measure("softfail_segments", ("s", "f", "e"), 3)]))]))[
+        0
+    ]
+    assert (
+        _samples(body)["softfail_segments", (("environment", "e"), ("feature", "f"), ("service", "s"))] == 3
+    )
     assert wrong.name in caplog.text
 
 
 def test_infinite_and_undefined_figures_do_not_break_the_scrape(fake_worker, fake_core, part):
     labels = ("feature", "s", "f", "e", "", "", "", "")
-    measures = [Measure("softfail_pass_rate", labels, math.nan), Measure("softfail_watermark_seconds", ("0",), -math.inf)]
+    measures = [
+        Measure("softfail_pass_rate", labels, math.nan),
+        Measure("softfail_watermark_seconds", ("0",), -math.inf),
+    ]
     found = _samples(_scrape(fake_worker([part(fake_core(measures))]))[0])
     assert any(name == "softfail_pass_rate" and math.isnan(value) for (name, _), value in found.items())
     assert not any(name == "softfail_watermark_lag_seconds" for name, _ in found)

@@ -16,7 +16,10 @@ NAME = "softfail_dead_letters_total"
 @pytest.fixture
 def letters(fake_core):
     def make(count):
-        return fake_core([Measure(NAME, ("json",), count), Measure("softfail_segments", ("s", "f", "e"), count)])
+        return fake_core(
+            [Measure(NAME, ("json",), count), Measure("softfail_segments", ("s", "f", "e"), count)]
+        )
+
     return make
 
 
@@ -38,7 +41,8 @@ def test_the_sum_does_not_fall_when_a_partition_moves_away_and_back(fake_worker,
     assert scraped(worker)[NAME] == {("json",): 14}
     gone = worker.parts.pop()
     assert scraped(worker)[NAME] == {("json",): 14}
-    worker.parts.append(replace(gone, core=letters(12), began={(NAME, ("json",)): 11}))  # two were counted elsewhere, one here
+    # two were counted elsewhere, one here
+    worker.parts.append(replace(gone, core=letters(12), began={(NAME, ("json",)): 11}))
     assert scraped(worker)[NAME] == {("json",): 15}
 
 

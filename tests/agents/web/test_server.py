@@ -42,7 +42,10 @@ def _get(worker, *paths, headers=None):
 
 def test_port_0_takes_a_free_port_and_logs_it(realistic_worker, caplog):
     async def run():
-        first, second = WebServer(realistic_worker(), Http(port=0)), WebServer(realistic_worker(), Http(port=0))
+        first, second = (
+            WebServer(realistic_worker(), Http(port=0)),
+            WebServer(realistic_worker(), Http(port=0)),
+        )
         await first.start()
         await second.start()
         ports = first.port, second.port
@@ -68,12 +71,19 @@ def test_a_port_in_use_is_one_clear_error_with_its_keys_and_the_remedy(realistic
         finally:
             await first.stop()
 
-    with pytest.raises(OSError, match=r"http\.port: cannot listen on 127\.0\.0\.1:\d+: .*SOFTFAIL_HTTP__PORT"):
+    with pytest.raises(
+        OSError, match=r"http\.port: cannot listen on 127\.0\.0\.1:\d+: .*SOFTFAIL_HTTP__PORT"
+    ):
         asyncio.run(run())
 
 
-_TYPES = {"/": "text/html", "/api/status": "application/json", "/metrics": "text/plain",
-          "/healthz": "application/json", "/readyz": "application/json"}
+_TYPES = {
+    "/": "text/html",
+    "/api/status": "application/json",
+    "/metrics": "text/plain",
+    "/healthz": "application/json",
+    "/readyz": "application/json",
+}
 
 
 @pytest.mark.parametrize(("path", "kind"), _TYPES.items())
@@ -88,7 +98,11 @@ def test_every_page_answers_with_its_type_and_headers_that_keep_it_to_itself(rea
 
 
 def test_openmetrics_is_given_to_whoever_accepts_it(realistic_worker):
-    ((_, headers, body),) = _get(realistic_worker(), "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"})
+    ((_, headers, body),) = _get(
+        realistic_worker(),
+        "/metrics",
+        headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"},
+    )
     assert headers["Content-Type"].startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
 
@@ -96,8 +110,11 @@ def test_openmetrics_is_given_to_whoever_accepts_it(realistic_worker):
 def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_worker, fake_core, part):
     restoring = fake_worker([part(fake_core(), 11, restoring=True)], ready=False)
     unassigned = fake_worker([], ready=False, assigned=False)
-    for worker, reason in ((restoring, "watch partition 11: its state is being read"), (unassigned, "no partitions yet")):
-        (healthz, readyz) = _get(worker, "/healthz", "/readyz")
+    for worker, reason in (
+        (restoring, "watch partition 11: its state is being read"),
+        (unassigned, "no partitions yet"),
+    ):
+        healthz, readyz = _get(worker, "/healthz", "/readyz")
         assert healthz[0] == 200
         assert readyz[0] == 503
         told = json.loads(readyz[2])
@@ -114,38 +131,74 @@ def test_healthz_and_readyz_are_503_when_the_watchdog_is_not_content(fake_worker
 def test_the_status_puts_all_partitions_together_with_pages_before_tickets(realistic_worker):
     told = json.loads(_get(realistic_worker(), "/api/status")[0][2])
     assert [one["urgency"] for one in told["episodes"]] == ["high", "low"]
-    assert [one["service"] for one in told["features"][:3]] == ["support-bot", "search", "checkout"], "in the order of their episodes, then by name"
-    assert [one["time"] for one in told["recent"]] == sorted((one["time"] for one in told["recent"]), reverse=True)
+    assert [one["service"] for one in told["features"][:3]] == [
+        "support-bot",
+        "search",
+        "checkout",
+    ], "in the order of their episodes, then by name"
+    assert [one["time"] for one in told["recent"]] == sorted(
+        (one["time"] for one in told["recent"]), reverse=True
+    )
     assert [(one["agent"], one["partition"], one["state"], one["lag"]) for one in told["partitions"]] == [
-        ("notify", 0, "running", 0), ("watch", 3, "running", 0), ("watch", 7, "catching up", 40), ("watch", 11, "restoring", None)]
+        ("notify", 0, "running", 0),
+        ("watch", 3, "running", 0),
+        ("watch", 7, "catching up", 40),
+        ("watch", 11, "restoring", None),
+    ]
     assert 30 <= told["partitions"][1]["watermark_lag_s"] <= 60
 
 
-def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(realistic_worker, fake_core, part):
+def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
+    realistic_worker, fake_core, part
+):
     worker = realistic_worker()
     (silence,) = worker.parts[-1].core.status()["silences"]
-    found = {one["service"]: one.get("silenced_until") for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]}
+    found = {
+        one["service"]: one.get("silenced_until")
+        for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
+    }
     assert found == {"search": silence["until"], "support-bot": None}
     later = {**silence, "until": "2099-01-01T00:00:00.5Z", "environments": []}
-    worker.parts[-1] = part(fake_core(status={"episodes": [], "silences": [
-        later, silence, {**later, "match": "*", "severity": ["error"], "until": "2100-01-01T00:00:00Z"}]}), agent="notify")
-    found = {one["service"]: one.get("silenced_until") for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]}
+    worker.parts[-1] = part(
+        fake_core(
+            status={
+                "episodes": [],
+                "silences": [
+                    later,
+                    silence,
+                    {**later, "match": "*", "severity": ["error"], "until": "2100-01-01T00:00:00Z"},
+                ],
+            }
+        ),
+        agent="notify",
+    )
+    found = {
+        one["service"]: one.get("silenced_until")
+        for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
+    }
     assert found == {"search": later["until"], "support-bot": None}
 
 
-def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(fake_worker, fake_core, part, status):
+def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
+    fake_worker, fake_core, part, status
+):
     from datetime import UTC, datetime
 
     told = status(datetime.now(UTC))
     told["episodes"] = [{**told["episodes"][0], "service": "softfail", "feature": "monitor"}]
     silence = {"match": "*", "environments": [], "severity": [], "until": "2099-01-01T00:00:00Z"}
-    answer = json.loads(_get(fake_worker([part(fake_core(status={**told, "silences": [silence]}))]), "/api/status")[0][2])
+    answer = json.loads(
+        _get(fake_worker([part(fake_core(status={**told, "silences": [silence]}))]), "/api/status")[0][2]
+    )
     assert "silenced_until" not in answer["episodes"][0]
 
 
 def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
     monkeypatch.setattr(overview, "MOST_FEATURES", 2)
-    everything, some = (json.loads(one[2]) for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*"))
+    everything, some = (
+        json.loads(one[2])
+        for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*")
+    )
     assert (len(everything["features"]), everything["features_total"]) == (2, 6)
     assert everything["features"][0]["pass_rate"]["value"] == 0.42, "what is broken stays"
     assert {one["service"] for one in some["features"]} == {"support-bot"}
@@ -189,20 +242,25 @@ def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more
 def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker):
     assert {route.method for route in application(realistic_worker()).router.routes()} == {"GET", "HEAD"}
     routes = application(realistic_worker(), kafka=Kafka()).router.routes()
-    assert {(route.method, route.resource.canonical) for route in routes if route.method not in ("GET", "HEAD")} == {
-        ("POST", "/api/silences"), ("DELETE", "/api/silences/{silence_id}")}
+    assert {
+        (route.method, route.resource.canonical) for route in routes if route.method not in ("GET", "HEAD")
+    } == {("POST", "/api/silences"), ("DELETE", "/api/silences/{silence_id}")}
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_parses_no_text_as_html():
     text = PAGE.read_text("utf-8")
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", text)
-    assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|@import", text)
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|@import", text
+    )
 
 
 def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's chromium: apt-get install chromium"
+        )
     hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
     async def run() -> str:
@@ -218,16 +276,28 @@ def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(realistic_worker,
     assert "<img" not in dom
     assert "<title>(1) softfail</title>" in dom, "one page is open"
     assert "worker ready" in dom
-    assert re.search(r"Silenced: search/\*&lt;img .{0,160} \(production, warning\) until <time .{10,90}, holds back 1 · ann&lt;img", dom)
+    assert re.search(
+        r"Silenced: search/\*&lt;img .{0,160} \(production, warning\) until <time .{10,90}, holds back 1 ·"
+        r" ann&lt;img",
+        dom,
+    )
     assert re.search(r"<b>Likely: </b>new prompt version 7 .{0,80}&lt;img", dom)
     assert re.search(r"58 % of answers failed .{0,60}&lt;img", dom)
     assert "<b>Next: </b>Read the failing answers;" in dom
     assert 'id="silence-any" hidden=""' in dom, "where no Kafka is, there is nothing to ask for a silence"
     assert "End now</button>" not in dom
     assert "seen 120,000 → sampled 24,000 → sent 12,040 → received 12,000" in dom
-    assert re.search(r'<span class="bad">dropped 11,960</span>, <span class="bad">missing 40</span>, <span class="">late 3</span>', dom)
+    assert re.search(
+        r'<span class="bad">dropped 11,960</span>, <span class="bad">missing 40</span>, <span class="">late'
+        r" 3</span>",
+        dom,
+    )
     assert "dead letters 13 (invalid 12, future 1)" in dom
-    assert re.search(r"response_model=gpt-4-0613&lt;img .{0,120} 94(\.0)?\s?% was 0(\.0)?\s?% · n 300 in 60 s · also output_tokens.p50&lt;img", dom)
+    assert re.search(
+        r"response_model=gpt-4-0613&lt;img .{0,120} 94(\.0)?\s?% was 0(\.0)?\s?% · n 300 in 60 s · also"
+        r" output_tokens.p50&lt;img",
+        dom,
+    )
 
 
 _CLICKS = """<script>
@@ -237,10 +307,14 @@ setTimeout(() => { $("silence-reason").value = "a deploy"; $("silence-for").valu
 </script></body>"""
 
 
-def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(realistic_worker, tmp_path, monkeypatch):
+def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
+    realistic_worker, tmp_path, monkeypatch
+):
     chromium = shutil.which("chromium")
     if chromium is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Debian's chromium: apt-get install chromium")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "needs Debian's chromium: apt-get install chromium"
+        )
     written = []
 
     async def none_yet(*_):
@@ -260,13 +334,32 @@ def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(realistic_
 
     dom = asyncio.run(run())
     (one,) = written
-    assert (one.match, one.reason, one.author, (one.ends_at - one.starts_at).total_seconds()) == ("support-bot/answer", "a deploy", "ann", 7200)
+    assert (one.match, one.reason, one.author, (one.ends_at - one.starts_at).total_seconds()) == (
+        "support-bot/answer",
+        "a deploy",
+        "ann",
+        7200,
+    )
     assert re.search(r'id="silence-said"[^>]*>Silenced; it holds within seconds\.<', dom)
     assert "End now</button>" in dom
-    assert re.search(r"SILENCED</span><span class=\"name\">search/summarise<.{0,160}silenced until <time ", dom)
+    assert re.search(
+        r"SILENCED</span><span class=\"name\">search/summarise<.{0,160}silenced until <time ", dom
+    )
 
 
 def _dump_dom(chromium: str, url: str, folder: Path) -> str:
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000", f"--user-data-dir={folder}"]
-    return subprocess.run([chromium, *flags, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=True).stdout
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--virtual-time-budget=3000",
+        f"--user-data-dir={folder}",
+    ]
+    return subprocess.run(
+        [chromium, *flags, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=True
+    ).stdout

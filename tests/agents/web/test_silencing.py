@@ -43,7 +43,9 @@ def ask(worker, *requests, http=None):
                     what = {"data": body} if isinstance(body, str) else {"json": body}
                     if callable(path):
                         path = path(answers)
-                    async with session.request(method, server.url.rstrip("/") + path, headers=headers, **what) as answer:
+                    async with session.request(
+                        method, server.url.rstrip("/") + path, headers=headers, **what
+                    ) as answer:
                         answers.append((answer.status, json.loads(await answer.text())))
             return answers
         finally:
@@ -58,38 +60,70 @@ def that(told):
 
 
 def test_a_silence_is_set_and_ended(fake_worker, written):
-    first, second, third = ask(fake_worker(), ("POST", "/api/silences", ASK, {}), ("DELETE", that, None, {}), ("DELETE", that, None, {}))
+    first, second, third = ask(
+        fake_worker(),
+        ("POST", "/api/silences", ASK, {}),
+        ("DELETE", that, None, {}),
+        ("DELETE", that, None, {}),
+    )
     (one,) = written.values()
-    assert (first[0], first[1]["silence_id"], first[1]["match"], first[1]["author"]) == (201, one.silence_id, "bot/*", "ann")
+    assert (first[0], first[1]["silence_id"], first[1]["match"], first[1]["author"]) == (
+        201,
+        one.silence_id,
+        "bot/*",
+        "ann",
+    )
     assert (second[0], second[1]["silence_id"]) == (200, one.silence_id)
     assert (third[0], "is over since" in third[1]["error"]) == (409, True)
 
 
-@pytest.mark.parametrize(("body", "headers", "status", "says"), [
-    ({**ASK, "match": "bot"}, {}, 400, "match: is like no feature"), ({**ASK, "for": "31d"}, {}, 400, "for: must be"),
-    ({**ASK, "for": "soon"}, {}, 400, "for: not a duration"), ({**ASK, "reason": ""}, {}, 400, "reason: is empty"),
-    ({**ASK, "severity": ["loud"]}, {}, 400, "severity.0: "), ({**ASK, "more": 1}, {}, 400, "more: "),
-    ({"match": "a/b"}, {}, 400, "for: "), ([], {}, 400, "body: "),
-    ("{", {"Content-Type": "application/json"}, 400, "body: not JSON"), ("[" * 100_000, {"Content-Type": "application/json"}, 400, ""),
-    (json.dumps(ASK), {"Content-Type": "text/plain"}, 415, "Content-Type"),
-    ("match=bot/*", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
-    (ASK, {"Origin": "https://evil.example"}, 403, "Origin"), (ASK, {"Origin": "null"}, 403, "Origin"), (ASK, {"Sec-Fetch-Site": "cross-site"}, 403, "Origin"),
-    (ASK, {"Host": "evil.example"}, 403, "Host")])
-def test_what_is_wrong_or_comes_from_another_page_is_refused_by_name(fake_worker, written, body, headers, status, says):
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        ({**ASK, "match": "bot"}, {}, 400, "match: is like no feature"),
+        ({**ASK, "for": "31d"}, {}, 400, "for: must be"),
+        ({**ASK, "for": "soon"}, {}, 400, "for: not a duration"),
+        ({**ASK, "reason": ""}, {}, 400, "reason: is empty"),
+        ({**ASK, "severity": ["loud"]}, {}, 400, "severity.0: "),
+        ({**ASK, "more": 1}, {}, 400, "more: "),
+        ({"match": "a/b"}, {}, 400, "for: "),
+        ([], {}, 400, "body: "),
+        ("{", {"Content-Type": "application/json"}, 400, "body: not JSON"),
+        ("[" * 100_000, {"Content-Type": "application/json"}, 400, ""),
+        (json.dumps(ASK), {"Content-Type": "text/plain"}, 415, "Content-Type"),
+        ("match=bot/*", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
+        (ASK, {"Origin": "https://evil.example"}, 403, "Origin"),
+        (ASK, {"Origin": "null"}, 403, "Origin"),
+        (ASK, {"Sec-Fetch-Site": "cross-site"}, 403, "Origin"),
+        (ASK, {"Host": "evil.example"}, 403, "Host"),
+    ],
+)
+def test_what_is_wrong_or_comes_from_another_page_is_refused_by_name(
+    fake_worker, written, body, headers, status, says
+):
     ((found, told),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
     assert (found, written) == (status, {})
     assert told["error"].startswith(says)
 
 
 def test_another_page_ends_none(fake_worker, written):
-    answers = ask(fake_worker(), ("POST", "/api/silences", ASK, {}), ("DELETE", that, None, {"Origin": "https://evil.example"}))
+    answers = ask(
+        fake_worker(),
+        ("POST", "/api/silences", ASK, {}),
+        ("DELETE", that, None, {"Origin": "https://evil.example"}),
+    )
     assert [status for status, _ in answers] == [201, 403]
 
 
 def test_with_a_token_nobody_sets_one_without_it(fake_worker, written):
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     http = Http(port=0, token=TOKEN)
-    answers = ask(fake_worker(), ("POST", "/api/silences", ASK, {}), ("POST", "/api/silences", ASK, {**bearer, "Host": "softfail.example"}), http=http)
+    answers = ask(
+        fake_worker(),
+        ("POST", "/api/silences", ASK, {}),
+        ("POST", "/api/silences", ASK, {**bearer, "Host": "softfail.example"}),
+        http=http,
+    )
     assert [status for status, _ in answers] == [401, 201]
 
 
@@ -103,10 +137,15 @@ def test_kafka_that_does_not_take_it_is_503_and_a_refusal_409(fake_worker, writt
     monkeypatch.setattr(silences, "write", down)
     assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0][0] == 503
     monkeypatch.setattr(silences, "room", full)
-    assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0] == (409, {"error": "1000 silences are not over yet"})
+    assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0] == (
+        409,
+        {"error": "1000 silences are not over yet"},
+    )
 
 
 def test_the_status_lists_those_in_force(fake_core, fake_worker, part):
     shown = {"silence_id": "s1", "match": "bot/*", "until": "2026-03-02T09:00:00Z"}
-    worker = fake_worker([part(fake_core(status={"episodes": [], "silences": [shown]}), agent="notify"), part(fake_core())])
+    worker = fake_worker(
+        [part(fake_core(status={"episodes": [], "silences": [shown]}), agent="notify"), part(fake_core())]
+    )
     assert ask(worker, ("GET", "/api/status", "", {}))[0][1]["silences"] == [shown]

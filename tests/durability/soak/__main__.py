@@ -1,11 +1,14 @@
-"""The durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that says what must have come of it.
+"""The durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that says what
+must have come of it.
 
     python tests/durability/soak                              a mix of about three minutes
     python tests/durability/soak --minutes 30 --seed 7        longer
     python tests/durability/soak --faults 50 --kinds kill     fifty kills of two workers
-    python tests/durability/soak --kinds recreate             the events topic deleted and made again, on its own
+    python tests/durability/soak --kinds recreate             the events topic deleted and made again, on its
+    own
 
-Exit 0 only if windows, transitions, episodes, dead letters and pages are what the oracle computes from the events that the topic really holds.
+Exit 0 only if windows, transitions, episodes, dead letters and pages are what the oracle computes from the
+events that the topic really holds.
 """
 
 from __future__ import annotations
@@ -59,9 +62,24 @@ def recreate(run: Run) -> list[tuple[str, Findings]]:
     wrong += [line for line in last if f"{one.prefix}.events" not in line or "agents state reset" not in line]
     time.sleep(7)  # one that has stopped counts as alive for the session
     for arguments in (["--agent", "watch"], ["--agent", "notify", "--to", "latest"]):
-        command = [sys.executable, "-m", "agents", "state", "reset", "--config", str(one.config(1)), *arguments, "--yes"]
-        done = subprocess.run(command, cwd=ROOT, env=one.workers.environment, capture_output=True, text=True, timeout=120)
-        run.say(f"state reset {' '.join(arguments)}: {done.returncode}, {done.stdout.strip().splitlines()[-1:]} {done.stderr.strip()[-300:]}")
+        command = [
+            sys.executable,
+            "-m",
+            "agents",
+            "state",
+            "reset",
+            "--config",
+            str(one.config(1)),
+            *arguments,
+            "--yes",
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env=one.workers.environment, capture_output=True, text=True, timeout=120
+        )
+        run.say(
+            f"state reset {' '.join(arguments)}: {done.returncode}, {done.stdout.strip().splitlines()[-1:]}"
+            f" {done.stderr.strip()[-300:]}"
+        )
         wrong += [f"state reset {arguments}: {done.returncode} {done.stderr}"] if done.returncode else []
     one.begin_anew(run.corpus(run.options.seed + 1, one.rate))
     for number in numbers:
@@ -93,17 +111,32 @@ def finish(run: Run, columns: list[tuple[str, Findings]]) -> int:
     """Print the table and what is wrong; 0 if nothing is."""
     for one, (_, found) in zip(run.deployments, columns, strict=True):
         log = one.workers.log()
-        found.row("worker exits by code", ", ".join(f"{code}: {n}" for code, n in sorted(one.workers.exits.items())))
-        counts = (log.count(words) for words in (" RESTART ", "Fenced", "fetching again: gap", "fetching again: lag", "(code 75)"))
+        found.row(
+            "worker exits by code", ", ".join(f"{code}: {n}" for code, n in sorted(one.workers.exits.items()))
+        )
+        counts = (
+            log.count(words)
+            for words in (" RESTART ", "Fenced", "fetching again: gap", "fetching again: lag", "(code 75)")
+        )
         found.row("restarts in place / fenced / gaps / silences / watchdog", *counts)
-        found.row("bundles thrown away / after the last was published", one.dropped(), one.dropped() - one.dropped_before_end)
+        found.row(
+            "bundles thrown away / after the last was published",
+            one.dropped(),
+            one.dropped() - one.dropped_before_end,
+        )
         found.row("largest lag seen, records", f"{one.max_lag:.0f}")
         lost = [line for line in log.splitlines() if " LOST " in line]
         found.equal("lines that say LOST", lost)
-        # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it could hear it
+        # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it
+        # could hear it
         allowed = {0, -9, -15, 70, *([78] if run.done["recreate"] else [])}
-        unexpected = [f"{n} exits with {code}" for code, n in one.workers.exits.items() if code not in allowed]
-        found.equal("exits that nothing asked for", [*unexpected, *(line for line in log.splitlines() if "given up after" in line)])
+        unexpected = [
+            f"{n} exits with {code}" for code, n in one.workers.exits.items() if code not in allowed
+        ]
+        found.equal(
+            "exits that nothing asked for",
+            [*unexpected, *(line for line in log.splitlines() if "given up after" in line)],
+        )
     faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.done.items()))
     columns[0][1].row("faults", faults)
     columns[0][1].row("seed / seconds", run.options.seed, f"{time.monotonic() - run.began:.0f}")
@@ -115,12 +148,22 @@ def finish(run: Run, columns: list[tuple[str, Findings]]) -> int:
 
 def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python tests/durability/soak", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python tests/durability/soak",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
+    )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, metavar="M", help="how long faults are made, about (default 3)")
+    length.add_argument(
+        "--minutes", type=float, metavar="M", help="how long faults are made, about (default 3)"
+    )
     length.add_argument("--faults", type=int, metavar="N", help="or how many")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", default=",".join(KINDS), help=f"some of {', '.join([*KINDS, *SHAPES])}; default: all but {', '.join(SHAPES)}")
+    parser.add_argument(
+        "--kinds",
+        default=",".join(KINDS),
+        help=f"some of {', '.join([*KINDS, *SHAPES])}; default: all but {', '.join(SHAPES)}",
+    )
     parser.add_argument("--workers", type=int, default=2, choices=(1, 2))
     parser.add_argument("--keep", action="store_true", help="keep the logs although all is equal")
     options = parser.parse_args(argv)
@@ -149,7 +192,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 1
     with launcher.Kafka() as broker:
         run = Run(options, broker, directory)
-        run.say(f"seed {options.seed}, Kafka at {broker.address}, logs in {directory}, {len(run.plan)} faults")
+        run.say(
+            f"seed {options.seed}, Kafka at {broker.address}, logs in {directory}, {len(run.plan)} faults"
+        )
         try:
             code = finish(run, recreate(run) if options.kinds == ["recreate"] else ordinary(run))
         except Stalled as error:

@@ -1,22 +1,31 @@
-"""A seeded stream of events with known truth: everything that can go wrong with events, and faults that must page.
+"""A seeded stream of events with known truth: everything that can go wrong with events, and faults that must
+page.
 
 INTERFACE
 
-- ``Corpus(seed, partitions=4, speed=40.0, length_s=120.0, jump_at=0.5)``: ``length_s`` seconds of the publisher's clock in which things go wrong;
-  ``jump_at`` the share of it at which everybody's clock jumps a week (None: no jump).
-- ``corpus.settings() -> dict``: the softfail configuration that goes with it, without kafka, http and channels.
-- ``corpus.message(elapsed_s) -> Message(key, value, partition, headers, meant)``: the next message at this time of the publisher's clock, seconds, never
-  falling. ``value`` may be None (publish it so), ``partition`` None: by the key's hash (by any partition if the key is None); else publish it there.
-  ``headers``: list of (str, bytes). ``meant``: what it is ("plain", "late", "poison:...", "misplaced", ...), for the count of what was published.
-- ``corpus.faults -> list[Fault(service, feature, environment, metric, begin, end)]``: true faults, times RFC 3339 (event time).
-- ``corpus.calm_from_s``: from then on (0.85 of length_s) everything is healthy, in its place and in order; after ``length_s`` ``message`` goes on so for ever.
-  Publish until ``elapsed_s >= length_s`` AND the workers have caught up, then 3 s more: so nothing is left for the wall clock to decide.
-  At ``speed`` 40 publish at least 300 messages a second: with fewer a fault may be found late, or not at all.
-  A fault that lasts n s of event time lasts n / speed s of the clock: no outage of a channel in the bench should be longer, or its page comes as a note.
+- ``Corpus(seed, partitions=4, speed=40.0, length_s=120.0, jump_at=0.5)``: ``length_s`` seconds of the
+  publisher's clock in which things go wrong; ``jump_at`` the share of it at which everybody's clock jumps a
+  week (None: no jump).
+- ``corpus.settings() -> dict``: the softfail configuration that goes with it, without kafka, http and
+  channels.
+- ``corpus.message(elapsed_s) -> Message(key, value, partition, headers, meant)``: the next message at this
+  time of the publisher's clock, seconds, never falling. ``value`` may be None (publish it so), ``partition``
+  None: by the key's hash (by any partition if the key is None); else publish it there. ``headers``: list of
+  (str, bytes). ``meant``: what it is ("plain", "late", "poison:...", "misplaced", ...), for the count of what
+  was published.
+- ``corpus.faults -> list[Fault(service, feature, environment, metric, begin, end)]``: true faults, times RFC
+  3339 (event time).
+- ``corpus.calm_from_s``: from then on (0.85 of length_s) everything is healthy, in its place and in order;
+  after ``length_s`` ``message`` goes on so for ever. Publish until ``elapsed_s >= length_s`` AND the workers
+  have caught up, then 3 s more: so nothing is left for the wall clock to decide. At ``speed`` 40 publish at
+  least 300 messages a second: with fewer a fault may be found late, or not at all. A fault that lasts n s of
+  event time lasts n / speed s of the clock: no outage of a channel in the bench should be longer, or its page
+  comes as a note.
 
-The clock of the world: event time runs ``speed`` times as fast as the publisher's, from 2026-03-02 on, so that the wall clock closes no pane before the
-end. The same reason bounds what may happen: events in order lag at most 1 s, late ones at least 32 s (their pane is closed whatever the wall
-clock did for a while without events), and a producer whose clock is ahead speaks in bursts that leave the watermark just behind an edge.
+The clock of the world: event time runs ``speed`` times as fast as the publisher's, from 2026-03-02 on, so
+that the wall clock closes no pane before the end. The same reason bounds what may happen: events in order lag
+at most 1 s, late ones at least 32 s (their pane is closed whatever the wall clock did for a while without
+events), and a producer whose clock is ahead speaks in bursts that leave the watermark just behind an edge.
 """
 
 from __future__ import annotations
@@ -63,20 +72,47 @@ class Fault(NamedTuple):
 class Corpus:
     """See the module's first lines."""
 
-    def __init__(self, seed: int, partitions: int = 4, speed: float = 40.0, length_s: float = 120.0, jump_at: float | None = 0.5) -> None:
-        self.partitions, self.speed, self.length_s, self.calm_from_s = partitions, speed, length_s, CALM * length_s
+    def __init__(
+        self,
+        seed: int,
+        partitions: int = 4,
+        speed: float = 40.0,
+        length_s: float = 120.0,
+        jump_at: float | None = 0.5,
+    ) -> None:
+        self.partitions, self.speed, self.length_s, self.calm_from_s = (
+            partitions,
+            speed,
+            length_s,
+            CALM * length_s,
+        )
         self._rng = random.Random(seed)
         self._jump_s = None if jump_at is None else jump_at * length_s * speed
-        self._spans = spans(random.Random(seed + 1), SOURCES, length_s * speed, CALM * length_s * speed, self._jump_s)
+        self._spans = spans(
+            random.Random(seed + 1), SOURCES, length_s * speed, CALM * length_s * speed, self._jump_s
+        )
         last_s = CALM * length_s * speed - 2 * AHEAD_S
-        self._bursts = [at for at in range(300, int(last_s), 1500) if self._jump_s is None or abs(at - self._jump_s) > 2 * AHEAD_S]
+        self._bursts = [
+            at
+            for at in range(300, int(last_s), 1500)
+            if self._jump_s is None or abs(at - self._jump_s) > 2 * AHEAD_S
+        ]
         self._ahead: list[float] = []  # times of the burst under way
         self._number = 0
 
     @property
     def faults(self) -> list[Fault]:
         """Faults that must page, by their beginning."""
-        return [Fault(*span.source.split("/"), "production", span.metric, self._rfc3339(span.begin_s), self._rfc3339(span.end_s)) for span in self._spans]
+        return [
+            Fault(
+                *span.source.split("/"),
+                "production",
+                span.metric,
+                self._rfc3339(span.begin_s),
+                self._rfc3339(span.end_s),
+            )
+            for span in self._spans
+        ]
 
     def settings(self) -> dict[str, Any]:
         """The configuration of softfail that goes with it."""
@@ -103,11 +139,15 @@ class Corpus:
     def _at(self, event_s: float, world_s: float, meant: str, source: str | None = None) -> Message:
         rng = self._rng
         source = source or rng.choices(SOURCES, OFTEN)[0]
-        span = next((one for one in self._spans if one.source == source and one.begin_s <= world_s < one.end_s), None)
+        span = next(
+            (one for one in self._spans if one.source == source and one.begin_s <= world_s < one.end_s), None
+        )
         event, kind = values.event(rng, source, span.metric if span else "", f"{self._number:x}")
         text = self._written(event_s)
         value = json.dumps({**event, "time": text}, ensure_ascii=rng.random() < 0.5).encode()
-        return Message(source.encode(), value, None, (), kind if meant == "plain" and kind != "response" else meant)
+        return Message(
+            source.encode(), value, None, (), kind if meant == "plain" and kind != "response" else meant
+        )
 
     def _late(self, world_s: float) -> Message:
         return self._at(self._event_s(world_s) - self._rng.uniform(32, 300), world_s, "late")
@@ -129,16 +169,35 @@ class Corpus:
     def _misplaced(self, world_s: float) -> Message:
         well = self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")
         right = partition_of(*(well.key or b"").decode().split("/"), self.partitions)
-        other = (right + self._rng.randrange(1, self.partitions)) % self.partitions if self.partitions > 1 else right
-        return well._replace(partition=other, headers=(("traceparent", b"00-%x" % self._number),), meant="misplaced")
+        other = (
+            (right + self._rng.randrange(1, self.partitions)) % self.partitions
+            if self.partitions > 1
+            else right
+        )
+        return well._replace(
+            partition=other, headers=(("traceparent", b"00-%x" % self._number),), meant="misplaced"
+        )
 
     def _keyless(self, world_s: float) -> Message:
-        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(key=None, meant="without key")
+        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(
+            key=None, meant="without key"
+        )
 
     def _miskeyed(self, world_s: float) -> Message:
-        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(key=b"another/key", meant="wrong key")
+        return self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")._replace(
+            key=b"another/key", meant="wrong key"
+        )
 
-    _ODD = ((0.02, _late), (0.002, _very_late), (0.005, _behind), (0.003, _expired), (0.01, _poison), (0.01, _misplaced), (0.005, _keyless), (0.005, _miskeyed))
+    _ODD = (
+        (0.02, _late),
+        (0.002, _very_late),
+        (0.005, _behind),
+        (0.003, _expired),
+        (0.01, _poison),
+        (0.01, _misplaced),
+        (0.005, _keyless),
+        (0.005, _miskeyed),
+    )
 
     def _event_s(self, world_s: float) -> float:
         return world_s + (WEEK_S if self._jump_s is not None and world_s >= self._jump_s else 0)
@@ -148,8 +207,9 @@ class Corpus:
         form = self._rng.randrange(4)
         if form == 0:
             return time.astimezone(values.BERLIN).isoformat()
-        return time.isoformat().replace("+00:00", f"{self._rng.randrange(1000):03}Z" if form == 1 and time.microsecond else "Z")
+        return time.isoformat().replace(
+            "+00:00", f"{self._rng.randrange(1000):03}Z" if form == 1 and time.microsecond else "Z"
+        )
 
     def _rfc3339(self, world_s: float) -> str:
         return (BEGIN + timedelta(seconds=round(self._event_s(world_s)))).isoformat().replace("+00:00", "Z")
-

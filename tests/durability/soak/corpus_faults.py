@@ -6,12 +6,16 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-SHORTEST_S, LONGEST_S, SHARE = 200.0, 1200.0, 0.12  # a fault's length: this share of the run, within these bounds
+# a fault's length: this share of the run, within these bounds
+SHORTEST_S, LONGEST_S, SHARE = 200.0, 1200.0, 0.12
 BEFORE_S, APART_S = 200.0, 900.0  # of health before the first fault, and between two of one feature
-CLEARING_S, CLEARING_SHARE = 600.0, 0.15  # after a fault, until its incidents have resolved; of a short run this share
-ROLLBACK_S, GONE_S = 300.0, 1500.0  # a canary's fault, and until it is certainly seen that its segment is gone
+# after a fault, until its incidents have resolved; of a short run this share
+CLEARING_S, CLEARING_SHARE = 600.0, 0.15
+# a canary's fault, and until it is certainly seen that its segment is gone
+ROLLBACK_S, GONE_S = 300.0, 1500.0
 CANARY = "desk/canary"
-HEALTHY = (CANARY, "bot/f8", "bot/f9")  # thinly sampled ones are never at fault: their truth would be a matter of luck
+# thinly sampled ones are never at fault: their truth would be a matter of luck
+HEALTHY = (CANARY, "bot/f8", "bot/f9")
 
 
 class Span(NamedTuple):
@@ -23,7 +27,9 @@ class Span(NamedTuple):
     end_s: float
 
 
-def spans(rng: random.Random, sources: Sequence[str], run_s: float, calm_s: float, jump_s: float | None) -> list[Span]:
+def spans(
+    rng: random.Random, sources: Sequence[str], run_s: float, calm_s: float, jump_s: float | None
+) -> list[Span]:
     """Faults by their beginning: none lies across the jump, and all have resolved before the end."""
     parts = [(BEFORE_S, calm_s)] if jump_s is None else [(BEFORE_S, jump_s), (jump_s + BEFORE_S, calm_s)]
     length_s = max(SHORTEST_S, min(LONGEST_S, SHARE * run_s))
@@ -36,7 +42,10 @@ def spans(rng: random.Random, sources: Sequence[str], run_s: float, calm_s: floa
             source = rng.choice([source for source in sources if source not in HEALTHY])
             start_s = begin_s + rng.random() * max(0.0, end_s - clearing_s - length_s - begin_s)
             if start_s + length_s + clearing_s > end_s or any(
-                one.source == source and start_s < one.end_s + APART_S and one.begin_s < start_s + length_s + APART_S for one in found
+                one.source == source
+                and start_s < one.end_s + APART_S
+                and one.begin_s < start_s + length_s + APART_S
+                for one in found
             ):
                 continue
             found.append(Span(source, ("errors", "refusals")[number % 2], start_s, start_s + length_s))

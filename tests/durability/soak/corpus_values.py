@@ -1,4 +1,6 @@
-"""The events of the corpus: what features look like, well and at fault, what poison there is, and the configuration that measures them."""
+"""The events of the corpus: what features look like, well and at fault, what poison there is, and the
+configuration that measures them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from oracle_verdicts import ANSWERS, LEAKS, REFUSALS
 BERLIN = timezone(timedelta(hours=1))
 ERRORS, REFUSED = 0.02, 0.02  # of calls, of answers with text, when all is well
 AT_FAULT = 0.85  # of calls or answers
-CHANCES = {"large": 1.0, "small": 0.5, "tiny": 0.1, "spare": 0.01}  # model -> probability that a call without error is sent
+# model -> probability that a call without error is sent
+CHANCES = {"large": 1.0, "small": 0.5, "tiny": 0.1, "spare": 0.01}
 MODELS = {  # service or feature -> models, and how often each is called
     "shop": (("large", "small"), (4, 1)), "bot": (("large", "small", "tiny"), (8, 1, 1)), "desk": (("small", "tiny"), (9, 1)),
     "bot/f8": (tuple(CHANCES), (1, 1, 1, 1)), "bot/f9": (tuple(CHANCES), (1, 1, 1, 1)),
@@ -22,7 +25,9 @@ TEXTS = {"shop": (1.0,), "bot": (1.0, 0.5, 0.2), "desk": (0.5,), "bot/f8": (1.0,
 
 
 def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
-    """The configuration of softfail, without kafka, http and channels. ``page_old_events``: event time lies months before the clock."""
+    """The configuration of softfail, without kafka, http and channels. ``page_old_events``: event time lies
+    months before the clock.
+    """
     return {
         "time": {"pane": f"{pane_s}s", "lateness": f"{lateness_s}s"},
         "default_rules": False,
@@ -44,7 +49,9 @@ def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
 
 
 def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[str, Any], str]:
-    """An event of ``service/feature`` without its time, and its kind. ``fault``: what the feature suffers from just now."""
+    """An event of ``service/feature`` without its time, and its kind. ``fault``: what the feature suffers
+    from just now.
+    """
     service, feature = source.split("/")
     at = {"service": service, "feature": feature, **_segment(rng, source, fault)}
     kind = rng.choices(("response", "feedback", "evaluation", "meter"), (90, 4, 5, 1))[0]
@@ -53,20 +60,52 @@ def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[
     if kind == "meter":
         started = {"producer_id": f"{service}-1", "started_at": "2026-03-02T00:00:00Z"}
         seen = int(name, 16)
-        return {"kind": kind, "service": service, "feature": feature, **started, "seen": seen, "sampled": seen, "sent": seen, "dropped": 0}, kind
+        return {
+            "kind": kind,
+            "service": service,
+            "feature": feature,
+            **started,
+            "seen": seen,
+            "sampled": seen,
+            "sent": seen,
+            "dropped": 0,
+        }, kind
     labels = at if rng.random() < 0.7 else {"service": service, "feature": feature}
-    common = {"kind": kind, "event_id": f"{kind[0]}{name}", "response_id": f"r{name}", **labels, "sample_probability": rng.choice((1, 0.5, 0.1))}
+    common = {
+        "kind": kind,
+        "event_id": f"{kind[0]}{name}",
+        "response_id": f"r{name}",
+        **labels,
+        "sample_probability": rng.choice((1, 0.5, 0.1)),
+    }
     if kind == "feedback":
-        said = {"accepted": rng.random() < 0.8, "regenerated": rng.random() < 0.1, "edit_distance": round(rng.random(), 3),
-                "rating": rng.randint(-2, 5), "task_s": round(rng.expovariate(0.1), 3)}
-        return {**common, **{field: item for field, item in said.items() if rng.random() < 0.5}, "outcome": None}, kind
-    return {**common, "evaluator": rng.choice(("judge", "judge v2")), "passed": rng.random() < 0.9, "score": round(rng.uniform(-1, 1), 4)}, kind
+        said = {
+            "accepted": rng.random() < 0.8,
+            "regenerated": rng.random() < 0.1,
+            "edit_distance": round(rng.random(), 3),
+            "rating": rng.randint(-2, 5),
+            "task_s": round(rng.expovariate(0.1), 3),
+        }
+        return {
+            **common,
+            **{field: item for field, item in said.items() if rng.random() < 0.5},
+            "outcome": None,
+        }, kind
+    return {
+        **common,
+        "evaluator": rng.choice(("judge", "judge v2")),
+        "passed": rng.random() < 0.9,
+        "score": round(rng.uniform(-1, 1), 4),
+    }, kind
 
 
 def _segment(rng: random.Random, source: str, fault: str) -> dict[str, Any]:
     number = sum(source.encode())
     models, often = MODELS.get(source) or MODELS[source.split("/")[0]]
-    labels: dict[str, Any] = {"model": rng.choices(models, often)[0], "prompt_version": "2" if number % 2 and rng.random() < 0.2 else "1"}
+    labels: dict[str, Any] = {
+        "model": rng.choices(models, often)[0],
+        "prompt_version": "2" if number % 2 and rng.random() < 0.2 else "1",
+    }
     if source.startswith("shop/"):
         labels["dimensions"] = {"region": rng.choices(("eu", "us", "zürich"), (8, 1, 1))[0], "tier": "gold"}
     if fault == "rollback" and rng.random() < 0.9:
@@ -80,14 +119,25 @@ def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, A
     service, p = at["service"], CHANCES[at["model"]]
     ill = at.get("environment", "production") == "production"
     share = AT_FAULT if fault == "errors" and ill else ERRORS
-    fields: dict[str, Any] = {"duration_s": round(rng.lognormvariate(-0.5, 0.8), 4), "input_tokens": rng.randint(5, 3000), "trace_id": "ab" * 16}
+    fields: dict[str, Any] = {
+        "duration_s": round(rng.lognormvariate(-0.5, 0.8), 4),
+        "input_tokens": rng.randint(5, 3000),
+        "trace_id": "ab" * 16,
+    }
     if service != "desk":
-        fields |= {"time_to_first_token_s": round(rng.expovariate(4), 5), "cost_usd": round(rng.random() / 100, 7)}
+        fields |= {
+            "time_to_first_token_s": round(rng.expovariate(4), 5),
+            "cost_usd": round(rng.random() / 100, 7),
+        }
     if service == "bot":
-        fields |= {"interaction": rng.choice(("sync", "progressive", "async")), "stages_s": {"retrieve docs": 0.25, "rank": round(rng.random(), 3)}}
+        fields |= {
+            "interaction": rng.choice(("sync", "progressive", "async")),
+            "stages_s": {"retrieve docs": 0.25, "rank": round(rng.random(), 3)},
+        }
     if rng.random() < share / (share + (1 - share) * p):  # errors are always kept
         return {**fields, "error_type": rng.choice(("timeout", "rate_limit")), "sample_probability": 1}
-    q = rng.choice(TEXTS.get(f"{service}/{at['feature']}") or TEXTS[service]) if "variant" not in at else 1.0  # a canary is watched closely
+    # a canary is watched closely
+    q = rng.choice(TEXTS.get(f"{service}/{at['feature']}") or TEXTS[service]) if "variant" not in at else 1.0
     refuses = AT_FAULT if (fault == "refusals" and ill) or "variant" in at else REFUSED
     output, finish = rng.choice(REFUSALS if rng.random() < refuses else ANSWERS), "stop"
     odd = rng.random()
@@ -97,7 +147,12 @@ def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, A
         output = rng.choice(LEAKS)
     elif odd < 0.04:
         finish = rng.choice(("length", "content_filter", ""))
-    fields |= {"sample_probability": p, "content_probability": q, "finish_reason": finish, "output_tokens": len(output) // 4 + bool(output)}
+    fields |= {
+        "sample_probability": p,
+        "content_probability": q,
+        "finish_reason": finish,
+        "output_tokens": len(output) // 4 + bool(output),
+    }
     if rng.random() < 0.3:
         fields["outcome"] = rng.choices(("ok", "parse_error"), (97, 3))[0]
     if rng.random() < 0.1:
@@ -112,7 +167,21 @@ def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, A
 def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
     """What a broken producer makes of an event, and what it is called."""
     well: dict[str, Any] = json.loads(value)
-    name = rng.choice(("bytes", "truncated", "array", "type", "missing", "future", "empty", "kind", "bound", "time", "blank"))
+    name = rng.choice(
+        (
+            "bytes",
+            "truncated",
+            "array",
+            "type",
+            "missing",
+            "future",
+            "empty",
+            "kind",
+            "bound",
+            "time",
+            "blank",
+        )
+    )
     if name == "bytes":
         return name, b"\xff" + rng.randbytes(rng.randrange(1, 300))
     if name == "truncated":

@@ -1,6 +1,8 @@
-"""The real worker, of whose bundles a share is thrown away on the way, as Faust may: python dropping_worker.py --config FILE
+"""The real worker, of whose bundles a share is thrown away on the way, as Faust may: python
+dropping_worker.py --config FILE
 
-The share stands in the file that DROP_SHARE_FILE names, and is read again each second. Bundles that reach the end of their topic go twice as
+The share stands in the file that DROP_SHARE_FILE names, and is read again each second. Bundles that reach the
+end of their topic go twice as
 often: after the last one nothing comes that would show the gap.
 """
 

@@ -1,6 +1,8 @@
-"""What is done to a deployment while it works. Each leaves it whole: every worker kept again, broker and receiver up.
+"""What is done to a deployment while it works. Each leaves it whole: every worker kept again, broker and
+receiver up.
 
-A fault takes the deployment and a seeded generator, and returns what it did in a few words for the progress line.
+A fault takes the deployment and a seeded generator, and returns what it did in a few words for the progress
+line.
 """
 
 from __future__ import annotations
@@ -60,11 +62,19 @@ def join(deployment: Deployment, rng: random.Random) -> str:
 
 
 def config(deployment: Deployment, rng: random.Random) -> str:
-    """A rule that never fires is added, or taken away again; then the workers are restarted one by one, so for a while both settings work."""
+    """A rule that never fires is added, or taken away again; then the workers are restarted one by one, so
+    for a while both settings work.
+    """
     rules = [rule for rule in deployment.settings.get("rules", []) if rule["name"] != "never"]
     added = len(rules) == len(deployment.settings.get("rules", []))
     if added:
-        never = {"name": "never", "on": "output_tokens.mean", "above": 1e9, "window": f"{10 * rng.randint(1, 30)}m", "severity": "warning"}
+        never = {
+            "name": "never",
+            "on": "output_tokens.mean",
+            "above": 1e9,
+            "window": f"{10 * rng.randint(1, 30)}m",
+            "severity": "warning",
+        }
         rules = [*rules, never]
     deployment.settings["rules"] = rules
     rolling(deployment, rng)
@@ -92,18 +102,24 @@ def _broker(deployment: Deployment, rng: random.Random, number: signal.Signals) 
 def transaction(deployment: Deployment, rng: random.Random) -> str:
     """A worker is killed while a transaction of its is open in the state topic.
 
-    Seen from outside: a transaction is open while a partition's last stable offset lies before its end. Everybody is frozen at that sight, one
-    is killed; if the transaction still stands after the others went on, it was that one's.
+    Seen from outside: a transaction is open while a partition's last stable offset lies before its end.
+    Everybody is frozen at that sight, one is killed; if the transaction still stands after the others went
+    on, it was that one's.
     """
     from kafka import KafkaConsumer, TopicPartition
 
     topic = f"{deployment.prefix}.watch.state"
     tps = [TopicPartition(topic, number) for number in range(deployment.partitions)]
-    seen = {level: KafkaConsumer(bootstrap_servers=deployment.broker.address, isolation_level=level, enable_auto_commit=False)
-            for level in ("read_committed", "read_uncommitted")}
+    seen = {
+        level: KafkaConsumer(
+            bootstrap_servers=deployment.broker.address, isolation_level=level, enable_auto_commit=False
+        )
+        for level in ("read_committed", "read_uncommitted")
+    }
 
     def is_open(some: list[Any]) -> list[Any]:
-        stable, ends = (seen[level].end_offsets(some) for level in ("read_committed", "read_uncommitted"))  # in this order
+        # in this order
+        stable, ends = (seen[level].end_offsets(some) for level in ("read_committed", "read_uncommitted"))
         return [tp for tp in some if stable[tp] < ends[tp]]
 
     def freeze(number: int) -> None:
@@ -166,15 +182,27 @@ def receiver(deployment: Deployment, rng: random.Random) -> str:
         time.sleep(down_s)
         deployment.pager.up()
         return f"down for {down_s:.1f} s"
-    kinds = (Treatment("status", 429, (("Retry-After", "1"),)), Treatment("status", 500), Treatment("close"), Treatment("silence", delay_s=3),
-             Treatment("close", taken=True), Treatment("status", 503, taken=True), Treatment("slow", delay_s=1))
+    kinds = (
+        Treatment("status", 429, (("Retry-After", "1"),)),
+        Treatment("status", 500),
+        Treatment("close"),
+        Treatment("silence", delay_s=3),
+        Treatment("close", taken=True),
+        Treatment("status", 503, taken=True),
+        Treatment("slow", delay_s=1),
+    )
     some = rng.choices(kinds, k=rng.randint(1, 5))
     deployment.pager.receiver.faults.extend(some)
-    return ", ".join(f"{one.kind}{' ' + str(one.status) if one.kind == 'status' else ''}{' taken' if one.taken else ''}" for one in some)
+    return ", ".join(
+        f"{one.kind}{' ' + str(one.status) if one.kind == 'status' else ''}{' taken' if one.taken else ''}"
+        for one in some
+    )
 
 
 class Kind(NamedTuple):
-    """A fault, how long it takes on average, and how long the deployment is then left alone: seconds, from and to."""
+    """A fault, how long it takes on average, and how long the deployment is then left alone: seconds, from
+    and to.
+    """
 
     do: Callable[[Deployment, random.Random], str]
     takes_s: float
@@ -199,14 +227,22 @@ KINDS: dict[str, Kind] = {
 """Those that can follow one another in any order, and how often they come in a mix."""
 
 SHAPES: dict[str, str] = {
-    "two": "a second deployment with another prefix on the same broker, with faults of its own; both are compared",
-    "recreate": "at the end the events topic is deleted and made again: workers must end with 78, and go on after `state reset`",
+    "two": (
+        "a second deployment with another prefix on the same broker, with faults of its own; both are"
+        " compared"
+    ),
+    "recreate": (
+        "at the end the events topic is deleted and made again: workers must end with 78, and go on after"
+        " `state reset`"
+    ),
 }
 """Those that shape a whole run."""
 
 
 def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s: float | None) -> list[str]:
-    """The names of the faults to come: so many, or as many as go into a length. In a mix each kind comes once before the dice are cast."""
+    """The names of the faults to come: so many, or as many as go into a length. In a mix each kind comes once
+    before the dice are cast.
+    """
     known = [kind for kind in kinds if kind in KINDS]
     if not known:
         return []

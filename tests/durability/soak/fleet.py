@@ -1,4 +1,6 @@
-"""What a run is made of: one broker, and on it deployments, each with its topics, publisher, workers and receiver of pages."""
+"""What a run is made of: one broker, and on it deployments, each with its topics, publisher, workers and
+receiver of pages.
+"""
 
 from __future__ import annotations
 
@@ -70,27 +72,54 @@ class Pager:
 class Deployment:
     """One prefix on the broker: topics, a corpus, its publisher, workers, and a receiver for its pages."""
 
-    def __init__(self, broker: Any, prefix: str, directory: Path, corpus: Any, *, partitions: int, rate: float, static: Collection[int],
-                 dropping: int) -> None:
+    def __init__(
+        self,
+        broker: Any,
+        prefix: str,
+        directory: Path,
+        corpus: Any,
+        *,
+        partitions: int,
+        rate: float,
+        static: Collection[int],
+        dropping: int,
+    ) -> None:
         from agents.topics import create
         from schemas.config import Kafka
 
-        self.broker, self.prefix, self.directory, self.corpus, self.partitions = broker, prefix, directory, corpus, partitions
-        self.kafka = {"brokers": broker.address, "prefix": prefix, "partitions": partitions, "checkpoint": 0.5}
+        self.broker, self.prefix, self.directory, self.corpus, self.partitions = (
+            broker,
+            prefix,
+            directory,
+            corpus,
+            partitions,
+        )
+        self.kafka = {
+            "brokers": broker.address,
+            "prefix": prefix,
+            "partitions": partitions,
+            "checkpoint": 0.5,
+        }
         directory.mkdir(parents=True, exist_ok=True)
         asyncio.run(create(Kafka(**self.kafka)))
         self.pager = Pager()
         self.settings: dict[str, Any] = dict(corpus.settings())
         self.rate, self._dropping = rate, dropping
         self._ports = {number: module(ROOT / "tests" / "kafka_launcher.py").free_port() for number in static}
-        self.drop_share = directory / "drop"  # what the dropping worker reads: the share of bundles to throw away
-        self.workers = Workers(directory, self._command, {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY, "DROP_SHARE_FILE": str(self.drop_share)})
+        # what the dropping worker reads: the share of bundles to throw away
+        self.drop_share = directory / "drop"
+        self.workers = Workers(
+            directory,
+            self._command,
+            {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY, "DROP_SHARE_FILE": str(self.drop_share)},
+        )
         self.publisher = self._new_publisher()
         self.dropped_before_end = 0  # bundles thrown away while it was published
         self.max_lag, self._looking = 0.0, True
         self._looker = threading.Thread(target=self._look, daemon=True)
         self._looker.start()
-        self.since: dict[str, dict[int, int]] = {}  # topic -> where in each partition the time begins that is compared
+        # topic -> where in each partition the time begins that is compared
+        self.since: dict[str, dict[int, int]] = {}
         self._next: dict[str, dict[int, int]] = {}
         self._read: dict[str, list[Any]] = {}
         self.incidents_before = 0  # at the receiver, of a time that is not compared
@@ -105,10 +134,28 @@ class Deployment:
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
     def config(self, number: int) -> Path:
-        """The configuration of a worker, as the settings are now. One without a port of its own comes to the group with a new name each time."""
-        channels = {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": self.pager.receiver.url, "timeout": 2}}
+        """The configuration of a worker, as the settings are now. One without a port of its own comes to the
+        group with a new name each time.
+        """
+        channels = {
+            "pagerduty": {
+                "routing_key": "${PAGERDUTY_ROUTING_KEY}",
+                "url": self.pager.receiver.url,
+                "timeout": 2,
+            }
+        }
         path = self.directory / f"softfail{number}.yaml"
-        path.write_text(json.dumps({"channels": channels, **self.settings, "kafka": self.kafka, "http": {"port": self._ports.get(number, 0)}}, indent=1))
+        path.write_text(
+            json.dumps(
+                {
+                    "channels": channels,
+                    **self.settings,
+                    "kafka": self.kafka,
+                    "http": {"port": self._ports.get(number, 0)},
+                },
+                indent=1,
+            )
+        )
         return path
 
     def recreate_events(self) -> None:
@@ -125,7 +172,9 @@ class Deployment:
         asyncio.run(create(Kafka(**self.kafka)))
 
     def begin_anew(self, corpus: Any) -> None:
-        """Another corpus and a publisher for it, not started yet. What came before is not compared; the events topic is empty."""
+        """Another corpus and a publisher for it, not started yet. What came before is not compared; the
+        events topic is empty.
+        """
         self.since = {suffix: self.ends(suffix) for suffix in ("windows", "deadletter", "alerts")}
         self.incidents_before = len(self.pager.receiver.incidents)
         self.corpus, self.settings = corpus, dict(corpus.settings())
@@ -136,18 +185,33 @@ class Deployment:
         from kafka import KafkaConsumer, TopicPartition
 
         topic = f"{self.prefix}.{suffix}"
-        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed")
-        ends = consumer.end_offsets([TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))])
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed"
+        )
+        ends = consumer.end_offsets(
+            [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        )
         consumer.close()
         return {tp.partition: end for tp, end in ends.items()}
 
     def read(self, suffix: str) -> list[Any]:
-        """All committed records of a topic from ``since`` on, in order within a partition; what was read before is not fetched again."""
+        """All committed records of a topic from ``since`` on, in order within a partition; what was read
+        before is not fetched again.
+        """
         from kafka import KafkaConsumer, TopicPartition
 
-        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed",
-                                 max_poll_records=20_000, max_partition_fetch_bytes=16 << 20, check_crcs=False)
-        ends = {TopicPartition(f"{self.prefix}.{suffix}", number): end for number, end in self.ends(suffix).items()}
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.address,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_poll_records=20_000,
+            max_partition_fetch_bytes=16 << 20,
+            check_crcs=False,
+        )
+        ends = {
+            TopicPartition(f"{self.prefix}.{suffix}", number): end
+            for number, end in self.ends(suffix).items()
+        }
         next_of, found = self._next.setdefault(suffix, {}), self._read.setdefault(suffix, [])
         consumer.assign(ends)
         for tp in ends:
@@ -160,10 +224,17 @@ class Deployment:
         return found
 
     def positions(self) -> dict[int, int]:
-        """Where the state of each partition stands. Every checkpoint writes its position, so the last records of the topic tell."""
+        """Where the state of each partition stands. Every checkpoint writes its position, so the last records
+        of the topic tell.
+        """
         from kafka import KafkaConsumer, TopicPartition
 
-        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False, isolation_level="read_committed", max_poll_records=5000)
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.address,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_poll_records=5000,
+        )
         found: dict[int, int] = {}
         for tp in (TopicPartition(f"{self.prefix}.watch.state", number) for number in range(self.partitions)):
             consumer.assign([tp])
@@ -186,8 +257,17 @@ class Deployment:
         """Take note of the lag that the static members show, every two seconds."""
         while self._looking:
             for number in self._ports.keys() & set(self.workers.numbers()):
-                with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(f"http://127.0.0.1:{self._ports[number]}/metrics", timeout=1) as answer:
-                    lags = [float(line.rsplit(b" ", 1)[1]) for line in answer.read().splitlines() if line.startswith(b"softfail_consumer_lag_records{")]
+                with (
+                    contextlib.suppress(OSError, ValueError),
+                    urllib.request.urlopen(
+                        f"http://127.0.0.1:{self._ports[number]}/metrics", timeout=1
+                    ) as answer,
+                ):
+                    lags = [
+                        float(line.rsplit(b" ", 1)[1])
+                        for line in answer.read().splitlines()
+                        if line.startswith(b"softfail_consumer_lag_records{")
+                    ]
                     self.max_lag = max(self.max_lag, *lags, 0.0)
             time.sleep(2)
 

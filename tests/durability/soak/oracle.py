@@ -1,19 +1,26 @@
-"""The independent oracle: what must come of the records that a topic really holds. Standard library only; it shares no code with the product.
+"""The independent oracle: what must come of the records that a topic really holds. Standard library only; it
+shares no code with the product.
 
 INTERFACE
 
-- ``compute(records, settings, partitions) -> Truth``. ``records``: every record of the events topic (any order of partitions; within one
-  by offset), with attributes partition, offset, timestamp (append, ms), key, value, headers. Forwarded copies are among them: they lie in the
-  topic like any other. ``settings``: ``corpus.settings()``. ``partitions``: of the topic.
-- ``Truth.windows: dict[bytes, dict]``: Kafka key -> the last revision, as the record in the windows topic has it.
-- ``Truth.dead_letters: list[tuple[str, str]]``: ("PARTITION-OFFSET", class), sorted; class is ``empty``, ``unreadable``, ``invalid:FIELD``, ``future``
-  or ``misplaced``.
-- ``Truth.forwarded: list[str]``: "PARTITION-OFFSET" of records that must have been sent on; ``Truth.copies: list[str]``: of those that are copies.
-- ``Truth.lost_forwards``, ``Truth.doubled_forwards: list[str]``: originals without exactly one copy in the right partition.
-- ``Truth.transitions: list[dict]``: as in the alerts topic without ``decided_at``, sorted by (service, feature, environment, time, ...).
-- ``Truth.episodes: list[dict]``: one an episode: episode_id, service, feature, environment, severity, urgency, opened, resolved (None while
-  open), rules (sorted).
-- ``Truth.expired``, ``Truth.late: int``; ``Truth.edges: dict[int, str]``: partition -> the edge that its own records close (RFC 3339).
+- ``compute(records, settings, partitions) -> Truth``. ``records``: every record of the events topic (any
+  order of partitions; within one by offset), with attributes partition, offset, timestamp (append, ms), key,
+  value, headers. Forwarded copies are among them: they lie in the topic like any other. ``settings``:
+  ``corpus.settings()``. ``partitions``: of the topic.
+- ``Truth.windows: dict[bytes, dict]``: Kafka key -> the last revision, as the record in the windows topic has
+  it.
+- ``Truth.dead_letters: list[tuple[str, str]]``: ("PARTITION-OFFSET", class), sorted; class is ``empty``,
+  ``unreadable``, ``invalid:FIELD``, ``future`` or ``misplaced``.
+- ``Truth.forwarded: list[str]``: "PARTITION-OFFSET" of records that must have been sent on; ``Truth.copies:
+  list[str]``: of those that are copies.
+- ``Truth.lost_forwards``, ``Truth.doubled_forwards: list[str]``: originals without exactly one copy in the
+  right partition.
+- ``Truth.transitions: list[dict]``: as in the alerts topic without ``decided_at``, sorted by (service,
+  feature, environment, time, ...).
+- ``Truth.episodes: list[dict]``: one an episode: episode_id, service, feature, environment, severity,
+  urgency, opened, resolved (None while open), rules (sorted).
+- ``Truth.expired``, ``Truth.late: int``; ``Truth.edges: dict[int, str]``: partition -> the edge that its own
+  records close (RFC 3339).
 - ``Truth.compared_until: str``: compare transitions and episodes until this edge (the least of ``edges``).
 """
 
@@ -47,7 +54,9 @@ class Truth:
 
     @property
     def compared_until(self) -> str:
-        """Transitions and episodes are compared until this edge; what the wall clock closes after it is not in the log."""
+        """Transitions and episodes are compared until this edge; what the wall clock closes after it is not
+        in the log.
+        """
         return min(self.edges.values(), default="")
 
 
@@ -55,7 +64,8 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
     """What must come of the records of an events topic, its end being the end of time (``Watch.finish``).
 
     Args:
-        records: all of them, each with partition, offset, timestamp (ms, append time), key, value and headers.
+        records: all of them, each with partition, offset, timestamp (ms, append time), key, value and
+            headers.
         settings: of softfail, as ``corpus.settings()`` gives them.
         partitions: of the topic.
 
@@ -72,7 +82,9 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
         part.finish()
         truth.windows.update(part.windows())
         truth.dead_letters += [(f"{number}-{offset}", why) for offset, why in part.refused]
-        truth.transitions += [{**transition, "time": rfc3339(edge_us)} for edge_us, transition in part.desk.transitions]
+        truth.transitions += [
+            {**transition, "time": rfc3339(edge_us)} for edge_us, transition in part.desk.transitions
+        ]
         truth.episodes += [_episode(key, episode) for key, episode in part.desk.episodes]
         truth.expired += part.expired
         truth.late += part.late
@@ -84,7 +96,9 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
 
 
 def _match_copies(parts: list[Partition], truth: Truth) -> None:
-    """Each record that lies in a wrong partition must have exactly one copy, in the right one, that says where it came from."""
+    """Each record that lies in a wrong partition must have exactly one copy, in the right one, that says
+    where it came from.
+    """
     owed: dict[tuple[int, str, bytes], list[str]] = {}
     for number, part in enumerate(parts):
         for offset, record in part.forwarded:

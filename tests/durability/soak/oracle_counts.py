@@ -21,7 +21,9 @@ TOLD = 10  # responses with text of a segment and pane, the first, of which the 
 
 
 class Pane:
-    """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as its windows were written."""
+    """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as
+    its windows were written.
+    """
 
     __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us", "texts")
 
@@ -69,7 +71,10 @@ class Pane:
         for name, fine in self.rates.items():
             classes = figures.coarse_rate(fine)
             shown = figures.rate(classes, figures.Z95, name in figures.SUCCESSES)._asdict()
-            out[name] = {**shown, "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())]}
+            out[name] = {
+                **shown,
+                "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())],
+            }
         for (name, unit), held in self.numbers.items():
             out.update({f"{name}.{reading}": shown for reading, shown in figures.number(held, unit).items()})
         for name, fine in self.categories.items():
@@ -78,7 +83,9 @@ class Pane:
 
 
 def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
-    """Weighted counts of labels, and Kish's number of events; the corpus has fewer labels than are kept apart."""
+    """Weighted counts of labels, and Kish's number of events; the corpus has fewer labels than are kept
+    apart.
+    """
     coarse = {ppm: [ppm] for ppm in fine} if len(fine) <= 8 else figures.coarse_enough(fine)
     counts: dict[str, float] = {}
     total = squares = 0.0
@@ -122,7 +129,10 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
     pane.events += 1
     judged = verdicts(event, judges)
     found = [("error_rate", p, int(bool(event.get("error_type"))))]
-    found += [(f"evaluator.{name}.fail_rate", pq if by_text(name, event) else p, int(failed)) for name, failed in judged.items()]
+    found += [
+        (f"evaluator.{name}.fail_rate", pq if by_text(name, event) else p, int(failed))
+        for name, failed in judged.items()
+    ]
     failures = {name for name, failed in judged.items() if failed and name in judges.gating}
     if judges.gating & judged.keys():
         if any(not by_text(name, event) for name in failures):
@@ -157,7 +167,9 @@ def _feedback(event: dict[str, Any], pane: Pane, p: int) -> Rates:
         if name in event:
             pane.value(f"feedback.{name}", p, round(event[name] / unit), unit)
     found = [("feedback.acceptance_rate", p, int(not event["accepted"]))] if "accepted" in event else []
-    return found + ([("feedback.regeneration_rate", p, int(event["regenerated"]))] if "regenerated" in event else [])
+    return found + (
+        [("feedback.regeneration_rate", p, int(event["regenerated"]))] if "regenerated" in event else []
+    )
 
 
 def _evaluation(event: dict[str, Any], pane: Pane, p: int) -> Rates:

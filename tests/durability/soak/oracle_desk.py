@@ -29,7 +29,8 @@ class Episode:
     resolved_us: int | None = None
     firing: set[str] = field(default_factory=set)
     rules: set[str] = field(default_factory=set)
-    over: set[tuple[At | None, str]] = field(default_factory=set)  # which series and rule fired in it and did not for a while
+    # which series and rule fired in it and did not for a while
+    over: set[tuple[At | None, str]] = field(default_factory=set)
 
 
 class Feature:
@@ -66,12 +67,16 @@ class Desk:
         changes: list[tuple[At | None, Incident, str, str]] = []
         service, name, environment = feature.key
         for rule in self._rules:
-            if not fnmatchcase(f"{service}/{name}", rule.match) or environment not in (rule.environments or (environment,)):
+            if not fnmatchcase(f"{service}/{name}", rule.match) or environment not in (
+                rule.environments or (environment,)
+            ):
                 continue
             if rule.level != "segment":
                 changes += self._apply(rule, feature, None, feature.whole, edge_us, rolled_us)
             for at in sorted(feature.segments) if rule.level != "feature" else ():
-                live = feature.segment_active_us[at] >= edge_us - DAY_US or (at, rule.name) in feature.incidents
+                live = (
+                    feature.segment_active_us[at] >= edge_us - DAY_US or (at, rule.name) in feature.incidents
+                )
                 if at != UNLABELLED and live:
                     changes += self._apply(rule, feature, at, feature.segments[at], edge_us, rolled_us)
         for change in self._end_page(feature, changes, edge_us):
@@ -79,7 +84,9 @@ class Desk:
         if feature.episode is not None and not feature.episode.firing:
             feature.episode.resolved_us, feature.episode = edge_us, None
 
-    def _apply(self, rule: Rule, feature: Feature, at: At | None, series: Series, edge_us: int, rolled_us: int) -> list[tuple[Any, Incident, str, str]]:
+    def _apply(
+        self, rule: Rule, feature: Feature, at: At | None, series: Series, edge_us: int, rolled_us: int
+    ) -> list[tuple[Any, Incident, str, str]]:
         known = feature.incidents.get((at, rule.name))
         gone = at is not None and self._is_gone(rule, feature, at, edge_us)
         if gone and known is None:
@@ -99,7 +106,10 @@ class Desk:
                 changes.append((at, known, "pending", "breached"))
         keep_us = HOUR_US if self._came_back(feature, at, known) else 0
         if gone:
-            change: tuple[str, str] | None = ("resolved", "segment_gone" if known.state == "firing" else "did not last")
+            change: tuple[str, str] | None = (
+                "resolved",
+                "segment_gone" if known.state == "firing" else "did not last",
+            )
         elif ended:
             change = ("resolved", "became_normal: silent for a day, so it is taken to have ended")
         else:
@@ -113,8 +123,12 @@ class Desk:
             known.evidence = evidence
         return changes
 
-    def _end_page(self, feature: Feature, changes: list[tuple[At | None, Incident, str, str]], edge_us: int) -> list[tuple[At | None, Incident, str, str]]:
-        """End an episode that paged an hour after nothing that pages fires in it, or a quarter of one where something else does; what is left to join."""
+    def _end_page(
+        self, feature: Feature, changes: list[tuple[At | None, Incident, str, str]], edge_us: int
+    ) -> list[tuple[At | None, Incident, str, str]]:
+        """End an episode that paged an hour after nothing that pages fires in it, or a quarter of one where
+        something else does; what is left to join.
+        """
         episode = feature.episode
         if episode is None or episode.urgency != "high":
             return changes
@@ -123,35 +137,58 @@ class Desk:
         if any(one.severity in PAGING and one.name in episode.firing for one in (*firing, *ending)):
             return changes
         pages = {rule.name for rule in self._rules if rule.severity in PAGING}
-        calm_us = edge_us - max((at_us for (_, rule), at_us in feature.cleared.items() if rule in pages), default=0)
-        if calm_us < (HOUR_US // 4 if any(state == "firing" and one.severity in PAGING for _, one, state, _ in changes) else HOUR_US):
+        calm_us = edge_us - max(
+            (at_us for (_, rule), at_us in feature.cleared.items() if rule in pages), default=0
+        )
+        if calm_us < (
+            HOUR_US // 4
+            if any(state == "firing" and one.severity in PAGING for _, one, state, _ in changes)
+            else HOUR_US
+        ):
             return changes
         over = [change for change in changes if change[2] == "resolved" and change[1].name in episode.firing]
         for change in over:
             self._join(feature, *change, edge_us)
-        left = [(at, one, "firing", "what paged beside it is over") for (at, _), one in feature.incidents.items()
-                if one.state == "firing" and one.name in episode.firing]
+        left = [
+            (at, one, "firing", "what paged beside it is over")
+            for (at, _), one in feature.incidents.items()
+            if one.state == "firing" and one.name in episode.firing
+        ]
         episode.resolved_us, feature.episode = edge_us, None
         return [change for change in changes if change not in over] + left
 
     def _came_back(self, feature: Feature, at: At | None, known: Incident) -> bool:
-        """Whether it fired and ended within the hour before it fired again, in this episode or one that ended within that hour."""
+        """Whether it fired and ended within the hour before it fired again, in this episode or one that ended
+        within that hour.
+        """
         since_us = known.since_us
         if since_us - feature.cleared.get((at, known.rule), since_us - 2 * HOUR_US) > HOUR_US:
             return False
-        ended = [one.resolved_us for key, one in self.episodes if key == feature.key and one.resolved_us is not None]
-        return (feature.episode is not None and (at, known.rule) in feature.episode.over) or any(0 <= since_us - at_us <= HOUR_US for at_us in ended)
+        ended = [
+            one.resolved_us
+            for key, one in self.episodes
+            if key == feature.key and one.resolved_us is not None
+        ]
+        return (feature.episode is not None and (at, known.rule) in feature.episode.over) or any(
+            0 <= since_us - at_us <= HOUR_US for at_us in ended
+        )
 
     def _is_gone(self, rule: Rule, feature: Feature, at: At, edge_us: int) -> bool:
         since_us = edge_us - max(GONE_US, round(rule.window_s * 1e6))
         return feature.segment_active_us[at] + self._pane_us <= since_us < feature.active_us + self._pane_us
 
-    def _join(self, feature: Feature, at: At | None, incident: Incident, state: str, reason: str, edge_us: int) -> None:
+    def _join(
+        self, feature: Feature, at: At | None, incident: Incident, state: str, reason: str, edge_us: int
+    ) -> None:
         episode = feature.episode
         joins = state == "firing" or (episode is not None and incident.name in episode.firing)
         if joins:
             if episode is None:
-                first = incident.name if reason != "what paged beside it is over" else f"{incident.name} again at {edge_us}"
+                first = (
+                    incident.name
+                    if reason != "what paged beside it is over"
+                    else f"{incident.name} again at {edge_us}"
+                )
                 episode = feature.episode = Episode(digest((feature.key, first)), incident.since_us, edge_us)
                 self.episodes.append((feature.key, episode))
             (episode.firing.add if state == "firing" else episode.firing.discard)(incident.name)
@@ -171,8 +208,16 @@ class Desk:
 def labels(key: Key, at: At | None) -> dict[str, Any]:
     """The labels of a segment (None: the feature as a whole) as records carry them."""
     model, prompt_version, variant, dimensions = at or UNLABELLED
-    return {"level": "feature" if at is None else "segment", "service": key[0], "feature": key[1], "environment": key[2], "model": model,
-            "prompt_version": prompt_version, "variant": variant, "dimensions": dict(dimensions)}
+    return {
+        "level": "feature" if at is None else "segment",
+        "service": key[0],
+        "feature": key[1],
+        "environment": key[2],
+        "model": model,
+        "prompt_version": prompt_version,
+        "variant": variant,
+        "dimensions": dict(dimensions),
+    }
 
 
 def _plain(at: At | None) -> Any:

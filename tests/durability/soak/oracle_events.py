@@ -1,4 +1,6 @@
-"""From the bytes of a record to an event, or to the reason why it is none: the law of docs/events.md, decisions 8 and ``semantics.md`` (Time)."""
+"""From the bytes of a record to an event, or to the reason why it is none: the law of docs/events.md,
+decisions 8 and ``semantics.md`` (Time).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,29 @@ FORWARDED = "softfail-forwarded"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# field -> (JSON type, least, most, required); of texts the lengths, of objects the type and bounds of their values
+# field -> (JSON type, least, most, required); of texts the lengths, of objects the type and bounds of their
+# values
 _LABEL, _MAYBE, _COUNT, _TOTAL = ("text", 1, 256), ("text", 0, 256), ("whole", 0, 10**9), ("whole", 0, 2**53)
-_SECONDS, _SHARE, _SCORE, _FLAG, _TEXT = ("number", 0, 10**7), ("share", 0, 1), ("number", -(10**9), 10**9), ("flag",), ("text", 0, None)
+_SECONDS, _SHARE, _SCORE, _FLAG, _TEXT = (
+    ("number", 0, 10**7),
+    ("share", 0, 1),
+    ("number", -(10**9), 10**9),
+    ("flag",),
+    ("text", 0, None),
+)
 _COMMON: dict[str, Any] = {
-    "event_id": _MAYBE, "time": ("time",), "service": _LABEL, "feature": _LABEL, "environment": _LABEL, "model": _MAYBE, "prompt_version": _MAYBE,
-    "variant": _MAYBE, "dimensions": ("object", _MAYBE), "sample_probability": _SHARE, "schema_version": ("whole", 1, 10**6)}
+    "event_id": _MAYBE,
+    "time": ("time",),
+    "service": _LABEL,
+    "feature": _LABEL,
+    "environment": _LABEL,
+    "model": _MAYBE,
+    "prompt_version": _MAYBE,
+    "variant": _MAYBE,
+    "dimensions": ("object", _MAYBE),
+    "sample_probability": _SHARE,
+    "schema_version": ("whole", 1, 10**6),
+}
 _KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "response": ({
         **_COMMON, "event_id": _LABEL, "model": _LABEL, "provider": _MAYBE, "response_model": _MAYBE, "operation": _MAYBE, "input": _TEXT, "output": _TEXT,
@@ -41,7 +60,14 @@ _KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         **_COMMON, "producer_id": _LABEL, "started_at": ("time",), "seen": _TOTAL, "sampled": _TOTAL, "sent": _TOTAL, "dropped": _TOTAL,
     }, ("time", "service", "feature", "producer_id", "started_at", "seen", "sampled", "sent", "dropped")),
 }  # fmt: skip
-_DEFAULTS = {"environment": "production", "model": "", "prompt_version": "", "variant": "", "sample_probability": 1, "content_probability": 1}
+_DEFAULTS = {
+    "environment": "production",
+    "model": "",
+    "prompt_version": "",
+    "variant": "",
+    "sample_probability": 1,
+    "content_probability": 1,
+}
 
 
 class Refused(Exception):
@@ -49,7 +75,8 @@ class Refused(Exception):
 
 
 def read(record: Any) -> dict[str, Any]:
-    """The event of a record: its fields with defaults, and ``time_us``, ``seen_us`` (what the watermark may learn), microseconds.
+    """The event of a record: its fields with defaults, and ``time_us``, ``seen_us`` (what the watermark may
+    learn), microseconds.
 
     Raises:
         Refused: with the class ``empty``, ``unreadable``, ``invalid:FIELD`` or ``future``.
@@ -105,7 +132,11 @@ def _check(name: str, value: Any, law: tuple[Any, ...]) -> None:
         for item in value.values() if well else ():
             _check(name, item, bounds[0])
     elif kind == "text":
-        well = isinstance(value, str) and bounds[0] <= len(value) and (bounds[1] is None or len(value) <= bounds[1])
+        well = (
+            isinstance(value, str)
+            and bounds[0] <= len(value)
+            and (bounds[1] is None or len(value) <= bounds[1])
+        )
     elif kind == "one":
         well = value in bounds
     elif kind == "flag":
@@ -128,12 +159,16 @@ def _microseconds(text: str) -> int | None:
         since = datetime.fromisoformat(f"{date}T{clock}{zone.upper()}") - _EPOCH
     except ValueError:
         return None
-    whole = (since.days * 86_400 + since.seconds) * 1_000_000 + (int((fraction or "0").ljust(9, "0")) + 500) // 1000
+    whole = (since.days * 86_400 + since.seconds) * 1_000_000 + (
+        int((fraction or "0").ljust(9, "0")) + 500
+    ) // 1000
     return whole if whole >= 0 else None
 
 
 def partition_of(service: str, feature: str, partitions: int) -> int:
-    """murmur2 of ``service/feature``, positive, modulo the partitions. Source: Kafka's Java client, ``Utils.murmur2`` and ``toPositive``."""
+    """murmur2 of ``service/feature``, positive, modulo the partitions. Source: Kafka's Java client,
+    ``Utils.murmur2`` and ``toPositive``.
+    """
     data, mixer, mask = f"{service}/{feature}".encode(), 0x5BD1E995, 0xFFFFFFFF
     hashed, whole = (0x9747B28C ^ len(data)) & mask, len(data) // 4 * 4
     for at in range(0, whole, 4):

@@ -1,6 +1,8 @@
-"""Figures of a pane from its counts: rates with Wilson intervals, numbers with quantiles, as ``semantics.md`` and decision 1 have them.
+"""Figures of a pane from its counts: rates with Wilson intervals, numbers with quantiles, as ``semantics.md``
+and decision 1 have them.
 
-Counts are kept by the finest weight class, parts per million, and only made coarser when they are shown: the least level with at most eight classes.
+Counts are kept by the finest weight class, parts per million, and only made coarser when they are shown: the
+least level with at most eight classes.
 """
 
 from __future__ import annotations
@@ -49,9 +51,15 @@ def _digits(ppm: int, digits: int) -> int:
 
 @lru_cache(4096)
 def at_level(ppm: int, level: int) -> int:
-    """A class on grid ``level``, each step rounding the one before: 3, 2, 1 digits, then the power of ten nearest in proportion."""
+    """A class on grid ``level``, each step rounding the one before: 3, 2, 1 digits, then the power of ten
+    nearest in proportion.
+    """
     for step in range(1, level + 1):
-        ppm = _digits(ppm, 3 - step) if step < 3 else min(WHOLE, next(10**power for power in range(8) if ppm**2 < 10 * 100**power))
+        ppm = (
+            _digits(ppm, 3 - step)
+            if step < 3
+            else min(WHOLE, next(10**power for power in range(8) if ppm**2 < 10 * 100**power))
+        )
     return ppm
 
 
@@ -77,7 +85,9 @@ def coarse_rate(classes: Classes) -> Classes:
 
 
 def rate(classes: Classes, z: float, inverted: bool = False) -> Shown:
-    """R = sum(f/p) / sum(n/p); V by linearisation; n = R(1-R)/V, Kish's where all ended alike; Wilson's interval on that n."""
+    """R = sum(f/p) / sum(n/p); V by linearisation; n = R(1-R)/V, Kish's where all ended alike; Wilson's
+    interval on that n.
+    """
     return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
 
 
@@ -110,10 +120,17 @@ def _beta_quantile(chance: float, a: float, b: float) -> float:
 
 
 def _beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun, 26.5.8), evaluated from the front (Lentz)."""
+    """The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun, 26.5.8),
+    evaluated from the front (Lentz).
+    """
     if x > (a + 1) / (a + b + 2):
         return 1 - _beta(1 - x, b, a)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a if x > 0 else 0.0
+    front = (
+        math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+        / a
+        if x > 0
+        else 0.0
+    )
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or 1e-300)
     value = d
     for m in range(1, 10_000):
@@ -146,7 +163,11 @@ def _rate(classes: tuple[tuple[int, int, int], ...], z: float, inverted: bool) -
     n_effective = share * (1 - share) * total**2 / spread if mixed else total**2 / alike
     share = 1 - share if inverted else share
     centre = (share + z * z / (2 * n_effective)) / (1 + z * z / n_effective)
-    half = z / (1 + z * z / n_effective) * math.sqrt(share * (1 - share) / n_effective + z * z / (4 * n_effective**2))
+    half = (
+        z
+        / (1 + z * z / n_effective)
+        * math.sqrt(share * (1 - share) / n_effective + z * z / (4 * n_effective**2))
+    )
     return Shown(share, n_effective, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
@@ -191,7 +212,14 @@ def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, An
         for name, count in buckets.items():
             counts[name] = counts.get(name, 0) + (count if whole else count * WHOLE / ppm)
     counts = dict(sorted(counts.items()))
-    out = {"mean": {**_scaled(_mean(counts, summed / total, total, effective), unit), "sum": summed, "unit": unit, "histogram": _histogram(counts)}}
+    out = {
+        "mean": {
+            **_scaled(_mean(counts, summed / total, total, effective), unit),
+            "sum": summed,
+            "unit": unit,
+            "histogram": _histogram(counts),
+        }
+    }
     names, ranks = list(counts), list(accumulate(counts.values()))
     for reading, q in QUANTILES.items():
         out[reading] = _scaled(_quantile(names, ranks, q, effective), unit)
@@ -211,13 +239,21 @@ def _quantile(names: list[int], ranks: list[float], q: float, n: float) -> Shown
     if not last:  # all in one bucket, as in most panes
         only = middle(names[0])
         return Shown(only, n, only if q > half else None, only if q + half < 1 else None)
-    low, at, high = (middle(names[min(last, bisect_left(ranks, share * total))]) for share in (max(0.0, q - half), q, min(1.0, q + half)))
+    low, at, high = (
+        middle(names[min(last, bisect_left(ranks, share * total))])
+        for share in (max(0.0, q - half), q, min(1.0, q + half))
+    )
     return Shown(at, n, low if q > half else None, high if q + half < 1 else None)
 
 
 def _scaled(raw: Shown, unit: float) -> dict[str, Any]:
     value, n, low, high = raw
-    return {"value": None if value is None else value * unit, "n": n, "low": None if low is None else low * unit, "high": None if high is None else high * unit}
+    return {
+        "value": None if value is None else value * unit,
+        "n": n,
+        "low": None if low is None else low * unit,
+        "high": None if high is None else high * unit,
+    }
 
 
 def _histogram(counts: dict[int, float]) -> dict[str, Any]:
@@ -230,4 +266,7 @@ def _histogram(counts: dict[int, float]) -> dict[str, Any]:
 def _dense(counts: dict[int, float]) -> dict[str, Any]:
     if not counts:
         return {"offset": 0, "counts": []}
-    return {"offset": min(counts), "counts": [counts.get(at, 0) for at in range(min(counts), max(counts) + 1)]}
+    return {
+        "offset": min(counts),
+        "counts": [counts.get(at, 0) for at in range(min(counts), max(counts) + 1)],
+    }

@@ -1,4 +1,6 @@
-"""One partition in the order of its log: watermark, edges, panes with their revisions, what is refused, sent on or expired."""
+"""One partition in the order of its log: watermark, edges, panes with their revisions, what is refused, sent
+on or expired.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
 from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
 from oracle_verdicts import Judges, judges_of
 
-WALK = 120  # edges that are looked at one by one after each pane when time jumps; architecture.md: a jump never walks the empty panes
+# edges that are looked at one by one after each pane when time jumps; architecture.md: a jump never walks the
+# empty panes
+WALK = 120
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,7 +90,10 @@ class Partition:
     def _of(self, service: str, feature: str) -> tuple[Judges, bool]:
         at = service, feature
         if at not in self._judges:
-            self._judges[at] = judges_of(self._settings, *at), events.partition_of(*at, self._partitions) == self._number
+            self._judges[at] = (
+                judges_of(self._settings, *at),
+                events.partition_of(*at, self._partitions) == self._number,
+            )
         return self._judges[at]
 
     def _count(self, event: dict[str, Any], judges: Judges) -> None:
@@ -117,7 +124,12 @@ class Partition:
         if event["kind"] != "response" and not event["model"]:
             return UNLABELLED
         given = event.get("dimensions", {})
-        return event["model"], event["prompt_version"], event["variant"], tuple((name, given.get(name, "")) for name in judges.dimensions)
+        return (
+            event["model"],
+            event["prompt_version"],
+            event["variant"],
+            tuple((name, given.get(name, "")) for name in judges.dimensions),
+        )
 
     def _edges(self, watermark_us: int) -> list[int] | range:
         assert self.edge_us is not None
@@ -153,13 +165,28 @@ class Partition:
                 for part in parts:
                     whole.merge(part)
                 on_time = any(part.revision > part.late for part in parts)
-                self._show(found, key, None, whole if len(parts) > 1 else parts[0], sum(part.late for part in parts) + on_time)
+                self._show(
+                    found,
+                    key,
+                    None,
+                    whole if len(parts) > 1 else parts[0],
+                    sum(part.late for part in parts) + on_time,
+                )
         return found
 
-    def _show(self, found: dict[bytes, dict[str, Any]], key: Key, at: At | None, pane: Pane, revision: int) -> None:
+    def _show(
+        self, found: dict[bytes, dict[str, Any]], key: Key, at: At | None, pane: Pane, revision: int
+    ) -> None:
         start, end = rfc3339(pane.start_us), rfc3339(pane.start_us + self.pane_us)
         level = "feature" if at is None else "segment"
         segment = None if at is None else [*at[:3], [list(pair) for pair in at[3]]]
         name = json.dumps([*key, segment, level, start], ensure_ascii=False, separators=(",", ":")).encode()
-        found[name] = {"record": "window", **labels(key, at), "start": start, "end": end, "revision": revision, "events": pane.events,
-                       "metrics": pane.metrics()}
+        found[name] = {
+            "record": "window",
+            **labels(key, at),
+            "start": start,
+            "end": end,
+            "revision": revision,
+            "events": pane.events,
+            "metrics": pane.metrics(),
+        }

@@ -1,4 +1,6 @@
-"""What rules say at an edge, and how incidents go from pending over firing to resolved: the laws of "Rules" and "Incidents", decision 5."""
+"""What rules say at an edge, and how incidents go from pending over firing to resolved: the laws of "Rules"
+and "Incidents", decision 5.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def rules_of(settings: dict[str, Any]) -> list[Rule]:
         ValueError: the oracle does not know default rules, silence, or rules on numbers.
     """
     if settings.get("default_rules", True) or settings.get("no_data", {}).get("severity", "critical"):
-        raise ValueError("the oracle knows written rules only: set default_rules false and no_data.severity null")
+        raise ValueError(
+            "the oracle knows written rules only: set default_rules false and no_data.severity null"
+        )
     return [_rule(one) for one in settings.get("rules", ())]
 
 
@@ -72,12 +76,15 @@ def _rule(one: dict[str, Any]) -> Rule:
         one.get("page_newborn", True))  # fmt: skip
 
 
-def reading(rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us: int | None) -> tuple[str, dict[str, Any]]:
+def reading(
+    rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us: int | None
+) -> tuple[str, dict[str, Any]]:
     """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
 
     Args:
         rolled_us: panes before this lie in hours.
-        cleared_us: the edge at which the last incident of this rule and series ended: no window begins before the one that showed it well.
+        cleared_us: the edge at which the last incident of this rule and series ended: no window begins before
+            the one that showed it well.
     """
     oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
     if oldest_us is not None and edge_us - oldest_us > FINE_US:
@@ -89,11 +96,17 @@ def reading(rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us
         if start_us < rolled_us:
             start_us = start_us // HOUR_US * HOUR_US
         classes = series.sum(rule.on, window_s, start_us, edge_us)
-        if (more := sum(n for n, _ in classes.values())) > counted:  # a longer window without more events says the same
-            counted, found = more, figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES)
+        # a longer window without more events says the same
+        if (more := sum(n for n, _ in classes.values())) > counted:
+            counted, found = (
+                more,
+                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES),
+            )
         if found.n >= rule.min_events - 1e-6:
             break
-    shown = {name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()}
+    shown = {
+        name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
+    }
     evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
     if found.value is None or found.low is None or found.high is None or found.n < rule.min_events - 1e-6:
         return "unknown", evidence
@@ -122,8 +135,12 @@ class Incident:
     good_us: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
 
-    def step(self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int, keep_us: int) -> tuple[str, str] | None:
-        """The new state and its reason, if it changes at this edge. ``keep_us``: how long it must be well at least."""
+    def step(
+        self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int, keep_us: int
+    ) -> tuple[str, str] | None:
+        """The new state and its reason, if it changes at this edge. ``keep_us``: how long it must be well at
+        least.
+        """
         passed_us, self.edge_us = edge_us - self.edge_us, edge_us
         if state == "unknown":
             return None

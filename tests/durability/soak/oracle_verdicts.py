@@ -1,8 +1,9 @@
 """What the evaluators must say of a response.
 
-Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the fields. What a refusal is cannot be
-computed twice without copying the product: the texts of the corpus are few and known, so ``TEXTS`` says of each what fails, and ``LANGUAGES`` in which
-language it is. A text that is not in the table is an error of the bench, never a verdict.
+Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the
+fields. What a refusal is cannot be computed twice without copying the product: the texts of the corpus are
+few and known, so ``TEXTS`` says of each what fails, and ``LANGUAGES`` in which language it is. A text that is
+not in the table is an error of the bench, never a verdict.
 """
 
 from __future__ import annotations
@@ -10,10 +11,22 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-ANSWERS = ("Your order was shipped on Tuesday and arrives on Friday.", "The invoice is attached; the total is 42 euros.",
-           "Paris is the capital of France.", "Open Settings, then Orders, and press Return.", "Ja, das Paket ist unterwegs.",
-           "The train leaves at nine from platform two, and the journey takes about three hours with one change in the middle of it.")
-REFUSALS = ("I'm sorry, but I can't help with that.", "I cannot assist with this request.", "As an AI language model, I am unable to answer that.")
+ANSWERS = (
+    "Your order was shipped on Tuesday and arrives on Friday.",
+    "The invoice is attached; the total is 42 euros.",
+    "Paris is the capital of France.",
+    "Open Settings, then Orders, and press Return.",
+    "Ja, das Paket ist unterwegs.",
+    (
+        "The train leaves at nine from platform two, and the journey takes about three hours with one change"
+        " in the middle of it."
+    ),
+)
+REFUSALS = (
+    "I'm sorry, but I can't help with that.",
+    "I cannot assist with this request.",
+    "As an AI language model, I am unable to answer that.",
+)
 LEAKS = ("Hello {{ customer_name }}, thank you for writing.", "<|im_start|>assistant", "I like it. " * 30)
 TEXTS: dict[str, frozenset[str]] = {
     **dict.fromkeys(ANSWERS, frozenset[str]()),
@@ -22,14 +35,30 @@ TEXTS: dict[str, frozenset[str]] = {
 }
 LANGUAGES: dict[str, str | None] = {
     **dict.fromkeys((*ANSWERS, *REFUSALS), "en"), "Ja, das Paket ist unterwegs.": "de",
-    **dict(zip(LEAKS, ("en", None, None), strict=True)),  # marks of a template; what repeats itself too often for anybody to be sure
+    # marks of a template; what repeats itself too often for anybody to be sure
+    **dict(zip(LEAKS, ("en", None, None), strict=True)),
     "": None, "Where is my order?": None,  # nothing, and too little
 }  # fmt: skip
 READS_TEXT = frozenset({"refusal", "known_failure"})
-SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}  # fields that answer in place of the text
+# fields that answer in place of the text
+SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}
 INFORMS = frozenset({"length", "latency"})
-DEFAULTS = ("error", "outcome", "empty", "refusal", "truncation", "content_filter", "known_failure", "length", "latency")
-CUT, FILTERED, TOOLS = frozenset({"length", "max_tokens"}), frozenset({"content_filter", "safety"}), frozenset({"tool_calls", "tool_use"})
+DEFAULTS = (
+    "error",
+    "outcome",
+    "empty",
+    "refusal",
+    "truncation",
+    "content_filter",
+    "known_failure",
+    "length",
+    "latency",
+)
+CUT, FILTERED, TOOLS = (
+    frozenset({"length", "max_tokens"}),
+    frozenset({"content_filter", "safety"}),
+    frozenset({"tool_calls", "tool_use"}),
+)
 BUDGETS_S = {"sync": 1.0, "progressive": 5.0, "async": 20.0}
 FIRST_TOKEN_S = 0.5
 
@@ -45,7 +74,14 @@ class Judges(NamedTuple):
 
 def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
     """The settings of the first feature that matches, else the defaults."""
-    chosen = next((one for one in settings.get("features", ()) if fnmatchcase(f"{service}/{feature}", one.get("match", "*"))), {})
+    chosen = next(
+        (
+            one
+            for one in settings.get("features", ())
+            if fnmatchcase(f"{service}/{feature}", one.get("match", "*"))
+        ),
+        {},
+    )
     named = DEFAULTS if chosen.get("evaluators") is None else chosen["evaluators"]
     evaluators: dict[str, dict[str, Any]] = {}
     for one in named:
@@ -64,7 +100,9 @@ def verdicts(event: dict[str, Any], judges: Judges) -> dict[str, bool]:
 
 def by_text(name: str, event: dict[str, Any]) -> bool:
     """Whether the verdict needs the text, so that it weighs by p·q."""
-    return name in READS_TEXT or (name in SIZES and "output" in event and not any(size in event for size in SIZES[name]))
+    return name in READS_TEXT or (
+        name in SIZES and "output" in event and not any(size in event for size in SIZES[name])
+    )
 
 
 def _failed(name: str, event: dict[str, Any], judges: Judges) -> bool | None:
@@ -108,7 +146,9 @@ def _tools(event: dict[str, Any]) -> bool:
     return bool(event.get("tool_calls")) or event.get("finish_reason", "") in TOOLS
 
 
-def _out_of_bounds(event: dict[str, Any], min_chars: int | None = None, max_chars: int | None = None) -> bool | None:
+def _out_of_bounds(
+    event: dict[str, Any], min_chars: int | None = None, max_chars: int | None = None
+) -> bool | None:
     size = event.get("output_chars", len(event["output"]) if "output" in event else None)
     if size is None or (min_chars is None and max_chars is None):
         return None

@@ -1,4 +1,6 @@
-"""Sums of a rate over windows of panes, as rules look at them at each edge: sliding, exact integers, by the finest weight class."""
+"""Sums of a rate over windows of panes, as rules look at them at each edge: sliding, exact integers, by the
+finest weight class.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ class Sliding:
     def move(self, start_us: int, end_us: int) -> figures.Classes:
         """The sum over [start, end), both on pane edges."""
         far = FAR * self._pane_us
-        if not self._start <= start_us <= self._start + far or not self._end <= end_us <= self._end + far or start_us >= self._end:
+        if (
+            not self._start <= start_us <= self._start + far
+            or not self._end <= end_us <= self._end + far
+            or start_us >= self._end
+        ):
             self._start, self._end, self._total = start_us, end_us, {}
             for at, classes in self._panes.items():
                 if start_us <= at < end_us:

@@ -1,4 +1,6 @@
-"""Publishes a corpus, and remembers of each message whether the broker took it: so that a loss is laid at the right door."""
+"""Publishes a corpus, and remembers of each message whether the broker took it: so that a loss is laid at the
+right door.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Told(NamedTuple):
 class Publisher(threading.Thread):
     """Publishes a corpus at a steady rate, and remembers of each message whether the broker has it.
 
-    Its clock goes on while the broker is away: what was due meanwhile is sent late and in order, as a service would.
+    Its clock goes on while the broker is away: what was due meanwhile is sent late and in order, as a service
+    would.
     """
 
     def __init__(self, address: str, topic: str, message: Callable[[float], Any], rate: float) -> None:
@@ -35,8 +38,16 @@ class Publisher(threading.Thread):
         """Publish until ``finish``."""
         from kafka import KafkaProducer
 
-        producer = KafkaProducer(bootstrap_servers=self._address, linger_ms=5, enable_idempotence=True, delivery_timeout_ms=300_000,
-                                 reconnect_backoff_ms=100, reconnect_backoff_max_ms=300, max_block_ms=120_000, metadata_max_age_ms=5_000)
+        producer = KafkaProducer(
+            bootstrap_servers=self._address,
+            linger_ms=5,
+            enable_idempotence=True,
+            delivery_timeout_ms=300_000,
+            reconnect_backoff_ms=100,
+            reconnect_backoff_max_ms=300,
+            max_block_ms=120_000,
+            metadata_max_age_ms=5_000,
+        )
         self.began = time.monotonic()
         due_s = 0.0  # when the next message is due, by this publisher's clock
         while not self._done.is_set():

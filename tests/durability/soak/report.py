@@ -42,12 +42,24 @@ class Findings:
     def equal(self, name: str, differences: Sequence[str], count: int | None = None) -> None:
         """A line that must be 0. ``count``: of what differs, where each may differ in several ways."""
         self.row(name, len(differences) if count is None else count)
-        self.wrong += [f"{name}: {len(differences)} lines", *(f"    {line[:600]}" for line in differences[:SHOWN])] if differences else []
+        self.wrong += (
+            [f"{name}: {len(differences)} lines", *(f"    {line[:600]}" for line in differences[:SHOWN])]
+            if differences
+            else []
+        )
 
 
-def examined(held: Held, expected: Any, told: Sequence[Told], failed: Mapping[int, str], faults: Sequence[Any],
-             outages: bool = False) -> Findings:
-    """Everything compared, whoever is to blame named. ``outages``: whether broker or workers stood still for seconds."""
+def examined(
+    held: Held,
+    expected: Any,
+    told: Sequence[Told],
+    failed: Mapping[int, str],
+    faults: Sequence[Any],
+    outages: bool = False,
+) -> Findings:
+    """Everything compared, whoever is to blame named. ``outages``: whether broker or workers stood still for
+    seconds.
+    """
     found = Findings()
     _publishing(found, held, expected, told, failed)
     last = {record.key: record for record in held.windows}  # of a key; all of a key lie in one partition
@@ -58,17 +70,25 @@ def examined(held: Held, expected: Any, told: Sequence[Told], failed: Mapping[in
     found.equal("dead letters differing", truths.compare(letters, expected.dead_letters))
     until = expected.compared_until
     transitions = truths.transitions_of(held.alerts, until)
-    expected_transitions, episodes = truths.before(expected.transitions, until), truths.before(expected.episodes, until)
+    expected_transitions, episodes = (
+        truths.before(expected.transitions, until),
+        truths.before(expected.episodes, until),
+    )
     found.row("transitions expected / got", len(expected_transitions), len(transitions))
     _transitions(found, transitions, expected_transitions, outages)
     found.equal("episodes differing", truths.compare(truths.episodes_of(held.alerts, until), episodes))
     found.row("true faults", len(faults))
-    found.equal("true faults without exactly one episode, and episodes without a fault", truths.faults_found(episodes, faults))
+    found.equal(
+        "true faults without exactly one episode, and episodes without a fault",
+        truths.faults_found(episodes, faults),
+    )
     _pages(found, held, episodes)
     return found
 
 
-def _publishing(found: Findings, held: Held, expected: Any, told: Sequence[Told], failed: Mapping[int, str]) -> None:
+def _publishing(
+    found: Findings, held: Held, expected: Any, told: Sequence[Told], failed: Mapping[int, str]
+) -> None:
     """A loss on the way into the topic is the publisher's or the broker's, and not ours."""
     holds = {(record.partition, record.offset): (record.key, record.value) for record in held.events}
     acknowledged = {one.at: (one.key, one.value) for one in told if one.at is not None}
@@ -87,29 +107,54 @@ def _publishing(found: Findings, held: Held, expected: Any, told: Sequence[Told]
 def _windows(found: Findings, got: Mapping[bytes, Any], expected: Mapping[bytes, Any], outages: bool) -> None:
     """All of a window must be equal.
 
-    Only where the broker was away or a worker stood still may a revision be higher. A worker's clock goes on for the seconds in which it takes itself
-    to be caught up (what it last heard of the end is up to 3 s old), and here a second is three pane edges: it may close one early, and late events
-    around it are then written twice and not once.
+    Only where the broker was away or a worker stood still may a revision be higher. A worker's clock goes on
+    for the seconds in which it takes itself to be caught up (what it last heard of the end is up to 3 s old),
+    and here a second is three pane edges: it may close one early, and late events around it are then written
+    twice and not once.
     """
     found.row("windows expected / got", len(expected), len(got))
     found.row("windows revised", sum(window["revision"] > 1 for window in expected.values()))
-    unequal = [key for key in got.keys() | expected.keys() if got.get(key) != expected.get(key)]  # quick; the rest says how they differ
+    # quick; the rest says how they differ
+    unequal = [key for key in got.keys() | expected.keys() if got.get(key) != expected.get(key)]
     some, others = ({key: windows[key] for key in unequal if key in windows} for windows in (got, expected))
-    differing = {key: truths.compare({key: some[key]} if key in some else {}, {key: others[key]} if key in others else {}) for key in unequal}
-    more = {key for key, lines in differing.items() if outages and lines and _is_only_revised_more(some.get(key), others.get(key))}
+    differing = {
+        key: truths.compare(
+            {key: some[key]} if key in some else {}, {key: others[key]} if key in others else {}
+        )
+        for key in unequal
+    }
+    more = {
+        key
+        for key, lines in differing.items()
+        if outages and lines and _is_only_revised_more(some.get(key), others.get(key))
+    }
     found.row("windows revised more often, in an outage", len(more))
     wrong = {key: lines for key, lines in differing.items() if lines and key not in more}
     found.equal("windows differing", [line for lines in wrong.values() for line in lines], len(wrong))
-    surplus = [_events(got.get(key)) - _events(expected.get(key)) for key in got.keys() | expected.keys() if b'"segment"' in key]
-    found.row("events in windows of segments", sum(_events(window) for window in expected.values() if window["level"] == "segment"))
-    found.row("events lost / counted twice", -sum(n for n in surplus if n < 0), sum(n for n in surplus if n > 0))
+    surplus = [
+        _events(got.get(key)) - _events(expected.get(key))
+        for key in got.keys() | expected.keys()
+        if b'"segment"' in key
+    ]
+    found.row(
+        "events in windows of segments",
+        sum(_events(window) for window in expected.values() if window["level"] == "segment"),
+    )
+    found.row(
+        "events lost / counted twice", -sum(n for n in surplus if n < 0), sum(n for n in surplus if n > 0)
+    )
 
 
 def _transitions(found: Findings, got: Sequence[Any], expected: Sequence[Any], outages: bool) -> None:
-    """Each transition; where something stood still, an edge may have come before the last events of its pane, which came with a later revision: then
-    the same was said at the same edge of fewer events."""
+    """Each transition; where something stood still, an edge may have come before the last events of its pane,
+    which came with a later revision: then the same was said at the same edge of fewer events.
+    """
     lines = truths.compare(got, expected)
-    fewer = [line for line in lines if re.search(r"\)\.evidence\.(n|value|low|high): got ", line)] if outages else []
+    fewer = (
+        [line for line in lines if re.search(r"\)\.evidence\.(n|value|low|high): got ", line)]
+        if outages
+        else []
+    )
     told = {line.partition(").evidence.")[0] for line in fewer if _says_fewer(line)}
     fewer = [line for line in fewer if line.partition(").evidence.")[0] in told]
     found.row("transitions told of fewer events, in an outage", len(told))
@@ -131,21 +176,30 @@ def _events(window: Any) -> int:
 
 
 def _pages(found: Findings, held: Held, episodes: Sequence[Mapping[str, Any]]) -> None:
-    """Each episode has one incident at the receiver under the key of its urgency, resolved if the episode is; or one note when all was over."""
+    """Each episode has one incident at the receiver under the key of its urgency, resolved if the episode is;
+    or one note when all was over.
+    """
     by_key = collections.defaultdict(list)
-    health = [incident for incident in held.incidents if incident.payload["source"].startswith("softfail/")]  # of the monitor: by wall time
+    # of the monitor: by wall time
+    health = [incident for incident in held.incidents if incident.payload["source"].startswith("softfail/")]
     for incident in held.incidents:
         if incident not in health:
             by_key[incident.dedup_key].append(incident)
-    found.row("pages about softfail itself", ", ".join(incident.payload["summary"][:60] for incident in health) or 0)
+    found.row(
+        "pages about softfail itself", ", ".join(incident.payload["summary"][:60] for incident in health) or 0
+    )
     wrong, missed = [], 0
     for episode in episodes:
         key = f"{held.prefix}/{episode['episode_id']}"
         some, note = by_key.pop(f"{key}/{episode['urgency']}", []), by_key.pop(f"{key}/missed", [])
         lower = by_key.pop(f"{key}/low", []) if episode["urgency"] == "high" else []
         missed += bool(note)
-        unconfirmed = len(some) == len(note) == 1 and ("trigger", f"{key}/{episode['urgency']}", 202) not in held.answers
-        if len(some) + len(note) != 1 and not unconfirmed:  # taken, but answered by 503 or not at all: a note too is better than none
+        unconfirmed = (
+            len(some) == len(note) == 1
+            and ("trigger", f"{key}/{episode['urgency']}", 202) not in held.answers
+        )
+        # taken, but answered by 503 or not at all: a note too is better than none
+        if len(some) + len(note) != 1 and not unconfirmed:
             wrong.append(f"{key} ({episode['urgency']}): opened {len(some)} times, {len(note)} notes")
         open_ones = [one for one in (*some, *lower) if one.resolved_at is None]
         if open_ones and episode["resolved"] is not None:
@@ -153,10 +207,17 @@ def _pages(found: Findings, held: Held, episodes: Sequence[Mapping[str, Any]]) -
         if len(lower) > 1:
             wrong.append(f"{key}/low: opened {len(lower)} times")
     wrong += [f"{key}: no episode of this name is expected" for key in by_key]
-    over, high = sum(one["resolved"] is not None for one in episodes), sum(one["urgency"] == "high" for one in episodes)
+    over, high = (
+        sum(one["resolved"] is not None for one in episodes),
+        sum(one["urgency"] == "high" for one in episodes),
+    )
     found.row("episodes / over / of high urgency", len(episodes), over, high)
-    found.row("triggers / resolves / told when all was over", sum(one.triggers for one in held.incidents),
-              sum(one.resolved_at is not None for one in held.incidents), missed)
+    found.row(
+        "triggers / resolves / told when all was over",
+        sum(one.triggers for one in held.incidents),
+        sum(one.resolved_at is not None for one in held.incidents),
+        missed,
+    )
     found.equal("episodes not told rightly", wrong)
 
 
@@ -173,5 +234,8 @@ def table(columns: Sequence[str], rows: Sequence[Rows]) -> str:
     values = [dict(some) for some in rows]
     lines = [["", *columns], *([name, *(some.get(name, "") for some in values)] for name in names)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
-    shown = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    shown = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    ]
     return "\n".join([shown[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *shown[1:]])

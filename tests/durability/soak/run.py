@@ -14,12 +14,15 @@ from faults import KINDS, duration_s, schedule
 from fleet import Deployment, seeded
 from report import Findings, Held, examined
 
-MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100  # the oracle is plain Python; two cores hold broker, workers and publisher
-FASTEST = 15.0  # seconds of event time a second: three pane edges in two seconds, ninety times as many as in earnest
+# the oracle is plain Python; two cores hold broker, workers and publisher
+MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100
+# seconds of event time a second: three pane edges in two seconds, ninety times as many as in earnest
+FASTEST = 15.0
 PARTITIONS = 4
 QUIET_S, AFTER_S = 8.0, 10.0  # before the first fault, after the last one
 PATIENCE_S = 150.0  # without progress; the watchdog has 60 s to see a stall, and a restart may follow
-WAITING, PROGRESS_S = 0.7, 30.0  # share of the faults that wait until work goes on after the one before, and for how long
+# share of the faults that wait until work goes on after the one before, and for how long
+WAITING, PROGRESS_S = 0.7, 30.0
 SETTLE_S = 45.0  # for the last panes to close by the wall clock, and the last page to go out
 
 
@@ -37,7 +40,8 @@ class Run:
         rng = seeded(options.seed, "schedule")
         length_s = None if options.minutes is None else options.minutes * 60 - QUIET_S - AFTER_S
         self.plan = schedule(options.kinds, rng, options.faults, length_s)
-        self.length_s = (QUIET_S + duration_s(self.plan) + AFTER_S) / 0.85  # the last part of a corpus is calm
+        # the last part of a corpus is calm
+        self.length_s = (QUIET_S + duration_s(self.plan) + AFTER_S) / 0.85
         self.deployments: list[Deployment] = []
 
     def say(self, line: str) -> None:
@@ -48,8 +52,16 @@ class Run:
         """Topics, publisher and workers under a prefix."""
         corpus = self.corpus(seed, rate)
         static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 never is
-        one = Deployment(self.broker, name, self.directory / name, corpus, partitions=PARTITIONS, rate=rate, static=static,
-                         dropping=workers if "drop-bundles" in self.options.kinds else 0)
+        one = Deployment(
+            self.broker,
+            name,
+            self.directory / name,
+            corpus,
+            partitions=PARTITIONS,
+            rate=rate,
+            static=static,
+            dropping=workers if "drop-bundles" in self.options.kinds else 0,
+        )
         self.deployments.append(one)
         for number in range(1, workers + 1):
             one.workers.start(number)
@@ -58,7 +70,9 @@ class Run:
         return one
 
     def corpus(self, seed: int, rate: float) -> Corpus:
-        """What is published. Its time runs so fast that the wall clock closes nothing, and so slowly that a window has events enough."""
+        """What is published. Its time runs so fast that the wall clock closes nothing, and so slowly that a
+        window has events enough.
+        """
         return Corpus(seed, PARTITIONS, speed=min(FASTEST, rate / 6), length_s=self.length_s)
 
     def disturb(self) -> None:
@@ -73,17 +87,24 @@ class Run:
             what = KINDS[kind].do(one, rng)
             self.done[kind] += 1
             pause_s = rng.uniform(*KINDS[kind].pause_s)
-            self.say(f"{number}/{len(self.plan)} {kind} of {one.prefix}: {what}; pause {pause_s:.1f} s; exits {dict(one.workers.exits)}")
+            self.say(
+                f"{number}/{len(self.plan)} {kind} of {one.prefix}: {what}; pause {pause_s:.1f} s; exits"
+                f" {dict(one.workers.exits)}"
+            )
             time.sleep(pause_s)
 
     def await_progress(self, one: Deployment) -> None:
-        """Return when something has become durable since now, or the patience is at its end: faults that hit only what is still starting prove little."""
+        """Return when something has become durable since now, or the patience is at its end: faults that hit
+        only what is still starting prove little.
+        """
         before, deadline = sum(one.positions().values()), time.monotonic() + PROGRESS_S
         while sum(one.positions().values()) <= before and time.monotonic() < deadline:
             time.sleep(0.2)
 
     def calm(self, one: Deployment) -> None:
-        """Publish to the end of the corpus and until everything is read, then a little more: so nothing is left for the wall clock to decide."""
+        """Publish to the end of the corpus and until everything is read, then a little more: so nothing is
+        left for the wall clock to decide.
+        """
         one.pager.receiver.faults.clear()
         time.sleep(max(0.0, one.publisher.began + self.length_s - time.monotonic()))
         one.publisher.rate = CALM_RATE  # whoever lags on a busy machine must be able to catch up
@@ -91,7 +112,8 @@ class Run:
         self.say(f"{one.prefix}: the workers have caught up")
         time.sleep(3)
         if "drop-bundles" in self.options.kinds:
-            one.drop_share.write_text("0.3")  # after the last bundle of a topic none comes that would show the gap
+            # after the last bundle of a topic none comes that would show the gap
+            one.drop_share.write_text("0.3")
         one.publisher.finish()
         one.dropped_before_end = one.dropped()
         time.sleep(2)
@@ -112,7 +134,10 @@ class Run:
             if positions != before:
                 before, since = positions, time.monotonic()
             if time.monotonic() - since > PATIENCE_S:
-                raise Stalled(f"{one.prefix}, {when}: no progress for {PATIENCE_S:.0f} s, positions {positions}, ends {ends}")
+                raise Stalled(
+                    f"{one.prefix}, {when}: no progress for {PATIENCE_S:.0f} s, positions {positions}, ends"
+                    f" {ends}"
+                )
             time.sleep(1)
 
     def settled(self, one: Deployment) -> Findings:
@@ -120,13 +145,21 @@ class Run:
         events, told = one.read("events"), one.publisher.told()
         self.say(f"{one.prefix}: {len(events)} records read")
         expected = oracle.compute(events, one.corpus.settings(), PARTITIONS)
-        self.say(f"{one.prefix}: the oracle has {len(expected.windows)} windows, {len(expected.episodes)} episodes")
+        self.say(
+            f"{one.prefix}: the oracle has {len(expected.windows)} windows, {len(expected.episodes)} episodes"
+        )
         outages = any(self.done[kind] for kind in ("broker", "broker-kill", "zombie", "nobody"))
         deadline = time.monotonic() + SETTLE_S
         while True:
             some = {suffix: one.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
             receiver = one.pager.receiver
-            held = Held(events=events, incidents=receiver.incidents[one.incidents_before:], prefix=one.prefix, answers=list(receiver.answers), **some)
+            held = Held(
+                events=events,
+                incidents=receiver.incidents[one.incidents_before :],
+                prefix=one.prefix,
+                answers=list(receiver.answers),
+                **some,
+            )
             found = examined(held, expected, told, one.publisher.failed, one.corpus.faults, outages)
             self.say(f"{one.prefix}: compared, {len(found.wrong)} lines of differences")
             if not found.wrong or time.monotonic() > deadline:

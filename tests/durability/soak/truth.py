@@ -1,16 +1,22 @@
 """What Kafka holds, and what it should hold: read in one form, compared exactly. Standard library only.
 
-INTERFACE (``records`` are kafka-python's ``ConsumerRecord`` or anything with topic, partition, offset, timestamp, key, value, headers):
+INTERFACE (``records`` are kafka-python's ``ConsumerRecord`` or anything with topic, partition, offset,
+timestamp, key, value, headers):
 
-- ``windows_of(records) -> dict[bytes, dict]``: the windows topic; key -> last revision, as ``oracle.Truth.windows``. Read it ``read_committed``.
-- ``letters_of(records) -> list[tuple[str, str]]``: the dead letter topic; sorted ("PARTITION-OFFSET" of the refused record, class), doubles kept,
-  as ``oracle.Truth.dead_letters``.
-- ``transitions_of(records, until=None) -> list[dict]``, ``episodes_of(records, until=None) -> list[dict]``: the alerts topic, in the form of
-  ``oracle.Truth.transitions`` and ``.episodes``. ``until``: RFC 3339; later edges are left out (give ``truth.compared_until``).
-- ``before(truth.transitions, until) -> list``: the same cut for what the oracle says; cut both sides with one ``until``.
-- ``compare(got, expected) -> list[str]``: two dicts by key, or two lists; one line a difference, empty when equal. Integers, texts and null
-  must be equal; floats within 1e-9 relative. ``compare(..., revisions=False)`` leaves ``revision`` out (see ``oracle`` on the wall clock).
-- ``faults_found(episodes, faults) -> list[str]``: each ``corpus.faults`` has exactly one episode that overlaps it, and each episode a fault.
+- ``windows_of(records) -> dict[bytes, dict]``: the windows topic; key -> last revision, as
+  ``oracle.Truth.windows``. Read it ``read_committed``.
+- ``letters_of(records) -> list[tuple[str, str]]``: the dead letter topic; sorted ("PARTITION-OFFSET" of the
+  refused record, class), doubles kept, as ``oracle.Truth.dead_letters``.
+- ``transitions_of(records, until=None) -> list[dict]``, ``episodes_of(records, until=None) -> list[dict]``:
+  the alerts topic, in the form of ``oracle.Truth.transitions`` and ``.episodes``. ``until``: RFC 3339; later
+  edges are left out (give ``truth.compared_until``).
+- ``before(truth.transitions, until) -> list``: the same cut for what the oracle says; cut both sides with one
+  ``until``.
+- ``compare(got, expected) -> list[str]``: two dicts by key, or two lists; one line a difference, empty when
+  equal. Integers, texts and null must be equal; floats within 1e-9 relative. ``compare(...,
+  revisions=False)`` leaves ``revision`` out (see ``oracle`` on the wall clock).
+- ``faults_found(episodes, faults) -> list[str]``: each ``corpus.faults`` has exactly one episode that
+  overlaps it, and each episode a fault.
 """
 
 from __future__ import annotations
@@ -29,13 +35,23 @@ _IDENTITY = ("time", "incident_id", "state")
 
 def windows_of(records: Iterable[Any]) -> dict[bytes, dict[str, Any]]:
     """Key -> the record with that key that stands last in its partition."""
-    return {record.key: json.loads(record.value) for record in sorted(records, key=_place) if record.value is not None}
+    return {
+        record.key: json.loads(record.value)
+        for record in sorted(records, key=_place)
+        if record.value is not None
+    }
 
 
 def letters_of(records: Iterable[Any]) -> list[tuple[str, str]]:
-    """("PARTITION-OFFSET" of the refused record, class), sorted, doubles kept. Marks of re-injection are no letters."""
+    """("PARTITION-OFFSET" of the refused record, class), sorted, doubles kept. Marks of re-injection are no
+    letters.
+    """
     letters = [json.loads(record.value) for record in records if record.value is not None]
-    return sorted((f"{letter['partition']}-{letter['offset']}", class_of(letter)) for letter in letters if "offset" in letter)
+    return sorted(
+        (f"{letter['partition']}-{letter['offset']}", class_of(letter))
+        for letter in letters
+        if "offset" in letter
+    )
 
 
 def class_of(letter: Mapping[str, Any]) -> str:
@@ -51,21 +67,31 @@ def class_of(letter: Mapping[str, Any]) -> str:
 
 def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
     """Transitions without ``decided_at``, in the oracle's order."""
-    found = [{name: item for name, item in one.items() if name != "decided_at"} for one in _alerts(records, "transition")]
+    found = [
+        {name: item for name, item in one.items() if name != "decided_at"}
+        for one in _alerts(records, "transition")
+    ]
     return before(sorted(found, key=lambda one: json.dumps([one[name] for name in _IDENTITY])), until)
 
 
 def before(found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str, Any]]:
-    """Transitions at edges up to ``until``, or episodes opened by then (one that resolved later counts as open); None: all. RFC 3339."""
+    """Transitions at edges up to ``until``, or episodes opened by then (one that resolved later counts as
+    open); None: all. RFC 3339.
+    """
     if until is None:
         return list(found)
     limit = _time(until)
     kept = [one for one in found if _time(one.get("time") or one["opened"]) <= limit]
-    return [{**one, "resolved": None} if one.get("resolved") and _time(one["resolved"]) > limit else one for one in kept]
+    return [
+        {**one, "resolved": None} if one.get("resolved") and _time(one["resolved"]) > limit else one
+        for one in kept
+    ]
 
 
 def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
-    """One dict an episode, as the oracle has it; one that was opened or resolved twice says so under ``fault``."""
+    """One dict an episode, as the oracle has it; one that was opened or resolved twice says so under
+    ``fault``.
+    """
     found: dict[str, dict[str, Any]] = {}
     states: Counter[tuple[str, str]] = Counter()
     for one in _alerts(records, "episode"):
@@ -81,11 +107,14 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
     for (name, state), times in states.items():
         if state in ("opened", "resolved") and times > 1:
             found[name]["fault"] = f"{state} {times} times"
-    return before(sorted(found.values(), key=lambda one: json.dumps([one["opened"], one["episode_id"]])), until)
+    return before(
+        sorted(found.values(), key=lambda one: json.dumps([one["opened"], one["episode_id"]])), until
+    )
 
 
 def compare(got: Any, expected: Any, revisions: bool = True) -> list[str]:
-    """One line a difference, none when equal. Dicts go by key; lists of transitions, episodes and letters by what identifies each.
+    """One line a difference, none when equal. Dicts go by key; lists of transitions, episodes and letters by
+    what identifies each.
 
     ``revisions`` False leaves ``revision`` out.
     """
@@ -100,26 +129,42 @@ def compare(got: Any, expected: Any, revisions: bool = True) -> list[str]:
 
 
 def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -> list[str]:
-    """What is wrong with the pages as they were meant: each fault has one episode, opened in it and resolved after it; no other episode pages."""
+    """What is wrong with the pages as they were meant: each fault has one episode, opened in it and resolved
+    after it; no other episode pages.
+    """
     lines, explained = [], set()
     for fault in faults:
         begin, end = _time(fault.begin), _time(fault.end)
         mine = [one for one in episodes if [one["service"], one["feature"], one["environment"]] == [fault.service, fault.feature, fault.environment]
                 and begin <= _time(one["opened"]) <= end + timedelta(seconds=FOUND_S)]  # fmt: skip
         explained |= {one["episode_id"] for one in mine}
-        if not mine and any(covers(one, fault) for one in episodes):  # it is news of an episode that came back within the hour, and so lasts an hour more
+        # it is news of an episode that came back within the hour, and so lasts an hour more
+        if not mine and any(covers(one, fault) for one in episodes):
             continue
         if len(mine) != 1 or mine[0]["urgency"] != "high":
-            lines.append(f"{fault}: {len(mine)} episodes, {sum(one['urgency'] == 'high' for one in mine)} of them page, expected one")
+            lines.append(
+                f"{fault}: {len(mine)} episodes, {sum(one['urgency'] == 'high' for one in mine)} of them"
+                " page, expected one"
+            )
         lines += [f"{fault}: its episode {one['episode_id']} ended at {one['resolved']}" for one in mine
                   if one["resolved"] is None or (_time(one["resolved"]) < end and fault.metric != "rollback")]  # fmt: skip
-    return lines + [f"no fault explains episode {one}" for one in episodes if one["episode_id"] not in explained]
+    return lines + [
+        f"no fault explains episode {one}" for one in episodes if one["episode_id"] not in explained
+    ]
 
 
 def covers(episode: Mapping[str, Any], fault: Any) -> bool:
     """Whether an episode that pages lasted for the whole of a fault of its feature."""
-    at = [episode["service"], episode["feature"], episode["environment"]] == [fault.service, fault.feature, fault.environment]
-    lasted = episode["resolved"] is not None and _time(episode["opened"]) < _time(fault.begin) and _time(episode["resolved"]) > _time(fault.end)
+    at = [episode["service"], episode["feature"], episode["environment"]] == [
+        fault.service,
+        fault.feature,
+        fault.environment,
+    ]
+    lasted = (
+        episode["resolved"] is not None
+        and _time(episode["opened"]) < _time(fault.begin)
+        and _time(episode["resolved"]) > _time(fault.end)
+    )
     return at and lasted and episode["urgency"] == "high"
 
 
@@ -155,9 +200,17 @@ def _shown(key: Any) -> str:
 def _differences(got: Any, expected: Any, path: str) -> list[tuple[str, Any, Any]]:
     if isinstance(got, Mapping) and isinstance(expected, Mapping):
         names = [*expected, *(name for name in got if name not in expected)]
-        return [one for name in names for one in _differences(got.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}")]
+        return [
+            one
+            for name in names
+            for one in _differences(got.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}")
+        ]
     if isinstance(got, list | tuple) and isinstance(expected, list | tuple) and len(got) == len(expected):
-        return [one for at, pair in enumerate(zip(got, expected, strict=True)) for one in _differences(*pair, f"{path}[{at}]")]
+        return [
+            one
+            for at, pair in enumerate(zip(got, expected, strict=True))
+            for one in _differences(*pair, f"{path}[{at}]")
+        ]
     return [] if _equal(got, expected) else [(path, got, expected)]
 
 

@@ -16,9 +16,13 @@ CONFIGURATION = 78
 
 
 class Workers:
-    """Worker processes and the process manager over them: what ends is started again, except for what cannot be helped (78)."""
+    """Worker processes and the process manager over them: what ends is started again, except for what cannot
+    be helped (78).
+    """
 
-    def __init__(self, directory: Path, command: Callable[[int], list[str]], environment: dict[str, str]) -> None:
+    def __init__(
+        self, directory: Path, command: Callable[[int], list[str]], environment: dict[str, str]
+    ) -> None:
         self.directory, self._command, self.environment = directory, command, {**os.environ, **environment}
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.exits: collections.Counter[int] = collections.Counter()
@@ -31,7 +35,8 @@ class Workers:
         """Start a worker; it is kept from now on."""
         with self._lock, open(self.directory / f"worker{number}.log", "ab") as out:
             self.processes[number] = subprocess.Popen(
-                self._command(number), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=self.environment)
+                self._command(number), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=self.environment
+            )
 
     def numbers(self) -> list[int]:
         """Those that are kept."""
@@ -71,7 +76,9 @@ class Workers:
 
     def log(self) -> str:
         """What all of them said."""
-        return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log")))
+        return "".join(
+            path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log"))
+        )
 
     def close(self) -> None:
         """Kill what runs."""

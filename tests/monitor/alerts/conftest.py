@@ -1,4 +1,6 @@
-"""A deployment in simulated time: a worker over one partition, a notifier, PagerDuty and whoever is on call; and the laws of what it writes."""
+"""A deployment in simulated time: a worker over one partition, a notifier, PagerDuty and whoever is on call;
+and the laws of what it writes.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,19 @@ SECOND_US = 1_000_000
 TICK_S = 30.0
 CHANNEL = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}
 ORDER = ("info", "warning", "error", "critical")
-OUTSIDE = ("state_dropped", "state_reset")  # endings by hand carry the wall clock, which is ahead of the edges
+# endings by hand carry the wall clock, which is ahead of the edges
+OUTSIDE = ("state_dropped", "state_reset")
 
 
 class PagerDuty:
-    """Its rules: a trigger opens a key or adds to it, a resolve closes it, one of what is not open is dropped; after it a trigger opens anew."""
+    """Its rules: a trigger opens a key or adds to it, a resolve closes it, one of what is not open is
+    dropped; after it a trigger opens anew.
+    """
 
     def __init__(self):
         self.open, self.last = {}, {}  # key -> the step that opened it, the last one of it
-        self.told = []  # what reaches a person: (second, page | ticket | note, key); what adds to an open key reaches nobody
+        # what reaches a person: (second, page | ticket | note, key); what adds to an open key reaches nobody
+        self.told = []
         self.openings, self.ended, self.never_open = {}, {}, []
 
     def take(self, step, second):
@@ -45,7 +51,13 @@ class PagerDuty:
         elif key not in self.open:
             self.open[key] = step
             self.openings[key] = self.openings.get(key, 0) + 1
-            self.told.append((second, "note" if step.action == "note" else "page" if step.urgency == "high" else "ticket", key))
+            self.told.append(
+                (
+                    second,
+                    "note" if step.action == "note" else "page" if step.urgency == "high" else "ticket",
+                    key,
+                )
+            )
 
 
 class Laws:
@@ -65,11 +77,28 @@ class Laws:
 
     def _transition(self, feature, record):
         name, state, before = record["incident_id"], record["state"], self.states.get(record["incident_id"])
-        at = *feature, record["rule"], record["level"], record["model"], record["prompt_version"], record["variant"]
+        at = (
+            *feature,
+            record["rule"],
+            record["level"],
+            record["model"],
+            record["prompt_version"],
+            record["variant"],
+        )
         assert before != "resolved", "an incident that was over came back under its name"
         assert before is None or self.at[name] == at, "one name for two incidents"
-        again = state == before == "firing" and record["reason"] in (REOPENED, GOES_ON) and self.homes[name] != record["episode_id"]
-        assert again or state in {None: ("pending", "firing"), "pending": ("firing", "resolved"), "firing": ("resolved",)}[before], (before, state)
+        again = (
+            state == before == "firing"
+            and record["reason"] in (REOPENED, GOES_ON)
+            and self.homes[name] != record["episode_id"]
+        )
+        assert (
+            again
+            or state
+            in {None: ("pending", "firing"), "pending": ("firing", "resolved"), "firing": ("resolved",)}[
+                before
+            ]
+        ), (before, state)
         assert self.open_at.get(at, name) == name, "two open incidents of one rule and segment"
         assert state != "firing" or record["episode_id"], "it fires in no episode"
         self.states[name], self.at[name] = state, at
@@ -99,17 +128,24 @@ class Laws:
         firing = [one for one, home in self.homes.items() if home == name]
         if record["reason"] not in OUTSIDE:
             assert record["firing"] == (0 if "goes on as a ticket" in record["reason"] else len(firing))
-            parted = "goes on as a ticket" in record["reason"]  # at the same edge, which ``between_edges`` holds against
+            # at the same edge, which ``between_edges`` holds against
+            parted = "goes on as a ticket" in record["reason"]
             assert (state == "resolved") == (not firing or parted)
-            assert {one["incident_id"] for one in record["incidents"] if one["state"] == "firing"} <= set(firing)
+            assert {one["incident_id"] for one in record["incidents"] if one["state"] == "firing"} <= set(
+                firing
+            )
 
     def between_edges(self):
         """What holds whenever a step is whole."""
-        assert set(self.homes.values()) == {one["episode_id"] for one in self.episodes.values()}, "what fires is in the one episode that is open"
+        assert set(self.homes.values()) == {one["episode_id"] for one in self.episodes.values()}, (
+            "what fires is in the one episode that is open"
+        )
 
 
 class World:
-    """Services write, the worker reads as it does live, the notifier tells what is due. Seconds are counted from 2 March 2026, 09:00 UTC."""
+    """Services write, the worker reads as it does live, the notifier tells what is due. Seconds are counted
+    from 2 March 2026, 09:00 UTC.
+    """
 
     def __init__(self, settings):
         self.written = CHANNEL | (settings or {})
@@ -124,7 +160,9 @@ class World:
         return NINE_US + round(self.second * SECOND_US)
 
     def run(self, calls, until):
-        """Live until a second: ``calls`` are (second, event), in order; the worker reads each half minute what was written until then."""
+        """Live until a second: ``calls`` are (second, event), in order; the worker reads each half minute
+        what was written until then.
+        """
         coming = list(calls)[::-1]
         while self.second < until:
             self.second += TICK_S
@@ -137,13 +175,18 @@ class World:
 
     def read(self, calls):
         """The worker takes what lies in the log; it was appended when it happened."""
-        records = [FileRecord(value, self.offset + nth, (NINE_US + round(second * SECOND_US)) // 1000) for nth, (second, value) in enumerate(calls)]
+        records = [
+            FileRecord(value, self.offset + nth, (NINE_US + round(second * SECOND_US)) // 1000)
+            for nth, (second, value) in enumerate(calls)
+        ]
         self.offset += len(records)
         self.write(self.watch.apply(records, self.now_us))
 
     def pass_time(self):
         """The worker is caught up: its watermark follows the wall clock."""
-        self.write(self.watch.advance(self.now_us - round(self.settings.time.lateness * SECOND_US), self.now_us))
+        self.write(
+            self.watch.advance(self.now_us - round(self.settings.time.lateness * SECOND_US), self.now_us)
+        )
 
     def write(self, outputs):
         """A checkpoint of the worker, and the notifier's turn."""
@@ -206,7 +249,9 @@ class World:
         self.watch.restore(self.state.items())
 
     def drop(self, key):
-        """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is told to be over."""
+        """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is
+        told to be over.
+        """
         book = Book(self.watch.book.pane_us, self.watch.book.digest)
         book.restore([(key, self.keep().pop(key))])
         kind = json.loads(key)[0]
@@ -218,8 +263,12 @@ class World:
 
     def transitions(self, rule, level="feature", **labels):
         """(state, second of the edge) of a rule's incidents."""
-        return [(one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds()) for one in self.records
-                if (one["record"], one.get("rule"), one.get("level")) == ("transition", rule, level) and labels.items() <= one.items()]
+        return [
+            (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds())
+            for one in self.records
+            if (one["record"], one.get("rule"), one.get("level")) == ("transition", rule, level)
+            and labels.items() <= one.items()
+        ]
 
     def told(self, kind):
         """Seconds at which a person got a page, a ticket or a note."""
@@ -243,9 +292,19 @@ def make_world():
 @pytest.fixture(scope="session")
 def call():
     """Makes one event of a second: ``call(60.0, error_type="timeout")``, as ``run`` takes it."""
+
     def make(second, **more):
         time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-        fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
-        return second, json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+        fields = {
+            "event_id": f"e{second}",
+            "time": time,
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "output": "It ships on Tuesday.",
+        }
+        return second, json.dumps(
+            {key: value for key, value in (fields | more).items() if value is not None}
+        ).encode()
 
     return make

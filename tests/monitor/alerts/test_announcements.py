@@ -90,8 +90,14 @@ def test_a_record_from_the_future_is_not_kept_for_longer(owed, nine_us):
 
 
 def test_only_environments_that_page_are_told_and_only_channels_to_which_a_route_leads(nine_us):
-    routes = [{"match": "bot/secret", "to": []}, {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]}, {"match": "*", "to": ["console"]}]
-    owed = Announcements(config(routes=routes, channels={"pagerduty": {"routing_key": KEY}, "console": {}}), ["pagerduty"])
+    routes = [
+        {"match": "bot/secret", "to": []},
+        {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]},
+        {"match": "*", "to": ["console"]},
+    ]
+    owed = Announcements(
+        config(routes=routes, channels={"pagerduty": {"routing_key": KEY}, "console": {}}), ["pagerduty"]
+    )
     owed.take(change("a"), 1, nine_us)
     owed.take(change("b", environment="staging"), 2, nine_us)
     owed.take(change("c", feature="secret"), 3, nine_us)
@@ -111,7 +117,9 @@ def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(owed,
     owed.delivered(owed.due("pagerduty", now_us), now_us)
     owed.take(change("b"), 2, now_us)
     assert owed.failed(owed.due("pagerduty", now_us), now_us, 0.5, after_s=0.2) == 0.75
-    assert owed.failed(owed.due("pagerduty", now_us + MINUTE_US), now_us + MINUTE_US, 0.0, after_s=99.0) == 99.0
+    assert (
+        owed.failed(owed.due("pagerduty", now_us + MINUTE_US), now_us + MINUTE_US, 0.0, after_s=99.0) == 99.0
+    )
 
 
 def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(owed, nine_us):
@@ -167,7 +175,9 @@ def test_a_restart_at_any_step_tells_each_once_and_forgets_none(steps, at):
     assert sorted(told) == sorted(taken)
 
 
-def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver_that_wants_to_be_left_alone(episode_of, nine_us):
+def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver_that_wants_to_be_left_alone(
+    episode_of, nine_us
+):
     notifier = Notifier(config())
 
     def put(*records):
@@ -189,7 +199,9 @@ def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver
 def test_a_failed_change_delays_no_page(episode_of, nine_us):
     notifier = Notifier(config())
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
-    assert notifier.announcements.failed(notifier.change_due("pagerduty", nine_us), nine_us, 0.0, 600.0) == 600.0
+    assert (
+        notifier.announcements.failed(notifier.change_due("pagerduty", nine_us), nine_us, 0.0, 600.0) == 600.0
+    )
     assert notifier.change_due("pagerduty", nine_us + MINUTE_US) is None
     notifier.apply([FileRecord(episode_of("a").model_dump_json().encode(), 4)], nine_us)
     assert notifier.outbox.due("pagerduty", nine_us).episode_id == "a"
@@ -205,7 +217,13 @@ def test_who_takes_no_changes_is_owed_none(settings, nine_us):
 def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_version_does_no_harm(nine_us):
     notifier = Notifier(config())
     good = change().model_dump(mode="json")
-    outputs = notifier.apply([FileRecord(json.dumps(one).encode(), 3) for one in (good | {"time": "soon"}, good | {"since_version": 9})], nine_us)
+    outputs = notifier.apply(
+        [
+            FileRecord(json.dumps(one).encode(), 3)
+            for one in (good | {"time": "soon"}, good | {"since_version": 9})
+        ],
+        nine_us,
+    )
     (letter,) = [json.loads(message.value) for message in outputs.messages["deadletter"]]
     assert letter["field"] == "time"
     assert notifier.change_due("pagerduty", nine_us).change == change()

@@ -14,14 +14,25 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
-    """Calls of a feature: ``fails`` are spans of seconds in which most fail; from ``longer_from`` on answers take three times the tokens."""
+    """Calls of a feature: ``fails`` are spans of seconds in which most fail; from ``longer_from`` on answers
+    take three times the tokens.
+    """
     draw = random.Random(5)
     calls = []
     for nth in range(round(until / 60 * a_minute)):
         second = nth * 60 / a_minute
-        tokens = draw.lognormvariate(5.3, 0.5) * (3 if longer_from is not None and second >= longer_from else 1)
+        tokens = draw.lognormvariate(5.3, 0.5) * (
+            3 if longer_from is not None and second >= longer_from else 1
+        )
         failed = any(begin <= second < end for begin, end in fails) and nth % 10 < 7
-        calls.append(call(second, event_id=f"e{nth}", output_tokens=round(tokens), error_type="timeout" if failed else None))
+        calls.append(
+            call(
+                second,
+                event_id=f"e{nth}",
+                output_tokens=round(tokens),
+                error_type="timeout" if failed else None,
+            )
+        )
     return calls
 
 
@@ -35,11 +46,16 @@ def test_a_second_outage_pages_again_though_a_warning_of_the_first_still_fires(m
     calls = traffic(call, 6 * HOUR, fails=(first, second), longer_from=first[0])
     world.run(calls, 6 * HOUR + 30)
     pages = keys(world, "page")
-    assert [first[0] / 60 < minute < first[1] / 60 or second[0] / 60 < minute < second[1] / 60 for minute, _ in pages] == [True, True], pages
+    assert [
+        first[0] / 60 < minute < first[1] / 60 or second[0] / 60 < minute < second[1] / 60
+        for minute, _ in pages
+    ] == [True, True], pages
     assert len({key for _, key in pages}) == 2
 
 
-def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_ticket_until_it_is_over(make_world, call):
+def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_ticket_until_it_is_over(
+    make_world, call
+):
     world = make_world()
     begin, end = 2 * HOUR, 2 * HOUR + 900
     world.run(traffic(call, 6 * HOUR, fails=((begin, end),), longer_from=begin), 6 * HOUR + 30)
@@ -57,7 +73,15 @@ def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_tick
 
 def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, call):
     world = make_world()
-    world.run(traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600), (2 * HOUR + 1300, 2 * HOUR + 1900)), longer_from=2 * HOUR), 4 * HOUR + 30)
+    world.run(
+        traffic(
+            call,
+            4 * HOUR,
+            fails=((2 * HOUR, 2 * HOUR + 600), (2 * HOUR + 1300, 2 * HOUR + 1900)),
+            longer_from=2 * HOUR,
+        ),
+        4 * HOUR + 30,
+    )
     assert len(world.told("page")) == 1
 
 
@@ -73,7 +97,8 @@ def test_a_restart_in_between_changes_nothing(make_world, call):
 
 def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_world, call):
     world = make_world()
-    spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]  # each is over, and the next comes within the hour
+    # each is over, and the next comes within the hour
+    spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]
     calls = traffic(call, 5 * HOUR, fails=spells)
     world.run([one for one in calls if one[0] < spells[2][0]], spells[2][0])
     assert len(world.told("page")) == 2
@@ -82,18 +107,31 @@ def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_
     world.run([one for one in calls if one[0] >= spells[2][0]], 5 * HOUR + 30)
     third = [second for second, what, _ in world.pagerduty.told if what == "page"][2:]
     assert [spells[2][0] < second < spells[2][1] for second in third] == [True]
-    again = [one for record in world.records if record["record"] == "episode" for one in record["incidents"] if one.get("returned")]
+    again = [
+        one
+        for record in world.records
+        if record["record"] == "episode"
+        for one in record["incidents"]
+        if one.get("returned")
+    ]
     assert again[-1]["returned"].startswith("2026-03-02T10:5")
     states = [state for state, _ in world.transitions("error-rate")]
-    assert states.count("firing") == states.count("resolved") == 2  # that it came back is no transition: it never ceased to fire
+    # that it came back is no transition: it never ceased to fire
+    assert states.count("firing") == states.count("resolved") == 2
     assert not any(key.endswith("/high") for key in world.pagerduty.open)
 
 
-def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from_its_beginning(make_world, call):
+def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from_its_beginning(
+    make_world, call
+):
     world = make_world()
-    world.run(traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30)
+    world.run(
+        traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30
+    )
     findings = Findings()
     findings.take(Message(b"", json.dumps(one).encode(), 0) for one in world.records)
-    drift = next(one for one in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if one.rule == "drift")
+    drift = next(
+        one for one in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if one.rule == "drift"
+    )
     assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
     assert drift.firing > timedelta(minutes=110)

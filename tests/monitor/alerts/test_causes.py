@@ -28,7 +28,14 @@ SERVED = "the provider serves another model than before, gpt-n (a silent change)
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -38,7 +45,9 @@ def scene(of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
 
 
 def written(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
-    """All that is written; with ``every``, by objects that are taken apart each so many minutes and put together again."""
+    """All that is written; with ``every``, by objects that are taken apart each so many minutes and put
+    together again.
+    """
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20
@@ -55,14 +64,20 @@ def written(values: list[bytes], every: int | None = None) -> list[tuple[str, by
 
 
 def episodes(messages: list[tuple[str, bytes]]) -> list[Episode]:
-    return [Episode.model_validate_json(value) for topic, value in messages if topic == "alerts" and b'"record":"episode"' in value]
+    return [
+        Episode.model_validate_json(value)
+        for topic, value in messages
+        if topic == "alerts" and b'"record":"episode"' in value
+    ]
 
 
 def named(values: list[bytes]) -> list[str]:
     """All that the records of the first episode name, each once."""
     found = episodes(written(values))
     assert found, "nothing was opened"
-    return list(dict.fromkeys(cause for one in found if one.episode_id == found[0].episode_id for cause in one.causes))
+    return list(
+        dict.fromkeys(cause for one in found if one.episode_id == found[0].episode_id for cause in one.causes)
+    )
 
 
 def text(failing: bool) -> str:
@@ -74,19 +89,36 @@ def failing(when: bool, error: str) -> dict[str, Any]:
 
 
 def test_a_prompt_version_that_came_just_before_and_fails_is_named_with_its_time() -> None:
-    assert named(scene(lambda m, rng: {"prompt_version": "v8" if m >= 62 else "v7", "output": text(m >= 62 and rng.random() < 0.3)})) == [V8]
+    assert named(
+        scene(
+            lambda m, rng: {
+                "prompt_version": "v8" if m >= 62 else "v7",
+                "output": text(m >= 62 and rng.random() < 0.3),
+            }
+        )
+    ) == [V8]
 
 
 def test_a_dimension_that_is_a_version_is_named_too() -> None:
     config = Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
-    values = scene(lambda m, rng: {"dimensions": {"service_version": "2.1" if m >= 62 else "2.0"}, "output": text(m >= 62 and rng.random() < 0.3)})
+    values = scene(
+        lambda m, rng: {
+            "dimensions": {"service_version": "2.1" if m >= 62 else "2.0"},
+            "output": text(m >= 62 and rng.random() < 0.3),
+        }
+    )
     out = Watch(config).apply([FileRecord(value, nth) for nth, value in enumerate(values)])
     told = episodes([(topic, message.value) for topic, message in out.order])
     assert told[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
 
 
 def test_a_service_version_that_came_just_before_is_named_and_is_no_drift() -> None:
-    values = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(m >= 62 and rng.random() < 0.3)})
+    values = scene(
+        lambda m, rng: {
+            "service_version": "2.1" if m >= 62 else "2.0",
+            "output": text(m >= 62 and rng.random() < 0.3),
+        }
+    )
     assert named(values)[0] == "new service version 2.1: in use since 10:02 UTC, 2 min before this began"
     healthy = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(False)})
     out = Watch(Config()).apply([FileRecord(value, nth) for nth, value in enumerate(healthy)])
@@ -96,7 +128,12 @@ def test_a_service_version_that_came_just_before_is_named_and_is_no_drift() -> N
 
 
 def test_a_service_version_of_which_there_is_little_is_not_named() -> None:
-    values = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 and rng.random() < 0.3 else "2.0", "output": text(m >= 64 and rng.random() < 0.3)})
+    values = scene(
+        lambda m, rng: {
+            "service_version": "2.1" if m >= 62 and rng.random() < 0.3 else "2.0",
+            "output": text(m >= 64 and rng.random() < 0.3),
+        }
+    )
     assert not [one for one in named(values) if "service version" in one]
 
 
@@ -114,49 +151,81 @@ def test_what_is_not_the_cause_is_not_named(why: str, of: Any) -> None:
 
 
 def test_an_outage_of_the_provider_says_what_most_errors_are_and_with_which_models() -> None:
-    every = named(scene(lambda m, rng: {"model": rng.choice("ab")} | failing(m >= 66 and rng.random() < 0.3, "timeout")))
-    assert every == ["the provider does not answer, or fails: 100 % of the errors are timeout, with every model"]
-    one = named(scene(lambda m, rng: {"model": (model := rng.choice("ab"))} | failing(model == "a" and m >= 66 and rng.random() < 0.5, "rate_limit")))
+    every = named(
+        scene(lambda m, rng: {"model": rng.choice("ab")} | failing(m >= 66 and rng.random() < 0.3, "timeout"))
+    )
+    assert every == [
+        "the provider does not answer, or fails: 100 % of the errors are timeout, with every model"
+    ]
+    one = named(
+        scene(
+            lambda m, rng: (
+                {"model": (model := rng.choice("ab"))}
+                | failing(model == "a" and m >= 66 and rng.random() < 0.5, "rate_limit")
+            )
+        )
+    )
     assert one == ["the provider limits our calls: 100 % of the errors are rate_limit, only with model a"]
 
 
 def test_another_model_that_answers_is_a_silent_change_unless_another_was_asked_for() -> None:
     def longer(m: float, rng: random.Random, model: str) -> dict[str, Any]:
         tokens = round(rng.lognormvariate(5, 0.4) * (1.8 if m >= 66 else 1))
-        return {"model": model if m >= 66 else "m", "response_model": "gpt-n" if m >= 66 else "gpt-o", "output_tokens": tokens}
+        return {
+            "model": model if m >= 66 else "m",
+            "response_model": "gpt-n" if m >= 66 else "gpt-o",
+            "output_tokens": tokens,
+        }
 
-    assert named(scene(lambda m, rng: longer(m, rng, "m")))[0] == f"{SERVED}: in use since 10:06 UTC, 1 min before this began"
-    assert named(scene(lambda m, rng: longer(m, rng, "n"))) == ["new model n: in use since 10:06 UTC, 3 min before this began"]
+    assert (
+        named(scene(lambda m, rng: longer(m, rng, "m")))[0]
+        == f"{SERVED}: in use since 10:06 UTC, 1 min before this began"
+    )
+    assert named(scene(lambda m, rng: longer(m, rng, "n"))) == [
+        "new model n: in use since 10:06 UTC, 3 min before this began"
+    ]
 
 
 def test_longer_answers_with_more_tool_calls_are_a_loop_or_an_injection() -> None:
     def of(m: float, rng: random.Random) -> dict[str, Any]:
-        return {"output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if m >= 66 else 1)), "tool_calls": rng.choice([1, 2, 3]) * (6 if m >= 66 else 1)}
+        return {
+            "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if m >= 66 else 1)),
+            "tool_calls": rng.choice([1, 2, 3]) * (6 if m >= 66 else 1),
+        }
 
     assert named(scene(of)) == ["a loop or an injection: answers became longer, with more tool calls"]
 
 
 def test_a_fallback_that_took_over_is_named() -> None:
     assert named(scene(lambda m, rng: {"fallback": "model" if m >= 66 and rng.random() < 0.5 else None})) == [
-        "a fallback has taken over from the first choice"]
+        "a fallback has taken over from the first choice"
+    ]
 
 
 def test_causes_are_the_same_whatever_restarts_also_when_panes_have_been_rolled_up() -> None:
     """The refusals last so long that the hour in which v8 came is rolled up, and more fails after that."""
+
     def of(m: float, rng: random.Random) -> dict[str, Any]:
-        return {"prompt_version": "v8" if m >= 62 else "v7", "output": text(m >= 62 and rng.random() < 0.3),
-                "response_model": "n" if m >= 66 else "o"} | failing(m >= 245 and rng.random() < 0.5, "timeout")
+        return {
+            "prompt_version": "v8" if m >= 62 else "v7",
+            "output": text(m >= 62 and rng.random() < 0.3),
+            "response_model": "n" if m >= 66 else "o",
+        } | failing(m >= 245 and rng.random() < 0.5, "timeout")
 
     values = scene(of, minutes=255, a_minute=20)
     whole = written(values)
     told = [one.causes for one in episodes(whole)]
     assert told[0][0] == V8
-    assert told[-1][0] == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
+    assert (
+        told[-1][0] == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
+    )
     assert written(values, every=7) == whole
 
 
 def test_an_old_record_without_causes_is_read(episode_of: Any) -> None:
-    old = {name: value for name, value in json.loads(episode_of().model_dump_json()).items() if name != "causes"}
+    old = {
+        name: value for name, value in json.loads(episode_of().model_dump_json()).items() if name != "causes"
+    }
     assert Episode.model_validate_json(json.dumps(old)).causes == []
 
 
@@ -171,7 +240,9 @@ def test_what_advice_asks_to_run_or_to_read_exists() -> None:
     said = [*(text for _, text in advice._ADVICE), *advice._HEALTH.values()]
     commands = {one for text in said for one in re.findall(r"python -m [a-z -]+", text)}
     assert {"python -m agents deadletters", "python -m agents test-alert"} <= commands
-    assert [one for one in commands if not re.search(rf"^{one}( +[a-z0-9]* |  | --|$)", operations, re.MULTILINE)] == []
+    assert [
+        one for one in commands if not re.search(rf"^{one}( +[a-z0-9]* |  | --|$)", operations, re.MULTILINE)
+    ] == []
     documents = {one for text in said for one in re.findall(r"docs/\w+\.md", text)}
     assert documents
     assert [one for one in documents if not (ROOT / one).exists()] == []

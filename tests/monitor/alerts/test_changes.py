@@ -28,7 +28,14 @@ Of = Callable[[float, random.Random], dict[str, Any]]
 
 def event(minute: float, **more: Any) -> bytes:
     time = (NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{minute}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{minute}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -37,8 +44,12 @@ def scene(of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]:
     return [event(nth / a_minute, **of(nth / a_minute, rng)) for nth in range(round(minutes * a_minute))]
 
 
-def written(values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None) -> list[bytes]:
-    """The records of changes; with ``every``, by objects that are taken apart each so many minutes and put together again."""
+def written(
+    values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None
+) -> list[bytes]:
+    """The records of changes; with ``every``, by objects that are taken apart each so many minutes and put
+    together again.
+    """
     watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20
@@ -52,11 +63,17 @@ def written(values: list[bytes], every: int | None = None, config: Config | None
             watch.restore([(key, value) for key, value in log.items() if value is not None])
     if now_us is None:
         out.extend(watch.finish())
-    return [message.value for topic, message in out.order if topic == "alerts" and b'"record":"change"' in message.value]
+    return [
+        message.value
+        for topic, message in out.order
+        if topic == "alerts" and b'"record":"change"' in message.value
+    ]
 
 
 def told(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
-    return [(one.kind, one.name, one.before) for one in map(Change.model_validate_json, written(values, **more))]
+    return [
+        (one.kind, one.name, one.before) for one in map(Change.model_validate_json, written(values, **more))
+    ]
 
 
 def versions(new: str = "v8", since: float = 30) -> Of:
@@ -67,7 +84,12 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
     (value,) = written(scene(versions()))
     change = Change.model_validate_json(value)
     assert (change.service, change.feature, change.environment) == ("bot", "answer", "production")
-    assert (change.kind, change.name, change.before, change.time) == ("prompt version", "v8", "v7", NINE + timedelta(minutes=31))
+    assert (change.kind, change.name, change.before, change.time) == (
+        "prompt version",
+        "v8",
+        "v7",
+        NINE + timedelta(minutes=31),
+    )
 
 
 @pytest.mark.parametrize(("of", "change"), [
@@ -79,19 +101,29 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
      ("service version", "2.1", "2.0")),
     (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", ""))])  # fmt: skip
 def test_each_kind_of_change_is_told(of: Of, change: tuple[str, str, str]) -> None:
-    assert told(scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})) == [change]
+    assert told(
+        scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
+    ) == [change]
 
 
 def test_another_model_that_answers_is_no_news_where_another_was_asked_for() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
-        return {"model": "n", "response_model": "n-1"} if minute >= 30 else {"model": "m", "response_model": "m-1"}
+        return (
+            {"model": "n", "response_model": "n-1"}
+            if minute >= 30
+            else {"model": "m", "response_model": "m-1"}
+        )
 
     assert told(scene(of)) == [("model", "n", "m")]
 
 
 def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
-        return {"model": "n", "response_model": "n-1" if minute < 70 else "n-2"} if minute >= 30 else {"model": "m", "response_model": "m-1"}
+        return (
+            {"model": "n", "response_model": "n-1" if minute < 70 else "n-2"}
+            if minute >= 30
+            else {"model": "m", "response_model": "m-1"}
+        )
 
     assert told(scene(of, 80)) == [("model", "n", "m"), ("answering model", "n-2", "n-1")]
 
@@ -107,7 +139,9 @@ def test_what_is_no_news_is_not_told(why: str, of: Of) -> None:
 
 
 def test_where_versions_come_all_the_time_almost_nothing_is_told_and_little_is_remembered() -> None:
-    values = scene(lambda m, rng: {"prompt_version": f"v{m // 3:.0f}", "response_model": f"m{m // 3:.0f}"}, 4 * 60, 5)
+    values = scene(
+        lambda m, rng: {"prompt_version": f"v{m // 3:.0f}", "response_model": f"m{m // 3:.0f}"}, 4 * 60, 5
+    )
     assert len(told(values)) <= 2 * changes_module.OFTEN
     watch = Watch(Config())
     watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
@@ -117,21 +151,37 @@ def test_where_versions_come_all_the_time_almost_nothing_is_told_and_little_is_r
 
 def test_a_feature_with_more_segments_than_the_cap_tells_no_versions() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
-        return {"prompt_version": "v7" if minute < 30 else "v8", "dimensions": {"user": str(rng.randrange(3 * SEGMENTS))}}
+        return {
+            "prompt_version": "v7" if minute < 30 else "v8",
+            "dimensions": {"user": str(rng.randrange(3 * SEGMENTS))},
+        }
 
-    assert told(scene(of, a_minute=40), config=Config.model_validate({"features": [{"dimensions": ["user"]}]})) == []
+    assert (
+        told(scene(of, a_minute=40), config=Config.model_validate({"features": [{"dimensions": ["user"]}]}))
+        == []
+    )
 
 
 def test_five_events_are_enough_though_they_take_a_day() -> None:
-    values = scene(lambda m, rng: {"prompt_version": "v8" if m >= 600 and round(m) % 240 == 0 else "v7"}, 2 * DAY_MINUTES, 0.25)
+    values = scene(
+        lambda m, rng: {"prompt_version": "v8" if m >= 600 and round(m) % 240 == 0 else "v7"},
+        2 * DAY_MINUTES,
+        0.25,
+    )
     assert told(values, config=COARSE) == [("prompt version", "v8", "v7")]
 
 
 def test_it_is_told_once_though_it_goes_on_for_days_and_comes_back() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
-        return {"prompt_version": "v8" if 60 <= minute < DAY_MINUTES or minute >= 3 * DAY_MINUTES else "v7", "response_model": "b" if minute >= 99 else "a"}
+        return {
+            "prompt_version": "v8" if 60 <= minute < DAY_MINUTES or minute >= 3 * DAY_MINUTES else "v7",
+            "response_model": "b" if minute >= 99 else "a",
+        }
 
-    assert told(scene(of, 4 * DAY_MINUTES, 0.5), config=COARSE) == [("prompt version", "v8", "v7"), ("answering model", "b", "a")]
+    assert told(scene(of, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
+        ("prompt version", "v8", "v7"),
+        ("answering model", "b", "a"),
+    ]
 
 
 def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
@@ -151,15 +201,27 @@ def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
 def test_each_feature_and_environment_has_changes_of_its_own() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
         at = rng.randrange(3)
-        return {"feature": "ab"[at % 2], "environment": "staging" if at == 2 else None, "prompt_version": "v8" if minute >= 30 else "v7"}
+        return {
+            "feature": "ab"[at % 2],
+            "environment": "staging" if at == 2 else None,
+            "prompt_version": "v8" if minute >= 30 else "v7",
+        }
 
     found = [Change.model_validate_json(value) for value in written(scene(of))]
-    assert sorted((one.feature, one.environment) for one in found) == [("a", "production"), ("a", "staging"), ("b", "production")]
+    assert sorted((one.feature, one.environment) for one in found) == [
+        ("a", "production"),
+        ("a", "staging"),
+        ("b", "production"),
+    ]
     assert len({one.change_id for one in found}) == 3
 
 
 def test_a_change_that_is_found_again_has_the_same_id() -> None:
-    ids = {Change.model_validate_json(value).change_id for since in (20, 30) for value in written(scene(versions(since=since)))}
+    ids = {
+        Change.model_validate_json(value).change_id
+        for since in (20, 30)
+        for value in written(scene(versions(since=since)))
+    }
     assert len(ids) == 1
 
 
@@ -180,7 +242,9 @@ def test_late_events_of_the_name_do_not_make_it_told_twice_or_never() -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 90), st.sampled_from([0.5, 3]))
-def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(seed: int, every: int, a_minute: float) -> None:
+def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
+    seed: int, every: int, a_minute: float
+) -> None:
     draw = random.Random(seed)
     switch = [draw.uniform(0, 240 / a_minute) for _ in range(6)]
     rare = draw.choice([0.02, 0.3, 1])
@@ -191,7 +255,9 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(seed: int, 
                 "environment": "staging" if now[5] else None}  # fmt: skip
 
     in_order = enumerate(scene(of, round(300 / a_minute), a_minute))
-    values = [one for _, one in sorted(in_order, key=lambda at: at[0] + (draw.random() < 0.1) * draw.randrange(12))]
+    values = [
+        one for _, one in sorted(in_order, key=lambda at: at[0] + (draw.random() < 0.1) * draw.randrange(12))
+    ]
     straight = written(values)
     assert written(values, every) == straight
     names = [(one.environment, one.kind, one.name) for one in map(Change.model_validate_json, straight)]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from monitor.alerts.outbox import Outbox
 from monitor.core import FileRecord
@@ -13,11 +20,15 @@ from schemas.config import Config
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 CHANNELS = ("pagerduty", "console")
-CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}})
+CONFIG = Config.model_validate(
+    {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}}
+)
 
 
 class Receiver:
-    """PagerDuty's rules: a trigger opens a key or adds to it, a resolve closes it, a resolve of what is not open is dropped."""
+    """PagerDuty's rules: a trigger opens a key or adds to it, a resolve closes it, a resolve of what is not
+    open is dropped.
+    """
 
     def __init__(self):
         self.is_up, self.asked = True, 0
@@ -37,7 +48,9 @@ class Receiver:
 
 
 class Notifier:
-    """The shell around an outbox: one sender a channel, a checkpoint after each answer, a crash at any moment."""
+    """The shell around an outbox: one sender a channel, a checkpoint after each answer, a crash at any
+    moment.
+    """
 
     def __init__(self, began_us):
         self.now_us, self.log, self.position = began_us, [], 0
@@ -85,7 +98,9 @@ class Notifier:
                     pass
 
 
-def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_makes_up_for_it_in_a_minute(episode_of, nine_us):
+def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_makes_up_for_it_in_a_minute(
+    episode_of, nine_us
+):
     notifier = Notifier(nine_us)
     down, other = notifier.receivers["pagerduty"], notifier.receivers["console"]
     down.is_up = False
@@ -99,21 +114,34 @@ def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_makes_up_for_
         notifier.read()
         notifier.pass_time(60)
     assert {key for _, key, _ in other.effects} == {f"softfail/{name}/high" for name in published}
-    assert all(at - nine_us <= published[key.split("/")[1]] * MINUTE + SECOND for at, key, what in other.effects if what == "opened")
+    assert all(
+        at - nine_us <= published[key.split("/")[1]] * MINUTE + SECOND
+        for at, key, what in other.effects
+        if what == "opened"
+    )
     assert down.effects == []
     assert 60 < down.asked < 70 * 3  # one probe a minute, and each new page once
     down.is_up, back_us = True, notifier.now_us
     notifier.pass_time(75)
-    over_us = {name: nine_us + (minute + 3) * MINUTE for name, minute in published.items() if minute % 2 == 0 and minute + 3 < 70}
+    over_us = {
+        name: nine_us + (minute + 3) * MINUTE
+        for name, minute in published.items()
+        if minute % 2 == 0 and minute + 3 < 70
+    }
     notes = {name for name, at in over_us.items() if back_us - at > 60 * MINUTE}
     assert {key.split("/")[1] for _, key, what in down.effects if what == "noted"} >= notes
     assert notes
     for name in published:
         mine = [(key.rsplit("/", 1)[1], what) for _, key, what in down.effects if key.split("/")[1] == name]
-        noted, paged = [("missed", "noted")], [("high", "opened")] + ([("high", "closed")] if name in over_us else [])
+        noted, paged = (
+            [("missed", "noted")],
+            [("high", "opened")] + ([("high", "closed")] if name in over_us else []),
+        )
         assert mine in ([noted] if name in notes else [paged, noted] if name in over_us else [paged]), name
     assert max(at for at, _, _ in down.effects) - back_us <= 61 * SECOND
-    assert all(step is None for step in (notifier.outbox.due(channel, notifier.now_us) for channel in CHANNELS))
+    assert all(
+        step is None for step in (notifier.outbox.due(channel, notifier.now_us) for channel in CHANNELS)
+    )
 
 
 @pytest.fixture
@@ -186,10 +214,16 @@ def machine(episode_of, nine_us):
             self.notifier.pass_time(75)
             for receiver in self.notifier.receivers.values():
                 for name, (urgency, firing) in self.states.items():
-                    mine = [(key.rsplit("/", 1)[1], what) for _, key, what in receiver.effects if key.split("/")[1] == name]
+                    mine = [
+                        (key.rsplit("/", 1)[1], what)
+                        for _, key, what in receiver.effects
+                        if key.split("/")[1] == name
+                    ]
                     assert len(mine) == len(set(mine)), f"{name}: {mine}"  # nothing twice in effect
                     if firing:
-                        assert {key for key in receiver.open if key.split("/")[1] == name} == {f"softfail/{name}/{urgency}"}
+                        assert {key for key in receiver.open if key.split("/")[1] == name} == {
+                            f"softfail/{name}/{urgency}"
+                        }
                     else:  # told and taken back; nothing stays open
                         assert (urgency, "opened") in mine
                         assert not [key for key in receiver.open if key.split("/")[1] == name]
@@ -199,4 +233,8 @@ def machine(episode_of, nine_us):
 
 def test_whatever_is_down_and_wherever_the_notifier_restarts_nothing_is_repeated_or_forgotten(machine):
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)))
+        machine,
+        settings=settings(
+            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,4 +1,6 @@
-"""The dead man's switch hears of us only while everything that could page would: each single defect withholds, and its end lets go."""
+"""The dead man's switch hears of us only while everything that could page would: each single defect
+withholds, and its end lets go.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Bench:
     """A notifier, heartbeats, time, and a dead man who counts."""
 
     def __init__(self, durable=(), now_us=BEGAN, health=None, channels=None):
-        self.config = Config.model_validate({"channels": channels or CHANNELS, "health": {"dead_mans_url": URL} if health is None else health})
+        self.config = Config.model_validate(
+            {"channels": channels or CHANNELS, "health": {"dead_mans_url": URL} if health is None else health}
+        )
         self.now_us, self.notifier = now_us, Notifier(self.config)
         self.notifier.restore(durable)
         self.silent, self.signs, self.why = set(), [], ""
@@ -46,8 +50,16 @@ class Bench:
             self.ask()
 
     def beat(self, partition):
-        beat = {"record": "health", "agent": "watch", "partition": partition, "partitions": PARTITIONS, "time": rfc3339(self.now_us),
-                "observed_s": 300.0, "counts": {}, "findings": []}
+        beat = {
+            "record": "health",
+            "agent": "watch",
+            "partition": partition,
+            "partitions": PARTITIONS,
+            "time": rfc3339(self.now_us),
+            "observed_s": 300.0,
+            "counts": {},
+            "findings": [],
+        }
         self.notifier.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], self.now_us)
 
     def ask(self):
@@ -88,7 +100,9 @@ def bench():
 @pytest.fixture
 def put(bench, episode_of, nine_us):
     """Puts an episode that is news now."""
-    return lambda *args, **more: bench.put(episode_of(*args, minute=(bench.now_us - nine_us) / MINUTE, **more))
+    return lambda *args, **more: bench.put(
+        episode_of(*args, minute=(bench.now_us - nine_us) / MINUTE, **more)
+    )
 
 
 def test_while_all_is_well_a_sign_is_due_each_interval_and_no_more(bench):
@@ -116,7 +130,11 @@ def test_nothing_is_due_before_each_partition_was_heard_of():
     assert bench.text == "waiting for the first heartbeat of any partition"
     bench.silent = {3}
     bench.pass_time(120)
-    assert (bench.why, bench.text, bench.signs) == ("waiting", "waiting for the first heartbeat of partition 3", [])
+    assert (bench.why, bench.text, bench.signs) == (
+        "waiting",
+        "waiting for the first heartbeat of partition 3",
+        [],
+    )
     bench.beat(3)
     bench.ask()
     assert len(bench.signs) == 1
@@ -126,7 +144,11 @@ def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
     bench = Bench()
     bench.silent = {1, 3}
     bench.pass_time(302)
-    assert (bench.why, bench.text, bench.signs) == ("no-heartbeat", "no heartbeat for 5 min of partitions 1, 3", [])
+    assert (bench.why, bench.text, bench.signs) == (
+        "no-heartbeat",
+        "no heartbeat for 5 min of partitions 1, 3",
+        [],
+    )
 
 
 @given(partition=st.integers(0, PARTITIONS - 1))
@@ -138,7 +160,11 @@ def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
     bench.pass_time(400)
     bench.reset()
     bench.pass_time(300)
-    assert (bench.why, bench.text, bench.signs) == ("no-heartbeat", f"no heartbeat for 5 min of partition {partition}", [])
+    assert (bench.why, bench.text, bench.signs) == (
+        "no-heartbeat",
+        f"no heartbeat for 5 min of partition {partition}",
+        [],
+    )
     bench.silent = set()
     bench.pass_time(60)
     assert bench.why == ""
@@ -178,7 +204,11 @@ def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench
     bench.answer("delivered")
     bench.reset()
     bench.pass_time(300)
-    assert (bench.why, bench.text, bench.signs) == ("refused", "pagerduty refuses what it is told: 400: no such key", [])
+    assert (bench.why, bench.text, bench.signs) == (
+        "refused",
+        "pagerduty refuses what it is told: 400: no such key",
+        [],
+    )
     put("a", state="resolved")
     bench.notifier.outbox.due("pagerduty", bench.now_us)
     bench.pass_time(1)
@@ -233,9 +263,13 @@ def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
     bench.pass_time(60)
     bench.notifier.dead_man.sent(bench.signs[1][1], bench.now_us, arrived=True)
     assert (bench.why, len(bench.signs)) == ("", 2)
-    found = {(one.name, *one.labels): one.value for one in bench.notifier.measures() if "dead_man" in one.name}
+    found = {
+        (one.name, *one.labels): one.value for one in bench.notifier.measures() if "dead_man" in one.name
+    }
     assert found == {("softfail_dead_man_withheld", why): 0.0 for why in WHYS} | {
-        ("softfail_dead_man_pings_total", "url", "sent"): 1, ("softfail_dead_man_pings_total", "url", "failed"): 1}
+        ("softfail_dead_man_pings_total", "url", "sent"): 1,
+        ("softfail_dead_man_pings_total", "url", "failed"): 1,
+    }
     assert {name for name, *_ in found} <= METRICS.keys()
     assert bench.notifier.status()["dead_man"] == {"withheld": None, "last": {"url": rfc3339(bench.now_us)}}
 
@@ -243,16 +277,26 @@ def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
 def test_why_it_is_withheld_is_measured_and_shown_and_the_address_is_not(bench):
     bench.silent = {3}
     bench.pass_time(400)
-    (one,) = [one.labels for one in bench.notifier.measures() if one.name == "softfail_dead_man_withheld" and one.value]
+    (one,) = [
+        one.labels
+        for one in bench.notifier.measures()
+        if one.name == "softfail_dead_man_withheld" and one.value
+    ]
     assert one == ("no-heartbeat",)
     status = bench.notifier.status()
     assert status["dead_man"]["withheld"] == "no heartbeat for 5 min of partition 3"
-    assert "geheim" not in f"{status}{bench.signs}{vars(bench.notifier.dead_man)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
+    assert (
+        "geheim"
+        not in f"{status}{bench.signs}{vars(bench.notifier.dead_man)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
+    )
 
 
 def test_the_watchdog_of_alertmanager_goes_by_itself_beside_the_address_and_alone():
     for health, wanted in (({"dead_mans_url": URL}, {"url", "alertmanager"}), ({}, {"alertmanager"})):
-        bench = Bench(health=health, channels={"alertmanager": {"url": "http://alertmanager:9093", "timeout": 60, "watchdog": True}})
+        bench = Bench(
+            health=health,
+            channels={"alertmanager": {"url": "http://alertmanager:9093", "timeout": 60, "watchdog": True}},
+        )
         bench.pass_time(60)
         assert {sign.to for _, sign in bench.signs} == wanted
         (request,) = [sign.request for _, sign in bench.signs if sign.to == "alertmanager"]

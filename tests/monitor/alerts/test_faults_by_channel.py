@@ -1,7 +1,8 @@
-"""Faults × channels, in simulated time: outbox, breaker and the five channels as they are, against a receiver each.
+"""Faults × channels, in simulated time: outbox, breaker and the five channels as they are, against a receiver
+each.
 
-The table of `docs/operations.md`, "What becomes of each fault", says no more than what is held here and, over real connections, in
-`tests/agents/notify/test_channels.py` and `test_dead_channel.py`.
+The table of `docs/operations.md`, "What becomes of each fault", says no more than what is held here and, over
+real connections, in `tests/agents/notify/test_channels.py` and `test_dead_channel.py`.
 """
 
 from __future__ import annotations
@@ -21,19 +22,34 @@ from schemas.config import Config
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell
 DEAD_S = 3870  # a little over an hour: what was over at once is over for an hour when it is told
-CONFIG = Config.model_validate({"channels": {
-    "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "alertmanager": {"url": "https://alertmanager.example"},
-    "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/slackslackslack"}, "webhook": {"url": "https://hooks.example/in"}, "console": {},
-}})
+CONFIG = Config.model_validate(
+    {
+        "channels": {
+            "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"},
+            "alertmanager": {"url": "https://alertmanager.example"},
+            "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/slackslackslack"},
+            "webhook": {"url": "https://hooks.example/in"},
+            "console": {},
+        }
+    }
+)
 CHANNELS = CONFIG.channels.names()
 SPEAK_HTTP = [name for name in CHANNELS if name != "console"]
 KNOW_KEYS = ("pagerduty", "alertmanager", "webhook")  # a step that comes twice changes nothing there
-TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b""), "console": (200, b"")}
+TAKEN = {
+    "pagerduty": (202, b"{}"),
+    "alertmanager": (200, b""),
+    "slack": (200, b"ok"),
+    "webhook": (204, b""),
+    "console": (200, b""),
+}
 NO_ANSWER = None, {}, b"no answer within 10 s"
 
 
 class Receiver:
-    """What a channel's requests do at its receiver. ``faults`` are the next answers, and whether the request counts all the same."""
+    """What a channel's requests do at its receiver. ``faults`` are the next answers, and whether the request
+    counts all the same.
+    """
 
     def __init__(self, name):
         self.name, self.faults, self.is_dead = name, [], False
@@ -42,7 +58,13 @@ class Receiver:
     def answer(self, request, now_us):
         told = read(self.name, request.body, now_us)
         self.asked.append((now_us, *told))
-        status, headers, body, counts = (*NO_ANSWER, False) if self.is_dead else self.faults.pop(0) if self.faults else (*_well(self.name), True)
+        status, headers, body, counts = (
+            (*NO_ANSWER, False)
+            if self.is_dead
+            else self.faults.pop(0)
+            if self.faults
+            else (*_well(self.name), True)
+        )
         if counts:
             self._take(*told, now_us)
         return status, headers, body
@@ -71,7 +93,10 @@ def read(name, body, now_us):
         return _by_words(head), re.search(r"\[(\w+)\]$", head)[1]
     told = json.loads(body)
     if name == "slack":
-        return _by_words(told["blocks"][0]["text"]["text"]), told["blocks"][-1]["elements"][0]["text"].rsplit(" ", 1)[1]
+        return (
+            _by_words(told["blocks"][0]["text"]["text"]),
+            told["blocks"][-1]["elements"][0]["text"].rsplit(" ", 1)[1],
+        )
     if name == "alertmanager":
         key, over = told[0]["labels"]["key"], told[0]["endsAt"] <= rfc3339(now_us)
     elif name == "webhook":
@@ -83,7 +108,13 @@ def read(name, body, now_us):
 
 
 def _by_words(head):
-    kinds = {"PAGE": "page", "TICKET": "ticket", "MISSED": "note", "RESOLVED": "end", "CLOSED": "end of ticket"}
+    kinds = {
+        "PAGE": "page",
+        "TICKET": "ticket",
+        "MISSED": "note",
+        "RESOLVED": "end",
+        "CLOSED": "end of ticket",
+    }
     return kinds[re.match(r"[A-Z]+", head)[0]]
 
 
@@ -100,7 +131,9 @@ class Notifier:
     def run(self, seconds):
         for _ in range(0, seconds, STEP_S):
             while self.coming and self.coming[0].time.timestamp() * 1e6 <= self.now_us:
-                self.outbox.apply([FileRecord(self.coming.pop(0).model_dump_json().encode(), self.offset)], self.now_us)
+                self.outbox.apply(
+                    [FileRecord(self.coming.pop(0).model_dump_json().encode(), self.offset)], self.now_us
+                )
                 self.offset += 1
             for name in CHANNELS:
                 while (step := self.outbox.due(name, self.now_us)) is not None:
@@ -121,7 +154,10 @@ class Notifier:
 
 @pytest.fixture(scope="module")
 def day(episode_of):
-    """A page that ends, a ticket that becomes one and ends, a ticket that ends, and a page that lasts: twenty minutes."""
+    """A page that ends, a ticket that becomes one and ends, a ticket that ends, and a page that lasts: twenty
+    minutes.
+    """
+
     def make():
         return [
             episode_of("a", minute=0.1), episode_of("a", "resolved", minute=9),
@@ -150,7 +186,11 @@ def test_of_an_undisturbed_day_every_channel_tells_the_same(undisturbed):
     for name in CHANNELS:
         end = "end of page" if name in KNOW_KEYS else "end"
         assert lives(undisturbed[name]) == {
-            "a": ["page", end], "b": ["ticket", "page", "end of ticket", end], "c": ["ticket", end.replace("page", "ticket")], "d": ["page"]}, name
+            "a": ["page", end],
+            "b": ["ticket", "page", "end of ticket", end],
+            "c": ["ticket", end.replace("page", "ticket")],
+            "d": ["page"],
+        }, name
 
 
 SILENT = (*NO_ANSWER, False)
@@ -161,13 +201,21 @@ WAITED_OUT = {
     "503 with Retry-After": [(503, {"Retry-After": "20"}, b"", False)] * 2,
     "no answer, a refused or a broken connection": [SILENT] * 2,
     "a quarter of an hour of it": [SILENT] * 20,
-    "all of them in turn": [(429, {"Retry-After": "5"}, b"", False), (500, {}, b"", False), SILENT, (503, {}, b"", False), SILENT],
+    "all of them in turn": [
+        (429, {"Retry-After": "5"}, b"", False),
+        (500, {}, b"", False),
+        SILENT,
+        (503, {}, b"", False),
+        SILENT,
+    ],
 }
 
 
 @pytest.mark.parametrize("name", CHANNELS)
 @pytest.mark.parametrize("faults", WAITED_OUT.values(), ids=WAITED_OUT)
-def test_what_passes_is_waited_out_then_each_delivery_has_come_once_and_in_order_and_no_other_channel_notices(day, nine_us, undisturbed, name, faults):
+def test_what_passes_is_waited_out_then_each_delivery_has_come_once_and_in_order_and_no_other_channel_notices(
+    day, nine_us, undisturbed, name, faults
+):
     notifier = Notifier(nine_us, day())
     notifier.run(20)
     notifier.receivers[name].faults = list(faults) if name != "console" else [SILENT] * len(faults)
@@ -184,7 +232,9 @@ def test_what_passes_is_waited_out_then_each_delivery_has_come_once_and_in_order
 
 
 @pytest.mark.parametrize("name", SPEAK_HTTP)
-def test_a_lost_answer_changes_nothing_where_steps_have_keys_and_is_a_second_message_in_slack(day, nine_us, undisturbed, name):
+def test_a_lost_answer_changes_nothing_where_steps_have_keys_and_is_a_second_message_in_slack(
+    day, nine_us, undisturbed, name
+):
     notifier = Notifier(nine_us, day())
     notifier.receivers[name].faults = [(*NO_ANSWER, True), (*NO_ANSWER, True)]
     notifier.run(1200)
@@ -194,7 +244,9 @@ def test_a_lost_answer_changes_nothing_where_steps_have_keys_and_is_a_second_mes
 
 @pytest.mark.parametrize("name", SPEAK_HTTP)
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 307])
-def test_what_is_refused_for_good_is_a_dead_letter_with_why_and_everything_else_goes_on(day, nine_us, undisturbed, name, status):
+def test_what_is_refused_for_good_is_a_dead_letter_with_why_and_everything_else_goes_on(
+    day, nine_us, undisturbed, name, status
+):
     notifier = Notifier(nine_us, day())
     notifier.receivers[name].faults = [(status, {}, b"never", False)]
     notifier.run(1200)
@@ -215,8 +267,15 @@ def test_a_200_that_is_not_slacks_own_is_waited_out(day, nine_us, undisturbed):
 
 @pytest.fixture(scope="module")
 def hour(episode_of):
-    """Something begins each minute for seventy minutes: a page that is over in three, a ticket that lasts, a page that lasts. Name -> (kind, begin, end)."""
-    plan = {f"e{minute}": (("page", minute, minute + 3), ("ticket", minute, None), ("page", minute, None))[minute % 3] for minute in range(70)}
+    """Something begins each minute for seventy minutes: a page that is over in three, a ticket that lasts, a
+    page that lasts. Name -> (kind, begin, end).
+    """
+    plan = {
+        f"e{minute}": (("page", minute, minute + 3), ("ticket", minute, None), ("page", minute, None))[
+            minute % 3
+        ]
+        for minute in range(70)
+    }
     episodes = []
     for name, (kind, begin, end) in plan.items():
         urgency = "high" if kind == "page" else "low"
@@ -234,7 +293,9 @@ def calm(hour, nine_us):
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_a_channel_that_is_dead_for_an_hour_delays_only_itself_and_is_told_afterwards_what_is_still_true_pages_first(hour, calm, nine_us, name):
+def test_a_channel_that_is_dead_for_an_hour_delays_only_itself_and_is_told_afterwards_what_is_still_true_pages_first(
+    hour, calm, nine_us, name
+):
     plan, episodes = hour
     notifier = Notifier(nine_us, episodes)
     dead = notifier.receivers[name]
@@ -242,17 +303,25 @@ def test_a_channel_that_is_dead_for_an_hour_delays_only_itself_and_is_told_after
     notifier.run(DEAD_S)
     back_us = notifier.now_us
     assert dead.effects == []
-    assert len(dead.asked) < 66 * 4  # probes, and each new page once or twice: not every waiting delivery again and again
+    # probes, and each new page once or twice: not every waiting delivery again and again
+    assert len(dead.asked) < 66 * 4
     for episode, (kind, begin, _) in plan.items():
         begin_us = nine_us + begin * MINUTE
         if kind == "page" and begin_us < back_us - MINUTE:
-            assert any(begin_us <= at <= begin_us + 5 * SECOND + STEP_S * SECOND and one == episode for at, _, one in dead.asked)
+            assert any(
+                begin_us <= at <= begin_us + 5 * SECOND + STEP_S * SECOND and one == episode
+                for at, _, one in dead.asked
+            )
     dead.is_dead = False
     notifier.run(75 * 60 - DEAD_S)
     for other in set(CHANNELS) - {name}:
         assert notifier.receivers[other].effects == calm[other]
     before = {episode for episode, (_, begin, _) in plan.items() if nine_us + begin * MINUTE < back_us}
-    told = [(at, what, episode) for at, what, episode in dead.effects if episode in before and at <= back_us + 62 * SECOND]
+    told = [
+        (at, what, episode)
+        for at, what, episode in dead.effects
+        if episode in before and at <= back_us + 62 * SECOND
+    ]
     assert {episode for _, _, episode in told} == before  # all of it within about a minute of its return
     after_probe = told[1:]  # the first is the probe that found it back: what was tried least
     pages = [int(episode[1:]) for _, what, episode in after_probe if what == "page"]
@@ -262,7 +331,12 @@ def test_a_channel_that_is_dead_for_an_hour_delays_only_itself_and_is_told_after
     for episode, (kind, _, end) in plan.items():
         long_over = end is not None and nine_us + end * MINUTE <= back_us - 60 * MINUTE
         found = dead.of(episode)
-        assert [what for what in found if not what.startswith("end")] == (["note"] if long_over else [kind]), episode
-        # Where steps have no keys the end of a page that may have been taken is told, too, though nobody saw it begin.
-        assert any(what.startswith("end") for what in found) is (end is not None and (not long_over or name not in KNOW_KEYS)), episode
+        assert [what for what in found if not what.startswith("end")] == (
+            ["note"] if long_over else [kind]
+        ), episode
+        # Where steps have no keys the end of a page that may have been taken is told, too, though nobody saw
+        # it begin.
+        assert any(what.startswith("end") for what in found) is (
+            end is not None and (not long_over or name not in KNOW_KEYS)
+        ), episode
     assert [episode for _, what, episode in told if what == "note"] == ["e0"]

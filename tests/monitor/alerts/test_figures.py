@@ -14,7 +14,9 @@ DRIFTED = {"reference": 181.0, "reference_n": 900.0, "test": "kolmogorov_smirnov
 
 
 def evidence(metric: str = "error_rate", value: float | None = 0.23, **more: object) -> Evidence:
-    return Evidence.model_validate({"metric": metric, "value": value, "low": None, "high": None, "n": 310.0, "window_s": 300.0} | more)
+    return Evidence.model_validate(
+        {"metric": metric, "value": value, "low": None, "high": None, "n": 310.0, "window_s": 300.0} | more
+    )
 
 
 def ends_of(said: str) -> tuple[float, float]:
@@ -23,7 +25,9 @@ def ends_of(said: str) -> tuple[float, float]:
 
 
 @given(value=st.floats(0, 1), n=st.floats(1, 1e6), above=st.none() | st.floats(0, 1))
-def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_what_is_allowed(value: float, n: float, above: float | None) -> None:
+def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_what_is_allowed(
+    value: float, n: float, above: float | None
+) -> None:
     said = figures.shares_between(evidence(value=value, n=n, above=above))
     if not said or "almost" in said:
         return
@@ -45,27 +49,53 @@ def test_what_is_not_counted_has_no_interval(more: dict[str, float | None]) -> N
 
 
 def test_the_interval_of_a_rate_is_that_of_95_percent_whatever_the_rule_decides_by() -> None:
-    assert measure(evidence(low=0.13, high=0.36, above=0.02)) == "23 % of calls failed (19 to 28 %; should stay under 2 %)"
-    assert measure(evidence(low=0.13, high=0.36, above=0.02), interval=False) == "23 % of calls failed (should stay under 2 %)"
+    assert (
+        measure(evidence(low=0.13, high=0.36, above=0.02))
+        == "23 % of calls failed (19 to 28 %; should stay under 2 %)"
+    )
+    assert (
+        measure(evidence(low=0.13, high=0.36, above=0.02), interval=False)
+        == "23 % of calls failed (should stay under 2 %)"
+    )
     assert measure(evidence()) == "23 % of calls failed (19 to 28 %)"
 
 
 def test_an_end_that_would_read_as_what_is_allowed_is_told_more_exactly() -> None:
-    assert measure(evidence(value=0.05, n=200.0, above=0.02)) == "5 % of calls failed (3 to 9 %; should stay under 2 %)"
-    assert measure(evidence(value=0.05, n=200.0, above=0.03)) == "5 % of calls failed (2.7 to 9 %; should stay under 3 %)"
+    assert (
+        measure(evidence(value=0.05, n=200.0, above=0.02))
+        == "5 % of calls failed (3 to 9 %; should stay under 2 %)"
+    )
+    assert (
+        measure(evidence(value=0.05, n=200.0, above=0.03))
+        == "5 % of calls failed (2.7 to 9 %; should stay under 3 %)"
+    )
 
 
 def test_a_burning_budget_tells_how_sure_the_failures_are() -> None:
     said = measure(evidence(value=0.2, n=900.0, above=0.05, burn=20.0, target=0.99))
-    assert said == "20 % of calls failed (18 to 23 %), so that the error budget of 99 % burns 20 times too fast"
+    assert (
+        said == "20 % of calls failed (18 to 23 %), so that the error budget of 99 % burns 20 times too fast"
+    )
 
 
 def test_a_number_has_the_interval_of_its_evidence_only_where_that_is_one_of_95_percent() -> None:
     number = evidence("output_tokens.p50", 412.0, low=398.0, high=420.0)
-    assert measure(number.model_copy(update=DRIFTED)) == "median of output length is 412 tokens (398 to 420; was 181 tokens)"
-    assert measure(number.model_copy(update=DRIFTED), interval=False) == "median of output length is 412 tokens (was 181 tokens)"
-    assert measure(number.model_copy(update={"above": 300.0})) == "median of output length is 412 tokens (should stay under 300 tokens)"
-    assert measure(number.model_copy(update=DRIFTED | {"low": 412.1, "high": 412.3})) == "median of output length is 412 tokens (was 181 tokens)"
+    assert (
+        measure(number.model_copy(update=DRIFTED))
+        == "median of output length is 412 tokens (398 to 420; was 181 tokens)"
+    )
+    assert (
+        measure(number.model_copy(update=DRIFTED), interval=False)
+        == "median of output length is 412 tokens (was 181 tokens)"
+    )
+    assert (
+        measure(number.model_copy(update={"above": 300.0}))
+        == "median of output length is 412 tokens (should stay under 300 tokens)"
+    )
+    assert (
+        measure(number.model_copy(update=DRIFTED | {"low": 412.1, "high": 412.3}))
+        == "median of output length is 412 tokens (was 181 tokens)"
+    )
 
 
 @given(value=st.floats(0, 1), n=st.floats(0, 1e9), interval=st.booleans())

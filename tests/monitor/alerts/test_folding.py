@@ -1,4 +1,6 @@
-"""Episodes of one provider or model are one page, and no fault of sending or of ours lets one of them go untold."""
+"""Episodes of one provider or model are one page, and no fault of sending or of ours lets one of them go
+untold.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,12 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 @pytest.fixture
 def of(episode_of):
     """An episode of a feature that has its name."""
+
     def make(name, state="opened", *, minute=0.0, provider="acme", began=None, **more):
         began = NINE + timedelta(minutes=minute if began is None else began)
-        made = episode_of(name, state, minute=minute, feature=name, provider=provider, started_at=began, **more)
+        made = episode_of(
+            name, state, minute=minute, feature=name, provider=provider, started_at=began, **more
+        )
         incidents = [one.model_copy(update={"feature": name, "since": began}) for one in made.incidents]
         return made.model_copy(update={"incidents": incidents})
 
@@ -40,7 +45,9 @@ def outbox():
 
 
 def put(outbox, *episodes, now_us=None):
-    outbox.apply([FileRecord(one.model_dump_json().encode(), nth) for nth, one in enumerate(episodes)], now_us)
+    outbox.apply(
+        [FileRecord(one.model_dump_json().encode(), nth) for nth, one in enumerate(episodes)], now_us
+    )
 
 
 def told(outbox, now_us, channel="pagerduty"):
@@ -65,10 +72,18 @@ def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(out
     put(outbox, of("b"), of("c"), of("d", minute=0.1), now_us=nine_us + 6 * SECOND)
     put(outbox, of("e", minute=1), of("f", minute=2), now_us=nine_us + 2 * MINUTE)
     (step,) = told(outbox, nine_us + 2 * MINUTE)
-    assert (step.action, step.dedup_key, step.reason, step.episode.features) == ("trigger", "softfail/a/high", "more features", 6)
+    assert (step.action, step.dedup_key, step.reason, step.episode.features) == (
+        "trigger",
+        "softfail/a/high",
+        "more features",
+        6,
+    )
     assert names(step) == list("abcdef")
     line = words.summary(step.episode)
-    assert line.startswith("6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2 more; worst support-bot/")
+    assert line.startswith(
+        "6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2"
+        " more; worst support-bot/"
+    )
     put(outbox, *(of(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
     assert told(outbox, nine_us + 9 * MINUTE) == []
     put(outbox, of("f", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
@@ -83,7 +98,9 @@ def test_two_of_a_provider_are_two_pages_and_the_second_waits_a_little_for_a_thi
     assert brief(told(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
 
 
-def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_second_goes_on_by_itself(outbox, of, nine_us):
+def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_second_goes_on_by_itself(
+    outbox, of, nine_us
+):
     put(outbox, of("a"), of("b"), now_us=nine_us)
     told(outbox, nine_us)
     told(outbox, nine_us + 2 * MINUTE)
@@ -96,8 +113,16 @@ def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_se
     assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("resolve", "a/high", "resolved")]
 
 
-@pytest.mark.parametrize("third", [
-    {"provider": "other"}, {"provider": ""}, {"minute": 6}, {"environment": "staging"}, {"muted": "over 24 h old on arrival"}])
+@pytest.mark.parametrize(
+    "third",
+    [
+        {"provider": "other"},
+        {"provider": ""},
+        {"minute": 6},
+        {"environment": "staging"},
+        {"muted": "over 24 h old on arrival"},
+    ],
+)
 def test_what_has_nothing_in_common_begins_later_or_is_not_told_is_not_folded(outbox, of, nine_us, third):
     put(outbox, of("a"), of("b"), of("c", **third), now_us=nine_us + 6 * MINUTE)
     steps = told(outbox, nine_us + 10 * MINUTE)
@@ -116,7 +141,10 @@ def test_the_page_of_a_ticket_is_a_page_as_soon_as_one_that_joins_it_is_urgent(o
     put(outbox, of("a", urgency="low"), of("b", urgency="low"), now_us=nine_us)
     told(outbox, nine_us)
     put(outbox, of("c", minute=0.1), now_us=nine_us + 6 * SECOND)
-    assert brief(told(outbox, nine_us + 6 * SECOND)) == [("trigger", "a/high", "escalated"), ("resolve", "a/low", "is a page now")]
+    assert brief(told(outbox, nine_us + 6 * SECOND)) == [
+        ("trigger", "a/high", "escalated"),
+        ("resolve", "a/low", "is a page now"),
+    ]
 
 
 def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
@@ -125,14 +153,20 @@ def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
     put(outbox, of("c", urgency="low", provider="x"), of("d", urgency="low", provider="x"), now_us=nine_us)
     assert brief(told(outbox, nine_us)) == [("trigger", "c/low", "opened")]
     put(outbox, of("d", "escalated", provider="x"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "d/high", "escalated"), ("resolve", "d/low", "is a page now")]
+    assert brief(told(outbox, nine_us)) == [
+        ("trigger", "d/high", "escalated"),
+        ("resolve", "d/low", "is a page now"),
+    ]
 
 
 def test_the_second_does_not_wait_for_what_is_over(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), now_us=nine_us)
     told(outbox, nine_us)
     put(outbox, of("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
-    assert brief(told(outbox, nine_us + 12 * SECOND)) == [("trigger", "b/high", "opened"), ("resolve", "a/high", "resolved")]
+    assert brief(told(outbox, nine_us + 12 * SECOND)) == [
+        ("trigger", "b/high", "opened"),
+        ("resolve", "a/high", "resolved"),
+    ]
 
 
 def test_where_the_page_is_refused_each_tells_for_itself(outbox, of, nine_us):
@@ -149,7 +183,11 @@ def test_where_the_page_is_refused_each_tells_for_itself(outbox, of, nine_us):
 def test_who_groups_by_itself_is_told_of_each(of, nine_us):
     outbox = Outbox(Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}}))
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    assert [key for _, key, _ in brief(told(outbox, nine_us, "alertmanager"))] == ["a/high", "b/high", "c/high"]
+    assert [key for _, key, _ in brief(told(outbox, nine_us, "alertmanager"))] == [
+        "a/high",
+        "b/high",
+        "c/high",
+    ]
 
 
 def test_what_began_and_ended_since_the_page_was_told_is_told_before_it_is_resolved(outbox, of, nine_us):
@@ -161,18 +199,28 @@ def test_what_began_and_ended_since_the_page_was_told_is_told_before_it_is_resol
 
 
 def test_an_outage_that_was_over_before_anybody_could_be_told_is_one_note_with_the_list(outbox, of, nine_us):
-    put(outbox, *(of(name) for name in "abcdef"), *(of(name, "resolved", minute=5) for name in "abcdef"), now_us=nine_us + 200 * MINUTE)
+    put(
+        outbox,
+        *(of(name) for name in "abcdef"),
+        *(of(name, "resolved", minute=5) for name in "abcdef"),
+        now_us=nine_us + 200 * MINUTE,
+    )
     steps = told(outbox, nine_us + 200 * MINUTE)
     notes = [step for step in steps if step.action == "note"]
     assert [(len(names(step)), step.urgency) for step in notes] == [(6, "low")]
     assert not [step for step in steps if step.action == "trigger"]
 
 
-def test_a_notifier_that_was_away_tells_one_page_and_takes_back_what_may_have_been_told_of_the_second(outbox, of, nine_us):
+def test_a_notifier_that_was_away_tells_one_page_and_takes_back_what_may_have_been_told_of_the_second(
+    outbox, of, nine_us
+):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us + 10 * MINUTE)
     assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("trigger", "a/high", "opened")]
     put(outbox, *(of(name, "resolved", minute=20) for name in "abc"), now_us=nine_us + 20 * MINUTE)
-    assert brief(told(outbox, nine_us + 20 * MINUTE)) == [("resolve", "a/high", "resolved"), ("resolve", "b/high", "resolved")]
+    assert brief(told(outbox, nine_us + 20 * MINUTE)) == [
+        ("resolve", "a/high", "resolved"),
+        ("resolve", "b/high", "resolved"),
+    ]
 
 
 def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
@@ -189,30 +237,42 @@ def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
 def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
     put(outbox, of("a"), now_us=nine_us)
     told(outbox, nine_us)
-    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",' \
-            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    quiet = (
+        f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
+        f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("b", minute=1), of("c", minute=1), now_us=nine_us + MINUTE)
-    assert brief(told(outbox, nine_us + 3 * MINUTE)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+    assert brief(told(outbox, nine_us + 3 * MINUTE)) == [
+        ("trigger", "b/high", "opened"),
+        ("trigger", "c/high", "opened"),
+    ]
 
 
 def test_a_silence_over_one_feature_does_not_silence_the_page_over_several(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     told(outbox, nine_us)
-    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",' \
-            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    quiet = (
+        f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
+        f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("d", minute=1), now_us=nine_us + MINUTE)
     assert brief(told(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
 
 
 def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
-    quiet = f'{{"record":"silence","silence_id":"s","match":"support-bot/c","starts_at":"{rfc3339(nine_us)}",' \
-            f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    quiet = (
+        f'{{"record":"silence","silence_id":"s","match":"support-bot/c","starts_at":"{rfc3339(nine_us)}",'
+        f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
+    )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
-    assert brief(told(outbox, nine_us + 61 * MINUTE)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+    assert brief(told(outbox, nine_us + 61 * MINUTE)) == [
+        ("trigger", "b/high", "opened"),
+        ("trigger", "c/high", "opened"),
+    ]
 
 
 def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
@@ -229,7 +289,9 @@ def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, n
 
 
 class World:
-    """Six features that go wrong at times of their own, a channel that fails, and a notifier that crashes and knows what was durable."""
+    """Six features that go wrong at times of their own, a channel that fails, and a notifier that crashes and
+    knows what was durable.
+    """
 
     def __init__(self, of, lives):
         self.now_us = int(NINE.timestamp()) * SECOND
@@ -237,7 +299,9 @@ class World:
         self.coming = sorted(
             (at, nth, state)
             for nth, (_, begins, lasts, _) in enumerate(lives)
-            for at, state in ((begins, "opened"), (begins + lasts, "resolved")) if lasts or state == "opened")
+            for at, state in ((begins, "opened"), (begins + lasts, "resolved"))
+            if lasts or state == "opened"
+        )
         self.lives, self.of, self.log = lives, of, []
         self.outbox, self.position, self.durable, self.durable_position = Outbox(CONFIG), 0, {}, 0
         self.open, self.told, self.opened = {}, set(), Counter()
@@ -248,7 +312,9 @@ class World:
         while self.coming and self.coming[0][0] * SECOND <= self.now_us - self.start_us:
             at, nth, state = self.coming.pop(0)
             provider, begins, _, urgency = self.lives[nth]
-            one = self.of(f"f{nth}", state, minute=at / 60, began=begins / 60, provider=provider, urgency=urgency)
+            one = self.of(
+                f"f{nth}", state, minute=at / 60, began=begins / 60, provider=provider, urgency=urgency
+            )
             self.log.append(FileRecord(one.model_dump_json().encode(), len(self.log)))
         self.read()
 
@@ -292,14 +358,29 @@ class World:
         self.told |= listed
 
 
-LIVES = st.lists(st.tuples(st.sampled_from(["acme", "acme", "acme", "other", ""]), st.integers(0, 500), st.sampled_from([0, 20, 130, 400, 900]),
-                           st.sampled_from(["high", "high", "low"])), min_size=6, max_size=6)
-FATES = st.lists(st.sampled_from(["taken", "taken", "taken", "lost", "answer lost", "crash", "restart", "checkpoint", "wait"]), max_size=60)
+LIVES = st.lists(
+    st.tuples(
+        st.sampled_from(["acme", "acme", "acme", "other", ""]),
+        st.integers(0, 500),
+        st.sampled_from([0, 20, 130, 400, 900]),
+        st.sampled_from(["high", "high", "low"]),
+    ),
+    min_size=6,
+    max_size=6,
+)
+FATES = st.lists(
+    st.sampled_from(
+        ["taken", "taken", "taken", "lost", "answer lost", "crash", "restart", "checkpoint", "wait"]
+    ),
+    max_size=60,
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
-def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_nothing_else_stays_open(of, lives, fates):
+def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_nothing_else_stays_open(
+    of, lives, fates
+):
     world = World(of, lives)
     for fate in fates:
         world.tick(7)
@@ -330,21 +411,35 @@ def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, l
         world.tick(10)
         while world.send("taken"):
             pass
-    begun = sorted((begins, nth) for nth, (provider, begins, lasts, urgency) in enumerate(lives) if (provider, lasts, urgency) == ("acme", 0, "high"))
-    if len(begun) >= 3 and begun[2][0] - begun[0][0] < 60 and not any(provider == "acme" and lasts for provider, _, lasts, _ in lives):
+    begun = sorted(
+        (begins, nth)
+        for nth, (provider, begins, lasts, urgency) in enumerate(lives)
+        if (provider, lasts, urgency) == ("acme", 0, "high")
+    )
+    if (
+        len(begun) >= 3
+        and begun[2][0] - begun[0][0] < 60
+        and not any(provider == "acme" and lasts for provider, _, lasts, _ in lives)
+    ):
         assert sum(f"softfail/f{nth}/high" in world.opened for _, nth in begun[:3]) <= 1
     assert world.told == {f"f{nth}" for nth in range(6)}
 
 
-def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_one_page_with_the_list(make_world, call):
-    """Through the real rules and their defaults; beside them a seventh feature of another provider that is well, and an eighth that breaks later."""
+def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_one_page_with_the_list(
+    make_world, call
+):
+    """Through the real rules and their defaults; beside them a seventh feature of another provider that is
+    well, and an eighth that breaks later.
+    """
     world, begins, ends = make_world(), 45 * 60, 65 * 60
     calls = []
     for nth, a_minute in enumerate((4, 10, 20, 30, 60, 90, 30, 30)):
         provider, is_hit = ("acme", True) if nth < 6 else ("other", False)
         for index in range(140 * a_minute):
             second = index * 60 / a_minute + nth * 0.37
-            failed = (is_hit and begins <= second < ends and index % 10 < 8) or (nth == 7 and second >= 70 * 60)
+            failed = (is_hit and begins <= second < ends and index % 10 < 8) or (
+                nth == 7 and second >= 70 * 60
+            )
             calls.append(call(second, event_id=f"{nth}-{index}", feature=f"f{nth}", provider=provider, model=f"m{nth % 2}",
                               error_type="timeout" if failed else None, output=None if failed else "It ships on Tuesday."))  # fmt: skip
     calls.sort()
@@ -357,5 +452,6 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
     assert (step.episode.provider, step.episode.model) == ("acme", "")
     assert "the provider does not answer" in words.summary(step.episode)
     world.run([one for one in calls if one[0] >= begins + 15 * 60], 141 * 60)
-    assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]  # the eighth alone, which is a page of its own
+    # the eighth alone, which is a page of its own
+    assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]
     assert len(world.told("page")) == 2

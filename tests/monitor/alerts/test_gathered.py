@@ -15,9 +15,26 @@ from schemas.records import EpisodeIncident
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def found(rule: str, value: float | None, model: str = "", *, metric: str = "error_rate", state: str = "firing", minute: int = 0, n: float = 100.0,
-          text: str = "") -> EpisodeIncident:
-    evidence = {"metric": metric, "value": value, "low": None, "high": None, "n": n, "window_s": 60.0, "above": 0.02}
+def found(
+    rule: str,
+    value: float | None,
+    model: str = "",
+    *,
+    metric: str = "error_rate",
+    state: str = "firing",
+    minute: int = 0,
+    n: float = 100.0,
+    text: str = "",
+) -> EpisodeIncident:
+    evidence = {
+        "metric": metric,
+        "value": value,
+        "low": None,
+        "high": None,
+        "n": n,
+        "window_s": 60.0,
+        "above": 0.02,
+    }
     fields: dict[str, Any] = {
         "level": "segment" if model else "feature", "service": "s", "feature": "f", "environment": "production", "model": model, "text": text,
         "incident_id": f"{rule} {model} {state} {minute}", "rule": rule, "severity": "error", "state": state, "since": NINE + timedelta(minutes=minute),
@@ -46,13 +63,22 @@ def test_what_the_summary_says_already_is_not_listed_under_it(episode_of: Any) -
     def listed(*incidents: EpisodeIncident) -> int:
         return len(words.beside_summary(episode_of().model_copy(update={"incidents": list(incidents)})))
 
-    assert listed() == listed(found("errors", 0.25)) == listed(found("errors", 0.25), found("errors", 0.25, "m")) == 0
+    assert (
+        listed()
+        == listed(found("errors", 0.25))
+        == listed(found("errors", 0.25), found("errors", 0.25, "m"))
+        == 0
+    )
     assert listed(found("errors", 0.25), found("errors", 0.26, "m")) == 1
     assert listed(found("errors", 0.25), found("slow", 9.0, metric="duration_s.p90")) == 2
 
 
 def test_segments_alone_are_one_line_with_the_first_in_full(episode_of: Any) -> None:
-    (line,) = lines(episode_of, found("slow", 8.3, "m", metric="duration_s.p90"), found("slow", 7.0, "n", metric="duration_s.p50", minute=1))
+    (line,) = lines(
+        episode_of,
+        found("slow", 8.3, "m", metric="duration_s.p90"),
+        found("slow", 7.0, "n", metric="duration_s.p50", minute=1),
+    )
     assert line.startswith("p90 of duration is 8.3 s (should stay under 0.02 s) with model m, since")
     assert line.endswith("; by segment: model n 7 s")
 
@@ -64,21 +90,33 @@ def test_what_differs_in_rule_statistic_or_state_is_told_apart(episode_of: Any) 
 
 
 def test_findings_about_softfail_itself_are_told_each_by_its_text(episode_of: Any) -> None:
-    told = lines(episode_of, found("lag", 9.0, metric="lag", text="one lags"), found("lag", 9.0, metric="lag", minute=1, text="another lags"))
+    told = lines(
+        episode_of,
+        found("lag", 9.0, metric="lag", text="one lags"),
+        found("lag", 9.0, metric="lag", minute=1, text="another lags"),
+    )
     assert [line.partition(",")[0] for line in told] == ["one lags", "another lags"]
 
 
 def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> None:
     several = [found("errors", nth / 100, f"m{nth}") for nth in range(20, 30)]
     incidents = [found("errors", 0.25), *several, found("slow", 9.0, metric="duration_s.p90", minute=1)]
-    assert words.summary(episode_of().model_copy(update={"incidents": incidents})).endswith("; and 1 more finding")
+    assert words.summary(episode_of().model_copy(update={"incidents": incidents})).endswith(
+        "; and 1 more finding"
+    )
 
 
 @given(st.lists(st.builds(found, st.sampled_from("ab"), st.just(0.2), st.sampled_from(["", "m", "n"]), state=st.sampled_from(["firing", "resolved"]),
                           metric=st.sampled_from(["error_rate", "duration_s.p90", "duration_s.p50"]), text=st.sampled_from(["", "it lags"]))))  # fmt: skip
-def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_head(incidents: list[EpisodeIncident]) -> None:
+def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_head(
+    incidents: list[EpisodeIncident],
+) -> None:
     groups = gathered(incidents)
     assert sorted(map(id, (one for group in groups for one in group))) == sorted(map(id, incidents))
-    assert all(one.level == "segment" and one.rule == group[0].rule and one.state == group[0].state for group in groups for one in group[1:])
+    assert all(
+        one.level == "segment" and one.rule == group[0].rule and one.state == group[0].state
+        for group in groups
+        for one in group[1:]
+    )
     places = [next(nth for nth, one in enumerate(incidents) if one is group[0]) for group in groups]
     assert places == sorted(places)

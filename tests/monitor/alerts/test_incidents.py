@@ -12,12 +12,16 @@ from schemas.rules import Rule
 
 FEATURE = FeatureKey("bot", "answer", "production")
 MINUTE_US = 60_000_000
-RULE = Rule.model_validate({"name": "e", "on": "error_rate", "above": 0.1, "for": "2m", "keep_firing_for": "2m"})
+RULE = Rule.model_validate(
+    {"name": "e", "on": "error_rate", "above": 0.1, "for": "2m", "keep_firing_for": "2m"}
+)
 
 
 def steps(*states: Any) -> list[Change | None]:
     incident = opened(RULE, FEATURE, None, 0, "error")
-    return [incident.step(RULE, Reading(state, {}), minute * MINUTE_US) for minute, state in enumerate(states)]
+    return [
+        incident.step(RULE, Reading(state, {}), minute * MINUTE_US) for minute, state in enumerate(states)
+    ]
 
 
 def reasons(*states: Any) -> list[tuple[int, str, str]]:
@@ -37,7 +41,9 @@ def test_time_of_which_nothing_is_known_counts_neither_way() -> None:
 
 def test_a_break_begins_the_count_anew() -> None:
     assert reasons("breach", "breach", "between") == [(2, "resolved", "did not last")]
-    assert reasons("breach", "breach", "breach", "good", "good", "between", "good", "good", "good")[1:] == [(8, "resolved", "well for 2 min")]
+    assert reasons("breach", "breach", "breach", "good", "good", "between", "good", "good", "good")[1:] == [
+        (8, "resolved", "well for 2 min")
+    ]
 
 
 def test_state_and_back_goes_on_the_same() -> None:

@@ -1,4 +1,6 @@
-"""What is learnt survives restarts: baselines, references and what is taken for normal depend on the log and on nothing else."""
+"""What is learnt survives restarts: baselines, references and what is taken for normal depend on the log and
+on nothing else.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,21 @@ MINUTE_US = 60_000_000
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps(fields | more).encode()
 
 
 def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> list[bytes]:
-    """Two models and many variants; longer answers from minute 45 to 85, failing ones from 55 to 65, another model that answers from 140 on."""
+    """Two models and many variants; longer answers from minute 45 to 85, failing ones from 55 to 65, another
+    model that answers from 140 on.
+    """
     rng = random.Random(seed)
     values = []
     for nth in range(minutes * a_minute):
@@ -42,8 +53,12 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
     return values
 
 
-def written(values: list[bytes], bundle: int, every: int | None, config: Config | None = None) -> list[tuple[str, bytes]]:
-    """All that is written; with ``every``, by objects that are taken apart at each so-many-th edge and put together again."""
+def written(
+    values: list[bytes], bundle: int, every: int | None, config: Config | None = None
+) -> list[tuple[str, bytes]]:
+    """All that is written; with ``every``, by objects that are taken apart at each so-many-th edge and put
+    together again.
+    """
     watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
     records = [FileRecord(value, offset) for offset, value in enumerate(values)]
     for start in range(0, len(records), bundle):
@@ -60,11 +75,15 @@ def written(values: list[bytes], bundle: int, every: int | None, config: Config 
 
 def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
     records = [json.loads(value) for topic, value in messages if topic == "alerts"]
-    return {record["rule"] for record in records if record["record"] == "transition" and record["state"] == state}
+    return {
+        record["rule"] for record in records if record["record"] == "transition" and record["state"] == state
+    }
 
 
 @pytest.mark.parametrize(("every", "bundle"), [(1, 15), (11, 200)])
-def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(every: int, bundle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(
+    every: int, bundle: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("monitor.features.SEGMENTS", 6)  # so that segments leave for `other`
     values = troubled(190, 15, variants=12)
     whole = written(values, 5000, None)
@@ -93,6 +112,10 @@ def test_what_became_normal_is_remembered_over_restarts() -> None:
     settings = Config.model_validate({"time": {"pane": "5m"}})
     whole = written(values, 5000, None, settings)
     records = [json.loads(value) for topic, value in whole if topic == "alerts"]
-    found = [(one["state"], one["reason"][:13]) for one in records if one.get("rule") == "drift" and one["level"] == "feature"]
+    found = [
+        (one["state"], one["reason"][:13])
+        for one in records
+        if one.get("rule") == "drift" and one["level"] == "feature"
+    ]
     assert found == [("firing", "breached"), ("resolved", "became_normal")]
     assert written(values, 50, 60, settings) == whole

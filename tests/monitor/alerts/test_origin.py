@@ -1,4 +1,6 @@
-"""Of which provider and model an episode is: of what went wrong most was sent there; nothing is named that is not sure."""
+"""Of which provider and model an episode is: of what went wrong most was sent there; nothing is named that is
+not sure.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ BEGUN, NOW = 60, 65  # minutes
 
 
 class Traffic(NamedTuple):
-    """Of a segment, each minute: calls, those that fail before and since; the provider, or several with their calls."""
+    """Of a segment, each minute: calls, those that fail before and since; the provider, or several with their
+    calls.
+    """
 
     model: str
     provider: str | dict[str, int]
@@ -38,7 +42,9 @@ class Traffic(NamedTuple):
     labels: SegmentKey | None = None
 
 
-def feature_of(*several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane) -> FeatureState:
+def feature_of(
+    *several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane
+) -> FeatureState:
     feature = FeatureState(FeatureKey("bot", "answer", "production"))
     for one in several:
         segment = Segment(one.labels or SegmentKey(one.model))
@@ -50,17 +56,31 @@ def feature_of(*several: Traffic, minutes: int = NOW, metric: str = "error_rate"
             if metric != "error_rate":
                 pane.rate("error_rate").add(one.sent, one.calls, 0)
             if one.provider:
-                pane.category("provider").add(one.sent, {one.provider: one.calls} if isinstance(one.provider, str) else one.provider)
+                pane.category("provider").add(
+                    one.sent, {one.provider: one.calls} if isinstance(one.provider, str) else one.provider
+                )
     return feature
 
 
-def incident(metric: str = "error_rate", model: str | None = None, *, severity: str = "critical", state: str = "firing", **evidence: Any) -> dict[str, Any]:
+def incident(
+    metric: str = "error_rate",
+    model: str | None = None,
+    *,
+    severity: str = "critical",
+    state: str = "firing",
+    **evidence: Any,
+) -> dict[str, Any]:
     return {"state": state, "severity": severity, "level": "feature" if model is None else "segment", "model": model or "", "prompt_version": "",
             "variant": "", "dimensions": {}, "evidence": {"metric": metric, "window_s": 300.0, "above": 0.02} | evidence}  # fmt: skip
 
 
 def named(feature: FeatureState, *several: dict[str, Any]) -> Origin:
-    return origin(feature, {str(nth): one for nth, one in enumerate(several or (incident(),))}, BEGUN * MINUTE_US, NOW * MINUTE_US)
+    return origin(
+        feature,
+        {str(nth): one for nth, one in enumerate(several or (incident(),))},
+        BEGUN * MINUTE_US,
+        NOW * MINUTE_US,
+    )
 
 
 def test_the_provider_that_fails_is_named_though_another_has_more_calls() -> None:
@@ -68,7 +88,9 @@ def test_the_provider_that_fails_is_named_though_another_has_more_calls() -> Non
 
 
 def test_of_two_models_of_one_provider_that_both_fail_the_provider_is_named_and_no_model() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))) == ("one", "")
+    assert named(
+        feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))
+    ) == ("one", "")
 
 
 def test_of_two_providers_that_both_fail_neither_is_named() -> None:
@@ -81,11 +103,21 @@ def test_what_always_fails_is_not_what_went_wrong() -> None:
 
 def test_where_it_fails_no_more_than_always_the_calls_decide() -> None:
     assert named(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == ("one", "m")
-    assert named(feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))) == ("one", "m"), "most were not sent to us"
+    assert named(feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))) == (
+        "one",
+        "m",
+    ), "most were not sent to us"
 
 
 def test_who_fails_less_than_before_does_not_make_others_most_of_it() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 10), Traffic("n", "two", 20, 0, 6), Traffic("o", "three", 20, 8, 0))) == NOWHERE
+    assert (
+        named(
+            feature_of(
+                Traffic("m", "one", 20, 0, 10), Traffic("n", "two", 20, 0, 6), Traffic("o", "three", 20, 8, 0)
+            )
+        )
+        == NOWHERE
+    )
 
 
 def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_not_looked_at() -> None:
@@ -117,8 +149,14 @@ def test_a_segment_that_is_new_is_held_against_what_is_usual_in_the_feature() ->
 
 
 def test_calls_that_were_not_sent_count_by_their_probability() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == ("one", "m")
-    assert named(feature_of(Traffic("m", "one", 20, 4, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == ("two", "n"), "as always"
+    assert named(feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == (
+        "one",
+        "m",
+    )
+    assert named(feature_of(Traffic("m", "one", 20, 4, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == (
+        "two",
+        "n",
+    ), "as always"
 
 
 @pytest.mark.parametrize(("metric", "evidence"), [
@@ -130,8 +168,13 @@ def test_failures_of_any_rate_weigh_where_they_are(metric: str, evidence: dict[s
 
 
 def test_a_rate_that_should_not_have_fallen_is_of_the_segment_where_it_fell() -> None:
-    feature = feature_of(Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate")
-    assert named(feature, incident("feedback.regeneration_rate", above=None, value=0.43, reference=0.57)) == ("two", "n")
+    feature = feature_of(
+        Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate"
+    )
+    assert named(feature, incident("feedback.regeneration_rate", above=None, value=0.43, reference=0.57)) == (
+        "two",
+        "n",
+    )
 
 
 def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
@@ -139,7 +182,9 @@ def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
     for key, segment in feature.segments.items():
         for at, pane in segment.panes.items():
             slow = key.model == "n" and at >= (BEGUN - 1) * MINUTE_US
-            pane.number("duration_s").add(WHOLE, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events})
+            pane.number("duration_s").add(
+                WHOLE, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events}
+            )
     assert named(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
 
 
@@ -149,19 +194,27 @@ def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
         if at >= (BEGUN - 1) * MINUTE_US:
             pane.category("fallback").add(WHOLE, {"cache": 15})
     assert named(feature, incident("fallback=cache", above=None, value=0.15, reference=0.0)) == ("two", "n")
-    assert named(feature, incident("fallback=none", above=None, value=0.85, reference=1.0)) == ("two", "n"), "what became rare"
+    assert named(feature, incident("fallback=none", above=None, value=0.85, reference=1.0)) == (
+        "two",
+        "n",
+    ), "what became rare"
 
 
 def test_where_nothing_can_be_counted_the_calls_decide() -> None:
     few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
     assert named(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
-    assert named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NOWHERE, "seven tenths are not enough"
+    assert named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NOWHERE, (
+        "seven tenths are not enough"
+    )
 
 
 def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
     feature = feature_of(Traffic("m", "one", 100, 0, 90), Traffic("n", "two", 10, 0, 5))
     assert named(feature, incident(model="n")) == ("two", "n")
-    assert named(feature, incident("output_text", model="n"), incident()) == ("one", "m"), "the whole feature says more"
+    assert named(feature, incident("output_text", model="n"), incident()) == (
+        "one",
+        "m",
+    ), "the whole feature says more"
     assert named(feature, incident(model="gone")) == NOWHERE
 
 
@@ -211,15 +264,27 @@ def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -
     several = [Traffic(f"m{nth}", "one" if nth % 10 else "two", 5, 0, 2) for nth in range(200)]
     feature = feature_of(*several, minutes=180, of=Opened)
     Opened.looked = 0
-    assert origin(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == ("one", "")
+    assert origin(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == (
+        "one",
+        "",
+    )
     assert 0 < Opened.looked <= PANES
 
 
 @given(st.data())
-def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_fail(data: st.DataObject) -> None:
-    of = st.builds(lambda provider, calls, since: Traffic("", provider, calls, 0, since),
-                   st.sampled_from(["", "one", "two", "three"]), st.integers(1, 40), st.integers(0, 40))
-    several = [one._replace(model=f"m{nth}", since=min(one.calls, one.since)) for nth, one in enumerate(data.draw(st.lists(of, min_size=1, max_size=6)))]
+def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_fail(
+    data: st.DataObject,
+) -> None:
+    of = st.builds(
+        lambda provider, calls, since: Traffic("", provider, calls, 0, since),
+        st.sampled_from(["", "one", "two", "three"]),
+        st.integers(1, 40),
+        st.integers(0, 40),
+    )
+    several = [
+        one._replace(model=f"m{nth}", since=min(one.calls, one.since))
+        for nth, one in enumerate(data.draw(st.lists(of, min_size=1, max_size=6)))
+    ]
     found = named(feature_of(*several))
     assert named(feature_of(*data.draw(st.permutations(several)))) == found
     if any(one.since for one in several):
@@ -229,12 +294,20 @@ def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "output": "It ships on Tuesday."}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "output": "It ships on Tuesday.",
+    }
     return json.dumps(fields | more).encode()
 
 
 def written(values: list[bytes], every: int | None = None) -> list[bytes]:
-    """All alerts; with ``every``, of objects that are taken apart each so many minutes and put together again."""
+    """All alerts; with ``every``, of objects that are taken apart each so many minutes and put together
+    again.
+    """
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20
@@ -257,8 +330,19 @@ def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever
     for nth in range(255 * 20):
         provider, model = rng.choice([("one", "a"), ("one", "b"), ("two", "c"), ("two", "c"), ("two", "c")])
         failing = provider == "one" and nth / 20 >= 66 and rng.random() < 0.6
-        said = "I'm sorry, but I can't help with that." if nth / 20 >= 245 and rng.random() < 0.5 else "It ships on Tuesday."
-        values.append(event(nth * 3, provider=provider, model=model, **({"output": "", "error_type": "timeout"} if failing else {"output": said})))
+        said = (
+            "I'm sorry, but I can't help with that."
+            if nth / 20 >= 245 and rng.random() < 0.5
+            else "It ships on Tuesday."
+        )
+        values.append(
+            event(
+                nth * 3,
+                provider=provider,
+                model=model,
+                **({"output": "", "error_type": "timeout"} if failing else {"output": said}),
+            )
+        )
     whole = written(values)
     told = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
     first = [one for one in told if one.episode_id == told[0].episode_id]
@@ -268,7 +352,12 @@ def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever
 
 
 def test_a_record_names_only_what_is_known() -> None:
-    values = [event(nth * 3, model="a", **({"output": "", "error_type": "timeout"} if nth > 1320 and nth % 2 else {})) for nth in range(1500)]
+    values = [
+        event(
+            nth * 3, model="a", **({"output": "", "error_type": "timeout"} if nth > 1320 and nth % 2 else {})
+        )
+        for nth in range(1500)
+    ]
     first = next(json.loads(value) for value in written(values) if b'"record":"episode"' in value)
     assert "provider" not in first
     assert first["model"] == "a"

@@ -19,13 +19,19 @@ def config():
 
 @pytest.fixture
 def both():
-    return Config.model_validate({
-        "channels": {"pagerduty": {"routing_key": KEY}, "console": {}},
-        "routes": [{"severity": ["critical", "error"], "to": ["pagerduty"]}, {"to": ["console"]}]})
+    return Config.model_validate(
+        {
+            "channels": {"pagerduty": {"routing_key": KEY}, "console": {}},
+            "routes": [{"severity": ["critical", "error"], "to": ["pagerduty"]}, {"to": ["console"]}],
+        }
+    )
 
 
 def put(outbox, *episodes, now_us=0):
-    return outbox.apply([FileRecord(episode.model_dump_json().encode(), offset) for offset, episode in enumerate(episodes)], now_us)
+    return outbox.apply(
+        [FileRecord(episode.model_dump_json().encode(), offset) for offset, episode in enumerate(episodes)],
+        now_us,
+    )
 
 
 def told(outbox, now_us, channel="pagerduty"):
@@ -55,7 +61,10 @@ def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_o
     put(outbox, episode_of(urgency="low"))
     assert told(outbox, nine_us) == [("trigger", "softfail/e1/low", "opened")]
     put(outbox, episode_of(state="escalated", minute=2))
-    assert told(outbox, nine_us) == [("trigger", "softfail/e1/high", "escalated"), ("resolve", "softfail/e1/low", "is a page now")]
+    assert told(outbox, nine_us) == [
+        ("trigger", "softfail/e1/high", "escalated"),
+        ("resolve", "softfail/e1/low", "is a page now"),
+    ]
     put(outbox, episode_of(state="resolved", minute=9))
     assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
@@ -74,23 +83,36 @@ def test_urgency_never_sinks(config, episode_of, nine_us):
     put(outbox, episode_of())
     told(outbox, nine_us)
     put(outbox, episode_of(state="updated", urgency="low"), episode_of(state="resolved", urgency="low"))
-    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved"), ("resolve", "softfail/e1/low", "resolved")]
+    assert told(outbox, nine_us) == [
+        ("resolve", "softfail/e1/high", "resolved"),
+        ("resolve", "softfail/e1/low", "resolved"),
+    ]
 
 
-def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_order(config, episode_of, nine_us):
+def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_order(
+    config, episode_of, nine_us
+):
     outbox = Outbox(config)
     put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="resolved", minute=5))
     assert [action for action, *_ in told(outbox, nine_us + 64 * MINUTE)] == ["trigger", "resolve"]
 
 
-def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_note(config, episode_of, nine_us):
+def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_note(
+    config, episode_of, nine_us
+):
     outbox = Outbox(config)
     put(outbox, episode_of(), episode_of(state="resolved", minute=5))
     steps = told(outbox, nine_us + 66 * MINUTE)
-    assert steps == [("resolve", "softfail/e1/high", "resolved"), ("note", "softfail/e1/missed", "missed while down")]  # an attempt may have got through
+    # an attempt may have got through
+    assert steps == [
+        ("resolve", "softfail/e1/high", "resolved"),
+        ("note", "softfail/e1/missed", "missed while down"),
+    ]
 
 
-def test_what_was_never_delivered_and_is_over_for_more_than_a_day_is_history_unless_asked_for(config, episode_of, nine_us):
+def test_what_was_never_delivered_and_is_over_for_more_than_a_day_is_history_unless_asked_for(
+    config, episode_of, nine_us
+):
     for page_old, last in ((False, "resolve"), (True, "note")):
         outbox = Outbox(config.model_copy(update={"page_old_events": page_old}))
         put(outbox, episode_of(), episode_of(state="resolved", minute=5))
@@ -105,7 +127,12 @@ def test_what_still_fires_pages_however_long_the_notifier_was_away(config, episo
 
 def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
     outbox = Outbox(config)
-    put(outbox, episode_of(muted="maintenance"), episode_of(state="updated", muted="maintenance"), episode_of(state="resolved", muted="maintenance"))
+    put(
+        outbox,
+        episode_of(muted="maintenance"),
+        episode_of(state="updated", muted="maintenance"),
+        episode_of(state="resolved", muted="maintenance"),
+    )
     assert told(outbox, nine_us) == []
 
 
@@ -129,7 +156,9 @@ def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_
 
 
 def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes(episode_of, nine_us):
-    config = Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}})
+    config = Config.model_validate(
+        {"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}}
+    )
     outbox = Outbox(config)
     put(outbox, episode_of())
     for channel in ("alertmanager", "console"):
@@ -158,14 +187,23 @@ def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config,
     before = episode_of(rules=("drift",))
     put(outbox, before)
     told(outbox, nine_us)
-    evidence = before.incidents[0].evidence.model_copy(update={"metric": "response_model=m-0613", "test": "never_seen"})
+    evidence = before.incidents[0].evidence.model_copy(
+        update={"metric": "response_model=m-0613", "test": "never_seen"}
+    )
     after = episode_of(state="updated", rules=("drift",))
-    put(outbox, after.model_copy(update={"incidents": [after.incidents[0].model_copy(update={"evidence": evidence})]}))
+    put(
+        outbox,
+        after.model_copy(
+            update={"incidents": [after.incidents[0].model_copy(update={"evidence": evidence})]}
+        ),
+    )
     assert told(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
     assert told(outbox, nine_us + 15 * MINUTE) == []
 
 
-def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(both, episode_of, nine_us):
+def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
+    both, episode_of, nine_us
+):
     before = Outbox(both)
     put(before, episode_of())
     assert told(before, nine_us)
@@ -181,28 +219,48 @@ def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episod
     assert (told(outbox, nine_us), len(told(outbox, nine_us, "console"))) == ([], 1)
     put(outbox, episode_of(state="escalated"), episode_of(state="resolved", minute=1))
     assert [action for action, *_ in told(outbox, nine_us)] == ["trigger", "resolve"]
-    assert [key for action, key, _ in told(outbox, nine_us, "console") if action == "resolve"] == ["softfail/e1/high", "softfail/e1/low"]
+    assert [key for action, key, _ in told(outbox, nine_us, "console") if action == "resolve"] == [
+        "softfail/e1/high",
+        "softfail/e1/low",
+    ]
 
 
 def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of, nine_us):
     outbox = Outbox(config)
-    put(outbox, episode_of("a", urgency="low"), episode_of("b"), episode_of("c"), episode_of("d", urgency="low"))
-    assert [key for _, key, _ in told(outbox, nine_us)] == ["softfail/b/high", "softfail/c/high", "softfail/a/low", "softfail/d/low"]
+    put(
+        outbox,
+        episode_of("a", urgency="low"),
+        episode_of("b"),
+        episode_of("c"),
+        episode_of("d", urgency="low"),
+    )
+    assert [key for _, key, _ in told(outbox, nine_us)] == [
+        "softfail/b/high",
+        "softfail/c/high",
+        "softfail/a/low",
+        "softfail/d/low",
+    ]
 
 
-def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_time_up_to_five_minutes(config, episode_of, nine_us):
+def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_time_up_to_five_minutes(
+    config, episode_of, nine_us
+):
     outbox, now = Outbox(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
     for nth in range(11):
         waits.append(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0))
         put(outbox, episode_of(f"other-{nth}"))
-        assert [key for _, key, _ in told(outbox, now + round(waits[-1] * 1e6) - 1)] == [f"softfail/other-{nth}/high"]
+        assert [key for _, key, _ in told(outbox, now + round(waits[-1] * 1e6) - 1)] == [
+            f"softfail/other-{nth}/high"
+        ]
         now += round(waits[-1] * 1e6)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_most_a_minute(config, episode_of, nine_us):
+def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_most_a_minute(
+    config, episode_of, nine_us
+):
     outbox, now = Outbox(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
@@ -213,7 +271,9 @@ def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_mos
     assert waits == [1, 2, 5, 10, 20, 40, 60, 60, 60]
 
 
-def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_a_ticket_waits_for_the_probe(config, episode_of, nine_us):
+def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_a_ticket_waits_for_the_probe(
+    config, episode_of, nine_us
+):
     outbox, now = Outbox(config), nine_us
     put(outbox, episode_of("a"))
     for _ in range(7):
@@ -227,7 +287,9 @@ def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_
     assert outbox.due("pagerduty", now + 65_000_000).episode_id == "ticket"
 
 
-def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_than_a_probe(config, episode_of, nine_us):
+def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_than_a_probe(
+    config, episode_of, nine_us
+):
     outbox, now, got = Outbox(config), nine_us, []
     put(outbox, episode_of("poison"))
     for second in range(600):
@@ -260,10 +322,16 @@ def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(c
     outbox = Outbox(config)
     put(outbox, episode_of())
     step = outbox.due("pagerduty", nine_us)
-    assert [outbox.failed(step, nine_us, 1.0), outbox.failed(step, nine_us, 0.5), outbox.failed(step, nine_us, 1.0, after_s=90)] == [0.5, 1.5, 90]
+    assert [
+        outbox.failed(step, nine_us, 1.0),
+        outbox.failed(step, nine_us, 0.5),
+        outbox.failed(step, nine_us, 1.0, after_s=90),
+    ] == [0.5, 1.5, 90]
 
 
-def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_other_channel_waits(both, episode_of, nine_us):
+def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_other_channel_waits(
+    both, episode_of, nine_us
+):
     outbox = Outbox(both.model_copy(update={"routes": None}))
     put(outbox, episode_of("a"), episode_of("b"))
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.0, after_s=60, hold=True)
@@ -275,7 +343,9 @@ def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_oth
 def test_what_is_refused_becomes_a_dead_letter_and_holds_up_nothing(config, episode_of, nine_us):
     outbox = Outbox(config)
     put(outbox, episode_of("a"), episode_of("b"))
-    (letter,) = outbox.refused(outbox.due("pagerduty", nine_us), "400: no such thing", nine_us).messages["deadletter"]
+    (letter,) = outbox.refused(outbox.due("pagerduty", nine_us), "400: no such thing", nine_us).messages[
+        "deadletter"
+    ]
     assert "400: no such thing" in json.loads(letter.value)["error"]
     assert told(outbox, nine_us) == [("trigger", "softfail/b/high", "opened")]
     put(outbox, episode_of("a", "resolved"))
@@ -324,9 +394,19 @@ def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode
     assert told(outbox, nine_us + 1000 * MINUTE) == []
 
 
-@pytest.mark.parametrize(("value", "says"), [
-    (b"\xff\x00", "not JSON"), (b"[1]", "an object"), (b'{"record": "episode"}', "Field required"), (None, "not JSON"), (b"[" * 100_000, "not JSON")])
-def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(config, episode_of, nine_us, value, says):
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (b"\xff\x00", "not JSON"),
+        (b"[1]", "an object"),
+        (b'{"record": "episode"}', "Field required"),
+        (None, "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(
+    config, episode_of, nine_us, value, says
+):
     outbox = Outbox(config)
     good = FileRecord(episode_of().model_dump_json().encode(), 8)
     (letter,) = outbox.apply([FileRecord(value, 7), good]).messages["deadletter"]
@@ -345,7 +425,9 @@ def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(co
     assert len(told(outbox, nine_us)) == 1
 
 
-def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(config, episode_of, nine_us):
+def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(
+    config, episode_of, nine_us
+):
     outbox = Outbox(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
@@ -355,27 +437,46 @@ def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_o
 
 def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
     outbox = Outbox(config)
-    assert measured(outbox) == {("softfail_deliveries_pending", ("pagerduty",)): 0, ("softfail_channel_open", ("pagerduty",)): 0}
+    assert measured(outbox) == {
+        ("softfail_deliveries_pending", ("pagerduty",)): 0,
+        ("softfail_channel_open", ("pagerduty",)): 0,
+    }
     put(outbox, episode_of("a"), episode_of("b"), now_us=nine_us)
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.5)
     assert measured(outbox)["softfail_deliveries_pending", ("pagerduty",)] == 2
     told(outbox, nine_us + MINUTE)
     assert measured(outbox) == {
-        ("softfail_deliveries_pending", ("pagerduty",)): 0, ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,
-        ("softfail_deliveries_total", ("pagerduty", "retried")): 1, ("softfail_channel_open", ("pagerduty",)): 0}
+        ("softfail_deliveries_pending", ("pagerduty",)): 0,
+        ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,
+        ("softfail_deliveries_total", ("pagerduty", "retried")): 1,
+        ("softfail_channel_open", ("pagerduty",)): 0,
+    }
 
 
 def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(config, episode_of):
     outbox = Outbox(config)
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(3000)))
-    huge = huge.model_copy(update={"examples": [example.model_copy(update={"output": "word " * 20_000}) for example in huge.examples]})
+    huge = huge.model_copy(
+        update={
+            "examples": [example.model_copy(update={"output": "word " * 20_000}) for example in huge.examples]
+        }
+    )
     put(outbox, huge)
     assert all(len(value) < 256 << 10 for _, value in outbox.changed())
     step = outbox.due("pagerduty", 0)
     assert len(step.episode.incidents) + step.left_out == 3000
 
 
-@pytest.mark.parametrize("record", [(b"delivery/pagerduty/e1", b"{}"), (b"delivery/x", b"{}"), (b"what", b"1"), (b"counts", b"[]"), (b"counts", b"{")])
+@pytest.mark.parametrize(
+    "record",
+    [
+        (b"delivery/pagerduty/e1", b"{}"),
+        (b"delivery/x", b"{}"),
+        (b"what", b"1"),
+        (b"counts", b"[]"),
+        (b"counts", b"{"),
+    ],
+)
 def test_a_state_record_that_cannot_be_read_is_named(config, record):
     with pytest.raises(ValueError, match=record[0].decode()):
         Outbox(config).restore([record])

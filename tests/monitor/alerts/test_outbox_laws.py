@@ -1,4 +1,6 @@
-"""Whatever crashes, fails or comes in between: each episode is opened once, then closed once, and nothing is forgotten."""
+"""Whatever crashes, fails or comes in between: each episode is opened once, then closed once, and nothing is
+forgotten.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from monitor.core import FileRecord
 from monitor.instants import rfc3339
 from schemas.config import Config
 
-CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}})
+CONFIG = Config.model_validate(
+    {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}
+)
 SCRIPTS = {
     "pages": [("opened", "high"), ("updated", "high"), ("resolved", "high")],
     "escalates": [("opened", "low"), ("escalated", "high"), ("resolved", "high")],
@@ -93,8 +97,22 @@ def log_of(episode_of, order):
     return log
 
 
-STEPS = st.lists(st.sampled_from(
-    ["read", "read", "checkpoint", "crash", "taken", "taken", "lost on the way", "answer lost", "crash after sending"]), max_size=80)
+STEPS = st.lists(
+    st.sampled_from(
+        [
+            "read",
+            "read",
+            "checkpoint",
+            "crash",
+            "taken",
+            "taken",
+            "lost on the way",
+            "answer lost",
+            "crash after sending",
+        ]
+    ),
+    max_size=80,
+)
 ORDER = st.lists(st.integers(0, 3), min_size=12, max_size=12)
 
 
@@ -113,11 +131,19 @@ def run(notifier, steps):
 
 @settings(max_examples=300, deadline=None)
 @given(order=ORDER, steps=STEPS)
-def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(episode_of, nine_us, order, steps):
+def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(
+    episode_of, nine_us, order, steps
+):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     run(notifier, steps)
-    effects = {name: [(key.rsplit("/", 1)[1], what) for key, what in notifier.receiver.effects if key == f"softfail/{name}/{key.rsplit('/', 1)[1]}"]
-               for name in SCRIPTS}
+    effects = {
+        name: [
+            (key.rsplit("/", 1)[1], what)
+            for key, what in notifier.receiver.effects
+            if key == f"softfail/{name}/{key.rsplit('/', 1)[1]}"
+        ]
+        for name in SCRIPTS
+    }
     assert effects["pages"] == [("high", "opened"), ("high", "closed")]
     assert effects["is-a-ticket"] == [("low", "opened"), ("low", "closed")]
     high = [what for urgency, what in effects["escalates"] if urgency == "high"]
@@ -135,7 +161,9 @@ def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, 
     effects = notifier.receiver.effects
     for name in ("escalates", "still-fires"):
         if (f"softfail/{name}/low", "closed") in effects:
-            assert effects.index((f"softfail/{name}/high", "opened")) < effects.index((f"softfail/{name}/low", "closed"))
+            assert effects.index((f"softfail/{name}/high", "opened")) < effects.index(
+                (f"softfail/{name}/low", "closed")
+            )
 
 
 @settings(max_examples=200, deadline=None)
@@ -157,7 +185,8 @@ def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order,
         while (step := outbox.due("pagerduty", later_us)) is not None:
             steps.append(step)
             outbox.delivered(step, later_us)
-        return sorted(steps, key=lambda step: step.episode_id)  # stable: in order per episode; how often each was tried is not kept
+        # stable: in order per episode; how often each was tried is not kept
+        return sorted(steps, key=lambda step: step.episode_id)
 
     assert rest(restored) == rest(notifier.outbox)
     assert list(restored.measures()) == list(notifier.outbox.measures())
@@ -175,21 +204,51 @@ def test_bundles_of_any_size_give_the_same_state(episode_of, nine_us, order, cut
 
 
 def silence(start_us, end_us, number):
-    value = {"record": "silence", "silence_id": f"s{number % 2}", "match": "support-bot/*", "starts_at": rfc3339(start_us), "ends_at": rfc3339(end_us),
-             "reason": "r", "time": rfc3339(start_us)}
+    value = {
+        "record": "silence",
+        "silence_id": f"s{number % 2}",
+        "match": "support-bot/*",
+        "starts_at": rfc3339(start_us),
+        "ends_at": rfc3339(end_us),
+        "reason": "r",
+        "time": rfc3339(start_us),
+    }
     return FileRecord(json.dumps(value).encode(), number)
 
 
-MUTED_STEPS = st.lists(st.sampled_from(["read", "read", "checkpoint", "crash", "taken", "taken", "lost on the way", "answer lost", "crash after sending",
-                                        "a minute", "a minute", 0, 1, 2, 9]), max_size=60)
+MUTED_STEPS = st.lists(
+    st.sampled_from(
+        [
+            "read",
+            "read",
+            "checkpoint",
+            "crash",
+            "taken",
+            "taken",
+            "lost on the way",
+            "answer lost",
+            "crash after sending",
+            "a minute",
+            "a minute",
+            0,
+            1,
+            2,
+            9,
+        ]
+    ),
+    max_size=60,
+)
 """A number: a silence of so many minutes, or the end of one."""
 
 
 @settings(max_examples=200, deadline=None)
 @given(order=ORDER, steps=MUTED_STEPS)
 def test_under_silences_nothing_is_opened_nothing_stays_open_that_is_over_and_what_still_fires_is_open_in_the_end(
-        episode_of, nine_us, order, steps):
-    """Records are written when they are decided, as in the world, and silences come in between; whatever crashes."""
+    episode_of, nine_us, order, steps
+):
+    """Records are written when they are decided, as in the world, and silences come in between; whatever
+    crashes.
+    """
     coming, log = log_of(episode_of, order), []
     notifier, silent, covered_at_opening = Notifier(log, nine_us), {}, []
 
@@ -225,7 +284,9 @@ def test_under_silences_nothing_is_opened_nothing_stays_open_that_is_over_and_wh
     while covered():
         notifier.now_us += 60 * SECOND
     run(notifier, [])
-    assert {key for key in notifier.receiver.is_open if not key.endswith("/missed")} == {"softfail/still-fires/high"}
+    assert {key for key in notifier.receiver.is_open if not key.endswith("/missed")} == {
+        "softfail/still-fires/high"
+    }
 
 
 def notifier_reads_all(notifier):
@@ -236,4 +297,6 @@ def notifier_reads_all(notifier):
 def decided(record, now_us, offset):
     """The same episode, of now."""
     one = json.loads(record.value)
-    return FileRecord(json.dumps(one | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset)
+    return FileRecord(
+        json.dumps(one | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset
+    )

@@ -1,4 +1,6 @@
-"""A silence keeps back what is new and never what takes something back; what it kept back is told at its end, if it still fires."""
+"""A silence keeps back what is new and never what takes something back; what it kept back is told at its end,
+if it still fires.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from monitor.notifier import Notifier
 from schemas.config import Config
 
 MINUTE = 60_000_000
-CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}})
+CONFIG = Config.model_validate(
+    {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}
+)
 OPENED = ("trigger", "softfail/e1/high", "opened")
 RESOLVED = ("resolve", "softfail/e1/high", "resolved")
 
@@ -45,8 +49,17 @@ class World:
         return self._episode_of(name, state, minute=minute, **more).model_dump_json().encode()
 
     def silence(self, start, end, name="s1", match="support-bot/*", at=None, **more):
-        value = {"record": "silence", "silence_id": name, "match": match, "starts_at": rfc3339(self.us(start)), "ends_at": rfc3339(self.us(end)),
-                 "author": "ann", "reason": "deploy", "time": rfc3339(self.us(start)), **more}
+        value = {
+            "record": "silence",
+            "silence_id": name,
+            "match": match,
+            "starts_at": rfc3339(self.us(start)),
+            "ends_at": rfc3339(self.us(end)),
+            "author": "ann",
+            "reason": "deploy",
+            "time": rfc3339(self.us(start)),
+            **more,
+        }
         return self.put(start if at is None else at, json.dumps(value).encode())
 
     def told(self, minute):
@@ -92,10 +105,19 @@ def test_what_fires_and_ends_under_a_silence_is_never_told_and_counted_once(worl
 
 def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwards(world):
     world.silence(0, 30, at=60)
-    world.put(60, world.record(5), world.record(12, "resolved"), world.record(20, name="e2"), world.record(45, "resolved", "e2"),
-              world.record(21, name="e3"))
+    world.put(
+        60,
+        world.record(5),
+        world.record(12, "resolved"),
+        world.record(20, name="e2"),
+        world.record(45, "resolved", "e2"),
+        world.record(21, name="e3"),
+    )
     assert [step[:2] for step in world.told(60)] == [
-        ("trigger", "softfail/e2/high"), ("trigger", "softfail/e3/high"), ("resolve", "softfail/e2/high")]
+        ("trigger", "softfail/e2/high"),
+        ("trigger", "softfail/e3/high"),
+        ("resolve", "softfail/e2/high"),
+    ]
     assert world.silenced == 1
 
 
@@ -123,7 +145,10 @@ def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolv
     world.silence(1, 30)
     world.episode(2, "escalated")
     assert world.told(2) == []
-    assert world.told(30) == [("trigger", "softfail/e1/high", "escalated"), ("resolve", "softfail/e1/low", "is a page now")]
+    assert world.told(30) == [
+        ("trigger", "softfail/e1/high", "escalated"),
+        ("resolve", "softfail/e1/low", "is a page now"),
+    ]
 
 
 def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_and_never_pages(world):
@@ -150,10 +175,13 @@ def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_
     world.silence(1, 30)
     world.episode(5, "resolved")
     assert world.told(5) == [RESOLVED]
-    assert world.told(31) == [("note", "softfail/e1/missed", "missed while down")]  # it did not fire under the silence
+    # it did not fire under the silence
+    assert world.told(31) == [("note", "softfail/e1/missed", "missed while down")]
 
 
-def test_a_resolve_that_was_decided_under_the_silence_and_comes_after_its_end_takes_back_what_was_tried_and_pages_nobody(world):
+def test_a_resolve_that_was_decided_under_the_silence_and_comes_after_its_end_takes_back_what_was_tried_and_pages_nobody(
+    world,
+):
     world.silence(0, 30)
     world.episode(5)
     world.outbox.failed(world.outbox.due("pagerduty", world.us(30)), world.us(30), 0.5)
@@ -162,8 +190,12 @@ def test_a_resolve_that_was_decided_under_the_silence_and_comes_after_its_end_ta
 
 
 def test_what_ends_after_its_silence_was_taken_out_of_the_configuration_is_told(world):
-    plan = CONFIG.model_validate({"channels": {"pagerduty": {"routing_key": "0" * 32}}, "silences": [
-        {"match": "support-bot/*", "reason": "backups", "at": "09:00", "for": "1h"}]})
+    plan = CONFIG.model_validate(
+        {
+            "channels": {"pagerduty": {"routing_key": "0" * 32}},
+            "silences": [{"match": "support-bot/*", "reason": "backups", "at": "09:00", "for": "1h"}],
+        }
+    )
     world.restart(plan)
     world.episode(1)
     assert world.told(19) == []
@@ -215,7 +247,9 @@ def test_a_crash_after_the_page_at_the_end_of_a_silence_leaves_no_orphan_though_
     assert world.told(35) == [RESOLVED]
 
 
-def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_it_is_a_page_by_now(world):
+def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_it_is_a_page_by_now(
+    world,
+):
     world.silence(0, 30)
     world.restart()
     world.episode(5, urgency="low")
@@ -226,7 +260,9 @@ def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_cra
     assert [key for action, key, _ in world.told(32) if action == "resolve"] == ["softfail/e1/low"]
 
 
-def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_the_resolve_was_decided_just_before(world):
+def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_the_resolve_was_decided_just_before(
+    world,
+):
     world.silence(0, 30)
     world.restart()
     world.episode(5)
@@ -237,9 +273,25 @@ def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and
     assert world.told(30.1) == [RESOLVED]
 
 
-def test_silences_of_the_configuration_hold_as_those_that_were_asked_for_and_end_when_they_are_taken_out(world):
-    plan = CONFIG.model_validate({"channels": {"pagerduty": {"routing_key": "0" * 32}}, "silences": [
-        {"match": "support-bot/*", "reason": "backups", "days": ["mon"], "at": "10:00", "for": "1h", "timezone": "Europe/Berlin"}]})  # nine in UTC
+def test_silences_of_the_configuration_hold_as_those_that_were_asked_for_and_end_when_they_are_taken_out(
+    world,
+):
+    plan = CONFIG.model_validate(
+        {
+            "channels": {"pagerduty": {"routing_key": "0" * 32}},
+            "silences": [
+                # nine in UTC
+                {
+                    "match": "support-bot/*",
+                    "reason": "backups",
+                    "days": ["mon"],
+                    "at": "10:00",
+                    "for": "1h",
+                    "timezone": "Europe/Berlin",
+                }
+            ],
+        }
+    )
     world.restart(plan)
     world.episode(1)
     assert world.told(30) == []
@@ -289,7 +341,12 @@ def test_the_page_is_told_which_are_in_force_until_when_and_what_they_hold(world
     world.episode(5)
     (shown,) = notifier.status()["silences"]
     assert (shown["silence_id"], shown["until"], shown["holds"], shown["author"], shown["reason"]) == (
-        "s1", rfc3339(world.us(30)), 1, "ann", "deploy")
+        "s1",
+        rfc3339(world.us(30)),
+        1,
+        "ann",
+        "deploy",
+    )
 
 
 @pytest.mark.parametrize("value", [b"{}", b"{", b'{"record":"silence","more":1}'])

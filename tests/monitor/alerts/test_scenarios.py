@@ -1,4 +1,6 @@
-"""What the person on call gets, from events to PagerDuty: a worker and a notifier in simulated time, with the defaults unless a test says otherwise."""
+"""What the person on call gets, from events to PagerDuty: a worker and a notifier in simulated time, with the
+defaults unless a test says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,28 @@ import pytest
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 REFUSAL = "I'm sorry, but I can't help with that."
-ANSWERS = ("It ships on Tuesday.", "Yes, you can send it back within thirty days.", "The blue one is in stock again.")
+ANSWERS = (
+    "It ships on Tuesday.",
+    "Yes, you can send it back within thirty days.",
+    "The blue one is in stock again.",
+)
 ALONE = {"default_rules": False, "no_data": {"severity": None}}
 ERRORS = {"name": "e", "on": "error_rate", "above": 0.2}
 
 
 @pytest.fixture
 def calls(call):
-    """Evenly spaced calls between two minutes; of each minute, the share of them that ``failing`` gives ends in an error."""
+    """Evenly spaced calls between two minutes; of each minute, the share of them that ``failing`` gives ends
+    in an error.
+    """
+
     def make(start, end, a_minute, failing=lambda minute: 0.0, **more):
         rng = random.Random(start)
         minutes = [start + nth / a_minute for nth in range(round((end - start) * a_minute))]
-        return [call(minute * 60, error_type="timeout" if rng.random() < failing(minute) else None, **more) for minute in minutes]
+        return [
+            call(minute * 60, error_type="timeout" if rng.random() < failing(minute) else None, **more)
+            for minute in minutes
+        ]
 
     return make
 
@@ -32,46 +44,79 @@ def in_order(*logs):
     return sorted((one for log in logs for one in log), key=lambda one: one[0])
 
 
-def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_segments_is_one_page(make_world, call):
+def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_segments_is_one_page(
+    make_world, call
+):
     rng, fault, events = random.Random(3), (60, 80), []
     for nth in range(120 * 120):
         minute = nth / 120
         bad = fault[0] <= minute < fault[1]
-        events.append(call(
-            minute * 60, model=f"m{nth % 4}", prompt_version=f"v{nth // 4 % 3}", duration_s=round(rng.lognormvariate(1.6 if bad else -0.5, 0.5), 3),
-            output=REFUSAL if bad and rng.random() < 0.6 else rng.choice(ANSWERS)))
-    world = make_world({"rules": [{"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning"}]})
+        events.append(
+            call(
+                minute * 60,
+                model=f"m{nth % 4}",
+                prompt_version=f"v{nth // 4 % 3}",
+                duration_s=round(rng.lognormvariate(1.6 if bad else -0.5, 0.5), 3),
+                output=REFUSAL if bad and rng.random() < 0.6 else rng.choice(ANSWERS),
+            )
+        )
+    world = make_world(
+        {"rules": [{"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning"}]}
+    )
     world.run(events, 120 * MINUTE)
-    fired = {(one["rule"], one["model"], one["prompt_version"]) for one in world.records
-             if (one["record"], one.get("level"), one["state"]) == ("transition", "segment", "firing")}
+    fired = {
+        (one["rule"], one["model"], one["prompt_version"])
+        for one in world.records
+        if (one["record"], one.get("level"), one["state"]) == ("transition", "segment", "firing")
+    }
     assert {rule for rule, *_ in fired} >= {"pass-rate-fell", "failures-rose", "slow", "drift"}
     assert len({segment for _, *segment in map(list, fired) for segment in [tuple(segment)]}) == 12
     (page,) = world.told("page")
     assert 60 * MINUTE < page < 65 * MINUTE
-    assert len(world.told("ticket")) <= 1  # what is noticed first may be drift, which is a ticket until it is known to be worse
+    # what is noticed first may be drift, which is a ticket until it is known to be worse
+    assert len(world.told("ticket")) <= 1
     assert len(world.pagerduty.openings) == 1 + len(world.told("ticket"))
     assert world.pagerduty.open == {}
     assert all(count == 1 for count in world.pagerduty.ended.values())
 
 
-UP_AND_DOWN = [({}, "error-rate"), (ALONE | {"rules": [{"name": "e", "on": "error_rate", "above": 0.02, "for": "1m", "severity": "critical"}]}, "e")]
+UP_AND_DOWN = [
+    ({}, "error-rate"),
+    (
+        ALONE
+        | {"rules": [{"name": "e", "on": "error_rate", "above": 0.02, "for": "1m", "severity": "critical"}]},
+        "e",
+    ),
+]
 
 
 @pytest.mark.parametrize(("settings", "rule"), UP_AND_DOWN)
 def test_a_rate_that_goes_up_and_down_around_the_threshold_for_hours_pages_twice_at_the_most_and_is_over_after_a_quiet_hour(
-        make_world, calls, settings, rule):
+    make_world, calls, settings, rule
+):
     world = make_world(settings)
-    world.run(calls(0, 400, 60, lambda minute: 0.12 if 130 <= minute < 250 and minute % 15 < 6 else 0.004), 400 * MINUTE)
+    world.run(
+        calls(0, 400, 60, lambda minute: 0.12 if 130 <= minute < 250 and minute % 15 < 6 else 0.004),
+        400 * MINUTE,
+    )
     assert 1 <= len(world.told("page")) <= 2  # that it goes up and down is known when it has come back
     assert 1 <= [state for state, _ in world.transitions(rule)].count("firing") <= 2
     assert world.pagerduty.open == {}
     assert max(second for state, second in world.transitions(rule) if state == "resolved") >= 300 * MINUTE
 
 
-def test_what_comes_back_within_an_hour_is_over_after_a_quiet_hour_and_what_comes_back_later_ends_as_it_did_before(make_world, calls):
+def test_what_comes_back_within_an_hour_is_over_after_a_quiet_hour_and_what_comes_back_later_ends_as_it_did_before(
+    make_world, calls
+):
     world = make_world(ALONE | {"rules": [ERRORS]})
-    world.run(calls(0, 330, 30, lambda minute: float(any(begin <= minute < begin + 10 for begin in (20, 50, 220)))), 330 * MINUTE)
-    firing, resolved = ([second / 60 for state, second in world.transitions("e") if state == wanted] for wanted in ("firing", "resolved"))
+    world.run(
+        calls(0, 330, 30, lambda minute: float(any(begin <= minute < begin + 10 for begin in (20, 50, 220)))),
+        330 * MINUTE,
+    )
+    firing, resolved = (
+        [second / 60 for state, second in world.transitions("e") if state == wanted]
+        for wanted in ("firing", "resolved")
+    )
     lasted = [round(end - begin) for begin, end in zip(firing, resolved, strict=True)]
     assert lasted[0] == lasted[2] < 20
     assert lasted[1] == lasted[0] + 60 - 2
@@ -89,22 +134,32 @@ def test_what_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
 
 def test_of_three_events_an_hour_of_which_one_a_day_fails_nobody_hears(make_world, call):
     world = make_world()
-    world.run([call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)], 3 * DAY)
+    world.run(
+        [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)],
+        3 * DAY,
+    )
     assert world.pagerduty.told == []
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_feature_of_a_hundred_calls_a_minute_that_falls_silent_pages_within_its_window_whoever_else_shares_its_partition(make_world, calls, beside):
+def test_a_feature_of_a_hundred_calls_a_minute_that_falls_silent_pages_within_its_window_whoever_else_shares_its_partition(
+    make_world, calls, beside
+):
     world = make_world()
     other = calls(0, 90, 6, feature="beside") if beside else []
     world.run(in_order(calls(0, 60, 100), calls(80, 90, 100), other), 90 * MINUTE)
     assert world.told("page") == [65.5 * MINUTE]  # five minutes of the window, and the lateness
     assert world.pagerduty.open == {}
-    assert world.transitions("no-data") == [("firing", 65 * MINUTE), ("resolved", 80 * MINUTE)]  # at the edge at which the first call is there
+    # at the edge at which the first call is there
+    assert world.transitions("no-data") == [("firing", 65 * MINUTE), ("resolved", 80 * MINUTE)]
 
 
-def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_still_pages_by_day(make_world, calls):
-    """It is alone in its partition: at night no record comes, and time goes on by the clock. Calls from 9 to 19 h, those of the ninth day until 13 h."""
+def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_still_pages_by_day(
+    make_world, calls
+):
+    """It is alone in its partition: at night no record comes, and time goes on by the clock. Calls from 9 to
+    19 h, those of the ninth day until 13 h.
+    """
     world = make_world({"default_rules": False})
     days = [calls(day * 1440, day * 1440 + (600 if day < 8 else 240), 0.5) for day in range(9)]
     world.run([one for day in days for one in day], 8 * DAY + 10 * HOUR)
@@ -112,12 +167,16 @@ def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_st
     assert [second for second in after_a_week if second < 8 * DAY] == []
     assert len(after_a_week) == 1
     assert 8 * DAY + 4 * HOUR < after_a_week[0] < 8 * DAY + 5 * HOUR + 30 * MINUTE
-    assert [second for second in world.told("page") if DAY < second < 8 * DAY] == []  # only on its first evening nobody could know
+    # only on its first evening nobody could know
+    assert [second for second in world.told("page") if DAY < second < 8 * DAY] == []
 
 
 @pytest.fixture
 def after_three_hours(make_world, calls):
-    """A worker and its notifier that were down from the first hour to the fourth, with an outage from minute 100 until the one given."""
+    """A worker and its notifier that were down from the first hour to the fourth, with an outage from minute
+    100 until the one given.
+    """
+
     def make(until, bundle):
         log = calls(0, 300, 30, between(100, until))
         world = make_world()
@@ -134,7 +193,9 @@ def after_three_hours(make_world, calls):
 
 
 @pytest.mark.parametrize("bundle", [300, 1000, 100_000])
-def test_an_outage_that_began_and_ended_while_the_worker_was_down_is_one_note_and_no_page(after_three_hours, bundle):
+def test_an_outage_that_began_and_ended_while_the_worker_was_down_is_one_note_and_no_page(
+    after_three_hours, bundle
+):
     world = after_three_hours(130, bundle)
     assert [(second, what) for second, what, _ in world.pagerduty.told] == [(4 * HOUR, "note")]
     assert {key.rsplit("/", 1)[1] for key in world.pagerduty.open} == {"missed"}
@@ -142,17 +203,30 @@ def test_an_outage_that_began_and_ended_while_the_worker_was_down_is_one_note_an
 
 
 @pytest.mark.parametrize("bundle", [300, 100_000])
-def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_after_it_is_back(after_three_hours, bundle):
+def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_after_it_is_back(
+    after_three_hours, bundle
+):
     world = after_three_hours(260, bundle)
     assert [(second, what) for second, what, _ in world.pagerduty.told] == [(4 * HOUR + 5 * MINUTE, "page")]
     assert world.pagerduty.open == {}  # it ended in the fifth hour
     assert list(world.pagerduty.ended.values()) == [1]
 
 
-@pytest.mark.parametrize(("change", "still"), [
-    ({"above": 0.3}, True), ({"above": 0.9, "confidence": 0.99}, False), ({"name": "renamed"}, True), (None, False), ({"match": "others/*"}, False),
-    ({"severity": "warning"}, True), ({"for": "2m"}, True)])
-def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing_open_but_what_its_successor_finds(make_world, calls, change, still):
+@pytest.mark.parametrize(
+    ("change", "still"),
+    [
+        ({"above": 0.3}, True),
+        ({"above": 0.9, "confidence": 0.99}, False),
+        ({"name": "renamed"}, True),
+        (None, False),
+        ({"match": "others/*"}, False),
+        ({"severity": "warning"}, True),
+        ({"for": "2m"}, True),
+    ],
+)
+def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing_open_but_what_its_successor_finds(
+    make_world, calls, change, still
+):
     world = make_world(ALONE | {"rules": [ERRORS]})
     log = calls(0, 60, 60, between(10, 40, 0.6))
     world.run([one for one in log if one[0] < 20 * MINUTE], 20 * MINUTE)
@@ -160,9 +234,16 @@ def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing
     world.restart(rules=[] if change is None else [ERRORS | change])
     world.run([one for one in log if 20 * MINUTE <= one[0] < 30 * MINUTE], 30 * MINUTE)
     over = [one for one in world.records if one["record"] == "transition" and one["state"] == "resolved"]
-    assert {(one["rule"], one["level"], one["reason"]) for one in over} == {("e", "feature", "rule_changed"), ("e", "segment", "rule_changed")}
+    assert {(one["rule"], one["level"], one["reason"]) for one in over} == {
+        ("e", "feature", "rule_changed"),
+        ("e", "segment", "rule_changed"),
+    }
     assert len(world.pagerduty.open) == still
-    new = [one for one in world.records if one["record"] == "transition" and one["state"] == "firing" and one["time"] > over[0]["time"][:16]]
+    new = [
+        one
+        for one in world.records
+        if one["record"] == "transition" and one["state"] == "firing" and one["time"] > over[0]["time"][:16]
+    ]
     assert bool(new) is still
     assert {one["incident_id"] for one in new}.isdisjoint(one["incident_id"] for one in over)
     world.run([one for one in log if one[0] >= 30 * MINUTE], 130 * MINUTE)
@@ -171,21 +252,32 @@ def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing
 
 
 @pytest.mark.parametrize("until", [20, 30])
-def test_an_incident_whose_episode_is_gone_from_the_state_is_told_anew_if_it_still_fires_and_only_then(make_world, calls, until):
-    world = make_world(ALONE | {"rules": [ERRORS | {"window": "1m", "keep_firing_for": 0, "level": "feature"}]})
+def test_an_incident_whose_episode_is_gone_from_the_state_is_told_anew_if_it_still_fires_and_only_then(
+    make_world, calls, until
+):
+    world = make_world(
+        ALONE | {"rules": [ERRORS | {"window": "1m", "keep_firing_for": 0, "level": "feature"}]}
+    )
     log = calls(0, 60, 60, between(10, until))
-    world.run([one for one in log if one[0] < 21 * MINUTE], 21 * MINUTE)  # the edge of minute 21 is not closed yet
+    # the edge of minute 21 is not closed yet
+    world.run([one for one in log if one[0] < 21 * MINUTE], 21 * MINUTE)
     world.drop(next(key for key in world.keep() if key.startswith(b'["episode"')))
     world.second += MINUTE
     world.pass_time()
     world.run([one for one in log if one[0] >= 21 * MINUTE], 60 * MINUTE)
-    anew = [one["state"] for one in world.records if one["record"] == "episode" and one["time"] > "2026-03-02T09:20:59"][1:]
+    anew = [
+        one["state"]
+        for one in world.records
+        if one["record"] == "episode" and one["time"] > "2026-03-02T09:20:59"
+    ][1:]
     assert anew == (["opened", "resolved"] if until == 30 else [])
     assert len(world.told("page")) == 1 + (until == 30)
     assert world.pagerduty.open == {}
 
 
-def test_of_a_feature_that_was_switched_off_while_it_failed_everything_ends_once_a_day_later_and_is_not_told_for_ever(make_world, calls):
+def test_of_a_feature_that_was_switched_off_while_it_failed_everything_ends_once_a_day_later_and_is_not_told_for_ever(
+    make_world, calls
+):
     world = make_world({"default_rules": False, "rules": [ERRORS | {"level": "feature"}]})
     world.run(calls(0, 8 * 1440, 0.25, between(8 * 1440 - 1600, 8 * 1440)), 9 * DAY + 10 * MINUTE)
     silent = world.transitions("no-data")

@@ -1,4 +1,6 @@
-"""When a silence holds, over what, and until when; by an independent reckoning minute by minute, on the days on which clocks are changed too."""
+"""When a silence holds, over what, and until when; by an independent reckoning minute by minute, on the days
+on which clocks are changed too.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +25,46 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/
 
 def silence(name="s1", match="bot/*", minutes=(0, 60), **more):
     start, end = (NINE + timedelta(minutes=one) for one in minutes)
-    return Silence(record="silence", silence_id=name, match=match, starts_at=start, ends_at=end, reason="r", time=NINE, **more)
+    return Silence(
+        record="silence",
+        silence_id=name,
+        match=match,
+        starts_at=start,
+        ends_at=end,
+        reason="r",
+        time=NINE,
+        **more,
+    )
 
 
 def weekly(**fields):
-    return planned(PlannedSilence.model_validate({"match": "*", "reason": "r", "at": "22:00", "for": "2h"} | fields), "silences[0]").when
+    return planned(
+        PlannedSilence.model_validate({"match": "*", "reason": "r", "at": "22:00", "for": "2h"} | fields),
+        "silences[0]",
+    ).when
 
 
 def us(text, zone):
     return microseconds(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
 
 
-@pytest.mark.parametrize(("fields", "subject", "covered"), [
-    ({"match": "bot/*"}, BOT, True), ({"match": "*"}, BOT, True), ({"match": "bot/rank"}, BOT, False), ({"match": "bo?/a*"}, BOT, True),
-    ({"environments": ["prod*"]}, BOT, True), ({"environments": ["staging"]}, BOT, False),
-    ({"severity": ["warning"]}, BOT, False), ({"severity": ["warning", "critical"]}, BOT, True),
-    ({"match": "*"}, ("softfail", "monitor", "", "error"), False), ({"match": "soft*/*"}, ("softfail", "monitor", "", "error"), False),
-    ({"match": "softfail/*"}, ("softfail", "monitor", "", "error"), True), ({"match": "softfail/channel-*"}, ("softfail", "monitor", "", "error"), False)])
+@pytest.mark.parametrize(
+    ("fields", "subject", "covered"),
+    [
+        ({"match": "bot/*"}, BOT, True),
+        ({"match": "*"}, BOT, True),
+        ({"match": "bot/rank"}, BOT, False),
+        ({"match": "bo?/a*"}, BOT, True),
+        ({"environments": ["prod*"]}, BOT, True),
+        ({"environments": ["staging"]}, BOT, False),
+        ({"severity": ["warning"]}, BOT, False),
+        ({"severity": ["warning", "critical"]}, BOT, True),
+        ({"match": "*"}, ("softfail", "monitor", "", "error"), False),
+        ({"match": "soft*/*"}, ("softfail", "monitor", "", "error"), False),
+        ({"match": "softfail/*"}, ("softfail", "monitor", "", "error"), True),
+        ({"match": "softfail/channel-*"}, ("softfail", "monitor", "", "error"), False),
+    ],
+)
 def test_a_silence_covers_what_it_names_and_softfail_itself_only_by_name(fields, subject, covered):
     silences = Silences()
     silences.take(silence(**({"match": "bot/*"} | fields)), NOW)
@@ -49,7 +74,10 @@ def test_a_silence_covers_what_it_names_and_softfail_itself_only_by_name(fields,
 def test_a_silence_holds_from_its_start_until_just_before_its_end():
     silences = Silences()
     silences.take(silence(minutes=(10, 20)), NOW)
-    held = [silences.over(BOT, NOW + at) is not None for at in (10 * MINUTE - 1, 10 * MINUTE, 20 * MINUTE - 1, 20 * MINUTE)]
+    held = [
+        silences.over(BOT, NOW + at) is not None
+        for at in (10 * MINUTE - 1, 10 * MINUTE, 20 * MINUTE - 1, 20 * MINUTE)
+    ]
     assert held == [False, True, True, False]
 
 
@@ -61,7 +89,9 @@ def test_a_later_record_of_an_id_replaces_the_earlier_one():
 
 
 def test_silences_that_join_one_another_are_one():
-    silences = Silences([PlannedSilence.model_validate({"match": "bot/*", "reason": "r", "at": "10:30", "for": "1h"})])
+    silences = Silences(
+        [PlannedSilence.model_validate({"match": "bot/*", "reason": "r", "at": "10:30", "for": "1h"})]
+    )
     silences.take(silence("a", minutes=(0, 60)), NOW)
     silences.take(silence("b", minutes=(60, 95)), NOW)
     silences.take(silence("c", minutes=(151, 200)), NOW)
@@ -95,18 +125,55 @@ def test_no_silence_is_longer_than_thirty_days():
 
 
 def test_those_in_force_are_named_with_their_end():
-    silences = Silences([PlannedSilence.model_validate({"match": "a/b", "reason": "r", "from": NINE, "to": NINE + timedelta(hours=1)})])
+    silences = Silences(
+        [
+            PlannedSilence.model_validate(
+                {"match": "a/b", "reason": "r", "from": NINE, "to": NINE + timedelta(hours=1)}
+            )
+        ]
+    )
     silences.take(silence(minutes=(0, 10)), NOW)
     silences.take(silence("later", minutes=(5, 10)), NOW)
-    assert [(one.name, end) for one, end in silences.active(NOW)] == [("s1", NOW + 10 * MINUTE), ("silences[0]", NOW + HOUR)]
+    assert [(one.name, end) for one, end in silences.active(NOW)] == [
+        ("s1", NOW + 10 * MINUTE),
+        ("silences[0]", NOW + HOUR),
+    ]
 
 
-@pytest.mark.parametrize(("zone", "at", "inside", "outside"), [
-    ("Europe/Berlin", "02:30", ["2026-03-29T03:30", "2026-03-29T05:29"], ["2026-03-29T03:29", "2026-03-29T05:30"]),  # 02:30 does not exist that day
-    ("Europe/Berlin", "01:00", ["2026-03-29T01:00", "2026-03-29T03:59"], ["2026-03-29T00:59", "2026-03-29T04:00"]),  # two hours are two hours
-    ("Europe/Berlin", "22:00", ["2026-03-29T22:00", "2026-10-25T22:00"], ["2026-03-29T21:59", "2026-10-26T00:00"]),
-    ("Europe/Berlin", "01:30", ["2026-10-25T01:30", "2026-10-25T02:29"], ["2026-10-25T01:29", "2026-10-25T03:00"])])
-def test_a_maintenance_window_follows_the_clock_of_its_place_on_the_days_on_which_it_is_changed(zone, at, inside, outside):
+@pytest.mark.parametrize(
+    ("zone", "at", "inside", "outside"),
+    [
+        # 02:30 does not exist that day
+        (
+            "Europe/Berlin",
+            "02:30",
+            ["2026-03-29T03:30", "2026-03-29T05:29"],
+            ["2026-03-29T03:29", "2026-03-29T05:30"],
+        ),
+        # two hours are two hours
+        (
+            "Europe/Berlin",
+            "01:00",
+            ["2026-03-29T01:00", "2026-03-29T03:59"],
+            ["2026-03-29T00:59", "2026-03-29T04:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "22:00",
+            ["2026-03-29T22:00", "2026-10-25T22:00"],
+            ["2026-03-29T21:59", "2026-10-26T00:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "01:30",
+            ["2026-10-25T01:30", "2026-10-25T02:29"],
+            ["2026-10-25T01:29", "2026-10-25T03:00"],
+        ),
+    ],
+)
+def test_a_maintenance_window_follows_the_clock_of_its_place_on_the_days_on_which_it_is_changed(
+    zone, at, inside, outside
+):
     window = weekly(at=at, timezone=zone)
     assert all(window.end(us(text, zone)) is not None for text in inside)
     assert all(window.end(us(text, zone)) is None for text in outside)
@@ -126,18 +193,41 @@ def test_a_window_that_begins_on_saturday_reaches_into_sunday():
 
 
 RECURRING = st.builds(
-    lambda days, hour, minute, length, zone: weekly(days=sorted(days), at=f"{hour:02}:{minute:02}", timezone=zone, **{"for": length * 60.0}),
-    st.sampled_from([{"sat"}, {"mon", "wed"}, {"sat", "sun"}, {"mon", "tue", "fri"}, {"wed", "sun"}]), st.integers(0, 23), st.sampled_from([0, 1, 30, 59]),
-    st.integers(1, 2 * 1440), st.sampled_from(ZONES))
-AROUND_CHANGES = st.sampled_from([(2026, 3, 8), (2026, 3, 29), (2026, 4, 5), (2026, 10, 4), (2026, 10, 25), (2026, 11, 1), (2011, 12, 30), (2026, 6, 1)])
+    lambda days, hour, minute, length, zone: weekly(
+        days=sorted(days), at=f"{hour:02}:{minute:02}", timezone=zone, **{"for": length * 60.0}
+    ),
+    st.sampled_from([{"sat"}, {"mon", "wed"}, {"sat", "sun"}, {"mon", "tue", "fri"}, {"wed", "sun"}]),
+    st.integers(0, 23),
+    st.sampled_from([0, 1, 30, 59]),
+    st.integers(1, 2 * 1440),
+    st.sampled_from(ZONES),
+)
+AROUND_CHANGES = st.sampled_from(
+    [
+        (2026, 3, 8),
+        (2026, 3, 29),
+        (2026, 4, 5),
+        (2026, 10, 4),
+        (2026, 10, 25),
+        (2026, 11, 1),
+        (2011, 12, 30),
+        (2026, 6, 1),
+    ]
+)
 
 
 def reckoned(window, minute):
-    """The same by walking back through the minutes until one is a beginning by the clock there, as nobody would compute it."""
+    """The same by walking back through the minutes until one is a beginning by the clock there, as nobody
+    would compute it.
+    """
     for back in range(window.length_us // MINUTE):
         utc = datetime.fromtimestamp((minute - back) * 60, UTC)
         there = utc.astimezone(window.zone)
-        if there.weekday() in window.days and (there.hour, there.minute) == (window.at.hour, window.at.minute) and there.fold == 0:
+        if (
+            there.weekday() in window.days
+            and (there.hour, there.minute) == (window.at.hour, window.at.minute)
+            and there.fold == 0
+        ):
             return True
     return False
 
@@ -146,8 +236,14 @@ def reckoned(window, minute):
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
 def test_a_recurring_window_holds_exactly_when_walking_back_finds_its_beginning(window, day, minute):
     at = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
-    skipped = any(datetime.combine(one, window.at, window.zone).astimezone(UTC).astimezone(window.zone).time() != window.at
-                  for one in (datetime.fromtimestamp((at - back * 1440) * 60, UTC).astimezone(window.zone).date() for back in range(-1, 6)))
+    skipped = any(
+        datetime.combine(one, window.at, window.zone).astimezone(UTC).astimezone(window.zone).time()
+        != window.at
+        for one in (
+            datetime.fromtimestamp((at - back * 1440) * 60, UTC).astimezone(window.zone).date()
+            for back in range(-1, 6)
+        )
+    )
     if not skipped:  # a beginning that the clock does not show is laid down above
         assert (window.end(at * MINUTE) is not None) == reckoned(window, at)
 
@@ -158,20 +254,32 @@ def test_nothing_changes_before_the_next_change_and_then_something_begins_or_end
     at = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
     change = window.change(at)
     assert at < change <= at + 8 * DAY
-    assert {window.end(one) for one in range(at, change, max(MINUTE, (change - at) // 50))} == {window.end(at)}
+    assert {window.end(one) for one in range(at, change, max(MINUTE, (change - at) // 50))} == {
+        window.end(at)
+    }
     end = window.end(at)
     assert end is None or end >= change
     assert window.end(change) != end or window.end(change - 1) == end
 
 
 @settings(max_examples=200, deadline=None)
-@given(spans=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 200), st.sampled_from(["bot/*", "*", "other/*"])), max_size=6),
-       at=st.lists(st.integers(0, 600), min_size=1, max_size=8))
+@given(
+    spans=st.lists(
+        st.tuples(st.integers(0, 300), st.integers(1, 200), st.sampled_from(["bot/*", "*", "other/*"])),
+        max_size=6,
+    ),
+    at=st.lists(st.integers(0, 600), min_size=1, max_size=8),
+)
 def test_over_and_until_agree_with_asking_each_silence_at_each_minute_in_any_order(spans, at):
     silences = Silences()
     for number, (start, length, match) in enumerate(spans):
         silences.take(silence(f"s{number}", match, (start, start + length)), NOW)
-    covered = {minute for start, length, match in spans if match != "other/*" for minute in range(start, start + length)}
+    covered = {
+        minute
+        for start, length, match in spans
+        if match != "other/*"
+        for minute in range(start, start + length)
+    }
     for minute in at:
         assert (silences.over(BOT, NOW + minute * MINUTE) is not None) == (minute in covered)
         free = next(one for one in range(minute, 10_000) if one not in covered)
@@ -183,4 +291,6 @@ def test_what_is_restored_holds_as_before(episode_of):
     silences.take(silence(match="support-bot/*"), NOW)
     again = Silences()
     again.restore(silences.records.values())
-    assert again.over(subject_of(episode_of()), NOW) == silences.over(subject_of(episode_of()), NOW) is not None
+    assert (
+        again.over(subject_of(episode_of()), NOW) == silences.over(subject_of(episode_of()), NOW) is not None
+    )

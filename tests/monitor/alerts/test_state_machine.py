@@ -1,4 +1,6 @@
-"""Whatever comes, whoever restarts and whatever is lost: laws of incidents and episodes, and of what PagerDuty is told of them."""
+"""Whatever comes, whoever restarts and whatever is lost: laws of incidents and episodes, and of what
+PagerDuty is told of them.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +9,54 @@ import random
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 MINUTE, HOUR = 60.0, 3600.0
 _QUICK = {"window": "1m", "min_events": 5, "confidence": 0.9, "keep_firing_for": "1m"}
 ERRORS = {"name": "errors", "on": "error_rate", "above": 0.3, **_QUICK}
-LASTING = {"name": "lasting", "on": "error_rate", "above": 0.5, "for": "1m", "level": "segment", "severity": "critical", **_QUICK}
+LASTING = {
+    "name": "lasting",
+    "on": "error_rate",
+    "above": 0.5,
+    "for": "1m",
+    "level": "segment",
+    "severity": "critical",
+    **_QUICK,
+}
 LONG = {"name": "long", "on": "output_tokens.mean", "above": 50, "severity": "warning", **_QUICK}
 CONFIGURATIONS = [
     {"rules": [ERRORS, LASTING, LONG]},
     {"rules": [ERRORS | {"above": 0.4}, LONG]},  # one edited, one removed
-    {"rules": [ERRORS | {"name": "renamed"}, LASTING | {"match": "bot/answer"}, LONG | {"severity": "error"}]},
+    {
+        "rules": [
+            ERRORS | {"name": "renamed"},
+            LASTING | {"match": "bot/answer"},
+            LONG | {"severity": "error"},
+        ]
+    },
     {"rules": [ERRORS | {"severity": "info"}], "no_data": {"severity": None}},
     {"rules": [ERRORS, LONG], "page_environments": []},
 ]
-USUAL = {"default_rules": False, "no_data": {"window": "2m", "min_expected": 3}, "page_environments": ["production"]}
+USUAL = {
+    "default_rules": False,
+    "no_data": {"window": "2m", "min_expected": 3},
+    "page_environments": ["production"],
+}
 TRAFFIC = {"good": (0.0, 10), "bad": (1.0, 10), "half": (0.5, 10), "long": (0.0, 200), "both": (0.9, 200)}
 FATES = ("taken", "taken", "lost on the way", "answer lost", "crash after sending")
 HANDS_OFF = ("clock", "pane", "texts")  # what was counted is not what is tried here
 
 
 class Life(RuleBasedStateMachine):
-    """A deployment in which anything may happen at any time; ``World`` holds the laws at each record and after each step."""
+    """A deployment in which anything may happen at any time; ``World`` holds the laws at each record and
+    after each step.
+    """
 
     make_world = call = None
 
@@ -36,43 +64,79 @@ class Life(RuleBasedStateMachine):
     def begin(self, number, seed):
         self.world = type(self).make_world(USUAL | CONFIGURATIONS[number])
         self.rng = random.Random(seed)
-        self.live([one for feature in ("answer", "search") for one in self.events(feature, "ab", "good", 40, 0)], 40)  # so that silence is a surprise
+        # so that silence is a surprise
+        self.live(
+            [one for feature in ("answer", "search") for one in self.events(feature, "ab", "good", 40, 0)], 40
+        )
 
     def events(self, feature, models, kind, minutes, delay):
         share, tokens = TRAFFIC[kind]
         for _ in range(int(minutes * 8)):
             second = max(0.0, self.world.second + self.rng.random() * minutes * MINUTE - delay)
-            yield type(self).call(second, feature=feature, model=self.rng.choice(models), output_tokens=tokens,
-                                  error_type="timeout" if self.rng.random() < share else None)
+            yield type(self).call(
+                second,
+                feature=feature,
+                model=self.rng.choice(models),
+                output_tokens=tokens,
+                error_type="timeout" if self.rng.random() < share else None,
+            )
 
     def live(self, events, minutes):
         """Events arrive over so many minutes, whatever time they carry."""
         events = sorted(events)
-        arrivals = sorted((self.world.second + self.rng.random() * minutes * MINUTE, value) for _, value in events)
+        arrivals = sorted(
+            (self.world.second + self.rng.random() * minutes * MINUTE, value) for _, value in events
+        )
         self.world.run(arrivals, self.world.second + minutes * MINUTE)
 
-    @rule(feature=st.sampled_from(["answer", "search"]), models=st.sampled_from(["a", "b", "ab", "abc"]), kind=st.sampled_from(sorted(TRAFFIC)),
-          minutes=st.integers(1, 4), delay=st.sampled_from([0, 0, 0, 90, 1200]))
+    @rule(
+        feature=st.sampled_from(["answer", "search"]),
+        models=st.sampled_from(["a", "b", "ab", "abc"]),
+        kind=st.sampled_from(sorted(TRAFFIC)),
+        minutes=st.integers(1, 4),
+        delay=st.sampled_from([0, 0, 0, 90, 1200]),
+    )
     def traffic(self, feature, models, kind, minutes, delay):
         self.live(self.events(feature, models, kind, minutes, delay), minutes)
 
-    @rule(kinds=st.tuples(st.sampled_from(sorted(TRAFFIC)), st.sampled_from(sorted(TRAFFIC))), minutes=st.integers(1, 4))
+    @rule(
+        kinds=st.tuples(st.sampled_from(sorted(TRAFFIC)), st.sampled_from(sorted(TRAFFIC))),
+        minutes=st.integers(1, 4),
+    )
     def traffic_of_both(self, kinds, minutes):
-        self.live([one for feature, kind in zip(("answer", "search"), kinds, strict=True) for one in self.events(feature, "ab", kind, minutes, 0)], minutes)
+        self.live(
+            [
+                one
+                for feature, kind in zip(("answer", "search"), kinds, strict=True)
+                for one in self.events(feature, "ab", kind, minutes, 0)
+            ],
+            minutes,
+        )
 
     @rule(minutes=st.sampled_from([1, 3, 20, 70]))
     def silence(self, minutes):
         self.world.run([], self.world.second + minutes * MINUTE)
 
-    @rule(hours=st.sampled_from([0.5, 3, 26]), kinds=st.lists(st.sampled_from(sorted(TRAFFIC)), max_size=4), bundle=st.sampled_from([7, 1000]))
+    @rule(
+        hours=st.sampled_from([0.5, 3, 26]),
+        kinds=st.lists(st.sampled_from(sorted(TRAFFIC)), max_size=4),
+        bundle=st.sampled_from([7, 1000]),
+    )
     def the_worker_is_down(self, hours, kinds, bundle):
         """Meanwhile services write for five minutes at a time; then it reads what lies there, in bundles."""
         world, log = self.world, []
         for nth, kind in enumerate(kinds):
             begin = world.second + (nth + self.rng.random()) / len(kinds) * hours * HOUR
             share, tokens = TRAFFIC[kind]
-            log += [type(self).call(begin + at * 6.0, model="a", output_tokens=tokens, error_type="timeout" if self.rng.random() < share else None)
-                    for at in range(50)]
+            log += [
+                type(self).call(
+                    begin + at * 6.0,
+                    model="a",
+                    output_tokens=tokens,
+                    error_type="timeout" if self.rng.random() < share else None,
+                )
+                for at in range(50)
+            ]
         world.restart()
         world.second += hours * HOUR + 400
         log.sort()
@@ -120,14 +184,24 @@ class Life(RuleBasedStateMachine):
         world, pagerduty = self.world, self.world.pagerduty
         world.fates = []
         self.silence(20)  # longer than any wait
-        assert pages(pagerduty) == {f"{one['dedup_key']}/{one['urgency']}" for one in world.laws.episodes.values() if not one["muted"]} | {
-            key for one in world.laws.episodes.values() if one["muted"] for key in pages(pagerduty) if key.startswith(one["dedup_key"])}
-        world.restart(**(USUAL | {"rules": [], "no_data": {"severity": None}}))  # nobody asks any more: everything ends
+        assert pages(pagerduty) == {
+            f"{one['dedup_key']}/{one['urgency']}" for one in world.laws.episodes.values() if not one["muted"]
+        } | {
+            key
+            for one in world.laws.episodes.values()
+            if one["muted"]
+            for key in pages(pagerduty)
+            if key.startswith(one["dedup_key"])
+        }
+        # nobody asks any more: everything ends
+        world.restart(**(USUAL | {"rules": [], "no_data": {"severity": None}}))
         self.silence(20)
         assert world.laws.open_at == {}
         assert world.laws.episodes == {}
         assert pages(pagerduty) == set()
-        assert all(count == 1 for count in pagerduty.openings.values()), "a key that was closed was opened again"
+        assert all(count == 1 for count in pagerduty.openings.values()), (
+            "a key that was closed was opened again"
+        )
         assert all(pagerduty.ended[key] == 1 for key in pagerduty.openings if not key.endswith("/missed"))
         told = {one["dedup_key"] for one in world.records if one["record"] == "episode"}
         assert {key.rpartition("/")[0] for key in (*pagerduty.openings, *pagerduty.never_open)} <= told
@@ -138,7 +212,13 @@ def pages(pagerduty):
     return {key for key in pagerduty.open if not key.endswith("/missed")}
 
 
-def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_true_whatever_happens(make_world, call):
+def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_true_whatever_happens(
+    make_world, call
+):
     machine = type("Life", (Life,), {"make_world": staticmethod(make_world), "call": staticmethod(call)})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)))
+        machine,
+        settings=settings(
+            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

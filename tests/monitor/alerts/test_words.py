@@ -12,11 +12,23 @@ from monitor.alerts.measures import measure
 from schemas.records import EpisodeIncident, Evidence
 
 
-def incident(metric, value, *, rule="r", severity="critical", state="firing", level="feature", minute=0, **evidence):
+def incident(
+    metric, value, *, rule="r", severity="critical", state="firing", level="feature", minute=0, **evidence
+):
     given = {"low": None, "high": None, "n": 100, "window_s": 60} | evidence
-    return EpisodeIncident(level=level, service="s", feature="f", environment="production", model="m-1" if level == "segment" else "",
-                           incident_id=rule, rule=rule, severity=severity, state=state, since=datetime(2026, 3, 2, 9, minute, tzinfo=UTC),
-                           evidence=Evidence(metric=metric, value=value, **given))
+    return EpisodeIncident(
+        level=level,
+        service="s",
+        feature="f",
+        environment="production",
+        model="m-1" if level == "segment" else "",
+        incident_id=rule,
+        rule=rule,
+        severity=severity,
+        state=state,
+        since=datetime(2026, 3, 2, 9, minute, tzinfo=UTC),
+        evidence=Evidence(metric=metric, value=value, **given),
+    )
 
 
 def test_the_examples_hold():
@@ -25,40 +37,120 @@ def test_the_examples_hold():
     assert all(one.attempted for one in found)
 
 
-@pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
-    ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (1 to 9 %; should stay under 2 %)"),
-    ("pass_rate", 0.4, {"below": 0.5}, "only 40 % of answers pass (31 to 49.8 %; should be at least 50 %)"),
-    ("evaluator.json.fail_rate", 1.0, {"above": 0.1}, "100 % of answers were not valid JSON (96 to 100 %; should stay under 10 %)"),
-    ("evaluator.my-own.fail_rate", 0.2, {"above": 0.1}, "20 % of answers failed the evaluator my-own (13 to 29 %; should stay under 10 %)"),
-    ("output_tokens.mean", 51_234.4, {"above": 300}, "mean of output length is 51,234 tokens (should stay under 300 tokens)"),
-    ("cost_usd.mean", 0.012, {"above": 0.01}, "mean of cost of a call is 0.012 US dollars (should stay under 0.01 US dollars)"),
-    ("duration_s.p90", None, {}, "p90 of duration is ?"),
-    ("events", 3.0, {"expected": 50, "window_s": 300}, "only 3 events for 5 min, where about 50 were expected")])
+@pytest.mark.parametrize(
+    ("metric", "value", "evidence", "says"),
+    [
+        ("error_rate", 0.031, {"above": 0.02}, "3.1 % of calls failed (1 to 9 %; should stay under 2 %)"),
+        (
+            "pass_rate",
+            0.4,
+            {"below": 0.5},
+            "only 40 % of answers pass (31 to 49.8 %; should be at least 50 %)",
+        ),
+        (
+            "evaluator.json.fail_rate",
+            1.0,
+            {"above": 0.1},
+            "100 % of answers were not valid JSON (96 to 100 %; should stay under 10 %)",
+        ),
+        (
+            "evaluator.my-own.fail_rate",
+            0.2,
+            {"above": 0.1},
+            "20 % of answers failed the evaluator my-own (13 to 29 %; should stay under 10 %)",
+        ),
+        (
+            "output_tokens.mean",
+            51_234.4,
+            {"above": 300},
+            "mean of output length is 51,234 tokens (should stay under 300 tokens)",
+        ),
+        (
+            "cost_usd.mean",
+            0.012,
+            {"above": 0.01},
+            "mean of cost of a call is 0.012 US dollars (should stay under 0.01 US dollars)",
+        ),
+        ("duration_s.p90", None, {}, "p90 of duration is ?"),
+        (
+            "events",
+            3.0,
+            {"expected": 50, "window_s": 300},
+            "only 3 events for 5 min, where about 50 were expected",
+        ),
+    ],
+)
 def test_each_kind_of_metric_has_words(metric, value, evidence, says):
     assert measure(incident(metric, value, **evidence).evidence) == says
 
 
-@pytest.mark.parametrize(("metric", "value", "evidence", "says"), [
-    ("feedback.regeneration_rate", 0.3, {"reference": 0.1}, "30 % of answers were asked for anew (22 to 40 %; was 10 %)"),
-    ("feedback.rating.mean", 2.1, {"reference": 4.4}, "mean of people's rating is 2.1 (was 4.4)"),
-    ("stage.retrieve_s.p90", 4.0, {"above": 1}, "p90 of duration of stage retrieve is 4 s (should stay under 1 s)"),
-    ("error_type=none", 0.8, {"reference": 0.99}, "only 80 % of calls have no error (71 to 87 %; was 99 %)"),
-    ("finish_reason=", 0.5, {"reference": 0.1}, "50 % of answers end with the finish reason empty (40 to 60 %; was 10 %)"),
-    ("degradation_level=3", 0.5, {"test": "g"}, "50 % of calls run at the degradation level 3 (40 to 60 %)"),
-    ("of_my_own=x", 0.5, {"reference": 0.7}, "only 50 % of calls have the of_my_own x (40 to 60 %; was 70 %)"),
-    ("output_text", 0.5, {"effect": 0.41}, "the texts of answers are not what they were (distance 0.41 of at most 1)")])
+@pytest.mark.parametrize(
+    ("metric", "value", "evidence", "says"),
+    [
+        (
+            "feedback.regeneration_rate",
+            0.3,
+            {"reference": 0.1},
+            "30 % of answers were asked for anew (22 to 40 %; was 10 %)",
+        ),
+        ("feedback.rating.mean", 2.1, {"reference": 4.4}, "mean of people's rating is 2.1 (was 4.4)"),
+        (
+            "stage.retrieve_s.p90",
+            4.0,
+            {"above": 1},
+            "p90 of duration of stage retrieve is 4 s (should stay under 1 s)",
+        ),
+        (
+            "error_type=none",
+            0.8,
+            {"reference": 0.99},
+            "only 80 % of calls have no error (71 to 87 %; was 99 %)",
+        ),
+        (
+            "finish_reason=",
+            0.5,
+            {"reference": 0.1},
+            "50 % of answers end with the finish reason empty (40 to 60 %; was 10 %)",
+        ),
+        (
+            "degradation_level=3",
+            0.5,
+            {"test": "g"},
+            "50 % of calls run at the degradation level 3 (40 to 60 %)",
+        ),
+        (
+            "of_my_own=x",
+            0.5,
+            {"reference": 0.7},
+            "only 50 % of calls have the of_my_own x (40 to 60 %; was 70 %)",
+        ),
+        (
+            "output_text",
+            0.5,
+            {"effect": 0.41},
+            "the texts of answers are not what they were (distance 0.41 of at most 1)",
+        ),
+    ],
+)
 def test_what_moved_is_told_by_how_much_of_what(metric, value, evidence, says):
     assert measure(incident(metric, value, **evidence).evidence) == says
 
 
 def test_the_part_of_a_feature_stands_apart_from_a_clause_before_it():
     found = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
-    assert words.sentence(found).startswith("100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model m-1, since")
+    assert words.sentence(found).startswith(
+        "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model"
+        " m-1, since"
+    )
 
 
 def test_the_worst_that_still_fires_is_told_first(episode_of):
-    order = [incident("error_rate", 0.1, rule="d", severity="warning"), incident("error_rate", 0.1, rule="c", state="resolved"),
-             incident("error_rate", 0.1, rule="b", level="segment"), incident("error_rate", 0.1, rule="a", minute=5)]
+    order = [
+        incident("error_rate", 0.1, rule="d", severity="warning"),
+        incident("error_rate", 0.1, rule="c", state="resolved"),
+        incident("error_rate", 0.1, rule="b", level="segment"),
+        incident("error_rate", 0.1, rule="a", minute=5),
+    ]
     episode = episode_of().model_copy(update={"incidents": order})
     assert [one.rule for one in words.by_weight(episode)] == ["a", "b", "c", "d"]
 
@@ -72,7 +164,9 @@ def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_aft
 
 def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_lines_of_its_own(episode_of):
     def step(metric, service="s"):
-        return words.next_step(episode_of(service=service).model_copy(update={"incidents": [incident(metric, 0.1, rule="lag")]}))
+        return words.next_step(
+            episode_of(service=service).model_copy(update={"incidents": [incident(metric, 0.1, rule="lag")]})
+        )
 
     assert step("evaluator.truncation.fail_rate").startswith("Compare max_tokens")
     assert step("events").startswith("Check that the service runs")
@@ -81,14 +175,24 @@ def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_line
 
 
 def test_what_began_before_it_was_found_is_told_since_it_began():
-    found = incident("evaluator.refusal.fail_rate", 0.3, minute=15, reference=0.02, reference_n=900.0, began="2026-03-02T09:02:00Z")
+    found = incident(
+        "evaluator.refusal.fail_rate",
+        0.3,
+        minute=15,
+        reference=0.02,
+        reference_n=900.0,
+        began="2026-03-02T09:02:00Z",
+    )
     assert "since 2 Mar 09:02 UTC" in words.sentence(found)
     assert "since 2 Mar 09:15 UTC" in words.sentence(incident("error_rate", 0.3, minute=15))
 
 
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
-    assert words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved")) == (
-        "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC, 100 events in 60 s, well again")
+    assert (
+        words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
+        == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC,"
+        " 100 events in 60 s, well again"
+    )
 
 
 @given(value=st.floats(0, 1))
@@ -98,9 +202,18 @@ def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_someth
     assert (shown == "0 %") == (value == 0)
 
 
-@given(most=st.integers(200, 1024), left_out=st.integers(0, 500), text=st.text(min_size=1, max_size=256), causes=st.lists(st.text(), max_size=3))
+@given(
+    most=st.integers(200, 1024),
+    left_out=st.integers(0, 500),
+    text=st.text(min_size=1, max_size=256),
+    causes=st.lists(st.text(), max_size=3),
+)
 def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text, causes):
-    line = words.summary(episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes), left_out, most)
+    line = words.summary(
+        episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes),
+        left_out,
+        most,
+    )
     assert len(line) <= most
     assert line.splitlines() == [line]
     assert line.endswith("more finding" if left_out == 0 else "more findings")

@@ -12,31 +12,60 @@ from monitor.channels.channel import Permanent, Step
 from schemas.config import Config
 
 NOW_US = 1_772_443_800_000_000  # 2 March 2026, 09:30 UTC
-SUMMARY = "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
-GOLDEN = [{
-    "labels": {
-        "alertname": "SoftfailDegraded", "service": "support-bot", "feature": "answer", "environment": "production", "severity": "critical",
-        "urgency": "high", "episode": "e1", "key": "softfail/e1/high"},
-    "annotations": {
-        "summary": SUMMARY,
-        "description": "- 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min\n"
-                       "e.g. refusal: I'm sorry, I can't help.",
-        "why_now": "opened", "episode_severity": "critical", "findings": "1", "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
-        "status_url": "https://status.example/?f=answer", "runbook_url": "https://wiki.example/support-bot"},
-    "startsAt": "2026-03-02T09:00:00Z",
-    "endsAt": "2026-03-02T21:30:00Z",
-    "generatorURL": "https://status.example/?f=answer",
-}]
+SUMMARY = (
+    "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC,"
+    " 310 events in 5 min"
+)
+GOLDEN = [
+    {
+        "labels": {
+            "alertname": "SoftfailDegraded",
+            "service": "support-bot",
+            "feature": "answer",
+            "environment": "production",
+            "severity": "critical",
+            "urgency": "high",
+            "episode": "e1",
+            "key": "softfail/e1/high",
+        },
+        "annotations": {
+            "summary": SUMMARY,
+            "description": (
+                "- 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310"
+                " events in 5 min\ne.g. refusal: I'm sorry, I can't help."
+            ),
+            "why_now": "opened",
+            "episode_severity": "critical",
+            "findings": "1",
+            "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
+            "status_url": "https://status.example/?f=answer",
+            "runbook_url": "https://wiki.example/support-bot",
+        },
+        "startsAt": "2026-03-02T09:00:00Z",
+        "endsAt": "2026-03-02T21:30:00Z",
+        "generatorURL": "https://status.example/?f=answer",
+    }
+]
 
 
 def channel(**more):
-    return Alertmanager(Config.model_validate({
-        "channels": {"alertmanager": {"url": "http://alertmanager:9093/am/"} | more},
-        "links": {"status": "https://status.example/?f={feature}", "runbook": "https://wiki.example/{service}"}}))
+    return Alertmanager(
+        Config.model_validate(
+            {
+                "channels": {"alertmanager": {"url": "http://alertmanager:9093/am/"} | more},
+                "links": {
+                    "status": "https://status.example/?f={feature}",
+                    "runbook": "https://wiki.example/{service}",
+                },
+            }
+        )
+    )
 
 
 def step(episode, action="trigger", urgency=None, reason="opened", **more):
-    return Step("alertmanager", episode.episode_id, action, urgency or episode.urgency, reason, episode, **more)
+    return Step(
+        "alertmanager", episode.episode_id, action, urgency or episode.urgency, reason, episode, **more
+    )
 
 
 def sent(one, now_us=NOW_US):
@@ -56,44 +85,81 @@ def test_the_alert_is_what_it_always_was(episode_of):
     (alert,) = json.loads(request.body)
     assert alert["annotations"].pop("next_step") == words.next_step(episode_of())
     assert [alert] == GOLDEN
-    assert (request.method, request.url, request.timeout_s) == ("POST", "http://alertmanager:9093/am/api/v2/alerts", 10.0)
+    assert (request.method, request.url, request.timeout_s) == (
+        "POST",
+        "http://alertmanager:9093/am/api/v2/alerts",
+        10.0,
+    )
     assert "Authorization" not in dict(request.headers)
 
 
 def test_the_watchdog_is_what_it_always_was_and_logs_in_as_the_others_do():
     request = channel(url="https://alertmanager:9093/", token="geheim").watchdog(NOW_US)
-    assert json.loads(request.body) == [{
-        "labels": {"alertname": "SoftfailWatchdog", "service": "softfail", "prefix": "softfail", "severity": "none"},
-        "annotations": {"summary": "All is well: softfail measures and delivers. Send this to a dead man's switch, which tells you when it ends"},
-        "startsAt": "2026-03-02T09:30:00Z", "endsAt": "2026-03-02T09:35:00Z"}]
+    assert json.loads(request.body) == [
+        {
+            "labels": {
+                "alertname": "SoftfailWatchdog",
+                "service": "softfail",
+                "prefix": "softfail",
+                "severity": "none",
+            },
+            "annotations": {
+                "summary": (
+                    "All is well: softfail measures and delivers. Send this to a dead man's switch, which"
+                    " tells you when it ends"
+                )
+            },
+            "startsAt": "2026-03-02T09:30:00Z",
+            "endsAt": "2026-03-02T09:35:00Z",
+        }
+    ]
     assert (request.method, request.url) == ("POST", "https://alertmanager:9093/api/v2/alerts")
     assert dict(request.headers)["Authorization"] == "Bearer geheim"
 
 
 def test_labels_are_the_same_from_the_first_trigger_to_the_resolve(episode_of):
-    steps = [step(episode_of(severity="error")), step(episode_of("e1", "updated", minute=9, severity="critical", rules=("a", "b")), reason="updated"),
-             step(episode_of("e1", "updated", minute=9, severity="critical"), reason="still firing"),
-             step(episode_of("e1", "resolved", minute=20, severity="critical"), "resolve", reason="resolved")]
+    steps = [
+        step(episode_of(severity="error")),
+        step(episode_of("e1", "updated", minute=9, severity="critical", rules=("a", "b")), reason="updated"),
+        step(episode_of("e1", "updated", minute=9, severity="critical"), reason="still firing"),
+        step(episode_of("e1", "resolved", minute=20, severity="critical"), "resolve", reason="resolved"),
+    ]
     alerts = [sent(one) for one in steps]
     assert [alert["labels"] for alert in alerts] == [alerts[0]["labels"]] * 4
     assert [alert["startsAt"] for alert in alerts] == [alerts[0]["startsAt"]] * 4
 
 
 def test_page_ticket_and_note_of_an_episode_are_three_alerts(episode_of):
-    alerts = [sent(step(episode_of())), sent(step(episode_of(urgency="low"))), sent(step(episode_of(state="resolved"), "note", "low"))]
-    assert [(alert["labels"]["alertname"], alert["labels"]["severity"], alert["labels"]["key"]) for alert in alerts] == [
-        ("SoftfailDegraded", "critical", "softfail/e1/high"), ("SoftfailDegraded", "warning", "softfail/e1/low"),
-        ("SoftfailMissed", "warning", "softfail/e1/missed")]
-    assert alerts[2]["annotations"]["summary"].startswith("Missed while down, over since 2 Mar 09:00 UTC: support-bot/answer: ")
+    alerts = [
+        sent(step(episode_of())),
+        sent(step(episode_of(urgency="low"))),
+        sent(step(episode_of(state="resolved"), "note", "low")),
+    ]
+    assert [
+        (alert["labels"]["alertname"], alert["labels"]["severity"], alert["labels"]["key"])
+        for alert in alerts
+    ] == [
+        ("SoftfailDegraded", "critical", "softfail/e1/high"),
+        ("SoftfailDegraded", "warning", "softfail/e1/low"),
+        ("SoftfailMissed", "warning", "softfail/e1/missed"),
+    ]
+    assert alerts[2]["annotations"]["summary"].startswith(
+        "Missed while down, over since 2 Mar 09:00 UTC: support-bot/answer: "
+    )
 
 
 def test_a_firing_alert_outlives_the_repetition_of_its_trigger_and_one_that_is_lost(episode_of):
     assert HOLD_US >= 2 * REPEAT_US
     assert ends(sent(step(episode_of()))) == NOW + timedelta(microseconds=HOLD_US)
-    assert ends(sent(step(episode_of()), NOW_US + REPEAT_US)) == NOW + timedelta(microseconds=HOLD_US + REPEAT_US)
+    assert ends(sent(step(episode_of()), NOW_US + REPEAT_US)) == NOW + timedelta(
+        microseconds=HOLD_US + REPEAT_US
+    )
 
 
-@pytest.mark.parametrize(("minute", "ends_at"), [(20, "2026-03-02T09:20:00Z"), (29, "2026-03-02T09:25:00Z"), (99, "2026-03-02T09:25:00Z")])
+@pytest.mark.parametrize(
+    ("minute", "ends_at"),
+    [(20, "2026-03-02T09:20:00Z"), (29, "2026-03-02T09:25:00Z"), (99, "2026-03-02T09:25:00Z")],
+)
 def test_a_resolve_ends_in_the_past_also_by_a_clock_that_is_minutes_behind(episode_of, minute, ends_at):
     assert sent(step(episode_of(state="resolved", minute=minute), "resolve"))["endsAt"] == ends_at
 
@@ -122,23 +188,39 @@ def test_many_findings_are_cut_and_counted(episode_of):
     assert alert["annotations"]["findings"] == "18"
 
 
-@pytest.mark.parametrize(("login", "header"), [
-    ({"token": "geheim-token"}, "Bearer geheim-token"), ({"username": "me", "password": "geheim"}, "Basic bWU6Z2VoZWlt")])
+@pytest.mark.parametrize(
+    ("login", "header"),
+    [
+        ({"token": "geheim-token"}, "Bearer geheim-token"),
+        ({"username": "me", "password": "geheim"}, "Basic bWU6Z2VoZWlt"),
+    ],
+)
 def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
     one = channel(url="https://alertmanager:9093", **login)
     request = one.request(step(episode_of()), NOW_US)
     assert dict(request.headers)["Authorization"] == header
-    assert one.judge(401, {}, f"not {header}".encode(), 0) == Permanent(f"401: not {header.split()[0]} <SECRET>")
+    assert one.judge(401, {}, f"not {header}".encode(), 0) == Permanent(
+        f"401: not {header.split()[0]} <SECRET>"
+    )
     assert "geheim" not in f"{request!r}{vars(one)}{request.body!r}"
 
 
-@pytest.mark.parametrize(("settings", "says"), [
-    ({"url": "alertmanager:9093"}, "url: must be an address"), ({"url": "http://a/api/v2/alerts"}, "up to /api/v2"),
-    ({"url": "http://a/?b=c"}, "up to /api/v2"), ({"url": "http://me:geheim@a/"}, "no login"),
-    ({"username": "me"}, "both username and password"), ({"password": "geheim"}, "both username and password"),
-    ({"username": "m:e", "password": "geheim"}, "no colon"), ({"token": "geheim", "username": "me", "password": "geheim"}, "not both"),
-    ({"token": "geheim geheim"}, "without spaces"), ({"token": "geheim"}, "in the clear; write https"),
-    ({"username": "me", "password": "geheim"}, "in the clear; write https")])
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"url": "alertmanager:9093"}, "url: must be an address"),
+        ({"url": "http://a/api/v2/alerts"}, "up to /api/v2"),
+        ({"url": "http://a/?b=c"}, "up to /api/v2"),
+        ({"url": "http://me:geheim@a/"}, "no login"),
+        ({"username": "me"}, "both username and password"),
+        ({"password": "geheim"}, "both username and password"),
+        ({"username": "m:e", "password": "geheim"}, "no colon"),
+        ({"token": "geheim", "username": "me", "password": "geheim"}, "not both"),
+        ({"token": "geheim geheim"}, "without spaces"),
+        ({"token": "geheim"}, "in the clear; write https"),
+        ({"username": "me", "password": "geheim"}, "in the clear; write https"),
+    ],
+)
 def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(settings, says):
     with pytest.raises(ValueError, match=says) as caught:
         channel(**settings)

@@ -12,17 +12,37 @@ from monitor.channels.slack import Slack, safe
 from schemas.config import Config
 
 URL = "https://hooks.slack.com/services/T0000/B0000/abcdefghijkl"
-LINE = "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
+LINE = (
+    "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC,"
+    " 310 events in 5 min"
+)
 GOLDEN = {
     "text": f"PAGE: support-bot/answer: {LINE} (critical)",
     "blocks": [
-        {"type": "header", "text": {"type": "plain_text", "text": "PAGE: support-bot/answer", "emoji": False}},
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": "PAGE: support-bot/answer", "emoji": False},
+        },
         {"type": "section", "text": {"type": "mrkdwn", "text": f"{LINE} (critical)", "verbatim": True}},
-        {"type": "section", "text": {"type": "plain_text", "text": "e.g. refusal: I'm sorry, I can't help.", "emoji": False}},
-        {"type": "section", "text": {
-            "type": "mrkdwn", "verbatim": True,
-            "text": "<https://status.example/?f=answer|Status> · <https://dash.example/d?a=support-bot&amp;from=1772441100000|Dashboard>"}},
-        {"type": "context", "elements": [{"type": "mrkdwn", "text": "opened · episode e1", "verbatim": True}]},
+        {
+            "type": "section",
+            "text": {"type": "plain_text", "text": "e.g. refusal: I'm sorry, I can't help.", "emoji": False},
+        },
+        {
+            "type": "section",
+            "text": {
+                "type": "mrkdwn",
+                "verbatim": True,
+                "text": (
+                    "<https://status.example/?f=answer|Status> ·"
+                    " <https://dash.example/d?a=support-bot&amp;from=1772441100000|Dashboard>"
+                ),
+            },
+        },
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": "opened · episode e1", "verbatim": True}],
+        },
     ],
     "unfurl_links": False,
     "unfurl_media": False,
@@ -31,8 +51,17 @@ GOLDEN = {
 
 @pytest.fixture
 def channel():
-    return Slack(Config.model_validate({"channels": {"slack": {"webhook_url": URL}}, "links": {
-        "status": "https://status.example/?f={feature}", "dashboard": "https://dash.example/d?a={service}&from={from_ms}"}}))
+    return Slack(
+        Config.model_validate(
+            {
+                "channels": {"slack": {"webhook_url": URL}},
+                "links": {
+                    "status": "https://status.example/?f={feature}",
+                    "dashboard": "https://dash.example/d?a={service}&from={from_ms}",
+                },
+            }
+        )
+    )
 
 
 def step(episode, action="trigger", urgency=None, reason="opened", **more):
@@ -56,19 +85,34 @@ def test_the_message_is_what_it_always_was(channel, episode_of):
     assert (request.method, request.url, request.timeout_s) == ("POST", URL, 10.0)
 
 
-@pytest.mark.parametrize(("action", "state", "urgency", "reason", "head"), [
-    ("trigger", "opened", "low", "opened", "TICKET: support-bot/answer"), ("trigger", "updated", "high", "updated", "PAGE, UPDATE: support-bot/answer"),
-    ("trigger", "updated", "high", "still firing", "PAGE, STILL FIRING: support-bot/answer"),
-    ("resolve", "resolved", "high", "resolved", "RESOLVED support-bot/answer"), ("resolve", "escalated", "low", "is a page now", "CLOSED support-bot/answer"),
-    ("note", "resolved", "low", "missed while down", "MISSED WHILE DOWN support-bot/answer")])
-def test_each_kind_of_message_has_a_head_of_its_own(channel, episode_of, action, state, urgency, reason, head):
+@pytest.mark.parametrize(
+    ("action", "state", "urgency", "reason", "head"),
+    [
+        ("trigger", "opened", "low", "opened", "TICKET: support-bot/answer"),
+        ("trigger", "updated", "high", "updated", "PAGE, UPDATE: support-bot/answer"),
+        ("trigger", "updated", "high", "still firing", "PAGE, STILL FIRING: support-bot/answer"),
+        ("resolve", "resolved", "high", "resolved", "RESOLVED support-bot/answer"),
+        ("resolve", "escalated", "low", "is a page now", "CLOSED support-bot/answer"),
+        ("note", "resolved", "low", "missed while down", "MISSED WHILE DOWN support-bot/answer"),
+    ],
+)
+def test_each_kind_of_message_has_a_head_of_its_own(
+    channel, episode_of, action, state, urgency, reason, head
+):
     message = sent(channel, step(episode_of(state=state), action, urgency, reason))
     assert message["blocks"][0]["text"]["text"] == head
     assert message["text"].startswith(head)
 
 
 def test_several_findings_are_a_list_of_at_most_ten(channel, episode_of):
-    lists = "\n".join(texts(sent(channel, step(episode_of(rules=tuple(map(str, range(15))), causes=["a <new> model"]), left_out=3))))
+    lists = "\n".join(
+        texts(
+            sent(
+                channel,
+                step(episode_of(rules=tuple(map(str, range(15))), causes=["a <new> model"]), left_out=3),
+            )
+        )
+    )
     assert lists.count("• 23 % of answers refused") == 10
     assert "\n• and 8 more\n*Likely:* a &lt;new&gt; model\n*Next:* " in lists
 
@@ -76,7 +120,9 @@ def test_several_findings_are_a_list_of_at_most_ten(channel, episode_of):
 def test_nobody_is_mentioned_by_what_a_model_or_a_service_is_called(channel, episode_of):
     shout = "<!channel> <@U123> <!subteam^S1|x> @here @Everyone &lt;!here&gt; <https://evil.example|click>"
     odd = episode_of(service=shout, feature=shout, reason=shout, rules=(shout, "b"))
-    odd = odd.model_copy(update={"examples": [odd.examples[0].model_copy(update={"output": shout, "evaluator": shout})]})
+    odd = odd.model_copy(
+        update={"examples": [odd.examples[0].model_copy(update={"output": shout, "evaluator": shout})]}
+    )
     for action in ("trigger", "resolve", "note"):
         message = sent(channel, step(odd, action))
         for text in (message["text"], *texts(message)):
@@ -90,11 +136,19 @@ def test_nobody_is_mentioned_by_what_a_model_or_a_service_is_called(channel, epi
 
 @pytest.mark.parametrize("filling", ["<", "&", "\U0001f525", "x"])
 def test_every_text_stays_within_the_limits_of_slack(channel, episode_of, filling):
-    huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)), service=filling * 256, feature=filling * 256)
+    huge = episode_of(
+        rules=tuple(f"rule-{number}" for number in range(400)), service=filling * 256, feature=filling * 256
+    )
     dimensions = {f"{number}-{filling * 200}": filling * 256 for number in range(32)}
-    huge = huge.model_copy(update={
-        "incidents": [one.model_copy(update={"level": "segment", "dimensions": dimensions, "text": filling * 900}) for one in huge.incidents],
-        "examples": [one.model_copy(update={"output": filling * 40_000}) for one in huge.examples] * 3})
+    huge = huge.model_copy(
+        update={
+            "incidents": [
+                one.model_copy(update={"level": "segment", "dimensions": dimensions, "text": filling * 900})
+                for one in huge.incidents
+            ],
+            "examples": [one.model_copy(update={"output": filling * 40_000}) for one in huge.examples] * 3,
+        }
+    )
     message = sent(channel, step(huge, left_out=9))
     assert len(message["blocks"]) <= 50
     assert len(message["blocks"][0]["text"]["text"]) <= 150
@@ -111,24 +165,47 @@ def test_a_cut_text_holds_no_half_of_an_escape_and_no_more_than_it_may(text, mos
     assert not set(cut) & set("<>&")
 
 
-@pytest.mark.parametrize(("status", "body", "verdict"), [
-    (200, b"ok", Delivered()), (200, b"ok\n", Delivered()), (200, b"", Delivered()),
-    (200, b"<html>Please log in", Retry("200, but not Slack's ok: <html>Please log in")),
-    (400, b"invalid_payload", Permanent("400: invalid_payload")), (403, b"action_prohibited", Permanent("403: action_prohibited")),
-    (404, b"no_service", Permanent("404: no_service")), (410, b"channel_is_archived", Permanent("410: channel_is_archived")),
-    (500, b"rollup_error", Retry("500: rollup_error")), (429, b"", Retry("429", 30.0, hold=True))])
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, b"ok", Delivered()),
+        (200, b"ok\n", Delivered()),
+        (200, b"", Delivered()),
+        (200, b"<html>Please log in", Retry("200, but not Slack's ok: <html>Please log in")),
+        (400, b"invalid_payload", Permanent("400: invalid_payload")),
+        (403, b"action_prohibited", Permanent("403: action_prohibited")),
+        (404, b"no_service", Permanent("404: no_service")),
+        (410, b"channel_is_archived", Permanent("410: channel_is_archived")),
+        (500, b"rollup_error", Retry("500: rollup_error")),
+        (429, b"", Retry("429", 30.0, hold=True)),
+    ],
+)
 def test_each_answer_has_one_meaning(channel, status, body, verdict):
     assert channel.judge(status, {}, body, 0) == verdict
 
 
 def test_the_address_is_in_no_reason(channel):
-    for said in (f"InvalidURL: {URL}", "no hook at /services/T0000/B0000/abcdefghijkl", "T0000/B0000/abcdefghijkl", "abcdefghijkl"):
+    for said in (
+        f"InvalidURL: {URL}",
+        "no hook at /services/T0000/B0000/abcdefghijkl",
+        "T0000/B0000/abcdefghijkl",
+        "abcdefghijkl",
+    ):
         for status in (None, 200, 302, 404, 500):
             assert "abcdefghijkl" not in channel.judge(status, {}, said.encode(), 0).reason
 
 
-@pytest.mark.parametrize("url", ["http://hooks.slack.com/services/T/B/geheim", "geheim", "https://hooks.slack.com", "https://hooks.slack.com/a?b=geheim",
-                                 "https://a:geheim@hooks.slack.com/services/T/B/x", "https://hooks.slack.com/geheim geheim"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/services/T/B/geheim",
+        "geheim",
+        "https://hooks.slack.com",
+        "https://hooks.slack.com/a?b=geheim",
+        "https://a:geheim@hooks.slack.com/services/T/B/x",
+        "https://hooks.slack.com/geheim geheim",
+    ],
+)
 def test_an_address_that_cannot_be_right_is_refused_without_being_shown(url):
     with pytest.raises(ValueError, match="webhook_url: ") as caught:
         Config.model_validate({"channels": {"slack": {"webhook_url": url}}})

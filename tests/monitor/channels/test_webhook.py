@@ -17,9 +17,23 @@ NOW_US = 1_772_442_120_999_999
 
 
 def channel(**more):
-    return Webhook(Config.model_validate({
-        "channels": {"webhook": {"url": "https://hooks.example/in", "secret": SECRET, "headers": {"X-Team": "support"}} | more},
-        "links": {"status": "https://status.example/?f={feature}"}}))
+    return Webhook(
+        Config.model_validate(
+            {
+                "channels": {
+                    "webhook": (
+                        {
+                            "url": "https://hooks.example/in",
+                            "secret": SECRET,
+                            "headers": {"X-Team": "support"},
+                        }
+                        | more
+                    )
+                },
+                "links": {"status": "https://status.example/?f={feature}"},
+            }
+        )
+    )
 
 
 def step(episode, action="trigger", **more):
@@ -35,8 +49,10 @@ def test_the_body_is_what_it_always_was(episode_of):
         "urgency": "high",
         "reason": "opened",
         "dedup_key": "softfail/e1/high",
-        "summary": "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar 09:00 UTC, 310 events in 5 min"
-                   "; likely: a new prompt version",
+        "summary": (
+            "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %), since 2 Mar"
+            " 09:00 UTC, 310 events in 5 min; likely: a new prompt version"
+        ),
         "likely_causes": ["a new prompt version"],
         "next_step": words.next_step(episode_of()),
         "links": {"Status": "https://status.example/?f=answer"},
@@ -45,7 +61,10 @@ def test_the_body_is_what_it_always_was(episode_of):
     }
     assert (request.method, request.url, request.timeout_s) == ("POST", "https://hooks.example/in", 10.0)
     assert {name: value for name, value in request.headers if name != "X-Softfail-Signature"} == {
-        "Content-Type": "application/json", "User-Agent": "softfail", "X-Team": "support"}
+        "Content-Type": "application/json",
+        "User-Agent": "softfail",
+        "X-Team": "support",
+    }
 
 
 def test_the_signature_covers_the_time_and_every_byte(episode_of):
@@ -56,13 +75,17 @@ def test_the_signature_covers_the_time_and_every_byte(episode_of):
 
 
 def test_without_a_secret_nothing_is_signed(episode_of):
-    assert "X-Softfail-Signature" not in dict(channel(secret=None).request(step(episode_of()), NOW_US).headers)
+    assert "X-Softfail-Signature" not in dict(
+        channel(secret=None).request(step(episode_of()), NOW_US).headers
+    )
 
 
 def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(episode_of):
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)))
     dimensions = {f"{number}-{'x' * 200}": "y" * 256 for number in range(32)}
-    huge = huge.model_copy(update={"incidents": [one.model_copy(update={"dimensions": dimensions}) for one in huge.incidents]})
+    huge = huge.model_copy(
+        update={"incidents": [one.model_copy(update={"dimensions": dimensions}) for one in huge.incidents]}
+    )
     body = channel().request(step(huge, left_out=5), NOW_US).body
     told = json.loads(body)
     episode = Episode.model_validate_json(json.dumps(told["episode"]))
@@ -76,14 +99,24 @@ def test_a_header_of_one_letter_does_not_garble_the_reason():
     assert channel(headers={"X-On": "1"}).judge(401, {}, b"", 0) == Permanent("401")
 
 
-@pytest.mark.parametrize(("settings", "says"), [
-    ({"url": "ftp://hooks.example/"}, "must be an address like https"), ({"url": "https://"}, "must be an address"),
-    ({"url": "https://hooks.example:99999/"}, "must be an address"), ({"url": "https://me:geheim@hooks.example/"}, "must hold no login"),
-    ({"url": "https://hooks.example/#top"}, "after #"), ({"url": "http://hooks.example/"}, "in the clear; write https"),
-    ({"secret": "geheim"}, "16 to 500"), ({"headers": {"Content-Type": "geheim"}}, "set by softfail"),
-    ({"headers": {"x-softfail-signature": "geheim"}}, "set by softfail"), ({"headers": {"X Y": "geheim"}}, "no name of a header"),
-    ({"headers": {"X-Y": "geheim\r\nX-Z: 1"}}, "line breaks"), ({"headers": {"X-Y": ""}}, "line breaks"),
-    ({"headers": {"X-Y": "geheim", "x-y": "geheim"}}, "a name stands twice")])
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"url": "ftp://hooks.example/"}, "must be an address like https"),
+        ({"url": "https://"}, "must be an address"),
+        ({"url": "https://hooks.example:99999/"}, "must be an address"),
+        ({"url": "https://me:geheim@hooks.example/"}, "must hold no login"),
+        ({"url": "https://hooks.example/#top"}, "after #"),
+        ({"url": "http://hooks.example/"}, "in the clear; write https"),
+        ({"secret": "geheim"}, "16 to 500"),
+        ({"headers": {"Content-Type": "geheim"}}, "set by softfail"),
+        ({"headers": {"x-softfail-signature": "geheim"}}, "set by softfail"),
+        ({"headers": {"X Y": "geheim"}}, "no name of a header"),
+        ({"headers": {"X-Y": "geheim\r\nX-Z: 1"}}, "line breaks"),
+        ({"headers": {"X-Y": ""}}, "line breaks"),
+        ({"headers": {"X-Y": "geheim", "x-y": "geheim"}}, "a name stands twice"),
+    ],
+)
 def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(settings, says):
     with pytest.raises(ValueError, match=says) as caught:
         channel(**settings)
@@ -91,4 +124,8 @@ def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(
 
 
 def test_a_receiver_on_this_machine_needs_no_tls():
-    assert channel(url="http://127.0.0.1:8080/in").name == channel(url="http://localhost/in").name == channel(url="http://[::1]:1/").name
+    assert (
+        channel(url="http://127.0.0.1:8080/in").name
+        == channel(url="http://localhost/in").name
+        == channel(url="http://[::1]:1/").name
+    )

@@ -13,7 +13,16 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import beta, betabinom, norm
 
 from monitor.drift.confidence_means import LEAST, Moments, compare_means
-from monitor.drift.confidence_sequence import APART, LADDER, PRIOR, Bounds, Counts, compare, evidence, rate_bounds
+from monitor.drift.confidence_sequence import (
+    APART,
+    LADDER,
+    PRIOR,
+    Bounds,
+    Counts,
+    compare,
+    evidence,
+    rate_bounds,
+)
 from monitor.stats.number import Number
 from monitor.stats.rate import Rate, exact
 
@@ -33,7 +42,12 @@ def width(bounds: Bounds) -> float:
 @st.composite
 def counts(draw: st.DrawFn, least: int = 1, most: int = 100_000) -> Counts:
     n = draw(st.one_of(st.integers(least, most), st.floats(least, most)))
-    return Counts(n, n * draw(st.sampled_from([0.0, 1e-6, 1.0])) if draw(st.booleans()) else draw(st.one_of(st.floats(n / 1000, n), st.integers(0, int(n)))))
+    return Counts(
+        n,
+        n * draw(st.sampled_from([0.0, 1e-6, 1.0]))
+        if draw(st.booleans())
+        else draw(st.one_of(st.floats(n / 1000, n), st.integers(0, int(n)))),
+    )
 
 
 alphas = st.floats(1e-9, 0.5)
@@ -41,7 +55,9 @@ alphas = st.floats(1e-9, 0.5)
 
 @pytest.mark.parametrize("p", [0.003, 0.03, 0.3])
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
-def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate(p: float, alpha: float) -> None:
+def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate(
+    p: float, alpha: float
+) -> None:
     rng = np.random.default_rng(round(1000 * p))
     n = np.arange(1, EVENTS + 1)[:, None]
     failures = np.cumsum(rng.random((EVENTS, STREAMS)) < p, axis=0)
@@ -56,12 +72,18 @@ def test_clopper_and_pearson_looked_at_after_each_event_break_the_promise() -> N
     with np.errstate(invalid="ignore"):
         low = np.where(failures > 0, beta.ppf(0.025, failures, n - failures + 1), 0.0)
     high = np.where(failures < n, beta.ppf(0.975, failures + 1, n - failures), 1.0)
-    assert [low[199, 0], high[199, 0]] == pytest.approx(exact(failures[199, 0] / n[199, 0], float(n[199, 0]), float(norm.isf(0.025))))
+    assert [low[199, 0], high[199, 0]] == pytest.approx(
+        exact(failures[199, 0] / n[199, 0], float(n[199, 0]), float(norm.isf(0.025)))
+    )
     assert ((low > 0.03) | (high < 0.03)).any(axis=0).mean() > 3 * most_missed(0.05, STREAMS)
 
 
-@pytest.mark.parametrize(("new", "old", "grows"), [(0.03, 0.03, True), (0.03, 0.03, False), (0.08, 0.03, True), (0.5, 0.9, True)])
-def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_difference(new: float, old: float, grows: bool) -> None:
+@pytest.mark.parametrize(
+    ("new", "old", "grows"), [(0.03, 0.03, True), (0.03, 0.03, False), (0.08, 0.03, True), (0.5, 0.9, True)]
+)
+def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_difference(
+    new: float, old: float, grows: bool
+) -> None:
     alpha, pairs, looks = 0.2, 100, np.unique(np.geomspace(1, 3000, 25).astype(int))
     rng = np.random.default_rng(5)
     failures = np.cumsum(rng.random((3000, pairs)) < new, axis=0)
@@ -70,7 +92,9 @@ def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_differ
     for stream in range(pairs):
         for look in looks.tolist():
             m = look if grows else 3000
-            found = compare(Counts(look, int(failures[look - 1, stream])), Counts(m, int(before[m - 1, stream])), alpha)
+            found = compare(
+                Counts(look, int(failures[look - 1, stream])), Counts(m, int(before[m - 1, stream])), alpha
+            )
             if not found.low <= new - old <= found.high:
                 missed += 1
                 break
@@ -83,9 +107,12 @@ def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_
     found = []
     for _ in range(STREAMS):
         new, old = np.cumsum(rng.random((2, EVENTS)) < 0.1, axis=1)
-        likeliest = np.where(new + old > 0, evidence(2 * n, new + old, np.clip((new + old) / (2 * n), 1e-12, 1 - 1e-12)), 0.0)
+        likeliest = np.where(
+            new + old > 0, evidence(2 * n, new + old, np.clip((new + old) / (2 * n), 1e-12, 1 - 1e-12)), 0.0
+        )
         apart = evidence(n, new, 0.5) + evidence(n, old, 0.5) - evidence(2 * n, new + old, 0.5) + likeliest
-        found.append((math.log(APART) + apart >= math.log(1 / alpha)).any())  # the part of the mixture without the ladder
+        # the part of the mixture without the ladder
+        found.append((math.log(APART) + apart >= math.log(1 / alpha)).any())
         at = int(np.argmax(apart))
         bounds = compare(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
         found[-1] |= bounds.low > 0 or bounds.high < 0
@@ -102,7 +129,9 @@ def test_the_mixture_is_that_of_scipys_beta_binomial(some: Counts, p: float) -> 
 
 
 @given(counts(), alphas)
-def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alpha(some: Counts, alpha: float) -> None:
+def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alpha(
+    some: Counts, alpha: float
+) -> None:
     for end in rate_bounds(some, alpha)[1:]:
         if 1e-300 < end < 1 - 1e-9:
             assert float(evidence(*some, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
@@ -117,7 +146,9 @@ def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha
 
 
 @given(counts(), counts(), alphas)
-def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(new: Counts, old: Counts, alpha: float) -> None:
+def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(
+    new: Counts, old: Counts, alpha: float
+) -> None:
     one, both = rate_bounds(new, alpha), compare(new, old, alpha)
     assert 0 <= one.low <= one.value <= one.high <= 1
     assert -1 <= both.low <= both.value <= both.high <= 1
@@ -141,13 +172,18 @@ def test_old_and_new_exchanged_turn_the_difference_round(new: Counts, old: Count
 @given(counts(), counts(), st.tuples(alphas, alphas))
 def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float]) -> None:
     surer, less_sure = sorted(two)
-    for wide, narrow in ((rate_bounds(new, surer), rate_bounds(new, less_sure)), (compare(new, old, surer), compare(new, old, less_sure))):
+    for wide, narrow in (
+        (rate_bounds(new, surer), rate_bounds(new, less_sure)),
+        (compare(new, old, surer), compare(new, old, less_sure)),
+    ):
         assert wide.low <= narrow.low + FAULT
         assert narrow.high <= wide.high + FAULT
 
 
 @given(counts(most=10_000), counts(most=10_000), alphas)
-def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(new: Counts, old: Counts, alpha: float) -> None:
+def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
+    new: Counts, old: Counts, alpha: float
+) -> None:
     more = [Counts(2 * some.n, 2 * some.failures) for some in (new, old)]
     assert width(rate_bounds(more[0], alpha)) <= width(rate_bounds(new, alpha)) + FAULT
     assert width(compare(*more, alpha)) <= width(compare(new, old, alpha)) + FAULT
@@ -155,14 +191,23 @@ def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(new: Counts, o
 
 @settings(max_examples=60)
 @given(counts(2, 2000), counts(2, 2000), st.floats(1e-6, 0.3))
-def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_that_differ_by_it(new: Counts, old: Counts, alpha: float) -> None:
+def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_that_differ_by_it(
+    new: Counts, old: Counts, alpha: float
+) -> None:
     def log_mixture() -> float:
         both = [(APART, PRIOR, PRIOR), *(((1 - APART) / len(LADDER), a, b) for a, b in LADDER)]
         logs = []
         for weight, a, b in both:
             one = math.log(weight)
             for n, f in (new, old):
-                one += math.lgamma(f + a) + math.lgamma(n - f + b) - math.lgamma(n + a + b) - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
+                one += (
+                    math.lgamma(f + a)
+                    + math.lgamma(n - f + b)
+                    - math.lgamma(n + a + b)
+                    - math.lgamma(a)
+                    - math.lgamma(b)
+                    + math.lgamma(a + b)
+                )
             logs.append(one)
         return float(np.logaddexp.reduce(logs))
 
@@ -171,8 +216,14 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
 
     def against(difference: float) -> float:
         least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
-        found = minimize_scalar(lambda p: -log_likelihood(*new, min(1 - 1e-15, max(1e-300, p + difference))) - log_likelihood(*old, p),
-                                bounds=(least, most), method="bounded", options={"xatol": 1e-12})
+        found = minimize_scalar(
+            lambda p: (
+                -log_likelihood(*new, min(1 - 1e-15, max(1e-300, p + difference))) - log_likelihood(*old, p)
+            ),
+            bounds=(least, most),
+            method="bounded",
+            options={"xatol": 1e-12},
+        )
         return log_mixture() + float(found.fun)
 
     _, low, high = compare(new, old, alpha)
@@ -191,12 +242,18 @@ def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(("kept_of_failures", "kept_of_others"), [(1.0, 0.05), (0.05, 1.0), (0.05, 0.05)])
-def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(kept_of_failures: float, kept_of_others: float) -> None:
+def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(
+    kept_of_failures: float, kept_of_others: float
+) -> None:
     rng = np.random.default_rng(31)
     failed = rng.random((EVENTS, STREAMS)) < 0.1
     probability = np.where(failed, kept_of_failures, kept_of_others)
     weights = (rng.random(failed.shape) < probability) * 0.05 / probability
-    missed = (evidence(np.cumsum(weights, axis=0), np.cumsum(weights * failed, axis=0), 0.1) >= math.log(1 / 0.2)).any(axis=0).mean()
+    missed = (
+        (evidence(np.cumsum(weights, axis=0), np.cumsum(weights * failed, axis=0), 0.1) >= math.log(1 / 0.2))
+        .any(axis=0)
+        .mean()
+    )
     assert missed <= most_missed(0.2, STREAMS)
 
 
@@ -225,7 +282,18 @@ def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin
     assert few.high > 0.02 > many.high > 0 > many.low
 
 
-@pytest.mark.parametrize("bad", [Counts(0, 0), Counts(-1, 0), Counts(10, 11), Counts(10, -1), Counts(math.nan, 0), Counts(10, math.nan), Counts(math.inf, 1)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Counts(0, 0),
+        Counts(-1, 0),
+        Counts(10, 11),
+        Counts(10, -1),
+        Counts(math.nan, 0),
+        Counts(10, math.nan),
+        Counts(math.inf, 1),
+    ],
+)
 def test_counts_that_cannot_be_are_refused(bad: Counts) -> None:
     good = Counts(10, 1)
     with pytest.raises(ValueError, match="cannot be"):
@@ -249,7 +317,9 @@ moments = st.builds(Moments, st.floats(LEAST, 1e6), st.floats(-1e6, 1e6), st.flo
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_difference_of_means(grows: bool) -> None:
+def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_difference_of_means(
+    grows: bool,
+) -> None:
     alpha, pairs, looks = 0.2, 200, np.unique(np.geomspace(LEAST, 3000, 60).astype(int))
     rng = np.random.default_rng(6)
     values = rng.lognormal(0, 0.6, (2, pairs, 3000))
@@ -259,7 +329,9 @@ def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_diffe
         found = []
         for look in looks.tolist():
             one, other = new[:look], old[: look if grows else 3000]
-            bounds = compare_means(Moments(look, one.mean(), one.var()), Moments(len(other), other.mean(), other.var()), alpha)
+            bounds = compare_means(
+                Moments(look, one.mean(), one.var()), Moments(len(other), other.mean(), other.var()), alpha
+            )
             spread = norm.isf(alpha / 2) * math.sqrt(one.var() / look + other.var() / len(other))
             found.append((not bounds.low <= 1.0 <= bounds.high, abs(bounds.value - 1.0) > spread))
         missed += any(outside for outside, _ in found)
@@ -273,16 +345,23 @@ def test_means_have_the_laws_of_rates(new: Moments, old: Moments, alpha: float) 
     value, low, high = compare_means(new, old, alpha)
     assert low <= value <= high
     assert compare_means(old, new, alpha) == pytest.approx((-value, -high, -low))
-    surer, more = compare_means(new, old, alpha / 2), compare_means(new._replace(n=2 * new.n), old._replace(n=2 * old.n), alpha)
+    surer, more = (
+        compare_means(new, old, alpha / 2),
+        compare_means(new._replace(n=2 * new.n), old._replace(n=2 * old.n), alpha),
+    )
     assert width(surer) >= width(Bounds(value, low, high)) >= width(more)
     fixed = norm.isf(alpha / 2) * math.sqrt(new.variance / new.n + old.variance / old.n)
     assert width(Bounds(value, low, high)) >= 2 * fixed - 1e-6
 
 
 @given(moments, moments, alphas, st.floats(0.001, 1000), st.floats(-1e5, 1e5))
-def test_another_unit_or_origin_changes_means_as_it_changes_numbers(new: Moments, old: Moments, alpha: float, unit: float, origin: float) -> None:
+def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
+    new: Moments, old: Moments, alpha: float, unit: float, origin: float
+) -> None:
     changed = [Moments(some.n, some.mean * unit + origin, some.variance * unit**2) for some in (new, old)]
-    assert compare_means(*changed, alpha) == pytest.approx([unit * x for x in compare_means(new, old, alpha)], rel=1e-6, abs=1e-5)
+    assert compare_means(*changed, alpha) == pytest.approx(
+        [unit * x for x in compare_means(new, old, alpha)], rel=1e-6, abs=1e-5
+    )
 
 
 def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
@@ -299,7 +378,16 @@ def test_moments_are_those_of_the_number() -> None:
     assert Moments.of(Number()) == (0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("bad", [Moments(0, 0, 0), Moments(200, math.nan, 1), Moments(200, 1, -1), Moments(200, 1, math.inf), Moments(math.inf, 1, 1)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Moments(0, 0, 0),
+        Moments(200, math.nan, 1),
+        Moments(200, 1, -1),
+        Moments(200, 1, math.inf),
+        Moments(math.inf, 1, 1),
+    ],
+)
 def test_moments_that_cannot_be_are_refused(bad: Moments) -> None:
     for pair in itertools.permutations((bad, Moments(200, 1, 1))):
         with pytest.raises(ValueError, match="cannot be"):

@@ -1,4 +1,6 @@
-"""What every drift test promises: no drift, p-values as promised; drift, found; and scipy's word where scipy has one."""
+"""What every drift test promises: no drift, p-values as promised; drift, found; and scipy's word where scipy
+has one.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,12 @@ def numbers(values: np.ndarray) -> Distribution:
 def number_of(values: np.ndarray) -> Number:
     number = Number()
     codes, counts = np.unique(codes_of(values), return_counts=True)
-    number.add(1_000_000, len(values), int(sum(values.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    number.add(
+        1_000_000,
+        len(values),
+        int(sum(values.tolist())),
+        dict(zip(codes.tolist(), counts.tolist(), strict=True)),
+    )
     return number
 
 
@@ -43,7 +50,10 @@ def shares(n: int, failures: int) -> Distribution:
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (500, 100), (5000, 300)])
 def test_without_drift_a_test_of_numbers_alarms_about_as_often_as_it_says(name, n, m):
     rng = np.random.default_rng(1)
-    found = [DRIFT_TESTS[name](numbers(rng.lognormal(0, 1, n)), numbers(rng.lognormal(0, 1, m))).p_value for _ in range(400)]
+    found = [
+        DRIFT_TESTS[name](numbers(rng.lognormal(0, 1, n)), numbers(rng.lognormal(0, 1, m))).p_value
+        for _ in range(400)
+    ]
     assert np.mean(np.array(found) < 0.05) < 0.10
     assert np.mean(np.array(found) < 0.01) < 0.035
 
@@ -59,7 +69,12 @@ def test_without_drift_a_test_of_categories_alarms_about_as_often_as_it_says(nam
 
 def test_without_drift_two_shares_alarm_about_as_often_as_they_say():
     rng = np.random.default_rng(3)
-    found = [DRIFT_TESTS["two_proportions"](shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))).p_value for _ in range(1000)]
+    found = [
+        DRIFT_TESTS["two_proportions"](
+            shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))
+        ).p_value
+        for _ in range(1000)
+    ]
     assert np.mean(np.array(found) < 0.05) < 0.08
 
 
@@ -85,7 +100,11 @@ def test_a_category_that_grew_is_found(name):
 
 @pytest.mark.parametrize("name", DRIFT_TESTS)
 def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
-    some = Distribution.of({False: 90, True: 10}) if name == "two_proportions" else Distribution.of({1.0: 60, 2.0: 60, 4.0: 60})
+    some = (
+        Distribution.of({False: 90, True: 10})
+        if name == "two_proportions"
+        else Distribution.of({1.0: 60, 2.0: 60, 4.0: 60})
+    )
     with pytest.raises(ValueError, match="nothing to compare"):
         DRIFT_TESTS[name](some, Distribution((), (), 0.0))
     same = DRIFT_TESTS[name](some, some)
@@ -93,13 +112,19 @@ def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
 
 
 @pytest.mark.parametrize("name", DRIFT_TESTS)
-@given(st.lists(st.integers(0, 500), min_size=2, max_size=12), st.lists(st.integers(0, 500), min_size=2, max_size=12))
+@given(
+    st.lists(st.integers(0, 500), min_size=2, max_size=12),
+    st.lists(st.integers(0, 500), min_size=2, max_size=12),
+)
 @settings(max_examples=40, deadline=None)
 def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, after):
     if sum(before) == 0 or sum(after) == 0:
         return
     values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
-    one, two = (Distribution.of(dict(zip(values, counts, strict=False)), float(sum(counts))) for counts in (before, after))
+    one, two = (
+        Distribution.of(dict(zip(values, counts, strict=False)), float(sum(counts)))
+        for counts in (before, after)
+    )
     if not (sum(one.weights) and sum(two.weights)):
         return
     found = DRIFT_TESTS[name](one, two)
@@ -116,11 +141,16 @@ def test_chi_square_g_and_two_shares_say_what_scipy_says():
     for name, power in (("chi_square", "pearson"), ("g", "log-likelihood")):
         expected = stats.chi2_contingency(table, correction=False, lambda_=power)
         found = DRIFT_TESTS[name](one, two)
-        assert (found.statistic, found.p_value) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+        assert (found.statistic, found.p_value) == (
+            pytest.approx(expected.statistic),
+            pytest.approx(expected.pvalue),
+        )
     cramer = stats.contingency.association(table, method="cramer")
     assert DRIFT_TESTS["chi_square"](one, two).effect == pytest.approx(cramer)
     found = DRIFT_TESTS["two_proportions"](shares(800, 40), shares(300, 30))
-    assert found.p_value == pytest.approx(stats.chi2_contingency([[760, 40], [270, 30]], correction=False).pvalue)
+    assert found.p_value == pytest.approx(
+        stats.chi2_contingency([[760, 40], [270, 30]], correction=False).pvalue
+    )
 
 
 def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
@@ -130,7 +160,9 @@ def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
     exact = stats.ks_2samp(before, after)
     found = DRIFT_TESTS["kolmogorov_smirnov"](one, two)
     assert found.statistic == pytest.approx(exact.statistic, abs=0.01)
-    assert DRIFT_TESTS["wasserstein"](one, two).statistic == pytest.approx(stats.wasserstein_distance(before, after) / before.std(), rel=0.03)
+    assert DRIFT_TESTS["wasserstein"](one, two).statistic == pytest.approx(
+        stats.wasserstein_distance(before, after) / before.std(), rel=0.03
+    )
 
 
 DRAWS = {
@@ -144,8 +176,12 @@ DRAWS = {
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(20, 1500), m=st.integers(20, 500), times=st.floats(0.5, 2))
 @settings(max_examples=25, deadline=None)
-def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(draw, seed, n, m, times):
-    """Of the same ``Number``s that panes keep. What lies between two values of one bucket is all that bins cannot see."""
+def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(
+    draw, seed, n, m, times
+):
+    """Of the same ``Number``s that panes keep. What lies between two values of one bucket is all that bins
+    cannot see.
+    """
     rng = np.random.default_rng(seed)
     before, after = draw(rng, n).astype(np.int64), (draw(rng, m) * times).astype(np.int64)
     one, two = number_of(before), number_of(after)

@@ -15,7 +15,11 @@ from monitor.stats.buckets import codes_of
 from monitor.stats.number import Number
 
 values = st.lists(st.one_of(st.integers(0, 300), st.integers(-20, 2**50)), min_size=1, max_size=12)
-parts = st.lists(st.tuples(st.sampled_from([1_000_000, 500_000, 100_000, *range(1_000, 13_000, 1_000)]), values), min_size=1, max_size=12)
+parts = st.lists(
+    st.tuples(st.sampled_from([1_000_000, 500_000, 100_000, *range(1_000, 13_000, 1_000)]), values),
+    min_size=1,
+    max_size=12,
+)
 
 counts = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 500), min_size=2)
 
@@ -29,7 +33,9 @@ def number_of(ppm: int, some: list[int]) -> Number:
 
 
 @given(parts, st.integers(0, 5))
-def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(some: list[tuple[int, list[int]]], scale: int) -> None:
+def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
+    some: list[tuple[int, list[int]]], scale: int
+) -> None:
     numbers, merged = [number_of(*one) for one in some], Number()
     for number in numbers:
         merged.merge(number)
@@ -37,12 +43,19 @@ def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(s
     found = joined.shape(scale)
     assert expected is not None
     assert found is not None
-    assert (joined.effective_n, found.scale, found.low, found.n) == (merged.effective_n, expected.scale, expected.low, expected.n)
+    assert (joined.effective_n, found.scale, found.low, found.n) == (
+        merged.effective_n,
+        expected.scale,
+        expected.low,
+        expected.n,
+    )
     assert found.shares.tolist() == expected.shares.tolist()
 
 
 @given(counts, counts)
-def test_g_is_never_more_than_before_rare_categories_are_pooled(before: dict[str, float], now: dict[str, float]) -> None:
+def test_g_is_never_more_than_before_rare_categories_are_pooled(
+    before: dict[str, float], now: dict[str, float]
+) -> None:
     n, m = float(sum(before.values())), float(sum(now.values()))
     told = DRIFT_TESTS["g"](Distribution.of(before, n), Distribution.of(now, m))
     assert told.statistic <= most_g(before, n, now, m) * (1 + 1e-9) + 1e-6

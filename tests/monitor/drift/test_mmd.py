@@ -1,4 +1,6 @@
-"""The kernel test on sketches: alarms as often as it says, on real answers and on ones that repeat, and finds what changed."""
+"""The kernel test on sketches: alarms as often as it says, on real answers and on ones that repeat, and finds
+what changed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from monitor.stats.text import TextSketch, vectors_of
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
-TEXT = "the parcel ships on monday and you can follow its way with a number that we sent by mail please check the address first"
+TEXT = (
+    "the parcel ships on monday and you can follow its way with a number that we sent by mail please check"
+    " the address first"
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +95,10 @@ def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(
 def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_large(answers, name, effect):
     march, june, rng = answers(name, MARCH), answers(name, JUNE), np.random.default_rng(24)
     for _ in range(20):
-        found = mmd(sketch_of(march[rng.permutation(len(march))[:500]]), sketch_of(june[rng.permutation(len(june))[:60]]))
+        found = mmd(
+            sketch_of(march[rng.permutation(len(march))[:500]]),
+            sketch_of(june[rng.permutation(len(june))[:60]]),
+        )
         assert found.p_value < 1e-12
         assert found.effect > effect
         assert (found.n, found.m) == (500, 60)
@@ -98,7 +106,10 @@ def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_la
 
 @pytest.mark.llmdrift
 def test_the_effect_grows_with_the_share_of_answers_that_changed(answers):
-    march, june = (np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE))  # the rows have an order of their own
+    # the rows have an order of their own
+    march, june = (
+        np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE)
+    )
     mixed = [np.concatenate([march[500 : 1000 - changed], june[:changed]]) for changed in (0, 50, 100, 250)]
     effects = [mmd(sketch_of(march[:500]), sketch_of(some)).effect for some in mixed]
     assert effects == sorted(effects)
@@ -118,7 +129,10 @@ def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, gene
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (2, 2), (3, 50), (10_000, 2)])
 def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
     for first, second in ((0, 0), (0, 1)):
-        one, two = sketch_of(np.repeat(generated[[first]], n, axis=0)), sketch_of(np.repeat(generated[[second]], m, axis=0))
+        one, two = (
+            sketch_of(np.repeat(generated[[first]], n, axis=0)),
+            sketch_of(np.repeat(generated[[second]], m, axis=0)),
+        )
         found = TEXT_TESTS[name](one, two)
         assert np.isfinite(found).all()
         assert 0 <= found.p_value <= 1
@@ -130,7 +144,9 @@ def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
 def test_the_tail_of_a_weighted_chi_square_is_scipys_where_the_weights_are_equal_and_that_of_simulation_where_not():
     for freedom in (1, 2, 10, 30):
         for p in (0.9, 0.5, 0.1, 1e-3, 1e-6, 1e-12):
-            assert weighted_chi_square(float(stats.chi2.isf(p, freedom)), np.ones(freedom)) == pytest.approx(p, rel=0.13)
+            assert weighted_chi_square(float(stats.chi2.isf(p, freedom)), np.ones(freedom)) == pytest.approx(
+                p, rel=0.13
+            )
     weights = np.array([1, 0.6, 0.3, 0.1, 0.05, 0.0])
     drawn = np.random.default_rng(25).standard_normal((400_000, len(weights))) ** 2 @ weights
     for x in (0.5, 2.0, 2.1, 5.0, 10.0):

@@ -1,4 +1,6 @@
-"""What the sequential detector promises: it finds what rose, says since when, keeps quiet, and is the same after a snapshot."""
+"""What the sequential detector promises: it finds what rose, says since when, keeps quiet, and is the same
+after a snapshot.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from monitor.drift.sequential import CORRELATION, HORIZON, LEAST, ODDS, WEIGHTS,
 RUN_LENGTH = 1.7e8
 
 
-def fed(detector: Sequential, rng: np.random.Generator, p: float, blocks: int, size: int = 60, begin: int = 0) -> int | None:
+def fed(
+    detector: Sequential, rng: np.random.Generator, p: float, blocks: int, size: int = 60, begin: int = 0
+) -> int | None:
     """The first edge at which it alarmed."""
     first = None
     for edge in range(begin, begin + blocks):
@@ -42,7 +46,9 @@ def test_one_failing_event_a_day_of_three_an_hour_never_alarms_whether_history_k
     assert highest < RUN_LENGTH / 100
 
 
-@pytest.mark.parametrize(("before", "after"), [(0.03, 0.07), (0.03, 0.2), (0.001, 0.02), (0.3, 0.5), (0.0, 0.05)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(0.03, 0.07), (0.03, 0.2), (0.001, 0.02), (0.3, 0.5), (0.0, 0.05)]
+)
 def test_a_rate_that_rose_is_found_and_said_from_what_to_what_and_since_when(before, after):
     rng = np.random.default_rng(1)
     detector = Sequential(RUN_LENGTH)
@@ -107,7 +113,11 @@ def test_no_block_alarms_alone_however_large():
     detector = Sequential(RUN_LENGTH)
     for edge in range(30):
         detector.step(1000, 1, edge)
-    assert detector.step(100_000, 100_000, 30).statistic < RUN_LENGTH <= detector.step(100_000, 100_000, 31).statistic
+    assert (
+        detector.step(100_000, 100_000, 30).statistic
+        < RUN_LENGTH
+        <= detector.step(100_000, 100_000, 31).statistic
+    )
 
 
 def test_below_five_hundred_events_nothing_is_said():
@@ -188,7 +198,9 @@ def test_weights_are_shares_one_for_each_multiplier():
     assert sum(WEIGHTS) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("n", "failures"), [(-1, 0), (1, 2), (1, -1), (float("nan"), 0), (float("inf"), 0), (1, float("nan"))])
+@pytest.mark.parametrize(
+    ("n", "failures"), [(-1, 0), (1, 2), (1, -1), (float("nan"), 0), (float("inf"), 0), (1, float("nan"))]
+)
 def test_counts_that_cannot_be_are_refused_by_name(n, failures):
     for take in (Sequential(100).step, Sequential(100).learn):
         with pytest.raises(ValueError, match="failures"):

@@ -32,16 +32,22 @@ def quick(reference: Number, current: Number) -> Distance:
 
 def slow(name: str, reference: Number, current: Number) -> tuple[float, float]:
     scale = min(reference.scale, current.scale)
-    told = DRIFT_TESTS[name](*(Distribution.of(one.distribution(scale), one.effective_n) for one in (reference, current)))
+    told = DRIFT_TESTS[name](
+        *(Distribution.of(one.distribution(scale), one.effective_n) for one in (reference, current))
+    )
     return told.statistic, told.p_value
 
 
 near = st.lists(st.integers(-300, 5000), min_size=2, max_size=80)
-far = st.lists(st.one_of(st.integers(0, 10), st.integers(-(10**12), 10**15)), min_size=2, max_size=60)  # beyond what scale 5 spans
+# beyond what scale 5 spans
+far = st.lists(st.one_of(st.integers(0, 10), st.integers(-(10**12), 10**15)), min_size=2, max_size=60)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(st.tuples(near, near), st.tuples(far, near), st.tuples(near, far)), st.sampled_from([1_000_000, 100_000]))
+@given(
+    st.one_of(st.tuples(near, near), st.tuples(far, near), st.tuples(near, far)),
+    st.sampled_from([1_000_000, 100_000]),
+)
 def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int) -> None:
     reference, current = number_of(pair[0], ppm), number_of(pair[1])
     apart = quick(reference, current)
@@ -50,13 +56,22 @@ def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=2, max_size=60), st.lists(st.integers(0, 30), min_size=2, max_size=60))
-def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(first: list[int], second: list[int]) -> None:
+@given(
+    st.lists(st.integers(0, 30), min_size=2, max_size=60),
+    st.lists(st.integers(0, 30), min_size=2, max_size=60),
+)
+def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
+    first: list[int], second: list[int]
+) -> None:
     apart = quick(number_of(first), number_of(second))
     assert apart.d == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-9)
-    one, other = ([middle(code) for code in codes_of(np.array(values)).tolist()] for values in (first, second))
+    one, other = (
+        [middle(code) for code in codes_of(np.array(values)).tolist()] for values in (first, second)
+    )
     assume(np.ptp(one) > 0)
-    assert apart.wasserstein == pytest.approx(wasserstein_distance(one, other) / np.std(one), rel=1e-6, abs=1e-9)
+    assert apart.wasserstein == pytest.approx(
+        wasserstein_distance(one, other) / np.std(one), rel=1e-6, abs=1e-9
+    )
 
 
 @given(st.floats(0, 1), st.integers(1, 10**6), st.integers(1, 10**6))

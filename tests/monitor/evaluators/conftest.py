@@ -17,7 +17,13 @@ def response():
     """A function from fields to a decoded response."""
 
     def build(**fields):
-        required = {"event_id": "1", "time": datetime(2026, 3, 2, 9, tzinfo=UTC), "service": "s", "feature": "f", "model": "m"}
+        required = {
+            "event_id": "1",
+            "time": datetime(2026, 3, 2, 9, tzinfo=UTC),
+            "service": "s",
+            "feature": "f",
+            "model": "m",
+        }
         return STRUCTS["response"](**{**required, **fields})
 
     return build

@@ -20,9 +20,15 @@ class Public:
 @given(st.sampled_from(PATTERNS), texts)
 def test_an_expression_finds_and_replaces_what_the_wrapper_does(pattern, text):
     expression, data = Expression(pattern), text.encode()
-    assert [data[start:end].decode() for start, end in expression.spans(data)] == [found[0] for found in re2.finditer(pattern, text)]
+    assert [data[start:end].decode() for start, end in expression.spans(data)] == [
+        found[0] for found in re2.finditer(pattern, text)
+    ]
     assert expression.without(data, b"-").decode() == re2.sub(pattern, "-", text)
-    assert expression.occurs(text) == (re2.search(pattern, text) is not None) == (expression.search(data) is not None)
+    assert (
+        expression.occurs(text)
+        == (re2.search(pattern, text) is not None)
+        == (expression.search(data) is not None)
+    )
 
 
 @given(st.sampled_from(PATTERNS), texts, st.integers(0, 3))
@@ -35,4 +41,6 @@ def test_a_version_without_private_parts_finds_the_same(pattern, text, start):
 @given(st.lists(st.sampled_from(PATTERNS), min_size=1, unique=True), texts)
 def test_a_set_names_the_patterns_that_occur(patterns, text):
     found = search_set(tuple(patterns))(text.encode())
-    assert sorted(found or ()) == [number for number, pattern in enumerate(patterns) if re2.search(pattern, text)]
+    assert sorted(found or ()) == [
+        number for number, pattern in enumerate(patterns) if re2.search(pattern, text)
+    ]

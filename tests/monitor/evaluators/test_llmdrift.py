@@ -1,4 +1,6 @@
-"""Real answers: GPT-4 of March 2023 answered opinion questions, that of June mostly said that they are subjective."""
+"""Real answers: GPT-4 of March 2023 answered opinion questions, that of June mostly said that they are
+subjective.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ pytestmark = pytest.mark.llmdrift
 
 def share_failed(name, answers, response):
     suite = Suite.of([name])
-    return suite.judge_all([response(output=answer) for answer in answers]).codes[:, 1].tolist().count(1) / len(answers)
+    return suite.judge_all([response(output=answer) for answer in answers]).codes[:, 1].tolist().count(
+        1
+    ) / len(answers)
 
 
 @pytest.mark.parametrize(

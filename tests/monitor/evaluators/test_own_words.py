@@ -9,11 +9,62 @@ from monitor.evaluators.own_words import beginning, own_words
 from monitor.evaluators.refusal import refusal
 
 pieces = st.sampled_from(
-    ["I can't help with that. ", "Sorry, but no. ", "It is fine", "and so on; ", ".", "!) ", "\n", "\n\n- ", "\n* ", " > ", "\n> quoted\n", "```", "`a b`", "`",
-     "~~~", '"', "“yes, no”", "'I won't', ", "(", " '", "’", "**", "__", "# ", "<p>", "<think>", "</think>", "  ", "\t", "\u00a0", "Bob: ", "A) ", "。", "，但",
-     "「はい」", "{", "[1]", "A longer sentence that says something of its own, with several words in it. " * 3]
+    [
+        "I can't help with that. ",
+        "Sorry, but no. ",
+        "It is fine",
+        "and so on; ",
+        ".",
+        "!) ",
+        "\n",
+        "\n\n- ",
+        "\n* ",
+        " > ",
+        "\n> quoted\n",
+        "```",
+        "`a b`",
+        "`",
+        "~~~",
+        '"',
+        "“yes, no”",
+        "'I won't', ",
+        "(",
+        " '",
+        "’",
+        "**",
+        "__",
+        "# ",
+        "<p>",
+        "<think>",
+        "</think>",
+        "  ",
+        "\t",
+        "\u00a0",
+        "Bob: ",
+        "A) ",
+        "。",
+        "，但",
+        "「はい」",
+        "{",
+        "[1]",
+        "A longer sentence that says something of its own, with several words in it. " * 3,
+    ]
 )
-plain = st.sampled_from(["I can't help with that. ", "Sorry, but no! ", "It is fine", "and so on; ", "... ", ".", "?) ", "\n", " ", "，但", "。"])
+plain = st.sampled_from(
+    [
+        "I can't help with that. ",
+        "Sorry, but no! ",
+        "It is fine",
+        "and so on; ",
+        "... ",
+        ".",
+        "?) ",
+        "\n",
+        " ",
+        "，但",
+        "。",
+    ]
+)
 long_texts = st.builds(
     lambda first, then: "".join(first + then),
     st.lists(plain, max_size=60) | st.lists(plain, min_size=60, max_size=90),

@@ -8,7 +8,13 @@ from monitor.evaluators.verdict import State
 P, F, S = State.PASSED, State.FAILED, State.SKIPPED
 
 ERROR = [({}, P), ({"error_type": "timeout"}, F)]
-OUTCOME = [({}, S), ({"outcome": "ok"}, P), ({"outcome": "parse_error"}, F), ({"outcome": "schema_error"}, F), ({"outcome": "downstream_error"}, F)]
+OUTCOME = [
+    ({}, S),
+    ({"outcome": "ok"}, P),
+    ({"outcome": "parse_error"}, F),
+    ({"outcome": "schema_error"}, F),
+    ({"outcome": "downstream_error"}, F),
+]
 EMPTY = [
     ({"output": "Paris"}, P),
     ({"output": " \n Paris"}, P),
@@ -135,7 +141,12 @@ def test_fenced_json_passes_where_that_is_configured(response):
     assert suite.judge(response(output="```json\nno\n```"))[1].state is F
 
 
-SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"], "$defs": {"x": {}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"total": {"type": "number"}},
+    "required": ["total"],
+    "$defs": {"x": {}},
+}
 
 
 @pytest.mark.parametrize(

@@ -23,22 +23,56 @@ REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
 SUITE = Suite.of(ALL)
 LIMITED = [{"length": {"min_chars": 2, "max_chars": 40}} if "length" in one else one for one in ALL]
-# interaction of the configuration -> the suite, with and without what a configuration can add, and its evaluators
+# interaction of the configuration -> the suite, with and without what a configuration can add, and its
+# evaluators
 TOGETHER = {
-    interaction: (Suite.of(chosen, interaction=interaction or None), [parse_setting(one).build(interaction or None) for one in chosen])
+    interaction: (
+        Suite.of(chosen, interaction=interaction or None),
+        [parse_setting(one).build(interaction or None) for one in chosen],
+    )
     for interaction, chosen in (("", ALL), ("sync", LIMITED))
 }
 
 optional_count = st.none() | st.integers(0, 10**9)
 fragments = st.sampled_from(
-    ["I can't help with that.", "As an AI, I don't have opinions.", "{{name}}", "<|im_end|>", '{"error": {"message": "x"}}', "```",
-     "Traceback (most recent call last):", "Dabei kann ich nicht helfen.", "\ud800", "\x00", "“", "but ", "Sorry, ", "\n", "\u200b", "Name: ",
-     "lorem ipsum dolor", "很抱歉，我无法协助", "(D). Refused", '{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}']
+    [
+        "I can't help with that.",
+        "As an AI, I don't have opinions.",
+        "{{name}}",
+        "<|im_end|>",
+        '{"error": {"message": "x"}}',
+        "```",
+        "Traceback (most recent call last):",
+        "Dabei kann ich nicht helfen.",
+        "\ud800",
+        "\x00",
+        "“",
+        "but ",
+        "Sorry, ",
+        "\n",
+        "\u200b",
+        "Name: ",
+        "lorem ipsum dolor",
+        "很抱歉，我无法协助",
+        "(D). Refused",
+        '{"name": "x", "arguments": 1, "function": []}',
+        '{"error": [[]]}',
+    ]
 )
 loops = st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
-texts = st.lists(fragments | st.text(max_size=30), max_size=6).map("".join) | loops | st.sampled_from(
-    ['{"name": "x", "arguments": 1, "function": []}', '{"error": [[]]}', '{"type": 1, "function": {}}', '["name"]', "[[[[",
-     '["I cannot help with \\ud800 that, sorry"]']
+texts = (
+    st.lists(fragments | st.text(max_size=30), max_size=6).map("".join)
+    | loops
+    | st.sampled_from(
+        [
+            '{"name": "x", "arguments": 1, "function": []}',
+            '{"error": [[]]}',
+            '{"type": 1, "function": {}}',
+            '["name"]',
+            "[[[[",
+            '["I cannot help with \\ud800 that, sorry"]',
+        ]
+    )
 )
 events = st.fixed_dictionaries(
     {
@@ -48,7 +82,10 @@ events = st.fixed_dictionaries(
         "output_tokens": optional_count,
         "reasoning_tokens": optional_count,
         "tool_calls": optional_count,
-        "finish_reason": st.sampled_from(["", "stop", "length", "tool_calls", "content_filter", "SAFETY"]) | st.text(max_size=12),
+        "finish_reason": (
+            st.sampled_from(["", "stop", "length", "tool_calls", "content_filter", "SAFETY"])
+            | st.text(max_size=12)
+        ),
         "error_type": st.sampled_from(["", "", "", "timeout", "rate_limit"]),
         "outcome": st.sampled_from([None, "ok", "parse_error", "schema_error"]),
         "guardrail": st.sampled_from([None, "none", "flagged", "blocked"]),
@@ -67,7 +104,10 @@ def test_every_evaluator_keeps_the_contract(name, kind):
     assert kind.__call__.__doc__
     assert inspect.getmodule(kind).__name__.startswith("monitor.evaluators.")
     assert kind.version
-    assert all(model.model_config["frozen"] and model.model_config["extra"] == "forbid" for model in [kind.parameters_model])
+    assert all(
+        model.model_config["frozen"] and model.model_config["extra"] == "forbid"
+        for model in [kind.parameters_model]
+    )
     search_set(tuple(kind.patterns.values()))
 
 
@@ -85,9 +125,14 @@ def test_every_evaluator_is_deterministic_and_never_breaks(name, response, field
 
 
 def asked_one_by_one(evaluators, event):
-    """What each evaluator says for itself, with the patterns that occur by RE2's own search: no set, no memory."""
+    """What each evaluator says for itself, with the patterns that occur by RE2's own search: no set, no
+    memory.
+    """
     text = scanned(event.output) if event.output and not event.error_type else ""
-    return tuple(one(event, [name for name, pattern in one.patterns.items() if text and re2.search(pattern, text)]) for one in evaluators)
+    return tuple(
+        one(event, [name for name, pattern in one.patterns.items() if text and re2.search(pattern, text)])
+        for one in evaluators
+    )
 
 
 @pytest.mark.parametrize("configured", ["", "sync"])
@@ -101,12 +146,16 @@ def test_judging_together_is_asking_each_evaluator_about_each_event(response, co
     assert [suite.judge(event) for event in run] == one_by_one
     assert judged.codes.shape == (len(run), len(suite.names))
     assert judged.codes.tolist() == [[verdict.state for verdict in row] for row in one_by_one]
-    expected = {n: [(i, v) for i, v in enumerate(row) if v.state is State.FAILED] for n, row in enumerate(one_by_one)}
+    expected = {
+        n: [(i, v) for i, v in enumerate(row) if v.state is State.FAILED] for n, row in enumerate(one_by_one)
+    }
     assert judged.failures == {n: found for n, found in expected.items() if found}
     assert judged.errors == {}
 
 
-@pytest.mark.parametrize("evaluator", [one for _, evaluators in TOGETHER.values() for one in evaluators], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "evaluator", [one for _, evaluators in TOGETHER.values() for one in evaluators], ids=lambda one: one.name
+)
 @settings(deadline=None, max_examples=60)
 @given(first=events, second=events)
 def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(response, evaluator, first, second):
@@ -127,7 +176,10 @@ def test_evaluators_read_no_field_that_these_tests_leave_out(response, fields):
 
 def test_free_text_in_a_label_fills_no_memory(response):
     suite = Suite.of()
-    run = [response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}") for n in range(3 * REMEMBERED)]
+    run = [
+        response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}")
+        for n in range(3 * REMEMBERED)
+    ]
     judged = suite.judge_all(run)
     assert sorted(judged.failures) == list(range(0, 3 * REMEMBERED, 2))
     assert judged.failures[2 * REMEMBERED] == [(0, Verdict(State.FAILED, f"error {2 * REMEMBERED}"))]
@@ -152,17 +204,27 @@ def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):
 
 
 def test_an_event_from_the_exact_decoder_is_judged_like_the_fast_ones(response):
-    line = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m","output":"I can\'t help with that."}'
+    line = (
+        b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m","output":"I'
+        b" can't help with that.\"}"
+    )
     slow = line.replace(b"2026-03-02T09", b"2026-03-02 09")
     assert SUITE.judge(decode(line)) == SUITE.judge(decode(slow))
 
 
 def test_the_default_suite_is_all_that_need_no_configuration():
     suite = Suite.of()
-    assert suite.names == DEFAULT_EVALUATORS == tuple(name for name in EVALUATORS if name not in ("json", "json_schema"))
+    assert (
+        suite.names
+        == DEFAULT_EVALUATORS
+        == tuple(name for name in EVALUATORS if name not in ("json", "json_schema"))
+    )
     informative = {name for name, gates in zip(suite.names, suite.gating, strict=True) if not gates}
     assert informative == {"length", "latency"}
-    assert {name for name, reads in zip(suite.names, suite.reads_text, strict=True) if reads} == {"refusal", "known_failure"}
+    assert {name for name, reads in zip(suite.names, suite.reads_text, strict=True) if reads} == {
+        "refusal",
+        "known_failure",
+    }
 
 
 def test_error_is_in_every_suite_and_named_once():
@@ -182,7 +244,9 @@ def test_the_version_is_another_when_parameters_are():
     assert version("length") == version({"length": {}})
     assert version({"length": {"max_chars": 1}}) != version({"length": {"max_chars": 2}})
     assert version("latency") != version("latency", "sync")
-    assert version({"json_schema": {"schema": {"type": "object"}}}) != version({"json_schema": {"schema": {"type": "array"}}})
+    assert version({"json_schema": {"schema": {"type": "object"}}}) != version(
+        {"json_schema": {"schema": {"type": "array"}}}
+    )
     assert version("refusal").startswith("refusal@1+")
 
 
@@ -192,15 +256,33 @@ def test_the_version_is_another_when_parameters_are():
         ("lenght", "evaluator 'lenght' is not known; did you mean 'length'?; known are error, "),
         (3, "an evaluator is a name, or one {name: {parameter: value}}; got 3"),
         ({"length": {}, "refusal": {}}, "an evaluator is a name"),
-        ({"length": {"max": 3}}, "evaluator length: parameter 'max' is not known; did you mean 'max_chars'?; valid are min_chars, max_chars"),
-        ({"length": {"max_chars": "3"}}, "evaluator length: parameter max_chars: Input should be a valid integer; got '3'"),
-        ({"length": {"min_chars": 3, "max_chars": 2}}, "evaluator length: min_chars 3 lies above max_chars 2"),
+        (
+            {"length": {"max": 3}},
+            (
+                "evaluator length: parameter 'max' is not known; did you mean 'max_chars'?; valid are"
+                " min_chars, max_chars"
+            ),
+        ),
+        (
+            {"length": {"max_chars": "3"}},
+            "evaluator length: parameter max_chars: Input should be a valid integer; got '3'",
+        ),
+        (
+            {"length": {"min_chars": 3, "max_chars": 2}},
+            "evaluator length: min_chars 3 lies above max_chars 2",
+        ),
         ({"length": 5}, "evaluator length: parameters are a mapping, like {length: {min_chars: ...}}; got 5"),
         ({"refusal": {"x": 1}}, "evaluator refusal: parameter 'x' is not known; it has none"),
         ("json_schema", "evaluator json_schema: needs `schema` (a JSON Schema object) or `file`"),
         ({"json_schema": {"file": "a.json"}}, "evaluator json_schema: file 'a.json' has not been read"),
-        ({"json_schema": {"schema": {"type": "objekt"}}}, "evaluator json_schema: schema: not a JSON Schema at $.type: "),
-        ({"json_schema": {"schema": {"$ref": "other.json"}}}, "evaluator json_schema: schema: $ref 'other.json' points outside"),
+        (
+            {"json_schema": {"schema": {"type": "objekt"}}},
+            "evaluator json_schema: schema: not a JSON Schema at $.type: ",
+        ),
+        (
+            {"json_schema": {"schema": {"$ref": "other.json"}}},
+            "evaluator json_schema: schema: $ref 'other.json' points outside",
+        ),
         ({"latency": {"sync_s": 0}}, "evaluator latency: parameter sync_s: "),
     ],
 )
@@ -211,14 +293,23 @@ def test_a_wrong_setting_is_explained(value, message):
 
 
 def test_a_schema_that_was_read_from_its_file_is_used():
-    assert isinstance(parse_setting({"json_schema": {"file": "a.json", "schema": {"type": "object"}}}), EvaluatorSetting)
+    assert isinstance(
+        parse_setting({"json_schema": {"file": "a.json", "schema": {"type": "object"}}}), EvaluatorSetting
+    )
 
 
 @pytest.mark.parametrize(
     ("evaluators", "gating", "message"),
     [
         (["length", {"length": {}}], {}, "evaluator length is named 2 times"),
-        (["length"], {"lenght": True}, "gating: 'lenght' is not among this feature's evaluators; did you mean 'length'?; they are error, length"),
+        (
+            ["length"],
+            {"lenght": True},
+            (
+                "gating: 'lenght' is not among this feature's evaluators; did you mean 'length'?; they are"
+                " error, length"
+            ),
+        ),
     ],
 )
 def test_a_suite_that_cannot_be_is_explained(evaluators, gating, message):

@@ -38,8 +38,11 @@ def hours(week: ModuleType) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def rules_only() -> Callable[..., Config]:
     """A configuration with just these rules, and neither defaults nor the rule on silence."""
+
     def make(*rules: dict[str, Any], **more: Any) -> Config:
-        return Config.model_validate({"default_rules": False, "no_data": {"severity": None}, "rules": list(rules), **more})
+        return Config.model_validate(
+            {"default_rules": False, "no_data": {"severity": None}, "rules": list(rules), **more}
+        )
 
     return make
 
@@ -47,9 +50,15 @@ def rules_only() -> Callable[..., Config]:
 @pytest.fixture(scope="session")
 def tried() -> Callable[..., Trial]:
     """Puts a configuration to events (dictionaries, or raw bytes) and closes the log."""
+
     def put(config: Config, events: Iterable[dict[str, Any] | bytes]) -> Trial:
         trial = Trial(config, "softfail.yaml", panels_of(metrics_of([config])), looks=True)
-        trial.apply([FileRecord(one if isinstance(one, bytes) else json.dumps(one).encode(), nth + 1) for nth, one in enumerate(events)])
+        trial.apply(
+            [
+                FileRecord(one if isinstance(one, bytes) else json.dumps(one).encode(), nth + 1)
+                for nth, one in enumerate(events)
+            ]
+        )
         trial.finish()
         return trial
 
@@ -59,4 +68,11 @@ def tried() -> Callable[..., Trial]:
 @pytest.fixture(scope="session")
 def errors_rule() -> dict[str, Any]:
     """A rule that the trouble in ``hours`` breaches."""
-    return {"name": "errors", "on": "error_rate", "above": 0.05, "window": "5m", "for": "1m", "severity": "critical"}
+    return {
+        "name": "errors",
+        "on": "error_rate",
+        "above": 0.05,
+        "window": "5m",
+        "for": "1m",
+        "severity": "critical",
+    }

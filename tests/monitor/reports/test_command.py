@@ -22,7 +22,9 @@ def log(tmp_path_factory, hours):
 
 @pytest.fixture(scope="module")
 def config_files(tmp_path_factory, rules_only, errors_rule):
-    """``softfail.yaml`` with a rule that fires, ``other.yaml`` with one that does not, and ``panes.yaml`` with the first and other panes."""
+    """``softfail.yaml`` with a rule that fires, ``other.yaml`` with one that does not, and ``panes.yaml``
+    with the first and other panes.
+    """
     folder = tmp_path_factory.mktemp("configs")
     for name, rule, more in (
         ("softfail", errors_rule, {}), ("other", {**errors_rule, "above": 0.9}, {}), ("panes", {**errors_rule, "for": "5m"}, {"time": {"pane": "30s"}}),
@@ -38,11 +40,17 @@ def run(capsys, *arguments):
     return code, told.out, told.err
 
 
-def test_ndjson_is_exactly_what_the_core_writes_on_the_topics(capsys, log, hours, config_files, rules_only, errors_rule):
+def test_ndjson_is_exactly_what_the_core_writes_on_the_topics(
+    capsys, log, hours, config_files, rules_only, errors_rule
+):
     code, out, err = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
     records = [FileRecord(line, nth) for nth, line in enumerate(log.read_bytes().splitlines(), 1)]
-    expected = [message.value.decode() for outputs in replay(rules_only(errors_rule), records) for topic, message in outputs.order
-                if topic in ("windows", "alerts")]
+    expected = [
+        message.value.decode()
+        for outputs in replay(rules_only(errors_rule), records)
+        for topic, message in outputs.order
+        if topic in ("windows", "alerts")
+    ]
     assert out.splitlines() == expected
     assert code == 1
     assert f"{log}:101: " in err
@@ -60,7 +68,9 @@ def test_the_table_shows_windows_transitions_and_episodes(capsys, log, config_fi
     assert "1 episode\n" in out
 
 
-def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_judged(capsys, log, config_files):
+def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_judged(
+    capsys, log, config_files
+):
     code, out, err = run(capsys, log, "--format", "summary", "--config", config_files["softfail"])
     assert (code, err) == (1, "2 lines could not be read and were left out\n")
     assert out.startswith("1 page, 0 tickets in 3 h of 2 features\n")
@@ -71,27 +81,72 @@ def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_jud
 
 
 def test_what_if_tells_each_episode_that_only_one_has(capsys, log, config_files):
-    _, out, _ = run(capsys, log, "--format", "summary", "--config", config_files["softfail"], "--what-if", config_files["other"])
-    assert "WHAT IF other.yaml (against softfail.yaml): pages 1 → 0, tickets 0 → 0; 1 only with softfail.yaml, 0 only with other.yaml, " in out
+    _, out, _ = run(
+        capsys,
+        log,
+        "--format",
+        "summary",
+        "--config",
+        config_files["softfail"],
+        "--what-if",
+        config_files["other"],
+    )
+    assert (
+        "WHAT IF other.yaml (against softfail.yaml): pages 1 → 0, tickets 0 → 0; 1 only with softfail.yaml, 0"
+        " only with other.yaml, " in out
+    )
     assert "only with softfail.yaml: page (critical) support-bot/answer" in out
 
 
 def test_what_if_in_ndjson_is_the_records_as_before_and_then_one_difference_each(capsys, log, config_files):
     _, alone, _ = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
-    _, both, _ = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"], "--what-if", config_files["panes"])
+    _, both, _ = run(
+        capsys,
+        log,
+        "--format",
+        "ndjson",
+        "--config",
+        config_files["softfail"],
+        "--what-if",
+        config_files["panes"],
+    )
     assert both.startswith(alone)
-    difference, = (json.loads(line) for line in both.removeprefix(alone).splitlines())
-    assert (difference["record"], difference["kind"], difference["feature"]) == ("difference", "changed", "answer")
+    (difference,) = (json.loads(line) for line in both.removeprefix(alone).splitlines())
+    assert (difference["record"], difference["kind"], difference["feature"]) == (
+        "difference",
+        "changed",
+        "answer",
+    )
     assert "told" in {one["what"] for one in difference["changes"]}
 
 
 def test_the_same_configuration_twice_differs_in_nothing(capsys, log, config_files):
-    _, out, _ = run(capsys, log, "--format", "table", "--config", config_files["softfail"], "--what-if", config_files["softfail"])
+    _, out, _ = run(
+        capsys,
+        log,
+        "--format",
+        "table",
+        "--config",
+        config_files["softfail"],
+        "--what-if",
+        config_files["softfail"],
+    )
     assert "0 with both but not alike, 1 the same\n" in out
 
 
 def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_files):
-    _, out, _ = run(capsys, log, "--format", "ndjson", "--from", "2026-11-02T01:00Z", "--to", "2026-11-02T02:00", "--match", "search/*")
+    _, out, _ = run(
+        capsys,
+        log,
+        "--format",
+        "ndjson",
+        "--from",
+        "2026-11-02T01:00Z",
+        "--to",
+        "2026-11-02T02:00",
+        "--match",
+        "search/*",
+    )
     windows = [json.loads(line) for line in out.splitlines() if '"record":"window"' in line]
     assert {one["feature"] for one in windows} == {"rerank"}
     assert {one["start"][11:13] for one in windows} == {"01"}
@@ -99,7 +154,9 @@ def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_
 
 def test_html_goes_to_a_file_that_appears_when_it_is_whole(capsys, log, tmp_path, config_files):
     report = tmp_path / "report.html"
-    code, out, _ = run(capsys, log, "--format", "html", "--output", report, "--config", config_files["softfail"])
+    code, out, _ = run(
+        capsys, log, "--format", "html", "--output", report, "--config", config_files["softfail"]
+    )
     assert (code, out) == (1, "")
     assert report.read_text().startswith("<!doctype html>")
     assert report.read_text().endswith("</html>\n")
@@ -152,7 +209,13 @@ def test_a_missing_file_ends_with_2_and_its_name(capsys, tmp_path):
 def test_nothing_that_a_terminal_obeys_gets_from_a_label_to_the_output(capsys, tmp_path, hours, form):
     path = tmp_path / "evil.ndjson"
     evil = "\x1b]0;owned\x07\x1b[2J"
-    path.write_text("\n".join(json.dumps({**one, "service": evil, "feature": evil, "model": evil}) for one in hours if one["feature"] == "answer"))
+    path.write_text(
+        "\n".join(
+            json.dumps({**one, "service": evil, "feature": evil, "model": evil})
+            for one in hours
+            if one["feature"] == "answer"
+        )
+    )
     code, out, _ = run(capsys, path, "--format", form)
     assert code == 0
     assert "owned" in out

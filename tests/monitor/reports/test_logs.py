@@ -14,7 +14,14 @@ MINUTE_US = 60_000_000
 
 
 def event(minute: int, feature: str = "answer") -> bytes:
-    fields = {"kind": "response", "event_id": "e", "time": f"1970-01-01T00:{minute:02}:00Z", "service": "bot", "feature": feature, "model": "m"}
+    fields = {
+        "kind": "response",
+        "event_id": "e",
+        "time": f"1970-01-01T00:{minute:02}:00Z",
+        "service": "bot",
+        "feature": feature,
+        "model": "m",
+    }
     return json.dumps(fields).encode()
 
 
@@ -82,12 +89,24 @@ def test_files_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keep
     first.write_bytes(b"\n".join([event(1), event(5), event(2), event(6)]))
     second.write_bytes(b"\n".join([event(3), b"garbage", event(4)]))
     merged = [(record.topic[-8:], record.offset) for record in merged_by_time([str(first), str(second)])]
-    assert merged == [("a.ndjson", 1), ("b.ndjson", 1), ("b.ndjson", 2), ("b.ndjson", 3), ("a.ndjson", 2), ("a.ndjson", 3), ("a.ndjson", 4)]
+    assert merged == [
+        ("a.ndjson", 1),
+        ("b.ndjson", 1),
+        ("b.ndjson", 2),
+        ("b.ndjson", 3),
+        ("a.ndjson", 2),
+        ("a.ndjson", 3),
+        ("a.ndjson", 4),
+    ]
 
 
 def test_only_what_is_chosen_is_replayed_and_what_cannot_be_read_stays_with_its_neighbours():
-    records = [FileRecord(value, nth) for nth, value in enumerate(
-        [b"garbage", event(1), event(2), event(2, "summary"), b"garbage", event(3), b"garbage", event(9)])]
+    records = [
+        FileRecord(value, nth)
+        for nth, value in enumerate(
+            [b"garbage", event(1), event(2), event(2, "summary"), b"garbage", event(3), b"garbage", event(9)]
+        )
+    ]
     chosen = Chosen(2 * MINUTE_US, 4 * MINUTE_US, "bot/a*")
     assert [record.offset for record in chosen.of(records)] == [2, 4, 5, 6]
     assert [record.offset for record in Chosen().of(records)] == list(range(8))

@@ -47,12 +47,32 @@ def trial(tried, hours, rules_only, errors_rule):
     return tried(rules_only(errors_rule), hours)
 
 
-def test_the_page_is_well_formed_and_refers_to_nothing_outside_itself(trial, tried, hours, rules_only, errors_rule):
+def test_the_page_is_well_formed_and_refers_to_nothing_outside_itself(
+    trial, tried, hours, rules_only, errors_rule
+):
     text = made(trial, tried(rules_only({**errors_rule, "above": 0.7}), hours))
     elements = Elements(text)
     assert elements.open == []
-    assert {tag for tag, _ in elements.seen} & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a", "use", "image"} == set()
-    assert {name for _, attributes in elements.seen for name in attributes} & {"src", "href", "xlink:href", "style", "onload"} == set()
+    assert {tag for tag, _ in elements.seen} & {
+        "script",
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+        "a",
+        "use",
+        "image",
+    } == set()
+    assert {name for _, attributes in elements.seen for name in attributes} & {
+        "src",
+        "href",
+        "xlink:href",
+        "style",
+        "onload",
+    } == set()
     assert re.findall(r"url\(|@import|https?:", text) == []
 
 
@@ -60,7 +80,9 @@ def test_the_headline_counts_pages_tickets_time_and_features(trial):
     assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in made(trial)
 
 
-def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shade_in_every_plot_of_its_feature(trial):
+def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shade_in_every_plot_of_its_feature(
+    trial,
+):
     text = made(trial)
     row = text[text.index("<h2>Episodes") : text.index("<h2>Rules")]
     assert re.search(r"of calls failed \(should stay under 5 %\)", row)
@@ -73,7 +95,9 @@ def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shad
     assert '<rect class="page"' not in text[text.index("<h3>search/rerank") :]
 
 
-def test_the_other_configurations_episodes_are_a_strip_below_the_plots(tried, hours, rules_only, errors_rule, trial):
+def test_the_other_configurations_episodes_are_a_strip_below_the_plots(
+    tried, hours, rules_only, errors_rule, trial
+):
     quiet = tried(rules_only({**errors_rule, "above": 0.9}), hours)
     text = made(quiet, trial)
     assert "What if:" in text
@@ -83,8 +107,17 @@ def test_the_other_configurations_episodes_are_a_strip_below_the_plots(tried, ho
 
 def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, errors_rule):
     troubles = (week.Trouble("a/b", 1, 9, "errors", 0.9),)
-    events = [{**one, "service": EVIL, "feature": EVIL, "model": EVIL, "environment": "production", "prompt_version": EVIL}
-              for one in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)]
+    events = [
+        {
+            **one,
+            "service": EVIL,
+            "feature": EVIL,
+            "model": EVIL,
+            "environment": "production",
+            "prompt_version": EVIL,
+        }
+        for one in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)
+    ]
     letters = Letters()
     trial = tried(rules_only(errors_rule), events)
     broken = trial.watch.apply([week_record({**events[0], "kind": EVIL})])
@@ -111,7 +144,13 @@ def test_a_log_of_nothing_is_a_page_that_says_so(tried, rules_only):
 
 
 def test_a_metric_that_a_rule_looks_at_gets_a_plot_of_its_own(tried, hours, rules_only):
-    rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.5, "window": "5m", "severity": "error"}
+    rule = {
+        "name": "refusals",
+        "on": "evaluator.refusal.fail_rate",
+        "above": 0.5,
+        "window": "5m",
+        "severity": "error",
+    }
     text = made(tried(rules_only(rule), hours))
     assert text.count("<figcaption>Failed: refusal<small>refusals: above 50 %</small>") == 2
 
@@ -131,12 +170,17 @@ def test_a_line_has_at_most_so_many_points_and_none_outside_the_picture(trial):
 
 def test_a_threshold_far_from_what_was_measured_does_not_flatten_the_plot(trial):
     assert 'class="limit"' in drawn(trial, Panel("pass_rate"), [Limit("floor", "", None, 0.5)])
-    assert 'class="limit"' not in drawn(trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)])
+    assert 'class="limit"' not in drawn(
+        trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)]
+    )
 
 
 def test_a_short_episode_is_wide_enough_to_be_seen(trial):
     start_s = trial.measured.start.timestamp()
-    rect = re.search(r'<rect class="ticket" x="[\d.]+" y="8" width="([\d.]+)"', drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]))
+    rect = re.search(
+        r'<rect class="ticket" x="[\d.]+" y="8" width="([\d.]+)"',
+        drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]),
+    )
     assert float(rect[1]) >= 1.5
 
 

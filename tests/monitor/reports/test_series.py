@@ -18,16 +18,35 @@ from monitor.stats.buckets import codes_of
 PANE_US = 60_000_000
 
 
-def window(minute: int, tokens: list[int], failed: int = 0, revision: int = 1, feature: str = "answer", level: str = "feature") -> Message:
+def window(
+    minute: int,
+    tokens: list[int],
+    failed: int = 0,
+    revision: int = 1,
+    feature: str = "answer",
+    level: str = "feature",
+) -> Message:
     """A window as the core writes it: so many responses as there are tokens, of which some failed."""
     pane = Pane(minute * PANE_US)
     pane.events = len(tokens)
     pane.rate("pass_rate").add(1_000_000, len(tokens), failed)
     values = np.array(tokens, np.int64)
     codes, counts = np.unique(codes_of(values), return_counts=True)
-    pane.number("output_tokens").add(1_000_000, len(tokens), sum(tokens), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-    record = {"record": "window", "level": level, "service": "bot", "feature": feature, "environment": "production", "start": rfc3339(pane.start_us),
-              "end": rfc3339(pane.start_us + PANE_US), "revision": revision, "events": pane.events, "metrics": metrics(pane)}
+    pane.number("output_tokens").add(
+        1_000_000, len(tokens), sum(tokens), dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    )
+    record = {
+        "record": "window",
+        "level": level,
+        "service": "bot",
+        "feature": feature,
+        "environment": "production",
+        "start": rfc3339(pane.start_us),
+        "end": rfc3339(pane.start_us + PANE_US),
+        "revision": revision,
+        "events": pane.events,
+        "metrics": metrics(pane),
+    }
     return Message(b"", json.dumps(record).encode())
 
 
@@ -35,7 +54,13 @@ KEY = ("bot", "answer", "production")
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30_000), st.lists(st.integers(1, 5000), min_size=1, max_size=5)), min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30_000), st.lists(st.integers(1, 5000), min_size=1, max_size=5)),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
     panes = sorted(dict(panes).items())
     measured = Measured(PANE_US, FIXED)
@@ -43,7 +68,9 @@ def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
     bins = [one for _, one in measured.series[KEY].points()]
     assert sum(one.events for one in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
     assert sum(one.rates["pass_rate"].failures for one in bins) == len(panes)
-    assert sum(one.spreads["output_tokens"].mean() * one.spreads["output_tokens"].n for one in bins) == pytest.approx(sum(map(sum, dict(panes).values())))
+    assert sum(
+        one.spreads["output_tokens"].mean() * one.spreads["output_tokens"].n for one in bins
+    ) == pytest.approx(sum(map(sum, dict(panes).values())))
 
 
 def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
@@ -82,7 +109,10 @@ def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.integers(1, 10**6), min_size=1, max_size=40), min_size=1, max_size=6), st.sampled_from([0.5, 0.9, 0.99]))
+@given(
+    st.lists(st.lists(st.integers(1, 10**6), min_size=1, max_size=40), min_size=1, max_size=6),
+    st.sampled_from([0.5, 0.9, 0.99]),
+)
 def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histograms_error(groups, q):
     measured = Measured(PANE_US, panels_of(["output_tokens.p99"]))
     measured.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
@@ -96,7 +126,10 @@ def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histogra
 
 
 def test_histograms_of_different_scales_merge_at_the_coarser_one():
-    fine, coarse = Spread(Histogram(5, 320, [4.0]), 1.0, 4096.0), Spread(Histogram(3, 80, [4.0], zero=2.0), 1.0, 4200.0)
+    fine, coarse = (
+        Spread(Histogram(5, 320, [4.0]), 1.0, 4096.0),
+        Spread(Histogram(3, 80, [4.0], zero=2.0), 1.0, 4200.0),
+    )
     coarse.merge(fine)
     assert coarse.n == 10
     assert coarse.scale == 3

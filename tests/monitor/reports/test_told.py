@@ -17,27 +17,62 @@ def findings_of(*episodes):
 def episode(episode_of, name, minutes, *, urgency="high", rules=("refusals",), feature="answer", ends=True):
     """The records of an episode that begins and ends at these minutes."""
     began = episode_of().started_at + timedelta(minutes=minutes[0])
-    made = [episode_of(name, "opened", minute=minutes[0] + 1, urgency=urgency, rules=rules, feature=feature, started_at=began)]
+    made = [
+        episode_of(
+            name,
+            "opened",
+            minute=minutes[0] + 1,
+            urgency=urgency,
+            rules=rules,
+            feature=feature,
+            started_at=began,
+        )
+    ]
     if ends:
-        made.append(episode_of(name, "resolved", minute=minutes[1], urgency=urgency, rules=rules, feature=feature, started_at=began))
+        made.append(
+            episode_of(
+                name,
+                "resolved",
+                minute=minutes[1],
+                urgency=urgency,
+                rules=rules,
+                feature=feature,
+                started_at=began,
+            )
+        )
     return made
 
 
 def test_an_episode_keeps_what_broke_as_it_broke_and_ends_when_it_resolves(episode_of):
     opened = episode_of("e", "opened", minute=3, urgency="low")
-    well = opened.incidents[0].model_copy(update={"state": "resolved", "evidence": opened.incidents[0].evidence.model_copy(update={"value": 0.001})})
-    told = findings_of(opened, episode_of("e", "escalated", minute=9), episode_of("e", "resolved", minute=30, incidents=[well])).episodes["e"]
+    well = opened.incidents[0].model_copy(
+        update={
+            "state": "resolved",
+            "evidence": opened.incidents[0].evidence.model_copy(update={"value": 0.001}),
+        }
+    )
+    told = findings_of(
+        opened,
+        episode_of("e", "escalated", minute=9),
+        episode_of("e", "resolved", minute=30, incidents=[well]),
+    ).episodes["e"]
     assert [one.evidence.value for one in told.as_fired().incidents] == [0.23]
     assert told.until == episode_of(minute=30).time
     assert told.paged == episode_of(minute=9).time
 
 
 def test_what_never_had_high_urgency_is_a_ticket_and_what_was_muted_woke_nobody(episode_of):
-    findings = findings_of(*episode(episode_of, "a", (0, 9)), *episode(episode_of, "b", (0, 9), urgency="low"), episode_of("c", muted="over 24 h old"))
+    findings = findings_of(
+        *episode(episode_of, "a", (0, 9)),
+        *episode(episode_of, "b", (0, 9), urgency="low"),
+        episode_of("c", muted="over 24 h old"),
+    )
     assert (findings.pages, findings.tickets) == (1, 2)
 
 
-def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping_segments_once(tried, hours, rules_only, errors_rule):
+def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping_segments_once(
+    tried, hours, rules_only, errors_rule
+):
     trial = tried(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
     errors, never = trial.rules()
     assert (errors.rule, errors.pages, errors.tickets) == ("errors", 1, 0)
@@ -53,14 +88,16 @@ def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping
     assert trial.margins.of("errors", errors.features)[0].feature == "rerank"
 
 
-def test_the_nearest_margin_is_the_least_over_all_edges_and_is_no_breach_where_nothing_fired(tried, hours, rules_only, errors_rule):
+def test_the_nearest_margin_is_the_least_over_all_edges_and_is_no_breach_where_nothing_fired(
+    tried, hours, rules_only, errors_rule
+):
     loose = tried(rules_only(errors_rule), hours).margins
     assert all(margin.distance > 0 for (_, key), margin in loose.nearest.items() if key.feature == "rerank")
     assert any(margin.distance < 0 for (_, key), margin in loose.nearest.items() if key.feature == "answer")
 
 
 def test_a_breach_that_does_not_last_is_counted_beside_the_firings(tried, hours, rules_only, errors_rule):
-    count, = tried(rules_only({**errors_rule, "for": "3h"}), hours).rules()
+    (count,) = tried(rules_only({**errors_rule, "for": "3h"}), hours).rules()
     assert count.fired == 0
     assert count.brief >= 1
 
@@ -83,13 +120,23 @@ def kinds(here, there):
 
 def test_episodes_of_both_that_overlap_are_one_difference_and_others_are_of_one_side_only(episode_of):
     here = findings_of(*episode(episode_of, "a", (0, 10)), *episode(episode_of, "b", (100, 110)))
-    there = findings_of(*episode(episode_of, "c", (5, 12)), *episode(episode_of, "d", (200, 210)), *episode(episode_of, "e", (0, 10), feature="other"))
+    there = findings_of(
+        *episode(episode_of, "c", (5, 12)),
+        *episode(episode_of, "d", (200, 210)),
+        *episode(episode_of, "e", (0, 10), feature="other"),
+    )
     assert [(one.kind, one.feature[1]) for one in differences(here, there)] == [
-        ("changed", "answer"), ("only_there", "other"), ("only_here", "answer"), ("only_there", "answer")]
+        ("changed", "answer"),
+        ("only_there", "other"),
+        ("only_here", "answer"),
+        ("only_there", "answer"),
+    ]
 
 
 def test_what_is_the_same_but_for_its_name_is_no_difference(episode_of):
-    assert kinds(findings_of(*episode(episode_of, "a", (0, 10))), findings_of(*episode(episode_of, "b", (0, 10)))) == ["same"]
+    assert kinds(
+        findings_of(*episode(episode_of, "a", (0, 10))), findings_of(*episode(episode_of, "b", (0, 10)))
+    ) == ["same"]
 
 
 def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(episode_of):
@@ -100,7 +147,7 @@ def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(epis
         (episode(episode_of, "a", (0, 20), ends=False), {"until"}),
         (episode(episode_of, "a", (0, 10), rules=("errors",)), {"rules"}),
     ):  # fmt: skip
-        one, = differences(here, findings_of(*other))
+        (one,) = differences(here, findings_of(*other))
         assert one.kind == "changed"
         assert {what for what, _, _ in one.changes()} == named
 
@@ -108,15 +155,25 @@ def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(epis
 def test_one_long_episode_and_the_two_that_another_configuration_makes_of_it_stand_together(episode_of):
     here = findings_of(*episode(episode_of, "a", (0, 100)))
     there = findings_of(*episode(episode_of, "b", (10, 20)), *episode(episode_of, "c", (50, 60)))
-    one, = differences(here, there)
+    (one,) = differences(here, there)
     assert (len(one.here), len(one.there)) == (1, 2)
     assert ("episodes", "1", "2") in one.changes()
 
 
 def test_an_episode_that_is_still_open_overlaps_all_that_comes_later(episode_of):
-    here, there = findings_of(*episode(episode_of, "a", (0, 0), ends=False)), findings_of(*episode(episode_of, "b", (5000, 5010)))
+    here, there = (
+        findings_of(*episode(episode_of, "a", (0, 0), ends=False)),
+        findings_of(*episode(episode_of, "b", (5000, 5010))),
+    )
     assert kinds(here, there) == ["changed"]
 
 
 def test_lengths_of_time_are_told_in_at_most_two_units():
-    assert [length(timedelta(seconds=one)) for one in (0, 119, 120, 3600, 86_400 * 6.99, 90_000)] == ["0 s", "119 s", "2 min", "1 h", "7 days", "1 day 1 h"]
+    assert [length(timedelta(seconds=one)) for one in (0, 119, 120, 3600, 86_400 * 6.99, 90_000)] == [
+        "0 s",
+        "119 s",
+        "2 min",
+        "1 h",
+        "7 days",
+        "1 day 1 h",
+    ]

@@ -1,4 +1,6 @@
-"""A made week (or some hours) of several features, seeded: what an analyst would replay. ``python tests/monitor/reports/week.py > week.ndjson``."""
+"""A made week (or some hours) of several features, seeded: what an analyst would replay. ``python
+tests/monitor/reports/week.py > week.ndjson``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
-ANSWER = "The parcel ships on Tuesday and arrives within three days; you can follow it with the number in your mail."
+ANSWER = (
+    "The parcel ships on Tuesday and arrives within three days; you can follow it with the number in your"
+    " mail."
+)
 REFUSAL = "I'm sorry, but I can't help with that request."
 FEATURES = (
     "support-bot/answer", "support-bot/summary", "support-bot/title", "search/rerank", "search/rewrite", "mail/draft", "mail/triage", "code/review",
@@ -21,7 +26,9 @@ FEATURES = (
 
 
 class Trouble:
-    """What goes wrong at a feature in [start, end) hours: ``what`` is errors, refusals, slow, long or silent, at ``share`` (of calls, or a factor)."""
+    """What goes wrong at a feature in [start, end) hours: ``what`` is errors, refusals, slow, long or silent,
+    at ``share`` (of calls, or a factor).
+    """
 
     def __init__(self, feature: str, start: float, end: float, what: str, share: float = 0.0) -> None:
         self.feature, self.start, self.end, self.what, self.share = feature, start, end, what, share
@@ -33,8 +40,13 @@ TROUBLES = (
 )  # fmt: skip
 
 
-def events(hours: float = 168, a_minute: float = 6, features: tuple[str, ...] = FEATURES, seed: int = 1,
-           troubles: tuple[Trouble, ...] = TROUBLES) -> Iterator[dict[str, Any]]:
+def events(
+    hours: float = 168,
+    a_minute: float = 6,
+    features: tuple[str, ...] = FEATURES,
+    seed: int = 1,
+    troubles: tuple[Trouble, ...] = TROUBLES,
+) -> Iterator[dict[str, Any]]:
     """Responses in order of time, with a daily cycle.
 
     Args:
@@ -58,7 +70,9 @@ def events(hours: float = 168, a_minute: float = 6, features: tuple[str, ...] = 
         yield _response(rng, number, second, feature, {one.what: one.share for one in known})
 
 
-def _response(rng: random.Random, number: int, second: float, name: str, trouble: dict[str, float]) -> dict[str, Any]:
+def _response(
+    rng: random.Random, number: int, second: float, name: str, trouble: dict[str, float]
+) -> dict[str, Any]:
     service, feature = name.split("/")
     failed = rng.random() < trouble.get("errors", 0.004)
     refused = rng.random() < trouble.get("refusals", 0.006)

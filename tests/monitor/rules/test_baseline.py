@@ -32,16 +32,35 @@ LEARNT = {"default_rules": False, "no_data": {"severity": None}, "rules": [
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    return json.dumps({"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": ANSWER, **more}).encode()
+    return json.dumps(
+        {
+            "event_id": f"e{second}",
+            "time": time,
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "output": ANSWER,
+            **more,
+        }
+    ).encode()
 
 
-def traffic(minutes: float, failing: Callable[[float], float], a_minute: float = 100, start: float = 0, seed: int = 1, **more: Any) -> list[bytes]:
+def traffic(
+    minutes: float,
+    failing: Callable[[float], float],
+    a_minute: float = 100,
+    start: float = 0,
+    seed: int = 1,
+    **more: Any,
+) -> list[bytes]:
     """``failing``: share of refusals at a minute."""
     rng = random.Random(seed)
     values = []
     for nth in range(round(minutes * a_minute)):
         minute = start + nth / a_minute
-        values.append(event(minute * 60, output=REFUSAL if rng.random() < failing(minute) else ANSWER, **more))
+        values.append(
+            event(minute * 60, output=REFUSAL if rng.random() < failing(minute) else ANSWER, **more)
+        )
     return values
 
 
@@ -56,18 +75,26 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
 
 
 def told(records: list[dict[str, Any]], rule: str, level: str = "feature") -> list[dict[str, Any]]:
-    return [one for one in records if one["record"] == "transition" and one["rule"] == rule and one["level"] == level]
+    return [
+        one
+        for one in records
+        if one["record"] == "transition" and one["rule"] == rule and one["level"] == level
+    ]
 
 
 def minutes(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
-    return [(one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60) for one in told(records, rule)]
+    return [
+        (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60)
+        for one in told(records, rule)
+    ]
 
 
 def pages(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for one in records if one["record"] == "episode" and one["urgency"] == "high"]
 
 
-# ---- what is found ------------------------------------------------------------------------------------------------------
+# ---- what is found
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_a_fall_of_the_pass_rate_pages_within_minutes_and_resolves_after_recovery() -> None:
@@ -92,8 +119,13 @@ def test_a_rate_that_stays_as_it_is_pages_nobody() -> None:
         assert run(traffic(150, lambda _: 0.03, 30, seed=seed)) == []
 
 
-@pytest.mark.parametrize(("a_minute", "minute", "until", "fires"), [(100, 20, 30, False), (100, 40, 50, True), (10, 40, 49, False), (10, 75, 90, True)])
-def test_nothing_is_found_before_500_events_and_half_an_hour(a_minute: float, minute: float, until: float, fires: bool) -> None:
+@pytest.mark.parametrize(
+    ("a_minute", "minute", "until", "fires"),
+    [(100, 20, 30, False), (100, 40, 50, True), (10, 40, 49, False), (10, 75, 90, True)],
+)
+def test_nothing_is_found_before_500_events_and_half_an_hour(
+    a_minute: float, minute: float, until: float, fires: bool
+) -> None:
     found = minutes(run(traffic(until, lambda at: 0.5 if at >= minute else 0.02, a_minute), LEARNT), "fell")
     assert bool(found) is fires
 
@@ -104,19 +136,47 @@ def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
     for nth in range(90 * 60):
         bad = nth >= 60 * 60
         share = rng.random()
-        values.append(event(float(nth), output=REFUSAL if share < (0.3 if bad else 0.01) else "" if share > (0.7 if bad else 0.99) else ANSWER))
+        values.append(
+            event(
+                float(nth),
+                output=REFUSAL
+                if share < (0.3 if bad else 0.01)
+                else ""
+                if share > (0.7 if bad else 0.99)
+                else ANSWER,
+            )
+        )
     records = run(values, LEARNT)
     (fired,) = told(records, "rose")
     last = [one for one in records if one["record"] == "episode"][-1]
     assert fired["state"] == "firing"
-    assert {one["metric"] for one in fired["evidence"]["findings"]} == {"evaluator.refusal.fail_rate", "evaluator.empty.fail_rate"}
+    assert {one["metric"] for one in fired["evidence"]["findings"]} == {
+        "evaluator.refusal.fail_rate",
+        "evaluator.empty.fail_rate",
+    }
     assert fired["evidence"]["metric"] == fired["evidence"]["findings"][0]["metric"]
-    assert len({one["incident_id"] for one in last["incidents"] if one["rule"] == "rose" and one["level"] == "feature"}) == 1
+    assert (
+        len(
+            {
+                one["incident_id"]
+                for one in last["incidents"]
+                if one["rule"] == "rose" and one["level"] == "feature"
+            }
+        )
+        == 1
+    )
 
 
 def test_events_that_come_two_minutes_late_are_seen_all_the_same() -> None:
     values = traffic(70, lambda _: 0.02)
-    late = [value for minute in range(70, 90) for value in [event(minute * 60 + 60 * 2.6), *traffic(1, lambda _: 0.3, 100, start=minute, seed=minute)]]
+    late = [
+        value
+        for minute in range(70, 90)
+        for value in [
+            event(minute * 60 + 60 * 2.6),
+            *traffic(1, lambda _: 0.3, 100, start=minute, seed=minute),
+        ]
+    ]
     found = minutes(run(values + late, LEARNT), "fell")
     assert [state for state, _ in found] == ["firing"]
     assert 71 < found[0][1] <= 80
@@ -131,17 +191,25 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
     assert since <= 7 * 1200 + 90  # the edge after the eighth, and lateness
     first = [one["evidence"]["began"] for one in opened["incidents"] if one["rule"] == "failures-rose"]
     began = [(datetime.fromisoformat(one) - NINE).total_seconds() - 7 * 72 * 1200 for one in first]
-    assert all(-60 <= one <= 0 for one in began)  # the minute of the first failure, two hours before it was found
+    # the minute of the first failure, two hours before it was found
+    assert all(-60 <= one <= 0 for one in began)
     assert began
 
 
 @pytest.mark.parametrize("history", [0, 7])
 def test_three_events_an_hour_of_which_one_fails_each_day_page_nobody(history: int) -> None:
-    values = [event(nth * 1200.0, **({"error_type": "timeout"} if nth >= history * 72 and nth % 72 == 31 else {})) for nth in range((history + 20) * 72)]
-    assert pages(run(values, {"time": {"pane": "30m"}, "rules": [{**one, "window": "30m"} for one in DEFAULTS]})) == []
+    values = [
+        event(nth * 1200.0, **({"error_type": "timeout"} if nth >= history * 72 and nth % 72 == 31 else {}))
+        for nth in range((history + 20) * 72)
+    ]
+    assert (
+        pages(run(values, {"time": {"pane": "30m"}, "rules": [{**one, "window": "30m"} for one in DEFAULTS]}))
+        == []
+    )
 
 
-# ---- what is learnt -----------------------------------------------------------------------------------------------------
+# ---- what is learnt
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_a_changed_evaluator_begins_anew_and_is_no_fall() -> None:
@@ -150,24 +218,38 @@ def test_a_changed_evaluator_begins_anew_and_is_no_fall() -> None:
         return Config.model_validate({**LEARNT, "features": [feature]})
 
     rng = random.Random(4)
-    values = [event(nth * 0.6, output="x" * (30 if rng.random() < 0.3 or nth > 13_000 else 5)) for nth in range(15_000)]
+    values = [
+        event(nth * 0.6, output="x" * (30 if rng.random() < 0.3 or nth > 13_000 else 5))
+        for nth in range(15_000)
+    ]
     before, after = Watch(config(90)), Watch(config(20))
     first = before.apply([FileRecord(value, nth) for nth, value in enumerate(values[:6000])])
     assert not first.messages.get("alerts")
     after.restore(before.changed())
     records = records_of(after, values[6000:], 6000)
-    (state, at), *_ = minutes(records, "rose")  # from 0 to 30 % was the change; 30 to 100 % at minute 130 is a rise of the new one
+    # from 0 to 30 % was the change; 30 to 100 % at minute 130 is a rise of the new one
+    (state, at), *_ = minutes(records, "rose")
     assert (state, 130 < at < 136) == ("firing", True)
     assert told(records, "rose")[0]["evidence"]["reference"] == pytest.approx(0.3, abs=0.03)
 
 
 def test_while_an_incident_is_open_nothing_is_learnt() -> None:
     watch = Watch(Config.model_validate(LEARNT))
-    watch.apply([FileRecord(value, nth) for nth, value in enumerate(traffic(80, lambda minute: 0.4 if minute >= 60 else 0.02))])
+    watch.apply(
+        [
+            FileRecord(value, nth)
+            for nth, value in enumerate(traffic(80, lambda minute: 0.4 if minute >= 60 else 0.02))
+        ]
+    )
     (learnt,) = watch.book.baselines.values()
     assert watch.book.episodes
     held = {name: list(one.detector.state()) for name, one in learnt[None].items()}
-    watch.apply([FileRecord(value, 8000 + nth) for nth, value in enumerate(traffic(40, lambda _: 0.4, start=80, seed=2))])
+    watch.apply(
+        [
+            FileRecord(value, 8000 + nth)
+            for nth, value in enumerate(traffic(40, lambda _: 0.4, start=80, seed=2))
+        ]
+    )
     assert watch.book.episodes
     for name, state in held.items():
         assert learnt[None][name].detector.state()[:2] == state[:2], name
@@ -181,7 +263,10 @@ def test_what_lasts_a_day_has_become_normal_and_a_further_fall_is_found_again() 
     found = [(one["state"], one["reason"][:13]) for one in told(records, "fell")]
     assert found[:3] == [("firing", "breached"), ("resolved", "became_normal"), ("firing", "breached")]
     first, second = (one["evidence"] for one in told(records, "fell") if one["state"] == "firing")
-    assert (first["reference"], second["reference"]) == (pytest.approx(0.98, abs=0.02), pytest.approx(0.8, abs=0.04))
+    assert (first["reference"], second["reference"]) == (
+        pytest.approx(0.98, abs=0.02),
+        pytest.approx(0.8, abs=0.04),
+    )
     assert 30 * 60 < minutes(records, "fell")[2][1] <= 30 * 60 + 20
 
 
@@ -190,7 +275,9 @@ blocks = st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1), st.booleans())
 
 @settings(max_examples=60, deadline=None)
 @given(blocks, st.integers(0, 59))
-def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(plan: list[tuple[int, float, bool]], cut: int) -> None:
+def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
+    plan: list[tuple[int, float, bool]], cut: int
+) -> None:
     whole = again = Baseline(0)
     for nth, (n, share, frozen) in enumerate(plan):
         if nth == cut:

@@ -35,17 +35,30 @@ def event(second: float, bad: bool) -> bytes:
     return json.dumps(fields | ({"error_type": "timeout"} if bad else {})).encode()
 
 
-def run(minutes: float, failing: Callable[[float], float], settings: Config, a_minute: float = 20) -> list[dict[str, Any]]:
+def run(
+    minutes: float, failing: Callable[[float], float], settings: Config, a_minute: float = 20
+) -> list[dict[str, Any]]:
     rng = random.Random(1)
-    values = [event(nth * 60 / a_minute, rng.random() < failing(nth / a_minute)) for nth in range(round(minutes * a_minute))]
+    values = [
+        event(nth * 60 / a_minute, rng.random() < failing(nth / a_minute))
+        for nth in range(round(minutes * a_minute))
+    ]
     watch = Watch(settings)
     out = watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
     out.extend(watch.finish())
-    return [json.loads(message.value) for message in out.messages.get("alerts", ()) if json.loads(message.value)["record"] == "transition"]
+    return [
+        json.loads(message.value)
+        for message in out.messages.get("alerts", ())
+        if json.loads(message.value)["record"] == "transition"
+    ]
 
 
 def states(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
-    return [(one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60) for one in records if one["rule"] == rule]
+    return [
+        (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60)
+        for one in records
+        if one["rule"] == rule
+    ]
 
 
 def rule(**more: Any) -> Burning:
@@ -71,7 +84,10 @@ def test_an_objective_is_three_rules_named_after_it_and_their_windows() -> None:
     assert [round(one.failing, 6) for one in rules] == [0.432, 0.18, 0.03]
 
 
-@pytest.mark.parametrize(("period", "factors"), [("7d", [3.36, 1.4, 0.233333]), ("28d", [13.44, 5.6, 0.933333]), ("90d", [43.2, 18, 3])])
+@pytest.mark.parametrize(
+    ("period", "factors"),
+    [("7d", [3.36, 1.4, 0.233333]), ("28d", [13.44, 5.6, 0.933333]), ("90d", [43.2, 18, 3])],
+)
 def test_another_period_spends_the_same_shares_of_its_own_budget(period: str, factors: list[float]) -> None:
     assert [round(one.factor, 6) for one in config(period=period, target=0.99).all_burning()] == factors
 
@@ -90,16 +106,29 @@ def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -
 
 
 def test_what_burnt_before_and_is_over_does_not_fire() -> None:
-    assert burn.read(rule(), series(lambda minute: 0.9 if 10 <= minute < 50 else 0.0, 60), 60 * MINUTE_US, 0).state == "good"
+    assert (
+        burn.read(
+            rule(), series(lambda minute: 0.9 if 10 <= minute < 50 else 0.0, 60), 60 * MINUTE_US, 0
+        ).state
+        == "good"
+    )
 
 
 def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
-    assert burn.read(rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0).state == "between"
+    assert (
+        burn.read(rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0).state
+        == "between"
+    )
 
 
 @pytest.mark.parametrize(("share", "state"), [(0.13, "good"), (0.15, "between"), (0.3, "breach")])
 def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> None:
-    assert burn.read(rule(), series(lambda _: share, 60, 20 if state == "between" else 100), 60 * MINUTE_US, 0).state == state
+    assert (
+        burn.read(
+            rule(), series(lambda _: share, 60, 20 if state == "between" else 100), 60 * MINUTE_US, 0
+        ).state
+        == state
+    )
 
 
 def test_too_few_events_say_nothing() -> None:
@@ -112,7 +141,11 @@ def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
         pane.rate("pass_rate").merge(pane.rates["error_rate"])
     bad, good = (burn.read(rule(on=on), segment, 60 * MINUTE_US, 0) for on in ("error_rate", "pass_rate"))
     assert bad.state == good.state == "breach"
-    assert (bad.evidence["burn"], bad.evidence["above"], good.evidence["below"]) == (good.evidence["burn"], 0.144, 0.856)
+    assert (bad.evidence["burn"], bad.evidence["above"], good.evidence["below"]) == (
+        good.evidence["burn"],
+        0.144,
+        0.856,
+    )
 
 
 def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:

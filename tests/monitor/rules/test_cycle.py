@@ -31,13 +31,19 @@ def known(book: Book, failures: tuple[int, ...]) -> FeatureState:
 
 def test_hours_that_differ_by_chance_are_tolerated_no_more_than_always_and_a_cycle_is() -> None:
     assert References().cycle(known(Book(60_000_000, ""), (180,)), None, EDGE_US).tolerance("error_rate") == 1
-    assert 1.25 < References().cycle(known(Book(60_000_000, ""), CYCLE), None, EDGE_US).tolerance("error_rate") < 1.45
+    assert (
+        1.25
+        < References().cycle(known(Book(60_000_000, ""), CYCLE), None, EDGE_US).tolerance("error_rate")
+        < 1.45
+    )
 
 
 def test_an_incident_of_yesterday_is_no_cycle() -> None:
     feature = known(Book(60_000_000, ""), (180,))
     for nth in range(10, 14):
-        feature.segments[AT].held[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(1_000_000, 6000, 3000)
+        feature.segments[AT].held[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(
+            1_000_000, 6000, 3000
+        )
     assert References().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
     feature.forget_references()
     feature.spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]

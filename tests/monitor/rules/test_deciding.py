@@ -1,4 +1,6 @@
-"""By which interval a threshold decides, what a resolved finding says, and how soon a drift that is over is over."""
+"""By which interval a threshold decides, what a resolved finding says, and how soon a drift that is over is
+over.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class One:
         yield self.pane
 
 
-def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_fire_at_six_of_fifty() -> None:
+def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_fire_at_six_of_fifty() -> (
+    None
+):
     states = [read(RULE, One(failures), 60_000_000, None).state for failures in (6, 7, 8, 9)]
     assert states == ["between", "between", "between", "breach"]
 
@@ -52,8 +56,16 @@ def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> No
                  "output_tokens": round(tokens)}  # fmt: skip
         records.append(FileRecord(json.dumps(event).encode(), nth + 1))
     out = Watch(Config()).apply(records)
-    told = [one for message in out.messages["alerts"] if (one := json.loads(message.value))["record"] == "transition" and one["level"] == "feature"]
-    minutes = [(one["state"], (datetime.fromisoformat(one["time"]) - BEGAN).total_seconds() / 60) for one in told if one["rule"] == "drift"]
+    told = [
+        one
+        for message in out.messages["alerts"]
+        if (one := json.loads(message.value))["record"] == "transition" and one["level"] == "feature"
+    ]
+    minutes = [
+        (one["state"], (datetime.fromisoformat(one["time"]) - BEGAN).total_seconds() / 60)
+        for one in told
+        if one["rule"] == "drift"
+    ]
     assert [state for state, _ in minutes] == ["firing", "resolved"]
     assert 60 < minutes[0][1] <= 63
     assert minutes[1][1] <= 96

@@ -28,18 +28,27 @@ Fields = Callable[[random.Random, float], dict[str, Any]]
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    return json.dumps({"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", **more}).encode()
+    return json.dumps(
+        {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", **more}
+    ).encode()
 
 
-def traffic(minutes: float, fields: Fields, a_minute: float = 20, start: float = 0, seed: int = 1) -> list[bytes]:
+def traffic(
+    minutes: float, fields: Fields, a_minute: float = 20, start: float = 0, seed: int = 1
+) -> list[bytes]:
     """``fields``: of an event at a minute."""
     rng = random.Random(seed)
-    return [event((start + nth / a_minute) * 60, **fields(rng, start + nth / a_minute)) for nth in range(round(minutes * a_minute))]
+    return [
+        event((start + nth / a_minute) * 60, **fields(rng, start + nth / a_minute))
+        for nth in range(round(minutes * a_minute))
+    ]
 
 
 def tokens(factor: Callable[[float], float], spread: float = 0.4, median: float = 150) -> Fields:
     """Log-normal output tokens, times a factor that depends on the minute."""
-    return lambda rng, minute: {"output_tokens": round(rng.lognormvariate(math.log(median), spread) * factor(minute))}
+    return lambda rng, minute: {
+        "output_tokens": round(rng.lognormvariate(math.log(median), spread) * factor(minute))
+    }
 
 
 def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -50,10 +59,16 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
 
 
 def told(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[dict[str, Any]]:
-    return [one for one in records if one["record"] == "transition" and one["rule"] == rule and one["level"] == level]
+    return [
+        one
+        for one in records
+        if one["record"] == "transition" and one["rule"] == rule and one["level"] == level
+    ]
 
 
-def states(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[tuple[str, str]]:
+def states(
+    records: list[dict[str, Any]], rule: str = "drift", level: str = "feature"
+) -> list[tuple[str, str]]:
     return [(one["state"], one["time"][11:16]) for one in told(records, rule, level)]
 
 
@@ -62,17 +77,23 @@ def only(**more: Any) -> dict[str, Any]:
     return {"default_rules": False, "no_data": {"severity": None}, "drift": [{"name": "drift", **more}]}
 
 
-# ---- what is found ------------------------------------------------------------------------------------------------------
+# ---- what is found
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_what() -> None:
-    (fired, *_) = told(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
+    fired, *_ = told(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
     assert (fired["state"], fired["time"][11:16], fired["severity"]) == ("firing", "10:21", "warning")
     evidence = fired["evidence"]
     assert evidence["metric"] == "output_tokens.p50"
     assert evidence["value"] == pytest.approx(300, rel=0.15)
     assert evidence["reference"] == pytest.approx(150, rel=0.05)
-    assert (evidence["test"], evidence["reference_name"], evidence["n"], evidence["window_s"]) == ("kolmogorov_smirnov", "trailing 24h", 60, 60)
+    assert (evidence["test"], evidence["reference_name"], evidence["n"], evidence["window_s"]) == (
+        "kolmogorov_smirnov",
+        "trailing 24h",
+        60,
+        60,
+    )
     assert evidence["low"] < evidence["value"] < evidence["high"]
     assert evidence["p_value"] < 1e-6
     assert evidence["effect"] > 0.5
@@ -80,7 +101,7 @@ def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_wha
 
 
 def test_what_is_small_is_found_by_a_longer_window() -> None:
-    (fired, *_) = told(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
+    fired, *_ = told(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
     assert fired["state"] == "firing"
     assert fired["evidence"]["window_s"] > 60
     assert "12:10" < fired["time"][11:16] < "13:10"
@@ -88,15 +109,38 @@ def test_what_is_small_is_found_by_a_longer_window() -> None:
 
 def test_what_stays_as_it_is_opens_nothing() -> None:
     for seed in range(2):
-        assert run(traffic(150, lambda rng, minute: {**tokens(lambda _: 1, 1.2)(rng, minute), "duration_s": rng.expovariate(1)}, 20, seed=seed)) == []
+        assert (
+            run(
+                traffic(
+                    150,
+                    lambda rng, minute: {
+                        **tokens(lambda _: 1, 1.2)(rng, minute),
+                        "duration_s": rng.expovariate(1),
+                    },
+                    20,
+                    seed=seed,
+                )
+            )
+            == []
+        )
 
 
 def test_what_is_certain_but_tiny_is_no_drift() -> None:
-    assert run(traffic(220, tokens(lambda minute: 1.03 if minute >= 190 else 1, 0.5, 1000), 200), only(on=["output_tokens"], effect=0.5)) == []
+    assert (
+        run(
+            traffic(220, tokens(lambda minute: 1.03 if minute >= 190 else 1, 0.5, 1000), 200),
+            only(on=["output_tokens"], effect=0.5),
+        )
+        == []
+    )
 
 
 def test_drift_opens_a_ticket_and_not_a_page() -> None:
-    episodes = [one for one in run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)) if one["record"] == "episode"]
+    episodes = [
+        one
+        for one in run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60))
+        if one["record"] == "episode"
+    ]
     assert {one["urgency"] for one in episodes} == {"low"}
 
 
@@ -110,36 +154,73 @@ def test_it_looks_at_what_on_says_and_at_nothing_else() -> None:
 
     values = traffic(70, fields, 60)
     assert run(values, only(on=["duration_s"])) == []
-    (fired, *_) = told(run(values, only(on=["finish_reason"])))
+    fired, *_ = told(run(values, only(on=["finish_reason"])))
     assert fired["evidence"]["metric"] in ("finish_reason=length", "finish_reason=stop")
-    (fired, *_) = told(run(values, only(on=["output_tokens", "duration_s"])))
+    fired, *_ = told(run(values, only(on=["output_tokens", "duration_s"])))
     assert [one["metric"].split(".")[0] for one in fired["evidence"]["findings"]] == ["output_tokens"]
 
 
 def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_one_is_not() -> None:
     def feedback(rng: random.Random, minute: float) -> dict[str, Any]:
-        return rng.choice([{}, {"kind": "feedback", "response_id": "r", "accepted": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+        return rng.choice(
+            [
+                {},
+                {
+                    "kind": "feedback",
+                    "response_id": "r",
+                    "accepted": rng.random() < (0.4 if minute >= 60 else 0.9),
+                },
+            ]
+        )
 
     def judged(rng: random.Random, minute: float) -> dict[str, Any]:
-        return rng.choice([{}, {"kind": "evaluation", "response_id": "r", "evaluator": "judge", "passed": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+        return rng.choice(
+            [
+                {},
+                {
+                    "kind": "evaluation",
+                    "response_id": "r",
+                    "evaluator": "judge",
+                    "passed": rng.random() < (0.4 if minute >= 60 else 0.9),
+                },
+            ]
+        )
 
     for fields, metric in ((feedback, "feedback.acceptance_rate"), (judged, "evaluator.judge.fail_rate")):
-        (fired, *_) = told(run(traffic(70, fields, 120)))
+        fired, *_ = told(run(traffic(70, fields, 120)))
         assert (fired["evidence"]["metric"], fired["evidence"]["test"]) == (metric, "two_proportions")
-    failing = traffic(70, lambda rng, minute: {"error_type": "timeout"} if minute >= 60 and rng.random() < 0.5 else {}, 60)
+    failing = traffic(
+        70, lambda rng, minute: {"error_type": "timeout"} if minute >= 60 and rng.random() < 0.5 else {}, 60
+    )
     drifted = told(run(failing, only()))
-    assert all(not one["metric"].endswith("_rate") for fired in drifted if fired["state"] == "firing" for one in fired["evidence"]["findings"])
+    assert all(
+        not one["metric"].endswith("_rate")
+        for fired in drifted
+        if fired["state"] == "firing"
+        for one in fired["evidence"]["findings"]
+    )
 
 
 def test_feedback_without_labels_counts_at_the_feature_and_in_its_reference_too() -> None:
     def fields(rng: random.Random, minute: float) -> dict[str, Any]:
-        return rng.choice([{}, {"kind": "feedback", "response_id": "r", "model": "", "accepted": rng.random() < (0.4 if minute >= 60 else 0.9)}])
+        return rng.choice(
+            [
+                {},
+                {
+                    "kind": "feedback",
+                    "response_id": "r",
+                    "model": "",
+                    "accepted": rng.random() < (0.4 if minute >= 60 else 0.9),
+                },
+            ]
+        )
 
-    (fired, *_) = told(run(traffic(70, fields, 120)))
+    fired, *_ = told(run(traffic(70, fields, 120)))
     assert fired["evidence"]["metric"] == "feedback.acceptance_rate"
 
 
-# ---- references ---------------------------------------------------------------------------------------------------------
+# ---- references
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("events", "fires"), [(497, False), (520, True)])
@@ -166,7 +247,8 @@ def test_a_reference_of_less_than_half_an_hour_is_good_for_five_times_the_effect
 
 
 def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
-    # the third night, for the first two are incidents: who has seen one night does not know that there will be another
+    # the third night, for the first two are incidents: who has seen one night does not know that there will
+    # be another
     def cycle(minute: float) -> float:
         return 1 + 0.3 * math.sin(2 * math.pi * minute / 1440)
 
@@ -176,12 +258,17 @@ def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
     assert fired
     assert all(time < "2026-03-04T20" for time in fired)
     broken = run(days + traffic(60, tokens(lambda minute: 2 * cycle(minute)), 20, start=4.5 * 1440), rule)
-    assert [one["time"][:13] for one in told(broken) if one["state"] == "firing"][len(fired) :] == ["2026-03-06T21"]
+    assert [one["time"][:13] for one in told(broken) if one["state"] == "firing"][len(fired) :] == [
+        "2026-03-06T21"
+    ]
 
 
 def test_a_drift_that_goes_back_resolves_once_after_keep_firing_for_and_the_windows_that_hold_it() -> None:
     values = traffic(120, tokens(lambda minute: 2 if 60 <= minute < 65 else 1), 60)
-    late, soon = states(run(values, only(keep_firing_for="20m"))), states(run(values, only(keep_firing_for="10m")))
+    late, soon = (
+        states(run(values, only(keep_firing_for="20m"))),
+        states(run(values, only(keep_firing_for="10m"))),
+    )
     assert [state for state, _ in late] == [state for state, _ in soon] == ["firing", "resolved"]
     assert "10:15" <= soon[1][1] <= "10:46"
     assert int(late[1][1][3:]) - int(soon[1][1][3:]) in (10, 10 - 60)
@@ -194,7 +281,8 @@ def test_traffic_that_thins_out_ends_no_drift_of_which_nothing_is_known() -> Non
 
 
 def test_a_reference_is_frozen_while_an_incident_is_open_and_what_lies_in_one_is_none_later() -> None:
-    # three hours of drift, then as before for three, then the same drift again: both times it is told from the same healthy state
+    # three hours of drift, then as before for three, then the same drift again: both times it is told from
+    # the same healthy state
     def factor(minute: float) -> float:
         return 2 if 180 <= minute < 360 or minute >= 600 else 1
 
@@ -225,7 +313,10 @@ def test_the_same_hours_last_week_are_the_reference_where_that_is_written() -> N
     rule = {"time": {"pane": "10m"}} | only(reference="same hours last week", window="10m")
     calm = run(traffic(9 * 1440, tokens(weekly), 4), rule)
     assert told(calm) == []
-    broken = run(traffic(8.2 * 1440, tokens(lambda minute: weekly(minute) * (2 if minute >= 8.1 * 1440 else 1)), 4), rule)
+    broken = run(
+        traffic(8.2 * 1440, tokens(lambda minute: weekly(minute) * (2 if minute >= 8.1 * 1440 else 1)), 4),
+        rule,
+    )
     fired = told(broken)[0]
     assert fired["time"][:10] == "2026-03-10"
     assert fired["evidence"]["reference_name"] == "same hours last week"
@@ -235,7 +326,11 @@ def test_the_same_hours_last_week_are_the_reference_where_that_is_written() -> N
 
 def test_the_previous_prompt_version_is_the_reference_of_the_next() -> None:
     def fields(version: str, factor: float, model: str = "m") -> Fields:
-        return lambda rng, minute: {**tokens(lambda _: factor)(rng, minute), "prompt_version": version, "model": model}
+        return lambda rng, minute: {
+            **tokens(lambda _: factor)(rng, minute),
+            "prompt_version": version,
+            "model": model,
+        }
 
     rule = only(reference="previous prompt version")
     old, other = traffic(150, fields("1", 1), 20), traffic(150, fields("1", 5, "n"), 20)
@@ -246,7 +341,8 @@ def test_the_previous_prompt_version_is_the_reference_of_the_next() -> None:
     assert told(run(before + traffic(10, fields("2", 1), 60, start=150), rule), level="segment") == []
 
 
-# ---- the rule -----------------------------------------------------------------------------------------------------------
+# ---- the rule
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
@@ -264,7 +360,12 @@ def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
 
 def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
     def config(longest: int) -> Config:
-        return Config.model_validate({**only(on=["evaluator.length.fail_rate"]), "features": [{"evaluators": [{"length": {"max_chars": longest}}]}]})
+        return Config.model_validate(
+            {
+                **only(on=["evaluator.length.fail_rate"]),
+                "features": [{"evaluators": [{"length": {"max_chars": longest}}]}],
+            }
+        )
 
     values = traffic(120, lambda rng, _: {"output": "x" * rng.randrange(1, 100)}, 60)
     before = Watch(config(90))
@@ -278,7 +379,10 @@ def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from([0.001, 0.05, 0.3]))
 def test_what_is_significant_is_what_benjamini_and_hochberg_say(p_values: list[float], level: float) -> None:
     rule = Drift.model_validate({"name": "d", "confidence": 1 - level / 2, "effect": 1e-9})
-    found = [_Candidate(Finding(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, dict) for nth, p in enumerate(p_values)]
+    found = [
+        _Candidate(Finding(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, dict)
+        for nth, p in enumerate(p_values)
+    ]
     kept = {one.finding.statistic for one in DriftReader(60_000_000)._significant(rule, found)}
     adjusted = false_discovery_control(p_values)
     sure = np.abs(adjusted - level) > 1e-9 * level  # rounding decides on the bound

@@ -19,17 +19,36 @@ from schemas.config import Config
 from schemas.records import Evidence
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
-ENGLISH = ("Your order was shipped on Tuesday and arrives on Friday.", "Open Settings, then Orders, and press the button Return.")
-FRENCH = ("Votre commande a été expédiée mardi et arrivera vendredi.", "Ouvrez les paramètres, puis cliquez sur Commandes et Retour.")
-ON_LANGUAGES = Config.model_validate({"drift": [{"name": "drift", "on": ["input_language", "output_language"]}]})
+ENGLISH = (
+    "Your order was shipped on Tuesday and arrives on Friday.",
+    "Open Settings, then Orders, and press the button Return.",
+)
+FRENCH = (
+    "Votre commande a été expédiée mardi et arrivera vendredi.",
+    "Ouvrez les paramètres, puis cliquez sur Commandes et Retour.",
+)
+ON_LANGUAGES = Config.model_validate(
+    {"drift": [{"name": "drift", "on": ["input_language", "output_language"]}]}
+)
 
 
-def fired(minutes: int, fields: Callable[[int, float], dict[str, Any]], config: Config | None = None, a_minute: int = 20) -> list[dict[str, Any]]:
+def fired(
+    minutes: int,
+    fields: Callable[[int, float], dict[str, Any]],
+    config: Config | None = None,
+    a_minute: int = 20,
+) -> list[dict[str, Any]]:
     """What fires over so many minutes. ``fields``: of the nth event, at that minute."""
     records = []
     for nth in range(minutes * a_minute):
         time = (NINE + timedelta(seconds=nth * 60 / a_minute)).isoformat().replace("+00:00", "Z")
-        event = {"event_id": str(nth), "time": time, "service": "bot", "feature": "answer", "model": "m"} | fields(nth, nth / a_minute)
+        event = {
+            "event_id": str(nth),
+            "time": time,
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+        } | fields(nth, nth / a_minute)
         records.append(FileRecord(json.dumps(event).encode(), nth))
     watch = Watch(config or Config())
     out = watch.apply(records)
@@ -61,13 +80,18 @@ def test_a_mix_of_languages_that_stays_what_it_is_is_none(seed: int) -> None:
     rng = random.Random(seed)
 
     def fields(_: int, minute: float) -> dict[str, Any]:
-        return {"input": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH), "output": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH)}
+        return {
+            "input": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH),
+            "output": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH),
+        }
 
     assert fired(240, fields) == []
 
 
 @pytest.mark.parametrize(("minutes", "found"), [(4, False), (5, True)])
-def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_one_conversation_is_no_finding(minutes: int, found: bool) -> None:
+def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_one_conversation_is_no_finding(
+    minutes: int, found: bool
+) -> None:
     """Two of the ten answers of a minute that are told: eight or ten of the fifty in five minutes."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
@@ -77,18 +101,29 @@ def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_on
 
 
 def test_answers_that_get_too_short_to_tell_are_no_other_language() -> None:
-    assert fired(120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES) == []
+    assert (
+        fired(120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES)
+        == []
+    )
 
 
 def test_a_new_prompt_version_that_answers_in_french_is_found_in_the_feature_as_a_whole() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
-        return {"prompt_version": "1" if minute < 70 else "2", "output": (ENGLISH if minute < 70 else FRENCH)[nth % 2]}
+        return {
+            "prompt_version": "1" if minute < 70 else "2",
+            "output": (ENGLISH if minute < 70 else FRENCH)[nth % 2],
+        }
 
-    assert {(one["level"], *findings(one)) for one in fired(90, fields, ON_LANGUAGES)} == {("feature", "output_language=fr")}
+    assert {(one["level"], *findings(one)) for one in fired(90, fields, ON_LANGUAGES)} == {
+        ("feature", "output_language=fr")
+    }
 
 
 WITH_COUNTRIES = Config.model_validate(
-    {"features": [{"match": "*", "dimensions": ["country"]}], "drift": [{"name": "drift", "on": ["output_language"]}]}
+    {
+        "features": [{"match": "*", "dimensions": ["country"]}],
+        "drift": [{"name": "drift", "on": ["output_language"]}],
+    }
 )
 
 
@@ -97,7 +132,10 @@ def test_a_quiet_country_that_gets_quieter_is_no_change_of_language() -> None:
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
         quiet = nth % (2 if minute < 70 else 12) == 0
-        return {"dimensions": {"country": "fr" if quiet else "en"}, "output": (FRENCH if quiet else ENGLISH)[nth // 2 % 2]}
+        return {
+            "dimensions": {"country": "fr" if quiet else "en"},
+            "output": (FRENCH if quiet else ENGLISH)[nth // 2 % 2],
+        }
 
     assert fired(120, fields, WITH_COUNTRIES, 24) == []
     without = Config.model_validate({"drift": [{"name": "drift", "on": ["output_language"]}]})
@@ -106,10 +144,15 @@ def test_a_quiet_country_that_gets_quieter_is_no_change_of_language() -> None:
 
 def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
-        return {"dimensions": {"country": ("fr", "en")[nth % 2]}, "output": (ENGLISH if nth % 2 or minute >= 80 else FRENCH)[nth // 2 % 2]}
+        return {
+            "dimensions": {"country": ("fr", "en")[nth % 2]},
+            "output": (ENGLISH if nth % 2 or minute >= 80 else FRENCH)[nth // 2 % 2],
+        }
 
     found = fired(100, fields, WITH_COUNTRIES)
-    assert [(one["level"], one["dimensions"], *findings(one)) for one in found] == [("segment", {"country": "fr"}, "output_language=en")]
+    assert [(one["level"], one["dimensions"], *findings(one)) for one in found] == [
+        ("segment", {"country": "fr"}, "output_language=en")
+    ]
 
 
 def test_a_rule_may_name_a_language_and_one_misspelt_is_refused_with_the_name(tmp_path: Path) -> None:

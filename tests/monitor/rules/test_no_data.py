@@ -21,10 +21,14 @@ HALF_PAST_EIGHT_US = (3 * 24 + 20) * HOUR_US + HOUR_US // 2
 
 
 def known(evening: int) -> FeatureState:
-    """Three days of 120 calls an hour until eight in the evening, so many in the hour after eight, and none at night."""
+    """Three days of 120 calls an hour until eight in the evening, so many in the hour after eight, and none
+    at night.
+    """
     feature = FeatureState(FeatureKey("s", "f", "production"))
     feature.first_us = 1
-    feature.hourly = {day * 24 + hour: 120 for day in range(4) for hour in range(8, 20)} | {day * 24 + 20: evening for day in range(4)}
+    feature.hourly = {day * 24 + hour: 120 for day in range(4) for hour in range(8, 20)} | {
+        day * 24 + 20: evening for day in range(4)
+    }
     return feature
 
 
@@ -38,34 +42,52 @@ def test_in_the_middle_of_the_day_one_expects_what_the_days_before_brought() -> 
 
 
 def paged(seconds: Iterable[float], until_s: float) -> list[float]:
-    """Minutes after six at which no-data fires, of calls at these seconds; a feature beside it speaks until the end, so that time goes on."""
+    """Minutes after six at which no-data fires, of calls at these seconds; a feature beside it speaks until
+    the end, so that time goes on.
+    """
+
     def record(second: float, number: int, feature: str) -> FileRecord:
         event = {"event_id": str(number), "time": (BEGAN + timedelta(seconds=second)).isoformat(), "service": "s", "feature": feature, "model": "m",
                  "finish_reason": "stop"}  # fmt: skip
         return FileRecord(json.dumps(event).encode(), number)
 
-    calls = [(second, "f") for second in seconds] + [(second * 60.0, "beside") for second in range(round(until_s) // 60)]
+    calls = [(second, "f") for second in seconds] + [
+        (second * 60.0, "beside") for second in range(round(until_s) // 60)
+    ]
     watch = Watch(Config.model_validate({"default_rules": False}))
-    outputs = watch.apply([record(second, number, feature) for number, (second, feature) in enumerate(sorted(calls), 1)])
+    outputs = watch.apply(
+        [record(second, number, feature) for number, (second, feature) in enumerate(sorted(calls), 1)]
+    )
     told = [json.loads(message.value) for message in outputs.messages.get("alerts", ())]
-    fired = [one["time"] for one in told if one["record"] == "transition" and (one["rule"], one["feature"], one["state"]) == ("no-data", "f", "firing")]
+    fired = [
+        one["time"]
+        for one in told
+        if one["record"] == "transition"
+        and (one["rule"], one["feature"], one["state"]) == ("no-data", "f", "firing")
+    ]
     return [(datetime.fromisoformat(time) - BEGAN).total_seconds() / 60 for time in fired]
 
 
 def batches(every_s: float, size: int, until_s: float) -> list[float]:
-    return [begin * every_s + nth * 50 / size for begin in range(round(until_s / every_s)) for nth in range(size)]
+    return [
+        begin * every_s + nth * 50 / size for begin in range(round(until_s / every_s)) for nth in range(size)
+    ]
 
 
 def test_traffic_that_fades_into_its_first_night_is_no_outage_and_a_cliff_is_one() -> None:
     steady = [second * 1.0 for second in range(8 * 3600)]
-    fading = [8 * 3600 + 3 * 3600 * (1 - (1 - nth / 5400) ** 0.5) for nth in range(5400)]  # from one a second to nothing in three hours
+    # from one a second to nothing in three hours
+    fading = [8 * 3600 + 3 * 3600 * (1 - (1 - nth / 5400) ** 0.5) for nth in range(5400)]
     assert paged(steady + fading, 17 * 3600) == []
     assert paged(steady, 10 * 3600) == [pytest.approx(8 * 60 + 5, abs=1)]
 
 
 @pytest.mark.parametrize(("every_s", "size"), [(600, 100), (1800, 300), (3600, 600)])
-def test_pauses_between_batches_are_no_outage_and_a_batch_that_does_not_come_is_one(every_s: float, size: int) -> None:
-    hours = 12 if every_s == 600 else 28  # on a first day fine panes say nothing of silences over twenty minutes
+def test_pauses_between_batches_are_no_outage_and_a_batch_that_does_not_come_is_one(
+    every_s: float, size: int
+) -> None:
+    # on a first day fine panes say nothing of silences over twenty minutes
+    hours = 12 if every_s == 600 else 28
     fired = paged(batches(every_s, size, hours * 3600), hours * 3600 + 2.2 * every_s)
     assert len(fired) == 1
     assert every_s * 1.5 / 60 <= fired[0] - hours * 60 + every_s / 60 <= every_s * 1.6 / 60 + 2

@@ -12,7 +12,10 @@ from monitor.panes import Pane, merged
 from monitor.rules.windows import Window
 
 names = st.integers(0, 99).map("name {}".format)
-counted = st.tuples(st.sampled_from([1_000_000, 100_000, *range(1_000, 13_000, 1_000)]), st.dictionaries(names, st.integers(1, 9), max_size=40))
+counted = st.tuples(
+    st.sampled_from([1_000_000, 100_000, *range(1_000, 13_000, 1_000)]),
+    st.dictionaries(names, st.integers(1, 9), max_size=40),
+)
 
 
 def pane_of(nth: int, several: list[tuple[int, dict[str, int]]]) -> Pane:
@@ -28,20 +31,30 @@ def pane_of(nth: int, several: list[tuple[int, dict[str, int]]]) -> Pane:
 
 
 @given(st.lists(st.lists(counted, min_size=1, max_size=5), min_size=1, max_size=6), st.booleans())
-def test_a_part_holds_what_the_merged_panes_hold_under_its_names(several: list[list[tuple[int, dict[str, int]]]], packed: bool) -> None:
+def test_a_part_holds_what_the_merged_panes_hold_under_its_names(
+    several: list[list[tuple[int, dict[str, int]]]], packed: bool
+) -> None:
     panes = [pane_of(nth, one) for nth, one in enumerate(several)]
     panes = [Pane.from_state(pane.start_us, pane.state()) for pane in panes] if packed else panes
     whole, window = merged(panes, 0), Window(panes, 0)
     part = window.part("error_rate", "finish_reason", "output_tokens", "nothing")
     assert window.part("finish_reason") is part
     assert window.categories == whole.categories.keys()
-    for held, expected in ((part.rates, whole.rates), (part.categories, whole.categories), (part.numbers, whole.numbers)):
-        assert {name: one.state() for name, one in held.items()} == {name: one.state() for name, one in expected.items()}
+    for held, expected in (
+        (part.rates, whole.rates),
+        (part.categories, whole.categories),
+        (part.numbers, whole.numbers),
+    ):
+        assert {name: one.state() for name, one in held.items()} == {
+            name: one.state() for name, one in expected.items()
+        }
     assert part.rates["error_rate"].estimate(1.0) == whole.rates["error_rate"].estimate(1.0)
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_most_154(sizes: list[int]) -> None:
+def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_most_154(
+    sizes: list[int],
+) -> None:
     window = Window([Pane(at * 60_000_000) for at in range(len(sizes))], 0)
     n = float(sum(sizes))
     worth = window.worth(n)

@@ -1,7 +1,8 @@
 """Writes ``layoutN.*``: real records of a release's state, and what they mean to that release.
 
-Run it once a layout, with the checkout of the release that has the layout: ``PYTHONPATH=CHECKOUT python make_golden.py N [notify]``. The files stay
-as they are. ``notify`` has had layouts of its own since the fourth.
+Run it once a layout, with the checkout of the release that has the layout: ``PYTHONPATH=CHECKOUT python
+make_golden.py N [notify]``. The files stay as they are. ``notify`` has had layouts of its own since the
+fourth.
 """
 
 from __future__ import annotations
@@ -21,25 +22,68 @@ from schemas.config import Config
 HERE = Path(__file__).parent
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAY_S = 86_400.0
-CONFIG = Config.model_validate({
-    "features": [{"match": "bot/answer", "dimensions": ["region"], "interaction": "sync"}],
-    "rules": [
-        {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "window": "5m", "severity": "critical"},
-        {"name": "slow", "on": "duration_s.p90", "above": "budget", "window": "10m", "for": "2m", "severity": "warning", "min_events": 20},
-        {"name": "lasting", "on": "pass_rate", "below": 0.9, "window": "5m", "for": "30m", "severity": "error"},
-    ],
-    "channels": {"console": {}, "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}},
-})
-METRICS = ("pass_rate", "error_rate", "evaluator.refusal.fail_rate", "evaluator.judge.fail_rate", "feedback.acceptance_rate", "duration_s.p90",
-           "duration_s.mean", "output_tokens.mean", "cost_usd.p50", "feedback.rating.mean")
+CONFIG = Config.model_validate(
+    {
+        "features": [{"match": "bot/answer", "dimensions": ["region"], "interaction": "sync"}],
+        "rules": [
+            {
+                "name": "refusals",
+                "on": "evaluator.refusal.fail_rate",
+                "above": 0.1,
+                "window": "5m",
+                "severity": "critical",
+            },
+            {
+                "name": "slow",
+                "on": "duration_s.p90",
+                "above": "budget",
+                "window": "10m",
+                "for": "2m",
+                "severity": "warning",
+                "min_events": 20,
+            },
+            {
+                "name": "lasting",
+                "on": "pass_rate",
+                "below": 0.9,
+                "window": "5m",
+                "for": "30m",
+                "severity": "error",
+            },
+        ],
+        "channels": {"console": {}, "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}},
+    }
+)
+METRICS = (
+    "pass_rate",
+    "error_rate",
+    "evaluator.refusal.fail_rate",
+    "evaluator.judge.fail_rate",
+    "feedback.acceptance_rate",
+    "duration_s.p90",
+    "duration_s.mean",
+    "output_tokens.mean",
+    "cost_usd.p50",
+    "feedback.rating.mean",
+)
 REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday."
 
 
 def event(second: float, number: int, **more: Any) -> bytes:
     """One event; equal arguments give equal bytes."""
     time = (BEGAN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{number}", "time": time, "service": "bot", "feature": "answer", "environment": "production", "model": "m1",
-              "output": ANSWER, "duration_s": 0.25 + number % 7 / 10, "output_tokens": 40 + number % 90, "cost_usd": 0.0001 * (number % 13)}
+    fields = {
+        "event_id": f"e{number}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "environment": "production",
+        "model": "m1",
+        "output": ANSWER,
+        "duration_s": 0.25 + number % 7 / 10,
+        "output_tokens": 40 + number % 90,
+        "cost_usd": 0.0001 * (number % 13),
+    }
     return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
@@ -50,17 +94,65 @@ def early() -> list[bytes]:
         for number in range(60):
             at, n = day * DAY_S + number * 90, day * 1000 + number
             region = {"dimensions": {"region": ("eu", "us")[number % 2]}}
-            values.append(event(at, n, prompt_version=f"v{day // 4}", **region, **({"error_type": "timeout", "output": None} if number % 30 == 0 else {})))
+            values.append(
+                event(
+                    at,
+                    n,
+                    prompt_version=f"v{day // 4}",
+                    **region,
+                    **({"error_type": "timeout", "output": None} if number % 30 == 0 else {}),
+                )
+            )
             if number % 3 == 0:
-                values.append(event(at, n + 100, feature="rank", variant="b", sample_probability=0.125, content_probability=0.5))
+                values.append(
+                    event(
+                        at,
+                        n + 100,
+                        feature="rank",
+                        variant="b",
+                        sample_probability=0.125,
+                        content_probability=0.5,
+                    )
+                )
             if number % 5 == 0:
-                values.append(event(at + 1, n + 200, kind="feedback", output=None, duration_s=None, output_tokens=None, cost_usd=None,
-                                    accepted=number % 2 == 0, rating=0.5, response_id="r"))
-                values.append(event(at + 1, n + 300, kind="evaluation", output=None, duration_s=None, output_tokens=None, cost_usd=None,
-                                    evaluator="judge", passed=number % 4 != 0, score=0.7, response_id="r"))
+                values.append(
+                    event(
+                        at + 1,
+                        n + 200,
+                        kind="feedback",
+                        output=None,
+                        duration_s=None,
+                        output_tokens=None,
+                        cost_usd=None,
+                        accepted=number % 2 == 0,
+                        rating=0.5,
+                        response_id="r",
+                    )
+                )
+                values.append(
+                    event(
+                        at + 1,
+                        n + 300,
+                        kind="evaluation",
+                        output=None,
+                        duration_s=None,
+                        output_tokens=None,
+                        cost_usd=None,
+                        evaluator="judge",
+                        passed=number % 4 != 0,
+                        score=0.7,
+                        response_id="r",
+                    )
+                )
     values += [meter(11 * DAY_S + 5400, 4000)]
-    return values + [event(at, 20_000 + at, output=REFUSAL if at % 4 else ANSWER, duration_s=3.5) for at in _seconds(11, 7200, 480, 2)] + [
-        event(11 * DAY_S + 3600, 30_000), event(3600, 30_001)]  # late; expired
+    return (
+        values
+        + [
+            event(at, 20_000 + at, output=REFUSAL if at % 4 else ANSWER, duration_s=3.5)
+            for at in _seconds(11, 7200, 480, 2)
+        ]
+        + [event(11 * DAY_S + 3600, 30_000), event(3600, 30_001)]
+    )  # late; expired
 
 
 def later() -> list[bytes]:
@@ -72,9 +164,23 @@ def later() -> list[bytes]:
 def meter(second: float, seen: int) -> bytes:
     """What a producer saw."""
     time = (BEGAN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    return json.dumps({"kind": "meter", "event_id": f"m{seen}", "time": time, "service": "bot", "feature": "answer", "environment": "production",
-                       "producer_id": "p1", "started_at": BEGAN.isoformat().replace("+00:00", "Z"), "seen": seen, "sampled": seen - 50,
-                       "sent": seen - 60, "dropped": 10, "sequence": seen}).encode()
+    return json.dumps(
+        {
+            "kind": "meter",
+            "event_id": f"m{seen}",
+            "time": time,
+            "service": "bot",
+            "feature": "answer",
+            "environment": "production",
+            "producer_id": "p1",
+            "started_at": BEGAN.isoformat().replace("+00:00", "Z"),
+            "seen": seen,
+            "sampled": seen - 50,
+            "sent": seen - 60,
+            "dropped": 10,
+            "sequence": seen,
+        }
+    ).encode()
 
 
 def _seconds(day: int, first: int, count: int, step: int) -> list[int]:
@@ -91,18 +197,51 @@ def meaning(watch: Watch) -> dict[str, Any]:
     from monitor.panes import estimate
     from monitor.segments import plain
 
-    out: dict[str, Any] = {"watermark_us": watch.watermark_us, "dead_letters": watch.book.dead_letters, "features": {}}
+    out: dict[str, Any] = {
+        "watermark_us": watch.watermark_us,
+        "dead_letters": watch.book.dead_letters,
+        "features": {},
+    }
     for key, feature in sorted(watch.book.features.items()):
-        panes = {resolution: [[plain(segment.key), at, pane.events, pane.revision, pane.late] for segment in feature.segments.values()
-                              for at, pane in sorted(segment.held[resolution].items())] for resolution in ("pane", "hour", "day")}
+        panes = {
+            resolution: [
+                [plain(segment.key), at, pane.events, pane.revision, pane.late]
+                for segment in feature.segments.values()
+                for at, pane in sorted(segment.held[resolution].items())
+            ]
+            for resolution in ("pane", "hour", "day")
+        }
         read = {metric: list(estimate(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
-        mine = {f"{plain(at)} {rule}": [one.incident_id, one.state, one.severity, one.since_us, one.held_us, one.evidence]
-                for (at, rule), one in watch.book.incidents.get(key, {}).items()}
+        mine = {
+            f"{plain(at)} {rule}": [
+                one.incident_id,
+                one.state,
+                one.severity,
+                one.since_us,
+                one.held_us,
+                one.evidence,
+            ]
+            for (at, rule), one in watch.book.incidents.get(key, {}).items()
+        }
         episode = watch.book.episodes.get(key)
         out["features"]["/".join(key)] = {
-            "panes": panes, "metrics": read, "incidents": mine, "received": feature.received, "late": feature.late, "expired": feature.expired,
-            "episode": episode and [episode.episode_id, episode.severity, episode.urgency, sorted(episode.firing), sorted(episode.incidents)],
-            "well": sorted(feature.well), "hours": {str(hour): n for hour, n in sorted(feature.hourly.items())}}
+            "panes": panes,
+            "metrics": read,
+            "incidents": mine,
+            "received": feature.received,
+            "late": feature.late,
+            "expired": feature.expired,
+            "episode": episode
+            and [
+                episode.episode_id,
+                episode.severity,
+                episode.urgency,
+                sorted(episode.firing),
+                sorted(episode.incidents),
+            ],
+            "well": sorted(feature.well),
+            "hours": {str(hour): n for hour, n in sorted(feature.hourly.items())},
+        }
     return json.loads(json.dumps(out))
 
 
@@ -112,23 +251,76 @@ def outcome(out: Outputs) -> list[Any]:
     for topic, message in out.order:
         one = json.loads(message.value)
         if one.get("record") == "window":
-            short.append([one["level"], one["feature"], one["model"], one["start"], one["revision"], one["events"], one["metrics"].get("pass_rate")])
+            short.append(
+                [
+                    one["level"],
+                    one["feature"],
+                    one["model"],
+                    one["start"],
+                    one["revision"],
+                    one["events"],
+                    one["metrics"].get("pass_rate"),
+                ]
+            )
         elif topic == "alerts":
-            short.append([one["record"], one["state"], one["reason"], one["time"], one.get("rule"), one.get("episode_id")])
+            short.append(
+                [
+                    one["record"],
+                    one["state"],
+                    one["reason"],
+                    one["time"],
+                    one.get("rule"),
+                    one.get("episode_id"),
+                ]
+            )
     return short
 
 
 def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
-    """What the notifier keeps: a page that got through and one that did not, a page over three features, a silence and a change."""
-    notifier, now_us = Notifier(CONFIG), int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000
-    silence = {"record": "silence", "silence_id": "ab12", "match": "bot/rank", "environments": ["prod*"], "severity": ["warning"],
-               "starts_at": "2026-03-13T11:00:00Z", "ends_at": "2026-03-13T13:00:00Z", "author": "ann", "reason": "deploy",
-               "time": "2026-03-13T11:00:00Z"}
-    change = {"record": "change", "change_id": "c1", "service": "bot", "feature": "answer", "environment": "production", "kind": "model", "name": "m2",
-              "before": "m1", "time": "2026-03-13T11:00:00Z", "decided_at": "2026-03-13T11:00:00Z"}
-    episode = next(one for record in alerts if (one := json.loads(record.value or b""))["record"] == "episode" and one["state"] == "opened")
-    others = [episode | {"feature": name, "episode_id": name, "dedup_key": f"softfail/{name}", "provider": "acme"} for name in ("title", "moderate", "search")]
-    more = [FileRecord(json.dumps(one).encode(), len(alerts) + nth) for nth, one in enumerate((silence, change, *others))]
+    """What the notifier keeps: a page that got through and one that did not, a page over three features, a
+    silence and a change.
+    """
+    notifier, now_us = (
+        Notifier(CONFIG),
+        int((BEGAN + timedelta(days=11, hours=2, minutes=9)).timestamp()) * 1_000_000,
+    )
+    silence = {
+        "record": "silence",
+        "silence_id": "ab12",
+        "match": "bot/rank",
+        "environments": ["prod*"],
+        "severity": ["warning"],
+        "starts_at": "2026-03-13T11:00:00Z",
+        "ends_at": "2026-03-13T13:00:00Z",
+        "author": "ann",
+        "reason": "deploy",
+        "time": "2026-03-13T11:00:00Z",
+    }
+    change = {
+        "record": "change",
+        "change_id": "c1",
+        "service": "bot",
+        "feature": "answer",
+        "environment": "production",
+        "kind": "model",
+        "name": "m2",
+        "before": "m1",
+        "time": "2026-03-13T11:00:00Z",
+        "decided_at": "2026-03-13T11:00:00Z",
+    }
+    episode = next(
+        one
+        for record in alerts
+        if (one := json.loads(record.value or b""))["record"] == "episode" and one["state"] == "opened"
+    )
+    others = [
+        episode | {"feature": name, "episode_id": name, "dedup_key": f"softfail/{name}", "provider": "acme"}
+        for name in ("title", "moderate", "search")
+    ]
+    more = [
+        FileRecord(json.dumps(one).encode(), len(alerts) + nth)
+        for nth, one in enumerate((silence, change, *others))
+    ]
     notifier.apply([*alerts, *more], now_us)
     outbox = notifier.outbox
     step = outbox.due("console", now_us)
@@ -150,15 +342,25 @@ def main(layout: str, agent: str = "") -> None:
     kept = {"watch": state, "notify": notified(records([message.value for message in alerts]))}
     for name, found in kept.items():
         if agent in ("", name):
-            lines = [json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()]) for key, value in found if value is not None]
+            lines = [
+                json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()])
+                for key, value in found
+                if value is not None
+            ]
             (HERE / f"layout{layout}.{name}.ndjson").write_text("\n".join(lines) + "\n")
     if agent in ("", "watch"):
         again = Watch(CONFIG)
         again.restore(state)
         told = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
         (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(told, indent=1) + "\n")
-    kinds = sorted({json.loads(key)[0] if key.startswith(b"[") else key.decode().partition("/")[0] for found in kept.values() for key, value in found
-                    if value is not None})
+    kinds = sorted(
+        {
+            json.loads(key)[0] if key.startswith(b"[") else key.decode().partition("/")[0]
+            for found in kept.values()
+            for key, value in found
+            if value is not None
+        }
+    )
     print(kinds, [len(found) for found in kept.values()])
 
 

@@ -1,4 +1,6 @@
-"""When the configuration changes under durable state: what `docs/semantics.md` says of it, sentence by sentence."""
+"""When the configuration changes under durable state: what `docs/semantics.md` says of it, sentence by
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,14 @@ SHORT = {"name": "short", "on": "evaluator.length.fail_rate", "above": 0.2, "sev
 
 def event(second: float, **more: Any) -> bytes:
     time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output": ANSWER}
+    fields = {
+        "event_id": f"e{second}",
+        "time": time,
+        "service": "bot",
+        "feature": "answer",
+        "model": "m",
+        "output": ANSWER,
+    }
     return json.dumps(fields | more).encode()
 
 
@@ -49,7 +58,9 @@ class Partition:
         """Take the partition over with a configuration, apply, and let go."""
         watch = Watch(configuration)
         watch.restore(self.state.items())
-        self._note(watch.apply([FileRecord(value, self._offset + number) for number, value in enumerate(values)]))
+        self._note(
+            watch.apply([FileRecord(value, self._offset + number) for number, value in enumerate(values)])
+        )
         self._offset += len(values)
         self.state |= dict(watch.changed())
         return watch
@@ -59,7 +70,11 @@ class Partition:
             {"alerts": self.alerts, "windows": self.windows}.get(topic, []).append(json.loads(message.value))
 
     def told(self, kind: str) -> list[tuple[str, str]]:
-        return [(one["state"], one["reason"]) for one in self.alerts if one["record"] == kind and one.get("level", "feature") == "feature"]
+        return [
+            (one["state"], one["reason"])
+            for one in self.alerts
+            if one["record"] == kind and one.get("level", "feature") == "feature"
+        ]
 
 
 # ---- what is refused
@@ -84,10 +99,20 @@ def test_another_histogram_scale_is_refused_with_the_remedy(monkeypatch):
 # ---- rules
 
 
-@pytest.mark.parametrize("rules", [
-    [], [ERRORS | {"above": 0.2}], [ERRORS | {"name": "renamed"}], [ERRORS | {"severity": "warning"}], [ERRORS | {"match": "other/*"}],
-    [ERRORS | {"environments": ["staging"]}]])
-def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breaches_joins_or_opens_an_episode(rules):
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        [ERRORS | {"above": 0.2}],
+        [ERRORS | {"name": "renamed"}],
+        [ERRORS | {"severity": "warning"}],
+        [ERRORS | {"match": "other/*"}],
+        [ERRORS | {"environments": ["staging"]}],
+    ],
+)
+def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breaches_joins_or_opens_an_episode(
+    rules,
+):
     partition = Partition()
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
     assert partition.told("transition")[-1][0] == "firing"
@@ -95,10 +120,15 @@ def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breac
     ended = [one for one in partition.alerts if one.get("reason") == "rule_changed"]
     assert {one["state"] for one in ended} == {"resolved"}
     assert len(ended) == len({one["incident_id"] for one in ended}) == 2  # of the feature and of its segment
-    assert {one["episode_id"] for one in ended} == {next(one["episode_id"] for one in partition.alerts if one["record"] == "episode")}
+    assert {one["episode_id"] for one in ended} == {
+        next(one["episode_id"] for one in partition.alerts if one["record"] == "episode")
+    }
     goes_on = any(rule.get("match", "*") == "*" and "environments" not in rule for rule in rules)
-    is_ticket = any(rule["severity"] == "warning" for rule in rules)  # a page of which only a warning is left is over
-    assert partition.told("episode")[-1][0] == ("resolved" if not goes_on else "opened" if is_ticket else "updated")
+    # a page of which only a warning is left is over
+    is_ticket = any(rule["severity"] == "warning" for rule in rules)
+    assert partition.told("episode")[-1][0] == (
+        "resolved" if not goes_on else "opened" if is_ticket else "updated"
+    )
     assert [state for state, _ in partition.told("episode")].count("opened") == 1 + is_ticket
 
 
@@ -112,38 +142,73 @@ def test_an_edited_rule_ends_the_incident_of_a_feature_that_has_fallen_silent():
 def test_two_configurations_that_alternate_on_a_partition_lose_and_double_nothing():
     """A rolling change in which the partition goes back and forth."""
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
-    old, new = config(rules=[ERRORS]), config(rules=[ERRORS | {"for": "1m"}, SHORT], features=[{"match": "*", "dimensions": ["region"]}])
+    old, new = (
+        config(rules=[ERRORS]),
+        config(rules=[ERRORS | {"for": "1m"}, SHORT], features=[{"match": "*", "dimensions": ["region"]}]),
+    )
     for turn in range(8):
-        partition.run((old, new)[turn % 2], minutes(turn * 5, turn * 5 + 5, **(fault if 1 <= turn < 6 else {})))
-    partition.run(old, minutes(40, 60))  # what falls silent with the other dimensions is gone after a quarter of an hour
-    opened = [one["episode_id"] for one in partition.alerts if one["record"] == "episode" and one["state"] == "opened"]
-    ended = [one["episode_id"] for one in partition.alerts if one["record"] == "episode" and one["state"] == "resolved"]
+        partition.run(
+            (old, new)[turn % 2], minutes(turn * 5, turn * 5 + 5, **(fault if 1 <= turn < 6 else {}))
+        )
+    # what falls silent with the other dimensions is gone after a quarter of an hour
+    partition.run(old, minutes(40, 60))
+    opened = [
+        one["episode_id"]
+        for one in partition.alerts
+        if one["record"] == "episode" and one["state"] == "opened"
+    ]
+    ended = [
+        one["episode_id"]
+        for one in partition.alerts
+        if one["record"] == "episode" and one["state"] == "resolved"
+    ]
     assert opened == ended
     assert len(set(opened)) == len(opened) > 0
-    fired = [one["incident_id"] for one in partition.alerts if one["record"] == "transition" and one["state"] == "firing"]
-    resolved = [one["incident_id"] for one in partition.alerts if one["record"] == "transition" and one["state"] == "resolved"]
+    fired = [
+        one["incident_id"]
+        for one in partition.alerts
+        if one["record"] == "transition" and one["state"] == "firing"
+    ]
+    resolved = [
+        one["incident_id"]
+        for one in partition.alerts
+        if one["record"] == "transition" and one["state"] == "resolved"
+    ]
     assert len(set(fired)) == len(fired)
     assert set(fired) <= set(resolved)
     last = {one["start"]: one["events"] for one in partition.windows if one["level"] == "feature"}
-    assert last == {(NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z"): 20 for minute in range(59)}
+    assert last == {
+        (NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z"): 20 for minute in range(59)
+    }
 
 
 # ---- evaluators
 
 
 def length(least: int, **more: Any) -> Config:
-    return config(rules=[SHORT | {"keep_firing_for": 0}, {"name": "floor", "on": "pass_rate", "below": 0.5, "severity": "critical"}],
-                  features=[{"match": "*", "evaluators": ["refusal", {"length": {"min_chars": least}}], **more}])
+    return config(
+        rules=[
+            SHORT | {"keep_firing_for": 0},
+            {"name": "floor", "on": "pass_rate", "below": 0.5, "severity": "critical"},
+        ],
+        features=[{"match": "*", "evaluators": ["refusal", {"length": {"min_chars": least}}], **more}],
+    )
 
 
 def evidence(partition: Partition, configuration: Config, values: list[bytes], rule: str) -> list[float]:
     """Effective events that a rule looked at, at each edge of its incident."""
     partition.run(configuration, values)
-    return [one["evidence"]["n"] for one in partition.alerts if one["record"] == "transition" and one["rule"] == rule and one["level"] == "feature"]
+    return [
+        one["evidence"]["n"]
+        for one in partition.alerts
+        if one["record"] == "transition" and one["rule"] == rule and one["level"] == "feature"
+    ]
 
 
 def test_what_a_changed_evaluator_counts_is_not_mixed_with_what_it_counted_before():
-    """At 20 events a minute the first 50 are there after three panes, and every one of them is the new evaluator's."""
+    """At 20 events a minute the first 50 are there after three panes, and every one of them is the new
+    evaluator's.
+    """
     partition = Partition()
     partition.run(length(5), minutes(0, 60))
     assert evidence(partition, length(500), minutes(60, 70), "short")[0] <= 100
@@ -157,7 +222,8 @@ def test_failures_of_an_evaluator_that_was_loosened_are_not_held_against_it():
     partition.run(length(500), minutes(0, 60))
     assert partition.told("transition")[-1][0] == "firing"
     partition.run(length(5), minutes(60, 66))
-    assert partition.told("transition")[-1] == ("resolved", "well again")  # within 50 events, and not when the old failures are an hour away
+    # within 50 events, and not when the old failures are an hour away
+    assert partition.told("transition")[-1] == ("resolved", "well again")
 
 
 def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informative_one_does_not():
@@ -180,8 +246,11 @@ def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
     (first,) = partition.run(length(6), minutes(30, 32)).book.evaluators.values()
     (second,) = partition.run(length(6), minutes(32, 34)).book.evaluators.values()
     assert tuple(first["length"]) == tuple(second["length"])
-    (third,) = partition.run(config(rules=[SHORT], features=[{"match": "*", "evaluators": ["refusal"]}]), minutes(34, 36)).book.evaluators.values()
-    (fourth,) = partition.run(length(7), minutes(36, 38)).book.evaluators.values()  # taken out, and back as another
+    (third,) = partition.run(
+        config(rules=[SHORT], features=[{"match": "*", "evaluators": ["refusal"]}]), minutes(34, 36)
+    ).book.evaluators.values()
+    # taken out, and back as another
+    (fourth,) = partition.run(length(7), minutes(36, 38)).book.evaluators.values()
     assert fourth["length"][1] > third["length"][1] == first["length"][1]
 
 
@@ -190,13 +259,18 @@ def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
 
 def test_other_dimensions_are_other_segments_of_the_same_feature():
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
-    partition.run(config(rules=[ERRORS | {"window": "10m"}]), minutes(0, 10, dimensions={"region": "eu"}, **fault))
+    partition.run(
+        config(rules=[ERRORS | {"window": "10m"}]), minutes(0, 10, dimensions={"region": "eu"}, **fault)
+    )
     more = config(rules=[ERRORS | {"window": "10m"}], features=[{"match": "*", "dimensions": ["region"]}])
     watch = partition.run(more, minutes(10, 30, dimensions={"region": "eu"}, **fault))
     (feature,) = watch.book.features.values()
     assert sorted(at.dimensions for at in feature.segments) == [(), (("region", "eu"),)]
-    assert sum(pane.events for pane in feature.window(0, 2**62)) == 600  # the feature counts on over the change
-    gone = [one for one in partition.alerts if one["record"] == "transition" and one["reason"] == "segment_gone"]
+    # the feature counts on over the change
+    assert sum(pane.events for pane in feature.window(0, 2**62)) == 600
+    gone = [
+        one for one in partition.alerts if one["record"] == "transition" and one["reason"] == "segment_gone"
+    ]
     assert [one["dimensions"] for one in gone] == [{}]
     assert partition.told("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
     assert [state for state, _ in partition.told("episode")].count("opened") == 1
@@ -229,8 +303,12 @@ def test_an_open_episode_keeps_its_urgency_when_its_environment_no_longer_pages(
 PAGERDUTY = {"routing_key": "0123456789abcdef0123456789abcdef"}
 
 
-@pytest.mark.parametrize("routes", [[], [{"to": ["console"]}], [{"severity": ["info"], "to": ["pagerduty"]}, {"to": ["console"]}]])
-def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(routes, episode_of, nine_us):
+@pytest.mark.parametrize(
+    "routes", [[], [{"to": ["console"]}], [{"severity": ["info"], "to": ["pagerduty"]}, {"to": ["console"]}]]
+)
+def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
+    routes, episode_of, nine_us
+):
     channels = {"pagerduty": PAGERDUTY, "console": {}}
     outbox = Outbox(config(channels=channels, routes=[{"to": ["pagerduty"]}]))
     outbox.apply([FileRecord(episode_of().model_dump_json().encode(), 1)], nine_us)
@@ -239,7 +317,10 @@ def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_
     outbox.delivered(trigger, nine_us)
     later = Outbox(config(channels=channels, routes=routes, kafka={"prefix": "softfail"}))
     later.restore(outbox.changed())
-    later.apply([FileRecord(episode_of(state="resolved", minute=9).model_dump_json().encode(), 2)], nine_us + 540_000_000)
+    later.apply(
+        [FileRecord(episode_of(state="resolved", minute=9).model_dump_json().encode(), 2)],
+        nine_us + 540_000_000,
+    )
     resolve = later.due("pagerduty", nine_us + 540_000_000)
     assert resolve is not None
     assert (resolve.action, resolve.dedup_key) == ("resolve", trigger.dedup_key)
@@ -256,7 +337,9 @@ def firing() -> Partition:
 
 
 def dropped(partition: Partition, kind: bytes) -> None:
-    partition.state = {key: value for key, value in partition.state.items() if not key.startswith(b'["%s"' % kind)}
+    partition.state = {
+        key: value for key, value in partition.state.items() if not key.startswith(b'["%s"' % kind)
+    }
 
 
 def test_an_episode_whose_incidents_are_gone_from_the_state_ends_at_the_next_edge():
@@ -271,7 +354,11 @@ def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
     first = partition.alerts[-1]["episode_id"]
     dropped(partition, b"episode")
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
-    (again,) = [one for one in partition.alerts if one["record"] == "episode" and one["state"] == "opened" and one["episode_id"] != first]
+    (again,) = [
+        one
+        for one in partition.alerts
+        if one["record"] == "episode" and one["state"] == "opened" and one["episode_id"] != first
+    ]
     partition.run(config(rules=[ERRORS]), minutes(12, 30))
     assert partition.alerts[-1]["episode_id"] == again["episode_id"]
     assert partition.told("episode")[-1][0] == "resolved"
@@ -281,9 +368,11 @@ def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_
     partition = firing()
     watch = Watch(config(rules=[ERRORS]))
     watch.restore(partition.state.items())
-    for (at, incidents) in watch.book.incidents.items():
+    for at, incidents in watch.book.incidents.items():
         for (segment, rule), one in list(incidents.items()):
-            incidents[segment, rule] = Incident.from_state_values(["x" + one.incident_id, *one.state_values()[1:]])
+            incidents[segment, rule] = Incident.from_state_values(
+                ["x" + one.incident_id, *one.state_values()[1:]]
+            )
             watch.book.mark_incident(at, segment, rule)
     partition.state |= dict(watch.changed())
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))

@@ -1,4 +1,6 @@
-"""Records of every layout that was ever written mean today what they meant then; what cannot be read is named, and never read as something else."""
+"""Records of every layout that was ever written mean today what they meant then; what cannot be read is
+named, and never read as something else.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,11 @@ def told(layout: int) -> dict:
 
 
 # Layout 1 knew two of the default rules; what the others find is no matter of how its records are read.
-RULES = {1: golden.CONFIG.model_copy(update={"default_rules": False, "rules": (*DEFAULT_RULES[:2], *golden.CONFIG.rules)})}
+RULES = {
+    1: golden.CONFIG.model_copy(
+        update={"default_rules": False, "rules": (*DEFAULT_RULES[:2], *golden.CONFIG.rules)}
+    )
+}
 
 
 def restored(records: dict[bytes, bytes], layout: int = NEWEST) -> Watch:
@@ -59,15 +65,27 @@ def restored(records: dict[bytes, bytes], layout: int = NEWEST) -> Watch:
 
 ALL = range(1, NEWEST + 1)
 RECORDS = {layout: kept(layout) for layout in ALL}
-SAMPLE = {layout: [max((item for item in records.items() if item[0].startswith(b'["%s"' % kind)), key=lambda item: len(item[1]))
-                   for kind in (b"clock", b"feature", b"pane", b"incident", b"episode")] for layout, records in RECORDS.items()}
+SAMPLE = {
+    layout: [
+        max(
+            (item for item in records.items() if item[0].startswith(b'["%s"' % kind)),
+            key=lambda item: len(item[1]),
+        )
+        for kind in (b"clock", b"feature", b"pane", b"incident", b"episode")
+    ]
+    for layout, records in RECORDS.items()
+}
 
 
 @pytest.mark.parametrize("layout", ALL)
 def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
     kinds = {json.loads(key)[0] for key in RECORDS[layout]}
     assert kinds == set(layouts.SHAPES) - ({"baselines", "texts"} if layout == 1 else set())
-    assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {"pane", "hour", "day"}
+    assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {
+        "pane",
+        "hour",
+        "day",
+    }
     assert {layouts.layout_of(value) for value in RECORDS[layout].values()} == {layout}
 
 
@@ -96,8 +114,14 @@ def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     step = notifier.outbox.due("pagerduty", now_us)
     assert step is not None
     assert (step.action, step.urgency) == ("trigger", "high")
-    assert [one.feature for one in step.episode.members] == (["answer", "moderate", "search", "title"] if layout > 3 else [])
-    assert (notifier.change_due("pagerduty", now_us) is None, len(notifier.announcements.changed())) == (True, 0)  # a page goes first
+    assert [one.feature for one in step.episode.members] == (
+        ["answer", "moderate", "search", "title"] if layout > 3 else []
+    )
+    # a page goes first
+    assert (notifier.change_due("pagerduty", now_us) is None, len(notifier.announcements.changed())) == (
+        True,
+        0,
+    )
     assert notifier.outbox.counts["console"]["delivered"] == 1
     assert [one["silence_id"] for one in notifier.outbox.silences()] == (["ab12"] if layout > 2 else [])
 
@@ -156,11 +180,17 @@ def test_what_stands_behind_a_record_is_refused(layout, data):
     assert_refused_by_name(key, value + data.draw(st.binary(min_size=1, max_size=4)))
 
 
-@given(number=st.integers(0, 255).filter(lambda number: not 2 <= number <= NEWEST), at=st.integers(0, 4), layout=st.sampled_from(list(ALL)))
+@given(
+    number=st.integers(0, 255).filter(lambda number: not 2 <= number <= NEWEST),
+    at=st.integers(0, 4),
+    layout=st.sampled_from(list(ALL)),
+)
 def test_a_record_of_a_layout_that_is_not_known_is_refused_by_its_key(number, at, layout):
     key, value = SAMPLE[layout][at]
     body = value[2:] if layout > 1 else value
-    assert_refused_by_name(key, bytes((layouts.MARK, number)) + body, f"layout {number}, this release reads 1 to {NEWEST}")
+    assert_refused_by_name(
+        key, bytes((layouts.MARK, number)) + body, f"layout {number}, this release reads 1 to {NEWEST}"
+    )
 
 
 @pytest.mark.parametrize("number", [0, 2, 7, "x"])
@@ -194,7 +224,13 @@ def test_a_release_before_layouts_cannot_read_a_record_of_today():
             msgspec.msgpack.decode(value)
 
 
-@given(key=st.one_of(st.binary(max_size=40), st.recursive(st.none() | st.integers() | st.text(max_size=5) | st.just("pane"), st.lists, max_leaves=8).map(
-    lambda plain: json.dumps(plain).encode())))
+@given(
+    key=st.one_of(
+        st.binary(max_size=40),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=5) | st.just("pane"), st.lists, max_leaves=8
+        ).map(lambda plain: json.dumps(plain).encode()),
+    )
+)
 def test_a_key_that_softfail_never_writes_is_refused_by_name(key):
     assert_refused_by_name(key, SAMPLE[NEWEST][2][1])

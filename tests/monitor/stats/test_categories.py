@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from monitor.stats.categories import KNOWN, NAMES, OTHER, Categories
 from monitor.stats.weights import WHOLE, grid
 
-names = st.one_of(st.sampled_from(sorted(KNOWN)), st.text(string.ascii_lowercase, min_size=1, max_size=2), st.just(OTHER))
-parts = st.lists(st.tuples(st.floats(1e-6, 1.0), st.dictionaries(names, st.integers(0, 9), max_size=30)), max_size=30)
+names = st.one_of(
+    st.sampled_from(sorted(KNOWN)), st.text(string.ascii_lowercase, min_size=1, max_size=2), st.just(OTHER)
+)
+parts = st.lists(
+    st.tuples(st.floats(1e-6, 1.0), st.dictionaries(names, st.integers(0, 9), max_size=30)), max_size=30
+)
 
 
 def counted(some: list[tuple[float, dict[str, int]]]) -> Categories:
@@ -26,7 +30,9 @@ def counted(some: list[tuple[float, dict[str, int]]]) -> Categories:
 
 @given(parts, st.randoms(use_true_random=False))
 @settings(deadline=None)
-def test_merging_in_any_order_and_grouping_gives_the_same_bytes(some: list[tuple[float, dict[str, int]]], rng: random.Random) -> None:
+def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
+    some: list[tuple[float, dict[str, int]]], rng: random.Random
+) -> None:
     whole = counted(some)
     shuffled = some[:]
     rng.shuffle(shuffled)
@@ -80,5 +86,10 @@ def test_counts_weigh_by_what_they_stand_for() -> None:
 
 
 def test_nothing_counted_is_nothing() -> None:
-    assert (Categories().weighted(), Categories().n, Categories().effective_n, Categories().state()) == ({}, 0, 0.0, [0, []])
+    assert (Categories().weighted(), Categories().n, Categories().effective_n, Categories().state()) == (
+        {},
+        0,
+        0.0,
+        [0, []],
+    )
     assert counted([(0.5, {"stop": 0})]).state() == Categories().state()

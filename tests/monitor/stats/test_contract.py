@@ -12,8 +12,12 @@ from monitor.stats.text import vectors_of
 
 FILLED = {
     "rate": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], 5 + nth, nth % 5),
-    "number": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], 2, 60 + nth, {33 + 400 * nth: 1, -7: 1}),
-    "categories": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], {f"name {at}": at for at in range(20 * nth, 20 * nth + 20)}),
+    "number": lambda one, nth: one.add(
+        (1_000_000, 500_000, 10_000)[nth % 3], 2, 60 + nth, {33 + 400 * nth: 1, -7: 1}
+    ),
+    "categories": lambda one, nth: one.add(
+        (1_000_000, 500_000, 10_000)[nth % 3], {f"name {at}": at for at in range(20 * nth, 20 * nth + 20)}
+    ),
     "text": lambda one, nth: one.update(vectors_of([f"answer {nth}", "yes"])),
 }
 

@@ -1,4 +1,6 @@
-"""Laws of histograms: integer, mergeable, of bounded size, right within the error that they state: 1.1 % unless they span more than 20 octaves."""
+"""Laws of histograms: integer, mergeable, of bounded size, right within the error that they state: 1.1 %
+unless they span more than 20 octaves.
+"""
 
 from __future__ import annotations
 
@@ -107,21 +109,35 @@ def test_more_than_eight_probabilities_are_rounded_together_and_lose_nothing() -
 
 def indices(values: list[int], scale: int) -> list[int]:
     """Of positive values, by comparing whole powers: v <= 2**((i+1)/2**scale)."""
-    return [next(i for i in range(int((value.bit_length() - 1) * 2**scale) - 1, 10**4) if value ** (2**scale) <= 2 ** (i + 1)) for value in values]
+    return [
+        next(
+            i
+            for i in range(int((value.bit_length() - 1) * 2**scale) - 1, 10**4)
+            if value ** (2**scale) <= 2 ** (i + 1)
+        )
+        for value in values
+    ]
 
 
 @given(st.lists(st.integers(1, 2**61), min_size=1, max_size=20))
 @settings(deadline=None)
-def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_building_at_that_scale(values: list[int]) -> None:
+def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_building_at_that_scale(
+    values: list[int],
+) -> None:
     number = number_of(values)
-    spans = {scale: max(indices(values, scale)) - min(indices(values, scale)) + 1 for scale in range(SCALE + 1)}
+    spans = {
+        scale: max(indices(values, scale)) - min(indices(values, scale)) + 1 for scale in range(SCALE + 1)
+    }
     assert number.scale == max(scale for scale, span in spans.items() if span <= WIDTH)
     expected: dict[int, int] = {}
     for index in indices(values, number.scale):
         expected[index + 2] = expected.get(index + 2, 0) + 1
     assert number.weighted_buckets() == expected
     mirrored = number_of([-value for value in values])
-    assert (mirrored.scale, mirrored.weighted_buckets()) == (number.scale, {-code: count for code, count in expected.items()})
+    assert (mirrored.scale, mirrored.weighted_buckets()) == (
+        number.scale,
+        {-code: count for code, count in expected.items()},
+    )
 
 
 @given(values_of_any_size)
@@ -134,9 +150,14 @@ def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> N
             assert middle(at, scale) == pytest.approx(value, rel=error_of(scale) * (1 + 1e-9))
 
 
-@given(st.lists(st.tuples(st.sampled_from([1.0, 0.5, 0.01]), st.integers(-(2**61), 2**61)), max_size=40), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.tuples(st.sampled_from([1.0, 0.5, 0.01]), st.integers(-(2**61), 2**61)), max_size=40),
+    st.randoms(use_true_random=False),
+)
 @settings(deadline=None)
-def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_buckets(parts: list[tuple[float, int]], rng: random.Random) -> None:
+def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_buckets(
+    parts: list[tuple[float, int]], rng: random.Random
+) -> None:
     numbers = [number_of([value], probability) for probability, value in parts]
     left, right = Number(), Number()
     for number in numbers:
@@ -172,7 +193,11 @@ def test_the_cumulative_share_is_that_of_a_value_within_twice_the_error(values: 
     slack = 2 * number.error / (1 - number.error) * abs(x) + 1e-6
     found = number.cdf(x)
     assert found is not None
-    assert np.mean(np.array(values) <= x - slack) - 1e-12 <= found <= np.mean(np.array(values) <= x + slack) + 1e-12
+    assert (
+        np.mean(np.array(values) <= x - slack) - 1e-12
+        <= found
+        <= np.mean(np.array(values) <= x + slack) + 1e-12
+    )
 
 
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=100), st.floats(-25, 25))
@@ -185,7 +210,9 @@ DRAWS = {
     "log-normal": lambda rng, n: rng.lognormal(12, 1.2, n),
     "with many zeros": lambda rng, n: rng.lognormal(8, 1, n) * (rng.random(n) < 0.4),
     "uniform": lambda rng, n: rng.uniform(0, 10**6, n),
-    "two humps": lambda rng, n: np.where(rng.random(n) < 0.5, rng.normal(-(10**5), 10**4, n), rng.normal(10**6, 10**5, n)),
+    "two humps": lambda rng, n: np.where(
+        rng.random(n) < 0.5, rng.normal(-(10**5), 10**4, n), rng.normal(10**6, 10**5, n)
+    ),
     "of all sizes": lambda rng, n: 2.0 ** rng.uniform(0, 61, n),
     "counts": lambda rng, n: rng.poisson(3, n),
 }
@@ -194,15 +221,21 @@ DRAWS = {
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(2, 2000), q=st.floats(0.001, 0.999))
 @settings(max_examples=25, deadline=None)
-def test_over_random_distributions_readings_are_numpys_within_the_stated_error(draw: Any, seed: int, n: int, q: float) -> None:
+def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
+    draw: Any, seed: int, n: int, q: float
+) -> None:
     values = draw(np.random.default_rng(seed), n).astype(np.int64)
     codes, counts = np.unique(codes_of(values), return_counts=True)
     number = Number()
     number.add(WHOLE, n, int(sum(values.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-    assert number.quantile(q, 1.96).value == pytest.approx(float(np.quantile(values, q, method="inverted_cdf")), rel=number.error * (1 + 1e-9))
+    assert number.quantile(q, 1.96).value == pytest.approx(
+        float(np.quantile(values, q, method="inverted_cdf")), rel=number.error * (1 + 1e-9)
+    )
     variance = number.variance()
     assert variance is not None
-    assert abs(np.sqrt(variance) - np.std(values.astype(float))) <= number.error * np.sqrt(np.mean(values.astype(float) ** 2)) * (1 + 1e-6)
+    assert abs(np.sqrt(variance) - np.std(values.astype(float))) <= number.error * np.sqrt(
+        np.mean(values.astype(float) ** 2)
+    ) * (1 + 1e-6)
     assert sum(number.distribution().values()) == n
     assert list(number.distribution()) == sorted(number.distribution())
 

@@ -13,7 +13,9 @@ from monitor.stats.rate import Rate, exact, wilson
 from monitor.stats.weights import WHOLE, grid
 
 counts = st.lists(
-    st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(lambda pn: st.tuples(st.just(pn[0]), st.just(pn[1]), st.integers(0, pn[1]))),
+    st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(
+        lambda pn: st.tuples(st.just(pn[0]), st.just(pn[1]), st.integers(0, pn[1]))
+    ),
     max_size=40,
 )
 
@@ -28,7 +30,9 @@ def rate_of(parts: list[tuple[float, int, int]]) -> Rate:
 
 @given(counts, st.randoms(use_true_random=False))
 @settings(deadline=None)
-def test_merging_in_any_order_and_grouping_gives_the_same_state(parts: list[tuple[float, int, int]], rng: random.Random) -> None:
+def test_merging_in_any_order_and_grouping_gives_the_same_state(
+    parts: list[tuple[float, int, int]], rng: random.Random
+) -> None:
     whole = rate_of(parts)
     shuffled = parts[:]
     rng.shuffle(shuffled)
@@ -52,7 +56,9 @@ def test_state_and_back_is_the_same(parts: list[tuple[float, int, int]]) -> None
 def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z)
-    expected = binomtest(failures, n).proportion_ci(confidence_level=float(2 * norm.cdf(z) - 1), method="wilson")
+    expected = binomtest(failures, n).proportion_ci(
+        confidence_level=float(2 * norm.cdf(z) - 1), method="wilson"
+    )
     assert estimate.value == pytest.approx(failures / n)
     assert estimate.n == pytest.approx(n)
     assert estimate.low == pytest.approx(expected.low, abs=1e-6)
@@ -66,7 +72,9 @@ def test_errors_that_were_all_kept_do_not_bias_the_rate_and_keep_their_precision
 
 
 def test_the_variance_of_a_weighted_rate_is_what_simulation_shows() -> None:
-    """Errors are kept always, the others one time in ten: the effective n must give the spread that repeated samples really have."""
+    """Errors are kept always, the others one time in ten: the effective n must give the spread that repeated
+    samples really have.
+    """
     rng, p, true, calls, runs = random.Random(7), 0.1, 0.05, 2000, 400
     values, ns = [], []
     for _ in range(runs):
@@ -113,19 +121,29 @@ def test_the_grid_keeps_three_digits(probability: float) -> None:
 def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=exact)
-    expected = binomtest(failures, n).proportion_ci(confidence_level=float(2 * norm.cdf(z) - 1), method="exact")
+    expected = binomtest(failures, n).proportion_ci(
+        confidence_level=float(2 * norm.cdf(z) - 1), method="exact"
+    )
     assert estimate.value is not None
     assert estimate.low is not None
     assert estimate.high is not None
-    assert (estimate.low, estimate.high) == (pytest.approx(expected.low, abs=1e-6), pytest.approx(expected.high, abs=1e-6))
+    assert (estimate.low, estimate.high) == (
+        pytest.approx(expected.low, abs=1e-6),
+        pytest.approx(expected.high, abs=1e-6),
+    )
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     mirrored = rate_of([(1.0, n, failures)]).estimate(z, inverted=True, interval=exact)
-    assert (mirrored.low, mirrored.high) == (pytest.approx(1 - estimate.high, abs=1e-9), pytest.approx(1 - estimate.low, abs=1e-9))
+    assert (mirrored.low, mirrored.high) == (
+        pytest.approx(1 - estimate.high, abs=1e-9),
+        pytest.approx(1 - estimate.low, abs=1e-9),
+    )
 
 
 @pytest.mark.parametrize("n", [50, 200, 1000])
 @pytest.mark.parametrize("p", [0.005, 0.02, 0.05])
-def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_more_often(n: int, p: float) -> None:
+def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_more_often(
+    n: int, p: float
+) -> None:
     """Summed over the binomial: how often the whole interval lies above the true rate."""
     z = 4.8
 

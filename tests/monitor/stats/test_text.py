@@ -32,14 +32,28 @@ def test_a_texts_features_do_not_depend_on_the_texts_beside_it(some: list[str]) 
 
 
 def test_features_are_the_same_on_every_machine() -> None:
-    """A sketch outlives the process and the machine: another digest would make a drift of every text. Then VERSION must rise."""
-    some = ["It ships on Monday.", "", "x", "Ünïcödé ß 東京 🙂\ud800", "a" * 5000, " ".join(map(str, range(2000)))]
+    """A sketch outlives the process and the machine: another digest would make a drift of every text. Then
+    VERSION must rise.
+    """
+    some = [
+        "It ships on Monday.",
+        "",
+        "x",
+        "Ünïcödé ß 東京 🙂\ud800",
+        "a" * 5000,
+        " ".join(map(str, range(2000))),
+    ]
     assert hashlib.sha256(vectors_of(some).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
 
 
 def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
     heaviest = float(np.abs(_WEIGHTS).max())
-    worst = ["".join(chr(0x4E00 + (7 * i) % 20_000) for i in range(5000)), "ΐ" * 5000, "ab" * 5000, " ".join(map(str, range(5000)))]
+    worst = [
+        "".join(chr(0x4E00 + (7 * i) % 20_000) for i in range(5000)),
+        "ΐ" * 5000,
+        "ab" * 5000,
+        " ".join(map(str, range(5000))),
+    ]
     roots = roots_of(worst)
     assert roots.shape == (len(worst), PLACES)
     assert (roots == np.rint(roots)).all()
@@ -49,13 +63,19 @@ def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
 
 @given(texts, texts)
 @settings(deadline=None)
-def test_merging_is_counting_together_in_any_order_and_state_comes_back(one: list[str], two: list[str]) -> None:
+def test_merging_is_counting_together_in_any_order_and_state_comes_back(
+    one: list[str], two: list[str]
+) -> None:
     whole, merged = sketch_of([*one, *two]), sketch_of(two)
     merged.merge(sketch_of(one))
     assert merged.state() == whole.state()
     back = TextSketch.from_state(whole.state())
     assert back.state() == whole.state()
-    assert (back.n, back.sum.tolist(), back.products.tolist()) == (whole.n, whole.sum.tolist(), whole.products.tolist())
+    assert (back.n, back.sum.tolist(), back.products.tolist()) == (
+        whole.n,
+        whole.sum.tolist(),
+        whole.products.tolist(),
+    )
 
 
 def test_sums_are_those_of_numpy() -> None:
@@ -72,12 +92,17 @@ def test_like_texts_lie_close_and_unlike_ones_apart_as_the_kernel_says() -> None
 
     text = "The parcel ships on Monday and you can follow it by the number that we sent."
     assert kernel(text, text.upper().replace(" ", "\n ")) == pytest.approx(1, abs=0.05)
-    close, far = kernel(text, text.replace("Monday", "Tuesday")), kernel(text, "I'm sorry, but as a language model I cannot help.")
+    close, far = (
+        kernel(text, text.replace("Monday", "Tuesday")),
+        kernel(text, "I'm sorry, but as a language model I cannot help."),
+    )
     assert close > 0.75 > 0.6 > far
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 52])
-def test_fifty_texts_take_less_than_one_and_a_half_kilobytes_even_if_they_are_one_and_the_same(count: int) -> None:
+def test_fifty_texts_take_less_than_one_and_a_half_kilobytes_even_if_they_are_one_and_the_same(
+    count: int,
+) -> None:
     assert len(sketch_of(["yes"] * count).state()) <= 1500
     assert len(sketch_of([f"answer {number}" for number in range(count)]).state()) <= 1500
 
@@ -90,7 +115,16 @@ def test_more_texts_than_two_bytes_hold_come_back_as_well(count: int) -> None:
     assert TextSketch.from_state(sketch.state()).products.tolist() == sketch.products.tolist()
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"\x01", b"\x02" + sketch_of(["a"]).state()[1:], sketch_of(["a"]).state()[:-1], b"\x01\x03" + b"0" * 1000])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"",
+        b"\x01",
+        b"\x02" + sketch_of(["a"]).state()[1:],
+        sketch_of(["a"]).state()[:-1],
+        b"\x01\x03" + b"0" * 1000,
+    ],
+)
 def test_bytes_that_are_no_sketch_of_this_version_are_refused(spoilt: bytes) -> None:
     with pytest.raises(ValueError, match="text sketch of"):
         TextSketch.from_state(spoilt)
