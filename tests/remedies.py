@@ -82,15 +82,13 @@ def remove(removal: Removal, copy: Path) -> None:
     """Take the remedy out.
 
     Raises:
-        SystemExit: its text is not there exactly once.
+        SystemExit: its code is not there exactly once.
     """
     path = copy / removal.file
-    text = path.read_text("utf-8")
-    if (count := text.count(removal.old)) != 1:
-        raise SystemExit(
-            f"{removal.name}: {removal.file} holds its text {count} times, not once:\n{removal.old}"
-        )
-    path.write_text(text.replace(removal.old, removal.new), "utf-8")
+    try:
+        path.write_text(removal.apply(path.read_text("utf-8")), "utf-8")
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
 
 
 class Outcome(NamedTuple):

@@ -1,15 +1,87 @@
-"""Every remedy of the design, how it is taken out of the tree, and the tests that fail then.
-``tests/remedies.py`` does it.
+"""Every remedy of the design, how it is removed from the tree, and the tests that then fail
+(``tests/remedies.py`` runs them).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space> \s+ | \\\n | \#[^\n]* )
+    | (?P<prefix> [rRbBuUfF]{0,2} )
+      (?P<string> \"{3} (?:\\.|[^\\])*? \"{3} | '{3} (?:\\.|[^\\])*? '{3}
+                | \" (?:\\.|[^"\\\n])* \" | ' (?:\\.|[^'\\\n])* ' )
+    | (?P<word> [\w.]+ )
+    | (?P<operator> \*\*=? | //=? | <<=? | >>=? | -> | := | [-+*/%&|^@=!<>]= | [^\w\s] )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Token(NamedTuple):
+    """A token of Python and its place; ``key`` is equal for all spellings that ``ruff format`` exchanges."""
+
+    key: str
+    start: int
+    end: int
+
+
+def tokens(code: str) -> list[Token]:
+    """The tokens of code, also of a fragment: without white space, comments and trailing commas; string
+    literals side by side are one, whatever their quotes. No code gives no tokens.
+    """
+    joined: list[Token] = []
+    for token in _lexed(code):
+        before = joined[-1] if joined else None
+        if before and before.key == "," and token.key in {")", "]", "}"}:
+            joined.pop()
+        elif before and token.key.startswith('"') and before.key.startswith('"'):
+            joined[-1] = Token(before.key + token.key[1:], before.start, token.end)
+            continue
+        joined.append(token)
+    return joined
+
+
+def _lexed(code: str) -> Iterator[Token]:
+    for match in _TOKEN.finditer(code):
+        if (string := match["string"]) is not None:
+            quotes = 3 if string[:3] in {'"""', "'''"} else 1
+            yield Token(f'"{string[quotes:-quotes]}', *match.span())
+        elif match["space"] is None:
+            yield Token(match[0], *match.span())
+
+
+def spans(text: str, fragment: str) -> list[tuple[int, int]]:
+    """Where the tokens of a fragment stand in a text, as (start, end) in characters."""
+    inside, wanted = tokens(text), [token.key for token in tokens(fragment)]
+    keys, length = [token.key for token in inside], len(wanted)
+    return [
+        (inside[index].start, inside[index + length - 1].end)
+        for index in range(len(keys) - length + 1)
+        if length and keys[index : index + length] == wanted
+    ]
+
+
+def _indented_like(text: str, start: int, lines: Sequence[str]) -> str:
+    """The lines, so that the first continues ``text[:start]`` and the others keep their place below it."""
+    beginning = text.rfind("\n", 0, start) + 1
+    shift = len(text[beginning:]) - len(text[beginning:].lstrip()) - (len(lines[0]) - len(lines[0].lstrip()))
+    following = [" " * (shift + len(line) - len(line.lstrip())) + line.lstrip() for line in lines[1:]]
+    return "\n".join([lines[0].strip(), *following])
 
 
 class Removal(NamedTuple):
-    """One remedy. ``row``: its place in the design ("Faust N" a row of the table, "state N" a rule, else a
-    sentence below them).
+    """One remedy.
+
+    Args:
+        row: its place in the design ("Faust N" a row of the table, "state N" a rule, else a sentence below
+            them).
+        old: the code that is removed: whole tokens, formatted in any way (see ``tokens``).
+        new: what stands there instead.
+        tests: tests that fail without it.
     """
 
     name: str
@@ -23,6 +95,20 @@ class Removal(NamedTuple):
     def kafka(self) -> bool:
         """Whether a broker is needed to see it."""
         return any("on_kafka" in test or "durability" in test for test in self.tests)
+
+    def apply(self, text: str) -> str:
+        """The text of ``file`` without the remedy.
+
+        Raises:
+            ValueError: its code is not there exactly once.
+        """
+        found = spans(text, self.old)
+        if len(found) != 1:
+            raise ValueError(
+                f"{self.name}: {self.file} contains its code {len(found)} times, not once:\n{self.old}"
+            )
+        start, end = found[0]
+        return text[:start] + _indented_like(text, start, self.new.splitlines() or [""]) + text[end:]
 
 
 TRANSPORT, FAUST = "tests/agents/test_transport.py", "tests/agents/test_remedies_in_faust.py"
@@ -92,8 +178,8 @@ REMOVALS = (
         "fencing",
         "Faust 3, state 1",
         "agents/journal.py",
-        '{agent}-{source.topic}-{source.partition}", acks',
-        '{agent}-{source.topic}-{id(self)}", acks',
+        'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}"',
+        'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{id(self)}"',
         (
             f"{KAFKA}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
             f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",
@@ -170,8 +256,8 @@ REMOVALS = (
         "read-committed-source",
         "Faust 7",
         "agents/transport.py",
-        '        consumer._isolation_level = "read_committed"',
-        "        #",
+        'consumer._isolation_level = "read_committed"',
+        "pass",
         (
             f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
             "tests/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end",
@@ -209,8 +295,8 @@ REMOVALS = (
         "our-fetch-result",
         "Faust 8, state 5",
         "agents/transport.py",
-        "fetcher.FetchResult = FetchResult  #",
-        "#",
+        "fetcher.FetchResult = FetchResult",
+        "",
         (f"{TRANSPORT}::test_aiokafka_makes_its_fetch_results_of_our_class",),
     ),
     Removal(
@@ -472,16 +558,16 @@ REMOVALS = (
         "a-gap-is-fetched-again",
         "state 5",
         "agents/intake.py",
-        '        await self._rewind(f"gap in',
-        '        str(f"gap in',
+        'await self._rewind(f"gap in {tp.topic}/{tp.partition} at [{partition.position}, {bundle.start})")',
+        "pass",
         (f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",),
     ),
     Removal(
         "silence-is-fetched-again",
         "state 5",
         "agents/watchdog.py",
-        '            await self._rewind(f"lag and silence',
-        '            str(f"lag and silence',
+        'await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")',
+        "pass",
         (f"{WATCHDOG}::test_lag_and_silence_is_fetched_again_every_few_seconds",),
     ),
     Removal(
@@ -552,8 +638,8 @@ REMOVALS = (
         "outbox-checkpoint-first",
         "state 8",
         "agents/notify.py",
-        "this one must be known to whoever takes over.\n        await partition.checkpoint()\n",
-        "this one must be known to whoever takes over.\n",
+        "record(outbox, partition, step, await deliver(channel, step, session))\nawait partition.checkpoint()",
+        "record(outbox, partition, step, await deliver(channel, step, session))",
         ("tests/agents/notify/test_notify.py::test_a_step_is_durable_before_the_next_one_is_sent",),
     ),
     # Below the rules and the table
@@ -630,8 +716,8 @@ REMOVALS = (
         "a-seek-is-not-held-up",
         "transport",
         "agents/transport.py",
-        "        consumer._fetch_max_wait_ms = 250",
-        "        #",
+        "consumer._fetch_max_wait_ms = 250",
+        "pass",
         (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",),
     ),
 )
