@@ -28,7 +28,7 @@ from monitor.watermark import FUTURE_US
 from schemas.config import Kafka
 from schemas.decode import InvalidEvent, decode, microseconds
 from schemas.records import DeadLetter
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 # header of an event that was refused once; it says where that lay: topic/partition/offset
 REINJECTED = "softfail-reinjected"

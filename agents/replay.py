@@ -32,7 +32,7 @@ from monitor.reports.options import add_options, configurations, refuse_wrong
 from schemas.config import Kafka
 from schemas.decode import InvalidEvent, decode, microseconds
 from schemas.load import InvalidConfig, load
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 # records of a partition that wait for the others: above the first it rests, below the second it is read again
 FULL, ROOM = 4000, 1000

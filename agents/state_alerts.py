@@ -13,7 +13,7 @@ from agents.connection import clients
 from agents.journal import ORDERED
 from agents.state_topic import STALL_S, Refused
 from schemas.config import Kafka
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 Told = dict[str, dict[str, Any]]
 """Episode id -> its last record."""

@@ -28,7 +28,7 @@ from agents.journal import Journal  # noqa: E402
 from monitor.core import FileRecord, Outputs  # noqa: E402
 from monitor.watch import Watch  # noqa: E402
 from schemas.config import Config, Kafka  # noqa: E402
-from softfail.partition import partition_of  # noqa: E402
+from softfail.partitioning import partition_of  # noqa: E402
 
 SEGMENTS_A_FEATURE = 200
 PANE_S = 60

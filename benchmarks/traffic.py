@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "llmdrift"
 SERVICES, FEATURES = 6, 4  # 24 features

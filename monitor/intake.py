@@ -22,7 +22,7 @@ from monitor.segments import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.watermark import FUTURE_US
 from schemas.config import Config
 from schemas.decode import InvalidEvent, decode, microseconds
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which
 FEATURES = 1000  # a partition; counted are those active in the last 24 h

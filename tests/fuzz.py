@@ -22,7 +22,7 @@ from monitor.core import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config import Config
 from schemas.decode import decode
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 BEGIN_S = 1_772_442_000  # 2 March 2026, 09:00 UTC
 BUNDLE = 2000

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
 from softfail.call import Call, watched
-from softfail.connection import open_producer
-from softfail.fields import EvaluationFields, FeedbackFields, ResponseFields
-from softfail.intake import Intake
-from softfail.ledger import Ledger, log, source
+from softfail.event_builder import Intake
+from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
+from softfail.kafka_connection import open_producer
 from softfail.options import producer_settings, read
+from softfail.outgoing_event import Ticker
+from softfail.producer_counters import Ledger, log, source
 from softfail.redact import redact
-from softfail.report import Ticker
 from softfail.response_id import ResponseId
 from softfail.sender import Sender
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from softfail.connection import open_producer
 from softfail.events import KINDS, Event
+from softfail.kafka_connection import open_producer
 from softfail.options import Options, producer_settings
-from softfail.progress import Progress
-from softfail.report import TEXTS, fault
+from softfail.outgoing_event import TEXTS, fault
+from softfail.publish_progress import Progress
 from softfail.sender import Sender
 
 PATIENCE_S = 60.0

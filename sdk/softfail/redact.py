@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from softfail.credentials import without_credentials
+from softfail.redact_secrets import without_credentials
 
 _EMAIL = re.compile(r"(?<![\w.%+'-])[\w.%+'-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from softfail.certificates import InvalidSecurity, client_context
-from softfail.veil import hide
+from softfail.log_redaction import hide
+from softfail.tls import InvalidSecurity, client_context
 
 __all__ = ["InvalidSecurity", "Protocol", "Security", "Unusable", "security_of"]
 
@@ -164,7 +164,7 @@ def security_of(given: Any, environment: Mapping[str, str] | None = None) -> Sec
     SecretStr('**********')
     >>> security_of({"user": "bot"})
     Traceback (most recent call last):
-    softfail.certificates.InvalidSecurity: security.user: no such key; there are: protocol, ca_file,
+    softfail.tls.InvalidSecurity: security.user: no such key; there are: protocol, ca_file,
     cert_file, key_file, key_password, mechanism, \
 username, password
     """

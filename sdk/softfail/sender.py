@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from softfail.connection import discard, shut
-from softfail.delivery import Deliveries
-from softfail.outbox import Outbox, Outgoing
+from softfail.in_flight import Deliveries
+from softfail.kafka_connection import discard, shut
+from softfail.send_queue import Outbox, Outgoing
 
 _BATCH = 500  # events handed on before the thread looks at anything else
 _GATHER_S = 0.01  # the thread lets a burst arrive instead of fighting for the interpreter at every event

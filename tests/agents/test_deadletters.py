@@ -20,7 +20,7 @@ from agents.reasons import EXCERPT, GROUPS, excerpt, grouped, harmless, kind_of
 from monitor.core import FileRecord
 from monitor.deadletters import dead_letter
 from schemas.records import DeadLetter
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 NOW_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
 GOOD: dict[str, Any] = {

@@ -18,7 +18,7 @@ from agents.injection import REINJECTED
 from agents.letters import MARK_HEADER
 from monitor.core import FileRecord
 from monitor.deadletters import dead_letter
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ import pytest
 
 from agents.topics import create, describe
 from schemas.config import Kafka
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import agents.replay
 from agents import exits
 from agents.replay import FULL, TopicLog, main
 from schemas.config import Kafka
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 PARTITIONS = 3
 NAMES = {partition_of("bot", name, PARTITIONS): name for name in ("a", "b", "c", "d", "e", "f", "g", "h")}

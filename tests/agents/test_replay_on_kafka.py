@@ -49,7 +49,7 @@ def publish(topics, values):
     """Write events, each into its own partition; when all are there."""
     from kafka import KafkaProducer
 
-    from softfail.partition import partition_of
+    from softfail.partitioning import partition_of
 
     producer = KafkaProducer(bootstrap_servers=topics.address)
     for one in values:

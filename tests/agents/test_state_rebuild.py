@@ -24,7 +24,7 @@ from monitor.alerts.letters import read_episode
 from monitor.watch import Watch
 from schemas.config import Config
 from schemas.records import RECORDS
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000

@@ -24,7 +24,7 @@ MOST_MB = 700
 
 def publish(topics: Any) -> dict[int, int]:
     """Large events, evenly over the partitions and late in no pane; the end of each partition."""
-    from softfail.partition import partition_of
+    from softfail.partitioning import partition_of
 
     names: dict[int, str] = {}
     for number in range(1000):

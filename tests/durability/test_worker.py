@@ -244,7 +244,7 @@ def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(
     wrong = [json.dumps(event(**one)).encode() for one in ({"duration_s": "fast"}, {"time": tomorrow})]
     poison = [bytes(range(250)) * 4, json.dumps(event()).encode()[:-20], *wrong]
     large = json.dumps(event(output="x" * 900_000)).encode()
-    from softfail.partition import partition_of
+    from softfail.partitioning import partition_of
 
     home = partition_of("bot", "answer", PARTITIONS)
     for value in poison:

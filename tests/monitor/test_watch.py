@@ -17,7 +17,7 @@ from monitor.core import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config import Config
 from schemas.records import RECORDS
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR_S = 3600.0

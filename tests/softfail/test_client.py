@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
-from softfail.fields import EvaluationFields, FeedbackFields, ResponseFields
+from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.options import Options
 
 Make = Callable[..., Softfail]

@@ -17,9 +17,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from softfail import Softfail
-from softfail.connection import open_producer
+from softfail.kafka_connection import open_producer
 from softfail.options import producer_settings, read
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 pytestmark = pytest.mark.kafka
 

@@ -190,7 +190,7 @@ def test_a_flush_waits_for_the_acknowledgement_and_a_with_block_ends_with_one(br
 
 
 def test_events_are_compressed_batched_and_lie_where_their_key_belongs(broker: Any) -> None:
-    from softfail.partition import partition_of
+    from softfail.partitioning import partition_of
 
     topic = broker.topic()
     run(

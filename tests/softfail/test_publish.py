@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from softfail.__main__ import main
-from softfail.progress import Progress
 from softfail.publish import Outcome
+from softfail.publish_progress import Progress
 
 
 def line(number: int, **fields: Any) -> str:

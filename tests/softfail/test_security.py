@@ -290,7 +290,7 @@ def test_the_debug_log_of_the_clients_shows_no_password(secret, caplog):
 
 
 def test_the_producers_own_words_for_a_broker_that_is_away_blame_no_setting():
-    from softfail.diagnosis import refusal
+    from softfail.connection_diagnosis import refusal
 
     assert refusal("127.0.0.1:1", Security(**LOGIN)) is None
     assert refusal(["127.0.0.1:1", "nonsense"], None) is None

@@ -144,7 +144,7 @@ def test_only_an_acknowledgement_counts_as_sent_and_a_refusal_as_dropped(
 def test_what_is_under_way_is_bounded_and_the_rest_waits_in_the_queue(
     make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("softfail.delivery._MOST_UNDER_WAY", 3)
+    monkeypatch.setattr("softfail.in_flight._MOST_UNDER_WAY", 3)
     fake.at_once = False
     sender = make(lambda: fake)
     items = [Item(number) for number in range(7)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softfail import redact
-from softfail.texts import LIMIT_BYTES, chars, cut, finished, rough
+from softfail.text_truncation import LIMIT_BYTES, chars, cut, finished, rough
 
 
 @given(st.text(st.characters(), max_size=400), st.integers(64, 300))

@@ -14,7 +14,7 @@ import pytest
 
 from agents.demo.receiver import Fault, Receiver
 from agents.demo.worker import Broker, Worker, configuration, free_port
-from softfail.partition import partition_of
+from softfail.partitioning import partition_of
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from softfail.ledger import Ledger, source
 from softfail.options import Options
-from softfail.outbox import Outgoing
-from softfail.report import TEXTS, Report
+from softfail.outgoing_event import TEXTS, Report
+from softfail.producer_counters import Ledger, source
 from softfail.response_id import LABELS, ResponseId
 from softfail.sampling import Sampler
-from softfail.texts import Halves, rough
+from softfail.send_queue import Outgoing
+from softfail.text_truncation import Halves, rough
 
 _FAILED = frozenset({"parse_error", "schema_error", "downstream_error"})
 

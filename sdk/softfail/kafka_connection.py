@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from softfail.diagnosis import refusal
+from softfail.connection_diagnosis import refusal
 from softfail.security import InvalidSecurity, Security, Unusable
 
 _discarded: list[Any] = []  # kept for ever: their __del__ would write to the parent's sockets

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from softfail.events import KINDS, Event, Response
-from softfail.ledger import Ledger, Source, Tally
-from softfail.outbox import Outgoing
-from softfail.texts import finished
+from softfail.producer_counters import Ledger, Source, Tally
+from softfail.send_queue import Outgoing
+from softfail.text_truncation import finished
 
 TEXTS = ("input", "output", "context", "reason")
 """The fields that are redacted and cut. Everything else is a label or a number."""

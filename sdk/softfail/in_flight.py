@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from softfail.outbox import Outbox, Outgoing
+from softfail.send_queue import Outbox, Outgoing
 
 _MOST_UNDER_WAY = 5_000  # kafka-python 3 has no bound on its buffer: events wait in our outbox, which has one
 _MOST_BYTES_UNDER_WAY = 16 * 2**20
