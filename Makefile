@@ -34,7 +34,7 @@ lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 	$(BIN)/python -m schemas.generate --check
 
 bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
-	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python benchmarks/worker_throughput.py
 
 MINUTES ?= 5
 SEED ?= 1

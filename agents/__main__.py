@@ -18,25 +18,29 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "worker": Command(
-        "agents.worker", "read events, measure them, keep state, deliver episodes (runs until told to stop)"
+        "agents.commands.worker",
+        "read events, measure them, keep state, deliver episodes (runs until told to stop)",
     ),
-    "topics": Command("agents.topics", "create the topics with the right settings; report what differs"),
+    "topics": Command(
+        "agents.commands.topics", "create the topics with the right settings; report what differs"
+    ),
     "state": Command(
-        "agents.state",
+        "agents.commands.state",
         "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read",
     ),
     "deadletters": Command(
-        "agents.deadletters",
+        "agents.commands.dead_letters",
         "list what could not be read, by reason; write it to the events again when it can be",
     ),
     "silence": Command(
-        "agents.silence", "deliver nothing of some features for a time; list such silences, end one"
+        "agents.commands.silence", "deliver nothing of some features for a time; list such silences, end one"
     ),
     "test-alert": Command(
-        "agents.trial", "send a test through each channel, see whether it arrives, and resolve it"
+        "agents.commands.send_test_alert",
+        "send a test through each channel, see whether it arrives, and resolve it",
     ),
     "replay": Command(
-        "agents.replay",
+        "agents.commands.replay",
         "what would have been told and paged, from the events topic between two times; what another"
         " configuration would change",
     ),

@@ -13,12 +13,9 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from agents.store import Partition
-from monitor.alerts.announcements import Announcement, Announcements
-from monitor.alerts.dead_man import DeadMan, Sign, Withheld
-from monitor.alerts.outbox import Outbox
+from agents.runtime.owned_partitions import Partition
 from monitor.channels import change_tellers, configured
-from monitor.channels.channel import (
+from monitor.channels.interface import (
     ChangeTeller,
     Channel,
     Delivered,
@@ -28,9 +25,12 @@ from monitor.channels.channel import (
     Step,
     Verdict,
 )
-from monitor.core import Outputs
+from monitor.delivery.change_outbox import Announcement, Announcements
+from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
-from schemas.config import Config
+from monitor.protocol.messages import Outputs
+from monitor.self_health.dead_mans_switch import DeadMan, Sign, Withheld
+from schemas.config.monitor_config import Config
 
 log = logging.getLogger("softfail.notify")
 HEALTH_S = 2.0  # between two looks at softfail's own health

@@ -7,10 +7,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from agents.partition import Partition
-from monitor.health import Figures
+from agents.runtime.partition import Partition
+from monitor.self_health.partition_health import Figures
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 TICK_S = 1.0
 LATE_S = 1.0  # a tick that comes later than this does not count as time that passed in silence

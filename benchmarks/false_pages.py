@@ -29,16 +29,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from monitor.book import Book  # noqa: E402 after the path
-from monitor.core import Message, Outputs  # noqa: E402
-from monitor.edges import Edges  # noqa: E402
-from monitor.features import FeatureState, Segment  # noqa: E402
-from monitor.segments import FeatureKey, SegmentKey  # noqa: E402
-from monitor.stats.buckets import codes_of  # noqa: E402
-from monitor.stats.number import Number  # noqa: E402
-from monitor.stats.weights import WHOLE  # noqa: E402
-from schemas.config import Config  # noqa: E402
-from schemas.rules import DEFAULT_RULES  # noqa: E402
+from monitor.alerts.pane_close import Edges  # noqa: E402
+from monitor.protocol.messages import Message, Outputs  # noqa: E402
+from monitor.state.partition_state import Book  # noqa: E402 after the path
+from monitor.stats.exponential_buckets import codes_of  # noqa: E402
+from monitor.stats.number_summary import Number  # noqa: E402
+from monitor.stats.sampling_weights import WHOLE  # noqa: E402
+from monitor.windows.feature_series import FeatureState, Segment  # noqa: E402
+from monitor.windows.segment_keys import FeatureKey, SegmentKey  # noqa: E402
+from schemas.config.monitor_config import Config  # noqa: E402
+from schemas.config.rules import DEFAULT_RULES  # noqa: E402
 
 MINUTES, LIFE = 1440, 7  # of a day; days of a feature
 MINUTE_US, START_US = 60_000_000, 1_772_409_600_000_000  # 2 March 2026, a Monday
@@ -203,7 +203,7 @@ class Feature:
     def count(
         self, start_us: int, calls: list[int], failures: list[list[int]], held: list[dict[str, Number]] | None
     ) -> None:
-        """One minute's pane of each segment, as ``monitor.intake`` and ``monitor.measure`` would leave it."""
+        """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and ``monitor.ingest.aggregation`` would leave it."""
         feature = self.book.feature(self.key)
         for nth, n in enumerate(calls):
             if n:

@@ -21,13 +21,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from faust.types import TP  # noqa: E402
 from kafka import KafkaProducer  # noqa: E402
-from processes import PREFIX, applied, cpu_s, launcher, memory_mb, ready, worker  # noqa: E402
+from worker_processes import PREFIX, applied, cpu_s, launcher, memory_mb, ready, worker  # noqa: E402
 
-from agents import topics  # noqa: E402
-from agents.journal import Journal  # noqa: E402
-from monitor.core import FileRecord, Outputs  # noqa: E402
+from agents.commands import topics  # noqa: E402
+from agents.runtime.changelog import Journal  # noqa: E402
+from monitor.protocol.messages import FileRecord, Outputs  # noqa: E402
 from monitor.watch import Watch  # noqa: E402
-from schemas.config import Config, Kafka  # noqa: E402
+from schemas.config.monitor_config import Config, Kafka  # noqa: E402
 from softfail.partitioning import partition_of  # noqa: E402
 
 SEGMENTS_A_FEATURE = 200
@@ -178,7 +178,7 @@ def quiet_restart(address: str, folder: Path, partitions: int, port: int) -> dic
 def imports_s() -> float:
     """Seconds that a process spends until everything is imported."""
     began = time.perf_counter()
-    code = "import agents.worker, monitor.check, agents.app, agents.notify, agents.watch, agents.web.server"
+    code = "import agents.commands.worker, monitor.config_check, agents.runtime.app, agents.notify, agents.watch, agents.web.server"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     return time.perf_counter() - began
 

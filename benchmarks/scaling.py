@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import traffic  # noqa: E402
-from processes import applied, cpu_s, figures, launcher, worker  # noqa: E402
-from worker import PARTITIONS, publish  # noqa: E402
+import event_generator  # noqa: E402
+from worker_processes import applied, cpu_s, figures, launcher, worker  # noqa: E402
+from worker_throughput import PARTITIONS, publish  # noqa: E402
 
-from agents.topics import create  # noqa: E402
-from schemas.config import Kafka  # noqa: E402
+from agents.commands.topics import create  # noqa: E402
+from schemas.config.monitor_config import Kafka  # noqa: E402
 
 PATIENCE_S = 900
 IDLE_S = 5.0
@@ -97,7 +97,7 @@ def main() -> int:
     if (lack := kafka.missing()) is not None:
         print(lack, file=sys.stderr)
         return 1
-    events = list(traffic.messages(options.events, PARTITIONS, 2000))
+    events = list(event_generator.messages(options.events, PARTITIONS, 2000))
     print(
         "| workers | CPU an event, µs | idle CPU, s/s | wall, s | checkpoints |\n|---:|---:|---:|---:|---:|"
     )

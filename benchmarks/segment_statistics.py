@@ -16,20 +16,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from traffic import rows
+from event_generator import rows
 
 from monitor.drift.mmd import mmd
 from monitor.evaluators.suite import Judged, Suite, suite_for
-from monitor.features import FeatureState
-from monitor.groups import Group
-from monitor.layouts import write
-from monitor.measure import measure_responses
-from monitor.panes import Pane
-from monitor.segments import FeatureKey
-from monitor.stats.text import TextSketch, vectors_of
-from monitor.texts import A_PANE, TextBlock
-from schemas.config import Config
-from schemas.decode import decode
+from monitor.ingest.aggregation import measure_responses
+from monitor.ingest.batch import Group
+from monitor.stats.text_sketch import TextSketch, vectors_of
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.format_versions import write
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import FeatureKey
+from monitor.windows.text_blocks import A_PANE, TextBlock
+from schemas.config.monitor_config import Config
+from schemas.event_decoder import decode
 
 BUNDLE = 5000
 TEXTS = 50  # a segment and pane

@@ -29,13 +29,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _command(name: str) -> Callable[[Sequence[str]], int] | None:
     if name == "baseline":
-        from monitor.baseline import main as command
+        from monitor.cli.baseline import main as command
     elif name == "check":
-        from monitor.check import main as command
+        from monitor.config_check import main as command
     elif name == "evaluate":
-        from monitor.evaluate import main as command
+        from monitor.cli.evaluate import main as command
     elif name == "replay":
-        from monitor.replay import main as command
+        from monitor.backtest.engine import main as command
     else:
         return None
     return command

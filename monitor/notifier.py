@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor.alerts import announcements
-from monitor.alerts.announcements import Announcement, Announcements
-from monitor.alerts.dead_man import DeadMan
-from monitor.alerts.health import STATE, HealthDesk
-from monitor.alerts.letters import read_letter
-from monitor.alerts.outbox import Outbox
 from monitor.channels import change_tellers
-from monitor.core import Outputs, Record
-from monitor.metrics import Measure
-from schemas.config import Config
+from monitor.delivery import change_outbox
+from monitor.delivery.alert_records import read_letter
+from monitor.delivery.change_outbox import Announcement, Announcements
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import Outputs, Record
+from monitor.protocol.metrics import Measure
+from monitor.self_health.dead_mans_switch import DeadMan
+from monitor.self_health.worker_alerts import STATE, HealthDesk
+from schemas.config.monitor_config import Config
 from schemas.records import Change
 
 # how heartbeats begin: there are many, and no other record is to be parsed twice
@@ -99,10 +99,10 @@ class Notifier:
         """
         latest = dict(records)
         self.outbox.restore(
-            (key, value) for key, value in latest.items() if not key.startswith((STATE, announcements.STATE))
+            (key, value) for key, value in latest.items() if not key.startswith((STATE, change_outbox.STATE))
         )
         self.announcements.restore(
-            (key, value) for key, value in latest.items() if key.startswith(announcements.STATE)
+            (key, value) for key, value in latest.items() if key.startswith(change_outbox.STATE)
         )
         if self._desk is not None:
             mine = [

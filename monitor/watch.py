@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor import view
-from monitor.book import Book
-from monitor.core import Message, Outputs, Record, to_json
-from monitor.edges import Edges
-from monitor.health import Figures, Health, counts_of
-from monitor.intake import Intake, Refusal
-from monitor.metrics import Measure
-from monitor.silent_evaluators import SilentEvaluators
-from monitor.stats.buckets import SCALE
-from monitor.watermark import NEVER, Watermark
-from schemas.config import Config
+from monitor import status as view
+from monitor.alerts.pane_close import Edges
+from monitor.ingest.ingestor import Intake, Refusal
+from monitor.protocol.messages import Message, Outputs, Record, to_json
+from monitor.protocol.metrics import Measure
+from monitor.self_health.partition_health import Figures, Health, counts_of
+from monitor.self_health.silent_evaluators import SilentEvaluators
+from monitor.state.partition_state import Book
+from monitor.stats.exponential_buckets import SCALE
+from monitor.windows.watermark import NEVER, Watermark
+from schemas.config.monitor_config import Config
 
 # edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until
 # the jump's end

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.parts import Severity
+from schemas.fields import Severity
 from softfail.events import Time
 
 

@@ -147,8 +147,8 @@ class Topics:
 @pytest.fixture
 def make_topics(kafka: Any) -> Callable[[int], Topics]:
     """Creates our topics under a fresh prefix, the events with so many partitions."""
-    from agents.topics import create
-    from schemas.config import Kafka
+    from agents.commands.topics import create
+    from schemas.config.monitor_config import Kafka
 
     def make(partitions: int) -> Topics:
         prefix = f"t{os.getpid()}-{next(_numbers)}"

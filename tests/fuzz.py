@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from monitor.core import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.decode import decode
+from schemas.config.monitor_config import Config
+from schemas.event_decoder import decode
 from softfail.partitioning import partition_of
 
 BEGIN_S = 1_772_442_000  # 2 March 2026, 09:00 UTC

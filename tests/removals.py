@@ -131,7 +131,7 @@ REMOVALS = (
     Removal(
         "bundles",
         "Faust 1",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "[pseudo_message(tp, bundle)] for tp",
         "bundle for tp",
         (f"{FAUST}::test_all_records_of_a_fetch_pass_through_faust_as_one_message",),
@@ -139,7 +139,7 @@ REMOVALS = (
     Removal(
         "records-a-poll",
         "Faust 1",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "broker_max_poll_records=5000, ",
         "",
         (
@@ -150,7 +150,7 @@ REMOVALS = (
     Removal(
         "our-own-seek",
         "Faust 2",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "async def seek_to_committed(",
         "async def seek_to_applied(",
         (
@@ -161,7 +161,7 @@ REMOVALS = (
     Removal(
         "recovery-is-awaited",
         "Faust 2",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "await worker.store.assign(set(app.consumer.assignment()))",
         "worker.assigning = asyncio.create_task(worker.store.assign(set(app.consumer.assignment())))",
         (f"{FAUST}::test_fetching_goes_on_only_when_everything_assigned_is_restored",),
@@ -169,7 +169,7 @@ REMOVALS = (
     Removal(
         "no-tables",
         "Faust 2",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "    app.ledger = worker.store\n",
         "    app.ledger = worker.store\n    app.Table('counts', default=int)\n",
         (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
@@ -177,7 +177,7 @@ REMOVALS = (
     Removal(
         "fencing",
         "Faust 3, state 1",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}"',
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{id(self)}"',
         (
@@ -189,7 +189,7 @@ REMOVALS = (
     Removal(
         "commits-what-is-durable",
         "Faust 4",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "    def _new_offset(",
         "    def _our_offset(",
         (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
@@ -197,7 +197,7 @@ REMOVALS = (
     Removal(
         "pending-acks",
         "Faust 4",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "    def _filter_tps_with_pending_acks(",
         "    def _our_tps(",
         (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
@@ -205,7 +205,7 @@ REMOVALS = (
     Removal(
         "acknowledges-nothing",
         "Faust 4",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "    def ack(self, message",
         "    def our_ack(self, message",
         (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
@@ -213,7 +213,7 @@ REMOVALS = (
     Removal(
         "crashing-supervisor",
         "Faust 4",
-        "agents/app.py",
+        "agents/runtime/app.py",
         ", agent_supervisor=mode.CrashingSupervisor",
         "",
         (
@@ -223,7 +223,7 @@ REMOVALS = (
     Removal(
         "an-exception-is-the-end",
         "Faust 4",
-        "agents/app.py",
+        "agents/runtime/app.py",
         'exits.again(exits.STATE, f"apply: {error!r}")',
         "del error",
         (f"{FAUST}::test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing",),
@@ -231,7 +231,7 @@ REMOVALS = (
     Removal(
         "a-crash-of-faust-is-the-end",
         "Faust 4",
-        "agents/app.py",
+        "agents/runtime/app.py",
         'exits.again(exits.STATE, f"Faust crashed: {reason!r}")',
         "await super().crash(reason)",
         (f"{APP}::test_a_crash_of_faust_starts_the_process_anew",),
@@ -239,15 +239,15 @@ REMOVALS = (
     Removal(
         "raw-values",
         "Faust 5",
-        "agents/app.py",
-        ", schema=transport.Schema()",
+        "agents/runtime/app.py",
+        ", schema=faust_transport.Schema()",
         "",
         (f"{FAUST}::test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it",),
     ),
     Removal(
         "own-producer-is-awaited",
         "Faust 6",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "        await producer.commit_transaction()\n",
         "        self._committing = asyncio.ensure_future(producer.commit_transaction())\n",
         (f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",),
@@ -255,7 +255,7 @@ REMOVALS = (
     Removal(
         "read-committed-source",
         "Faust 7",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         'consumer._isolation_level = "read_committed"',
         "pass",
         (
@@ -266,7 +266,7 @@ REMOVALS = (
     Removal(
         "ranges",
         "Faust 8, state 5",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "return Joint.JOINS if start <= position else Joint.GAP",
         "return Joint.JOINS",
         (
@@ -278,7 +278,7 @@ REMOVALS = (
     Removal(
         "ranges-know-markers",
         "Faust 8, state 5",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "bundle.start, bundle.stop = start, state._position",
         "bundle.start, bundle.stop = (bundle[0], bundle[-1] + 1) if bundle else (start, start)",
         (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",),
@@ -286,7 +286,7 @@ REMOVALS = (
     Removal(
         "markers-only-arrive",
         "Faust 8, state 5",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "        return self.stop > self.start",
         "        return len(self) > 0",
         (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",),
@@ -294,7 +294,7 @@ REMOVALS = (
     Removal(
         "our-fetch-result",
         "Faust 8, state 5",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "fetcher.FetchResult = FetchResult",
         "",
         (f"{TRANSPORT}::test_aiokafka_makes_its_fetch_results_of_our_class",),
@@ -302,7 +302,7 @@ REMOVALS = (
     Removal(
         "read-offset-is-forgotten",
         "Faust 8, state 5",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "        self._read_offset = Forgetful()",
         "        pass",
         (f"{FAUST}::test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it",),
@@ -310,7 +310,7 @@ REMOVALS = (
     Removal(
         "a-revoked-partition-takes-nothing",
         "Faust 8",
-        "agents/intake.py",
+        "agents/runtime/bundle_intake.py",
         "self._store.owned.get(tp) is partition and ",
         "",
         (f"{INTAKE}::test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing",),
@@ -318,7 +318,7 @@ REMOVALS = (
     Removal(
         "seek-in-the-consumers-thread",
         "Faust 9",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "await self.call_thread(self._seek_to_applied)",
         "await self._seek_to_applied()",
         (
@@ -329,7 +329,7 @@ REMOVALS = (
     Removal(
         "frozen-copy",
         "Faust 9",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "active_partitions and frozenset(active_partitions)",
         "active_partitions",
         (
@@ -339,7 +339,7 @@ REMOVALS = (
     Removal(
         "futures-before-commit",
         "Faust 10",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "        done = await asyncio.gather(*pending)\n        await producer.commit_transaction()\n",
         "        await producer.commit_transaction()\n        done = await asyncio.gather(*pending)\n",
         (
@@ -350,7 +350,7 @@ REMOVALS = (
     Removal(
         "metadata-age",
         "Faust 11",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "        consumer_metadata_max_age_ms=2000)",
         "        )",
         (
@@ -361,7 +361,7 @@ REMOVALS = (
     Removal(
         "nobody-owns-anything",
         "Faust 11, 12",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         "            self.verdict.unowned_since = now\n",
         "            pass\n",
         (
@@ -372,7 +372,7 @@ REMOVALS = (
     Removal(
         "watchdog-is-a-thread",
         "Faust 12",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         'threading.Thread(target=self._judge, name="watchdog", daemon=True).start()',
         "self._judging = asyncio.ensure_future(asyncio.sleep(0))",
         (f"{ANEW}[hang-the event loop does not answer]",),
@@ -380,7 +380,7 @@ REMOVALS = (
     Removal(
         "a-loop-that-hangs",
         "Faust 12",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         "if now - self.tick > STUCK_S:",
         "if False:",
         (
@@ -391,7 +391,7 @@ REMOVALS = (
     Removal(
         "lag-without-progress",
         "Faust 12",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         "if self.stuck_since is not None and now - self.stuck_since > STUCK_S:",
         "if False:",
         (
@@ -402,7 +402,7 @@ REMOVALS = (
     Removal(
         "a-stopped-process-did-not-hang",
         "Faust 12",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         "        self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None",
         "        pass",
         (f"{WATCHDOG}::test_a_process_that_was_stopped_did_not_hang",),
@@ -410,7 +410,7 @@ REMOVALS = (
     Removal(
         "fewer-log-lines",
         "Faust 13",
-        "agents/logs.py",
+        "agents/process/log_setup.py",
         "    handler.addFilter(RateLimit())\n",
         "",
         (f"{FAUST}::test_of_a_thousand_errors_of_a_library_one_line_is_written",),
@@ -418,7 +418,7 @@ REMOVALS = (
     Removal(
         "no-leader",
         "Faust 14",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "topic_disable_leader=True, ",
         "",
         (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
@@ -426,7 +426,7 @@ REMOVALS = (
     Removal(
         "no-web-of-fausts",
         "Faust 14",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "web_enabled=False, ",
         "",
         (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
@@ -435,7 +435,7 @@ REMOVALS = (
     Removal(
         "barrier",
         "state 1",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "self._read_to(reader, barrier)",
         "self._read_to(reader, (await"
         " reader.end_offsets([TopicPartition(*self._state)]))[TopicPartition(*self._state)] - 1)",
@@ -446,7 +446,7 @@ REMOVALS = (
     Removal(
         "not-until-nothing-comes",
         "state 1",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "            self.restored += len(records)\n",
         "            self.restored += len(records)\n            if not records:\n                break\n",
         (
@@ -457,7 +457,7 @@ REMOVALS = (
     Removal(
         "position-in-the-transaction",
         "state 2",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         'state.append((POSITION, b"%d" % position, ()))',
         'await self._transact({self._state: [(POSITION, b"%d" % position, ())]})',
         (
@@ -468,7 +468,7 @@ REMOVALS = (
     Removal(
         "at-once-for-what-is-urgent",
         "state 2",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "if outputs.messages.keys() & URGENT or",
         "if",
         (f"{PARTITION}::test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up",),
@@ -476,7 +476,7 @@ REMOVALS = (
     Removal(
         "last-checkpoint-before-letting-go",
         "state 2",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "        await self.checkpoint()\n        await self.journal.close()",
         "        await self.journal.close()",
         (f"{PARTITION}::test_closing_makes_everything_durable_and_ends_what_was_tended",),
@@ -484,7 +484,7 @@ REMOVALS = (
     Removal(
         "last-checkpoint-before-stopping",
         "state 2",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "await self.store.revoke_all()",
         "await asyncio.sleep(0)",
         ("tests/durability/test_faults.py::test_a_worker_that_is_told_to_stop_leaves_everything_durable",),
@@ -492,7 +492,7 @@ REMOVALS = (
     Removal(
         "below-the-position-is-skipped",
         "state 3",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "[record for record in bundle if record.offset >= self.position]",
         "bundle",
         (f"{PARTITION}::test_bundles_that_overlap_count_every_event_once",),
@@ -500,7 +500,7 @@ REMOVALS = (
     Removal(
         "an-old-bundle-is-skipped",
         "state 3",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "    if stop <= position:\n        return Joint.OLD\n",
         "",
         (f"{TRANSPORT}::test_every_range_is_old_or_joins_or_leaves_a_gap",),
@@ -508,7 +508,7 @@ REMOVALS = (
     Removal(
         "a-failed-checkpoint-is-the-end",
         "state 4",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         'exits.again(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}:'
         ' {error!r}")',
         "del error",
@@ -517,7 +517,7 @@ REMOVALS = (
     Removal(
         "an-unclear-checkpoint-is-the-end",
         "state 4",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "async with asyncio.timeout(PATIENCE_S):",
         "if True:",
         (f"{STATE}::test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process",),
@@ -525,7 +525,7 @@ REMOVALS = (
     Removal(
         "the-same-process-anew",
         "state 4",
-        "agents/exits.py",
+        "agents/process/exits.py",
         "os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])",
         "os._exit(code)",
         (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",),
@@ -533,7 +533,7 @@ REMOVALS = (
     Removal(
         "at-most-ten",
         "state 4",
-        "agents/exits.py",
+        "agents/process/exits.py",
         "if count > MOST_RESTARTS:",
         "if count > 2 * MOST_RESTARTS:",
         (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",),
@@ -541,7 +541,7 @@ REMOVALS = (
     Removal(
         "a-checkpoint-forgives",
         "state 4",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "        exits.forgive()\n",
         "",
         (f"{STATE}::test_a_checkpoint_begins_the_count_of_restarts_anew",),
@@ -549,7 +549,7 @@ REMOVALS = (
     Removal(
         "jitter",
         "state 4",
-        "agents/exits.py",
+        "agents/process/exits.py",
         "        time.sleep(wait_s)",
         "        pass",
         (f"{STATE}::test_a_process_that_starts_again_waits_a_while_first",),
@@ -557,7 +557,7 @@ REMOVALS = (
     Removal(
         "a-gap-is-fetched-again",
         "state 5",
-        "agents/intake.py",
+        "agents/runtime/bundle_intake.py",
         'await self._rewind(f"gap in {tp.topic}/{tp.partition} at [{partition.position}, {bundle.start})")',
         "pass",
         (f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",),
@@ -565,7 +565,7 @@ REMOVALS = (
     Removal(
         "silence-is-fetched-again",
         "state 5",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         'await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")',
         "pass",
         (f"{WATCHDOG}::test_lag_and_silence_is_fetched_again_every_few_seconds",),
@@ -573,7 +573,7 @@ REMOVALS = (
     Removal(
         "beyond-the-end-is-refused",
         "state 6",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "            if recorded <= end:",
         "            if True:",
         (f"{JOURNAL}::test_a_position_beyond_the_end_is_refused_and_never_reset",),
@@ -581,7 +581,7 @@ REMOVALS = (
     Removal(
         "before-the-start-is-counted",
         "state 6",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "        if recorded < start:",
         "        if False:",
         (f"{JOURNAL}::test_where_work_begins",),
@@ -589,7 +589,7 @@ REMOVALS = (
     Removal(
         "lost-on-the-way-is-counted",
         "state 6",
-        "agents/intake.py",
+        "agents/runtime/bundle_intake.py",
         "        if oldest > position:",
         "        if False:",
         (f"{INTAKE}::test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it",),
@@ -597,7 +597,7 @@ REMOVALS = (
     Removal(
         "a-log-cut-under-way-is-refused",
         "state 6",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         "elif now - self.verdict.cut_since > WITHDRAWN_S:",
         "elif False:",
         (f"{WATCHDOG}::test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic",),
@@ -605,7 +605,7 @@ REMOVALS = (
     Removal(
         "revoked-is-out-of-memory",
         "state 7",
-        "agents/store.py",
+        "agents/runtime/owned_partitions.py",
         "self.owned.pop(tp).close()",
         "self.owned[tp].close()",
         (f"{STORE}::test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns",),
@@ -613,7 +613,7 @@ REMOVALS = (
     Removal(
         "read-committed-state",
         "state 1, 8",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",),
@@ -621,7 +621,7 @@ REMOVALS = (
     Removal(
         "read-committed-ends",
         "state 8",
-        "agents/watchdog.py",
+        "agents/runtime/watchdog.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (f"{KAFKA}::test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends",),
@@ -629,7 +629,7 @@ REMOVALS = (
     Removal(
         "read-committed-letters",
         "state 8",
-        "agents/letters.py",
+        "agents/dead_letters/records.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (f"{KAFKA}::test_a_dead_letter_that_was_never_committed_is_none",),
@@ -646,7 +646,7 @@ REMOVALS = (
     Removal(
         "records-of-state-are-bounded",
         "state, limits",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         "if value is not None and len(value) > MOST_BYTES:",
         "if False:",
         (f"{JOURNAL}::test_a_state_record_above_the_limit_is_refused_by_its_key",),
@@ -654,7 +654,7 @@ REMOVALS = (
     Removal(
         "back-pressure",
         "state, limits",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "self._pending_bytes > MOST_PENDING",
         "self._pending_bytes < 0",
         (f"{PARTITION}::test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written",),
@@ -662,7 +662,7 @@ REMOVALS = (
     Removal(
         "only-whole-bundles",
         "state, limits",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "        await self._whole.wait()\n",
         "",
         (
@@ -672,7 +672,7 @@ REMOVALS = (
     Removal(
         "who-is-cancelled-finishes",
         "state, limits",
-        "agents/partition.py",
+        "agents/runtime/partition.py",
         "        except asyncio.CancelledError:\n            for _ in applying:\n                pass\n",
         "        except asyncio.CancelledError:\n",
         ("tests/agents/test_long_bundle.py::test_who_is_cancelled_in_the_middle_finishes_first",),
@@ -680,7 +680,7 @@ REMOVALS = (
     Removal(
         "transaction-timeout",
         "state, limits",
-        "agents/journal.py",
+        "agents/runtime/changelog.py",
         ", transaction_timeout_ms=20_000",
         "",
         (f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",),
@@ -688,7 +688,7 @@ REMOVALS = (
     Removal(
         "static-member",
         "static membership",
-        "agents/app.py",
+        "agents/runtime/app.py",
         "consumer_group_instance_id=None if kafka.embedded else instance_id(config), ",
         "",
         (
@@ -699,7 +699,7 @@ REMOVALS = (
     Removal(
         "a-full-queue-is-enough",
         "transport",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "    def on_buffer_full(",
         "    def our_buffer_full(",
         (f"{FAUST}::test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched",),
@@ -707,7 +707,7 @@ REMOVALS = (
     Removal(
         "highwater-of-what-is-gone",
         "transport",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "            return super().highwater(tp) or 0\n        except Exception:",
         "            return super().highwater(tp) or 0\n        except KeyError:",
         (f"{FAUST}::test_a_partition_that_has_just_been_taken_does_not_stop_the_stream",),
@@ -715,7 +715,7 @@ REMOVALS = (
     Removal(
         "a-seek-is-not-held-up",
         "transport",
-        "agents/transport.py",
+        "agents/runtime/faust_transport.py",
         "consumer._fetch_max_wait_ms = 250",
         "pass",
         (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",),

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agents.demo.plan import Phase
+    from agents.demo.scenario import Phase
 
 OK, NOT_AS_PLANNED, INTERRUPTED = 0, 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo: 0 only if each planned fault was paged once and resolved, and nothing else was."""
-    from agents.demo.plan import LONGEST_S, SHORTEST_S, phases
+    from agents.demo.scenario import LONGEST_S, SHORTEST_S, phases
 
     parser = argparse.ArgumentParser(
         prog="python -m agents demo",
@@ -66,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
-    from agents.demo.screen import Screen
-    from agents.demo.show import outcome, show
+    from agents.demo.runner import outcome, show
+    from agents.demo.terminal import Screen
 
     task = asyncio.current_task()
     assert task is not None

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import SecretStr
 
-from agents.web.auth import asking_for
-from agents.web.exposition import exposition
-from agents.web.live import LiveWorker, not_well, unhealthy
-from agents.web.overview import finite, narrowed, overview
-from agents.web.silencing import Silencing
-from schemas.config import Http, Kafka
+from agents.web.metrics_endpoint import exposition
+from agents.web.silences_endpoint import Silencing
+from agents.web.status_endpoint import finite, narrowed, overview
+from agents.web.token_auth import asking_for
+from agents.web.worker_status import LiveWorker, not_well, unhealthy
+from schemas.config.monitor_config import Http, Kafka
 
 if TYPE_CHECKING:
-    from agents.app import Worker
+    from agents.runtime.app import Worker
 
 log = logging.getLogger("softfail.web")
 
@@ -118,7 +118,7 @@ class WebServer:
 
 
 async def serve(worker: Worker) -> None:
-    """Serve a worker for the life of its process; for ``agents.app.run(..., beside=[serve])``.
+    """Serve a worker for the life of its process; for ``agents.runtime.app.run(..., beside=[serve])``.
 
     Raises:
         OSError: the address cannot be bound.

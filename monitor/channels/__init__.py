@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from monitor.channels.alertmanager import Alertmanager
-from monitor.channels.channel import ChangeTeller, Channel
 from monitor.channels.console import Console
+from monitor.channels.interface import ChangeTeller, Channel
 from monitor.channels.pagerduty import PagerDuty
 from monitor.channels.slack import Slack
 from monitor.channels.webhook import Webhook
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 CHANNELS: dict[str, Callable[[Config], Channel]] = {
     "pagerduty": PagerDuty,

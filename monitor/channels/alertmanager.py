@@ -10,13 +10,13 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.alerts import words
-from monitor.alerts.telling import SERVICE
-from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
 from monitor.channels.links import links_of
-from monitor.instants import rfc3339
-from schemas.config import Config
-from schemas.decode import microseconds
+from monitor.self_health.health_episodes import SERVICE
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
+from schemas.event_decoder import microseconds
+from schemas.times import rfc3339
 
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already
@@ -128,30 +128,30 @@ def labels(step: Step) -> dict[str, str]:
         "episode": episode.episode_id,
         "key": step.dedup_key,
     }
-    return {name: words.clean(value, TEXT_CHARS) for name, value in found.items()}
+    return {name: episode_text.clean(value, TEXT_CHARS) for name, value in found.items()}
 
 
 def told(step: Step) -> dict[str, str]:
     """The annotations: what the person on call reads, new with each trigger."""
-    episode, found = step.episode, words.findings(step.episode)
-    findings = [words.clean(one, TEXT_CHARS) for one in found[:FINDINGS]]
+    episode, found = step.episode, episode_text.findings(step.episode)
+    findings = [episode_text.clean(one, TEXT_CHARS) for one in found[:FINDINGS]]
     more = len(found) + step.left_out - len(findings)
-    line = words.summary(episode, step.left_out, 1024)
+    line = episode_text.summary(episode, step.left_out, 1024)
     if step.action == "note":
-        line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
+        line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
     examples = [
-        f"e.g. {one.evaluator}: {words.clean(one.output or one.reason, TEXT_CHARS)}"
+        f"e.g. {one.evaluator}: {episode_text.clean(one.output or one.reason, TEXT_CHARS)}"
         for one in episode.examples
     ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
-    causes = {"likely_cause": "; ".join(words.likely(episode))} if episode.causes else {}
+    causes = {"likely_cause": "; ".join(episode_text.likely(episode))} if episode.causes else {}
     return {
-        "summary": words.clean(line, 1024),
-        "description": "\n".join(lines) or words.clean(episode.reason, TEXT_CHARS),
+        "summary": episode_text.clean(line, 1024),
+        "description": "\n".join(lines) or episode_text.clean(episode.reason, TEXT_CHARS),
         **causes,
-        "next_step": words.next_step(episode),
+        "next_step": episode_text.next_step(episode),
         "why_now": step.reason,
         "episode_severity": episode.severity,
         "findings": str(len(found) + step.left_out),
-        "last_change": f"{episode.state}: {words.clean(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
+        "last_change": f"{episode.state}: {episode_text.clean(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
     }

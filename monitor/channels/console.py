@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.alerts import words
-from monitor.channels.channel import Delivered, Request, Retry, Step, Verdict
-from schemas.config import Config
+from monitor.channels.interface import Delivered, Request, Retry, Step, Verdict
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 
 _HEADS = {
     ("trigger", "high"): "PAGE",
@@ -29,28 +29,28 @@ class Console:
         del now_us
         episode = step.episode
         head = _HEADS.get((step.action, step.urgency), "MISSED WHILE DOWN")
-        where, name = words.place(episode), f"[{episode.episode_id}]"
+        where, name = episode_text.place(episode), f"[{episode.episode_id}]"
         if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
             lines = [f"CLOSED {where}: {step.urgency} urgency, {step.reason} {name}"]
         elif step.action == "resolve":
             lines = [
-                f"{head} {where}: over since {words.clock(episode.time)}, began"
-                f" {words.clock(episode.started_at)} {name}"
+                f"{head} {where}: over since {episode_text.clock(episode.time)}, began"
+                f" {episode_text.clock(episode.started_at)} {name}"
             ]
         else:
             lines = [
-                f"{head} ({episode.severity}, {step.reason}) {words.summary(episode, step.left_out)} {name}"
+                f"{head} ({episode.severity}, {step.reason}) {episode_text.summary(episode, step.left_out)} {name}"
             ]
-            listed = words.members(episode, 10) or words.beside_summary(episode)[:10]
+            listed = episode_text.members(episode, 10) or episode_text.beside_summary(episode)[:10]
             lines += [f"  - {line}" for line in listed]
             # the first stands in the head
-            lines += [f"  likely: {cause}" for cause in words.likely(episode) if cause not in lines[0]]
-            lines += [f"  next: {words.next_step(episode)}"] if step.action == "trigger" else []
+            lines += [f"  likely: {cause}" for cause in episode_text.likely(episode) if cause not in lines[0]]
+            lines += [f"  next: {episode_text.next_step(episode)}"] if step.action == "trigger" else []
             lines += [
-                f"  e.g. {example.evaluator}: {words.clean(example.output or example.reason, 160)}"
+                f"  e.g. {example.evaluator}: {episode_text.clean(example.output or example.reason, 160)}"
                 for example in episode.examples
             ]
-        body = "".join(f"{words.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
+        body = "".join(f"{episode_text.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:

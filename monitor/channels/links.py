@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from schemas.config import Links
+from schemas.config.monitor_config import Links
 from schemas.records import Change, Episode
 
 _PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms)\}")

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.alerts import words
-from monitor.alerts.newcomers import ANSWERING
-from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
 from monitor.channels.links import links_of
-from schemas.config import Config
+from monitor.diagnosis.recent_rollouts import ANSWERING
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 from schemas.records import Change, EpisodeIncident
 
 SUMMARY_CHARS = 1024
@@ -72,13 +72,13 @@ class PagerDuty:
         """The change event."""
         del now_us
         links, where = links_of(change, self._links), f"{change.service}/{change.feature}"
-        where = words.clean(
+        where = episode_text.clean(
             where if change.environment == "production" else f"{where} ({change.environment})", 600
         )
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
             "payload": {
-                "summary": words.clean(f"{where}: {changed(change)}", SUMMARY_CHARS),
+                "summary": episode_text.clean(f"{where}: {changed(change)}", SUMMARY_CHARS),
                 "source": where,
                 "timestamp": stamp(change.time),
                 "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
@@ -105,15 +105,15 @@ class PagerDuty:
 
     def _told(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
-        incidents = words.by_weight(episode)
-        line = words.summary(episode, step.left_out, SUMMARY_CHARS - 80)
+        incidents = episode_text.by_weight(episode)
+        line = episode_text.summary(episode, step.left_out, SUMMARY_CHARS - 80)
         if step.action == "note":
-            line = f"Missed while down, over since {words.clock(episode.time)}: {line}"
+            line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
         event: dict[str, Any] = {
             "client": CLIENT,
             "payload": {
-                "summary": words.clean(line, SUMMARY_CHARS),
-                "source": words.place(episode),
+                "summary": episode_text.clean(line, SUMMARY_CHARS),
+                "source": episode_text.place(episode),
                 "severity": severity(step),
                 "timestamp": stamp(episode.started_at),
                 "component": episode.feature,
@@ -131,13 +131,13 @@ class PagerDuty:
 
 def changed(change: Change) -> str:
     """A change in words: what is used now, and what was before."""
-    name, before = words.clean(change.name, 200), words.clean(change.before, 200)
+    name, before = episode_text.clean(change.name, 200), episode_text.clean(change.before, 200)
     if change.kind == ANSWERING:
         return (
             f"{name} answers now{f', until then mostly {before}' if before else ''}, though no other model is"
             " asked for"
         )
-    return f"new {words.clean(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
+    return f"new {episode_text.clean(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
 
 
 def severity(step: Step) -> str:
@@ -153,20 +153,20 @@ def severity(step: Step) -> str:
 
 def details(step: Step) -> dict[str, Any]:
     """What the person on call reads when the summary is not enough."""
-    episode, incidents = step.episode, words.by_weight(step.episode)
+    episode, incidents = step.episode, episode_text.by_weight(step.episode)
     found: dict[str, Any] = {
         "why_now": step.reason,
         **(
             {"features": listed}
-            if (listed := words.members(episode, 50))
-            else {"findings": words.findings(episode)}
+            if (listed := episode_text.members(episode, 50))
+            else {"findings": episode_text.findings(episode)}
         ),
-        **({"likely_cause": causes} if (causes := words.likely(episode)) else {}),
-        "next_step": words.next_step(episode),
+        **({"likely_cause": causes} if (causes := episode_text.likely(episode)) else {}),
+        "next_step": episode_text.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,
         "started_at": stamp(episode.started_at),
-        "last_change": f"{episode.state}: {words.clean(episode.reason, 500)}, {stamp(episode.time)}",
+        "last_change": f"{episode.state}: {episode_text.clean(episode.reason, 500)}, {stamp(episode.time)}",
         "incidents": [
             ({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one)
             for one in incidents
@@ -184,7 +184,7 @@ def _incident(incident: EpisodeIncident) -> dict[str, Any]:
         "rule": incident.rule,
         "severity": incident.severity,
         "state": incident.state,
-        "segment": words.segment(incident) or "whole feature",
+        "segment": episode_text.segment(incident) or "whole feature",
         "since": stamp(incident.since),
         "metric": evidence.metric,
         "value": evidence.value,

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from monitor.alerts import words
-from monitor.channels.channel import (
+from monitor.channels.interface import (
     CLIENT,
     Delivered,
     Request,
@@ -25,7 +24,8 @@ from monitor.channels.channel import (
     judge_http,
 )
 from monitor.channels.links import links_of
-from schemas.config import Config
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 
 HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
 FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500
@@ -98,22 +98,22 @@ class Slack:
 def headline(step: Step) -> tuple[str, str]:
     """The head, and the one line under it."""
     episode = step.episode
-    where = words.place(episode)
+    where = episode_text.place(episode)
     if step.action == "note":
         return (
             f"MISSED WHILE DOWN {where}",
-            f"Over since {words.clock(episode.time)}. {words.summary(episode, step.left_out)}",
+            f"Over since {episode_text.clock(episode.time)}. {episode_text.summary(episode, step.left_out)}",
         )
     if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
         return f"CLOSED {where}", f"The {_HEADS[step.urgency].lower()} is closed: {step.reason}"
     if step.action == "resolve":
         return (
             f"RESOLVED {where}",
-            f"Over since {words.clock(episode.time)}, began {words.clock(episode.started_at)}",
+            f"Over since {episode_text.clock(episode.time)}, began {episode_text.clock(episode.started_at)}",
         )
     again = _AGAIN.get(step.reason)
     kind = f"{_HEADS[step.urgency]}, {again}" if again else _HEADS[step.urgency]
-    return f"{kind}: {where}", f"{words.summary(episode, step.left_out)} ({episode.severity})"
+    return f"{kind}: {where}", f"{episode_text.summary(episode, step.left_out)} ({episode.severity})"
 
 
 def safe(text: str, most: int) -> str:
@@ -123,7 +123,7 @@ def safe(text: str, most: int) -> str:
     >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
     ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
     """
-    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, words.clean(text, most))]
+    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, episode_text.clean(text, most))]
     if sum(map(_size, pieces)) <= most:
         return "".join(pieces)
     room, kept = most - 1, []
@@ -136,15 +136,15 @@ def safe(text: str, most: int) -> str:
 
 
 def _findings(step: Step) -> list[dict[str, Any]]:
-    findings = words.beside_summary(step.episode)
+    findings = episode_text.beside_summary(step.episode)
     more = max(0, len(findings) - FINDINGS) + step.left_out
-    listed = words.members(step.episode, FINDINGS)
+    listed = episode_text.members(step.episode, FINDINGS)
     if not listed and findings:
         listed = [*findings[:FINDINGS], *([f"and {more} more"] if more else [])]
     lines = [f"• {safe(line, FINDING_CHARS)}" for line in listed]
-    lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in words.likely(step.episode)]
+    lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in episode_text.likely(step.episode)]
     if step.action == "trigger":
-        lines.append(f"*Next:* {safe(words.next_step(step.episode), FINDING_CHARS)}")
+        lines.append(f"*Next:* {safe(episode_text.next_step(step.episode), FINDING_CHARS)}")
     blocks = [_section(text) for text in _paragraphs(lines)]
     for example in step.episode.examples:
         said = safe(f"e.g. {example.evaluator}: {example.output or example.reason}", EXAMPLE_CHARS)

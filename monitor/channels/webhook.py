@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from monitor.alerts import words
-from monitor.channels.channel import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
 from monitor.channels.links import links_of
-from schemas.config import Config
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 
 VERSION = 1  # of the body; fields may be added to it, but none changes its meaning
 BODY_BYTES = 512 * 1024
@@ -67,7 +67,9 @@ class Webhook:
         episode, left_out = step.episode, step.left_out
         body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
         if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
-            episode = episode.model_copy(update={"examples": [], "incidents": words.by_weight(episode)})
+            episode = episode.model_copy(
+                update={"examples": [], "incidents": episode_text.by_weight(episode)}
+            )
             body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
         while len(body) > BODY_BYTES and episode.incidents:
             kept = episode.incidents[: len(episode.incidents) // 2]
@@ -83,9 +85,9 @@ class Webhook:
             "urgency": step.urgency,
             "reason": step.reason,
             "dedup_key": step.dedup_key,
-            "summary": words.summary(step.episode, step.left_out),
-            "likely_causes": words.likely(step.episode),
-            "next_step": words.next_step(step.episode),
+            "summary": episode_text.summary(step.episode, step.left_out),
+            "likely_causes": episode_text.likely(step.episode),
+            "next_step": episode_text.next_step(step.episode),
             "links": links_of(step.episode, self._links),
             "left_out": left_out,
             "episode": episode,

@@ -2,13 +2,13 @@
 are all there is.
 """
 
-from monitor.drift.categories import chi_square, g
-from monitor.drift.comparison import Comparison, Distribution, DriftTest, TextTest
-from monitor.drift.divergence import hellinger, jensen_shannon
+from monitor.drift.category_tests import chi_square, g
+from monitor.drift.divergences import hellinger, jensen_shannon
+from monitor.drift.interface import Comparison, Distribution, DriftTest, TextTest
 from monitor.drift.kolmogorov_smirnov import kolmogorov_smirnov
 from monitor.drift.mmd import mmd
-from monitor.drift.proportions import two_proportions
 from monitor.drift.psi import psi
+from monitor.drift.two_proportions import two_proportions
 from monitor.drift.wasserstein import wasserstein
 
 __all__ = ["DRIFT_TESTS", "TEXT_TESTS", "Comparison", "Distribution"]

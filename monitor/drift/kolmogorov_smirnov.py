@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import kolmogorov
 
-from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic
+from monitor.drift.interface import Comparison, Distribution, aligned, harmonic
 
 
 def kolmogorov_smirnov(reference: Distribution, current: Distribution) -> Comparison:

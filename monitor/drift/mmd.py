@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincc, ndtr
 
-from monitor.drift.comparison import Comparison
-from monitor.stats.text import FEATURES, FREQUENCIES, UNIT, TextSketch
+from monitor.drift.interface import Comparison
+from monitor.stats.text_sketch import FEATURES, FREQUENCIES, UNIT, TextSketch
 
 # a text's product with itself, about: all of what follows is in shares of it
 _SCALE = UNIT * UNIT * FREQUENCIES

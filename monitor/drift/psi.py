@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import chi2
 
-from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic, pooled, quantile_bins
+from monitor.drift.interface import Comparison, Distribution, aligned, harmonic, pooled, quantile_bins
 
 BINS = 10
 

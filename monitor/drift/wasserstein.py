@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaincc
 
-from monitor.drift.comparison import Comparison, Distribution, aligned, harmonic
+from monitor.drift.interface import Comparison, Distribution, aligned, harmonic
 
 POINTS = 200  # at which the null is worked out; more change nothing in the third digit
 

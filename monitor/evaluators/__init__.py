@@ -5,14 +5,14 @@ from __future__ import annotations
 from monitor.evaluators.content_filter import ContentFilterEvaluator
 from monitor.evaluators.empty import EmptyEvaluator
 from monitor.evaluators.error import ErrorEvaluator
-from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.json_answer import JsonEvaluator
 from monitor.evaluators.json_schema import JsonSchemaEvaluator
 from monitor.evaluators.known_failure import KnownFailureEvaluator
 from monitor.evaluators.latency import LatencyEvaluator
 from monitor.evaluators.length import LengthEvaluator
 from monitor.evaluators.outcome import OutcomeEvaluator
-from monitor.evaluators.refusal import RefusalEvaluator
+from monitor.evaluators.refusal.evaluator import RefusalEvaluator
 from monitor.evaluators.truncation import TruncationEvaluator
 
 EVALUATORS: dict[str, type[Evaluator]] = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
 
 # White space and what is invisible: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.evaluators.evaluator import Evaluator, Parameters
+from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _FENCED = re.compile(r"\s*```(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOTALL)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from monitor.evaluators.evaluator import Parameters
+from monitor.evaluators.interface import Parameters
 from monitor.evaluators.json_answer import JsonEvaluator, JsonParameters, parse
 from monitor.evaluators.verdict import PASSED, State, Verdict, failed
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import re2
 
-from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.repetition import loops
-from monitor.evaluators.texts import scanned, without_code
+from monitor.evaluators.text_scan import scanned, without_code
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _PATTERNS = {

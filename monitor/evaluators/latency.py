@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from monitor.evaluators.evaluator import Evaluator, Parameters
+from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import State, Verdict, failed, skipped
 
 _NO_INTERACTION = skipped("neither the event nor the configuration names an interaction")

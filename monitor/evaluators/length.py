@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from monitor.evaluators.evaluator import Evaluator, Parameters
+from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import SKIPPED_ERROR, State, Verdict, failed, skipped
 
 _NO_LIMIT = skipped("neither min_chars nor max_chars is configured")

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.evaluators import EVALUATORS
-from monitor.evaluators.evaluator import Evaluator
-from monitor.evaluators.expressions import search_set
-from monitor.evaluators.setting import EvaluatorSetting, closest, parse_setting
-from monitor.evaluators.settled import REMEMBERED, Settled, broken, labels_of, settled
-from monitor.evaluators.texts import WHOLE_CHARS, scanned
+from monitor.evaluators.configured import EvaluatorSetting, closest, parse_setting
+from monitor.evaluators.interface import Evaluator
+from monitor.evaluators.label_cache import REMEMBERED, Settled, broken, labels_of, settled
+from monitor.evaluators.re2_patterns import search_set
+from monitor.evaluators.text_scan import WHOLE_CHARS, scanned
 from monitor.evaluators.verdict import PASSED, State, Verdict
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)

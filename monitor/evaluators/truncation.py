@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from monitor.evaluators.evaluator import Evaluator
+from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
 
 # OpenAI, Anthropic, Google, Cohere and Bedrock, Mistral, OpenAI Responses, Anthropic (context), LiteLLM and

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.reports.phrases import count, length
-from monitor.reports.trial import Trial
+from monitor.backtest.run import Trial
+from monitor.reports.report_text import count, length
 
 
 def headline(trial: Trial) -> str:

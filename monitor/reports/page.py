@@ -7,19 +7,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from monitor.alerts.words import clock
+from monitor.backtest.run import Trial
 from monitor.reports import tables
-from monitor.reports.difference import Difference
+from monitor.reports.config_comparison import Difference
+from monitor.reports.data_gaps import Letters
+from monitor.reports.episode_history import Feature, Told
 from monitor.reports.headline import headline
-from monitor.reports.panels import Limit, limits_of, split
-from monitor.reports.phrases import broke, count, figure, findings_of, length, period, place, standing
 from monitor.reports.plot import Axis, Span, plot
-from monitor.reports.series import Series
+from monitor.reports.plot_panels import Limit, limits_of, split
+from monitor.reports.report_text import broke, count, figure, findings_of, length, period, place, standing
 from monitor.reports.style import CSS
 from monitor.reports.tables import text
-from monitor.reports.told import Feature, Told
-from monitor.reports.trial import Trial
-from monitor.reports.unmeasured import Letters
+from monitor.reports.time_series import Series
+from monitor.wording.episode_text import clock
 
 PLOTTED = 40  # features; those that told of something first, then the busiest
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import NamedTuple
 
-from monitor.reports.panels import EVENTS, Limit, Panel
-from monitor.reports.phrases import figure
-from monitor.reports.series import Bin
+from monitor.reports.plot_panels import EVENTS, Limit, Panel
+from monitor.reports.report_text import figure
+from monitor.reports.time_series import Bin
 from monitor.stats.rate import Estimate
 
 WIDTH, HEIGHT = 240, 112

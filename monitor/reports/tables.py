@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from monitor.alerts.words import clean, clock
-from monitor.reports.difference import Difference
-from monitor.reports.phrases import broke, findings_of, length, moment, place, standing, sure
-from monitor.reports.summary import KINDS, closest, features_of, tally
-from monitor.reports.told import Told
-from monitor.reports.trial import Trial
-from monitor.reports.unmeasured import Letters
+from monitor.backtest.run import Trial
+from monitor.reports.config_comparison import Difference
+from monitor.reports.data_gaps import Letters
+from monitor.reports.episode_history import Told
+from monitor.reports.report_text import broke, findings_of, length, moment, place, standing, sure
+from monitor.reports.text_report import KINDS, closest, features_of, tally
+from monitor.wording.episode_text import clean, clock
 
 ROWS = 200  # of a table; what is more is counted below it, and `--format ndjson` has it
 FINDINGS = 4  # of an episode

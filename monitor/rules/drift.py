@@ -17,22 +17,22 @@ from statistics import NormalDist
 from typing import Any, NamedTuple, TypeVar
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.categories import most_g
-from monitor.drift.comparison import Distribution
-from monitor.drift.shapes import Joined, Shape, distance
-from monitor.features import FeatureState, Segment
-from monitor.panes import Pane
-from monitor.pins import Pins
-from monitor.quantities import CATEGORIES, LANGUAGES
-from monitor.references import LEAST_EVENTS, Reference, References, TextReference
-from monitor.rules import drift_texts
-from monitor.rules.drift_texts import TextReader
-from monitor.rules.findings import Finding, shares
+from monitor.drift.category_tests import most_g
+from monitor.drift.histogram_distance import Joined, Shape, distance
+from monitor.drift.interface import Distribution
+from monitor.references.finder import LEAST_EVENTS, Reference, References, TextReference
+from monitor.references.pinned import Pins
+from monitor.rules import text_drift
+from monitor.rules.drift_evidence import Finding, shares
 from monitor.rules.reading import Reading, no_interval
+from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z, z_of
-from monitor.rules.windows import Window
-from monitor.segments import SegmentKey
-from schemas.rules import Drift
+from monitor.rules.window_view import Window
+from monitor.windows.feature_series import FeatureState, Segment
+from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import SegmentKey
+from schemas.config.rules import Drift
 
 EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3}
 """Least effect: a tenth of a standard deviation (normalised Wasserstein); Jensen–Shannon distance; Cohen's h; the root of the share of texts that
@@ -113,11 +113,11 @@ class DriftReader:
         ]  # fmt: skip
         read = [
             self._texts.read(rule.reference, feature, at, edge_us, since_us, name, cleared_us)
-            for name in drift_texts.NAMES
+            for name in text_drift.NAMES
             if _is_on(rule, name)
         ]
         found += [
-            _Candidate(one[0], partial(self._least_of_texts, rule, one[1]), partial(drift_texts.told, one[0]))
+            _Candidate(one[0], partial(self._least_of_texts, rule, one[1]), partial(text_drift.told, one[0]))
             for one in read
             if one is not None
         ]

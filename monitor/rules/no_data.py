@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from monitor.features import DAY_US, FINE_US, HOUR_US, FeatureState
 from monitor.rules.reading import Reading
-from schemas.rules import NoData, Rule
+from monitor.windows.feature_series import DAY_US, FINE_US, HOUR_US, FeatureState
+from schemas.config.rules import NoData, Rule
 
 RULE = "no-data"
 DAYS = 7

@@ -7,11 +7,11 @@ from functools import cache
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from monitor.features import FINE_US, HOUR_US
-from monitor.panes import Figure, Pane
 from monitor.rules.reading import Reading
 from monitor.stats.rate import NOTHING, Estimate, exact
-from schemas.rules import Rule
+from monitor.windows.feature_series import FINE_US, HOUR_US
+from monitor.windows.pane import Figure, Pane
+from schemas.config.rules import Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400)
 """Where a window has too few events, the next of these is looked at: 5 m, 30 m, 2 h, 6 h, 1 d."""
@@ -87,7 +87,7 @@ def z_of(confidence: float | None) -> float:
 
 def _threshold(rule: Rule, interaction: str | None) -> float | None:
     if rule.above == "baseline":
-        return None  # monitor.rules.baseline reads those
+        return None  # monitor.rules.learned_baseline reads those
     if rule.above != "budget":
         return rule.above
     return BUDGETS_S.get(rule.on.rpartition(".")[0], {}).get(interaction or "")

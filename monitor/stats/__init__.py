@@ -1,9 +1,9 @@
 """Statistics: pure values with ``merge``; exact, commutative, the same bytes in any order."""
 
-from monitor.stats.categories import Categories
-from monitor.stats.number import Number
+from monitor.stats.category_counts import Categories
+from monitor.stats.number_summary import Number
 from monitor.stats.rate import Rate
-from monitor.stats.text import TextSketch
+from monitor.stats.text_sketch import TextSketch
 
 STATISTICS: dict[str, type[Rate] | type[Number] | type[Categories] | type[TextSketch]] = {
     "rate": Rate,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from monitor.stats.weights import CLASSES, WHOLE, coarser
+from monitor.stats.sampling_weights import CLASSES, WHOLE, coarser
 
 
 class Estimate(NamedTuple):

@@ -77,7 +77,7 @@ class Options(BaseModel):
 def read(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any], list[str]]:
     """Options, the settings of ``KafkaProducer``, and what was wrong with what was given.
 
-    >>> read({"service": "shop", "sample_probability": 7, "acks": "all", "colour": "red"})[1:]
+    >>> read({"service": "shop", "sample_probability": 7, "acks": "all", "colour": "red"})[1:]  # doctest: +NORMALIZE_WHITESPACE
     ({'acks': 'all'}, ['colour: no option of Softfail or KafkaProducer; left out', 'sample_probability: Input
     should be less \
 than or equal to 1, got 7; the default 1.0 is used'])

@@ -162,7 +162,7 @@ def security_of(given: Any, environment: Mapping[str, str] | None = None) -> Sec
 
     >>> security_of({"username": "bot", "password": "${KAFKA_PASSWORD}"}, {"KAFKA_PASSWORD": "geheim"}).password
     SecretStr('**********')
-    >>> security_of({"user": "bot"})
+    >>> security_of({"user": "bot"})  # doctest: +NORMALIZE_WHITESPACE
     Traceback (most recent call last):
     softfail.tls.InvalidSecurity: security.user: no such key; there are: protocol, ca_file,
     cert_file, key_file, key_password, mechanism, \

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents import exits
-from agents.journal import Recovered, Written
-from agents.partition import Counters, Partition
-from agents.transport import Bundle
-from monitor.core import FileRecord
+from agents.process import exits
+from agents.runtime.changelog import Recovered, Written
+from agents.runtime.faust_transport import Bundle
+from agents.runtime.partition import Counters, Partition
+from monitor.protocol.messages import FileRecord
 
 
 class Ended(BaseException):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from agents.app import run
-from agents.intake import Intake
-from monitor.core import Message, Outputs
-from schemas.config import Config
+from agents.runtime.app import run
+from agents.runtime.bundle_intake import Intake
+from monitor.protocol.messages import Message, Outputs
+from schemas.config.monitor_config import Config
 
 
 class Counts:

@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from faust.assignor.partition_assignor import PartitionAssignor
 
-from agents import exits, watchdog
-from agents.app import run
-from agents.intake import Intake
-from schemas.config import Config
+from agents.process import exits
+from agents.runtime import watchdog
+from agents.runtime.app import run
+from agents.runtime.bundle_intake import Intake
+from schemas.config.monitor_config import Config
 from tests.agents.counting_worker import CountingAgent
 
 PATIENCE_S = 8.0  # instead of a minute

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from agents import app, exits
-from schemas.config import Config
+from agents.process import exits
+from agents.runtime import app
+from schemas.config.monitor_config import Config
 
 
 def config(**kafka: object) -> Config:
@@ -70,8 +71,8 @@ def test_without_a_broker_a_worker_says_so_waits_and_stops_with_zero_when_told(
 def test_a_port_in_use_is_a_fault_of_configuration_that_names_it():
     script = """
 import asyncio, sys
-from agents.app import run
-from schemas.config import Config
+from agents.runtime.app import run
+from schemas.config.monitor_config import Config
 async def serve(worker):
     listening = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     await asyncio.start_server(lambda r, w: None, *listening.sockets[0].getsockname())

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents import connection, exits, handshake, topics
-from schemas.config import Config, Kafka
+from agents.commands import topics
+from agents.kafka import connection, handshake
+from agents.process import exits
+from schemas.config.monitor_config import Config, Kafka
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = {
@@ -53,7 +55,7 @@ def test_no_client_is_made_without_the_settings_of_the_one_place():
     ]
     # The handshake itself: once with the same settings but the brokers, once on purpose without, to ask what
     # a port speaks.
-    assert [where for where in bare if not where.startswith("agents/handshake.py")] == []
+    assert [where for where in bare if not where.startswith("agents/kafka/handshake.py")] == []
     assert len(bare) == 2
     assert [
         where
@@ -64,7 +66,9 @@ def test_no_client_is_made_without_the_settings_of_the_one_place():
 
 def test_faust_is_given_the_same():
     (app,) = (
-        call for where, call in calls() if where.startswith("agents/app.py") and name_of(call.func) == "_App"
+        call
+        for where, call in calls()
+        if where.startswith("agents/runtime/app.py") and name_of(call.func) == "_App"
     )
     assert any(
         one.arg == "broker_credentials"

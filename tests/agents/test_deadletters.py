@@ -12,13 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError
 
-from agents import deadletters
-from agents.deadletters import main
-from agents.injection import REINJECTED, Plan, Ready, judge, plan
-from agents.letters import MARK_HEADER, MARK_KEY, Found, Identity, Wanted, is_mark, mark_of, marked
-from agents.reasons import EXCERPT, GROUPS, excerpt, grouped, harmless, kind_of
-from monitor.core import FileRecord
-from monitor.deadletters import dead_letter
+from agents.commands import dead_letters
+from agents.commands.dead_letters import main
+from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, harmless, kind_of
+from agents.dead_letters.records import (
+    MARK_HEADER,
+    MARK_KEY,
+    Found,
+    Identity,
+    Wanted,
+    is_mark,
+    mark_of,
+    marked,
+)
+from agents.dead_letters.reinjection import REINJECTED, Plan, Ready, judge, plan
+from monitor.ingest.dead_letters import dead_letter
+from monitor.protocol.messages import FileRecord
 from schemas.records import DeadLetter
 from softfail.partitioning import partition_of
 
@@ -251,15 +260,15 @@ def reachable(monkeypatch):
     async def answers(*_: Any, **__: Any) -> None:
         return None
 
-    monkeypatch.setattr(deadletters, "await_broker", answers)
+    monkeypatch.setattr(dead_letters, "await_broker", answers)
 
 
 def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):
     ready = judged(found_of(event()))
     written = []
-    monkeypatch.setattr(deadletters, "_planned", lambda *_: Plan(ready=[ready]))
+    monkeypatch.setattr(dead_letters, "_planned", lambda *_: Plan(ready=[ready]))
     monkeypatch.setattr(
-        deadletters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some))
+        dead_letters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some))
     )
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["--reinject"]) == 2
@@ -273,7 +282,7 @@ def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
     def fails(*_: Any) -> None:
         raise KafkaTimeoutError("nobody\x1b answers")
 
-    monkeypatch.setattr(deadletters, "Reader", fails)
+    monkeypatch.setattr(dead_letters, "Reader", fails)
     for arguments in ([], ["--reinject", "--yes"]):
         assert main(arguments) == 78
         told = capsys.readouterr()

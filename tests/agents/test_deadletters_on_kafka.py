@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from agents.injection import REINJECTED
-from agents.letters import MARK_HEADER
-from monitor.core import FileRecord
-from monitor.deadletters import dead_letter
+from agents.dead_letters.records import MARK_HEADER
+from agents.dead_letters.reinjection import REINJECTED
+from monitor.ingest.dead_letters import dead_letter
+from monitor.protocol.messages import FileRecord
 from softfail.partitioning import partition_of
 
 pytestmark = pytest.mark.kafka
@@ -169,10 +169,10 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
 
 
 def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
-    from agents.deadletters import _planned
-    from agents.injection import inject
-    from agents.letters import Wanted
-    from schemas.config import Kafka
+    from agents.commands.dead_letters import _planned
+    from agents.dead_letters.records import Wanted
+    from agents.dead_letters.reinjection import inject
+    from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"), (response("b"), WHY, "tokens"))
@@ -186,10 +186,10 @@ def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_top
 
 
 def test_events_without_their_mark_are_not_written(make_topics, publish, monkeypatch):
-    from agents import injection
-    from agents.deadletters import _planned
-    from agents.letters import Wanted
-    from schemas.config import Kafka
+    from agents.commands.dead_letters import _planned
+    from agents.dead_letters import reinjection
+    from agents.dead_letters.records import Wanted
+    from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"))
@@ -201,21 +201,21 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
             time.sleep(0.5)  # the event is at the broker by now
             raise RuntimeError("the disk is full")
 
-        patch.setattr(injection, "mark_of", breaks)
+        patch.setattr(reinjection, "mark_of", breaks)
         with pytest.raises(RuntimeError, match="full"):
-            injection.inject(kafka, planned.ready)
+            reinjection.inject(kafka, planned.ready)
     assert len(topics.read("events")[0]) == 1
-    assert len(injection.inject(kafka, planned.ready).ready) == 1
+    assert len(reinjection.inject(kafka, planned.ready).ready) == 1
     assert len(topics.read("events")[0]) == 2
 
 
 def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
     from kafka.errors import ProducerFencedError
 
-    from agents.deadletters import _planned
-    from agents.injection import inject
-    from agents.letters import Wanted
-    from schemas.config import Kafka
+    from agents.commands.dead_letters import _planned
+    from agents.dead_letters.records import Wanted
+    from agents.dead_letters.reinjection import inject
+    from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, *[(response("a", output="x" * 60_000), WHY, "tokens")] * 80)  # more than one transaction
@@ -234,9 +234,9 @@ def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
 
 
 def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_written(make_topics):
-    from agents.injection import Ready, inject
-    from agents.letters import Identity
-    from schemas.config import Kafka
+    from agents.dead_letters.records import Identity
+    from agents.dead_letters.reinjection import Ready, inject
+    from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     sizes = {1: 10, 2: 2_000_000, 3: 10}

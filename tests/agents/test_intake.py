@@ -10,8 +10,8 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.intake import Intake
-from agents.store import Counters
+from agents.runtime.bundle_intake import Intake
+from agents.runtime.owned_partitions import Counters
 
 TPS = TP("t.events", 1)
 
@@ -125,9 +125,9 @@ def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_p
 def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, seed):
     import random
 
-    from agents.store import Partition
-    from agents.transport import Bundle
-    from monitor.core import FileRecord
+    from agents.runtime.faust_transport import Bundle
+    from agents.runtime.owned_partitions import Partition
+    from monitor.protocol.messages import FileRecord
 
     rng, total = random.Random(seed), sum(lengths)
 

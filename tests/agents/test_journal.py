@@ -9,10 +9,20 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents import exits, journal
-from agents.journal import BARRIER, HEADER, LAYOUTS, MOST_BYTES, MOST_STATE_BYTES, POSITION, Journal, Written
-from monitor.core import Message, Outputs
-from schemas.config import Kafka
+from agents.process import exits
+from agents.runtime import changelog as journal
+from agents.runtime.changelog import (
+    BARRIER,
+    HEADER,
+    LAYOUTS,
+    MOST_BYTES,
+    MOST_STATE_BYTES,
+    POSITION,
+    Journal,
+    Written,
+)
+from monitor.protocol.messages import Message, Outputs
+from schemas.config.monitor_config import Kafka
 
 HEAD = {"layout": LAYOUTS["watch"], "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
 

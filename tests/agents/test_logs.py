@@ -5,7 +5,7 @@ import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.logs import MOST_KINDS, RateLimit
+from agents.process.log_setup import MOST_KINDS, RateLimit
 
 
 def line(message: str, name: str = "aiokafka", args: tuple[object, ...] = ()) -> logging.LogRecord:

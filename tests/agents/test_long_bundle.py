@@ -7,11 +7,11 @@ import json
 import time
 from typing import Any
 
-from agents import partition as shell
-from monitor.core import FileRecord
-from monitor.health import counts_of
+from agents.runtime import partition as shell
+from monitor.protocol.messages import FileRecord
+from monitor.self_health.partition_health import counts_of
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 
 def slow(partition: Any, log: list[str]) -> None:

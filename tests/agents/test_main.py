@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.__main__ import COMMANDS, main
-from agents.worker import main as worker_main
+from agents.commands.worker import main as worker_main
 
 ROOT = Path(__file__).parents[2]
 

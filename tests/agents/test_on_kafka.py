@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from agents.topics import create, describe
-from schemas.config import Kafka
+from agents.commands.topics import create, describe
+from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
 pytestmark = pytest.mark.kafka
@@ -287,7 +287,7 @@ def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_r
 
 @pytest.mark.slow
 def test_the_group_says_which_partitions_nobody_owns(make_topics, make_workers, counting_command):
-    from agents.group import unowned
+    from agents.kafka.consumer_group import unowned
 
     topics = make_topics(2)
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix)

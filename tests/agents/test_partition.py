@@ -11,9 +11,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import exits
-from agents import partition as shell
-from monitor.core import FileRecord, Message, Outputs
+from agents.process import exits
+from agents.runtime import partition as shell
+from monitor.protocol.messages import FileRecord, Message, Outputs
 
 TPS = TP("t.events", 1)
 
@@ -333,7 +333,7 @@ def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_part
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=10), st.data())
 def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
     async def scene() -> None:
-        from agents.partition import Counters, Partition
+        from agents.runtime.partition import Counters, Partition
 
         partition = Partition(counting.CountingAgent(), TPS, data, 60, Counters())
         partition.core = counting.Counts()

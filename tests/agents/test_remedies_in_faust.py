@@ -17,10 +17,11 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.types import TP
 
-from agents import app, exits, transport, watchdog
-from agents.transport import Bundle
-from monitor.core import FileRecord
-from schemas.config import Config, Kafka
+from agents.process import exits
+from agents.runtime import app, faust_transport, watchdog
+from agents.runtime.faust_transport import Bundle
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config, Kafka
 
 A = TP("p.events", 0)
 
@@ -52,12 +53,12 @@ def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkey
         async def fetched(*_: Any) -> Any:
             return {TopicPartition(*A): bundle}
 
-        monkeypatch.setattr(transport.driver.Consumer, "_getmany", fetched)
+        monkeypatch.setattr(faust_transport.driver.Consumer, "_getmany", fetched)
         consumer = one.faust.consumer
-        assert isinstance(consumer, transport.Consumer)
+        assert isinstance(consumer, faust_transport.Consumer)
         (messages,) = (await consumer._getmany({A}, 1.0)).values()
         (event,) = [
-            await transport.Schema().compile(one.faust)(consumer._to_message(A, message))
+            await faust_transport.Schema().compile(one.faust)(consumer._to_message(A, message))
             for message in messages
         ]
         return event.value is bundle, one.faust.conf.broker_max_poll_records
@@ -74,7 +75,9 @@ def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker
         one = worker()
         (agent,) = one.faust.agents.values()
         bundle = made(0, 1)
-        message = one.faust.consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), bundle))
+        message = one.faust.consumer._to_message(
+            A, faust_transport.pseudo_message(TopicPartition(*A), bundle)
+        )
         event = await agent.channel.schema.compile(one.faust)(message, propagate=True)
         return event.value is bundle
 
@@ -160,7 +163,7 @@ def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(wor
             yield (
                 A,
                 consumer._to_message(
-                    A, transport.pseudo_message(TopicPartition(*A), made(fetches.pop(0), 15))
+                    A, faust_transport.pseudo_message(TopicPartition(*A), made(fetches.pop(0), 15))
                 ),
             )
 
@@ -381,7 +384,9 @@ def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_ackn
         monkeypatch.setattr(consumer, "_commit_offsets", commit)
         one.store.owned[A] = SimpleNamespace(position=30, durable=17)
         for offset in range(25):
-            message = consumer._to_message(A, transport.pseudo_message(TopicPartition(*A), made(offset, 1)))
+            message = consumer._to_message(
+                A, faust_transport.pseudo_message(TopicPartition(*A), made(offset, 1))
+            )
             consumer.track_message(message)
             consumer.ack(message)
         await consumer.commit()

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents import exits, journal
-from agents import partition as shell
-from agents.journal import BARRIER, POSITION, Journal
-from monitor.core import Message, Outputs
-from schemas.config import Kafka
+from agents.process import exits
+from agents.runtime import changelog
+from agents.runtime import partition as shell
+from agents.runtime.changelog import BARRIER, POSITION, Journal
+from monitor.protocol.messages import Message, Outputs
+from schemas.config.monitor_config import Kafka
 
 
 class Batch(list[Any]):
@@ -61,7 +62,7 @@ class Producer:
 
 @pytest.fixture
 def made(monkeypatch) -> Any:
-    monkeypatch.setattr(journal, "AIOKafkaProducer", Producer)
+    monkeypatch.setattr(changelog, "AIOKafkaProducer", Producer)
     return lambda: Journal(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 

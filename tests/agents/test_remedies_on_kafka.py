@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
-from agents.journal import Journal
-from monitor.core import Message, Outputs
-from schemas.config import Kafka
+from agents.runtime.changelog import Journal
+from monitor.protocol.messages import Message, Outputs
+from schemas.config.monitor_config import Kafka
 
 pytestmark = pytest.mark.kafka
 
@@ -248,7 +248,7 @@ def transaction() -> Any:
 
 
 def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction):
-    from agents.letters import Reader
+    from agents.dead_letters.records import Reader
 
     topics = make_topics(1)
     transaction(topics, "deadletter", b"a", b"kept").commit_transaction()
@@ -281,7 +281,7 @@ def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
     """
     from aiokafka.admin import AIOKafkaAdminClient
 
-    from agents.topics import create
+    from agents.commands.topics import create
 
     topics = make_topics(2)
     source = f"{topics.prefix}.events"

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 from kafka import TopicPartition
 
-import agents.replay
-from agents import exits
-from agents.replay import FULL, TopicLog, main
-from schemas.config import Kafka
+import agents.commands.replay
+from agents.commands.replay import FULL, TopicLog, main
+from agents.process import exits
+from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
 PARTITIONS = 3
@@ -106,7 +106,7 @@ class Broker:
 @pytest.fixture
 def opened(monkeypatch):
     def make(records, since_ms=None, until_ms=None, **more):
-        monkeypatch.setattr(agents.replay, "KafkaConsumer", Broker(records, **more))
+        monkeypatch.setattr(agents.commands.replay, "KafkaConsumer", Broker(records, **more))
         return TopicLog(Kafka(), "t.events", since_ms, until_ms)
 
     return make
@@ -182,7 +182,7 @@ def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(o
 
 
 def test_an_unknown_topic_is_an_error_that_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(agents.replay, "KafkaConsumer", Broker([]))
+    monkeypatch.setattr(agents.commands.replay, "KafkaConsumer", Broker([]))
     with pytest.raises(
         exits.Misconfigured, match=r"topic x.events does not exist; check kafka.prefix or --topic"
     ):
@@ -190,7 +190,7 @@ def test_an_unknown_topic_is_an_error_that_names_the_remedy(monkeypatch):
 
 
 def test_a_broker_that_gives_nothing_though_there_is_more_is_an_error_and_no_end(opened, monkeypatch):
-    monkeypatch.setattr(agents.replay, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(agents.commands.replay, "PATIENCE_S", 0.0)
     log = opened([record(0, 0, 10)])
     monkeypatch.setattr(Broker, "poll", lambda *_, **__: {})
     with pytest.raises(Exception, match="though there are more; try again"):

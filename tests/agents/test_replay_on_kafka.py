@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agents.replay import main
-from monitor.replay import main as from_files
-from schemas.config import Kafka
+from agents.commands.replay import main
+from monitor.backtest.engine import main as from_files
+from schemas.config.monitor_config import Kafka
 
 pytestmark = pytest.mark.kafka
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from agents import exits, topics
-from agents.handshake import Refusal, shake_hands
-from schemas.config import Kafka
+from agents.commands import topics
+from agents.kafka.handshake import Refusal, shake_hands
+from agents.process import exits
+from schemas.config.monitor_config import Kafka
 from softfail import Softfail
 
 pytestmark = pytest.mark.kafka

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from agents import silence as command
-from agents import silences
-from agents.silence import main
-from agents.silences import asked_for
-from monitor.alerts.letters import read_letter
+from agents.commands import silence as command
+from agents.commands.silence import main
+from agents.kafka import silence_records
+from agents.kafka.silence_records import asked_for
+from monitor.delivery.alert_records import read_letter
 from schemas.records import Silence
 
 NOW = datetime.now(UTC)
@@ -37,8 +37,8 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
         held[one.silence_id] = one
 
     monkeypatch.setattr(command, "await_broker", there)
-    monkeypatch.setattr(silences, "known", known)
-    monkeypatch.setattr(silences, "write", write)
+    monkeypatch.setattr(silence_records, "known", known)
+    monkeypatch.setattr(silence_records, "write", write)
     return held
 
 
@@ -128,7 +128,7 @@ def test_a_refusal_is_one_line_and_1(topic, capsys):
 
 
 def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
-    monkeypatch.setattr(silences, "MOST", 2)
+    monkeypatch.setattr(silence_records, "MOST", 2)
     assert [main(ADD), main(ADD), main(ADD)] == [0, 0, 1]
     assert "refused: 2 silences are not over yet" in capsys.readouterr().err
 

@@ -7,21 +7,22 @@ import json
 import msgspec
 import pytest
 
-from agents import state, state_forget
-from agents.journal import HEADER, POSITION
-from agents.state_contents import contents, named, records, shown
-from agents.state_report import forgotten, lines
-from agents.state_topic import Refused, Snapshot, StateTopic
-from monitor.alerts.episodes import Episode
-from monitor.alerts.incidents import Incident
-from monitor.alerts.ledger import Entry
-from monitor.alerts.ledger import shown as cut
-from monitor.book import Book
-from monitor.features import HOUR, Segment
-from monitor.layouts import LAYOUT
-from monitor.panes import Pane
-from monitor.segments import FeatureKey, SegmentKey
-from schemas.config import Kafka
+from agents.commands import state
+from agents.runtime.changelog import HEADER, POSITION
+from agents.state_admin import drop_reset
+from agents.state_admin.contents import contents, named, records, shown
+from agents.state_admin.report import forgotten, lines
+from agents.state_admin.state_topic import Refused, Snapshot, StateTopic
+from monitor.delivery.delivery_state import Entry
+from monitor.delivery.delivery_state import shown as cut
+from monitor.incidents.episode import Episode
+from monitor.incidents.incident import Incident
+from monitor.state.partition_state import Book
+from monitor.windows.feature_series import HOUR, Segment
+from monitor.windows.format_versions import LAYOUT
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from schemas.config.monitor_config import Kafka
 
 AT, OTHER_AT = FeatureKey("bot", "answer", "production"), FeatureKey("bot", "search", "production")
 SEGMENT = SegmentKey("gpt-x", "v1", "a", (("country", "de"),))
@@ -211,7 +212,7 @@ def command(monkeypatch, kept):
     """Runs the command on a topic that is not there; to write to it fails the test."""
     monkeypatch.setattr(FakeTopic, "kept", kept)
     monkeypatch.setattr(state, "StateTopic", FakeTopic)
-    monkeypatch.setattr(state_forget, "StateTopic", FakeTopic)
+    monkeypatch.setattr(drop_reset, "StateTopic", FakeTopic)
 
     async def there(*_):
         pass
@@ -224,8 +225,8 @@ def command(monkeypatch, kept):
     async def told(*_):
         return {}
 
-    monkeypatch.setattr(state_forget, "rewriter_of", write)
-    monkeypatch.setattr(state_forget, "open_episodes", told)
+    monkeypatch.setattr(drop_reset, "rewriter_of", write)
+    monkeypatch.setattr(drop_reset, "open_episodes", told)
     return state.main
 
 

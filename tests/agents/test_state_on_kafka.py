@@ -18,13 +18,13 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from agents.exits import Misconfigured
-from agents.journal import LAYOUTS, Journal
-from agents.state_topic import Refused, Rewriter
-from monitor.core import Outputs
-from monitor.layouts import LAYOUT
+from agents.process.exits import Misconfigured
+from agents.runtime.changelog import LAYOUTS, Journal
+from agents.state_admin.state_topic import Refused, Rewriter
+from monitor.protocol.messages import Outputs
 from monitor.watch import Watch
-from schemas.config import Config, Kafka
+from monitor.windows.format_versions import LAYOUT
+from schemas.config.monitor_config import Config, Kafka
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ async def written(kafka: Kafka, number: int, position: int, *records: tuple[byte
 
 
 async def cluster_of(kafka: Kafka) -> str:
-    from agents.state_topic import StateTopic
+    from agents.state_admin.state_topic import StateTopic
 
     return await StateTopic(kafka, "watch").cluster()
 

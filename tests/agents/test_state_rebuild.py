@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.journal import HEADER, POSITION
-from agents.state_alerts import _take, of_partitions
-from agents.state_contents import contents
-from agents.state_rebuild import _compared
-from agents.state_replay import Replayed, _Follower, _seconds
-from agents.state_topic import Snapshot
+from agents.runtime.changelog import HEADER, POSITION
+from agents.state_admin.contents import contents
+from agents.state_admin.open_episodes import _take, of_partitions
+from agents.state_admin.rebuild import _compared
+from agents.state_admin.replay import Replayed, _Follower, _seconds
+from agents.state_admin.state_topic import Snapshot
 from agents.watch import WallClock
-from monitor.alerts.endings import as_told, ended_episodes, ended_incidents, resolved
-from monitor.alerts.letters import read_episode
+from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
+from monitor.delivery.alert_records import read_episode
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
 from softfail.partitioning import partition_of
 

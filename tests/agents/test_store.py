@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents import exits, store
-from agents.journal import Recovered, Written
-from agents.partition import Counters
-from agents.store import Store
-from schemas.config import Kafka
+from agents.process import exits
+from agents.runtime import owned_partitions
+from agents.runtime.changelog import Recovered, Written
+from agents.runtime.owned_partitions import Store
+from agents.runtime.partition import Counters
+from schemas.config.monitor_config import Kafka
 
 A, B = TP("t.events", 0), TP("t.events", 1)
 
@@ -56,7 +57,7 @@ class Journal:
 def make_store(monkeypatch, counting) -> Any:
     def make() -> Store:
         Journal.may_open, Journal.failure, Journal.made = asyncio.Event(), None, []
-        monkeypatch.setattr(store, "Journal", Journal)
+        monkeypatch.setattr(owned_partitions, "Journal", Journal)
         return Store(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
 
     return make
@@ -112,7 +113,7 @@ def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
 
 
 def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeypatch, caplog):
-    monkeypatch.setattr(store, "SAY_S", 0.01)
+    monkeypatch.setattr(owned_partitions, "SAY_S", 0.01)
     caplog.set_level("INFO", "softfail.store")
 
     async def scene() -> None:

@@ -19,8 +19,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import exits, transport
-from agents.transport import Bundle, Joint, joint
+from agents.process import exits
+from agents.runtime import faust_transport
+from agents.runtime.faust_transport import Bundle, Joint, joint
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -83,7 +84,7 @@ def test_a_bundle_ends_after_so_many_bytes_and_the_next_one_joins_it():
         return bundles, assignment.state_value(A).position
 
     bundles, position = asyncio.run(scene())
-    assert max(len(bundle) << 20 for bundle in bundles) <= transport.MOST_BYTES
+    assert max(len(bundle) << 20 for bundle in bundles) <= faust_transport.MOST_BYTES
     assert [bundle.start for bundle in bundles[1:]] == [bundle.stop for bundle in bundles[:-1]]
     assert [record.offset for bundle in bundles for record in bundle] == list(range(100))
     assert position == bundles[-1].stop == 100
@@ -160,8 +161,8 @@ def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_
         async def faust(_: Any, partitions: Any, seconds: float) -> Any:
             return await inner.fetched_records(partitions, seconds, 100)
 
-        monkeypatch.setattr(transport.driver.Consumer, "_getmany", faust)
-        return await object.__new__(transport.Consumer)._getmany(active, 0.2)
+        monkeypatch.setattr(faust_transport.driver.Consumer, "_getmany", faust)
+        return await object.__new__(faust_transport.Consumer)._getmany(active, 0.2)
 
     # the defect: B moved, and Faust drops what nobody asked for
     assert asyncio.run(position_of_b(as_faust_does)) == 1005
@@ -171,7 +172,7 @@ def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_
 def test_one_fetch_becomes_one_message_without_headers():
     bundle = Bundle([1, 2, 3])
     bundle.start, bundle.stop = 5, 9
-    message = transport.pseudo_message(A, bundle)
+    message = faust_transport.pseudo_message(A, bundle)
     assert (message.topic, message.partition, message.offset, message.value, message.headers) == (
         "t",
         0,
@@ -182,7 +183,7 @@ def test_one_fetch_becomes_one_message_without_headers():
 
 
 def test_a_read_offset_is_never_known_whatever_is_written_to_it():
-    offsets = transport.Forgetful()
+    offsets = faust_transport.Forgetful()
     offsets[TP("t", 0)] = 100
     offsets.update({TP("t", 0): 100})
     assert offsets[TP("t", 0)] is None
@@ -199,7 +200,7 @@ def test_seeking_goes_to_our_positions_in_the_consumers_thread():
         def positions(self) -> dict[TP, int]:
             return {TP("t", 0): 42, TP("t", 9): 7}
 
-    thread = object.__new__(transport.ConsumerThread)
+    thread = object.__new__(faust_transport.ConsumerThread)
 
     async def call_thread(step: Any) -> Any:
         box: list[Any] = []
@@ -219,7 +220,7 @@ def test_seeking_goes_to_our_positions_in_the_consumers_thread():
 
 
 def test_only_what_is_durable_is_committed_whatever_faust_thinks_was_acknowledged():
-    consumer = object.__new__(transport.Consumer)
+    consumer = object.__new__(faust_transport.Consumer)
     ledger = type("Ledger", (), {"durable": lambda self: {TP("t", 0): 17}})()
     consumer.app = type("App", (), {"ledger": ledger})
     message = type("Message", (), {"acked": False})()
@@ -232,9 +233,9 @@ def test_only_what_is_durable_is_committed_whatever_faust_thinks_was_acknowledge
 def test_the_schema_hands_the_bundle_through():
     bundle = Bundle()
     bundle.start, bundle.stop = 1, 2
-    message = transport.pseudo_message(A, bundle)
+    message = faust_transport.pseudo_message(A, bundle)
     app = type("App", (), {"create_event": lambda self, *parts: parts})()
-    event = asyncio.run(transport.Schema().compile(app)(message))
+    event = asyncio.run(faust_transport.Schema().compile(app)(message))
     assert event[1] is bundle
 
 
@@ -246,15 +247,17 @@ def test_only_committed_records_are_read_and_a_seek_is_not_held_up(monkeypatch):
         "AIOKafkaConsumer", (), {"_isolation_level": "read_uncommitted", "_fetch_max_wait_ms": 1500}
     )()
     monkeypatch.setattr(
-        transport.driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer
+        faust_transport.driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer
     )
-    made = transport.ConsumerThread._create_worker_consumer(object.__new__(transport.ConsumerThread), None)
+    made = faust_transport.ConsumerThread._create_worker_consumer(
+        object.__new__(faust_transport.ConsumerThread), None
+    )
     assert made._isolation_level == "read_committed"
     assert made._fetch_max_wait_ms == 250
 
 
 def test_aiokafka_makes_its_fetch_results_of_our_class():
-    assert fetcher.FetchResult is transport.FetchResult
+    assert fetcher.FetchResult is faust_transport.FetchResult
     source = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
     assert "FetchResult(" in source
 
@@ -274,9 +277,9 @@ def test_a_codec_that_is_not_installed_is_named_and_ends_the_process_at_once(mon
     async def faust(*_: Any) -> Any:
         raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
 
-    monkeypatch.setattr(transport.driver.Consumer, "_getmany", faust)
+    monkeypatch.setattr(faust_transport.driver.Consumer, "_getmany", faust)
     with pytest.raises(ended):
-        asyncio.run(object.__new__(transport.Consumer)._getmany({A}, 0.2))
+        asyncio.run(object.__new__(faust_transport.Consumer)._getmany({A}, 0.2))
     assert ends[0][:2] == ("leave", exits.CONFIGURATION)
     assert "lz4" in ends[0][2]
     assert "cramjam" in ends[0][2]

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agents import trial
-from agents.demo.receiver import Fault, Receiver
-from agents.trial import main
+from agents.commands import send_test_alert
+from agents.commands.send_test_alert import main
+from agents.demo.fake_pagerduty import Fault, Receiver
 
 ROOT = Path(__file__).parents[2]
 KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
@@ -31,7 +31,7 @@ def quick(monkeypatch):
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", KEY)
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://unset.example/services/x")
     monkeypatch.setenv("SIGNING_SECRET", SIGN)
-    monkeypatch.setattr(trial, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(send_test_alert, "FIRST_WAIT_S", 0.05)
 
 
 class Anything:

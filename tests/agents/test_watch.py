@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from agents import watch
 from agents.watch import WallClock, WatchAgent
-from monitor.core import FileRecord
-from schemas.config import Config
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
 
 SECOND = 1_000_000
 

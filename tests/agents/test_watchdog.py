@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from agents import exits, watchdog
-from agents.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Verdict, Watchdog
-from schemas.config import Kafka
+from agents.process import exits
+from agents.runtime import watchdog
+from agents.runtime.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Verdict, Watchdog
+from schemas.config.monitor_config import Kafka
 
 TPS = TP("t.events", 1)
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core import FileRecord
-from monitor.features import FeatureState
-from monitor.instants import rfc3339
-from monitor.segments import FeatureKey
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.segment_keys import FeatureKey
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 FAILING: tuple[dict[str, Any], ...] = (  # in the order of the simulation's failures
     {"error_type": "timeout"}, {"outcome": "parse_error"}, {"output": ""}, {"output": "I'm sorry, but I can't help with that."},

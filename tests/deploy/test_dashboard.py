@@ -20,13 +20,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from agents.store import Counters, PartitionStatus
-from agents.web.running import Running
+from agents.runtime.owned_partitions import Counters, PartitionStatus
+from agents.runtime.process_counters import Running
 from agents.web.server import WebServer
-from monitor.core import FileRecord
-from monitor.metrics import METRICS, Measure
+from monitor.protocol.messages import FileRecord
+from monitor.protocol.metrics import METRICS, Measure
 from monitor.watch import Watch
-from schemas.config import Config, Http
+from schemas.config.monitor_config import Config, Http
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/softfail.json").read_text("utf-8"))

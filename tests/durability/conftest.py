@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.demo.receiver import Receiver
+from agents.demo.fake_pagerduty import Receiver
 
 collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 

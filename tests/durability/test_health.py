@@ -17,7 +17,7 @@ import pytest
 import yaml
 from kafka import KafkaProducer
 
-from agents.demo.receiver import Receiver
+from agents.demo.fake_pagerduty import Receiver
 from softfail import Softfail
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from monitor.core import FileRecord
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 SOAK = Path(__file__).parent / "soak"
 sys.path.insert(0, str(SOAK))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.demo.receiver import Fault, Receiver
+from agents.demo.fake_pagerduty import Fault, Receiver
 from softfail import Softfail
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

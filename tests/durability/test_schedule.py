@@ -107,7 +107,7 @@ def held_of(exact: dict[str, Any], core: Any) -> report.Held:
 def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
     """What the product writes for these events."""
     from monitor.watch import Watch
-    from schemas.config import Config
+    from schemas.config.monitor_config import Config
 
     config = Config.model_validate(exact["corpus"].settings())
     found: dict[str, list[Any]] = {"windows": [], "deadletter": [], "alerts": []}

@@ -19,9 +19,9 @@ import pytest
 import yaml
 from kafka import KafkaProducer
 
-from monitor.core import FileRecord
-from monitor.replay import replay
-from schemas.config import Config
+from monitor.backtest.engine import replay
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

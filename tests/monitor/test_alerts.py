@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."

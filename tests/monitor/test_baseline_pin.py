@@ -18,17 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.__main__ import main
-from monitor.check import checked
-from monitor.core import FileRecord
-from monitor.features import HOUR_US
-from monitor.panes import Pane, merged
-from monitor.pinning import BLOCKS, Counted, pin_of
-from monitor.pins import Pins
-from monitor.references import References
-from monitor.replay import replay
-from monitor.segments import FeatureKey, SegmentKey
-from schemas.load import InvalidConfig
-from schemas.pins import Pinned
+from monitor.backtest.engine import replay
+from monitor.config_check import checked
+from monitor.protocol.messages import FileRecord
+from monitor.references.finder import References
+from monitor.references.pinned import Pins
+from monitor.state.pin_writer import BLOCKS, Counted, pin_of
+from monitor.windows.feature_series import HOUR_US
+from monitor.windows.pane import Pane, merged
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from schemas.config.load import InvalidConfig
+from schemas.pin_file import Pinned
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
@@ -217,7 +217,7 @@ def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(de
 
 
 def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
-    from monitor.features import FeatureState
+    from monitor.windows.feature_series import FeatureState
 
     assert References().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
     assert (

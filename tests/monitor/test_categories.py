@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.panes import Pane
-from monitor.rules.findings import shares
-from monitor.stats.categories import NAMES
+from monitor.protocol.messages import FileRecord
+from monitor.rules.drift_evidence import shares
+from monitor.stats.category_counts import NAMES
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.pane import Pane
+from schemas.config.monitor_config import Config
 from schemas.records import Window
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

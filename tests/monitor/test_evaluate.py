@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.evaluate import main
+from monitor.cli.evaluate import main
 
 ROOT = Path(__file__).parents[2]
 

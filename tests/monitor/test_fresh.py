@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.book import Book
-from monitor.core import Outputs
-from monitor.edges import Edges
-from monitor.features import Segment
-from monitor.panes import Pane
-from monitor.segments import OVERFLOW, FeatureKey, SegmentKey
+from monitor.alerts.pane_close import Edges
+from monitor.protocol.messages import Outputs
+from monitor.state.partition_state import Book
 from monitor.stats.rate import Rate
-from schemas.config import Config
+from monitor.windows.feature_series import Segment
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
+from schemas.config.monitor_config import Config
 
 KEY = FeatureKey("bot", "answer", "production")
 PANE_US = 60_000_000

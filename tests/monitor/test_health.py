@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import FileRecord
-from monitor.health import SHARES, Figures, Found, Health, Shares
-from monitor.instants import rfc3339
+from monitor.protocol.messages import FileRecord
+from monitor.self_health.partition_health import SHARES, Figures, Found, Health, Shares
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.config import Health as Settings
+from schemas.config.monitor_config import Config
+from schemas.config.monitor_config import Health as Settings
 from schemas.records import Heartbeat
+from schemas.times import rfc3339
 
 SECOND = 1_000_000
 WELL = Figures(caught_up=True, lost=0)

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor import languages
-from monitor.core import FileRecord
-from monitor.languages import LANGUAGES, MOST_CHARS, language_of
+from monitor.ingest import language_detection
+from monitor.ingest.language_detection import LANGUAGES, MOST_CHARS, language_of
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 SENTENCES = {
     "ar": ("تم شحن طلبك يوم الثلاثاء وسيصل يوم الجمعة.", "آسف، لا أستطيع المساعدة في ذلك."),
@@ -149,7 +149,7 @@ def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(tex
 
 def test_a_language_does_not_depend_on_what_was_asked_before():
     asked_first = (
-        "from monitor.languages import language_of; import json, sys; print(json.dumps([language_of(text) for"
+        "from monitor.ingest.language_detection import language_of; import json, sys; print(json.dumps([language_of(text) for"
         " text in json.load(sys.stdin)]))"
     )
     backwards = subprocess.run(
@@ -168,7 +168,7 @@ def test_the_model_needs_no_disk_to_write_on(monkeypatch):
 
     for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp", "mkdtemp"):
         monkeypatch.setattr(f"tempfile.{name}", nowhere)
-    languages._model.cache_clear()
+    language_detection._model.cache_clear()
     assert language_of(FRENCH[0]) == "fr"
 
 
@@ -176,17 +176,17 @@ def test_it_is_added_up_in_64_bits():
     """In 32, and by BLAS, the last digits depend on the processor and its threads. Were the method that we
     replace renamed, this would show.
     """
-    model = languages._model()
+    model = language_detection._model()
     assert model._raw_score(ENGLISH[0].encode()).dtype == "float64"
 
 
 def test_every_language_is_one_that_the_model_knows():
-    assert set(languages._model().labels) == {*LANGUAGES, "zxx"}
+    assert set(language_detection._model().labels) == {*LANGUAGES, "zxx"}
     assert list(LANGUAGES) == sorted(set(LANGUAGES))
 
 
 def test_the_example_holds():
-    assert doctest.testmod(languages) == (0, 1)
+    assert doctest.testmod(language_detection) == (0, 1)
 
 
 def response(number: int, **fields: Any) -> FileRecord:

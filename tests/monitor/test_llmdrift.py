@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts.words import summary
-from monitor.core import FileRecord
-from monitor.replay import replay
-from schemas.config import Config
+from monitor.backtest.engine import replay
+from monitor.protocol.messages import FileRecord
+from monitor.wording.episode_text import summary
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"

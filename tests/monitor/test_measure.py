@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitor.core import FileRecord
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 
 def record(number: int, kind: str = "response", **fields: Any) -> FileRecord:

@@ -8,9 +8,15 @@ import msgspec
 import pytest
 
 from monitor.evaluators import EVALUATORS
-from monitor.names import KNOWN, kept, name_of
-from monitor.panes import Pane
-from monitor.quantities import CATEGORIES, FEEDBACK_QUANTITIES, LANGUAGES, RATES, RESPONSE_QUANTITIES
+from monitor.windows.metric_definitions import (
+    CATEGORIES,
+    FEEDBACK_QUANTITIES,
+    LANGUAGES,
+    RATES,
+    RESPONSE_QUANTITIES,
+)
+from monitor.windows.metric_ids import KNOWN, kept, name_of
+from monitor.windows.pane import Pane
 
 
 def test_the_names_of_layout_3_stand_where_they_stood():

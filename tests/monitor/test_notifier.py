@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.words import next_step
-from monitor.core import FileRecord
-from monitor.health import Found
-from monitor.instants import rfc3339
-from monitor.metrics import METRICS
 from monitor.notifier import Notifier
-from schemas.config import Config
+from monitor.protocol.messages import FileRecord
+from monitor.protocol.metrics import METRICS
+from monitor.self_health.partition_health import Found
+from monitor.wording.episode_text import next_step
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from schemas.times import rfc3339
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND

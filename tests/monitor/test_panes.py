@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from monitor.book import Book
-from monitor.features import FINE, HOUR, Segment
-from monitor.panes import Pane
-from monitor.segments import FeatureKey, SegmentKey
+from monitor.state.partition_state import Book
+from monitor.windows.feature_series import FINE, HOUR, Segment
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
 
 
 def counted() -> Pane:

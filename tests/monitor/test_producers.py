@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor import producers as module
-from monitor.core import FileRecord
-from monitor.intake import FEATURES
-from monitor.producers import LEAVES_US, PRODUCERS, Producers, ProducerTotals
-from monitor.segments import OTHER, FeatureKey
+from monitor.ingest.ingestor import FEATURES
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows import producer_counters as module
+from monitor.windows.producer_counters import LEAVES_US, PRODUCERS, Producers, ProducerTotals
+from monitor.windows.segment_keys import OTHER, FeatureKey
+from schemas.config.monitor_config import Config
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANSWER = FeatureKey("bot", "answer", "production")

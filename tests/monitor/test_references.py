@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from monitor.features import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
-from monitor.panes import Pane
-from monitor.references import LAG_US, WEEK_US, References
-from monitor.segments import UNLABELLED, FeatureKey, SegmentKey
+from monitor.references.finder import LAG_US, WEEK_US, References
+from monitor.windows.feature_series import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 
 MINUTE_US = 60_000_000
 LAG = LAG_US // MINUTE_US

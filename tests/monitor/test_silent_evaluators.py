@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.health import Figures
-from monitor.instants import rfc3339
+from monitor.protocol.messages import FileRecord
+from monitor.self_health.partition_health import Figures
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 BEGAN_US = 1_772_442_000 * SECOND  # 2 March 2026, 09:00 UTC

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.core import FileRecord
-from monitor.metrics import METRICS
+from monitor.protocol.messages import FileRecord
+from monitor.protocol.metrics import METRICS
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

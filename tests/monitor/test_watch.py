@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
 from softfail.partitioning import partition_of
 
@@ -415,7 +415,7 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
 
 
 def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.edges.ROLL_UPS", 2)
+    monkeypatch.setattr("monitor.alerts.pane_close.ROLL_UPS", 2)
     watch = Watch(Config())
     watch.apply(records_of([event(nth * 0.1, model=f"m{nth % 9}", output_tokens=nth) for nth in range(900)]))
     held = []

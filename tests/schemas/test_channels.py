@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.load import InvalidConfig, load
+from schemas.config.load import InvalidConfig, load
 
 ALL = """
 channels:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.load import InvalidConfig, load
+from schemas.config.load import InvalidConfig, load
 
 URL = "https://hc-ping.com/geheimgeheim"
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.decode import STRUCTS, InvalidEvent, decode, decode_exactly
+from schemas.event_decoder import STRUCTS, InvalidEvent, decode, decode_exactly
 from softfail.events import KINDS, Event
 
 BASE = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from schemas import generate
-from schemas.config import Config
-from schemas.decode import InvalidEvent, decode
+from schemas.config.monitor_config import Config
+from schemas.event_decoder import InvalidEvent, decode
+from schemas.generate import __main__ as generate
 from softfail.events import KINDS
 
 _LABELS = {

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.check import faults_of
-from monitor.check import main as check
-from schemas.config import Config
-from schemas.load import InvalidConfig, load
-from schemas.parts import duration_s
+from monitor.config_check import faults_of
+from monitor.config_check import main as check
+from schemas.config.load import InvalidConfig, load
+from schemas.config.monitor_config import Config
+from schemas.fields import duration_s
 
 KEY = "0123456789abcdef0123456789abcdef"
 DESIGN = """

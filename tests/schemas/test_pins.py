@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from schemas.load import InvalidConfig, load
-from schemas.pins import pinned_name
+from schemas.config.load import InvalidConfig, load
+from schemas.pin_file import pinned_name
 
 SERIES: dict[str, Any] = {
     "events": 600, "start": "2026-03-02T09:00:00Z", "end": "2026-03-02T10:00:00Z",

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from monitor.core import FileRecord
-from monitor.features import FeatureState
-from monitor.segments import FeatureKey
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.segment_keys import FeatureKey
+from schemas.config.monitor_config import Config
 
 Make = Callable[..., Any]
 

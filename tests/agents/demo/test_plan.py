@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from agents.demo.plan import GRACE_S, misses, phases, planned
-from agents.demo.receiver import Incident
-from agents.demo.screen import announcer
+from agents.demo.fake_pagerduty import Incident
+from agents.demo.scenario import GRACE_S, misses, phases, planned
+from agents.demo.terminal import announcer
 
 PLAN = phases(60)
 

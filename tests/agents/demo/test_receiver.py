@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from agents.demo.receiver import Fault, Receiver
+from agents.demo.fake_pagerduty import Fault, Receiver
 
 KEY = "0123456789abcdef0123456789abcdef"
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import random
 
-from agents.demo import texts
-from agents.demo.service import TRAFFIC
-from agents.demo.worker import configuration, environment, pass_rates
+from agents.demo import sample_texts
+from agents.demo.fake_services import TRAFFIC
+from agents.demo.processes import configuration, environment, pass_rates
 from monitor.evaluators.suite import Suite
-from schemas.decode import decode
-from schemas.load import load
+from schemas.config.load import load
+from schemas.event_decoder import decode
 
 BASE = {
     "event_id": "1",
@@ -22,17 +22,19 @@ BASE = {
 
 
 def test_every_feature_has_texts_that_are_filled_in():
-    assert set(TRAFFIC) == set(texts.FEATURES)
+    assert set(TRAFFIC) == set(sample_texts.FEATURES)
     draw = random.Random(1)
     for feature in TRAFFIC:
         for _ in range(50):
-            assert not {"{", "}"} & set("".join(texts.exchange(feature, draw)))
+            assert not {"{", "}"} & set("".join(sample_texts.exchange(feature, draw)))
 
 
 def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator():
     suite, draw = Suite.of(), random.Random(1)
-    exchanges = [texts.exchange(feature, draw) for feature in texts.FEATURES for _ in range(200)]
-    exchanges += [(exchanges[0][0], refusal) for refusal in texts.REFUSALS]
+    exchanges = [
+        sample_texts.exchange(feature, draw) for feature in sample_texts.FEATURES for _ in range(200)
+    ]
+    exchanges += [(exchanges[0][0], refusal) for refusal in sample_texts.REFUSALS]
     events = [
         decode(json.dumps(BASE | {"input": question, "output": answer}).encode())
         for question, answer in exchanges
@@ -42,7 +44,7 @@ def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator()
         for at, found in suite.judge_all(events).failures.items()
     }
     assert {at: names for at, names in failed.items() if names} == {
-        at: {"refusal"} for at in range(len(events) - len(texts.REFUSALS), len(events))
+        at: {"refusal"} for at in range(len(events) - len(sample_texts.REFUSALS), len(events))
     }
 
 

@@ -18,8 +18,8 @@ import pytest
 from agents import notify
 from agents.notify import deliver
 from monitor.channels.alertmanager import HOLD_US, WATCHDOG_US, Alertmanager
-from monitor.channels.channel import Delivered, Permanent, Step
-from schemas.config import Config
+from monitor.channels.interface import Delivered, Permanent, Step
+from schemas.config.monitor_config import Config
 
 
 @pytest.fixture(scope="module")

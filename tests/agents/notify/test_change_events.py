@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agents.demo.receiver import Fault, Receiver
-from agents.demo.worker import Broker, Worker, configuration, free_port
+from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.processes import Broker, Worker, configuration, free_port
 from softfail.partitioning import partition_of
 
 pytest.importorskip("confluent_kafka")

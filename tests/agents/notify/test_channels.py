@@ -15,9 +15,9 @@ from aiohttp import web
 from agents import notify
 from agents.notify import deliver
 from monitor.channels import configured
-from monitor.channels.channel import Delivered, Permanent, Retry, Step
+from monitor.channels.interface import Delivered, Permanent, Retry, Step
 from monitor.channels.webhook import signature
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 KEY, SECRET = "0123456789abcdef0123456789abcdef", "fedcba9876543210"
 PATHS = {

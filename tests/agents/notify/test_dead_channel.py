@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from agents.notify import NotifyAgent
-from monitor.alerts import breaker as breaker_module
-from monitor.alerts import outbox as outbox_module
-from monitor.core import FileRecord, Outputs
-from schemas.config import Config
+from monitor.delivery import circuit_breaker as breaker_module
+from monitor.delivery import outbox as outbox_module
+from monitor.protocol.messages import FileRecord, Outputs
+from schemas.config.monitor_config import Config
 
 TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
 CHANNELS = (*TAKEN, "console")

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from agents import notify
 from agents.notify import NotifyAgent
-from monitor.alerts import breaker as breaker_module
-from monitor.alerts import outbox as outbox_module
-from monitor.core import FileRecord, Outputs
-from monitor.instants import rfc3339
-from schemas.config import Config
+from monitor.delivery import circuit_breaker as breaker_module
+from monitor.delivery import outbox as outbox_module
+from monitor.protocol.messages import FileRecord, Outputs
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 KEY = "0123456789abcdef0123456789abcdef"
 PARTITIONS = 2

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 from agents import notify as notify_module
-from agents.demo.receiver import Fault, Receiver
+from agents.demo.fake_pagerduty import Fault, Receiver
 from agents.notify import NotifyAgent
-from monitor.alerts import announcements as announcements_module
-from monitor.alerts import breaker as breaker_module
-from monitor.alerts import outbox as outbox_module
-from monitor.core import FileRecord, Outputs
-from schemas.config import Config
+from monitor.delivery import change_outbox as announcements_module
+from monitor.delivery import circuit_breaker as breaker_module
+from monitor.delivery import outbox as outbox_module
+from monitor.protocol.messages import FileRecord, Outputs
+from schemas.config.monitor_config import Config
 from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"

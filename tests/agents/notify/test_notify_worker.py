@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from agents.demo.receiver import Fault, Receiver
-from agents.demo.worker import Broker, Worker, configuration, free_port
+from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.processes import Broker, Worker, configuration, free_port
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"

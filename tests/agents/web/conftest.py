@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.store import Counters, PartitionStatus
-from agents.web.running import Running
-from monitor.metrics import METRICS, SUM, Measure
+from agents.runtime.owned_partitions import Counters, PartitionStatus
+from agents.runtime.process_counters import Running
+from monitor.protocol.metrics import METRICS, SUM, Measure
 
 
 class FakeCore:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agents.web.auth import OPEN, shown_in
 from agents.web.server import WebServer, application
-from schemas.config import Http
+from agents.web.token_auth import OPEN, shown_in
+from schemas.config.monitor_config import Http
 
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 PATHS = ("/", "/api/status", "/metrics", "/healthz", "/readyz", "/nothing-here")

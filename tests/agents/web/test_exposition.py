@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from agents.web.exposition import exposition
-from monitor.metrics import METRICS, Measure
+from agents.web.metrics_endpoint import exposition
+from monitor.protocol.metrics import METRICS, Measure
 
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 NOW_S = 1_800_000_000.0
@@ -131,7 +131,7 @@ def test_a_worker_that_owns_nothing_says_so_for_each_agent(fake_worker):
 
 @given(st.lists(st.text(st.characters(exclude_categories=[]), max_size=40), min_size=2, max_size=2))
 def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(labels):
-    from agents.web.exposition import Snapshot, Totals, add_up, choose_encoder
+    from agents.web.metrics_endpoint import Snapshot, Totals, add_up, choose_encoder
 
     totals: Totals = {}
     add_up([Measure("softfail_late_events_total", tuple(labels), 7)], totals)
@@ -154,7 +154,7 @@ def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(l
 def test_a_measure_that_the_list_does_not_know_is_logged_and_the_rest_is_exported(
     fake_worker, fake_core, part, caplog, monkeypatch, wrong
 ):
-    monkeypatch.setattr("agents.web.exposition._complained", set())
+    monkeypatch.setattr("agents.web.metrics_endpoint._complained", set())
     body = _scrape(fake_worker([part(fake_core([wrong, Measure("softfail_segments", ("s", "f", "e"), 3)]))]))[
         0
     ]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from agents.web.exposition import gather
-from monitor.metrics import Measure
+from agents.web.metrics_endpoint import gather
+from monitor.protocol.metrics import Measure
 
 NAME = "softfail_dead_letters_total"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agents import silences
-from agents.web import overview
+from agents.kafka import silence_records
 from agents.web import server as server_module
+from agents.web import status_endpoint
 from agents.web.server import WebServer, application
-from schemas.config import Http, Kafka
+from schemas.config.monitor_config import Http, Kafka
 
 PAGE = Path(__file__).parents[3] / "agents/web/page.html"
 
@@ -194,7 +194,7 @@ def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
 
 
 def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
-    monkeypatch.setattr(overview, "MOST_FEATURES", 2)
+    monkeypatch.setattr(status_endpoint, "MOST_FEATURES", 2)
     everything, some = (
         json.loads(one[2])
         for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*")
@@ -320,8 +320,8 @@ def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
     async def none_yet(*_):
         return {}
 
-    monkeypatch.setattr(silences, "known", none_yet)
-    monkeypatch.setattr(silences, "write", lambda _, one: written.append(one))
+    monkeypatch.setattr(silence_records, "known", none_yet)
+    monkeypatch.setattr(silence_records, "write", lambda _, one: written.append(one))
     monkeypatch.setattr(server_module, "_PAGE", PAGE.read_text("utf-8").replace("</body>", _CLICKS))
 
     async def run() -> str:

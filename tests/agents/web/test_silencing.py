@@ -8,10 +8,10 @@ import json
 import aiohttp
 import pytest
 
-from agents import silences
-from agents.state_topic import Refused
+from agents.kafka import silence_records
+from agents.state_admin.state_topic import Refused
 from agents.web.server import WebServer
-from schemas.config import Http, Kafka
+from schemas.config.monitor_config import Http, Kafka
 
 TOKEN = "correct-horse:battery"
 ASK = {"match": "bot/*", "for": "2h", "reason": "deploy", "author": "ann"}
@@ -25,8 +25,8 @@ def written(monkeypatch):
     async def known(*_):
         return held
 
-    monkeypatch.setattr(silences, "known", known)
-    monkeypatch.setattr(silences, "write", lambda _, one: held.__setitem__(one.silence_id, one))
+    monkeypatch.setattr(silence_records, "known", known)
+    monkeypatch.setattr(silence_records, "write", lambda _, one: held.__setitem__(one.silence_id, one))
     return held
 
 
@@ -134,9 +134,9 @@ def test_kafka_that_does_not_take_it_is_503_and_a_refusal_409(fake_worker, writt
     async def full(*_):
         raise Refused("1000 silences are not over yet")
 
-    monkeypatch.setattr(silences, "write", down)
+    monkeypatch.setattr(silence_records, "write", down)
     assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0][0] == 503
-    monkeypatch.setattr(silences, "room", full)
+    monkeypatch.setattr(silence_records, "room", full)
     assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0] == (
         409,
         {"error": "1000 silences are not over yet"},

@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from agents.intake import Intake
-from agents.worker import main
+from agents.commands.worker import main
+from agents.runtime.bundle_intake import Intake
 
 log = logging.getLogger("softfail.dropping")
 

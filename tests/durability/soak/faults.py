@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fleet import Deployment
 
-from agents.demo.receiver import Fault as Treatment
+from agents.demo.fake_pagerduty import Fault as Treatment
 
 RECOVERY_S = 3.0  # on average, until work goes on: the next fault mostly waits for that
 SESSION_S = 6.0  # kafka.session_timeout: after this silence a worker's partitions go to others

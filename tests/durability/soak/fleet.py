@@ -42,7 +42,7 @@ class Pager:
     """The demo's PagerDuty receiver, listening in a thread of its own."""
 
     def __init__(self) -> None:
-        from agents.demo.receiver import Receiver
+        from agents.demo.fake_pagerduty import Receiver
 
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -84,8 +84,8 @@ class Deployment:
         static: Collection[int],
         dropping: int,
     ) -> None:
-        from agents.topics import create
-        from schemas.config import Kafka
+        from agents.commands.topics import create
+        from schemas.config.monitor_config import Kafka
 
         self.broker, self.prefix, self.directory, self.corpus, self.partitions = (
             broker,
@@ -162,8 +162,8 @@ class Deployment:
         """Delete the events topic and make it anew."""
         from kafka.admin import KafkaAdminClient
 
-        from agents.topics import create
-        from schemas.config import Kafka
+        from agents.commands.topics import create
+        from schemas.config.monitor_config import Kafka
 
         admin = KafkaAdminClient(bootstrap_servers=self.broker.address)
         admin.delete_topics([f"{self.prefix}.events"])

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.alerts.desk import GOES_ON, REOPENED
-from monitor.alerts.endings import ended_episodes, ended_incidents
-from monitor.alerts.outbox import Outbox
-from monitor.book import Book
-from monitor.core import FileRecord
+from monitor.alerts.engine import GOES_ON, REOPENED
+from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import FileRecord
+from monitor.state.partition_state import Book
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000

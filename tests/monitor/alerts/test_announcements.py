@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts import announcements as announcements_module
-from monitor.alerts.announcements import Announcements
-from monitor.core import FileRecord
+from monitor.delivery import change_outbox as announcements_module
+from monitor.delivery.change_outbox import Announcements
 from monitor.notifier import Notifier
-from schemas.config import Config
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
 from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -6,8 +6,8 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 
-from monitor.core import Message
-from monitor.reports.told import Findings, by_rule
+from monitor.protocol.messages import Message
+from monitor.reports.episode_history import Findings, by_rule
 
 HOUR = 3600
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

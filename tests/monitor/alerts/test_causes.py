@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import advice
-from monitor.core import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.wording import next_steps
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
 ROOT = Path(__file__).parents[3]
@@ -230,14 +230,14 @@ def test_an_old_record_without_causes_is_read(episode_of: Any) -> None:
 
 
 def test_each_line_of_advice_can_be_reached_and_the_examples_hold() -> None:
-    assert doctest.testmod(advice).failed == 0
-    for nth, (begin, said) in enumerate(advice._ADVICE):
-        assert advice.advice(begin, "") == said, f"{begin} is hidden by what stands before place {nth}"
+    assert doctest.testmod(next_steps).failed == 0
+    for nth, (begin, said) in enumerate(next_steps._ADVICE):
+        assert next_steps.advice(begin, "") == said, f"{begin} is hidden by what stands before place {nth}"
 
 
 def test_what_advice_asks_to_run_or_to_read_exists() -> None:
     operations = (ROOT / "docs/operations.md").read_text("utf-8")
-    said = [*(text for _, text in advice._ADVICE), *advice._HEALTH.values()]
+    said = [*(text for _, text in next_steps._ADVICE), *next_steps._HEALTH.values()]
     commands = {one for text in said for one in re.findall(r"python -m [a-z -]+", text)}
     assert {"python -m agents deadletters", "python -m agents test-alert"} <= commands
     assert [

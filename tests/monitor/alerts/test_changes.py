@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts import changes as changes_module
-from monitor.core import FileRecord, Outputs
-from monitor.features import SEGMENTS
+from monitor.diagnosis import change_detection as changes_module
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.feature_series import SEGMENTS
+from schemas.config.monitor_config import Config
 from schemas.records import Change
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

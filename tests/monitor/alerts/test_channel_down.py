@@ -14,9 +14,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord
-from schemas.config import Config
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 CHANNELS = ("pagerduty", "console")

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.breaker import FAILURES
-from monitor.alerts.dead_man import WHYS, Withheld
-from monitor.core import FileRecord
-from monitor.instants import rfc3339
-from monitor.metrics import METRICS
+from monitor.delivery.circuit_breaker import FAILURES
 from monitor.notifier import Notifier
-from schemas.config import Config
+from monitor.protocol.messages import FileRecord
+from monitor.protocol.metrics import METRICS
+from monitor.self_health.dead_mans_switch import WHYS, Withheld
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND

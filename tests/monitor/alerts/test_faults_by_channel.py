@@ -12,12 +12,12 @@ import re
 
 import pytest
 
-from monitor.alerts.outbox import Outbox
 from monitor.channels import configured
-from monitor.channels.channel import Delivered, Permanent, Retry
-from monitor.core import FileRecord
-from monitor.instants import rfc3339
-from schemas.config import Config
+from monitor.channels.interface import Delivered, Permanent, Retry
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import figures
-from monitor.alerts.measures import measure
+from monitor.wording import number_format
+from monitor.wording.finding_text import measure
 from schemas.records import Evidence
 
 DRIFTED = {"reference": 181.0, "reference_n": 900.0, "test": "kolmogorov_smirnov"}
@@ -28,24 +28,24 @@ def ends_of(said: str) -> tuple[float, float]:
 def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_what_is_allowed(
     value: float, n: float, above: float | None
 ) -> None:
-    said = figures.shares_between(evidence(value=value, n=n, above=above))
+    said = number_format.shares_between(evidence(value=value, n=n, above=above))
     if not said or "almost" in said:
         return
     low, high = ends_of(said)
-    exact = figures.wilson(value, n, figures.Z95)
+    exact = number_format.wilson(value, n, number_format.Z95)
     assert low <= value * 100 + 0.051
     assert high >= value * 100 - 0.051
     assert abs(low - exact[0] * 100) <= 0.5
     assert abs(high - exact[1] * 100) <= 0.5
     assert (low == 0) == (exact[0] == 0)
     assert (high == 100) == (exact[1] == 1)
-    if above is not None and high - low > figures.LEAST_WIDTH + 1 and abs(exact[0] - above) > 0.0006:
+    if above is not None and high - low > number_format.LEAST_WIDTH + 1 and abs(exact[0] - above) > 0.0006:
         assert low != round(above * 100, 6)
 
 
 @pytest.mark.parametrize("more", [{"value": None}, {"n": 0.0}, {"n": 0.4}, {"value": 1.2}])
 def test_what_is_not_counted_has_no_interval(more: dict[str, float | None]) -> None:
-    assert figures.shares_between(evidence(**more)) == ""
+    assert number_format.shares_between(evidence(**more)) == ""
 
 
 def test_the_interval_of_a_rate_is_that_of_95_percent_whatever_the_rule_decides_by() -> None:
@@ -101,5 +101,5 @@ def test_a_number_has_the_interval_of_its_evidence_only_where_that_is_one_of_95_
 @given(value=st.floats(0, 1), n=st.floats(0, 1e9), interval=st.booleans())
 def test_a_category_tells_its_interval_before_what_it_was(value: float, n: float, interval: bool) -> None:
     found = evidence("fallback=cache", value, n=n, reference=0.01, test="g")
-    said, between = measure(found, interval=interval), figures.shares_between(found)
+    said, between = measure(found, interval=interval), number_format.shares_between(found)
     assert said.endswith(f"({between}; was 1 %)" if between and interval else "(was 1 %)")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts import words
-from monitor.alerts.folding import WAIT_US
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord
-from monitor.instants import rfc3339
-from schemas.config import Config
+from monitor.delivery.outbox import Outbox
+from monitor.delivery.page_grouping import WAIT_US
+from monitor.protocol.messages import FileRecord
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 KEY = "0123456789abcdef0123456789abcdef"
 CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY}}})
@@ -79,7 +79,7 @@ def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(out
         6,
     )
     assert names(step) == list("abcdef")
-    line = words.summary(step.episode)
+    line = episode_text.summary(step.episode)
     assert line.startswith(
         "6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2"
         " more; worst support-bot/"
@@ -134,7 +134,7 @@ def test_one_model_is_common_enough_where_the_provider_is_not_known(outbox, of, 
     put(outbox, *(of(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
     (step,) = told(outbox, nine_us)
     assert (names(step), step.episode.model, step.episode.provider) == (["a", "b", "c"], "m-1", "")
-    assert words.place(step.episode) == "3 features with model m-1"
+    assert episode_text.place(step.episode) == "3 features with model m-1"
 
 
 def test_the_page_of_a_ticket_is_a_page_as_soon_as_one_that_joins_it_is_urgent(outbox, of, nine_us):
@@ -231,7 +231,7 @@ def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
     put(outbox, of("d", minute=2), now_us=nine_us + 2 * MINUTE)
     (step,) = told(outbox, nine_us + 2 * MINUTE)
     assert names(step) == ["a", "c", "d", "b"]
-    assert words.members(step.episode, 10)[3].endswith("; over")
+    assert episode_text.members(step.episode, 10)[3].endswith("; over")
 
 
 def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
@@ -279,8 +279,8 @@ def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, n
     put(outbox, *(of(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
     (step,) = told(outbox, nine_us)
     assert (step.episode.features, len(step.episode.members)) == (300, 50)
-    assert len(words.summary(step.episode)) <= 1024
-    assert words.members(step.episode, 10)[-1] == "and 290 more features"
+    assert len(episode_text.summary(step.episode)) <= 1024
+    assert episode_text.members(step.episode, 10)[-1] == "and 290 more features"
     state = dict(outbox.changed())
     assert max(map(len, state.values())) < 256 * 1024
     restored = Outbox(CONFIG)
@@ -450,7 +450,7 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
     step = world.pagerduty.last[key]
     assert sorted(names(step)) == [f"f{nth}" for nth in range(6)]
     assert (step.episode.provider, step.episode.model) == ("acme", "")
-    assert "the provider does not answer" in words.summary(step.episode)
+    assert "the provider does not answer" in episode_text.summary(step.episode)
     world.run([one for one in calls if one[0] >= begins + 15 * 60], 141 * 60)
     # the eighth alone, which is a page of its own
     assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]

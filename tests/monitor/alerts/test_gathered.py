@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import words
-from monitor.alerts.gathered import gathered
+from monitor.wording import episode_text
+from monitor.wording.incident_grouping import gathered
 from schemas.records import EpisodeIncident
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -44,7 +44,7 @@ def found(
 
 
 def lines(episode_of: Any, *incidents: EpisodeIncident) -> list[str]:
-    return words.findings(episode_of().model_copy(update={"incidents": list(incidents)}))
+    return episode_text.findings(episode_of().model_copy(update={"incidents": list(incidents)}))
 
 
 def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(episode_of: Any) -> None:
@@ -61,7 +61,9 @@ def test_a_segment_that_is_all_of_the_feature_is_not_told_beside_it(episode_of: 
 
 def test_what_the_summary_says_already_is_not_listed_under_it(episode_of: Any) -> None:
     def listed(*incidents: EpisodeIncident) -> int:
-        return len(words.beside_summary(episode_of().model_copy(update={"incidents": list(incidents)})))
+        return len(
+            episode_text.beside_summary(episode_of().model_copy(update={"incidents": list(incidents)}))
+        )
 
     assert (
         listed()
@@ -101,7 +103,7 @@ def test_findings_about_softfail_itself_are_told_each_by_its_text(episode_of: An
 def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> None:
     several = [found("errors", nth / 100, f"m{nth}") for nth in range(20, 30)]
     incidents = [found("errors", 0.25), *several, found("slow", 9.0, metric="duration_s.p90", minute=1)]
-    assert words.summary(episode_of().model_copy(update={"incidents": incidents})).endswith(
+    assert episode_text.summary(episode_of().model_copy(update={"incidents": incidents})).endswith(
         "; and 1 more finding"
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.alerts.episodes import SHOWN, begun
-from monitor.alerts.incidents import Change, Incident, opened
+from monitor.incidents.episode import SHOWN, begun
+from monitor.incidents.incident import Change, Incident, opened
 from monitor.rules.reading import Reading
-from monitor.segments import FeatureKey
-from schemas.rules import Rule
+from monitor.windows.segment_keys import FeatureKey
+from schemas.config.rules import Rule
 
 FEATURE = FeatureKey("bot", "answer", "production")
 MINUTE_US = 60_000_000

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.origin import NOWHERE, PANES, Origin, origin
-from monitor.core import FileRecord, Outputs
-from monitor.features import HOUR, FeatureState, Segment
-from monitor.panes import Pane, merged
-from monitor.segments import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
-from monitor.stats.weights import WHOLE
+from monitor.diagnosis.attribution import NOWHERE, PANES, Origin, origin
+from monitor.protocol.messages import FileRecord, Outputs
+from monitor.stats.sampling_weights import WHOLE
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.feature_series import HOUR, FeatureState, Segment
+from monitor.windows.pane import Pane, merged
+from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

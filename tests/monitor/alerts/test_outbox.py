@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord
-from schemas.config import Config
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
 
 MINUTE = 60_000_000
 KEY = "0123456789abcdef0123456789abcdef"

@@ -9,10 +9,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord
-from monitor.instants import rfc3339
-from schemas.config import Config
+from monitor.delivery.outbox import Outbox
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 CONFIG = Config.model_validate(
     {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}

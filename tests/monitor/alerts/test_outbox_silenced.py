@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord
-from monitor.instants import rfc3339
+from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
-from schemas.config import Config
+from monitor.protocol.messages import FileRecord
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
 
 MINUTE = 60_000_000
 CONFIG = Config.model_validate(

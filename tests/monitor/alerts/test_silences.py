@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.silences import KEPT_US, MOST, Silences, planned, subject_of
-from schemas.decode import microseconds
+from monitor.delivery.silences import KEPT_US, MOST, Silences, planned, subject_of
+from schemas.config.silences import PlannedSilence
+from schemas.event_decoder import microseconds
 from schemas.records import Silence
-from schemas.silences import PlannedSilence
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)  # a Monday

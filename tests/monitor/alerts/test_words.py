@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import figures, lines, measures, words
-from monitor.alerts.measures import measure
+from monitor.wording import episode_text, finding_text, number_format, sanitize
+from monitor.wording.finding_text import measure
 from schemas.records import EpisodeIncident, Evidence
 
 
@@ -32,7 +32,7 @@ def incident(
 
 
 def test_the_examples_hold():
-    found = [doctest.testmod(module) for module in (words, measures, figures, lines)]
+    found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format, sanitize)]
     assert sum(one.failed for one in found) == 0
     assert all(one.attempted for one in found)
 
@@ -138,7 +138,7 @@ def test_what_moved_is_told_by_how_much_of_what(metric, value, evidence, says):
 
 def test_the_part_of_a_feature_stands_apart_from_a_clause_before_it():
     found = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
-    assert words.sentence(found).startswith(
+    assert episode_text.sentence(found).startswith(
         "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model"
         " m-1, since"
     )
@@ -152,26 +152,28 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
         incident("error_rate", 0.1, rule="a", minute=5),
     ]
     episode = episode_of().model_copy(update={"incidents": order})
-    assert [one.rule for one in words.by_weight(episode)] == ["a", "b", "c", "d"]
+    assert [one.rule for one in episode_text.by_weight(episode)] == ["a", "b", "c", "d"]
 
 
 def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_after_it(episode_of):
     episode = episode_of(rules=("a", "b"), causes=["new prompt version\nv8", "another"])
-    assert words.likely(episode) == ["new prompt version v8", "another"]
-    assert words.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
-    assert "likely" not in words.summary(episode, most=130)
+    assert episode_text.likely(episode) == ["new prompt version v8", "another"]
+    assert episode_text.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
+    assert "likely" not in episode_text.summary(episode, most=130)
 
 
 def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_lines_of_its_own(episode_of):
     def step(metric, service="s"):
-        return words.next_step(
+        return episode_text.next_step(
             episode_of(service=service).model_copy(update={"incidents": [incident(metric, 0.1, rule="lag")]})
         )
 
     assert step("evaluator.truncation.fail_rate").startswith("Compare max_tokens")
     assert step("events").startswith("Check that the service runs")
     assert step("lag", "softfail").startswith("See whether the workers run")
-    assert step("of my own") == words.next_step(episode_of().model_copy(update={"incidents": []})) != ""
+    assert (
+        step("of my own") == episode_text.next_step(episode_of().model_copy(update={"incidents": []})) != ""
+    )
 
 
 def test_what_began_before_it_was_found_is_told_since_it_began():
@@ -183,13 +185,13 @@ def test_what_began_before_it_was_found_is_told_since_it_began():
         reference_n=900.0,
         began="2026-03-02T09:02:00Z",
     )
-    assert "since 2 Mar 09:02 UTC" in words.sentence(found)
-    assert "since 2 Mar 09:15 UTC" in words.sentence(incident("error_rate", 0.3, minute=15))
+    assert "since 2 Mar 09:02 UTC" in episode_text.sentence(found)
+    assert "since 2 Mar 09:15 UTC" in episode_text.sentence(incident("error_rate", 0.3, minute=15))
 
 
 def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
     assert (
-        words.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
+        episode_text.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
         == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC,"
         " 100 events in 60 s, well again"
     )
@@ -197,7 +199,7 @@ def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
 
 @given(value=st.floats(0, 1))
 def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_something_as_nothing(value):
-    shown = figures.share(value)
+    shown = number_format.share(value)
     assert (shown == "100 %") == (value * 100 == 100)
     assert (shown == "0 %") == (value == 0)
 
@@ -209,7 +211,7 @@ def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_someth
     causes=st.lists(st.text(), max_size=3),
 )
 def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text, causes):
-    line = words.summary(
+    line = episode_text.summary(
         episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes),
         left_out,
         most,

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.alerts import words
-from monitor.alerts.ledger import REPEAT_US
 from monitor.channels.alertmanager import HOLD_US, Alertmanager
-from monitor.channels.channel import Permanent, Step
-from schemas.config import Config
+from monitor.channels.interface import Permanent, Step
+from monitor.delivery.delivery_state import REPEAT_US
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 
 NOW_US = 1_772_443_800_000_000  # 2 March 2026, 09:30 UTC
 SUMMARY = (
@@ -83,7 +83,7 @@ NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)
 def test_the_alert_is_what_it_always_was(episode_of):
     request = channel().request(step(episode_of(minute=2)), NOW_US)
     (alert,) = json.loads(request.body)
-    assert alert["annotations"].pop("next_step") == words.next_step(episode_of())
+    assert alert["annotations"].pop("next_step") == episode_text.next_step(episode_of())
     assert [alert] == GOLDEN
     assert (request.method, request.url, request.timeout_s) == (
         "POST",

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.channels.channel import Step
 from monitor.channels.console import Console
-from schemas.config import Config
+from monitor.channels.interface import Step
+from schemas.config.monitor_config import Config
 
 
 @pytest.fixture

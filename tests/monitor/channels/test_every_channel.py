@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.channels import CHANNELS, configured
-from monitor.channels.channel import Delivered, Permanent, Request, Retry, Step
-from schemas.config import Channels, Config
+from monitor.channels.interface import Delivered, Permanent, Request, Retry, Step
+from schemas.config.monitor_config import Channels, Config
 
 SECRETS = (
     "0123456789abcdef0123456789abcdef", "tokentokentoken", "https://hooks.slack.com/services/T0/B0/slackslackslack", "slackslackslack",

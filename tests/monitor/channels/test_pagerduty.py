@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.channels.channel import Delivered, Permanent, Retry, Step
+from monitor.channels.interface import Delivered, Permanent, Retry, Step
 from monitor.channels.pagerduty import BODY_BYTES, PagerDuty
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 from schemas.records import Change
 
 KEY = "0123456789abcdef0123456789abcdef"

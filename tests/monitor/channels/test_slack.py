@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import words
-from monitor.channels.channel import Delivered, Permanent, Retry, Step
+from monitor.channels.interface import Delivered, Permanent, Retry, Step
 from monitor.channels.slack import Slack, safe
-from schemas.config import Config
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 
 URL = "https://hooks.slack.com/services/T0000/B0000/abcdefghijkl"
 LINE = (
@@ -80,7 +80,10 @@ def texts(message):
 def test_the_message_is_what_it_always_was(channel, episode_of):
     request = channel.request(step(episode_of(minute=2)), 0)
     message = json.loads(request.body)
-    assert message["blocks"].pop(2)["text"]["text"] == f"*Next:* {safe(words.next_step(episode_of()), 700)}"
+    assert (
+        message["blocks"].pop(2)["text"]["text"]
+        == f"*Next:* {safe(episode_text.next_step(episode_of()), 700)}"
+    )
     assert message == GOLDEN
     assert (request.method, request.url, request.timeout_s) == ("POST", URL, 10.0)
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor.alerts import words
-from monitor.channels.channel import Permanent, Step
+from monitor.channels.interface import Permanent, Step
 from monitor.channels.webhook import BODY_BYTES, Webhook
-from schemas.config import Config
+from monitor.wording import episode_text
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
 SECRET = "0123456789abcdef"
@@ -54,7 +54,7 @@ def test_the_body_is_what_it_always_was(episode_of):
             " 09:00 UTC, 310 events in 5 min; likely: a new prompt version"
         ),
         "likely_causes": ["a new prompt version"],
-        "next_step": words.next_step(episode_of()),
+        "next_step": episode_text.next_step(episode_of()),
         "links": {"Status": "https://status.example/?f=answer"},
         "left_out": 0,
         "episode": json.loads(episode.model_dump_json()),

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta, betabinom, norm
 
-from monitor.drift.confidence_means import LEAST, Moments, compare_means
-from monitor.drift.confidence_sequence import (
+from monitor.compare.confidence_sequence import (
     APART,
     LADDER,
     PRIOR,
@@ -23,7 +22,8 @@ from monitor.drift.confidence_sequence import (
     evidence,
     rate_bounds,
 )
-from monitor.stats.number import Number
+from monitor.compare.confidence_sequence_means import LEAST, Moments, compare_means
+from monitor.stats.number_summary import Number
 from monitor.stats.rate import Rate, exact
 
 STREAMS, EVENTS = 400, 5000

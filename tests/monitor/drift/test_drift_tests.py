@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.drift import DRIFT_TESTS, Distribution
-from monitor.stats.buckets import codes_of
-from monitor.stats.number import Number
+from monitor.stats.exponential_buckets import codes_of
+from monitor.stats.number_summary import Number
 
 NUMBERS = ("psi", "jensen_shannon", "hellinger", "wasserstein", "kolmogorov_smirnov")
 CATEGORIES = ("psi", "jensen_shannon", "hellinger", "chi_square", "g")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.categories import most_g
-from monitor.drift.comparison import Distribution
-from monitor.drift.shapes import Joined, Shape, distance
-from monitor.stats.buckets import codes_of
-from monitor.stats.number import Number
+from monitor.drift.category_tests import most_g
+from monitor.drift.histogram_distance import Joined, Shape, distance
+from monitor.drift.interface import Distribution
+from monitor.stats.exponential_buckets import codes_of
+from monitor.stats.number_summary import Number
 
 values = st.lists(st.one_of(st.integers(0, 300), st.integers(-20, 2**50)), min_size=1, max_size=12)
 parts = st.lists(

@@ -15,7 +15,7 @@ from scipy import stats
 
 from monitor.drift import TEXT_TESTS
 from monitor.drift.mmd import mmd, weighted_chi_square
-from monitor.stats.text import TextSketch, vectors_of
+from monitor.stats.text_sketch import TextSketch, vectors_of
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"

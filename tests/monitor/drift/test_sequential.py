@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.drift.sequential import CORRELATION, HORIZON, LEAST, ODDS, WEIGHTS, Sequential
+from monitor.drift.shiryaev_roberts import CORRELATION, HORIZON, LEAST, ODDS, WEIGHTS, Sequential
 
 RUN_LENGTH = 1.7e8
 

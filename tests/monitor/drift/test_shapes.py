@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstwobign, wasserstein_distance
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.comparison import Distribution, harmonic
-from monitor.drift.shapes import Distance, Shape, distance, kolmogorov
-from monitor.stats.buckets import codes_of, middle
-from monitor.stats.number import Number
+from monitor.drift.histogram_distance import Distance, Shape, distance, kolmogorov
+from monitor.drift.interface import Distribution, harmonic
+from monitor.stats.exponential_buckets import codes_of, middle
+from monitor.stats.number_summary import Number
 
 
 def number_of(values: list[int], ppm: int = 1_000_000) -> Number:

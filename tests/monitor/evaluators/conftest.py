@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.decode import STRUCTS
+from schemas.event_decoder import STRUCTS
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "llmdrift"
 

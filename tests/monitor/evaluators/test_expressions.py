@@ -4,7 +4,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.evaluators.expressions import Expression, matcher, search_set
+from monitor.evaluators.re2_patterns import Expression, matcher, search_set
 
 PATTERNS = [r"(?m)^a+$", r"\bé", r"[.!]+(?:\s|$)", "aé", r"\s+\z"]
 texts = st.text("aé .!\n", max_size=40)

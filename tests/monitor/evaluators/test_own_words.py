@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.evaluators.clauses import _END, _cut, _sentences
-from monitor.evaluators.own_words import beginning, own_words
-from monitor.evaluators.refusal import refusal
+from monitor.evaluators.refusal.clauses import _END, _cut, _sentences
+from monitor.evaluators.refusal.evaluator import refusal
+from monitor.evaluators.refusal.speaker import beginning, own_words
 
 pieces = st.sampled_from(
     [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.evaluators.refusal import RefusalEvaluator, refusal
+from monitor.evaluators.refusal.evaluator import RefusalEvaluator, refusal
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.evaluators import EVALUATORS
-from monitor.evaluators.evaluator import Evaluator
-from monitor.evaluators.expressions import search_set
-from monitor.evaluators.setting import EvaluatorSetting, parse_setting
-from monitor.evaluators.settled import REMEMBERED
+from monitor.evaluators.configured import EvaluatorSetting, parse_setting
+from monitor.evaluators.interface import Evaluator
+from monitor.evaluators.label_cache import REMEMBERED
+from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
-from monitor.evaluators.texts import scanned
+from monitor.evaluators.text_scan import scanned
 from monitor.evaluators.verdict import PASSED, State, Verdict
-from schemas.decode import decode
+from schemas.event_decoder import decode
 
 REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]

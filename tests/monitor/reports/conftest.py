@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.reports.panels import metrics_of, panels_of
-from monitor.reports.trial import Trial
-from schemas.config import Config
+from monitor.backtest.run import Trial
+from monitor.protocol.messages import FileRecord
+from monitor.reports.plot_panels import metrics_of, panels_of
+from schemas.config.monitor_config import Config
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.replay import main, replay
+from monitor.backtest.engine import main, replay
+from monitor.protocol.messages import FileRecord
 from schemas.records import Episode, Window
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.reports.logs import Chosen, Files, Unreadable, lines_of, merged_by_time
+from monitor.backtest.event_files import Chosen, Files, Unreadable, lines_of, merged_by_time
+from monitor.protocol.messages import FileRecord
 
 MINUTE_US = 60_000_000
 

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import pytest
 
 from monitor.reports import page
-from monitor.reports.difference import differences
-from monitor.reports.panels import Limit, Panel
+from monitor.reports.config_comparison import differences
+from monitor.reports.data_gaps import Letters
 from monitor.reports.plot import Axis, Span, plot
-from monitor.reports.series import POINTS
-from monitor.reports.unmeasured import Letters
+from monitor.reports.plot_panels import Limit, Panel
+from monitor.reports.time_series import POINTS
 
 VOID = {"meta", "br"}
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>\x1b[2J'
@@ -131,7 +131,7 @@ def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, er
 def week_record(event):
     import json
 
-    from monitor.core import FileRecord
+    from monitor.protocol.messages import FileRecord
 
     return FileRecord(json.dumps(event).encode(), 7)
 

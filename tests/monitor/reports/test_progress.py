@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.reports.progress import EVERY, watched
+from monitor.cli.progress_bar import EVERY, watched
+from monitor.protocol.messages import FileRecord
 
 
 class Counted:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import Message
-from monitor.instants import rfc3339
-from monitor.panes import Pane, metrics
-from monitor.reports.panels import FIXED, panels_of
-from monitor.reports.series import POINTS, Measured
-from monitor.reports.spread import Histogram, Spread
-from monitor.stats.buckets import codes_of
+from monitor.protocol.messages import Message
+from monitor.reports.plot_panels import FIXED, panels_of
+from monitor.reports.time_series import POINTS, Measured
+from monitor.reports.window_histogram import Histogram, Spread
+from monitor.stats.exponential_buckets import codes_of
+from monitor.windows.pane import Pane, metrics
+from schemas.times import rfc3339
 
 PANE_US = 60_000_000
 

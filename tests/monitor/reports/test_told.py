@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.core import Message
-from monitor.reports.difference import differences
-from monitor.reports.phrases import length, place
-from monitor.reports.told import Findings, by_rule
+from monitor.protocol.messages import Message
+from monitor.reports.config_comparison import differences
+from monitor.reports.episode_history import Findings, by_rule
+from monitor.reports.report_text import length, place
 
 
 def findings_of(*episodes):

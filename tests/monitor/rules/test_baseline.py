@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import FileRecord
-from monitor.rules.baseline import Baseline
+from monitor.protocol.messages import FileRecord
+from monitor.rules.learned_baseline import Baseline
 from monitor.stats.rate import Rate
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.rules import DEFAULT_RULES
+from schemas.config.monitor_config import Config
+from schemas.config.rules import DEFAULT_RULES
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.features import FINE, HOUR, HOUR_US, Segment
-from monitor.panes import Pane
-from monitor.rules import burn
-from monitor.segments import SegmentKey
+from monitor.protocol.messages import FileRecord
+from monitor.rules import burn_rate
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.rules import Burning
+from monitor.windows.feature_series import FINE, HOUR, HOUR_US, Segment
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import SegmentKey
+from schemas.config.monitor_config import Config
+from schemas.config.rules import Burning
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
@@ -107,7 +107,7 @@ def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -
 
 def test_what_burnt_before_and_is_over_does_not_fire() -> None:
     assert (
-        burn.read(
+        burn_rate.read(
             rule(), series(lambda minute: 0.9 if 10 <= minute < 50 else 0.0, 60), 60 * MINUTE_US, 0
         ).state
         == "good"
@@ -116,7 +116,9 @@ def test_what_burnt_before_and_is_over_does_not_fire() -> None:
 
 def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
     assert (
-        burn.read(rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0).state
+        burn_rate.read(
+            rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0
+        ).state
         == "between"
     )
 
@@ -124,7 +126,7 @@ def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
 @pytest.mark.parametrize(("share", "state"), [(0.13, "good"), (0.15, "between"), (0.3, "breach")])
 def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> None:
     assert (
-        burn.read(
+        burn_rate.read(
             rule(), series(lambda _: share, 60, 20 if state == "between" else 100), 60 * MINUTE_US, 0
         ).state
         == state
@@ -132,14 +134,16 @@ def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> 
 
 
 def test_too_few_events_say_nothing() -> None:
-    assert burn.read(rule(), series(lambda _: 1.0, 10, 2), 10 * MINUTE_US, 0).state == "unknown"
+    assert burn_rate.read(rule(), series(lambda _: 1.0, 10, 2), 10 * MINUTE_US, 0).state == "unknown"
 
 
 def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
     segment = series(lambda _: 0.4, 60)
     for pane in segment.panes.values():
         pane.rate("pass_rate").merge(pane.rates["error_rate"])
-    bad, good = (burn.read(rule(on=on), segment, 60 * MINUTE_US, 0) for on in ("error_rate", "pass_rate"))
+    bad, good = (
+        burn_rate.read(rule(on=on), segment, 60 * MINUTE_US, 0) for on in ("error_rate", "pass_rate")
+    )
     assert bad.state == good.state == "breach"
     assert (bad.evidence["burn"], bad.evidence["above"], good.evidence["below"]) == (
         good.evidence["burn"],
@@ -150,8 +154,8 @@ def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
 
 def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:
     segment = series(lambda minute: 1.0 if minute < 40 else 0.0, 60)
-    assert burn.read(rule(short=1800.0), segment, 60 * MINUTE_US, 0).state == "breach"
-    assert burn.read(rule(short=1800.0), segment, 60 * MINUTE_US, 40 * MINUTE_US).state == "good"
+    assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 0).state == "breach"
+    assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 40 * MINUTE_US).state == "good"
 
 
 def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -> None:
@@ -160,5 +164,5 @@ def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -
         pane = segment.held[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)
         pane.rate("error_rate").add(1_000_000, 1000, 900 if hour == 2 else 200 if hour > 2 else 1000)
     slow = rule(window=6 * 3600.0, short=3 * 3600.0, factor=6.0)
-    read = burn.read(slow, segment, 6 * HOUR_US, 2 * HOUR_US + 50 * MINUTE_US)
+    read = burn_rate.read(slow, segment, 6 * HOUR_US, 2 * HOUR_US + 50 * MINUTE_US)
     assert (read.evidence["n"], read.evidence["value"]) == (3000, 0.2)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from monitor.alerts.baselines import Baselines
-from monitor.alerts.statistics import Statistics
-from monitor.book import Book
-from monitor.drift.sequential import TOLERANCE
-from monitor.features import DAY_US, HOUR, HOUR_US, FeatureState, Segment
-from monitor.panes import Pane
-from monitor.references import References
-from monitor.rules.baseline import LEARNT_US
-from monitor.segments import FeatureKey, SegmentKey
+from monitor.alerts.baseline_store import Baselines
+from monitor.alerts.evaluator_versions import Statistics
+from monitor.drift.shiryaev_roberts import TOLERANCE
+from monitor.references.finder import References
+from monitor.rules.learned_baseline import LEARNT_US
+from monitor.state.partition_state import Book
 from monitor.stats.rate import Rate
-from schemas.config import Config
+from monitor.windows.feature_series import DAY_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from schemas.config.monitor_config import Config
 
 KEY, AT = FeatureKey("s", "f", "production"), SegmentKey("m", "", "", ())
 EDGE_US = 100 * DAY_US

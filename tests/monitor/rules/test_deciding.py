@@ -9,14 +9,14 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from monitor.alerts.incidents import Incident
-from monitor.core import FileRecord
-from monitor.panes import Pane
+from monitor.incidents.incident import Incident
+from monitor.protocol.messages import FileRecord
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import read
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.rules import Rule
+from monitor.windows.pane import Pane
+from schemas.config.monitor_config import Config
+from schemas.config.rules import Rule
 
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = Rule.model_validate({"name": "errors", "on": "error_rate", "above": 0.02, "keep_firing_for": 0})

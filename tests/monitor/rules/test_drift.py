@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from monitor.core import FileRecord
+from monitor.protocol.messages import FileRecord
 from monitor.rules.drift import DriftReader, _Candidate
-from monitor.rules.findings import Finding
+from monitor.rules.drift_evidence import Finding
 from monitor.watch import Watch
-from schemas.config import Config
-from schemas.rules import Drift
+from schemas.config.monitor_config import Config
+from schemas.config.rules import Drift
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Fields = Callable[[random.Random, float], dict[str, Any]]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts.measures import measure
-from monitor.check import checked
-from monitor.core import FileRecord
+from monitor.config_check import checked
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.wording.finding_text import measure
+from schemas.config.monitor_config import Config
 from schemas.records import Evidence
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

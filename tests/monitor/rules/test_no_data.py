@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.core import FileRecord
-from monitor.features import HOUR_US, FeatureState
+from monitor.protocol.messages import FileRecord
 from monitor.rules.no_data import expectation
-from monitor.segments import FeatureKey
 from monitor.watch import Watch
-from schemas.config import Config
+from monitor.windows.feature_series import HOUR_US, FeatureState
+from monitor.windows.segment_keys import FeatureKey
+from schemas.config.monitor_config import Config
 
 BEGAN = datetime(2026, 3, 2, 6, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.comparison import Distribution
-from monitor.panes import Pane, merged
-from monitor.rules.windows import Window
+from monitor.drift.interface import Distribution
+from monitor.rules.window_view import Window
+from monitor.windows.pane import Pane, merged
 
 names = st.integers(0, 99).map("name {}".format)
 counted = st.tuples(

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from monitor.core import FileRecord, Outputs
 from monitor.notifier import Notifier
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 HERE = Path(__file__).parent
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -194,8 +194,8 @@ def records(values: list[bytes], first: int = 0) -> list[FileRecord]:
 
 def meaning(watch: Watch) -> dict[str, Any]:
     """What the state says, in plain values, in the words of ``semantics.md``."""
-    from monitor.panes import estimate
-    from monitor.segments import plain
+    from monitor.windows.pane import estimate
+    from monitor.windows.segment_keys import plain
 
     out: dict[str, Any] = {
         "watermark_us": watch.watermark_us,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts.incidents import Incident
-from monitor.alerts.outbox import Outbox
-from monitor.core import FileRecord, Outputs
+from monitor.delivery.outbox import Outbox
+from monitor.incidents.incident import Incident
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from schemas.config import Config
+from schemas.config.monitor_config import Config
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday. " * 3

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor import layouts
-from monitor.alerts import outbox
-from monitor.book import REWRITTEN, Book
-from monitor.features import FeatureState
+from monitor.delivery import outbox
 from monitor.notifier import Notifier
-from monitor.segments import FeatureKey
+from monitor.state.partition_state import REWRITTEN, Book
 from monitor.watch import Watch
-from schemas.rules import DEFAULT_RULES
+from monitor.windows import format_versions
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.segment_keys import FeatureKey
+from schemas.config.rules import DEFAULT_RULES
 
 HERE = Path(__file__).parent
-NEWEST = layouts.LAYOUT
+NEWEST = format_versions.LAYOUT
 
 
 def _module(path: Path) -> ModuleType:
@@ -80,13 +80,13 @@ SAMPLE = {
 @pytest.mark.parametrize("layout", ALL)
 def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
     kinds = {json.loads(key)[0] for key in RECORDS[layout]}
-    assert kinds == set(layouts.SHAPES) - ({"baselines", "texts"} if layout == 1 else set())
+    assert kinds == set(format_versions.SHAPES) - ({"baselines", "texts"} if layout == 1 else set())
     assert {json.loads(key)[5] for key in RECORDS[layout] if key.startswith(b'["pane"')} == {
         "pane",
         "hour",
         "day",
     }
-    assert {layouts.layout_of(value) for value in RECORDS[layout].values()} == {layout}
+    assert {format_versions.layout_of(value) for value in RECORDS[layout].values()} == {layout}
 
 
 NOTIFIED = range(1, outbox.LAYOUT + 1)
@@ -138,7 +138,7 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
         if len(changed) == 1:
             break
     assert max(sizes) <= REWRITTEN + 1
-    assert {layouts.layout_of(value) for value in log.values()} == {NEWEST}
+    assert {format_versions.layout_of(value) for value in log.values()} == {NEWEST}
     assert watch.changed()[:-1] == []
 
 
@@ -152,7 +152,7 @@ def test_what_a_feature_writes_today_has_the_shape_of_its_layout():
     """Whoever adds a value must raise the layout and say how older records come by it."""
     book = Book(60_000_000, "d")
     feature = book.feature(FeatureKey("s", "f", "e"))
-    assert len(feature.state()) + 1 == len(layouts.SHAPES["feature"].__args__)
+    assert len(feature.state()) + 1 == len(format_versions.SHAPES["feature"].__args__)
     fresh = Book(60_000_000, "d")
     fresh.restore(book.changed())
     assert fresh.features[feature.key].state() == FeatureState(feature.key).state()
@@ -189,7 +189,9 @@ def test_a_record_of_a_layout_that_is_not_known_is_refused_by_its_key(number, at
     key, value = SAMPLE[layout][at]
     body = value[2:] if layout > 1 else value
     assert_refused_by_name(
-        key, bytes((layouts.MARK, number)) + body, f"layout {number}, this release reads 1 to {NEWEST}"
+        key,
+        bytes((format_versions.MARK, number)) + body,
+        f"layout {number}, this release reads 1 to {NEWEST}",
     )
 
 
@@ -204,7 +206,7 @@ def test_a_clock_without_a_mark_says_its_layout_itself(number):
 @given(data=st.data())
 def test_one_value_more_or_less_or_of_another_kind_is_refused(data):
     key, value = data.draw(st.sampled_from(SAMPLE[1] + SAMPLE[NEWEST]))
-    body, prefix = (value[2:], value[:2]) if layouts.layout_of(value) > 1 else (value, b"")
+    body, prefix = (value[2:], value[:2]) if format_versions.layout_of(value) > 1 else (value, b"")
     values = msgspec.msgpack.decode(body)
     at = data.draw(st.integers(0, len(values) - 1))
     change = data.draw(st.sampled_from(["more", "less", "other"]))

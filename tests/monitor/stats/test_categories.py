@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.categories import KNOWN, NAMES, OTHER, Categories
-from monitor.stats.weights import WHOLE, grid
+from monitor.stats.category_counts import KNOWN, NAMES, OTHER, Categories
+from monitor.stats.sampling_weights import WHOLE, grid
 
 names = st.one_of(
     st.sampled_from(sorted(KNOWN)), st.text(string.ascii_lowercase, min_size=1, max_size=2), st.just(OTHER)

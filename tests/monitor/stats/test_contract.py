@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.stats import STATISTICS
-from monitor.stats.text import vectors_of
+from monitor.stats.text_sketch import vectors_of
 
 FILLED = {
     "rate": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], 5 + nth, nth % 5),

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.stats.buckets import LIMIT, SCALE, WIDTH, codes_of, error_of, lowered, middle, opentelemetry
-from monitor.stats.number import Number
-from monitor.stats.weights import WHOLE, grid
+from monitor.stats.exponential_buckets import (
+    LIMIT,
+    SCALE,
+    WIDTH,
+    codes_of,
+    error_of,
+    lowered,
+    middle,
+    opentelemetry,
+)
+from monitor.stats.number_summary import Number
+from monitor.stats.sampling_weights import WHOLE, grid
 
 ERROR = 0.011
 values_of_any_size = st.lists(st.integers(-(2**61), 2**61), min_size=1, max_size=60)

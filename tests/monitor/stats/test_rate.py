@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 
 from monitor.stats.rate import Rate, exact, wilson
-from monitor.stats.weights import WHOLE, grid
+from monitor.stats.sampling_weights import WHOLE, grid
 
 counts = st.lists(
     st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(

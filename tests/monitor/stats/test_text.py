@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.stats.ngrams import PLACES, roots_of
-from monitor.stats.text import _WEIGHTS, FEATURES, UNIT, TextSketch, vectors_of
+from monitor.stats.text_sketch import _WEIGHTS, FEATURES, UNIT, TextSketch, vectors_of
 
 texts = st.lists(st.text(max_size=80), max_size=20)
 

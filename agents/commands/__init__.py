@@ -1,0 +1,1 @@
+"""Commands of ``python -m agents``: arguments, messages and exit codes, one file a command."""

@@ -1,0 +1,220 @@
+"""``python -m agents test-alert``: a test through each channel, taken back when it has arrived. Kafka is
+never touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import math
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from agents.dead_letters.grouping import harmless
+from agents.notify import deliver
+from agents.process import exits
+from monitor.channels import configured
+from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
+from schemas.config.load import InvalidConfig, load
+from schemas.config.monitor_config import Config
+from schemas.fields import Severity, duration_s
+from schemas.records import Episode, EpisodeIncident, Evidence
+
+FAILED, WRONG_ARGUMENTS = 1, 2
+PATIENCE_S = 30.0
+FIRST_WAIT_S = 1.0
+LAST_WORD_S = 5.0  # for the resolve of who is interrupted
+SAYS = (
+    "TEST, nothing is wrong: somebody tries out this channel (python -m agents test-alert); it resolves"
+    " itself"
+)
+
+
+class Tried(NamedTuple):
+    """What came of a step: the last verdict, and how often it was sent."""
+
+    verdict: Verdict
+    times: int
+
+
+def episode_of(
+    config: Config, name: str, urgency: Urgency, began: datetime, resolved: datetime | None = None
+) -> Episode:
+    """An episode that says that it is a test: opened, or since ``resolved`` over."""
+    environment = next(iter(config.page_environments), "production")
+    severity: Severity = "error" if urgency == "high" else "warning"
+    incident = EpisodeIncident(
+        level="feature", service="softfail", feature="test-alert", environment=environment, incident_id=name, rule="test-alert", severity=severity,
+        state="resolved" if resolved else "firing", since=began, text=SAYS,
+        evidence=Evidence(metric="test", value=None, low=None, high=None, n=0, window_s=0),
+    )  # fmt: skip
+    return Episode(
+        record="episode", episode_id=name, dedup_key=f"{config.kafka.prefix}/{name}", state="resolved" if resolved else "opened", reason="test",
+        service="softfail", feature="test-alert", environment=environment, severity=severity, urgency=urgency, started_at=began,
+        time=resolved or began, decided_at=resolved or began, firing=0 if resolved else 1, incidents=[incident], examples=[],
+    )  # fmt: skip
+
+
+async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Tried:
+    """Send a step until the channel's verdict is final, or for so many seconds; a try that has begun is
+    waited for, as long as the channel's timeout.
+    """
+    deadline, wait_s, times = time.monotonic() + patience_s, FIRST_WAIT_S, 0
+    while True:
+        times += 1
+        verdict = await deliver(channel, step, session)
+        if not isinstance(verdict, Retry):
+            return Tried(verdict, times)
+        pause_s = max(wait_s, verdict.after_s)
+        if time.monotonic() + pause_s >= deadline:
+            return Tried(verdict, times)
+        await asyncio.sleep(pause_s)
+        wait_s *= 2
+
+
+async def attempt(
+    channel: Channel, config: Config, urgency: Urgency, session: aiohttp.ClientSession, patience_s: float
+) -> tuple[bool, str]:
+    """Open a test and resolve it; whether the channel took both, and that in words."""
+    name, began, wall = f"test-{secrets.token_hex(8)}", datetime.now(UTC), time.monotonic()
+
+    def step(action: Action) -> Step:
+        over = datetime.now(UTC) if action == "resolve" else None
+        return Step(
+            channel.name, name, action, urgency, "test", episode_of(config, name, urgency, began, over)
+        )
+
+    try:
+        opened = await send(channel, step("trigger"), session, patience_s)
+        if isinstance(opened.verdict, Permanent):
+            return False, _said(opened)
+        # What had no answer may have arrived all the same, and nobody else would ever close it.
+        closed = await send(
+            channel, step("resolve"), session, patience_s if isinstance(opened.verdict, Delivered) else 0.0
+        )
+    except asyncio.CancelledError:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                await deliver(channel, step("resolve"), session)
+        raise
+    key = step("trigger").dedup_key
+    if not isinstance(opened.verdict, Delivered):
+        return (
+            False,
+            (
+                f"{_said(opened)}; if {key} shows there nonetheless, close it by hand"
+                if not isinstance(closed.verdict, Delivered)
+                else _said(opened)
+            ),
+        )
+    if not isinstance(closed.verdict, Delivered):
+        return False, f"delivered, but not resolved: {_said(closed)}; close {key} by hand"
+    return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - wall:.1f} s"
+
+
+def _said(tried: Tried) -> str:
+    match tried.verdict:
+        case Permanent(reason):
+            return f"refused: {reason}"
+        case Retry(reason):
+            return (
+                f"no answer that counts: {reason} (tried {tried.times}"
+                f" {'time' if tried.times == 1 else 'times'})"
+            )
+    return "delivered"
+
+
+async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency, patience_s: float) -> bool:
+    """Try all of them at once; a line each, as soon as it is known. Whether all took it."""
+    connector = aiohttp.TCPConnector(force_close=True)
+    # as the notifier has it
+    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+
+        async def tell(channel: Channel) -> bool:
+            well, said = await attempt(channel, config, urgency, session, patience_s)
+            print(harmless(f"{channel.name}: {said}"), flush=True)
+            return well
+
+        return all(await asyncio.gather(*map(tell, channels)))
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = duration_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
+    if not 0 <= found <= 3600 or math.isnan(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 s and 1 h")
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m agents test-alert",
+        description=(
+            "Send a test through each configured channel, wait for the answer, resolve it. Routes and"
+            " silences are not asked, Kafka is not touched. Exit code 0 only if every channel took both."
+        ),
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+    )
+    parser.add_argument(
+        "--channel", metavar="NAME", help="only this one, as under channels in the configuration"
+    )
+    parser.add_argument(
+        "--urgency", choices=["low", "high"], default="low", help="high really pages; default low"
+    )
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        default=PATIENCE_S,
+        metavar="30s",
+        help="how long to try again where no answer comes; default 30 s",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when every channel took test and resolve, 1 when one did not, 2 for wrong arguments, 78 when the
+    configuration does not allow it.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        config = load(options.config, with_secrets="channels")
+        channels = configured(config)
+    except InvalidConfig as error:
+        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        return exits.CONFIGURATION
+    if not channels:
+        print(
+            "channels: none is configured, so nobody would ever be told; add one, like channels:"
+            " {console: {}}",
+            file=sys.stderr,
+        )
+        return exits.CONFIGURATION
+    if options.channel is not None and options.channel not in channels:
+        print(
+            harmless(
+                f"--channel: {options.channel!r} is not configured; under channels there is"
+                f" {', '.join(channels)}"
+            ),
+            file=sys.stderr,
+        )
+        return WRONG_ARGUMENTS
+    wanted = [channel for name, channel in channels.items() if options.channel in (None, name)]
+    try:
+        return (
+            exits.OK if asyncio.run(_try_all(config, wanted, options.urgency, options.patience)) else FAILED
+        )
+    except KeyboardInterrupt:
+        print("stopped; what was opened was told to resolve", file=sys.stderr)
+        return 130

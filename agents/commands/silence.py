@@ -1,0 +1,197 @@
+"""``python -m agents silence``: deliver nothing of some features for a time; list such silences; end one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import aiokafka.errors
+from kafka.errors import KafkaError
+
+from agents.commands.topics import await_broker
+from agents.dead_letters.grouping import harmless
+from agents.kafka import silence_records
+from agents.process import exits
+from agents.state_admin.state_topic import Refused
+from monitor.delivery.silences import asked, planned
+from schemas.config.load import InvalidConfig, load
+from schemas.config.monitor_config import Config
+from schemas.event_decoder import microseconds
+from schemas.fields import Severity, duration_s
+from schemas.times import rfc3339
+
+REFUSED = 1
+
+
+def _add(config: Config, options: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    silence = silence_records.asked_for(
+        options.match,
+        getattr(options, "for"),
+        options.reason,
+        options.author,
+        now,
+        options.environment,
+        options.severity,
+    )
+    asyncio.run(silence_records.room(config.kafka, now))
+    silence_records.write(config.kafka, silence)
+    print(
+        f"silence {silence.silence_id} until {_clock(silence.ends_at)}: {harmless(silence.match)}; to end it:"
+        f" python -m agents silence end {silence.silence_id}"
+    )
+    return exits.OK
+
+
+def _end(config: Config, options: argparse.Namespace) -> int:
+    silence = asyncio.run(silence_records.ended(config.kafka, options.id, datetime.now(UTC)))
+    silence_records.write(config.kafka, silence)
+    print(
+        f"silence {silence.silence_id} is over: {harmless(silence.match)}; what still fires is delivered now"
+    )
+    return exits.OK
+
+
+def _list(config: Config, options: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    rows = list(_rows(config, asyncio.run(silence_records.known(config.kafka, now)), microseconds(now)))
+    for row in rows:
+        if options.format == "ndjson":
+            print(json.dumps(row))
+            continue
+        only = "".join(
+            f", {name} {' '.join(row[name])}" for name in ("environments", "severity") if row[name]
+        )
+        when = f"until {row['until']}" if row["state"] == "active" else f"from {row['from']}"
+        print(
+            harmless(
+                f"{row['silence_id']:<12}  {row['state']:<7}  {when}  {row['match']}{only} "
+                f" {row['author'] or '-'}: {row['reason']}"
+            )
+        )
+    if not rows and options.format == "table":
+        print("no silences")
+    return exits.OK
+
+
+def _rows(config: Config, known: dict[str, Any], now_us: int) -> Iterator[dict[str, Any]]:
+    """Those in force and those to come; of both kinds, the first to change first."""
+    mutings = [
+        *map(asked, known.values()),
+        *(planned(one, f"silences[{at}]") for at, one in enumerate(config.silences)),
+    ]
+    found = []
+    for one in mutings:
+        until_us, change_us = one.when.end(now_us), one.when.change(now_us)
+        if until_us is not None:
+            found.append((0, until_us, {**one.told(until_us), "state": "active"}))
+        elif change_us is not None:
+            row = {
+                **one.told(one.when.end(change_us) or change_us),
+                "state": "planned",
+                "from": rfc3339(change_us),
+            }
+            found.append((1, change_us, row))
+    yield from (row for _, _, row in sorted(found, key=lambda item: item[:2]))
+
+
+def _clock(time: datetime) -> str:
+    return rfc3339(microseconds(time.replace(microsecond=0)))
+
+
+def _duration(text: str) -> float:
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m agents silence",
+        description=(
+            "A silence keeps back what would be delivered; incidents and episodes go on. What still fires at"
+            " its end is delivered then. Windows that recur stand in softfail.yaml."
+        ),
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add = commands.add_parser("add", help="begin a silence now")
+    add.add_argument(
+        "--match",
+        required=True,
+        metavar="'bot/*'",
+        help="service/feature, with * and ?; softfail's own health only by 'softfail/...'",
+    )
+    add.add_argument("--for", required=True, type=_duration, metavar="2h", help="how long, 30d at most")
+    add.add_argument("--reason", required=True, metavar="TEXT")
+    add.add_argument(
+        "--author",
+        metavar="NAME",
+        default=os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
+        help="default $USER",
+    )
+    add.add_argument(
+        "--environment",
+        action="append",
+        default=[],
+        metavar="E",
+        help="only this environment, with * and ?; may be given again",
+    )
+    add.add_argument(
+        "--severity",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=get_args(Severity),
+        metavar="S",
+        help=f"only episodes of these: {', '.join(get_args(Severity))}",
+    )
+    add.set_defaults(run=_add)
+    listing = commands.add_parser("list", help="silences in force and to come, the configured ones too")
+    listing.add_argument("--format", choices=["table", "ndjson"], default="table")
+    listing.set_defaults(run=_list)
+    end = commands.add_parser("end", help="end a silence now")
+    end.add_argument("id", metavar="ID")
+    end.set_defaults(run=_end)
+    for one in (add, listing, end):
+        one.add_argument(
+            "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Add, list or end; 0 when that was done, 1 when it is refused, 2 for wrong arguments, 78 when the
+    configuration or Kafka does not allow it.
+    """
+    options = _parser().parse_args(argv)
+    for name in ("kafka", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is raised, and said once
+    try:
+        config = load(options.config, with_secrets="kafka")
+        if config.kafka.embedded:
+            raise exits.Misconfigured(
+                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
+            )
+        asyncio.run(await_broker(config.kafka, patience_s=10))
+        code: int = options.run(config, options)
+        return code
+    except (InvalidConfig, exits.Misconfigured) as error:
+        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        return exits.CONFIGURATION
+    except (Refused, ValueError) as error:
+        print(harmless(f"refused: {error}"), file=sys.stderr)
+        return REFUSED
+    except (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError) as error:
+        print(harmless(f"Kafka refuses: {type(error).__name__}: {error}"), file=sys.stderr)
+        return exits.CONFIGURATION
+    except KeyboardInterrupt:
+        return 130

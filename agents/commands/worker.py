@@ -1,0 +1,40 @@
+"""``python -m agents worker``: watch, notify and the web in one process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.process import exits
+from monitor.config_check import checked
+from schemas.config.load import InvalidConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until told to stop; gives 78 for a configuration that cannot be used, else the process ends by
+    itself (``agents.process.exits``).
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m agents worker",
+        description="Read events, measure them, keep state in Kafka, deliver episodes; with a status page.",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; without it every key has its default"
+    )
+    options = parser.parse_args(argv)
+    try:
+        config = checked(options.config, with_secrets=True)
+    except InvalidConfig as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return exits.CONFIGURATION
+    # Faust takes a second to import: a wrong configuration is told before.
+    from agents.notify import NotifyAgent
+    from agents.runtime.app import run
+    from agents.watch import WatchAgent
+    from agents.web.server import serve
+
+    run(config, [WatchAgent(config), NotifyAgent(config)], beside=[serve])
+    raise AssertionError("run returned")  # pragma: no cover

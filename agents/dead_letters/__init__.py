@@ -1,0 +1,1 @@
+"""Read, group and reinject dead letters."""

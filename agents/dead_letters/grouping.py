@@ -1,0 +1,123 @@
+"""Dead letters by reason, as people may see them: counted, with one example, redacted and harmless."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from agents.dead_letters.records import Found, Identity, Wanted
+from softfail.redact import redact
+
+GROUPS = 1000  # more reasons than these are counted together: fields and errors come from outside
+EXCERPT, ERROR = 160, 240  # characters shown
+READ_CHARS = 4096 // 3 * 4  # of the base64 of a value, looked at for an excerpt
+OTHER = "(other reasons)"
+
+_GOT = re.compile(r", got .*?(?= \(and \d+ more\)$|$)", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass
+class Group:
+    """Letters with the same field and the same kind of error. Times are when they were refused, ms since
+    1970.
+    """
+
+    error: str
+    field: str
+    count: int = 0
+    reinjected: int = 0
+    oldest_ms: int = 0
+    newest_ms: int = -1
+    example: Identity | None = None
+    value: str | None = None
+
+    def add(self, found: Found, again: bool) -> None:
+        """Count one letter; the newest is the example."""
+        self.oldest_ms = found.refused_ms if not self.count else min(self.oldest_ms, found.refused_ms)
+        self.count += 1
+        self.reinjected += again
+        if found.refused_ms >= self.newest_ms:
+            self.newest_ms, self.example = found.refused_ms, found.identity
+            self.value = None if found.letter.value is None else found.letter.value[:READ_CHARS]
+
+    def shown(self) -> dict[str, Any]:
+        """What is printed of it: redacted, cut, without control characters."""
+        at = self.example
+        return {
+            "count": self.count,
+            "reinjected": self.reinjected,
+            "error": safe(self.error, ERROR),
+            "field": safe(self.field, 100),
+            "oldest": _day_time(self.oldest_ms),
+            "newest": _day_time(self.newest_ms),
+            "example": None
+            if at is None
+            else {"topic": at.topic, "partition": at.partition, "offset": at.offset},
+            "excerpt": excerpt(self.value),
+        }
+
+
+def kind_of(error: str) -> str:
+    """An error without what differs from letter to letter.
+
+    >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
+    'duration_s: Input should be greater than or equal to # (and # more)'
+    >>> kind_of("kind: 'x7' is not one of response, meter")
+    "kind: '...' is not one of response, meter"
+    """
+    return _NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error)))
+
+
+def harmless(text: str) -> str:
+    """The text with everything that a terminal would obey, or that nobody sees, as an escape.
+
+    >>> harmless("a\\x1b[2Jb\\n")
+    'a\\\\x1b[2Jb\\\\n'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def excerpt(value: str | None) -> str | None:
+    """The beginning of a value as people may see it.
+
+    Args:
+        value: base64, or a piece of it of whole quadruples.
+    """
+    if value is None:
+        return None
+    try:
+        data = base64.b64decode(value)
+    except ValueError:
+        return "(no base64)"
+    return safe(data.decode("utf-8", "backslashreplace"), EXCERPT)
+
+
+def grouped(found: Iterable[Found | None], wanted: Wanted, done: set[Identity]) -> tuple[list[Group], int]:
+    """Groups, the largest first, and how many records are no dead letters of this release."""
+    groups: dict[tuple[str, str], Group] = {}
+    unreadable = 0
+    for one in found:
+        if one is None:
+            unreadable += 1
+        elif wanted(one):
+            key = kind_of(one.letter.error), one.letter.field
+            if key not in groups and len(groups) >= GROUPS:
+                key = OTHER, ""
+            groups.setdefault(key, Group(*key)).add(one, one.identity in done)
+    return sorted(groups.values(), key=lambda group: -group.count), unreadable
+
+
+def safe(text: str, most: int) -> str:
+    """A text from outside, redacted, harmless and cut to ``most`` characters."""
+    shown = harmless(redact(text))
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
+def _day_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,282 @@
+"""Write refused events to the events topic again, once: what a newer release can read, or what came back in
+time.
+
+Events and the mark that names their letters are written in one Kafka transaction, so no crash lies between
+them. Its transactional id is one for
+the whole deployment: whoever begins ends the attempt of everyone before, and reads the marks only then. So
+two people who do it at once do it once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kafka import KafkaProducer
+from kafka.errors import MessageSizeTooLargeError, ProducerFencedError
+
+from agents.dead_letters.records import (
+    MARK_HEADER,
+    MARK_KEY,
+    Found,
+    Identity,
+    Reader,
+    connection,
+    mark_of,
+    marks,
+)
+from monitor.ingest.dead_letters import VALUE_BYTES
+from monitor.ingest.ingestor import FORWARDED
+from monitor.windows.feature_series import FINE_US
+from monitor.windows.watermark import FUTURE_US
+from schemas.config.monitor_config import Kafka
+from schemas.event_decoder import InvalidEvent, decode, microseconds
+from schemas.records import DeadLetter
+from softfail.partitioning import partition_of
+
+# header of an event that was refused once; it says where that lay: topic/partition/offset
+REINJECTED = "softfail-reinjected"
+MOST_LETTERS, MOST_BYTES = 200, 4 << 20  # of one transaction
+HELD_BYTES = 64 << 20  # values that one run holds in memory; what is above waits for the next run
+
+Fetch = Callable[[str, int, int], Any | None]
+"""Topic, partition and offset to the record there, None if it is gone."""
+
+
+class Ready(NamedTuple):
+    """An event that can be written again."""
+
+    found: Identity
+    letters_partition: int
+    target: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    how: str
+
+
+@dataclass
+class Plan:
+    """What would be written, why the others are not, and whether there is more than fits one run."""
+
+    ready: list[Ready] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    more: bool = False
+
+
+def stored_value(letter: DeadLetter) -> bytes | None:
+    """The refused value, if the letter holds all of it."""
+    if letter.value is None or letter.size > VALUE_BYTES:
+        return None
+    try:
+        value = base64.b64decode(letter.value, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return value if len(value) == letter.size else None
+
+
+def judge(found: Found, fetch: Fetch, events: str, partitions: int, now_us: int) -> Ready | str:
+    """The event to write again, or why there is none.
+
+    Args:
+        events: full name of the events topic.
+        partitions: how many it has.
+        now_us: wall clock, microseconds since 1970.
+    """
+    letter = found.letter
+    if letter.topic != events:
+        return f"it came from {letter.topic}, not from {events}"
+    if letter.value is None:
+        return "the record had no value"
+    stored = stored_value(letter)
+    if stored is not None and isinstance(read := _read(stored), str):
+        return read
+    record = fetch(letter.topic, letter.partition, letter.offset)
+    if (
+        record is not None
+        and record.timestamp == letter.timestamp
+        and record.value is not None
+        and len(record.value) == letter.size
+    ):
+        value, headers, how = (
+            record.value,
+            [(name, data or b"") for name, data in record.headers],
+            "from its source offset",
+        )
+    elif stored is not None:
+        value, headers, how = (
+            stored,
+            [(name, text.encode()) for name, text in letter.headers],
+            "from the stored value, the source is gone",
+        )
+    else:
+        return "the source is gone, and only the first 64 KiB are stored"
+    event = _read(value)
+    if isinstance(event, str):
+        return event
+    time_us = microseconds(event.time)
+    if time_us > now_us + FUTURE_US:
+        return "its time still lies in the future"
+    if time_us < now_us - FINE_US:
+        how += "; older than 2 h, so counted as expired, not measured"
+    # Without the old mark of forwarding: an event that carries it may not lie in a wrong partition again.
+    kept = tuple((name, data) for name, data in headers if name not in (FORWARDED, REINJECTED))
+    mark = (REINJECTED, f"{letter.topic}/{letter.partition}/{letter.offset}".encode())
+    target = partition_of(event.service, event.feature, partitions)
+    return Ready(
+        found.identity,
+        found.partition,
+        target,
+        f"{event.service}/{event.feature}".encode(),
+        value,
+        (*kept, mark),
+        how,
+    )
+
+
+def _read(value: bytes) -> Any:
+    """The event, or why it still cannot be read."""
+    try:
+        return decode(value)
+    except InvalidEvent as error:
+        return (
+            f"still cannot be read, field {error.field}"
+            if error.field
+            else "still cannot be read: no JSON object"
+        )
+
+
+def plan(
+    found: Iterable[Found], done: set[Identity], judged: Callable[[Found], Ready | str], limit: int
+) -> Plan:
+    """Judge letters in turn until ``limit`` are ready. A record that has two letters (its state was reset) is
+    taken once.
+    """
+    result, seen, held = Plan(), set(done), 0
+    for one in found:
+        if one.identity in seen:
+            result.skipped["re-injected before" if one.identity in done else "the same record twice"] += 1
+            continue
+        if len(result.ready) >= limit or held > HELD_BYTES:
+            result.more = True
+            break
+        seen.add(one.identity)
+        verdict = judged(one)
+        if isinstance(verdict, str):
+            result.skipped[verdict] += 1
+        else:
+            result.ready.append(verdict)
+            held += len(verdict.value)
+    return result
+
+
+def inject(kafka: Kafka, ready: Sequence[Ready], progress: Callable[[int], None] = lambda n: None) -> Plan:
+    """Write them; what somebody else wrote since the plan was made is skipped.
+
+    Args:
+        progress: called with the number written so far after each transaction.
+
+    Raises:
+        KafkaError: of the transaction that failed nothing was written; those before it stand, and are marked.
+    """
+    result, parts = Plan(), list(_parts(ready))[::-1]
+    while parts:  # once, unless the broker finds an event too large
+        _write(kafka, parts, result, progress)
+    return result
+
+
+def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Callable[[int], None]) -> None:
+    """Write the last part and so on. After a refused event it returns: the producer's sequence numbers are no
+    longer the broker's.
+    """
+    producer = KafkaProducer(
+        **connection(kafka),
+        transactional_id=f"{kafka.prefix}.deadletters",
+        enable_idempotence=True,
+        acks="all",
+        compression_type="gzip",
+        max_request_size=16 << 20,
+        max_block_ms=30_000,
+        transaction_timeout_ms=60_000,
+    )
+    try:
+        # ends the attempt of everyone before; what they did is readable from here on
+        producer.init_transactions()
+        with Reader(kafka) as reader:
+            done = marks(reader, f"{kafka.prefix}.deadletter")
+        while parts:
+            part = [one for one in parts[-1] if one.found not in done]
+            if part:
+                _transact(producer, kafka.prefix, part)
+            if len(part) < len(parts[-1]):
+                result.skipped["re-injected by somebody else meanwhile"] += len(parts[-1]) - len(part)
+            result.ready += part
+            parts.pop()
+            progress(len(result.ready))
+    except MessageSizeTooLargeError:
+        # its new header can be what is too much; nothing of the part was written
+        part = parts.pop()
+        if len(part) == 1:
+            result.skipped["the broker finds it too large"] += 1
+        else:
+            parts += [[one] for one in reversed(part)]
+    finally:
+        producer.close(timeout=10)
+
+
+def _transact(producer: Any, prefix: str, part: Sequence[Ready]) -> None:
+    futures: list[Any] = []  # also of a part that fails in the middle
+    producer.begin_transaction()
+    try:
+        for one in part:
+            sent = producer.send(
+                f"{prefix}.events",
+                value=one.value,
+                key=one.key,
+                partition=one.target,
+                headers=list(one.headers),
+            )
+            futures.append(sent)
+        for number in sorted({one.letters_partition for one in part}):
+            mark = mark_of([one.found for one in part if one.letters_partition == number])
+            futures.append(
+                producer.send(
+                    f"{prefix}.deadletter",
+                    value=mark,
+                    key=MARK_KEY,
+                    partition=number,
+                    headers=[(MARK_HEADER, b"1")],
+                )
+            )
+        producer.flush(timeout=30)
+        for future in futures:
+            future.get(timeout=30)
+    except BaseException as error:
+        # the first error says why; what is not committed ends with the next one's init, or by itself in 60 s
+        with contextlib.suppress(Exception):
+            producer.abort_transaction()
+        # a later send says only that one failed
+        causes = (error, *error.args, *(future.exception for future in futures if future.is_done))
+        for cause in causes:
+            if isinstance(cause, MessageSizeTooLargeError | ProducerFencedError):
+                raise cause from None
+        raise
+    producer.commit_transaction()
+
+
+def _parts(ready: Sequence[Ready]) -> Iterator[list[Ready]]:
+    part: list[Ready] = []
+    size = 0
+    for one in ready:
+        if part and (len(part) >= MOST_LETTERS or size + len(one.value) > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += len(one.value)
+    if part:
+        yield part

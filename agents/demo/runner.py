@@ -1,0 +1,93 @@
+"""One demo from start to end: everything up, the phases, the outcome, everything down."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from agents.demo.fake_pagerduty import Receiver
+from agents.demo.fake_services import Shop
+from agents.demo.processes import PREFIX, Broker, Worker, configuration, free_port
+from agents.demo.scenario import GRACE_S, Phase, misses, planned
+from agents.demo.terminal import Screen, announcer
+
+LOOK_S = 0.25
+
+
+async def show(plan: Sequence[Phase], screen: Screen, port: int = 0) -> list[str]:
+    """Run the demo; gives what was not as planned.
+
+    Raises:
+        RuntimeError: a part did not start, or ended by itself.
+    """
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softfail-demo-")))
+        receiver = Receiver(secrets.token_hex(16))
+        await receiver.start()
+        stack.push_async_callback(receiver.stop)
+        broker = await asyncio.to_thread(Broker)
+        screen.say(f"broker (embedded) at {broker.address}, PagerDuty receiver at {receiver.url}")
+        config = configuration(broker.address, port or free_port(), receiver.url)
+        worker = Worker(folder, config, receiver.routing_key)
+        stack.push_async_callback(worker.stop)
+        shop = Shop(broker.address, f"{PREFIX}.events")
+        stack.push_async_callback(asyncio.to_thread, shop.stop)
+        shop.start()
+        await worker.start()
+        screen.say(f"worker ready after {time.monotonic() - began:.1f} s; status page: {worker.url}", "bold")
+        try:
+            await _play(plan, screen, shop, worker, receiver, began)
+        except RuntimeError:
+            screen.say(worker.log())
+            raise
+        found = misses(receiver.incidents, plan)
+        if found:
+            screen.say("the end of the worker's log:\n" + worker.log())
+        return found
+
+
+async def _play(
+    plan: Sequence[Phase], screen: Screen, shop: Shop, worker: Worker, receiver: Receiver, began: float
+) -> None:
+    rates: dict[str, float] = {}
+    announce = announcer(screen.say)
+    paged = False
+    for number, phase in enumerate((*plan, Phase("waiting for the end of the episode", GRACE_S))):
+        is_grace = number == len(plan)
+        if not is_grace:
+            screen.say(f"now: {phase.name}")
+        shop.faulty = phase.faulty
+        start = looked = time.monotonic()
+        while (elapsed_s := time.monotonic() - start) < phase.duration_s:
+            if is_grace and not misses(receiver.incidents, plan):
+                return
+            if worker.ended:
+                raise RuntimeError("the worker ended by itself")
+            if time.monotonic() - looked >= 1:
+                looked, rates = time.monotonic(), await worker.pass_rates()
+            announce(receiver.incidents)
+            if receiver.incidents and not paged:
+                paged = True
+                screen.say(f"first page {time.monotonic() - began:.1f} s after the start of the demo")
+            screen.show(
+                min(number, len(plan) - 1), elapsed_s, shop.sent, rates, receiver.incidents, worker.url
+            )
+            await asyncio.sleep(LOOK_S)
+    announce(receiver.incidents)
+
+
+def outcome(found: Sequence[str], plan: Sequence[Phase]) -> str:
+    """The last line."""
+    if found:
+        return "NOT AS PLANNED:\n  " + "\n  ".join(found)
+    count = len(planned(plan))
+    return (
+        f"as planned: {count} fault{'' if count == 1 else 's'}, each one episode, triggered and resolved;"
+        " nothing else was paged"
+    )

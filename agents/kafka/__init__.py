@@ -1,0 +1,1 @@
+"""Connections to Kafka, topics and consumer groups."""

@@ -1,0 +1,148 @@
+"""Asks one broker whether it takes us, and says in our words why not: the clients retry for ever and log what
+OpenSSL says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
+
+from agents.kafka.connection import clients
+from schemas.config.monitor_config import Kafka
+
+TIMEOUT_S = 5.0  # for a handshake; what takes longer is a broker that is not well, and no refusal
+
+
+class Refusal(Exception):
+    """A broker answered and does not want us. The message names the key and the remedy, and holds no secret."""
+
+
+async def shake_hands(kafka: Kafka, broker: str) -> None:
+    """Connect to one broker (`host:port`) as every client does: TLS, login, one request.
+
+    Raises:
+        Refusal: it does not take what ``kafka.security`` says, and will not do so later.
+        OSError, TimeoutError, KafkaError: nobody there, or not well; it may be later.
+        Misconfigured: a certificate file cannot be used.
+    """
+    settings = clients(kafka)
+    del settings["bootstrap_servers"]
+    host, port = broker.rsplit(":", 1)
+    try:
+        async with asyncio.timeout(2 * TIMEOUT_S):
+            connection = await create_conn(
+                host, int(port), request_timeout_ms=int(TIMEOUT_S * 1000), client_id="softfail", **settings
+            )
+            try:
+                await connection.send(MetadataRequest([]))
+            finally:
+                await connection.close()
+    except (OSError, TimeoutError, KafkaError) as error:
+        if (why := _named(error, kafka, broker)) is None and not isinstance(error, ConnectionRefusedError):
+            why = await _other_kind(kafka, broker, host, int(port))
+        if why is not None:
+            raise Refusal(why) from None
+        raise
+
+
+def _named(error: BaseException, kafka: Kafka, broker: str) -> str | None:
+    """The refusal that an error is, or has for its cause; None if it may be anything."""
+    security, cause = kafka.security, error.__cause__ or error
+    if isinstance(error, SaslAuthenticationFailed):
+        return (
+            f"kafka.security.username, password: {broker} does not let {security.username!r} in"
+            f" ({security.mechanism}); check both, and kafka.security.mechanism: the brokers keep a password"
+            " for each"
+        )
+    if isinstance(error, UnsupportedSaslMechanismError):
+        others = [name for name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") if name != security.mechanism]
+        return (
+            f"kafka.security.mechanism: {broker} does not know {security.mechanism}; use"
+            f" {' or '.join(others)}, as its administrator says"
+        )
+    if isinstance(error, IllegalSaslStateError):
+        return (
+            f"kafka.security.username: {broker} has no login on this port; remove username and password, or"
+            " is it the right port?"
+        )
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        if cause.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+            return (
+                f"kafka.brokers: the certificate of {broker} is for another name ({cause.verify_message});"
+                " write the name that stands in it"
+            )
+        by = security.ca_file or "the system's authorities"
+        return (
+            f"kafka.security.ca_file: the certificate of {broker} is not one that {by} vouches for"
+            f" ({cause.verify_message}); give the file of the CA that signed it"
+        )
+    # alerts: certificate required, unknown, bad, expired
+    if isinstance(cause, ssl.SSLError) and "CERTIFICATE" in (cause.reason or ""):
+        return (
+            f"kafka.security.cert_file: {broker} does not take"
+            f" {'our certificate' if security.cert_file else 'a client without a certificate'}"
+            f" ({(cause.reason or '').replace('_', ' ').lower()}); give one that its CA signed, with its"
+            " key_file"
+        )
+    return None
+
+
+async def _other_kind(kafka: Kafka, broker: str, host: str, port: int) -> str | None:
+    """Whether the port speaks TLS though we do not, the other way round, or wants a login that we do not
+    have; sends no secret.
+    """
+    security = kafka.security
+    speaks_tls = await _speaks_tls(host, port)
+    if speaks_tls and not security.has_tls:
+        remedy = "SASL_SSL" if security.username else "SSL, or SASL_SSL with username and password"
+        return f"kafka.security.protocol: {broker} speaks TLS, and we {security.resolved}; use {remedy}"
+    if not speaks_tls and security.has_tls and await _speaks_plainly(host, port):
+        return (
+            f"kafka.security.protocol: {broker} speaks without TLS, and we {security.resolved}; is it the"
+            " right port?"
+        )
+    if security.username is None and (speaks_tls or await _speaks_plainly(host, port)):
+        wanted = "a login or a certificate" if speaks_tls and security.cert_file is None else "a login"
+        return (
+            f"kafka.security.username: {broker} hangs up at the first request, as one does that wants"
+            f" {wanted}; set username and password"
+        )
+    return None
+
+
+async def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # only whether it answers in TLS; nothing is sent
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def _speaks_plainly(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            # asks for the versions that it speaks
+            connection = await create_conn(host, port, request_timeout_ms=int(TIMEOUT_S * 1000))
+            await connection.close()
+    except (OSError, TimeoutError, KafkaError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Exit codes and logging of a process."""

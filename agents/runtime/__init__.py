@@ -1,0 +1,1 @@
+"""Run a core on Faust: transport, owned partitions, transactions, watchdog."""

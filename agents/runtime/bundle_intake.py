@@ -1,0 +1,75 @@
+"""Bundles into partitions: what joins is applied, what leaves a gap is fetched again. Nothing is lost on the
+way, and nothing counted twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from faust.types import TP
+
+from agents.runtime.faust_transport import Bundle, Joint, joint
+from agents.runtime.owned_partitions import Store
+from agents.runtime.partition import Partition
+
+log = logging.getLogger("softfail.intake")
+
+
+class Intake:
+    """Takes every bundle that comes out of the stream.
+
+    Args:
+        earliest: the first offset that the broker still has of a partition.
+        rewind: has everything fetched again from the positions applied; its argument says why.
+    """
+
+    def __init__(
+        self, store: Store, earliest: Callable[[TP], Awaitable[int]], rewind: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._store, self._earliest, self._rewind = store, earliest, rewind
+
+    async def take(self, tp: TP, bundle: Bundle) -> None:
+        """Apply the bundle if it joins the position; else see to it that what is missing comes again."""
+        partition = self._store.owned.get(tp)
+        if partition is None:
+            return  # revoked
+        await partition.room()
+        if not await self._heal(partition, bundle):
+            return
+        # or revoked meanwhile
+        while (
+            self._store.owned.get(tp) is partition
+            and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS
+        ):
+            await partition.take(bundle)
+            await partition.room()
+
+    async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
+        """Whether the bundle can be looked at. After a gap everything is too early until what was missing has
+        come.
+        """
+        tp, position = partition.tp, partition.position
+        if joint(bundle.start, bundle.stop, position) is not Joint.GAP:
+            return True
+        if partition.asked == position:
+            return False
+        try:
+            oldest = await self._earliest(tp)
+        except Exception as error:  # noqa: BLE001 - no broker: the watchdog goes back for it once there is one
+            log.warning(
+                "%s/%d: a gap at %d, and the broker does not say where its log begins: %r",
+                *tp,
+                position,
+                error,
+            )
+            return False
+        if oldest > position:
+            log.error("LOST %s/%d [%d, %d): the log begins at %d", *tp, position, oldest, oldest)
+            partition.skip(oldest)
+            if bundle.start <= oldest:
+                return True
+        partition.asked = partition.position
+        self._store.counters.gaps += 1
+        await self._rewind(f"gap in {tp.topic}/{tp.partition} at [{partition.position}, {bundle.start})")
+        return False

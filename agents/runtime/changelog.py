@@ -1,0 +1,387 @@
+"""One partition of a state topic: fencing, the barrier, reading back, and transactions (Kafka Streams'
+scheme, by hand).
+
+One Kafka transaction per checkpoint holds the changed state, the outputs AND the source position they belong
+to; nothing else is durable truth. Partition p of the source has its state in partition p of the state topic,
+and a transactional id of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.types import TP
+
+from agents.kafka.connection import clients
+from agents.process import exits
+from monitor.delivery import outbox
+from monitor.protocol.messages import Message, Outputs
+from monitor.windows import format_versions
+from schemas.config.monitor_config import Kafka
+
+log = logging.getLogger("softfail.journal")
+
+LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
+"""Agent -> newest layout among its records of state. It stands in the header, and a worker that does not know it refuses the partition."""
+# a core's own keys never begin with \x00
+HEADER, POSITION, BARRIER = b"\x00header", b"\x00position", b"\x00barrier"
+# of one record; forwarded events and dead letters are exempt, for they are as large as what came
+MOST_BYTES = 256 << 10
+# of one record of state: the core keeps below MOST_BYTES, but what it cannot do without must not stop it
+# before Kafka does
+MOST_STATE_BYTES = 960 << 10
+BATCH_BYTES = 512 << 10
+EXEMPT = {"events", "deadletter"}
+# one partition, so one order over everything (the embedded broker gives it four: all goes to the first)
+ORDERED = "alerts"
+READ_RECORDS = 2000  # at a time, some 20 ms in which the event loop does nothing else
+OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
+SETTLE_S = 15.0  # how long a broker that has just started may report an end that is too early
+
+StateRecord = tuple[bytes, bytes | None]
+_Target = tuple[str, int]  # topic, partition
+_Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
+
+
+class Recovered(NamedTuple):
+    """What the state topic says. ``lost``: offsets between the recorded position and the start of the log."""
+
+    records: list[StateRecord]
+    position: int
+    partitions: int
+    fresh: bool
+    lost: int
+
+
+class Written(NamedTuple):
+    """What one transaction took.
+
+    ``size``: bytes of keys and values; ``oversized``: outputs left out; ``large``: records of state above 256
+    KB, written all the same.
+    """
+
+    size: int
+    oversized: int
+    large: int
+
+
+class Journal:
+    """Reads and writes the state of one source partition. ``readers``: bounds how many of a process read at
+    the same time.
+    """
+
+    def __init__(
+        self, kafka: Kafka, agent: str, source: TP, cluster: str, readers: asyncio.Semaphore | None = None
+    ) -> None:
+        self._kafka, self._agent, self._source, self._cluster = kafka, agent, source, cluster
+        self._readers = readers or asyncio.Semaphore(1)
+        self.state_topic = f"{kafka.prefix}.{agent}.state"
+        self.restored = 0  # records of state read so far
+        self.share = 0.0  # of the log of the state that is read, 0 to 1
+        self.bytes = 0  # of keys and values of the records that the state holds now
+        # hash of a key -> bytes of its record; the keys themselves would take twice as much
+        self._sizes: dict[int, int] = {}
+        self._state: _Target = self.state_topic, source.partition
+        self._partitions: dict[str, int] = {}
+        self._has_header = False
+        self._began: int | None = None  # the source offset at which this state began to count
+        self._open = False
+        self._producer = AIOKafkaProducer(
+            **clients(kafka),
+            transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}",
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=2 << 20,
+            linger_ms=0,
+            request_timeout_ms=20_000,
+            transaction_timeout_ms=20_000,
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What to do about state that cannot be used."""
+        return (
+            "take another kafka.prefix; or, to forget what was measured, stop the workers and run: python -m"
+            f" agents state reset --agent {self._agent} (of this partition alone: --partition"
+            f" {self._source.partition})"
+        )
+
+    async def open(self) -> Recovered:
+        """Fence every earlier owner, then read what is committed.
+
+        Raises:
+            Misconfigured: the state is not ours to use, or lies beyond the source's log.
+        """
+        async with asyncio.timeout(OPEN_S):
+            await self._producer.start()  # fences every older owner and ends its open transaction
+            self._open = True
+            partitions = await self._count(self._source.topic)
+            # The barrier is our own record behind everything older owners wrote. Reading up to it BY POSITION
+            # cannot end early, whatever a broker that has just started says its end offset or last stable
+            # offset is.
+            barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
+        async with self._reader() as reader:
+            async with self._readers:
+                latest = await self._read_to(reader, barrier)
+            self._check_header(latest.pop(HEADER, None), partitions, bool(latest))
+            recorded = latest.pop(POSITION, None)
+            position, lost = await self._begin_at(reader, None if recorded is None else int(recorded))
+        if recorded is None:
+            self._began = position
+        return Recovered(list(latest.items()), position, partitions, recorded is None, lost)
+
+    @property
+    def records(self) -> int:
+        """How many records the state holds now."""
+        return len(self._sizes)
+
+    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> Written:
+        """Write all of it or none.
+
+        Raises:
+            Misconfigured: a record of state is above 960 KB.
+        """
+        large = self._look_at(changed)
+        rows: dict[_Target, list[_Row]] = {self._state: [(key, value, ()) for key, value in changed]}
+        state = rows[self._state]
+        if not self._has_header:
+            state.append((HEADER, self.header(await self._count(self._source.topic)), ()))
+        state.append((POSITION, b"%d" % position, ()))
+        oversized = 0
+        for suffix, messages in outputs.messages.items():
+            for message in messages:
+                if len(message.value) > MOST_BYTES and suffix not in EXEMPT:
+                    log.error(
+                        "left out: a record of %d bytes for %s, key %r, is above %d",
+                        len(message.value),
+                        suffix,
+                        message.key,
+                        MOST_BYTES,
+                    )
+                    oversized += 1
+                    continue
+                rows.setdefault(await self._target(suffix, message), []).append(
+                    (message.key, message.value, message.headers)
+                )
+        size = sum(len(key or b"") + len(value or b"") for some in rows.values() for key, value, _ in some)
+        await self._transact(rows)
+        self._has_header = True
+        self._count_state(changed)
+        return Written(size, oversized, large)
+
+    async def close(self) -> None:
+        """Let go. What is not committed is aborted by whoever opens next."""
+        if self._open:
+            self._open = False
+            await self._producer.stop()
+
+    def header(self, partitions: int) -> bytes:
+        """The record that says whose state this is; ``partitions``: of the source. It goes with the first
+        record of a newer layout.
+        """
+        return json.dumps(
+            self._header(partitions) | ({} if self._began is None else {"began": self._began})
+        ).encode()
+
+    def _look_at(self, changed: Sequence[StateRecord]) -> int:
+        """How many records are large. One that Kafka would refuse would stop the partition for ever, so it
+        stops it with a word.
+        """
+        large = 0
+        for key, value in changed:
+            if key.startswith(b"\x00"):
+                raise ValueError(
+                    f"a core may not write the key {key!r}: what begins with a zero byte is the store's"
+                )
+            if value is not None and len(value) > MOST_BYTES:
+                if len(value) > MOST_STATE_BYTES:
+                    raise exits.Misconfigured(
+                        f"{self.state_topic}: record {key!r} of state has {len(value)} bytes, above"
+                        f" {MOST_STATE_BYTES}; measure fewer labels or dimensions for this feature"
+                    )
+                log.error(
+                    "record %r of %s has %d bytes, above %d: measure fewer labels or dimensions for this"
+                    " feature",
+                    key,
+                    self.state_topic,
+                    len(value),
+                    MOST_BYTES,
+                )
+                large += 1
+        return large
+
+    def _count_state(self, records: Iterable[StateRecord]) -> None:
+        sizes = self._sizes
+        for key, value in records:
+            at = hash(key)
+            self.bytes -= sizes.pop(at, 0)
+            if value is not None:
+                sizes[at] = size = len(key) + len(value)
+                self.bytes += size
+
+    async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
+        """One transaction; the offset of the last record of state. Every future is looked at before the
+        commit: aiokafka commits a transaction of which a batch has failed (sender.py:868 leaves the
+        transaction as it is).
+        """
+        producer = self._producer
+        await producer.begin_transaction()
+        pending: list[asyncio.Future[Any]] = []
+        last, in_last = 0, 0
+        for target, some in rows.items():
+            batches = _batches(producer, some)
+            if target == self._state:
+                last, in_last = len(pending) + len(batches) - 1, batches[-1].record_count()
+            pending += [await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches]
+        done = await asyncio.gather(*pending)
+        await producer.commit_transaction()
+        offset: int = done[last].offset
+        return offset + in_last - 1
+
+    async def _target(self, suffix: str, message: Message) -> _Target:
+        topic = f"{self._kafka.prefix}.{suffix}"
+        if suffix == ORDERED:
+            return topic, 0
+        if message.partition is not None:
+            return topic, message.partition
+        # What comes of a feature lies in one partition anyway; murmur2 in Python over each window's key cost
+        # more than writing it.
+        return topic, self._source.partition % await self._count(topic)
+
+    async def _count(self, topic: str) -> int:
+        if topic not in self._partitions:
+            self._partitions[topic] = len(await self._producer.partitions_for(topic))
+        return self._partitions[topic]
+
+    @contextlib.asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        reader = AIOKafkaConsumer(
+            **clients(self._kafka),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=8 << 20,
+            check_crcs=not self._kafka.embedded,
+        )
+        await reader.start()
+        try:
+            yield reader
+        finally:
+            await reader.stop()
+
+    async def _read_to(self, reader: AIOKafkaConsumer, barrier: int) -> dict[bytes, bytes]:
+        """The latest value of each key, in the order of the log. No time limit: the watchdog looks at
+        ``restored``.
+        """
+        state = TopicPartition(*self._state)
+        reader.assign([state])
+        await reader.seek_to_beginning(state)
+        latest: dict[bytes, bytes] = {}
+        first = position = await reader.position(state)
+        while position <= barrier:
+            records = (await reader.getmany(timeout_ms=200, max_records=READ_RECORDS)).get(state, ())
+            for record in records:
+                latest.pop(record.key, None)
+                if record.value is not None and record.key != BARRIER:
+                    latest[record.key] = record.value
+            self.restored += len(records)
+            position = await reader.position(state)
+            self.share = min(1.0, (position - first) / (barrier + 1 - first))
+            await asyncio.sleep(0)  # records that are there already come without waiting
+        self._count_state((key, value) for key, value in latest.items() if not key.startswith(b"\x00"))
+        return latest
+
+    def _header(self, partitions: int) -> dict[str, Any]:
+        return {
+            "layout": LAYOUTS.get(self._agent, 1),
+            "agent": self._agent,
+            "cluster": self._cluster,
+            "source": self._source.topic,
+            "partitions": partitions,
+        }
+
+    def _check_header(self, value: bytes | None, partitions: int, has_records: bool) -> None:
+        where = f"{self.state_topic}/{self._source.partition}"
+        if value is None:
+            if has_records:
+                raise exits.Misconfigured(
+                    f"{where} holds records without a header, so they are not softfail's; {self.remedy}"
+                )
+            return
+        try:
+            found = json.loads(value)
+            layout = int(found["layout"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise exits.Misconfigured(
+                f"{where}: the header cannot be read ({error}); {self.remedy}"
+            ) from error
+        known = self._header(partitions)
+        if layout > known["layout"]:
+            raise exits.Misconfigured(
+                f"{where} was written by a newer softfail (layout {layout}, this one knows"
+                f" {known['layout']}); upgrade this worker"
+            )
+        if layout < 1:
+            raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {self.remedy}")
+        for name, ours in known.items():
+            if found.get(name) != ours and name != "layout":
+                raise exits.Misconfigured(
+                    f"{where}: its {name} is {found.get(name)!r}, here it is {ours!r}; {self.remedy}"
+                )
+        began = found.get("began")
+        self._began = began if isinstance(began, int) else None
+        # An older layout is read record by record. The new header goes into the first transaction, so that no
+        # older worker ever meets newer records.
+        self._has_header = layout == known["layout"]
+
+    async def _begin_at(self, reader: AIOKafkaConsumer, recorded: int | None) -> tuple[int, int]:
+        """Where to go on, and how many offsets are gone."""
+        source = TopicPartition(*self._source)
+        start: int = (await reader.beginning_offsets([source]))[source]
+        if recorded is None:
+            first = start if self._kafka.start == "earliest" else (await reader.end_offsets([source]))[source]
+            log.info(
+                "%s/%d has no state yet: it begins at %d, the %s record (kafka.start)",
+                *self._source,
+                first,
+                self._kafka.start,
+            )
+            return first, 0
+        for _ in range(int(SETTLE_S)):
+            end: int = (await reader.end_offsets([source]))[source]
+            if recorded <= end:
+                break
+            await asyncio.sleep(1)
+        else:
+            raise exits.Misconfigured(
+                f"{source.topic}/{source.partition} ends at {end}, but its state stands at {recorded}: was"
+                f" the topic re-created? {self.remedy}"
+            )
+        if recorded < start:
+            log.error(
+                "LOST %s/%d [%d, %d): the log begins later than the state stands",
+                *self._source,
+                recorded,
+                start,
+            )
+            return start, start - recorded
+        return recorded, 0
+
+
+def _batches(producer: AIOKafkaProducer, rows: list[_Row]) -> list[BatchBuilder]:
+    """The rows, in order, in as few batches as they fit into. The first record of a batch always fits."""
+    batches = [producer.create_batch()]
+    for key, value, headers in rows:
+        if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            batches.append(producer.create_batch())
+            if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                raise ValueError(f"record {key!r} of {len(value or b'')} bytes fits into no batch")
+    return batches

@@ -1,0 +1,154 @@
+"""The partitions that this process owns: given by the group, restored, made durable, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+from faust.types import TP
+
+from agents.process import exits
+from agents.runtime.changelog import Journal
+from agents.runtime.partition import Agent, Counters, Partition, PartitionStatus
+from schemas.config.monitor_config import Kafka
+
+__all__ = ["Agent", "Counters", "Partition", "PartitionStatus", "Store"]
+
+log = logging.getLogger("softfail.store")
+
+# partitions whose state is read at the same time: each keeps what it has read twice over meanwhile
+READERS = 4
+SAY_S = 2.0  # how often a restore says how far it is
+
+
+class Store:
+    """All partitions of this process, by source topic and number."""
+
+    def __init__(self, kafka: Kafka, agents: Sequence[Agent], counters: Counters) -> None:
+        self.kafka, self.counters = kafka, counters
+        self.agents = {f"{kafka.prefix}.{agent.source}": agent for agent in agents}
+        self.cluster = ""
+        self.owned: dict[TP, Partition] = {}
+        self.restoring: dict[TP, tuple[Partition, asyncio.Task[None]]] = {}
+        self._readers = asyncio.Semaphore(READERS)
+        self.assigned = False  # whether the group has given us anything, or decided that we get nothing
+
+    def positions(self) -> dict[TP, int]:
+        """Where fetching goes on. Called from the consumer's thread."""
+        return {tp: partition.position for tp, partition in list(self.owned.items())}
+
+    def durable(self) -> dict[TP, int]:
+        """What is told to the group, for displays of lag. Called from the consumer's thread."""
+        return {tp: partition.durable for tp, partition in list(self.owned.items())}
+
+    def progress(self) -> tuple[dict[TP, int], int]:
+        """A value that changes whenever something gets further."""
+        steps = sum(partition.steps for partition in self.owned.values())
+        return self.positions(), steps + sum(
+            partition.journal.restored for partition, _ in self.restoring.values()
+        )
+
+    def status(self) -> list[PartitionStatus]:
+        """Every partition owned or being restored."""
+        restoring = [partition.status(True) for partition, _ in self.restoring.values()]
+        return [partition.status(False) for partition in self.owned.values()] + restoring
+
+    async def assign(self, tps: set[TP]) -> None:
+        """Restore what is new; returns when everything of it is owned."""
+        for tp in sorted(tps - self.owned.keys() - self.restoring.keys()):
+            agent = self.agents[tp.topic]
+            partition = Partition(
+                agent,
+                TP(*tp),
+                Journal(self.kafka, agent.name, TP(*tp), self.cluster, self._readers),
+                self.kafka.checkpoint,
+                self.counters,
+            )
+            self.restoring[partition.tp] = partition, asyncio.create_task(self._restore(partition))
+        began, records = time.monotonic(), self.counters.restored_records
+        tasks = [task for _, task in self.restoring.values()]
+        with _collector_off():
+            saying = asyncio.create_task(self._say(began))
+            await asyncio.gather(*tasks)
+            saying.cancel()
+        if tasks:
+            log.info(
+                "restored %d partitions: %s records of state in %.2f s",
+                len(tasks),
+                f"{self.counters.restored_records - records:,}",
+                time.monotonic() - began,
+            )
+        self.assigned = True
+
+    async def revoke(self, tps: set[TP]) -> None:
+        """Last checkpoint before the group goes on; a bundle that arrives later finds no owner and is
+        ignored.
+        """
+        self.assigned = False
+        cancelled = [task for tp, (_, task) in self.restoring.items() if tp in tps]
+        for task in cancelled:
+            task.cancel()
+        await asyncio.gather(*cancelled, *(self.owned.pop(tp).close() for tp in tps & self.owned.keys()))
+
+    async def revoke_all(self) -> None:
+        """The same for everything: the process is about to end."""
+        await self.revoke(set(self.owned) | set(self.restoring))
+
+    async def _say(self, began: float) -> None:
+        while True:
+            await asyncio.sleep(SAY_S)
+            for tp, (partition, _) in list(self.restoring.items()):
+                if (share := partition.journal.share) > 0:
+                    log.info(
+                        "restoring %s/%d: %s records, %.0f %% of its log, %.1f s",
+                        *tp,
+                        f"{partition.journal.restored:,}",
+                        100 * share,
+                        time.monotonic() - began,
+                    )
+
+    async def _restore(self, partition: Partition) -> None:
+        began, tp = time.monotonic(), partition.tp
+        try:
+            await partition.restore()
+            self.owned[tp] = partition
+            took_s = partition.recovery_s = time.monotonic() - began
+            partition.begin()
+            self.counters.restores += 1
+            self.counters.restore_seconds += took_s
+            self.counters.restored_records += partition.journal.restored
+            log.info(
+                "owns %s/%d from %d: %d records of state in %.2f s",
+                *tp,
+                partition.position,
+                partition.journal.restored,
+                took_s,
+            )
+        except asyncio.CancelledError:
+            log.info("%s/%d was revoked while it was restored", *tp)
+            await partition.abandon()
+        except exits.Misconfigured as error:
+            exits.leave(exits.CONFIGURATION, str(error))
+        except Exception as error:  # noqa: BLE001 - nobody else would notice that the partition stays without an owner
+            exits.again(exits.STATE, f"restoring {tp.topic}/{tp.partition}: {error!r}")
+        finally:
+            self.restoring.pop(tp, None)
+
+
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    """Nothing that is restored is garbage, and the collector would look at all of it again and again: ten
+    times the time (measured).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()

@@ -1,0 +1,376 @@
+"""One owned partition: its core in memory, and when it is made durable.
+
+Position, outputs and changed state of a partition move together: nothing here awaits between taking one and
+taking the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from agents.process import exits
+from agents.runtime.changelog import Journal, Written
+from agents.runtime.faust_transport import Bundle
+from monitor.durations import APPLY_S, BYTES, CHECKPOINT_S, LOOP_S, Durations
+from monitor.protocol.messages import Core, Message, Outputs
+
+log = logging.getLogger("softfail.partition")
+
+# applied between two checkpoints, and FIRST_RECORDS until it is known how much they change; LEAST_RECORDS at
+# the very worst
+MOST_RECORDS = 20_000
+FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
+# bytes; checkpoints above it halve how many records are applied between two, those below double it again
+AIM_CHECKPOINT = 8 << 20
+MOST_PENDING = 8 << 20  # bytes of outputs waiting in memory before a partition takes no more
+# bytes; a single step that changes more is written all the same, counted and logged
+MOST_CHECKPOINT = 16 << 20
+URGENT = {"windows", "alerts"}  # outputs that are written at once
+# for which other outputs wait for company: a publisher with another partitioner would cost a transaction a
+# bundle
+LINGER_S = 0.25
+PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
+SLICE_S = 0.1  # for which a bundle is applied before the event loop has its turn
+FRESH_S = 3.0  # how long a known end offset counts as the end
+
+
+class Agent(Protocol):
+    """What the shell needs of an agent; see ``agents.runtime.app``."""
+
+    @property
+    def name(self) -> str:
+        """Names the state topic and the transactional ids."""
+
+    @property
+    def source(self) -> str:
+        """Last part of the name of the topic it reads."""
+
+    def core(self, partition: int, partitions: int) -> Core:
+        """A fresh core for one of the source's partitions."""
+
+    async def tend(self, partition: Partition) -> None:
+        """What is done beside applying records, while the partition is owned."""
+
+
+@dataclass
+class Counters:
+    """What has happened since the process started. ``restarts`` began before: how often it has re-executed
+    itself.
+    """
+
+    restarts: int = 0
+    checkpoints: int = 0
+    checkpoint_seconds: float = 0.0
+    checkpoint_times: Durations = field(default_factory=lambda: Durations(CHECKPOINT_S))
+    checkpoint_sizes: Durations = field(default_factory=lambda: Durations(BYTES))
+    large_checkpoints: int = 0  # above 16 MB
+    apply_times: Durations = field(default_factory=lambda: Durations(APPLY_S))
+    loop_delays: Durations = field(default_factory=lambda: Durations(LOOP_S))
+    restores: int = 0
+    restore_seconds: float = 0.0
+    restored_records: int = 0
+    gaps: int = 0  # times a bundle did not join the position and was fetched again
+    lost_events: int = 0  # offsets that the log no longer held when their turn came
+    records: int = 0  # applied
+    oversized: int = 0  # outputs above 256 KB, dropped
+    large_records: int = 0  # of state, above 256 KB
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """One partition as others may see it. Times are of the monotonic clock, seconds."""
+
+    agent: str
+    topic: str
+    partition: int
+    core: Core | None
+    """None while it is restored."""
+    position: int
+    durable: int
+    end_offset: int | None
+    caught_up: bool
+    restoring: bool
+    restored_records: int
+    pending_bytes: int
+    last_checkpoint_monotonic: float | None
+    restored_share: float = 0.0
+    """Of the log of its state, 0 to 1."""
+    state_records: int = 0
+    state_bytes: int = 0
+    began: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
+    """What its counters stood at when it was restored, by name and labels."""
+
+
+class Partition:
+    """One owned partition of a source: core, position, and what waits to be written."""
+
+    def __init__(
+        self, agent: Agent, tp: TP, journal: Journal, checkpoint_s: float, counters: Counters
+    ) -> None:
+        self.agent, self.tp, self.journal, self.counters = agent, tp, journal, counters
+        self.core: Core
+        self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
+        self.asked: int | None = None  # the position from which we already asked to have everything again
+        self.end: int | None = None
+        self.end_seen = float("-inf")
+        self.news = asyncio.Event()
+        self.lost = 0  # offsets that the log no longer held when their turn came
+        self.recovery_s = 0.0  # from when the group gave it to this worker until it began to work
+        self.last_checkpoint: float | None = None
+        self._checkpoint_s = checkpoint_s
+        self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0
+        self._most = min(FIRST_RECORDS, MOST_RECORDS)  # records between two checkpoints
+        self._mark = self._saved = 0  # steps taken, steps that are durable
+        self._commit: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.began: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._whole = asyncio.Event()  # cleared while a bundle is half applied
+        self._whole.set()
+        self.steps = 0  # pane edges that bundles have crossed: progress, where a bundle takes long
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that the broker had, when last asked within 3 s, is applied."""
+        return (
+            self._whole.is_set()
+            and self.end is not None
+            and self.position >= self.end
+            and time.monotonic() - self.end_seen < FRESH_S
+        )
+
+    async def restore(self) -> None:
+        """Fence earlier owners, read the state back and begin to work."""
+        recovered = await self.journal.open()
+        self.core = self.agent.core(self.tp.partition, recovered.partitions)
+        try:
+            # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core
+            # yet.
+            await asyncio.to_thread(self.core.restore, recovered.records)
+        except ValueError as error:
+            mended = (
+                "to mend it, stop the workers and run: python -m agents state"
+                f" {'rebuild' if self.agent.name == 'watch' else 'drop'}"
+            )
+            raise exits.Misconfigured(
+                f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name}"
+                f" --partition {self.tp.partition}; or {self.journal.remedy}"
+            ) from error
+        counted = getattr(self.core, "counted", None)
+        self.began = {} if counted is None else {(one.name, one.labels): one.value for one in counted()}
+        self.position = self.durable = recovered.position
+        self.lost += recovered.lost
+        self.counters.lost_events += recovered.lost
+        if recovered.fresh:  # from now on it is known where this partition began
+            self._mark += 1
+            await self.checkpoint()
+
+    def begin(self) -> None:
+        """Start what runs while the partition is owned."""
+        self._tasks = [
+            asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))
+        ]
+
+    def apply(self, bundle: Bundle) -> None:
+        """Take of a bundle that joins the position what was not taken before, all of it or as many records as
+        fit into a checkpoint.
+
+        No await: position, state and outputs move together.
+        """
+        for _ in self._applying(bundle):
+            pass
+
+    async def take(self, bundle: Bundle) -> None:
+        """The same, but others have their turn at pane edges: hours of a quiet log take seconds, and
+        transactions elsewhere would run out of time.
+
+        Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must
+        never become durable.
+        """
+        self._whole.clear()
+        applying, since = self._applying(bundle), time.monotonic()
+        try:
+            for _ in applying:
+                self.steps += 1
+                if time.monotonic() - since > SLICE_S:
+                    await asyncio.sleep(0)
+                    since = time.monotonic()
+        except asyncio.CancelledError:
+            for _ in applying:
+                pass
+            self._whole.set()
+            raise
+        self._whole.set()
+
+    def _applying(self, bundle: Bundle) -> Iterator[None]:
+        records: Sequence[Any] = (
+            bundle
+            if bundle.start >= self.position
+            else [record for record in bundle if record.offset >= self.position]
+        )
+        stop = bundle.stop
+        if len(records) > self._most:
+            records = records[: self._most]
+            stop = records[-1].offset + 1
+        began = time.monotonic()
+        outputs, now_us = Outputs(), time.time_ns() // 1000
+        if (steps := getattr(self.core, "steps", None)) is not None:
+            yield from steps(records, now_us, outputs)
+        elif records:
+            outputs = self.core.apply(records, now_us)
+        self.counters.apply_times.observe(time.monotonic() - began)
+        self.position, self.asked = stop, None
+        self._applied += len(records)
+        self.counters.records += len(records)
+        self.add(outputs)
+
+    def add(self, outputs: Outputs) -> None:
+        """Note that the core has changed, and what came of it."""
+        self._mark += 1
+        if outputs:
+            self._outputs.extend(outputs)
+            self._pending_bytes += sum(
+                map(_size, (message for messages in outputs.messages.values() for message in messages))
+            )
+        if outputs.messages.keys() & URGENT or self._applied >= self._most:
+            self._due.set()
+        elif outputs and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(LINGER_S, self._due.set)
+        self.news.set()
+
+    def skip(self, position: int) -> None:
+        """Go on from a later position: what lies between is gone from the log."""
+        self.lost += position - self.position
+        self.counters.lost_events += position - self.position
+        self.position = position
+        self._mark += 1
+
+    async def room(self) -> None:
+        """Wait while too much waits to be written."""
+        while self._pending_bytes > MOST_PENDING or self._applied >= 2 * self._most:
+            await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Return when all that was applied and added until now is durable."""
+        mark = self._mark
+        while self._saved < mark:
+            if self._commit is None or self._commit.done():
+                self._commit = asyncio.create_task(self._write())
+            # whoever waits may be cancelled; a transaction under way is never
+            await asyncio.shield(self._commit)
+
+    async def close(self) -> None:
+        """Make everything durable and let go of the partition."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.checkpoint()
+        await self.journal.close()
+
+    async def abandon(self) -> None:
+        """Let go of a partition that is not restored yet."""
+        # the first checkpoint of a fresh partition: to cut it short would look like a failure
+        if self._commit is not None:
+            await self._commit
+        await self.journal.close()
+
+    def status(self, restoring: bool) -> PartitionStatus:
+        """What others may see."""
+        return PartitionStatus(
+            self.agent.name,
+            self.tp.topic,
+            self.tp.partition,
+            None if restoring else self.core,
+            self.position,
+            self.durable,
+            self.end,
+            self.caught_up,
+            restoring,
+            self.journal.restored,
+            self._pending_bytes,
+            self.last_checkpoint,
+            self.journal.share,
+            self.journal.records,
+            self.journal.bytes,
+            self.began,
+        )
+
+    async def _keep(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                # wait_for of Python 3.11 swallows a cancellation that comes with the result
+                async with asyncio.timeout(self._checkpoint_s):
+                    await self._due.wait()
+            await self.checkpoint()
+
+    async def _write(self) -> None:
+        await self._whole.wait()
+        mark, position = self._mark, self.position
+        applied, outputs, self._outputs, self._pending_bytes, self._applied = (
+            self._applied,
+            self._outputs,
+            Outputs(),
+            0,
+            0,
+        )
+        self._due.clear()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        began = time.monotonic()
+        changed = self.core.changed()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                written = await self.journal.write(position, changed, outputs)
+        except exits.Misconfigured as error:
+            exits.leave(exits.CONFIGURATION, str(error))
+        except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
+            exits.again(
+                exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
+            )
+        exits.forgive()
+        self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
+        self._account(written, applied, self.last_checkpoint - began)
+
+    def _account(self, written: Written, applied: int, took_s: float) -> None:
+        if written.size > AIM_CHECKPOINT:
+            self._most = max(min(LEAST_RECORDS, self._most), self._most // 2)
+        elif 2 * applied >= self._most:
+            self._most = min(MOST_RECORDS, 2 * self._most)
+        counters = self.counters
+        counters.checkpoints += 1
+        counters.checkpoint_seconds += took_s
+        counters.checkpoint_times.observe(took_s)
+        counters.checkpoint_sizes.observe(written.size)
+        counters.oversized += written.oversized
+        counters.large_records += written.large
+        if written.size > MOST_CHECKPOINT:
+            counters.large_checkpoints += 1
+            log.warning(
+                "a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d",
+                *self.tp,
+                written.size,
+                took_s,
+                MOST_CHECKPOINT,
+            )
+
+
+async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:
+    try:
+        await step
+    except Exception as error:  # a task that ends unseen would leave a partition half alive
+        log.exception("%s/%d failed", tp.topic, tp.partition)
+        exits.again(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
+
+
+def _size(message: Message) -> int:
+    return len(message.value) + len(message.key or b"") + 64

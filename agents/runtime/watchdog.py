@@ -1,0 +1,193 @@
+"""Notices what nothing else does: a loop that hangs, lag without progress, partitions that nobody owns. Then:
+exit 75 and start anew.
+
+It looks at the broker over a connection of its own, for Faust's view may be what is wrong; and it judges in a
+thread of its own, for a hung event loop cannot notice that it hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
+
+from agents.kafka.connection import clients
+from agents.kafka.consumer_group import unowned
+from agents.process import exits
+from agents.runtime.owned_partitions import Store
+from schemas.config.monitor_config import Kafka
+
+log = logging.getLogger("softfail.watchdog")
+
+STUCK_S = 60.0
+# lag and silence for this long: fetch again. A bundle lost at the very end is followed by none that would
+# show the gap
+REWIND_S = 5.0
+GROUP_S = 10.0  # how often the group is asked who owns what
+WITHDRAWN_S = 20.0  # a log that ends before our position for this long was cut or re-created
+TICK_S = 1.0
+
+
+@dataclass
+class Verdict:
+    """What the watchdog knows, as times of the monotonic clock; None: all is well."""
+
+    tick: float
+    stuck_since: float | None = None
+    unowned_since: float | None = None
+    cut_since: float | None = None
+
+    def reason(self, now: float) -> str | None:
+        """Why the process must start anew, or None.
+
+        >>> Verdict(tick=0.0).reason(10.0) is None
+        True
+        >>> Verdict(tick=0.0).reason(61.0)
+        'the event loop does not answer'
+        """
+        if now - self.tick > STUCK_S:
+            return "the event loop does not answer"
+        if self.stuck_since is not None and now - self.stuck_since > STUCK_S:
+            return "lag and no progress"
+        if self.unowned_since is not None and now - self.unowned_since > STUCK_S:
+            return "the topic has partitions that nobody owns"
+        return None
+
+    def slept(self, now: float) -> None:
+        """The process was stopped (SIGSTOP, a paused host): it did not hang, so every patience begins anew."""
+        self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None
+
+
+class Watchdog:
+    """Compares what the broker has with what is applied, each second."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        store: Store,
+        assignment: Callable[[], set[TP]],
+        rewind: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._kafka, self._store, self._assignment, self._rewind = kafka, store, assignment, rewind
+        self.verdict = Verdict(time.monotonic())
+        self._seen: object = None
+        self._rewound_at = 0.0
+        self._asked_group_at = time.monotonic()  # the first seconds are for joining
+        self._probe: AIOKafkaConsumer
+        self._observing: asyncio.Task[None] | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether half of the patience is used up."""
+        now = time.monotonic()
+        return any(
+            since is not None and now - since > STUCK_S / 2
+            for since in (self.verdict.stuck_since, self.verdict.unowned_since)
+        )
+
+    async def start(self) -> None:
+        """Connect and begin to look."""
+        self._probe = AIOKafkaConsumer(
+            **clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False
+        )
+        await self._probe.start()
+        self.verdict.slept(time.monotonic())
+        self._observing = asyncio.create_task(self._observe())
+        threading.Thread(target=self._judge, name="watchdog", daemon=True).start()
+
+    async def earliest(self, tp: TP) -> int:
+        """The first offset that the broker still has."""
+        asked = TopicPartition(*tp)
+        offset: int = (await asyncio.wait_for(self._probe.beginning_offsets([asked]), 5))[asked]
+        return offset
+
+    def _judge(self) -> None:
+        before = time.monotonic()
+        while True:
+            time.sleep(TICK_S)
+            now = time.monotonic()
+            if now - before > 5 * TICK_S:
+                self.verdict.slept(now)
+            elif (why := self.verdict.reason(now)) is not None:
+                exits.again(exits.WATCHDOG, f"{why}; positions {_shown(self._store.positions())}")
+            before = now
+
+    async def _observe(self) -> None:
+        while True:
+            slept = time.monotonic()
+            await asyncio.sleep(TICK_S)
+            self.verdict.tick = time.monotonic()
+            self._store.counters.loop_delays.observe(max(0.0, self.verdict.tick - slept - TICK_S))
+            mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
+            try:
+                # the answer may have waited for us: it is true of when we asked, at least
+                asked = time.monotonic()
+                ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
+            except Exception as error:  # noqa: BLE001 - no broker, no judgement
+                log.debug("no judgement: %r", error)
+                self.verdict.slept(time.monotonic())
+                continue
+            await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, asked)
+            await self._look_at_group()
+
+    async def judge_ends(self, ends: Mapping[TP, int], now: float) -> None:
+        """Take the end of every assigned partition's log, tell the partitions, and see whether there is lag
+        without progress.
+        """
+        for tp, end in ends.items():
+            if (partition := self._store.owned.get(tp)) is not None:
+                partition.end, partition.end_seen = end, now
+        positions, progress, verdict = self._store.positions(), self._store.progress(), self.verdict
+        self._look_for_cut(ends, positions, now)
+        if progress != self._seen or all(positions.get(tp, -1) >= end for tp, end in ends.items()):
+            self._seen, verdict.stuck_since = progress, None
+            return
+        if verdict.stuck_since is None:
+            verdict.stuck_since = now
+        if positions and now - verdict.stuck_since >= REWIND_S and now - self._rewound_at >= REWIND_S:
+            self._rewound_at = now
+            for partition in self._store.owned.values():
+                partition.asked = None
+            await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")
+
+    def _look_for_cut(self, ends: Mapping[TP, int], positions: Mapping[TP, int], now: float) -> None:
+        cut = {
+            tp: (positions[tp], end) for tp, end in ends.items() if tp in positions and end < positions[tp]
+        }
+        if not cut:
+            self.verdict.cut_since = None
+        elif self.verdict.cut_since is None:
+            self.verdict.cut_since = now
+        elif now - self.verdict.cut_since > WITHDRAWN_S:
+            tp, (position, end) = min(cut.items())
+            exits.leave(
+                exits.CONFIGURATION,
+                f"{tp.topic}/{tp.partition} ends at {end}, but {position} is already applied: was the topic"
+                f" re-created? {self._store.owned[tp].journal.remedy}",
+            )
+
+    async def _look_at_group(self) -> None:
+        now = time.monotonic()
+        if self._kafka.embedded or now - self._asked_group_at < GROUP_S:
+            return
+        self._asked_group_at = now
+        try:
+            missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
+        except Exception as error:  # noqa: BLE001 - who cannot ask does not judge
+            log.debug("the group does not answer: %r", error)
+            missing = set()
+        if not missing:
+            self.verdict.unowned_since = None
+        elif self.verdict.unowned_since is None:
+            self.verdict.unowned_since = now
+            log.info("nobody owns %s", ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(missing)[:8]))
+
+
+def _shown(offsets: Mapping[TP, int]) -> dict[str, int]:
+    return {f"{tp.topic}/{tp.partition}": offset for tp, offset in sorted(offsets.items())}

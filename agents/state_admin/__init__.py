@@ -1,0 +1,1 @@
+"""Inspect, rebuild, drop and reset the state of an agent."""

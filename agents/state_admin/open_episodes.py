@@ -1,0 +1,91 @@
+"""What the alerts topic has been told of one partition and not yet been told the end of."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.kafka.connection import clients
+from agents.runtime.changelog import ORDERED
+from agents.state_admin.state_topic import STALL_S, Refused
+from schemas.config.monitor_config import Kafka
+from softfail.partitioning import partition_of
+
+Told = dict[str, dict[str, Any]]
+"""Episode id -> its last record."""
+
+_OWN = "softfail"  # episodes about softfail itself belong to the notifier, not to a partition of the events
+
+
+async def open_episodes(kafka: Kafka) -> Told:
+    """Episodes that are open by what is committed on the alerts topic now; those of softfail itself are left
+    out.
+
+    Raises:
+        Refused: a transaction stays open, so the end cannot be read.
+    """
+    alerts, found = TopicPartition(f"{kafka.prefix}.{ORDERED}", 0), Told()
+    consumer = AIOKafkaConsumer(
+        **clients(kafka),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=8 << 20,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([alerts])
+        end = (await consumer.end_offsets([alerts]))[alerts]
+        await consumer.seek_to_beginning(alerts)
+        moved = time.monotonic()
+        while await consumer.position(alerts) < end:
+            for record in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(alerts, ()):
+                moved = time.monotonic()
+                _take(found, record.value)
+            if time.monotonic() - moved > STALL_S:
+                raise Refused(
+                    f"{alerts.topic} cannot be read to its end, {end}: a transaction stays open; try again"
+                )
+    finally:
+        await consumer.stop()
+    return found
+
+
+def of_partitions(told: Told, partitions: int, only: Collection[int]) -> Told:
+    """Those whose feature lies in one of these partitions of the source."""
+    return {
+        name: one
+        for name, one in told.items()
+        if partition_of(one["service"], one["feature"], partitions) in only
+    }
+
+
+def in_words(one: dict[str, Any]) -> str:
+    """An episode as a line for a person."""
+    return (
+        f"{one['dedup_key']}  {one['service']}/{one['feature']} ({one['environment']}), {one['severity']}"
+        f" since {one['started_at']}"
+    )
+
+
+def _take(found: Told, value: bytes | None) -> None:
+    if b'"episode"' not in (value or b""):  # most records are transitions and heartbeats
+        return
+    try:
+        one = json.loads(value or b"")
+    except ValueError:
+        return
+    if (
+        isinstance(one, dict)
+        and one.get("record") == "episode"
+        and one.get("service") != _OWN
+        and "episode_id" in one
+    ):
+        found.pop(one["episode_id"], None)
+        if one.get("state") != "resolved":
+            found[one["episode_id"]] = one

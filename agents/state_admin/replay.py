@@ -1,0 +1,147 @@
+"""The log of a source, applied once more to a fresh core: what its state would be, had everything been read
+at once. Nothing is published.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from faust.types import TP
+
+from agents.kafka.connection import clients
+from agents.state_admin.state_topic import STALL_S, Refused
+from agents.watch import TICK_S, WallClock
+from monitor.protocol.messages import Record
+from monitor.watch import Watch
+from monitor.windows.feature_series import HOUR_US
+from monitor.windows.watermark import FUTURE_US
+from schemas.config.monitor_config import Kafka
+
+# records between two times that the changes are put together, so that deleted panes do not pile up
+FOLD = 100_000
+STEP_MS = 1000  # of append time that are applied together: so long a worker that keeps up waits for the clock
+
+
+@dataclass
+class Replayed:
+    """What a replay gave. ``since_us``: from where on the log covers everything; None: it has all that was
+    ever counted.
+    """
+
+    first: int
+    since_us: int | None = None
+    events: int = 0
+    records: dict[bytes, bytes] = field(default_factory=dict)
+
+    def covers(self, start_us: int) -> bool:
+        """Whether nothing of what begins here, microseconds since 1970, can be missing."""
+        return self.since_us is None or start_us >= self.since_us
+
+
+class _Follower:
+    """A core that takes the log as a worker does that always keeps up: between two records it advances with
+    the wall clock.
+    """
+
+    def __init__(self, watch: Watch, until_us: int, replayed: Replayed) -> None:
+        self._watch, self._until_us, self._replayed = watch, until_us, replayed
+        self._pane_us = watch.book.pane_us
+        self._clock = WallClock()
+        self._folded = 0
+
+    def take(self, records: list[ConsumerRecord]) -> None:
+        """Apply records that were appended within a second."""
+        now_us = max(record.timestamp for record in records) * 1000
+        watch = self._watch
+        if watch.watermark_us is not None:
+            self.advance(self._clock.mark(watch.watermark_us, now_us / 1e6) - round(TICK_S * 1e6), now_us)
+        taken: list[Record] = list(records)
+        watch.apply(taken, now_us)
+        if watch.watermark_us is not None:
+            self._clock.mark(watch.watermark_us, now_us / 1e6)
+        self._replayed.events += len(records)
+        if self._replayed.events - self._folded >= FOLD:
+            self.fold()
+
+    def advance(self, mark_us: int, now_us: int) -> None:
+        """Let time pass up to here, pane by pane, but not beyond where the state stands."""
+        watch, mark_us = self._watch, min(mark_us, self._until_us)
+        while watch.watermark_us is not None and watch.watermark_us < mark_us:
+            edge_us = (watch.watermark_us // self._pane_us + 1) * self._pane_us
+            watch.advance(min(edge_us, mark_us), now_us)
+
+    def fold(self) -> None:
+        """Put what has changed together with what was known."""
+        self._folded = self._replayed.events
+        for key, value in self._watch.changed():
+            self._replayed.records.pop(key, None)
+            if value is not None:
+                self._replayed.records[key] = value
+
+
+async def replay(
+    kafka: Kafka, source: TP, watch: Watch, first: int, position: int, until_us: int | None, *, whole: bool
+) -> Replayed:
+    """Apply [first, position) of a source.
+
+    Args:
+        until_us: where the watermark of the state stands; the replay ends there, and never goes beyond it.
+        whole: whether the state began to count at ``first``.
+
+    Raises:
+        Refused: the log cannot be read up to the position.
+    """
+    found, tp = Replayed(first), TopicPartition(*source)
+    follower = _Follower(watch, 2**62 if until_us is None else until_us, found)
+    consumer = AIOKafkaConsumer(
+        **clients(kafka),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=8 << 20,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        consumer.seek(tp, first)
+        moved, at = time.monotonic(), first
+        while (at := await consumer.position(tp)) < position:
+            records = [
+                one
+                for one in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(tp, ())
+                if one.offset < position
+            ]
+            if records:
+                moved = time.monotonic()
+                if found.since_us is None and not whole:
+                    # Whoever has an event of a later time was appended later, but for a clock that is ahead;
+                    # rolled-up panes begin at hours.
+                    found.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
+            for batch in _seconds(records):
+                follower.take(batch)
+            if time.monotonic() - moved > STALL_S:
+                raise Refused(
+                    f"{tp.topic}/{tp.partition} cannot be read from {at} to {position}: a transaction stays"
+                    " open; try again"
+                )
+    finally:
+        await consumer.stop()
+    if not whole and found.since_us is None:
+        found.since_us = 2**62  # the log is empty
+    if until_us is not None:
+        follower.advance(until_us, time.time_ns() // 1000)
+    follower.fold()
+    return found
+
+
+def _seconds(records: list[ConsumerRecord]) -> list[list[ConsumerRecord]]:
+    """Records in runs that were appended within a second."""
+    runs: list[list[ConsumerRecord]] = []
+    for record in records:
+        if not runs or record.timestamp - runs[-1][0].timestamp > STEP_MS:
+            runs.append([])
+        runs[-1].append(record)
+    return runs

@@ -1,0 +1,156 @@
+"""POST and DELETE of silences: the only thing that the web server lets anybody write, and only what the
+command line can write too.
+
+Who may: whoever has `http.token`; without one, whoever is on this machine. A page elsewhere that a browser on
+this machine has open must not: its forms cannot send JSON, and what calls itself by another host than this
+one (a name that leads here, or another origin) is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiokafka.errors
+from aiohttp import web
+from kafka.errors import KafkaError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agents.kafka import silence_records
+from agents.process import exits
+from agents.state_admin.state_topic import Refused
+from monitor.delivery.silences import asked
+from schemas.config.monitor_config import Http, Kafka
+from schemas.event_decoder import microseconds
+from schemas.fields import Duration, Severity
+from schemas.records import Silence
+
+PATIENCE_S = 30.0
+_DOWN = (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError, exits.Misconfigured)
+
+
+class _Asked(BaseModel):
+    """The body of a POST, in the words of softfail.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    match: str
+    for_: Duration = Field(alias="for")
+    reason: str
+    author: str = "unknown"
+    environments: list[str] = []
+    severity: list[Severity] = []
+
+
+class Silencing:
+    """The two routes."""
+
+    def __init__(self, kafka: Kafka, *, has_token: bool) -> None:
+        self._kafka, self._has_token = kafka, has_token
+        self._one_at_a_time = asyncio.Lock()
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the application."""
+        return [web.post("/api/silences", self._add), web.delete("/api/silences/{silence_id}", self._end)]
+
+    async def _add(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        try:
+            body = _Asked.model_validate(json.loads(await request.read()))
+            now = datetime.now(UTC)
+            silence = silence_records.asked_for(
+                body.match,
+                body.for_,
+                body.reason,
+                body.author,
+                now,
+                body.environments,
+                list[str](body.severity),
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            return _answer(
+                400,
+                error=(
+                    f"{'.'.join(map(str, first['loc'])) or 'body'}:"
+                    f" {first['msg'].removeprefix('Value error, ')}"
+                ),
+            )
+        except (ValueError, RecursionError) as error:
+            return _answer(
+                400,
+                error=(
+                    str(error) if not isinstance(error, json.JSONDecodeError) else f"body: not JSON: {error}"
+                ),
+            )
+
+        async def asked_for() -> Silence:
+            await silence_records.room(self._kafka, now)
+            return silence
+
+        return await self._write(asked_for, 201)
+
+    async def _end(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        return await self._write(
+            lambda: silence_records.ended(
+                self._kafka, request.match_info["silence_id"][:100], datetime.now(UTC)
+            ),
+            200,
+        )
+
+    async def _write(self, make: Any, status: int) -> web.Response:
+        try:
+            async with self._one_at_a_time, asyncio.timeout(PATIENCE_S):
+                silence = await make()
+                await asyncio.to_thread(silence_records.write, self._kafka, silence)
+        except Refused as error:
+            return _answer(409, error=str(error))
+        except _DOWN as error:
+            return _answer(
+                503,
+                error=(
+                    f"Kafka does not take it: {type(error).__name__}; look with: python -m agents silence"
+                    " list"
+                ),
+            )
+        return _answer(status, **asked(silence).told(microseconds(silence.ends_at)))
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if request.method == "POST" and request.content_type != "application/json":
+            return _answer(415, error="Content-Type: must be application/json")
+        origin = request.headers.get("Origin")
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") or (
+            origin is not None and urlsplit(origin).netloc != request.host
+        ):
+            return _answer(403, error="Origin: another page may not set silences")
+        if not self._has_token and not _is_here(request.host):
+            return _answer(
+                403,
+                error=(
+                    f"Host: {request.host[:100]!r} is no name of this machine alone; take 127.0.0.1, or set"
+                    " http.token"
+                ),
+            )
+        return None
+
+
+def _is_here(host: str) -> bool:
+    """Whether a `Host` header names loopback.
+
+    >>> _is_here("127.0.0.1:6066"), _is_here("[::1]:6066"), _is_here("localhost"), _is_here("evil.example:6066"), _is_here("[")
+    (True, True, True, False, False)
+    """
+    try:
+        return Http.model_construct(host=urlsplit(f"//{host}").hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _answer(status: int, **body: Any) -> web.Response:
+    return web.Response(status=status, text=json.dumps(body) + "\n", content_type="application/json")

@@ -1,0 +1,197 @@
+"""What happens at a pane edge: windows are written, rules are read, incidents and episodes change, old panes
+are rolled up.
+"""
+
+from __future__ import annotations
+
+from monitor.alerts.engine import Desk
+from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.state.partition_state import Book
+from monitor.stats.rate import Rate
+from monitor.windows.feature_series import (
+    DAY,
+    DAY_US,
+    DAYS_US,
+    FINE,
+    FINE_US,
+    HOUR,
+    HOUR_US,
+    HOURS_US,
+    FeatureState,
+    Segment,
+)
+from monitor.windows.pane import Pane, metrics
+from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey, labels, plain
+from monitor.windows.text_blocks import BLOCK_US, TextBlock, rolled
+from monitor.windows.text_blocks import HOURS_US as TEXT_HOURS_US
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
+
+ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
+
+
+class Edges:
+    """Closes edges one after the other."""
+
+    def __init__(self, config: Config, book: Book) -> None:
+        self.book = book
+        self.desk = Desk(config, book)
+        self._pane_us = config.time.pane_us
+        self._lateness_us = config.time.lateness_us
+        self._behind = True  # whether old panes wait to be rolled up; after a restart they may
+
+    def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
+        """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event
+        time gives.
+        """
+        decided_us = edge_us + self._lateness_us if now_us is None else now_us
+        fresh = self._write_windows(edge_us, out)
+        late = now_us is not None and now_us - edge_us > DAY_US
+        for key in sorted(self.book.features):
+            self.desk.look(
+                self.book.features[key], fresh.get(key, ()), edge_us, decided_us, late=late, out=out
+            )
+        self._roll_up(edge_us)
+
+    def _write_windows(
+        self, edge_us: int, out: Outputs
+    ) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
+        """Write the windows of what was counted since the last edge; gives what that was, in rates."""
+        fresh: dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]] = {}
+        for start_us in sorted(start for start in self.book.unwritten if start + self._pane_us <= edge_us):
+            touched = sorted(self.book.unwritten.pop(start_us))
+            for feature_key, segment_key in touched:
+                segment = self.book.features[feature_key].segments[segment_key]
+                pane = segment.panes[start_us]
+                if start_us + self._pane_us < edge_us:
+                    pane.late += 1
+                pane.revision += 1
+                fresh.setdefault(feature_key, []).append((segment_key, pane.fresh()))
+                pane.stale, pane.before = False, None
+                self.book.mark_pane(feature_key, segment_key, FINE, start_us)
+                if segment_key != UNLABELLED:
+                    out.add("windows", self._window(feature_key, segment_key, pane, pane.revision))
+            for feature_key in sorted({feature for feature, _ in touched}):
+                feature = self.book.features[feature_key]
+                whole = feature.pane(start_us)
+                assert whole is not None
+                out.add("windows", self._window(feature_key, None, whole, _revision(feature, start_us)))
+        return fresh
+
+    def _window(self, feature: FeatureKey, segment: SegmentKey | None, pane: Pane, revision: int) -> Message:
+        start = rfc3339(pane.start_us)
+        at = labels(feature, segment)
+        record = {
+            "record": "window",
+            **at,
+            "start": start,
+            "end": rfc3339(pane.start_us + self._pane_us),
+            "revision": revision,
+            "events": pane.events,
+            "metrics": metrics(pane),
+        }
+        return Message(to_json([*feature, plain(segment), at["level"], start]), to_json(record))
+
+    def _roll_up(self, edge_us: int) -> None:
+        """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is
+        counted before ``rolled_us`` any more.
+        """
+        until_us = (edge_us - FINE_US) // HOUR_US * HOUR_US
+        if until_us > self.book.rolled_us:
+            self.book.rolled_us, self._behind = until_us, True
+        if not self._behind:
+            return
+        rolled = 0
+        for key in sorted(self.book.features):
+            feature = self.book.features[key]
+            for at in sorted(feature.segments):
+                rolled += self._roll(feature, feature.segments[at], edge_us)
+                if rolled >= ROLL_UPS:
+                    return
+            self._tidy(feature, edge_us)
+        self._behind = False
+
+    def _roll(self, feature: FeatureState, segment: Segment, edge_us: int) -> int:
+        rolled = self._coarsen(feature, segment, FINE, HOUR, HOUR_US, self.book.rolled_us)
+        rolled += self._coarsen(feature, segment, HOUR, DAY, DAY_US, (edge_us - HOURS_US) // DAY_US * DAY_US)
+        for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
+            del segment.held[DAY][start_us]
+            self.book.mark_pane(feature.key, segment.key, DAY, start_us)
+        self._roll_texts(feature, segment, edge_us)
+        if segment.is_empty():
+            self.book.drop_segment(feature, segment.key)
+        return rolled
+
+    def _roll_texts(self, feature: FeatureState, segment: Segment, edge_us: int) -> None:
+        hours: dict[int, list[TextBlock]] = {}
+        for start_us in sorted(start for start in segment.texts[FINE] if start < self.book.rolled_us):
+            hours.setdefault(start_us // HOUR_US * HOUR_US, []).append(segment.texts[FINE].pop(start_us))
+            self.book.mark_texts(feature.key, segment.key, FINE, start_us)
+        for hour_us, blocks in hours.items():
+            known = segment.texts[HOUR].get(hour_us)
+            segment.texts[HOUR][hour_us] = rolled([*([known] if known else []), *blocks], hour_us)
+            self.book.mark_texts(feature.key, segment.key, HOUR, hour_us)
+        for start_us in [
+            start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_HOURS_US
+        ]:
+            del segment.texts[HOUR][start_us]
+            self.book.mark_texts(feature.key, segment.key, HOUR, start_us)
+        for start_us, block in segment.texts[FINE].items():
+            if start_us + BLOCK_US <= edge_us:
+                block.pack()
+
+    def _tidy(self, feature: FeatureState, edge_us: int) -> None:
+        feature.hourly = {
+            hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US
+        }
+        feature.pauses = {
+            hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us
+        }
+        feature.producers.forget(edge_us - DAY_US)
+        feature.cleared = {
+            name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US
+        }
+        self.book.mark_feature(feature.key)
+        if (
+            not feature.segments
+            and not feature.producers.followed
+            and not self.book.incidents.get(feature.key)
+        ):
+            self._let_go(feature)
+
+    def _let_go(self, feature: FeatureState) -> None:
+        """Forget a feature that holds nothing any more; what it counted goes to `other`, so that no event is
+        unaccounted for.
+        """
+        rest = FeatureKey(OTHER, OTHER, feature.key.environment)
+        if feature.key == rest:
+            return
+        if feature.expired or feature.late or feature.received or any(feature.producer_totals()):
+            self.book.feature(rest).absorb(feature)
+        self.book.drop_feature(feature.key)
+
+    def _coarsen(
+        self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int
+    ) -> int:
+        """Pour fine panes into coarse ones; how many coarse ones that changed."""
+        changed = set()
+        for start_us in sorted(start for start in segment.held[fine] if start < until_us):
+            pane = segment.held[fine].pop(start_us)
+            at_us = start_us // length_us * length_us
+            target = segment.held[coarse].get(at_us)
+            if target is None:
+                target = segment.held[coarse][at_us] = Pane(at_us)
+            target.merge(pane)
+            changed.add(at_us)
+            feature.forget_merged(start_us)
+            self.book.mark_pane(feature.key, segment.key, fine, start_us)
+            self.book.mark_pane(feature.key, segment.key, coarse, at_us)
+        return len(changed)
+
+
+def _revision(feature: FeatureState, start_us: int) -> int:
+    """Of a feature's window: one if any of it came in time, and one more for each late revision of its
+    segments.
+    """
+    panes = [segment.panes[start_us] for segment in feature.segments.values() if start_us in segment.panes]
+    return sum(pane.late for pane in panes) + any(pane.revision > pane.late for pane in panes)

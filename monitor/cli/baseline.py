@@ -1,0 +1,234 @@
+"""``python -m monitor baseline pin NAME``: how features were between two times, kept in a file, as a
+reference with a name for drift.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from monitor.backtest.engine import bundles
+from monitor.backtest.event_files import Chosen, Files, Unreadable
+from monitor.cli.atomic_output import written
+from monitor.cli.options import instant
+from monitor.cli.progress_bar import watched
+from monitor.config_check import checked
+from monitor.protocol.messages import Outputs
+from monitor.references.finder import LEAST_EVENTS
+from monitor.reports.data_gaps import Letters
+from monitor.state.partition_state import Book
+from monitor.state.pin_writer import Counted, Texts, pin_of
+from monitor.watch import Watch
+from monitor.windows.feature_series import DAY_US, DAYS_US, FINE, HOUR, HOUR_US
+from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from schemas.config.load import InvalidConfig
+from schemas.config.monitor_config import Config
+from schemas.pin_file import PIN_NAME, Pin
+from schemas.times import rfc3339
+
+
+def measured(config: Config, source: Files, chosen: Chosen) -> tuple[Book, Texts, int]:
+    """Run the core over files, without rules; gives what it counted, and how many records could not be read,
+    which are told as they come.
+    """
+    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), Texts(), Letters()
+    with watched(source, shown=sys.stderr.isatty()) as records:
+        for bundle in bundles(chosen.of(records)):
+            out = Outputs()
+            for _ in watch.steps(bundle, None, out):
+                texts.take(watch.book)
+            for letter in letters.take(out.messages.get("deadletter", ())):
+                print(f"{letter.topic}:{letter.offset}: {letter.error}", file=sys.stderr)
+    texts.take(watch.book)
+    watch.finish()
+    return watch.book, texts, letters.total
+
+
+_QUIET = {
+    "default_rules": False,
+    "rules": (),
+    "drift": (),
+    "objectives": (),
+    "pinned": {},
+    "no_data": Config().no_data.model_copy(update={"severity": None}),
+}
+
+
+def pinned(name: str, chosen: Chosen, book: Book, texts: Texts) -> Pin:
+    """The pin of what was counted.
+
+    Raises:
+        Unreadable: no feature had events enough.
+    """
+    assert chosen.start_us is not None
+    assert chosen.end_us is not None
+    features = []
+    for key, state in sorted(book.features.items()):
+        evaluators = {name: identity for name, (identity, _) in book.evaluators.get(key, {}).items()}
+        features.append((key, evaluators, {at: _counted(book, texts, key, at) for at in state.segments}))
+    pin = pin_of(name, chosen.start_us, chosen.end_us, features)
+    if not pin.features:
+        most = max(
+            ((sum(one.events for one in segments.values()), key) for key, _, segments in features),
+            default=None,
+        )
+        found = (
+            "there are no events"
+            if most is None
+            else f"{most[1].service}/{most[1].feature} has most, {most[0]:,}"
+        )
+        raise Unreadable(
+            f"no feature has {LEAST_EVENTS} events from {rfc3339(chosen.start_us)} until"
+            f" {rfc3339(chosen.end_us)}: {found}; take a longer time, or other files"
+        )
+    return pin
+
+
+def _counted(book: Book, texts: Texts, key: FeatureKey, at: SegmentKey) -> Counted:
+    lengths_us = {FINE: book.pane_us, HOUR: HOUR_US}
+    held = book.features[key].segments[at].held
+    panes = [
+        (start_us, lengths_us.get(resolution, DAY_US), pane)
+        for resolution, some in held.items()
+        for start_us, pane in sorted(some.items())
+    ]
+    return Counted(panes, texts.of(key, at))
+
+
+def write(pin: Pin, path: Path) -> None:
+    """Write a file that appears only when it is whole.
+
+    Raises:
+        Unreadable: it cannot be written.
+    """
+    with suppress(OSError):  # said better when the file cannot be written
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as stream:
+        stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
+
+
+def told(pin: Pin, path: Path, config: Path | None, book: Book) -> Iterator[str]:
+    """What was kept, what was not, and what to write into the configuration, line by line."""
+    yield (
+        f"{path}: {pin.events:,} events from {pin.from_:%Y-%m-%dT%H:%M:%SZ} until {pin.to:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    names = {FeatureKey(one.service, one.feature, one.environment): one for one in pin.features}
+    for key, state in sorted(book.features.items()):
+        one = names.get(key)
+        segments = (
+            ""
+            if one is None
+            else (
+                f", {len(one.segments)} of {len(state.segments.keys() - {UNLABELLED})} segments by themselves"
+            )
+        )
+        what = (
+            f"{sum(pane.events for held in state.segments.values() for some in held.held.values() for pane in some.values()):,}"
+            " events"
+        )
+        yield (
+            f"  {key.service}/{key.feature} ({key.environment}):"
+            f" {what}{segments if one else f', under {LEAST_EVENTS}: left out'}"
+        )
+        if state.expired:
+            yield (
+                f"    {state.expired:,} more came over two hours behind others and were left out; sort the"
+                " files by time"
+            )
+    file = path if config is None else os.path.relpath(path, config.parent)
+    yield (
+        f"In {config or 'softfail.yaml'}:\n  pinned: {{{pin.name}: {{file: {file}}}}}\n  drift: [{{name:"
+        f" since-{pin.name}, reference: pinned {pin.name}}}]"
+    )
+
+
+def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor baseline",
+        description="References with names, for `drift: [{reference: pinned NAME}]`.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="pin")
+    pin = commands.add_parser(
+        "pin",
+        help="keep how features were between two times",
+        description="Keep how features were between two times in a file.",
+    )
+    pin.add_argument("name", metavar="NAME", help="letters, digits, _ . -")
+    pin.add_argument(
+        "files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip; - is standard input"
+    )
+    pin.add_argument(
+        "--from",
+        dest="since",
+        type=instant,
+        required=True,
+        metavar="TIME",
+        help="like 2026-11-01T00:00Z (UTC unless it says otherwise)",
+    )
+    pin.add_argument(
+        "--to", dest="until", type=instant, required=True, metavar="TIME", help="only before this time"
+    )
+    pin.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
+    pin.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="softfail.yaml: which dimensions and evaluators there are; by default the defaults",
+    )
+    pin.add_argument(
+        "--output", type=Path, metavar="FILE", help="by default pinned/NAME.json; it must not exist yet"
+    )
+    return parser, pin
+
+
+def _refuse_wrong(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if not PIN_NAME.fullmatch(options.name):
+        parser.error(
+            f"NAME: {options.name!r} must be letters, digits, _ . - and begin with a letter or digit, at"
+            " most 64"
+        )
+    if options.since >= options.until:
+        parser.error("--from must lie before --to; exchange them")
+    if options.until - options.since > DAYS_US:
+        parser.error(f"--from, --to: at most {DAYS_US // DAY_US} days can be pinned")
+    if options.match is not None and "/" not in options.match:
+        parser.error(f"--match: write service/feature, like support-bot/*, not {options.match!r}")
+    if options.output.exists():
+        parser.error(
+            f"--output: {options.output} exists, and a pin stays what it is; take another name, or remove the"
+            " file first"
+        )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit code 0; 1 if a line could not be read as an event; 2 if nothing was pinned, for what is said on
+    standard error.
+    """
+    parser, pin_parser = _parser()
+    options = parser.parse_args(argv)
+    options.output = options.output or Path("pinned") / f"{options.name}.json"
+    _refuse_wrong(pin_parser, options)
+    try:
+        config = checked(options.config, with_pins=False)
+        chosen = Chosen(options.since, options.until, options.match)
+        book, texts, bad = measured(config, Files(options.files), chosen)
+        pin = pinned(options.name, chosen, book, texts)
+        write(pin, options.output)
+    except (InvalidConfig, Unreadable) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was kept", file=sys.stderr)
+        return 130
+    print("\n".join(told(pin, options.output, options.config, book)))
+    if bad:
+        print(
+            f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"
+            " left out",
+            file=sys.stderr,
+        )
+    return 1 if bad else 0

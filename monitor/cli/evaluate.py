@@ -1,0 +1,178 @@
+"""``python -m monitor evaluate``: the verdicts on every response in files of events."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from monitor.evaluators.suite import Suite, suite_for
+from monitor.evaluators.verdict import State, Verdict
+from schemas.event_decoder import InvalidEvent, decode
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the verdicts; 0, or 1 when a line or file could not be read, or 2 when the configuration is at
+    fault.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor evaluate",
+        description="Judge the responses in files of events, one JSON object a line.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="NDJSON, may be gzipped (.gz); - is standard input"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="softfail.yaml",
+        help="which evaluators judge which feature; without it the default ones",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("ndjson", "table"),
+        default="ndjson",
+        help="one JSON object an event, or a table with a summary",
+    )
+    given = parser.parse_args(argv)
+    try:
+        config = _load(given.config)
+        return _run(given.files, config, given.format)
+    except (ValueError, OSError) as error:
+        # the reader has seen enough; what Python would flush at exit has nowhere to go
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _load(path: str | None) -> Any:
+    if path is None:
+        return None
+    from monitor.config_check import checked  # needed only here, and it reads files
+
+    return checked(Path(path))
+
+
+def _run(files: Sequence[str], config: Any, form: str) -> int:
+    reader = _Reader(files)
+    suites: dict[tuple[str, str], Suite] = {}
+    show = _Table() if form == "table" else _Lines()
+    for event in reader.responses():
+        key = event.service, event.feature
+        if (suite := suites.get(key)) is None:
+            suite = suites[key] = suite_for(config, *key)
+        show.add(event, suite, suite.judge(event))
+    show.end()
+    sys.stdout.flush()
+    if reader.others:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(reader.others.items()))
+        print(f"skipped, because only responses are judged: {counts}", file=sys.stderr)
+    return 1 if reader.faults else 0
+
+
+class _Reader:
+    """The responses of some files, in order. Counts what is of another kind, reports what cannot be read."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self.files, self.faults, self.others = files, 0, Counter[str]()
+
+    def responses(self) -> Iterator[Any]:
+        """One after another; what is wrong is reported as it comes."""
+        for name in self.files:
+            number = 0
+            try:
+                with _opened(name) as file:
+                    for number, line in enumerate(file, 1):
+                        if not line.strip():
+                            continue
+                        try:
+                            event = decode(line)
+                        except InvalidEvent as error:
+                            self._report(f"{name}:{number}: {error}")
+                            continue
+                        if event.kind == "response":
+                            yield event
+                        else:
+                            self.others[event.kind] += 1
+            except (OSError, EOFError, zlib.error) as error:
+                # the latter two: a gzip file that is cut or damaged
+                self._report(
+                    f"{name}{f':{number + 1}' if number else ''}: {getattr(error, 'strerror', None) or error}"
+                )
+
+    def _report(self, message: str) -> None:
+        self.faults += 1
+        print(message, file=sys.stderr)
+
+
+def _opened(name: str) -> IO[bytes]:
+    if name == "-":
+        return sys.stdin.buffer
+    return gzip.open(name, "rb") if name.endswith(".gz") else Path(name).open("rb")  # type: ignore[return-value]  # GzipFile is binary IO
+
+
+def report(event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What is printed of one event: its id, and by evaluator ``passed``, ``score``, ``reason`` and ``state``."""
+    return {
+        "event_id": event.event_id,
+        "verdicts": {
+            name: {
+                "passed": verdict.passed,
+                "score": verdict.score,
+                "reason": verdict.reason,
+                "state": State(verdict.state).name.lower(),
+            }
+            for name, verdict in zip(suite.names, verdicts, strict=True)
+        },
+    }
+
+
+class _Lines:
+    def add(self, event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> None:
+        print(json.dumps(report(event, suite, verdicts)))
+
+    def end(self) -> None:
+        pass
+
+
+class _Table:
+    """A line per event that failed or broke somewhere, then how often each evaluator did what."""
+
+    def __init__(self) -> None:
+        self._seen = self._passed = self._judged = 0
+        self._counts: dict[str, Counter[State]] = {}
+
+    def add(self, event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> None:
+        states = [verdict.state for verdict, gates in zip(verdicts, suite.gating, strict=True) if gates]
+        self._seen += 1
+        self._judged += State.PASSED in states or State.FAILED in states
+        self._passed += State.FAILED not in states and State.PASSED in states
+        said = []
+        for name, verdict in zip(suite.names, verdicts, strict=True):
+            self._counts.setdefault(name, Counter())[verdict.state] += 1
+            if verdict.state in (State.FAILED, State.ERROR):
+                said.append(f"{name} {State(verdict.state).name.lower()} ({verdict.reason})")
+        print(f"{_printable(event.event_id):<36} {_printable('; '.join(said)) if said else 'ok'}")
+
+    def end(self) -> None:
+        print(
+            f"\n{'evaluator':<16} {'passed':>8} {'failed':>8} {'skipped':>8} {'error':>8} {'fail rate':>10}"
+        )
+        for name, counts in self._counts.items():
+            decided = counts[State.PASSED] + counts[State.FAILED]
+            rate = f"{counts[State.FAILED] / decided:.2%}" if decided else "-"
+            print(f"{name:<16} " + " ".join(f"{counts[state]:>8}" for state in State) + f" {rate:>10}")
+        rate = f"{self._passed / self._judged:.2%}" if self._judged else "-"
+        print(f"\n{self._seen} responses, pass rate {rate}")
+
+
+def _printable(text: str) -> str:
+    return "".join(mark if mark.isprintable() else "?" for mark in text)

@@ -1,0 +1,104 @@
+"""``python -m monitor check softfail.yaml``: every fault with its path and remedy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from monitor.evaluators import EVALUATORS
+from monitor.evaluators.suite import Suite
+from monitor.references.pinned import fault_in as fault_in_pin
+from monitor.rules.threshold import BUDGETS_S
+from monitor.windows.metric_definitions import SUCCESSES, fault_in, fault_in_statistic
+from schemas.config.load import InvalidConfig, load
+from schemas.config.monitor_config import Config
+from schemas.config.rules import GATING
+
+
+def faults_of(config: Config) -> list[str]:
+    """What only the core can see: evaluators that do not exist, rules that cannot fire. One line each, path
+    first.
+    """
+    faults = []
+    for at, feature in enumerate(config.features):
+        try:
+            Suite.of(feature.evaluators, feature.gating, feature.interaction)
+        except ValueError as error:
+            faults.append(f"features[{at}]: {error}")
+    known = {one.interaction for one in config.features if one.interaction}
+    for at, rule in enumerate(config.rules):
+        if rule.on != GATING and (fault := fault_in(rule.on, tuple(EVALUATORS))):
+            faults.append(f"rules[{at}].on: {fault}")
+        if rule.is_learnt and (rule.on in SUCCESSES) != (rule.below == "baseline"):
+            good = "below" if rule.on in SUCCESSES else "above"
+            faults.append(
+                f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
+            )
+        if rule.above == "budget" and not any(
+            one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known
+        ):
+            faults.append(
+                f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set"
+                " features[].interaction"
+            )
+    for at, objective in enumerate(config.objectives):
+        if fault := fault_in(objective.on, tuple(EVALUATORS)):
+            faults.append(f"objectives[{at}].on: {fault}")
+    for at, drift in enumerate(config.drift):
+        faults += [
+            f"drift[{at}].on: {fault}"
+            for name in drift.on or ()
+            if (fault := fault_in_statistic(name, tuple(EVALUATORS)))
+        ]
+    faults += [
+        f"pinned.{name}.file: {one.file} {fault}"
+        for name, one in config.pinned.items()
+        if one.pin is not None and (fault := fault_in_pin(one.pin))
+    ]
+    return faults
+
+
+def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:
+    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it
+    must be ready to deliver;
+    ``with_pins``: whether what it names under `pinned` must be there.
+
+    Raises:
+        InvalidConfig: with every fault that was found.
+    """
+    config = load(path, with_secrets=with_secrets, with_pins=with_pins)
+    if faults := faults_of(config):
+        raise InvalidConfig(faults)
+    return config
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit code 0 if the file is well, 1 if it is not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor check",
+        description="Check a configuration file and say what is wrong with it.",
+    )
+    parser.add_argument("file", type=Path, help="softfail.yaml")
+    options = parser.parse_args(argv)
+    try:
+        config = checked(options.file)
+    except InvalidConfig as error:
+        for fault in error.faults:
+            print(fault)
+        print(
+            f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}",
+            file=sys.stderr,
+        )
+        return 1
+    rules = (
+        ", ".join(rule.name for rule in (*config.all_rules(), *config.all_burning(), *config.all_drift()))
+        or "none"
+    )
+    silence = "" if config.no_data.severity is None else ", no-data"
+    print(
+        f"{options.file}: well. Rules: {rules}{silence}. Channels:"
+        f" {', '.join(config.channels.names()) or 'none'}."
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""Recognize refusals: clauses, speakers, and patterns by language."""

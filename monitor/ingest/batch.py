@@ -1,0 +1,36 @@
+"""What is counted together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monitor.stats.sampling_weights import grid
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.pane import Pane
+from monitor.windows.text_blocks import TextBlock
+
+
+class Group:
+    """Where the events of one feature, segment, pane and pair of probabilities are counted."""
+
+    __slots__ = ("at", "feature", "p", "pane", "pq", "q", "shared", "texts")
+
+    def __init__(
+        self,
+        at: int,
+        feature: FeatureState,
+        pane: Pane,
+        p: float,
+        q: float,
+        shared: str,
+        texts: Callable[[bool], TextBlock],
+    ) -> None:
+        self.at = at
+        self.feature = feature
+        self.pane = pane
+        self.shared = shared  # added to names of producers where features share an account
+        # gives the block of its texts, made when it is first asked for; True: it will be counted into
+        self.texts = texts
+        self.q = q
+        self.p = grid(p)
+        self.pq = grid(p * q)

@@ -1,0 +1,1 @@
+"""Values that the core exchanges with its caller: records, messages, outputs, metrics."""

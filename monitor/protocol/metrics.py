@@ -1,0 +1,158 @@
+"""Every metric that we export, once. Dashboards and alert rules are checked against this list."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """Kind, help text and label names of an exported metric. Of a histogram the labels of a ``Measure`` have
+    one more: see ``SUM``.
+    """
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+class Measure(NamedTuple):
+    """One value now. Measures of equal name and labels from several partitions are added up."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+SUM = "sum"
+"""Last label of the measure that holds a histogram's sum; that of its cumulative counts is the upper bound (``le``), the last one ``+Inf``."""
+
+FEATURE = ("service", "feature", "environment")
+SEGMENT = ("level", *FEATURE, "model", "prompt_version", "variant", "dimensions")
+_OVER = (
+    "over the last 5 minutes of event time (closed panes; the last pane that had events, if that is longer"
+    " ago)"
+)
+
+METRICS: dict[str, Metric] = {
+    # what came in (durable; exported as since this process took the partition: agents/runtime/process_counters.py)
+    "softfail_received_events_total": Metric("counter", "Events read and measured", (*FEATURE, "kind")),
+    "softfail_dead_letters_total": Metric("counter", "Records that could not be read", ("reason",)),
+    "softfail_late_events_total": Metric(
+        "counter",
+        "Events that came after their pane had closed, and were counted in a revision",
+        ("service", "feature"),
+    ),
+    "softfail_expired_events_total": Metric(
+        "counter", "Events too far behind the watermark to be measured", ("service", "feature")
+    ),
+    "softfail_forwarded_events_total": Metric(
+        "counter", "Events found in a partition that is not theirs and sent on", ("partition",)
+    ),
+    "softfail_producer_calls_total": Metric(
+        "counter",
+        "Calls as producers' meters count them: seen ≥ sampled ≥ sent + dropped",
+        (*FEATURE, "stage"),
+    ),
+    "softfail_missing_events": Metric(
+        "gauge", "Numbered events that have not arrived although later ones have; falls if they come", FEATURE
+    ),
+    "softfail_verdicts_total": Metric(
+        "counter", "Responses that an evaluator passed or failed", (*FEATURE, "evaluator")
+    ),
+    "softfail_skipped_verdicts_total": Metric(
+        "counter", "Responses to which an evaluator did not apply", (*FEATURE, "evaluator", "reason")
+    ),
+    "softfail_evaluator_errors_total": Metric(
+        "counter", "Evaluations that broke", ("service", "feature", "evaluator")
+    ),
+    # quality
+    "softfail_pass_rate": Metric("gauge", f"Share of responses that pass, {_OVER}", SEGMENT),
+    "softfail_error_rate": Metric("gauge", f"Share of responses with an error type, {_OVER}", SEGMENT),
+    "softfail_evaluator_fail_rate": Metric(
+        "gauge", f"Share of verdicts that failed, {_OVER}", (*SEGMENT, "evaluator")
+    ),
+    "softfail_mean": Metric(
+        "gauge",
+        f"Mean of a number in its own unit (seconds, tokens, US dollars), {_OVER}",
+        (*SEGMENT, "metric"),
+    ),
+    "softfail_quantile": Metric(
+        "gauge", f"Quantile of a number in its own unit, {_OVER}", (*SEGMENT, "metric", "quantile")
+    ),
+    "softfail_window_events": Metric("gauge", f"Events measured, {_OVER}", SEGMENT),
+    "softfail_segments": Metric("gauge", "Live segments", FEATURE),
+    # alerts
+    "softfail_incidents": Metric("gauge", "Firing incidents", (*FEATURE, "rule", "severity")),
+    "softfail_episodes": Metric("gauge", "Open episodes", (*FEATURE, "urgency")),
+    # time and work of the worker
+    "softfail_watermark_seconds": Metric(
+        "gauge", "Event time up to which a partition is complete, seconds since 1970", ("partition",)
+    ),
+    "softfail_watermark_lag_seconds": Metric("gauge", "Wall clock minus watermark", ("partition",)),
+    "softfail_consumer_lag_records": Metric(
+        "gauge", "Records in the source that are not applied yet", ("agent", "partition")
+    ),
+    "softfail_owned_partitions": Metric("gauge", "Partitions this worker owns", ("agent",)),
+    "softfail_restoring_partitions": Metric("gauge", "Partitions whose state is being read", ("agent",)),
+    "softfail_checkpoints_total": Metric("counter", "Checkpoints committed by this process"),
+    "softfail_checkpoint_seconds_total": Metric("counter", "Time spent in checkpoints by this process"),
+    "softfail_gaps_refetched_total": Metric("counter", "Bundles lost on the way and fetched again"),
+    "softfail_lost_records_total": Metric(
+        "counter", "Records that the source no longer held when they were due"
+    ),
+    "softfail_applied_records_total": Metric("counter", "Records of all sources applied by this process"),
+    "softfail_restore_seconds_total": Metric("counter", "Time spent reading state back by this process"),
+    "softfail_checkpoint_duration_seconds": Metric(
+        "histogram", "Time of one checkpoint, from taking what has changed to the commit"
+    ),
+    "softfail_checkpoint_size_bytes": Metric("histogram", "Keys and values that one checkpoint wrote"),
+    "softfail_checkpoint_age_seconds": Metric(
+        "gauge", "Time since the last checkpoint of a partition", ("agent", "partition")
+    ),
+    "softfail_large_checkpoints_total": Metric(
+        "counter", "Checkpoints above 16 MB: one step changed more than a transaction ought to hold"
+    ),
+    "softfail_apply_duration_seconds": Metric(
+        "histogram", "Time to apply one bundle, or a piece of one, in which the event loop does nothing else"
+    ),
+    "softfail_loop_delay_seconds": Metric(
+        "histogram", "How late the event loop wakes from a sleep, looked at each second"
+    ),
+    "softfail_restored_records_total": Metric("counter", "Records of state read back by this process"),
+    "softfail_restored_share": Metric(
+        "gauge", "How much of the log of its state a partition has read back, 0 to 1", ("agent", "partition")
+    ),
+    "softfail_state_records": Metric(
+        "gauge", "Records of state of a partition, as they lie in Kafka", ("agent", "partition")
+    ),
+    "softfail_state_bytes": Metric("gauge", "Keys and values of those records", ("agent", "partition")),
+    "softfail_pending_bytes": Metric(
+        "gauge", "Outputs that wait in memory for the next checkpoint", ("agent", "partition")
+    ),
+    "softfail_oversized_outputs_total": Metric("counter", "Records above 256 KB that were not written"),
+    "softfail_oversized_state_records_total": Metric(
+        "counter", "Records of state above 256 KB, written all the same"
+    ),
+    "softfail_restarts_total": Metric(
+        "counter", "Times this process started itself anew without a checkpoint between"
+    ),
+    # delivery
+    "softfail_deliveries_total": Metric("counter", "Deliveries of episodes", ("channel", "result")),
+    "softfail_deliveries_silenced_total": Metric(
+        "counter", "Episodes that fired and ended under a silence, and so were never told", ("channel",)
+    ),
+    "softfail_deliveries_pending": Metric("gauge", "Deliveries waiting", ("channel",)),
+    "softfail_dead_man_withheld": Metric(
+        "gauge",
+        "Whether the signs of life to the dead man's switch are withheld, and why: 0 or 1",
+        ("reason",),
+    ),
+    "softfail_dead_man_pings_total": Metric(
+        "counter", "Signs of life sent by this process", ("to", "result")
+    ),
+    "softfail_channel_open": Metric(
+        "gauge",
+        "Circuit breaker of a channel: 0 closed, 1 open (it is down), 0.5 a probe is due",
+        ("channel",),
+    ),
+}

@@ -1,0 +1,150 @@
+"""Figures of a report in words, beside those of ``monitor.wording.episode_text``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.reports.episode_history import Feature, Told
+from monitor.wording.episode_text import by_weight, clean, clock, segment
+from monitor.wording.finding_text import measure
+from monitor.wording.number_format import share, span
+from schemas.records import EpisodeIncident, Evidence
+
+LABEL = 200  # characters of a label that are shown
+
+
+def place(feature: Feature) -> str:
+    """Where: ``service/feature``, with the environment unless it is production."""
+    service, name, environment = feature
+    return clean(f"{service}/{name}" + ("" if environment == "production" else f" ({environment})"), LABEL)
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "page"), count(12_000, "event")
+    ('1 page', '12,000 events')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def length(time: timedelta | None) -> str:
+    """How long, in at most two units.
+
+    >>> length(timedelta(minutes=90)), length(timedelta(days=7)), length(timedelta(seconds=20)), length(None)
+    ('1 h 30 min', '7 days', '20 s', '-')
+    """
+    if time is None:
+        return "-"
+    seconds = round(time.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    parts, rest = [], round(seconds / 60) if seconds < 172_800 else round(seconds / 3600) * 60
+    for unit, size in (("day", 1440), ("h", 60), ("min", 1)):
+        if rest >= size:
+            amount, rest = divmod(rest, size)
+            parts.append(count(amount, unit) if unit == "day" else f"{amount} {unit}")
+    return " ".join(parts[:2])
+
+
+def moment(time: datetime | None) -> str:
+    """A time for people; None is what still lasts."""
+    return "still open" if time is None else clock(time)
+
+
+def period(told: Told) -> str:
+    """From when to when."""
+    return (
+        f"{clock(told.since)} to {clock(told.until)}"
+        if told.until
+        else f"since {clock(told.since)}, still open"
+    )
+
+
+def figure(metric: str, value: float | None) -> str:
+    """A value of a metric with its unit.
+
+    >>> figure("pass_rate", 0.971), figure("duration_s.p90", 4.218), figure("output_tokens.mean", 1234.5), figure("events", None)
+    ('97.1 %', '4.22 s', '1,234', '?')
+    """
+    if value is None:
+        return "?"
+    if metric.endswith("_rate") or "=" in metric:
+        return share(value)
+    name = metric.rpartition(".")[0] or metric
+    shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{shown} s" if name.endswith("_s") else f"${shown}" if name.endswith("_usd") else shown
+
+
+def broke(incident: EpisodeIncident) -> str:
+    """What broke, and in which part of the feature; ``sure`` says between what it lies."""
+    said, part = incident.text or measure(incident.evidence, interval=False), segment(incident)
+    also = [
+        measure(Evidence.model_construct(**moved.model_dump()), interval=False)
+        for moved in incident.evidence.findings[1:3]
+    ]
+    return clean("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
+
+
+def findings_of(told: Told) -> list[EpisodeIncident]:
+    """The incidents of an episode, the one to be told first at the head. A segment that says what the whole
+    feature says is left out: it is all of it.
+    """
+    incidents = by_weight(told.as_fired())
+    whole = {
+        (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n)
+        for one in incidents
+        if one.level == "feature"
+    }
+    return [
+        one
+        for one in incidents
+        if one.level == "feature"
+        or (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n) not in whole
+    ]
+
+
+def sure(evidence: Evidence) -> str:
+    """How sure: the interval, and on how much it rests.
+
+    >>> sure(Evidence(metric="error_rate", value=0.23, low=0.19, high=0.28, n=310, above=0.02, window_s=300))
+    'between 19 % and 28 %, on 310 events in 5 min'
+    """
+    if evidence.expected is not None:
+        return "by what the past led to expect"
+    low, high = evidence.low, evidence.high
+    n = f"on {count(round(evidence.n), 'event')} in {span(evidence.window_s)}"
+    if evidence.reference_n is not None:
+        n += f" against {round(evidence.reference_n):,}"
+    if evidence.test is not None and evidence.p_value is not None:
+        n += f", p = {max(evidence.p_value, 1e-99):.1g} ({evidence.test.replace('_', ' ')})"
+    if low is not None and high is not None:
+        return f"between {figure(evidence.metric, low)} and {figure(evidence.metric, high)}, {n}"
+    if low is not None or high is not None:
+        return (
+            f"at {'least' if low is not None else 'most'}"
+            f" {figure(evidence.metric, low if low is not None else high)}, {n}"
+        )
+    return n
+
+
+def near(evidence: Mapping[str, Any]) -> str:
+    """The reading of a rule that did not fire: value, interval, threshold."""
+    metric, above = evidence["metric"], evidence["above"]
+    bound = (
+        f"fires when surely {'above' if above is not None else 'below'}"
+        f" {figure(metric, above if above is not None else evidence['below'])}"
+    )
+    low, high = figure(metric, evidence["low"]), figure(metric, evidence["high"])
+    return f"{figure(metric, evidence['value'])} ({low} to {high}); {bound}"
+
+
+def standing(told: Told) -> str:
+    """What it was to whoever is on call: a page, or a ticket."""
+    if told.latest.muted:
+        return f"recorded only ({clean(told.latest.muted, 80)})"
+    if told.paged is None:
+        return f"ticket ({told.latest.severity})"
+    return f"page ({told.latest.severity})" + (f" from {clock(told.paged)} on" if told.escalated else "")

@@ -1,0 +1,114 @@
+"""A rate against the baseline that was learnt of it: when it rose, and when it is back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from monitor.drift.shiryaev_roberts import Sequential
+from monitor.rules.drift_evidence import Z
+from monitor.rules.reading import no_interval
+from monitor.stats.rate import Rate, wilson
+from monitor.windows.feature_series import FINE_US
+from monitor.windows.metric_definitions import SUCCESSES
+from schemas.times import rfc3339
+
+RUN_LENGTH = 1.7e8
+"""Mean number of edges to a false alarm of one series: a third of one false page in 1,000 feature-days, of 40 series that are looked at each minute."""
+
+LEARNT_US = 30 * 60 * 1_000_000  # least time that a baseline is learnt
+BACK = math.log(1000)  # odds for being back at the baseline, against having stayed where it rose to
+LEAST_ODDS = 1.5  # between the two
+
+
+class Risen(NamedTuple):
+    """A rate that left its baseline: failures then and now, since which edge, effective events since then, ln
+    of the odds that it is back.
+    """
+
+    before: float
+    before_n: float
+    after: float
+    edge: float
+    events: float
+    back: float = 0.0
+
+
+class Baseline:
+    """One rate of one series. While it is risen nothing is learnt. What is counted are failures, of success
+    rates those that did not succeed.
+    """
+
+    __slots__ = ("begun_us", "detector", "risen")
+
+    def __init__(self, begun_us: int, detector: Sequential | None = None, risen: Risen | None = None) -> None:
+        self.begun_us = begun_us
+        self.detector = detector or Sequential(RUN_LENGTH)
+        self.risen = risen
+
+    def feed(self, rate: Rate, edge_us: int, pane_us: int, *, frozen: bool, tolerance: float = 1.0) -> None:
+        """Take what was counted since the last edge.
+
+        ``frozen``: an incident is open, and what is counted meanwhile is no baseline. ``tolerance``: as
+        ``monitor.references.daily_cycle`` has it.
+        """
+        counted = rate.estimate(0.0, interval=no_interval)
+        if not counted.n or counted.value is None:
+            return
+        n, failures, edge = counted.n, counted.n * counted.value, edge_us // pane_us
+        if self.risen is not None:
+            self._recover(n, failures)
+            return
+        if edge_us - self.begun_us < LEARNT_US:
+            if not frozen:
+                self.detector.learn(n, failures)
+            return
+        told = self.detector.step(n, failures, edge, frozen=frozen, tolerance=tolerance)
+        if told.statistic < told.bound or told.rate is None or told.since is None:
+            return
+        odds = max(
+            told.since / (1 - told.since) if told.since < 1 else math.inf,
+            LEAST_ODDS * told.rate / (1 - told.rate),
+        )
+        after = 1.0 if math.isinf(odds) else odds / (1 + odds)
+        self.risen = Risen(told.rate, told.n, after, told.edge, told.events)
+
+    def _recover(self, n: float, failures: float) -> None:
+        """Weigh the baseline against where the rate rose to; well again when the odds say so."""
+        risen = self.risen
+        assert risen is not None
+        before, after = (min(1 - 1e-6, max(1e-6, one)) for one in (risen.before, risen.after))
+        gain = failures * math.log(before / after) + (n - failures) * math.log((1 - before) / (1 - after))
+        back = max(0.0, risen.back + gain)
+        self.risen = None if back >= BACK else risen._replace(back=back)
+        if self.risen is None:
+            self.detector.calm()
+
+    def told(self, metric: str, edge_us: int, pane_us: int) -> dict[str, Any]:
+        """What rose, as evidence; only of one that is risen."""
+        risen = self.risen
+        assert risen is not None
+        low, high = wilson(min(1.0, risen.after), max(1.0, risen.events), Z)
+        value, reference = risen.after, risen.before
+        if metric in SUCCESSES:
+            value, reference, low, high = 1 - value, 1 - reference, 1 - high, 1 - low
+        odds = risen.after * (1 - risen.before) / max(1e-9, risen.before * (1 - risen.after))
+        shown = {"value": value, "low": low, "high": high, "n": risen.events, "reference": reference, "reference_n": risen.before_n,
+                 "effect": min(1e6, odds)}  # fmt: skip
+        began_us = min(edge_us - pane_us, int(risen.edge - 1) * pane_us)
+        return {
+            "metric": metric, **{name: float(f"{one:.6g}") for name, one in shown.items()}, "test": "shiryaev_roberts", "p_value": None,
+            "window_s": min(edge_us - began_us, FINE_US * 12) / 1e6, "began": rfc3339(began_us),
+        }  # fmt: skip
+
+    def state(self) -> list[Any]:
+        """Plain values for the state topic."""
+        return [self.begun_us, self.detector.state(), None if self.risen is None else list(self.risen)]
+
+    @classmethod
+    def from_state(cls, state: Any) -> Baseline:
+        """Back from ``state``."""
+        begun_us, detector, risen = state
+        return cls(
+            begun_us, Sequential.from_state(detector, RUN_LENGTH), None if risen is None else Risen(*risen)
+        )

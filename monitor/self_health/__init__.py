@@ -1,0 +1,1 @@
+"""softfail watches itself: findings, heartbeats, the dead man's switch."""

@@ -1,0 +1,154 @@
+"""From findings about softfail itself to the records of their episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from monitor.incidents.episode import SEVERITIES, Episode, begun
+from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.self_health.finding_state import Holding
+from monitor.self_health.partition_health import worse
+from monitor.windows.segment_keys import FeatureKey, labels
+from schemas.config.monitor_config import Config
+from schemas.times import rfc3339
+
+SERVICE, MONITOR = "softfail", "monitor"
+NEWS_US = 60_000_000  # between two records that only say that other partitions are concerned
+REFRESH_US = 600_000_000  # between two that only bring figures up to date
+
+
+class Telling:
+    """The open episodes: at most one of each subject (``monitor``, or a channel that fails)."""
+
+    def __init__(self, config: Config) -> None:
+        self.episodes: dict[str, Episode] = {}
+        self._prefix, self._cap, self._window_s = (
+            config.kafka.prefix,
+            config.health.severity,
+            config.health.window,
+        )
+        self._may_page = bool(config.page_environments)
+        self._environment = next(iter(config.page_environments), "production")
+        self._told_us: dict[str, int] = {}
+
+    def tell(
+        self, subject: str, held: Mapping[str, Holding], partitions: int, now_us: int, out: Outputs
+    ) -> list[str] | None:
+        """Write a record if there is news, and give the names of the findings that it tells of as they are
+        now; None if there is no news.
+
+        Args:
+            subject: what the findings are about.
+            held: what is found now, by name.
+            partitions: how many there are.
+            now_us: wall clock, microseconds since 1970.
+            out: takes the record.
+        """
+        feature, episode = FeatureKey(SERVICE, subject, self._environment), self.episodes.get(subject)
+        before = (
+            {one["rule"]: one for one in episode.incidents.values() if one["state"] == "firing"}
+            if episode
+            else {}
+        )
+        held = held if self._cap else {}
+        now = {name: self._incident(feature, name, one, partitions) for name, one in held.items()}
+        changes = [
+            (incident, why)
+            for name, incident in now.items()
+            if (why := self._news(subject, incident, before.get(name), held[name], now_us))
+        ]
+        changes = [
+            (one if (known := before.get(one["rule"])) is None else _continued(known, one), why)
+            for one, why in changes
+        ]
+        changes += [
+            (one | {"state": "resolved"}, "well again") for name, one in before.items() if name not in held
+        ]
+        if not changes:
+            return None
+        state = "updated"
+        if episode is None:
+            since_us = min(one.since_us() for one in held.values())
+            episode, state = begun(feature, f"{changes[0][0]['incident_id']}/{now_us}", since_us), "opened"
+            self.episodes[subject] = episode
+        for incident, _ in changes:
+            rose = episode.take(incident, may_page=self._may_page)
+            state = "escalated" if rose and state != "opened" else state
+        if episode.over:
+            state = "resolved"
+            del self.episodes[subject]
+        told = [name for name in held if any(incident["rule"] == name for incident, _ in changes)]
+        for name in told:
+            held[name].told = held[name].where()
+        self._told_us[subject] = now_us
+        reason = "; ".join(f"{incident['rule']}: {why}" for incident, why in changes)
+        out.add(
+            "alerts",
+            Message(
+                f"{SERVICE}/{subject}".encode(),
+                to_json(episode.record(state, reason, now_us, now_us, self._prefix, [])),
+                0,
+            ),
+        )
+        return told
+
+    def shown(self, now_us: int) -> list[dict[str, Any]]:
+        """The open episodes as records."""
+        return [one.record("opened", "", now_us, now_us, self._prefix, []) for one in self.episodes.values()]
+
+    def plain(self, subject: str) -> list[Any] | None:
+        """An open episode as plain values; None if there is none."""
+        episode = self.episodes.get(subject)
+        return [episode.feature.environment, episode.state_values()] if episode else None
+
+    def restore(self, subject: str, plain: list[Any]) -> None:
+        """Back from ``plain``."""
+        environment, values = plain
+        self.episodes[subject] = Episode.from_state_values(FeatureKey(SERVICE, subject, environment), values)
+
+    def _news(
+        self,
+        subject: str,
+        incident: dict[str, Any],
+        before: dict[str, Any] | None,
+        holding: Holding,
+        now_us: int,
+    ) -> str:
+        """Why this is to be told; empty if it is not."""
+        if before is None:
+            return "found"
+        if worse(incident["severity"], before["severity"]) != before["severity"]:
+            return "is worse"
+        quiet_us = now_us - self._told_us.get(subject, 0)
+        if holding.where() != holding.told and quiet_us >= NEWS_US:
+            return "partitions changed"
+        return "figures of now" if incident["text"] != before["text"] and quiet_us >= REFRESH_US else ""
+
+    def _incident(self, feature: FeatureKey, name: str, holding: Holding, partitions: int) -> dict[str, Any]:
+        worst, since_us = holding.worst(), holding.since_us()
+        identity = blake2b(
+            repr((self._prefix, tuple(feature), name, since_us)).encode(), digest_size=8
+        ).hexdigest()
+        evidence = {
+            "metric": name,
+            "value": worst.value,
+            "low": None,
+            "high": None,
+            "n": 0.0,
+            "window_s": self._window_s,
+        }
+        return {
+            "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=SEVERITIES.index), "state": "firing",
+            "since": rfc3339(since_us), **labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
+        }  # fmt: skip
+
+
+def _continued(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The same incident as it is now; its severity does not sink."""
+    return now | {
+        "incident_id": before["incident_id"],
+        "since": before["since"],
+        "severity": worse(now["severity"], before["severity"]),
+    }

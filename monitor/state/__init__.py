@@ -1,0 +1,1 @@
+"""Everything that one partition keeps, and its codec."""

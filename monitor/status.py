@@ -1,0 +1,217 @@
+"""What a partition shows of itself: /metrics and the status page. Figures are worked out once an edge, when
+somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from monitor.diagnosis.likely_causes import causes
+from monitor.incidents.episode import Episode
+from monitor.ingest.failure_samples import chosen
+from monitor.protocol.messages import Outputs
+from monitor.protocol.metrics import Measure
+from monitor.rules.threshold import Series
+from monitor.state.partition_state import Book
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.metric_definitions import QUANTILES, SUCCESSES, unit_of
+from monitor.windows.pane import Z95, Pane, estimate, merged
+from monitor.windows.segment_keys import UNLABELLED, SegmentKey, labels
+from monitor.wording.explanation import explained
+from schemas.times import rfc3339
+
+WINDOW_US = 5 * 60 * 1_000_000
+RECENT = 50
+SPARK = 60  # panes of a feature's small chart
+_SHOWN = {"pass_rate": "pass_rate", "error_rate": "error_rate", "refusal_rate": "evaluator.refusal.fail_rate",
+          "duration_p90_s": "duration_s.p90", "output_tokens_mean": "output_tokens.mean"}  # fmt: skip
+
+
+class View:
+    """Readings of a book as of its last edge."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._edge_us: int | None = None
+        self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._gauges: list[Measure] | None = None
+        self._episodes: list[dict[str, Any]] | None = None
+
+    def show(self, edge_us: int, out: Outputs) -> None:
+        """An edge was closed."""
+        self._edge_us = edge_us
+        self._gauges = self._episodes = None
+        for message in out.messages.get("alerts", ())[-RECENT:]:
+            record = msgspec.json.decode(message.value)
+            if record["record"] == "transition" and record not in self._recent:
+                self._recent.append(record)
+
+    def measures(self, partition: int) -> Iterator[Measure]:
+        """Every measure of this partition."""
+        book = self._book
+        yield from self.counted(partition)
+        for key, feature in book.features.items():
+            yield Measure("softfail_missing_events", key, feature.missing)
+            yield Measure("softfail_segments", key, len(feature.segments))
+        if book.watermark_us is not None:
+            yield Measure("softfail_watermark_seconds", (str(partition),), book.watermark_us / 1e6)
+        for key, incidents in book.incidents.items():
+            for incident in incidents.values():
+                if incident.state == "firing":
+                    yield Measure("softfail_incidents", (*key, incident.rule, incident.severity), 1)
+        for key, episode in book.episodes.items():
+            yield Measure("softfail_episodes", (*key, episode.urgency), 1)
+        if self._gauges is None:
+            self._gauges = list(self._quality())
+        yield from self._gauges
+
+    def status(self) -> dict[str, Any]:
+        """The same for people: open episodes, features, what changed last."""
+        book, edge_us = self._book, self._closed_us()
+        if self._episodes is None:
+            self._episodes = [
+                self._episode(one, edge_us or 0)
+                for _, one in sorted(book.episodes.items(), key=lambda pair: pair[0])
+            ]
+        since_us = (edge_us or 0) - 86_400_000_000
+        features = [
+            one
+            for one in book.features.values()
+            if one.producers.followed or (one.first_us and one.active_us >= since_us)
+        ]
+        return {
+            "watermark": None if book.watermark_us is None else rfc3339(book.watermark_us),
+            "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
+            "episodes": list(self._episodes),
+            "recent": list(self._recent),
+            "dead_letters": dict(book.dead_letters),
+            "forwarded": book.forwarded,
+        }
+
+    def counted(self, partition: int) -> Iterator[Measure]:
+        """Every counter."""
+        yield Measure("softfail_forwarded_events_total", (str(partition),), self._book.forwarded)
+        for reason, n in self._book.dead_letters.items():
+            yield Measure("softfail_dead_letters_total", (reason,), n)
+        for key, feature in self._book.features.items():
+            at = (key.service, key.feature)
+            for kind, n in feature.received.items():
+                yield Measure("softfail_received_events_total", (*key, kind), n)
+            for stage, n in feature.producer_totals()._asdict().items():
+                yield Measure("softfail_producer_calls_total", (*key, stage), n)
+            for evaluator, n in feature.verdicts.items():
+                yield Measure("softfail_verdicts_total", (*key, evaluator), n)
+            for evaluator, reasons in feature.skipped.items():
+                for reason, n in reasons.items():
+                    yield Measure("softfail_skipped_verdicts_total", (*key, evaluator, reason), n)
+            yield Measure("softfail_late_events_total", at, feature.late)
+            yield Measure("softfail_expired_events_total", at, feature.expired)
+            for evaluator, n in feature.evaluator_errors.items():
+                yield Measure("softfail_evaluator_errors_total", (*at, evaluator), n)
+
+    def _closed_us(self) -> int | None:
+        if self._edge_us is None and self._book.watermark_us is not None:  # after a restart
+            self._edge_us = self._book.watermark_us // self._book.pane_us * self._book.pane_us
+        return self._edge_us
+
+    def _quality(self) -> Iterator[Measure]:
+        edge_us = self._closed_us()
+        if edge_us is None:
+            return
+        for feature in self._book.features.values():
+            everything: list[tuple[SegmentKey | None, Series]] = [
+                (None, feature),
+                *((at, one) for at, one in feature.segments.items() if at != UNLABELLED),
+            ]
+            for at, series in everything:
+                panes = list(series.window(edge_us - WINDOW_US, edge_us)) or _last_pane(
+                    series, feature, edge_us
+                )
+                if panes:
+                    shown = labels(feature.key, at)
+                    shown["dimensions"] = ",".join(
+                        f"{name}={value}" for name, value in shown["dimensions"].items()
+                    )
+                    yield from _of_window(merged(panes, 0), tuple(shown.values()))
+
+    def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
+        feature, found, examples = (
+            self._book.features.get(episode.feature),
+            list[str](),
+            list[dict[str, Any]](),
+        )
+        if feature is not None:
+            found = causes(feature, episode.incidents, episode.started_us, edge_us, self._book.rolled_us)
+            firing = [
+                one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"
+            ]
+            examples = chosen(feature.examples, firing)
+        return explained(episode.record("opened", "", edge_us, edge_us, "", examples, found))
+
+    def _feature(self, feature: FeatureState, edge_us: int | None) -> dict[str, Any]:
+        series: list[dict[str, Any]] = []
+        panes: list[Pane] = []
+        if edge_us is not None:
+            panes = list(feature.window(edge_us - WINDOW_US, edge_us))
+            for nth in range(SPARK, 0, -1):
+                start_us = edge_us - nth * self._book.pane_us
+                pane = feature.pane(start_us)
+                passed = estimate([pane], "pass_rate", Z95).value if pane else None
+                series.append(
+                    {"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed}
+                )
+        shown = {
+            name: reading._asdict() if (reading := estimate(panes, metric, Z95)).n else None
+            for name, metric in _SHOWN.items()
+        }
+        return {
+            **feature.key._asdict(), "events_5m": sum(pane.events for pane in panes), **shown, "segments": len(feature.segments), "series": series,
+            "account": _account(feature),
+        }  # fmt: skip
+
+
+def _account(feature: FeatureState) -> dict[str, Any]:
+    """What became of a feature's calls, from the service to the verdicts. Without meters nobody knows what
+    producers saw: None.
+    """
+    calls = feature.producer_totals()
+    return {
+        **(calls._asdict() if calls.seen else dict.fromkeys(calls._fields)),
+        "received": feature.received.get("response", 0), "missing": feature.missing, "late": feature.late, "expired": feature.expired,
+        "verdicts": feature.verdicts, "skipped": feature.skipped, "errors": feature.evaluator_errors,
+    }  # fmt: skip
+
+
+def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane]:
+    """The last closed pane that had events, for what is seldom used."""
+    return (
+        list(series.window(feature.active_us, feature.active_us + 1)) if feature.active_us < edge_us else []
+    )
+
+
+def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
+    yield Measure("softfail_window_events", at, pane.events)
+    for name, rate in pane.rates.items():
+        value = rate.estimate(Z95, inverted=name in SUCCESSES).value
+        if value is None:
+            continue
+        if name in ("pass_rate", "error_rate"):
+            yield Measure(f"softfail_{name}", at, value)
+        elif name.startswith("evaluator."):
+            yield Measure(
+                "softfail_evaluator_fail_rate",
+                (*at, name.removeprefix("evaluator.").removesuffix(".fail_rate")),
+                value,
+            )
+    for name, number in pane.numbers.items():
+        unit = unit_of(name)
+        mean, *quantiles = number.readings(Z95, QUANTILES.values())
+        if mean.value is not None:
+            yield Measure("softfail_mean", (*at, name), mean.value * unit)
+        for q, found in zip(QUANTILES.values(), quantiles, strict=True):
+            if found.value is not None:
+                yield Measure("softfail_quantile", (*at, name, f"{q:g}"), found.value * unit)

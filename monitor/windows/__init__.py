@@ -1,0 +1,1 @@
+"""Panes, series, metric definitions and text blocks."""

@@ -1,0 +1,1 @@
+"""Numbers, findings and episodes in English; sanitizing of foreign text."""

@@ -1,0 +1,207 @@
+"""One finding in words: what was measured, how much, how sure, and what it was or should be."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from monitor.wording.number_format import figure, figures_between, share, shares_between, span
+from monitor.wording.sanitize import clean
+from schemas.records import Evidence
+
+_FAILED = {
+    "error": "calls failed",
+    "outcome": "answers were of no use to the service",
+    "empty": "answers were empty",
+    "refusal": "answers refused",
+    "truncation": "answers cut short",
+    "content_filter": "answers stopped by a content filter",
+    "known_failure": "answers matched a known failure",
+    "json": "answers were not valid JSON",
+    "json_schema": "answers did not fit their JSON schema",
+    "length": "answers had an unusual length",
+    "latency": "calls exceeded their latency budget",
+    "latency_budget": "calls exceeded their latency budget",
+}
+_NUMBERS = {
+    "duration_s": ("duration", "s"),
+    "time_to_first_token_s": ("time to first token", "s"),
+    "output_tokens": ("output length", "tokens"),
+    "input_tokens": ("input length", "tokens"),
+    "output_chars": ("output length", "characters"),
+    "input_chars": ("input length", "characters"),
+    "reasoning_tokens": ("length of reasoning", "tokens"),
+    "cached_input_tokens": ("input taken from the cache", "tokens"),
+    "tool_calls": ("tool calls of an answer", ""),
+    "cost_usd": ("cost of a call", "US dollars"),
+    "feedback.rating": ("people's rating", ""),
+    "feedback.edit_distance": ("what people change in answers", "of 1"),
+    "feedback.task_s": ("time that people take for their task", "s"),
+}
+_READINGS = {"p50": "median"}
+_TEXTS = {"input_text": "the texts sent", "output_text": "the texts of answers"}
+_CATEGORIES = {
+    "response_model": "calls are answered by the model",
+    "provider": "calls go to the provider",
+    "finish_reason": "answers end with the finish reason",
+    "error_type": "calls fail with the error",
+    "outcome": "answers have the outcome",
+    "guardrail": "calls make the guardrail say",
+    "fallback": "calls are answered by the fallback",
+    "degradation_level": "calls run at the degradation level",
+    "input_language": "the texts sent, where the language can be told, are",
+    "output_language": "the answers, where the language can be told, are",
+}
+_ABSENT = {
+    "error_type=none": "calls have no error",
+    "guardrail=none": "calls pass the guardrail",
+    "fallback=none": "calls need no fallback",
+}
+
+
+def measure(evidence: Evidence, *, interval: bool = True) -> str:
+    """What was measured, how much, how sure, and what is allowed. ``interval``: with between what it is at 95
+    %, which is not what a rule decides by.
+
+    >>> measure(Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.13, high=0.36, n=310, above=0.02, window_s=300))
+    '23 % of answers refused (19 to 28 %; should stay under 2 %)'
+    >>> measure(Evidence(metric="pass_rate", value=0.812, low=0.7, high=0.9, n=310, below=0.95, window_s=300))
+    'only 81.2 % of answers pass (76 to 85 %; should be at least 95 %)'
+    >>> measure(Evidence(metric="duration_s.p90", value=4.218, low=4, high=5, n=310, above=1, window_s=300))
+    'p90 of duration is 4.22 s (should stay under 1 s)'
+    >>> measure(Evidence(metric="events", value=0, low=None, high=None, n=0, window_s=600, expected=44.4))
+    'no events for 10 min, where about 44 were expected'
+    >>> measure(Evidence(metric="output_tokens.p50", value=412, low=400, high=420, n=310, window_s=300, reference=181))
+    'median of output length is 412 tokens (was 181 tokens)'
+    >>> measure(Evidence(metric="pass_rate", value=0.81, low=0.7, high=0.9, n=310, window_s=300, reference=0.97), interval=False)
+    'only 81 % of answers pass (was 97 %)'
+    """
+    if evidence.expected is not None:
+        got = f"only {evidence.value:.0f}" if evidence.value else "no"
+        return (
+            f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+        )
+    if evidence.metric in _TEXTS:
+        return f"{_TEXTS[evidence.metric]} are not what they were" + (
+            "" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)"
+        )
+    if "=" in evidence.metric:
+        return _category(evidence, interval=interval)
+    threshold = evidence.above if evidence.above is not None else evidence.below
+    if evidence.metric.endswith("_rate"):
+        how_much, limit, before = (
+            "?" if one is None else share(one) for one in (evidence.value, threshold, evidence.reference)
+        )
+        said, between = _rate(evidence, how_much), shares_between(evidence) if interval else ""
+    else:
+        what, unit = _number(evidence.metric)
+        how_much, limit, before = (
+            "?" if one is None else f"{figure(one, unit)} {unit}".rstrip()
+            for one in (evidence.value, threshold, evidence.reference)
+        )
+        said, between = f"{what} is {how_much}", figures_between(evidence, unit) if interval else ""
+    if evidence.reference is not None:
+        return f"{said}{_aside(between, f'was {before}')}"
+    if evidence.burn is not None and evidence.target is not None:
+        return (
+            f"{said}{_aside(between)}, so that the error budget of {share(evidence.target)} burns"
+            f" {evidence.burn:.3g} times too fast"
+        )
+    bound = "stay under" if evidence.above is not None else "be at least"
+    return f"{said}{_aside(between, threshold is not None and f'should {bound} {limit}')}"
+
+
+def amount(evidence: Evidence) -> str:
+    """How much alone; empty of what has no value.
+
+    >>> amount(Evidence(metric="error_rate", value=0.23, low=None, high=None, n=310, window_s=300))
+    '23 %'
+    >>> amount(Evidence(metric="duration_s.p90", value=8.31, low=None, high=None, n=310, window_s=300))
+    '8.31 s'
+    """
+    if evidence.value is None or evidence.metric in _TEXTS:
+        return ""
+    if evidence.metric.endswith("_rate") or "=" in evidence.metric:
+        return share(evidence.value)
+    unit = _number(evidence.metric)[1]
+    return f"{figure(evidence.value, unit)} {unit}".rstrip()
+
+
+def _rate(evidence: Evidence, share_of: str) -> str:
+    """Which share of what.
+
+    >>> _rate(Evidence(metric="evaluator.tone.fail_rate", value=0.2, low=None, high=None, n=90, window_s=60), "20 %")
+    '20 % of answers failed the evaluator tone'
+    >>> _rate(Evidence(metric="feedback.acceptance_rate", value=0.2, low=None, high=None, n=90, window_s=60, reference=0.6), "20 %")
+    'only 20 % of answers that people judged were accepted'
+    """
+    metric, before = evidence.metric, evidence.reference
+    only = (
+        "only "
+        if evidence.below is not None
+        or (before is not None and evidence.value is not None and evidence.value < before)
+        else ""
+    )
+    if metric == "pass_rate":
+        return f"{only}{share_of} of answers pass"
+    if metric == "error_rate":
+        return f"{share_of} of calls failed"
+    if metric == "feedback.acceptance_rate":
+        return f"{only}{share_of} of answers that people judged were accepted"
+    if metric == "feedback.regeneration_rate":
+        return f"{share_of} of answers were asked for anew"
+    evaluator = metric.removeprefix("evaluator.").removesuffix(".fail_rate")
+    if f"evaluator.{evaluator}.fail_rate" == metric:
+        return (
+            f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {clean(evaluator, 100)}')}"
+        )
+    return f"{metric} is {share_of}"
+
+
+def _number(metric: str) -> tuple[str, str]:
+    """Which reading of what, and its unit.
+
+    >>> _number("stage.retrieve_s.p90"), _number("evaluator.judge.score.mean"), _number("cost_usd.p50")  # doctest: +NORMALIZE_WHITESPACE
+    (('p90 of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call',
+    'US dollars'))
+    """
+    name, _, reading = metric.rpartition(".")
+    if name in _NUMBERS:
+        what, unit = _NUMBERS[name]
+    elif name.startswith("stage.") and name.endswith("_s"):
+        what, unit = f"duration of stage {clean(name[6:-2], 100)}", "s"
+    elif name.startswith("evaluator.") and name.endswith(".score"):
+        what, unit = f"score by {clean(name[10:-6], 100)}", ""
+    else:
+        what, unit = name or metric, ""
+    return f"{_READINGS.get(reading, reading) or 'value'} of {what}", unit
+
+
+def _category(evidence: Evidence, *, interval: bool) -> str:
+    """What became more or less frequent.
+
+    >>> _category(Evidence(metric="response_model=gpt-4-0613", value=0.94, low=None, high=None, n=300, window_s=60, test="never_seen"), interval=True)
+    '94 % of calls are answered by the model gpt-4-0613 (91 to 96 %), which was never seen before'
+    >>> _category(Evidence(metric="fallback=cache", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01), interval=True)
+    '30 % of calls are answered by the fallback cache (25 to 35 %; was 1 %)'
+    >>> _category(Evidence(metric="output_language=fr", value=0.65, low=None, high=None, n=300, window_s=1800, reference=0.0), interval=True)
+    '65 % of the answers, where the language can be told, are fr (59 to 70 %; was 0 %)'
+    """
+    name, _, label = evidence.metric.partition("=")
+    value, before = evidence.value, evidence.reference
+    only = "only " if value is not None and before is not None and value < before else ""
+    what = (
+        _ABSENT.get(evidence.metric)
+        or f"{_CATEGORIES.get(name, f'calls have the {name}')} {clean(label, 100) or 'empty'}"
+    )
+    said, between = (
+        f"{only}{'?' if value is None else share(value)} of {what}",
+        shares_between(evidence) if interval else "",
+    )
+    if evidence.test == "never_seen":
+        return f"{said}{_aside(between)}, which was never seen before"
+    return f"{said}{_aside(between, before is not None and f'was {share(before)}')}"
+
+
+def _aside(*said: str | Literal[False]) -> str:
+    held = "; ".join(one for one in said if one)
+    return f" ({held})" if held else ""

@@ -1,0 +1,1 @@
+"""Models of the configuration file, and its loader."""

@@ -1,0 +1,250 @@
+"""softfail.yaml and the environment to a checked ``Config``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.config.monitor_config import NOT_YET, Config
+from schemas.fields import Part
+from schemas.pin_file import inline_pins
+from softfail.security import Security
+
+_PREFIX = "SOFTFAIL_"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url", "dead_mans_url"}
+_MAY_BE_SECRET = re.compile(r"channels\.webhook\.(url|headers\..*)")  # or not: it may stand in the file
+
+
+class InvalidConfig(ValueError):
+    """The configuration cannot be used. ``faults`` holds one line each: path, what is wrong, what would be
+    right.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(
+    path: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    with_secrets: bool | str = True,
+    with_pins: bool = True,
+) -> Config:
+    """Read a file (None: an empty one), lay the environment over it and check it whole.
+
+    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is
+    taken for well. The name of a
+    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing). ``with_pins``
+    False: files under `pinned` are not read; they may be about to be made.
+
+    `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list
+    items are numbers, values are YAML. Secrets stand in the file as `${NAME}` only, and come from the
+    environment.
+
+    Raises:
+        InvalidConfig: with every fault that was found.
+    """
+    environment = os.environ if environment is None else environment
+    tree = _read(path) if path else {}
+    faults: list[str] = []
+    _overlay(tree, environment, faults)
+    unset = _Unset(environment)
+    tree = {
+        name: _filled(part, environment if with_secrets in (True, name) else unset, str(name), faults)
+        for name, part in tree.items()
+    }
+    for section, why in NOT_YET.items():
+        if section in tree:
+            faults.append(f"{section}: not in this release: {why}; remove the section")
+            del tree[section]
+    if not faults:
+        _inline_schemas(tree, path.parent if path else Path(), faults)
+        if with_pins:
+            inline_pins(tree, path.parent if path else Path(), faults)
+    config = None
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        faults += [_fault(one) for one in error.errors(include_url=False)]
+    if faults or config is None:
+        raise InvalidConfig(list(dict.fromkeys(faults)))
+    return config
+
+
+class _Unset(dict[str, str]):
+    """An environment in which a secret that is not set has a value that says so and has the right form."""
+
+    @staticmethod
+    def stand_in(leaf: str) -> str:
+        """What has the right form under this key."""
+        return "https://host.invalid/0" if leaf in ("url", "webhook_url", "dead_mans_url") else "0" * 32
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidConfig([f"{path}: cannot be read: {error.strerror}"]) from None
+    except yaml.MarkedYAMLError as error:  # its text quotes the line, and what stands there may be a secret
+        at = (
+            f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
+            if error.problem_mark
+            else ""
+        )
+        raise InvalidConfig([f"{path}: not YAML: {at}{error.problem or error.context}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidConfig([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InvalidConfig([f"{path}: must be a mapping (key: value), not a {type(tree).__name__}"])
+    return tree
+
+
+def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[str]) -> None:
+    for name in sorted(environment):
+        if not name.startswith(_PREFIX):
+            continue
+        steps = name[len(_PREFIX) :].lower().split("__")
+        if steps[0] not in Config.model_fields:
+            if len(steps) > 1:
+                close = difflib.get_close_matches(steps[0], Config.model_fields, 1)
+                faults.append(
+                    f"{name} (environment): {steps[0]!r} is no section of the configuration"
+                    + (f"; did you mean {close[0]!r}?" if close else "")
+                )
+            continue
+        try:
+            value = yaml.safe_load(environment[name])
+        except yaml.YAMLError:
+            value = environment[name]
+        if steps[-1] in _SECRETS:
+            value = environment[name]  # as it stands: 0123... is no number
+        try:
+            _put(tree, steps, value)
+        except (TypeError, IndexError, ValueError):
+            faults.append(f"{name} (environment): {'.'.join(steps)} does not fit what the file holds there")
+
+
+def _put(tree: Any, steps: list[str], value: Any) -> None:
+    path: list[Any] = [int(step) if step.isdigit() else step for step in steps]
+    *way, last = path
+    for step in way:
+        if isinstance(tree, list):
+            tree = tree[int(step)]
+        else:
+            if tree.get(step) is None:
+                tree[step] = {}
+            tree = tree[step]
+    if isinstance(tree, list) and last == len(tree):
+        tree.append(value)
+    elif isinstance(tree, list | dict):
+        tree[last] = value
+    else:
+        raise TypeError
+
+
+def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[str]) -> Any:
+    """The same tree with `${NAME}` replaced, and secrets refused that stand there in the clear."""
+    if isinstance(value, dict):
+        return {
+            key: _filled(item, environment, f"{path}.{key}" if path else str(key), faults)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_filled(item, environment, f"{path}[{at}]", faults) for at, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    leaf = path.rsplit(".", 1)[-1]
+    from_environment = f"{_PREFIX}{path.replace('.', '__').upper()}" in environment
+    if leaf in _SECRETS and not _VARIABLE.fullmatch(value) and not from_environment:
+        faults.append(
+            f"{path}: a secret stands in the file; put it into the environment and write ${{NAME}} here"
+        )
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if (leaf in _SECRETS or _MAY_BE_SECRET.fullmatch(path)) and isinstance(environment, _Unset):
+            return environment.get(match[1], _Unset.stand_in(leaf))
+        if match[1] not in environment:
+            faults.append(f"{path}: the environment has no variable {match[1]}; set it")
+        return environment.get(match[1], "")
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
+    """Read the JSON Schema files that evaluators name, so that the core reads nothing."""
+    features = tree.get("features")
+    for at, feature in enumerate(features if isinstance(features, list) else ()):
+        evaluators = feature.get("evaluators") if isinstance(feature, dict) else None
+        for nth, setting in enumerate(evaluators if isinstance(evaluators, list) else ()):
+            for parameters in setting.values() if isinstance(setting, dict) else ():
+                if isinstance(parameters, dict) and isinstance(file := parameters.get("file"), str):
+                    try:
+                        parameters["schema"] = json.loads((folder / file).read_text("utf-8"))
+                        del parameters["file"]
+                    except OSError as error:
+                        faults.append(
+                            f"features[{at}].evaluators[{nth}].file: {file} cannot be read: {error.strerror}"
+                        )
+                    except ValueError as error:
+                        faults.append(f"features[{at}].evaluators[{nth}].file: {file} is not JSON: {error}")
+
+
+def _fault(error: Any) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        keys = list(_fields_at(error["loc"][:-1]))
+        close = difflib.get_close_matches(str(error["loc"][-1]), keys, 1)
+        message = "no such key; " + (
+            f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(keys)}"
+        )
+    elif error["type"] == "missing":
+        message = "is missing; add it"
+    elif (
+        path
+        and path.rsplit(".", 1)[-1] not in _SECRETS
+        and not _MAY_BE_SECRET.fullmatch(path)
+        and not isinstance(error["input"], dict | list | BaseModel)
+    ):
+        message += f", got {error['input']!r}"
+    if (
+        error["type"] == "value_error"
+        and path
+        and (at := message.partition(": "))[0] in _fields_at(error["loc"])
+    ):
+        path, message = f"{path}.{at[0]}", at[2]  # a fault of two fields together, told of the one to mend
+    return f"{path}: {message}" if path and not message.startswith(path) else message
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] | None = Config
+    parts: list[type[BaseModel]] = [*Part.__subclasses__(), Security]
+    keyed = False
+    for step in loc:
+        if isinstance(step, int) or model is None:
+            continue
+        if keyed:  # a name that the user gave
+            keyed = False
+            continue
+        info = model.model_fields.get(step) or next(
+            (one for one in model.model_fields.values() if one.alias == step), None
+        )
+        model = next(
+            (one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None
+        )
+        keyed = info is not None and str(info.annotation).startswith("dict[")
+    return [one.alias or name for name, one in model.model_fields.items() if not one.exclude] if model else []

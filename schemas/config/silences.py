@@ -1,0 +1,109 @@
+"""Silences that stand in softfail.yaml: one window of time, or a maintenance window that recurs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
+
+from schemas.fields import Duration, Part, Severity
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LONGEST = timedelta(days=30)
+_WEEK_S = 7 * 86_400
+
+
+def match_of(value: str) -> str:
+    """The text, if it can be like any `service/feature`.
+
+    Raises:
+        ValueError: it never is.
+
+    >>> match_of("bot/*")
+    'bot/*'
+    """
+    if "/" not in value and "*" not in value:
+        raise ValueError(f"is like no feature; write service/feature, with * and ?: {value}/*")
+    return value
+
+
+class PlannedSilence(Part):
+    """What is not delivered while it lasts: either ``from`` and ``to``, or ``at`` and ``for`` on ``days``."""
+
+    match: Annotated[str, AfterValidator(match_of)] = Field(
+        min_length=1,
+        max_length=300,
+        description="service/feature, with * and ?; softfail's own health only by softfail/...",
+    )
+    environments: tuple[str, ...] | None = Field(
+        None, description="Names, with * and ?; by default all of them"
+    )
+    severity: tuple[Severity, ...] | None = Field(
+        None, min_length=1, description="Worst severity of the episode; by default any"
+    )
+    from_: AwareDatetime | None = Field(
+        None, alias="from", description="Once: when it begins, with its offset: 2026-12-24T18:00:00+01:00"
+    )
+    to: AwareDatetime | None = Field(None, description="Once: when it ends")
+    days: tuple[Weekday, ...] | None = Field(
+        None, min_length=1, max_length=7, description="Recurring: on which days it begins; by default on all"
+    )
+    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = Field(
+        None, description='Recurring: when it begins, by the clock there: "22:00"'
+    )
+    for_: Duration | None = Field(
+        None, alias="for", gt=0, le=_WEEK_S, description="Recurring: how long it lasts"
+    )
+    timezone: str | None = Field(None, description="Recurring: whose clock, as Europe/Berlin; by default UTC")
+    author: str = Field("", max_length=200)
+    reason: str = Field(min_length=1, max_length=1000)
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _yaml_reads_a_time_as_a_number(cls, value: object) -> object:
+        if isinstance(value, int):
+            raise ValueError('write it in quotes, "22:00": YAML reads 22:00 as a number')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_is_known(cls, value: str | None) -> str | None:
+        try:
+            if value is None or (re.fullmatch(r"[A-Za-z0-9_+\-/]+", value) and ZoneInfo(value)):
+                return value
+        except (LookupError, ValueError, OSError):
+            pass
+        raise ValueError(
+            "is no time zone that this machine knows; write one like Europe/Berlin or UTC (the system's"
+            " tzdata has them)"
+        )
+
+    @model_validator(mode="after")
+    def _is_one_form(self) -> PlannedSilence:
+        once, recurring = (self.from_, self.to), (self.at, self.for_)
+        extra = (self.days, self.timezone)
+        if None not in once and (*recurring, *extra) == (None,) * 4:
+            assert self.from_ is not None
+            assert self.to is not None
+            if not timedelta(0) < self.to - self.from_ <= LONGEST:
+                raise ValueError("to: must lie after from, and 30 d after it at the most")
+        elif None not in recurring and once == (None, None):
+            assert self.for_ is not None
+            days = sorted({WEEK.index(day) for day in self.days or WEEK})
+            apart = max(later - day for day, later in itertools.pairwise([*days, days[0] + 7]))
+            if self.for_ >= apart * 86_400 - 3600:  # where the clock jumps, days are an hour shorter
+                raise ValueError(
+                    "for: as long as that, on these days, it would never end; write fewer days or a shorter"
+                    " time"
+                )
+        else:
+            raise ValueError(
+                'write either from and to, or at and for (with days and timezone): {at: "22:00", for: 2h,'
+                " days: [sat, sun]}"
+            )
+        return self

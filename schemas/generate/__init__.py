@@ -1,0 +1,1 @@
+"""Write the generated contracts and documents."""

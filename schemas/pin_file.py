@@ -1,0 +1,140 @@
+"""References that were pinned: how `python -m monitor baseline pin` writes one, and how the configuration
+names and reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import SkipJsonSchema
+
+from schemas.fields import Part
+from softfail.events import Time, Total
+
+PIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+
+
+def pinned_name(reference: str) -> str | None:
+    """The name of the pin that a `reference:` of drift stands for; None if it is another kind of reference.
+
+    >>> pinned_name("pinned march"), pinned_name("trailing 24h")
+    ('march', None)
+    """
+    return reference.removeprefix("pinned ") if reference.startswith("pinned ") else None
+
+
+class _Stored(BaseModel):
+    """A part of the file. What a newer release adds is left out; what a newer one means otherwise, ``layout``
+    says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+
+
+class Block(_Stored):
+    """What was counted from ``start`` on: a pane as records of state have it (``monitor.windows.format_versions``)."""
+
+    start: Time
+    pane: Base64Bytes
+
+
+class Series(_Stored):
+    """One series from its first pane to the end of its last. All of it is the merge of its blocks, which is
+    exact; so are its texts.
+    """
+
+    events: Total
+    start: Time
+    end: Time
+    blocks: tuple[Block, ...] = Field(min_length=1)
+    texts: dict[str, tuple[Base64Bytes, ...]] = Field({}, description="Name -> sketches by block")
+
+
+class PinnedSegment(Series):
+    """A segment that had events enough to be a reference by itself."""
+
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+
+
+class PinnedFeature(_Stored):
+    """A feature in one environment. ``evaluators``: name -> identity of those that counted."""
+
+    service: str
+    feature: str
+    environment: str
+    evaluators: dict[str, str]
+    whole: Series
+    segments: tuple[PinnedSegment, ...]
+
+
+class Pin(_Stored):
+    """All of the file: how it was from ``from`` until before ``to``."""
+
+    record: Literal["pin"]
+    name: str = Field(pattern=f"^{PIN_NAME.pattern}$")
+    from_: Time = Field(alias="from")
+    to: Time
+    layout: int = Field(description="Of records of state, as in monitor.windows.format_versions")
+    histogram_scale: int
+    text_sketch: int = Field(description="Version of the features of texts")
+    events: Total
+    features: tuple[PinnedFeature, ...]
+
+
+class Pinned(Part):
+    """A reference with a name, made by `python -m monitor baseline pin NAME`."""
+
+    file: str = Field(
+        min_length=1, description="The file that baseline pin wrote; a path relative to this one"
+    )
+    pin: SkipJsonSchema[Pin | None] = Field(None, exclude=True, repr=False)
+
+
+def inline_pins(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
+    """Read the files that `pinned:` names, so that the core reads nothing. What is not shaped as it should be
+    is left for the models to tell.
+    """
+    pinned = tree.get("pinned")
+    for name, setting in pinned.items() if isinstance(pinned, dict) else ():
+        if not isinstance(setting, dict):
+            continue
+        if "pin" in setting:
+            faults.append(f"pinned.{name}.pin: no such key; there is: file")
+            setting["pin"] = None
+        elif isinstance(file := setting.get("file"), str) and file:
+            try:
+                setting["pin"] = _read(folder / file, str(name))
+            except ValueError as error:
+                faults.append(f"pinned.{name}.file: {file} {error}")
+
+
+def _read(path: Path, name: str) -> Pin:
+    anew = f"make it with: python -m monitor baseline pin {name} --from TIME --to TIME FILES"
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}; {anew}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}; {anew}") from None
+    if not isinstance(found, dict) or found.get("record") != "pin":
+        raise ValueError(f"is no pin; {anew}")
+    try:
+        pin = Pin.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(
+            "."
+        )
+        raise ValueError(
+            f"is a broken pin: {at}: {first['msg'].removeprefix('Value error, ')}; {anew}"
+        ) from None
+    if pin.name != name:
+        raise ValueError(f"is the pin {pin.name!r}; write pinned: {{{pin.name}: {{file: ...}}}}, or {anew}")
+    return pin
