@@ -17,11 +17,12 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from monitor.protocol.severity import SEVERITIES
+
 BODY_BYTES = 512 * 1024
 SUMMARY_CHARS = 1024
 DEDUP_CHARS = 255
 ACTIONS = ("trigger", "acknowledge", "resolve")
-SEVERITIES = ("critical", "error", "warning", "info")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from monitor.alerts.rule_evaluation import Readers, named
 from monitor.diagnosis.attribution import origin
 from monitor.diagnosis.change_detection import Changes
 from monitor.diagnosis.likely_causes import causes
-from monitor.incidents.episode import PAGING, Episode, begun
+from monitor.incidents.episode import Episode, begun
 from monitor.incidents.incident import AGAIN, Change, Incident, digest_of, opened, transition
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.protocol.severity import PAGING
 from monitor.rules import no_data
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import Book

@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
 from monitor.channels.links import links_of
-from monitor.self_health.health_episodes import SERVICE
+from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds

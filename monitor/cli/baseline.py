@@ -18,7 +18,7 @@ from monitor.cli.options import instant
 from monitor.cli.progress_bar import watched
 from monitor.config_check import checked
 from monitor.protocol.messages import Outputs
-from monitor.references.finder import LEAST_EVENTS
+from monitor.references.reference import LEAST_EVENTS
 from monitor.reports.data_gaps import Letters
 from monitor.state.partition_state import Book
 from monitor.state.pin_writer import Counted, Texts, pin_of

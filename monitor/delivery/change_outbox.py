@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.severity import SEVERITIES
 from monitor.windows.feature_series import DAY_US
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds
@@ -23,7 +24,6 @@ from schemas.records import Change
 STATE = b"change/"  # before channel and id, of its state records
 KEPT = 2000  # waiting or remembered; the oldest goes first
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
-_SEVERITIES = ("info", "warning", "error", "critical")
 
 Key = tuple[str, str]
 
@@ -73,7 +73,7 @@ class Announcements:
             return
         led = {
             name
-            for severity in _SEVERITIES
+            for severity in SEVERITIES
             for name in self._config.channels_for(
                 change.service, change.feature, change.environment, severity
             )

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from monitor.channels.interface import Action, Urgency
+from monitor.protocol.severity import severity_rank
 from monitor.wording import episode_text
 from schemas.event_decoder import microseconds
 from schemas.records import Episode, EpisodeIncident
@@ -236,7 +237,7 @@ class Entry(BaseModel):
 
     def _has_news(self, episode: Episode) -> bool:
         severity, *rules = self.told or ["info"]
-        worse = episode_text.SEVERITIES.index(episode.severity) < episode_text.SEVERITIES.index(severity)
+        worse = severity_rank(episode.severity) > severity_rank(severity)
         return worse or not _findings(episode) <= set(rules)
 
     def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:

@@ -31,8 +31,7 @@ from monitor.delivery.silences import subject_of as silenced_as
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord, Outputs, Record
 from monitor.protocol.metrics import Measure
-from monitor.self_health.health_episodes import SERVICE
-from monitor.self_health.worker_alerts import subject_of
+from monitor.protocol.service import SERVICE, subject_of
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds
 from schemas.records import Episode, Silence

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from monitor.delivery.delivery_state import LATE_US, MINUTE_US, Entry, Shown, shown
-from monitor.self_health.health_episodes import SERVICE
+from monitor.protocol.service import SERVICE
+from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording import episode_text
 from schemas.event_decoder import microseconds
 from schemas.records import Episode, Member
@@ -105,7 +106,7 @@ def together(parts: Sequence[Shown], trait: str, before: Episode) -> Shown:
         episodes,
         key=lambda one: (
             one.state == "resolved",
-            episode_text.SEVERITIES.index(one.severity),
+            -severity_rank(one.severity),
             one.started_at,
             one.episode_id,
         ),
@@ -120,7 +121,7 @@ def together(parts: Sequence[Shown], trait: str, before: Episode) -> Shown:
     one = lead.model_copy(update={
         "state": "updated" if firing else "resolved",
         "reason": f"{latest.service}/{latest.feature}: {latest.reason}",
-        "severity": min((before.severity, *(one.severity for one in episodes)), key=episode_text.SEVERITIES.index),
+        "severity": most_severe((before.severity, *(one.severity for one in episodes))),
         "urgency": "high" if "high" in (before.urgency, *(one.urgency for one in episodes)) else "low",
         "muted": lead.muted if all(one.episode.muted for one in parts) else "",
         "started_at": min(one.started_at for one in episodes),

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from monitor.self_health.health_episodes import SERVICE
+from monitor.protocol.service import SERVICE
 from schemas.config.silences import LONGEST, WEEK, PlannedSilence
 from schemas.event_decoder import microseconds
 from schemas.records import Episode, Silence

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from monitor.incidents.origin import NOWHERE, Origin
+from monitor.protocol.severity import severity_rank
 from monitor.stats.category_counts import Categories
 from monitor.stats.number_summary import Number
 from monitor.stats.rate import Rate
@@ -19,7 +21,6 @@ from monitor.windows.feature_series import HOUR_US, FeatureState, Segment
 from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESSES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
-from monitor.wording.episode_text import SEVERITIES
 
 # Of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one is
 # named in half of cases at 0.6, and in one of ten at this, while the one that alone went from 2 % to 30 % is
@@ -33,18 +34,6 @@ SILENCE = "events"
 _ABSENT = {one.name: one.absent for one in CATEGORIES + LANGUAGES}
 
 Incident = Mapping[str, Any]
-
-
-class Origin(NamedTuple):
-    """To whom most of what went wrong was sent; a name is empty where it is not known, or where there are
-    several.
-    """
-
-    provider: str = ""
-    model: str = ""
-
-
-NOWHERE = Origin()
 
 
 class _Part(NamedTuple):
@@ -101,11 +90,11 @@ def origin(feature: FeatureState, incidents: Mapping[str, Incident], started_us:
 
 def _gravest(firing: list[Incident]) -> list[Incident]:
     """Those that decide: of the worst severity, of the whole feature if there are any; silence is nobody's."""
-    worst = min((SEVERITIES.index(one["severity"]) for one in firing), default=0)
+    worst = max((severity_rank(one["severity"]) for one in firing), default=0)
     grave = [
         one
         for one in firing
-        if SEVERITIES.index(one["severity"]) == worst
+        if severity_rank(one["severity"]) == worst
         and one["evidence"]
         and one["evidence"]["metric"] != SILENCE
     ]

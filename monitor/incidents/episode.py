@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.diagnosis.attribution import NOWHERE, Origin
+from monitor.incidents.origin import NOWHERE, Origin
+from monitor.protocol.severity import PAGING, severity_rank
 from monitor.windows.segment_keys import FeatureKey
 from schemas.times import rfc3339
 
-SEVERITIES = ("info", "warning", "error", "critical")
-PAGING = ("error", "critical")
 # incidents that an episode shows; two hundred segments times a few rules would fit into no record and help
 # nobody
 SHOWN = 50
@@ -44,7 +43,7 @@ class Episode:
             self.firing.discard(name)
         if name in self.incidents or len(self.incidents) < SHOWN or self._make_room(incident):
             self.incidents[name] = incident
-        if SEVERITIES.index(incident["severity"]) > SEVERITIES.index(self.severity):
+        if severity_rank(incident["severity"]) > severity_rank(self.severity):
             self.severity = incident["severity"]
         if may_page and self.severity in PAGING and self.urgency == "low":
             self.urgency = "high"

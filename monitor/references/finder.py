@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from monitor.references.daily_cycle import Cycle
+from monitor.references.pinned import Pins
+from monitor.references.reference import (
+    LEAST_EVENTS,
+    LEAST_TEXTS,
+    LEAST_US,
+    SURE_US,
+    Reference,
+    TextReference,
+)
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows.feature_series import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
 from monitor.windows.pane import Pane, merged
@@ -14,47 +23,9 @@ from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.text_blocks import BLOCK_US
 from schemas.pin_file import pinned_name
 
-if TYPE_CHECKING:
-    from monitor.references.pinned import Pins
-
-LEAST_EVENTS = 500
-LEAST_TEXTS = 250
-LEAST_US = 15 * 60 * 1_000_000
 # between such a reference and the present, so that what is found two minutes late has not taught it
 LAG_US = 3 * 60 * 1_000_000
-# from here on it is a reference like any other; a shorter one is good for large effects only
-SURE_US = 30 * 60 * 1_000_000
 WEEK_US = 7 * DAY_US
-
-
-class Reference(NamedTuple):
-    """Merged panes of [start, end), and the same in blocks (hours, of a young one five minutes), which tell
-    how much it varies by itself.
-    """
-
-    name: str
-    start_us: int
-    end_us: int
-    pane: Pane
-    blocks: tuple[Pane, ...]
-    worked_out: dict[str, Any]  # what rules found of it, kept as long as it is
-    is_pinned: bool = False
-
-    @property
-    def is_young(self) -> bool:
-        """Whether it spans so little time that it says little of what is usual. Of a pinned one a person says
-        that it is what should be.
-        """
-        return not self.is_pinned and self.end_us - self.start_us < SURE_US
-
-
-class TextReference(NamedTuple):
-    """Texts that stand for how they are when all is well, together and in blocks."""
-
-    sketch: TextSketch
-    blocks: tuple[TextSketch, ...]
-    is_young: bool
-    worked_out: dict[str, Any]
 
 
 class _Chain(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.references.finder import LEAST_EVENTS, LEAST_TEXTS, Reference, TextReference
+from monitor.references.reference import LEAST_EVENTS, LEAST_TEXTS, Reference, TextReference
 from monitor.stats import text_sketch
 from monitor.stats.exponential_buckets import SCALE
 from monitor.stats.text_sketch import TextSketch

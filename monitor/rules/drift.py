@@ -20,11 +20,13 @@ from monitor.drift import DRIFT_TESTS
 from monitor.drift.category_tests import most_g
 from monitor.drift.histogram_distance import Joined, Shape, distance
 from monitor.drift.interface import Distribution
-from monitor.references.finder import LEAST_EVENTS, Reference, References, TextReference
+from monitor.references.daily_cycle import no_interval
+from monitor.references.finder import References
 from monitor.references.pinned import Pins
+from monitor.references.reference import LEAST_EVENTS, Reference, TextReference
 from monitor.rules import text_drift
 from monitor.rules.drift_evidence import Finding, shares
-from monitor.rules.reading import Reading, no_interval
+from monitor.rules.reading import Reading
 from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z, z_of
 from monitor.rules.window_view import Window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from monitor.references.finder import Reference
+from monitor.references.reference import Reference
 from monitor.stats.category_counts import NAMES, Categories
 from monitor.stats.sampling_weights import WHOLE
 from monitor.windows.metric_definitions import CATEGORIES, QUANTILES

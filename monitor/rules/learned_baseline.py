@@ -6,8 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from monitor.drift.shiryaev_roberts import Sequential
+from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
-from monitor.rules.reading import no_interval
 from monitor.stats.rate import Rate, wilson
 from monitor.windows.feature_series import FINE_US
 from monitor.windows.metric_definitions import SUCCESSES

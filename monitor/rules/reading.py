@@ -12,10 +12,3 @@ class Reading(NamedTuple):
 
     state: Literal["breach", "good", "between", "unknown"]
     evidence: dict[str, Any]
-
-
-def no_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """In place of ``monitor.stats.rate.wilson`` where a rate's value and effective events are all that is
-    asked for.
-    """
-    return rate, rate

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.drift.mmd import mmd
-from monitor.references.finder import References, TextReference
+from monitor.references.finder import References
+from monitor.references.reference import TextReference
 from monitor.rules.drift_evidence import Finding
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows.feature_series import FINE, FeatureState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from monitor.incidents.episode import SEVERITIES
+from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording.episode_text import clean
 
 TEXT_CHARS = 300
@@ -58,12 +58,12 @@ class Holding:
         """The report to be told."""
         return max(
             self.reports.values(),
-            key=lambda one: (SEVERITIES.index(one.severity), one.value or 0.0, one.text),
+            key=lambda one: (severity_rank(one.severity), one.value or 0.0, one.text),
         )
 
     def severity(self) -> str:
         """The worst."""
-        return max((one.severity for one in self.reports.values()), key=SEVERITIES.index)
+        return most_severe(one.severity for one in self.reports.values())
 
     def since_us(self) -> int:
         """The earliest, microseconds since 1970."""

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from monitor.incidents.episode import SEVERITIES, Episode, begun
+from monitor.incidents.episode import Episode, begun
 from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.protocol.service import SERVICE
+from monitor.protocol.severity import severity_rank
 from monitor.self_health.finding_state import Holding
 from monitor.self_health.partition_health import worse
 from monitor.windows.segment_keys import FeatureKey, labels
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
-SERVICE, MONITOR = "softfail", "monitor"
 NEWS_US = 60_000_000  # between two records that only say that other partitions are concerned
 REFRESH_US = 600_000_000  # between two that only bring figures up to date
 
@@ -140,7 +141,7 @@ class Telling:
             "window_s": self._window_s,
         }
         return {
-            "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=SEVERITIES.index), "state": "firing",
+            "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=severity_rank), "state": "firing",
             "since": rfc3339(since_us), **labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
         }  # fmt: skip
 

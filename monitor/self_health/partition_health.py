@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from monitor.incidents.episode import SEVERITIES
+from monitor.protocol.severity import most_severe
 from monitor.state.partition_state import Book
 from monitor.wording.number_format import share, span
 from schemas.config.monitor_config import Health as Settings
@@ -244,7 +244,7 @@ class Health:
 
 def worse(one: str, other: str) -> str:
     """The worse of two severities."""
-    return max(one, other, key=SEVERITIES.index)
+    return most_severe((one, other))
 
 
 def counts_of(book: Book, records: int) -> dict[str, int]:

@@ -17,8 +17,9 @@ import msgspec
 
 from monitor.protocol.messages import Outputs, to_json
 from monitor.protocol.metrics import Measure
+from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import Holding, Report
-from monitor.self_health.health_episodes import MONITOR, Telling
+from monitor.self_health.health_episodes import Telling
 from monitor.self_health.partition_health import Found, Shares, worse
 from monitor.wording.explanation import explained
 from monitor.wording.number_format import span
@@ -53,15 +54,6 @@ class Beat(msgspec.Struct):
 
 
 _read = msgspec.json.Decoder(Beat).decode
-
-
-def subject_of(channel: str) -> str:
-    """The feature under which a channel's own failure is an episode: told through all others.
-
-    >>> subject_of("pagerduty")
-    'channel-pagerduty'
-    """
-    return f"channel-{channel}"
 
 
 class HealthDesk:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from monitor.references.finder import LEAST_EVENTS
+from monitor.references.reference import LEAST_EVENTS
 from monitor.state.partition_state import Book
 from monitor.stats import text_sketch
 from monitor.stats.exponential_buckets import SCALE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from monitor.protocol.severity import severity_rank
 from monitor.wording.finding_text import amount, measure
 from monitor.wording.incident_grouping import gathered
 from monitor.wording.next_steps import advice
@@ -11,7 +12,6 @@ from monitor.wording.number_format import span
 from monitor.wording.sanitize import clean as clean  # channels take all words from here
 from schemas.records import Episode, EpisodeIncident, Evidence
 
-SEVERITIES = ("critical", "error", "warning", "info")
 NAMED = 4  # features that a line over several of them names
 PARTS = 3  # segments that a line over several of them names
 
@@ -128,7 +128,7 @@ def by_weight(episode: Episode) -> list[EpisodeIncident]:
 
     def weight(one: EpisodeIncident) -> tuple[object, ...]:
         return (
-            SEVERITIES.index(one.severity),
+            -severity_rank(one.severity),
             one.state != "firing",
             one.level != "feature",
             one.since,

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.diagnosis.attribution import NOWHERE, PANES, Origin, origin
+from monitor.diagnosis.attribution import PANES, origin
+from monitor.incidents.origin import NOWHERE, Origin
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.stats.sampling_weights import WHOLE
 from monitor.watch import Watch
