@@ -19,8 +19,14 @@ from faust.types import TP
 from agents.process import exits
 from agents.runtime.changelog import Journal, Written
 from agents.runtime.faust_transport import Bundle
-from monitor.durations import APPLY_S, BYTES, CHECKPOINT_S, LOOP_S, Durations
 from monitor.protocol.messages import Core, Message, Outputs
+from monitor.protocol.metrics import (
+    APPLY_BOUNDS_S,
+    CHECKPOINT_BOUNDS_S,
+    LOOP_DELAY_BOUNDS_S,
+    SIZE_BOUNDS_BYTES,
+    FixedBucketHistogram,
+)
 
 log = logging.getLogger("softfail.partition")
 
@@ -69,11 +75,17 @@ class Counters:
     restarts: int = 0
     checkpoints: int = 0
     checkpoint_seconds: float = 0.0
-    checkpoint_times: Durations = field(default_factory=lambda: Durations(CHECKPOINT_S))
-    checkpoint_sizes: Durations = field(default_factory=lambda: Durations(BYTES))
+    checkpoint_times: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(CHECKPOINT_BOUNDS_S)
+    )
+    checkpoint_sizes: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(SIZE_BOUNDS_BYTES)
+    )
     large_checkpoints: int = 0  # above 16 MB
-    apply_times: Durations = field(default_factory=lambda: Durations(APPLY_S))
-    loop_delays: Durations = field(default_factory=lambda: Durations(LOOP_S))
+    apply_times: FixedBucketHistogram = field(default_factory=lambda: FixedBucketHistogram(APPLY_BOUNDS_S))
+    loop_delays: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(LOOP_DELAY_BOUNDS_S)
+    )
     restores: int = 0
     restore_seconds: float = 0.0
     restored_records: int = 0

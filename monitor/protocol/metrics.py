@@ -1,7 +1,12 @@
-"""Every metric that we export, once. Dashboards and alert rules are checked against this list."""
+"""Every exported metric, defined once, and the histograms that the worker measures.
+
+Dashboards and alert rules are checked against this list.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 
@@ -156,3 +161,44 @@ METRICS: dict[str, Metric] = {
         ("channel",),
     ),
 }
+
+CHECKPOINT_BOUNDS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+APPLY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+LOOP_DELAY_BOUNDS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SIZE_BOUNDS_BYTES = tuple(float(4**power) for power in range(5, 14))
+"""1 KiB to 64 MiB."""
+
+
+class FixedBucketHistogram:
+    """Counts of values in buckets with fixed bounds, and the sum of the values, as a Prometheus histogram.
+
+    Before the first observation all counts and the sum are 0.
+
+    Args:
+        bounds: upper bounds of the buckets, ascending, inclusive, in the unit of the values. One more bucket
+            counts the values above the last bound.
+
+    >>> histogram = FixedBucketHistogram((0.1, 1.0))
+    >>> for seconds in (0.1, 0.3, 7.0):
+    ...     histogram.observe(seconds)
+    >>> [(measure.labels, round(measure.value, 6)) for measure in histogram.measures("checkpoint_seconds")]
+    [(('0.1',), 1), (('1.0',), 2), (('+Inf',), 3), (('sum',), 7.4)]
+    """
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value, in the unit of the bounds."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def measures(self, name: str) -> Iterator[Measure]:
+        """Yield the cumulative count of each upper bound, then the sum, as measures of the metric ``name``."""
+        cumulative = 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            cumulative += count
+            yield Measure(name, ("+Inf" if bound == float("inf") else str(bound),), cumulative)
+        yield Measure(name, (SUM,), self.total)
