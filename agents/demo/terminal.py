@@ -25,7 +25,7 @@ class Screen:
     """Shows the state of the demo. Used as a context; ``say`` leaves a line, ``show`` renews the display."""
 
     def __init__(self, plan: Sequence[Phase], headless: bool) -> None:
-        self._plan, self._headless = plan, headless
+        self._plan = plan
         self._console = Console(highlight=False)
         self._live = None if headless else Live(console=self._console, refresh_per_second=4, transient=False)
         self._last = 0.0

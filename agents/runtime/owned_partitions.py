@@ -118,7 +118,6 @@ class Store:
             self.owned[tp] = partition
             took_s = partition.recovery_s = time.monotonic() - began
             partition.begin()
-            self.counters.restores += 1
             self.counters.restore_seconds += took_s
             self.counters.restored_records += partition.journal.restored
             log.info(

@@ -86,7 +86,6 @@ class Counters:
     loop_delays: FixedBucketHistogram = field(
         default_factory=lambda: FixedBucketHistogram(LOOP_DELAY_BOUNDS_S)
     )
-    restores: int = 0
     restore_seconds: float = 0.0
     restored_records: int = 0
     gaps: int = 0  # times a bundle did not join the position and was fetched again

@@ -14,17 +14,6 @@ _Model = TypeVar("_Model", Episode, Silence, Change)
 _KEY_CHARS = DEDUP_CHARS - len("/missed")
 
 
-def read_episode(value: bytes) -> Episode | None:
-    """An episode from its JSON text; None for another record. Fields that a newer version added are passed
-    over.
-
-    Raises:
-        ValueError: it is neither; names the field.
-    """
-    letter = read_letter(value)
-    return letter if isinstance(letter, Episode) else None
-
-
 def read_letter(value: bytes) -> Episode | Silence | Change | None:
     """An episode, a silence or a change from its JSON text; None for another record. Fields that a newer
     version added are passed over.

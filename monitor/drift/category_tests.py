@@ -1,4 +1,4 @@
-"""Chi-square and G on categories."""
+"""The G test on categories."""
 
 from __future__ import annotations
 
@@ -9,20 +9,6 @@ import numpy as np
 from scipy.special import chdtrc, rel_entr
 
 from monitor.drift.interface import Comparison, Distribution, Floats, aligned, pooled
-
-
-def chi_square(reference: Distribution, current: Distribution) -> Comparison:
-    """Pearson's chi-square of a 2 × B table; categories that expect fewer than five events on either side are
-    one.
-
-    Null: both have the same shares. Needs n, m ≥ 20. Effect: Cramér's V, 0 equal to 1 disjoint.
-
-    Source: Pearson (1900); Cochran, Biometrics 10 (1954), at least five expected; Cramér (1946), 21.9.
-    """
-    p, q, expected = _table(reference, current)
-    n, m = reference.n, current.n
-    statistic = float(np.sum((n * (p - expected) ** 2 + m * (q - expected) ** 2) / expected))
-    return _told(statistic, len(p), n, m)
 
 
 def g(reference: Distribution, current: Distribution) -> Comparison:

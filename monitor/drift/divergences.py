@@ -1,4 +1,4 @@
-"""Jensen–Shannon and Hellinger: bounded distances between two distributions over the same bins."""
+"""Jensen–Shannon distance: a bounded distance between two distributions over the same bins."""
 
 from __future__ import annotations
 
@@ -38,27 +38,6 @@ def jensen_shannon(reference: Distribution, current: Distribution) -> Comparison
     chance = (len(p) - 1) / (8 * np.log(2)) / harmonic(n, m)
     return Comparison(
         float(np.sqrt(divergence)), _p(g, len(p)), float(np.sqrt(max(0.0, divergence - chance))), n, m
-    )
-
-
-def hellinger(reference: Distribution, current: Distribution) -> Comparison:
-    """Hellinger distance sqrt(1 − Σ sqrt(pq)): 0 equal, 1 disjoint.
-
-    Null: both have one distribution; then 8 H² nm/(n+m) is about chi-square with B − 1 degrees of freedom
-    over bins that expect ten events. Needs n, m ≥ 50. Effect: the distance, less the mean that chance gives.
-
-    Source: Cressie and Read, J. R. Statist. Soc. B 46 (1984): the power divergence of λ = −1/2
-    (Freeman–Tukey), which 8H² is.
-    """
-    p, q, n, m = _binned(reference, current)
-    squared = max(0.0, 1 - float(np.sum(np.sqrt(p * q))))
-    scale = 8 * harmonic(n, m)
-    return Comparison(
-        float(np.sqrt(squared)),
-        _p(scale * squared, len(p)),
-        float(np.sqrt(max(0.0, squared - (len(p) - 1) / scale))),
-        n,
-        m,
     )
 
 

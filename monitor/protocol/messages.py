@@ -84,11 +84,6 @@ class Outputs:
         for topic, message in other.order:
             self.add(topic, message)
 
-    @property
-    def urgent(self) -> bool:
-        """Whether a checkpoint is due at once: a pane closed, or something changed about an incident."""
-        return bool(self.messages.get("windows") or self.messages.get("alerts"))
-
     def __bool__(self) -> bool:
         return any(self.messages.values())
 

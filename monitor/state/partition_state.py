@@ -21,9 +21,6 @@ REWRITTEN = 2000  # records of an older layout that are written anew at a checkp
 _key = msgspec.json.Encoder().encode
 _read_key = msgspec.json.Decoder().decode
 
-PaneAt = tuple[FeatureKey, SegmentKey, str, int]
-IncidentAt = tuple[FeatureKey, SegmentKey | None, str]
-
 
 class Book:
     """Features, incidents and episodes of one partition, as a value that can be taken apart into records and

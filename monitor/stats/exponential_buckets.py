@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 SCALE = 5
 PER_OCTAVE = 2**SCALE
-LIMIT = 2**62
 ZERO = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
 SHIFT = 2
 WIDTH = 640  # buckets from the lowest to the highest, on either side: 20 octaves at scale 5

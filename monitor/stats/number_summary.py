@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
-from monitor.stats.exponential_buckets import LIMIT, SCALE, codes_of, error_of, lowered, middle
+from monitor.stats.exponential_buckets import SCALE, error_of, lowered, middle
 from monitor.stats.exponential_histogram import NOWHERE, Histogram, Reach
 from monitor.stats.rate import NOTHING, Estimate
 from monitor.stats.sampling_weights import CLASSES, COARSEST, WHOLE, coarser
@@ -102,40 +100,6 @@ class Number:
             for code, count in held.buckets.items():
                 out[code] = out.get(code, 0.0) + count * WHOLE / ppm
         return dict(sorted(out.items()))
-
-    def distribution(self, scale: int | None = None) -> dict[float, float]:
-        """Value -> weight, values ascending: what drift tests compare. Two numbers are compared at the lower
-        of their scales.
-
-        >>> number = Number()
-        >>> number.add(500_000, 3, 6, {33: 2, 34: 1})
-        >>> {round(value, 2): weight for value, weight in number.distribution(scale=4).items()}
-        {1.96: 4.0, 2.04: 2.0}
-
-        Raises:
-            ValueError: ``scale`` is finer than the number's own.
-        """
-        steps = 0 if scale is None else self.scale - scale
-        if steps < 0:
-            raise ValueError(f"a histogram of scale {self.scale} cannot be read at the finer scale {scale}")
-        out: dict[float, float] = {}
-        for code, weight in self.weighted_buckets().items():
-            value = middle(next(iter(lowered({code: 1}, steps))), self.scale - steps)
-            out[value] = out.get(value, 0.0) + weight
-        return out
-
-    def cdf(self, x: float) -> float | None:
-        """Share of values ≤ x; None if nothing is counted.
-
-        It is the share up to the upper end of x's bucket: exact there and for whole numbers below 32,
-        elsewhere that of a value at most ``2 · error`` away.
-        """
-        buckets = self.weighted_buckets()
-        if not buckets:
-            return None
-        whole = math.floor(max(-LIMIT, min(LIMIT, x)))
-        (code,) = lowered({int(codes_of(np.array([whole]))[0]): 1}, SCALE - self.scale)
-        return sum(weight for at, weight in buckets.items() if at <= code) / sum(buckets.values())
 
     def variance(self) -> float | None:
         """Mean square distance from the mean (divided by n, not n − 1); None if nothing is counted.

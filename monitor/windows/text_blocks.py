@@ -6,7 +6,7 @@ Coarser than panes, and in records of their own, for a sketch takes a kilobyte h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.stats.text_sketch import TextSketch, Vectors
@@ -98,15 +98,6 @@ class TextBlock:
                 TextSketch.from_state(self._packed.pop(name)) if name in self._packed else TextSketch()
             )
         return sketch
-
-
-def merged_texts(blocks: Iterable[TextBlock], name: str) -> TextSketch:
-    """The texts of several blocks as one sketch."""
-    out = TextSketch()
-    for block in blocks:
-        if (sketch := block.sketch(name)) is not None:
-            out.merge(sketch)
-    return out
 
 
 def rolled(blocks: Sequence[TextBlock], start_us: int) -> TextBlock:

@@ -28,11 +28,6 @@ def rough(text: str) -> str | Halves:
     return Halves((text[:_ROUGH_CHARS], text[-_ROUGH_CHARS:], len(text)))
 
 
-def chars(text: str | Halves) -> int:
-    """Length of the whole text, characters."""
-    return text[2] if isinstance(text, Halves) else len(text)
-
-
 def finished(text: str | Halves, redact: Callable[[str], str] | None = None, limit: int = LIMIT_BYTES) -> str:
     """The text to send: redacted *before* it is cut, so that no half of a secret is left at an edge; then
     cut.

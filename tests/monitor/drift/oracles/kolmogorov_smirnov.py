@@ -1,4 +1,4 @@
-"""Kolmogorov–Smirnov on bins."""
+"""Kolmogorov–Smirnov test on bins: the oracle of ``monitor.drift.histogram_distance``."""
 
 from __future__ import annotations
 
