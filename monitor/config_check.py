@@ -12,6 +12,7 @@ from monitor.evaluators.suite import Suite
 from monitor.references.pinned import fault_in as fault_in_pin
 from monitor.rules.threshold import BUDGETS_S
 from monitor.windows.metric_definitions import SUCCESSES, fault_in, fault_in_statistic
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING
@@ -86,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
         config = checked(options.file)
     except InvalidConfig as error:
         for fault in error.faults:
-            print(fault)
+            print(sanitize(fault, lines=True))
         print(
             f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}",
             file=sys.stderr,

@@ -17,10 +17,11 @@ from pathlib import Path
 from kafka.errors import KafkaError, ProducerFencedError
 
 from agents.commands.topics import await_broker
-from agents.dead_letters.grouping import ERROR, grouped, harmless, safe
+from agents.dead_letters.grouping import ERROR, grouped, safe
 from agents.dead_letters.records import Reader, Wanted, letters, marks
 from agents.dead_letters.reinjection import Plan, inject, judge, plan
 from agents.process import exits
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config, Kafka
 from schemas.fields import duration_s
@@ -138,7 +139,7 @@ def _tell(told: Plan, word: str, form: str) -> None:
 
 
 def _why(error: BaseException) -> str:
-    return harmless(f"{type(error).__name__}: {error}")
+    return sanitize(f"{type(error).__name__}: {error}")
 
 
 def _duration(text: str) -> float:
@@ -213,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _reinject(config.kafka, wanted, options.limit or 1000, options.format, options.yes)
         return _list(config.kafka, wanted, options.limit or 20, options.format)
     except (InvalidConfig, exits.Misconfigured, ValueError) as error:
-        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     except KafkaError as error:
         print(f"Kafka refuses: {_why(error)}", file=sys.stderr)

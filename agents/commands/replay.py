@@ -23,12 +23,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from agents.commands.topics import await_broker
-from agents.dead_letters.grouping import harmless
 from agents.dead_letters.records import PATIENCE_S, connection
 from agents.process import exits
 from monitor.backtest.engine import run, silence_a_closed_pipe
 from monitor.backtest.event_files import Chosen, Unreadable
 from monitor.cli.options import add_options, configurations, refuse_wrong
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Kafka
 from schemas.event_decoder import InvalidEvent, decode, microseconds
@@ -212,10 +212,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(await_broker(kafka, patience_s=10))
         return _replay(options, kafka)
     except (InvalidConfig, exits.Misconfigured, Unreadable) as error:
-        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     except KafkaError as error:
-        print(f"Kafka refuses: {harmless(f'{type(error).__name__}: {error}')}", file=sys.stderr)
+        print(f"Kafka refuses: {sanitize(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return exits.CONFIGURATION
     except BrokenPipeError:
         return exits.OK

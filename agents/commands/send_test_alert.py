@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import aiohttp
 
-from agents.dead_letters.grouping import harmless
 from agents.notify import deliver
 from agents.process import exits
 from monitor.channels import configured
 from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity, duration_s
@@ -140,7 +140,7 @@ async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency
 
         async def tell(channel: Channel) -> bool:
             well, said = await attempt(channel, config, urgency, session, patience_s)
-            print(harmless(f"{channel.name}: {said}"), flush=True)
+            print(sanitize(f"{channel.name}: {said}"), flush=True)
             return well
 
         return all(await asyncio.gather(*map(tell, channels)))
@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load(options.config, with_secrets="channels")
         channels = configured(config)
     except InvalidConfig as error:
-        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     if not channels:
         print(
@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.CONFIGURATION
     if options.channel is not None and options.channel not in channels:
         print(
-            harmless(
+            sanitize(
                 f"--channel: {options.channel!r} is not configured; under channels there is"
                 f" {', '.join(channels)}"
             ),

@@ -17,11 +17,11 @@ import aiokafka.errors
 from kafka.errors import KafkaError
 
 from agents.commands.topics import await_broker
-from agents.dead_letters.grouping import harmless
 from agents.kafka import silence_records
 from agents.process import exits
 from agents.state_admin.state_topic import Refused
 from monitor.delivery.silences import asked, planned
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds
@@ -45,7 +45,7 @@ def _add(config: Config, options: argparse.Namespace) -> int:
     asyncio.run(silence_records.room(config.kafka, now))
     silence_records.write(config.kafka, silence)
     print(
-        f"silence {silence.silence_id} until {_clock(silence.ends_at)}: {harmless(silence.match)}; to end it:"
+        f"silence {silence.silence_id} until {_clock(silence.ends_at)}: {sanitize(silence.match)}; to end it:"
         f" python -m agents silence end {silence.silence_id}"
     )
     return exits.OK
@@ -55,7 +55,7 @@ def _end(config: Config, options: argparse.Namespace) -> int:
     silence = asyncio.run(silence_records.ended(config.kafka, options.id, datetime.now(UTC)))
     silence_records.write(config.kafka, silence)
     print(
-        f"silence {silence.silence_id} is over: {harmless(silence.match)}; what still fires is delivered now"
+        f"silence {silence.silence_id} is over: {sanitize(silence.match)}; what still fires is delivered now"
     )
     return exits.OK
 
@@ -72,7 +72,7 @@ def _list(config: Config, options: argparse.Namespace) -> int:
         )
         when = f"until {row['until']}" if row["state"] == "active" else f"from {row['from']}"
         print(
-            harmless(
+            sanitize(
                 f"{row['silence_id']:<12}  {row['state']:<7}  {when}  {row['match']}{only} "
                 f" {row['author'] or '-'}: {row['reason']}"
             )
@@ -185,13 +185,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = options.run(config, options)
         return code
     except (InvalidConfig, exits.Misconfigured) as error:
-        print(harmless(str(error)).replace("\\n", "\n"), file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     except (Refused, ValueError) as error:
-        print(harmless(f"refused: {error}"), file=sys.stderr)
+        print(sanitize(f"refused: {error}"), file=sys.stderr)
         return REFUSED
     except (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError) as error:
-        print(harmless(f"Kafka refuses: {type(error).__name__}: {error}"), file=sys.stderr)
+        print(sanitize(f"Kafka refuses: {type(error).__name__}: {error}"), file=sys.stderr)
         return exits.CONFIGURATION
     except KeyboardInterrupt:
         return 130

@@ -16,12 +16,13 @@ from aiokafka.errors import KafkaError
 
 from agents.commands import topics
 from agents.process import exits
-from agents.state_admin.contents import contents, printable, records
+from agents.state_admin.contents import contents, records
 from agents.state_admin.drop_reset import drop, reset
 from agents.state_admin.rebuild import rebuild
 from agents.state_admin.report import lines
 from agents.state_admin.state_topic import AGENTS, Refused, StateTopic
 from monitor.config_check import faults_of
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 
@@ -48,7 +49,7 @@ async def inspect(config: Config, options: argparse.Namespace) -> None:
                 print(json.dumps(record, default=str))
         return
     for line in lines(found, state.name, state.source, options.match):
-        print(printable(line))
+        print(sanitize(line))
 
 
 def _place(text: str) -> str | int:
@@ -157,10 +158,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InvalidConfig(faults)
         asyncio.run(_run(config, options))
     except (InvalidConfig, exits.Misconfigured) as error:
-        print(error, file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     except Refused as error:
-        print(f"refused: {error}", file=sys.stderr)
+        print(sanitize(f"refused: {error}"), file=sys.stderr)
         return REFUSED
     except (KafkaError, OSError, TimeoutError) as error:
         print(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agents.process import exits
 from monitor.config_check import checked
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = checked(options.config, with_secrets=True)
     except InvalidConfig as error:
         for fault in error.faults:
-            print(fault, file=sys.stderr)
+            print(sanitize(fault, lines=True), file=sys.stderr)
         return exits.CONFIGURATION
     # Faust takes a second to import: a wrong configuration is told before.
     from agents.notify import NotifyAgent

@@ -1,4 +1,4 @@
-"""Dead letters by reason, as people may see them: counted, with one example, redacted and harmless."""
+"""Dead letters by reason, as people may see them: counted, with one example, redacted, nothing hidden."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agents.dead_letters.records import Found, Identity, Wanted
+from monitor.wording.sanitize import escape_hidden
 from softfail.redact import redact
 
 GROUPS = 1000  # more reasons than these are counted together: fields and errors come from outside
@@ -74,15 +75,6 @@ def kind_of(error: str) -> str:
     return _NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error)))
 
 
-def harmless(text: str) -> str:
-    """The text with everything that a terminal would obey, or that nobody sees, as an escape.
-
-    >>> harmless("a\\x1b[2Jb\\n")
-    'a\\\\x1b[2Jb\\\\n'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def excerpt(value: str | None) -> str | None:
     """The beginning of a value as people may see it.
 
@@ -114,8 +106,8 @@ def grouped(found: Iterable[Found | None], wanted: Wanted, done: set[Identity]) 
 
 
 def safe(text: str, most: int) -> str:
-    """A text from outside, redacted, harmless and cut to ``most`` characters."""
-    shown = harmless(redact(text))
+    """Return a text of others redacted, with hidden characters as escapes, cut to ``most`` characters."""
+    shown = escape_hidden(redact(text))
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from monitor.wording.sanitize import sanitize
+
 OURS = "softfail"
 MOST_KINDS = 1000
 
@@ -47,6 +49,14 @@ class RateLimit(logging.Filter):
         return True
 
 
+class SafeFormatter(logging.Formatter):
+    """Formats a record as sanitized text: error messages quote records of others. A traceback keeps its lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line or lines of a record."""
+        return sanitize(super().format(record), lines=True)
+
+
 def configure(level: int = logging.INFO) -> None:
     """Send everything to standard output through the limit: our own lines from ``level``, the libraries'
     warnings.
@@ -54,7 +64,7 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(RateLimit())
     handler.setFormatter(
-        logging.Formatter("%(asctime)s.%(msecs)03d %(levelname).1s %(name)s %(message)s", "%H:%M:%S")
+        SafeFormatter("%(asctime)s.%(msecs)03d %(levelname).1s %(name)s %(message)s", "%H:%M:%S")
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -20,6 +20,7 @@ from monitor.delivery.delivery_state import Entry
 from monitor.state.partition_state import Book
 from monitor.windows import format_versions as layouts
 from monitor.windows.segment_keys import FeatureKey
+from monitor.wording.sanitize import escape_hidden
 from schemas.records import Silence
 
 CLOCK = b'["clock"]'
@@ -85,16 +86,7 @@ def shown(key: bytes) -> str:
     >>> print(shown(b'["clock"]'), shown(bytes([255, 0, 65])))
     ["clock"] \\xff\\x00A
     """
-    return printable(key.decode("utf-8", "backslashreplace"))
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: names come from outside.
-
-    >>> print(printable(chr(27) + "[2Jbot"))
-    \\x1b[2Jbot
-    """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return escape_hidden(key.decode("utf-8", "backslashreplace"))
 
 
 def named(records: Mapping[bytes, bytes], text: str) -> list[bytes]:

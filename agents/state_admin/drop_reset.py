@@ -10,12 +10,13 @@ import time
 from typing import Any
 
 from agents.runtime.changelog import StateRecord
-from agents.state_admin.contents import CLOCK, contents, named, printable, shown
+from agents.state_admin.contents import CLOCK, contents, named, shown
 from agents.state_admin.open_episodes import in_words, of_partitions, open_episodes
 from agents.state_admin.report import confirm, forgotten
 from agents.state_admin.state_topic import Refused, Snapshot, StateTopic, rewriter_of
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
 from monitor.protocol.messages import Message
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 
 RESET, DROPPED = "state_reset", "state_dropped"  # why incidents and episodes ended
@@ -88,7 +89,7 @@ async def reset(config: Config, options: argparse.Namespace) -> None:
         f" {state.name}/{'all partitions' if options.partition is None else options.partition}:"
     )
     for line in forgotten([contents(snapshot) for snapshot in snapshots], ending):
-        print(f"  {printable(line)}")
+        print(f"  {sanitize(line)}")
     if options.agent == "notify" and options.to != "latest":
         print(
             "  Without --to latest the notifier may read old alerts again; episodes without an end among them"

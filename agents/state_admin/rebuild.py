@@ -10,7 +10,7 @@ from typing import NamedTuple
 from faust.types import TP
 
 from agents.runtime.changelog import HEADER, POSITION, StateRecord
-from agents.state_admin.contents import CLOCK, Contents, contents, printable, shown
+from agents.state_admin.contents import CLOCK, Contents, contents, shown
 from agents.state_admin.open_episodes import Told, of_partitions, open_episodes
 from agents.state_admin.replay import Replayed, replay
 from agents.state_admin.report import SHOWN, confirm
@@ -20,6 +20,7 @@ from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book
 from monitor.watch import Watch
 from monitor.windows.feature_series import DAY, FINE, HOUR
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -65,7 +66,7 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
             everything=options.all,
         )
         for line in _lines(state, plan):
-            print(printable(line))
+            print(sanitize(line))
         plans.append(plan)
     if not plans:
         return

@@ -30,6 +30,7 @@ from monitor.reports.data_gaps import Letters
 from monitor.reports.live_table import Table
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.watch import Watch
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 
@@ -86,7 +87,7 @@ def run(
         for outputs in _steps(trials, records.of(given), until_us):
             for letter in letters.take(outputs.messages.get("deadletter", ())):
                 if letters_told:
-                    print(f"{letter.topic}:{letter.offset}: {letter.error}", file=sys.stderr)
+                    print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
             if not reported:
                 _write(outputs, table, stream)
         if table is not None:
@@ -120,11 +121,13 @@ def _report(form: str, trials: Sequence[Trial], letters: Letters, stream: TextIO
     if form == "html":
         stream.writelines(page.parts(first, letters, other, found))
     elif form == "summary":
-        stream.writelines(line + "\n" for line in text_report.lines(first, letters, found, name))
+        stream.writelines(sanitize(line) + "\n" for line in text_report.lines(first, letters, found, name))
     elif form == "ndjson":
         stream.writelines(to_json(one.record()).decode() + "\n" for one in found or ())
     elif found is not None:
-        stream.writelines(line + "\n" for line in text_report.difference_lines(found, first.name, name))
+        stream.writelines(
+            sanitize(line) + "\n" for line in text_report.difference_lines(found, first.name, name)
+        )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -159,7 +162,7 @@ def main(argv: Sequence[str]) -> int:
                 letters_told=options.format in ("table", "ndjson"),
             )
         except (InvalidConfig, Unreadable) as error:
-            print(error, file=sys.stderr)
+            print(sanitize(str(error), lines=True), file=sys.stderr)
             return 2
         except BrokenPipeError:
             return 0  # whoever read us has gone; there is nobody to tell

@@ -47,10 +47,10 @@ class Console:
             lines += [f"  likely: {cause}" for cause in episode_text.likely(episode) if cause not in lines[0]]
             lines += [f"  next: {episode_text.next_step(episode)}"] if step.action == "trigger" else []
             lines += [
-                f"  e.g. {example.evaluator}: {episode_text.clean(example.output or example.reason, 160)}"
+                f"  e.g. {example.evaluator}: {episode_text.sanitize(example.output or example.reason, 160)}"
                 for example in episode.examples
             ]
-        body = "".join(f"{episode_text.clean(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
+        body = "".join(f"{episode_text.sanitize(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:

@@ -123,7 +123,7 @@ def safe(text: str, most: int) -> str:
     >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
     ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
     """
-    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, episode_text.clean(text, most))]
+    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, episode_text.sanitize(text, most))]
     if sum(map(_size, pieces)) <= most:
         return "".join(pieces)
     room, kept = most - 1, []

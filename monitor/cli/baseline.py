@@ -25,6 +25,7 @@ from monitor.state.pin_writer import Counted, Texts, pin_of
 from monitor.watch import Watch
 from monitor.windows.feature_series import DAY_US, DAYS_US, FINE, HOUR, HOUR_US
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.pin_file import PIN_NAME, Pin
@@ -42,7 +43,7 @@ def measured(config: Config, source: Files, chosen: Chosen) -> tuple[Book, Texts
             for _ in watch.steps(bundle, None, out):
                 texts.take(watch.book)
             for letter in letters.take(out.messages.get("deadletter", ())):
-                print(f"{letter.topic}:{letter.offset}: {letter.error}", file=sys.stderr)
+                print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
     texts.take(watch.book)
     watch.finish()
     return watch.book, texts, letters.total
@@ -140,10 +141,9 @@ def told(pin: Pin, path: Path, config: Path | None, book: Book) -> Iterator[str]
                 " files by time"
             )
     file = path if config is None else os.path.relpath(path, config.parent)
-    yield (
-        f"In {config or 'softfail.yaml'}:\n  pinned: {{{pin.name}: {{file: {file}}}}}\n  drift: [{{name:"
-        f" since-{pin.name}, reference: pinned {pin.name}}}]"
-    )
+    yield f"In {config or 'softfail.yaml'}:"
+    yield f"  pinned: {{{pin.name}: {{file: {file}}}}}"
+    yield f"  drift: [{{name: since-{pin.name}, reference: pinned {pin.name}}}]"
 
 
 def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
@@ -219,12 +219,12 @@ def main(argv: Sequence[str]) -> int:
         pin = pinned(options.name, chosen, book, texts)
         write(pin, options.output)
     except (InvalidConfig, Unreadable) as error:
-        print(error, file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; nothing was kept", file=sys.stderr)
         return 130
-    print("\n".join(told(pin, options.output, options.config, book)))
+    print("\n".join(map(sanitize, told(pin, options.output, options.config, book))))
     if bad:
         print(
             f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"

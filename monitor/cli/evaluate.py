@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from monitor.evaluators.suite import Suite, suite_for
 from monitor.evaluators.verdict import State, Verdict
+from monitor.wording.sanitize import sanitize
 from schemas.event_decoder import InvalidEvent, decode
 
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(error, file=sys.stderr)
+        print(sanitize(str(error), lines=True), file=sys.stderr)
         return 2
 
 
@@ -110,7 +111,7 @@ class _Reader:
 
     def _report(self, message: str) -> None:
         self.faults += 1
-        print(message, file=sys.stderr)
+        print(sanitize(message), file=sys.stderr)
 
 
 def _opened(name: str) -> IO[bytes]:
@@ -160,7 +161,7 @@ class _Table:
             self._counts.setdefault(name, Counter())[verdict.state] += 1
             if verdict.state in (State.FAILED, State.ERROR):
                 said.append(f"{name} {State(verdict.state).name.lower()} ({verdict.reason})")
-        print(f"{_printable(event.event_id):<36} {_printable('; '.join(said)) if said else 'ok'}")
+        print(f"{sanitize(event.event_id):<36} {sanitize('; '.join(said)) if said else 'ok'}")
 
     def end(self) -> None:
         print(
@@ -172,7 +173,3 @@ class _Table:
             print(f"{name:<16} " + " ".join(f"{counts[state]:>8}" for state in State) + f" {rate:>10}")
         rate = f"{self._passed / self._judged:.2%}" if self._judged else "-"
         print(f"\n{self._seen} responses, pass rate {rate}")
-
-
-def _printable(text: str) -> str:
-    return "".join(mark if mark.isprintable() else "?" for mark in text)

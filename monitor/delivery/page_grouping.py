@@ -148,7 +148,7 @@ def _member(episode: Episode) -> Member:
     )
     return Member(
         episode_id=episode.episode_id, service=episode.service, feature=episode.feature, environment=episode.environment, severity=episode.severity,
-        state="resolved" if episode.state == "resolved" else "firing", started_at=episode.started_at, text=episode_text.clean(text, TEXT_CHARS),
+        state="resolved" if episode.state == "resolved" else "firing", started_at=episode.started_at, text=episode_text.sanitize(text, TEXT_CHARS),
     )  # fmt: skip
 
 

@@ -23,8 +23,8 @@ from monitor.diagnosis.recent_rollouts import (
 )
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
 from monitor.windows.pane import Figure, Pane
-from monitor.wording.episode_text import clean
 from monitor.wording.number_format import share
+from monitor.wording.sanitize import sanitize
 
 MOST = 3
 CHARS = 240
@@ -68,7 +68,7 @@ def causes(
     found += _named(evidence, {one.name for one in fresh if one.kind == ANSWERING})
     if any(one["metric"].startswith(("error_rate", "evaluator.error.", "error_type=")) for one in evidence):
         found += _errors(feature, started_us, edge_us)
-    return [clean(one, CHARS) for one in found[:MOST]]
+    return [sanitize(one, CHARS) for one in found[:MOST]]
 
 
 def _evidence(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -77,7 +77,7 @@ def _evidence(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _told(new: Newcomer, started_us: int) -> str:
-    what = _served(new.name) if new.kind == ANSWERING else f"new {new.kind} {clean(new.name, 80)}"
+    what = _served(new.name) if new.kind == ANSWERING else f"new {new.kind} {sanitize(new.name, 80)}"
     at = datetime.fromtimestamp(new.begun_us / 1e6, UTC)
     if new.by_hour:
         return (
@@ -88,7 +88,7 @@ def _told(new: Newcomer, started_us: int) -> str:
 
 
 def _served(model: str) -> str:
-    return f"the provider serves another model than before, {clean(model, 80)} (a silent change)"
+    return f"the provider serves another model than before, {sanitize(model, 80)} (a silent change)"
 
 
 def _minutes(microseconds: int) -> str:
@@ -181,11 +181,11 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
         where = (
             ", with every model"
             if len(failing) == len(rates)
-            else f", only with model {clean(' and '.join(failing), 80)}"
+            else f", only with model {sanitize(' and '.join(failing), 80)}"
             if len(failing) <= 2
             else ""
         )
     said = next(
         (words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same"
     )
-    yield f"{said}: {share(part)} of the errors are {clean(name, 60)}{where}"
+    yield f"{said}: {share(part)} of the errors are {sanitize(name, 60)}{where}"

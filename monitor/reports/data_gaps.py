@@ -14,7 +14,7 @@ import msgspec
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book
 from monitor.windows.feature_series import FeatureState
-from monitor.wording.episode_text import clean
+from monitor.wording.sanitize import sanitize
 
 REASONS = 200  # more kinds of error than these are counted together: fields and errors come from outside
 OTHER = "(other reasons)"
@@ -78,21 +78,21 @@ def kind_of(error: str) -> str:
     >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
     """
-    return clean(_NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error))), 240)
+    return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error))), 240)
 
 
 def gaps(book: Book) -> list[Gap]:
     """What was not measured, by reason: the largest first."""
     found: dict[str, Counter[str]] = {}
     for key, feature in book.features.items():
-        where = clean(
+        where = sanitize(
             f"{key.service}/{key.feature}"
             + ("" if key.environment == "production" else f" ({key.environment})"),
             200,
         )
         for why, n in _of_feature(feature):
             if n > 0:
-                found.setdefault(clean(why, 300), Counter())[where] += n
+                found.setdefault(sanitize(why, 300), Counter())[where] += n
     some = [
         Gap(counts.total(), why, tuple(where for where, _ in counts.most_common()))
         for why, counts in found.items()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from monitor.wording.episode_text import clean
+from monitor.wording.sanitize import sanitize
 
 
 class Table:
@@ -32,7 +32,7 @@ class Table:
         if record["record"] == "transition":
             state, rule = record["state"], record["rule"]
             self._transitions[rule, state] = self._transitions.get((rule, state), 0) + 1
-            at = clean(
+            at = sanitize(
                 " ".join(filter(None, (record["model"], record["prompt_version"], record["variant"])))
                 or "all",
                 300,
@@ -50,9 +50,9 @@ class Table:
 
     def end(self) -> None:
         """Print the summary."""
+        self._print("")
         self._print(
-            f"\n{self._windows} windows, {len(self._episodes)}"
-            f" episode{'' if len(self._episodes) == 1 else 's'}"
+            f"{self._windows} windows, {len(self._episodes)} episode{'' if len(self._episodes) == 1 else 's'}"
         )
         for episode in self._episodes.values():
             rules = ", ".join(sorted({incident["rule"] for incident in episode["incidents"]}))
@@ -63,7 +63,7 @@ class Table:
             )
 
     def _print(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(sanitize(line) + "\n")
 
     def _window(self, record: dict[str, Any]) -> None:
         if not self._head:
@@ -74,7 +74,7 @@ class Table:
             self._head = True
         metrics = record["metrics"]
         passed, errors = metrics.get("pass_rate"), metrics.get("error_rate")
-        name = clean(f"{record['service']}/{record['feature']}", 32)
+        name = sanitize(f"{record['service']}/{record['feature']}", 32)
         revised = f" r{record['revision']}" if record["revision"] > 1 else ""
         rate = (
             f"{passed['value']:6.1%} ±{(passed['high'] - passed['low']) / 2:5.1%}"
@@ -89,7 +89,7 @@ class Table:
 
 
 def _place(record: dict[str, Any]) -> str:
-    return clean(f"{record['service']}/{record['feature']} [{record['environment']}]", 300)
+    return sanitize(f"{record['service']}/{record['feature']} [{record['environment']}]", 300)
 
 
 def _clock(time: str) -> str:

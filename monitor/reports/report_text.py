@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.reports.episode_history import Feature, Told
-from monitor.wording.episode_text import by_weight, clean, clock, segment
+from monitor.wording.episode_text import by_weight, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
+from monitor.wording.sanitize import sanitize
 from schemas.records import EpisodeIncident, Evidence
 
 LABEL = 200  # characters of a label that are shown
@@ -18,7 +19,7 @@ LABEL = 200  # characters of a label that are shown
 def place(feature: Feature) -> str:
     """Where: ``service/feature``, with the environment unless it is production."""
     service, name, environment = feature
-    return clean(f"{service}/{name}" + ("" if environment == "production" else f" ({environment})"), LABEL)
+    return sanitize(f"{service}/{name}" + ("" if environment == "production" else f" ({environment})"), LABEL)
 
 
 def count(n: int, noun: str) -> str:
@@ -85,7 +86,7 @@ def broke(incident: EpisodeIncident) -> str:
         measure(Evidence.model_construct(**moved.model_dump()), interval=False)
         for moved in incident.evidence.findings[1:3]
     ]
-    return clean("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
+    return sanitize("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
 
 
 def findings_of(told: Told) -> list[EpisodeIncident]:
@@ -144,7 +145,7 @@ def near(evidence: Mapping[str, Any]) -> str:
 def standing(told: Told) -> str:
     """What it was to whoever is on call: a page, or a ticket."""
     if told.latest.muted:
-        return f"recorded only ({clean(told.latest.muted, 80)})"
+        return f"recorded only ({sanitize(told.latest.muted, 80)})"
     if told.paged is None:
         return f"ticket ({told.latest.severity})"
     return f"page ({told.latest.severity})" + (f" from {clock(told.paged)} on" if told.escalated else "")

@@ -11,7 +11,8 @@ from monitor.reports.data_gaps import Letters
 from monitor.reports.episode_history import Told
 from monitor.reports.report_text import broke, findings_of, length, moment, place, standing, sure
 from monitor.reports.text_report import KINDS, closest, features_of, tally
-from monitor.wording.episode_text import clean, clock
+from monitor.wording.episode_text import clock
+from monitor.wording.sanitize import sanitize
 
 ROWS = 200  # of a table; what is more is counted below it, and `--format ndjson` has it
 FINDINGS = 4  # of an episode
@@ -23,7 +24,7 @@ def text(value: str, most: int = 900) -> str:
     >>> text("<script>\\x1b[2J")
     '&lt;script&gt; [2J'
     """
-    return escape(clean(value, most))
+    return escape(sanitize(value, most))
 
 
 def table(

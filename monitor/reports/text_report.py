@@ -40,7 +40,8 @@ def lines(
 
 def difference_lines(differences: Sequence[Difference], here: str, there: str) -> Iterator[str]:
     """What the other configuration would change."""
-    yield f"\nWHAT IF {there} (against {here}): {tally(differences, here, there)}"
+    yield ""
+    yield f"WHAT IF {there} (against {here}): {tally(differences, here, there)}"
     for one in differences:
         if one.kind == "same":
             continue
@@ -86,7 +87,8 @@ def features_of(some: Iterable[Feature], most: int = 3) -> str:
 
 
 def _episodes(told: Sequence[Told]) -> Iterator[str]:
-    yield f"\nEPISODES ({len(told)})"
+    yield ""
+    yield f"EPISODES ({len(told)})"
     for one in told:
         yield f"  {standing(one):18} {place(one.feature)}  {period(one)}" + (
             f" ({length(one.until - one.since)})" if one.until else ""
@@ -99,7 +101,8 @@ def _episodes(told: Sequence[Told]) -> Iterator[str]:
 
 
 def _rules(trial: Trial) -> Iterator[str]:
-    yield "\nRULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
+    yield ""
+    yield "RULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
     for one in trial.rules():
         brief = f"; breached {count(one.brief, 'time')} more and did not last" if one.brief else ""
         yield (
@@ -122,7 +125,8 @@ def closest(trial: Trial, rule: RuleCount) -> str:
 
 def _letters(letters: Letters) -> Iterator[str]:
     if letters.total:
-        yield f"\nCOULD NOT BE READ ({letters.total:,})"
+        yield ""
+        yield f"COULD NOT BE READ ({letters.total:,})"
         for kind, n in letters.counts.most_common(MOST):
             first = letters.first[kind]
             yield f"  {n:>8,}  {kind}  (first: {first.topic}:{first.offset})"
@@ -133,7 +137,8 @@ def _letters(letters: Letters) -> Iterator[str]:
 def _gaps(trial: Trial) -> Iterator[str]:
     gaps = trial.gaps()
     if gaps:
-        yield "\nNOT MEASURED"
+        yield ""
+        yield "NOT MEASURED"
         yield from (f"  {gap.events:>8,}  {gap.why} ({gap.where()})" for gap in gaps[:MOST])
         if len(gaps) > MOST:
             yield f"            and {len(gaps) - MOST} more"

@@ -16,8 +16,8 @@ from monitor.delivery.outbox import Outbox
 from monitor.protocol.metrics import Measure
 from monitor.self_health.finding_state import NAMED, TEXT_CHARS
 from monitor.self_health.worker_alerts import GAP_US, LEAST_SILENCE_US, HealthDesk
-from monitor.wording.episode_text import clean
 from monitor.wording.number_format import span
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -131,13 +131,13 @@ class DeadMan:
             if breaker.open_since_us is not None or self._outbox.holds(name, now_us):
                 return Withheld(
                     "channel-down",
-                    clean(f"{name} takes nothing: {breaker.reason or 'no answer'}", TEXT_CHARS),
+                    sanitize(f"{name} takes nothing: {breaker.reason or 'no answer'}", TEXT_CHARS),
                 )
         for name in self._channels:
             if self._outbox.refusing(name):
                 return Withheld(
                     "refused",
-                    clean(
+                    sanitize(
                         f"{name} refuses what it is told:"
                         f" {self._outbox.refusals(name)[1] or 'not known why'}",
                         TEXT_CHARS,

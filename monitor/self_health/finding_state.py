@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from monitor.protocol.severity import most_severe, severity_rank
-from monitor.wording.episode_text import clean
+from monitor.wording.sanitize import sanitize
 
 TEXT_CHARS = 300
 NAMED = 8  # partitions that a text names
@@ -33,7 +33,7 @@ class Holding:
         """Take a report; it began when this part first said so."""
         before = self.reports.get(part)
         since_us = report.since_us if before is None else min(before.since_us, report.since_us)
-        self.reports[part] = report._replace(since_us=since_us, text=clean(report.text, TEXT_CHARS))
+        self.reports[part] = report._replace(since_us=since_us, text=sanitize(report.text, TEXT_CHARS))
 
     def clear(self, part: str, now_us: int) -> bool:
         """This part does not find it any more; True if that is news."""

@@ -17,8 +17,8 @@ from monitor.self_health.partition_health import Found
 from monitor.state.partition_state import Book
 from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState
 from monitor.windows.segment_keys import OTHER
-from monitor.wording.episode_text import clean
 from monitor.wording.number_format import share
+from monitor.wording.sanitize import sanitize
 
 LEAST = 50  # answers in a row without a verdict
 # verdicts that the past leads to expect of them: none at all is chance once in e^20 silences
@@ -163,8 +163,11 @@ def _said(feature: FeatureState, evaluator: str, one: _Silence) -> str:
         (reason for reason in one.reasons if _tells(reason)),
         key=lambda reason: (one.reasons[reason] - one.skipped.get(reason, 0), reason),
     )
-    where, past = clean(f"{feature.key.service}/{feature.key.feature}", 80), share(round(one.past or 0.0, 3))
+    where, past = (
+        sanitize(f"{feature.key.service}/{feature.key.feature}", 80),
+        share(round(one.past or 0.0, 3)),
+    )
     return (
-        f"{clean(evaluator, 40)} has judged none of the last {one.n:,} answers of {where}"
-        f" ({clean(reason, 80)}); before, it judged {past}"
+        f"{sanitize(evaluator, 40)} has judged none of the last {one.n:,} answers of {where}"
+        f" ({sanitize(reason, 80)}); before, it judged {past}"
     )

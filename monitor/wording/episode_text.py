@@ -9,7 +9,7 @@ from monitor.wording.finding_text import amount, measure
 from monitor.wording.incident_grouping import gathered
 from monitor.wording.next_steps import advice
 from monitor.wording.number_format import span
-from monitor.wording.sanitize import clean as clean  # channels take all words from here
+from monitor.wording.sanitize import sanitize
 from schemas.records import Episode, EpisodeIncident, Evidence
 
 NAMED = 4  # features that a line over several of them names
@@ -28,7 +28,7 @@ def place(episode: Episode) -> str:
             if value
         ]
         where = f"{episode.features} features with {', '.join(common)}"
-    return clean(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
+    return sanitize(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
 
 
 def members(episode: Episode, most: int) -> list[str]:
@@ -65,7 +65,7 @@ def segment(incident: EpisodeIncident) -> str:
         **incident.dimensions,
     }
     return (
-        clean(", ".join(f"{name} {value}" for name, value in labels.items() if value), 400)
+        sanitize(", ".join(f"{name} {value}" for name, value in labels.items() if value), 400)
         if incident.level == "segment"
         else ""
     )
@@ -76,7 +76,7 @@ def sentence(incident: EpisodeIncident) -> str:
     evidence, part = incident.evidence, segment(incident)
     over = ", well again" if incident.state == "resolved" else ""
     if incident.text:
-        return f"{clean(incident.text, 600)}, since {clock(incident.since)}{over}"
+        return f"{sanitize(incident.text, 600)}, since {clock(incident.since)}{over}"
     events = (
         "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     )
@@ -140,7 +140,7 @@ def by_weight(episode: Episode) -> list[EpisodeIncident]:
 
 def likely(episode: Episode) -> list[str]:
     """What is probably behind it, the likeliest first; often nobody knows, and then there is nothing."""
-    return [clean(cause, 240) for cause in episode.causes]
+    return [sanitize(cause, 240) for cause in episode.causes]
 
 
 def next_step(episode: Episode) -> str:
@@ -159,7 +159,7 @@ def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
     """
     incidents = by_weight(episode)
     if not incidents:
-        return clean(
+        return sanitize(
             f"{place(episode)}: {episode.reason or 'quality degraded'}, since {clock(episode.started_at)}",
             most,
         )
@@ -180,4 +180,4 @@ def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
     for cause in likely(episode)[:1]:
         if len(said) + len(cause) + len(tail) + 10 <= most:
             tail = f"; likely: {cause}{tail}"
-    return clean(said, most - len(tail)) + tail
+    return sanitize(said, most - len(tail)) + tail

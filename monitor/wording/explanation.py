@@ -36,7 +36,7 @@ def _text(incident: EpisodeIncident) -> str:
     """Measure and amount, without what stands in columns of their own."""
     evidence = incident.evidence
     if incident.text:
-        return episode_text.clean(incident.text, 600)
+        return episode_text.sanitize(incident.text, 600)
     events = (
         "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from monitor.wording.number_format import figure, figures_between, share, shares_between, span
-from monitor.wording.sanitize import clean
+from monitor.wording.sanitize import sanitize
 from schemas.records import Evidence
 
 _FAILED = {
@@ -151,9 +151,7 @@ def _rate(evidence: Evidence, share_of: str) -> str:
         return f"{share_of} of answers were asked for anew"
     evaluator = metric.removeprefix("evaluator.").removesuffix(".fail_rate")
     if f"evaluator.{evaluator}.fail_rate" == metric:
-        return (
-            f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {clean(evaluator, 100)}')}"
-        )
+        return f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {sanitize(evaluator, 100)}')}"
     return f"{metric} is {share_of}"
 
 
@@ -168,9 +166,9 @@ def _number(metric: str) -> tuple[str, str]:
     if name in _NUMBERS:
         what, unit = _NUMBERS[name]
     elif name.startswith("stage.") and name.endswith("_s"):
-        what, unit = f"duration of stage {clean(name[6:-2], 100)}", "s"
+        what, unit = f"duration of stage {sanitize(name[6:-2], 100)}", "s"
     elif name.startswith("evaluator.") and name.endswith(".score"):
-        what, unit = f"score by {clean(name[10:-6], 100)}", ""
+        what, unit = f"score by {sanitize(name[10:-6], 100)}", ""
     else:
         what, unit = name or metric, ""
     return f"{_READINGS.get(reading, reading) or 'value'} of {what}", unit
@@ -191,7 +189,7 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     only = "only " if value is not None and before is not None and value < before else ""
     what = (
         _ABSENT.get(evidence.metric)
-        or f"{_CATEGORIES.get(name, f'calls have the {name}')} {clean(label, 100) or 'empty'}"
+        or f"{_CATEGORIES.get(name, f'calls have the {name}')} {sanitize(label, 100) or 'empty'}"
     )
     said, between = (
         f"{only}{'?' if value is None else share(value)} of {what}",

@@ -14,7 +14,7 @@ from kafka.errors import KafkaTimeoutError
 
 from agents.commands import dead_letters
 from agents.commands.dead_letters import main
-from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, harmless, kind_of
+from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, kind_of
 from agents.dead_letters.records import (
     MARK_HEADER,
     MARK_KEY,
@@ -28,6 +28,7 @@ from agents.dead_letters.records import (
 from agents.dead_letters.reinjection import REINJECTED, Plan, Ready, judge, plan
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord
+from monitor.wording.sanitize import escape_hidden
 from schemas.records import DeadLetter
 from softfail.partitioning import partition_of
 
@@ -148,10 +149,10 @@ def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
         ).decode()
     )
     assert shown == r'{"input":"<EMAIL> <CARD> \x1b]0;x\x07\u202eabc"}'
-    assert harmless("a b é 漢") == "a b é 漢"
+    assert escape_hidden("a b é 漢") == "a b é 漢"
 
 
-def test_errors_and_fields_are_shown_redacted_and_harmless_too():
+def test_errors_and_fields_are_shown_redacted_and_escaped_too():
     group = grouped(
         [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")],
         Wanted(),

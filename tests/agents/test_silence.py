@@ -88,7 +88,7 @@ def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(top
     assert main(["list", "--config", str(config)]) == 0
     told = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[:2] for line in told] == [[name, "active"], ["silences[1]", "planned"]]
-    assert r"ann: \x1b[2Jx" in told[0]
+    assert "ann:  [2Jx" in told[0]
     assert main(["list", "--config", str(config), "--format", "ndjson"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["state"], row["match"]) for row in rows] == [("active", "bot/*"), ("planned", "c/*")]
