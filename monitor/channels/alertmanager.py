@@ -14,6 +14,7 @@ from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed
 from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds
 from schemas.times import rfc3339
@@ -128,30 +129,29 @@ def labels(step: Step) -> dict[str, str]:
         "episode": episode.episode_id,
         "key": step.dedup_key,
     }
-    return {name: episode_text.sanitize(value, TEXT_CHARS) for name, value in found.items()}
+    return {name: sanitize(value, TEXT_CHARS) for name, value in found.items()}
 
 
 def told(step: Step) -> dict[str, str]:
     """The annotations: what the person on call reads, new with each trigger."""
     episode, found = step.episode, episode_text.findings(step.episode)
-    findings = [episode_text.sanitize(one, TEXT_CHARS) for one in found[:FINDINGS]]
+    findings = [sanitize(one, TEXT_CHARS) for one in found[:FINDINGS]]
     more = len(found) + step.left_out - len(findings)
     line = episode_text.summary(episode, step.left_out, 1024)
     if step.action == "note":
         line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
     examples = [
-        f"e.g. {one.evaluator}: {episode_text.sanitize(one.output or one.reason, TEXT_CHARS)}"
-        for one in episode.examples
+        f"e.g. {one.evaluator}: {sanitize(one.output or one.reason, TEXT_CHARS)}" for one in episode.examples
     ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
     causes = {"likely_cause": "; ".join(episode_text.likely(episode))} if episode.causes else {}
     return {
-        "summary": episode_text.sanitize(line, 1024),
-        "description": "\n".join(lines) or episode_text.sanitize(episode.reason, TEXT_CHARS),
+        "summary": sanitize(line, 1024),
+        "description": "\n".join(lines) or sanitize(episode.reason, TEXT_CHARS),
         **causes,
         "next_step": episode_text.next_step(episode),
         "why_now": step.reason,
         "episode_severity": episode.severity,
         "findings": str(len(found) + step.left_out),
-        "last_change": f"{episode.state}: {episode_text.sanitize(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
+        "last_change": f"{episode.state}: {sanitize(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
     }

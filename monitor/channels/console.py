@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from monitor.channels.interface import Delivered, Request, Retry, Step, Verdict
 from monitor.wording import episode_text
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 
 _HEADS = {
@@ -47,10 +48,10 @@ class Console:
             lines += [f"  likely: {cause}" for cause in episode_text.likely(episode) if cause not in lines[0]]
             lines += [f"  next: {episode_text.next_step(episode)}"] if step.action == "trigger" else []
             lines += [
-                f"  e.g. {example.evaluator}: {episode_text.sanitize(example.output or example.reason, 160)}"
+                f"  e.g. {example.evaluator}: {sanitize(example.output or example.reason, 160)}"
                 for example in episode.examples
             ]
-        body = "".join(f"{episode_text.sanitize(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
+        body = "".join(f"{sanitize(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
 
     def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:

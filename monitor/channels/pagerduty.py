@@ -14,6 +14,7 @@ from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed
 from monitor.channels.links import links_of
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.records import Change, EpisodeIncident
 
@@ -72,13 +73,13 @@ class PagerDuty:
         """The change event."""
         del now_us
         links, where = links_of(change, self._links), f"{change.service}/{change.feature}"
-        where = episode_text.sanitize(
+        where = sanitize(
             where if change.environment == "production" else f"{where} ({change.environment})", 600
         )
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
             "payload": {
-                "summary": episode_text.sanitize(f"{where}: {changed(change)}", SUMMARY_CHARS),
+                "summary": sanitize(f"{where}: {changed(change)}", SUMMARY_CHARS),
                 "source": where,
                 "timestamp": stamp(change.time),
                 "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
@@ -112,7 +113,7 @@ class PagerDuty:
         event: dict[str, Any] = {
             "client": CLIENT,
             "payload": {
-                "summary": episode_text.sanitize(line, SUMMARY_CHARS),
+                "summary": sanitize(line, SUMMARY_CHARS),
                 "source": episode_text.place(episode),
                 "severity": severity(step),
                 "timestamp": stamp(episode.started_at),
@@ -131,13 +132,13 @@ class PagerDuty:
 
 def changed(change: Change) -> str:
     """A change in words: what is used now, and what was before."""
-    name, before = episode_text.sanitize(change.name, 200), episode_text.sanitize(change.before, 200)
+    name, before = sanitize(change.name, 200), sanitize(change.before, 200)
     if change.kind == ANSWERING:
         return (
             f"{name} answers now{f', until then mostly {before}' if before else ''}, though no other model is"
             " asked for"
         )
-    return f"new {episode_text.sanitize(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
+    return f"new {sanitize(change.kind, 200)} {name}{f', until then mostly {before}' if before else ''}"
 
 
 def severity(step: Step) -> str:
@@ -166,7 +167,7 @@ def details(step: Step) -> dict[str, Any]:
         "episode_id": episode.episode_id,
         "environment": episode.environment,
         "started_at": stamp(episode.started_at),
-        "last_change": f"{episode.state}: {episode_text.sanitize(episode.reason, 500)}, {stamp(episode.time)}",
+        "last_change": f"{episode.state}: {sanitize(episode.reason, 500)}, {stamp(episode.time)}",
         "incidents": [
             ({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one)
             for one in incidents

@@ -25,6 +25,7 @@ from monitor.channels.interface import (
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
+from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 
 HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
@@ -123,7 +124,7 @@ def safe(text: str, most: int) -> str:
     >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
     ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
     """
-    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, episode_text.sanitize(text, most))]
+    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, sanitize(text, most))]
     if sum(map(_size, pieces)) <= most:
         return "".join(pieces)
     room, kept = most - 1, []

@@ -17,6 +17,7 @@ from monitor.delivery.delivery_state import LATE_US, MINUTE_US, Entry, Shown, sh
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording import episode_text
+from monitor.wording.sanitize import sanitize
 from schemas.event_decoder import microseconds
 from schemas.records import Episode, Member
 
@@ -148,7 +149,7 @@ def _member(episode: Episode) -> Member:
     )
     return Member(
         episode_id=episode.episode_id, service=episode.service, feature=episode.feature, environment=episode.environment, severity=episode.severity,
-        state="resolved" if episode.state == "resolved" else "firing", started_at=episode.started_at, text=episode_text.sanitize(text, TEXT_CHARS),
+        state="resolved" if episode.state == "resolved" else "firing", started_at=episode.started_at, text=sanitize(text, TEXT_CHARS),
     )  # fmt: skip
 
 

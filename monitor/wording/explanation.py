@@ -10,6 +10,7 @@ from monitor.protocol.messages import to_json
 from monitor.wording import episode_text
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import span
+from monitor.wording.sanitize import sanitize
 from schemas.records import Episode, EpisodeIncident
 
 
@@ -36,7 +37,7 @@ def _text(incident: EpisodeIncident) -> str:
     """Measure and amount, without what stands in columns of their own."""
     evidence = incident.evidence
     if incident.text:
-        return episode_text.sanitize(incident.text, 600)
+        return sanitize(incident.text, 600)
     events = (
         "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     )
