@@ -1,4 +1,4 @@
-"""softfail: report what your AI feature did, in three lines and without risk to it."""
+"""Report what your AI feature did, in three lines of code and without risk to the service."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["Evaluation", "Event", "Feedback", "Meter", "Response", "ResponseId",
 
 
 def __getattr__(name: str) -> Any:
-    """``Softfail`` comes when it is first asked for: it brings kafka-python, a second that who only reads
-    events need not wait.
+    """Import ``Softfail`` on first use.
+
+    It imports kafka-python, which takes about a second. Programs that only read events do not need it.
     """
     if name == "Softfail":
         from softfail.client import Softfail

@@ -1,4 +1,4 @@
-"""``python -m softfail``: the producer's command line."""
+"""Run the producer's command line: ``python -m softfail``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import json
 import sys
 from typing import Any
 
-from softfail.options import read
+from softfail.options import parse_options
 from softfail.publish import PATIENCE_S, publish
 from softfail.redact import redact
 
-_PUBLISH = """Send the events of a file to Kafka: newline-delimited JSON, one event a line (see softfail.Response), each under the key
-service/feature. An event that exists was sampled already, so nothing is sampled, cut or metered here: what is in the file is what is sent,
-byte for byte, but for personal data and secrets in input, output, context and reason (--no-redact leaves those too). A line that is no
-event is reported as FILE:LINE: field: what is wrong, and the rest goes on. Exit code: 0 all sent, 1 a line was invalid or an event
-undelivered, 2 wrong usage."""
+_PUBLISH = """Send the events of a file to Kafka. The file is newline-delimited JSON with one event a line
+(see softfail.Response). The Kafka key of each event is service/feature. The events were sampled when they
+were made, so nothing is sampled, truncated or metered here. Each line is sent byte for byte, except that
+personal data and secrets in input, output, context and reason are redacted (--no-redact leaves them). An
+invalid line is reported as FILE:LINE: field: reason, and the other lines are sent. Exit code: 0 everything
+was sent, 1 a line was invalid or an event was not delivered, 2 wrong usage."""
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -40,36 +41,38 @@ def _positive(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     top = argparse.ArgumentParser(
         prog="python -m softfail",
         description="Report what your AI feature did. In a service: from softfail import Softfail.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    sub = commands.add_parser("publish", help="send the events of a file to Kafka", description=_PUBLISH)
-    sub.add_argument("file", metavar="FILE", help="NDJSON file, or - for standard input")
-    sub.add_argument(
+    command = commands.add_parser("publish", help="send the events of a file to Kafka", description=_PUBLISH)
+    command.add_argument("file", metavar="FILE", help="NDJSON file, or - for standard input")
+    command.add_argument(
         "--speed",
         type=_positive,
         metavar="N",
-        help="N seconds of event time a second (1: as it happened); default: as fast as possible",
+        help="seconds of event time to send per second (1: real time); default: as fast as possible",
     )
-    sub.add_argument(
+    command.add_argument(
         "--bootstrap-servers",
         default="localhost:9092",
         metavar="HOST:PORT",
-        help="default: %(default)s; several with commas",
+        help="default: %(default)s; separate several with commas",
     )
-    sub.add_argument("--topic", default="softfail.events", help="default: %(default)s")
-    sub.add_argument("--no-redact", action="store_true", help="leave personal data and secrets in the texts")
-    sub.add_argument(
+    command.add_argument("--topic", default="softfail.events", help="default: %(default)s")
+    command.add_argument(
+        "--no-redact", action="store_true", help="leave personal data and secrets in the texts"
+    )
+    command.add_argument(
         "--patience",
         type=_positive,
         default=PATIENCE_S,
         metavar="S",
         help="give up after S seconds without an acknowledgement; default: %(default)g",
     )
-    sub.add_argument(
+    command.add_argument(
         "-X",
         dest="settings",
         action="append",
@@ -77,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help=(
-            'an option of Softfail or kafka-python\'s KafkaProducer, like \'security={"username": "bot",'
+            'an option of Softfail or of kafka-python\'s KafkaProducer, like \'security={"username": "bot",'
             ' "password": "${KAFKA_PASSWORD}"}\' (may be repeated)'
         ),
     )
@@ -85,21 +88,35 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; gives its exit code."""
-    given = parser().parse_args(argv)
-    settings: dict[str, Any] = dict(given.settings)
-    options, kafka, faults = read(
-        {**settings, "service": "publish", "bootstrap_servers": given.bootstrap_servers, "topic": given.topic}
+    """Run a command and return its exit code.
+
+    Args:
+        argv: the arguments after the program's name; None: those of the process.
+    """
+    arguments = parser().parse_args(argv)
+    settings: dict[str, Any] = dict(arguments.settings)
+    options, kafka_settings, errors = parse_options(
+        {
+            **settings,
+            "service": "publish",
+            "bootstrap_servers": arguments.bootstrap_servers,
+            "topic": arguments.topic,
+        }
     )
-    if faults:
-        sys.stderr.write("".join(f"softfail: {fault}\n" for fault in faults))
+    if errors:
+        sys.stderr.write("".join(f"softfail: {error}\n" for error in errors))
         return 2
     try:
         return publish(
-            given.file, options, kafka, None if given.no_redact else redact, given.speed, given.patience
+            arguments.file,
+            options,
+            kafka_settings,
+            None if arguments.no_redact else redact,
+            arguments.speed,
+            arguments.patience,
         )
     except OSError as error:
-        sys.stderr.write(f"softfail: {given.file}: {error.strerror}\n")
+        sys.stderr.write(f"softfail: {arguments.file}: {error.strerror}\n")
         return 2
 
 

@@ -1,6 +1,4 @@
-"""Timing of one call: as a context manager, or around a function, whether it is synchronous, asynchronous or
-a generator.
-"""
+"""Time one model call: as a context manager, or around a function (plain, async, or a generator)."""
 
 from __future__ import annotations
 
@@ -24,11 +22,14 @@ class _Client(Protocol):
 
 
 class Call:
-    """A call under way. Every attribute that is set on it is a field of the response: ``call.output_tokens =
-    17``.
+    """One model call in progress.
 
-    At the end ``duration_s`` is measured and, if an exception went through, ``error_type`` is its class;
-    unless they were set. The exception goes on. Afterwards ``call.response_id`` is what feedback refers to.
+    Every attribute that you set becomes a field of the response: ``call.output_tokens = 17``. On exit the
+    call measures ``duration_s``. If an exception passes through, its class becomes ``error_type`` and the
+    exception propagates. Values that you set yourself take precedence.
+
+    Attributes:
+        response_id: the handle for feedback and evaluations; None until the call has ended.
     """
 
     def __init__(self, client: _Client, fields: Mapping[str, Any]) -> None:
@@ -44,9 +45,9 @@ class Call:
         self._call[1][name] = value
 
     def first_token(self) -> None:
-        """The first token has come: sets ``time_to_first_token_s``, once."""
-        _, fields, began = self._call
-        fields.setdefault("time_to_first_token_s", time.perf_counter() - began)
+        """Record that the first token arrived. Only the first call sets ``time_to_first_token_s``."""
+        _, fields, start = self._call
+        fields.setdefault("time_to_first_token_s", time.perf_counter() - start)
 
     def __enter__(self) -> Call:
         client, fields, _ = self._call
@@ -56,9 +57,9 @@ class Call:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        client, fields, began = self._call
-        fields.setdefault("duration_s", time.perf_counter() - began)
-        # whoever read the stream stopped: no fault of the model
+        client, fields, start = self._call
+        fields.setdefault("duration_s", time.perf_counter() - start)
+        # GeneratorExit: the reader of the stream stopped, which is no failure of the model
         if kind is not None and not issubclass(kind, GeneratorExit):
             fields.setdefault("error_type", getattr(kind, "__qualname__", "Exception"))
         self.__dict__["response_id"] = client.response(**{str(name): value for name, value in fields.items()})
@@ -72,38 +73,41 @@ class Call:
         self.__exit__(kind, error, trace)
 
 
-def watched(
+def watch_function(
     client: _Client, function: F, fields: Mapping[str, Any], read: Callable[[Any], Mapping[str, Any]] | None
 ) -> F:
-    """The function, each call of it reported. A generator's call lasts until it is exhausted; its first item
-    is the first token.
+    """Wrap a function so that each call is reported.
+
+    The call of a generator lasts until the generator is exhausted. Its first item is the first token.
 
     Args:
-        read: makes fields of the result; None: a text (or the texts that a generator yields) is the
-            ``output``.
+        client: reports the calls.
+        function: plain, async, a generator or an async generator.
+        fields: fields of every response.
+        read: converts the result to fields. None: a string result, or the joined strings of a generator,
+            becomes ``output``.
     """
 
-    def note(call: Call, result: Any) -> None:
+    def set_fields(call: Call, result: Any) -> None:
         try:
-            for name, value in (
-                read(result) if read else {"output": result} if isinstance(result, str) else {}
-            ).items():
+            result_fields = read(result) if read else {"output": result} if isinstance(result, str) else {}
+            for name, value in result_fields.items():
                 setattr(call, name, value)
-        except Exception as error:  # noqa: BLE001 - the service's answer must not depend on how it is read
+        except Exception as error:  # noqa: BLE001 - a failing `read` must not fail the service's call
             client._note("result not read by `read`", repr(error))
 
-    def keep(items: list[Any], item: Any) -> None:
+    def collect(items: list[Any], item: Any) -> None:
         if read or isinstance(item, str):
             items.append(item)
 
-    def all_of(items: list[Any]) -> Any:
+    def join(items: list[Any]) -> Any:
         return "".join(items) if items and all(isinstance(item, str) for item in items) else items
 
     @functools.wraps(function)
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         with Call(client, fields) as call:
             result = await function(*args, **kwargs)
-            note(call, result)
+            set_fields(call, result)
         return result
 
     @functools.wraps(function)
@@ -112,9 +116,9 @@ def watched(
             items: list[Any] = []
             for item in function(*args, **kwargs):
                 call.first_token()
-                keep(items, item)
+                collect(items, item)
                 yield item
-            note(call, all_of(items))
+            set_fields(call, join(items))
 
     @functools.wraps(function)
     async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -123,15 +127,15 @@ def watched(
             async with contextlib.aclosing(function(*args, **kwargs)) as stream:
                 async for item in stream:
                     call.first_token()
-                    keep(items, item)
+                    collect(items, item)
                     yield item
-            note(call, all_of(items))
+            set_fields(call, join(items))
 
     @functools.wraps(function)
     def plain(*args: Any, **kwargs: Any) -> Any:
         with Call(client, fields) as call:
             result = function(*args, **kwargs)
-            note(call, result)
+            set_fields(call, result)
         return result
 
     for matches, wrapper in (

@@ -1,6 +1,4 @@
-"""From what a service says to an event in the outbox, on the calling thread: identity, labels, the decision
-to send, bounds.
-"""
+"""Build events from the reports of the service, on the calling thread: ids, labels, sampling, size limits."""
 
 from __future__ import annotations
 
@@ -12,104 +10,114 @@ from datetime import UTC, datetime
 from typing import Any
 
 from softfail.options import Options
-from softfail.outgoing_event import TEXTS, Report
-from softfail.producer_counters import Ledger, source
+from softfail.outgoing_event import TEXT_FIELDS, OutgoingEvent
+from softfail.producer_counters import ProducerCounters, meter_key
 from softfail.response_id import LABELS, ResponseId
 from softfail.sampling import Sampler
-from softfail.send_queue import Outgoing
-from softfail.text_truncation import Halves, rough
+from softfail.send_queue import QueueItem
+from softfail.text_truncation import TruncatedText, truncate_for_queue
 
-_FAILED = frozenset({"parse_error", "schema_error", "downstream_error"})
+_FAILED_OUTCOMES = frozenset({"parse_error", "schema_error", "downstream_error"})
 
 
-class Intake:
-    """May raise for what is hopelessly wrong: its caller counts that.
+class EventBuilder:
+    """Builds events and queues those that are sampled.
+
+    Its methods raise if a report is unusable; the caller counts that.
 
     Args:
-        put: takes the event on.
-        recent: labels of recent responses, by event id; outlives a fork.
+        options: labels and probabilities.
+        counters: counts each report.
+        put: queues an event.
+        redact: applied to texts by the background thread; None leaves them.
+        recent_responses: labels of recent responses by event id. A forked child keeps them.
     """
 
     def __init__(
         self,
         options: Options,
-        ledger: Ledger,
-        put: Callable[[Outgoing], None],
+        counters: ProducerCounters,
+        put: Callable[[QueueItem], None],
         redact: Callable[[str], str] | None,
-        recent: OrderedDict[str, ResponseId],
+        recent_responses: OrderedDict[str, ResponseId],
     ) -> None:
-        self._options, self._ledger, self._put, self._redact, self._recent = (
-            options,
-            ledger,
-            put,
-            redact,
-            recent,
-        )
+        self._options = options
+        self._counters = counters
+        self._put = put
+        self._redact = redact
+        self._recent_responses = recent_responses
         self._sampler = Sampler(
             options.sample_probability, options.content_probability, options.error_content_per_minute
         )
         self._lock = threading.RLock()
 
-    def response(self, fields: dict[str, Any]) -> ResponseId:
-        """Count a response, and take it on if it is to be sent."""
-        self._complete(fields)
+    def add_response(self, fields: dict[str, Any]) -> ResponseId:
+        """Count a response, and queue it if it is sampled."""
+        self._fill_in(fields)
         if self._options.service_version:
             fields.setdefault("service_version", self._options.service_version)
-        name = str(fields["event_id"])
-        session = fields.get("session_id")
+        event_id = str(fields["event_id"])
+        session_id = fields.get("session_id")
         failed = bool(fields.get("error_type")) or _is_failure(fields.get("outcome"))
         with self._lock:
-            decision = self._sampler.decide(session if isinstance(session, str) and session else name, failed)
-        size = self._shorten(fields, decision.text)
-        fields["sample_probability"] = _times(fields.get("sample_probability"), decision.sample_probability)
-        fields["content_probability"] = _times(
-            fields.get("content_probability"), decision.content_probability
-        )
+            decision = self._sampler.decide(
+                session_id if isinstance(session_id, str) and session_id else event_id, failed
+            )
+        size = self._limit_texts(fields, decision.include_texts)
+        for name in ("sample_probability", "content_probability"):
+            fields[name] = _multiply(fields.get(name), getattr(decision, name))
         labels = {label: fields[label] for label in LABELS if fields.get(label) is not None}
-        made = ResponseId(name, labels, decision.send, decision.sample_probability)
-        tally = self._ledger.tally(source(fields["service"], fields["environment"], fields.get("feature")))
+        response_id = ResponseId(event_id, labels, decision.send, decision.sample_probability)
+        key = meter_key(fields["service"], fields["environment"], fields.get("feature"))
+        counts = self._counters.counts_of(key)
         if decision.send:
-            self._ledger.count(tally, "seen", "sampled")
-            self._put(Report("response", fields, self._ledger, tally, self._redact, size))
+            self._counters.count(counts, "seen", "sampled")
+            self._put(OutgoingEvent("response", fields, self._counters, counts, self._redact, size))
         else:
-            self._ledger.count(tally, "seen")
+            self._counters.count(counts, "seen")
         with self._lock:
-            self._recent[name] = made
-            while len(self._recent) > self._options.recent_responses:
-                self._recent.popitem(last=False)
-        return made
+            self._recent_responses[event_id] = response_id
+            while len(self._recent_responses) > self._options.recent_responses:
+                self._recent_responses.popitem(last=False)
+        return response_id
 
-    def verdict(self, kind: str, response: Any, fields: dict[str, Any]) -> str:
-        """Count feedback on a response, or an evaluation of it, with its labels; take it on if it is to be
-        sent.
+    def add_follow_up(self, kind: str, response: Any, fields: dict[str, Any]) -> str:
+        """Count feedback on a response or an evaluation of it, and queue it if it is to be sent.
+
+        Args:
+            kind: ``feedback`` or ``evaluation``.
+            response: a ``ResponseId``, or an event id; None: ``fields["response_id"]``.
+            fields: override the labels of the response.
+
+        Returns:
+            The event id of the follow-up.
         """
         if response is None:
             response = fields.get("response_id")
-        known = (
-            response
-            if isinstance(response, ResponseId)
-            else self._recent.get(response)
-            if isinstance(response, str)
-            else None
-        )
-        if known is not None:
-            fields = {**known.labels, **fields}
+        response_id: ResponseId | None = None
+        if isinstance(response, ResponseId):
+            response_id = response
+        elif isinstance(response, str):
+            response_id = self._recent_responses.get(response)
+        if response_id is not None:
+            fields = {**response_id.labels, **fields}
             if kind == "evaluation":
-                fields["sample_probability"] = _times(
-                    fields.get("sample_probability"), known.sample_probability
+                fields["sample_probability"] = _multiply(
+                    fields.get("sample_probability"), response_id.sample_probability
                 )
         fields["response_id"] = str(response) if isinstance(response, str) else response
-        self._complete(fields)
-        size = self._shorten(fields, keep=True)
-        tally = self._ledger.tally(source(None, None, None), kind)
-        if known is None or known.sent or kind == "feedback":
-            self._ledger.count(tally, "seen", "sampled")
-            self._put(Report(kind, fields, self._ledger, tally, self._redact, size))
+        self._fill_in(fields)
+        size = self._limit_texts(fields, include=True)
+        counts = self._counters.counts_of(meter_key(None, None, None), kind)
+        if response_id is None or response_id.sent or kind == "feedback":
+            self._counters.count(counts, "seen", "sampled")
+            self._put(OutgoingEvent(kind, fields, self._counters, counts, self._redact, size))
         else:
-            self._ledger.count(tally, "seen")
+            self._counters.count(counts, "seen")
         return str(fields["event_id"])
 
-    def _complete(self, fields: dict[str, Any]) -> None:
+    def _fill_in(self, fields: dict[str, Any]) -> None:
+        """Set the id, the time and the labels that the caller left out."""
         if fields.get("event_id") is None:
             fields["event_id"] = uuid.uuid4().hex
         if fields.get("time") is None:
@@ -120,31 +128,38 @@ class Intake:
             fields["environment"] = self._options.environment
         for name in ("dimensions", "stages_s"):
             if isinstance(fields.get(name), dict):
-                fields[name] = dict(fields[name])  # the caller may go on with his
+                fields[name] = dict(fields[name])  # the caller may change its own dict later
 
-    def _shorten(self, fields: dict[str, Any], keep: bool) -> int:
-        """Measure the texts, then bound them or leave them out. Gives the rough size of the event, bytes."""
+    def _limit_texts(self, fields: dict[str, Any], include: bool) -> int:
+        """Record the lengths of the texts, then truncate or remove the texts.
+
+        Returns:
+            The estimated size of the event, bytes.
+        """
         size = 1_000
-        for name in TEXTS:
+        for name in TEXT_FIELDS:
             text = fields.get(name)
             if not isinstance(text, str):
                 continue
             if name in ("input", "output") and fields.get(f"{name}_chars") is None:
                 fields[f"{name}_chars"] = len(text)
-            if keep:
-                kept = fields[name] = rough(text)
-                size += len(kept[0]) + len(kept[1]) if isinstance(kept, Halves) else len(kept)
+            if include:
+                kept = fields[name] = truncate_for_queue(text)
+                size += len(kept.head) + len(kept.tail) if isinstance(kept, TruncatedText) else len(kept)
             else:
                 del fields[name]
         return size
 
 
-def _times(given: Any, probability: float) -> Any:
-    """The probability of both; what is no number is left to the validation, which names the field."""
+def _multiply(given: Any, probability: float) -> Any:
+    """Multiply the probability given by the service with ours.
+
+    A value that is not a number is returned as it is: validation rejects it and names the field.
+    """
     if given is None:
         return probability
     return given * probability if isinstance(given, int | float) and not isinstance(given, bool) else given
 
 
 def _is_failure(outcome: Any) -> bool:
-    return isinstance(outcome, str) and outcome in _FAILED
+    return isinstance(outcome, str) and outcome in _FAILED_OUTCOMES

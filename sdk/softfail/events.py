@@ -1,7 +1,7 @@
-"""The events that a service publishes: frozen models, one JSON object a Kafka message.
+"""Event models: what a service publishes, one JSON object per Kafka message.
 
-All times are RFC 3339 in UTC, all durations seconds, all money US dollars. An optional field that is ``null``
-is absent. Unknown fields are left out, never fatal; a wrong type, an impossible value or a missing required
+Times are RFC 3339 in UTC, durations are in seconds, money is in US dollars. An optional field that is
+``null`` counts as absent. Unknown fields are ignored. A wrong type, an impossible value or a missing required
 field is an error that names the field.
 
 Source of the attribute names: OpenTelemetry semantic conventions for generative AI (status: Development).
@@ -17,15 +17,16 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 SCHEMA_VERSION = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# a label stands in keys, metric series and pages; a longer one is a text in the wrong field
+# Labels appear in keys, metric series and pages. A longer one is a text in the wrong field.
 LABEL_CHARS = 256
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
 
 
 def _utc_time(value: Any) -> datetime:
-    """An aware time in UTC from RFC 3339 text; what lies below a microsecond (Go prints nanoseconds) is
-    rounded half up.
+    """Parse RFC 3339 text into an aware time in UTC.
+
+    Fractions below a microsecond (Go prints nanoseconds) are rounded half up.
     """
     if isinstance(value, datetime):
         time = value
@@ -63,7 +64,7 @@ Score = Annotated[float, Field(ge=-(10**9), le=10**9)]
 
 
 class Event(BaseModel):
-    """What every kind has in common. ``service/feature`` is the Kafka key."""
+    """Fields common to all kinds of events. ``service/feature`` is the Kafka key."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -85,7 +86,9 @@ class Event(BaseModel):
         "", description="Arm of an experiment, or canary. OTel: feature_flag.result.variant"
     )
     dimensions: dict[Label, OptionalLabel] = Field(
-        {}, max_length=32, description="Further labels; those that the configuration names join the segment"
+        {},
+        max_length=32,
+        description="More labels; the configuration selects those that become part of the segment",
     )
     sample_probability: Probability = Field(
         1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute"
@@ -108,25 +111,26 @@ class Event(BaseModel):
 
 
 class Response(Event):
-    """One model call as the service saw it. Without texts it still measures everything else."""
+    """One model call as the service saw it. The texts are optional."""
 
     kind: Literal["response"] = "response"
     event_id: Label = Field(description="Unique name of the event. OTel: gen_ai.response.id")
     model: Label = Field(description="The model asked for. OTel: gen_ai.request.model")
-    provider: OptionalLabel = Field("", description="Who serves the model. OTel: gen_ai.provider.name")
+    provider: OptionalLabel = Field("", description="The provider of the model. OTel: gen_ai.provider.name")
     response_model: OptionalLabel = Field(
-        "", description="The model that the provider says it ran. OTel: gen_ai.response.model"
+        "", description="The model that the provider reports to have run. OTel: gen_ai.response.model"
     )
     operation: OptionalLabel = Field(
-        "", description="What was asked: chat, embeddings, ... OTel: gen_ai.operation.name"
+        "", description="Kind of request: chat, embeddings, ... OTel: gen_ai.operation.name"
     )
     input: str | None = Field(None, description="Text sent. OTel: gen_ai.input.messages")
     output: str | None = Field(None, description="Text received. OTel: gen_ai.output.messages")
     context: str | None = Field(
-        None, description="Text retrieved or given beside the input. OTel: gen_ai.system_instructions"
+        None,
+        description="Retrieved text, or instructions sent with the input. OTel: gen_ai.system_instructions",
     )
     content_probability: Probability = Field(
-        1.0, description="Probability that the texts came along, given that the event was sent, (0, 1]"
+        1.0, description="Probability that the texts were included, given that the event was sent, (0, 1]"
     )
     input_chars: Count | None = Field(None, description="Characters sent. No OTel attribute")
     output_chars: Count | None = Field(None, description="Characters received. No OTel attribute")
@@ -139,7 +143,7 @@ class Response(Event):
         description="Number of tool calls in the answer. OTel: tool_call parts of gen_ai.output.messages",
     )
     duration_s: Seconds | None = Field(
-        None, description="Whole call, seconds. OTel: gen_ai.client.operation.duration"
+        None, description="Duration of the whole call, seconds. OTel: gen_ai.client.operation.duration"
     )
     time_to_first_token_s: Seconds | None = Field(
         None, description="Seconds. OTel: gen_ai.response.time_to_first_chunk"
@@ -159,23 +163,23 @@ class Response(Event):
         None, description="US dollars. No OTel attribute"
     )
     interaction: Literal["sync", "progressive", "async"] | None = Field(
-        None, description="Who waits, and so which latency budget holds. No OTel attribute"
+        None, description="How the user waits; selects the latency budget. No OTel attribute"
     )
     cold_start: bool | None = Field(None, description="OTel: faas.coldstart")
     cache_hit: bool | None = Field(
         None, description="The answer came from a cache of the service. No OTel attribute"
     )
     outcome: Literal["ok", "parse_error", "schema_error", "downstream_error"] | None = Field(
-        None, description="What became of the answer in the service. No OTel attribute"
+        None, description="Whether the service could use the answer. No OTel attribute"
     )
     guardrail: Literal["none", "flagged", "blocked"] | None = Field(
-        None, description="What a guardrail said. No OTel attribute"
+        None, description="Result of the guardrail. No OTel attribute"
     )
     fallback: Literal["none", "model", "cache", "template", "omitted"] | None = Field(
-        None, description="What stood in for the model. No OTel attribute"
+        None, description="What replaced the model's answer. No OTel attribute"
     )
     degradation_level: Annotated[int, Field(ge=1, le=5)] | None = Field(
-        None, description="1 (full) to 5 (off). No OTel attribute"
+        None, description="Level of service, 1 (full) to 5 (off). No OTel attribute"
     )
     session_id: OptionalLabel = Field("", description="OTel: gen_ai.conversation.id")
     trace_id: OptionalLabel = Field("", description="OTel: the span context's trace id, hexadecimal")
@@ -187,34 +191,37 @@ class Response(Event):
     sequence: Total | None = Field(
         None,
         description=(
-            "Number of this event among those that this producer handed to Kafka for this feature and"
-            " environment, from 0. No OTel attribute"
+            "Sequence number, from 0, of the responses that this producer handed to Kafka for this"
+            " feature and environment. No OTel attribute"
         ),
     )
 
 
 class Feedback(Event):
-    """What the user did with a response. The labels are copied from the response; without them it counts at
-    feature level only.
+    """What the user did with a response.
+
+    The labels are copied from the response. Without labels, feedback counts at feature level only.
     """
 
     kind: Literal["feedback"]
     event_id: Label = Field(description="Unique name of the event")
     response_id: Label = Field(description="`event_id` of the response. OTel: gen_ai.response.id")
-    accepted: bool | None = Field(None, description="The user took the answer as it was. No OTel attribute")
+    accepted: bool | None = Field(
+        None, description="The user accepted the answer unchanged. No OTel attribute"
+    )
     edit_distance: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Share of the answer that the user changed, 0 to 1"
+        None, description="Share of the answer that the user edited, 0 to 1"
     )
     regenerated: bool | None = Field(None, description="The user asked for another answer")
     rating: Score | None = Field(None, description="The user's rating, on the service's own scale")
-    task_s: Seconds | None = Field(None, description="Seconds until the user's task was done")
+    task_s: Seconds | None = Field(None, description="Seconds until the user finished the task")
     outcome: OptionalLabel = Field(
-        "", description="What became of the user's task, in the service's own words"
+        "", description="Outcome of the user's task, a label chosen by the service"
     )
 
 
 class Evaluation(Event):
-    """A verdict computed elsewhere: a judge, a person, a batch scorer."""
+    """A verdict computed outside the monitor: by a judge, a person or a batch scorer."""
 
     kind: Literal["evaluation"]
     event_id: Label = Field(description="Unique name of the event")
@@ -227,19 +234,18 @@ class Evaluation(Event):
 
 
 class Meter(Event):
-    """What one producer saw, kept and dropped of one feature, cumulative since it started; so a lost meter
-    loses nothing.
+    """Counts of one producer for one feature, cumulative since the producer started.
+
+    Because the counts are cumulative, a lost meter loses no information.
     """
 
     kind: Literal["meter"]
     producer_id: Label = Field(description="One producer process. OTel: service.instance.id")
-    started_at: Time = Field(
-        description="Since when the counts run, RFC 3339 UTC. OTel: the metric's start time"
-    )
+    started_at: Time = Field(description="Start of the counts, RFC 3339 UTC. OTel: the metric's start time")
     seen: Total = Field(description="Calls that the service reported")
     sampled: Total = Field(description="Of those, chosen to be sent")
     sent: Total = Field(description="Of those, acknowledged by Kafka")
-    dropped: Total = Field(description="Of those, given up: queue full, too late, too large")
+    dropped: Total = Field(description="Of those, dropped: queue full, too late, too large")
 
 
 KINDS: dict[str, type[Event]] = {
@@ -248,4 +254,4 @@ KINDS: dict[str, type[Event]] = {
     "evaluation": Evaluation,
     "meter": Meter,
 }
-"""Kind -> model. An event without ``kind`` is a response."""
+"""Model by kind. An event without ``kind`` is a response."""

@@ -1,5 +1,6 @@
-"""The keywords of ``Softfail``'s methods, so that a type checker finds a misspelt one in the service. A test
-holds them to the models.
+"""Types of the keyword arguments of ``Softfail``'s methods.
+
+With these a type checker finds a misspelt field in the service. A test compares them with the event models.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Literal, TypedDict
 
 
 class EventFields(TypedDict, total=False):
-    """What every kind takes. ``None`` is absent."""
+    """Fields of every kind of event. ``None`` counts as absent."""
 
     event_id: str | None
     time: datetime | None
@@ -25,7 +26,7 @@ class EventFields(TypedDict, total=False):
 
 
 class ResponseFields(EventFields, total=False):
-    """What ``response``, ``call`` and ``watch`` take."""
+    """Fields of ``response``, ``call`` and ``watch``."""
 
     provider: str | None
     response_model: str | None
@@ -62,7 +63,7 @@ class ResponseFields(EventFields, total=False):
 
 
 class FeedbackFields(EventFields, total=False):
-    """What ``feedback`` takes."""
+    """Fields of ``feedback``."""
 
     response_id: str | None
     accepted: bool | None
@@ -74,7 +75,7 @@ class FeedbackFields(EventFields, total=False):
 
 
 class EvaluationFields(EventFields, total=False):
-    """What ``evaluation`` takes."""
+    """Fields of ``evaluation``."""
 
     response_id: str | None
     evaluator: str | None

@@ -1,12 +1,10 @@
-"""Keeps a password out of debug logs: with mechanism PLAIN the Kafka clients log, at DEBUG, the very bytes
-that they send.
-"""
+"""Keep passwords out of debug logs. With mechanism PLAIN the Kafka clients log the bytes that they send."""
 
 from __future__ import annotations
 
 import logging
 
-# kafka-python 3, kafka-python 2.2, aiokafka. A filter holds for its logger alone, so each is named.
+# Loggers of kafka-python 3, kafka-python 2.2 and aiokafka. A filter applies to its own logger only.
 LOGGERS = (
     "kafka.protocol.parser",
     "kafka.net.connection",
@@ -22,13 +20,14 @@ LOGGERS = (
 HIDDEN = "**********"
 
 
-class Veil(logging.Filter):
-    """Rewrites lines that hold one of the passwords that it was told; lets every line pass.
+class SecretFilter(logging.Filter):
+    """Replaces secrets in log records. Passes every record.
 
-    >>> veil = Veil()
-    >>> veil.hide("it's geheim")
-    >>> line = logging.LogRecord("kafka.conn", logging.DEBUG, "", 0, "auth_bytes=%s", (b"bot\\0it's geheim",), None)
-    >>> veil.filter(line), line.getMessage()
+    >>> secret_filter = SecretFilter()
+    >>> secret_filter.add("it's geheim")
+    >>> message = b"bot\\0it's geheim"
+    >>> record = logging.LogRecord("kafka.conn", logging.DEBUG, "", 0, "auth_bytes=%s", (message,), None)
+    >>> secret_filter.filter(record), record.getMessage()
     (True, 'auth_bytes=b"bot\\\\x00**********"')
     """
 
@@ -36,14 +35,15 @@ class Veil(logging.Filter):
         super().__init__()
         self._forms: frozenset[str] = frozenset()
 
-    def hide(self, secret: str) -> None:
-        """Hide this text from now on, as it stands and as Python shows its bytes."""
-        # with a double quote in it, a single one is escaped
-        shown = repr(secret.encode() + b'"')[2:-1].removesuffix('"')
-        self._forms |= {secret, repr(secret)[1:-1], repr(secret.encode())[2:-1], shown, secret.encode().hex()}
+    def add(self, secret: str) -> None:
+        """Replace a secret from now on: as text, as ``repr`` shows the text and its bytes, and as hex."""
+        encoded = secret.encode()
+        # repr escapes a single quote if the bytes also contain a double quote
+        escaped = repr(encoded + b'"')[2:-1].removesuffix('"')
+        self._forms |= {secret, repr(secret)[1:-1], repr(encoded)[2:-1], escaped, encoded.hex()}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always True."""
+        """Replace the secrets in a record. Always return True."""
         if self._forms:
             text = record.getMessage()
             if any(form in text for form in self._forms):
@@ -53,11 +53,11 @@ class Veil(logging.Filter):
         return True
 
 
-_veil = Veil()
+_secret_filter = SecretFilter()
 
 
-def hide(secret: str) -> None:
-    """Hide a password in what the Kafka clients of this process log."""
-    _veil.hide(secret)
+def hide_in_logs(secret: str) -> None:
+    """Hide a password in the logs of this process's Kafka clients."""
+    _secret_filter.add(secret)
     for name in LOGGERS:
-        logging.getLogger(name).addFilter(_veil)  # adding it again does nothing
+        logging.getLogger(name).addFilter(_secret_filter)  # adding it twice has no effect

@@ -1,5 +1,6 @@
-"""How the producer is set up. A wrong option is logged and its default taken: monitoring must not stop a
-service from starting.
+"""Read the options of the producer.
+
+An invalid option is logged and replaced by its default: monitoring must not stop a service from starting.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from kafka.codec import has_zstd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from softfail.events import OptionalLabel
-from softfail.security import InvalidSecurity, Security, Unusable, security_of
+from softfail.security import InvalidSecurity, RejectedSecurity, Security, parse_security
 
-_OURS = frozenset(
+# options of KafkaProducer that the SDK sets itself
+_RESERVED = frozenset(
     {
         "bootstrap_servers",
         "key_serializer",
@@ -27,122 +29,134 @@ _OURS = frozenset(
 
 
 class Options(BaseModel):
-    """Everything that ``Softfail`` takes; what it does not know goes to ``KafkaProducer``, if that knows it."""
+    """The options of ``Softfail``. Other keywords are passed on to ``KafkaProducer`` if it knows them."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     service: Annotated[str, Field(min_length=1, max_length=256)] = Field(
-        "unknown", description="Name of the service; give it"
+        "unknown", description="Name of the service; always set it"
     )
     bootstrap_servers: str | list[str] = Field(
         "localhost:9092", description="host:port, several with commas or as a list"
     )
-    security: Security | Unusable | None = Field(
+    security: Security | RejectedSecurity | None = Field(
         None, description="TLS and login: `softfail.security.Security`, or a dict with its keys"
     )
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = Field(
-        "softfail.events", description="Where the events go"
+        "softfail.events", description="Topic of the events"
     )
     environment: OptionalLabel = Field("production", description="Only `production` pages by default")
-    service_version: OptionalLabel = Field("", description="Put on every response that has none")
+    service_version: OptionalLabel = Field("", description="Set on every response that has none")
     sample_probability: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="Share of calls (of sessions, if given) that is sent"
     )
     content_probability: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="Share of those whose texts come along"
+        0.1, description="Share of the sent calls that include their texts"
     )
     error_content_per_minute: Annotated[float, Field(ge=0, le=1e6)] = Field(
-        60.0, description="Errors a minute sent for certain, with texts"
+        60.0, description="Errors a minute that are always sent, with texts"
     )
     redact: bool | Callable[[str], str] = Field(
-        True, description="Redact texts; a function (text -> text) runs after ours"
+        True, description="Redact texts; a function (text -> text) runs after the built-in redaction"
     )
     queue_size: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        10_000, description="Events waiting at most; then the oldest goes"
+        10_000, description="Maximum number of waiting events; then the oldest is dropped"
     )
     queue_bytes: Annotated[int, Field(ge=1_000)] = Field(
-        32 * 2**20, description="Their size at most, bytes, roughly"
+        32 * 2**20, description="Maximum size of the waiting events, bytes, estimated"
     )
     recent_responses: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
-        10_000, description="Responses whose labels are kept for feedback by id"
+        10_000, description="Number of responses whose labels are kept for feedback by id"
     )
     meter_interval_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         10.0, description="Seconds between meters"
     )
     exit_timeout_s: Annotated[float, Field(ge=0, le=600)] = Field(
-        5.0, description="Seconds that the flush at exit may take"
+        5.0, description="Maximum duration of the flush at exit, seconds"
     )
 
 
-def read(given: Mapping[str, Any]) -> tuple[Options, dict[str, Any], list[str]]:
-    """Options, the settings of ``KafkaProducer``, and what was wrong with what was given.
+def parse_options(arguments: Mapping[str, Any]) -> tuple[Options, dict[str, Any], list[str]]:
+    """Split keyword arguments into options and settings of ``KafkaProducer``.
 
-    >>> read({"service": "shop", "sample_probability": 7, "acks": "all", "colour": "red"})[1:]  # doctest: +NORMALIZE_WHITESPACE
-    ({'acks': 'all'}, ['colour: no option of Softfail or KafkaProducer; left out', 'sample_probability: Input
-    should be less \
-than or equal to 1, got 7; the default 1.0 is used'])
+    Args:
+        arguments: as passed to ``Softfail``. Empty arguments give the defaults and an error for ``service``.
+
+    Returns:
+        The options, the settings of ``KafkaProducer``, and one error for each argument that was not used.
+
+    >>> parse_options({"service": "shop", "acks": "all", "colour": "red"})[1:]
+    ({'acks': 'all'}, ['colour: no option of Softfail or KafkaProducer; ignored'])
+    >>> parse_options({"service": "shop", "sample_probability": 7})[2]
+    ['sample_probability: Input should be less than or equal to 1, got 7; the default 1.0 is used']
     """
-    faults: list[str] = []
-    own = {name: value for name, value in given.items() if name in Options.model_fields}
-    kafka: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in own:
+    errors: list[str] = []
+    option_values = {name: value for name, value in arguments.items() if name in Options.model_fields}
+    kafka_settings: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name in option_values:
             continue
-        if name in KafkaProducer.DEFAULT_CONFIG and name not in _OURS:
-            kafka[name] = value
+        if name in KafkaProducer.DEFAULT_CONFIG and name not in _RESERVED:
+            kafka_settings[name] = value
         else:
-            faults.append(f"{name}: no option of Softfail or KafkaProducer; left out")
-    _secure(own, kafka, faults)
-    if not own.get("service"):
-        faults.append("service: not given; events are sent as service `unknown`")
-        own.pop("service", None)
+            errors.append(f"{name}: no option of Softfail or KafkaProducer; ignored")
+    _parse_security_option(option_values, kafka_settings, errors)
+    if not option_values.get("service"):
+        errors.append("service: missing; events are sent as service `unknown`")
+        option_values.pop("service", None)
     while True:
         try:
-            return Options.model_validate(own), kafka, faults
-        except ValidationError as error:
-            for fault in error.errors(include_url=False, include_context=False):
-                name = str(fault["loc"][0])
-                if name in own:
-                    faults.append(
-                        f"{name}: {fault['msg']}, got {own.pop(name)!r:.60}; the default"
+            return Options.model_validate(option_values), kafka_settings, errors
+        except ValidationError as validation_error:
+            for detail in validation_error.errors(include_url=False, include_context=False):
+                name = str(detail["loc"][0])
+                if name in option_values:
+                    errors.append(
+                        f"{name}: {detail['msg']}, got {option_values.pop(name)!r:.60}; the default"
                         f" {Options.model_fields[name].default!r} is used"
                     )
 
 
-def _secure(own: dict[str, Any], kafka: dict[str, Any], faults: list[str]) -> None:
-    """Read ``security``. One that is wrong has no default to fall back to: what was meant to be secured is
-    not sent in the clear.
+def _parse_security_option(
+    option_values: dict[str, Any], kafka_settings: dict[str, Any], errors: list[str]
+) -> None:
+    """Parse ``security`` in place.
+
+    An invalid block has no default: events that should travel over a secure link are not sent over an
+    insecure one.
     """
-    if own.get("security") is None:
+    if option_values.get("security") is None:
         return
     try:
-        own["security"] = security_of(own["security"])
+        option_values["security"] = parse_security(option_values["security"])
     except InvalidSecurity as error:
-        faults += [f"{fault}; nothing is sent until it is mended" for fault in str(error).splitlines()]
-        own["security"] = Unusable(str(error))
-    for name in [name for name in kafka if name == "security_protocol" or name.startswith(("ssl_", "sasl_"))]:
-        del kafka[name]
-        faults.append(f"{name}: left out, because security= says how to connect; put it there")
+        errors += [f"{line}; nothing is sent until this is corrected" for line in str(error).splitlines()]
+        option_values["security"] = RejectedSecurity(str(error))
+    for name in list(kafka_settings):
+        if name == "security_protocol" or name.startswith(("ssl_", "sasl_")):
+            del kafka_settings[name]
+            errors.append(f"{name}: ignored, because security= is set; put it there")
 
 
-def producer_settings(options: Options, kafka: Mapping[str, Any], client_id: str) -> dict[str, Any]:
-    """Settings of ``KafkaProducer``: ours, then the user's.
+def producer_settings(options: Options, kafka_settings: Mapping[str, Any], client_id: str) -> dict[str, Any]:
+    """Return the arguments of ``KafkaProducer``: our defaults, overridden by the user's settings.
 
     Source: kafka.producer.kafka.KafkaProducer of kafka-python 3.0.
     """
     return {
         "bootstrap_servers": options.bootstrap_servers,
         "client_id": client_id,
-        "enable_idempotence": True,  # brings acks=all and endless retries, bounded by delivery_timeout_ms
+        # implies acks=all and unlimited retries, bounded by delivery_timeout_ms
+        "enable_idempotence": True,
         "delivery_timeout_ms": 120_000,
         "compression_type": "zstd" if has_zstd() else "gzip",
         "linger_ms": 50,
         "batch_size": 64 * 1024,
-        "max_block_ms": 5_000,  # on our background thread: how long it waits for the topic to be known
+        "max_block_ms": 5_000,  # how long the background thread waits for the topic's metadata
         "bootstrap_timeout_ms": 10_000,
         "reconnect_backoff_max_ms": 10_000,
-        # a broker that creates topics would give it the wrong number of partitions
+        # a topic created by the broker would have the wrong number of partitions
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
-        **kafka,
+        **kafka_settings,
     }

@@ -1,6 +1,4 @@
-"""One event of the service on its way: what the calling thread left, and what the background thread makes of
-it.
-"""
+"""Convert a report of the service to a Kafka message, on the background thread."""
 
 from __future__ import annotations
 
@@ -11,120 +9,134 @@ from typing import Any
 from pydantic import ValidationError
 
 from softfail.events import KINDS, Event, Response
-from softfail.producer_counters import Ledger, Source, Tally
-from softfail.send_queue import Outgoing
-from softfail.text_truncation import finished
+from softfail.producer_counters import EventCounts, MeterKey, ProducerCounters
+from softfail.send_queue import QueueItem
+from softfail.text_truncation import redact_and_truncate
 
-TEXTS = ("input", "output", "context", "reason")
-"""The fields that are redacted and cut. Everything else is a label or a number."""
+TEXT_FIELDS = ("input", "output", "context", "reason")
+"""Fields that are redacted and truncated. All other fields are labels or numbers."""
 
-_KNOWN = {kind: frozenset(model.model_fields) for kind, model in KINDS.items()}
+_FIELDS = {kind: frozenset(model.model_fields) for kind, model in KINDS.items()}
 
 
-def fault(error: ValidationError) -> str:
-    """The first field at fault and why, on one line."""
+def format_validation_error(error: ValidationError) -> str:
+    """Return the first invalid field and the reason, on one line."""
     first = error.errors(include_url=False, include_context=False)[0]
     got = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}{got}"
 
 
-class Report:
-    """An ``Outgoing`` of the client: fields of one kind of event, not yet looked at."""
+class OutgoingEvent:
+    """A queued event of the client: the fields of one kind of event, not yet validated.
 
-    __slots__ = ("_fields", "_kind", "_ledger", "_number", "_redact", "_tally", "size")
+    Args:
+        kind: a key of ``softfail.events.KINDS``.
+        fields: as reported.
+        counters: gives sequence numbers, and notes problems.
+        counts: counts this event when it is sent or dropped.
+        redact: applied to texts; None leaves them.
+        size: estimated size, bytes.
+    """
+
+    __slots__ = ("_counters", "_counts", "_fields", "_kind", "_redact", "_sequence", "size")
 
     def __init__(
         self,
         kind: str,
         fields: dict[str, Any],
-        ledger: Ledger,
-        tally: Tally,
+        counters: ProducerCounters,
+        counts: EventCounts,
         redact: Callable[[str], str] | None,
         size: int,
     ) -> None:
-        self._kind, self._fields, self._ledger, self._tally, self._redact = (
-            kind,
-            fields,
-            ledger,
-            tally,
-            redact,
-        )
-        # kept when Kafka cannot take it now: it is the same event when it comes again
-        self._number: int | None = None
+        self._kind = kind
+        self._fields = fields
+        self._counters = counters
+        self._counts = counts
+        self._redact = redact
+        # assigned once: an event that is put back into the queue keeps its number
+        self._sequence: int | None = None
         self.size = size
 
     def message(self) -> tuple[bytes, bytes]:
-        """Redact, cut, validate, encode.
+        """Redact, truncate, validate and encode the event.
 
         Raises:
-            ValueError: the event is wrong; the message names the field.
+            ValueError: the event is invalid; the message names the field.
         """
         fields = {"kind": self._kind, **self._fields}
-        for name in TEXTS:
+        for name in TEXT_FIELDS:
             if isinstance(fields.get(name), str | tuple):
-                fields[name] = self._finished(name, fields[name])
-        unknown = fields.keys() - _KNOWN[self._kind]
+                fields[name] = self._redact_and_truncate(name, fields[name])
+        unknown = fields.keys() - _FIELDS[self._kind]
         if unknown:
-            self._ledger.note(
+            self._counters.note(
                 f"field unknown to a {self._kind}, left out", ", ".join(sorted(str(name) for name in unknown))
             )
         try:
             event: Event = KINDS[self._kind].model_validate(fields)
         except ValidationError as error:
-            raise ValueError(f"{self._kind}: {fault(error)}") from None
+            raise ValueError(f"{self._kind}: {format_validation_error(error)}") from None
         if isinstance(event, Response):
-            event = self._numbered(event)
+            event = self._with_sequence(event)
         return event.key, event.model_dump_json(exclude_unset=True).encode()
 
-    def _numbered(self, event: Response) -> Response:
-        """With the number that lets the worker find holes; whatever is given up from here on leaves one."""
-        if self._number is None:
-            self._number = self._ledger.number(Source(event.service, event.environment, event.feature))
-        return event.model_copy(update={"producer_id": self._ledger.producer_id, "sequence": self._number})
+    def _with_sequence(self, event: Response) -> Response:
+        """Number the event, so that the worker can detect the loss of events that are dropped after this."""
+        if self._sequence is None:
+            key = MeterKey(event.service, event.environment, event.feature)
+            self._sequence = self._counters.next_sequence(key)
+        return event.model_copy(
+            update={"producer_id": self._counters.producer_id, "sequence": self._sequence}
+        )
 
-    def _finished(self, name: str, text: Any) -> str | None:
+    def _redact_and_truncate(self, name: str, text: Any) -> str | None:
         try:
-            return finished(text, self._redact)
-        except Exception as error:  # noqa: BLE001 - a redaction of the user's own that fails must not let the text out
-            self._ledger.note("text left out, redaction failed", f"{name}: {error!r}")
+            return redact_and_truncate(text, self._redact)
+        except Exception as error:  # noqa: BLE001 - the user's function may raise anything; never send unredacted text
+            self._counters.note("text left out, redaction failed", f"{name}: {error!r}")
             return None
 
     def sent(self) -> None:
-        """Kafka has it."""
-        self._ledger.count(self._tally, "sent")
+        """Count the event as acknowledged by Kafka."""
+        self._counters.count(self._counts, "sent")
 
     def dropped(self, reason: str, detail: str) -> None:
-        """It was given up."""
-        self._ledger.drop(self._tally, reason, detail)
+        """Count the event as dropped."""
+        self._counters.drop(self._counts, reason, detail)
 
 
-class MeterReport(Report):
-    """A meter is made by us: it only has to be encoded."""
+class OutgoingMeter(OutgoingEvent):
+    """A queued meter. It is created valid and has no texts."""
 
     __slots__ = ()
 
-    def __init__(self, meter: Event, ledger: Ledger) -> None:
+    def __init__(self, meter: Event, counters: ProducerCounters) -> None:
         super().__init__(
             "meter",
             json.loads(meter.model_dump_json()),
-            ledger,
-            ledger.tally(Source("", "", ""), "meter"),
+            counters,
+            counters.counts_of(MeterKey("", "", ""), "meter"),
             None,
             300,
         )
 
 
-class Ticker:
-    """Run by the sender at every interval: meters to send, and once a minute a line for the log."""
+class MeterTimer:
+    """Called by the sender at every meter interval. Returns meters, and logs problems once a minute."""
 
-    def __init__(self, ledger: Ledger, every_s: float) -> None:
-        self._ledger = ledger
-        self._between = max(1, round(60 / every_s))
-        self._ticks = 0
+    def __init__(self, counters: ProducerCounters, interval_s: float) -> None:
+        self._counters = counters
+        self._intervals_per_minute = max(1, round(60 / interval_s))
+        self._calls = 0
 
-    def __call__(self, last: bool) -> list[Outgoing]:
-        """The meters, as of now."""
-        if last or self._ticks % self._between == 0:
-            self._ledger.say()
-        self._ticks += 1
-        return [MeterReport(meter, self._ledger) for meter in self._ledger.meters()]
+    def __call__(self, last: bool) -> list[QueueItem]:
+        """Return the current meters.
+
+        Args:
+            last: whether this is the last call; it always logs the problems.
+        """
+        if last or self._calls % self._intervals_per_minute == 0:
+            self._counters.log_problems()
+        self._calls += 1
+        return [OutgoingMeter(meter, self._counters) for meter in self._counters.meters()]

@@ -1,10 +1,10 @@
-"""Which partition an event belongs to: that of its ``service/feature``, whoever publishes it."""
+"""Choose the partition of an event from its ``service/feature``."""
 
 from kafka.partitioner.default import murmur2
 
 
 def partition_of(service: str, feature: str, partitions: int) -> int:
-    """Partition of a feature, as Java clients and kafka-python choose it.
+    """Return the partition of a feature, as Java clients and kafka-python choose it.
 
     Args:
         partitions: number of partitions of the topic, at least 1.

@@ -1,4 +1,4 @@
-"""What became of every event: counts for the meters, reasons for the log."""
+"""Count every event for the meters, and collect problems for the log."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from softfail.events import LABEL_CHARS, Meter
 log = logging.getLogger("softfail")
 
 UNKNOWN = "unknown"
-"""The feature under which calls are metered that named none."""
+"""The feature that counts calls without a valid feature name."""
 
-_MOST_SOURCES = 1_000  # a feature name made from user input must not grow memory without limit
+_MAX_FEATURES = 1_000  # feature names made from user input must not grow memory without limit
 _OTHER = "other"
 
 
-class Source(NamedTuple):
-    """Whose calls a meter counts."""
+class MeterKey(NamedTuple):
+    """The labels of one meter."""
 
     service: str
     environment: str
@@ -32,8 +32,11 @@ class Source(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
-    """Cumulative counts since the producer started: seen ≥ sampled ≥ sent + dropped; the rest is under way."""
+class EventCounts:
+    """Cumulative counts since the producer started: seen ≥ sampled ≥ sent + dropped.
+
+    Sampled events that are neither sent nor dropped are in flight.
+    """
 
     seen: int = 0
     sampled: int = 0
@@ -41,78 +44,88 @@ class Tally:
     dropped: int = 0
 
 
-class Ledger:
-    """Counts of one producer: one process, and after a fork another. Safe for threads; no call does I/O but
-    ``say``.
+class ProducerCounters:
+    """Counters of one producer process. A forked child has counters of its own.
+
+    Thread-safe. Only ``log_problems`` does I/O.
     """
 
     def __init__(self) -> None:
         self.producer_id = f"{socket.gethostname()[:64]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.started_at = datetime.now(UTC)
-        self._lock = threading.RLock()  # reentrant: a signal handler may report in the middle of a report
-        self._responses: dict[Source, Tally] = {}
-        self._others: dict[str, Tally] = {}
-        self._handed: dict[Source, int] = {}
-        self._reasons: Counter[str] = Counter()
+        self._lock = threading.RLock()  # reentrant: a signal handler may report during a report
+        self._response_counts: dict[MeterKey, EventCounts] = {}
+        self._counts_by_kind: dict[str, EventCounts] = {}
+        self._next_sequence: dict[MeterKey, int] = {}
+        self._problems: Counter[str] = Counter()
         self._details: dict[str, str] = {}
 
-    def tally(self, source: Source, kind: str = "response") -> Tally:
-        """The tally of a feature's responses, or of another kind of event."""
+    def counts_of(self, key: MeterKey, kind: str = "response") -> EventCounts:
+        """Return the counts of a feature's responses, or of another kind of event."""
         with self._lock:
             if kind != "response":
-                return self._others.setdefault(kind, Tally())
-            found = self._responses.get(source)
-            if found is None:
-                if len(self._responses) >= _MOST_SOURCES:
-                    source = source._replace(feature=_OTHER)
-                found = self._responses.setdefault(source, Tally())
-            return found
+                return self._counts_by_kind.setdefault(kind, EventCounts())
+            counts = self._response_counts.get(key)
+            if counts is None:
+                if len(self._response_counts) >= _MAX_FEATURES:
+                    key = key._replace(feature=_OTHER)
+                counts = self._response_counts.setdefault(key, EventCounts())
+            return counts
 
-    def count(self, tally: Tally, *names: str) -> None:
+    def count(self, counts: EventCounts, *names: str) -> None:
         """Add one to ``seen``, ``sampled``, ``sent`` or ``dropped``."""
         with self._lock:
             for name in names:
-                setattr(tally, name, getattr(tally, name) + 1)
+                setattr(counts, name, getattr(counts, name) + 1)
 
-    def number(self, source: Source) -> int | None:
-        """The next number, from 0, of the responses of a feature that are handed to Kafka; None where there
-        are too many features to count each.
+    def next_sequence(self, key: MeterKey) -> int | None:
+        """Return the next sequence number, from 0, of a feature's responses.
+
+        None if there are too many features to number each.
         """
         with self._lock:
-            number = self._handed.get(source, 0)
-            if number == 0 and len(self._handed) >= _MOST_SOURCES:
+            sequence = self._next_sequence.get(key, 0)
+            if sequence == 0 and len(self._next_sequence) >= _MAX_FEATURES:
                 return None
-            self._handed[source] = number + 1
-            return number
+            self._next_sequence[key] = sequence + 1
+            return sequence
 
-    def drop(self, tally: Tally, reason: str, detail: str = "") -> None:
-        """Count an event that was given up."""
-        self.count(tally, "dropped")
+    def drop(self, counts: EventCounts, reason: str, detail: str = "") -> None:
+        """Count a dropped event, and note the reason."""
+        self.count(counts, "dropped")
         self.note(reason, detail)
 
     def note(self, reason: str, detail: str = "") -> None:
-        """Something to tell the log, when it is next told anything."""
+        """Note a problem for the next line of the log.
+
+        Args:
+            reason: kind of problem; the log line shows how often each occurred.
+            detail: what happened; the log line shows the latest of each reason.
+        """
         with self._lock:
-            self._reasons[reason] += 1
+            self._problems[reason] += 1
             if detail:
                 self._details[reason] = detail[:300]
 
-    def say(self) -> None:
-        """One line in the log for all that was noted since the last one. Does I/O: not on a calling thread."""
+    def log_problems(self) -> None:
+        """Log the problems noted since the last call, in one line.
+
+        Does I/O, so it must not run on the service's threads.
+        """
         with self._lock:
-            reasons, details = self._reasons, self._details
-            self._reasons, self._details = Counter(), {}
-        if reasons:
+            problems, details = self._problems, self._details
+            self._problems, self._details = Counter(), {}
+        if problems:
             log.warning(
                 "softfail: %s",
                 "; ".join(
                     f"{reason}: {count}" + (f" (last: {details[reason]})" if reason in details else "")
-                    for reason, count in reasons.most_common()
+                    for reason, count in problems.most_common()
                 ),
             )
 
     def meters(self) -> list[Meter]:
-        """One meter a feature, as of now."""
+        """Return the current meter of each feature."""
         now = datetime.now(UTC)
         with self._lock:
             return [
@@ -122,28 +135,29 @@ class Ledger:
                     time=now,
                     producer_id=self.producer_id,
                     started_at=self.started_at,
-                    **source._asdict(),
-                    **asdict(tally),
+                    **key._asdict(),
+                    **asdict(counts),
                 )
-                for source, tally in self._responses.items()
+                for key, counts in self._response_counts.items()
             ]
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Counts by ``service/feature``, and for the other kinds by kind."""
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Return the counts of responses by ``service/feature``, and those of other events by kind."""
         with self._lock:
-            found: dict[str, dict[str, int]] = {}
-            for source, tally in self._responses.items():
-                sums = found.setdefault(f"{source.service}/{source.feature}", dict.fromkeys(asdict(tally), 0))
-                for name, number in asdict(tally).items():
-                    sums[name] += number
-            return found | {kind: asdict(tally) for kind, tally in self._others.items()}
+            totals: dict[str, dict[str, int]] = {}
+            for key, counts in self._response_counts.items():
+                total = totals.setdefault(f"{key.service}/{key.feature}", dict.fromkeys(asdict(counts), 0))
+                for name, count in asdict(counts).items():
+                    total[name] += count
+            return totals | {kind: asdict(counts) for kind, counts in self._counts_by_kind.items()}
 
 
-def source(service: Any, environment: Any, feature: Any) -> Source:
-    """Whose call it is; what is no label becomes ``unknown``, so that a wrong call is counted where it can be
-    seen.
+def meter_key(service: Any, environment: Any, feature: Any) -> MeterKey:
+    """Return the key under which a call is counted.
+
+    A value that is not a valid label becomes ``unknown``, so that invalid calls are visible in the counts.
     """
-    return Source(
+    return MeterKey(
         *(
             label if isinstance(label, str) and 0 < len(label) <= LABEL_CHARS else UNKNOWN
             for label in (service, environment, feature)

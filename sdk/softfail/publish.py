@@ -1,16 +1,14 @@
-"""``python -m softfail publish``: events that exist already, from a file to Kafka, exactly as they stand but
-for redaction.
+"""Publish the events of a file: ``python -m softfail publish``. Each line is sent as it is, except for
+redaction.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,33 +18,34 @@ from pydantic_core import from_json
 from softfail.events import KINDS, Event
 from softfail.kafka_connection import open_producer
 from softfail.options import Options, producer_settings
-from softfail.outgoing_event import TEXTS, fault
-from softfail.publish_progress import Progress
+from softfail.outgoing_event import TEXT_FIELDS, format_validation_error
+from softfail.publish_progress import PublishCounts, PublishProgress
 from softfail.sender import Sender
 
 PATIENCE_S = 60.0
-"""Without any event acknowledged for so long, Kafka is given up."""
+"""Default time without an acknowledgement after which publishing stops, seconds."""
 
 
 class InvalidLine(ValueError):
-    """A line that is no event; the message names the field."""
+    """The line is not an event; the message names the field."""
 
 
-class Read(NamedTuple):
-    """One line, understood."""
+class ParsedLine(NamedTuple):
+    """The key, the time and the fields of the event on a line."""
 
     key: bytes
     time: datetime
     fields: dict[str, Any]
 
 
-def read_line(line: bytes) -> Read:
-    """One event from its line.
+def parse_line(line: bytes) -> ParsedLine:
+    """Parse and validate the event on a line.
 
     Raises:
-        InvalidLine: it is none; the message names the field.
+        InvalidLine: the line is not an event; the message names the field.
 
-    >>> read_line(b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}').key
+    >>> line = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
+    >>> parse_line(line).key
     b's/f'
     """
     try:
@@ -62,74 +61,65 @@ def read_line(line: bytes) -> Read:
     try:
         event = model.model_validate({**fields, "kind": kind})
     except ValidationError as error:
-        raise InvalidLine(fault(error)) from None
-    return Read(event.key, event.time, fields)
+        raise InvalidLine(format_validation_error(error)) from None
+    return ParsedLine(event.key, event.time, fields)
 
 
-@dataclass
-class Outcome:
-    """What became of the lines."""
+class OutgoingLine:
+    """A queued line of the file.
 
-    sent: int = 0
-    invalid: int = 0
-    undelivered: int = 0
-    faults: list[str] = field(default_factory=list)  # to be printed, between two pictures of the progress bar
-
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, delivered: bool) -> None:
-        """One more event is acknowledged, or given up. Called on the sender's and on kafka-python's thread."""
-        with self._lock:
-            if delivered:
-                self.sent += 1
-            else:
-                self.undelivered += 1
-
-    @property
-    def settled(self) -> int:
-        """Events that Kafka has, or that were given up."""
-        return self.sent + self.undelivered
-
-
-class Line:
-    """An ``Outgoing``: the line as it stands, or with its texts redacted."""
+    Args:
+        position: ``FILE:LINE``, for error messages.
+        line: the bytes of the file.
+        parsed: the event on the line.
+        redact: applied to the texts; None leaves them.
+        counts: counts this event when it is sent or dropped.
+    """
 
     def __init__(
-        self, where: str, line: bytes, read: Read, redact: Callable[[str], str] | None, outcome: Outcome
+        self,
+        position: str,
+        line: bytes,
+        parsed: ParsedLine,
+        redact: Callable[[str], str] | None,
+        counts: PublishCounts,
     ) -> None:
-        self._where, self._line, self._read, self._redact, self._outcome = where, line, read, redact, outcome
+        self._position, self._line, self._parsed, self._redact = position, line, parsed, redact
+        self._counts = counts
         self.size = len(line)
 
     def message(self) -> tuple[bytes, bytes]:
-        """Key and value; the very bytes of the file if there was nothing to redact."""
+        """Return the key and the value. The value is the line itself if nothing was redacted."""
+        key, fields = self._parsed.key, self._parsed.fields
         if self._redact is None:
-            return self._read.key, self._line
-        fields = self._read.fields
-        redacted = {name: self._redact(fields[name]) for name in TEXTS if isinstance(fields.get(name), str)}
+            return key, self._line
+        redacted = {
+            name: self._redact(fields[name]) for name in TEXT_FIELDS if isinstance(fields.get(name), str)
+        }
         if all(fields[name] == text for name, text in redacted.items()):
-            return self._read.key, self._line
-        return self._read.key, json.dumps({**fields, **redacted}, ensure_ascii=False).encode()
+            return key, self._line
+        return key, json.dumps({**fields, **redacted}, ensure_ascii=False).encode()
 
     def sent(self) -> None:
-        """Kafka has it."""
-        self._outcome.count(delivered=True)
+        """Count the event as acknowledged by Kafka."""
+        self._counts.count(delivered=True)
 
     def dropped(self, reason: str, detail: str) -> None:
-        """It was given up."""
-        self._outcome.count(delivered=False)
-        if reason != "closed":  # that Kafka was given up is said once
-            self._outcome.faults.append(f"{self._where}: {reason}: {detail}")
+        """Count the event as undelivered."""
+        self._counts.count(delivered=False)
+        if reason != "closed":  # publishing has stopped, and one error already says so
+            self._counts.errors.append(f"{self._position}: {reason}: {detail}")
 
 
 class Publisher:
-    """Sends lines in order, at a multiple of event time or as fast as Kafka takes them.
+    """Sends lines in order, paced by event time or as fast as Kafka accepts them.
 
     Args:
-        sender: where they go.
+        sender: sends the events.
         redact: applied to the texts; None leaves them.
-        speed: seconds of event time a second, above 0; None: as fast as possible.
-        progress: told now and then.
-        patience_s: gives up after so long without an acknowledgement.
+        speed: seconds of event time per second, above 0; None: as fast as possible.
+        progress: shows the progress.
+        patience_s: stop after this many seconds without an acknowledgement.
     """
 
     def __init__(
@@ -137,68 +127,73 @@ class Publisher:
         sender: Sender,
         redact: Callable[[str], str] | None,
         speed: float | None,
-        progress: Progress,
+        progress: PublishProgress,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._sender, self._redact, self._speed, self._progress, self._patience_s = (
-            sender,
-            redact,
-            speed,
-            progress,
-            patience_s,
-        )
-        self.outcome = Outcome()
-        self._first: tuple[datetime, float] | None = None
-        self._moved = (0, time.monotonic())
+        self._sender, self._redact, self._speed = sender, redact, speed
+        self._progress, self._patience_s = progress, patience_s
+        self.counts = PublishCounts()
+        self._first_event: tuple[datetime, float] | None = None  # event time, and when it was sent
+        self._last_completed = 0
+        self._last_completed_s = time.monotonic()
 
     def publish(self, name: str, lines: Iterable[bytes]) -> bool:
-        """All lines of one file. False: Kafka was given up on the way."""
-        for number, raw in enumerate(lines, 1):
-            self._progress.read(len(raw))
-            line = raw.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else raw.strip()
+        """Publish all lines of a file.
+
+        Args:
+            name: name of the file, for error messages.
+            lines: one event each. Empty lines are skipped.
+
+        Returns:
+            False if publishing stopped early, because Kafka did not acknowledge events in time.
+        """
+        for number, raw_line in enumerate(lines, 1):
+            self._progress.read(len(raw_line))
+            line = raw_line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else raw_line.strip()
             if not line:
                 continue
-            where = f"{name}:{number}"
+            position = f"{name}:{number}"
             try:
-                read = read_line(line)
+                parsed = parse_line(line)
             except InvalidLine as error:
-                self.outcome.invalid += 1
-                self.outcome.faults.append(f"{where}: {error}")
+                self.counts.invalid += 1
+                self.counts.errors.append(f"{position}: {error}")
                 continue
-            self._await_its_time(read.time)
-            item = Line(where, line, read, self._redact, self.outcome)
+            self._wait_for_event_time(parsed.time)
+            item = OutgoingLine(position, line, parsed, self._redact, self.counts)
             while not self._sender.offer(item, 0.2):
-                if not self._patient():
-                    return self._give_up(where)
-            self._progress.show(self.outcome)
+                if not self._is_patient():
+                    return self._give_up(position)
+            self._progress.show(self.counts)
         while not self._sender.flush(0.2):
-            if not self._patient():
+            if not self._is_patient():
                 return self._give_up(f"{name}: end")
-        self._progress.show(self.outcome)
+        self._progress.show(self.counts)
         return True
 
-    def _await_its_time(self, event_time: datetime) -> None:
+    def _wait_for_event_time(self, event_time: datetime) -> None:
         if self._speed is None:
             return
-        if self._first is None:
-            self._first = (event_time, time.monotonic())
-        due = self._first[1] + (event_time - self._first[0]).total_seconds() / self._speed
-        while (left := due - time.monotonic()) > 0:
-            self._progress.show(self.outcome)
-            time.sleep(min(left, 0.2))
-        # waiting for event time is no fault of Kafka's
-        self._moved = (self.outcome.settled, time.monotonic())
+        if self._first_event is None:
+            self._first_event = (event_time, time.monotonic())
+        first_time, first_sent_s = self._first_event
+        due_s = first_sent_s + (event_time - first_time).total_seconds() / self._speed
+        while (wait_s := due_s - time.monotonic()) > 0:
+            self._progress.show(self.counts)
+            time.sleep(min(wait_s, 0.2))
+        # the time spent here does not count against Kafka
+        self._last_completed, self._last_completed_s = self.counts.completed, time.monotonic()
 
-    def _patient(self) -> bool:
-        self._progress.show(self.outcome)
-        if self.outcome.settled != self._moved[0]:
-            self._moved = (self.outcome.settled, time.monotonic())
-        return time.monotonic() - self._moved[1] < self._patience_s
+    def _is_patient(self) -> bool:
+        self._progress.show(self.counts)
+        if self.counts.completed != self._last_completed:
+            self._last_completed, self._last_completed_s = self.counts.completed, time.monotonic()
+        return time.monotonic() - self._last_completed_s < self._patience_s
 
-    def _give_up(self, where: str) -> bool:
-        self.outcome.faults.append(
-            f"{where}: nothing acknowledged for {self._patience_s:g} s, given up; is the broker there, and"
-            " the topic?"
+    def _give_up(self, position: str) -> bool:
+        self.counts.errors.append(
+            f"{position}: stopped, nothing was acknowledged for {self._patience_s:g} s; check that the broker"
+            " is up and that the topic exists"
         )
         return False
 
@@ -206,27 +201,37 @@ class Publisher:
 def publish(
     name: str,
     options: Options,
-    kafka: Mapping[str, Any],
+    kafka_settings: Mapping[str, Any],
     redact: Callable[[str], str] | None,
     speed: float | None,
     patience_s: float = PATIENCE_S,
 ) -> int:
-    """Publish a file (``-``: standard input). Gives the exit code: 0 if every line was an event and every
-    event is acknowledged.
+    """Publish a file and return the exit code.
+
+    Args:
+        name: path of the file; ``-``: standard input.
+        options: where and how to connect.
+        kafka_settings: settings of ``KafkaProducer``.
+        redact: applied to the texts; None leaves them.
+        speed: seconds of event time per second, above 0; None: as fast as possible.
+        patience_s: stop after this many seconds without an acknowledgement.
+
+    Returns:
+        0 if every line was an event and every event was acknowledged, else 1.
 
     Raises:
         OSError: the file cannot be read.
     """
-    settings = producer_settings(options, kafka, f"softfail-publish-{uuid.uuid4().hex[:8]}")
-    began, err = time.monotonic(), sys.stderr
+    settings = producer_settings(options, kafka_settings, f"softfail-publish-{uuid.uuid4().hex[:8]}")
+    start_s, err = time.monotonic(), sys.stderr
     with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
-        progress = Progress(file, err)
-        told: set[str] = set()
+        progress = PublishProgress(file, err)
+        printed: set[str] = set()
 
         def note(reason: str, detail: str) -> None:
-            if detail not in told:
-                told.add(detail)
-                publisher.outcome.faults.append(f"{reason}: {detail}")
+            if detail not in printed:
+                printed.add(detail)
+                publisher.counts.errors.append(f"{reason}: {detail}")
 
         sender = Sender(
             options.topic,
@@ -239,16 +244,16 @@ def publish(
         )
         publisher = Publisher(sender, redact, speed, progress, patience_s)
         try:
-            whole = publisher.publish("<stdin>" if name == "-" else name, file)
+            complete = publisher.publish("<stdin>" if name == "-" else name, file)
         except KeyboardInterrupt:
-            whole = False
-            publisher.outcome.faults.append("interrupted; what was read is being sent")
+            complete = False
+            publisher.counts.errors.append("interrupted; the lines read so far are being sent")
         sender.close(min(5.0, patience_s))
-    outcome = publisher.outcome
-    progress.end(outcome)
-    took = time.monotonic() - began
+    counts = publisher.counts
+    progress.end(counts)
+    duration_s = time.monotonic() - start_s
     err.write(
-        f"{outcome.sent:,} events sent to {options.topic} in {took:.1f} s, {outcome.invalid:,} lines invalid,"
-        f" {outcome.undelivered:,} events undelivered{'' if whole else ', the rest not read'}\n"
+        f"{counts.sent:,} events sent to {options.topic} in {duration_s:.1f} s, {counts.invalid:,} lines"
+        f" invalid, {counts.undelivered:,} events undelivered{'' if complete else ', the rest not read'}\n"
     )
-    return 0 if whole and not outcome.invalid and not outcome.undelivered else 1
+    return 0 if complete and not counts.invalid and not counts.undelivered else 1

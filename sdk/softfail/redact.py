@@ -1,9 +1,9 @@
-"""Personal data and secrets out of a text, before it leaves the process.
+"""Redact personal data and secrets in a text before it leaves the process.
 
-Numbers are replaced only when they prove themselves (checksum, valid range, separators of a phone number, a
-telling word before them), so that prices, dates, order ids, versions, UUIDs, timestamps and code survive.
-Every pattern is linear: it starts only where a run of its characters starts, or it is bounded, or possessive.
-Secrets have their own module, ``credentials``.
+A number is replaced only with evidence: a checksum, a valid range, the separators of a phone number, or a
+word like "phone" before it. So prices, dates, order ids, versions, UUIDs, timestamps and code remain. Every
+pattern takes linear time: it starts only where a run of its characters starts, or it is bounded or
+possessive. Secrets are in ``redact_secrets``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from softfail.redact_secrets import without_credentials
+from softfail.redact_secrets import redact_secrets
 
 _EMAIL = re.compile(r"(?<![\w.%+'-])[\w.%+'-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
 
@@ -30,7 +30,7 @@ _IBAN_LENGTHS = {
 }
 
 _CARD = re.compile(r"(?<![A-Za-z0-9_])(?<![0-9][-.,])[0-9](?:[ -]?[0-9]){12,22}(?![A-Za-z0-9_])")
-_CARD_KINDS = re.compile(  # Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay
+_CARD_ISSUERS = re.compile(  # Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}|"
     r"3[47][0-9]{13}|3(?:0[0-59]|[689][0-9])[0-9]{11}|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12,15}|35(?:2[89]|[3-8][0-9])[0-9]{12}|62[0-9]{14,17}"
 )
@@ -39,13 +39,13 @@ _SSN = re.compile(
     r"(?<![\w-])(?<![0-9][.,])(?!000|666|9)[0-9]{3}([-"
     r" ])(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?![\w-])(?![.,][0-9])"
 )
-_SSN_NAMED = re.compile(  # bare digits only where they are named
+_SSN_NAMED = re.compile(  # nine digits without separators only after their name
     r"\b((?:ssn|social security(?: number| no\.?)?)(?: is)?[ :#=]{1,3})[0-9]{9}(?!\w)", re.IGNORECASE
 )
 
 _IPV4 = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|-[A-Za-z])")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![\w:])")
-# four numbers with dots after one of these are a version or a chapter, not an address
+# after one of these, four numbers with dots are a version or a chapter, not an address
 _VERSION_BEFORE = re.compile(
     r"(?:(?<![A-Za-z])(?:versions?|release|build|firmware|driver|section|chapter|clause|figure|table|ver|v|rev)"
     r"|§|[=~<>!^]=|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=]{0,2}$",
@@ -55,10 +55,10 @@ _VERSION_BEFORE = re.compile(
 _COUNTRY = r"\+[1-9][0-9]{0,2}[ .-]?(?:\(0?[0-9]{0,4}\)[ .-]?)?"
 _PHONE = re.compile(
     rf"(?<![\w+]){_COUNTRY}[0-9](?:[ ./-]?[0-9]){{5,12}}(?!\w|[.,][0-9])"
-    # 3-3-4 is hardly anything else
+    # 3-3-4 with these separators is nearly always a phone number
     r"|(?<![\w.,/+-])(?:1[ .-])?(?:\([1-9][0-9]{2}\)[ ]?|[1-9][0-9]{2}-)[0-9]{3}["
     r" .-][0-9]{4}(?!\w|[.,-][0-9])"
-    # with spaces or dots it may be: valid ones
+    # with spaces or dots only if area code and exchange are valid
     r"|(?<![\w.,/+-])(?:1[ .-])?(?![2346]00)[2-9][0-9]{2}([ .])[2-9][0-9]{2}\1[0-9]{4}(?!\w|[.,-][0-9])"
     r"|(?<![\w.,/+-])(?<![0-9] )0[1-9][0-9]{0,3}(?:[ ][0-9]{2,8}){1,4}(?![\w-]|[.,:/][0-9])"
     r"|(?<![\w.,/+-])0[1-9][0-9]{1,3}[/-][0-9]{5,8}(?![\w-]|[.,:/][0-9])"
@@ -73,11 +73,12 @@ _PHONE_WORD = re.compile(
 
 _PHONE_WORDS = ("phone", "tel", "mobile", "cell", "fax", "whatsapp", "handy")
 
-_PASSES = 6  # what one replacement uncovers for another is found by the next pass; texts of people need two
+# One replacement can expose a match for another pattern, which the next pass finds. Natural texts need two.
+_MAX_PASSES = 6
 
 
 def redact(text: str) -> str:
-    """The text with personal data and secrets replaced by placeholders.
+    """Replace personal data and secrets by placeholders.
 
     Placeholders: ``<EMAIL> <PHONE> <CARD> <IBAN> <SSN> <IP> <SECRET>``. Linear in the length of the text, and
     ``redact(redact(text)) == redact(text)``.
@@ -85,34 +86,36 @@ def redact(text: str) -> str:
     Args:
         text: any string, lone surrogates included.
 
-    >>> redact("Mail ann@example.org or call +1 415 555 2671; card 4111 1111 1111 1111, order 1234567890123456, v1.2.3.4")
-    'Mail <EMAIL> or call <PHONE>; card <CARD>, order 1234567890123456, v1.2.3.4'
+    >>> redact("Mail ann@example.org or call +1 415 555 2671")
+    'Mail <EMAIL> or call <PHONE>'
+    >>> redact("card 4111 1111 1111 1111, order 1234567890123456, v1.2.3.4")
+    'card <CARD>, order 1234567890123456, v1.2.3.4'
     """
-    for _ in range(_PASSES):
-        redacted = _once(text)
+    for _ in range(_MAX_PASSES):
+        redacted = _redact_once(text)
         if redacted == text:
             break
         text = redacted
     return text
 
 
-def _once(text: str) -> str:
-    text = without_credentials(text)
+def _redact_once(text: str) -> str:
+    text = redact_secrets(text)
     if "@" in text:
-        text = _EMAIL.sub(_email, text)
+        text = _EMAIL.sub(_replace_email, text)
     if not _DIGITS.search(text):
         return text
-    text = _IBAN.sub(_iban, text)
-    text = _CARD.sub(_card, text)
+    text = _IBAN.sub(_replace_iban, text)
+    text = _CARD.sub(_replace_card, text)
     text = _SSN.sub("<SSN>", text)
     text = _SSN_NAMED.sub(r"\1<SSN>", text)
     if "." in text:
-        text = _IPV4.sub(_ipv4, text)
+        text = _IPV4.sub(_replace_ipv4, text)
     if ":" in text:
-        text = _IPV6.sub(_ipv6, text)
-    text = _PHONE.sub(_phone, text)
-    low = text.lower()
-    if any(word in low for word in _PHONE_WORDS):
+        text = _IPV6.sub(_replace_ipv6, text)
+    text = _PHONE.sub(_replace_phone, text)
+    lower = text.lower()
+    if any(word in lower for word in _PHONE_WORDS):
         text = _PHONE_WORD.sub(lambda match: f"{match[1]}{match[2]}<PHONE>", text)
     return text
 
@@ -120,40 +123,38 @@ def _once(text: str) -> str:
 _DIGITS = re.compile(r"[0-9]")
 
 
-def _email(match: re.Match[str]) -> str:
-    # a clone address names a server, not a person
+def _replace_email(match: re.Match[str]) -> str:
+    # git@host is a clone address, not the address of a person
     return match[0] if match[0].startswith("git@") else "<EMAIL>"
 
 
-def _iban(match: re.Match[str]) -> str:
-    found = match[0]
-    length = _IBAN_LENGTHS.get(found[:2].upper(), 99)
-    end = _position(found, length)
-    if end is None or found[end : end + 1].isalnum():
-        return found
-    account = re.sub("[ -]", "", found[:end]).upper()
+def _replace_iban(match: re.Match[str]) -> str:
+    text = match[0]
+    length = _IBAN_LENGTHS.get(text[:2].upper(), 99)
+    end = _end_of(text, length)
+    if end is None or text[end : end + 1].isalnum():
+        return text
+    account = re.sub("[ -]", "", text[:end]).upper()
     number = int("".join(str(int(char, 36)) for char in account[4:] + account[:4]))
-    return f"<IBAN>{found[end:]}" if number % 97 == 1 else found
+    return f"<IBAN>{text[end:]}" if number % 97 == 1 else text
 
 
-def _card(match: re.Match[str]) -> str:
-    """The longest beginning that is a card's number; what follows a separator may be its expiry or another
-    number.
-    """
-    found = match[0]
+def _replace_card(match: re.Match[str]) -> str:
+    """Replace the longest prefix that is a card number. An expiry date or another number may follow it."""
+    text = match[0]
     for length in range(19, 12, -1):
-        end = _position(found, length)
-        if end is None or found[end : end + 1].isdigit():
+        end = _end_of(text, length)
+        if end is None or text[end : end + 1].isdigit():
             continue
-        digits = found[:end].replace(" ", "").replace("-", "")
-        if _CARD_KINDS.fullmatch(digits) and _luhn(digits):
-            return f"<CARD>{found[end:]}"
-    return found
+        digits = text[:end].replace(" ", "").replace("-", "")
+        if _CARD_ISSUERS.fullmatch(digits) and _luhn(digits):
+            return f"<CARD>{text[end:]}"
+    return text
 
 
-def _position(found: str, length: int) -> int | None:
-    """Where the first ``length`` characters that are not separators end; None if there are fewer."""
-    for position, char in enumerate(found):
+def _end_of(text: str, length: int) -> int | None:
+    """Return the end of the first ``length`` characters, not counting separators; None if there are fewer."""
+    for position, char in enumerate(text):
         if char not in " -":
             length -= 1
             if not length:
@@ -166,7 +167,7 @@ def _luhn(digits: str) -> bool:
     return (sum(doubled) + sum(int(digit) for digit in digits[-1::-2])) % 10 == 0
 
 
-def _ipv4(match: re.Match[str]) -> str:
+def _replace_ipv4(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - 12) : match.start()]
     if _VERSION_BEFORE.search(before):
         return match[0]
@@ -177,21 +178,21 @@ def _ipv4(match: re.Match[str]) -> str:
     return "<IP>"
 
 
-def _ipv6(match: re.Match[str]) -> str:
-    found = match[0]
-    # `1::2` and `a::b` are slices and names in code; an address that says something has five hexadecimal
-    # digits, one of them 0-9.
-    if found.count(":") < 2 or sum(char != ":" for char in found) < 5 or not _DIGITS.search(found):
-        return found
-    bare = found[:-1] if found.endswith(":") and not found.endswith("::") else found
+def _replace_ipv6(match: re.Match[str]) -> str:
+    text = match[0]
+    # `1::2` and `a::b` are slices and names in code. So an address must have five hexadecimal digits, one of
+    # them 0-9.
+    if text.count(":") < 2 or sum(char != ":" for char in text) < 5 or not _DIGITS.search(text):
+        return text
+    address = text[:-1] if text.endswith(":") and not text.endswith("::") else text
     try:
-        ipaddress.IPv6Address(bare)
+        ipaddress.IPv6Address(address)
     except ValueError:
-        return found
-    return f"<IP>{found[len(bare) :]}"
+        return text
+    return f"<IP>{text[len(address) :]}"
 
 
-def _phone(match: re.Match[str]) -> str:
+def _replace_phone(match: re.Match[str]) -> str:
     digits = sum(char.isdigit() for char in match[0])
-    least = 8 if match[0].startswith("+") else 9
-    return "<PHONE>" if least <= digits <= 15 else match[0]
+    min_digits = 8 if match[0].startswith("+") else 9
+    return "<PHONE>" if min_digits <= digits <= 15 else match[0]

@@ -1,6 +1,4 @@
-"""Keys, tokens and passwords in a text: those whose form gives them away, and those that a telling name
-precedes.
-"""
+"""Redact keys, tokens and passwords: those with a known format, and values after names like ``password``."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _PEM_BODY = re.compile(r"[A-Za-z0-9+/=\s\\]{0,8192}")
 
 _URL_LOGIN = re.compile(r"(?<=://)[^\s/@:<>]{0,64}:[^\s/@<>]{1,128}@")
 
-_KNOWN = re.compile(
+_KNOWN_FORMAT = re.compile(
     r"(?<![A-Za-z0-9_-])(?:"
     r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # AWS
     r"|sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic and others
@@ -29,6 +27,7 @@ _KNOWN = re.compile(
     r")"
 )
 
+# substrings that occur in every match of _KNOWN_FORMAT; checked first, because that is fast
 _PREFIXES = (
     "AKIA",
     "ASIA",
@@ -61,6 +60,7 @@ _PREFIXES = (
     "SG.",
     "eyJ",
 )
+# substrings that occur in every match of the patterns below
 _WORDS = (
     "pass",
     "pwd",
@@ -111,11 +111,11 @@ _KEYED = re.compile(
 _CAPITALS_INSIDE = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]")
 _BASE64 = re.compile("(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
-_OF_A_NAME = re.compile(
+_LIKE_IDENTIFIER = re.compile(
     r"(?:key|token|secret|password|passwd|pwd|passphrase|credentials?|env)$|^[a-z_]\w*(?:\.[a-z_]\w*)+$|[$%]"
 )
 
-# What stands after "password:" in prose, types and forms, and is none.
+# Words that follow "password:" in prose, type annotations and forms, and are not secrets.
 _NO_SECRET = frozenset(
     re.findall(
         "[a-z]+",
@@ -130,21 +130,22 @@ _NO_SECRET = frozenset(
 )
 
 
-def without_credentials(text: str) -> str:
-    """The text with private keys, tokens, authorization headers, logins in URLs and named secrets replaced by
-    ``<SECRET>``.
+def redact_secrets(text: str) -> str:
+    """Replace private keys, tokens, authorization headers, logins in URLs and named secrets by ``<SECRET>``.
 
-    >>> without_credentials("api_key=abc123def456 Authorization: Bearer abc.def.ghi max_tokens: 4096 token: str")
-    'api_key=<SECRET> Authorization: Bearer <SECRET> max_tokens: 4096 token: str'
+    >>> redact_secrets("api_key=abc123def456 Authorization: Bearer abc.def.ghi")
+    'api_key=<SECRET> Authorization: Bearer <SECRET>'
+    >>> redact_secrets("max_tokens: 4096 token: str")
+    'max_tokens: 4096 token: str'
     """
     if "PRIVATE KEY" in text:
-        text = _without_pem(text)
+        text = _redact_pem(text)
     if "://" in text:
         text = _URL_LOGIN.sub("<SECRET>@", text)
     if any(prefix in text for prefix in _PREFIXES):
-        text = _KNOWN.sub("<SECRET>", text)
-    low = text.lower()  # a look for the word is a hundred times cheaper than the pattern
-    if not any(word in low for word in _WORDS):
+        text = _KNOWN_FORMAT.sub("<SECRET>", text)
+    lower = text.lower()  # searching for the words is a hundred times faster than the patterns
+    if not any(word in lower for word in _WORDS):
         return text
     text = _HEADER.sub(
         lambda match: (
@@ -152,82 +153,83 @@ def without_credentials(text: str) -> str:
         ),
         text,
     )
-    text = _SCHEME.sub(_scheme, text)
-    text = _QUOTED.sub(_quoted, text)
-    text = _NAMED.sub(_named, text)
-    return _KEYED.sub(_keyed, text)
+    text = _SCHEME.sub(_replace_after_scheme, text)
+    text = _QUOTED.sub(_replace_quoted, text)
+    text = _NAMED.sub(_replace_named, text)
+    return _KEYED.sub(_replace_keyed, text)
 
 
-def _without_pem(text: str) -> str:
+def _redact_pem(text: str) -> str:
     text = _PEM.sub("<SECRET>", text)
-    pieces, at = [], 0
-    for end in _PEM_END.finditer(text):  # the tail of a text that was cut inside a key
-        body = _PEM_BODY.match(text[max(at, end.start() - 8192) : end.start()][::-1])
-        pieces += [text[at : end.start() - (body.end() if body else 0)], "<SECRET>"]
-        at = end.end()
-    return "".join([*pieces, text[at:]])
+    pieces, position = [], 0
+    for end_line in _PEM_END.finditer(text):  # the tail of a text that was cut inside a key
+        before_reversed = text[max(position, end_line.start() - 8192) : end_line.start()][::-1]
+        body = _PEM_BODY.match(before_reversed)
+        pieces += [text[position : end_line.start() - (body.end() if body else 0)], "<SECRET>"]
+        position = end_line.end()
+    return "".join([*pieces, text[position:]])
 
 
 def _looks_random(value: str) -> bool:
-    """A digit beside a letter, or capitals inside: no word of a sentence."""
-    beside = re.search(r"[0-9=+/~]", value) and re.search("[A-Za-z]", value)
-    return len(value) >= 20 or bool(beside or _CAPITALS_INSIDE.search(value))
+    """Return whether a value is no word of a sentence: digits with letters, inner capitals, or long."""
+    mixed = re.search(r"[0-9=+/~]", value) and re.search("[A-Za-z]", value)
+    return len(value) >= 20 or bool(mixed or _CAPITALS_INSIDE.search(value))
 
 
-def _scheme(match: re.Match[str]) -> str:
-    """``Bearer`` and a token, but not "basic understanding"."""
+def _replace_after_scheme(match: re.Match[str]) -> str:
+    """Replace the token after ``Bearer`` or ``Basic``, but leave "basic understanding"."""
     token = match[3].rstrip(".")
-    basic = match[1].lower() == "basic"
+    is_basic = match[1].lower() == "basic"
     if (
         not _looks_random(token)
-        or (basic and not _BASE64.fullmatch(token))
+        or (is_basic and not _BASE64.fullmatch(token))
         or (token.isalpha() and token.islower())
     ):
         return match[0]
     return f"{match[1]}{match[2]}<SECRET>{match[3][len(token) :]}"
 
 
-def _quoted(match: re.Match[str]) -> str:
+def _replace_quoted(match: re.Match[str]) -> str:
     words = match[3].lower().split()
     if not words or words[0] in _NO_SECRET or len(words) > 6:
         return match[0]
     return f"{match[1]}{match[2]}<SECRET>{match[2]}"
 
 
-def _named(match: re.Match[str]) -> str:
-    name, between, quote, found = match.groups()
-    value = found.rstrip(".:!?*|")
+def _replace_named(match: re.Match[str]) -> str:
+    name, between, quote, candidate = match.groups()
+    value = candidate.rstrip(".:!?*|")
     following = match.string[match.end() : match.end() + 1]
     if not quote and following and following in "([{":  # a call or a lookup in code
         return match[0]
     if not value or not _is_secret(bool(_PASSWORD.search(name)), value, between, bool(quote)):
         return match[0]
-    return f"{name}{between}{quote}<SECRET>{found[len(value) :]}"
+    return f"{name}{between}{quote}<SECRET>{candidate[len(value) :]}"
 
 
-def _is_secret(password: bool, value: str, between: str, quoted: bool) -> bool:
-    low = value.lower()
-    digit = any(char.isdigit() for char in value)
-    if low in _NO_SECRET or (not quoted and not digit and _OF_A_NAME.search(low)):
-        # `password=password`, `api_key=settings.api_key`, `${SECRET}`: a name for the secret, not the secret
+def _is_secret(is_password: bool, value: str, between: str, quoted: bool) -> bool:
+    lower = value.lower()
+    has_digit = any(char.isdigit() for char in value)
+    if lower in _NO_SECRET or (not quoted and not has_digit and _LIKE_IDENTIFIER.search(lower)):
+        # `password=password`, `api_key=settings.api_key`, `${SECRET}`: a reference to a secret
         return False
-    prose = " is" in between.lower()
-    if password:
-        return digit or not prose
+    in_prose = " is" in between.lower()
+    if is_password:
+        return has_digit or not in_prose
     if len(value) < 6 or not any(char.isalpha() for char in value):
         return value.isdigit() and len(value) >= 16
-    mixed = bool(_CAPITALS_INSIDE.search(value))
-    return (
-        digit or mixed or (not prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16))
-    )
+    if has_digit or _CAPITALS_INSIDE.search(value):
+        return True
+    return not in_prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16)
 
 
-def _keyed(match: re.Match[str]) -> str:
-    """A bare ``key`` names a secret only beside 32 random characters that are no UUID (cache keys, object
-    keys and slugs survive).
+def _replace_keyed(match: re.Match[str]) -> str:
+    """Replace the value after a bare ``key`` if it is 32 or more random characters and not a UUID.
+
+    Cache keys, object keys and slugs remain.
     """
     value = match[2]
-    random = _HEX.fullmatch(value) or (
+    is_random = _HEX.fullmatch(value) or (
         re.search("[0-9]", value) and re.search("[a-z]", value) and re.search("[A-Z]", value)
     )
-    return f"{match[1]}<SECRET>" if random else match[0]
+    return f"{match[1]}<SECRET>" if is_random else match[0]

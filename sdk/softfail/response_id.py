@@ -1,4 +1,4 @@
-"""What ``response`` returns: the event id, and with it what feedback on the response needs to know."""
+"""The handle that ``response`` returns: the event id, with the labels that feedback needs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 LABELS = ("service", "feature", "environment", "model", "prompt_version", "variant", "dimensions")
-"""What feedback and evaluations copy from their response."""
+"""Fields that feedback and evaluations copy from their response."""
 
 
 class ResponseId(str):
-    """The event id of a response, a plain string to everyone else. While it lives it carries the labels of
-    its response.
+    """The event id of a response: a string that carries the labels of the response.
 
     Attributes:
-        labels: the fields in ``LABELS`` that were given.
-        sent: whether the response was chosen to be sent.
-        sample_probability: with which probability it was.
+        labels: those fields of ``LABELS`` that the response has.
+        sent: whether the response was selected to be sent.
+        sample_probability: the probability of that selection, (0, 1].
     """
 
     labels: Mapping[str, Any]
@@ -25,14 +24,14 @@ class ResponseId(str):
 
     def __new__(
         cls,
-        name: str,
+        event_id: str,
         labels: Mapping[str, Any] | None = None,
         sent: bool = True,
         sample_probability: float = 1.0,
     ) -> ResponseId:
-        """Make one from an id and what is known of its response."""
-        made = super().__new__(cls, name)
-        made.labels = labels or {}
-        made.sent = sent
-        made.sample_probability = sample_probability
-        return made
+        """Create a handle from an event id."""
+        handle = super().__new__(cls, event_id)
+        handle.labels = labels or {}
+        handle.sent = sent
+        handle.sample_probability = sample_probability
+        return handle

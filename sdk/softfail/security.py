@@ -1,6 +1,4 @@
-"""How to reach a Kafka that asks for TLS or a login: one block of settings, for kafka-python and aiokafka
-alike.
-"""
+"""TLS and login to Kafka: one block of settings for kafka-python and aiokafka."""
 
 from __future__ import annotations
 
@@ -13,10 +11,10 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from softfail.log_redaction import hide
+from softfail.log_redaction import hide_in_logs
 from softfail.tls import InvalidSecurity, client_context
 
-__all__ = ["InvalidSecurity", "Protocol", "Security", "Unusable", "security_of"]
+__all__ = ["InvalidSecurity", "Protocol", "RejectedSecurity", "Security", "parse_security"]
 
 log = logging.getLogger("softfail")
 
@@ -25,11 +23,12 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Security(BaseModel):
-    """TLS and SASL to Kafka. The names of the brokers' certificates are always checked: nothing here turns
-    that off.
+    """TLS and SASL settings. The host names in the brokers' certificates are always verified.
 
-    >>> Security().resolved, Security(username="bot", password="x").resolved, Security(ca_file="ca.pem").resolved
-    ('PLAINTEXT', 'SASL_SSL', 'SSL')
+    >>> Security().resolved, Security(ca_file="ca.pem").resolved
+    ('PLAINTEXT', 'SSL')
+    >>> Security(username="bot", password="x").resolved
+    'SASL_SSL'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -40,30 +39,32 @@ class Security(BaseModel):
     ca_file: str | None = Field(
         None,
         min_length=1,
-        description="PEM file of who signed the brokers' certificates; by default the system's authorities",
+        description="PEM file of the CA of the brokers' certificates; by default the system's authorities",
     )
     cert_file: str | None = Field(
-        None, min_length=1, description="PEM file of our own certificate, if the brokers want one"
+        None, min_length=1, description="PEM file of the client certificate, if the brokers require one"
     )
     key_file: str | None = Field(
-        None, min_length=1, description="PEM file of its key; by default the key stands in cert_file"
+        None, min_length=1, description="PEM file of its private key; by default the key is in cert_file"
     )
     key_password: SecretStr | None = Field(
-        None, description="What the key is encrypted with; from the environment: ${KAFKA_KEY_PASSWORD}"
+        None, description="Password of the private key; from the environment: ${KAFKA_KEY_PASSWORD}"
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How the login is proven"
+        "SCRAM-SHA-512", description="SASL mechanism of the login"
     )
-    username: str | None = Field(None, min_length=1, description="Who logs in")
-    password: SecretStr | None = Field(None, description="From the environment: ${KAFKA_PASSWORD}")
+    username: str | None = Field(None, min_length=1, description="Name of the login")
+    password: SecretStr | None = Field(
+        None, description="Password of the login; from the environment: ${KAFKA_PASSWORD}"
+    )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Security:
-        if fault := self._fault():
-            raise ValueError(fault)
+    def _check_combination(self) -> Security:
+        if error := self._combination_error():
+            raise ValueError(error)
         return self
 
-    def _fault(self) -> str | None:
+    def _combination_error(self) -> str | None:
         has_password = self.password is not None and self.password.get_secret_value() != ""
         if self.username is not None and not has_password:
             return "password: is missing, and username is set; set both or none"
@@ -88,13 +89,14 @@ class Security(BaseModel):
                 )
         for name in ("key_file", "key_password"):
             if self.cert_file is None and getattr(self, name) is not None:
-                return f"cert_file: is missing, and {name} is set; a key is of use with its certificate only"
+                return f"cert_file: is missing, and {name} is set; a key needs its certificate"
         return None
 
     @property
     def resolved(self) -> Protocol:
-        """The protocol: as written, or as the rest implies. What is secret is never sent in the clear unless
-        that is written.
+        """The protocol as set, or as implied by the other settings.
+
+        A login implies TLS, so a password is sent unencrypted only if ``protocol`` says so.
         """
         if self.protocol is not None:
             return self.protocol
@@ -104,11 +106,11 @@ class Security(BaseModel):
 
     @property
     def has_tls(self) -> bool:
-        """Whether the link is encrypted."""
+        """Whether the connection is encrypted."""
         return self.resolved.endswith("SSL")
 
     def kafka_python(self) -> dict[str, Any]:
-        """Settings for any client of kafka-python. Reads the certificate files.
+        """Return settings for any client of kafka-python. Reads the certificate files.
 
         Raises:
             InvalidSecurity: a file cannot be used.
@@ -116,7 +118,7 @@ class Security(BaseModel):
         return self._settings()
 
     def aiokafka(self) -> dict[str, Any]:
-        """Settings for any client of aiokafka. Reads the certificate files.
+        """Return settings for any client of aiokafka. Reads the certificate files.
 
         Raises:
             InvalidSecurity: a file cannot be used.
@@ -124,7 +126,7 @@ class Security(BaseModel):
         return self._settings()
 
     def _settings(self) -> dict[str, Any]:
-        # The two libraries have the same names for these (kafka-python 2.2 to 3.0, aiokafka 0.12 to 0.14).
+        # Both libraries use the same names (kafka-python 2.2 to 3.0, aiokafka 0.12 to 0.14).
         settings: dict[str, Any] = {"security_protocol": self.resolved}
         if self.has_tls:
             key_password = None if self.key_password is None else self.key_password.get_secret_value()
@@ -132,70 +134,73 @@ class Security(BaseModel):
                 self.ca_file, self.cert_file, self.key_file, key_password
             )
         if self.username is not None and self.password is not None:
-            hide(self.password.get_secret_value())
+            hide_in_logs(self.password.get_secret_value())
             settings |= {
                 "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.username,
                 "sasl_plain_password": self.password.get_secret_value(),
             }
             if not self.has_tls:
-                _warn_of_the_clear()
+                _warn_unencrypted_login()
         return settings
 
 
-class Unusable:
-    """Stands for a block that was refused: whoever connects with it fails, instead of connecting without it."""
+class RejectedSecurity:
+    """Replaces a block that was invalid. Connecting with it fails, instead of connecting without security."""
 
-    def __init__(self, fault: str) -> None:
-        self.fault = fault
+    def __init__(self, error: str) -> None:
+        self.error = error
 
     def kafka_python(self) -> NoReturn:
         """Raise ``InvalidSecurity``."""
-        raise InvalidSecurity(self.fault)
+        raise InvalidSecurity(self.error)
 
 
-def security_of(given: Any, environment: Mapping[str, str] | None = None) -> Security:
-    """A block as it stands in code or a file; ``${NAME}`` in it is taken from the environment.
+def parse_security(block: Any, environment: Mapping[str, str] | None = None) -> Security:
+    """Parse a ``security`` block from code or a file.
+
+    Args:
+        block: a ``Security``, or a mapping with its keys. ``${NAME}`` in a value is replaced by the
+            environment variable.
+        environment: None: the environment of the process.
 
     Raises:
-        InvalidSecurity: with every fault, one a line.
+        InvalidSecurity: with all errors, one per line.
 
-    >>> security_of({"username": "bot", "password": "${KAFKA_PASSWORD}"}, {"KAFKA_PASSWORD": "geheim"}).password
+    >>> block = {"username": "bot", "password": "${KAFKA_PASSWORD}"}
+    >>> parse_security(block, {"KAFKA_PASSWORD": "geheim"}).password
     SecretStr('**********')
-    >>> security_of({"user": "bot"})  # doctest: +NORMALIZE_WHITESPACE
+    >>> parse_security({"user": "bot"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    softfail.tls.InvalidSecurity: security.user: no such key; there are: protocol, ca_file,
-    cert_file, key_file, key_password, mechanism, \
-username, password
+    softfail.tls.InvalidSecurity: security.user: no such key; valid keys: protocol, ca_file, ...
     """
-    if isinstance(given, Security):
-        return given
-    if not isinstance(given, Mapping):
+    if isinstance(block, Security):
+        return block
+    if not isinstance(block, Mapping):
         raise InvalidSecurity(
             "security: must be a mapping (key: value) or softfail.security.Security, not a"
-            f" {type(given).__name__}"
+            f" {type(block).__name__}"
         )
     environment = os.environ if environment is None else environment
-    faults: list[str] = []
-    filled = {
-        str(name): _filled(f"security.{name}", value, environment, faults) for name, value in given.items()
+    errors: list[str] = []
+    values = {
+        str(name): _substitute(f"security.{name}", value, environment, errors)
+        for name, value in block.items()
     }
     try:
-        security = Security.model_validate(filled)
-    except ValidationError as error:  # its text would show what was given
-        faults += [
-            _said(fault)
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-    if faults:
-        raise InvalidSecurity("\n".join(faults))
+        security = Security.model_validate(values)
+    except ValidationError as error:  # its own text would contain the values
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        errors += [_format_error(detail) for detail in details]
+    if errors:
+        raise InvalidSecurity("\n".join(errors))
     return security
 
 
-def _filled(path: str, value: Any, environment: Mapping[str, str], faults: list[str]) -> Any:
+def _substitute(path: str, value: Any, environment: Mapping[str, str], errors: list[str]) -> Any:
     if not isinstance(value, str):
         return value
-    faults += [
+    errors += [
         f"{path}: the environment has no variable {name}; set it"
         for name in _VARIABLE.findall(value)
         if name not in environment
@@ -203,17 +208,17 @@ def _filled(path: str, value: Any, environment: Mapping[str, str], faults: list[
     return _VARIABLE.sub(lambda match: environment.get(match[1], "?"), value)
 
 
-def _said(fault: Any) -> str:
-    path = ".".join(("security", *map(str, fault["loc"])))
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = f"no such key; there are: {', '.join(Security.model_fields)}"
-    return f"{path}: {message}" if fault["loc"] else f"{path}.{message}"
+def _format_error(detail: Any) -> str:
+    path = ".".join(("security", *map(str, detail["loc"])))
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = f"no such key; valid keys: {', '.join(Security.model_fields)}"
+    return f"{path}: {message}" if detail["loc"] else f"{path}.{message}"
 
 
 @cache
-def _warn_of_the_clear() -> None:
+def _warn_unencrypted_login() -> None:
     log.warning(
-        "security.protocol: SASL_PLAINTEXT logs in over a link that anybody on the way can read and change;"
-        " use SASL_SSL"
+        "security.protocol: SASL_PLAINTEXT sends the login unencrypted; anybody on the network can read and"
+        " change the traffic; use SASL_SSL"
     )

@@ -1,4 +1,4 @@
-"""What waits to be sent: bounded in number and in size, first in first out."""
+"""The queue of events that wait to be sent: first in, first out, limited in number and in size."""
 
 from __future__ import annotations
 
@@ -7,69 +7,77 @@ from collections import deque
 from typing import Protocol
 
 
-class Outgoing(Protocol):
-    """One event on its way. Only ``message`` may raise, and it is called on the background thread."""
+class QueueItem(Protocol):
+    """One event in the queue. Only ``message`` may raise; it is called on the background thread."""
 
     size: int
 
     def message(self) -> tuple[bytes, bytes]:
-        """Key and value. Raises: ValueError: it cannot be sent."""
+        """Return the key and the value.
+
+        Raises:
+            ValueError: the event cannot be sent.
+        """
 
     def sent(self) -> None:
-        """Kafka has acknowledged it."""
+        """Called when Kafka has acknowledged the event."""
 
     def dropped(self, reason: str, detail: str) -> None:
-        """It was given up."""
+        """Called when the event was dropped."""
 
 
-class Outbox:
-    """Safe for threads, and for a signal handler in the middle of itself.
+class SendQueue:
+    """A bounded queue. Safe for threads, and for a signal handler that interrupts one of its methods.
 
     Args:
-        most: events that wait at most.
-        most_bytes: their sizes at most (one larger event may wait alone).
+        max_items: maximum number of events.
+        max_bytes: maximum sum of their sizes. A single larger event may wait alone.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self._most, self._most_bytes = most, most_bytes
+    def __init__(self, max_items: int, max_bytes: int) -> None:
+        self._max_items, self._max_bytes = max_items, max_bytes
         self._lock = threading.RLock()
-        self._items: deque[Outgoing] = deque()
+        self._items: deque[QueueItem] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Outgoing) -> list[Outgoing]:
-        """Take an event. Gives the oldest ones that had to go for it: what happens now is worth more."""
-        gone: list[Outgoing] = []
+    def put(self, item: QueueItem) -> list[QueueItem]:
+        """Append an event. Return the oldest events that were removed to make space."""
+        removed: list[QueueItem] = []
         with self._lock:
             self._items.append(item)
             self._bytes += item.size
-            while len(self._items) > self._most or (self._bytes > self._most_bytes and len(self._items) > 1):
-                gone.append(self._first())
-        return gone
+            while len(self._items) > self._max_items or (
+                self._bytes > self._max_bytes and len(self._items) > 1
+            ):
+                removed.append(self._pop_oldest())
+        return removed
 
-    def offer(self, item: Outgoing) -> bool:
-        """Take an event if there is room."""
+    def offer(self, item: QueueItem) -> bool:
+        """Append an event if there is space. Return whether it was appended."""
         with self._lock:
-            if len(self._items) >= self._most or (self._items and self._bytes + item.size > self._most_bytes):
+            if len(self._items) >= self._max_items or (
+                self._items and self._bytes + item.size > self._max_bytes
+            ):
                 return False
             self._items.append(item)
             self._bytes += item.size
             return True
 
-    def take(self) -> Outgoing | None:
-        """The oldest event, or None."""
+    def take(self) -> QueueItem | None:
+        """Remove and return the oldest event; None if the queue is empty."""
         with self._lock:
-            return self._first() if self._items else None
+            return self._pop_oldest() if self._items else None
 
-    def put_back(self, item: Outgoing) -> None:
-        """Make an event that was taken the oldest again."""
+    def put_back(self, item: QueueItem) -> None:
+        """Return an event to the front of the queue."""
         with self._lock:
             self._items.appendleft(item)
             self._bytes += item.size
 
-    def _first(self) -> Outgoing:
+    def _pop_oldest(self) -> QueueItem:
         item = self._items.popleft()
         self._bytes -= item.size
         return item

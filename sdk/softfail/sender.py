@@ -1,4 +1,4 @@
-"""The background thread between the outbox and Kafka. The calling thread waits for neither."""
+"""Run the background thread between the queue and Kafka. The calling thread waits for neither."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from softfail.in_flight import Deliveries
-from softfail.kafka_connection import discard, shut
-from softfail.send_queue import Outbox, Outgoing
+from softfail.backoff import backoff_s
+from softfail.in_flight import InFlight
+from softfail.kafka_connection import abandon_producer, close_producer
+from softfail.send_queue import QueueItem, SendQueue
 
-_BATCH = 500  # events handed on before the thread looks at anything else
-_GATHER_S = 0.01  # the thread lets a burst arrive instead of fighting for the interpreter at every event
-_BACKOFF_S = (0.5, 30.0)
-_STUCK_S = 60.0  # failures and no success for so long: a fresh producer (an idempotent one can fail for good)
+_BATCH = 500  # events sent before the thread checks timers and the connection again
+# The thread pauses this long so that a burst accumulates. Otherwise it would compete with the service for the
+# interpreter lock at every event.
+_GATHER_S = 0.01
+_FIRST_RETRY_S = 0.5
+_LONGEST_RETRY_S = 30.0
+# Failures without a success for this long: use a new producer. An idempotent producer can fail permanently.
+_STUCK_S = 60.0
 
 
 class Sender:
-    """Takes events from any thread, hands them to Kafka on one of its own.
+    """Takes events from any thread and hands them to Kafka on a thread of its own.
 
     Args:
-        topic: where they go.
-        connect: gives a connected producer that knows the topic, or raises; called on the background thread.
-        queue_size: events that wait at most; one more, and the oldest is dropped.
-        queue_bytes: their sizes at most.
-        every_s: seconds between calls of ``tick``.
-        tick: gives what is to be sent of its own accord (meters); its argument says whether it is the last
-            call.
-        note: told (reason, detail) of what goes wrong with the connection.
+        topic: topic of the events.
+        connect: returns a connected producer that knows the topic, or raises; runs on the background thread.
+        queue_size: maximum number of waiting events. When it is reached, the oldest event is dropped.
+        queue_bytes: maximum sum of their sizes.
+        tick_interval_s: seconds between calls of ``tick``.
+        tick: returns events to send (the meters); its argument says whether it is the last call.
+        note: called with (reason, detail) when the connection has a problem.
     """
 
     def __init__(
@@ -40,181 +44,198 @@ class Sender:
         connect: Callable[[], Any],
         queue_size: int,
         queue_bytes: int,
-        every_s: float,
-        tick: Callable[[bool], Iterable[Outgoing]],
+        tick_interval_s: float,
+        tick: Callable[[bool], Iterable[QueueItem]],
         note: Callable[[str, str], None],
     ) -> None:
-        self._connect, self._every_s, self._tick, self._note = connect, every_s, tick, note
-        self._outbox = Outbox(queue_size, queue_bytes)
-        self._deliveries = Deliveries(topic, note)
+        self._connect, self._tick_interval_s, self._tick, self._note = connect, tick_interval_s, tick, note
+        self._queue = SendQueue(queue_size, queue_bytes)
+        self._in_flight = InFlight(topic, note)
         self._lock = threading.RLock()
-        # its put may be interrupted by itself, unlike Event.set
+        # A signal handler may interrupt its put and call it again, unlike Event.set.
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._idle = False
-        self._hurry = 0
-        self._deadline: float | None = None  # set once: closing
-        self._left = 0  # dropped because it was closing
-        self._done = threading.Event()
+        self._flush_count = 0  # flush calls in progress
+        self._close_deadline_s: float | None = None  # set once, by close
+        self._leftover_count = 0  # dropped because the time to close ran out
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._producer: Any = None
-        self._attempts = 0
-        self._next_attempt = 0.0
-        self._next_tick = time.monotonic() + every_s
+        self._connect_failures = 0
+        self._next_connect_s = 0.0
+        self._next_tick_s = time.monotonic() + tick_interval_s
 
     # ---- for any thread
 
     def start(self) -> None:
-        """Start the thread, once. ``put`` does it too."""
+        """Start the background thread if it is not running. ``put`` does this too."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="softfail", daemon=True)
                 self._thread.start()
 
-    def put(self, item: Outgoing) -> None:
-        """Take an event; microseconds. When there is no room the oldest ones are dropped."""
-        if self._deadline is not None:
+    def put(self, item: QueueItem) -> None:
+        """Queue an event. Takes microseconds. If the queue is full, the oldest events are dropped."""
+        if self._close_deadline_s is not None:
             item.dropped("closed", "reported after close")
             return
-        self._deliveries.expect()
-        for old in self._outbox.put(item):
-            self._deliveries.drop(old, "queue full", "Kafka is away or slow, or queue_size is too small")
-        self._awake()
+        self._in_flight.accept()
+        for removed in self._queue.put(item):
+            self._in_flight.drop(removed, "queue full", "Kafka is down or slow, or queue_size is too small")
+        self._wake_up()
 
-    def offer(self, item: Outgoing, timeout_s: float) -> bool:
-        """Take an event, waiting for room: for callers that have time. False: there was none."""
-        until = time.monotonic() + timeout_s
-        while self._deadline is None:
-            if self._outbox.offer(item):
-                self._deliveries.expect()
-                self._awake()
+    def offer(self, item: QueueItem, timeout_s: float) -> bool:
+        """Queue an event, waiting for space: for callers that may block.
+
+        Returns:
+            False if there was no space within the time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while self._close_deadline_s is None:
+            if self._queue.offer(item):
+                self._in_flight.accept()
+                self._wake_up()
                 return True
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline_s:
                 break
-            self._awake()
+            self._wake_up()
             time.sleep(0.005)
         return False
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was put before is acknowledged or dropped. False: not within the time."""
-        until = time.monotonic() + timeout_s
-        target = self._deliveries.expected
+        """Wait until all events queued before are acknowledged or dropped.
+
+        Returns:
+            False if some were not within the time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        target = self._in_flight.accepted_count
         with self._lock:
-            self._hurry += 1
+            self._flush_count += 1
         try:
-            while self._deliveries.settled < target and time.monotonic() < until and not self._done.is_set():
-                self._awake()
+            while (
+                self._in_flight.completed_count < target
+                and time.monotonic() < deadline_s
+                and not self._stopped.is_set()
+            ):
+                self._wake_up()
                 time.sleep(0.005)
-            return self._deliveries.settled >= target
+            return self._in_flight.completed_count >= target
         finally:
             with self._lock:
-                self._hurry -= 1
+                self._flush_count -= 1
 
     def close(self, timeout_s: float) -> bool:
-        """Send what is queued, a last meter, and end the thread. False: something was left, and is dropped
-        and counted.
+        """Send the queued events and a last meter, then end the thread.
+
+        Returns:
+            False if events were left when the time ran out. They are dropped and counted.
         """
         with self._lock:
-            if self._deadline is None:
-                self._deadline = time.monotonic() + timeout_s
-                self._next_attempt = 0.0
+            if self._close_deadline_s is None:
+                self._close_deadline_s = time.monotonic() + timeout_s
+                self._next_connect_s = 0.0
         if self._thread is not None:
             self._wake.put(None)
-            self._done.wait(timeout_s + 0.2)
-        self._drop_the_rest()
-        return not self._left and self._deliveries.settled >= self._deliveries.expected
+            self._stopped.wait(timeout_s + 0.2)
+        self._drop_queue()
+        return not self._leftover_count and self._in_flight.completed_count >= self._in_flight.accepted_count
 
     def abandon(self) -> None:
-        """In the child of a fork: neither thread nor sockets are ours; the parent goes on with them."""
-        discard(self._producer)
+        """Give up the parent's connection, in the child of a fork. The parent continues to use it."""
+        abandon_producer(self._producer)
 
-    def _awake(self) -> None:
+    def _wake_up(self) -> None:
         if self._thread is None:
             self.start()
         if self._idle:
             self._idle = False
             self._wake.put(None)
 
-    def _drop_the_rest(self) -> None:
-        while (item := self._outbox.take()) is not None:
-            self._left += 1
-            self._deliveries.drop(item, "closed", "before Kafka could be reached")
+    def _drop_queue(self) -> None:
+        while (item := self._queue.take()) is not None:
+            self._leftover_count += 1
+            self._in_flight.drop(item, "closed", "before Kafka could be reached")
 
     # ---- the background thread
 
     def _run(self) -> None:
-        while not self._done.is_set():
+        while not self._stopped.is_set():
             try:
-                self._round()
-            except Exception as error:  # noqa: BLE001 - the thread must outlive any fault of its own
+                self._run_once()
+            except Exception as error:  # noqa: BLE001 - a bug must not end the thread
                 self._note("fault in the background thread", repr(error))
                 time.sleep(0.5)
-                if self._late():  # a fault while closing must not keep the process
-                    self._done.set()
+                if self._is_past_deadline():  # an error while closing must not keep the process alive
+                    self._stopped.set()
 
-    def _round(self) -> None:
-        if self._producer is None and time.monotonic() >= self._next_attempt:
+    def _run_once(self) -> None:
+        if self._producer is None and time.monotonic() >= self._next_connect_s:
             self._try_to_connect()
         if self._producer is not None:
-            self._deliveries.hand_on(self._producer, self._outbox, _BATCH)
-            if self._deliveries.failing_s() > _STUCK_S:
-                stuck, self._producer = self._producer, None
-                shut(stuck, 0.0)
-        if time.monotonic() >= self._next_tick:
-            self._next_tick = time.monotonic() + self._every_s
-            self._send_of_itself(last=False)
-        if self._deadline is not None and (not self._outbox or self._late()):
+            self._in_flight.send_from(self._queue, self._producer, _BATCH)
+            if self._in_flight.failing_s() > _STUCK_S:
+                stuck_producer, self._producer = self._producer, None
+                close_producer(stuck_producer, 0.0)
+        if time.monotonic() >= self._next_tick_s:
+            self._next_tick_s = time.monotonic() + self._tick_interval_s
+            self._send_meters(last=False)
+        if self._close_deadline_s is not None and (not self._queue or self._is_past_deadline()):
             self._finish()
         else:
-            self._rest()
+            self._wait_for_work()
 
-    def _late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+    def _is_past_deadline(self) -> bool:
+        return self._close_deadline_s is not None and time.monotonic() >= self._close_deadline_s
 
-    def _rest(self) -> None:
-        """Wait for something to do; no longer than a second, or until the next tick."""
-        closing = self._deadline is not None
-        if self._outbox or closing:
-            if self._producer is None or not self._deliveries.room():
+    def _wait_for_work(self) -> None:
+        """Wait for an event, for at most a second or until the next tick."""
+        closing = self._close_deadline_s is not None
+        if self._queue or closing:
+            if self._producer is None or not self._in_flight.has_capacity():
                 time.sleep(0.01 if closing or self._producer else 0.05)
-            elif not self._hurry and not closing and len(self._outbox) < _BATCH:
+            elif not self._flush_count and not closing and len(self._queue) < _BATCH:
                 time.sleep(_GATHER_S)
             return
         self._idle = True
-        if not self._outbox:  # looked at again after the flag: a put in between has seen it, or is seen
+        # Check again after setting the flag: an event that was put in between either saw it or is seen here.
+        if not self._queue:
             with contextlib.suppress(Empty):
-                self._wake.get(timeout=max(0.01, min(1.0, self._next_tick - time.monotonic())))
+                self._wake.get(timeout=max(0.01, min(1.0, self._next_tick_s - time.monotonic())))
         self._idle = False
 
     def _try_to_connect(self) -> None:
         try:
             self._producer = self._connect()
-        except Exception as error:  # noqa: BLE001 - whatever kafka-python raises: wrong settings, no broker, no topic, no rights
+        except Exception as error:  # noqa: BLE001 - kafka-python raises many types: wrong settings, no broker, no topic
             self._note("no connection to Kafka", f"{type(error).__name__}: {error}"[:300])
-            least, most = _BACKOFF_S
-            delay = min(most, least * 2 ** min(self._attempts, 10)) * random.uniform(0.7, 1.0)
-            self._attempts += 1
-            self._next_attempt = time.monotonic() + (delay if self._deadline is None else min(delay, 0.5))
+            self._connect_failures += 1
+            delay_s = backoff_s(
+                self._connect_failures, _FIRST_RETRY_S, _LONGEST_RETRY_S, jitter=random.uniform(0.0, 0.3)
+            )
+            closing = self._close_deadline_s is not None
+            self._next_connect_s = time.monotonic() + (min(delay_s, 0.5) if closing else delay_s)
         else:
-            self._attempts = 0
-            self._deliveries.begin_anew()
+            self._connect_failures = 0
+            self._in_flight.reset_failures()
 
-    def _send_of_itself(self, last: bool) -> None:
+    def _send_meters(self, last: bool) -> None:
         for item in self._tick(last):
             if self._producer is not None:
-                self._deliveries.expect()
-                if not self._deliveries.send(self._producer, item):
-                    self._deliveries.drop(item, "not delivered", "no connection")
+                self._in_flight.accept()
+                if not self._in_flight.send(item, self._producer):
+                    self._in_flight.drop(item, "not delivered", "no connection")
 
     def _finish(self) -> None:
-        self._await_deliveries()
-        self._send_of_itself(last=True)
-        self._await_deliveries()
-        self._drop_the_rest()
+        self._wait_for_acknowledgements()
+        self._send_meters(last=True)
+        self._wait_for_acknowledgements()
+        self._drop_queue()
         producer, self._producer = self._producer, None
         if producer is not None:
-            shut(producer, max(0.0, (self._deadline or 0.0) - time.monotonic()))
-        self._done.set()
+            close_producer(producer, max(0.0, (self._close_deadline_s or 0.0) - time.monotonic()))
+        self._stopped.set()
 
-    def _await_deliveries(self) -> None:
-        while self._deliveries.under_way and not self._late():
+    def _wait_for_acknowledgements(self) -> None:
+        while self._in_flight.count and not self._is_past_deadline():
             time.sleep(0.005)

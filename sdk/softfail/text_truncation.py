@@ -1,59 +1,66 @@
-"""Texts cut to what one event may carry: head and tail kept, a marker between."""
+"""Truncate texts to the limit of an event. The head and the tail remain, with a marker between them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 LIMIT_BYTES = 64 * 1024
-"""Most UTF-8 bytes of one text in one event, the marker included."""
+"""Maximum size of one text in an event, UTF-8 bytes, marker included."""
 
-# each end, kept for the background thread: half the limit, the margin, and what redaction may shrink
-_ROUGH_CHARS = LIMIT_BYTES * 5 // 8
-# longer than anything that redaction must see whole, but for PEM blocks, which it knows by either end
+# Characters of each end that wait for the background thread: half of the limit, the margin, and what
+# redaction may remove.
+_END_CHARS = LIMIT_BYTES * 5 // 8
+# Longer than any pattern that redaction must see whole. PEM blocks are longer, but either end identifies
+# them.
 _MARGIN_CHARS = 1024
 
 
-class Halves(tuple[str, str, int]):
-    """Head, tail and length of a text too long to keep, as the calling thread leaves it: two slices,
-    microseconds.
-    """
+class TruncatedText(NamedTuple):
+    """The ends of a text that is too long to keep, and the length of the whole text, characters."""
 
-    __slots__ = ()
+    head: str
+    tail: str
+    chars: int
 
 
-def rough(text: str) -> str | Halves:
-    """Bound the memory of a text that waits in the queue, without looking at it."""
-    if len(text) <= 2 * _ROUGH_CHARS:
+def truncate_for_queue(text: str) -> str | TruncatedText:
+    """Limit the memory of a text that waits in the queue. Takes microseconds: two slices."""
+    if len(text) <= 2 * _END_CHARS:
         return text
-    return Halves((text[:_ROUGH_CHARS], text[-_ROUGH_CHARS:], len(text)))
+    return TruncatedText(text[:_END_CHARS], text[-_END_CHARS:], len(text))
 
 
-def finished(text: str | Halves, redact: Callable[[str], str] | None = None, limit: int = LIMIT_BYTES) -> str:
-    """The text to send: redacted *before* it is cut, so that no half of a secret is left at an edge; then
-    cut.
+def redact_and_truncate(
+    text: str | TruncatedText, redact: Callable[[str], str] | None = None, limit: int = LIMIT_BYTES
+) -> str:
+    """Return the text to send.
+
+    It is redacted *before* it is truncated, so that no part of a secret remains at a cut.
 
     Args:
-        redact: applied to what is kept; None leaves it.
-        limit: bytes of UTF-8 at most, at least 64.
+        text: as it waited in the queue.
+        redact: applied to the text, or to both ends; None leaves them.
+        limit: UTF-8 bytes, at least 64.
     """
-    if not isinstance(text, Halves):
-        whole = redact(text) if redact else text
-        return cut(whole, limit)
-    head, tail, length = text
+    if not isinstance(text, TruncatedText):
+        return truncate(redact(text) if redact else text, limit)
+    head, tail = text.head, text.tail
     if redact:
-        # What crosses the rough edge was not seen whole, so a margin goes; what redaction left unredacted
-        # stands at the very end.
+        # Redaction did not see whole what crosses the first cut, so a part of it may remain at the very end
+        # of the head or at the start of the tail. The margin removes it.
         head, tail = redact(head)[:-_MARGIN_CHARS], redact(tail)[_MARGIN_CHARS:]
-    return _joined(head, tail, length - len(head) - len(tail), limit)
+    return _join_ends(head, tail, text.chars - len(head) - len(tail), limit)
 
 
-def cut(text: str, limit: int = LIMIT_BYTES) -> str:
-    """At most ``limit`` bytes of UTF-8, never split inside a code point; lone surrogates become ``?``.
+def truncate(text: str, limit: int = LIMIT_BYTES) -> str:
+    """Truncate a text to a number of bytes of UTF-8. Lone surrogates become ``?``.
 
     Args:
-        limit: bytes, at least 64.
+        text: any string.
+        limit: bytes, at least 64. No code point is split.
 
-    >>> cut("x" * 100, 64)
+    >>> truncate("x" * 100, 64)
     'xxxxxxxx… [84 characters cut] …xxxxxxxx'
     """
     if len(text) <= limit and text.isascii():
@@ -61,19 +68,17 @@ def cut(text: str, limit: int = LIMIT_BYTES) -> str:
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= limit:
         return encoded.decode()
-    return _joined(text, text, 0, limit, len(text))
+    return _join_ends(text, text, -len(text), limit)
 
 
-def _joined(head: str, tail: str, missing: int, limit: int, overlap: int = 0) -> str:
-    """Ends of a text with a marker between; ``overlap`` is the whole length when head and tail are the same
-    text.
+def _join_ends(head: str, tail: str, between: int, limit: int) -> str:
+    """Join the start of ``head`` and the end of ``tail`` with a marker that says how much was cut.
+
+    Args:
+        between: characters of the whole text between the two; negative where they overlap.
     """
-    room = (limit - 48) // 2  # 48: the marker, with any count
-    first = head.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
-    last = tail.encode("utf-8", "replace")[-room:].decode("utf-8", "ignore")
-    gone = (
-        overlap - len(first) - len(last)
-        if overlap
-        else missing + len(head) - len(first) + len(tail) - len(last)
-    )
-    return f"{first}… [{gone} characters cut] …{last}"
+    end_bytes = (limit - 48) // 2  # 48: the marker with any count
+    first = head.encode("utf-8", "replace")[:end_bytes].decode("utf-8", "ignore")
+    last = tail.encode("utf-8", "replace")[-end_bytes:].decode("utf-8", "ignore")
+    cut = between + len(head) - len(first) + len(tail) - len(last)
+    return f"{first}… [{cut} characters cut] …{last}"

@@ -12,24 +12,22 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 
 class Broker:
-    """librdkafka's mock cluster: real sockets and the real protocol, without durability. Topics have 4
-    partitions.
-    """
+    """librdkafka's mock cluster: real sockets and protocol, no durability. Topics have 4 partitions."""
 
     def __init__(self) -> None:
         self._cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         (broker,) = self._cluster.list_topics(timeout=10).brokers.values()
         self.address = f"{broker.host}:{broker.port}"
-        self._names = itertools.count()
+        self._topic_numbers = itertools.count()
 
     def topic(self) -> str:
-        """A fresh topic. The mock creates topics on first use, which our producer does not ask for."""
-        name = f"events-{next(self._names)}"
+        """Create a topic. The mock does this on first use, which our producer never requests."""
+        name = f"events-{next(self._topic_numbers)}"
         self._cluster.list_topics(name, timeout=10)
         return name
 
-    def raw(self, topic: str, least: int = 0, timeout_s: float = 10.0) -> list[Any]:
-        """All messages of a topic, at least so many (waits)."""
+    def messages(self, topic: str, min_count: int = 0, timeout_s: float = 10.0) -> list[Any]:
+        """Read all messages of a topic. Wait until there are at least ``min_count``."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.address,
@@ -40,29 +38,29 @@ class Broker:
             }
         )
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(4)])
-        found: list[Any] = []
-        until = time.monotonic() + timeout_s
-        quiet = 0
-        while time.monotonic() < until and (len(found) < least or quiet < 2):
+        messages: list[Any] = []
+        deadline_s = time.monotonic() + timeout_s
+        empty_polls = 0
+        while time.monotonic() < deadline_s and (len(messages) < min_count or empty_polls < 2):
             message = consumer.poll(0.2)
-            quiet = quiet + 1 if message is None else 0
+            empty_polls = empty_polls + 1 if message is None else 0
             if message is not None and not message.error():
-                found.append(message)
+                messages.append(message)
         consumer.close()
-        return found
+        return messages
 
-    def events(self, topic: str, least: int = 0) -> dict[str, list[dict[str, Any]]]:
-        """Kind -> events, when there are at least so many in all."""
-        found: dict[str, list[dict[str, Any]]] = {
+    def events(self, topic: str, min_count: int = 0) -> dict[str, list[dict[str, Any]]]:
+        """Read all events of a topic, by kind. Wait until there are at least ``min_count`` in all."""
+        events: dict[str, list[dict[str, Any]]] = {
             "response": [],
             "feedback": [],
             "evaluation": [],
             "meter": [],
         }
-        for message in self.raw(topic, least):
+        for message in self.messages(topic, min_count):
             event = json.loads(message.value())
-            found[event["kind"]].append(event)
-        return found
+            events[event["kind"]].append(event)
+        return events
 
 
 class FakeFuture:
@@ -80,12 +78,14 @@ class FakeFuture:
 
 
 class FakeProducer:
-    """Takes what kafka-python's producer takes; acknowledges from ``deliver``, or at once when a callback is
-    added.
+    """Has the interface of kafka-python's producer.
+
+    Acknowledges a message as soon as a callback is added, or, with ``auto_acknowledge`` False, in
+    ``acknowledge``.
     """
 
-    def __init__(self, at_once: bool = True) -> None:
-        self.at_once = at_once
+    def __init__(self, auto_acknowledge: bool = True) -> None:
+        self.auto_acknowledge = auto_acknowledge
         self.messages: list[tuple[bytes, bytes]] = []
         self.futures: list[FakeFuture] = []
         self.closed = False
@@ -93,12 +93,13 @@ class FakeProducer:
     def send(self, topic: str, value: bytes, key: bytes) -> FakeFuture:
         self.messages.append((key, value))
         future = FakeFuture()
-        if self.at_once:
+        if self.auto_acknowledge:
             future.add_callback = lambda function: function(None)  # type: ignore[method-assign, assignment]
         self.futures.append(future)
         return future
 
-    def deliver(self, error: Exception | None = None) -> None:
+    def acknowledge(self, error: Exception | None = None) -> None:
+        """Acknowledge all pending messages, or fail them with an error."""
         for future in self.futures:
             for function in future.errbacks if error else future.callbacks:
                 function(error)
@@ -118,7 +119,7 @@ def broker() -> Broker:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeProducer:
-    """Every ``Softfail`` made in the test sends to this producer."""
+    """A fake producer. Every ``Softfail`` created in the test sends to it."""
     producer = FakeProducer()
     monkeypatch.setattr("softfail.client.open_producer", lambda *_: producer)
     return producer
@@ -126,25 +127,26 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeProducer:
 
 @pytest.fixture
 def client(fake: FakeProducer) -> Iterator[Callable[..., Any]]:
-    """Makes clients on the fake producer, closed at the end."""
+    """A function that creates clients on the fake producer. They are closed after the test."""
     from softfail import Softfail
 
-    made = []
+    clients = []
 
     def make(**options: Any) -> Softfail:
-        made.append(
-            Softfail(**{"service": "shop", "content_probability": 1.0, "meter_interval_s": 3600, **options})
+        client = Softfail(
+            **{"service": "shop", "content_probability": 1.0, "meter_interval_s": 3600, **options}
         )
-        return made[-1]
+        clients.append(client)
+        return client
 
     yield make
-    for one in made:
-        one.close(2)
+    for client in clients:
+        client.close(2)
 
 
 @pytest.fixture(scope="session")
 def fake_client() -> Callable[..., Any]:
-    """A context manager for property tests: a client and its fake producer, both fresh."""
+    """A context manager for property tests: a new client and its new fake producer."""
 
     @contextlib.contextmanager
     def make(**options: Any) -> Iterator[tuple[Any, FakeProducer]]:

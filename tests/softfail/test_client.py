@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.options import Options
+from tests.softfail.polling import wait_until
 
 Make = Callable[..., Softfail]
 
 
-def only(events: list[dict[str, Any]]) -> dict[str, Any]:
+def single(events: list[dict[str, Any]]) -> dict[str, Any]:
     (event,) = events
     return event
 
 
 def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -> None:
     sf = client()
-    name = sf.response(
+    event_id = sf.response(
         feature="answer", model="m", output="hi", output_tokens=3, dimensions={"region": "eu"}, cost_usd=0.1
     )
     assert sf.flush(5)
@@ -33,7 +34,7 @@ def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -
     assert key == b"shop/answer"
     event = Response.model_validate_json(value)
     assert (event.event_id, event.output, event.output_tokens, event.dimensions, event.cost_usd) == (
-        name,
+        event_id,
         "hi",
         3,
         {"region": "eu"},
@@ -46,7 +47,9 @@ def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -
     )
 
 
-def test_texts_are_redacted_and_cut_and_their_lengths_are_those_of_the_whole(client: Make, fake: Any) -> None:
+def test_texts_are_redacted_and_truncated_and_their_recorded_lengths_are_those_of_the_whole_texts(
+    client: Make, fake: Any
+) -> None:
     sf = client()
     sf.response(
         feature="f",
@@ -56,13 +59,13 @@ def test_texts_are_redacted_and_cut_and_their_lengths_are_those_of_the_whole(cli
         context="4111111111111111",
     )
     assert sf.flush(5)
-    event = only(fake.events())
+    event = single(fake.events())
     assert (event["input"], event["context"]) == ("I am <EMAIL>", "<CARD>")
     assert len(event["output"].encode()) <= 65536
     assert (event["input_chars"], event["output_chars"]) == (20, 1_000_000)
 
 
-def test_without_its_text_an_event_still_says_how_long_it_was(client: Make, fake: Any) -> None:
+def test_an_event_without_its_texts_still_records_their_lengths(client: Make, fake: Any) -> None:
     sf = client(content_probability=0.0)
     sf.response(feature="f", model="m", input="abc", output="", context="secret")
     sf.response(feature="f", model="m", output="abc", output_chars=17)
@@ -72,7 +75,7 @@ def test_without_its_text_an_event_still_says_how_long_it_was(client: Make, fake
     assert (first["input_chars"], first["output_chars"], second["output_chars"]) == (3, 0, 17)
 
 
-def test_feedback_and_evaluations_carry_the_labels_of_their_response_by_handle_and_by_id(
+def test_feedback_and_evaluations_copy_the_labels_of_their_response_by_handle_and_by_id(
     client: Make, fake: Any
 ) -> None:
     sf = client()
@@ -100,10 +103,10 @@ def test_feedback_and_evaluations_carry_the_labels_of_their_response_by_handle_a
     for event in [*fake.events("feedback"), *fake.events("evaluation")]:
         assert labels.items() <= event.items()
         assert event["response_id"] == answer
-    assert only(fake.events("evaluation"))["reason"] == "mail <EMAIL>"
+    assert single(fake.events("evaluation"))["reason"] == "mail <EMAIL>"
 
 
-def test_labels_of_old_responses_are_forgotten_but_their_handles_remember(client: Make, fake: Any) -> None:
+def test_labels_of_old_responses_are_forgotten_but_their_handles_keep_them(client: Make, fake: Any) -> None:
     sf = client(recent_responses=2)
     answers = [sf.response(feature=f"f{i}", model="m") for i in range(3)]
     sf.feedback(str(answers[0]), accepted=True)  # forgotten: no feature, so invalid
@@ -114,9 +117,7 @@ def test_labels_of_old_responses_are_forgotten_but_their_handles_remember(client
     assert sf.counts()["feedback"] == {"seen": 3, "sampled": 3, "sent": 2, "dropped": 1}
 
 
-def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and_feedback_always_comes(
-    client: Make, fake: Any
-) -> None:
+def test_an_evaluation_is_sent_with_its_response_and_feedback_is_always_sent(client: Make, fake: Any) -> None:
     sf = client(sample_probability=0.5)
     answers = [sf.response(feature="f", model="m") for _ in range(200)]
     for answer in answers:
@@ -126,19 +127,16 @@ def test_an_evaluation_follows_its_response_and_multiplies_the_probabilities_and
     assert sf.flush(5)
     sent = {event["event_id"] for event in fake.events()}
     assert 50 < len(sent) < 150
-    *known, other = fake.events("evaluation")
-    assert (
-        {event["response_id"] for event in known}
-        == sent
-        == {str(answer) for answer in answers if answer.sent}
-    )
-    assert {event["sample_probability"] for event in known} == {0.05}
-    assert "sample_probability" not in other
+    *evaluations, of_unknown_response = fake.events("evaluation")
+    assert {event["response_id"] for event in evaluations} == sent
+    assert sent == {str(answer) for answer in answers if answer.sent}
+    assert {event["sample_probability"] for event in evaluations} == {0.05}
+    assert "sample_probability" not in of_unknown_response
     assert len(fake.events("feedback")) == 200
     assert all(event.get("sample_probability", 1) == 1 for event in fake.events("feedback"))
 
 
-def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampled_itself(
+def test_sampling_is_recorded_metered_and_multiplied_with_the_probability_given_by_the_service(
     client: Make, fake: Any
 ) -> None:
     sf = client(sample_probability=0.5, content_probability=0.5)
@@ -151,7 +149,7 @@ def test_sampling_is_recorded_metered_and_multiplied_with_what_the_service_sampl
     assert sf.counts()["shop/f"] == {"seen": 400, "sampled": len(events), "sent": len(events), "dropped": 0}
 
 
-def test_errors_come_with_their_texts_and_probability_one_while_the_rate_allows(
+def test_errors_are_sent_with_texts_and_probability_one_while_the_bucket_has_tokens(
     client: Make, fake: Any
 ) -> None:
     sf = client(sample_probability=1e-9, content_probability=1e-9, error_content_per_minute=2)
@@ -165,7 +163,7 @@ def test_errors_come_with_their_texts_and_probability_one_while_the_rate_allows(
     ] == [("x", 1.0, 1.0)] * 2
 
 
-def test_a_call_is_timed_and_its_exception_recorded_and_raised_again(client: Make, fake: Any) -> None:
+def test_a_call_is_timed_and_its_exception_is_recorded_and_propagates(client: Make, fake: Any) -> None:
     sf = client()
     with sf.call(feature="f", model="m") as call:
         call.output = "hello"
@@ -175,13 +173,19 @@ def test_a_call_is_timed_and_its_exception_recorded_and_raised_again(client: Mak
         raise KeyError("x")
     assert isinstance(call.response_id, ResponseId)
     assert sf.flush(5)
-    good, bad = fake.events()
-    assert (good["event_id"], good["output"], good["output_tokens"]) == (call.response_id, "hello", 2)
-    assert 0 <= good["time_to_first_token_s"] <= good["duration_s"] < 10
-    assert bad["error_type"] == "KeyError"
+    successful, failed = fake.events()
+    assert (successful["event_id"], successful["output"], successful["output_tokens"]) == (
+        call.response_id,
+        "hello",
+        2,
+    )
+    assert 0 <= successful["time_to_first_token_s"] <= successful["duration_s"] < 10
+    assert failed["error_type"] == "KeyError"
 
 
-def test_watch_times_functions_of_every_kind_and_leaves_what_they_give(client: Make, fake: Any) -> None:
+def test_watch_times_functions_of_every_kind_and_leaves_their_results_unchanged(
+    client: Make, fake: Any
+) -> None:
     sf = client()
 
     @sf.watch(feature="plain", model="m")
@@ -253,7 +257,7 @@ OPTIONS = st.dictionaries(st.sampled_from([*Options.model_fields, "colour", "ack
 
 @settings(max_examples=150, deadline=None)
 @given(fields=KEYWORDS, args=st.lists(ANYTHING, max_size=2), response=ANYTHING)
-def test_nothing_that_a_service_passes_raises_into_it_and_every_response_is_accounted_for(
+def test_no_argument_makes_a_report_raise_and_every_response_is_counted(
     fake_client: Any, fields: dict[str, Any], args: list[Any], response: Any
 ) -> None:
     with fake_client() as (sf, producer):
@@ -267,16 +271,16 @@ def test_nothing_that_a_service_passes_raises_into_it_and_every_response_is_acco
         assert isinstance(sf.evaluation(response, **fields), str)
         with sf.call(*args, **fields) as call:
             call.anything = response
-        watching = sf.watch(*args, **{name: value for name, value in fields.items() if name != "read"})
-        if callable(watching):
-            watching(lambda: response)
+        decorator = sf.watch(*args, **{name: value for name, value in fields.items() if name != "read"})
+        if callable(decorator):
+            decorator(lambda: response)
         assert sf.flush(10)
         responses = [
-            tally for name, tally in sf.counts().items() if name not in ("feedback", "evaluation", "meter")
+            counts for name, counts in sf.counts().items() if name not in ("feedback", "evaluation", "meter")
         ]
-        assert sum(tally["seen"] for tally in responses) == 2
-        assert sum(tally["sent"] + tally["dropped"] for tally in responses) == sum(
-            tally["sampled"] for tally in responses
+        assert sum(counts["seen"] for counts in responses) == 2
+        assert sum(counts["sent"] + counts["dropped"] for counts in responses) == sum(
+            counts["sampled"] for counts in responses
         )
         for _, value in producer.messages:
             json.loads(value)
@@ -293,7 +297,7 @@ def test_no_option_stops_a_service_from_starting(fake_client: Any, options: dict
         logging.getLogger("softfail").setLevel(logging.NOTSET)
 
 
-def test_a_wrong_option_is_logged_with_its_name_and_the_default_taken(
+def test_an_invalid_option_is_logged_with_its_name_and_replaced_by_its_default(
     fake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sf = Softfail(service="shop", content_probability=7, colour="red")
@@ -305,7 +309,7 @@ def test_a_wrong_option_is_logged_with_its_name_and_the_default_taken(
     assert "colour: no option of Softfail or KafkaProducer" in caplog.text
 
 
-def test_an_invalid_event_is_counted_under_its_feature_and_its_field_logged(
+def test_an_invalid_event_is_counted_under_its_feature_and_its_field_is_logged(
     client: Make, fake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sf = client()
@@ -320,45 +324,41 @@ def test_an_invalid_event_is_counted_under_its_feature_and_its_field_logged(
     assert "field unknown to a response, left out: 1 (last: outputtokens)" in caplog.text
 
 
-def test_what_a_failing_redaction_should_have_redacted_does_not_leave(client: Make, fake: Any) -> None:
+def test_a_text_whose_redaction_fails_is_not_sent(client: Make, fake: Any) -> None:
     def broken(text: str) -> str:
         raise RuntimeError
 
     sf = client(redact=broken)
     sf.response(feature="f", model="m", output="secret")
     assert sf.flush(5)
-    assert "output" not in only(fake.events())
+    assert "output" not in single(fake.events())
 
 
-def test_a_redaction_of_ones_own_comes_after_ours_and_none_leaves_the_text(client: Make, fake: Any) -> None:
+def test_a_custom_redaction_runs_after_the_built_in_one_and_redact_false_leaves_the_text(
+    client: Make, fake: Any
+) -> None:
     client(redact=lambda text: text.replace("Ann", "<NAME>")).response(
         feature="f", model="m", output="Ann ann@example.org"
     )
     client(redact=False).response(feature="g", model="m", output="ann@example.org")
-    for _ in range(500):
-        if len(fake.events()) == 2:
-            break
-        threading.Event().wait(0.01)
+    wait_until(lambda: len(fake.events()) == 2)
     assert {event["feature"]: event["output"] for event in fake.events()} == {
         "f": "<NAME> <EMAIL>",
         "g": "ann@example.org",
     }
 
 
-def test_meters_are_cumulative_and_one_comes_at_close(client: Make, fake: Any) -> None:
+def test_meters_are_cumulative_and_the_last_is_sent_at_close(client: Make, fake: Any) -> None:
     sf = client(meter_interval_s=0.05)
     sf.response(feature="f", model="m")
     sf.response(feature="f", model="m", duration_s=-1.0)
     sf.response(feature="g", model="m", environment="staging")
-    for _ in range(500):
-        if fake.events("meter"):
-            break
-        threading.Event().wait(0.01)
+    wait_until(lambda: fake.events("meter"))
     assert sf.close(5)
-    last = {event["feature"]: Meter.model_validate(event) for event in fake.events("meter")}
-    assert (last["f"].seen, last["f"].sampled, last["f"].sent, last["f"].dropped) == (2, 2, 1, 1)
-    assert (last["g"].seen, last["g"].sent, last["g"].environment) == (1, 1, "staging")
-    assert {meter.producer_id for meter in last.values()} == {sf.producer_id}
+    meters = {event["feature"]: Meter.model_validate(event) for event in fake.events("meter")}
+    assert (meters["f"].seen, meters["f"].sampled, meters["f"].sent, meters["f"].dropped) == (2, 2, 1, 1)
+    assert (meters["g"].seen, meters["g"].sent, meters["g"].environment) == (1, 1, "staging")
+    assert {meter.producer_id for meter in meters.values()} == {sf.producer_id}
     assert fake.closed
 
 
@@ -370,7 +370,7 @@ def test_after_close_reports_are_dropped_and_counted(client: Make, fake: Any) ->
     assert fake.events() == []
 
 
-def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client: Make, fake: Any) -> None:
+def test_calls_from_many_threads_are_all_counted(client: Make, fake: Any) -> None:
     sf = client(queue_size=100_000)
     threads = [
         threading.Thread(target=lambda: [sf.response(feature="f", model="m") for _ in range(500)])
@@ -389,14 +389,12 @@ def test_a_service_may_report_from_many_threads_and_every_call_is_counted(client
     ("keywords", "model"),
     [(ResponseFields, Response), (FeedbackFields, Feedback), (EvaluationFields, Evaluation)],
 )
-def test_the_keywords_that_a_type_checker_knows_are_the_fields_of_the_model(
-    keywords: Any, model: Any
-) -> None:
-    of_the_sender = {"kind", "producer_id", "sequence"}
-    assert get_type_hints(keywords).keys() == model.model_fields.keys() - of_the_sender
+def test_the_typed_keywords_are_the_fields_of_the_model(keywords: Any, model: Any) -> None:
+    set_by_sender = {"kind", "producer_id", "sequence"}
+    assert get_type_hints(keywords).keys() == model.model_fields.keys() - set_by_sender
 
 
-def test_who_stops_reading_a_stream_is_no_error_of_the_model(client: Make, fake: Any) -> None:
+def test_a_stream_whose_reader_stops_early_is_not_an_error(client: Make, fake: Any) -> None:
     sf = client()
 
     @sf.watch(feature="f", model="m")
@@ -407,12 +405,10 @@ def test_who_stops_reading_a_stream_is_no_error_of_the_model(client: Make, fake:
     for _ in stream():
         break
     assert sf.flush(5)
-    assert "error_type" not in only(fake.events())
+    assert "error_type" not in single(fake.events())
 
 
-def test_the_label_of_a_call_may_be_set_while_it_runs_and_an_error_may_be_declared_none(
-    client: Make, fake: Any
-) -> None:
+def test_fields_set_during_a_call_take_precedence_even_over_its_exception(client: Make, fake: Any) -> None:
     sf = client()
 
     def cancelled() -> None:
@@ -424,11 +420,11 @@ def test_the_label_of_a_call_may_be_set_while_it_runs_and_an_error_may_be_declar
     with pytest.raises(asyncio.CancelledError):
         cancelled()
     assert sf.flush(5)
-    event = only(fake.events())
+    event = single(fake.events())
     assert (event["model"], event["error_type"]) == ("m", "")
 
 
-def test_metered_features_are_bounded_however_many_names_a_service_makes_up(client: Make, fake: Any) -> None:
+def test_the_number_of_metered_features_is_bounded(client: Make, fake: Any) -> None:
     sf = client(queue_size=100_000)
     for number in range(1_100):
         sf.response(feature=f"f{number}", model="m")

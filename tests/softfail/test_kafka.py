@@ -1,6 +1,4 @@
-"""The same on Apache Kafka, where idempotence, missing topics and outages are real (the mock knows none of
-them).
-"""
+"""The SDK on Apache Kafka: idempotence, missing topics and outages, which the mock broker does not have."""
 
 from __future__ import annotations
 
@@ -9,7 +7,6 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +15,14 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from softfail import Softfail
 from softfail.kafka_connection import open_producer
-from softfail.options import producer_settings, read
+from softfail.options import parse_options, producer_settings
 from softfail.partitioning import partition_of
+from tests.softfail.polling import wait_until
 
 pytestmark = pytest.mark.kafka
 
 
-def create(address: str) -> str:
+def create_topic(address: str) -> str:
     name = f"sdk-{uuid.uuid4().hex[:8]}"
     admin = KafkaAdminClient(bootstrap_servers=address)
     admin.create_topics([NewTopic(name, num_partitions=16, replication_factor=1)])
@@ -32,52 +30,47 @@ def create(address: str) -> str:
     return name
 
 
-def records(address: str, topic: str) -> list[Any]:
+def read_records(address: str, topic: str) -> list[Any]:
     consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for number in range(16)]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
-    ends, found = consumer.end_offsets(partitions), []
+    ends, records = consumer.end_offsets(partitions), []
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        for some in consumer.poll(timeout_ms=500).values():
-            found += some
+        for batch in consumer.poll(timeout_ms=500).values():
+            records += batch
     consumer.close()
-    return found
+    return records
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "did not come about"
-        time.sleep(0.05)
-
-
-def test_events_arrive_once_and_in_the_partition_of_their_feature(kafka: Any) -> None:
-    topic = create(kafka.address)
+def test_events_arrive_once_in_the_partition_of_their_feature(kafka: Any) -> None:
+    topic = create_topic(kafka.address)
     with Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic) as sf:
         for number in range(2_000):
             sf.response(feature=f"f{number % 20}", model="m", event_id=str(number))
         assert sf.flush(30)
-    found = [
-        record for record in records(kafka.address, topic) if json.loads(record.value)["kind"] == "response"
+    responses = [
+        record
+        for record in read_records(kafka.address, topic)
+        if json.loads(record.value)["kind"] == "response"
     ]
-    assert sorted(int(json.loads(record.value)["event_id"]) for record in found) == list(range(2_000))
+    assert sorted(int(json.loads(record.value)["event_id"]) for record in responses) == list(range(2_000))
     assert all(
         record.partition == partition_of("shop", record.key.decode().removeprefix("shop/"), 16)
-        for record in found
+        for record in responses
     )
 
 
 def test_the_producer_is_idempotent_and_compresses(kafka: Any) -> None:
-    options, given, _ = read({"service": "shop", "bootstrap_servers": kafka.address})
-    producer = open_producer(producer_settings(options, given, "test"), create(kafka.address))
+    options, kafka_settings, _ = parse_options({"service": "shop", "bootstrap_servers": kafka.address})
+    producer = open_producer(producer_settings(options, kafka_settings, "test"), create_topic(kafka.address))
     assert producer.config["enable_idempotence"]
     assert producer.config["acks"] == -1
     assert producer.config["compression_type"] in ("gzip", "zstd")
     producer.close()
 
 
-def test_a_topic_that_is_created_later_gets_what_was_reported_before_and_is_not_created_by_us(
+def test_events_wait_for_a_missing_topic_which_the_producer_does_not_create(
     kafka: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic = f"sdk-{uuid.uuid4().hex[:8]}"
@@ -90,15 +83,15 @@ def test_a_topic_that_is_created_later_gets_what_was_reported_before_and_is_not_
     assert topic not in admin.list_topics()
     admin.create_topics([NewTopic(topic, num_partitions=16, replication_factor=1)])
     admin.close()
-    until(lambda: sf.counts()["shop/f"]["sent"] == 1)
+    wait_until(lambda: sf.counts()["shop/f"]["sent"] == 1, timeout_s=60)
     sf.close()
     assert f"topic {topic} is unknown to the broker" in caplog.text
 
 
 @pytest.mark.slow
-def test_an_outage_of_the_broker_costs_nothing_that_fits_the_queue_and_doubles_nothing(kafka: Any) -> None:
-    """The service goes on reporting while the broker is killed and started again."""
-    topic = create(kafka.address)
+def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_queue(kafka: Any) -> None:
+    """The service continues to report while the broker is killed and restarted."""
+    topic = create_topic(kafka.address)
     sf = Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic, queue_size=100_000)
     stop = threading.Event()
     reported: list[str] = []
@@ -128,7 +121,7 @@ def test_an_outage_of_the_broker_costs_nothing_that_fits_the_queue_and_doubles_n
     sf.close(10)
     arrived = [
         json.loads(record.value)["event_id"]
-        for record in records(kafka.address, topic)
+        for record in read_records(kafka.address, topic)
         if b'"kind":"response"' in record.value
     ]
     assert sorted(arrived) == sorted(reported)

@@ -1,4 +1,4 @@
-"""What a process owes at its end and after a fork: run in processes of their own, against the mock broker."""
+"""Exit, fork and signals: each test runs a process of its own against the mock broker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ PRELUDE = """
 import os, signal, sys, threading, time
 from softfail import Softfail
 def client(**options):
-    return Softfail(service="shop", bootstrap_servers=sys.argv[1], topic=sys.argv[2], api_version=(2, 3), content_probability=1.0, **options)
+    return Softfail(
+        service="shop", bootstrap_servers=sys.argv[1], topic=sys.argv[2], api_version=(2, 3),
+        content_probability=1.0, **options,
+    )
 """
 
 
@@ -25,9 +28,9 @@ def run(code: str, address: str, topic: str, timeout_s: float = 60) -> subproces
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
-def test_a_process_that_just_ends_has_sent_everything_and_a_last_meter(broker: Any) -> None:
+def test_at_exit_a_process_sends_all_events_and_a_last_meter(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         sf = client()
         for number in range(300):
@@ -36,53 +39,50 @@ def test_a_process_that_just_ends_has_sent_everything_and_a_last_meter(broker: A
         broker.address,
         topic,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    events = broker.events(topic, least=301)
+    assert (process.returncode, process.stderr) == (0, "")
+    events = broker.events(topic, min_count=301)
     assert {event["event_id"] for event in events["response"]} == {str(number) for number in range(300)}
     meter = events["meter"][-1]
     assert (meter["seen"], meter["sent"], meter["dropped"]) == (300, 300, 0)
 
 
-def test_a_process_that_raises_has_sent_what_it_reported(broker: Any) -> None:
+def test_a_process_that_raises_sends_its_events(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         sf = client()
         with sf.call(feature="f", model="m"):
-            raise ValueError("mine")
+            raise ValueError("from the service")
         """,
         broker.address,
         topic,
     )
-    assert done.returncode == 1
-    assert done.stderr.rstrip().endswith("ValueError: mine")
-    assert [event["error_type"] for event in broker.events(topic, least=2)["response"]] == ["ValueError"]
+    assert process.returncode == 1
+    assert process.stderr.rstrip().endswith("ValueError: from the service")
+    assert [event["error_type"] for event in broker.events(topic, min_count=2)["response"]] == ["ValueError"]
 
 
-def test_without_kafka_a_process_runs_and_ends_in_its_time() -> None:
-    began = time.monotonic()
-    done = run(
+def test_without_kafka_a_process_runs_and_exits_in_time() -> None:
+    start_s = time.monotonic()
+    process = run(
         """
         sf = client(exit_timeout_s=0.5)
-        worst = 0.0
         for number in range(2000):
-            before = time.thread_time()
             sf.response(feature="f", model="m", output="x" * 100)
-            worst = max(worst, time.thread_time() - before)
         print(sf.counts()["shop/f"]["seen"])
         """,
         "127.0.0.1:1",
         "t",
     )
-    assert (done.returncode, done.stdout) == (0, "2000\n")
-    assert "Traceback" not in done.stderr
-    assert time.monotonic() - began < 20
+    assert (process.returncode, process.stdout) == (0, "2000\n")
+    assert "Traceback" not in process.stderr
+    assert time.monotonic() - start_s < 20
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_after_a_fork_child_and_parent_both_report_as_producers_of_their_own(broker: Any) -> None:
+def test_after_a_fork_parent_and_child_report_with_producer_ids_of_their_own(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         sf = client()
         before = sf.response(feature="f", model="m", event_id="before")
@@ -93,7 +93,7 @@ def test_after_a_fork_child_and_parent_both_report_as_producers_of_their_own(bro
             if pid == 0:
                 sf.response(feature="f", model="m", event_id=f"child-{child}")
                 sf.feedback("before", accepted=True)
-                sys.exit(0)          # through the exit handlers
+                sys.exit(0)          # runs the exit handlers
             children.append(pid)
         sf.response(feature="f", model="m", event_id="parent")
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
@@ -103,8 +103,8 @@ def test_after_a_fork_child_and_parent_both_report_as_producers_of_their_own(bro
         broker.address,
         topic,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    events = broker.events(topic, least=12)
+    assert (process.returncode, process.stderr) == (0, "")
+    events = broker.events(topic, min_count=12)
     assert sorted(event["event_id"] for event in events["response"]) == [
         "after",
         "before",
@@ -114,14 +114,14 @@ def test_after_a_fork_child_and_parent_both_report_as_producers_of_their_own(bro
         "parent",
     ]
     assert len(events["feedback"]) == 3
-    last = {meter["producer_id"]: meter for meter in events["meter"]}
-    assert sorted((meter["seen"], meter["sent"]) for meter in last.values()) == [(1, 1)] * 3 + [(3, 3)]
+    last_meters = {meter["producer_id"]: meter for meter in events["meter"]}
+    assert sorted((meter["seen"], meter["sent"]) for meter in last_meters.values()) == [(1, 1)] * 3 + [(3, 3)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_fork_in_the_midst_of_reports_from_other_threads_never_hangs_the_child(broker: Any) -> None:
+def test_a_fork_while_other_threads_report_never_blocks_the_child(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         sf = client()
         stop = False
@@ -135,7 +135,7 @@ def test_a_fork_in_the_midst_of_reports_from_other_threads_never_hangs_the_child
         for child in range(15):
             pid = os.fork()
             if pid == 0:
-                signal.alarm(30)     # a child that hangs is killed, and seen
+                signal.alarm(30)     # kills a child that hangs, which fails the test
                 sf.response(feature="child", model="m", event_id=f"child-{child}")
                 sf.close(20)
                 os._exit(0 if sf.counts()["shop/child"]["sent"] == 1 else 9)
@@ -147,12 +147,12 @@ def test_a_fork_in_the_midst_of_reports_from_other_threads_never_hangs_the_child
         topic,
         timeout_s=120,
     )
-    assert json.loads(done.stdout) == [0] * 15, done.stderr
+    assert json.loads(process.stdout) == [0] * 15, process.stderr
 
 
-def test_a_report_from_a_signal_handler_in_the_midst_of_reports_does_not_hang(broker: Any) -> None:
+def test_a_report_from_a_signal_handler_during_a_report_does_not_block(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         sf = client()
         signal.signal(signal.SIGALRM, lambda *_: sf.response(feature="signal", model="m"))
@@ -167,12 +167,12 @@ def test_a_report_from_a_signal_handler_in_the_midst_of_reports_does_not_hang(br
         broker.address,
         topic,
     )
-    assert done.stdout == "True\n", done.stderr
+    assert process.stdout == "True\n", process.stderr
 
 
-def test_a_flush_waits_for_the_acknowledgement_and_a_with_block_ends_with_one(broker: Any) -> None:
+def test_flush_and_the_end_of_a_with_block_wait_for_the_acknowledgement(broker: Any) -> None:
     topic = broker.topic()
-    done = run(
+    process = run(
         """
         with client() as sf:
             sf.response(feature="f", model="m")
@@ -185,11 +185,11 @@ def test_a_flush_waits_for_the_acknowledgement_and_a_with_block_ends_with_one(br
         broker.address,
         topic,
     )
-    assert done.returncode == 0, done.stderr
-    assert len(broker.events(topic, least=3)["response"]) == 2
+    assert process.returncode == 0, process.stderr
+    assert len(broker.events(topic, min_count=3)["response"]) == 2
 
 
-def test_events_are_compressed_batched_and_lie_where_their_key_belongs(broker: Any) -> None:
+def test_every_event_is_in_the_partition_of_its_key(broker: Any) -> None:
     from softfail.partitioning import partition_of
 
     topic = broker.topic()
@@ -202,7 +202,7 @@ def test_events_are_compressed_batched_and_lie_where_their_key_belongs(broker: A
         broker.address,
         topic,
     )
-    messages = broker.raw(topic, 57)
+    messages = broker.messages(topic, 57)
     assert {message.partition() for message in messages if message.key() == b"shop/f3"} == {
         partition_of("shop", "f3", 4)
     }

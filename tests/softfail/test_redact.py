@@ -140,7 +140,7 @@ def test_personal_data_and_secrets_are_replaced(text: str, redacted: str) -> Non
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_only_looks_like_personal_data_survives(text: str) -> None:
+def test_texts_that_only_resemble_personal_data_remain(text: str) -> None:
     assert redact(text) == text
 
 
@@ -151,20 +151,20 @@ PIECES = st.sampled_from([text for text, _ in REPLACED] + KEPT + [*'@.- :=1a<>\n
 @given(st.lists(PIECES | st.text(max_size=6), max_size=12).map("".join))
 @example("x@y.com@z.com")
 @example("password: bob@x.com token=+1 415 555 2671")
-def test_redacting_twice_is_redacting_once(text: str) -> None:
-    once = redact(text)
-    assert redact(once) == once
+def test_redaction_is_idempotent(text: str) -> None:
+    redacted = redact(text)
+    assert redact(redacted) == redacted
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(), max_size=300))
-def test_any_string_is_taken_even_with_lone_surrogates(text: str) -> None:
+def test_redaction_accepts_any_string_even_lone_surrogates(text: str) -> None:
     assert isinstance(redact(text + "\ud83d"), str)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**15 - 1).map(lambda number: f"4{number:015d}"))
-def test_a_number_of_sixteen_digits_is_a_card_only_if_luhn_holds(number: str) -> None:
+def test_a_number_of_sixteen_digits_is_a_card_only_with_a_valid_luhn_checksum(number: str) -> None:
     digits = [int(digit) for digit in number]
     total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
     assert redact(f"no {number} ok") == ("no <CARD> ok" if total % 10 == 0 else f"no {number} ok")
@@ -211,16 +211,16 @@ ADVERSARIAL = [
 
 @pytest.mark.parametrize("piece", ADVERSARIAL)
 def test_time_grows_linearly_with_the_text(piece: str) -> None:
-    """Eight times the text may take eight times as long; a quadratic pattern takes sixty-four. Ratios of CPU
-    time, not times.
+    """Compare the CPU time of two sizes.
+
+    Eight times the text may take eight times as long. A quadratic pattern would take 64 times as long.
     """
 
-    def cost(size: int) -> float:
+    def cpu_s(size: int) -> float:
         text = (piece * (size // len(piece) + 1))[:size]
-        began = time.process_time()
+        start_s = time.process_time()
         for _ in range(max(1, 32_768 // size)):
             redact(text)
-        return (time.process_time() - began) / max(1, 32_768 // size)
+        return (time.process_time() - start_s) / max(1, 32_768 // size)
 
-    small = cost(4_096)
-    assert cost(32_768) < 24 * small + 0.05
+    assert cpu_s(32_768) < 24 * cpu_s(4_096) + 0.05

@@ -1,9 +1,8 @@
-"""One block of settings for kafka-python and aiokafka: what it gives, what it refuses, and that it tells no
-secret.
-"""
+"""The ``security`` block: its settings for both Kafka clients, its errors, and that it reveals no secret."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import subprocess
@@ -16,8 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from kafka import KafkaProducer
 from pydantic import ValidationError
 
-from softfail.options import read
-from softfail.security import InvalidSecurity, Security, security_of
+from softfail import security as security_module
+from softfail.connection_diagnosis import diagnose_connection
+from softfail.options import parse_options
+from softfail.security import InvalidSecurity, Security, parse_security
 
 SECRET = "ganz-geheim-4711"
 LOGIN = {"username": "bot", "password": SECRET}
@@ -25,8 +26,10 @@ LOGIN = {"username": "bot", "password": SECRET}
 
 @pytest.fixture(scope="module")
 def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """cert.pem and key.pem belong together, locked.pem is the same key encrypted with SECRET, other.pem is
-    another key.
+    """A folder of PEM files.
+
+    key.pem is the key of cert.pem, locked.pem is the same key encrypted with SECRET, other.pem is a different
+    key, both.pem holds certificate and key, text.pem holds neither.
     """
     folder = tmp_path_factory.mktemp("pems")
 
@@ -67,11 +70,11 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({**LOGIN, "protocol": "SASL_PLAINTEXT"}, "SASL_PLAINTEXT"),
     ],
 )
-def test_a_login_is_never_sent_in_the_clear_unless_that_is_written(block, protocol):
+def test_a_login_implies_tls_unless_the_protocol_says_otherwise(block, protocol):
     assert Security(**block).resolved == protocol
 
 
-def test_both_libraries_take_what_it_gives(pems):
+def test_both_clients_accept_the_settings(pems):
     security = Security(
         **LOGIN,
         ca_file=str(pems / "cert.pem"),
@@ -92,21 +95,19 @@ def test_both_libraries_take_what_it_gives(pems):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert set(security.kafka_python()) <= set(KafkaProducer.DEFAULT_CONFIG)
 
-    async def made() -> None:
+    async def create_clients() -> None:
         for client in (AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient):
             client(bootstrap_servers="127.0.0.1:1", **security.aiokafka())
 
-    import asyncio
-
-    asyncio.run(made())
+    asyncio.run(create_clients())
 
 
-def test_without_anything_it_says_plaintext_and_reads_nothing():
+def test_the_default_is_plaintext_without_any_files():
     assert Security().kafka_python() == Security().aiokafka() == {"security_protocol": "PLAINTEXT"}
 
 
 @pytest.mark.parametrize(
-    ("block", "fault"),
+    ("block", "error"),
     [
         ({"username": "bot"}, "password: is missing"),
         ({"username": "bot", "password": ""}, "password: is missing"),
@@ -125,7 +126,7 @@ def test_without_anything_it_says_plaintext_and_reads_nothing():
         ({**LOGIN, "mechanism": "GSSAPI"}, "mechanism: Input should be 'PLAIN'"),
         ({**LOGIN, "protocol": "TLS"}, "protocol: Input should be"),
         ({**LOGIN, "check_hostname": False}, "check_hostname: no such key"),
-        ({**LOGIN, "pasword": SECRET}, "pasword: no such key; there are: protocol"),
+        ({**LOGIN, "pasword": SECRET}, "pasword: no such key; valid keys: protocol"),
         ({"username": 7, "password": SECRET}, "username: Input should be a valid string"),
         ({"ca_file": ""}, "ca_file: String should have at least 1"),
         ({"username": "bot", "password": [SECRET]}, "password: Input should be a valid string"),
@@ -137,28 +138,28 @@ def test_without_anything_it_says_plaintext_and_reads_nothing():
         ([LOGIN], "security: must be a mapping"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_its_field_and_no_secret(block, fault):
-    with pytest.raises(InvalidSecurity) as refused:
-        security_of(block, {})
-    assert fault in str(refused.value)
-    assert str(refused.value).startswith("security")
-    assert SECRET not in "".join(traceback.format_exception(refused.value))
+def test_an_invalid_block_raises_with_its_field_and_without_secrets(block, error):
+    with pytest.raises(InvalidSecurity) as raised:
+        parse_security(block, {})
+    assert error in str(raised.value)
+    assert str(raised.value).startswith("security")
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
-def test_the_model_itself_tells_no_secret_either():
+def test_the_model_and_its_validation_errors_show_no_secret():
     security = Security(**LOGIN, cert_file="a", key_password=SECRET)
     assert SECRET not in repr(security) + str(security) + security.model_dump_json()
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as raised:
         Security(**LOGIN, protocol="PLAINTEXT")
-    assert SECRET not in str(refused.value)
+    assert SECRET not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("files", "fault"),
+    ("files", "error"),
     [
         ({"ca_file": "none.pem"}, r"security\.ca_file: .*none\.pem cannot be read: No such file"),
         ({"ca_file": "."}, r"security\.ca_file: .* cannot be read: Is a directory"),
-        ({"ca_file": "text.pem"}, r"security\.ca_file: .*text\.pem holds no certificate; PEM"),
+        ({"ca_file": "text.pem"}, r"security\.ca_file: .*text\.pem holds no certificate; files must be PEM"),
         ({"ca_file": "key.pem"}, r"security\.ca_file: .*key\.pem holds no certificate"),
         ({"cert_file": "none.pem"}, r"security\.cert_file: .*none\.pem cannot be read"),
         (
@@ -176,7 +177,7 @@ def test_the_model_itself_tells_no_secret_either():
         ),
         (
             {"cert_file": "cert.pem", "key_file": "other.pem"},
-            r"security\.key_file: the key in .*other\.pem is not that of the certificate in .*cert\.pem",
+            r"security\.key_file: the key in .*other\.pem does not match the certificate in .*cert\.pem",
         ),
         (
             {"cert_file": "cert.pem", "key_file": "locked.pem"},
@@ -188,13 +189,13 @@ def test_the_model_itself_tells_no_secret_either():
         ),
     ],
 )
-def test_a_file_that_cannot_be_used_names_its_field_and_asks_nobody(pems, files, fault):
+def test_an_unusable_file_raises_with_its_field_and_without_a_prompt(pems, files, error):
     security = Security(
         **{name: value if name == "key_password" else str(pems / value) for name, value in files.items()}
     )
-    with pytest.raises(InvalidSecurity, match=fault) as refused:
+    with pytest.raises(InvalidSecurity, match=error) as raised:
         security.aiokafka()
-    assert SECRET not in "".join(traceback.format_exception(refused.value))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -205,24 +206,22 @@ def test_a_file_that_cannot_be_used_names_its_field_and_asks_nobody(pems, files,
         {"cert_file": "cert.pem", "key_file": "locked.pem", "key_password": SECRET},
     ],
 )
-def test_a_certificate_and_its_key_may_stand_in_one_file_or_two_and_the_key_may_be_locked(pems, files):
+def test_a_certificate_and_its_key_may_be_in_one_file_or_two_and_the_key_may_be_encrypted(pems, files):
     security = Security(
         **{name: value if name == "key_password" else str(pems / value) for name, value in files.items()}
     )
     assert security.aiokafka()["ssl_context"].check_hostname
 
 
-def test_secrets_of_a_block_come_from_the_environment():
+def test_variables_in_a_block_are_replaced_from_the_environment():
     block = {"username": "${USER_NAME}", "password": "${P}"}
-    security = security_of(block, {"USER_NAME": "bot", "P": SECRET})
+    security = parse_security(block, {"USER_NAME": "bot", "P": SECRET})
     assert security.username == "bot"
     assert security.password.get_secret_value() == SECRET
 
 
-def test_a_login_over_plain_text_is_warned_of(caplog):
-    from softfail import security as module
-
-    module._warn_of_the_clear.cache_clear()
+def test_a_login_without_tls_is_logged_once_as_a_warning(caplog):
+    security_module._warn_unencrypted_login.cache_clear()
     with caplog.at_level(logging.WARNING, "softfail"):
         Security(**LOGIN, protocol="SASL_PLAINTEXT").aiokafka()
         Security(**LOGIN, protocol="SASL_PLAINTEXT").kafka_python()
@@ -233,26 +232,26 @@ def test_a_login_over_plain_text_is_warned_of(caplog):
 @pytest.mark.parametrize(
     "block", [{"username": "bot"}, {**LOGIN, "pasword": "x"}, "nonsense", {**LOGIN, "protocol": "PLAINTEXT"}]
 )
-def test_a_producer_with_a_wrong_block_never_connects_without_it(block):
-    options, kafka, faults = read({"service": "shop", "security": block})
-    assert any("nothing is sent until it is mended" in fault for fault in faults)
-    assert SECRET not in str(faults) + repr(options)
+def test_a_producer_with_an_invalid_block_never_connects(block):
+    options, kafka_settings, errors = parse_options({"service": "shop", "security": block})
+    assert any("nothing is sent until this is corrected" in error for error in errors)
+    assert SECRET not in str(errors) + repr(options)
     with pytest.raises(InvalidSecurity):
         options.security.kafka_python()
-    assert kafka == {}
+    assert kafka_settings == {}
 
 
-def test_a_producer_takes_the_block_as_a_dict_or_made(monkeypatch):
+def test_a_producer_accepts_the_block_as_a_dict_or_an_object(monkeypatch):
     monkeypatch.setenv("KAFKA_PASSWORD", SECRET)
     for block in ({"username": "bot", "password": "${KAFKA_PASSWORD}"}, Security(**LOGIN)):
-        options, _, faults = read({"service": "shop", "security": block})
-        assert faults == []
+        options, _, errors = parse_options({"service": "shop", "security": block})
+        assert errors == []
         assert options.security.password.get_secret_value() == SECRET
         assert SECRET not in repr(options)
 
 
-def test_beside_the_block_no_option_of_kafka_python_weakens_it():
-    _, kafka, faults = read(
+def test_options_of_kafka_python_cannot_weaken_the_block():
+    _, kafka_settings, errors = parse_options(
         {
             "service": "shop",
             "security": LOGIN,
@@ -261,12 +260,12 @@ def test_beside_the_block_no_option_of_kafka_python_weakens_it():
             "acks": 1,
         }
     )
-    assert kafka == {"acks": 1}
-    assert [fault.split(":")[0] for fault in faults] == ["ssl_check_hostname", "security_protocol"]
+    assert kafka_settings == {"acks": 1}
+    assert [error.split(":")[0] for error in errors] == ["ssl_check_hostname", "security_protocol"]
 
 
 @pytest.mark.parametrize("secret", [SECRET, "it's", 'it\'s "quoted"', "schlüssel\\ß", "a\nb"])
-def test_the_debug_log_of_the_clients_shows_no_password(secret, caplog):
+def test_the_debug_logs_of_the_clients_show_no_password(secret, caplog):
     Security(username="bot", password=secret, protocol="SASL_PLAINTEXT", mechanism="PLAIN").kafka_python()
     # whatever level other tests have left behind
     with (
@@ -275,22 +274,20 @@ def test_the_debug_log_of_the_clients_shows_no_password(secret, caplog):
         caplog.at_level(logging.DEBUG, logger="aiokafka"),
     ):
         for name in ("kafka.protocol.parser", "kafka.net.connection", "kafka.conn", "aiokafka.conn"):
-            for sent in (
+            for logged in (
                 f"bot\0bot\0{secret}".encode(),
                 bytearray(f"bot\0{secret}".encode()),
                 secret,
                 [secret],
             ):
-                logging.getLogger(name).debug("Request %d: auth_bytes=%r", 3, sent)
-                logging.getLogger(name).debug("Request %s", sent)
+                logging.getLogger(name).debug("Request %d: auth_bytes=%r", 3, logged)
+                logging.getLogger(name).debug("Request %s", logged)
     assert sum(record.getMessage().startswith("Request") for record in caplog.records) == 32
     for form in (secret, repr(secret)[1:-1], repr(secret.encode())[2:-1]):
         assert form not in caplog.text
     assert "Request 3: auth_bytes=" in caplog.text
 
 
-def test_the_producers_own_words_for_a_broker_that_is_away_blame_no_setting():
-    from softfail.connection_diagnosis import refusal
-
-    assert refusal("127.0.0.1:1", Security(**LOGIN)) is None
-    assert refusal(["127.0.0.1:1", "nonsense"], None) is None
+def test_no_setting_is_blamed_for_a_broker_that_cannot_be_reached():
+    assert diagnose_connection("127.0.0.1:1", Security(**LOGIN)) is None
+    assert diagnose_connection(["127.0.0.1:1", "nonsense"], None) is None
