@@ -218,7 +218,7 @@ class Softfail:
     ) -> None:
         self.close()
 
-    def _failed(self, kind: str, fields: Mapping[str, Any], error: Exception) -> ResponseId:
+    def _count_unusable(self, kind: str, fields: Mapping[str, Any], error: Exception) -> ResponseId:
         """Count a report that raised as seen and dropped, and return an id for it."""
         try:
             options = self._options

@@ -286,6 +286,22 @@ def test_no_argument_makes_a_report_raise_and_every_response_is_counted(
             json.loads(value)
 
 
+def test_a_report_that_cannot_be_processed_is_counted_as_dropped(
+    client: Make, fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    sf = client()
+    assert isinstance(sf.response(feature="f", model="m", event_id=Unprintable()), ResponseId)
+    assert isinstance(sf.feedback("id", feature="f", event_id=Unprintable()), str)
+    assert isinstance(sf.evaluation("id", feature="f", event_id=Unprintable()), str)
+    assert sf.counts()["shop/f"] == {"seen": 1, "sampled": 1, "sent": 0, "dropped": 1}
+    assert sf.close(5)
+    assert "used wrongly: 3 (last: evaluation: RuntimeError)" in caplog.text
+
+
 @settings(max_examples=60, deadline=None)
 @given(options=OPTIONS)
 def test_no_option_stops_a_service_from_starting(fake_client: Any, options: dict[str, Any]) -> None:
