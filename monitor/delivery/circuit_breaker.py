@@ -1,25 +1,32 @@
-"""The circuit breaker of one channel: a receiver that is down is asked now and then whether it is back, not
-once for every waiting episode.
+"""Circuit breaker of one channel: probe a receiver that is down now and then, instead of once for every
+waiting delivery.
 
-Pure: the wall clock and the jitter are arguments. It is not durable: a restart asks at once, and finds out
-anew.
+Pure: the wall clock and the jitter are arguments. Nothing is durable: after a restart the breaker is closed.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from monitor.protocol.backoff import Backoff
+
 FAILURES = 3  # in a row, whatever they were about, before it opens
-FIRST_PROBE_S, LONGEST_PROBE_S = 5.0, 60.0  # recovery is noticed within a minute
+PROBES = Backoff(first_s=5.0, longest_s=60.0)  # recovery is noticed within a minute
 
 State = Literal["closed", "open", "half-open"]
 
 
-class Breaker:
-    """Closed, everything goes out. Open, nothing does until the next probe is due; half-open, one step may
-    go, and its answer decides.
+class CircuitBreaker:
+    """Count the failures of one channel and decide whether a step may go out.
 
-    >>> breaker = Breaker()
+    Closed: every step may. Open: none may before the next probe is due. Half-open: one step may, and its
+    answer closes or opens the breaker.
+
+    Args:
+        failures: failures in a row that open it.
+        probes: waits between two probes while it is open.
+
+    >>> breaker = CircuitBreaker()
     >>> for _ in range(FAILURES):
     ...     wait_s = breaker.failed(0, jitter=0.0)
     >>> breaker.state(0), breaker.state(5_000_000)
@@ -29,47 +36,48 @@ class Breaker:
     'closed'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failures: int | None = None, probes: Backoff | None = None) -> None:
+        self._limit, self._probes = failures or FAILURES, probes or PROBES
         self._failures = 0
-        self._probe_us = self._untried_us = 0
+        self._next_probe_us = self._next_untried_us = 0
         self.open_since_us: int | None = None
-        """Since when it is open, wall clock, microseconds since 1970; None when it is closed."""
+        """When it opened, wall clock, microseconds since 1970; None while it is closed."""
         self.reason = ""
-        """What the last failure was."""
+        """Why the last step failed."""
 
     def state(self, now_us: int) -> State:
-        """What may go out now. ``now_us``: wall clock, microseconds since 1970."""
+        """Return what may go out now. ``now_us``: wall clock, microseconds since 1970."""
         if self.open_since_us is None:
             return "closed"
-        return "half-open" if now_us >= self._probe_us else "open"
+        return "half-open" if now_us >= self._next_probe_us else "open"
 
-    def may_try_the_untried(self, now_us: int) -> bool:
-        """Whether a page that was never tried may go out although the next probe is not due: a person would
-        want it tried, soon.
+    def may_try_untried(self, now_us: int) -> bool:
+        """Return whether a page that was never tried may go out before the next probe is due.
+
+        A person wants a new page to be tried soon. ``now_us``: wall clock, microseconds since 1970.
         """
-        return now_us >= self._untried_us
+        return now_us >= self._next_untried_us
 
     def answered(self) -> None:
-        """The receiver took a step, or refused it for good: in both cases it is there."""
-        self._failures, self._untried_us, self.open_since_us, self.reason = 0, 0, None, ""
+        """Close: the receiver took a step, or refused it for good, so it is there."""
+        self._failures, self._next_untried_us, self.open_since_us, self.reason = 0, 0, None, ""
 
     def failed(self, now_us: int, jitter: float, after_s: float = 0.0, reason: str = "") -> float | None:
-        """A step did not get through. Gives the seconds until the next probe, None while it is still closed.
+        """Count a failure; return the seconds until the next probe, or None while it is still closed.
 
         Args:
             now_us: wall clock, microseconds since 1970.
             jitter: drawn from [0, 1); shortens the time until the next probe by up to half.
-            after_s: seconds that the receiver itself asked to be left alone.
-            reason: what it said.
+            after_s: the shortest wait that the receiver itself asked for, seconds.
+            reason: why the step failed.
         """
         self._failures += 1
         self.reason = reason
-        if self._failures < FAILURES:
+        if self._failures < self._limit:
             return None
         if self.open_since_us is None:
             self.open_since_us = now_us
-        wait_s = min(LONGEST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(self._failures - FAILURES, 20))
-        wait_s = max(after_s, wait_s * (1 - jitter / 2))
-        self._probe_us = now_us + round(wait_s * 1e6)
-        self._untried_us = now_us + round(max(after_s, min(wait_s, FIRST_PROBE_S)) * 1e6)
+        wait_s = self._probes.wait_s(self._failures - self._limit + 1, jitter, after_s)
+        self._next_probe_us = now_us + round(wait_s * 1e6)
+        self._next_untried_us = now_us + round(max(after_s, min(wait_s, self._probes.first_s)) * 1e6)
         return wait_s

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from monitor.channels.interface import Step
 from monitor.delivery.alert_records import read_letter
-from monitor.delivery.circuit_breaker import Breaker
+from monitor.delivery.circuit_breaker import CircuitBreaker
 from monitor.delivery.delivery_state import (
     BEHIND_US,
     FORGETS_US,
@@ -60,7 +60,7 @@ class Outbox:
         self._counts: dict[str, dict[str, int]] = {}
         self._tries: dict[Key, tuple[int, int]] = {}  # attempts, not before; a restart tries at once
         self._hold: dict[str, int] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[str, CircuitBreaker] = {}
         self._why: dict[str, str] = {}  # the last refusal
         self._refusing: set[str] = set()  # channels whose last answer was one
         self._silences = Silences(config.silences)
@@ -210,7 +210,7 @@ class Outbox:
         self._now_us = max(self._now_us, now_us)
         self._settle()
         breaker = self.breaker(channel)
-        state, fresh_may_go = breaker.state(now_us), breaker.may_try_the_untried(now_us)
+        state, fresh_may_go = breaker.state(now_us), breaker.may_try_untried(now_us)
         if (state == "open" and not fresh_may_go) or now_us < self._hold.get(channel, 0):
             return None
         best: tuple[tuple[int, bool, int], Step] | None = None
@@ -298,9 +298,9 @@ class Outbox:
         self._count(step.channel, "retried")
         return wait_s if probe_s is None or hold else probe_s
 
-    def breaker(self, channel: str) -> Breaker:
+    def breaker(self, channel: str) -> CircuitBreaker:
         """The circuit breaker of a channel."""
-        return self._breakers.setdefault(channel, Breaker())
+        return self._breakers.setdefault(channel, CircuitBreaker())
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from agents.notify import NotifyAgent
 from monitor.delivery import circuit_breaker as breaker_module
 from monitor.delivery import outbox as outbox_module
+from monitor.protocol.backoff import Backoff
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 
@@ -92,8 +93,7 @@ class Partition:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.05)
-    monkeypatch.setattr(breaker_module, "LONGEST_PROBE_S", 0.2)
+    monkeypatch.setattr(breaker_module, "PROBES", Backoff(0.05, 0.2))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

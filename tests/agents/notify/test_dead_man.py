@@ -14,6 +14,7 @@ from agents import notify
 from agents.notify import NotifyAgent
 from monitor.delivery import circuit_breaker as breaker_module
 from monitor.delivery import outbox as outbox_module
+from monitor.protocol.backoff import Backoff
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
@@ -105,7 +106,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(notify, "HEALTH_S", 0.02)
     monkeypatch.setattr(notify, "DEAD_MAN_S", 0.01)
     monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr(breaker_module, "FIRST_PROBE_S", 0.02)
+    monkeypatch.setattr(breaker_module, "PROBES", Backoff(0.02, 60.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
