@@ -20,7 +20,7 @@ from agents.commands.topics import await_broker
 from agents.kafka import silence_records
 from agents.process import exits
 from agents.state_admin.state_topic import Refused
-from monitor.delivery.silences import asked, planned
+from monitor.delivery.silences import ScheduledSilence
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
@@ -84,18 +84,21 @@ def _list(config: Config, options: argparse.Namespace) -> int:
 
 def _rows(config: Config, known: dict[str, Any], now_us: int) -> Iterator[dict[str, Any]]:
     """Those in force and those to come; of both kinds, the first to change first."""
-    mutings = [
-        *map(asked, known.values()),
-        *(planned(one, f"silences[{at}]") for at, one in enumerate(config.silences)),
+    silences = [
+        *map(ScheduledSilence.from_record, known.values()),
+        *(
+            ScheduledSilence.from_config(planned, f"silences[{number}]")
+            for number, planned in enumerate(config.silences)
+        ),
     ]
     found = []
-    for one in mutings:
-        until_us, change_us = one.when.end(now_us), one.when.change(now_us)
+    for silence in silences:
+        until_us, change_us = silence.window.end(now_us), silence.window.next_change(now_us)
         if until_us is not None:
-            found.append((0, until_us, {**one.told(until_us), "state": "active"}))
+            found.append((0, until_us, {**silence.status(until_us), "state": "active"}))
         elif change_us is not None:
             row = {
-                **one.told(one.when.end(change_us) or change_us),
+                **silence.status(silence.window.end(change_us) or change_us),
                 "state": "planned",
                 "from": rfc3339(change_us),
             }

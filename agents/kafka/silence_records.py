@@ -45,7 +45,7 @@ async def known(kafka: Kafka, now: datetime) -> dict[str, Silence]:
         for key, value in snapshot.records.items()
         if key.startswith(_STATE)
     )
-    silences.forget(now_us)
+    silences.drop_expired(now_us)
     for value in await _behind(kafka, snapshot.position, now):
         with contextlib.suppress(ValueError):  # the notifier makes a dead letter of it
             if isinstance(letter := read_letter(value), Silence):

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.kafka import silence_records
 from agents.process import exits
 from agents.state_admin.state_topic import Refused
-from monitor.delivery.silences import asked
+from monitor.delivery.silences import ScheduledSilence
 from schemas.config.monitor_config import Http, Kafka
 from schemas.event_decoder import microseconds
 from schemas.fields import Duration, Severity
@@ -119,7 +119,7 @@ class Silencing:
                     " list"
                 ),
             )
-        return _answer(status, **asked(silence).told(microseconds(silence.ends_at)))
+        return _answer(status, **ScheduledSilence.from_record(silence).status(microseconds(silence.ends_at)))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if request.method == "POST" and request.content_type != "application/json":

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from agents.web.worker_status import LiveWorker, not_well, partition_row, status_of
-from monitor.delivery.silences import covers
+from monitor.delivery.silences import silence_matches
 
 RECENT = 50
 MOST_FEATURES = 200
@@ -85,7 +85,7 @@ def _silenced_until(episode: dict[str, Any], silences: Sequence[dict[str, Any]])
     over = [
         one["until"]
         for one in silences
-        if covers(one["match"], one["environments"], one["severity"], subject)
+        if silence_matches(one["match"], one["environments"], one["severity"], subject)
     ]
     return max(over, default="", key=datetime.fromisoformat)
 

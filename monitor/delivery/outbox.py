@@ -26,8 +26,7 @@ from monitor.delivery.delivery_state import (
     shown,
 )
 from monitor.delivery.page_grouping import APART, admit, freed, together
-from monitor.delivery.silences import Muting, Silences
-from monitor.delivery.silences import subject_of as silenced_as
+from monitor.delivery.silences import ScheduledSilence, Silences, silence_subject
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord, Outputs, Record
 from monitor.protocol.metrics import Measure
@@ -137,7 +136,9 @@ class Outbox:
                     order=self._order, dedup_key=episode.dedup_key, latest=state, behind_to_us=behind_to_us
                 )
                 self._entries[key] = self._open[key] = entry
-            held_to_us = self._silences.until(silenced_as(episode), microseconds(episode.decided_at))
+            held_to_us = self._silences.silenced_until(
+                silence_subject(episode), microseconds(episode.decided_at)
+            )
             if entry.own is None:
                 entry.take(state, held_to_us)
                 entry.drop_untried(self._now_us)
@@ -188,12 +189,15 @@ class Outbox:
 
     def _until(self, channel: str, entry: Entry, at_us: int) -> int | None:
         """When the silence ends that covers all of it at this instant; None: there is none."""
-        ends = [self._silences.until(silenced_as(one), at_us) for one in self._subjects(channel, entry)]
+        ends = [
+            self._silences.silenced_until(silence_subject(one), at_us)
+            for one in self._subjects(channel, entry)
+        ]
         known = [one for one in ends if one is not None]
         return min(known) if known and len(known) == len(ends) else None
 
     def _is_covered(self, episode: Episode, at_us: int) -> bool:
-        return self._silences.until(silenced_as(episode), at_us) is not None
+        return self._silences.silenced_until(silence_subject(episode), at_us) is not None
 
     # what goes out
 
@@ -362,12 +366,15 @@ class Outbox:
             ) != self._next(channel, entry):
                 holds[muting.name] = holds.get(muting.name, 0) + 1
         return [
-            {**one.told(until_us), "holds": holds.get(one.name, 0)}
+            {**one.status(until_us), "holds": holds.get(one.name, 0)}
             for one, until_us in self._silences.active(self._now_us)
         ]
 
-    def _muting(self, channel: str, entry: Entry) -> Muting | None:
-        over = [self._silences.over(silenced_as(one), self._now_us) for one in self._subjects(channel, entry)]
+    def _muting(self, channel: str, entry: Entry) -> ScheduledSilence | None:
+        over = [
+            self._silences.in_force(silence_subject(one), self._now_us)
+            for one in self._subjects(channel, entry)
+        ]
         return over[0] if over and None not in over else None
 
     def _next(self, channel: str, entry: Entry, *, heard: bool = False) -> Decision | None:
@@ -396,7 +403,9 @@ class Outbox:
         or ended a day ago.
         """
         names = self._config.channels.names()
-        self._changed |= dict.fromkeys(_silence_key(name) for name in self._silences.forget(self._now_us))
+        self._changed |= dict.fromkeys(
+            _silence_key(name) for name in self._silences.drop_expired(self._now_us)
+        )
         if self._unsure:
             self._ask_again(self._now_us)
         for channel in {

@@ -1,5 +1,5 @@
-"""When a silence holds, over what, and until when; by an independent reckoning minute by minute, on the days
-on which clocks are changed too.
+"""When a silence is in force, for which episodes, and until when. An independent computation, minute by
+minute, says the same, also on the days on which clocks change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery.silences import KEPT_US, MOST, Silences, planned, subject_of
+from monitor.delivery.silences import KEPT_US, MOST, ScheduledSilence, Silences, silence_subject
 from schemas.config.silences import PlannedSilence
 from schemas.event_decoder import microseconds
 from schemas.records import Silence
@@ -24,7 +24,7 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/
 
 
 def silence(name="s1", match="bot/*", minutes=(0, 60), **more):
-    start, end = (NINE + timedelta(minutes=one) for one in minutes)
+    start, end = (NINE + timedelta(minutes=minute) for minute in minutes)
     return Silence(
         record="silence",
         silence_id=name,
@@ -38,10 +38,10 @@ def silence(name="s1", match="bot/*", minutes=(0, 60), **more):
 
 
 def weekly(**fields):
-    return planned(
+    return ScheduledSilence.from_config(
         PlannedSilence.model_validate({"match": "*", "reason": "r", "at": "22:00", "for": "2h"} | fields),
         "silences[0]",
-    ).when
+    ).window
 
 
 def us(text, zone):
@@ -49,7 +49,7 @@ def us(text, zone):
 
 
 @pytest.mark.parametrize(
-    ("fields", "subject", "covered"),
+    ("fields", "subject", "matches"),
     [
         ({"match": "bot/*"}, BOT, True),
         ({"match": "*"}, BOT, True),
@@ -65,50 +65,50 @@ def us(text, zone):
         ({"match": "softfail/channel-*"}, ("softfail", "monitor", "", "error"), False),
     ],
 )
-def test_a_silence_covers_what_it_names_and_softfail_itself_only_by_name(fields, subject, covered):
+def test_a_silence_matches_what_it_names_and_softfail_itself_only_by_name(fields, subject, matches):
     silences = Silences()
     silences.take(silence(**({"match": "bot/*"} | fields)), NOW)
-    assert (silences.over(subject, NOW) is not None) == covered
+    assert (silences.in_force(subject, NOW) is not None) == matches
 
 
-def test_a_silence_holds_from_its_start_until_just_before_its_end():
+def test_a_silence_is_in_force_from_its_start_until_just_before_its_end():
     silences = Silences()
     silences.take(silence(minutes=(10, 20)), NOW)
-    held = [
-        silences.over(BOT, NOW + at) is not None
+    in_force = [
+        silences.in_force(BOT, NOW + at) is not None
         for at in (10 * MINUTE - 1, 10 * MINUTE, 20 * MINUTE - 1, 20 * MINUTE)
     ]
-    assert held == [False, True, True, False]
+    assert in_force == [False, True, True, False]
 
 
 def test_a_later_record_of_an_id_replaces_the_earlier_one():
     silences = Silences()
     silences.take(silence(minutes=(0, 60)), NOW)
     silences.take(silence(minutes=(0, 10)), NOW)
-    assert (silences.until(BOT, NOW), len(silences.records)) == (NOW + 10 * MINUTE, 1)
+    assert (silences.silenced_until(BOT, NOW), len(silences.records)) == (NOW + 10 * MINUTE, 1)
 
 
-def test_silences_that_join_one_another_are_one():
+def test_silences_that_join_count_as_one():
     silences = Silences(
         [PlannedSilence.model_validate({"match": "bot/*", "reason": "r", "at": "10:30", "for": "1h"})]
     )
     silences.take(silence("a", minutes=(0, 60)), NOW)
     silences.take(silence("b", minutes=(60, 95)), NOW)
     silences.take(silence("c", minutes=(151, 200)), NOW)
-    assert silences.until(BOT, NOW) == NOW + 150 * MINUTE
-    assert silences.over(BOT, NOW + 61 * MINUTE).name == "b"
-    assert silences.until(BOT, NOW + 150 * MINUTE) is None
+    assert silences.silenced_until(BOT, NOW) == NOW + 150 * MINUTE
+    assert silences.in_force(BOT, NOW + 61 * MINUTE).name == "b"
+    assert silences.silenced_until(BOT, NOW + 150 * MINUTE) is None
 
 
-def test_an_expired_silence_is_forgotten_a_day_after_its_end():
+def test_an_expired_silence_is_dropped_a_day_after_its_end():
     silences = Silences()
     silences.take(silence(minutes=(0, 60)), NOW)
-    assert silences.forget(NOW + HOUR + KEPT_US - 1) == []
-    assert silences.forget(NOW + HOUR + KEPT_US) == ["s1"]
+    assert silences.drop_expired(NOW + HOUR + KEPT_US - 1) == []
+    assert silences.drop_expired(NOW + HOUR + KEPT_US) == ["s1"]
     assert (silences.records, silences.take(silence(), NOW + 3 * DAY), silences.records) == ({}, ["s1"], {})
 
 
-def test_there_are_at_most_a_thousand_and_those_that_are_over_make_room():
+def test_at_most_a_thousand_are_kept_and_those_that_ended_make_room():
     silences = Silences()
     for number in range(MOST):
         silences.take(silence(f"s{number}", minutes=(0, 10 + number)), NOW)
@@ -124,7 +124,7 @@ def test_no_silence_is_longer_than_thirty_days():
     assert Silences().take(silence(minutes=(0, 30 * 1440)), NOW) == ["s1"]
 
 
-def test_those_in_force_are_named_with_their_end():
+def test_active_silences_are_named_with_their_end():
     silences = Silences(
         [
             PlannedSilence.model_validate(
@@ -134,7 +134,7 @@ def test_those_in_force_are_named_with_their_end():
     )
     silences.take(silence(minutes=(0, 10)), NOW)
     silences.take(silence("later", minutes=(5, 10)), NOW)
-    assert [(one.name, end) for one, end in silences.active(NOW)] == [
+    assert [(silence.name, end_us) for silence, end_us in silences.active(NOW)] == [
         ("s1", NOW + 10 * MINUTE),
         ("silences[0]", NOW + HOUR),
     ]
@@ -171,7 +171,7 @@ def test_those_in_force_are_named_with_their_end():
         ),
     ],
 )
-def test_a_maintenance_window_follows_the_clock_of_its_place_on_the_days_on_which_it_is_changed(
+def test_a_maintenance_window_follows_its_local_clock_on_the_days_on_which_it_changes(
     zone, at, inside, outside
 ):
     window = weekly(at=at, timezone=zone)
@@ -179,14 +179,14 @@ def test_a_maintenance_window_follows_the_clock_of_its_place_on_the_days_on_whic
     assert all(window.end(us(text, zone)) is None for text in outside)
 
 
-def test_an_hour_that_a_clock_shows_twice_begins_one_window():
+def test_an_hour_that_a_clock_shows_twice_starts_one_window():
     window = weekly(at="02:30", timezone="Europe/Berlin", **{"for": "30m"})
     first = microseconds(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     assert window.end(first) == first + 30 * MINUTE
     assert window.end(first + HOUR) is None
 
 
-def test_a_window_that_begins_on_saturday_reaches_into_sunday():
+def test_a_window_that_starts_on_saturday_reaches_into_sunday():
     window = weekly(days=["sat"], at="23:00", **{"for": "3h"})
     assert window.end(us("2026-03-08T01:59", "UTC")) == us("2026-03-08T02:00", "UTC")
     assert window.end(us("2026-03-08T23:30", "UTC")) is None
@@ -216,16 +216,14 @@ AROUND_CHANGES = st.sampled_from(
 )
 
 
-def reckoned(window, minute):
-    """The same by walking back through the minutes until one is a beginning by the clock there, as nobody
-    would compute it.
-    """
+def found_by_walking_back(window, minute):
+    """Walk back minute by minute until one is a start by the local clock: slow, and independent."""
     for back in range(window.length_us // MINUTE):
         utc = datetime.fromtimestamp((minute - back) * 60, UTC)
         there = utc.astimezone(window.zone)
         if (
             there.weekday() in window.days
-            and (there.hour, there.minute) == (window.at.hour, window.at.minute)
+            and (there.hour, there.minute) == (window.start.hour, window.start.minute)
             and there.fold == 0
         ):
             return True
@@ -234,27 +232,27 @@ def reckoned(window, minute):
 
 @settings(max_examples=60, deadline=None)
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
-def test_a_recurring_window_holds_exactly_when_walking_back_finds_its_beginning(window, day, minute):
+def test_a_weekly_window_is_in_force_exactly_when_walking_back_finds_its_start(window, day, minute):
     at = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
     skipped = any(
-        datetime.combine(one, window.at, window.zone).astimezone(UTC).astimezone(window.zone).time()
-        != window.at
-        for one in (
+        datetime.combine(each, window.start, window.zone).astimezone(UTC).astimezone(window.zone).time()
+        != window.start
+        for each in (
             datetime.fromtimestamp((at - back * 1440) * 60, UTC).astimezone(window.zone).date()
             for back in range(-1, 6)
         )
     )
-    if not skipped:  # a beginning that the clock does not show is laid down above
-        assert (window.end(at * MINUTE) is not None) == reckoned(window, at)
+    if not skipped:  # a test above covers a start that the clock skips
+        assert (window.end(at * MINUTE) is not None) == found_by_walking_back(window, at)
 
 
 @settings(max_examples=200, deadline=None)
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
-def test_nothing_changes_before_the_next_change_and_then_something_begins_or_ends(window, day, minute):
+def test_nothing_changes_before_the_next_change_and_then_a_window_starts_or_ends(window, day, minute):
     at = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
-    change = window.change(at)
+    change = window.next_change(at)
     assert at < change <= at + 8 * DAY
-    assert {window.end(one) for one in range(at, change, max(MINUTE, (change - at) // 50))} == {
+    assert {window.end(at_us) for at_us in range(at, change, max(MINUTE, (change - at) // 50))} == {
         window.end(at)
     }
     end = window.end(at)
@@ -270,7 +268,7 @@ def test_nothing_changes_before_the_next_change_and_then_something_begins_or_end
     ),
     at=st.lists(st.integers(0, 600), min_size=1, max_size=8),
 )
-def test_over_and_until_agree_with_asking_each_silence_at_each_minute_in_any_order(spans, at):
+def test_in_force_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, at):
     silences = Silences()
     for number, (start, length, match) in enumerate(spans):
         silences.take(silence(f"s{number}", match, (start, start + length)), NOW)
@@ -281,16 +279,20 @@ def test_over_and_until_agree_with_asking_each_silence_at_each_minute_in_any_ord
         for minute in range(start, start + length)
     }
     for minute in at:
-        assert (silences.over(BOT, NOW + minute * MINUTE) is not None) == (minute in covered)
-        free = next(one for one in range(minute, 10_000) if one not in covered)
-        assert silences.until(BOT, NOW + minute * MINUTE) == (NOW + free * MINUTE if free > minute else None)
+        assert (silences.in_force(BOT, NOW + minute * MINUTE) is not None) == (minute in covered)
+        free = next(later for later in range(minute, 10_000) if later not in covered)
+        assert silences.silenced_until(BOT, NOW + minute * MINUTE) == (
+            NOW + free * MINUTE if free > minute else None
+        )
 
 
-def test_what_is_restored_holds_as_before(episode_of):
+def test_restored_silences_match_as_before(episode_of):
     silences = Silences()
     silences.take(silence(match="support-bot/*"), NOW)
     again = Silences()
     again.restore(silences.records.values())
     assert (
-        again.over(subject_of(episode_of()), NOW) == silences.over(subject_of(episode_of()), NOW) is not None
+        again.in_force(silence_subject(episode_of()), NOW)
+        == silences.in_force(silence_subject(episode_of()), NOW)
+        is not None
     )
