@@ -35,7 +35,7 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
     elif name == "evaluate":
         from monitor.cli.evaluate import main as command
     elif name == "replay":
-        from monitor.backtest.engine import main as command
+        from monitor.cli.replay import main as command
     else:
         return None
     return command

@@ -2,7 +2,7 @@
 Nothing is written, no group joined.
 
 The records of all partitions are laid side by side by the time they have come to, and go through the same
-core into the same reports as files do (``monitor.backtest.engine``). Unlike a file, a topic knows when each record was
+core into the same reports as files do (``monitor.cli.replay``). Unlike a file, a topic knows when each record was
 appended, so a clock that is ahead counts as it does for a worker.
 """
 
@@ -25,9 +25,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from agents.commands.topics import await_broker
 from agents.dead_letters.records import PATIENCE_S, connection
 from agents.process import exits
-from monitor.backtest.engine import run, silence_a_closed_pipe
 from monitor.backtest.event_files import Chosen, Unreadable
 from monitor.cli.options import add_options, configurations, refuse_wrong
+from monitor.cli.replay import run, silence_a_closed_pipe
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Kafka

@@ -1,87 +1,55 @@
-"""One configuration put to a log: the same core as the worker's, and what it told, measured and left out."""
+"""Run one configuration over a log, with the same core as the worker's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from monitor.protocol.messages import Outputs, Record
-from monitor.reports.data_gaps import Gap, gaps
-from monitor.reports.episode_history import Findings, RuleCount, by_rule
-from monitor.reports.near_misses import Margins
 from monitor.reports.plot_panels import Panel
-from monitor.reports.time_series import Measured
-from monitor.rules.no_data import RULE as NO_DATA
+from monitor.reports.result import BacktestResult
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
 
-class Trial:
-    """Applies records and keeps account.
+class BacktestRun:
+    """Apply records to a core of its own and collect the result.
 
     Args:
-        name: of the configuration, for people.
-        panels: what is to be plotted; None: windows are not looked at.
-        looks: whether margins are wanted; they cost a second reading of the rules.
+        config: the configuration.
+        name: its name, for people.
+        panels: what is to be plotted; None: windows are not collected.
+        near_misses: whether to collect how close each rule came.
     """
 
     def __init__(
-        self, config: Config, name: str, panels: Sequence[Panel] | None = None, *, looks: bool = False
+        self,
+        config: Config,
+        name: str,
+        panels: Sequence[Panel] | None = None,
+        *,
+        near_misses: bool = False,
     ) -> None:
-        self.config, self.name = config, name
         self.watch = Watch(config)
-        self.findings = Findings()
-        self.measured = Measured(config.time.pane_us, panels or ())
-        self.margins = Margins(config)
-        self._windows, self._looks = panels is not None, looks
+        self.result = BacktestResult(config, name, self.watch.book, panels, near_misses=near_misses)
+        self._lateness_us = config.time.lateness_us
 
     def apply(self, records: Sequence[Record]) -> Outputs:
-        """Take records in, in the order of the log."""
-        out = Outputs()
-        for _ in self.watch.steps(records, None, out):
-            self._look()
-        return self._kept(out)
+        """Apply records in the order of the log."""
+        outputs = Outputs()
+        for _ in self.watch.steps(records, None, outputs):
+            self.result.pane_closed(self.watch.watermark_us)
+        self.result.take(outputs)
+        self.result.watermark_us = self.watch.watermark_us
+        return outputs
 
     def finish(self, until_us: int | None = None) -> Outputs:
-        """The log has ended: let time go on to ``until_us``, microseconds since 1970, if it did, and close
-        every pane that is open.
+        """End the log: advance time to ``until_us`` (microseconds since 1970; None: no further), and close
+        every open pane.
         """
-        out = Outputs()
+        outputs = Outputs()
         if until_us is not None:
-            out.extend(self.watch.advance(until_us - self.config.time.lateness_us))
-        out.extend(self.watch.finish())
-        self._look()
-        return self._kept(out)
-
-    @property
-    def end(self) -> datetime | None:
-        """Up to when the log is measured; None if it holds nothing."""
-        mark_us = self.watch.watermark_us
-        known = [] if mark_us is None else [datetime.fromtimestamp(mark_us / 1e6, UTC)]
-        return max([*known, *([self.measured.end] if self.measured.end else [])], default=None)
-
-    def rules(self) -> list[RuleCount]:
-        """What each rule did."""
-        return by_rule(self.findings, _names(self.config), self.end)
-
-    def gaps(self) -> list[Gap]:
-        """What was not measured."""
-        return gaps(self.watch.book)
-
-    def _look(self) -> None:
-        mark_us = self.watch.watermark_us
-        if self._looks and mark_us is not None:
-            pane_us = self.config.time.pane_us
-            self.margins.look(self.watch.book, mark_us // pane_us * pane_us)
-
-    def _kept(self, out: Outputs) -> Outputs:
-        self.findings.take(out.messages.get("alerts", ()))
-        if self._windows:
-            self.measured.take(out.messages.get("windows", ()))
-        return out
-
-
-def _names(config: Config) -> list[str]:
-    """All that can fire, by name."""
-    conditions = (*config.all_rules(), *config.all_burning(), *config.all_drift())
-    return [one.name for one in conditions] + ([NO_DATA] if config.no_data.severity else [])
+            outputs.extend(self.watch.advance(until_us - self._lateness_us))
+        outputs.extend(self.watch.finish())
+        self.result.pane_closed(self.watch.watermark_us)
+        self.result.take(outputs)
+        return outputs

@@ -7,15 +7,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from monitor.backtest.run import Trial
 from monitor.reports import tables
 from monitor.reports.config_comparison import Difference
 from monitor.reports.data_gaps import Letters
 from monitor.reports.episode_history import Feature, Told
-from monitor.reports.headline import headline
 from monitor.reports.plot import Axis, Span, plot
 from monitor.reports.plot_panels import Limit, limits_of, split
-from monitor.reports.report_text import broke, count, figure, findings_of, length, period, place, standing
+from monitor.reports.report_text import (
+    broke,
+    count,
+    figure,
+    findings_of,
+    headline,
+    length,
+    period,
+    place,
+    standing,
+)
+from monitor.reports.result import BacktestResult
 from monitor.reports.style import CSS
 from monitor.reports.tables import text
 from monitor.reports.time_series import Series
@@ -31,7 +40,7 @@ _KEY = (
 
 
 def parts(
-    trial: Trial, letters: Letters, other: Trial | None, found: Sequence[Difference] | None
+    trial: BacktestResult, letters: Letters, other: BacktestResult | None, found: Sequence[Difference] | None
 ) -> Iterator[str]:
     """The page in pieces, from its head to its end."""
     title = headline(trial)
@@ -66,7 +75,9 @@ def parts(
     yield "</body></html>\n"
 
 
-def _features(trial: Trial, other: Trial | None, start: datetime, end: datetime) -> Iterator[str]:
+def _features(
+    trial: BacktestResult, other: BacktestResult | None, start: datetime, end: datetime
+) -> Iterator[str]:
     told: dict[Feature, list[Told]] = {}
     for one in trial.findings.episodes.values():
         told.setdefault(one.feature, []).append(one)
@@ -102,7 +113,12 @@ def _features(trial: Trial, other: Trial | None, start: datetime, end: datetime)
 
 
 def _feature(
-    trial: Trial, key: Feature, told: Sequence[Told], theirs: Sequence[Told], axis: Axis, end: datetime
+    trial: BacktestResult,
+    key: Feature,
+    told: Sequence[Told],
+    theirs: Sequence[Told],
+    axis: Axis,
+    end: datetime,
 ) -> Iterator[str]:
     series = trial.measured.series[key]
     pages = sum(one.is_page for one in told)
@@ -141,7 +157,7 @@ def _feature(
     yield "</div>\n"
 
 
-def _resolution(series: Series, trial: Trial) -> str:
+def _resolution(series: Series, trial: BacktestResult) -> str:
     panes = series.width_us // trial.measured.pane_us
     width = length(timedelta(microseconds=series.width_us))
     return f"a point is {width}" + (f", {panes} panes merged" if panes > 1 else "")

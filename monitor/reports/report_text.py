@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.reports.episode_history import Feature, Told
+from monitor.reports.result import BacktestResult
 from monitor.wording.episode_text import by_weight, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
@@ -149,3 +150,12 @@ def standing(told: Told) -> str:
     if told.paged is None:
         return f"ticket ({told.latest.severity})"
     return f"page ({told.latest.severity})" + (f" from {clock(told.paged)} on" if told.escalated else "")
+
+
+def headline(trial: BacktestResult) -> str:
+    """Like: 3 pages, 2 tickets in 7 days of 12 features."""
+    start, end = trial.measured.start, trial.measured.end
+    if start is None or end is None:
+        return "nothing was measured"
+    told = f"{count(trial.findings.pages, 'page')}, {count(trial.findings.tickets, 'ticket')}"
+    return f"{told} in {length(end - start)} of {count(len(trial.measured.series), 'feature')}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from monitor.backtest.run import Trial
 from monitor.reports.config_comparison import Difference
 from monitor.reports.data_gaps import Letters
 from monitor.reports.episode_history import Told
 from monitor.reports.report_text import broke, findings_of, length, moment, place, standing, sure
+from monitor.reports.result import BacktestResult
 from monitor.reports.text_report import KINDS, closest, features_of, tally
 from monitor.wording.episode_text import clock
 from monitor.wording.sanitize import sanitize
@@ -91,7 +91,7 @@ def _episode(told: Told) -> Sequence[str]:
     )  # fmt: skip
 
 
-def rules(trial: Trial) -> Iterator[str]:
+def rules(trial: BacktestResult) -> Iterator[str]:
     """What each rule did, and how close the quiet ones came."""
     counts = trial.rules()
     rows = ((
@@ -149,7 +149,7 @@ def unread(letters: Letters) -> Iterator[str]:
     yield from table(("Records", "Why they could not be read", "The first"), rows, len(rows), (0,))
 
 
-def gaps(trial: Trial) -> Iterator[str]:
+def gaps(trial: BacktestResult) -> Iterator[str]:
     """What was not measured."""
     found = trial.gaps()
     if not found:

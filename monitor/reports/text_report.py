@@ -6,12 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from monitor.backtest.run import Trial
 from monitor.reports.config_comparison import Difference
 from monitor.reports.data_gaps import Letters
 from monitor.reports.episode_history import Feature, RuleCount, Told
-from monitor.reports.headline import headline
-from monitor.reports.report_text import broke, count, findings_of, length, near, period, place, standing, sure
+from monitor.reports.report_text import (
+    broke,
+    count,
+    findings_of,
+    headline,
+    length,
+    near,
+    period,
+    place,
+    standing,
+    sure,
+)
+from monitor.reports.result import BacktestResult
 from monitor.wording.episode_text import clock
 
 MOST = 10  # gaps and kinds of dead letters that are listed
@@ -21,7 +31,7 @@ KINDS = {
 
 
 def lines(
-    trial: Trial, letters: Letters, differences: Sequence[Difference] | None, other: str
+    trial: BacktestResult, letters: Letters, differences: Sequence[Difference] | None, other: str
 ) -> Iterator[str]:
     """The whole report. ``differences`` None: there is no other configuration; ``other`` is its name."""
     yield headline(trial)
@@ -100,7 +110,7 @@ def _episodes(told: Sequence[Told]) -> Iterator[str]:
             yield f"      and {count(len(incidents) - 5, 'more finding')}"
 
 
-def _rules(trial: Trial) -> Iterator[str]:
+def _rules(trial: BacktestResult) -> Iterator[str]:
     yield ""
     yield "RULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
     for one in trial.rules():
@@ -114,7 +124,7 @@ def _rules(trial: Trial) -> Iterator[str]:
             yield f"      closest elsewhere: {said}"
 
 
-def closest(trial: Trial, rule: RuleCount) -> str:
+def closest(trial: BacktestResult, rule: RuleCount) -> str:
     """How close the rule came where it did not fire; empty if nobody knows."""
     found = trial.margins.of(rule.rule, rule.features)
     if found is None:
@@ -134,7 +144,7 @@ def _letters(letters: Letters) -> Iterator[str]:
             yield f"            and {len(letters.counts) - MOST} more kinds"
 
 
-def _gaps(trial: Trial) -> Iterator[str]:
+def _gaps(trial: BacktestResult) -> Iterator[str]:
     gaps = trial.gaps()
     if gaps:
         yield ""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.commands.replay import main
-from monitor.backtest.engine import main as from_files
+from monitor.cli.replay import main as from_files
 from schemas.config.monitor_config import Kafka
 
 pytestmark = pytest.mark.kafka

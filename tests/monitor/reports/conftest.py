@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from monitor.backtest.run import Trial
+from monitor.backtest.run import BacktestRun
 from monitor.protocol.messages import FileRecord
 from monitor.reports.plot_panels import metrics_of, panels_of
+from monitor.reports.result import BacktestResult
 from schemas.config.monitor_config import Config
 
 
@@ -48,19 +49,19 @@ def rules_only() -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="session")
-def tried() -> Callable[..., Trial]:
+def tried() -> Callable[..., BacktestResult]:
     """Puts a configuration to events (dictionaries, or raw bytes) and closes the log."""
 
-    def put(config: Config, events: Iterable[dict[str, Any] | bytes]) -> Trial:
-        trial = Trial(config, "softfail.yaml", panels_of(metrics_of([config])), looks=True)
-        trial.apply(
+    def put(config: Config, events: Iterable[dict[str, Any] | bytes]) -> BacktestResult:
+        run = BacktestRun(config, "softfail.yaml", panels_of(metrics_of([config])), near_misses=True)
+        run.apply(
             [
                 FileRecord(one if isinstance(one, bytes) else json.dumps(one).encode(), nth + 1)
                 for nth, one in enumerate(events)
             ]
         )
-        trial.finish()
-        return trial
+        run.finish()
+        return run.result
 
     return put
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from monitor.backtest.engine import main, replay
+from monitor.backtest.engine import replay
+from monitor.cli.replay import main
 from monitor.protocol.messages import FileRecord
 from schemas.records import Episode, Window
 

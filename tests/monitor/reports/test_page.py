@@ -120,7 +120,7 @@ def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, er
     ]
     letters = Letters()
     trial = tried(rules_only(errors_rule), events)
-    broken = trial.watch.apply([week_record({**events[0], "kind": EVIL})])
+    broken = Watch(rules_only(errors_rule)).apply([week_record({**events[0], "kind": EVIL})])
     letters.take(broken.messages["deadletter"])
     text = made(trial, trial, letters)
     assert "&lt;script&gt;" in text
