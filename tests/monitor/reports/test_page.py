@@ -11,6 +11,7 @@ from monitor.reports.data_gaps import Letters
 from monitor.reports.plot import Axis, Span, plot
 from monitor.reports.plot_panels import Limit, Panel
 from monitor.reports.time_series import POINTS
+from monitor.watch import Watch
 
 VOID = {"meta", "br"}
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>\x1b[2J'
