@@ -23,7 +23,7 @@ from faust.types import TP  # noqa: E402
 from kafka import KafkaProducer  # noqa: E402
 from worker_processes import PREFIX, applied, cpu_s, launcher, memory_mb, ready, worker  # noqa: E402
 
-from agents.commands import topics  # noqa: E402
+from agents.kafka import topics  # noqa: E402
 from agents.runtime.changelog import Journal  # noqa: E402
 from monitor.protocol.messages import FileRecord, Outputs  # noqa: E402
 from monitor.watch import Watch  # noqa: E402

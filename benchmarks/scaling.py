@@ -18,7 +18,7 @@ import event_generator  # noqa: E402
 from worker_processes import applied, cpu_s, figures, launcher, worker  # noqa: E402
 from worker_throughput import PARTITIONS, publish  # noqa: E402
 
-from agents.commands.topics import create  # noqa: E402
+from agents.kafka.topics import create  # noqa: E402
 from schemas.config.monitor_config import Kafka  # noqa: E402
 
 PATIENCE_S = 900

@@ -23,7 +23,7 @@ import event_generator  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
 from worker_processes import PREFIX, applied, cpu_s, figures, launcher, worker  # noqa: E402
 
-from agents.commands.topics import create  # noqa: E402
+from agents.kafka.topics import create  # noqa: E402
 from monitor.evaluators.configured import parse_setting  # noqa: E402
 from monitor.evaluators.suite import DEFAULT_EVALUATORS  # noqa: E402
 from schemas.config.monitor_config import Kafka  # noqa: E402

@@ -147,7 +147,7 @@ class Topics:
 @pytest.fixture
 def make_topics(kafka: Any) -> Callable[[int], Topics]:
     """Creates our topics under a fresh prefix, the events with so many partitions."""
-    from agents.commands.topics import create
+    from agents.kafka.topics import create
     from schemas.config.monitor_config import Kafka
 
     def make(partitions: int) -> Topics:

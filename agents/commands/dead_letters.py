@@ -13,13 +13,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from aiokafka import TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
 
-from agents.commands.topics import await_broker
 from agents.dead_letters.grouping import ERROR, grouped, safe
-from agents.dead_letters.records import Reader, Wanted, letters, marks
+from agents.dead_letters.records import Wanted, letters, marks
 from agents.dead_letters.reinjection import Plan, inject, judge, plan
+from agents.kafka.topic_reader import BlockingTopicReader
+from agents.kafka.topics import await_broker
 from agents.process import exits
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
@@ -31,7 +34,7 @@ UNCONFIRMED = 2
 
 def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
     topic = f"{kafka.prefix}.deadletter"
-    with Reader(kafka) as reader:
+    with BlockingTopicReader(kafka) as reader:
         _require(reader, topic)
         done = marks(reader, topic, wanted.since_ms)
         groups, unreadable = grouped(letters(reader, topic, wanted.since_ms), wanted, done)
@@ -60,7 +63,7 @@ def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
     return exits.OK
 
 
-def _require(reader: Reader, *topics: str) -> None:
+def _require(reader: BlockingTopicReader, *topics: str) -> None:
     for topic in topics:
         if not reader.partitions(topic):
             raise exits.Misconfigured(
@@ -70,12 +73,16 @@ def _require(reader: Reader, *topics: str) -> None:
 
 def _planned(kafka: Kafka, wanted: Wanted, limit: int) -> Plan:
     topic, events = f"{kafka.prefix}.deadletter", f"{kafka.prefix}.events"
-    with Reader(kafka) as reader, Reader(kafka) as source:
+    with BlockingTopicReader(kafka) as reader, BlockingTopicReader(kafka) as source:
         _require(reader, topic, events)
+
+        def record_at(topic: str, partition: int, offset: int) -> Any | None:
+            return source.record_at(TopicPartition(topic, partition), offset)
+
         partitions, now_us = len(source.partitions(events)), time.time_ns() // 1000
         done = marks(reader, topic)  # all of them: a record can have two letters
         found = (one for one in letters(reader, topic, wanted.since_ms) if one is not None and wanted(one))
-        return plan(found, done, lambda one: judge(one, source.one, events, partitions, now_us), limit)
+        return plan(found, done, lambda one: judge(one, record_at, events, partitions, now_us), limit)
 
 
 def _reinject(kafka: Kafka, wanted: Wanted, limit: int, form: str, yes: bool) -> int:

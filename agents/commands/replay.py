@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import heapq
 import logging
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 
-from agents.commands.topics import await_broker
-from agents.dead_letters.records import PATIENCE_S, connection
+from agents.kafka.event_log import EventLog
+from agents.kafka.topic_reader import BlockingTopicReader
+from agents.kafka.topics import await_broker
 from agents.process import exits
 from monitor.backtest.event_files import Chosen, Unreadable
 from monitor.cli.options import add_options, configurations, refuse_wrong
@@ -31,126 +28,6 @@ from monitor.cli.replay import run, silence_a_closed_pipe
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Kafka
-from schemas.event_decoder import InvalidEvent, decode, microseconds
-from softfail.partitioning import partition_of
-
-# records of a partition that wait for the others: above the first it rests, below the second it is read again
-FULL, ROOM = 4000, 1000
-
-
-class TopicLog:
-    """The committed records of a topic that were appended in [``since_ms``, ``until_ms``), up to where it
-    ended when it was asked.
-
-    ``done`` of ``total`` offsets are read. ``misplaced``: records that lie in a partition that is not theirs;
-    a worker has sent each on, and measures it where it then lies. ``is_cut``: whether older records that were
-    asked for are deleted.
-
-    Raises:
-        Misconfigured: there is no such topic.
-    """
-
-    unit = "records"
-
-    def __init__(self, kafka: Kafka, topic: str, since_ms: int | None, until_ms: int | None) -> None:
-        self._consumer = KafkaConsumer(
-            **connection(kafka),
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=1 << 20,
-        )
-        if topic not in self._consumer.topics():  # asking for it by name would make it, on some brokers
-            self._consumer.close()
-            raise exits.Misconfigured(
-                f"topic {topic} does not exist; check kafka.prefix or --topic, or run: python -m agents"
-                " topics"
-            )
-        self.topic, self.misplaced, self.done = topic, 0, 0
-        self._tps = [
-            TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic))
-        ]
-        begins, self._ends = (
-            self._consumer.beginning_offsets(self._tps),
-            dict(self._consumer.end_offsets(self._tps)),
-        )
-        self._starts = {**begins, **self._offsets_at(since_ms)}
-        self._ends |= {tp: min(offset, self._ends[tp]) for tp, offset in self._offsets_at(until_ms).items()}
-        self.is_cut = since_ms is not None and any(0 < begins[tp] == self._starts[tp] for tp in self._tps)
-        self.total = sum(max(0, self._ends[tp] - self._starts[tp]) for tp in self._tps)
-        self._held: dict[Any, deque[Any]] = {tp: deque() for tp in self._tps}
-
-    def __enter__(self) -> TopicLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-
-    def records(self) -> Iterator[Any]:
-        """Each partition in its own order, the partitions side by side by the time they have come to.
-
-        Raises:
-            KafkaTimeoutError: the broker gives nothing for 30 s although there is more.
-        """
-        if not self.total:
-            return iter(())
-        self._consumer.assign(self._tps)
-        for tp, offset in self._starts.items():
-            self._consumer.seek(tp, offset)
-        return (record for *_, record in heapq.merge(*map(self._timed, self._tps)))
-
-    def _offsets_at(self, time_ms: int | None) -> dict[Any, int]:
-        """The first offset of each partition that was appended then or later."""
-        if time_ms is None:
-            return {}
-        found = self._consumer.offsets_for_times(dict.fromkeys(self._tps, max(0, time_ms)))
-        return {tp: self._ends[tp] if (at := found.get(tp)) is None else at.offset for tp in self._tps}
-
-    def _timed(self, tp: Any) -> Iterator[tuple[int, int, int, Any]]:
-        reached, partitions = 0, len(self._tps)
-        for record in self._read(tp):
-            try:
-                event = decode(record.value or b"")
-            except InvalidEvent:
-                pass  # it becomes a dead letter where it stands
-            else:
-                if partition_of(event.service, event.feature, partitions) != tp.partition:
-                    self.misplaced += 1
-                    continue
-                reached = max(reached, min(microseconds(event.time), record.timestamp * 1000))
-            yield reached, tp.partition, record.offset, record
-
-    def _read(self, tp: Any) -> Iterator[Any]:
-        held = self._held[tp]
-        while held or self._fetch(tp):
-            yield held.popleft()
-
-    def _fetch(self, wanted: Any) -> bool:
-        """Wait for more of one partition, and take what comes of the others; False if it has been read."""
-        consumer, held = self._consumer, self._held
-        deadline = time.monotonic() + PATIENCE_S
-        while not held[wanted]:
-            if self._starts[wanted] >= self._ends[wanted] or consumer.position(wanted) >= self._ends[wanted]:
-                return False
-            ended = {tp for tp in self._tps if consumer.position(tp) >= self._ends[tp]}
-            consumer.pause(*(tp for tp in self._tps if tp in ended or len(held[tp]) >= FULL))
-            consumer.resume(*(tp for tp in self._tps if tp not in ended and len(held[tp]) <= ROOM))
-            batches = consumer.poll(timeout_ms=500, max_records=5000)
-            if batches:
-                deadline = time.monotonic() + PATIENCE_S
-            elif time.monotonic() > deadline:
-                raise KafkaTimeoutError(
-                    f"{self.topic}/{wanted.partition}: no record came for {PATIENCE_S:.0f} s, though there"
-                    " are more; try again"
-                )
-            for tp, records in batches.items():
-                held[tp].extend(record for record in records if record.offset < self._ends[tp])
-            self.done = sum(
-                min(consumer.position(tp), self._ends[tp]) - self._starts[tp]
-                for tp in self._tps
-                if self._starts[tp] < self._ends[tp]
-            )
-        return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,7 +48,8 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
     since_ms, until_ms = (None if one is None else -(-one // 1000) for one in (options.since, options.until))
     configs = configurations(options)
     now_us = time.time_ns() // 1000
-    with TopicLog(kafka, topic, since_ms, until_ms) as log:
+    with BlockingTopicReader(kafka, fetch_bytes=1 << 20) as reader:
+        log = EventLog(reader, topic, since_ms, until_ms)
         if log.is_cut:
             print(
                 f"{topic} begins after --from: what was appended before is deleted (retention), and is not in"

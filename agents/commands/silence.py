@@ -16,10 +16,10 @@ from typing import Any, get_args
 import aiokafka.errors
 from kafka.errors import KafkaError
 
-from agents.commands.topics import await_broker
 from agents.kafka import silence_records
+from agents.kafka.topics import await_broker
 from agents.process import exits
-from agents.state_admin.state_topic import Refused
+from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from agents.commands import topics
+from agents.kafka import topics
+from agents.kafka.state_topic import AGENTS, StateTopic
 from agents.process import exits
+from agents.process.exits import Refused
 from agents.state_admin.contents import contents, records
 from agents.state_admin.drop_reset import drop, reset
 from agents.state_admin.rebuild import rebuild
 from agents.state_admin.report import lines
-from agents.state_admin.state_topic import AGENTS, Refused, StateTopic
 from monitor.config_check import faults_of
 from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load

@@ -25,11 +25,11 @@ from agents.dead_letters.records import (
     MARK_KEY,
     Found,
     Identity,
-    Reader,
-    connection,
     mark_of,
     marks,
 )
+from agents.kafka.connection import command_clients
+from agents.kafka.topic_reader import BlockingTopicReader
 from monitor.ingest.dead_letters import VALUE_BYTES
 from monitor.ingest.ingestor import FORWARDED
 from monitor.windows.feature_series import FINE_US
@@ -195,7 +195,7 @@ def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Calla
     longer the broker's.
     """
     producer = KafkaProducer(
-        **connection(kafka),
+        **command_clients(kafka),
         transactional_id=f"{kafka.prefix}.deadletters",
         enable_idempotence=True,
         acks="all",
@@ -207,7 +207,7 @@ def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Calla
     try:
         # ends the attempt of everyone before; what they did is readable from here on
         producer.init_transactions()
-        with Reader(kafka) as reader:
+        with BlockingTopicReader(kafka) as reader:
             done = marks(reader, f"{kafka.prefix}.deadletter")
         while parts:
             part = [one for one in parts[-1] if one.found not in done]

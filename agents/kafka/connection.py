@@ -31,6 +31,16 @@ def blocking_clients(kafka: Kafka) -> dict[str, Any]:
     return {"bootstrap_servers": kafka.brokers.split(","), **_settings(kafka.security)}
 
 
+def command_clients(kafka: Kafka) -> dict[str, Any]:
+    """Return the settings of a kafka-python client of a command: as ``blocking_clients``, with 15 s to
+    connect, and no topic is created by asking for it.
+
+    Raises:
+        Misconfigured: a certificate file cannot be used.
+    """
+    return {**blocking_clients(kafka), "bootstrap_timeout_ms": 15_000, "allow_auto_create_topics": False}
+
+
 def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | None:
     """The same for Faust, which hands it to its own aiokafka clients; None: plain text.
 

@@ -1,8 +1,8 @@
-"""Who owns what, as the group's coordinator says."""
+"""Partition ownership, as the coordinator of the consumer group reports it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,9 +14,9 @@ from schemas.config.monitor_config import Kafka
 
 
 async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
-    """Partitions of the source topics that no member of the group has.
+    """Return the partitions of the source topics that no member of the group owns.
 
-    While the group rebalances, all of them. Raises whatever the client raises when there is no broker.
+    While the group rebalances, these are all of them. Raises whatever the client raises when there is no broker.
     """
     admin = AIOKafkaAdminClient(**clients(kafka), request_timeout_ms=5000)
     await admin.start()
@@ -25,20 +25,16 @@ async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
         (response,) = await admin.describe_consumer_groups([kafka.prefix])
     finally:
         await admin.close()
-    everything = {
+    partitions = {
         TP(topic["topic"], partition["partition"]) for topic in topics for partition in topic["partitions"]
     }
-    return everything - owned(response)
+    members = [member for group in response.to_object()["groups"] for member in group["members"]]
+    return partitions.difference(*map(owned_by, members))
 
 
-def owned(response: Any) -> set[TP]:
-    """Partitions that the members named in a DescribeGroups response have."""
-    found = set()
-    for group in response.to_object()["groups"]:
-        for member in group["members"]:
-            if member["member_assignment"]:
-                for topic, partitions in ConsumerProtocolMemberAssignment.decode(
-                    member["member_assignment"]
-                ).assignment:
-                    found |= {TP(topic, partition) for partition in partitions}
-    return found
+def owned_by(member: Mapping[str, Any]) -> set[TP]:
+    """Return the partitions of one member of a DescribeGroups response."""
+    if not member["member_assignment"]:
+        return set()
+    assignment = ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).assignment
+    return {TP(topic, partition) for topic, partitions in assignment for partition in partitions}

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import time
 from datetime import UTC, datetime, timedelta
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from kafka import KafkaProducer
 
-from agents.dead_letters.records import connection
-from agents.kafka.connection import clients
-from agents.runtime.changelog import ORDERED
-from agents.state_admin.state_topic import STALL_S, Refused, StateTopic
+from agents.kafka.connection import command_clients
+from agents.kafka.state_topic import StateTopic
+from agents.kafka.topic_reader import TopicReader
+from agents.kafka.topics import ALERTS
+from agents.process.exits import Refused
 from monitor.delivery.alert_records import read_letter
 from monitor.delivery.silences import MOST, Silences
 from schemas.config.monitor_config import Kafka
@@ -57,38 +57,21 @@ async def _behind(kafka: Kafka, position: int | None, now: datetime) -> list[byt
     """Values from this position of the alerts topic on that may be silences; None: of the last 31 days, for
     no silence lasts longer.
     """
-    alerts, found = TopicPartition(f"{kafka.prefix}.{ORDERED}", 0), list[bytes]()
-    consumer = AIOKafkaConsumer(
-        **clients(kafka),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-        max_partition_fetch_bytes=8 << 20,
-    )
-    await consumer.start()
-    try:
-        consumer.assign([alerts])
-        end: int = (await consumer.end_offsets([alerts]))[alerts]
+    alerts, values = TopicPartition(f"{kafka.prefix}.{ALERTS}", 0), list[bytes]()
+    async with TopicReader(kafka) as reader:
+        end = (await reader.ends([alerts]))[alerts]
         if position is None:
-            since = (now - LONGEST - timedelta(days=1)).timestamp()
-            first = (await consumer.offsets_for_times({alerts: int(since * 1000)}))[alerts]
-            position = end if first is None else first.offset
-        consumer.seek(alerts, min(position, end))
-        moved = time.monotonic()
-        while await consumer.position(alerts) < end:
-            for record in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(alerts, ()):
-                moved = time.monotonic()
-                # most are transitions and heartbeats
-                if record.value is not None and b'"silence"' in record.value:
-                    found.append(record.value)
-            if time.monotonic() - moved > STALL_S:
-                raise Refused(
-                    f"{alerts.topic} cannot be read to its end, {end}: a transaction stays open; try again"
-                )
-    finally:
-        await consumer.stop()
-    return found
+            since_ms = int((now - LONGEST - timedelta(days=1)).timestamp() * 1000)
+            position = (await reader.offsets_at([alerts], since_ms))[alerts]
+        unread = range(end if position is None else min(position, end), end)
+        async for records in reader.batches({alerts: unread}):
+            # most are transitions and heartbeats
+            values += [
+                record.value
+                for record in records
+                if record.value is not None and b'"silence"' in record.value
+            ]
+    return values
 
 
 def asked_for(
@@ -176,10 +159,12 @@ def write(kafka: Kafka, silence: Silence) -> None:
     Raises:
         KafkaError: they do not take it.
     """
-    producer = KafkaProducer(**connection(kafka), acks="all", enable_idempotence=True, max_block_ms=30_000)
+    producer = KafkaProducer(
+        **command_clients(kafka), acks="all", enable_idempotence=True, max_block_ms=30_000
+    )
     try:
         producer.send(
-            f"{kafka.prefix}.{ORDERED}",
+            f"{kafka.prefix}.{ALERTS}",
             key=_STATE + silence.silence_id.encode(),
             value=silence.model_dump_json().encode(),
             partition=0,

@@ -34,6 +34,10 @@ class Misconfigured(ValueError):
     """Something that a person must mend. The message names it and the remedy; the process ends with 78."""
 
 
+class Refused(Exception):
+    """A command does not do what was asked for. The message says why; what it names is unchanged."""
+
+
 def restarts() -> int:
     """How often this process has re-executed itself since its last checkpoint."""
     return _count(_RESTARTS)

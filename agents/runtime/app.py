@@ -44,7 +44,7 @@ import faust
 import mode
 from faust.types import TP
 
-from agents.commands import topics
+from agents.kafka import topics
 from agents.kafka.connection import credentials
 from agents.process import exits, log_setup
 from agents.runtime import faust_transport

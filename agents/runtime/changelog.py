@@ -9,17 +9,20 @@ and a transactional id of its own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
 from agents.kafka.connection import clients
+from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, keep_latest
+from agents.kafka.topic_reader import TopicReader
+from agents.kafka.topics import ALERTS
 from agents.process import exits
 from monitor.delivery import outbox
 from monitor.protocol.messages import Message, Outputs
@@ -30,8 +33,6 @@ log = logging.getLogger("softfail.journal")
 
 LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
 """Agent -> newest layout among its records of state. It stands in the header, and a worker that does not know it refuses the partition."""
-# a core's own keys never begin with \x00
-HEADER, POSITION, BARRIER = b"\x00header", b"\x00position", b"\x00barrier"
 # of one record; forwarded events and dead letters are exempt, for they are as large as what came
 MOST_BYTES = 256 << 10
 # of one record of state: the core keeps below MOST_BYTES, but what it cannot do without must not stop it
@@ -39,13 +40,10 @@ MOST_BYTES = 256 << 10
 MOST_STATE_BYTES = 960 << 10
 BATCH_BYTES = 512 << 10
 EXEMPT = {"events", "deadletter"}
-# one partition, so one order over everything (the embedded broker gives it four: all goes to the first)
-ORDERED = "alerts"
 READ_RECORDS = 2000  # at a time, some 20 ms in which the event loop does nothing else
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
 SETTLE_S = 15.0  # how long a broker that has just started may report an end that is too early
 
-StateRecord = tuple[bytes, bytes | None]
 _Target = tuple[str, int]  # topic, partition
 _Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
@@ -247,7 +245,7 @@ class Journal:
 
     async def _target(self, suffix: str, message: Message) -> _Target:
         topic = f"{self._kafka.prefix}.{suffix}"
-        if suffix == ORDERED:
+        if suffix == ALERTS:
             return topic, 0
         if message.partition is not None:
             return topic, message.partition
@@ -260,41 +258,19 @@ class Journal:
             self._partitions[topic] = len(await self._producer.partitions_for(topic))
         return self._partitions[topic]
 
-    @contextlib.asynccontextmanager
-    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
-        reader = AIOKafkaConsumer(
-            **clients(self._kafka),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=8 << 20,
-            check_crcs=not self._kafka.embedded,
-        )
-        await reader.start()
-        try:
-            yield reader
-        finally:
-            await reader.stop()
+    def _reader(self) -> TopicReader:
+        # no limit of time: the watchdog looks at ``restored``
+        return TopicReader(self._kafka, patience_s=math.inf)
 
-    async def _read_to(self, reader: AIOKafkaConsumer, barrier: int) -> dict[bytes, bytes]:
-        """The latest value of each key, in the order of the log. No time limit: the watchdog looks at
-        ``restored``.
-        """
+    async def _read_to(self, reader: TopicReader, barrier: int) -> dict[bytes, bytes]:
+        """Return the latest value of each key, in the order of the log."""
         state = TopicPartition(*self._state)
-        reader.assign([state])
-        await reader.seek_to_beginning(state)
+        first = (await reader.begins([state]))[state]
         latest: dict[bytes, bytes] = {}
-        first = position = await reader.position(state)
-        while position <= barrier:
-            records = (await reader.getmany(timeout_ms=200, max_records=READ_RECORDS)).get(state, ())
-            for record in records:
-                latest.pop(record.key, None)
-                if record.value is not None and record.key != BARRIER:
-                    latest[record.key] = record.value
+        async for records in reader.batches({state: range(first, barrier + 1)}, READ_RECORDS):
+            keep_latest(latest, records)
             self.restored += len(records)
-            position = await reader.position(state)
-            self.share = min(1.0, (position - first) / (barrier + 1 - first))
+            self.share = min(1.0, (reader.position(state) - first) / (barrier + 1 - first))
             await asyncio.sleep(0)  # records that are there already come without waiting
         self._count_state((key, value) for key, value in latest.items() if not key.startswith(b"\x00"))
         return latest
@@ -342,12 +318,12 @@ class Journal:
         # older worker ever meets newer records.
         self._has_header = layout == known["layout"]
 
-    async def _begin_at(self, reader: AIOKafkaConsumer, recorded: int | None) -> tuple[int, int]:
+    async def _begin_at(self, reader: TopicReader, recorded: int | None) -> tuple[int, int]:
         """Where to go on, and how many offsets are gone."""
         source = TopicPartition(*self._source)
-        start: int = (await reader.beginning_offsets([source]))[source]
+        start: int = (await reader.begins([source]))[source]
         if recorded is None:
-            first = start if self._kafka.start == "earliest" else (await reader.end_offsets([source]))[source]
+            first = start if self._kafka.start == "earliest" else (await reader.ends([source]))[source]
             log.info(
                 "%s/%d has no state yet: it begins at %d, the %s record (kafka.start)",
                 *self._source,
@@ -356,7 +332,7 @@ class Journal:
             )
             return first, 0
         for _ in range(int(SETTLE_S)):
-            end: int = (await reader.end_offsets([source]))[source]
+            end: int = (await reader.ends([source]))[source]
             if recorded <= end:
                 break
             await asyncio.sleep(1)

@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agents.runtime.changelog import HEADER, POSITION
-from agents.state_admin.state_topic import Snapshot
+from agents.kafka.state_topic import HEADER, POSITION, Snapshot
 from monitor.delivery import change_outbox
 from monitor.delivery.delivery_state import Entry
 from monitor.state.partition_state import Book

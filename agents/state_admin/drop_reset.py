@@ -9,11 +9,12 @@ import json
 import time
 from typing import Any
 
-from agents.runtime.changelog import StateRecord
+from agents.kafka.state_topic import Snapshot, StateRecord, StateTopic
+from agents.process.exits import Refused
 from agents.state_admin.contents import CLOCK, contents, named, shown
 from agents.state_admin.open_episodes import in_words, of_partitions, open_episodes
 from agents.state_admin.report import confirm, forgotten
-from agents.state_admin.state_topic import Refused, Snapshot, StateTopic, rewriter_of
+from agents.state_admin.rewriter import rewriter_of
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
 from monitor.protocol.messages import Message
 from monitor.wording.sanitize import sanitize

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from agents.kafka.connection import clients
-from agents.runtime.changelog import ORDERED
-from agents.state_admin.state_topic import STALL_S, Refused
+from agents.kafka.topic_reader import TopicReader
+from agents.kafka.topics import ALERTS
 from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
@@ -26,33 +24,13 @@ async def open_episodes(kafka: Kafka) -> Told:
     out.
 
     Raises:
-        Refused: a transaction stays open, so the end cannot be read.
+        Stalled: a transaction stays open, so the end cannot be read.
     """
-    alerts, found = TopicPartition(f"{kafka.prefix}.{ORDERED}", 0), Told()
-    consumer = AIOKafkaConsumer(
-        **clients(kafka),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-        max_partition_fetch_bytes=8 << 20,
-    )
-    await consumer.start()
-    try:
-        consumer.assign([alerts])
-        end = (await consumer.end_offsets([alerts]))[alerts]
-        await consumer.seek_to_beginning(alerts)
-        moved = time.monotonic()
-        while await consumer.position(alerts) < end:
-            for record in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(alerts, ()):
-                moved = time.monotonic()
+    alerts, found = TopicPartition(f"{kafka.prefix}.{ALERTS}", 0), Told()
+    async with TopicReader(kafka) as reader:
+        async for records in reader.batches(await reader.ranges([alerts])):
+            for record in records:
                 _take(found, record.value)
-            if time.monotonic() - moved > STALL_S:
-                raise Refused(
-                    f"{alerts.topic} cannot be read to its end, {end}: a transaction stays open; try again"
-                )
-    finally:
-        await consumer.stop()
     return found
 
 

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from faust.types import TP
 
-from agents.runtime.changelog import HEADER, POSITION, StateRecord
+from agents.kafka.state_topic import HEADER, POSITION, StateRecord, StateTopic
+from agents.process.exits import Refused
 from agents.state_admin.contents import CLOCK, Contents, contents, shown
 from agents.state_admin.open_episodes import Told, of_partitions, open_episodes
 from agents.state_admin.replay import Replayed, replay
 from agents.state_admin.report import SHOWN, confirm
-from agents.state_admin.state_topic import Refused, StateTopic, rewriter_of
+from agents.state_admin.rewriter import rewriter_of
 from monitor.alerts.forced_resolution import as_told, ended_episodes
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book

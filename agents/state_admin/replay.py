@@ -7,12 +7,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from faust.types import TP
 
-from agents.kafka.connection import clients
-from agents.state_admin.state_topic import STALL_S, Refused
-from agents.watch import TICK_S, WallClock
+from agents.kafka.topic_reader import TopicReader
+from agents.runtime.clock import TICK_S, WallClock
 from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.feature_series import HOUR_US
@@ -91,44 +90,18 @@ async def replay(
         whole: whether the state began to count at ``first``.
 
     Raises:
-        Refused: the log cannot be read up to the position.
+        Stalled: the log cannot be read up to the position.
     """
     found, tp = Replayed(first), TopicPartition(*source)
     follower = _Follower(watch, 2**62 if until_us is None else until_us, found)
-    consumer = AIOKafkaConsumer(
-        **clients(kafka),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-        max_partition_fetch_bytes=8 << 20,
-    )
-    await consumer.start()
-    try:
-        consumer.assign([tp])
-        consumer.seek(tp, first)
-        moved, at = time.monotonic(), first
-        while (at := await consumer.position(tp)) < position:
-            records = [
-                one
-                for one in (await consumer.getmany(timeout_ms=200, max_records=5000)).get(tp, ())
-                if one.offset < position
-            ]
-            if records:
-                moved = time.monotonic()
-                if found.since_us is None and not whole:
-                    # Whoever has an event of a later time was appended later, but for a clock that is ahead;
-                    # rolled-up panes begin at hours.
-                    found.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
+    async with TopicReader(kafka) as reader:
+        async for records in reader.batches({tp: range(first, position)}):
+            if found.since_us is None and not whole:
+                # Whoever has an event of a later time was appended later, but for a clock that is ahead;
+                # rolled-up panes begin at hours.
+                found.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
             for batch in _seconds(records):
                 follower.take(batch)
-            if time.monotonic() - moved > STALL_S:
-                raise Refused(
-                    f"{tp.topic}/{tp.partition} cannot be read from {at} to {position}: a transaction stays"
-                    " open; try again"
-                )
-    finally:
-        await consumer.stop()
     if not whole and found.since_us is None:
         found.since_us = 2**62  # the log is empty
     if until_us is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from agents.process.exits import Refused
 from agents.state_admin.contents import Contents, only
-from agents.state_admin.state_topic import Refused
 from monitor.windows.feature_series import DAY, FINE, HOUR
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.times import rfc3339

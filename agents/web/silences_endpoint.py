@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.kafka import silence_records
 from agents.process import exits
-from agents.state_admin.state_topic import Refused
+from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from schemas.config.monitor_config import Http, Kafka
 from schemas.event_decoder import microseconds

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agents.commands.topics import create, describe
+from agents.kafka.topics import create, describe
 from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 

@@ -334,8 +334,8 @@ def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way
 def test_of_a_thousand_errors_of_a_library_one_line_is_written():
     script = """
 import logging
-from agents import logs
-logs.configure()
+from agents.process import log_setup
+log_setup.configure()
 for number in range(1000):
     logging.getLogger("aiokafka").error("Unable to connect to %s", number)
 logging.getLogger("softfail.app").info("ours")

@@ -131,7 +131,7 @@ def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, 
 
 def test_a_process_that_starts_again_waits_a_while_first():
     script = (
-        "import time\nfrom agents import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan ="
+        "import time\nfrom agents.process import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan ="
         " time.monotonic()\nexits.pause()\nprint(time.monotonic() - began)"
     )
     environment = {**os.environ, "_SOFTFAIL_RESTARTS": "1"}

@@ -281,7 +281,7 @@ def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
     """
     from aiokafka.admin import AIOKafkaAdminClient
 
-    from agents.commands.topics import create
+    from agents.kafka.topics import create
 
     topics = make_topics(2)
     source = f"{topics.prefix}.events"

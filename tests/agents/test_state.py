@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from agents.commands import state
-from agents.runtime.changelog import HEADER, POSITION
+from agents.kafka.state_topic import HEADER, POSITION, Snapshot, StateTopic
+from agents.process.exits import Refused
 from agents.state_admin import drop_reset
 from agents.state_admin.contents import contents, named, records, shown
 from agents.state_admin.report import forgotten, lines
-from agents.state_admin.state_topic import Refused, Snapshot, StateTopic
 from monitor.delivery.delivery_state import Entry
 from monitor.delivery.delivery_state import shown as cut
 from monitor.incidents.episode import Episode

@@ -18,9 +18,9 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from agents.process.exits import Misconfigured
+from agents.process.exits import Misconfigured, Refused
 from agents.runtime.changelog import LAYOUTS, Journal
-from agents.state_admin.state_topic import Refused, Rewriter
+from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
 from monitor.watch import Watch
 from monitor.windows.format_versions import LAYOUT
@@ -82,7 +82,7 @@ async def written(kafka: Kafka, number: int, position: int, *records: tuple[byte
 
 
 async def cluster_of(kafka: Kafka) -> str:
-    from agents.state_admin.state_topic import StateTopic
+    from agents.kafka.state_topic import StateTopic
 
     return await StateTopic(kafka, "watch").cluster()
 

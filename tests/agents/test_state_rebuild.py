@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.runtime.changelog import HEADER, POSITION
+from agents.kafka.state_topic import HEADER, POSITION, Snapshot
+from agents.runtime.clock import WallClock
 from agents.state_admin.contents import contents
 from agents.state_admin.open_episodes import _take, of_partitions
 from agents.state_admin.rebuild import _compared
 from agents.state_admin.replay import Replayed, _Follower, _seconds
-from agents.state_admin.state_topic import Snapshot
-from agents.watch import WallClock
 from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
 from monitor.delivery.alert_records import read_letter
 from monitor.watch import Watch

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import watch
-from agents.watch import WallClock, WatchAgent
+from agents.runtime.clock import WallClock
+from agents.watch import WatchAgent
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 

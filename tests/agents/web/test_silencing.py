@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from agents.kafka import silence_records
-from agents.state_admin.state_topic import Refused
+from agents.process.exits import Refused
 from agents.web.server import WebServer
 from schemas.config.monitor_config import Http, Kafka
 

@@ -84,7 +84,7 @@ class Deployment:
         static: Collection[int],
         dropping: int,
     ) -> None:
-        from agents.commands.topics import create
+        from agents.kafka.topics import create
         from schemas.config.monitor_config import Kafka
 
         self.broker, self.prefix, self.directory, self.corpus, self.partitions = (
@@ -162,7 +162,7 @@ class Deployment:
         """Delete the events topic and make it anew."""
         from kafka.admin import KafkaAdminClient
 
-        from agents.commands.topics import create
+        from agents.kafka.topics import create
         from schemas.config.monitor_config import Kafka
 
         admin = KafkaAdminClient(bootstrap_servers=self.broker.address)
