@@ -438,7 +438,7 @@ REMOVALS = (
         "agents/runtime/changelog.py",
         "self._read_to(reader, barrier)",
         "self._read_to(reader, (await"
-        " reader.end_offsets([TopicPartition(*self._state)]))[TopicPartition(*self._state)] - 1)",
+        " reader.ends([TopicPartition(*self._state)]))[TopicPartition(*self._state)] - 1)",
         (
             f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early",
         ),
@@ -446,9 +446,9 @@ REMOVALS = (
     Removal(
         "not-until-nothing-comes",
         "state 1",
-        "agents/runtime/changelog.py",
-        "            self.restored += len(records)\n",
-        "            self.restored += len(records)\n            if not records:\n                break\n",
+        "agents/kafka/topic_reader.py",
+        "            if self._positions[partition] > position:\n",
+        "            if not batches:\n                break\n            if self._positions[partition] > position:\n",
         (
             f"{STATE}::test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while",
             f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early",
@@ -613,7 +613,7 @@ REMOVALS = (
     Removal(
         "read-committed-state",
         "state 1, 8",
-        "agents/runtime/changelog.py",
+        "agents/kafka/topic_reader.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",),
@@ -629,7 +629,7 @@ REMOVALS = (
     Removal(
         "read-committed-letters",
         "state 8",
-        "agents/dead_letters/records.py",
+        "agents/kafka/topic_reader.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (f"{KAFKA}::test_a_dead_letter_that_was_never_committed_is_none",),

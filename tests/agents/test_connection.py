@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.commands import topics
-from agents.kafka import connection, handshake
+from agents.kafka import connection, handshake, topics
 from agents.process import exits
 from schemas.config.monitor_config import Config, Kafka
 
@@ -25,7 +24,7 @@ CLIENTS = {
     "KafkaAdminClient",
     "KafkaClient",
 }
-SETTINGS = {"clients", "blocking_clients", "connection"}  # letters.connection adds to blocking_clients
+SETTINGS = {"clients", "blocking_clients", "command_clients"}
 SECRET = "ganz-geheim-4711"
 
 

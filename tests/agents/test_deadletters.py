@@ -283,7 +283,7 @@ def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
     def fails(*_: Any) -> None:
         raise KafkaTimeoutError("nobody\x1b answers")
 
-    monkeypatch.setattr(dead_letters, "Reader", fails)
+    monkeypatch.setattr(dead_letters, "BlockingTopicReader", fails)
     for arguments in ([], ["--reinject", "--yes"]):
         assert main(arguments) == 78
         told = capsys.readouterr()

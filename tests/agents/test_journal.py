@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from faust.types import TP
 
+from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
 from agents.runtime import changelog as journal
 from agents.runtime.changelog import (
-    BARRIER,
-    HEADER,
     LAYOUTS,
     MOST_BYTES,
     MOST_STATE_BYTES,
-    POSITION,
     Journal,
     Written,
 )
@@ -234,37 +233,31 @@ def test_our_own_header_and_an_empty_topic_are_accepted(made):
 
 
 class Reader:
-    """A consumer that gives what is committed in a log of (offset, key, value), two at a time, and its
-    positions.
-    """
+    """A reader of a log of (offset, key, value), two records at a time."""
 
     def __init__(
         self, log: list[tuple[int, bytes, bytes | None]], start: int = 0, ends: list[int] | None = None
     ) -> None:
         self._log, self._at, self._start, self._ends = log, 0, start, ends or [100]
 
-    def assign(self, _: Any) -> None:
-        pass
-
-    async def seek_to_beginning(self, _: Any) -> None:
-        self._at = 0
-
-    async def position(self, _: Any) -> int:
+    def position(self, _: Any) -> int:
         return self._at
 
-    async def getmany(self, timeout_ms: int, max_records: int) -> dict[Any, list[Any]]:
-        some = [record for record in self._log if record[0] >= self._at][:2]
-        self._at = some[-1][0] + 1 if some else self._at + 1
-        return {
-            ("p.watch.state", 6): [
-                type("Record", (), {"key": key, "value": value})() for _, key, value in some
+    async def batches(self, ranges: dict[Any, range], most: int) -> AsyncIterator[list[Any]]:
+        ((partition, offsets),) = ranges.items()
+        assert (partition.topic, partition.partition) == ("p.watch.state", 6)
+        records = [record for record in self._log if record[0] in offsets]
+        for first in range(0, len(records), 2):
+            self._at = records[first : first + 2][-1][0] + 1
+            yield [
+                type("Record", (), {"key": key, "value": value})()
+                for _, key, value in records[first : first + 2]
             ]
-        }
 
-    async def beginning_offsets(self, tps: Any) -> dict[Any, int]:
+    async def begins(self, tps: Any) -> dict[Any, int]:
         return dict.fromkeys(tps, self._start)
 
-    async def end_offsets(self, tps: Any) -> dict[Any, int]:
+    async def ends(self, tps: Any) -> dict[Any, int]:
         return dict.fromkeys(tps, self._ends.pop(0) if len(self._ends) > 1 else self._ends[0])
 
 

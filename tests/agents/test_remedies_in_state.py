@@ -8,15 +8,18 @@ import asyncio
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from faust.types import TP
 
+from agents.kafka import topic_reader
+from agents.kafka.state_topic import BARRIER, POSITION
 from agents.process import exits
 from agents.runtime import changelog
 from agents.runtime import partition as shell
-from agents.runtime.changelog import BARRIER, POSITION, Journal
+from agents.runtime.changelog import Journal
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 
@@ -81,39 +84,55 @@ def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_tr
 
 
 class Slow:
-    """A reader of a log whose every other poll is empty, and whose broker says that the log ends at its
+    """A consumer of ``log`` whose every other poll is empty, and whose broker says that the log ends at its
     beginning.
     """
 
-    def __init__(self, log: list[tuple[bytes, bytes]]) -> None:
-        self._log, self._at, self._polls = log, 0, 0
+    log = ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (BARRIER, b"{}"))
+
+    def __init__(self, **_: Any) -> None:
+        self._offset, self._polls = 0, 0
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
 
     def assign(self, _: Any) -> None:
         pass
 
-    async def seek_to_beginning(self, *_: Any) -> None:
-        self._at = 0
+    def seek(self, _: Any, offset: int) -> None:
+        self._offset = offset
 
     async def position(self, _: Any) -> int:
-        return self._at
+        return self._offset
 
-    async def end_offsets(self, tps: Any) -> dict[Any, int]:
-        return dict.fromkeys(tps, 0)
+    async def beginning_offsets(self, partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
 
-    async def getmany(self, *_: Any, **__: Any) -> dict[Any, list[Any]]:
+    async def end_offsets(self, partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def getmany(self, partition: Any, **_: Any) -> dict[Any, list[Any]]:
         self._polls += 1
         if self._polls % 2:
             return {}
-        key, value = self._log[self._at]
-        self._at += 1
-        return {
-            ("p.watch.state", 6): [type("Record", (), {"key": key, "value": value, "offset": self._at - 1})()]
-        }
+        key, value = self.log[self._offset]
+        self._offset += 1
+        return {partition: [SimpleNamespace(key=key, value=value, offset=self._offset - 1)]}
 
 
-def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(made):
-    log = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (BARRIER, b"{}")]
-    assert asyncio.run(made()._read_to(Slow(log), 3)) == {b"b": b"2", b"a": b"3"}
+def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(made, monkeypatch):
+    monkeypatch.setattr(topic_reader, "AIOKafkaConsumer", Slow)
+
+    async def scene() -> dict[bytes, bytes]:
+        journal = made()
+        async with journal._reader() as reader:
+            state: dict[bytes, bytes] = await journal._read_to(reader, 3)
+            return state
+
+    assert asyncio.run(scene()) == {b"b": b"2", b"a": b"3"}
 
 
 def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, monkeypatch):

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from kafka import TopicPartition
+from aiokafka import TopicPartition
 
-import agents.commands.replay
-from agents.commands.replay import FULL, TopicLog, main
+from agents.commands.replay import main
+from agents.kafka.event_log import EventLog
 from agents.process import exits
-from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
 PARTITIONS = 3
@@ -42,72 +41,54 @@ def record(partition, offset, second, *, appended=None, feature=None, value=None
     )
 
 
-class Broker:
-    """A consumer of records that lie in memory; it gives a few of one partition at a time, and none of one
-    that is paused.
-    """
+class Reader:
+    """Records in memory, as a ``BlockingTopicReader`` gives them: a hundred of one partition at a time."""
 
     def __init__(self, records, begins=None):
-        self.log = defaultdict(list)
-        for one in records:
-            self.log[TopicPartition(one.topic, one.partition)].append(one)
-        self.begins, self.at, self.paused, self.most_held = begins or {}, {}, set(), 0
+        self.log, self.first, self.most_read_ahead = defaultdict(list), begins or {}, 0
+        for record in records:
+            self.log[TopicPartition(record.topic, record.partition)].append(record)
+        self.positions = {}
 
-    def __call__(self, **settings):
-        assert settings["isolation_level"] == "read_committed"
-        assert settings["enable_auto_commit"] is False
-        assert "group_id" not in settings
-        return self
+    def partitions(self, topic):
+        return [TopicPartition(topic, number) for number in range(PARTITIONS)] if topic == "t.events" else []
 
-    def topics(self):
-        return {"t.events"}
+    def begins(self, partitions):
+        return {partition: self.first.get(partition.partition, 0) for partition in partitions}
 
-    def partitions_for_topic(self, topic):
-        return set(range(PARTITIONS))
+    def ranges(self, partitions, since_ms=None, until_ms=None):
+        def offset(partition, time_ms):
+            records = self.log[partition]
+            end = records[-1].offset + 1 if records else 0
+            return next((record.offset for record in records if record.timestamp >= time_ms), end)
 
-    def beginning_offsets(self, tps):
-        return {tp: self.begins.get(tp.partition, 0) for tp in tps}
-
-    def end_offsets(self, tps):
-        return {tp: self.log[tp][-1].offset + 1 if self.log[tp] else 0 for tp in tps}
-
-    def offsets_for_times(self, times):
+        begins = self.begins(partitions)
         return {
-            tp: next((one for one in self.log[tp] if one.timestamp >= ms), None) for tp, ms in times.items()
+            partition: range(
+                begins[partition] if since_ms is None else offset(partition, since_ms),
+                offset(partition, float("inf") if until_ms is None else until_ms),
+            )
+            for partition in partitions
         }
 
-    def assign(self, tps):
-        self.at = dict.fromkeys(tps, 0)
+    def assign(self, ranges):
+        self.ranges_read = dict(ranges)
+        self.positions = {partition: offsets.start for partition, offsets in ranges.items()}
 
-    def seek(self, tp, offset):
-        self.at[tp] = offset
+    def position(self, partition):
+        return self.positions[partition]
 
-    def position(self, tp):
-        return self.at[tp]
-
-    def pause(self, *tps):
-        self.paused |= set(tps)
-
-    def resume(self, *tps):
-        self.paused -= set(tps)
-
-    def poll(self, timeout_ms, max_records):
-        for tp in sorted(self.log):
-            found = [one for one in self.log[tp] if one.offset >= self.at[tp]][:100]
-            if found and tp not in self.paused:
-                self.at[tp] = found[-1].offset + 1
-                return {tp: found}
-        return {}
-
-    def close(self):
-        self.closed = True
+    def fetch(self, partition):
+        first, stop = self.positions[partition], self.ranges_read[partition].stop
+        records = [record for record in self.log[partition] if first <= record.offset < stop][:100]
+        self.positions[partition] = records[-1].offset + 1 if records else stop
+        return records
 
 
 @pytest.fixture
-def opened(monkeypatch):
+def opened():
     def make(records, since_ms=None, until_ms=None, **more):
-        monkeypatch.setattr(agents.commands.replay, "KafkaConsumer", Broker(records, **more))
-        return TopicLog(Kafka(), "t.events", since_ms, until_ms)
+        return EventLog(Reader(records, **more), "t.events", since_ms, until_ms)
 
     return make
 
@@ -170,31 +151,21 @@ def test_a_log_that_begins_after_the_time_asked_for_says_so(opened):
 
 def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(opened):
     log = opened(
-        [record(0, number, 10_000 + number) for number in range(3 * FULL)]
-        + [record(1, number, number) for number in range(3 * FULL)]
+        [record(0, number, 10_000 + number) for number in range(12_000)]
+        + [record(1, number, number) for number in range(12_000)]
     )
-    given, most = 0, 0
-    for _ in log.records():
-        given += 1
-        most = max(most, *(len(held) for held in log._held.values()))
-    assert given == 6 * FULL
-    assert most <= FULL + 100
+    given, read_ahead = 0, 0
+    for given, _ in enumerate(log.records(), 1):
+        read_ahead = max(read_ahead, log.done - given)
+    assert given == log.done == log.total == 24_000
+    assert read_ahead < 100 * PARTITIONS
 
 
-def test_an_unknown_topic_is_an_error_that_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(agents.commands.replay, "KafkaConsumer", Broker([]))
+def test_an_unknown_topic_is_an_error_that_names_the_remedy():
     with pytest.raises(
         exits.Misconfigured, match=r"topic x.events does not exist; check kafka.prefix or --topic"
     ):
-        TopicLog(Kafka(), "x.events", None, None)
-
-
-def test_a_broker_that_gives_nothing_though_there_is_more_is_an_error_and_no_end(opened, monkeypatch):
-    monkeypatch.setattr(agents.commands.replay, "PATIENCE_S", 0.0)
-    log = opened([record(0, 0, 10)])
-    monkeypatch.setattr(Broker, "poll", lambda *_, **__: {})
-    with pytest.raises(Exception, match="though there are more; try again"):
-        list(log.records())
+        EventLog(Reader([]), "x.events", None, None)
 
 
 def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from agents.commands import topics
+from agents.kafka import topics
 from agents.kafka.handshake import Refusal, shake_hands
 from agents.process import exits
 from schemas.config.monitor_config import Kafka
