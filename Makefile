@@ -7,7 +7,7 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak remedies clean
+.PHONY: help setup demo check test integration lint bench soak remedies clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -23,8 +23,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka needed)
 	$(BIN)/python -m agents demo
 
-test: $(STAMP) ## run the tests and the examples in docstrings
-	$(BIN)/python -m pytest --doctest-modules tests sdk/softfail schemas monitor agents
+# A test waits for its own process most of the time where it needs Kafka, so there are more processes than cores.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PYTEST := $(BIN)/python -m pytest --quiet --dist loadgroup --durations 20 --durations-min 1
+
+check: $(STAMP) ## the tests that need only Python, and the examples in docstrings (what to run while writing)
+	$(PYTEST) -n $(CORES) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
+
+test: check integration ## check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
+
+integration: $(STAMP)
+	$(PYTEST) -n $$((2 * $(CORES))) --tier integration tests
 
 lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 	$(BIN)/ruff format --check --quiet .
@@ -36,10 +45,14 @@ lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python benchmarks/worker_throughput.py
 
+# soak alone takes about an hour, most of it in the remedies; MINUTES is the length of the run under faults.
 MINUTES ?= 5
 SEED ?= 1
-soak: $(STAMP) ## workers under faults against an oracle, MINUTES=30 SEED=1 (needs Java 17 and Maven)
+soak: $(STAMP) ## the long forms: workers under faults against an oracle, simulations, remedies removed (MINUTES=30 SEED=1)
 	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
+	$(PYTEST) -n $$((2 * $(CORES))) --tier soak tests
+	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
+	$(BIN)/python tests/remedies.py
 
 remedies: $(STAMP) ## remove each remedy in a copy and see its test fail (needs Java 17 and Maven)
 	$(BIN)/python tests/remedies.py

@@ -1,5 +1,5 @@
-"""Fixtures that more than one folder uses: a real Kafka, started once a session, and workers that are
-restarted when they end.
+"""Fixtures that more than one folder uses: a real Kafka, shared by all processes of a run, and workers that
+are restarted when they end.
 """
 
 from __future__ import annotations
@@ -11,26 +11,35 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import asyncio
 import collections
-import importlib.util
-import itertools
+import fcntl
+import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from schemas.records import Episode, EpisodeIncident, Evidence, Example
+from tests import kafka_launcher as launcher
+from tests.tiers import (  # noqa: F401 - hooks of pytest
+    missing_service,
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_generate_tests,
+    pytest_ignore_collect,
+)
 
 HERE = Path(__file__).parent
 collect_ignore = ["remedies.py"]  # a program that imports its neighbour by name
-_numbers = itertools.count(1)
 
 # A shell makes jobs in its background ignore interrupts, and whatever they start inherits that: the tests
 # would say that our programs do.
@@ -39,31 +48,61 @@ for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_signal, _handler)
 
 
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+class SharedKafka(NamedTuple):
+    """A broker that other tests use at the same time; nobody may stop it."""
+
+    address: str
 
 
 @pytest.fixture(scope="session")
 def kafka_launcher() -> ModuleType:
     """The module that starts brokers, for tests that need one of their own."""
-    launcher = _module(HERE / "kafka_launcher.py")
     if (lack := launcher.missing()) is not None:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must run the tests on Kafka, but this machine {lack}")
-        pytest.skip(lack)
+        missing_service(lack)
     return launcher
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_launcher: ModuleType) -> Iterator[Any]:
-    """An Apache Kafka broker (``address``, ``start()``, ``stop(signal)``). One for all tests, so each takes a
-    prefix of its own.
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> SharedKafka:
+    """An Apache Kafka broker (``address``): one for all processes of the run, so each test takes a prefix of
+    its own. ``KAFKA=host:port`` names one that runs already.
     """
+    if address := os.environ.get("KAFKA"):
+        return SharedKafka(address)
+    if (lack := launcher.missing()) is not None:
+        missing_service(lack)
+    state = _broker_state(tmp_path_factory.getbasetemp())
+    with open(state.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not state.exists():
+            broker = launcher.Kafka()
+            state.write_text(
+                json.dumps({"address": broker.address, "pid": broker.process.pid, "folder": str(broker.dir)})
+            )
+        return SharedKafka(json.loads(state.read_text())["address"])
+
+
+def _broker_state(base: Path) -> Path:
+    """The file that names the shared broker; processes of pytest-xdist have folders below one."""
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kafka.json"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the shared broker with the process that began the run."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    state = _broker_state(factory.getbasetemp())
+    if state.exists():
+        broker = json.loads(state.read_text())
+        state.unlink()
+        os.kill(broker["pid"], signal.SIGKILL)
+        shutil.rmtree(broker["folder"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def own_kafka(kafka_launcher: ModuleType) -> Iterator[Any]:
+    """A broker that the test may stop and start (``address``, ``start()``, ``stop(signal)``)."""
     with kafka_launcher.Kafka() as broker:
         yield broker
 
@@ -71,8 +110,7 @@ def kafka(kafka_launcher: ModuleType) -> Iterator[Any]:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives a TCP port that nobody listens on."""
-    port: Callable[[], int] = _module(HERE / "kafka_launcher.py").free_port
-    return port
+    return launcher.free_port
 
 
 class Topics:
@@ -151,7 +189,7 @@ def make_topics(kafka: Any) -> Callable[[int], Topics]:
     from schemas.config.monitor_config import Kafka
 
     def make(partitions: int) -> Topics:
-        prefix = f"t{os.getpid()}-{next(_numbers)}"
+        prefix = f"t{uuid.uuid4().hex[:8]}"
         asyncio.run(create(Kafka(brokers=kafka.address, prefix=prefix, partitions=partitions)))
         return Topics(kafka.address, prefix, partitions)
 
@@ -241,13 +279,14 @@ def make_workers(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cal
 @pytest.fixture(scope="session")
 def counting() -> ModuleType:
     """The module of the worker that only counts (``tests/agents/counting_worker.py``)."""
-    return _module(HERE / "agents" / "counting_worker.py")
+    from tests.agents import counting_worker
+
+    return counting_worker
 
 
 @pytest.fixture
 def counting_command(tmp_path: Path) -> Callable[..., Callable[[int], list[str]]]:
     """Command lines of counting workers on given topics."""
-    import json
 
     def make(topics: Any, **kafka_settings: Any) -> Callable[[int], list[str]]:
         def command(number: int) -> list[str]:

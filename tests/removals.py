@@ -94,7 +94,7 @@ class Removal(NamedTuple):
     @property
     def kafka(self) -> bool:
         """Whether a broker is needed to see it."""
-        return any("on_kafka" in test or "durability" in test for test in self.tests)
+        return any(test.startswith(("tests/integration/", "tests/durability/")) for test in self.tests)
 
     def apply(self, text: str) -> str:
         """The text of ``file`` without the remedy.
@@ -112,7 +112,7 @@ class Removal(NamedTuple):
 
 
 TRANSPORT, FAUST = "tests/agents/test_transport.py", "tests/agents/test_remedies_in_faust.py"
-STATE, KAFKA = "tests/agents/test_remedies_in_state.py", "tests/agents/test_remedies_on_kafka.py"
+STATE, KAFKA = "tests/agents/test_remedies_in_state.py", "tests/integration/agents/test_remedies_on_kafka.py"
 JOURNAL, PARTITION, INTAKE = (
     "tests/agents/test_journal.py",
     "tests/agents/test_partition.py",
@@ -260,7 +260,7 @@ REMOVALS = (
         "pass",
         (
             f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
-            "tests/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end",
+            "tests/integration/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end",
         ),
     ),
     Removal(

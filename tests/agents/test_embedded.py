@@ -56,7 +56,6 @@ def windows(embedded):
     return found
 
 
-@pytest.mark.slow
 def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(
     embedded, make_workers, counting_command
 ):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
 from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.runtime.bundle_intake import Intake
 from agents.runtime.owned_partitions import Counters
+from tests.tiers import examples
 
 TPS = TP("t.events", 1)
 
@@ -119,8 +119,7 @@ def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_p
     asyncio.run(scene())
 
 
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=15), st.integers(0, 2**32))
 def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, seed):
     import random

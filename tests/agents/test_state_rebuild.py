@@ -24,6 +24,7 @@ from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
 from softfail.partitioning import partition_of
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000
@@ -92,7 +93,7 @@ def kept(watch: Watch) -> dict[bytes, bytes]:
     return {key: value for key, value in watch.changed() if value is not None}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(
     delays=st.lists(
         st.tuples(st.sampled_from([0.0, 0.3, 2.0, 45.0, 400.0]), st.sampled_from([0.0, 1.0, 20.0])),

@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
 PARTITIONS, FEATURES = 4, 24
 
 

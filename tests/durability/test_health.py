@@ -13,14 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from kafka import KafkaProducer
 
 from agents.demo.fake_pagerduty import Receiver
 from softfail import Softfail
-
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 WINDOW_S = 20
 

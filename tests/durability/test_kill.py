@@ -17,12 +17,8 @@ import sys
 import time
 from typing import Any
 
-import pytest
-
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 FAULTS = int(os.environ.get("DURABILITY_FAULTS", "10"))
 SEED = int(os.environ.get("DURABILITY_SEED", "1"))

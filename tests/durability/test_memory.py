@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
 # 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
 PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000
 # an idle worker has about 150; without a bound in bytes this one had 1,700 (measured), with it 420

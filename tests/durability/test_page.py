@@ -13,13 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from agents.demo.fake_pagerduty import Fault, Receiver
 from softfail import Softfail
-
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 REFUSAL = "I'm sorry, but I can't help with that."
 

@@ -23,8 +23,6 @@ from monitor.backtest.engine import replay
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
 PARTITIONS = 4
 

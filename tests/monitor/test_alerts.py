@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -545,7 +546,7 @@ def test_low_traffic_is_never_expected_to_speak_within_minutes() -> None:
 # ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(
     st.lists(
         st.tuples(st.integers(0, 6), st.floats(0, 1), st.sampled_from(["a", "b"])), min_size=3, max_size=25

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.__main__ import main
@@ -160,7 +160,6 @@ def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_
     assert (tmp_path / "again.json").read_text() == (tmp_path / "march.json").read_text()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400)), min_size=1, max_size=80),
     st.sampled_from([60_000_000, HOUR_US, 24 * HOUR_US]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerts.pane_close import Edges
@@ -55,7 +55,6 @@ def restarted(config: Config, book: Book, log: dict[bytes, bytes | None]) -> Boo
     return again
 
 
-@settings(max_examples=150, deadline=None)
 @given(steps)
 def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any]) -> None:
     config = Config(default_rules=False)

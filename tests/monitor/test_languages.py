@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.ingest import language_detection
@@ -120,13 +120,11 @@ def test_of_what_is_short_or_names_or_code_no_language_is_told(text):
     assert language_of(text) is None
 
 
-@settings(deadline=None)  # whoever is first reads the model
 @given(st.text() | st.lists(st.sampled_from([*TEXTS, *NO_LANGUAGE])).map(" ".join))
 def test_any_text_has_one_of_the_known_languages_or_none(text):
     assert language_of(text) in (None, *LANGUAGES)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(TEXTS), st.text())
 def test_what_is_not_read_of_a_long_text_changes_nothing(text, more):
     begin = (text + " ") * (MOST_CHARS // len(text) + 1)
@@ -254,7 +252,6 @@ def test_without_texts_there_is_no_language():
     )
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["m", "n"]), st.sampled_from([None, "", *ENGLISH, *FRENCH]), st.sampled_from([None, *FRENCH])), min_size=12, max_size=40

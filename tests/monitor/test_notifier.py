@@ -17,6 +17,7 @@ from monitor.wording.episode_text import next_step
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
 from schemas.times import rfc3339
+from tests.tiers import examples
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
@@ -331,7 +332,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(steps=STEPS)
 def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
     bench = Bench()
@@ -357,7 +358,6 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
     assert not list(bench.notifier.status()["episodes"])
 
 
-@settings(max_examples=100, deadline=None)
 @given(steps=STEPS)
 def test_a_restored_notifier_goes_on_as_the_one_before(steps):
     bench = Bench()

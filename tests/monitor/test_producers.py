@@ -18,6 +18,7 @@ from monitor.windows import producer_counters as module
 from monitor.windows.producer_counters import LEAVES_US, PRODUCERS, Producers, ProducerTotals
 from monitor.windows.segment_keys import OTHER, FeatureKey
 from schemas.config.monitor_config import Config
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANSWER = FeatureKey("bot", "answer", "production")
@@ -119,7 +120,7 @@ def traffic(draw: st.DrawFn) -> list[bytes]:
     return values
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(values=traffic(), bundle=st.integers(1, 40), rng=st.randoms(use_true_random=False))
 def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_restart(
     values: list[bytes], bundle: int, rng: random.Random
@@ -134,7 +135,7 @@ def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_r
     assert accounts(fresh) == expected
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(n=st.integers(2, 60), data=st.data())
 @example(n=2, data=None)
 def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(n: int, data: Any) -> None:
@@ -225,7 +226,6 @@ def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
     assert producers.missing == 0
 
 
-@settings(deadline=None, max_examples=100)
 @given(rng=st.randoms(use_true_random=False))
 def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Random) -> None:
     with pytest.MonkeyPatch.context() as patch:

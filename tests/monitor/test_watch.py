@@ -18,6 +18,7 @@ from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
 from softfail.partitioning import partition_of
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR_S = 3600.0
@@ -135,7 +136,7 @@ def _drawn(rng: random.Random, at: float) -> bytes:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(logs(), st.integers(1, 50))
 def test_bundles_of_any_size_give_the_same_outputs_byte_for_byte(values: list[bytes], bundle: int) -> None:
     whole, cut = Watch(Config()), Watch(Config())
@@ -150,7 +151,7 @@ def test_bundles_of_any_size_give_the_same_outputs_byte_for_byte(values: list[by
         assert one.messages.get(topic) == many.messages.get(topic)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(logs(), st.integers(0, 120), st.randoms(use_true_random=False))
 def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, rng: random.Random) -> None:
     records = records_of(values)
@@ -172,7 +173,7 @@ def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, r
         assert got.messages.get(topic) == expected.messages.get(topic)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(logs())
 def test_every_record_that_is_written_fits_its_schema(values: list[bytes]) -> None:
     for topic, record in run(values):
@@ -180,7 +181,7 @@ def test_every_record_that_is_written_fits_its_schema(values: list[bytes]) -> No
         model.model_validate_json(json.dumps(record))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(logs())
 def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[bytes]) -> None:
     watch, records, out = Watch(Config()), records_of(values), Outputs()

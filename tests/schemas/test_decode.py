@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from schemas.event_decoder import STRUCTS, InvalidEvent, decode, decode_exactly
 from softfail.events import KINDS, Event
+from tests.tiers import examples
 
 BASE = {"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m"}
 MORE = {
@@ -60,7 +61,7 @@ def documents(draw: st.DrawFn) -> bytes:
     return json.dumps(event).encode()
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(4))
 @given(documents())
 @example(json.dumps(BASE | {"time": "2026-03-02T09:00:00.1234565Z"}).encode())
 @example(json.dumps(BASE | {"time": "2026-12-31T23:59:59.9999999Z"}).encode())
@@ -128,7 +129,7 @@ def test_an_event_without_a_kind_is_a_response() -> None:
     assert decode(json.dumps(BASE).encode()).kind == "response"
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(4))
 @given(
     st.one_of(
         st.binary(max_size=200),

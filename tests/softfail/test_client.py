@@ -15,6 +15,7 @@ from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.options import Options
 from tests.softfail.polling import wait_until
+from tests.tiers import examples
 
 Make = Callable[..., Softfail]
 
@@ -255,7 +256,6 @@ KEYWORDS = st.dictionaries(st.sampled_from(sorted(Response.model_fields)) | ODD_
 OPTIONS = st.dictionaries(st.sampled_from([*Options.model_fields, "colour", "acks"]), ANYTHING, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
 @given(fields=KEYWORDS, args=st.lists(ANYTHING, max_size=2), response=ANYTHING)
 def test_no_argument_makes_a_report_raise_and_every_response_is_counted(
     fake_client: Any, fields: dict[str, Any], args: list[Any], response: Any
@@ -302,7 +302,7 @@ def test_a_report_that_cannot_be_processed_is_counted_as_dropped(
     assert "used wrongly: 3 (last: evaluation: RuntimeError)" in caplog.text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(options=OPTIONS)
 def test_no_option_stops_a_service_from_starting(fake_client: Any, options: dict[str, Any]) -> None:
     logging.getLogger("softfail").setLevel(logging.CRITICAL)

@@ -43,7 +43,6 @@ def demo(tmp_path):
         process.stdout.close()
 
 
-@pytest.mark.slow
 def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, tmp_path):
     process = demo("--duration", "40")
     said = process.communicate(timeout=150)[0]
@@ -54,7 +53,6 @@ def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, t
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_interrupted_stops_its_worker_and_cleans_up(demo, tmp_path, number):
     process = demo()

@@ -39,7 +39,6 @@ async def until(condition, patience_s=40.0):
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow
 def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages_nobody(tmp_path):
     from confluent_kafka import Producer
 

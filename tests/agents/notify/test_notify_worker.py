@@ -21,7 +21,6 @@ async def until(condition, patience_s=20.0):
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and_forgets_nothing(
     episode_of, nine_us, tmp_path
 ):

@@ -15,6 +15,7 @@ from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.records import Change
+from tests.tiers import examples
 
 KEY = "0123456789abcdef0123456789abcdef"
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -148,7 +149,7 @@ def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(owed, nine_us, 
     assert names(owed, nine_us) == ["v2", "v3", "v4"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(st.lists(st.tuples(st.sampled_from("tdfrw"), st.integers(0, 5)), max_size=60), st.integers(0, 60))
 def test_a_restart_at_any_step_tells_each_once_and_forgets_none(steps, at):
     now_us = round(NINE.timestamp() * 1e6)

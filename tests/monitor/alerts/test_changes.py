@@ -19,6 +19,7 @@ from monitor.watch import Watch
 from monitor.windows.feature_series import SEGMENTS
 from schemas.config.monitor_config import Config
 from schemas.records import Change
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US, DAY_MINUTES = 60_000_000, 24 * 60
@@ -240,7 +241,7 @@ def test_late_events_of_the_name_do_not_make_it_told_twice_or_never() -> None:
     assert told(values) == [("prompt version", "v8", "v7")]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(1 / 20))
 @given(st.integers(0, 2**16), st.integers(1, 90), st.sampled_from([0.5, 3]))
 def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     seed: int, every: int, a_minute: float

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
+from tests.tiers import examples
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 CHANNELS = ("pagerduty", "console")
@@ -235,6 +236,6 @@ def test_whatever_is_down_and_wherever_the_notifier_restarts_nothing_is_repeated
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(1 / 2), stateful_step_count=40, suppress_health_check=list(HealthCheck)
         ),
     )

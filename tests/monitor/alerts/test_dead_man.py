@@ -152,7 +152,7 @@ def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
 
 
 @given(partition=st.integers(0, PARTITIONS - 1))
-@settings(max_examples=PARTITIONS, deadline=None)
+@settings(max_examples=PARTITIONS)
 def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
     bench = Bench()
     bench.pass_time(120)

@@ -17,6 +17,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.tiers import examples
 
 KEY = "0123456789abcdef0123456789abcdef"
 CONFIG = Config.model_validate({"channels": {"pagerduty": {"routing_key": KEY}}})
@@ -376,7 +377,7 @@ FATES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
 def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_nothing_else_stays_open(
     of, lives, fates
@@ -403,7 +404,7 @@ def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_
     assert all(times == 1 for times in world.opened.values())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES)
 def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, lives):
     world = World(of, lives)

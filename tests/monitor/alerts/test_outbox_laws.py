@@ -13,6 +13,7 @@ from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.tiers import examples
 
 CONFIG = Config.model_validate(
     {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}}}
@@ -129,7 +130,7 @@ def run(notifier, steps):
         idle = 0 if notifier.send("taken") else idle + 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(3))
 @given(order=ORDER, steps=STEPS)
 def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(
     episode_of, nine_us, order, steps
@@ -153,7 +154,7 @@ def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(
     assert notifier.receiver.is_open == {"softfail/still-fires/high"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
 def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
@@ -166,7 +167,7 @@ def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, 
             )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
 def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
@@ -192,7 +193,7 @@ def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order,
     assert list(restored.measures()) == list(notifier.outbox.measures())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(order=ORDER, cut=st.integers(0, 12))
 def test_bundles_of_any_size_give_the_same_state(episode_of, nine_us, order, cut):
     log = log_of(episode_of, order)
@@ -241,7 +242,7 @@ MUTED_STEPS = st.lists(
 """A number: a silence of so many minutes, or the end of one."""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(order=ORDER, steps=MUTED_STEPS)
 def test_under_silences_nothing_is_opened_nothing_stays_open_that_is_over_and_what_still_fires_is_open_in_the_end(
     episode_of, nine_us, order, steps

@@ -15,6 +15,7 @@ from monitor.delivery.silences import KEPT_US, MOST, ScheduledSilence, Silences,
 from schemas.config.silences import PlannedSilence
 from schemas.event_decoder import microseconds
 from schemas.records import Silence
+from tests.tiers import examples
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)  # a Monday
@@ -230,7 +231,7 @@ def found_by_walking_back(window, minute):
     return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
 def test_a_weekly_window_is_in_force_exactly_when_walking_back_finds_its_start(window, day, minute):
     at = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
@@ -246,7 +247,7 @@ def test_a_weekly_window_is_in_force_exactly_when_walking_back_finds_its_start(w
         assert (window.end(at * MINUTE) is not None) == found_by_walking_back(window, at)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
 def test_nothing_changes_before_the_next_change_and_then_a_window_starts_or_ends(window, day, minute):
     at = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
@@ -260,7 +261,7 @@ def test_nothing_changes_before_the_next_change_and_then_a_window_starts_or_ends
     assert window.end(change) != end or window.end(change - 1) == end
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(
     spans=st.lists(
         st.tuples(st.integers(0, 300), st.integers(1, 200), st.sampled_from(["bot/*", "*", "other/*"])),

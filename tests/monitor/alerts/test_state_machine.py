@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +17,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from tests.tiers import examples
 
 MINUTE, HOUR = 60.0, 3600.0
 _QUICK = {"window": "1m", "min_events": 5, "confidence": 0.9, "keep_firing_for": "1m"}
@@ -212,6 +215,7 @@ def pages(pagerduty):
     return {key for key in pagerduty.open if not key.endswith("/missed")}
 
 
+@pytest.mark.long_form
 def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_true_whatever_happens(
     make_world, call
 ):
@@ -219,6 +223,6 @@ def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_t
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(1 / 4), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )

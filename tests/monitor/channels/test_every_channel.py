@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from monitor.channels import CHANNELS, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry, Step
 from schemas.config.monitor_config import Channels, Config
+from tests.tiers import examples
 
 SECRETS = (
     "0123456789abcdef0123456789abcdef", "tokentokentoken", "https://hooks.slack.com/services/T0/B0/slackslackslack", "slackslackslack",
@@ -136,7 +137,7 @@ def test_an_episode_of_any_size_makes_a_request_of_bounded_size_in_utf_8(episode
         assert body.decode()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(1 / 4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(), max_size=60), output=st.none() | st.text(st.characters(), max_size=60))
 def test_whatever_services_are_called_and_models_write_each_channel_can_tell_it(episode_of, text, output):
     odd = episode_of(service=text, feature=text, environment=text, reason=text)

@@ -25,6 +25,7 @@ from monitor.compare.confidence_sequence import (
 from monitor.compare.confidence_sequence_means import LEAST, Moments, compare_means
 from monitor.stats.number_summary import Number
 from monitor.stats.rate import Rate, exact
+from tests.tiers import examples
 
 STREAMS, EVENTS = 400, 5000
 FAULT = 1e-9  # of arithmetic
@@ -189,7 +190,7 @@ def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
     assert width(compare(*more, alpha)) <= width(compare(new, old, alpha)) + FAULT
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(counts(2, 2000), counts(2, 2000), st.floats(1e-6, 0.3))
 def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_that_differ_by_it(
     new: Counts, old: Counts, alpha: float

@@ -19,6 +19,7 @@ from tests.monitor.drift.oracles.histograms import distribution_of
 from tests.monitor.drift.oracles.kolmogorov_smirnov import kolmogorov_smirnov
 from tests.monitor.drift.oracles.psi import psi
 from tests.monitor.drift.oracles.wasserstein import wasserstein
+from tests.tiers import examples
 
 ORACLES = {"psi": psi, "wasserstein": wasserstein, "kolmogorov_smirnov": kolmogorov_smirnov}
 TESTS = DRIFT_TESTS | ORACLES
@@ -123,7 +124,7 @@ def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
     st.lists(st.integers(0, 500), min_size=2, max_size=12),
     st.lists(st.integers(0, 500), min_size=2, max_size=12),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1 / 4))
 def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, after):
     if sum(before) == 0 or sum(after) == 0:
         return
@@ -178,7 +179,7 @@ DRAWS = {
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(20, 1500), m=st.integers(20, 500), times=st.floats(0.5, 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(1 / 4))
 def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(
     draw, seed, n, m, times
 ):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.shiryaev_roberts import CORRELATION, HORIZON, LEAST, ODDS, WEIGHTS, Sequential
+from tests.tiers import examples
 
 RUN_LENGTH = 1.7e8
 
@@ -171,7 +172,7 @@ def test_beyond_its_horizon_the_reference_halves_and_keeps_its_rate():
 blocks = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1)), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(blocks, st.integers(0, 60))
 def test_snapshot_then_restore_is_the_same_and_every_number_stays_finite(given_blocks, cut):
     through, stopped = Sequential(RUN_LENGTH), Sequential(RUN_LENGTH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstwobign, wasserstein_distance
 
@@ -45,7 +45,6 @@ near = st.lists(st.integers(-300, 5000), min_size=2, max_size=80)
 far = st.lists(st.one_of(st.integers(0, 10), st.integers(-(10**12), 10**15)), min_size=2, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.one_of(st.tuples(near, near), st.tuples(far, near), st.tuples(near, far)),
     st.sampled_from([1_000_000, 100_000]),
@@ -57,7 +56,6 @@ def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int
     assert apart.wasserstein == pytest.approx(slow(wasserstein, reference, current)[0], rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.integers(0, 30), min_size=2, max_size=60),
     st.lists(st.integers(0, 30), min_size=2, max_size=60),

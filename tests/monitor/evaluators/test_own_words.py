@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from monitor.evaluators.refusal.clauses import _END, _cut, _sentences
 from monitor.evaluators.refusal.evaluator import refusal
 from monitor.evaluators.refusal.speaker import beginning, own_words
+from tests.tiers import examples
 
 pieces = st.sampled_from(
     [
@@ -72,7 +73,7 @@ long_texts = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(3))
 @given(long_texts)
 def test_reading_the_beginning_of_a_long_text_first_changes_no_sentence(text):
     assert list(_sentences(text)) == list(_cut(own_words(text), _END, keep=True))

@@ -18,6 +18,7 @@ from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
 from monitor.evaluators.text_scan import scanned
 from monitor.evaluators.verdict import PASSED, State, Verdict
 from schemas.event_decoder import decode
+from tests.tiers import examples
 
 REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
@@ -112,7 +113,7 @@ def test_every_evaluator_keeps_the_contract(name, kind):
 
 
 @pytest.mark.parametrize("name", EVALUATORS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(fields=events)
 def test_every_evaluator_is_deterministic_and_never_breaks(name, response, fields):
     event = response(**fields)
@@ -136,7 +137,6 @@ def asked_one_by_one(evaluators, event):
 
 
 @pytest.mark.parametrize("configured", ["", "sync"])
-@settings(deadline=None, max_examples=100)
 @given(many=st.lists(events, max_size=8))
 def test_judging_together_is_asking_each_evaluator_about_each_event(response, configured, many):
     suite, evaluators = TOGETHER[configured]
@@ -156,7 +156,7 @@ def test_judging_together_is_asking_each_evaluator_about_each_event(response, co
 @pytest.mark.parametrize(
     "evaluator", [one for _, evaluators in TOGETHER.values() for one in evaluators], ids=lambda one: one.name
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(first=events, second=events)
 def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(response, evaluator, first, second):
     second |= {name: first[name] for name in evaluator.labels}
@@ -168,7 +168,7 @@ def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(respons
         assert evaluator(one, ()) == evaluator(other, ())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(1 / 2))
 @given(fields=events)
 def test_evaluators_read_no_field_that_these_tests_leave_out(response, fields):
     assert SUITE.judge(SimpleNamespace(**fields)) == SUITE.judge(response(**fields))

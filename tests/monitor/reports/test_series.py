@@ -14,6 +14,7 @@ from monitor.reports.window_histogram import Histogram, Spread
 from monitor.stats.exponential_buckets import codes_of
 from monitor.windows.pane import Pane, metrics
 from schemas.times import rfc3339
+from tests.tiers import examples
 
 PANE_US = 60_000_000
 
@@ -53,7 +54,7 @@ def window(
 KEY = ("bot", "answer", "production")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(1 / 4))
 @given(
     st.lists(
         st.tuples(st.integers(0, 30_000), st.lists(st.integers(1, 5000), min_size=1, max_size=5)),
@@ -108,7 +109,7 @@ def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
     assert measured.events == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(
     st.lists(st.lists(st.integers(1, 10**6), min_size=1, max_size=40), min_size=1, max_size=6),
     st.sampled_from([0.5, 0.9, 0.99]),

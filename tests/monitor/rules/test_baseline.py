@@ -18,6 +18,7 @@ from monitor.stats.rate import Rate
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import DEFAULT_RULES
+from tests.tiers import examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -273,7 +274,7 @@ def test_what_lasts_a_day_has_become_normal_and_a_further_fall_is_found_again() 
 blocks = st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(1 / 2))
 @given(blocks, st.integers(0, 59))
 def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
     plan: list[tuple[int, float, bool]], cut: int

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.delivery import outbox
@@ -165,7 +165,6 @@ def assert_refused_by_name(key: bytes, value: bytes, match: str = "state record"
 
 
 @pytest.mark.parametrize("layout", ALL)
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_record_that_was_cut_is_refused_by_its_key(layout, data):
     key, value = data.draw(st.sampled_from(SAMPLE[layout]))

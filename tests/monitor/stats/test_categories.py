@@ -7,7 +7,7 @@ import string
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.stats.category_counts import KNOWN, NAMES, OTHER, Categories
@@ -29,7 +29,6 @@ def counted(some: list[tuple[float, dict[str, int]]]) -> Categories:
 
 
 @given(parts, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
     some: list[tuple[float, dict[str, int]]], rng: random.Random
 ) -> None:
@@ -51,7 +50,6 @@ def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
 
 
 @given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), max_size=300, unique=True))
-@settings(deadline=None)
 def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(some: list[str]) -> None:
     categories = Categories()
     for nth, name in enumerate(some):

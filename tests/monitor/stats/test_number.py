@@ -23,6 +23,7 @@ from monitor.stats.exponential_buckets import (
 )
 from monitor.stats.number_summary import Number
 from monitor.stats.sampling_weights import WHOLE, grid
+from tests.tiers import examples
 
 ERROR = 0.011
 values_of_any_size = st.lists(st.integers(-(2**61), 2**61), min_size=1, max_size=60)
@@ -36,14 +37,12 @@ def number_of(values: list[int], probability: float = 1.0) -> Number:
 
 
 @given(values_of_any_size)
-@settings(deadline=None)
 def test_each_value_lies_within_the_stated_error_of_its_bucket(values: list[int]) -> None:
     for value, code in zip(values, codes_of(np.array(values)).tolist(), strict=True):
         assert middle(code) == pytest.approx(value, rel=ERROR)
 
 
 @given(st.integers(1, 2**62 - 1))
-@settings(deadline=None)
 def test_a_bucket_is_open_below_and_closed_above_as_in_the_data_model(value: int) -> None:
     index = int(codes_of(np.array([value]))[0]) - 2
     assert 2 ** (index / 32) * (1 - 1e-12) <= value <= 2 ** ((index + 1) / 32) * (1 + 1e-12)
@@ -56,7 +55,6 @@ def test_powers_of_two_are_upper_bounds() -> None:
 
 
 @given(values_of_any_size, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_merging_in_any_order_gives_the_same_state(values: list[int], rng: random.Random) -> None:
     shuffled = values[:]
     rng.shuffle(shuffled)
@@ -71,7 +69,6 @@ def test_merging_in_any_order_gives_the_same_state(values: list[int], rng: rando
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=300), st.floats(0.01, 0.99))
-@settings(deadline=None)
 def test_quantiles_agree_with_numpy_within_the_error(values: list[int], q: float) -> None:
     exact = float(np.quantile(values, q, method="inverted_cdf"))
     number = number_of(values)
@@ -79,7 +76,6 @@ def test_quantiles_agree_with_numpy_within_the_error(values: list[int], q: float
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=200))
-@settings(deadline=None)
 def test_the_mean_is_exact_and_its_interval_is_the_normal_one(values: list[int]) -> None:
     mean = number_of(values).mean(1.96)
     assert mean.value == pytest.approx(np.mean(values))
@@ -128,7 +124,6 @@ def indices(values: list[int], scale: int) -> list[int]:
 
 
 @given(st.lists(st.integers(1, 2**61), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_building_at_that_scale(
     values: list[int],
 ) -> None:
@@ -149,7 +144,6 @@ def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_c
 
 
 @given(values_of_any_size)
-@settings(deadline=None)
 def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> None:
     codes = codes_of(np.array(values)).tolist()
     for scale in range(SCALE + 1):
@@ -162,7 +156,6 @@ def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> N
     st.lists(st.tuples(st.sampled_from([1.0, 0.5, 0.01]), st.integers(-(2**61), 2**61)), max_size=40),
     st.randoms(use_true_random=False),
 )
-@settings(deadline=None)
 def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_buckets(
     parts: list[tuple[float, int]], rng: random.Random
 ) -> None:
@@ -208,7 +201,7 @@ DRAWS = {
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(2, 2000), q=st.floats(0.001, 0.999))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(1 / 4))
 def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
     draw: Any, seed: int, n: int, q: float
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 
@@ -29,7 +29,6 @@ def rate_of(parts: list[tuple[float, int, int]]) -> Rate:
 
 
 @given(counts, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_merging_in_any_order_and_grouping_gives_the_same_state(
     parts: list[tuple[float, int, int]], rng: random.Random
 ) -> None:
@@ -45,14 +44,12 @@ def test_merging_in_any_order_and_grouping_gives_the_same_state(
 
 
 @given(counts)
-@settings(deadline=None)
 def test_state_and_back_is_the_same(parts: list[tuple[float, int, int]]) -> None:
     rate = rate_of(parts)
     assert Rate.from_state(rate.state()).state() == rate.state()
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
-@settings(deadline=None)
 def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z)
@@ -102,14 +99,12 @@ def test_nothing_counted_is_no_value() -> None:
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
-@settings(deadline=None)
 def test_the_interval_holds_the_rate_and_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
     low, high = wilson(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(1e-9, 1.0))
-@settings(deadline=None)
 def test_the_grid_keeps_three_digits(probability: float) -> None:
     assert 1 <= grid(probability) <= WHOLE
     if probability > 0.001:
@@ -117,7 +112,6 @@ def test_the_grid_keeps_three_digits(probability: float) -> None:
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
-@settings(deadline=None)
 def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=exact)
@@ -156,14 +150,12 @@ def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_m
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
-@settings(deadline=None)
 def test_the_exact_interval_of_any_effective_n_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
     low, high = exact(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(0.001, 0.999), st.floats(2, 1e5), st.floats(1.01, 3))
-@settings(deadline=None)
 def test_the_exact_interval_narrows_as_events_come(rate: float, n: float, times: float) -> None:
     few, many = exact(rate, n, 3.0), exact(rate, n * times, 3.0)
     assert few[0] <= many[0] + 1e-12

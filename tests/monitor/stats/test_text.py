@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.stats.ngrams import PLACES, roots_of
@@ -23,7 +23,6 @@ def sketch_of(some: list[str]) -> TextSketch:
 
 
 @given(texts)
-@settings(deadline=None)
 def test_a_texts_features_do_not_depend_on_the_texts_beside_it(some: list[str]) -> None:
     together = vectors_of(some)
     assert together.shape == (len(some), FEATURES)
@@ -62,7 +61,6 @@ def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
 
 
 @given(texts, texts)
-@settings(deadline=None)
 def test_merging_is_counting_together_in_any_order_and_state_comes_back(
     one: list[str], two: list[str]
 ) -> None:

@@ -13,13 +13,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.slow
 def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_ended(
     make_topics, make_workers, tmp_path, free_port, episode_of, nine_us
 ):

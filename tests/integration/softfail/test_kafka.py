@@ -19,8 +19,6 @@ from softfail.options import parse_options, producer_settings
 from softfail.partitioning import partition_of
 from tests.softfail.polling import wait_until
 
-pytestmark = pytest.mark.kafka
-
 
 def create_topic(address: str) -> str:
     name = f"sdk-{uuid.uuid4().hex[:8]}"
@@ -88,7 +86,6 @@ def test_events_wait_for_a_missing_topic_which_the_producer_does_not_create(
     assert f"topic {topic} is unknown to the broker" in caplog.text
 
 
-@pytest.mark.slow
 def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_queue(kafka: Any) -> None:
     """The service continues to report while the broker is killed and restarted."""
     topic = create_topic(kafka.address)

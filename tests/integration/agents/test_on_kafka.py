@@ -20,8 +20,7 @@ from agents.kafka.topics import create, describe
 from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
-pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def topics_command(topics: Any) -> subprocess.CompletedProcess[str]:
@@ -177,7 +176,6 @@ def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topic
     )
 
 
-@pytest.mark.slow
 def test_a_worker_without_its_topics_ends_with_78_and_names_them(make_topics, worker):
     topics = make_topics(4)
     delete(topics, "samples")
@@ -187,7 +185,6 @@ def test_a_worker_without_its_topics_ends_with_78_and_names_them(make_topics, wo
     assert f"topic {topics.prefix}.samples does not exist; run: python -m agents topics" in workers.log()
 
 
-@pytest.mark.slow
 def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(make_topics, worker):
     topics = make_topics(4)
     workers, metrics = worker(topics)
@@ -220,7 +217,6 @@ def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(ma
     assert "RESTART" not in workers.log()
 
 
-@pytest.mark.slow
 def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(make_topics, worker):
     topics = make_topics(4)
     _, metrics = worker(topics)
@@ -238,7 +234,6 @@ def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(ma
     assert "softfail_pass_rate" in metrics()
 
 
-@pytest.mark.slow
 def test_a_source_that_was_re_created_under_its_state_is_refused(make_topics, worker):
     topics = make_topics(4)
     workers, metrics = worker(topics)
@@ -254,7 +249,6 @@ def test_a_source_that_was_re_created_under_its_state_is_refused(make_topics, wo
     del metrics
 
 
-@pytest.mark.slow
 def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end(
     make_topics, make_workers, counting_command
 ):
@@ -285,7 +279,6 @@ def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_r
     assert "lag and silence" not in workers.log()
 
 
-@pytest.mark.slow
 def test_the_group_says_which_partitions_nobody_owns(make_topics, make_workers, counting_command):
     from agents.kafka.consumer_group import unowned
 

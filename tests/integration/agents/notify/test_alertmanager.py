@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -20,6 +19,7 @@ from agents.notify import deliver
 from monitor.channels.alertmanager import HOLD_US, WATCHDOG_US, Alertmanager
 from monitor.channels.interface import Delivered, Permanent, Step
 from schemas.config.monitor_config import Config
+from tests.tiers import missing_service
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,7 @@ def alertmanager(tmp_path_factory):
     """Address of Debian's Alertmanager, started once."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "needs Debian's Alertmanager: apt-get install prometheus-alertmanager"
-        )
+        missing_service("needs Debian's Alertmanager: apt-get install prometheus-alertmanager")
     folder = tmp_path_factory.mktemp("alertmanager")
     (folder / "config.yml").write_text(
         "route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n"

@@ -20,8 +20,7 @@ from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord
 from softfail.partitioning import partition_of
 
-pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WHY = "tokens: Input should be a valid number, got 'x'"
 
 
@@ -252,7 +251,6 @@ def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_writ
     assert {record.partition for record in topics.read("deadletter")[0]} == {1, 3}
 
 
-@pytest.mark.slow
 def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(
     make_topics, make_workers, tmp_path, free_port
 ):

@@ -18,8 +18,6 @@ from agents.runtime.changelog import Journal
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 
-pytestmark = pytest.mark.kafka
-
 HERE = Path(__file__).parent
 
 
@@ -202,7 +200,6 @@ def failing(make_topics, make_workers, counting_command) -> Any:
     return start
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
@@ -257,7 +254,6 @@ def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction
         assert [record.value for record in reader.records(f"{topics.prefix}.deadletter")] == [b"kept"]
 
 
-@pytest.mark.slow
 def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends(
     failing, transaction
 ):
@@ -272,7 +268,6 @@ def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_whe
     assert state[0, b"late 0"] == b"1"
 
 
-@pytest.mark.slow
 def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
     make_topics, make_workers, counting_command
 ):
@@ -304,7 +299,6 @@ def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
     assert "RESTART" not in workers.log()
 
 
-@pytest.mark.slow
 def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_workers, counting_command):
     """A static member comes back under its name; without one, both would lose and restore everything."""
     topics = make_topics(4)

@@ -14,8 +14,6 @@ from agents.commands.replay import main
 from monitor.cli.replay import main as from_files
 from schemas.config.monitor_config import Kafka
 
-pytestmark = pytest.mark.kafka
-
 PARTITIONS = 4
 
 

@@ -23,7 +23,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
-SOAK = Path(__file__).parent / "soak"
+SOAK = Path(__file__).parents[1] / "soak"
 sys.path.insert(0, str(SOAK))
 
 import corpus  # noqa: E402 - after the path

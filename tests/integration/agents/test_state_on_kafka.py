@@ -26,8 +26,7 @@ from monitor.watch import Watch
 from monitor.windows.format_versions import LAYOUT
 from schemas.config.monitor_config import Config, Kafka
 
-pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def state(topics: Any, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -87,7 +86,6 @@ async def cluster_of(kafka: Kafka) -> str:
     return await StateTopic(kafka, "watch").cluster()
 
 
-@pytest.mark.slow
 def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgotten_only_after_it(
     make_topics, make_workers, counting_command
 ):
@@ -134,7 +132,6 @@ def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgot
     assert topics.await_positions(ends, 60) == before[0]  # measured again, the dropped one too
 
 
-@pytest.mark.slow
 def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
     make_topics, make_workers, tmp_path, free_port
 ):
@@ -294,7 +291,6 @@ def test_a_prefix_that_is_not_there_is_refused_and_makes_no_topic(make_topics):
     assert state(topics, "inspect").stderr == looked.stderr
 
 
-@pytest.mark.slow
 def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over(
     make_topics, make_workers, counting_command
 ):
@@ -406,7 +402,6 @@ def monitored(make_topics, make_workers, tmp_path, free_port):
     return Monitored(make_topics(1), make_workers, tmp_path / "softfail.yaml", free_port())
 
 
-@pytest.mark.slow
 def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
@@ -436,7 +431,6 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
     assert {one["state"] for one in incidents if one["reason"] == "state_reset"} == {"resolved"}
 
 
-@pytest.mark.slow
 def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_anew(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
@@ -479,7 +473,6 @@ def broken(topics: Any, keys: list[bytes]) -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.slow
 def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
     open_one = monitored.fire()
     time.sleep(2)

@@ -25,8 +25,7 @@ from agents.process import exits
 from schemas.config.monitor_config import Kafka
 from softfail import Softfail
 
-pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SECRETS = {
     "KAFKA_PASSWORD": "marker-kafka-1f7a",
     "KAFKA_KEY_PASSWORD": "marker-key-93cc",

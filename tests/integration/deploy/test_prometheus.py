@@ -1,0 +1,205 @@
+"""The alert rules and the queries of the dashboard in a real Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import yaml
+
+from agents.runtime.owned_partitions import Counters, PartitionStatus
+from agents.runtime.process_counters import Running
+from agents.web.server import WebServer
+from monitor.protocol.messages import FileRecord
+from monitor.protocol.metrics import METRICS, Measure
+from monitor.watch import Watch
+from schemas.config.monitor_config import Config, Http
+from tests.deploy.test_alert_rules import CASES, RULES
+from tests.deploy.test_dashboard import EXPRESSIONS, VARIABLES
+
+_VALUES = {
+    "level": ("feature", "segment"),
+    "metric": ("duration_s", "output_tokens", "input_tokens"),
+    "quantile": ("0.5", "0.9", "0.99"),
+    "evaluator": ("refusal",),
+    "urgency": ("high", "low"),
+    "environment": ("production",),
+    "stage": ("seen", "sampled", "sent", "dropped"),
+}
+# what a watch alone cannot show
+ONLY_IN_TROUBLE = {
+    "Deliveries",
+    "Trouble",
+    "Given up by producers",
+    "Dead man's switch",
+    "Channels that take nothing",
+}
+
+
+class Everything:
+    """A core that measures all there is; its counters rise with every look."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def measures(self) -> Iterator[Measure]:
+        self._looks += 1
+        for name, metric in METRICS.items():
+            if metric.kind == "histogram":
+                continue
+            for labels in itertools.product(
+                *(_VALUES.get(label, (f"a {label}",)) for label in metric.labels)
+            ):
+                yield Measure(name, labels, 10 * self._looks if metric.kind == "counter" else 0.5)
+
+
+def _watch_in_trouble() -> Watch:
+    """A real watch: well for ten minutes, then it refuses and fails; some of what came in cannot be read."""
+    rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.2}
+    watch = Watch(Config.model_validate({"time": {"pane": "10s", "lateness": "5s"}, "rules": [rule]}), 0, 1)
+    records = [FileRecord(b"{", 0)]
+    for at in range(1200):
+        bad = at > 600
+        event = {
+            "event_id": str(at),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1200 + at)),
+            "service": "bot",
+            "feature": "answer",
+            "model": "m",
+            "duration_s": 0.5 + at % 7 / 10,
+            "output": "I'm sorry, but I cannot help with that." if bad else "Your parcel arrives on Monday.",
+            "output_tokens": 20 + at % 5,
+            "input_tokens": 100,
+            "error_type": "timeout" if bad and at % 10 == 0 else None,
+        }
+        records.append(FileRecord(json.dumps(event).encode(), at + 1))
+    watch.apply(records)
+    return watch
+
+
+@contextlib.contextmanager
+def _served(core: object) -> Iterator[str]:
+    """host:port of a live server over one partition with this core."""
+    counters = Counters()
+
+    def partitions() -> list[PartitionStatus]:
+        counters.checkpoints += 1
+        counters.checkpoint_seconds += 0.01
+        return [PartitionStatus("watch", "softfail.events", 0, core, 90, 90, 100, False, False, 0, 0, None)]
+
+    worker = SimpleNamespace(
+        partitions=partitions,
+        counters=counters,
+        running=Running(),
+        ready=True,
+        healthy=True,
+        store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True),
+    )
+    loop, server = asyncio.new_event_loop(), WebServer(worker, Http(port=0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        yield f"127.0.0.1:{server.port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
+def _scraping(program: str, target: str, folder: Path) -> Iterator[str]:
+    """URL of Debian's prometheus, scraping the target each second."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    scrape = {"job_name": "softfail", "static_configs": [{"targets": [target]}]}
+    (folder / "prometheus.yml").write_text(
+        yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]})
+    )
+    with open(folder / "prometheus.log", "wb") as log:
+        flags = [
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={address}",
+        ]
+        process = subprocess.Popen([program, *flags], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    if len(_query(f"http://{address}", "count_over_time(up[1m]) >= 4")) and _query(
+                        f"http://{address}", "up == 1"
+                    ):
+                        break
+                except OSError:
+                    pass
+                assert process.poll() is None, (folder / "prometheus.log").read_text()
+                assert time.monotonic() < deadline, (
+                    "no four scrapes within a minute\n" + (folder / "prometheus.log").read_text()[-3000:]
+                )
+                time.sleep(0.3)
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _query(url: str, expression: str) -> list[object]:
+    with urllib.request.urlopen(
+        f"{url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}", timeout=10
+    ) as answer:
+        told = json.load(answer)
+    assert told["status"] == "success"
+    return told["data"]["result"]
+
+
+def _substituted(expression: str) -> str:
+    for variable, value in {
+        "$service": ".*",
+        "$feature": ".*",
+        "$environment": ".*",
+        "$__rate_interval": "10s",
+    }.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression
+    return expression
+
+
+def test_every_query_of_the_dashboard_gives_a_result_on_a_scraped_worker(prometheus, tmp_path):
+    with _served(Everything()) as target, _scraping(prometheus, target, tmp_path) as url:
+        assert [
+            (title, expression)
+            for title, expression in EXPRESSIONS
+            if not _query(url, _substituted(expression))
+        ] == []
+        for query in VARIABLES:
+            series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", query).groups()
+            assert _query(url, f"count by ({label}) ({_substituted(series)})")
+
+
+def test_the_queries_find_what_a_real_watch_measures(prometheus, tmp_path):
+    with _served(_watch_in_trouble()) as target, _scraping(prometheus, target, tmp_path) as url:
+        empty = {title for title, expression in EXPRESSIONS if not _query(url, _substituted(expression))}
+        assert empty - ONLY_IN_TROUBLE == set()
+        (pages,) = (expression for title, expression in EXPRESSIONS if title == "Open pages")
+        assert float(_query(url, _substituted(pages))[0]["value"][1]) == 1
+
+
+def test_prometheus_accepts_the_rules_and_they_fire_when_they_should(promtool):
+    for arguments in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,116 @@
+"""Which tests a command runs, how they are spread over processes, and how many examples they try.
+
+A test belongs to the tier of its folder (``TIERS``), so no test names its tier. pytest-xdist keeps together
+what shares a costly fixture, and runs one at a time what starts a broker of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).parent
+
+# The longest folder that contains a test decides; a test in none of them is of ``CHECK``.
+CHECK, INTEGRATION, SOAK = "check", "integration", "soak"
+TIERS = {"integration": INTEGRATION, "durability": INTEGRATION, "durability/oracle": CHECK, "soak": SOAK}
+
+# Fixtures that start a program which is not installed by pip.
+SERVICES = {"kafka", "kafka_launcher", "prometheus", "promtool", "alertmanager", "chromium"}
+
+# Profiles of hypothesis. A test that needs more or fewer examples states a multiple of ``examples()``.
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "nightly",
+    max_examples=500,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("ci")
+
+
+def examples(share: float = 1) -> int:
+    """This share of the examples of the profile, at least 5: ``@settings(max_examples=examples(1 / 4))``."""
+    return max(5, round(share * settings().max_examples))
+
+
+def nightly() -> bool:
+    """Whether the long form of a test is wanted (``--hypothesis-profile nightly``)."""
+    return settings.get_current_profile_name() == "nightly"
+
+
+def missing_service(reason: str) -> Any:
+    """Skip the test that needs a program which this machine lacks; in CI it fails."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--tier``."""
+    parser.addoption(
+        "--tier",
+        choices=(CHECK, INTEGRATION, SOAK),
+        help="only tests of this tier (tests/tiers.py); without it what is named, whatever its tier",
+    )
+
+
+def tier_of(path: Path) -> str:
+    """The tier of a test module, or of all that lies in a folder."""
+    if not path.is_relative_to(HERE):
+        return CHECK
+    folders = [path.relative_to(HERE), *path.relative_to(HERE).parents]
+    return next((TIERS[str(folder)] for folder in folders if str(folder) in TIERS), CHECK)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules of other tiers before they are imported."""
+    tier = config.getoption("--tier")
+    if tier and collection_path.suffix == ".py" and tier_of(collection_path) != tier:
+        return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests for pytest-xdist, mark what has a long form, and see that ``check`` needs no service."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if tier_of(item.path) == CHECK and (services := SERVICES.intersection(fixtures)):
+            raise pytest.UsageError(f"{item.nodeid} needs {sorted(services)}: move it to tests/integration")
+        if group := _group(item, fixtures):
+            item.add_marker(pytest.mark.xdist_group(group))
+        if _has_long_form(item):
+            item.add_marker(pytest.mark.long_form)
+
+
+def _group(item: pytest.Item, fixtures: Iterable[str]) -> str | None:
+    if "kafka_launcher" in fixtures:
+        return "own broker"
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    scopes = {definition[-1].scope for definition in definitions.values()}
+    return str(item.path) if scopes & {"module", "class", "package"} else None
+
+
+def _has_long_form(item: pytest.Item) -> bool:
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False) or bool(
+        item.get_closest_marker("seeds")
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test of ``@pytest.mark.seeds(2, nightly=20)`` as many seeds, from 0."""
+    if (marker := metafunc.definition.get_closest_marker("seeds")) is not None:
+        count = marker.kwargs["nightly"] if nightly() else marker.args[0]
+        metafunc.parametrize("seed", range(count))
