@@ -36,6 +36,7 @@ from tests.tiers import (  # noqa: F401 - hooks of pytest
     pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_ignore_collect,
+    pytest_report_to_serializable,
 )
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ what shares a costly fixture, and runs one at a time what starts a broker of its
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +114,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (marker := metafunc.definition.get_closest_marker("seeds")) is not None:
         count = marker.kwargs["nightly"] if nightly() else marker.args[0]
         metafunc.parametrize("seed", range(count))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escape surrogates in what a test printed: pytest-xdist cannot send them from process to process."""
+    return _encodable((yield))
+
+
+def _encodable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_encodable(key): _encodable(value) for key, value in data.items()}
+    return type(data)(map(_encodable, data)) if type(data) in (list, tuple) else data
