@@ -23,9 +23,10 @@ from monitor.cli.atomic_output import written
 from monitor.cli.options import add_options, configurations, refuse_wrong
 from monitor.cli.progress_bar import Source, watched
 from monitor.protocol.messages import Outputs, to_json
-from monitor.reports import page, text_report
+from monitor.reports import text_report
 from monitor.reports.config_comparison import differences
 from monitor.reports.data_gaps import Letters
+from monitor.reports.html import page
 from monitor.reports.live_table import Table
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.reports.result import BacktestResult
@@ -94,7 +95,7 @@ def _report(form: str, results: Sequence[BacktestResult], letters: Letters, stre
     found = None if other is None else differences(first.findings, other.findings)
     name = "" if other is None else other.name
     if form == "html":
-        stream.writelines(page.parts(first, letters, other, found))
+        stream.writelines(page.render(first, letters, other, found))
     elif form == "summary":
         stream.writelines(sanitize(line) + "\n" for line in text_report.lines(first, letters, found, name))
     elif form == "ndjson":

@@ -1,0 +1,213 @@
+"""Render the report of a replay as one HTML file that loads nothing: no script, no font, no picture. It can be
+mailed.
+
+The view classes hold plain text. jinja2 escapes every value of a template, and ``_finalize`` sanitizes it before;
+no other code does either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from monitor.reports.config_comparison import Difference
+from monitor.reports.data_gaps import Letters
+from monitor.reports.episode_history import Feature, Told
+from monitor.reports.html.svg_plot import Axis, Plot, Span, plot
+from monitor.reports.html.tables import CountRow, episode_row, rule_row, table, unread_row, what_if
+from monitor.reports.plot_panels import Limit, limits_of, split
+from monitor.reports.report_text import (
+    broke,
+    count,
+    figure,
+    findings_of,
+    headline,
+    length,
+    period,
+    place,
+    standing,
+)
+from monitor.reports.result import BacktestResult
+from monitor.reports.time_series import Series
+from monitor.wording.episode_text import clock
+from monitor.wording.sanitize import sanitize
+
+PLOTTED = 40  # features: those with pages and tickets first, then those with most events
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Figure(NamedTuple):
+    """A plot under its title. ``limits``: the thresholds in words."""
+
+    title: str
+    limits: str
+    plot: Plot
+
+
+class FeatureSection(NamedTuple):
+    """The plots of one feature."""
+
+    name: str
+    facts: str
+    figures: Sequence[Figure]
+
+
+def render(
+    trial: BacktestResult,
+    letters: Letters,
+    other: BacktestResult | None,
+    differences: Sequence[Difference] | None,
+) -> Iterator[str]:
+    """Render the report piece by piece, so that a long one is never whole in memory.
+
+    Args:
+        trial: the run to report on.
+        letters: records that could not be read.
+        other: the run with the other configuration; None if there is none.
+        differences: of the two runs; None if there is no other.
+    """
+    title, start, end = headline(trial), trial.measured.start, trial.measured.end
+    compared = None
+    if differences is not None and other is not None:
+        compared = what_if(differences, trial.name, other.name)
+    measured: dict[str, Any] = {"period": ""}
+    if start is not None and end is not None:
+        order = _ordered(trial)
+        measured = {
+            "period": f"{clock(start)} to {clock(end)} {end.year}",
+            "events": count(trial.measured.events, "event"),
+            "features": _features(trial, other, order[:PLOTTED], start, end),
+            "not_plotted": max(0, len(order) - PLOTTED),
+        }
+    episodes = sorted(trial.findings.in_order(), key=lambda episode: not episode.is_page)
+    yield from (
+        _environment()
+        .get_template("report.html.j2")
+        .generate(
+            css=Markup((_TEMPLATES / "report.css").read_text("utf-8")),
+            title=title[:1].upper() + title[1:],
+            config=trial.name,
+            what_if=compared,
+            episodes=table(episode_row, episodes),
+            rules=table(lambda rule: rule_row(trial, rule), trial.rules()),
+            unread=table(lambda kind: unread_row(letters, *kind), letters.counts.most_common()),
+            gaps=table(lambda gap: CountRow(gap.events, gap.why, gap.where()), trial.gaps()),
+            **measured,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        finalize=_finalize,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Sanitize what a template shows; what jinja2 has rendered itself (a macro, say) is sanitized already."""
+    return sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _ordered(trial: BacktestResult) -> list[Feature]:
+    """Return the features in the order of their pages, tickets and events."""
+    episodes = _by_feature(trial)
+
+    def weight(feature: Feature) -> tuple[int, int, int, Feature]:
+        of_feature = episodes.get(feature, [])
+        pages = sum(episode.is_page for episode in of_feature)
+        return -pages, -len(of_feature), -trial.measured.series[feature].events, feature
+
+    return sorted(trial.measured.series, key=weight)
+
+
+def _by_feature(trial: BacktestResult | None) -> dict[Feature, list[Told]]:
+    episodes: dict[Feature, list[Told]] = {}
+    for episode in trial.findings.episodes.values() if trial is not None else ():
+        episodes.setdefault(episode.feature, []).append(episode)
+    return episodes
+
+
+def _features(
+    trial: BacktestResult,
+    other: BacktestResult | None,
+    order: Iterable[Feature],
+    start: datetime,
+    end: datetime,
+) -> Iterator[FeatureSection]:
+    axis = Axis(start.timestamp(), end.timestamp())
+    here, there = _by_feature(trial), _by_feature(other)
+    for feature in order:
+        series, episodes = trial.measured.series[feature], here.get(feature, [])
+        pages = sum(episode.is_page for episode in episodes)
+        facts = [
+            count(series.events, "event"),
+            *([count(pages, "page")] if pages else []),
+            *([count(len(episodes) - pages, "ticket")] if len(episodes) > pages else []),
+        ]
+        figures = list(_figures(trial, feature, episodes, there.get(feature, []), axis))
+        # the series is widened when its points are read, so its resolution is known only now
+        yield FeatureSection(place(feature), f"{', '.join(facts)}; {_resolution(series, trial)}", figures)
+
+
+def _figures(
+    trial: BacktestResult, feature: Feature, here: Sequence[Told], there: Sequence[Told], axis: Axis
+) -> Iterator[Figure]:
+    series, limits = trial.measured.series[feature], limits_of(trial.config, *feature)
+    spans = [span for episode in here for span in _spans(episode, axis.end_s)]
+    spans += [span for episode in there for span in _spans(episode, axis.end_s, other=True)]
+    evidence = [incident.evidence for episode in (*here, *there) for incident in episode.incidents.values()]
+    breached = {
+        split(metric)[0]
+        for reading in evidence
+        for metric in (reading.metric, *(finding.metric for finding in reading.findings))
+    }
+    bins = series.points()
+    for panel in trial.measured.panels:
+        if not panel.always and panel.name not in breached:
+            continue
+        on_panel = limits.get(panel.name, ())
+        drawn = plot(panel, bins, series.width_us, trial.measured.pane_us, on_panel, spans, axis)
+        if drawn is not None:
+            yield Figure(panel.title, "; ".join(_limit(panel.name, limit) for limit in on_panel), drawn)
+
+
+def _resolution(series: Series, trial: BacktestResult) -> str:
+    panes = series.width_us // trial.measured.pane_us
+    width = length(timedelta(microseconds=series.width_us))
+    return f"a point is {width}" + (f", {panes} panes merged" if panes > 1 else "")
+
+
+def _limit(name: str, limit: Limit) -> str:
+    metric = f"{name}.{limit.reading}" if limit.reading else name
+    bound = (
+        f"above {figure(metric, limit.above)}"
+        if limit.above is not None
+        else f"below {figure(metric, limit.below)}"
+    )
+    return f"{limit.rule}: {f'{limit.reading} ' if limit.reading else ''}{bound}"
+
+
+def _spans(episode: Told, end_s: float, *, other: bool = False) -> Iterator[Span]:
+    """Return the span of an episode; two for a ticket that became a page."""
+    incidents = findings_of(episode)
+    reason = broke(incidents[0]) if incidents else episode.latest.reason
+    text = f"{standing(episode)}: {reason}, {period(episode)}"
+    since_s, until_s = episode.since.timestamp(), episode.until.timestamp() if episode.until else end_s
+    paged_s = episode.paged.timestamp() if episode.paged is not None and episode.escalated else since_s
+    if paged_s > since_s:
+        yield Span(since_s, paged_s, False, text, other)
+    yield Span(paged_s, until_s, episode.is_page, text, other)

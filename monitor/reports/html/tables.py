@@ -1,0 +1,169 @@
+"""The rows of the report's tables, as plain text: `templates/tables.html.j2` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Generic, NamedTuple, TypeVar
+
+from monitor.reports.config_comparison import Difference
+from monitor.reports.data_gaps import Letters
+from monitor.reports.episode_history import RuleCount, Told
+from monitor.reports.report_text import broke, findings_of, length, moment, place, standing, sure
+from monitor.reports.result import BacktestResult
+from monitor.reports.text_report import KINDS, closest, features_of, tally
+from monitor.wording.episode_text import clock
+from monitor.wording.sanitize import sanitize
+
+ROWS = 200  # of a table; what is more is counted below it, and `--format ndjson` has it
+FINDINGS = 4  # of an episode
+CHANGE_CHARS = 300
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+
+class Table(NamedTuple, Generic[Row]):
+    """The first rows, and how many more there are."""
+
+    rows: Sequence[Row]
+    more: int
+
+
+class Mark(NamedTuple):
+    """What an episode was to whoever is on call. ``since``: since when, if it became that later."""
+
+    text: str
+    since: str
+    is_page: bool
+
+
+class EpisodeRow(NamedTuple):
+    """What broke, from when to when, how sure. ``others``: rule and what broke of further findings."""
+
+    mark: Mark
+    feature: str
+    broke: str
+    rule: str
+    others: Sequence[tuple[str, str]]
+    more: int
+    sure: str
+    since: str
+    until: str
+    lasted: str
+
+
+class RuleRow(NamedTuple):
+    """What a rule did, and how close it came where it did not fire."""
+
+    rule: str
+    fired: int
+    pages: int
+    tickets: int
+    firing: str
+    where: str
+    brief: int
+    closest: str
+
+
+class DifferenceRow(NamedTuple):
+    """An episode that only one of two configurations has, or that both have but not alike."""
+
+    which: str
+    feature: str
+    mark: Mark
+    broke: str
+    since: str
+    until: str
+    changes: Sequence[tuple[str, str, str]]
+
+
+class CountRow(NamedTuple):
+    """How many records or events, why, and where."""
+
+    number: int
+    why: str
+    where: str
+
+
+class WhatIf(NamedTuple):
+    """What the other configuration would change."""
+
+    config: str
+    tally: str
+    table: Table[DifferenceRow]
+
+
+def table(make: Callable[[Item], Row], items: Sequence[Item]) -> Table[Row]:
+    """Make the rows of the first ``ROWS`` items."""
+    return Table([make(item) for item in islice(items, ROWS)], max(0, len(items) - ROWS))
+
+
+def mark_of(episode: Told) -> Mark:
+    """Say what an episode was to whoever is on call."""
+    text, _, since = standing(episode).partition(" from ")
+    return Mark(text, since, episode.is_page)
+
+
+def episode_row(episode: Told) -> EpisodeRow:
+    """Describe an episode; the finding of most weight comes first."""
+    incidents = findings_of(episode)
+    return EpisodeRow(
+        mark=mark_of(episode),
+        feature=place(episode.feature),
+        broke=broke(incidents[0]) if incidents else episode.latest.reason,
+        rule=incidents[0].rule if incidents else "",
+        others=[(incident.rule, broke(incident)) for incident in incidents[1:FINDINGS]],
+        more=max(0, len(incidents) - FINDINGS),
+        sure=sure(incidents[0].evidence) if incidents else "",
+        since=clock(episode.since),
+        until=moment(episode.until),
+        lasted=length(episode.until - episode.since) if episode.until else "-",
+    )
+
+
+def rule_row(trial: BacktestResult, rule: RuleCount) -> RuleRow:
+    """Describe a rule."""
+    return RuleRow(
+        rule=rule.rule,
+        fired=rule.fired,
+        pages=rule.pages,
+        tickets=rule.tickets,
+        firing=length(rule.firing) if rule.fired else "-",
+        where=features_of(rule.features) or "nowhere",
+        brief=rule.brief,
+        closest=closest(trial, rule),
+    )
+
+
+def what_if(differences: Sequence[Difference], here: str, there: str) -> WhatIf:
+    """Compare two configurations, named ``here`` and ``there``; a difference in nothing that counts has no row."""
+    rows = [
+        _difference_row(difference, episode, here, there)
+        for difference in differences
+        if difference.kind != "same"
+        for episode in (difference.here or difference.there)[: 1 if difference.kind == "changed" else None]
+    ]
+    return WhatIf(there, tally(differences, here, there), table(lambda row: row, rows))
+
+
+def _difference_row(difference: Difference, episode: Told, here: str, there: str) -> DifferenceRow:
+    incidents = findings_of(episode)
+    return DifferenceRow(
+        which=KINDS[difference.kind].format(here=here, there=there),
+        feature=place(difference.feature),
+        mark=mark_of(episode),
+        broke=broke(incidents[0]) if incidents else "",
+        since=clock(episode.since),
+        until=moment(episode.until),
+        changes=[
+            (name, sanitize(before, CHANGE_CHARS), sanitize(after, CHANGE_CHARS))
+            for name, before, after in difference.changes()
+        ],
+    )
+
+
+def unread_row(letters: Letters, why: str, records: int) -> CountRow:
+    """Describe the records that could not be read for one reason."""
+    first = letters.first[why]
+    return CountRow(records, why, f"{first.topic}:{first.offset}")
