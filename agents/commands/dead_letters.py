@@ -5,29 +5,24 @@ once, when it can be.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import logging
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
 
+from agents.commands.command_line import INTERRUPTED, add_config, connected, duration, exit_code
 from agents.dead_letters.grouping import ERROR, grouped, safe
 from agents.dead_letters.records import Wanted, letters, marks
 from agents.dead_letters.reinjection import Plan, inject, judge, plan
 from agents.kafka.topic_reader import BlockingTopicReader
-from agents.kafka.topics import await_broker
 from agents.process import exits
 from monitor.wording.sanitize import sanitize
-from schemas.config.load import InvalidConfig, load
-from schemas.config.monitor_config import Config, Kafka
-from schemas.fields import duration_s
+from schemas.config.monitor_config import Kafka
 
 UNCONFIRMED = 2
 
@@ -149,13 +144,6 @@ def _why(error: BaseException) -> str:
     return sanitize(f"{type(error).__name__}: {error}")
 
 
-def _duration(text: str) -> float:
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
-
-
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
@@ -169,9 +157,7 @@ def _parser() -> argparse.ArgumentParser:
             "List what could not be read, by reason, or write it to the events again when it can be read now."
         ),
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
-    )
+    add_config(parser)
     parser.add_argument(
         "--reason",
         metavar="TEXT",
@@ -181,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         "--field", metavar="NAME", help="only letters with this field at fault; '' for those without one"
     )
     parser.add_argument(
-        "--since", type=_duration, metavar="2h", help="only letters that were refused so long ago or later"
+        "--since", type=duration, metavar="2h", help="only letters that were refused so long ago or later"
     )
     parser.add_argument(
         "--limit",
@@ -207,25 +193,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.yes and not options.reinject:
         parser.error("--yes belongs to --reinject")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is raised, and said once
     since_ms = None if options.since is None else int((time.time() - options.since) * 1000)
     wanted = Wanted(options.reason, options.field, since_ms)
-    try:
-        config: Config = load(options.config, with_secrets="kafka")
-        if config.kafka.embedded:
-            raise exits.Misconfigured(
-                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
-            )
-        asyncio.run(await_broker(config.kafka, patience_s=10))
+
+    def command() -> int:
+        kafka = connected(options.config).kafka
         if options.reinject:
-            return _reinject(config.kafka, wanted, options.limit or 1000, options.format, options.yes)
-        return _list(config.kafka, wanted, options.limit or 20, options.format)
-    except (InvalidConfig, exits.Misconfigured, ValueError) as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    except KafkaError as error:
-        print(f"Kafka refuses: {_why(error)}", file=sys.stderr)
-        return exits.CONFIGURATION
-    except KeyboardInterrupt:
-        print("stopped; run it again: what was written is not written twice", file=sys.stderr)
-        return 130
+            return _reinject(kafka, wanted, options.limit or 1000, options.format, options.yes)
+        return _list(kafka, wanted, options.limit or 20, options.format)
+
+    return exit_code(
+        command,
+        refused=exits.CONFIGURATION,
+        invalid=(ValueError,),
+        interrupted=(INTERRUPTED, "stopped; run it again: what was written is not written twice"),
+    )

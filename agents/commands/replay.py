@@ -9,24 +9,17 @@ appended, so a clock that is ahead counts as it does for a worker.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from kafka.errors import KafkaError
-
+from agents.commands.command_line import INTERRUPTED, connected, exit_code
 from agents.kafka.event_log import EventLog
 from agents.kafka.topic_reader import BlockingTopicReader
-from agents.kafka.topics import await_broker
 from agents.process import exits
 from monitor.backtest.event_files import Chosen, Unreadable
 from monitor.cli.options import add_options, configurations, refuse_wrong
 from monitor.cli.replay import run, silence_a_closed_pipe
-from monitor.wording.sanitize import sanitize
-from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Kafka
 
 
@@ -79,26 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     refuse_wrong(parser, options)
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is raised, and said once
-    path: Path | None = options.config
+
+    def command() -> int:
+        try:
+            return _replay(options, connected(options.config).kafka)
+        except BrokenPipeError:  # whoever reads the report has seen enough
+            return exits.OK
+
     try:
-        kafka = load(path, with_secrets="kafka").kafka
-        if kafka.embedded:
-            raise exits.Misconfigured(
-                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
-            )
-        asyncio.run(await_broker(kafka, patience_s=10))
-        return _replay(options, kafka)
-    except (InvalidConfig, exits.Misconfigured, Unreadable) as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    except KafkaError as error:
-        print(f"Kafka refuses: {sanitize(f'{type(error).__name__}: {error}')}", file=sys.stderr)
-        return exits.CONFIGURATION
-    except BrokenPipeError:
-        return exits.OK
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+        return exit_code(
+            command,
+            refused=exits.CONFIGURATION,
+            invalid=(Unreadable,),
+            interrupted=(INTERRUPTED, "stopped; nothing was written"),
+        )
     finally:
         silence_a_closed_pipe()

@@ -13,19 +13,19 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 
+from agents.commands.command_line import INTERRUPTED, add_config, duration, exit_code
 from agents.notify import deliver
 from agents.process import exits
 from monitor.channels import configured
 from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
 from monitor.wording.sanitize import sanitize
-from schemas.config.load import InvalidConfig, load
+from schemas.config.load import load
 from schemas.config.monitor_config import Config
-from schemas.fields import Severity, duration_s
+from schemas.fields import Severity
 from schemas.records import Episode, EpisodeIncident, Evidence
 
 FAILED, WRONG_ARGUMENTS = 1, 2
@@ -146,14 +146,11 @@ async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency
         return all(await asyncio.gather(*map(tell, channels)))
 
 
-def _seconds(text: str) -> float:
-    try:
-        found = duration_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
-    if not 0 <= found <= 3600 or math.isnan(found):
+def _patience(text: str) -> float:
+    seconds = duration(text)
+    if not 0 <= seconds <= 3600 or math.isnan(seconds):
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 s and 1 h")
-    return found
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -164,9 +161,7 @@ def _parser() -> argparse.ArgumentParser:
             " silences are not asked, Kafka is not touched. Exit code 0 only if every channel took both."
         ),
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
-    )
+    add_config(parser)
     parser.add_argument(
         "--channel", metavar="NAME", help="only this one, as under channels in the configuration"
     )
@@ -175,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--patience",
-        type=_seconds,
+        type=_patience,
         default=PATIENCE_S,
         metavar="30s",
         help="how long to try again where no answer comes; default 30 s",
@@ -188,33 +183,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     configuration does not allow it.
     """
     options = _parser().parse_args(argv)
-    try:
+
+    def command() -> int:
         config = load(options.config, with_secrets="channels")
         channels = configured(config)
-    except InvalidConfig as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    if not channels:
-        print(
-            "channels: none is configured, so nobody would ever be told; add one, like channels:"
-            " {console: {}}",
-            file=sys.stderr,
-        )
-        return exits.CONFIGURATION
-    if options.channel is not None and options.channel not in channels:
-        print(
-            sanitize(
-                f"--channel: {options.channel!r} is not configured; under channels there is"
-                f" {', '.join(channels)}"
-            ),
-            file=sys.stderr,
-        )
-        return WRONG_ARGUMENTS
-    wanted = [channel for name, channel in channels.items() if options.channel in (None, name)]
-    try:
-        return (
-            exits.OK if asyncio.run(_try_all(config, wanted, options.urgency, options.patience)) else FAILED
-        )
-    except KeyboardInterrupt:
-        print("stopped; what was opened was told to resolve", file=sys.stderr)
-        return 130
+        if not channels:
+            raise exits.Misconfigured(
+                "channels: none is configured, so no alert would be sent; add one, like channels: {console: {}}"
+            )
+        if options.channel is not None and options.channel not in channels:
+            print(
+                sanitize(
+                    f"--channel: {options.channel!r} is not configured; under channels there is"
+                    f" {', '.join(channels)}"
+                ),
+                file=sys.stderr,
+            )
+            return WRONG_ARGUMENTS
+        wanted = [channel for name, channel in channels.items() if options.channel in (None, name)]
+        delivered = asyncio.run(_try_all(config, wanted, options.urgency, options.patience))
+        return exits.OK if delivered else FAILED
+
+    return exit_code(
+        command, interrupted=(INTERRUPTED, "stopped; a resolve was sent for each test that was opened")
+    )

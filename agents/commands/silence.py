@@ -5,43 +5,37 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, get_args
 
-import aiokafka.errors
-from kafka.errors import KafkaError
-
+from agents.commands.command_line import add_config, connected, duration, exit_code
 from agents.kafka import silence_records
-from agents.kafka.topics import await_broker
 from agents.process import exits
 from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from monitor.wording.sanitize import sanitize
-from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import microseconds
-from schemas.fields import Severity, duration_s
+from schemas.fields import Severity
 from schemas.times import rfc3339
-
-REFUSED = 1
 
 
 def _add(config: Config, options: argparse.Namespace) -> int:
     now = datetime.now(UTC)
-    silence = silence_records.asked_for(
-        options.match,
-        getattr(options, "for"),
-        options.reason,
-        options.author,
-        now,
-        options.environment,
-        options.severity,
-    )
+    try:
+        silence = silence_records.asked_for(
+            options.match,
+            getattr(options, "for"),
+            options.reason,
+            options.author,
+            now,
+            options.environment,
+            options.severity,
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from None
     asyncio.run(silence_records.room(config.kafka, now))
     silence_records.write(config.kafka, silence)
     print(
@@ -110,13 +104,6 @@ def _clock(time: datetime) -> str:
     return rfc3339(microseconds(time.replace(microsecond=0)))
 
 
-def _duration(text: str) -> float:
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents silence",
@@ -133,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="'bot/*'",
         help="service/feature, with * and ?; softfail's own health only by 'softfail/...'",
     )
-    add.add_argument("--for", required=True, type=_duration, metavar="2h", help="how long, 30d at most")
+    add.add_argument("--for", required=True, type=duration, metavar="2h", help="how long, 30d at most")
     add.add_argument("--reason", required=True, metavar="TEXT")
     add.add_argument(
         "--author",
@@ -164,10 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     end = commands.add_parser("end", help="end a silence now")
     end.add_argument("id", metavar="ID")
     end.set_defaults(run=_end)
-    for one in (add, listing, end):
-        one.add_argument(
-            "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
-        )
+    for subparser in (add, listing, end):
+        add_config(subparser)
     return parser
 
 
@@ -176,25 +161,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     configuration or Kafka does not allow it.
     """
     options = _parser().parse_args(argv)
-    for name in ("kafka", "aiokafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is raised, and said once
-    try:
-        config = load(options.config, with_secrets="kafka")
-        if config.kafka.embedded:
-            raise exits.Misconfigured(
-                "kafka.embedded: the embedded broker keeps nothing; this needs an Apache Kafka"
-            )
-        asyncio.run(await_broker(config.kafka, patience_s=10))
-        code: int = options.run(config, options)
+
+    def command() -> int:
+        code: int = options.run(connected(options.config), options)
         return code
-    except (InvalidConfig, exits.Misconfigured) as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    except (Refused, ValueError) as error:
-        print(sanitize(f"refused: {error}"), file=sys.stderr)
-        return REFUSED
-    except (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError) as error:
-        print(sanitize(f"Kafka refuses: {type(error).__name__}: {error}"), file=sys.stderr)
-        return exits.CONFIGURATION
-    except KeyboardInterrupt:
-        return 130
+
+    return exit_code(command)

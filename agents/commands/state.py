@@ -8,27 +8,19 @@ import argparse
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from aiokafka.errors import KafkaError
-
-from agents.kafka import topics
+from agents.commands.command_line import add_config, connected, exit_code
 from agents.kafka.state_topic import AGENTS, StateTopic
 from agents.process import exits
-from agents.process.exits import Refused
 from agents.state_admin.contents import contents, records
 from agents.state_admin.drop_reset import drop, reset
 from agents.state_admin.rebuild import rebuild
 from agents.state_admin.report import lines
 from monitor.config_check import faults_of
 from monitor.wording.sanitize import sanitize
-from schemas.config.load import InvalidConfig, load
+from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
-
-REFUSED = 1
-PATIENCE_S = 10.0  # for a broker to answer at all
 
 _WHAT = """\
 inspect shows what is kept, rebuild replaces records that cannot be read by what Kafka still has of the source, drop deletes one record,
@@ -75,9 +67,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
-    )
+    add_config(common)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     one = actions.add_parser(
         "inspect", parents=[common], help="show what is kept; changes nothing, beside running workers too"
@@ -138,38 +128,22 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-async def _run(config: Config, options: argparse.Namespace) -> None:
-    await topics.await_broker(config.kafka, PATIENCE_S)
-    await options.action(config, options)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Do one of them; 0 done, 1 refused or not found, 78 configuration or no broker."""
     options = _options(argv)
-    # what matters of it is told below, once, and not by the handler of last resort
-    for name in ("aiokafka", "asyncio", "softfail"):
+    # what matters of it is printed once, and not by the handler of last resort
+    for name in ("asyncio", "softfail"):
         logging.getLogger(name).addHandler(logging.NullHandler())
-    try:
-        config = load(options.config, with_secrets="kafka")
-        if config.kafka.embedded:
-            raise exits.Misconfigured(
-                "kafka.embedded: the embedded broker keeps nothing; its state ends with the demo"
-            )
+
+    def command() -> int:
+        config = connected(options.config, "its state ends with the demo")
         if options.action is rebuild and (faults := faults_of(config)):
             raise InvalidConfig(faults)
-        asyncio.run(_run(config, options))
-    except (InvalidConfig, exits.Misconfigured) as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    except Refused as error:
-        print(sanitize(f"refused: {error}"), file=sys.stderr)
-        return REFUSED
-    except (KafkaError, OSError, TimeoutError) as error:
-        print(
-            f"Kafka does not do it, so it is not certain what was done; look with `state inspect`: {error!r}",
-            file=sys.stderr,
-        )
-        return exits.CONFIGURATION
-    except KeyboardInterrupt:
-        return REFUSED
-    return exits.OK
+        asyncio.run(options.action(config, options))
+        return exits.OK
+
+    return exit_code(
+        command,
+        kafka_failed="Kafka does not do it, so it is not certain what was done; look with `state inspect`",
+        interrupted=(exits.REFUSED, ""),
+    )

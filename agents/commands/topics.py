@@ -6,14 +6,12 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from aiokafka.errors import KafkaError
-
+from agents.commands.command_line import add_config, exit_code
 from agents.kafka.topics import SETTLE_S, admin_client, await_broker, create, describe
 from agents.process import exits
 from schemas import topics
-from schemas.config.load import InvalidConfig, load
+from schemas.config.load import load
 from schemas.config.monitor_config import Kafka
 
 
@@ -40,19 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m agents topics", description="Create softfail's topics, and report what differs."
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; else defaults and the environment"
-    )
+    add_config(parser)
     options = parser.parse_args(argv)
-    try:
+
+    def command() -> int:
         kafka = load(options.config, with_secrets="kafka").kafka
         if kafka.embedded:
             print("the embedded broker makes its topics by itself")
             return exits.OK
         return asyncio.run(_run(kafka))
-    except (InvalidConfig, exits.Misconfigured) as error:
-        print(error)
-        return exits.CONFIGURATION
-    except KafkaError as error:
-        print(f"Kafka refuses: {error!r}")
-        return exits.CONFIGURATION
+
+    return exit_code(command)

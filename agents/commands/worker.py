@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from agents.process import exits
+from agents.commands.command_line import add_config, invalid_configuration
 from monitor.config_check import checked
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 
 
@@ -21,17 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m agents worker",
         description="Read events, measure them, keep state in Kafka, deliver episodes; with a status page.",
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; without it every key has its default"
-    )
+    add_config(parser, "without it every key has its default")
     options = parser.parse_args(argv)
     try:
         config = checked(options.config, with_secrets=True)
     except InvalidConfig as error:
-        for fault in error.faults:
-            print(sanitize(fault, lines=True), file=sys.stderr)
-        return exits.CONFIGURATION
-    # Faust takes a second to import: a wrong configuration is told before.
+        return invalid_configuration(error)
+    # Faust takes a second to import: a wrong configuration is reported before.
     from agents.notify import NotifyAgent
     from agents.runtime.app import run
     from agents.watch import WatchAgent

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
-
-import faust
+from typing import TYPE_CHECKING, Any
 
 from agents.process import exits
 from schemas.config.monitor_config import Kafka
 from softfail.security import InvalidSecurity, Security
+
+if TYPE_CHECKING:
+    import faust
 
 
 def clients(kafka: Kafka) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | 
     Raises:
         Misconfigured: a certificate file cannot be used.
     """
+    import faust  # takes a second, and commands do without it
+
     settings = _settings(kafka.security)
     context = settings.get("ssl_context")
     if "sasl_mechanism" in settings:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from faust.types import TP
 
 from agents.kafka.connection import clients
 from schemas.config.monitor_config import Kafka
 
 
-async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
+async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TopicPartition]:
     """Return the partitions of the source topics that no member of the group owns.
 
     While the group rebalances, these are all of them. Raises whatever the client raises when there is no broker.
@@ -26,15 +26,17 @@ async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TP]:
     finally:
         await admin.close()
     partitions = {
-        TP(topic["topic"], partition["partition"]) for topic in topics for partition in topic["partitions"]
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in topics
+        for partition in topic["partitions"]
     }
     members = [member for group in response.to_object()["groups"] for member in group["members"]]
     return partitions.difference(*map(owned_by, members))
 
 
-def owned_by(member: Mapping[str, Any]) -> set[TP]:
+def owned_by(member: Mapping[str, Any]) -> set[TopicPartition]:
     """Return the partitions of one member of a DescribeGroups response."""
     if not member["member_assignment"]:
         return set()
     assignment = ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).assignment
-    return {TP(topic, partition) for topic, partitions in assignment for partition in partitions}
+    return {TopicPartition(topic, partition) for topic, partitions in assignment for partition in partitions}

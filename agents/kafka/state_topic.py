@@ -12,7 +12,6 @@ from aiokafka.errors import (
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
 )
-from faust.types import TP
 
 from agents.kafka import consumer_group
 from agents.kafka.topic_reader import TopicReader
@@ -130,8 +129,8 @@ class StateTopic:
             for member in group["members"]
             for tp in consumer_group.owned_by(member)
         }
-        if owned := sorted(number for number in numbers if TP(self.source, number) in owners):
-            who = ", ".join(sorted({owners[TP(self.source, number)] for number in owned}))
+        if owned := sorted(number for number in numbers if TopicPartition(self.source, number) in owners):
+            who = ", ".join(sorted({owners[TopicPartition(self.source, number)] for number in owned}))
             raise Refused(f"a worker owns {self.source}/{', '.join(map(str, owned))} ({who}). {linger}")
 
     async def cluster(self) -> str:

@@ -16,6 +16,7 @@ import time
 from typing import NoReturn
 
 OK = 0
+REFUSED = 1  # a command does not do what was asked for
 STATE = 70  # what is in memory is no longer certain: fenced, a failed or ambiguous checkpoint, a crash
 WATCHDOG = 75  # stuck
 CONFIGURATION = 78  # trying again cannot help

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError
 
-from agents.commands import dead_letters
+from agents.commands import command_line, dead_letters
 from agents.commands.dead_letters import main
 from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, kind_of
 from agents.dead_letters.records import (
@@ -261,7 +261,7 @@ def reachable(monkeypatch):
     async def answers(*_: Any, **__: Any) -> None:
         return None
 
-    monkeypatch.setattr(dead_letters, "await_broker", answers)
+    monkeypatch.setattr(command_line, "await_broker", answers)
 
 
 def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.commands import silence as command
+from agents.commands import command_line
 from agents.commands.silence import main
 from agents.kafka import silence_records
 from agents.kafka.silence_records import asked_for
@@ -36,7 +36,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
         assert letter == one
         held[one.silence_id] = one
 
-    monkeypatch.setattr(command, "await_broker", there)
+    monkeypatch.setattr(command_line, "await_broker", there)
     monkeypatch.setattr(silence_records, "known", known)
     monkeypatch.setattr(silence_records, "write", write)
     return held

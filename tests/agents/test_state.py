@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from agents.commands import state
+from agents.commands import command_line, state
 from agents.kafka.state_topic import HEADER, POSITION, Snapshot, StateTopic
 from agents.process.exits import Refused
 from agents.state_admin import drop_reset
@@ -214,13 +214,13 @@ def command(monkeypatch, kept):
     monkeypatch.setattr(state, "StateTopic", FakeTopic)
     monkeypatch.setattr(drop_reset, "StateTopic", FakeTopic)
 
-    async def there(*_):
+    async def there(*_, **__):
         pass
 
     def write(*_):
         raise AssertionError("it was about to write")
 
-    monkeypatch.setattr(state.topics, "await_broker", there)
+    monkeypatch.setattr(command_line, "await_broker", there)
 
     async def told(*_):
         return {}
@@ -282,7 +282,7 @@ def test_wrong_arguments_are_told(arguments):
 
 
 def test_no_broker_is_one_line_and_78(monkeypatch, free_port, capsys):
-    monkeypatch.setattr(state, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(command_line, "CONNECT_S", 0.1)
     monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", f"localhost:{free_port()}")
     assert state.main(["inspect"]) == 78
     assert capsys.readouterr().err.count("\n") == 1

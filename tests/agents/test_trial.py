@@ -213,7 +213,7 @@ def test_who_interrupts_leaves_nothing_open(configured):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.decode() == "stopped; what was opened was told to resolve\n"
+    assert said.decode() == "stopped; a resolve was sent for each test that was opened\n"
     assert ("resolve", 202) in [(action, status) for action, _, status in pager.answers]
 
 

@@ -131,3 +131,14 @@ def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, t
     shown = capsys.readouterr()
     assert shown.out.startswith("nothing was measured")
     assert "has no record of these times" in shown.err
+
+
+def test_twenty_thousand_records_in_several_partitions_are_all_read_each_time(topics, tmp_path, capsys):
+    began = datetime.now(UTC) - timedelta(minutes=80)
+    publish(topics, events(["a", "b", "c", "d", "e"], began, 4000))
+    config = tmp_path / "softfail.yaml"
+    config.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix}}))
+    for _ in range(3):
+        assert main(["--config", str(config), "--format", "ndjson"]) == 0
+        windows = [record for record in told(capsys.readouterr().out) if record["record"] == "window"]
+        assert sum(window["events"] for window in windows) == 20_000
