@@ -8,7 +8,7 @@ accepts, pydantic accepts, with equal values.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin
 
 import annotated_types
@@ -17,7 +17,7 @@ import pydantic_core
 from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
-from softfail.events import KINDS, Event
+from softfail.events import EPOCH, KINDS, Event
 
 _BOUNDS = {
     annotated_types.Ge: "ge",
@@ -99,7 +99,7 @@ def decode(value: bytes) -> Any:
         event: Any = _decode_response(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_other(value)
-    return event if event.time >= _EPOCH else decode_exactly(value)
+    return event if event.time >= EPOCH else decode_exactly(value)
 
 
 def _decode_other(value: bytes) -> Any:
@@ -107,7 +107,7 @@ def _decode_other(value: bytes) -> Any:
         kind = _decode_kind(value).kind
         if kind != "response" and kind in _DECODE:
             event: Any = _DECODE[kind](value)
-            if event.time >= _EPOCH and getattr(event, "started_at", _EPOCH) >= _EPOCH:
+            if event.time >= EPOCH and getattr(event, "started_at", EPOCH) >= EPOCH:
                 return event
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
@@ -144,17 +144,6 @@ def decode_exactly(value: bytes) -> Event:
         ) from None
 
 
-def microseconds(time: datetime) -> int:
-    """An aware time as microseconds since 1970, exactly.
-
-    >>> microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
-    1000005
-    """
-    since = time - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

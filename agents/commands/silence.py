@@ -17,9 +17,8 @@ from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import microseconds
 from schemas.fields import Severity
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 
 
 def _add(config: Config, options: argparse.Namespace) -> int:

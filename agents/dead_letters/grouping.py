@@ -6,11 +6,11 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agents.dead_letters.records import Found, Identity, Wanted
 from monitor.wording.sanitize import escape_hidden
+from schemas.times import rfc3339
 from softfail.redact import redact
 
 GROUPS = 1000  # more reasons than these are counted together: fields and errors come from outside
@@ -112,4 +112,4 @@ def safe(text: str, most: int) -> str:
 
 
 def _day_time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(ms // 1000 * 1_000_000)

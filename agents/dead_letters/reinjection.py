@@ -35,8 +35,9 @@ from monitor.ingest.ingestor import FORWARDED
 from monitor.windows.feature_series import FINE_US
 from monitor.windows.watermark import FUTURE_US
 from schemas.config.monitor_config import Kafka
-from schemas.event_decoder import InvalidEvent, decode, microseconds
+from schemas.event_decoder import InvalidEvent, decode
 from schemas.records import DeadLetter
+from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
 # header of an event that was refused once; it says where that lay: topic/partition/offset

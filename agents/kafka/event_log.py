@@ -10,7 +10,8 @@ from aiokafka import TopicPartition
 
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
-from schemas.event_decoder import InvalidEvent, decode, microseconds
+from schemas.event_decoder import InvalidEvent, decode
+from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
 

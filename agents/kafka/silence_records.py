@@ -23,8 +23,8 @@ from monitor.delivery.alert_records import read_letter
 from monitor.delivery.silences import MOST, Silences
 from schemas.config.monitor_config import Kafka
 from schemas.config.silences import LONGEST, match_of
-from schemas.event_decoder import microseconds
 from schemas.records import Silence
+from schemas.times import microseconds
 
 _STATE = b"silence/"
 _PATIENCE_S = 30.0  # for the broker to take one record

@@ -24,9 +24,9 @@ from agents.process import exits
 from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from schemas.config.monitor_config import Http, Kafka
-from schemas.event_decoder import microseconds
 from schemas.fields import Duration, Severity
 from schemas.records import Silence
+from schemas.times import microseconds
 
 PATIENCE_S = 30.0
 _DOWN = (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError, exits.Misconfigured)

@@ -6,12 +6,13 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from agents.web.worker_status import LiveWorker, not_well, partition_row, status_of
 from monitor.delivery.silences import silence_matches
+from schemas.times import rfc3339
 
 RECENT = 50
 MOST_FEATURES = 200
@@ -62,7 +63,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     ]
     partitions.sort(key=lambda one: (one["agent"], one["partition"]))
     return {
-        "now": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "now": rfc3339(now),
         "healthy": worker.healthy,
         "ready": worker.ready,
         "reasons": not_well(worker),

@@ -13,8 +13,7 @@ from monitor.protocol.messages import Message, to_json
 from monitor.state.partition_state import Book
 from monitor.windows.segment_keys import FeatureKey
 from schemas import records
-from schemas.event_decoder import microseconds
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 
 
 def resolved(record: dict[str, Any], reason: str, now_us: int) -> Message:

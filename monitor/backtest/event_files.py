@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from monitor.protocol.messages import FileRecord, Record
-from schemas.event_decoder import InvalidEvent, decode, microseconds
+from schemas.event_decoder import InvalidEvent, decode
+from schemas.times import microseconds
 
 _GZIP = b"\x1f\x8b"
 

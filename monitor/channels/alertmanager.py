@@ -10,14 +10,13 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
 from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
 from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import microseconds
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already
@@ -53,7 +52,7 @@ class Alertmanager:
         alert: dict[str, Any] = {
             "labels": labels(step),
             "annotations": told(step) | {_LINKS[text]: href for text, href in links.items()},
-            "startsAt": stamp(step.episode.started_at),
+            "startsAt": rfc3339(step.episode.started_at),
             "endsAt": rfc3339(ends_us),
         }
         if "Status" in links:
@@ -153,5 +152,5 @@ def told(step: Step) -> dict[str, str]:
         "why_now": step.reason,
         "episode_severity": episode.severity,
         "findings": str(len(found) + step.left_out),
-        "last_change": f"{episode.state}: {sanitize(episode.reason, TEXT_CHARS)}, {stamp(episode.time)}",
+        "last_change": f"{episode.state}: {sanitize(episode.reason, TEXT_CHARS)}, {rfc3339(episode.time)}",
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -180,12 +180,3 @@ def encoded(value: Any) -> bytes:
     ``?``.
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def stamp(time: datetime) -> str:
-    """A time as machines read it. Source: RFC 3339.
-
-    >>> stamp(datetime(2026, 3, 2, 9, tzinfo=UTC))
-    '2026-03-02T09:00:00Z'
-    """
-    return time.isoformat().replace("+00:00", "Z")

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http, stamp
+from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
 from monitor.channels.links import links_of
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
 from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.records import Change, EpisodeIncident
+from schemas.times import rfc3339
 
 SUMMARY_CHARS = 1024
 BODY_BYTES = 512 * 1024
@@ -81,7 +82,7 @@ class PagerDuty:
             "payload": {
                 "summary": sanitize(f"{where}: {changed(change)}", SUMMARY_CHARS),
                 "source": where,
-                "timestamp": stamp(change.time),
+                "timestamp": rfc3339(change.time),
                 "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
             },
         }
@@ -116,7 +117,7 @@ class PagerDuty:
                 "summary": sanitize(line, SUMMARY_CHARS),
                 "source": episode_text.place(episode),
                 "severity": severity(step),
-                "timestamp": stamp(episode.started_at),
+                "timestamp": rfc3339(episode.started_at),
                 "component": episode.feature,
                 "group": episode.service,
                 "class": incidents[0].rule if incidents else "quality",
@@ -166,8 +167,8 @@ def details(step: Step) -> dict[str, Any]:
         "next_step": episode_text.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,
-        "started_at": stamp(episode.started_at),
-        "last_change": f"{episode.state}: {sanitize(episode.reason, 500)}, {stamp(episode.time)}",
+        "started_at": rfc3339(episode.started_at),
+        "last_change": f"{episode.state}: {sanitize(episode.reason, 500)}, {rfc3339(episode.time)}",
         "incidents": [
             ({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one)
             for one in incidents
@@ -186,7 +187,7 @@ def _incident(incident: EpisodeIncident) -> dict[str, Any]:
         "severity": incident.severity,
         "state": incident.state,
         "segment": episode_text.segment(incident) or "whole feature",
-        "since": stamp(incident.since),
+        "since": rfc3339(incident.since),
         "metric": evidence.metric,
         "value": evidence.value,
         "interval": [evidence.low, evidence.high],

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor.config_check import checked
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
+from schemas.times import microseconds
 
 FORMATS = ("table", "ndjson", "summary", "html")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def instant(text: str) -> int:
     """
     try:
         time = datetime.fromisoformat(text.strip())
-        return (time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
+        return microseconds(time.replace(tzinfo=time.tzinfo or UTC))
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time; write 2026-11-01 or 2026-11-01T14:30Z"

@@ -18,8 +18,8 @@ from monitor.protocol.messages import FileRecord, Outputs
 from monitor.protocol.severity import SEVERITIES
 from monitor.windows.feature_series import DAY_US
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import microseconds
 from schemas.records import Change
+from schemas.times import microseconds
 
 STATE = b"change/"  # before channel and id, of its state records
 KEPT = 2000  # waiting or remembered; the oldest goes first

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from monitor.channels.interface import Action, Urgency
 from monitor.protocol.severity import severity_rank
 from monitor.wording import episode_text
-from schemas.event_decoder import microseconds
 from schemas.records import Episode, EpisodeIncident
+from schemas.times import microseconds
 
 MINUTE_US = 60_000_000
 REPEAT_US = 360 * MINUTE_US  # a trigger is sent again while it lasts, for whoever closed the incident by hand

@@ -32,8 +32,8 @@ from monitor.protocol.messages import FileRecord, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import SERVICE, subject_of
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import microseconds
 from schemas.records import Episode, Silence
+from schemas.times import microseconds
 
 LAYOUT = 4
 """Of what ``notify`` keeps: JSON, and a name that a release does not know is refused. 2: findings of health beside deliveries. 3: silences, and what

@@ -18,8 +18,8 @@ from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording import episode_text
 from monitor.wording.sanitize import sanitize
-from schemas.event_decoder import microseconds
 from schemas.records import Episode, Member
+from schemas.times import microseconds
 
 LEAST = 3  # episodes that make one page
 WITHIN_US = 5 * MINUTE_US  # of the beginning of the one that leads

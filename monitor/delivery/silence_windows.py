@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.event_decoder import microseconds
+from schemas.times import microseconds
 
 DAY_US = 86_400_000_000
 

@@ -16,9 +16,8 @@ from zoneinfo import ZoneInfo
 from monitor.delivery.silence_windows import DAY_US, OneTimeWindow, WeeklyWindow
 from monitor.protocol.service import SERVICE
 from schemas.config.silences import LONGEST, WEEK, PlannedSilence
-from schemas.event_decoder import microseconds
 from schemas.records import Episode, Silence
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 
 KEPT_US = DAY_US  # an expired silence, after its end
 MOST = 1000  # silences that people asked for and that have not ended

@@ -6,8 +6,7 @@ from typing import Any
 
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import Verdict
-from schemas.event_decoder import microseconds
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 from softfail.redact import redact
 
 A_PANE = 10  # failing responses kept of one segment and pane

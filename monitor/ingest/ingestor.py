@@ -21,7 +21,8 @@ from monitor.windows.feature_series import DAY_US, FINE_US, FeatureState, Segmen
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.watermark import FUTURE_US
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import InvalidEvent, decode, microseconds
+from schemas.event_decoder import InvalidEvent, decode
+from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
 FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from monitor.references.reference import LEAST_EVENTS, LEAST_TEXTS, Reference, TextReference
@@ -13,8 +12,8 @@ from monitor.stats.text_sketch import TextSketch
 from monitor.windows import format_versions
 from monitor.windows.pane import Pane, merged
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
-from schemas.event_decoder import microseconds
 from schemas.pin_file import Pin, Pinned, PinnedFeature, PinnedSegment, Series, pinned_name
+from schemas.times import microseconds, rfc3339
 
 NEVER_US = 2**62
 
@@ -144,13 +143,9 @@ def _foreign(pin: Pin) -> str:
 
 def _anew(pin: Pin) -> str:
     return (
-        f"pin it anew: python -m monitor baseline pin {pin.name} --from {_shown(pin.from_)} --to"
-        f" {_shown(pin.to)} FILES"
+        f"pin it anew: python -m monitor baseline pin {pin.name} --from {rfc3339(pin.from_)} --to"
+        f" {rfc3339(pin.to)} FILES"
     )
-
-
-def _shown(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
 
 
 def _at(segment: PinnedSegment) -> SegmentKey:

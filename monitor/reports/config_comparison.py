@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from monitor.reports.episode_history import Feature, Findings, Told
 from monitor.wording.episode_text import clock
+from schemas.times import rfc3339
 
 Kind = Literal["only_here", "only_there", "changed", "same"]
 _FOREVER = datetime.max
@@ -55,7 +56,7 @@ class Difference:
         return {
             "record": "difference", "kind": self.kind, "service": service, "feature": feature, "environment": environment,
             "here": [_plain(told) for told in self.here], "there": [_plain(told) for told in self.there],
-            "changes": [{"what": what, "here": here, "there": there} for what, here, there in self.changes(_iso)],
+            "changes": [{"what": what, "here": here, "there": there} for what, here, there in self.changes(rfc3339)],
         }  # fmt: skip
 
 
@@ -112,11 +113,7 @@ def _noticed(some: tuple[Told, ...], shown: Callable[[datetime], str]) -> dict[s
 
 def _plain(told: Told) -> dict[str, Any]:
     return {
-        "episode_id": told.first.episode_id, "since": _iso(told.since), "told": _iso(told.first.time),
-        "paged": _iso(told.paged) if told.paged else None, "until": _iso(told.until) if told.until else None,
+        "episode_id": told.first.episode_id, "since": rfc3339(told.since), "told": rfc3339(told.first.time),
+        "paged": rfc3339(told.paged) if told.paged else None, "until": rfc3339(told.until) if told.until else None,
         "severity": told.latest.severity, "urgency": told.latest.urgency, "rules": list(told.rules),
     }  # fmt: skip
-
-
-def _iso(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")

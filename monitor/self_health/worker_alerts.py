@@ -24,7 +24,7 @@ from monitor.self_health.partition_health import Found, Shares, worse
 from monitor.wording.explanation import explained
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import microseconds
+from schemas.times import microseconds
 
 STATE = b"health/"  # before its state records
 LEAST_SILENCE_US = 60_000_000  # a restart and a rebalance are no silence

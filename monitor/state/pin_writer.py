@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from monitor.references.reference import LEAST_EVENTS
@@ -18,12 +17,12 @@ from monitor.windows.pane import Pane, merged
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.text_blocks import BLOCK_US, NAMES, TextBlock
 from schemas.pin_file import Block, Pin, PinnedFeature, PinnedSegment, Series
+from schemas.times import utc
 
 BLOCKS = 48  # a series, at most
 # events of one on average, at least: what holds under 50 tells nothing of how much the series varies
 A_BLOCK = 100
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_US = 60_000_000
 _HOURS = (1, 2, 3, 4, 6, 8, 12, *range(24, 2401, 24))
 # of a block: days are cut alike
@@ -138,8 +137,8 @@ def pin_of(
     return Pin(
         record="pin",
         name=name,
-        from_=_time(from_us),
-        to=_time(to_us),
+        from_=utc(from_us),
+        to=utc(to_us),
         layout=format_versions.LAYOUT,
         histogram_scale=SCALE,
         text_sketch=text_sketch.VERSION,
@@ -171,10 +170,10 @@ def _written(counted: Counted) -> dict[str, Any]:
     wholes = [merged(panes, min(pane.start_us for pane in panes)) for _, panes in sorted(blocks.items())]
     return {
         "events": counted.events,
-        "start": _time(min(start_us for start_us, *_ in counted.panes)),
-        "end": _time(max(start_us + length_us for start_us, length_us, _ in counted.panes)),
+        "start": utc(min(start_us for start_us, *_ in counted.panes)),
+        "end": utc(max(start_us + length_us for start_us, length_us, _ in counted.panes)),
         "blocks": tuple(
-            Block(start=_time(pane.start_us), pane=b64encode(format_versions.write(pane.state())))
+            Block(start=utc(pane.start_us), pane=b64encode(format_versions.write(pane.state())))
             for pane in wholes
         ),
         "texts": {
@@ -191,7 +190,3 @@ def _together(texts: Sequence[Mapping[str, Mapping[int, TextSketch]]]) -> dict[s
             for start_us, sketch in sketches.items():
                 out[name].setdefault(start_us, TextSketch()).merge(sketch)
     return out
-
-
-def _time(at_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=at_us)

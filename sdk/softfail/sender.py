@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from softfail.backoff import backoff_s
+from softfail.backoff import Backoff
 from softfail.in_flight import InFlight
 from softfail.kafka_connection import abandon_producer, close_producer
 from softfail.send_queue import QueueItem, SendQueue
@@ -19,8 +19,7 @@ _BATCH = 500  # events sent before the thread checks timers and the connection a
 # The thread pauses this long so that a burst accumulates. Otherwise it would compete with the service for the
 # interpreter lock at every event.
 _GATHER_S = 0.01
-_FIRST_RETRY_S = 0.5
-_LONGEST_RETRY_S = 30.0
+_RECONNECT = Backoff(first_s=0.5, longest_s=30.0)
 # Failures without a success for this long: use a new producer. An idempotent producer can fail permanently.
 _STUCK_S = 60.0
 
@@ -210,11 +209,9 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - kafka-python raises many types: wrong settings, no broker, no topic
             self._note("no connection to Kafka", f"{type(error).__name__}: {error}"[:300])
             self._connect_failures += 1
-            delay_s = backoff_s(
-                self._connect_failures, _FIRST_RETRY_S, _LONGEST_RETRY_S, jitter=random.uniform(0.0, 0.3)
-            )
+            wait_s = _RECONNECT.wait_s(self._connect_failures, jitter=random.uniform(0.0, 0.6))
             closing = self._close_deadline_s is not None
-            self._next_connect_s = time.monotonic() + (min(delay_s, 0.5) if closing else delay_s)
+            self._next_connect_s = time.monotonic() + (min(wait_s, 0.5) if closing else wait_s)
         else:
             self._connect_failures = 0
             self._in_flight.reset_failures()

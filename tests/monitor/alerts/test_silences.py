@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from monitor.delivery.silences import KEPT_US, MOST, ScheduledSilence, Silences, silence_subject
 from schemas.config.silences import PlannedSilence
-from schemas.event_decoder import microseconds
 from schemas.records import Silence
+from schemas.times import microseconds
 from tests.tiers import examples
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
