@@ -2,6 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMMANDS := $(BIN)/softfail-agents $(BIN)/softfail-monitor
 # The first Python of 3.11 or later; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
@@ -12,13 +13,20 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
 
-setup: $(STAMP) ## make .venv and install everything Python
+setup: $(STAMP) $(COMMANDS) ## make .venv and install everything Python
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "softfail needs Python 3.11 or later, and there is none on the PATH; install it, or say: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,demo,dev]'
 	@touch $@
+
+# Commands for any folder. They are no entry points of the package, for users of the SDK must not get packages named
+# `agents` and `monitor`. -P keeps the caller's folder off the module path, so nothing there takes the place of ours.
+$(COMMANDS): $(BIN)/softfail-%: Makefile | $(STAMP)
+	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/python" -P -m $* "$$@"\n' \
+		"$(CURDIR)" "$(abspath $(BIN))" > $@
+	@chmod +x $@
 
 demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka needed)
 	$(BIN)/python -m agents demo
