@@ -12,10 +12,10 @@ from monitor.evaluators.suite import Suite
 from monitor.references.pinned import fault_in as fault_in_pin
 from monitor.rules.threshold import BUDGETS_S
 from monitor.windows.metric_definitions import SUCCESSES, fault_in, fault_in_statistic
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING
+from softfail.sanitize import sanitize
 
 
 def faults_of(config: Config) -> list[str]:

@@ -14,10 +14,10 @@ import kafka.errors
 
 from agents.kafka.topics import await_broker
 from agents.process import exits
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.fields import duration_s
+from softfail.sanitize import sanitize
 
 INTERRUPTED = 130  # as shells report a command that was ended by SIGINT
 CONNECT_S = 10.0  # for a broker to answer at all

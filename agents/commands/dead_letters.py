@@ -21,8 +21,8 @@ from agents.dead_letters.records import Wanted, letters, marks
 from agents.dead_letters.reinjection import Plan, inject, judge, plan
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Kafka
+from softfail.sanitize import sanitize
 
 UNCONFIRMED = 2
 

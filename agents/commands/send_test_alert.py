@@ -22,11 +22,11 @@ from agents.notify import deliver
 from agents.process import exits
 from monitor.channels import configured
 from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import load
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
 from schemas.records import Episode, EpisodeIncident, Evidence
+from softfail.sanitize import sanitize
 
 FAILED, WRONG_ARGUMENTS = 1, 2
 PATIENCE_S = 30.0

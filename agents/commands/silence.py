@@ -15,10 +15,10 @@ from agents.kafka import silence_records
 from agents.process import exits
 from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
 from schemas.times import microseconds, rfc3339
+from softfail.sanitize import sanitize
 
 
 def _add(config: Config, options: argparse.Namespace) -> int:

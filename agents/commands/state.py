@@ -18,9 +18,9 @@ from agents.state_admin.drop_reset import drop, reset
 from agents.state_admin.rebuild import rebuild
 from agents.state_admin.report import lines
 from monitor.config_check import faults_of
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
+from softfail.sanitize import sanitize
 
 _WHAT = """\
 inspect shows what is kept, rebuild replaces records that cannot be read by what Kafka still has of the source, drop deletes one record,

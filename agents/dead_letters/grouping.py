@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.dead_letters.records import Found, Identity, Wanted
-from monitor.wording.sanitize import escape_hidden
 from schemas.times import rfc3339
 from softfail.redact import redact
+from softfail.sanitize import escape_hidden
 
 GROUPS = 1000  # more reasons than these are counted together: fields and errors come from outside
 EXCERPT, ERROR = 160, 240  # characters shown

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 OURS = "softfail"
 MOST_KINDS = 1000

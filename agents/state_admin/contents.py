@@ -19,8 +19,8 @@ from monitor.delivery.delivery_state import Entry
 from monitor.state.partition_state import Book
 from monitor.windows import format_versions as layouts
 from monitor.windows.segment_keys import FeatureKey
-from monitor.wording.sanitize import escape_hidden
 from schemas.records import Silence
+from softfail.sanitize import escape_hidden
 
 CLOCK = b'["clock"]'
 _HEALTH = b"health/"  # of what the notifier holds about softfail itself

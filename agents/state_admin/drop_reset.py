@@ -17,8 +17,8 @@ from agents.state_admin.report import confirm, forgotten
 from agents.state_admin.rewriter import rewriter_of
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
 from monitor.protocol.messages import Message
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
+from softfail.sanitize import sanitize
 
 RESET, DROPPED = "state_reset", "state_dropped"  # why incidents and episodes ended
 

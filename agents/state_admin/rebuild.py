@@ -21,9 +21,9 @@ from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book
 from monitor.watch import Watch
 from monitor.windows.feature_series import DAY, FINE, HOUR
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from softfail.sanitize import sanitize
 
 REBUILT = "state_rebuilt"  # why an episode ended that the rebuilt state does not know
 _NO_PANE = -(2**62)

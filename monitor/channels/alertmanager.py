@@ -14,9 +14,9 @@ from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed
 from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
+from softfail.sanitize import sanitize
 
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from monitor.channels.interface import Delivered, Request, Retry, Step, Verdict
 from monitor.wording import episode_text
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
+from softfail.sanitize import sanitize
 
 _HEADS = {
     ("trigger", "high"): "PAGE",

@@ -14,10 +14,10 @@ from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed
 from monitor.channels.links import links_of
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.records import Change, EpisodeIncident
 from schemas.times import rfc3339
+from softfail.sanitize import sanitize
 
 SUMMARY_CHARS = 1024
 BODY_BYTES = 512 * 1024

@@ -25,8 +25,8 @@ from monitor.channels.interface import (
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
+from softfail.sanitize import sanitize
 
 HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
 FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500

@@ -25,11 +25,11 @@ from monitor.state.pin_writer import Counted, Texts, pin_of
 from monitor.watch import Watch
 from monitor.windows.feature_series import DAY_US, DAYS_US, FINE, HOUR, HOUR_US
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.pin_file import PIN_NAME, Pin
 from schemas.times import rfc3339
+from softfail.sanitize import sanitize
 
 
 def measured(config: Config, source: Files, chosen: Chosen) -> tuple[Book, Texts, int]:

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 from monitor.evaluators.suite import Suite, suite_for
 from monitor.evaluators.verdict import State, Verdict
-from monitor.wording.sanitize import sanitize
 from schemas.event_decoder import InvalidEvent, decode
+from softfail.sanitize import sanitize
 
 
 def main(argv: Sequence[str] | None = None) -> int:

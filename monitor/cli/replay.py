@@ -30,9 +30,9 @@ from monitor.reports.html import page
 from monitor.reports.live_table import Table
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.reports.result import BacktestResult
-from monitor.wording.sanitize import sanitize
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
+from softfail.sanitize import sanitize
 
 PRINTED = ("windows", "alerts")  # topics that the formats table and ndjson show
 

@@ -17,9 +17,9 @@ from monitor.delivery.delivery_state import LATE_US, MINUTE_US, Entry, Shown, sh
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording import episode_text
-from monitor.wording.sanitize import sanitize
 from schemas.records import Episode, Member
 from schemas.times import microseconds
+from softfail.sanitize import sanitize
 
 LEAST = 3  # episodes that make one page
 WITHIN_US = 5 * MINUTE_US  # of the beginning of the one that leads

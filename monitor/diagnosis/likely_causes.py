@@ -24,7 +24,7 @@ from monitor.diagnosis.recent_rollouts import (
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
 from monitor.windows.pane import Figure, Pane
 from monitor.wording.number_format import share
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 MOST = 3
 CHARS = 240

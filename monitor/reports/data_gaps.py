@@ -14,7 +14,7 @@ import msgspec
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book
 from monitor.windows.feature_series import FeatureState
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 REASONS = 200  # more kinds of error than these are counted together: fields and errors come from outside
 OTHER = "(other reasons)"

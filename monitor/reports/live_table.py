@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 
 class Table:

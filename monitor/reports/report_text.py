@@ -11,8 +11,8 @@ from monitor.reports.result import BacktestResult
 from monitor.wording.episode_text import by_weight, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
-from monitor.wording.sanitize import sanitize
 from schemas.records import EpisodeIncident, Evidence
+from softfail.sanitize import sanitize
 
 LABEL = 200  # characters of a label that are shown
 

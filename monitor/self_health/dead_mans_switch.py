@@ -17,9 +17,9 @@ from monitor.protocol.metrics import Measure
 from monitor.self_health.finding_state import NAMED, TEXT_CHARS
 from monitor.self_health.worker_alerts import GAP_US, LEAST_SILENCE_US, HealthDesk
 from monitor.wording.number_format import span
-from monitor.wording.sanitize import sanitize
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from softfail.sanitize import sanitize
 
 WATCHDOG_S = 60.0  # between two tellings of Alertmanager's watchdog
 TIMEOUT_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from monitor.protocol.severity import most_severe, severity_rank
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 TEXT_CHARS = 300
 NAMED = 8  # partitions that a text names

@@ -18,7 +18,7 @@ from monitor.state.partition_state import Book
 from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState
 from monitor.windows.segment_keys import OTHER
 from monitor.wording.number_format import share
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 LEAST = 50  # answers in a row without a verdict
 # verdicts that the past leads to expect of them: none at all is chance once in e^20 silences

@@ -1,1 +1,1 @@
-"""Numbers, findings and episodes in English; sanitizing of foreign text."""
+"""Numbers, findings and episodes in English."""

@@ -9,8 +9,8 @@ from monitor.wording.finding_text import amount, measure
 from monitor.wording.incident_grouping import gathered
 from monitor.wording.next_steps import advice
 from monitor.wording.number_format import span
-from monitor.wording.sanitize import sanitize
 from schemas.records import Episode, EpisodeIncident, Evidence
+from softfail.sanitize import sanitize
 
 NAMED = 4  # features that a line over several of them names
 PARTS = 3  # segments that a line over several of them names

@@ -10,8 +10,8 @@ from monitor.protocol.messages import to_json
 from monitor.wording import episode_text
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import span
-from monitor.wording.sanitize import sanitize
 from schemas.records import Episode, EpisodeIncident
+from softfail.sanitize import sanitize
 
 
 def explained(record: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from monitor.wording.number_format import figure, figures_between, share, shares_between, span
-from monitor.wording.sanitize import sanitize
 from schemas.records import Evidence
+from softfail.sanitize import sanitize
 
 _FAILED = {
     "error": "calls failed",

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import IO
 
+from softfail.sanitize import sanitize
+
 _BAR_CHARS = 30
 _TERMINAL_INTERVAL_S = 0.1
 _LINE_INTERVAL_S = 5.0
@@ -80,7 +82,7 @@ class PublishProgress:
     def _print_errors(self, counts: PublishCounts) -> None:
         clear = "\r\x1b[K" if self._is_terminal else ""
         while counts.errors:
-            self._err.write(f"{clear}{counts.errors.pop(0)}\n")
+            self._err.write(f"{clear}{sanitize(counts.errors.pop(0))}\n")
         self._err.flush()
 
     def _line(self, counts: PublishCounts) -> str:

@@ -28,9 +28,9 @@ from agents.dead_letters.records import (
 from agents.dead_letters.reinjection import REINJECTED, Plan, Ready, judge, plan
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord
-from monitor.wording.sanitize import escape_hidden
 from schemas.records import DeadLetter
 from softfail.partitioning import partition_of
+from softfail.sanitize import escape_hidden
 
 NOW_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
 GOOD: dict[str, Any] = {

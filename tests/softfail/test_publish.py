@@ -223,6 +223,16 @@ def test_the_bar_shows_share_and_counts_and_is_cleared_for_errors(tmp_path: Path
     assert err.getvalue().endswith("\r\x1b[Kf:1: wrong\n\r\x1b[K")
 
 
+def test_an_error_that_quotes_a_file_of_others_cannot_drive_the_terminal(tmp_path: Path) -> None:
+    path, err = tmp_path / "f", io.StringIO()
+    path.write_bytes(b"x")
+    with path.open("rb") as file:
+        PublishProgress(file, err).end(
+            PublishCounts(errors=["f:1: dimensions.a\x1b[2J\u202e\u200bb: wrong\n"])
+        )
+    assert err.getvalue() == "f:1: dimensions.a [2Jb: wrong \n"
+
+
 def test_without_a_terminal_progress_is_printed_as_plain_lines(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"x" * 100)

@@ -36,7 +36,7 @@ from monitor.reports.report_text import (
 from monitor.reports.result import BacktestResult
 from monitor.reports.time_series import Series
 from monitor.wording.episode_text import clock
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 PLOTTED = 40  # features: those with pages and tickets first, then those with most events
 

@@ -13,7 +13,7 @@ from monitor.reports.report_text import broke, findings_of, length, moment, plac
 from monitor.reports.result import BacktestResult
 from monitor.reports.text_report import KINDS, closest, features_of, tally
 from monitor.wording.episode_text import clock
-from monitor.wording.sanitize import sanitize
+from softfail.sanitize import sanitize
 
 ROWS = 200  # of a table; what is more is counted below it, and `--format ndjson` has it
 FINDINGS = 4  # of an episode

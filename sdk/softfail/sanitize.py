@@ -1,4 +1,4 @@
-"""Make text of others safe to show: the only place that knows which characters a reader must never receive.
+"""Make text of others safe to show: the only place that knows which characters no reader may receive.
 
 Labels, model outputs, error messages and records come from whoever can write to the events topic. A terminal
 obeys control sequences, a bidirectional override reverses what stands after it, and characters without width

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.wording.sanitize import escape_hidden, sanitize, sanitize_json
+from softfail.sanitize import escape_hidden, sanitize, sanitize_json
 
 BIDIRECTIONAL = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C]
 ZERO_WIDTH = [0x200B, 0x2060, 0xFEFF, 0x00AD, 0x034F, 0x115F, 0x3164, 0xE0041, 0xE0101]
