@@ -21,6 +21,8 @@ from monitor.diagnosis.recent_rollouts import (
     newcomers,
     panes_of,
 )
+from monitor.evaluators import EVALUATORS
+from monitor.evaluators.interface import Evaluator
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
 from monitor.windows.pane import Figure, Pane
 from monitor.wording.number_format import share
@@ -66,7 +68,7 @@ def causes(
     evidence = [one for incident in firing for one in _evidence(incident)]
     found = [_told(one, started_us) for one in fresh]
     found += _named(evidence, {one.name for one in fresh if one.kind == ANSWERING})
-    if any(one["metric"].startswith(("error_rate", "evaluator.error.", "error_type=")) for one in evidence):
+    if any(_signals_provider_fault(one["metric"]) for one in evidence):
         found += _errors(feature, started_us, edge_us)
     return [sanitize(one, CHARS) for one in found[:MOST]]
 
@@ -115,9 +117,7 @@ def _named(evidence: list[Mapping[str, Any]], served: Collection[str]) -> Iterat
         )
         if name in rose
     ]
-    if longer and (
-        "tool_calls" in rose or any("repetition" in name or "known_failure" in name for name in rose)
-    ):
+    if longer and ("tool_calls" in rose or any(_signals_loop(name) for name in rose)):
         beside = (
             "more tool calls"
             if "tool_calls" in rose
@@ -136,6 +136,23 @@ def _named(evidence: list[Mapping[str, Any]], served: Collection[str]) -> Iterat
     ]
     if taken:
         yield "a fallback has taken over from the first choice"
+
+
+def _evaluator_of(metric: str) -> type[Evaluator] | None:
+    """Return the evaluator whose verdicts a metric counts; None: another metric, or one from elsewhere."""
+    return EVALUATORS.get(metric.split(".")[1]) if metric.startswith("evaluator.") else None
+
+
+def _signals_loop(metric: str) -> bool:
+    evaluator = _evaluator_of(metric)
+    return evaluator is not None and evaluator.signals_loop
+
+
+def _signals_provider_fault(metric: str) -> bool:
+    evaluator = _evaluator_of(metric)
+    return metric.startswith(("error_rate", "error_type=")) or (
+        evaluator is not None and evaluator.signals_provider_fault
+    )
 
 
 def _rose(one: Mapping[str, Any]) -> bool:

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator, Parameters
-from monitor.evaluators.latency import LatencyEvaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,7 @@ class EvaluatorSetting:
         Raises:
             ValueError: the parameters cannot be used together.
         """
-        if self.name == LatencyEvaluator.name:
-            return LatencyEvaluator(self.parameters, interaction)
-        return EVALUATORS[self.name](self.parameters)
+        return EVALUATORS[self.name].build(self.parameters, interaction)
 
 
 def parse_setting(value: Any) -> EvaluatorSetting:

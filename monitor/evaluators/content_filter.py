@@ -37,12 +37,16 @@ class ContentFilterEvaluator(Evaluator):
     """
 
     name = "content_filter"
+    failure_text = "answers stopped by a content filter"
+    next_step = (
+        "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed."
+    )
     labels = (
         "finish_reason",
         "guardrail",
     )
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Always: by the labels."""
         return True
 

@@ -31,8 +31,13 @@ class EmptyEvaluator(Evaluator):
     name = "empty"
     sizes = ("output_chars", "output_tokens")
     labels = ("error_type",)
+    failure_text = "answers were empty"
+    next_step = (
+        "Look at why answers finish (finish_reason), and at what the service does with them; roll "
+        "back what was deployed last."
+    )
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Where the call failed: what is visible, and sizes, are no labels."""
         return bool(event.error_type)
 

@@ -14,8 +14,14 @@ class ErrorEvaluator(Evaluator):
 
     name = "error"
     labels = ("error_type",)
+    failure_text = "calls failed"
+    next_step = (
+        "Look at the provider's status page, and at which error has grown; if it is the provider, "
+        "switch to the fallback."
+    )
+    signals_provider_fault = True
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Always: by the label."""
         return True
 

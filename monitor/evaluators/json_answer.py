@@ -30,6 +30,10 @@ class JsonEvaluator(Evaluator):
     opt_in = True
     parameters_model = JsonParameters
     parameters: JsonParameters
+    failure_text = "answers were not valid JSON"
+    next_step = (
+        "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."
+    )
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Failed with the parser's message as reason."""

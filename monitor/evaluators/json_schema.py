@@ -42,6 +42,10 @@ class JsonSchemaEvaluator(JsonEvaluator):
     name = "json_schema"
     parameters_model = JsonSchemaParameters
     parameters: JsonSchemaParameters
+    failure_text = "answers did not fit their JSON schema"
+    next_step = (
+        "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."
+    )
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         import jsonschema  # here, for it takes half a second, and most configurations have no schema

@@ -92,8 +92,10 @@ class KnownFailureEvaluator(Evaluator):
     labels = ("error_type",)
     reads_text = True
     patterns: Mapping[str, str] = {name: _IN_LINES + pattern for name, pattern in _PATTERNS.items()}  # type: ignore[misc]
+    failure_text = "answers matched a known failure"
+    signals_loop = True
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Where there is no text to look for loops in."""
         return bool(event.error_type) or not event.output
 

@@ -1,4 +1,4 @@
-"""What the labels of an event settle: the verdicts that a suite need not ask for again."""
+"""Cache verdicts that depend only on an event's labels."""
 
 from __future__ import annotations
 
@@ -9,43 +9,48 @@ from typing import Any, NamedTuple
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, State, Verdict
 
-REMEMBERED = 1024  # combinations of labels; a service that writes free text into one must not fill the memory
+MAX_COMBINATIONS = 1024  # of labels; a service that writes free text into a label must not fill the memory
 
 
-class Settled(NamedTuple):
-    """What is known of every event with the same labels.
+class LabelVerdicts(NamedTuple):
+    """Verdicts shared by every event with the same labels.
 
-    ``verdicts``: one an evaluator, ``PASSED`` where it has yet to be asked; ``codes``: their states;
-    ``notable``: index and verdict of what failed or broke; ``skips``: index and reason of what does not
-    apply; ``open``: index and evaluator of those to ask.
+    ``verdicts``: one for each evaluator, ``PASSED`` where it must still be called; ``codes``: their states;
+    ``notable``: index and verdict of those that failed or raised; ``skips``: index and reason of those that
+    do not apply; ``undecided``: index and evaluator of those to call for each event.
     """
 
     verdicts: tuple[Verdict, ...]
     codes: bytes
     notable: tuple[tuple[int, Verdict], ...]
     skips: tuple[tuple[int, str], ...]
-    open: tuple[tuple[int, Callable[[Any, Collection[str]], Verdict]], ...]
+    undecided: tuple[tuple[int, Callable[[Any, Collection[str]], Verdict]], ...]
 
 
-def labels_of(evaluators: Sequence[Evaluator]) -> Callable[[Any], Any]:
-    """A function from an event to the values, as a tuple, of all labels that the evaluators name."""
+def label_getter(evaluators: Sequence[Evaluator]) -> Callable[[Any], Any]:
+    """Make a function from an event to a tuple of the values of all labels that the evaluators name."""
     fields = {"error_type"}.union(*(evaluator.labels for evaluator in evaluators))
-    return attrgetter("error_type", *sorted(fields))  # twice, for of a single name attrgetter gives no tuple
+    return attrgetter("error_type", *sorted(fields))  # twice: with a single name attrgetter returns no tuple
 
 
-def settled(evaluators: Sequence[Evaluator], event: Any, marked: bool) -> Settled:
-    """What an event's labels settle. ``marked``: some pattern occurs in its text; then whoever has patterns
-    is to be asked each time.
+def judge_labels(evaluators: Sequence[Evaluator], event: Any, *, has_match: bool) -> LabelVerdicts:
+    """Judge what an event's labels decide.
+
+    Args:
+        evaluators: of the suite, in its order.
+        event: any event with these labels.
+        has_match: whether a pattern occurs in the text of such events; evaluators with patterns are then
+            undecided.
     """
-    verdicts, waiting = [PASSED] * len(evaluators), []
+    verdicts, undecided = [PASSED] * len(evaluators), []
     for index, evaluator in enumerate(evaluators):
         try:
-            if (marked and evaluator.patterns) or not evaluator.settled(event):
-                waiting.append((index, evaluator.__call__))
+            if (has_match and evaluator.patterns) or not evaluator.depends_only_on_labels(event):
+                undecided.append((index, evaluator.__call__))
             else:
                 verdicts[index] = evaluator(event, ())
-        except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
-            verdicts[index] = broken(error)
+        except Exception as error:  # noqa: BLE001  # an evaluator that raises must cost neither the event nor the others
+            verdicts[index] = error_verdict(error)
     notable = tuple(
         (index, verdict)
         for index, verdict in enumerate(verdicts)
@@ -54,11 +59,11 @@ def settled(evaluators: Sequence[Evaluator], event: Any, marked: bool) -> Settle
     skips = tuple(
         (index, verdict.reason) for index, verdict in enumerate(verdicts) if verdict.state == State.SKIPPED
     )
-    return Settled(
-        tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, skips, tuple(waiting)
+    return LabelVerdicts(
+        tuple(verdicts), bytes(verdict.state for verdict in verdicts), notable, skips, tuple(undecided)
     )
 
 
-def broken(error: Exception) -> Verdict:
-    """The verdict of an evaluator that raised."""
+def error_verdict(error: Exception) -> Verdict:
+    """Return the verdict of an evaluator that raised."""
     return Verdict(State.ERROR, f"{type(error).__name__}: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -38,6 +38,10 @@ class LatencyEvaluator(Evaluator):
     gating = False
     parameters_model = LatencyParameters
     parameters: LatencyParameters
+    failure_text = "calls exceeded their latency budget"
+    next_step = (
+        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew."
+    )
 
     def __init__(self, parameters: Parameters | None = None, interaction: str | None = None) -> None:
         super().__init__(parameters)
@@ -49,11 +53,16 @@ class LatencyEvaluator(Evaluator):
         }
         self._first = self.parameters.first_token_s
 
+    @classmethod
+    def build(cls, parameters: Parameters, interaction: str | None) -> Self:
+        """Make the evaluator with the feature's interaction, for events that do not state theirs."""
+        return cls(parameters, interaction)
+
     def identity(self) -> dict[str, Any]:
         """With the configured interaction, which decides the budget."""
         return {**super().identity(), "interaction": self._interaction}
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Where nobody is said to wait."""
         return event.interaction is None and self._interaction is None
 

@@ -38,12 +38,13 @@ class LengthEvaluator(Evaluator):
     gating = False
     parameters_model = LengthParameters
     parameters: LengthParameters
+    failure_text = "answers had an unusual length"
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         super().__init__(parameters)
         self._least, self._most = self.parameters.min_chars, self.parameters.max_chars
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Where no limit is configured, or the call failed."""
         return bool(event.error_type) or (self._least is None and self._most is None)
 

@@ -18,8 +18,10 @@ class OutcomeEvaluator(Evaluator):
 
     name = "outcome"
     labels = ("outcome",)
+    failure_text = "answers were of no use to the service"
+    next_step = "Look in the service at why it could not use these answers; read the failing ones."
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Always: by the label."""
         return True
 

@@ -1,4 +1,4 @@
-"""All evaluators of one feature configuration, judging responses together."""
+"""Judge responses with all evaluators of one feature configuration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ import numpy.typing as npt
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.configured import EvaluatorSetting, closest, parse_setting
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.label_cache import REMEMBERED, Settled, broken, labels_of, settled
+from monitor.evaluators.label_cache import (
+    MAX_COMBINATIONS,
+    LabelVerdicts,
+    error_verdict,
+    judge_labels,
+    label_getter,
+)
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.text_scan import WHOLE_CHARS, scanned
 from monitor.evaluators.verdict import PASSED, State, Verdict
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
-"""What judges a feature that names no evaluators: all that need no configuration."""
+"""Evaluators of a feature that names none: all that need no configuration."""
 
 _NO_HITS: Collection[str] = ()
 _index = itemgetter(0)
@@ -32,43 +38,44 @@ class Judged:
     """Verdicts on a run of events.
 
     ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index ->
-    (evaluator index, verdict), only for events that have any. ``settled``: for each event what its labels
-    settled, the same object for many; ``skips``: (event index, evaluator index, reason) of what was skipped
-    besides.
+    (evaluator index, verdict), only for events that have any. ``label_verdicts``: for each event the verdicts
+    that its labels decide, the same object for many events; ``skips``: (event index, evaluator index, reason)
+    of the other skipped verdicts.
     """
 
     codes: npt.NDArray[np.int8]
     failures: dict[int, list[tuple[int, Verdict]]]
     errors: dict[int, list[tuple[int, Verdict]]]
-    settled: list[Settled]
+    label_verdicts: list[LabelVerdicts]
     skips: list[tuple[int, int, str]]
 
 
 class Suite:
     """The evaluators of one feature configuration, with one RE2 set for all their patterns.
 
-    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (an
-    identity: name, version, digest of parameters and patterns; where it differs, it is another statistic).
+    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (name,
+    version, digest of parameters and patterns; evaluators of different versions are different statistics).
     """
 
     def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
-        """``gating`` moves evaluators by name; the others are as their class says."""
-        moved = gating or {}
+        """Make a suite. ``gating`` overrides what the class says, by name."""
+        overrides = gating or {}
         self.names = tuple(evaluator.name for evaluator in evaluators)
-        self.gating = tuple(moved.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
+        self.gating = tuple(overrides.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
         self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
         self.sizes = tuple(evaluator.sizes for evaluator in evaluators)
         self.versions = tuple(_identity(evaluator) for evaluator in evaluators)
         self._evaluators = tuple(evaluators)
-        self._labels = labels_of(evaluators)
-        self._silent: dict[Any, Settled] = {}  # by labels, of events without output text
-        self._plain: dict[Any, Settled] = {}  # of those in whose text no pattern occurs
-        self._marked: dict[Any, Settled] = {}  # of the others
+        self._labels = label_getter(evaluators)
+        # caches by labels: of events without output text, with a text in which no pattern occurs, and others
+        self._without_text: dict[Any, LabelVerdicts] = {}
+        self._without_match: dict[Any, LabelVerdicts] = {}
+        self._with_match: dict[Any, LabelVerdicts] = {}
         self._owners = [
             (index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns
         ]
         patterns = tuple(pattern for evaluator in evaluators for pattern in evaluator.patterns.values())
-        self._match = search_set(patterns) if patterns else _nothing
+        self._match = search_set(patterns) if patterns else _no_match
 
     @classmethod
     def of(
@@ -77,7 +84,7 @@ class Suite:
         gating: Mapping[str, bool] | None = None,
         interaction: str | None = None,
     ) -> Suite:
-        """The suite of a feature configuration.
+        """Make the suite of a feature configuration.
 
         ``evaluators``: settings, parsed or as the configuration has them; None: the default ones. ``error``
         is always among them, because a response with an error never passes. ``interaction``: ``sync`` |
@@ -106,97 +113,99 @@ class Suite:
         return cls([setting.build(interaction) for setting in settings], gating)
 
     def judge(self, event: Any) -> tuple[Verdict, ...]:
-        """One verdict per name on a decoded ``response``. An evaluator that breaks answers ``ERROR``; nothing
-        is raised.
+        """Return one verdict for each name on a decoded ``response``. The verdict of an evaluator that raises
+        is ``ERROR``.
         """
-        known, others = self._judge(event)
-        verdicts = list(known.verdicts)
+        decided, others = self._judge(event)
+        verdicts = list(decided.verdicts)
         for index, verdict in others:
             verdicts[index] = verdict
         return tuple(verdicts)
 
     def judge_all(self, events: Sequence[Any]) -> Judged:
-        """The same for many events, as states in an array and verdicts where they say more."""
+        """Judge many events: states in an array, verdicts where they say more."""
         rows: list[bytes | bytearray] = []
         failures: dict[int, list[tuple[int, Verdict]]] = {}
         errors: dict[int, list[tuple[int, Verdict]]] = {}
-        labelled: list[Settled] = []
+        label_verdicts: list[LabelVerdicts] = []
         skips: list[tuple[int, int, str]] = []
         for number, event in enumerate(events):
-            known, others = self._judge(event)
-            labelled.append(known)
+            decided, others = self._judge(event)
+            label_verdicts.append(decided)
             if others:
-                # PASSED is 0, as it stands in the codes already
+                # PASSED is 0, which the codes hold already
                 others = [item for item in others if item[1][0]]
-            if not others and not known.notable:  # as nearly always
-                rows.append(known.codes)
+            if not others and not decided.notable:  # nearly always
+                rows.append(decided.codes)
                 continue
-            codes = bytearray(known.codes)
+            codes = bytearray(decided.codes)
             for index, verdict in others:
                 codes[index] = verdict[0]
             rows.append(codes)
-            for item in sorted((*known.notable, *others), key=_index) if known.notable else others:
+            for item in sorted((*decided.notable, *others), key=_index) if decided.notable else others:
                 if item[1][0] != State.SKIPPED:
                     (failures if item[1][0] == State.FAILED else errors).setdefault(number, []).append(item)
                 else:
                     skips.append((number, item[0], item[1][1]))
         states = np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), len(self.names))
-        return Judged(states, failures, errors, labelled, skips)
+        return Judged(states, failures, errors, label_verdicts, skips)
 
-    def _judge(self, event: Any) -> tuple[Settled, list[tuple[int, Verdict]]]:
-        """What the labels settle, and those of the other verdicts that are no plain pass."""
+    def _judge(self, event: Any) -> tuple[LabelVerdicts, list[tuple[int, Verdict]]]:
+        """Return the verdicts that the labels decide, and those of the others that are no plain pass."""
         labels, hits = self._labels(event), None
         if not event.output:
-            memory = self._silent
+            cache = self._without_text
         elif event.error_type or (hits := self._hits(event.output)) is None:
-            memory = self._plain
+            cache = self._without_match
         else:
-            memory = self._marked
-        known = memory.get(labels)
-        if known is None:
-            if len(memory) >= REMEMBERED:
-                memory.clear()
-            known = memory[labels] = settled(self._evaluators, event, memory is self._marked)
+            cache = self._with_match
+        decided = cache.get(labels)
+        if decided is None:
+            if len(cache) >= MAX_COMBINATIONS:
+                cache.clear()
+            decided = cache[labels] = judge_labels(
+                self._evaluators, event, has_match=cache is self._with_match
+            )
         others = []
-        for index, call in known.open:
+        for index, call in decided.undecided:
             try:
                 verdict = call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS)
-            except Exception as error:  # noqa: BLE001  # one broken evaluator must cost neither the event nor the others
-                verdict = broken(error)
+            except Exception as error:  # noqa: BLE001  # an evaluator that raises must cost neither the event nor the others
+                verdict = error_verdict(error)
             if verdict is not PASSED:
                 others.append((index, verdict))
-        return known, others
+        return decided, others
 
     def _hits(self, output: str) -> dict[int, list[str]] | None:
         try:
-            found = self._match((output if len(output) <= WHOLE_CHARS else scanned(output)).encode())
+            numbers = self._match((output if len(output) <= WHOLE_CHARS else scanned(output)).encode())
         except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
-            found = self._match(scanned(output).encode())
-        if not found:
+            numbers = self._match(scanned(output).encode())
+        if not numbers:
             return None
         hits: dict[int, list[str]] = {}
-        for number in found:
+        for number in numbers:
             index, name = self._owners[number]
             hits.setdefault(index, []).append(name)
         return hits
 
 
-def _nothing(data: bytes) -> None:
+def _no_match(data: bytes) -> None:
     return None
 
 
 def suite_for(config: Any, service: str, feature: str) -> Suite:
-    """The suite for a feature. ``config`` has ``feature(service, feature)``, giving ``evaluators``,
-    ``gating`` and ``interaction``; None: defaults.
+    """Make the suite for a feature. ``config.feature(service, feature)`` gives ``evaluators``, ``gating`` and
+    ``interaction``; None: the defaults.
 
     Raises:
         ValueError: as ``Suite.of``, with the feature named.
     """
     if config is None:
         return Suite.of()
-    chosen = config.feature(service, feature)
+    settings = config.feature(service, feature)
     try:
-        return Suite.of(chosen.evaluators, chosen.gating, chosen.interaction)
+        return Suite.of(settings.evaluators, settings.gating, settings.interaction)
     except ValueError as error:
         raise ValueError(f"{service}/{feature}: {error}") from None
 

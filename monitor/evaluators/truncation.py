@@ -37,8 +37,10 @@ class TruncationEvaluator(Evaluator):
 
     name = "truncation"
     labels = ("finish_reason",)
+    failure_text = "answers cut short"
+    next_step = "Compare max_tokens with the length of answers: raise it, or find out why answers grew."
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Always: by the label."""
         return True
 

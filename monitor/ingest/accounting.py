@@ -80,8 +80,8 @@ def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Seque
     place = np.array([features.setdefault(id(one.feature), at) for at, one in enumerate(groups)], np.int64)[
         group
     ]
-    ids = list(map(id, judged.settled))
-    kinds = dict(zip(ids, judged.settled, strict=True))  # one for very many events, as a rule
+    ids = list(map(id, judged.label_verdicts))
+    kinds = dict(zip(ids, judged.label_verdicts, strict=True))  # one for very many events, as a rule
     numbered = {of: at for at, of in enumerate(kinds)}
     counts = np.bincount(place * len(kinds) + np.array(list(map(numbered.__getitem__, ids)), np.int64))
     settled = list(kinds.values())

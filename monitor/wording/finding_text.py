@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from monitor.evaluators import EVALUATORS
 from monitor.wording.number_format import figure, figures_between, share, shares_between, span
 from schemas.records import Evidence
 from softfail.sanitize import sanitize
 
-_FAILED = {
-    "error": "calls failed",
-    "outcome": "answers were of no use to the service",
-    "empty": "answers were empty",
-    "refusal": "answers refused",
-    "truncation": "answers cut short",
-    "content_filter": "answers stopped by a content filter",
-    "known_failure": "answers matched a known failure",
-    "json": "answers were not valid JSON",
-    "json_schema": "answers did not fit their JSON schema",
-    "length": "answers had an unusual length",
-    "latency": "calls exceeded their latency budget",
-    "latency_budget": "calls exceeded their latency budget",
-}
 _NUMBERS = {
     "duration_s": ("duration", "s"),
     "time_to_first_token_s": ("time to first token", "s"),
@@ -151,8 +138,15 @@ def _rate(evidence: Evidence, share_of: str) -> str:
         return f"{share_of} of answers were asked for anew"
     evaluator = metric.removeprefix("evaluator.").removesuffix(".fail_rate")
     if f"evaluator.{evaluator}.fail_rate" == metric:
-        return f"{share_of} of {_FAILED.get(evaluator, f'answers failed the evaluator {sanitize(evaluator, 100)}')}"
+        return f"{share_of} of {_failure_text(evaluator)}"
     return f"{metric} is {share_of}"
+
+
+def _failure_text(evaluator: str) -> str:
+    known = EVALUATORS.get(evaluator)
+    if known is not None and known.failure_text:
+        return known.failure_text
+    return f"answers failed the evaluator {sanitize(evaluator, 100)}"
 
 
 def _number(metric: str) -> tuple[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from monitor.evaluators import EVALUATORS
+from monitor.evaluators.interface import READ_FAILURES
+
 _ADVICE = (
     (
         "events",
@@ -17,49 +20,7 @@ _ADVICE = (
             " to the fallback."
         ),
     ),
-    (
-        "evaluator.error.",
-        (
-            "Look at the provider's status page, and at which error has grown; if it is the provider, switch"
-            " to the fallback."
-        ),
-    ),
-    (
-        "evaluator.refusal.",
-        (
-            "Read the refusals; compare prompt versions, roll back a new one; else ask whether the provider's"
-            " policy changed."
-        ),
-    ),
-    (
-        "evaluator.content_filter.",
-        "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed.",
-    ),
-    (
-        "evaluator.truncation.",
-        "Compare max_tokens with the length of answers: raise it, or find out why answers grew.",
-    ),
-    (
-        "evaluator.empty.",
-        (
-            "Look at why answers finish (finish_reason), and at what the service does with them; roll back"
-            " what was deployed last."
-        ),
-    ),
-    (
-        "evaluator.json",
-        "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one.",
-    ),
-    (
-        "evaluator.latency",
-        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
-    ),
-    (
-        "evaluator.outcome.",
-        "Look in the service at why it could not use these answers; read the failing ones.",
-    ),
-    ("evaluator.", "Read the failing answers; compare prompt versions and models, roll back a new one."),
-    ("pass_rate", "Read the failing answers; compare prompt versions and models, roll back a new one."),
+    ("pass_rate", READ_FAILURES),
     (
         "duration_s",
         "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
@@ -105,7 +66,7 @@ _ADVICE = (
     ),
     ("feedback.", "Read what people rejected or corrected; compare prompt versions and models."),
 )
-"""Beginning of a metric -> what to do; the first that fits."""
+"""Prefix of a metric -> what to do; the first that fits. Evaluators carry their own."""
 _HEALTH = {
     "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
     "evaluator-errors": (
@@ -147,4 +108,7 @@ def advice(metric: str, rule: str, of_softfail: bool = False) -> str:
     """
     if of_softfail:
         return _HEALTH.get(rule, "See what softfail says of itself: its status page, and docs/operations.md.")
-    return next((said for begin, said in _ADVICE if metric.startswith(begin)), _ELSE)
+    if metric.startswith("evaluator."):
+        evaluator = EVALUATORS.get(metric.split(".")[1])
+        return evaluator.next_step if evaluator is not None else READ_FAILURES
+    return next((text for prefix, text in _ADVICE if metric.startswith(prefix)), _ELSE)

@@ -54,12 +54,17 @@ class RefusalEvaluator(Evaluator):
     labels = ("error_type",)
     version = "1"
     reads_text = True
+    failure_text = "answers refused"
+    next_step = (
+        "Read the refusals; compare prompt versions, roll back a new one; else ask whether the "
+        "provider's policy changed."
+    )
     patterns: Mapping[str, str] = {  # type: ignore[misc]
         **TRIGGERS,
         "option": "(?i)\\brefused?\\b|\\bdeclined?\\b",
     }
 
-    def settled(self, event: Any) -> bool:
+    def depends_only_on_labels(self, event: Any) -> bool:
         """Always: without a pattern in it, no text refuses."""
         return True
 

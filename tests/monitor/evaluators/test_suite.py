@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.configured import EvaluatorSetting, parse_setting
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.label_cache import REMEMBERED
+from monitor.evaluators.label_cache import MAX_COMBINATIONS
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
 from monitor.evaluators.text_scan import scanned
@@ -163,8 +163,8 @@ def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(respons
     if bool(first["output"]) != bool(second["output"]):
         second["output"] = first["output"]
     one, other = response(**first), response(**second)
-    assert evaluator.settled(one) == evaluator.settled(other)
-    if evaluator.settled(one):
+    assert evaluator.depends_only_on_labels(one) == evaluator.depends_only_on_labels(other)
+    if evaluator.depends_only_on_labels(one):
         assert evaluator(one, ()) == evaluator(other, ())
 
 
@@ -178,12 +178,17 @@ def test_free_text_in_a_label_fills_no_memory(response):
     suite = Suite.of()
     run = [
         response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}")
-        for n in range(3 * REMEMBERED)
+        for n in range(3 * MAX_COMBINATIONS)
     ]
     judged = suite.judge_all(run)
-    assert sorted(judged.failures) == list(range(0, 3 * REMEMBERED, 2))
-    assert judged.failures[2 * REMEMBERED] == [(0, Verdict(State.FAILED, f"error {2 * REMEMBERED}"))]
-    assert max(len(memory) for memory in (suite._silent, suite._plain, suite._marked)) <= REMEMBERED
+    assert sorted(judged.failures) == list(range(0, 3 * MAX_COMBINATIONS, 2))
+    assert judged.failures[2 * MAX_COMBINATIONS] == [
+        (0, Verdict(State.FAILED, f"error {2 * MAX_COMBINATIONS}"))
+    ]
+    assert (
+        max(len(cache) for cache in (suite._without_text, suite._without_match, suite._with_match))
+        <= MAX_COMBINATIONS
+    )
 
 
 def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):
