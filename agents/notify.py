@@ -7,20 +7,18 @@ import contextlib
 import json
 import logging
 import random
-import sys
-import time
-from collections.abc import Mapping
 
 import aiohttp
 
-from agents.runtime.owned_partitions import Partition
+from agents.notify_http import deliver, post
+from agents.runtime.clock import wall_clock_us
+from agents.runtime.partition import Partition
 from monitor.channels import change_tellers, configured
 from monitor.channels.interface import (
     ChangeTeller,
     Channel,
     Delivered,
     Permanent,
-    Request,
     Retry,
     Step,
     Verdict,
@@ -37,9 +35,6 @@ HEALTH_S = 2.0  # between two looks at softfail's own health
 DEAD_MAN_S = 1.0  # between two looks whether a sign of life is due
 LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
 CHANGES_S = 0.5  # between two looks whether a change is to be told
-ANSWER_BYTES = 2048  # of an answer that are read
-
-Answer = tuple[int | None, Mapping[str, str], bytes]
 
 
 class NotifyAgent:
@@ -97,7 +92,7 @@ async def _look_after_health(partition: Partition) -> None:
     core = _core(partition)
     while True:
         await asyncio.sleep(HEALTH_S)
-        if partition.caught_up and (outputs := core.look(_now_us())):
+        if partition.caught_up and (outputs := core.look(wall_clock_us())):
             partition.add(outputs)
             for message in outputs.messages["alerts"]:
                 log.warning("health: %s", _headline(message.value))
@@ -110,7 +105,7 @@ async def _show_life(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
     before: str | None = ""
     await asyncio.sleep(HEALTH_S)  # not before somebody has looked after the health
     while True:
-        due = dead_man.due(_now_us())
+        due = dead_man.due(wall_clock_us())
         if isinstance(due, Withheld):
             if due.why != before:
                 log.log(
@@ -129,14 +124,14 @@ async def _show_life(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
 
 async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -> None:
     try:
-        status, _, body = await _post(sign.request, session)
+        status, _, body = await post(sign.request, session)
         arrived = status is not None and 200 <= status < 300
         what = (
             f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
         )
     except Exception as error:  # noqa: BLE001 - it must never take the channels down with it
         arrived, what = False, type(error).__name__
-    dead_man.sent(sign, _now_us(), arrived=arrived)
+    dead_man.sent(sign, wall_clock_us(), arrived=arrived)
     if not arrived:
         log.warning("dead man's switch: %s was not told that all is well: %s", sign.to, what)
 
@@ -144,7 +139,7 @@ async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -
 async def _serve(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
     outbox = _core(partition).outbox
     while True:
-        step = outbox.due(channel.name, _now_us())
+        step = outbox.due(channel.name, wall_clock_us())
         if step is None:
             partition.news.clear()
             # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
@@ -162,17 +157,17 @@ async def _tell_changes(channel: ChangeTeller, partition: Partition, session: ai
     """Changes go out by themselves, so that a page never waits for the answer to one."""
     core = _core(partition)
     while True:
-        one = core.change_due(channel.name, _now_us()) if partition.caught_up else None
+        one = core.change_due(channel.name, wall_clock_us()) if partition.caught_up else None
         if one is None:
             await asyncio.sleep(CHANGES_S)
             continue
         try:
-            request = channel.change_request(one.change, _now_us())
+            request = channel.change_request(one.change, wall_clock_us())
         except Exception as error:
             log.exception("%s cannot tell the change %s", channel.name, one.change.change_id)
             verdict: Verdict = Permanent(f"no request could be made: {type(error).__name__}")
         else:
-            verdict = channel.judge(*await _post(request, session), _now_us())
+            verdict = channel.judge(*await post(request, session), wall_clock_us())
         _record_change(core.announcements, partition, one, verdict)
         await partition.checkpoint()
 
@@ -186,27 +181,15 @@ def _record_change(
     )
     match verdict:
         case Delivered():
-            announcements.delivered(one, _now_us())
+            announcements.delivered(one, wall_clock_us())
             partition.add(Outputs())
             log.info("%s delivered", what)
         case Retry(reason, after_s):
-            wait_s = announcements.failed(one, _now_us(), random.random(), after_s)
+            wait_s = announcements.failed(one, wall_clock_us(), random.random(), after_s)
             log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
         case Permanent(reason):
-            partition.add(announcements.refused(one, reason, _now_us()))
+            partition.add(announcements.refused(one, reason, wall_clock_us()))
             log.error("%s refused: %s", what, reason)
-
-
-async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:
-    """Send one step, and say what came of it. Raises nothing but being cancelled."""
-    try:
-        request = channel.request(step, _now_us())
-    except Exception as error:
-        # One episode that a channel cannot put into words must not keep the others waiting.
-        log.exception("%s cannot tell %s", channel.name, step.dedup_key)
-        return Permanent(f"no request could be made: {type(error).__name__}")
-    status, headers, body = await (_print(request) if request.method == "PRINT" else _post(request, session))
-    return channel.judge(status, headers, body, _now_us())
 
 
 def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -> None:
@@ -214,43 +197,13 @@ def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -
     what = f"{step.channel}: {step.action} {step.dedup_key} ({step.reason})"
     match verdict:
         case Delivered():
-            outbox.delivered(step, _now_us())
+            outbox.delivered(step, wall_clock_us())
             partition.add(Outputs())
             log.info("%s delivered", what)
         case Retry(reason, after_s, hold):
-            wait_s = outbox.failed(step, _now_us(), random.random(), after_s, hold, reason)
+            wait_s = outbox.failed(step, wall_clock_us(), random.random(), after_s, hold, reason)
             partition.add(Outputs())
             log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
         case Permanent(reason):
-            partition.add(outbox.refused(step, reason, _now_us()))
+            partition.add(outbox.refused(step, reason, wall_clock_us()))
             log.error("%s refused: %s", what, reason)
-
-
-async def _post(request: Request, session: aiohttp.ClientSession) -> Answer:
-    timeout = aiohttp.ClientTimeout(total=request.timeout_s)
-    try:
-        headers, body = dict(request.headers), request.body or None
-        async with session.request(
-            request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
-        ) as response:
-            return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
-    except TimeoutError:
-        return None, {}, f"no answer within {request.timeout_s:g} s".encode()
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return None, {}, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
-
-
-async def _print(request: Request) -> Answer:
-    def write() -> None:
-        sys.stdout.buffer.write(request.body)
-        sys.stdout.flush()
-
-    try:
-        await asyncio.to_thread(write)  # a pipe that nobody reads must not stop the loop
-    except (OSError, ValueError) as error:
-        return None, {}, f"standard output: {error}".encode()
-    return 200, {}, b""
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

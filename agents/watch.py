@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from agents.runtime.clock import TICK_S, WallClock
+from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from agents.runtime.partition import Partition
 from monitor.self_health.partition_health import Figures
 from monitor.watch import Watch
@@ -42,8 +42,8 @@ class WatchAgent:
             if core.watermark_us is None or not partition.caught_up or stood_still:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
-                partition.add(core.advance(mark, time.time_ns() // 1000))
+                partition.add(core.advance(mark, wall_clock_us()))
             if outputs := core.heartbeat(
-                Figures(partition.caught_up, partition.lost, partition.recovery_s), time.time_ns() // 1000
+                Figures(partition.caught_up, partition.lost, partition.recovery_s), wall_clock_us()
             ):
                 partition.add(outputs)

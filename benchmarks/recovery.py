@@ -24,7 +24,7 @@ from kafka import KafkaProducer  # noqa: E402
 from worker_processes import PREFIX, applied, cpu_s, launcher, memory_mb, ready, worker  # noqa: E402
 
 from agents.kafka import topics  # noqa: E402
-from agents.runtime.changelog import Journal  # noqa: E402
+from agents.runtime.changelog import Changelog  # noqa: E402
 from monitor.protocol.messages import FileRecord, Outputs  # noqa: E402
 from monitor.watch import Watch  # noqa: E402
 from schemas.config.monitor_config import Config, Kafka  # noqa: E402
@@ -77,7 +77,7 @@ async def build(
     told = {"records": 0.0, "bytes": 0.0, "partitions": float(len(of))}
     for partition, names in of.items():
         watch = Watch(config, partition, partitions)
-        journal = Journal(kafka, "watch", TP(f"{PREFIX}.events", partition), cluster)
+        journal = Changelog(kafka, "watch", TP(f"{PREFIX}.events", partition), cluster)
         await journal.open()
         offset = 0
         for pane in range(panes):

@@ -21,7 +21,7 @@ class Topic:
     """Settings without which the worker would be wrong, and so refuses to start."""
 
 
-class Found(NamedTuple):
+class TopicDescription(NamedTuple):
     """A topic as a broker has it."""
 
     partitions: int
@@ -82,7 +82,7 @@ def source_of(state: str) -> str | None:
     return {"watch.state": "events", "notify.state": "alerts"}.get(state)
 
 
-def faults(found: Mapping[str, Found], prefix: str, partitions: int) -> list[Fault]:
+def faults(found: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[Fault]:
     """What is wrong with the topics of a broker.
 
     Args:
@@ -113,7 +113,9 @@ def faults(found: Mapping[str, Found], prefix: str, partitions: int) -> list[Fau
     return result
 
 
-def _wrong_partitions(topic: Topic, found: Mapping[str, Found], prefix: str, partitions: int) -> list[Fault]:
+def _wrong_partitions(
+    topic: Topic, found: Mapping[str, TopicDescription], prefix: str, partitions: int
+) -> list[Fault]:
     name = f"{prefix}.{topic.name}"
     count = found[name].partitions
     remedy = "the number is fixed when topics are created: take a new kafka.prefix, drain the old one, switch"

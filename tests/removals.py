@@ -114,7 +114,7 @@ class Removal(NamedTuple):
 TRANSPORT, FAUST = "tests/agents/test_transport.py", "tests/agents/test_remedies_in_faust.py"
 STATE, KAFKA = "tests/agents/test_remedies_in_state.py", "tests/integration/agents/test_remedies_on_kafka.py"
 JOURNAL, PARTITION, INTAKE = (
-    "tests/agents/test_journal.py",
+    "tests/agents/test_changelog.py",
     "tests/agents/test_partition.py",
     "tests/agents/test_intake.py",
 )
@@ -267,8 +267,8 @@ REMOVALS = (
         "ranges",
         "Faust 8, state 5",
         "agents/runtime/faust_transport.py",
-        "return Joint.JOINS if start <= position else Joint.GAP",
-        "return Joint.JOINS",
+        "return Continuity.JOINS if start <= position else Continuity.GAP",
+        "return Continuity.JOINS",
         (
             f"{TRANSPORT}::test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once",
             f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",
@@ -303,7 +303,7 @@ REMOVALS = (
         "read-offset-is-forgotten",
         "Faust 8, state 5",
         "agents/runtime/faust_transport.py",
-        "        self._read_offset = Forgetful()",
+        "        self._read_offset = NoReadOffsets()",
         "        pass",
         (f"{FAUST}::test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it",),
     ),
@@ -362,7 +362,7 @@ REMOVALS = (
         "nobody-owns-anything",
         "Faust 11, 12",
         "agents/runtime/watchdog.py",
-        "            self.verdict.unowned_since = now\n",
+        "            self.state.unowned_since = now\n",
         "            pass\n",
         (
             f"{FAUST}::test_partitions_that_nobody_owns_are_noticed_by_asking_the_group",
@@ -477,8 +477,8 @@ REMOVALS = (
         "last-checkpoint-before-letting-go",
         "state 2",
         "agents/runtime/partition.py",
-        "        await self.checkpoint()\n        await self.journal.close()",
-        "        await self.journal.close()",
+        "        await self.checkpoint()\n        await self.changelog.close()",
+        "        await self.changelog.close()",
         (f"{PARTITION}::test_closing_makes_everything_durable_and_ends_what_was_tended",),
     ),
     Removal(
@@ -501,7 +501,7 @@ REMOVALS = (
         "an-old-bundle-is-skipped",
         "state 3",
         "agents/runtime/faust_transport.py",
-        "    if stop <= position:\n        return Joint.OLD\n",
+        "    if stop <= position:\n        return Continuity.OLD\n",
         "",
         (f"{TRANSPORT}::test_every_range_is_old_or_joins_or_leaves_a_gap",),
     ),
@@ -598,7 +598,7 @@ REMOVALS = (
         "a-log-cut-under-way-is-refused",
         "state 6",
         "agents/runtime/watchdog.py",
-        "elif now - self.verdict.cut_since > WITHDRAWN_S:",
+        "elif now - self.state.cut_since > WITHDRAWN_S:",
         "elif False:",
         (f"{WATCHDOG}::test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic",),
     ),

@@ -17,17 +17,18 @@ from kafka.errors import KafkaError, ProducerFencedError
 
 from agents.commands.command_line import INTERRUPTED, add_config, connected, duration, exit_code
 from agents.dead_letters.grouping import ERROR, grouped, safe
-from agents.dead_letters.records import Wanted, letters, marks
-from agents.dead_letters.reinjection import Plan, inject, judge, plan
+from agents.dead_letters.records import LetterFilter, letters, marks
+from agents.dead_letters.reinjection import ReinjectionPlan, inject, judge, plan
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
+from agents.runtime.clock import wall_clock_us
 from schemas.config.monitor_config import Kafka
 from softfail.sanitize import sanitize
 
 UNCONFIRMED = 2
 
 
-def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
+def _list(kafka: Kafka, wanted: LetterFilter, limit: int, form: str) -> int:
     topic = f"{kafka.prefix}.deadletter"
     with BlockingTopicReader(kafka) as reader:
         _require(reader, topic)
@@ -38,7 +39,7 @@ def _list(kafka: Kafka, wanted: Wanted, limit: int, form: str) -> int:
             print(json.dumps(group.shown()))
         return exits.OK
     if not groups:
-        print(f"no dead letters in {topic}" + (" that match" if wanted != Wanted() else ""))
+        print(f"no dead letters in {topic}" + (" that match" if wanted != LetterFilter() else ""))
     for group in groups[:limit]:
         one, at = group.shown(), group.example
         again = f", {group.reinjected} re-injected" if group.reinjected else ""
@@ -66,7 +67,7 @@ def _require(reader: BlockingTopicReader, *topics: str) -> None:
             )
 
 
-def _planned(kafka: Kafka, wanted: Wanted, limit: int) -> Plan:
+def _planned(kafka: Kafka, wanted: LetterFilter, limit: int) -> ReinjectionPlan:
     topic, events = f"{kafka.prefix}.deadletter", f"{kafka.prefix}.events"
     with BlockingTopicReader(kafka) as reader, BlockingTopicReader(kafka) as source:
         _require(reader, topic, events)
@@ -74,13 +75,13 @@ def _planned(kafka: Kafka, wanted: Wanted, limit: int) -> Plan:
         def record_at(topic: str, partition: int, offset: int) -> Any | None:
             return source.record_at(TopicPartition(topic, partition), offset)
 
-        partitions, now_us = len(source.partitions(events)), time.time_ns() // 1000
+        partitions, now_us = len(source.partitions(events)), wall_clock_us()
         done = marks(reader, topic)  # all of them: a record can have two letters
         found = (one for one in letters(reader, topic, wanted.since_ms) if one is not None and wanted(one))
         return plan(found, done, lambda one: judge(one, record_at, events, partitions, now_us), limit)
 
 
-def _reinject(kafka: Kafka, wanted: Wanted, limit: int, form: str, yes: bool) -> int:
+def _reinject(kafka: Kafka, wanted: LetterFilter, limit: int, form: str, yes: bool) -> int:
     planned = _planned(kafka, wanted, limit)
     if not planned.ready:
         _tell(planned, "re-injected", form)
@@ -121,7 +122,7 @@ def _reinject(kafka: Kafka, wanted: Wanted, limit: int, form: str, yes: bool) ->
     return exits.OK
 
 
-def _tell(told: Plan, word: str, form: str) -> None:
+def _tell(told: ReinjectionPlan, word: str, form: str) -> None:
     """One table: what is or was written and how, and what is not and why."""
     rows = [(word, how, count) for how, count in Counter(one.how for one in told.ready).most_common()]
     rows += [("skipped", why, count) for why, count in told.skipped.most_common()]
@@ -194,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.yes and not options.reinject:
         parser.error("--yes belongs to --reinject")
     since_ms = None if options.since is None else int((time.time() - options.since) * 1000)
-    wanted = Wanted(options.reason, options.field, since_ms)
+    wanted = LetterFilter(options.reason, options.field, since_ms)
 
     def command() -> int:
         kafka = connected(options.config).kafka

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 
 from agents.commands.command_line import INTERRUPTED, connected, exit_code
 from agents.kafka.event_log import EventLog
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
+from agents.runtime.clock import wall_clock_us
 from monitor.backtest.event_files import Chosen, Unreadable
 from monitor.cli.options import add_options, configurations, refuse_wrong
 from monitor.cli.replay import run, silence_a_closed_pipe
@@ -40,7 +40,7 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
     topic = options.topic or f"{kafka.prefix}.events"
     since_ms, until_ms = (None if one is None else -(-one // 1000) for one in (options.since, options.until))
     configs = configurations(options)
-    now_us = time.time_ns() // 1000
+    now_us = wall_clock_us()
     with BlockingTopicReader(kafka, fetch_bytes=1 << 20) as reader:
         log = EventLog(reader, topic, since_ms, until_ms)
         if log.is_cut:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import aiohttp
 
 from agents.commands.command_line import INTERRUPTED, add_config, duration, exit_code
-from agents.notify import deliver
+from agents.notify_http import deliver
 from agents.process import exits
 from monitor.channels import configured
 from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
@@ -38,7 +38,7 @@ SAYS = (
 )
 
 
-class Tried(NamedTuple):
+class Attempt(NamedTuple):
     """What came of a step: the last verdict, and how often it was sent."""
 
     verdict: Verdict
@@ -63,7 +63,7 @@ def episode_of(
     )  # fmt: skip
 
 
-async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Tried:
+async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Attempt:
     """Send a step until the channel's verdict is final, or for so many seconds; a try that has begun is
     waited for, as long as the channel's timeout.
     """
@@ -72,10 +72,10 @@ async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, pat
         times += 1
         verdict = await deliver(channel, step, session)
         if not isinstance(verdict, Retry):
-            return Tried(verdict, times)
+            return Attempt(verdict, times)
         pause_s = max(wait_s, verdict.after_s)
         if time.monotonic() + pause_s >= deadline:
-            return Tried(verdict, times)
+            return Attempt(verdict, times)
         await asyncio.sleep(pause_s)
         wait_s *= 2
 
@@ -120,7 +120,7 @@ async def attempt(
     return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - wall:.1f} s"
 
 
-def _said(tried: Tried) -> str:
+def _said(tried: Attempt) -> str:
     match tried.verdict:
         case Permanent(reason):
             return f"refused: {reason}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.dead_letters.records import Found, Identity, Wanted
+from agents.dead_letters.records import Identity, LetterFilter, StoredLetter
 from schemas.times import rfc3339
 from softfail.redact import redact
 from softfail.sanitize import escape_hidden
@@ -38,7 +38,7 @@ class Group:
     example: Identity | None = None
     value: str | None = None
 
-    def add(self, found: Found, again: bool) -> None:
+    def add(self, found: StoredLetter, again: bool) -> None:
         """Count one letter; the newest is the example."""
         self.oldest_ms = found.refused_ms if not self.count else min(self.oldest_ms, found.refused_ms)
         self.count += 1
@@ -90,7 +90,9 @@ def excerpt(value: str | None) -> str | None:
     return safe(data.decode("utf-8", "backslashreplace"), EXCERPT)
 
 
-def grouped(found: Iterable[Found | None], wanted: Wanted, done: set[Identity]) -> tuple[list[Group], int]:
+def grouped(
+    found: Iterable[StoredLetter | None], wanted: LetterFilter, done: set[Identity]
+) -> tuple[list[Group], int]:
     """Groups, the largest first, and how many records are no dead letters of this release."""
     groups: dict[tuple[str, str], Group] = {}
     unreadable = 0

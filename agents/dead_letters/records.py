@@ -30,7 +30,7 @@ class Identity(NamedTuple):
     timestamp: int | None
 
 
-class Found(NamedTuple):
+class StoredLetter(NamedTuple):
     """A dead letter, the partition of the dead letter topic that it lies in, and when it was written, ms
     since 1970.
     """
@@ -45,7 +45,7 @@ class Found(NamedTuple):
         return Identity(self.letter.topic, self.letter.partition, self.letter.offset, self.letter.timestamp)
 
 
-class Wanted(NamedTuple):
+class LetterFilter(NamedTuple):
     """Which letters are meant: ``reason`` a part of the error, ``field`` exactly, ``since_ms`` when they were
     refused; None: any.
     """
@@ -54,7 +54,7 @@ class Wanted(NamedTuple):
     field: str | None = None
     since_ms: int | None = None
 
-    def __call__(self, found: Found) -> bool:
+    def __call__(self, found: StoredLetter) -> bool:
         """Whether this letter is meant."""
         letter = found.letter
         return (
@@ -103,13 +103,15 @@ def marks(reader: BlockingTopicReader, topic: str, since_ms: int | None = None) 
     }
 
 
-def letters(reader: BlockingTopicReader, topic: str, since_ms: int | None = None) -> Iterator[Found | None]:
+def letters(
+    reader: BlockingTopicReader, topic: str, since_ms: int | None = None
+) -> Iterator[StoredLetter | None]:
     """The dead letters, without marks; None for each record that is no dead letter of this release."""
     for record in reader.records(topic, since_ms):
         if is_mark(record):
             continue
         try:
-            yield Found(
+            yield StoredLetter(
                 DeadLetter.model_validate_json(record.value or b""), record.partition, record.timestamp
             )
         except ValidationError:

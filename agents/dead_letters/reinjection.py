@@ -23,8 +23,8 @@ from kafka.errors import MessageSizeTooLargeError, ProducerFencedError
 from agents.dead_letters.records import (
     MARK_HEADER,
     MARK_KEY,
-    Found,
     Identity,
+    StoredLetter,
     mark_of,
     marks,
 )
@@ -49,7 +49,7 @@ Fetch = Callable[[str, int, int], Any | None]
 """Topic, partition and offset to the record there, None if it is gone."""
 
 
-class Ready(NamedTuple):
+class Reinjection(NamedTuple):
     """An event that can be written again."""
 
     found: Identity
@@ -62,10 +62,10 @@ class Ready(NamedTuple):
 
 
 @dataclass
-class Plan:
+class ReinjectionPlan:
     """What would be written, why the others are not, and whether there is more than fits one run."""
 
-    ready: list[Ready] = field(default_factory=list)
+    ready: list[Reinjection] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     more: bool = False
 
@@ -81,7 +81,7 @@ def stored_value(letter: DeadLetter) -> bytes | None:
     return value if len(value) == letter.size else None
 
 
-def judge(found: Found, fetch: Fetch, events: str, partitions: int, now_us: int) -> Ready | str:
+def judge(found: StoredLetter, fetch: Fetch, events: str, partitions: int, now_us: int) -> Reinjection | str:
     """The event to write again, or why there is none.
 
     Args:
@@ -129,7 +129,7 @@ def judge(found: Found, fetch: Fetch, events: str, partitions: int, now_us: int)
     kept = tuple((name, data) for name, data in headers if name not in (FORWARDED, REINJECTED))
     mark = (REINJECTED, f"{letter.topic}/{letter.partition}/{letter.offset}".encode())
     target = partition_of(event.service, event.feature, partitions)
-    return Ready(
+    return Reinjection(
         found.identity,
         found.partition,
         target,
@@ -153,12 +153,15 @@ def _read(value: bytes) -> Any:
 
 
 def plan(
-    found: Iterable[Found], done: set[Identity], judged: Callable[[Found], Ready | str], limit: int
-) -> Plan:
+    found: Iterable[StoredLetter],
+    done: set[Identity],
+    judged: Callable[[StoredLetter], Reinjection | str],
+    limit: int,
+) -> ReinjectionPlan:
     """Judge letters in turn until ``limit`` are ready. A record that has two letters (its state was reset) is
     taken once.
     """
-    result, seen, held = Plan(), set(done), 0
+    result, seen, held = ReinjectionPlan(), set(done), 0
     for one in found:
         if one.identity in seen:
             result.skipped["re-injected before" if one.identity in done else "the same record twice"] += 1
@@ -176,7 +179,9 @@ def plan(
     return result
 
 
-def inject(kafka: Kafka, ready: Sequence[Ready], progress: Callable[[int], None] = lambda n: None) -> Plan:
+def inject(
+    kafka: Kafka, ready: Sequence[Reinjection], progress: Callable[[int], None] = lambda n: None
+) -> ReinjectionPlan:
     """Write them; what somebody else wrote since the plan was made is skipped.
 
     Args:
@@ -185,13 +190,15 @@ def inject(kafka: Kafka, ready: Sequence[Ready], progress: Callable[[int], None]
     Raises:
         KafkaError: of the transaction that failed nothing was written; those before it stand, and are marked.
     """
-    result, parts = Plan(), list(_parts(ready))[::-1]
+    result, parts = ReinjectionPlan(), list(_parts(ready))[::-1]
     while parts:  # once, unless the broker finds an event too large
         _write(kafka, parts, result, progress)
     return result
 
 
-def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Callable[[int], None]) -> None:
+def _write(
+    kafka: Kafka, parts: list[list[Reinjection]], result: ReinjectionPlan, progress: Callable[[int], None]
+) -> None:
     """Write the last part and so on. After a refused event it returns: the producer's sequence numbers are no
     longer the broker's.
     """
@@ -230,7 +237,7 @@ def _write(kafka: Kafka, parts: list[list[Ready]], result: Plan, progress: Calla
         producer.close(timeout=10)
 
 
-def _transact(producer: Any, prefix: str, part: Sequence[Ready]) -> None:
+def _transact(producer: Any, prefix: str, part: Sequence[Reinjection]) -> None:
     futures: list[Any] = []  # also of a part that fails in the middle
     producer.begin_transaction()
     try:
@@ -270,8 +277,8 @@ def _transact(producer: Any, prefix: str, part: Sequence[Ready]) -> None:
     producer.commit_transaction()
 
 
-def _parts(ready: Sequence[Ready]) -> Iterator[list[Ready]]:
-    part: list[Ready] = []
+def _parts(ready: Sequence[Reinjection]) -> Iterator[list[Reinjection]]:
+    part: list[Reinjection] = []
     size = 0
     for one in ready:
         if part and (len(part) >= MOST_LETTERS or size + len(one.value) > MOST_BYTES):

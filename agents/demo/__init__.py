@@ -67,13 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
     from agents.demo.runner import outcome, show
-    from agents.demo.terminal import Screen
+    from agents.demo.terminal import Terminal
 
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with Screen(plan, headless) as screen:
+    with Terminal(plan, headless) as screen:
         found = await show(plan, screen, port)
         screen.say(outcome(found, plan), "bold red" if found else "bold green")
     return NOT_AS_PLANNED if found else OK

@@ -42,7 +42,7 @@ class Fault:
 
 
 @dataclass
-class Incident:
+class PagerDutyIncident:
     """What PagerDuty would have opened. Times are of the wall clock, seconds since 1970."""
 
     dedup_key: str
@@ -54,12 +54,12 @@ class Incident:
 
 
 @dataclass
-class Receiver:
+class FakePagerDuty:
     """Takes events at ``url`` once started, and remembers incidents, answers and what it was sent."""
 
     routing_key: str
     faults: deque[Fault] = field(default_factory=deque)
-    incidents: list[Incident] = field(default_factory=list)
+    incidents: list[PagerDutyIncident] = field(default_factory=list)
     # event_action, dedup_key, status; None: connection closed
     answers: list[tuple[str, str, int | None]] = field(default_factory=list)
     # change events that were taken: what each was sent as, without its key
@@ -99,7 +99,7 @@ class Receiver:
         )
         if event["event_action"] == "trigger":
             if current is None:  # after a resolve, the same key opens another incident
-                self.incidents.append(Incident(key, event["payload"], time.time()))
+                self.incidents.append(PagerDutyIncident(key, event["payload"], time.time()))
             else:
                 current.triggers += 1
         elif current is not None:  # else it is dropped, and answered all the same

@@ -34,7 +34,7 @@ TRAFFIC = {
 REFUSED, SLOWER = 0.45, 4.0  # of a faulty feature: share of its answers, and how many times slower
 
 
-class Shop:
+class FakeServices:
     """All services in one thread. ``faulty`` may be set at any time."""
 
     def __init__(self, brokers: str, topic: str, seed: int = 7) -> None:

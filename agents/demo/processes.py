@@ -23,7 +23,7 @@ _SAMPLE = re.compile(r"^(softfail_\w+)\{([^}]*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
-class Broker:
+class EmbeddedBroker:
     """librdkafka's mock cluster; ``address`` is for any Kafka client on this machine."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def free_port() -> int:
         return port
 
 
-class Worker:
+class WorkerProcess:
     """``python -m agents worker`` as a subprocess, with its log in ``folder``."""
 
     def __init__(self, folder: Path, config: dict[str, Any], routing_key: str) -> None:

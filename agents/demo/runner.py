@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from agents.demo.fake_pagerduty import Receiver
-from agents.demo.fake_services import Shop
-from agents.demo.processes import PREFIX, Broker, Worker, configuration, free_port
+from agents.demo.fake_pagerduty import FakePagerDuty
+from agents.demo.fake_services import FakeServices
+from agents.demo.processes import PREFIX, EmbeddedBroker, WorkerProcess, configuration, free_port
 from agents.demo.scenario import GRACE_S, Phase, misses, planned
-from agents.demo.terminal import Screen, announcer
+from agents.demo.terminal import Terminal, announcer
 
 LOOK_S = 0.25
 
 
-async def show(plan: Sequence[Phase], screen: Screen, port: int = 0) -> list[str]:
+async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0) -> list[str]:
     """Run the demo; gives what was not as planned.
 
     Raises:
@@ -28,15 +28,15 @@ async def show(plan: Sequence[Phase], screen: Screen, port: int = 0) -> list[str
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softfail-demo-")))
-        receiver = Receiver(secrets.token_hex(16))
+        receiver = FakePagerDuty(secrets.token_hex(16))
         await receiver.start()
         stack.push_async_callback(receiver.stop)
-        broker = await asyncio.to_thread(Broker)
+        broker = await asyncio.to_thread(EmbeddedBroker)
         screen.say(f"broker (embedded) at {broker.address}, PagerDuty receiver at {receiver.url}")
         config = configuration(broker.address, port or free_port(), receiver.url)
-        worker = Worker(folder, config, receiver.routing_key)
+        worker = WorkerProcess(folder, config, receiver.routing_key)
         stack.push_async_callback(worker.stop)
-        shop = Shop(broker.address, f"{PREFIX}.events")
+        shop = FakeServices(broker.address, f"{PREFIX}.events")
         stack.push_async_callback(asyncio.to_thread, shop.stop)
         shop.start()
         await worker.start()
@@ -53,7 +53,12 @@ async def show(plan: Sequence[Phase], screen: Screen, port: int = 0) -> list[str
 
 
 async def _play(
-    plan: Sequence[Phase], screen: Screen, shop: Shop, worker: Worker, receiver: Receiver, began: float
+    plan: Sequence[Phase],
+    screen: Terminal,
+    shop: FakeServices,
+    worker: WorkerProcess,
+    receiver: FakePagerDuty,
+    began: float,
 ) -> None:
     rates: dict[str, float] = {}
     announce = announcer(screen.say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.demo.fake_pagerduty import Incident
+from agents.demo.fake_pagerduty import PagerDutyIncident
 
 SHORTEST_S, LONGEST_S = 40.0, 3600.0
 GRACE_S = 20.0  # after the last phase, for an episode to end
@@ -40,20 +40,20 @@ def planned(plan: Sequence[Phase]) -> list[str]:
     return [feature for phase in plan for feature in phase.faulty]
 
 
-def episodes(incidents: Sequence[Incident]) -> dict[str, list[Incident]]:
+def episodes(incidents: Sequence[PagerDutyIncident]) -> dict[str, list[PagerDutyIncident]]:
     """A receiver's incidents by episode: the key without its urgency."""
-    found: dict[str, list[Incident]] = {}
+    found: dict[str, list[PagerDutyIncident]] = {}
     for incident in incidents:
         found.setdefault(incident.dedup_key.rpartition("/")[0], []).append(incident)
     return found
 
 
-def feature_of(incident: Incident) -> str:
+def feature_of(incident: PagerDutyIncident) -> str:
     """service/feature of an incident, as its payload says."""
     return f"{incident.payload.get('group')}/{incident.payload.get('component')}"
 
 
-def misses(incidents: Sequence[Incident], plan: Sequence[Phase]) -> list[str]:
+def misses(incidents: Sequence[PagerDutyIncident], plan: Sequence[Phase]) -> list[str]:
     """What is not as it must be: one episode, opened and resolved, for each planned fault, and no other.
     Empty when all is well.
 

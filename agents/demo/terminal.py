@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agents.demo.fake_pagerduty import Incident
+from agents.demo.fake_pagerduty import PagerDutyIncident
 from agents.demo.scenario import Phase
 
 LINE_S = 5.0  # between two plain lines when nothing happens
 
 
-class Screen:
+class Terminal:
     """Shows the state of the demo. Used as a context; ``say`` leaves a line, ``show`` renews the display."""
 
     def __init__(self, plan: Sequence[Phase], headless: bool) -> None:
@@ -30,7 +30,7 @@ class Screen:
         self._live = None if headless else Live(console=self._console, refresh_per_second=4, transient=False)
         self._last = 0.0
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Terminal:
         if self._live:
             self._live.start()
         return self
@@ -52,7 +52,7 @@ class Screen:
         elapsed_s: float,
         sent: int,
         rates: Mapping[str, float],
-        incidents: Sequence[Incident],
+        incidents: Sequence[PagerDutyIncident],
         url: str,
     ) -> None:
         """The state now. ``elapsed_s``: since the phase began."""
@@ -75,7 +75,7 @@ class Screen:
         elapsed_s: float,
         sent: int,
         rates: Mapping[str, float],
-        incidents: Sequence[Incident],
+        incidents: Sequence[PagerDutyIncident],
         url: str,
     ) -> Panel:
         bars = Table.grid(padding=(0, 2))
@@ -106,11 +106,11 @@ class Screen:
         return Panel(Group(*parts), title="softfail demo", expand=False)
 
 
-def announcer(say: Callable[..., Any]) -> Callable[[Sequence[Incident]], None]:
+def announcer(say: Callable[..., Any]) -> Callable[[Sequence[PagerDutyIncident]], None]:
     """Says each incident once when it opens and once when it is resolved."""
     said: dict[int, bool] = {}
 
-    def announce(incidents: Sequence[Incident]) -> None:
+    def announce(incidents: Sequence[PagerDutyIncident]) -> None:
         for number, one in enumerate(incidents):
             if number not in said:
                 said[number] = False

@@ -126,7 +126,7 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
 
-async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.Found]:
+async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.TopicDescription]:
     """Our topics as the broker has them: number of partitions and settings."""
     names = {f"{prefix}.{topic.name}" for topic in topics.TOPICS}
     counts = {name: count for name, count in (await _partition_counts(admin)).items() if name in names}
@@ -140,7 +140,7 @@ async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.
             settings[resource["resource_name"]] = {
                 entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
             }
-    return {name: topics.Found(count, settings.get(name, {})) for name, count in counts.items()}
+    return {name: topics.TopicDescription(count, settings.get(name, {})) for name, count in counts.items()}
 
 
 async def create(kafka: Kafka) -> list[str]:

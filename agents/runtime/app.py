@@ -48,10 +48,11 @@ from agents.kafka import topics
 from agents.kafka.connection import credentials
 from agents.process import exits, log_setup
 from agents.runtime import faust_transport
-from agents.runtime.bundle_intake import Intake
-from agents.runtime.owned_partitions import Store
-from agents.runtime.partition import Agent, Counters, PartitionStatus
-from agents.runtime.process_counters import Running
+from agents.runtime.bundle_intake import BundleIntake
+from agents.runtime.counters import Counters, PartitionStatus
+from agents.runtime.owned_partitions import OwnedPartitions
+from agents.runtime.partition import Agent
+from agents.runtime.process_counters import ProcessCounters
 from agents.runtime.watchdog import Watchdog
 from schemas.config.monitor_config import Config
 
@@ -65,11 +66,11 @@ class Worker:
     def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
         self.config = config
         self.counters = Counters(restarts=exits.restarted())
-        self.store = Store(config.kafka, agents, self.counters)
+        self.store = OwnedPartitions(config.kafka, agents, self.counters)
         self.faust = build_app(config, self)
         self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)
-        self.intake = Intake(self.store, self.watchdog.earliest, self.rewind)
-        self.running = Running()
+        self.intake = BundleIntake(self.store, self.watchdog.earliest, self.rewind)
+        self.running = ProcessCounters()
         self.stopping = False
         self._connected = False
 

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 
 from faust.types import TP
 
-from agents.runtime.faust_transport import Bundle, Joint, joint
-from agents.runtime.owned_partitions import Store
+from agents.runtime.faust_transport import Bundle, Continuity, continuity
+from agents.runtime.owned_partitions import OwnedPartitions
 from agents.runtime.partition import Partition
 
 log = logging.getLogger("softfail.intake")
 
 
-class Intake:
+class BundleIntake:
     """Takes every bundle that comes out of the stream.
 
     Args:
@@ -25,7 +25,10 @@ class Intake:
     """
 
     def __init__(
-        self, store: Store, earliest: Callable[[TP], Awaitable[int]], rewind: Callable[[str], Awaitable[None]]
+        self,
+        store: OwnedPartitions,
+        earliest: Callable[[TP], Awaitable[int]],
+        rewind: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store, self._earliest, self._rewind = store, earliest, rewind
 
@@ -40,7 +43,7 @@ class Intake:
         # or revoked meanwhile
         while (
             self._store.owned.get(tp) is partition
-            and joint(bundle.start, bundle.stop, partition.position) is Joint.JOINS
+            and continuity(bundle.start, bundle.stop, partition.position) is Continuity.JOINS
         ):
             await partition.take(bundle)
             await partition.room()
@@ -50,7 +53,7 @@ class Intake:
         come.
         """
         tp, position = partition.tp, partition.position
-        if joint(bundle.start, bundle.stop, position) is not Joint.GAP:
+        if continuity(bundle.start, bundle.stop, position) is not Continuity.GAP:
             return True
         if partition.asked == position:
             return False

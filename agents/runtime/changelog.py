@@ -48,7 +48,7 @@ _Target = tuple[str, int]  # topic, partition
 _Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
 
-class Recovered(NamedTuple):
+class Recovery(NamedTuple):
     """What the state topic says. ``lost``: offsets between the recorded position and the start of the log."""
 
     records: list[StateRecord]
@@ -58,7 +58,7 @@ class Recovered(NamedTuple):
     lost: int
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """What one transaction took.
 
     ``size``: bytes of keys and values; ``oversized``: outputs left out; ``large``: records of state above 256
@@ -70,7 +70,7 @@ class Written(NamedTuple):
     large: int
 
 
-class Journal:
+class Changelog:
     """Reads and writes the state of one source partition. ``readers``: bounds how many of a process read at
     the same time.
     """
@@ -111,7 +111,7 @@ class Journal:
             f" {self._source.partition})"
         )
 
-    async def open(self) -> Recovered:
+    async def open(self) -> Recovery:
         """Fence every earlier owner, then read what is committed.
 
         Raises:
@@ -133,14 +133,14 @@ class Journal:
             position, lost = await self._begin_at(reader, None if recorded is None else int(recorded))
         if recorded is None:
             self._began = position
-        return Recovered(list(latest.items()), position, partitions, recorded is None, lost)
+        return Recovery(list(latest.items()), position, partitions, recorded is None, lost)
 
     @property
     def records(self) -> int:
         """How many records the state holds now."""
         return len(self._sizes)
 
-    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> Written:
+    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> WriteResult:
         """Write all of it or none.
 
         Raises:
@@ -172,7 +172,7 @@ class Journal:
         await self._transact(rows)
         self._has_header = True
         self._count_state(changed)
-        return Written(size, oversized, large)
+        return WriteResult(size, oversized, large)
 
     async def close(self) -> None:
         """Let go. What is not committed is aborted by whoever opens next."""

@@ -1,8 +1,15 @@
-"""How the watermark of a partition advances with the wall clock."""
+"""The wall clock, and how the watermark of a partition advances with it."""
 
 from __future__ import annotations
 
+import time
+
 TICK_S = 1.0  # between two looks at the clock
+
+
+def wall_clock_us() -> int:
+    """Return the wall clock, microseconds since 1970."""
+    return time.time_ns() // 1000
 
 
 class WallClock:

@@ -29,7 +29,7 @@ from faust.types import TP
 from agents.process import exits
 
 
-class Joint(enum.Enum):
+class Continuity(enum.Enum):
     """How a range of positions lies to the position applied."""
 
     OLD = "applied before"
@@ -37,15 +37,15 @@ class Joint(enum.Enum):
     GAP = "something is missing before it"
 
 
-def joint(start: int, stop: int, position: int) -> Joint:
+def continuity(start: int, stop: int, position: int) -> Continuity:
     """How [start, stop) lies to the position to apply next.
 
     >>> joint(0, 5, 5).name, joint(3, 8, 5).name, joint(6, 8, 5).name
     ('OLD', 'JOINS', 'GAP')
     """
     if stop <= position:
-        return Joint.OLD
-    return Joint.JOINS if start <= position else Joint.GAP
+        return Continuity.OLD
+    return Continuity.JOINS if start <= position else Continuity.GAP
 
 
 # of values in a bundle, one record more or less: 5,000 records of 256 KB would be more than a gigabyte
@@ -127,7 +127,7 @@ class Schema(faust.Schema):  # type: ignore[misc]
         return decode
 
 
-class Forgetful(dict[TP, Any]):
+class NoReadOffsets(dict[TP, Any]):
     """A read offset that is never known.
 
     Faust drops a message that begins below its read offset (consumer.py:1209); a bundle may well end above
@@ -178,7 +178,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._read_offset = Forgetful()
+        self._read_offset = NoReadOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

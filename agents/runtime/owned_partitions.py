@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from faust.types import TP
 
 from agents.process import exits
-from agents.runtime.changelog import Journal
-from agents.runtime.partition import Agent, Counters, Partition, PartitionStatus
+from agents.runtime.changelog import Changelog
+from agents.runtime.counters import Counters, PartitionStatus
+from agents.runtime.partition import Agent, Partition
 from schemas.config.monitor_config import Kafka
-
-__all__ = ["Agent", "Counters", "Partition", "PartitionStatus", "Store"]
 
 log = logging.getLogger("softfail.store")
 
@@ -25,7 +24,7 @@ READERS = 4
 SAY_S = 2.0  # how often a restore says how far it is
 
 
-class Store:
+class OwnedPartitions:
     """All partitions of this process, by source topic and number."""
 
     def __init__(self, kafka: Kafka, agents: Sequence[Agent], counters: Counters) -> None:
@@ -49,7 +48,7 @@ class Store:
         """A value that changes whenever something gets further."""
         steps = sum(partition.steps for partition in self.owned.values())
         return self.positions(), steps + sum(
-            partition.journal.restored for partition, _ in self.restoring.values()
+            partition.changelog.restored for partition, _ in self.restoring.values()
         )
 
     def status(self) -> list[PartitionStatus]:
@@ -64,7 +63,7 @@ class Store:
             partition = Partition(
                 agent,
                 TP(*tp),
-                Journal(self.kafka, agent.name, TP(*tp), self.cluster, self._readers),
+                Changelog(self.kafka, agent.name, TP(*tp), self.cluster, self._readers),
                 self.kafka.checkpoint,
                 self.counters,
             )
@@ -102,11 +101,11 @@ class Store:
         while True:
             await asyncio.sleep(SAY_S)
             for tp, (partition, _) in list(self.restoring.items()):
-                if (share := partition.journal.share) > 0:
+                if (share := partition.changelog.share) > 0:
                     log.info(
                         "restoring %s/%d: %s records, %.0f %% of its log, %.1f s",
                         *tp,
-                        f"{partition.journal.restored:,}",
+                        f"{partition.changelog.restored:,}",
                         100 * share,
                         time.monotonic() - began,
                     )
@@ -119,12 +118,12 @@ class Store:
             took_s = partition.recovery_s = time.monotonic() - began
             partition.begin()
             self.counters.restore_seconds += took_s
-            self.counters.restored_records += partition.journal.restored
+            self.counters.restored_records += partition.changelog.restored
             log.info(
                 "owns %s/%d from %d: %d records of state in %.2f s",
                 *tp,
                 partition.position,
-                partition.journal.restored,
+                partition.changelog.restored,
                 took_s,
             )
         except asyncio.CancelledError:

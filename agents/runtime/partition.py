@@ -10,23 +10,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 from faust.types import TP
 
 from agents.process import exits
-from agents.runtime.changelog import Journal, Written
+from agents.runtime.changelog import Changelog, WriteResult
+from agents.runtime.clock import wall_clock_us
+from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
 from monitor.protocol.messages import Core, Message, Outputs
-from monitor.protocol.metrics import (
-    APPLY_BOUNDS_S,
-    CHECKPOINT_BOUNDS_S,
-    LOOP_DELAY_BOUNDS_S,
-    SIZE_BOUNDS_BYTES,
-    FixedBucketHistogram,
-)
 
 log = logging.getLogger("softfail.partition")
 
@@ -66,67 +60,13 @@ class Agent(Protocol):
         """What is done beside applying records, while the partition is owned."""
 
 
-@dataclass
-class Counters:
-    """What has happened since the process started. ``restarts`` began before: how often it has re-executed
-    itself.
-    """
-
-    restarts: int = 0
-    checkpoints: int = 0
-    checkpoint_seconds: float = 0.0
-    checkpoint_times: FixedBucketHistogram = field(
-        default_factory=lambda: FixedBucketHistogram(CHECKPOINT_BOUNDS_S)
-    )
-    checkpoint_sizes: FixedBucketHistogram = field(
-        default_factory=lambda: FixedBucketHistogram(SIZE_BOUNDS_BYTES)
-    )
-    large_checkpoints: int = 0  # above 16 MB
-    apply_times: FixedBucketHistogram = field(default_factory=lambda: FixedBucketHistogram(APPLY_BOUNDS_S))
-    loop_delays: FixedBucketHistogram = field(
-        default_factory=lambda: FixedBucketHistogram(LOOP_DELAY_BOUNDS_S)
-    )
-    restore_seconds: float = 0.0
-    restored_records: int = 0
-    gaps: int = 0  # times a bundle did not join the position and was fetched again
-    lost_events: int = 0  # offsets that the log no longer held when their turn came
-    records: int = 0  # applied
-    oversized: int = 0  # outputs above 256 KB, dropped
-    large_records: int = 0  # of state, above 256 KB
-
-
-@dataclass(frozen=True)
-class PartitionStatus:
-    """One partition as others may see it. Times are of the monotonic clock, seconds."""
-
-    agent: str
-    topic: str
-    partition: int
-    core: Core | None
-    """None while it is restored."""
-    position: int
-    durable: int
-    end_offset: int | None
-    caught_up: bool
-    restoring: bool
-    restored_records: int
-    pending_bytes: int
-    last_checkpoint_monotonic: float | None
-    restored_share: float = 0.0
-    """Of the log of its state, 0 to 1."""
-    state_records: int = 0
-    state_bytes: int = 0
-    began: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
-    """What its counters stood at when it was restored, by name and labels."""
-
-
 class Partition:
     """One owned partition of a source: core, position, and what waits to be written."""
 
     def __init__(
-        self, agent: Agent, tp: TP, journal: Journal, checkpoint_s: float, counters: Counters
+        self, agent: Agent, tp: TP, changelog: Changelog, checkpoint_s: float, counters: Counters
     ) -> None:
-        self.agent, self.tp, self.journal, self.counters = agent, tp, journal, counters
+        self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
         self.core: Core
         self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
         self.asked: int | None = None  # the position from which we already asked to have everything again
@@ -161,7 +101,7 @@ class Partition:
 
     async def restore(self) -> None:
         """Fence earlier owners, read the state back and begin to work."""
-        recovered = await self.journal.open()
+        recovered = await self.changelog.open()
         self.core = self.agent.core(self.tp.partition, recovered.partitions)
         try:
             # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core
@@ -173,8 +113,8 @@ class Partition:
                 f" {'rebuild' if self.agent.name == 'watch' else 'drop'}"
             )
             raise exits.Misconfigured(
-                f"{self.journal.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name}"
-                f" --partition {self.tp.partition}; or {self.journal.remedy}"
+                f"{self.changelog.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name}"
+                f" --partition {self.tp.partition}; or {self.changelog.remedy}"
             ) from error
         counted = getattr(self.core, "counted", None)
         self.began = {} if counted is None else {(one.name, one.labels): one.value for one in counted()}
@@ -233,7 +173,7 @@ class Partition:
             records = records[: self._most]
             stop = records[-1].offset + 1
         began = time.monotonic()
-        outputs, now_us = Outputs(), time.time_ns() // 1000
+        outputs, now_us = Outputs(), wall_clock_us()
         if (steps := getattr(self.core, "steps", None)) is not None:
             yield from steps(records, now_us, outputs)
         elif records:
@@ -285,14 +225,14 @@ class Partition:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.checkpoint()
-        await self.journal.close()
+        await self.changelog.close()
 
     async def abandon(self) -> None:
         """Let go of a partition that is not restored yet."""
         # the first checkpoint of a fresh partition: to cut it short would look like a failure
         if self._commit is not None:
             await self._commit
-        await self.journal.close()
+        await self.changelog.close()
 
     def status(self, restoring: bool) -> PartitionStatus:
         """What others may see."""
@@ -306,12 +246,12 @@ class Partition:
             self.end,
             self.caught_up,
             restoring,
-            self.journal.restored,
+            self.changelog.restored,
             self._pending_bytes,
             self.last_checkpoint,
-            self.journal.share,
-            self.journal.records,
-            self.journal.bytes,
+            self.changelog.share,
+            self.changelog.records,
+            self.changelog.bytes,
             self.began,
         )
 
@@ -341,7 +281,7 @@ class Partition:
         changed = self.core.changed()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                written = await self.journal.write(position, changed, outputs)
+                written = await self.changelog.write(position, changed, outputs)
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
@@ -352,7 +292,7 @@ class Partition:
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
         self._account(written, applied, self.last_checkpoint - began)
 
-    def _account(self, written: Written, applied: int, took_s: float) -> None:
+    def _account(self, written: WriteResult, applied: int, took_s: float) -> None:
         if written.size > AIM_CHECKPOINT:
             self._most = max(min(LEAST_RECORDS, self._most), self._most // 2)
         elif 2 * applied >= self._most:

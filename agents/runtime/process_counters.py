@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from agents.runtime.owned_partitions import PartitionStatus
+from agents.runtime.counters import PartitionStatus
 from monitor.protocol.metrics import METRICS, Measure
 
 Series = tuple[str, tuple[str, ...]]
 
 
-class Running:
+class ProcessCounters:
     """What was counted since, over all partitions that this process has had."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from faust.types import TP
 from agents.kafka.connection import clients
 from agents.kafka.consumer_group import unowned
 from agents.process import exits
-from agents.runtime.owned_partitions import Store
+from agents.runtime.owned_partitions import OwnedPartitions
 from schemas.config.monitor_config import Kafka
 
 log = logging.getLogger("softfail.watchdog")
@@ -35,7 +35,7 @@ TICK_S = 1.0
 
 
 @dataclass
-class Verdict:
+class WatchdogState:
     """What the watchdog knows, as times of the monotonic clock; None: all is well."""
 
     tick: float
@@ -70,12 +70,12 @@ class Watchdog:
     def __init__(
         self,
         kafka: Kafka,
-        store: Store,
+        store: OwnedPartitions,
         assignment: Callable[[], set[TP]],
         rewind: Callable[[str], Awaitable[None]],
     ) -> None:
         self._kafka, self._store, self._assignment, self._rewind = kafka, store, assignment, rewind
-        self.verdict = Verdict(time.monotonic())
+        self.state = WatchdogState(time.monotonic())
         self._seen: object = None
         self._rewound_at = 0.0
         self._asked_group_at = time.monotonic()  # the first seconds are for joining
@@ -88,7 +88,7 @@ class Watchdog:
         now = time.monotonic()
         return any(
             since is not None and now - since > STUCK_S / 2
-            for since in (self.verdict.stuck_since, self.verdict.unowned_since)
+            for since in (self.state.stuck_since, self.state.unowned_since)
         )
 
     async def start(self) -> None:
@@ -97,7 +97,7 @@ class Watchdog:
             **clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False
         )
         await self._probe.start()
-        self.verdict.slept(time.monotonic())
+        self.state.slept(time.monotonic())
         self._observing = asyncio.create_task(self._observe())
         threading.Thread(target=self._judge, name="watchdog", daemon=True).start()
 
@@ -113,8 +113,8 @@ class Watchdog:
             time.sleep(TICK_S)
             now = time.monotonic()
             if now - before > 5 * TICK_S:
-                self.verdict.slept(now)
-            elif (why := self.verdict.reason(now)) is not None:
+                self.state.slept(now)
+            elif (why := self.state.reason(now)) is not None:
                 exits.again(exits.WATCHDOG, f"{why}; positions {_shown(self._store.positions())}")
             before = now
 
@@ -122,8 +122,8 @@ class Watchdog:
         while True:
             slept = time.monotonic()
             await asyncio.sleep(TICK_S)
-            self.verdict.tick = time.monotonic()
-            self._store.counters.loop_delays.observe(max(0.0, self.verdict.tick - slept - TICK_S))
+            self.state.tick = time.monotonic()
+            self._store.counters.loop_delays.observe(max(0.0, self.state.tick - slept - TICK_S))
             mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
                 # the answer may have waited for us: it is true of when we asked, at least
@@ -131,7 +131,7 @@ class Watchdog:
                 ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
             except Exception as error:  # noqa: BLE001 - no broker, no judgement
                 log.debug("no judgement: %r", error)
-                self.verdict.slept(time.monotonic())
+                self.state.slept(time.monotonic())
                 continue
             await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, asked)
             await self._look_at_group()
@@ -143,14 +143,14 @@ class Watchdog:
         for tp, end in ends.items():
             if (partition := self._store.owned.get(tp)) is not None:
                 partition.end, partition.end_seen = end, now
-        positions, progress, verdict = self._store.positions(), self._store.progress(), self.verdict
+        positions, progress, state = self._store.positions(), self._store.progress(), self.state
         self._look_for_cut(ends, positions, now)
         if progress != self._seen or all(positions.get(tp, -1) >= end for tp, end in ends.items()):
-            self._seen, verdict.stuck_since = progress, None
+            self._seen, state.stuck_since = progress, None
             return
-        if verdict.stuck_since is None:
-            verdict.stuck_since = now
-        if positions and now - verdict.stuck_since >= REWIND_S and now - self._rewound_at >= REWIND_S:
+        if state.stuck_since is None:
+            state.stuck_since = now
+        if positions and now - state.stuck_since >= REWIND_S and now - self._rewound_at >= REWIND_S:
             self._rewound_at = now
             for partition in self._store.owned.values():
                 partition.asked = None
@@ -161,15 +161,15 @@ class Watchdog:
             tp: (positions[tp], end) for tp, end in ends.items() if tp in positions and end < positions[tp]
         }
         if not cut:
-            self.verdict.cut_since = None
-        elif self.verdict.cut_since is None:
-            self.verdict.cut_since = now
-        elif now - self.verdict.cut_since > WITHDRAWN_S:
+            self.state.cut_since = None
+        elif self.state.cut_since is None:
+            self.state.cut_since = now
+        elif now - self.state.cut_since > WITHDRAWN_S:
             tp, (position, end) = min(cut.items())
             exits.leave(
                 exits.CONFIGURATION,
                 f"{tp.topic}/{tp.partition} ends at {end}, but {position} is already applied: was the topic"
-                f" re-created? {self._store.owned[tp].journal.remedy}",
+                f" re-created? {self._store.owned[tp].changelog.remedy}",
             )
 
     async def _look_at_group(self) -> None:
@@ -183,9 +183,9 @@ class Watchdog:
             log.debug("the group does not answer: %r", error)
             missing = set()
         if not missing:
-            self.verdict.unowned_since = None
-        elif self.verdict.unowned_since is None:
-            self.verdict.unowned_since = now
+            self.state.unowned_since = None
+        elif self.state.unowned_since is None:
+            self.state.unowned_since = now
             log.info("nobody owns %s", ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(missing)[:8]))
 
 

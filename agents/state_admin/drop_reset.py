@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from typing import Any
 
 from agents.kafka.state_topic import Snapshot, StateRecord, StateTopic
 from agents.process.exits import Refused
+from agents.runtime.clock import wall_clock_us
 from agents.state_admin.contents import CLOCK, contents, named, shown
 from agents.state_admin.open_episodes import in_words, of_partitions, open_episodes
 from agents.state_admin.report import confirm, forgotten
@@ -130,7 +130,7 @@ async def _endings(state: StateTopic, number: int, taken: dict[bytes, bytes]) ->
     """
     if state.agent != "watch":
         return []
-    now_us, book = time.time_ns() // 1000, contents(Snapshot(number, taken, 0, 0)).book
+    now_us, book = wall_clock_us(), contents(Snapshot(number, taken, 0, 0)).book
     told = of_partitions(await open_episodes(state.kafka), await state.count(), [number])
     return [
         *ended_incidents(book, RESET, now_us),
@@ -140,7 +140,7 @@ async def _endings(state: StateTopic, number: int, taken: dict[bytes, bytes]) ->
 
 async def _endings_of(state: StateTopic, number: int, key: bytes, taken: dict[bytes, bytes]) -> list[Message]:
     """The same for the one record that is dropped."""
-    plain, now_us = _json(key), time.time_ns() // 1000
+    plain, now_us = _json(key), wall_clock_us()
     if state.agent != "watch" or not isinstance(plain, list) or plain[0] not in ("incident", "episode"):
         return []
     book = contents(Snapshot(number, {key: taken[key]}, 0, 0)).book

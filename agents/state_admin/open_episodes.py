@@ -13,20 +13,20 @@ from agents.kafka.topics import ALERTS
 from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
-Told = dict[str, dict[str, Any]]
+OpenEpisodes = dict[str, dict[str, Any]]
 """Episode id -> its last record."""
 
 _OWN = "softfail"  # episodes about softfail itself belong to the notifier, not to a partition of the events
 
 
-async def open_episodes(kafka: Kafka) -> Told:
+async def open_episodes(kafka: Kafka) -> OpenEpisodes:
     """Episodes that are open by what is committed on the alerts topic now; those of softfail itself are left
     out.
 
     Raises:
         Stalled: a transaction stays open, so the end cannot be read.
     """
-    alerts, found = TopicPartition(f"{kafka.prefix}.{ALERTS}", 0), Told()
+    alerts, found = TopicPartition(f"{kafka.prefix}.{ALERTS}", 0), OpenEpisodes()
     async with TopicReader(kafka) as reader:
         async for records in reader.batches(await reader.ranges([alerts])):
             for record in records:
@@ -34,7 +34,7 @@ async def open_episodes(kafka: Kafka) -> Told:
     return found
 
 
-def of_partitions(told: Told, partitions: int, only: Collection[int]) -> Told:
+def of_partitions(told: OpenEpisodes, partitions: int, only: Collection[int]) -> OpenEpisodes:
     """Those whose feature lies in one of these partitions of the source."""
     return {
         name: one
@@ -51,7 +51,7 @@ def in_words(one: dict[str, Any]) -> str:
     )
 
 
-def _take(found: Told, value: bytes | None) -> None:
+def _take(found: OpenEpisodes, value: bytes | None) -> None:
     if b'"episode"' not in (value or b""):  # most records are transitions and heartbeats
         return
     try:

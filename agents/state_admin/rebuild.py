@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from typing import NamedTuple
 
 from faust.types import TP
 
 from agents.kafka.state_topic import HEADER, POSITION, StateRecord, StateTopic
 from agents.process.exits import Refused
+from agents.runtime.clock import wall_clock_us
 from agents.state_admin.contents import CLOCK, Contents, contents, shown
-from agents.state_admin.open_episodes import Told, of_partitions, open_episodes
-from agents.state_admin.replay import Replayed, replay
+from agents.state_admin.open_episodes import OpenEpisodes, of_partitions, open_episodes
+from agents.state_admin.replay import ReplayResult, replay
 from agents.state_admin.report import SHOWN, confirm
 from agents.state_admin.rewriter import rewriter_of
 from monitor.alerts.forced_resolution import as_told, ended_episodes
@@ -29,13 +29,13 @@ REBUILT = "state_rebuilt"  # why an episode ended that the rebuilt state does no
 _NO_PANE = -(2**62)
 
 
-class Plan(NamedTuple):
+class RebuildPlan(NamedTuple):
     """What is to change in one partition. ``mended``, ``partly``, ``lost``: keys of unreadable records, by
     what becomes of them.
     """
 
     contents: Contents
-    replayed: Replayed
+    replayed: ReplayResult
     changes: dict[bytes, bytes | None]
     mended: list[bytes]
     partly: list[bytes]
@@ -81,7 +81,9 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
         )
 
 
-async def _plan(config: Config, found: Contents, partitions: int, told: Told, *, everything: bool) -> Plan:
+async def _plan(
+    config: Config, found: Contents, partitions: int, told: OpenEpisodes, *, everything: bool
+) -> RebuildPlan:
     snapshot = found.snapshot
     ours = Watch(config).book.digest
     if HEADER in found.broken or POSITION in found.broken or snapshot.position is None:
@@ -116,7 +118,9 @@ async def _plan(config: Config, found: Contents, partitions: int, told: Told, *,
     return _compared(found, replayed, told, everything=everything)
 
 
-def _compared(found: Contents, replayed: Replayed, told: Told, *, everything: bool) -> Plan:
+def _compared(
+    found: Contents, replayed: ReplayResult, told: OpenEpisodes, *, everything: bool
+) -> RebuildPlan:
     """What of the replay takes the place of which record."""
     counted = {
         key: value for key, value in replayed.records.items() if not key.startswith(b'["episode"')
@@ -137,10 +141,10 @@ def _compared(found: Contents, replayed: Replayed, told: Told, *, everything: bo
                 and found.snapshot.records.get(key) != counted.get(key)
             ):
                 changes[key] = counted.get(key)
-    return Plan(found, replayed, changes, mended, partly, lost)
+    return RebuildPlan(found, replayed, changes, mended, partly, lost)
 
 
-def _episodes(told: Told) -> dict[bytes, bytes]:
+def _episodes(told: OpenEpisodes) -> dict[bytes, bytes]:
     """Records of open episodes. What was told last is what the record said; a replay might give it another
     name, and nobody would end the old one.
     """
@@ -152,7 +156,9 @@ def _episodes(told: Told) -> dict[bytes, bytes]:
     return {key: value for key, value in book.changed() if key != CLOCK and value is not None}
 
 
-async def _carry_out(config: Config, state: StateTopic, plan: Plan, partitions: int, cluster: str) -> None:
+async def _carry_out(
+    config: Config, state: StateTopic, plan: RebuildPlan, partitions: int, cluster: str
+) -> None:
     """In one transaction, if nobody has written meanwhile and a worker will be able to read what comes of it."""
     snapshot = plan.contents.snapshot
     kept = {
@@ -177,7 +183,7 @@ async def _carry_out(config: Config, state: StateTopic, plan: Plan, partitions: 
         told = of_partitions(await open_episodes(config.kafka), partitions, [snapshot.partition])
         going_on = {episode.episode_id for episode in watch.book.episodes.values()}
         endings: list[Message] = list(
-            ended_episodes(Book(0, ""), told, REBUILT, time.time_ns() // 1000, config.kafka.prefix, going_on)
+            ended_episodes(Book(0, ""), told, REBUILT, wall_clock_us(), config.kafka.prefix, going_on)
         )
         changes: list[StateRecord] = [*plan.changes.items(), (HEADER, rewriter.header(partitions))]
         await rewriter.rewrite(changes, endings)
@@ -185,7 +191,7 @@ async def _carry_out(config: Config, state: StateTopic, plan: Plan, partitions: 
         await rewriter.close()
 
 
-def _lines(state: StateTopic, plan: Plan) -> list[str]:
+def _lines(state: StateTopic, plan: RebuildPlan) -> list[str]:
     snapshot, replayed, found = plan.contents.snapshot, plan.replayed, plan.contents
     out = [
         f"{state.name}/{snapshot.partition}: {len(found.broken)} records of {len(snapshot.records)} cannot be"

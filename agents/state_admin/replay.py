@@ -4,14 +4,13 @@ at once. Nothing is published.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord, TopicPartition
 from faust.types import TP
 
 from agents.kafka.topic_reader import TopicReader
-from agents.runtime.clock import TICK_S, WallClock
+from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.feature_series import HOUR_US
@@ -24,7 +23,7 @@ STEP_MS = 1000  # of append time that are applied together: so long a worker tha
 
 
 @dataclass
-class Replayed:
+class ReplayResult:
     """What a replay gave. ``since_us``: from where on the log covers everything; None: it has all that was
     ever counted.
     """
@@ -39,12 +38,12 @@ class Replayed:
         return self.since_us is None or start_us >= self.since_us
 
 
-class _Follower:
+class _CaughtUpWorker:
     """A core that takes the log as a worker does that always keeps up: between two records it advances with
     the wall clock.
     """
 
-    def __init__(self, watch: Watch, until_us: int, replayed: Replayed) -> None:
+    def __init__(self, watch: Watch, until_us: int, replayed: ReplayResult) -> None:
         self._watch, self._until_us, self._replayed = watch, until_us, replayed
         self._pane_us = watch.book.pane_us
         self._clock = WallClock()
@@ -82,7 +81,7 @@ class _Follower:
 
 async def replay(
     kafka: Kafka, source: TP, watch: Watch, first: int, position: int, until_us: int | None, *, whole: bool
-) -> Replayed:
+) -> ReplayResult:
     """Apply [first, position) of a source.
 
     Args:
@@ -92,8 +91,8 @@ async def replay(
     Raises:
         Stalled: the log cannot be read up to the position.
     """
-    found, tp = Replayed(first), TopicPartition(*source)
-    follower = _Follower(watch, 2**62 if until_us is None else until_us, found)
+    found, tp = ReplayResult(first), TopicPartition(*source)
+    follower = _CaughtUpWorker(watch, 2**62 if until_us is None else until_us, found)
     async with TopicReader(kafka) as reader:
         async for records in reader.batches({tp: range(first, position)}):
             if found.since_us is None and not whole:
@@ -105,7 +104,7 @@ async def replay(
     if not whole and found.since_us is None:
         found.since_us = 2**62  # the log is empty
     if until_us is not None:
-        follower.advance(until_us, time.time_ns() // 1000)
+        follower.advance(until_us, wall_clock_us())
     follower.fold()
     return found
 

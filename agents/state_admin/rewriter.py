@@ -11,11 +11,11 @@ from faust.types import TP
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, StateTopic
 from agents.kafka.topics import ALERTS
 from agents.process.exits import Refused
-from agents.runtime.changelog import OPEN_S, Journal
+from agents.runtime.changelog import OPEN_S, Changelog
 from monitor.protocol.messages import Message
 
 
-class Rewriter(Journal):
+class Rewriter(Changelog):
     """A journal that is opened to change what a worker would refuse: it takes the same transactional id, so
     an owner that wakes up is fenced.
     """

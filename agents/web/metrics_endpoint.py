@@ -30,7 +30,7 @@ Totals = dict[str, dict[tuple[str, ...], float]]
 """Metric -> labels -> value, added up over partitions."""
 
 
-class Snapshot(Collector):
+class ScrapeCollector(Collector):
     """The families of one scrape, in the order and with the words of ``METRICS``."""
 
     def __init__(self, totals: Totals) -> None:
@@ -141,6 +141,6 @@ async def exposition(worker: LiveWorker, accept: str, now_s: float) -> tuple[byt
     encoder: Callable[[Any], bytes]
     encoder, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Snapshot(totals))
+    registry.register(ScrapeCollector(totals))
     # in a thread: 100,000 series take longer than a heartbeat may wait
     return await asyncio.to_thread(encoder, registry), content_type

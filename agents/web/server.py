@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from agents.web.metrics_endpoint import exposition
-from agents.web.silences_endpoint import Silencing
+from agents.web.silences_endpoint import SilencesEndpoint
 from agents.web.status_endpoint import finite, narrowed, overview
 from agents.web.token_auth import asking_for
 from agents.web.worker_status import LiveWorker, not_well, unhealthy
@@ -150,7 +150,7 @@ def application(
     }
     app.add_routes([web.get(path, page) for path, page in pages.items()])
     if kafka is not None:
-        app.add_routes(Silencing(kafka, has_token=token is not None).routes())
+        app.add_routes(SilencesEndpoint(kafka, has_token=token is not None).routes())
     app.on_response_prepare.append(_with_headers)
     return app
 

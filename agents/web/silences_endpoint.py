@@ -32,7 +32,7 @@ PATIENCE_S = 30.0
 _DOWN = (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError, exits.Misconfigured)
 
 
-class _Asked(BaseModel):
+class _SilenceRequest(BaseModel):
     """The body of a POST, in the words of softfail.yaml."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +45,7 @@ class _Asked(BaseModel):
     severity: list[Severity] = []
 
 
-class Silencing:
+class SilencesEndpoint:
     """The two routes."""
 
     def __init__(self, kafka: Kafka, *, has_token: bool) -> None:
@@ -60,7 +60,7 @@ class Silencing:
         if (refusal := self._refusal(request)) is not None:
             return refusal
         try:
-            body = _Asked.model_validate(json.loads(await request.read()))
+            body = _SilenceRequest.model_validate(json.loads(await request.read()))
             now = datetime.now(UTC)
             silence = silence_records.asked_for(
                 body.match,

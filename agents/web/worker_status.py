@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from agents.runtime.owned_partitions import Counters, PartitionStatus
-from agents.runtime.process_counters import Running
+from agents.runtime.counters import Counters, PartitionStatus
+from agents.runtime.process_counters import ProcessCounters
 from monitor.protocol.metrics import Measure
 
 
-class LiveStore(Protocol):
+class LivePartitions(Protocol):
     """The part of ``agents.runtime.owned_partitions.Store`` that is read."""
 
     @property
@@ -33,11 +33,11 @@ class LiveWorker(Protocol):
         """What has happened since the process started."""
 
     @property
-    def running(self) -> Running:
+    def running(self) -> ProcessCounters:
         """Its counters as they were scraped."""
 
     @property
-    def store(self) -> LiveStore:
+    def store(self) -> LivePartitions:
         """What it owns."""
 
     @property

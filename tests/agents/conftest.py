@@ -9,9 +9,10 @@ import pytest
 from faust.types import TP
 
 from agents.process import exits
-from agents.runtime.changelog import Recovered, Written
+from agents.runtime.changelog import Recovery, WriteResult
+from agents.runtime.counters import Counters
 from agents.runtime.faust_transport import Bundle
-from agents.runtime.partition import Counters, Partition
+from agents.runtime.partition import Partition
 from monitor.protocol.messages import FileRecord
 
 
@@ -42,19 +43,19 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
     return seen
 
 
-class ListJournal:
+class ListChangelog:
     """Keeps transactions in a list. ``gate`` cleared: writes wait; ``failure`` set: they fail."""
 
     def __init__(self) -> None:
         self.transactions: list[tuple[int, list[Any], dict[str, list[Any]]]] = []
-        self.recovered = Recovered([], 0, 4, fresh=False, lost=0)
+        self.recovered = Recovery([], 0, 4, fresh=False, lost=0)
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: BaseException | None = None
         self.restored, self.share, self.records, self.bytes, self.closed = 0, 0.0, 0, 0, False
         self.state_topic, self.remedy = "t.watch.state", "mend it"
 
-    async def open(self) -> Recovered:
+    async def open(self) -> Recovery:
         return self.recovered
 
     async def write(self, position: int, changed: list[Any], outputs: Any) -> int:
@@ -62,7 +63,7 @@ class ListJournal:
         if self.failure is not None:
             raise self.failure
         self.transactions.append((position, list(changed), outputs.messages))
-        return Written(sum(len(value or b"") for _, value in changed), 0, 0)
+        return WriteResult(sum(len(value or b"") for _, value in changed), 0, 0)
 
     async def close(self) -> None:
         self.closed = True
@@ -73,9 +74,11 @@ def make_partition(counting: Any) -> Any:
     """A restored partition of a counting agent, with a ``ListJournal``. To be called inside an event loop."""
 
     async def make(checkpoint_s: float = 60.0, **recovered: Any) -> Partition:
-        journal: Any = ListJournal()
-        journal.recovered = journal.recovered._replace(**recovered)
-        partition = Partition(counting.CountingAgent(), TP("t.events", 1), journal, checkpoint_s, Counters())
+        changelog: Any = ListChangelog()
+        changelog.recovered = changelog.recovered._replace(**recovered)
+        partition = Partition(
+            counting.CountingAgent(), TP("t.events", 1), changelog, checkpoint_s, Counters()
+        )
         await partition.restore()
         return partition
 

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agents.runtime.app import run
-from agents.runtime.bundle_intake import Intake
+from agents.runtime.bundle_intake import BundleIntake
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Config
 
@@ -76,13 +76,13 @@ class CountingAgent:
 
 def drop_bundles(share: float) -> None:
     """Throw away a share of what comes out of the stream, as Faust may."""
-    take, rng = Intake.take, random.Random(1)
+    take, rng = BundleIntake.take, random.Random(1)
 
     async def sometimes(self, tp, bundle):
         if rng.random() >= share:
             await take(self, tp, bundle)
 
-    Intake.take = sometimes
+    BundleIntake.take = sometimes
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from agents.process import exits
 from agents.runtime import watchdog
 from agents.runtime.app import run
-from agents.runtime.bundle_intake import Intake
+from agents.runtime.bundle_intake import BundleIntake
 from schemas.config.monitor_config import Config
 from tests.agents.counting_worker import CountingAgent
 
@@ -49,7 +49,7 @@ if __name__ == "__main__":
         if fault == "hang":
             agent = HangingAgent()
         elif fault == "deaf":
-            Intake.take = deaf
+            BundleIntake.take = deaf
         elif fault == "unassigned":
             PartitionAssignor._get_copartitioned_groups = classmethod(unnamed)
     run(Config.model_validate_json(Path(sys.argv[1]).read_text()), [agent])

@@ -18,14 +18,14 @@ from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, kind
 from agents.dead_letters.records import (
     MARK_HEADER,
     MARK_KEY,
-    Found,
     Identity,
-    Wanted,
+    LetterFilter,
+    StoredLetter,
     is_mark,
     mark_of,
     marked,
 )
-from agents.dead_letters.reinjection import REINJECTED, Plan, Ready, judge, plan
+from agents.dead_letters.reinjection import REINJECTED, Reinjection, ReinjectionPlan, judge, plan
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord
 from schemas.records import DeadLetter
@@ -53,7 +53,7 @@ def found_of(
     offset: int = 7,
     refused_ms: int = 0,
     **more: Any,
-) -> Found:
+) -> StoredLetter:
     record = FileRecord(
         value,
         offset,
@@ -63,7 +63,9 @@ def found_of(
         3,
         more.pop("headers", ()),
     )
-    return Found(DeadLetter.model_validate_json(dead_letter(record, error, field).value), 3, refused_ms)
+    return StoredLetter(
+        DeadLetter.model_validate_json(dead_letter(record, error, field).value), 3, refused_ms
+    )
 
 
 def source_of(value: bytes, timestamp: int = 5, headers: Any = ()) -> Any:
@@ -76,7 +78,7 @@ def gone(*_: Any) -> None:
     return None
 
 
-def judged(found: Found, fetch: Any = gone) -> Ready | str:
+def judged(found: StoredLetter, fetch: Any = gone) -> Reinjection | str:
     return judge(found, fetch, "p.events", 16, NOW_US)
 
 
@@ -87,7 +89,7 @@ def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the
         found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10),
         None,
     ]
-    groups, unreadable = grouped(found, Wanted(), {found[0].identity})
+    groups, unreadable = grouped(found, LetterFilter(), {found[0].identity})
     assert unreadable == 1
     assert [
         (group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups
@@ -97,7 +99,7 @@ def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the
 
 @given(st.lists(st.text(max_size=8), max_size=40))
 def test_every_letter_is_in_exactly_one_group(errors):
-    groups, _ = grouped([found_of(error=error) for error in errors], Wanted(), set())
+    groups, _ = grouped([found_of(error=error) for error in errors], LetterFilter(), set())
     assert sum(group.count for group in groups) == len(errors)
     assert len(groups) == len({kind_of(error) for error in errors})
 
@@ -109,7 +111,7 @@ def test_reasons_from_outside_cannot_fill_the_memory():
             one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"}))
             for n in range(GROUPS + 50)
         ),
-        Wanted(),
+        LetterFilter(),
         set(),
     )
     assert len(groups) == GROUPS + 1
@@ -121,16 +123,21 @@ def test_filters_hold_together():
     assert all(
         wanted(one)
         for wanted in (
-            Wanted(),
-            Wanted("not js"),
-            Wanted(field="a"),
-            Wanted(since_ms=100),
-            Wanted("json", "a", 100),
+            LetterFilter(),
+            LetterFilter("not js"),
+            LetterFilter(field="a"),
+            LetterFilter(since_ms=100),
+            LetterFilter("json", "a", 100),
         )
     )
     assert not any(
         wanted(one)
-        for wanted in (Wanted("xml"), Wanted(field=""), Wanted(since_ms=101), Wanted("json", "a", 101))
+        for wanted in (
+            LetterFilter("xml"),
+            LetterFilter(field=""),
+            LetterFilter(since_ms=101),
+            LetterFilter("json", "a", 101),
+        )
     )
 
 
@@ -155,7 +162,7 @@ def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
 def test_errors_and_fields_are_shown_redacted_and_escaped_too():
     group = grouped(
         [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")],
-        Wanted(),
+        LetterFilter(),
         set(),
     )[0][0].shown()
     assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r")
@@ -190,7 +197,7 @@ def test_a_mark_that_cannot_be_read_is_an_error_and_not_a_second_writing():
 def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_letter_if_the_source_is_gone():
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
     ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, Reinjection)
     assert (ready.value, ready.key, ready.target, ready.letters_partition) == (
         event(),
         b"s/f",
@@ -200,7 +207,7 @@ def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_
     assert ready.headers == (("h", b"\xff"), (REINJECTED, b"p.events/3/7"))
     assert ready.how == "from its source offset"
     stored = judged(found_of(event(), headers=[("h", b"x")]))
-    assert isinstance(stored, Ready)
+    assert isinstance(stored, Reinjection)
     assert (stored.value, stored.headers[0]) == (event(), ("h", b"x"))
     assert "stored" in stored.how
 
@@ -209,7 +216,7 @@ def test_a_source_topic_that_was_made_anew_is_not_the_source():
     other = event(event_id="2")
     for fetch in (source_of(other, timestamp=6), source_of(other + b" ")):
         ready = judged(found_of(event()), fetch)
-        assert isinstance(ready, Ready)
+        assert isinstance(ready, Reinjection)
         assert ready.value == event()
 
 
@@ -217,7 +224,7 @@ def test_a_cut_letter_needs_its_source():
     large = event(output="x" * 70_000)
     assert "only the first 64 KiB" in str(judged(found_of(large)))
     ready = judged(found_of(large), source_of(large))
-    assert isinstance(ready, Ready)
+    assert isinstance(ready, Reinjection)
     assert ready.value == large
 
 
@@ -236,8 +243,8 @@ def test_an_event_that_will_expire_is_said_to():
     old, young = (
         judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z")
     )
-    assert isinstance(old, Ready)
-    assert isinstance(young, Ready)
+    assert isinstance(old, Reinjection)
+    assert isinstance(young, Reinjection)
     assert "expired" in old.how
     assert "expired" not in young.how
 
@@ -267,9 +274,11 @@ def reachable(monkeypatch):
 def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):
     ready = judged(found_of(event()))
     written = []
-    monkeypatch.setattr(dead_letters, "_planned", lambda *_: Plan(ready=[ready]))
+    monkeypatch.setattr(dead_letters, "_planned", lambda *_: ReinjectionPlan(ready=[ready]))
     monkeypatch.setattr(
-        dead_letters, "inject", lambda kafka, some, progress: written.append(some) or Plan(ready=list(some))
+        dead_letters,
+        "inject",
+        lambda kafka, some, progress: written.append(some) or ReinjectionPlan(ready=list(some)),
     )
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["--reinject"]) == 2

@@ -9,8 +9,8 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.runtime.bundle_intake import Intake
-from agents.runtime.owned_partitions import Counters
+from agents.runtime.bundle_intake import BundleIntake
+from agents.runtime.counters import Counters
 from tests.tiers import examples
 
 TPS = TP("t.events", 1)
@@ -29,7 +29,7 @@ class Scene:
     def __init__(self, partition: Any, oldest: int | None = 0) -> None:
         self.partition, self.oldest, self.rewound = partition, oldest, 0
         self.store: Any = Owned(partition)
-        self.intake = Intake(self.store, self._earliest, self._rewind)
+        self.intake = BundleIntake(self.store, self._earliest, self._rewind)
 
     async def _earliest(self, _: TP) -> int:
         if self.oldest is None:
@@ -125,7 +125,7 @@ def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, 
     import random
 
     from agents.runtime.faust_transport import Bundle
-    from agents.runtime.owned_partitions import Partition
+    from agents.runtime.partition import Partition
     from monitor.protocol.messages import FileRecord
 
     rng, total = random.Random(seed), sum(lengths)

@@ -49,7 +49,7 @@ def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(
         assert log.count("turn") > 5
         await writing
         await partition.checkpoint()
-        ((position, changed, _),) = partition.journal.transactions
+        ((position, changed, _),) = partition.changelog.transactions
         assert position == 20
         assert len(changed) == 20
         assert partition.steps == 20
@@ -70,7 +70,7 @@ def test_who_is_cancelled_in_the_middle_finishes_first(make_partition, bundle, m
         await asyncio.gather(taking, return_exceptions=True)
         assert taking.cancelled()
         await partition.close()
-        ((position, changed, _),) = partition.journal.transactions
+        ((position, changed, _),) = partition.changelog.transactions
         assert (position, len(changed)) == (20, 20)
 
     asyncio.run(scene())

@@ -25,7 +25,7 @@ def counted(partition: Any) -> int:
 def test_a_fresh_partition_makes_its_beginning_durable_at_once(make_partition):
     async def scene() -> None:
         partition = await make_partition(fresh=True, position=77)
-        assert [position for position, _, _ in partition.journal.transactions] == [77]
+        assert [position for position, _, _ in partition.changelog.transactions] == [77]
 
     asyncio.run(scene())
 
@@ -40,7 +40,7 @@ def test_a_restored_partition_goes_on_where_it_stood_and_writes_nothing(make_par
             3,
         )
         assert partition.counters.lost_events == 8
-        assert partition.journal.transactions == []
+        assert partition.changelog.transactions == []
 
     asyncio.run(scene())
 
@@ -50,7 +50,7 @@ def test_one_transaction_holds_position_state_and_outputs_of_the_same_events(mak
         partition = await make_partition()
         partition.apply(bundle(0, 3, minute=7))
         await partition.checkpoint()
-        ((position, changed, outputs),) = partition.journal.transactions
+        ((position, changed, outputs),) = partition.changelog.transactions
         assert position == partition.durable == 3
         assert {key for key, _ in changed} == {b"k0 7", b"k1 7", b"k2 7", b"latest"}
         assert len(outputs["windows"]) == 1
@@ -64,7 +64,7 @@ def test_a_checkpoint_without_news_writes_nothing(make_partition, bundle):
         partition.apply(bundle(0, 3))
         await partition.checkpoint()
         await partition.checkpoint()
-        assert len(partition.journal.transactions) == 1
+        assert len(partition.changelog.transactions) == 1
 
     asyncio.run(scene())
 
@@ -72,19 +72,19 @@ def test_a_checkpoint_without_news_writes_nothing(make_partition, bundle):
 def test_what_is_applied_while_a_checkpoint_is_under_way_is_in_the_next_one(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.gate.clear()
+        partition.changelog.gate.clear()
         partition.apply(bundle(0, 3, minute=1))
         first = asyncio.create_task(partition.checkpoint())
         await asyncio.sleep(0.01)
         partition.apply(bundle(3, 5, minute=2))
         second = asyncio.create_task(partition.checkpoint())
         await asyncio.sleep(0.01)
-        partition.journal.gate.set()
+        partition.changelog.gate.set()
         await first
         assert partition.durable >= 3
         await second
-        assert [position for position, _, _ in partition.journal.transactions] == [3, 5]
-        assert [len(outputs["windows"]) for _, _, outputs in partition.journal.transactions] == [1, 1]
+        assert [position for position, _, _ in partition.changelog.transactions] == [3, 5]
+        assert [len(outputs["windows"]) for _, _, outputs in partition.changelog.transactions] == [1, 1]
 
     asyncio.run(scene())
 
@@ -92,13 +92,13 @@ def test_what_is_applied_while_a_checkpoint_is_under_way_is_in_the_next_one(make
 def test_whoever_waits_for_a_checkpoint_may_be_cancelled_and_the_transaction_goes_on(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.gate.clear()
+        partition.changelog.gate.clear()
         partition.apply(bundle(0, 3))
         waiting = asyncio.create_task(partition.checkpoint())
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        partition.journal.gate.set()
+        partition.changelog.gate.set()
         await asyncio.sleep(0.01)
         assert partition.durable == 3
 
@@ -119,7 +119,7 @@ def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(
         for at, minute in enumerate(minutes):
             partition.apply(bundle(at, at + 1, minute=minute))
         await asyncio.sleep(0.1)
-        assert len(partition.journal.transactions) == written
+        assert len(partition.changelog.transactions) == written
         await partition.close()
         assert partition.durable == len(minutes)
 
@@ -134,10 +134,10 @@ def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, m
         partition.begin()
         partition.apply(bundle(0, 9))
         await asyncio.sleep(0.02)
-        assert partition.journal.transactions == []
+        assert partition.changelog.transactions == []
         partition.apply(bundle(9, 10))
         await asyncio.sleep(0.02)
-        assert [position for position, _, _ in partition.journal.transactions] == [10]
+        assert [position for position, _, _ in partition.changelog.transactions] == [10]
         await partition.close()
 
     asyncio.run(scene())
@@ -206,7 +206,7 @@ def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_
     async def scene() -> None:
         partition = await make_partition()
         partition.begin()
-        partition.journal.gate.clear()
+        partition.changelog.gate.clear()
         partition.apply(bundle(0, 10))
         await asyncio.sleep(0.02)  # a checkpoint is under way
         for start in (10, 20):
@@ -215,7 +215,7 @@ def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_
         waiting = asyncio.create_task(partition.room())
         await asyncio.sleep(0.02)
         assert not waiting.done()
-        partition.journal.gate.set()
+        partition.changelog.gate.set()
         await asyncio.wait_for(waiting, 1)
         await partition.close()
 
@@ -227,7 +227,7 @@ def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_
 
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.gate.clear()
+        partition.changelog.gate.clear()
         outputs = Outputs()
         outputs.add("windows", Message(b"k", b"x" * 2000))
         await asyncio.wait_for(partition.room(), 1)
@@ -237,9 +237,9 @@ def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_
         partition.add(outputs)  # while the first transaction is under way
         await asyncio.sleep(0.02)
         assert not waiting.done()
-        partition.journal.gate.set()
+        partition.changelog.gate.set()
         await asyncio.wait_for(waiting, 1)
-        assert sum(len(messages["windows"]) for _, _, messages in partition.journal.transactions) == 2
+        assert sum(len(messages["windows"]) for _, _, messages in partition.changelog.transactions) == 2
 
     asyncio.run(scene())
 
@@ -250,7 +250,7 @@ def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
 ):
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.failure = failure
+        partition.changelog.failure = failure
         partition.apply(bundle(0, 3))
         with pytest.raises(ended):
             await partition.checkpoint()
@@ -264,7 +264,7 @@ def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
 def test_a_record_that_is_too_large_is_a_fault_of_configuration(make_partition, bundle, ends, ended):
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.failure = exits.Misconfigured("record b'k' of state has 300000 bytes")
+        partition.changelog.failure = exits.Misconfigured("record b'k' of state has 300000 bytes")
         partition.apply(bundle(0, 3))
         with pytest.raises(ended):
             await partition.checkpoint()
@@ -292,7 +292,7 @@ def test_closing_makes_everything_durable_and_ends_what_was_tended(make_partitio
         await asyncio.sleep(0.01)
         partition.apply(bundle(0, 3))
         await partition.close()
-        assert (partition.durable, partition.journal.closed, tended) == (3, True, ["ended"])
+        assert (partition.durable, partition.changelog.closed, tended) == (3, True, ["ended"])
 
     asyncio.run(scene())
 
@@ -333,7 +333,8 @@ def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_part
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=10), st.data())
 def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
     async def scene() -> None:
-        from agents.runtime.partition import Counters, Partition
+        from agents.runtime.counters import Counters
+        from agents.runtime.partition import Partition
 
         partition = Partition(counting.CountingAgent(), TPS, data, 60, Counters())
         partition.core = counting.Counts()
@@ -363,9 +364,9 @@ def test_outputs_that_nobody_waits_for_are_written_together_a_moment_later(make_
             partition.add(outputs)
             await asyncio.sleep(0)
         await asyncio.sleep(0.02)
-        assert partition.journal.transactions == []
+        assert partition.changelog.transactions == []
         await asyncio.sleep(0.1)
-        assert [len(outputs["events"]) for _, _, outputs in partition.journal.transactions] == [5]
+        assert [len(outputs["events"]) for _, _, outputs in partition.changelog.transactions] == [5]
         await partition.close()
 
     asyncio.run(scene())

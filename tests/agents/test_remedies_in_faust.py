@@ -360,13 +360,13 @@ def test_partitions_that_nobody_owns_are_noticed_by_asking_the_group(monkeypatch
     async def scene() -> None:
         dog = watchdog.Watchdog(Kafka(), SimpleNamespace(agents={"p.events": None}), set, None)  # type: ignore[arg-type]
         await dog._look_at_group()
-        since = dog.verdict.unowned_since
+        since = dog.state.unowned_since
         assert since is not None
         await dog._look_at_group()
-        assert dog.verdict.unowned_since == since
+        assert dog.state.unowned_since == since
         missing.clear()
         await dog._look_at_group()
-        assert dog.verdict.unowned_since is None
+        assert dog.state.unowned_since is None
 
     asyncio.run(scene())
 

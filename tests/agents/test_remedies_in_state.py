@@ -19,7 +19,7 @@ from agents.kafka.state_topic import BARRIER, POSITION
 from agents.process import exits
 from agents.runtime import changelog
 from agents.runtime import partition as shell
-from agents.runtime.changelog import Journal
+from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 
@@ -66,7 +66,7 @@ class Producer:
 @pytest.fixture
 def made(monkeypatch) -> Any:
     monkeypatch.setattr(changelog, "AIOKafkaProducer", Producer)
-    return lambda: Journal(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
+    return lambda: Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 
 def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction(made):
@@ -127,9 +127,9 @@ def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(
     monkeypatch.setattr(topic_reader, "AIOKafkaConsumer", Slow)
 
     async def scene() -> dict[bytes, bytes]:
-        journal = made()
-        async with journal._reader() as reader:
-            state: dict[bytes, bytes] = await journal._read_to(reader, 3)
+        changelog = made()
+        async with changelog._reader() as reader:
+            state: dict[bytes, bytes] = await changelog._read_to(reader, 3)
             return state
 
     assert asyncio.run(scene()) == {b"b": b"2", b"a": b"3"}
@@ -172,7 +172,7 @@ def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(
 
     async def scene() -> None:
         partition = await make_partition()
-        partition.journal.gate.clear()
+        partition.changelog.gate.clear()
         partition.apply(bundle(0, 3))
         with pytest.raises(ended):
             await asyncio.wait_for(partition.checkpoint(), 5)

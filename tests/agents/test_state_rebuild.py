@@ -17,7 +17,7 @@ from agents.runtime.clock import WallClock
 from agents.state_admin.contents import contents
 from agents.state_admin.open_episodes import _take, of_partitions
 from agents.state_admin.rebuild import _compared
-from agents.state_admin.replay import Replayed, _Follower, _seconds
+from agents.state_admin.replay import ReplayResult, _CaughtUpWorker, _seconds
 from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
 from monitor.delivery.alert_records import read_letter
 from monitor.watch import Watch
@@ -105,8 +105,8 @@ def kept(watch: Watch) -> dict[bytes, bytes]:
 def test_a_replay_gives_what_a_worker_has_that_kept_up_however_the_log_is_fetched(delays, rng):
     records = log(delays)
     watch = worked(records, until_ms=records[-1].timestamp + 30_000)
-    replayed = Replayed(0)
-    follower = _Follower(Watch(CONFIG), watch.watermark_us, replayed)
+    replayed = ReplayResult(0)
+    follower = _CaughtUpWorker(Watch(CONFIG), watch.watermark_us, replayed)
     left = list(records)
     while left:
         fetched, left = left[: (cut := rng.randint(1, 20))], left[cut:]
@@ -144,7 +144,7 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
 def test_only_what_cannot_be_read_is_replaced():
     _, records, told = fired()
     found, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
-    plan = _compared(found, Replayed(0, None, 200, records), told, everything=False)
+    plan = _compared(found, ReplayResult(0, None, 200, records), told, everything=False)
     assert plan.changes == {key: records[key] for key in keys}
     assert (sorted(plan.mended), plan.partly, plan.lost) == (sorted(keys), [], [])
 
@@ -153,7 +153,7 @@ def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_n
     _, records, told = fired()
     found, (pane, incident) = broken(records, b"pane", b"incident")
     found.note(b"nonsense", "it is none of softfail's")
-    plan = _compared(found, Replayed(0, NINE_US + 60_000_000, 200, records), told, everything=False)
+    plan = _compared(found, ReplayResult(0, NINE_US + 60_000_000, 200, records), told, everything=False)
     assert (plan.mended, plan.partly, plan.lost) == ([], [pane, incident], [b"nonsense"])
     assert plan.changes[b"nonsense"] is None
 
@@ -169,7 +169,7 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     altered[gone] = records[panes[-1]]  # a pane of which the log has nothing
     found = contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
     found.broken.clear()
-    plan = _compared(found, Replayed(0, json.loads(panes[1])[6], 200, records), told, everything=True)
+    plan = _compared(found, ReplayResult(0, json.loads(panes[1])[6], 200, records), told, everything=True)
     assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
 
 
@@ -179,11 +179,11 @@ def test_an_episode_that_cannot_be_read_comes_back_as_it_was_told():
     assert episode == watch.book.episodes[key]
     found, (at,) = broken(records, b"episode")
     other = {key: value for key, value in records.items() if key != at}  # the replay found none, or another
-    assert _compared(found, Replayed(0, None, 200, other), told, everything=False).changes == {
+    assert _compared(found, ReplayResult(0, None, 200, other), told, everything=False).changes == {
         at: records[at]
     }
     # nobody was told of it
-    assert _compared(found, Replayed(0, None, 200, records), {}, everything=False).changes == {at: None}
+    assert _compared(found, ReplayResult(0, None, 200, records), {}, everything=False).changes == {at: None}
 
 
 def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():

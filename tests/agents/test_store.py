@@ -11,15 +11,15 @@ from faust.types import TP
 
 from agents.process import exits
 from agents.runtime import owned_partitions
-from agents.runtime.changelog import Recovered, Written
-from agents.runtime.owned_partitions import Store
-from agents.runtime.partition import Counters
+from agents.runtime.changelog import Recovery, WriteResult
+from agents.runtime.counters import Counters
+from agents.runtime.owned_partitions import OwnedPartitions
 from schemas.config.monitor_config import Kafka
 
 A, B = TP("t.events", 0), TP("t.events", 1)
 
 
-class Journal:
+class Changelog:
     """Opens when ``may_open`` is set; ``failure`` set: it fails instead."""
 
     may_open: asyncio.Event
@@ -37,17 +37,17 @@ class Journal:
             0,
         )  # type: ignore[var-annotated]
         self.state_topic, self.remedy = f"{kafka.prefix}.{agent}.state", cluster
-        Journal.made.append(self)
+        Changelog.made.append(self)
 
-    async def open(self) -> Recovered:
-        await Journal.may_open.wait()
-        if Journal.failure is not None:
-            raise Journal.failure
-        return Recovered([], 7, 2, False, 0)
+    async def open(self) -> Recovery:
+        await Changelog.may_open.wait()
+        if Changelog.failure is not None:
+            raise Changelog.failure
+        return Recovery([], 7, 2, False, 0)
 
-    async def write(self, position: int, changed: Any, outputs: Any) -> Written:
+    async def write(self, position: int, changed: Any, outputs: Any) -> WriteResult:
         self.written.append(position)
-        return Written(0, 0, 0)
+        return WriteResult(0, 0, 0)
 
     async def close(self) -> None:
         self.closed = True
@@ -55,10 +55,10 @@ class Journal:
 
 @pytest.fixture
 def make_store(monkeypatch, counting) -> Any:
-    def make() -> Store:
-        Journal.may_open, Journal.failure, Journal.made = asyncio.Event(), None, []
-        monkeypatch.setattr(owned_partitions, "Journal", Journal)
-        return Store(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
+    def make() -> OwnedPartitions:
+        Changelog.may_open, Changelog.failure, Changelog.made = asyncio.Event(), None, []
+        monkeypatch.setattr(owned_partitions, "Changelog", Changelog)
+        return OwnedPartitions(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
 
     return make
 
@@ -74,7 +74,7 @@ def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(mak
             (1, True, None),
         ]
         assert (one.positions(), one.assigned) == ({}, False)
-        Journal.may_open.set()
+        Changelog.may_open.set()
         await assigning
         assert (one.positions(), one.durable(), one.assigned) == ({A: 7, B: 7}, {A: 7, B: 7}, True)
         assert not any(status.restoring for status in one.status())
@@ -86,15 +86,15 @@ def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(mak
 def test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns(make_store, bundle):
     async def scene() -> None:
         one = make_store()
-        Journal.may_open.set()
+        Changelog.may_open.set()
         await one.assign({A, B})
         one.owned[A].apply(bundle(7, 9))
         revoking = asyncio.create_task(one.revoke({A}))
         await asyncio.sleep(0)
         assert [status.partition for status in one.status()] == [1]
         await revoking
-        journal = next(made for made in Journal.made if made.tp == A)
-        assert (journal.written, journal.closed) == ([9], True)
+        changelog = next(made for made in Changelog.made if made.tp == A)
+        assert (changelog.written, changelog.closed) == ([9], True)
         await one.revoke_all()
 
     asyncio.run(scene())
@@ -107,7 +107,7 @@ def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
         await asyncio.sleep(0.01)
         await one.revoke({A})
         await assigning
-        assert (one.owned, one.restoring, Journal.made[0].closed) == ({}, {}, True)
+        assert (one.owned, one.restoring, Changelog.made[0].closed) == ({}, {}, True)
 
     asyncio.run(scene())
 
@@ -120,10 +120,10 @@ def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeyp
         one = make_store()
         assigning = asyncio.create_task(one.assign({A, B}))
         await asyncio.sleep(0.01)
-        for journal in Journal.made:
-            journal.restored, journal.share = 120_000, 0.5
+        for changelog in Changelog.made:
+            changelog.restored, changelog.share = 120_000, 0.5
         await asyncio.sleep(0.05)
-        Journal.may_open.set()
+        Changelog.may_open.set()
         await assigning
         await one.revoke_all()
 
@@ -138,7 +138,7 @@ def test_a_partition_knows_how_long_it_was_restored_when_it_begins_to_work(make_
         assigning = asyncio.create_task(one.assign({A}))
         await asyncio.sleep(0.2)
         assert one.restoring[A][0].recovery_s == 0.0
-        Journal.may_open.set()
+        Changelog.may_open.set()
         await assigning
         assert one.owned[A].recovery_s >= 0.2
         await one.revoke_all()
@@ -152,7 +152,7 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
         assigning = asyncio.create_task(one.assign({A}))
         await asyncio.sleep(0.01)
         seen = [gc.isenabled()]
-        Journal.may_open.set()
+        Changelog.may_open.set()
         await assigning
         await one.revoke_all()
         return [*seen, gc.isenabled()]
@@ -170,8 +170,8 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
 def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):
     async def scene() -> None:
         one = make_store()
-        Journal.failure = failure
-        Journal.may_open.set()
+        Changelog.failure = failure
+        Changelog.may_open.set()
         with pytest.raises(ended):
             await one.assign({A})
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from agents.process import exits
 from agents.runtime import faust_transport
-from agents.runtime.faust_transport import Bundle, Joint, joint
+from agents.runtime.faust_transport import Bundle, Continuity, continuity
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -101,9 +101,9 @@ def test_a_fetch_of_nothing_is_false():
 
 @given(st.integers(0, 50), st.integers(0, 20), st.integers(0, 60))
 def test_every_range_is_old_or_joins_or_leaves_a_gap(start, length, position):
-    how = joint(start, start + length, position)
-    assert (how is Joint.OLD) == (start + length <= position)
-    assert (how is Joint.GAP) == (start > position and start + length > position)
+    how = continuity(start, start + length, position)
+    assert (how is Continuity.OLD) == (start + length <= position)
+    assert (how is Continuity.GAP) == (start > position and start + length > position)
 
 
 @given(
@@ -120,7 +120,7 @@ def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_ever
         ranges = list(itertools.pairwise(edges))
         random.shuffle(ranges)
         for start, stop in ranges:
-            if joint(start, stop, len(applied)) is Joint.JOINS:
+            if continuity(start, stop, len(applied)) is Continuity.JOINS:
                 applied += range(max(start, len(applied)), stop)
     assert applied == list(range(edges[-1]))
 
@@ -183,7 +183,7 @@ def test_one_fetch_becomes_one_message_without_headers():
 
 
 def test_a_read_offset_is_never_known_whatever_is_written_to_it():
-    offsets = faust_transport.Forgetful()
+    offsets = faust_transport.NoReadOffsets()
     offsets[TP("t", 0)] = 100
     offsets.update({TP("t", 0): 100})
     assert offsets[TP("t", 0)] is None

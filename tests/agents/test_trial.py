@@ -19,7 +19,7 @@ from aiohttp import web
 
 from agents.commands import send_test_alert
 from agents.commands.send_test_alert import main
-from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 
 ROOT = Path(__file__).parents[2]
 KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
@@ -92,7 +92,7 @@ def pagerduty(receiver):
 
 
 def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, monkeypatch):
-    pager, others = Receiver(KEY), Anything()
+    pager, others = FakePagerDuty(KEY), Anything()
     with running(pager, others):
         monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{others.url}/services/{HOOK}")
         path = configured(
@@ -122,7 +122,7 @@ def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, mo
 
 
 def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
-    pager, others = Receiver(KEY), Anything()
+    pager, others = FakePagerDuty(KEY), Anything()
     with running(pager, others):
         path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{others.url}/in"})
         assert main(["--config", path, "--channel", "pagerduty", "--urgency", "high"]) == 0
@@ -132,7 +132,7 @@ def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
 
 
 def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_others_go_on(configured, capsys):
-    pager, others = Receiver("f" * 32), Anything(status=404)
+    pager, others = FakePagerDuty("f" * 32), Anything(status=404)
     with running(pager, others):
         secret = f"/in/{SIGN}"
         assert (
@@ -173,7 +173,7 @@ def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, cap
 def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is_resolved_all_the_same(
     configured, capsys
 ):
-    pager = Receiver(KEY, faults=deque([Fault("status", 500), Fault("close")]))
+    pager = FakePagerDuty(KEY, faults=deque([Fault("status", 500), Fault("close")]))
     with running(pager):
         assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
         pager.faults.append(Fault("silence", delay_s=0.6, taken=True))
@@ -186,7 +186,7 @@ def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is
 
 
 def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configured, capsys):
-    pager = Receiver(KEY)
+    pager = FakePagerDuty(KEY)
     taken = pager.take
     pager.take = lambda body: taken(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
     with running(pager):
@@ -198,7 +198,7 @@ def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configur
 
 def test_who_interrupts_leaves_nothing_open(configured):
     """Ctrl-C while the trigger waits for its answer still sends the resolve."""
-    pager = Receiver(KEY, faults=deque([Fault("slow", delay_s=20)]))
+    pager = FakePagerDuty(KEY, faults=deque([Fault("slow", delay_s=20)]))
     with running(pager):
         path = configured(pagerduty=pagerduty(pager) | {"timeout": "60s"})
         process = subprocess.Popen(

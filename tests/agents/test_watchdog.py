@@ -9,7 +9,7 @@ from faust.types import TP
 
 from agents.process import exits
 from agents.runtime import watchdog
-from agents.runtime.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Verdict, Watchdog
+from agents.runtime.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Watchdog, WatchdogState
 from schemas.config.monitor_config import Kafka
 
 TPS = TP("t.events", 1)
@@ -39,8 +39,8 @@ class Scene:
             asyncio.run(self.dog.judge_ends({TPS: end}, now))
 
     def reason(self, now: float) -> str | None:
-        self.dog.verdict.tick = now
-        return self.dog.verdict.reason(now)
+        self.dog.state.tick = now
+        return self.dog.state.reason(now)
 
 
 def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
@@ -92,18 +92,18 @@ def test_lag_and_silence_is_fetched_again_every_few_seconds():
 
 
 def test_a_loop_that_does_not_answer_is_a_reason():
-    assert Verdict(tick=0.0).reason(STUCK_S + 1) == "the event loop does not answer"
+    assert WatchdogState(tick=0.0).reason(STUCK_S + 1) == "the event loop does not answer"
 
 
 def test_partitions_without_owner_for_a_minute_are_a_reason():
-    verdict = Verdict(tick=100.0, unowned_since=100.0 - STUCK_S - 1)
-    assert verdict.reason(100.0) == "the topic has partitions that nobody owns"
+    state = WatchdogState(tick=100.0, unowned_since=100.0 - STUCK_S - 1)
+    assert state.reason(100.0) == "the topic has partitions that nobody owns"
 
 
 def test_a_process_that_was_stopped_did_not_hang():
-    verdict = Verdict(tick=0.0, stuck_since=0.0, unowned_since=0.0)
-    verdict.slept(1000.0)
-    assert verdict.reason(1000.0) is None
+    state = WatchdogState(tick=0.0, stuck_since=0.0, unowned_since=0.0)
+    state.slept(1000.0)
+    assert state.reason(1000.0) is None
 
 
 def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.demo.fake_pagerduty import Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty
 
 collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 
@@ -80,12 +80,12 @@ def publish() -> Iterator[Callable[..., Publisher]]:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[FakePagerDuty]:
     """A PagerDuty receiver that listens in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    one = Receiver("0123456789abcdef0123456789abcdef")
+    one = FakePagerDuty("0123456789abcdef0123456789abcdef")
     asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
     yield one
     asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)

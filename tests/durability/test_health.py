@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from kafka import KafkaProducer
 
-from agents.demo.fake_pagerduty import Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty
 from softfail import Softfail
 
 WINDOW_S = 20
@@ -59,7 +59,7 @@ def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
 
 
 def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_are_measured(
-    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: Receiver
+    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
     topics, port = make_topics(4), free_port()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from softfail import Softfail
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -54,7 +54,7 @@ def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
 
 
 def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
-    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: Receiver
+    make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
     topics = make_topics(4)
     refusals = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1, "level": "feature"}

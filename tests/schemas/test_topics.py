@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.topics import TOPICS, Found, faults, source_of
+from schemas.topics import TOPICS, TopicDescription, faults, source_of
 
 
-def good(prefix: str = "p", partitions: int = 16) -> dict[str, Found]:
+def good(prefix: str = "p", partitions: int = 16) -> dict[str, TopicDescription]:
     return {
-        f"{prefix}.{topic.name}": Found(topic.partitions or partitions, dict(topic.settings))
+        f"{prefix}.{topic.name}": TopicDescription(topic.partitions or partitions, dict(topic.settings))
         for topic in TOPICS
     }
 
@@ -43,7 +43,9 @@ def test_a_setting_that_would_make_the_worker_wrong_is_fatal_and_any_other_is_to
     name, setting, value, fatal
 ):
     found = good()
-    found[f"p.{name}"] = Found(found[f"p.{name}"].partitions, {**found[f"p.{name}"].settings, setting: value})
+    found[f"p.{name}"] = TopicDescription(
+        found[f"p.{name}"].partitions, {**found[f"p.{name}"].settings, setting: value}
+    )
     (fault,) = faults(found, "p", 16)
     assert fault.fatal is fatal
     assert f"p.{name}" in fault.text
@@ -52,7 +54,9 @@ def test_a_setting_that_would_make_the_worker_wrong_is_fatal_and_any_other_is_to
 
 def test_the_order_of_cleanup_policies_does_not_matter():
     found = good()
-    found["p.windows"] = Found(16, {**found["p.windows"].settings, "cleanup.policy": "delete, compact"})
+    found["p.windows"] = TopicDescription(
+        16, {**found["p.windows"].settings, "cleanup.policy": "delete, compact"}
+    )
     assert faults(found, "p", 16) == []
 
 
@@ -62,7 +66,7 @@ def test_the_order_of_cleanup_policies_does_not_matter():
 )
 def test_state_with_another_number_of_partitions_than_its_source_is_fatal(name, partitions, fatal):
     found = good()
-    found[f"p.{name}"] = Found(partitions, found[f"p.{name}"].settings)
+    found[f"p.{name}"] = TopicDescription(partitions, found[f"p.{name}"].settings)
     wrong = faults(found, "p", 16)
     assert wrong
     assert all(fault.fatal is fatal for fault in wrong)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agents.demo.fake_pagerduty import Incident
+from agents.demo.fake_pagerduty import PagerDutyIncident
 from agents.demo.scenario import GRACE_S, misses, phases, planned
 from agents.demo.terminal import announcer
 
@@ -9,7 +9,7 @@ PLAN = phases(60)
 
 def incident(key="softfail/e1/high", feature="support-bot/answer", resolved_at=9.0):
     service, name = feature.split("/")
-    return Incident(
+    return PagerDutyIncident(
         key,
         {"group": service, "component": name, "severity": "critical", "summary": "it broke"},
         1.0,

@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -19,7 +19,7 @@ def event(action="trigger", key="k", **changes):
 
 
 def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another():
-    receiver = Receiver(KEY)
+    receiver = FakePagerDuty(KEY)
     for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
         assert receiver.take(event(action))[0] == 202
     assert [(one.triggers, one.acknowledged, one.resolved_at is None) for one in receiver.incidents] == [
@@ -29,7 +29,7 @@ def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another
 
 
 def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
-    receiver = Receiver(KEY)
+    receiver = FakePagerDuty(KEY)
     assert receiver.take(event("resolve")) == (
         202,
         {"status": "success", "message": "Event processed", "dedup_key": "k"},
@@ -57,7 +57,7 @@ def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
     ],
 )
 def test_each_rule_of_the_api_is_held(body, fault):
-    receiver = Receiver(KEY)
+    receiver = FakePagerDuty(KEY)
     status, answer = receiver.take(body)
     assert status == 400
     assert fault in " ".join(answer["errors"])
@@ -78,7 +78,7 @@ def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
             return type(error).__name__
 
     async def play():
-        receiver = Receiver(KEY)
+        receiver = FakePagerDuty(KEY)
         receiver.faults.extend(
             [
                 Fault("status", 429, (("Retry-After", "7"),)),
@@ -104,7 +104,7 @@ def change(**more):
 
 
 def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_again():
-    receiver = Receiver(KEY)
+    receiver = FakePagerDuty(KEY)
     assert [receiver.take_change(change())[0] for _ in range(2)] == [202, 202]
     assert [one["payload"]["summary"] for one in receiver.changes] == ["a new prompt version"] * 2
     assert receiver.incidents == []
@@ -127,7 +127,7 @@ def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_agai
     ],
 )
 def test_each_rule_of_change_events_is_held(body, fault):
-    receiver = Receiver(KEY)
+    receiver = FakePagerDuty(KEY)
     status, answer = receiver.take_change(body)
     assert (status, receiver.changes) == (400, [])
     assert fault in " ".join(answer["errors"])

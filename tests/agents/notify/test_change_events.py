@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agents.demo.fake_pagerduty import Fault, Receiver
-from agents.demo.processes import Broker, Worker, configuration, free_port
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
+from agents.demo.processes import EmbeddedBroker, WorkerProcess, configuration, free_port
 from softfail.partitioning import partition_of
 
 pytest.importorskip("confluent_kafka")
@@ -43,14 +43,14 @@ def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages
     from confluent_kafka import Producer
 
     async def play():
-        receiver, broker = Receiver(KEY), Broker()
+        receiver, broker = FakePagerDuty(KEY), EmbeddedBroker()
         await receiver.start()
         receiver.change_faults.append(Fault("status", 503))
         producer = Producer({"bootstrap.servers": broker.address})
         partitions = len(
             producer.list_topics("softfail.events", timeout=10).topics["softfail.events"].partitions
         )
-        worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
+        worker = WorkerProcess(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
         try:
             await worker.start()
             for event in traffic(datetime.now(UTC)):

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents import notify
-from agents.notify import deliver
+from agents import notify_http
+from agents.notify_http import deliver
 from monitor.channels import configured
 from monitor.channels.interface import Delivered, Permanent, Retry, Step
 from monitor.channels.webhook import signature
@@ -228,6 +228,6 @@ def test_a_receiver_that_is_gone_is_tried_again_and_no_secret_is_told(life, name
 
 
 def test_a_request_is_made_with_the_wall_clock(life, monkeypatch):
-    monkeypatch.setattr(notify, "_now_us", lambda: 1_772_442_000_000_000)
+    monkeypatch.setattr(notify_http, "wall_clock_us", lambda: 1_772_442_000_000_000)
     _, taken = run("webhook", life("webhook")[:1])
     assert taken[0][1]["X-Softfail-Signature"].startswith("t=1772442000,")

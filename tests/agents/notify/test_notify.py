@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agents import notify as notify_module
-from agents.demo.fake_pagerduty import Fault, Receiver
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.notify import NotifyAgent
 from monitor.delivery import change_outbox as announcements_module
 from monitor.delivery import circuit_breaker as breaker_module
@@ -104,7 +104,7 @@ def run(scene):
     """
 
     async def play():
-        receiver, tasks = Receiver(KEY), []
+        receiver, tasks = FakePagerDuty(KEY), []
         await receiver.start()
 
         def begin(config, durable=()):

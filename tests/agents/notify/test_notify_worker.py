@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from agents.demo.fake_pagerduty import Fault, Receiver
-from agents.demo.processes import Broker, Worker, configuration, free_port
+from agents.demo.fake_pagerduty import FakePagerDuty, Fault
+from agents.demo.processes import EmbeddedBroker, WorkerProcess, configuration, free_port
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"
@@ -29,7 +29,7 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
     minute = (time.time_ns() // 1000 - nine_us) / 60e6
 
     async def play():
-        receiver, broker = Receiver(KEY), Broker()
+        receiver, broker = FakePagerDuty(KEY), EmbeddedBroker()
         await receiver.start()
         producer = Producer({"bootstrap.servers": broker.address})
 
@@ -40,7 +40,7 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
                 )
             assert producer.flush(10) == 0
 
-        worker = Worker(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
+        worker = WorkerProcess(tmp_path, configuration(broker.address, free_port(), receiver.url), KEY)
         try:
             await worker.start()
             receiver.faults.extend(

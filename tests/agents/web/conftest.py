@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.runtime.owned_partitions import Counters, PartitionStatus
-from agents.runtime.process_counters import Running
+from agents.runtime.counters import Counters, PartitionStatus
+from agents.runtime.process_counters import ProcessCounters
 from monitor.protocol.metrics import METRICS, SUM, Measure
 
 
@@ -28,7 +28,7 @@ class FakeCore:
 class FakeWorker:
     def __init__(self, parts=(), *, ready=True, healthy=True, assigned=True):
         self.parts, self.ready, self.healthy = list(parts), ready, healthy
-        self.running = Running()
+        self.running = ProcessCounters()
         self.counters = Counters(checkpoints=12, checkpoint_seconds=0.5, records=1000)
         self.store = SimpleNamespace(
             agents={"events": SimpleNamespace(name="watch"), "alerts": SimpleNamespace(name="notify")},

@@ -131,7 +131,7 @@ def test_a_worker_that_owns_nothing_says_so_for_each_agent(fake_worker):
 
 @given(st.lists(st.text(st.characters(exclude_categories=[]), max_size=40), min_size=2, max_size=2))
 def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(labels):
-    from agents.web.metrics_endpoint import Snapshot, Totals, add_up, choose_encoder
+    from agents.web.metrics_endpoint import ScrapeCollector, Totals, add_up, choose_encoder
 
     totals: Totals = {}
     add_up([Measure("softfail_late_events_total", tuple(labels), 7)], totals)
@@ -141,7 +141,7 @@ def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(l
 
         class Registry:
             def collect(self):
-                return Snapshot(totals).collect()
+                return ScrapeCollector(totals).collect()
 
         (family,) = parse(choose_encoder(accept)[0](Registry()).decode("utf-8"))
         (sample,) = family.samples

@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from agents.commands.worker import main
-from agents.runtime.bundle_intake import Intake
+from agents.runtime.bundle_intake import BundleIntake
 
 log = logging.getLogger("softfail.dropping")
 
@@ -43,9 +43,9 @@ class Share:
 
 def drop_bundles(share: Share, rng: random.Random) -> None:
     """Have ``Intake.take`` throw some away."""
-    take = Intake.take
+    take = BundleIntake.take
 
-    async def sometimes(self: Intake, tp: Any, bundle: Any) -> None:
+    async def sometimes(self: BundleIntake, tp: Any, bundle: Any) -> None:
         partition = self._store.owned.get(tp)
         last = partition is not None and partition.end is not None and bundle.stop >= partition.end
         if rng.random() < share.now() * (2 if last else 1):
@@ -53,7 +53,7 @@ def drop_bundles(share: Share, rng: random.Random) -> None:
             return
         await take(self, tp, bundle)
 
-    Intake.take = sometimes  # type: ignore[method-assign]
+    BundleIntake.take = sometimes  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ class Pager:
     """The demo's PagerDuty receiver, listening in a thread of its own."""
 
     def __init__(self) -> None:
-        from agents.demo.fake_pagerduty import Receiver
+        from agents.demo.fake_pagerduty import FakePagerDuty
 
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.receiver = Receiver(ROUTING_KEY)
+        self.receiver = FakePagerDuty(ROUTING_KEY)
         self._wait(self.receiver.start())
         self._port = int(self.receiver.url.split(":")[2].split("/")[0])
 

@@ -169,14 +169,14 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
 
 def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
     from agents.commands.dead_letters import _planned
-    from agents.dead_letters.records import Wanted
+    from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
     from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"), (response("b"), WHY, "tokens"))
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    mine, theirs = _planned(kafka, Wanted(), 10), _planned(kafka, Wanted(), 1)
+    mine, theirs = _planned(kafka, LetterFilter(), 10), _planned(kafka, LetterFilter(), 1)
     assert theirs.more
     assert len(inject(kafka, theirs.ready).ready) == 1
     done = inject(kafka, mine.ready)
@@ -187,13 +187,13 @@ def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_top
 def test_events_without_their_mark_are_not_written(make_topics, publish, monkeypatch):
     from agents.commands.dead_letters import _planned
     from agents.dead_letters import reinjection
-    from agents.dead_letters.records import Wanted
+    from agents.dead_letters.records import LetterFilter
     from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"))
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    planned = _planned(kafka, Wanted(), 10)
+    planned = _planned(kafka, LetterFilter(), 10)
     with monkeypatch.context() as patch:
 
         def breaks(_: Any) -> bytes:
@@ -212,14 +212,14 @@ def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
     from kafka.errors import ProducerFencedError
 
     from agents.commands.dead_letters import _planned
-    from agents.dead_letters.records import Wanted
+    from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
     from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     publish(topics, *[(response("a", output="x" * 60_000), WHY, "tokens")] * 80)  # more than one transaction
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    planned = _planned(kafka, Wanted(), 80)
+    planned = _planned(kafka, LetterFilter(), 80)
     theirs = []
 
     def overtake(count: int) -> None:
@@ -234,13 +234,13 @@ def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
 
 def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_written(make_topics):
     from agents.dead_letters.records import Identity
-    from agents.dead_letters.reinjection import Ready, inject
+    from agents.dead_letters.reinjection import Reinjection, inject
     from schemas.config.monitor_config import Kafka
 
     topics = make_topics(2)
     sizes = {1: 10, 2: 2_000_000, 3: 10}
     ready = [
-        Ready(Identity("e", 0, offset, 1), offset, 0, b"k", os.urandom(size), (), "")
+        Reinjection(Identity("e", 0, offset, 1), offset, 0, b"k", os.urandom(size), (), "")
         for offset, size in sizes.items()
     ]
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)

@@ -14,22 +14,22 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
-from agents.runtime.changelog import Journal
+from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 
 HERE = Path(__file__).parent
 
 
-def journals(topics: Any, scene: Callable[[Callable[[], Journal]], Awaitable[None]]) -> None:
+def changelogs(topics: Any, scene: Callable[[Callable[[], Changelog]], Awaitable[None]]) -> None:
     """Runs the scene with journals of the same partition; closes what it opened."""
 
     async def play() -> None:
-        made: list[Journal] = []
+        made: list[Changelog] = []
 
-        def make() -> Journal:
+        def make() -> Changelog:
             made.append(
-                Journal(
+                Changelog(
                     Kafka(brokers=topics.address, prefix=topics.prefix),
                     "watch",
                     TP(f"{topics.prefix}.events", 0),
@@ -88,7 +88,7 @@ def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_to
     topics = make_topics(1)
     send(topics, 0, 20)
 
-    async def scene(make: Callable[[], Journal]) -> None:
+    async def scene(make: Callable[[], Changelog]) -> None:
         zombie, successor = make(), make()
         await zombie.open()
         await zombie.write(5, [(b"k", b"5")], Outputs())
@@ -98,7 +98,7 @@ def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_to
         with pytest.raises(Exception, match=r".*"):
             await asyncio.wait_for(zombie.write(7, [(b"k", b"7")], Outputs()), 30)
 
-    journals(topics, scene)
+    changelogs(topics, scene)
     state, positions = topics.state()
     assert (state[0, b"k"], positions[0]) == (b"10", 10)
 
@@ -110,7 +110,7 @@ def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_f
     topics = make_topics(1)
     send(topics, 0, 20)
 
-    async def scene(make: Callable[[], Journal]) -> None:
+    async def scene(make: Callable[[], Changelog]) -> None:
         gone = make()
         await gone.open()
         await gone.write(5, [(b"k", b"5")], Outputs())
@@ -123,7 +123,7 @@ def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_f
         assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
         assert time.monotonic() - began < 10  # its timeout is 20 s
 
-    journals(topics, scene)
+    changelogs(topics, scene)
 
 
 def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(
@@ -144,7 +144,7 @@ def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_report
             for tp, end in (await end_offsets(self, tps)).items()
         }
 
-    async def scene(make: Callable[[], Journal]) -> None:
+    async def scene(make: Callable[[], Changelog]) -> None:
         before = make()
         await before.open()
         for position in range(1, 11):
@@ -157,7 +157,7 @@ def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_report
             sorted(b"k%d" % position for position in range(1, 11)),
         )
 
-    journals(topics, scene)
+    changelogs(topics, scene)
 
 
 def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_topics):
@@ -166,20 +166,20 @@ def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_top
     send(topics, 0, 20)
     alter(topics, "windows", max_message_bytes="2000")
 
-    async def scene(make: Callable[[], Journal]) -> None:
+    async def scene(make: Callable[[], Changelog]) -> None:
         one = make()
         await one.open()
         await one.write(5, [(b"k", b"5")], Outputs({"windows": [Message(b"w", b"small")]}))
         with pytest.raises(Exception, match=r".*"):
             await one.write(9, [(b"k", b"9")], Outputs({"windows": [Message(b"w", b"x" * 100_000)]}))
 
-    journals(topics, scene)
+    changelogs(topics, scene)
 
-    async def successor(make: Callable[[], Journal]) -> None:
+    async def successor(make: Callable[[], Changelog]) -> None:
         recovered = await make().open()
         assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
 
-    journals(topics, successor)
+    changelogs(topics, successor)
     assert [record.value for record in topics.read("windows")[0]] == [b"small"]
 
 

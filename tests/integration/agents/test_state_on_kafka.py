@@ -19,7 +19,7 @@ from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from agents.process.exits import Misconfigured, Refused
-from agents.runtime.changelog import LAYOUTS, Journal
+from agents.runtime.changelog import LAYOUTS, Changelog
 from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
 from monitor.watch import Watch
@@ -72,12 +72,14 @@ def await_free(topics: Any, *arguments: str, patience_s: float = 30) -> subproce
     return done
 
 
-async def written(kafka: Kafka, number: int, position: int, *records: tuple[bytes, bytes | None]) -> Journal:
+async def written(
+    kafka: Kafka, number: int, position: int, *records: tuple[bytes, bytes | None]
+) -> Changelog:
     """An open journal that has written this; close it yourself."""
-    journal = Journal(kafka, "watch", TP(f"{kafka.prefix}.events", number), await cluster_of(kafka))
-    await journal.open()
-    await journal.write(position, records, Outputs())
-    return journal
+    changelog = Changelog(kafka, "watch", TP(f"{kafka.prefix}.events", number), await cluster_of(kafka))
+    await changelog.open()
+    await changelog.write(position, records, Outputs())
+    return changelog
 
 
 async def cluster_of(kafka: Kafka) -> str:
@@ -201,9 +203,9 @@ def test_after_a_reset_without_a_place_a_partition_is_fresh_and_with_one_it_begi
     publish(topics, 10, 1)
 
     async def begun() -> tuple[Any, ...]:
-        journal = Journal(kafka, "watch", TP(f"{kafka.prefix}.events", 1), await cluster_of(kafka))
-        recovered = await journal.open()
-        await journal.close()
+        changelog = Changelog(kafka, "watch", TP(f"{kafka.prefix}.events", 1), await cluster_of(kafka))
+        recovered = await changelog.open()
+        await changelog.close()
         return recovered.records, recovered.position, recovered.fresh
 
     async def filled() -> None:
@@ -246,9 +248,9 @@ def test_state_that_no_worker_takes_can_be_reset(make_topics):
     assert "0 records, 0 bytes" in state(topics, "inspect", "--partition", "0").stdout
 
     async def opened() -> bool:
-        journal = Journal(kafka, "watch", TP(f"{kafka.prefix}.events", 0), await cluster_of(kafka))
-        fresh = (await journal.open()).fresh
-        await journal.close()
+        changelog = Changelog(kafka, "watch", TP(f"{kafka.prefix}.events", 0), await cluster_of(kafka))
+        fresh = (await changelog.open()).fresh
+        await changelog.close()
         return fresh
 
     assert asyncio.run(opened())
@@ -541,10 +543,10 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
     lines = (ROOT / "tests/monitor/state/layout1.watch.ndjson").read_text().splitlines()
     old = {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
 
-    async def opened() -> tuple[Journal, Watch]:
-        journal, watch = Journal(kafka, "watch", source, await cluster_of(kafka)), Watch(Config())
-        watch.restore((await journal.open()).records)
-        return journal, watch
+    async def opened() -> tuple[Changelog, Watch]:
+        changelog, watch = Changelog(kafka, "watch", source, await cluster_of(kafka)), Watch(Config())
+        watch.restore((await changelog.open()).records)
+        return changelog, watch
 
     async def scene() -> None:
         header = {
@@ -560,14 +562,14 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
             [(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()]
         )
         await rewriter.close()
-        journal, watch = await opened()  # it looks, and goes away without a checkpoint: nothing has changed
-        await journal.close()
+        changelog, watch = await opened()  # it looks, and goes away without a checkpoint: nothing has changed
+        await changelog.close()
         with monkeypatch.context() as older:
             older.setitem(LAYOUTS, "watch", 1)
             await (await opened())[0].close()
-        journal, watch = await opened()
-        await journal.write(0, watch.changed(), Outputs())
-        await journal.close()
+        changelog, watch = await opened()
+        await changelog.write(0, watch.changed(), Outputs())
+        await changelog.close()
         with monkeypatch.context() as older:
             older.setitem(LAYOUTS, "watch", 1)
             with pytest.raises(

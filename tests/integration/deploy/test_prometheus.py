@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from agents.runtime.owned_partitions import Counters, PartitionStatus
+from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.process_counters import Running
 from agents.web.server import WebServer
 from monitor.protocol.messages import FileRecord

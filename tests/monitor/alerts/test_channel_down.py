@@ -26,7 +26,7 @@ CONFIG = Config.model_validate(
 )
 
 
-class Receiver:
+class FakePagerDuty:
     """PagerDuty's rules: a trigger opens a key or adds to it, a resolve closes it, a resolve of what is not
     open is dropped.
     """
@@ -57,7 +57,7 @@ class Notifier:
         self.now_us, self.log, self.position = began_us, [], 0
         self.outbox = Outbox(CONFIG)
         self.durable, self.durable_position = {}, 0
-        self.receivers = {name: Receiver() for name in CHANNELS}
+        self.receivers = {name: FakePagerDuty() for name in CHANNELS}
 
     def publish(self, episode):
         self.log.append(FileRecord(episode.model_dump_json().encode(), len(self.log)))

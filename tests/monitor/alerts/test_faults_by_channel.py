@@ -46,7 +46,7 @@ TAKEN = {
 NO_ANSWER = None, {}, b"no answer within 10 s"
 
 
-class Receiver:
+class FakePagerDuty:
     """What a channel's requests do at its receiver. ``faults`` are the next answers, and whether the request
     counts all the same.
     """
@@ -125,7 +125,7 @@ class Notifier:
         self.began_us, self.now_us, self.offset = began_us, began_us, 0
         self.coming = sorted(episodes, key=lambda one: one.time)
         self.outbox, self.channels = Outbox(CONFIG), configured(CONFIG)
-        self.receivers = {name: Receiver(name) for name in CHANNELS}
+        self.receivers = {name: FakePagerDuty(name) for name in CHANNELS}
         self.letters = []
 
     def run(self, seconds):

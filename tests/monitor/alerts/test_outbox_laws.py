@@ -27,7 +27,7 @@ SCRIPTS = {
 SECOND = 1_000_000
 
 
-class Receiver:
+class FakePagerDuty:
     """PagerDuty in ten lines: a trigger opens or adds, a resolve closes, a resolve of nothing is dropped."""
 
     def __init__(self):
@@ -50,7 +50,7 @@ class Notifier:
         self.log, self.now_us = log, now_us
         self.outbox, self.position = Outbox(CONFIG), 0
         self.durable, self.durable_position = {}, 0
-        self.receiver = Receiver()
+        self.receiver = FakePagerDuty()
 
     def read(self):
         if self.position < len(self.log):

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from agents import notify
-from agents.notify import deliver
+from agents import notify_http
+from agents.notify_http import deliver
 from monitor.channels.alertmanager import HOLD_US, WATCHDOG_US, Alertmanager
 from monitor.channels.interface import Delivered, Permanent, Step
 from schemas.config.monitor_config import Config
@@ -220,7 +220,7 @@ def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_ar
             "time": datetime.fromtimestamp(now_us / 1e6, UTC),
         },
     )
-    monkeypatch.setattr(notify, "_now_us", lambda: now_us)
+    monkeypatch.setattr(notify_http, "wall_clock_us", lambda: now_us)
     tell(Step("alertmanager", name, "trigger", "high", "opened", recent(name, **at)))
     assert known(name)
     tell(Step("alertmanager", name, "resolve", "high", "resolved", recent(name, "resolved", **at)))

@@ -12,13 +12,13 @@ from faust.types import TP
 
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
-from agents.runtime import changelog as journal
+from agents.runtime import changelog as changelog_module
 from agents.runtime.changelog import (
     LAYOUTS,
     MOST_BYTES,
     MOST_STATE_BYTES,
-    Journal,
-    Written,
+    Changelog,
+    WriteResult,
 )
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
@@ -71,16 +71,16 @@ class Producer:
 
 @pytest.fixture
 def made(monkeypatch) -> Any:
-    monkeypatch.setattr(journal, "AIOKafkaProducer", Producer)
+    monkeypatch.setattr(changelog_module, "AIOKafkaProducer", Producer)
 
     def make() -> Any:
-        return Journal(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
+        return Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
     return make
 
 
-def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[Written, list[Any]]:
-    async def scene() -> tuple[Written, list[Any]]:
+def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[WriteResult, list[Any]]:
+    async def scene() -> tuple[WriteResult, list[Any]]:
         left_out = await one.write(42, changed, Outputs(outputs))
         return left_out, one._producer.committed[-1]
 
@@ -153,10 +153,10 @@ def test_a_large_state_record_that_kafka_takes_is_written_counted_and_named(made
 
 
 def test_the_size_of_the_state_follows_what_is_written_overwritten_and_deleted(made):
-    journal = made()
-    write(journal, [(b"a", b"x" * 9), (b"bb", b"x" * 98), (b"c", b"x")])
-    write(journal, [(b"bb", b"x" * 8), (b"c", None), (b"never", None)])
-    assert (journal.records, journal.bytes) == (2, 10 + 10)
+    changelog = made()
+    write(changelog, [(b"a", b"x" * 9), (b"bb", b"x" * 98), (b"c", b"x")])
+    write(changelog, [(b"bb", b"x" * 8), (b"c", None), (b"never", None)])
+    assert (changelog.records, changelog.bytes) == (2, 10 + 10)
 
 
 def test_a_key_of_the_stores_own_is_refused(made):
@@ -201,7 +201,7 @@ def test_state_that_is_not_ours_is_refused_with_the_remedy(made, change, words):
 
 
 def test_the_state_of_another_prefix_is_refused_for_its_source(made):
-    theirs = Journal(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
+    theirs = Changelog(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
     with pytest.raises(exits.Misconfigured, match=r"its source is 'q\.events', here it is 'p\.events'"):
         made()._check_header(theirs.header(16), 16, True)
 
@@ -293,8 +293,8 @@ def test_where_work_begins(made, recorded, begin, start, expected):
 
 
 def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch):
-    monkeypatch.setattr(journal, "SETTLE_S", 2)
-    monkeypatch.setattr(journal.asyncio, "sleep", lambda _: _soon())
+    monkeypatch.setattr(changelog_module, "SETTLE_S", 2)
+    monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     with pytest.raises(
         exits.Misconfigured,
         match=r"p\.events/6 ends at 100, but its state stands at 101: was the topic re-created",
@@ -303,7 +303,7 @@ def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch)
 
 
 def test_an_end_that_a_starting_broker_reports_too_early_is_asked_again(made, monkeypatch):
-    monkeypatch.setattr(journal.asyncio, "sleep", lambda _: _soon())
+    monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     assert asyncio.run(made()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
 
 

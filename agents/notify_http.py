@@ -1,0 +1,58 @@
+"""Send a request of a channel over HTTP, or print it, and return the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+
+import aiohttp
+
+from agents.runtime.clock import wall_clock_us
+from monitor.channels.interface import Channel, Permanent, Request, Step, Verdict
+
+log = logging.getLogger("softfail.notify")
+ANSWER_BYTES = 2048  # of an answer that are read
+
+Answer = tuple[int | None, Mapping[str, str], bytes]
+"""Status (None: there was no answer), headers, and the beginning of the body."""
+
+
+async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:
+    """Send one step and return the verdict of its channel. Raises nothing but cancellation."""
+    try:
+        request = channel.request(step, wall_clock_us())
+    except Exception as error:
+        # An episode that a channel cannot render must not keep the others waiting.
+        log.exception("%s cannot make a request of %s", channel.name, step.dedup_key)
+        return Permanent(f"no request could be made: {type(error).__name__}")
+    status, headers, body = await (_print(request) if request.method == "PRINT" else post(request, session))
+    return channel.judge(status, headers, body, wall_clock_us())
+
+
+async def post(request: Request, session: aiohttp.ClientSession) -> Answer:
+    """Send a request and return the answer; without one, the status is None and the body says why."""
+    timeout = aiohttp.ClientTimeout(total=request.timeout_s)
+    try:
+        headers, body = dict(request.headers), request.body or None
+        async with session.request(
+            request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+        ) as response:
+            return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
+    except TimeoutError:
+        return None, {}, f"no answer within {request.timeout_s:g} s".encode()
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return None, {}, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+async def _print(request: Request) -> Answer:
+    def write() -> None:
+        sys.stdout.buffer.write(request.body)
+        sys.stdout.flush()
+
+    try:
+        await asyncio.to_thread(write)  # a pipe that nobody reads must not stop the loop
+    except (OSError, ValueError) as error:
+        return None, {}, f"standard output: {error}".encode()
+    return 200, {}, b""

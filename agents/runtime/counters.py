@@ -1,0 +1,69 @@
+"""Counters of a process and the status of its partitions, as /metrics and the status page read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from monitor.protocol.messages import Core
+from monitor.protocol.metrics import (
+    APPLY_BOUNDS_S,
+    CHECKPOINT_BOUNDS_S,
+    LOOP_DELAY_BOUNDS_S,
+    SIZE_BOUNDS_BYTES,
+    FixedBucketHistogram,
+)
+
+
+@dataclass
+class Counters:
+    """What has happened since the process started. ``restarts`` began before: how often it has re-executed
+    itself.
+    """
+
+    restarts: int = 0
+    checkpoints: int = 0
+    checkpoint_seconds: float = 0.0
+    checkpoint_times: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(CHECKPOINT_BOUNDS_S)
+    )
+    checkpoint_sizes: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(SIZE_BOUNDS_BYTES)
+    )
+    large_checkpoints: int = 0  # above 16 MB
+    apply_times: FixedBucketHistogram = field(default_factory=lambda: FixedBucketHistogram(APPLY_BOUNDS_S))
+    loop_delays: FixedBucketHistogram = field(
+        default_factory=lambda: FixedBucketHistogram(LOOP_DELAY_BOUNDS_S)
+    )
+    restore_seconds: float = 0.0
+    restored_records: int = 0
+    gaps: int = 0  # times a bundle did not join the position and was fetched again
+    lost_events: int = 0  # offsets that the log no longer held when their turn came
+    records: int = 0  # applied
+    oversized: int = 0  # outputs above 256 KB, dropped
+    large_records: int = 0  # of state, above 256 KB
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """One partition as others may see it. Times are of the monotonic clock, seconds."""
+
+    agent: str
+    topic: str
+    partition: int
+    core: Core | None
+    """None while it is restored."""
+    position: int
+    durable: int
+    end_offset: int | None
+    caught_up: bool
+    restoring: bool
+    restored_records: int
+    pending_bytes: int
+    last_checkpoint_monotonic: float | None
+    restored_share: float = 0.0
+    """Of the log of its state, 0 to 1."""
+    state_records: int = 0
+    state_bytes: int = 0
+    began: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
+    """What its counters stood at when it was restored, by name and labels."""
