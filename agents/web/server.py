@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,8 +15,9 @@ from pydantic import SecretStr
 
 from agents.web.metrics_endpoint import exposition
 from agents.web.silences_endpoint import SilencesEndpoint
-from agents.web.status_endpoint import finite, narrowed, overview
+from agents.web.status_endpoint import narrowed, overview, shown
 from agents.web.token_auth import asking_for
+from agents.web.ui import page_html
 from agents.web.worker_status import LiveWorker, not_well, unhealthy
 from schemas.config.monitor_config import Http, Kafka
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("softfail.web")
 
-_PAGE = (Path(__file__).parent / "page.html").read_text("utf-8")
+_PAGE = page_html()
 FRESH_S = 1.0
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -51,13 +51,11 @@ class _Status:
     async def answer(self, match: str) -> bytes:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
-                self._told = {
-                    **await overview(self._worker, datetime.now(UTC), time.monotonic()),
-                    "may_silence": self._may_silence,
-                }
+                status = await overview(self._worker, datetime.now(UTC), time.monotonic())
+                self._told = await asyncio.to_thread(shown, {**status, "may_silence": self._may_silence})
                 self._built_at = time.monotonic()
             told = self._told
-        return await asyncio.to_thread(lambda: json.dumps(finite(narrowed(told, match))).encode())
+        return await asyncio.to_thread(lambda: json.dumps(narrowed(told, match)).encode())
 
 
 _WORKER = web.AppKey("worker", LiveWorker)

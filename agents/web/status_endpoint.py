@@ -13,6 +13,7 @@ from typing import Any
 from agents.web.worker_status import LiveWorker, not_well, partition_row, status_of
 from monitor.delivery.silences import silence_matches
 from schemas.times import rfc3339
+from softfail.sanitize import sanitize
 
 RECENT = 50
 MOST_FEATURES = 200
@@ -124,17 +125,21 @@ def _watermark(watermark: str | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def finite(value: Any) -> Any:
-    """The same JSON value with NaN and infinities as None: browsers refuse the rest of a document that holds
-    one.
+def shown(value: Any) -> Any:
+    """Return the JSON value as a browser may have it.
 
-    >>> finite({"a": [1.5, float("nan")]})
-    {'a': [1.5, None]}
+    Text of others is sanitized and keeps its lines. NaN and infinities become None: a browser refuses the rest of
+    a document that holds one.
+
+    >>> shown({"a\\u200b": [1.5, float("nan"), "b\\u202ec"]})
+    {'a': [1.5, None, 'bc']}
     """
+    if isinstance(value, str):
+        return sanitize(value, lines=True)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {sanitize(str(key)): shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [shown(item) for item in value]
     return value

@@ -16,7 +16,7 @@ from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
-from softfail.sanitize import sanitize
+from softfail.sanitize import sanitize, sanitize_json
 
 HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
 NOTE_US = 3600 * 1_000_000  # and what was over already
@@ -51,7 +51,8 @@ class Alertmanager:
         links = links_of(step.episode, self._links)
         alert: dict[str, Any] = {
             "labels": labels(step),
-            "annotations": told(step) | {_LINKS[text]: href for text, href in links.items()},
+            "annotations": sanitize_json(told(step), lines=True)
+            | {_LINKS[text]: href for text, href in links.items()},
             "startsAt": rfc3339(step.episode.started_at),
             "endsAt": rfc3339(ends_us),
         }

@@ -17,7 +17,7 @@ from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.records import Change, EpisodeIncident
 from schemas.times import rfc3339
-from softfail.sanitize import sanitize
+from softfail.sanitize import sanitize, sanitize_json
 
 SUMMARY_CHARS = 1024
 BODY_BYTES = 512 * 1024
@@ -86,6 +86,7 @@ class PagerDuty:
                 "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
             },
         }
+        event["payload"] = sanitize_json(event["payload"], lines=True)
         if links:
             event["links"] = [{"href": href, "text": text} for text, href in links.items()]
         return Request(
@@ -124,6 +125,7 @@ class PagerDuty:
                 "custom_details": details(step),
             },
         }
+        event["payload"] = sanitize_json(event["payload"], lines=True)
         if "Status" in links:
             event["client_url"] = links["Status"]
         if links:

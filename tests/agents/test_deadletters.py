@@ -161,11 +161,11 @@ def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
 
 def test_errors_and_fields_are_shown_redacted_and_escaped_too():
     group = grouped(
-        [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r")],
+        [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r\u200b")],
         LetterFilter(),
         set(),
     )[0][0].shown()
-    assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r")
+    assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r\u200b")
 
 
 def test_only_our_header_makes_a_mark_for_keys_come_from_outside():

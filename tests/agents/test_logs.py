@@ -5,7 +5,7 @@ import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.process.log_setup import MOST_KINDS, RateLimit
+from agents.process.log_setup import MOST_KINDS, RateLimit, SafeFormatter
 
 
 def line(message: str, name: str = "aiokafka", args: tuple[object, ...] = ()) -> logging.LogRecord:
@@ -35,6 +35,23 @@ def test_lines_of_another_kind_pass_at_the_same_moment():
     assert limit.filter(line("a"))
     assert limit.filter(line("b"))
     assert limit.filter(line("a", name="faust"))
+
+
+def test_a_log_line_that_quotes_text_of_others_has_no_hidden_character():
+    evil = line("key %s of a record", args=("\x1b[2J\u202ebot\u200b",), name="softfail.store")
+    assert SafeFormatter("%(name)s %(message)s").format(evil) == "softfail.store key  [2Jbot of a record"
+
+
+def test_a_traceback_keeps_its_lines():
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError as error:
+        failed = logging.LogRecord(
+            "softfail", logging.ERROR, "", 0, "failed", (), (ValueError, error, error.__traceback__)
+        )
+    text = SafeFormatter("%(message)s").format(failed)
+    assert text.startswith("failed\nTraceback (most recent call last):\n  File ")
+    assert text.endswith("\nValueError:  [2J")
 
 
 def test_our_own_lines_always_pass():

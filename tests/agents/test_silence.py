@@ -83,7 +83,7 @@ def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(top
         f" {{match: c/*, from: '{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}', to:"
         f" '{NOW + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}', reason: later}}]"
     )
-    main([*ADD[:-1], "\x1b[2Jx", "--author", "ann"])
+    main([*ADD[:-1], "\x1b[2J\u202ex\u200b", "--author", "ann"])
     (name,) = topic
     assert main(["list", "--config", str(config)]) == 0
     told = capsys.readouterr().out.splitlines()[1:]

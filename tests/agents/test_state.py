@@ -138,7 +138,7 @@ def test_every_printed_key_names_its_record_and_no_other(kept):
 
 def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
     book = Book(60_000_000, "d")
-    book.feature(FeatureKey("\x1b[2J", "a\nb", "\x9b1m"))
+    book.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
     kept |= {key: value for key, value in book.changed() if value is not None and b"clock" not in key}
     kept |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}
     for arguments in (["inspect"], ["inspect", "--format", "ndjson"]):

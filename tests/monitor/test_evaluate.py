@@ -134,7 +134,9 @@ def test_the_table_ends_with_a_summary(file, capsys):
     assert (
         main(
             [
-                file(line("a\x1b[2J", output="I can't help with that."), line("b", output="Paris")),
+                file(
+                    line("a\x1b[2J\u202e\u200b", output="I can't help with that."), line("b", output="Paris")
+                ),
                 "--format",
                 "table",
             ]
@@ -143,7 +145,7 @@ def test_the_table_ends_with_a_summary(file, capsys):
     )
     out = capsys.readouterr().out
     assert "refusal failed (refusal: cannot_help)" in out
-    assert "\x1b" not in out
+    assert not set("\x1b\u202e\u200b") & set(out)
     row = next(one for one in out.splitlines() if one.startswith("refusal "))
     assert row.split() == ["refusal", "1", "1", "0", "0", "50.00%"]
     assert out.splitlines()[-1] == "2 responses, pass rate 50.00%"

@@ -4,16 +4,14 @@ import asyncio
 import json
 import logging
 import re
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from agents.web import status_endpoint
 from agents.web.server import WebServer, application
+from agents.web.ui import page_html
 from schemas.config.monitor_config import Http, Kafka
-
-PAGE = Path(__file__).parents[3] / "agents/web/page.html"
 
 
 def _get(worker, *paths, headers=None):
@@ -210,6 +208,21 @@ def test_undefined_figures_reach_the_page_as_null(fake_worker, fake_core, part, 
     assert json.loads(body)["features"][0]["pass_rate"]["value"] is None
 
 
+def test_the_status_shows_no_hidden_character_of_a_label_or_an_answer(realistic_worker):
+    hidden = "\x1b\x9b\u2028\u202e\u2066\u200e\u200b\u2060\ufeff\ud800"
+    plain, evil = (
+        json.loads(_get(realistic_worker(text), "/api/status")[0][2]) for text in ("<b>", f"<b>{hidden}")
+    )
+    text = json.dumps(evil, ensure_ascii=False)
+    assert text.count("<b>") == json.dumps(plain).count("<b>") > 10
+    assert not set(hidden) & set(text)
+
+
+def test_the_status_keeps_the_lines_of_an_answer(realistic_worker):
+    status = json.loads(_get(realistic_worker("\r\n\tx"), "/api/status")[0][2])
+    assert status["silences"][0]["author"] == "ann\n\tx"
+
+
 def test_many_viewers_cost_one_look_at_the_cores_a_second(fake_worker, fake_core, part):
     class Counting(fake_core):
         asked = 0
@@ -243,7 +256,7 @@ def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_parses_no_text_as_html():
-    text = PAGE.read_text("utf-8")
+    text = page_html()
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", text)
     assert not re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|@import", text

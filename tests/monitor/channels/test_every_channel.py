@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from monitor.channels import CHANNELS, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry, Step
 from schemas.config.monitor_config import Channels, Config
+from schemas.records import Episode
 from tests.tiers import examples
 
 SECRETS = (
@@ -49,6 +50,63 @@ def test_every_step_has_a_request_and_the_same_one_each_time(episode_of, name):
                     assert request == CHANNELS[name](EVERYTHING).request(step, NOW_US)
                     assert request.body
                     assert request.key == f"{name}/e1"
+
+
+HIDDEN = "\x1b\x07\x9b\x00\u2028\u202e\u2066\u200e\u061c\u200b\u2060\ufeff\ud800"
+_WORDS = {"record", "state", "severity", "urgency", "level", "test"} | {  # words of ours, ids and times
+    "episode_id", "incident_id", "dedup_key", "started_at", "time", "decided_at", "since", "began", "returned",
+}  # fmt: skip
+
+
+def hostile(value, name=""):
+    """The same JSON value with hidden characters in every string that somebody else can choose."""
+    if isinstance(value, str):
+        return value if name in _WORDS else f"{HIDDEN}<b>{value}{HIDDEN}"
+    if isinstance(value, dict):
+        return {
+            (f"{field}{HIDDEN}" if name == "dimensions" else field): hostile(item, field)
+            for field, item in value.items()
+        }
+    return [hostile(item, name) for item in value] if isinstance(value, list) else value
+
+
+def strings(value):
+    """Every string of a JSON value, names of fields included."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for field, item in value.items() for text in (field, *strings(item))]
+    return [text for item in value for text in strings(item)] if isinstance(value, list) else []
+
+
+@EACH
+@pytest.mark.parametrize("action", ["trigger", "resolve", "note"])
+def test_no_hidden_character_of_a_label_or_an_answer_gets_into_what_a_channel_shows(episode_of, name, action):
+    plain = episode_of(rules=("refusals", "slow"), reason="why").model_dump(mode="json")
+    plain["causes"] = ["a new prompt version"]
+    plain["incidents"][1] |= {
+        "level": "segment", "model": "m", "prompt_version": "7", "variant": "b", "dimensions": {"region": "eu"},
+    }  # fmt: skip
+    member = {
+        field: plain[field]
+        for field in ("episode_id", "service", "feature", "environment", "severity", "started_at")
+    }
+    members = {"members": [{**member, "state": "firing", "text": "it broke"}], "features": 2, "model": "m"}
+    for more in ({}, members):
+        episode = Episode.model_validate(hostile(plain | more))
+        body = (
+            CHANNELS[name](EVERYTHING).request(Step(name, "e1", action, "high", "why", episode), NOW_US).body
+        )
+        shown = [body.decode()] if name == "console" else strings(_without_the_record(json.loads(body)))
+        assert action == "resolve" or any("<b>" in text or "&lt;b&gt;" in text for text in shown)
+        assert not {char for text in shown for char in text} & set(HIDDEN)
+
+
+def _without_the_record(payload):
+    """A webhook gets the record beside the texts, and as it is: a program compares it with the topic."""
+    if isinstance(payload, dict):
+        payload.pop("episode", None)
+    return payload
 
 
 @EACH

@@ -255,6 +255,13 @@ def change(**more):
     return Change(**(fields | more))
 
 
+def test_a_change_shows_no_hidden_character(channel):
+    evil = "v\x1b[2J\u202e8\u200b"
+    payload = json.loads(channel.change_request(change(name=evil, service=evil), NOW_US).body)["payload"]
+    assert payload["summary"] == "v [2J8/answer: new prompt version v [2J8, until then mostly v7"
+    assert payload["custom_details"]["name"] == payload["custom_details"]["service"] == "v [2J8"
+
+
 def test_a_change_is_what_it_always_was(channel):
     request = channel.change_request(change(), NOW_US)
     assert (request.method, request.url, request.timeout_s) == (

@@ -10,9 +10,9 @@ from pathlib import Path
 from agents.kafka import silence_records
 from agents.web import server as server_module
 from agents.web.server import WebServer
+from agents.web.ui import page_html
 from schemas.config.monitor_config import Http, Kafka
 
-PAGE = Path(__file__).parents[4] / "agents/web/page.html"
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 
 
@@ -101,7 +101,7 @@ def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
 
     monkeypatch.setattr(silence_records, "known", none_yet)
     monkeypatch.setattr(silence_records, "write", lambda _, one: written.append(one))
-    monkeypatch.setattr(server_module, "_PAGE", PAGE.read_text("utf-8").replace("</body>", _CLICKS))
+    monkeypatch.setattr(server_module, "_PAGE", page_html().replace("</body>", _CLICKS))
 
     async def run() -> str:
         server = WebServer(realistic_worker(), Http(port=0), Kafka())
@@ -119,7 +119,7 @@ def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
         "ann",
         7200,
     )
-    assert re.search(r'id="silence-said"[^>]*>Silenced; it holds within seconds\.<', dom)
+    assert re.search(r'id="silence-said"[^>]*>Silenced; it takes effect within seconds\.<', dom)
     assert "End now</button>" in dom
     assert re.search(
         r"SILENCED</span><span class=\"name\">search/summarise<.{0,160}silenced until <time ", dom
