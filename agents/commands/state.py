@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from agents.commands.command_line import add_config, connected, exit_code
 from agents.kafka.state_topic import AGENTS, StateTopic
 from agents.process import exits
-from agents.state_admin.contents import contents, records
+from agents.state_admin.contents import decode_contents, record_rows
 from agents.state_admin.drop_reset import drop, reset
 from agents.state_admin.rebuild import rebuild
-from agents.state_admin.report import lines
+from agents.state_admin.report import report_lines
 from monitor.config_check import faults_of
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
@@ -35,13 +35,15 @@ Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 configuration,
 async def inspect(config: Config, options: argparse.Namespace) -> None:
     """Print what the state says. Changes nothing, and no worker notices."""
     state = StateTopic(config.kafka, options.agent)
-    found = [contents(snapshot) for snapshot in await state.read(await state.partitions(options.partition))]
+    found = [
+        decode_contents(snapshot) for snapshot in await state.read(await state.partitions(options.partition))
+    ]
     if options.format == "ndjson":
         for one in found:
-            for record in records(one, options.match):
+            for record in record_rows(one, options.match):
                 print(json.dumps(record, default=str))
         return
-    for line in lines(found, state.name, state.source, options.match):
+    for line in report_lines(found, state.name, state.source, options.match):
         print(sanitize(line))
 
 

@@ -1,4 +1,4 @@
-"""``state rebuild``: records that cannot be read are replaced by what the log of the source still says."""
+"""``state rebuild``: replace records that cannot be read, by replaying what the source topic still holds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from faust.types import TP
 from agents.kafka.state_topic import HEADER, POSITION, StateRecord, StateTopic
 from agents.process.exits import Refused
 from agents.runtime.clock import wall_clock_us
-from agents.state_admin.contents import CLOCK, Contents, contents, shown
-from agents.state_admin.open_episodes import OpenEpisodes, of_partitions, open_episodes
+from agents.state_admin.contents import CLOCK, PartitionContents, decode_contents, printable_key
+from agents.state_admin.open_episodes import OpenEpisodes, in_partitions, open_episodes
 from agents.state_admin.replay import ReplayResult, replay
 from agents.state_admin.report import SHOWN, confirm
-from agents.state_admin.rewriter import rewriter_of
+from agents.state_admin.rewriter import rewriter_for
 from monitor.alerts.forced_resolution import as_told, ended_episodes
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import Book
@@ -30,40 +30,42 @@ _NO_PANE = -(2**62)
 
 
 class RebuildPlan(NamedTuple):
-    """What is to change in one partition. ``mended``, ``partly``, ``lost``: keys of unreadable records, by
-    what becomes of them.
+    """The changes of one partition.
+
+    ``restored``, ``partly``, ``lost``: keys of unreadable records that are rebuilt whole, as far as the log
+    reaches, or not at all.
     """
 
-    contents: Contents
+    contents: PartitionContents
     replayed: ReplayResult
     changes: dict[bytes, bytes | None]
-    mended: list[bytes]
+    restored: list[bytes]
     partly: list[bytes]
     lost: list[bytes]
 
 
 async def rebuild(config: Config, options: argparse.Namespace) -> None:
-    """Mend the partitions that need it.
+    """Rebuild the partitions that have unreadable records.
 
     Raises:
-        Refused: a worker owns one of them, or the state is not one that can be mended.
+        Refused: a worker owns one of them, or its state cannot be rebuilt.
     """
     state = StateTopic(config.kafka, options.agent)
     numbers, partitions = await state.partitions(options.partition), await state.count()
     await state.require_unowned(numbers)
-    cluster, told = await state.cluster(), await open_episodes(config.kafka)
+    cluster, episodes = await state.cluster(), await open_episodes(config.kafka)
     plans = []
     for snapshot in await state.read(numbers):
-        found = contents(snapshot)
-        if not found.broken and not options.all:
-            print(f"{state.name}/{snapshot.partition}: every record can be read; nothing to mend")
+        contents = decode_contents(snapshot)
+        if not contents.broken and not options.all:
+            print(f"{state.name}/{snapshot.partition}: every record can be read; nothing to rebuild")
             continue
-        rewriter_of(state, snapshot.partition, cluster).check(snapshot.records.get(HEADER), partitions)
+        rewriter_for(state, snapshot.partition, cluster).check(snapshot.records.get(HEADER), partitions)
         plan = await _plan(
             config,
-            found,
+            contents,
             partitions,
-            of_partitions(told, partitions, [snapshot.partition]),
+            in_partitions(episodes, partitions, [snapshot.partition]),
             everything=options.all,
         )
         for line in _lines(state, plan):
@@ -76,35 +78,37 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
     for plan in plans:
         await _carry_out(config, state, plan, partitions, cluster)
         print(
-            f"{state.name}/{plan.contents.snapshot.partition}: rebuilt; it stands at"
-            f" {plan.contents.snapshot.position} as before"
+            f"{state.name}/{plan.contents.snapshot.partition}: rebuilt; its position is still"
+            f" {plan.contents.snapshot.position}"
         )
 
 
 async def _plan(
-    config: Config, found: Contents, partitions: int, told: OpenEpisodes, *, everything: bool
+    config: Config, contents: PartitionContents, partitions: int, episodes: OpenEpisodes, *, everything: bool
 ) -> RebuildPlan:
-    snapshot = found.snapshot
+    snapshot = contents.snapshot
     ours = Watch(config).book.digest
-    if HEADER in found.broken or POSITION in found.broken or snapshot.position is None:
+    if HEADER in contents.broken or POSITION in contents.broken or snapshot.position is None:
         raise Refused(
             f"partition {snapshot.partition}: its header or position cannot be read, so it is not known what"
-            " was counted; state reset forgets it"
+            " was counted; state reset deletes it"
         )
     if not snapshot.begin <= snapshot.position <= snapshot.end:
         raise Refused(
-            f"partition {snapshot.partition} stands at {snapshot.position}, outside the log"
+            f"partition {snapshot.partition} has position {snapshot.position}, outside the log"
             f" [{snapshot.begin}, {snapshot.end}); a worker counts what is lost, or: state reset"
         )
-    if found.clock is not None and found.clock[0] != ours:
+    if contents.clock is not None and contents.clock[0] != ours:
         raise Refused(
-            f"partition {snapshot.partition} was counted with {found.clock[0]}, the configuration says"
+            f"partition {snapshot.partition} was counted with {contents.clock[0]}, the configuration says"
             f" {ours}; set it back"
         )
-    began = found.header.get("began")
+    began = contents.header.get("began")
     first = max(snapshot.begin, began) if isinstance(began, int) else snapshot.begin
     whole = first in (began, 0)
-    until_us = found.clock[1] if found.clock is not None else _closed_us(found.book, config.time.pane_us)
+    until_us = (
+        contents.clock[1] if contents.clock is not None else _closed_us(contents.book, config.time.pane_us)
+    )
     watch = Watch(config, snapshot.partition, partitions)
     replayed = await replay(
         config.kafka,
@@ -115,51 +119,52 @@ async def _plan(
         until_us,
         whole=whole,
     )
-    return _compared(found, replayed, told, everything=everything)
+    return _compared(contents, replayed, episodes, everything=everything)
 
 
 def _compared(
-    found: Contents, replayed: ReplayResult, told: OpenEpisodes, *, everything: bool
+    contents: PartitionContents, replayed: ReplayResult, episodes: OpenEpisodes, *, everything: bool
 ) -> RebuildPlan:
-    """What of the replay takes the place of which record."""
+    """Compare state and replay; return which records change."""
     counted = {
         key: value for key, value in replayed.records.items() if not key.startswith(b'["episode"')
-    } | _episodes(told)
+    } | _episodes(episodes)
     changes: dict[bytes, bytes | None] = {}
-    mended: list[bytes] = []
+    restored: list[bytes] = []
     partly: list[bytes] = []
     lost: list[bytes] = []
-    for key in found.broken:
+    for key in contents.broken:
         value = changes[key] = counted.get(key)
-        (lost if value is None else mended if replayed.covers(_start_us(key)) else partly).append(key)
+        (lost if value is None else restored if replayed.covers(_start_us(key)) else partly).append(key)
     if everything:
-        for key in {*found.snapshot.records, *counted}:
+        for key in {*contents.snapshot.records, *counted}:
             start_us = _start_us(key)
             if (
                 start_us != _NO_PANE
                 and replayed.covers(start_us)
-                and found.snapshot.records.get(key) != counted.get(key)
+                and contents.snapshot.records.get(key) != counted.get(key)
             ):
                 changes[key] = counted.get(key)
-    return RebuildPlan(found, replayed, changes, mended, partly, lost)
+    return RebuildPlan(contents, replayed, changes, restored, partly, lost)
 
 
-def _episodes(told: OpenEpisodes) -> dict[bytes, bytes]:
-    """Records of open episodes. What was told last is what the record said; a replay might give it another
-    name, and nobody would end the old one.
+def _episodes(episodes: OpenEpisodes) -> dict[bytes, bytes]:
+    """Return the state records of open episodes, made from their last records on the alerts topic.
+
+    A replay might give an episode another id, and then nothing would resolve the old one.
     """
     book = Book(0, "")
-    for one in told.values():
-        at, episode = as_told(one)
-        book.episodes[at] = episode
-        book.mark_episode(at)
+    for record in episodes.values():
+        feature_key, episode = as_told(record)
+        book.episodes[feature_key] = episode
+        book.mark_episode(feature_key)
     return {key: value for key, value in book.changed() if key != CLOCK and value is not None}
 
 
 async def _carry_out(
     config: Config, state: StateTopic, plan: RebuildPlan, partitions: int, cluster: str
 ) -> None:
-    """In one transaction, if nobody has written meanwhile and a worker will be able to read what comes of it."""
+    """Write a plan in one transaction, if the state is unchanged and a worker can read the result."""
     snapshot = plan.contents.snapshot
     kept = {
         key: value
@@ -171,19 +176,19 @@ async def _carry_out(
         watch.restore(kept.items())
     except ValueError as error:
         raise Refused(
-            f"{state.name}/{snapshot.partition}: even so a worker could not read it: {error}; state reset"
-            " forgets it"
+            f"{state.name}/{snapshot.partition}: even rebuilt, a worker could not read it: {error}; state reset"
+            " deletes it"
         ) from error
-    rewriter = rewriter_of(state, snapshot.partition, cluster)
+    rewriter = rewriter_for(state, snapshot.partition, cluster)
     try:
-        taken = await rewriter.take()
-        if taken != snapshot.records:
+        records = await rewriter.fence_and_read()
+        if records != snapshot.records:
             raise Refused(f"{state.name}/{snapshot.partition} has changed meanwhile; run it again")
-        rewriter.check(taken.get(HEADER), partitions)
-        told = of_partitions(await open_episodes(config.kafka), partitions, [snapshot.partition])
+        rewriter.check(records.get(HEADER), partitions)
+        episodes = in_partitions(await open_episodes(config.kafka), partitions, [snapshot.partition])
         going_on = {episode.episode_id for episode in watch.book.episodes.values()}
         endings: list[Message] = list(
-            ended_episodes(Book(0, ""), told, REBUILT, wall_clock_us(), config.kafka.prefix, going_on)
+            ended_episodes(Book(0, ""), episodes, REBUILT, wall_clock_us(), config.kafka.prefix, going_on)
         )
         changes: list[StateRecord] = [*plan.changes.items(), (HEADER, rewriter.header(partitions))]
         await rewriter.rewrite(changes, endings)
@@ -192,12 +197,12 @@ async def _carry_out(
 
 
 def _lines(state: StateTopic, plan: RebuildPlan) -> list[str]:
-    snapshot, replayed, found = plan.contents.snapshot, plan.replayed, plan.contents
+    snapshot, replayed, contents = plan.contents.snapshot, plan.replayed, plan.contents
     out = [
-        f"{state.name}/{snapshot.partition}: {len(found.broken)} records of {len(snapshot.records)} cannot be"
+        f"{state.name}/{snapshot.partition}: {len(contents.broken)} records of {len(snapshot.records)} cannot be"
         " read"
     ]
-    out += [f"  UNREADABLE  {name}: {why}" for name, why in list(found.unreadable.items())[:SHOWN]]
+    out += [f"  UNREADABLE  {name}: {why}" for name, why in list(contents.unreadable.items())[:SHOWN]]
     reach = (
         "all that was ever counted here"
         if replayed.since_us is None
@@ -205,27 +210,26 @@ def _lines(state: StateTopic, plan: RebuildPlan) -> list[str]:
     )
     out.append(
         f"  replayed    [{replayed.first}, {snapshot.position}) of {state.source}/{snapshot.partition},"
-        f" {replayed.events} records: it has {reach}"
+        f" {replayed.events} records: it covers {reach}"
     )
     out.append(
-        f"  mended {len(plan.mended)}, mended as far as the log reaches {len(plan.partly)}, lost"
+        f"  rebuilt {len(plan.restored)}, rebuilt as far as the log reaches {len(plan.partly)}, lost"
         f" {len(plan.lost)}"
     )
-    out += [f"  partly: {shown(key)}" for key in plan.partly[:SHOWN]] + [
-        f"  lost: {shown(key)}" for key in plan.lost[:SHOWN]
+    out += [f"  partly: {printable_key(key)}" for key in plan.partly[:SHOWN]] + [
+        f"  lost: {printable_key(key)}" for key in plan.lost[:SHOWN]
     ]
-    others = len(plan.changes) - len(found.broken)
+    others = len(plan.changes) - len(contents.broken)
     if others:
         out.append(
-            f"  and {others} panes that can be read are counted anew, with the evaluators of this"
-            " configuration"
+            f"  and {others} readable panes are counted again, with the evaluators of this configuration"
         )
     return out
 
 
 def _start_us(key: bytes) -> int:
-    """Where a pane begins, microseconds since 1970; of another record the beginning of time, for it may tell
-    of anything since.
+    """Return where a pane begins, microseconds since 1970; for another record the beginning of time, because it
+    may depend on anything since.
     """
     try:
         plain = json.loads(key)
@@ -238,8 +242,8 @@ def _start_us(key: bytes) -> int:
 
 
 def _closed_us(book: Book, pane_us: int) -> int:
-    """How far a partition had come whose clock cannot be read: as far as the panes that were written, and the
-    incidents that were looked at.
+    """Return the watermark of a partition whose clock cannot be read: the end of its newest written pane or
+    evaluated incident.
     """
     panes = [
         start_us + pane_us

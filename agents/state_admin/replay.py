@@ -1,6 +1,4 @@
-"""The log of a source, applied once more to a fresh core: what its state would be, had everything been read
-at once. Nothing is published.
-"""
+"""Replay the log of a source through a new core and return the state that results. Nothing is published."""
 
 from __future__ import annotations
 
@@ -17,15 +15,15 @@ from monitor.windows.feature_series import HOUR_US
 from monitor.windows.watermark import FUTURE_US
 from schemas.config.monitor_config import Kafka
 
-# records between two times that the changes are put together, so that deleted panes do not pile up
+# records between two times that changes are collected, so that deleted panes do not pile up
 FOLD = 100_000
-STEP_MS = 1000  # of append time that are applied together: so long a worker that keeps up waits for the clock
+STEP_MS = 1000  # of append time that are applied together, as by a worker that keeps up
 
 
 @dataclass
 class ReplayResult:
-    """What a replay gave. ``since_us``: from where on the log covers everything; None: it has all that was
-    ever counted.
+    """The result of a replay. ``since_us``: from where on the log is complete; None: it has all that was ever
+    counted.
     """
 
     first: int
@@ -34,14 +32,12 @@ class ReplayResult:
     records: dict[bytes, bytes] = field(default_factory=dict)
 
     def covers(self, start_us: int) -> bool:
-        """Whether nothing of what begins here, microseconds since 1970, can be missing."""
+        """Return whether the log is complete for a pane that begins here, microseconds since 1970."""
         return self.since_us is None or start_us >= self.since_us
 
 
 class _CaughtUpWorker:
-    """A core that takes the log as a worker does that always keeps up: between two records it advances with
-    the wall clock.
-    """
+    """A core that takes the log as a worker that always keeps up: between records it advances with the clock."""
 
     def __init__(self, watch: Watch, until_us: int, replayed: ReplayResult) -> None:
         self._watch, self._until_us, self._replayed = watch, until_us, replayed
@@ -64,14 +60,14 @@ class _CaughtUpWorker:
             self.fold()
 
     def advance(self, mark_us: int, now_us: int) -> None:
-        """Let time pass up to here, pane by pane, but not beyond where the state stands."""
+        """Advance the watermark pane by pane, but not beyond that of the state."""
         watch, mark_us = self._watch, min(mark_us, self._until_us)
         while watch.watermark_us is not None and watch.watermark_us < mark_us:
             edge_us = (watch.watermark_us // self._pane_us + 1) * self._pane_us
             watch.advance(min(edge_us, mark_us), now_us)
 
     def fold(self) -> None:
-        """Put what has changed together with what was known."""
+        """Collect what has changed since the last call."""
         self._folded = self._replayed.events
         for key, value in self._watch.changed():
             self._replayed.records.pop(key, None)
@@ -85,32 +81,32 @@ async def replay(
     """Apply [first, position) of a source.
 
     Args:
-        until_us: where the watermark of the state stands; the replay ends there, and never goes beyond it.
+        until_us: the watermark of the state; the replay ends there.
         whole: whether the state began to count at ``first``.
 
     Raises:
         Stalled: the log cannot be read up to the position.
     """
-    found, tp = ReplayResult(first), TopicPartition(*source)
-    follower = _CaughtUpWorker(watch, 2**62 if until_us is None else until_us, found)
+    result, tp = ReplayResult(first), TopicPartition(*source)
+    follower = _CaughtUpWorker(watch, 2**62 if until_us is None else until_us, result)
     async with TopicReader(kafka) as reader:
         async for records in reader.batches({tp: range(first, position)}):
-            if found.since_us is None and not whole:
-                # Whoever has an event of a later time was appended later, but for a clock that is ahead;
-                # rolled-up panes begin at hours.
-                found.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
+            if result.since_us is None and not whole:
+                # An event of a later time was appended later, unless a clock was ahead; rolled-up panes begin
+                # at hours.
+                result.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
             for batch in _seconds(records):
                 follower.take(batch)
-    if not whole and found.since_us is None:
-        found.since_us = 2**62  # the log is empty
+    if not whole and result.since_us is None:
+        result.since_us = 2**62  # the log is empty
     if until_us is not None:
         follower.advance(until_us, wall_clock_us())
     follower.fold()
-    return found
+    return result
 
 
 def _seconds(records: list[ConsumerRecord]) -> list[list[ConsumerRecord]]:
-    """Records in runs that were appended within a second."""
+    """Split records into runs that were appended within a second."""
     runs: list[list[ConsumerRecord]] = []
     for record in records:
         if not runs or record.timestamp - runs[-1][0].timestamp > STEP_MS:

@@ -1,4 +1,4 @@
-"""The state of a partition in words, for a person at a terminal."""
+"""Render the state of partitions as text for a terminal."""
 
 from __future__ import annotations
 
@@ -6,49 +6,62 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from agents.process.exits import Refused
-from agents.state_admin.contents import Contents, only
+from agents.state_admin.contents import PartitionContents, features_matching
 from monitor.windows.feature_series import DAY, FINE, HOUR
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.times import rfc3339
 
-# unreadable records, incidents of one feature: more of them help nobody at a terminal; `--format ndjson` has
-# all
+# of unreadable records and of incidents of a feature; `--format ndjson` has all of them
 SHOWN = 20
 
 
-def lines(found: Sequence[Contents], topic: str, source: str, match: str) -> Iterator[str]:
-    """Everything, partition by partition, then totals."""
+def report_lines(
+    partitions: Sequence[PartitionContents], topic: str, source: str, match: str
+) -> Iterator[str]:
+    """Return the report: partition by partition, then totals.
+
+    Args:
+        match: `service/feature` with * and ?; only these features are listed.
+    """
     features = panes = incidents = episodes = 0
-    for one in found:
-        yield from _partition(one, topic, source)
-        for at in only(one, match):
-            yield from _feature(one, at)
+    for contents in partitions:
+        yield from _partition(contents, topic, source)
+        for feature_key in features_matching(contents, match):
+            yield from _feature(contents, feature_key)
             features += 1
-            panes += sum(_panes(one, at).values())
-            incidents += len(one.book.incidents.get(at, ()))
-            episodes += at in one.book.episodes
-        yield from _deliveries(one)
-        for key, why in list(one.unreadable.items())[:SHOWN]:
+            panes += sum(_panes(contents, feature_key).values())
+            incidents += len(contents.book.incidents.get(feature_key, ()))
+            episodes += feature_key in contents.book.episodes
+        yield from _deliveries(contents)
+        for key, why in list(contents.unreadable.items())[:SHOWN]:
             yield f"  UNREADABLE  {key!s}: {why}"
-        if len(one.unreadable) > SHOWN:
-            yield f"  ... and {len(one.unreadable) - SHOWN} more that cannot be read"
-    lags = [one.snapshot.end - one.snapshot.position for one in found if one.snapshot.position is not None]
+        if len(contents.unreadable) > SHOWN:
+            yield f"  ... and {len(contents.unreadable) - SHOWN} more that cannot be read"
+    lags = [
+        contents.snapshot.end - contents.snapshot.position
+        for contents in partitions
+        if contents.snapshot.position is not None
+    ]
     yield (
-        f"{len(found)} partitions, {sum(len(one.snapshot.records) for one in found)} records,"
-        f" {sum(one.bytes for one in found)} bytes, lag {sum(lags)}; {features} features, {panes} panes,"
-        f" {incidents} incidents, {episodes} open episodes, {sum(len(one.unreadable) for one in found)}"
+        f"{len(partitions)} partitions, {sum(len(contents.snapshot.records) for contents in partitions)} records,"
+        f" {sum(contents.bytes for contents in partitions)} bytes, lag {sum(lags)}; {features} features, {panes} panes,"
+        f" {incidents} incidents, {episodes} open episodes, {sum(len(contents.unreadable) for contents in partitions)}"
         " unreadable"
     )
 
 
-def forgotten(found: Sequence[Contents], ending: Iterable[str] = ()) -> Iterator[str]:
-    """What a reset of these partitions forgets. ``ending``: episodes that it resolves, in words."""
+def reset_summary(partitions: Sequence[PartitionContents], ending: Iterable[str] = ()) -> Iterator[str]:
+    """Say what a reset of these partitions deletes. ``ending``: the episodes that it resolves, a line each."""
     names = sorted(
-        {f"{at.service}/{at.feature} ({at.environment})" for one in found for at in one.features()}
+        {
+            f"{feature_key.service}/{feature_key.feature} ({feature_key.environment})"
+            for contents in partitions
+            for feature_key in contents.features()
+        }
     )
-    records = sum(len(one.snapshot.records) for one in found)
+    records = sum(len(contents.snapshot.records) for contents in partitions)
     yield (
-        f"{records} records in {len(found)} partitions, {sum(len(one.unreadable) for one in found)} of them"
+        f"{records} records in {len(partitions)} partitions, {sum(len(contents.unreadable) for contents in partitions)} of them"
         " unreadable"
     )
     yield f"{len(names)} features: {', '.join(names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
@@ -58,21 +71,21 @@ def forgotten(found: Sequence[Contents], ending: Iterable[str] = ()) -> Iterator
             f"{len(ends)} open episodes, which will be resolved (state_reset), so that the notifier closes"
             " their pages:"
         )
-        yield from (f"  {one}" for one in ends)
-    held = [pair for one in found for pair in one.held()]
-    if held:
+        yield from (f"  {line}" for line in ends)
+    pages = [pair for contents in partitions for pair in contents.open_pages()]
+    if pages:
         yield (
-            f"{len(held)} open pages, which nobody will resolve; close them by hand at the receiver, by these"
+            f"{len(pages)} open pages, which nothing will resolve; close them by hand at the receiver, by these"
             " keys:"
         )
-        yield from (f"  {key}  {about}" for key, about in held)
+        yield from (f"  {key}  {about}" for key, about in pages)
 
 
 def confirm(prefix: str, *, yes: bool) -> None:
-    """Have the prefix typed, unless ``--yes``.
+    """Ask for the prefix as confirmation, unless ``yes``.
 
     Raises:
-        Refused: it was not.
+        Refused: another answer was given.
     """
     if yes:
         return
@@ -84,12 +97,12 @@ def confirm(prefix: str, *, yes: bool) -> None:
         raise Refused("not confirmed, nothing was changed; without a terminal: --yes")
 
 
-def _partition(one: Contents, topic: str, source: str) -> Iterator[str]:
-    snapshot, header = one.snapshot, one.header
-    yield f"{topic}/{snapshot.partition}: {len(snapshot.records)} records, {one.bytes} bytes"
-    if len(one.layouts) > 1:
+def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator[str]:
+    snapshot, header = contents.snapshot, contents.header
+    yield f"{topic}/{snapshot.partition}: {len(snapshot.records)} records, {contents.bytes} bytes"
+    if len(contents.layouts) > 1:
         yield "  layouts    " + ", ".join(
-            f"{count} records of {layout}" for layout, count in sorted(one.layouts.items())
+            f"{count} records of {layout}" for layout, count in sorted(contents.layouts.items())
         )
     if header:
         yield (
@@ -108,21 +121,21 @@ def _partition(one: Contents, topic: str, source: str) -> Iterator[str]:
             f"  position   {snapshot.position} of [{snapshot.begin}, {snapshot.end}), lag"
             f" {snapshot.end - snapshot.position}{beyond}{lost}"
         )
-    if one.clock is not None:
-        digest, watermark_us, rolled_us, dead_letters, forwarded = one.clock
+    if contents.clock is not None:
+        digest, watermark_us, rolled_us, dead_letters, forwarded = contents.clock
         yield (
             f"  watermark  {_at(watermark_us)}; rolled up to {_at(rolled_us or None)}; counted with {digest}"
         )
         yield f"  counts     {sum(dead_letters.values())} dead letters, {forwarded} forwarded"
 
 
-def _feature(one: Contents, at: FeatureKey) -> Iterator[str]:
-    panes, state = _panes(one, at), one.book.features.get(at)
+def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[str]:
+    panes, state = _panes(contents, feature_key), contents.book.features.get(feature_key)
     yield (
-        f"  {at.service}/{at.feature} ({at.environment}): {len(state.segments) if state else 0} segments,"
-        f" panes {panes[FINE]} fine {panes[HOUR]} hours {panes[DAY]} days, {one.bytes_by.get(at, 0)} bytes"
+        f"  {feature_key.service}/{feature_key.feature} ({feature_key.environment}): {len(state.segments) if state else 0} segments,"
+        f" panes {panes[FINE]} fine {panes[HOUR]} hours {panes[DAY]} days, {contents.bytes_by.get(feature_key, 0)} bytes"
     )
-    incidents = list(one.book.incidents.get(at, {}).items())
+    incidents = list(contents.book.incidents.get(feature_key, {}).items())
     for (segment, _), incident in incidents[:SHOWN]:
         yield (
             f"    {incident.state} since {_at(incident.since_us)}: {incident.rule}, {_segment(segment)}"
@@ -130,7 +143,7 @@ def _feature(one: Contents, at: FeatureKey) -> Iterator[str]:
         )
     if len(incidents) > SHOWN:
         yield f"    ... and {len(incidents) - SHOWN} more incidents"
-    if (episode := one.book.episodes.get(at)) is not None:
+    if (episode := contents.book.episodes.get(feature_key)) is not None:
         muted = f", muted: {episode.muted}" if episode.muted else ""
         yield (
             f"    EPISODE {episode.episode_id} since {_at(episode.started_us)}: {episode.severity}, urgency"
@@ -138,10 +151,10 @@ def _feature(one: Contents, at: FeatureKey) -> Iterator[str]:
         )
 
 
-def _deliveries(one: Contents) -> Iterator[str]:
-    waiting = [(key, entry) for key, entry in one.deliveries.items() if entry.done_us is None]
-    if one.deliveries:
-        yield f"  deliveries {len(one.deliveries)}, {len(waiting)} not done"
+def _deliveries(contents: PartitionContents) -> Iterator[str]:
+    waiting = [(key, entry) for key, entry in contents.deliveries.items() if entry.done_us is None]
+    if contents.deliveries:
+        yield f"  deliveries {len(contents.deliveries)}, {len(waiting)} not done"
     for (channel, episode_id), entry in waiting[:SHOWN]:
         standing = ", ".join(f"{urgency} {standing}" for urgency, standing in sorted(entry.keys.items()))
         yield (
@@ -152,8 +165,8 @@ def _deliveries(one: Contents) -> Iterator[str]:
         yield f"    ... and {len(waiting) - SHOWN} more"
 
 
-def _panes(one: Contents, at: FeatureKey) -> Counter[str]:
-    state = one.book.features.get(at)
+def _panes(contents: PartitionContents, feature_key: FeatureKey) -> Counter[str]:
+    state = contents.book.features.get(feature_key)
     return Counter(
         {
             name: sum(len(segment.held[name]) for segment in state.segments.values())

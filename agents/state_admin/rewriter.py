@@ -16,13 +16,14 @@ from monitor.protocol.messages import Message
 
 
 class Rewriter(Changelog):
-    """A journal that is opened to change what a worker would refuse: it takes the same transactional id, so
-    an owner that wakes up is fenced.
+    """A changelog that can also change state that a worker would refuse.
+
+    It takes the transactional id of the worker, so an owner that comes back is fenced.
     """
 
-    async def take(self) -> dict[bytes, bytes]:
-        """Fence every earlier owner, then read what is committed, the store's own records included; nothing
-        is checked.
+    async def fence_and_read(self) -> dict[bytes, bytes]:
+        """Fence every earlier owner, then read all committed records, header and position included; check
+        nothing.
         """
         async with asyncio.timeout(OPEN_S):
             await self._producer.start()
@@ -32,15 +33,15 @@ class Rewriter(Changelog):
             return await self._read_to(reader, barrier)
 
     def check(self, header: bytes | None, partitions: int) -> None:
-        """Look at whose state it is, as a worker does; ``partitions``: of the source.
+        """Check whose state it is, as a worker does; ``partitions``: of the source.
 
         Raises:
-            Misconfigured: of another owner, cluster, source or layout.
+            Misconfigured: it belongs to another owner, cluster or source, or has a newer layout.
         """
         self._check_header(header, partitions, has_records=True)
 
-    async def rewrite(self, records: Iterable[StateRecord], told: Sequence[Message] = ()) -> None:
-        """All of these or none, in one transaction; with them what the alerts topic is told.
+    async def rewrite(self, records: Iterable[StateRecord], messages: Sequence[Message] = ()) -> None:
+        """Write these records, and messages for the alerts topic, in one transaction.
 
         Raises:
             Refused: a worker took the partition meanwhile.
@@ -49,21 +50,23 @@ class Rewriter(Changelog):
             rows: dict[
                 tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
             ] = {self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]}
-            if told:
-                rows[f"{self._kafka.prefix}.{ALERTS}", 0] = [(one.key, one.value, ()) for one in told]
+            if messages:
+                rows[f"{self._kafka.prefix}.{ALERTS}", 0] = [
+                    (message.key, message.value, ()) for message in messages
+                ]
             await self._transact(rows)
         except ProducerFenced as error:
             raise Refused(
-                f"a worker took {self.state_topic}/{self._source.partition} meanwhile: this partition is as"
-                " it was. Stop it first"
+                f"a worker took {self.state_topic}/{self._source.partition} meanwhile, so the partition is"
+                " unchanged; stop it first"
             ) from error
 
-    async def beginning(self, position: int) -> list[StateRecord]:
-        """The store's own records of a partition on which a worker is to begin at this source offset."""
+    async def start_at(self, position: int) -> list[StateRecord]:
+        """Return header and position of a partition on which a worker shall begin at this source offset."""
         self._began = position
         return [(HEADER, self.header(await self._count(self._source.topic))), (POSITION, b"%d" % position)]
 
 
-def rewriter_of(state: StateTopic, number: int, cluster: str) -> Rewriter:
-    """What changes a partition of state."""
+def rewriter_for(state: StateTopic, number: int, cluster: str) -> Rewriter:
+    """Make the rewriter of a partition."""
     return Rewriter(state.kafka, state.agent, TP(state.source, number), cluster)

@@ -11,8 +11,8 @@ from agents.commands import command_line, state
 from agents.kafka.state_topic import HEADER, POSITION, Snapshot, StateTopic
 from agents.process.exits import Refused
 from agents.state_admin import drop_reset
-from agents.state_admin.contents import contents, named, records, shown
-from agents.state_admin.report import forgotten, lines
+from agents.state_admin.contents import decode_contents, keys_matching, printable_key, record_rows
+from agents.state_admin.report import report_lines, reset_summary
 from monitor.delivery.delivery_state import Entry
 from monitor.delivery.delivery_state import shown as cut
 from monitor.incidents.episode import Episode
@@ -58,7 +58,9 @@ def kept() -> dict[bytes, bytes]:
 
 
 def told(kept, match="*", begin=0, end=100) -> str:
-    return "\n".join(lines([contents(Snapshot(2, kept, begin, end))], "p.watch.state", "p.events", match))
+    return "\n".join(
+        report_lines([decode_contents(Snapshot(2, kept, begin, end))], "p.watch.state", "p.events", match)
+    )
 
 
 def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(kept):
@@ -77,9 +79,9 @@ def test_only_the_features_asked_for_are_shown(kept):
     text = told(kept, "bot/s*")
     assert "bot/search" in text
     assert "bot/answer" not in text
-    assert {tuple(one["key"][1:3]) for one in records(contents(Snapshot(2, kept, 0, 100)), "bot/s*")} == {
-        ("bot", "search")
-    }
+    assert {
+        tuple(one["key"][1:3]) for one in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "bot/s*")
+    } == {("bot", "search")}
 
 
 def test_a_position_outside_the_source_is_pointed_out(kept):
@@ -107,16 +109,17 @@ def test_bytes_are_those_of_keys_and_values(kept):
 ])  # fmt: skip
 def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
     kept[key] = value
-    found = contents(Snapshot(2, kept, 0, 100))
-    assert list(found.unreadable) == [shown(key)]
-    assert f"UNREADABLE  {shown(key)}" in told(kept)
+    found = decode_contents(Snapshot(2, kept, 0, 100))
+    assert list(found.unreadable) == [printable_key(key)]
+    assert f"UNREADABLE  {printable_key(key)}" in told(kept)
     assert "bot/answer (production): 1 segments, panes 3 fine" in told(kept)
-    assert next(one for one in records(found, "*") if "unreadable" in one)["bytes"] == len(value)
+    assert next(one for one in record_rows(found, "*") if "unreadable" in one)["bytes"] == len(value)
 
 
 def test_each_record_is_one_json_object_with_its_key_decoded(kept):
     found = [
-        json.loads(json.dumps(one, default=str)) for one in records(contents(Snapshot(2, kept, 0, 100)), "*")
+        json.loads(json.dumps(one, default=str))
+        for one in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "*")
     ]
     assert len(found) == len(kept)
     assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [
@@ -129,11 +132,11 @@ def test_each_record_is_one_json_object_with_its_key_decoded(kept):
 def test_every_printed_key_names_its_record_and_no_other(kept):
     kept[b"\xff\xfe"] = b"no text"
     for key in kept:
-        assert named(kept, shown(key)) == [key]
-    assert named(kept, '[ "episode", "bot", "answer", "production" ]') == [
+        assert keys_matching(kept, printable_key(key)) == [key]
+    assert keys_matching(kept, '[ "episode", "bot", "answer", "production" ]') == [
         b'["episode","bot","answer","production"]'
     ]
-    assert named(kept, "nothing") == []
+    assert keys_matching(kept, "nothing") == []
 
 
 def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
@@ -147,7 +150,7 @@ def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsy
 
 
 def test_what_a_reset_forgets_names_the_features_and_the_episodes_that_it_resolves(kept):
-    text = "\n".join(forgotten([contents(Snapshot(2, kept, 0, 100))], ["p/e1 of bot/answer"]))
+    text = "\n".join(reset_summary([decode_contents(Snapshot(2, kept, 0, 100))], ["p/e1 of bot/answer"]))
     assert "2 features: bot/answer (production), bot/search (production)" in text
     assert "1 open episodes, which will be resolved (state_reset)" in text
     assert "  p/e1 of bot/answer" in text
@@ -165,9 +168,9 @@ def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_
             "time": "2026-03-02T09:00:00Z",
         }
     ).encode()
-    found = contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
+    found = decode_contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
     assert found.broken == [b"silence/b"]
-    assert [one["value"]["match"] for one in records(found, "*") if "value" in one] == ["b/*"]
+    assert [one["value"]["match"] for one in record_rows(found, "*") if "value" in one] == ["b/*"]
 
 
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
@@ -180,9 +183,9 @@ def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episod
         b"delivery/pagerduty/e2": done.model_dump_json().encode(),
         b"counts": b"{}",
     }
-    found = contents(Snapshot(0, kept, 0, 9))
+    found = decode_contents(Snapshot(0, kept, 0, 9))
     assert not found.unreadable
-    assert found.held() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
+    assert found.open_pages() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
     assert "pagerduty: e1 opened, keys high open, low closed" in told(kept)
 
 
@@ -225,12 +228,12 @@ def command(monkeypatch, kept):
     async def told(*_):
         return {}
 
-    monkeypatch.setattr(drop_reset, "rewriter_of", write)
+    monkeypatch.setattr(drop_reset, "rewriter_for", write)
     monkeypatch.setattr(drop_reset, "open_episodes", told)
     return state.main
 
 
-@pytest.mark.parametrize("key", [HEADER.decode(), "\\x00position", shown(POSITION), "\\u0000barrier"])
+@pytest.mark.parametrize("key", [HEADER.decode(), "\\x00position", printable_key(POSITION), "\\u0000barrier"])
 def test_the_stores_own_records_are_never_dropped(command, key, capsys):
     assert command(["drop", "--agent", "watch", "--partition", "0", "--key", key, "--yes"]) == 1
     assert "store's own" in capsys.readouterr().err

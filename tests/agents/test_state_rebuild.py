@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from agents.kafka.state_topic import HEADER, POSITION, Snapshot
 from agents.runtime.clock import WallClock
-from agents.state_admin.contents import contents
-from agents.state_admin.open_episodes import _take, of_partitions
+from agents.state_admin.contents import decode_contents
+from agents.state_admin.open_episodes import _apply, in_partitions
 from agents.state_admin.rebuild import _compared
 from agents.state_admin.replay import ReplayResult, _CaughtUpWorker, _seconds
 from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
@@ -124,7 +124,7 @@ def fired() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
     """A partition with an open episode, its records, and what the alerts topic was told."""
     watch, told = Watch(CONFIG), {}
     for message in watch.apply(log([(2.0, 0.0)] * 200), None).messages["alerts"]:
-        _take(told, message.value)
+        _apply(told, message.value)
     return watch, kept(watch), told
 
 
@@ -132,7 +132,7 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
     """Contents in which the first record of each kind cannot be read."""
     keys = [next(key for key in records if key.startswith(b'["%s"' % kind)) for kind in kinds]
     return (
-        contents(
+        decode_contents(
             Snapshot(
                 0, records | dict.fromkeys(keys, b"\xc1\x02") | {POSITION: b"200", HEADER: b"{}"}, 0, 200
             )
@@ -146,7 +146,7 @@ def test_only_what_cannot_be_read_is_replaced():
     found, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
     plan = _compared(found, ReplayResult(0, None, 200, records), told, everything=False)
     assert plan.changes == {key: records[key] for key in keys}
-    assert (sorted(plan.mended), plan.partly, plan.lost) == (sorted(keys), [], [])
+    assert (sorted(plan.restored), plan.partly, plan.lost) == (sorted(keys), [], [])
 
 
 def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_not_is_lost():
@@ -154,7 +154,7 @@ def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_n
     found, (pane, incident) = broken(records, b"pane", b"incident")
     found.note(b"nonsense", "it is none of softfail's")
     plan = _compared(found, ReplayResult(0, NINE_US + 60_000_000, 200, records), told, everything=False)
-    assert (plan.mended, plan.partly, plan.lost) == ([], [pane, incident], [b"nonsense"])
+    assert (plan.restored, plan.partly, plan.lost) == ([], [pane, incident], [b"nonsense"])
     assert plan.changes[b"nonsense"] is None
 
 
@@ -167,7 +167,7 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     }
     gone = json.dumps([*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")).encode()
     altered[gone] = records[panes[-1]]  # a pane of which the log has nothing
-    found = contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
+    found = decode_contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
     found.broken.clear()
     plan = _compared(found, ReplayResult(0, json.loads(panes[1])[6], 200, records), told, everything=True)
     assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
@@ -212,9 +212,9 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
 def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
     _, _, told = fired()
     ((name, last),) = told.items()
-    assert of_partitions(told, 8, [partition_of("s", "answer", 8)]) == told
-    assert of_partitions(told, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
-    _take(told, resolved(last, "well", NINE_US).value)
+    assert in_partitions(told, 8, [partition_of("s", "answer", 8)]) == told
+    assert in_partitions(told, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
+    _apply(told, resolved(last, "well", NINE_US).value)
     assert told == {}
     for value in (
         None,
@@ -223,9 +223,9 @@ def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
         json.dumps(last | {"service": "softfail"}).encode(),
         json.dumps({"record": "episode"}).encode(),
     ):
-        _take(told, value)
+        _apply(told, value)
     assert told == {}
-    _take(told, json.dumps(last).encode())
+    _apply(told, json.dumps(last).encode())
     assert list(told) == [name]
 
 
@@ -233,5 +233,5 @@ def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
 def test_an_episode_is_open_until_it_is_resolved(change):
     _, _, told = fired()
     before = dict(told)
-    _take(told, json.dumps(next(iter(told.values())) | change).encode())
+    _apply(told, json.dumps(next(iter(told.values())) | change).encode())
     assert told.keys() == before.keys()

@@ -234,7 +234,7 @@ def test_state_that_no_worker_takes_can_be_reset(make_topics):
 
     async def scene() -> None:
         rewriter = Rewriter(kafka, "watch", TP(f"{kafka.prefix}.events", 0), "")
-        await rewriter.take()
+        await rewriter.fence_and_read()
         await rewriter.rewrite(
             [(b"\x00header", b"{broken"), (b"\x00position", b"999"), (b'["clock"]', b"\xc1")]
         )
@@ -266,7 +266,7 @@ def test_a_zombie_is_fenced_by_a_reset_and_a_reset_by_a_worker_that_starts(make_
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         zombie = await written(kafka, 0, 0, (b"a", b"1"))
         rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
-        found = await rewriter.take()
+        found = await rewriter.fence_and_read()
         assert found[b"a"] == b"1"
         worker = await written(kafka, 0, 0, (b"b", b"2"))  # starts between what was read and what is written
         with pytest.raises(Refused, match="took"):
@@ -274,7 +274,7 @@ def test_a_zombie_is_fenced_by_a_reset_and_a_reset_by_a_worker_that_starts(make_
         await rewriter.close()
         await worker.close()
         rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
-        await rewriter.rewrite([(key, None) for key in await rewriter.take()])
+        await rewriter.rewrite([(key, None) for key in await rewriter.fence_and_read()])
         with pytest.raises(ProducerFenced):
             await zombie.write(0, [(b"a", b"3")], Outputs())
         await rewriter.close()
@@ -468,7 +468,7 @@ def broken(topics: Any, keys: list[bytes]) -> None:
 
     async def scene() -> None:
         rewriter = Rewriter(kafka, "watch", TP(f"{kafka.prefix}.events", 0), "")
-        taken = await rewriter.take()
+        taken = await rewriter.fence_and_read()
         await rewriter.rewrite([(key, taken[key][: len(taken[key]) // 2]) for key in keys])
         await rewriter.close()
 
@@ -501,7 +501,7 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
     assert asked.returncode == 1
     assert "not confirmed" in asked.stderr
     assert "3 records of" in asked.stdout
-    assert "mended 3, mended as far as the log reaches 0, lost 0" in asked.stdout
+    assert "rebuilt 3, rebuilt as far as the log reaches 0, lost 0" in asked.stdout
     assert "all that was ever counted here" in asked.stdout
     done = monitored.state("rebuild", "--agent", "watch", "--partition", "0", "--yes")
     assert done.returncode == 0, done.stderr + done.stdout
@@ -514,7 +514,7 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
     assert after == before
     assert len(monitored.topics.read("windows")[0]) == windows
     assert monitored.episodes()[-1] == open_one
-    assert "nothing to mend" in monitored.state("rebuild", "--yes").stdout
+    assert "nothing to rebuild" in monitored.state("rebuild", "--yes").stdout
     counted = monitored.state("rebuild", "--all", "--yes")
     assert (counted.returncode, "0 records of" in counted.stdout) == (0, True), counted.stderr
     assert monitored.kept() == before
@@ -557,7 +557,7 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
             "partitions": 1,
         }
         rewriter = Rewriter(kafka, "watch", source, "")
-        await rewriter.take()
+        await rewriter.fence_and_read()
         await rewriter.rewrite(
             [(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()]
         )
