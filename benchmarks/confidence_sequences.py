@@ -26,12 +26,12 @@ from monitor.compare import (  # noqa: E402 after the path
     confidence_sequence_means,
 )
 from monitor.compare.confidence_sequence import (  # noqa: E402 after the path
-    APART,
+    INDEPENDENT_WEIGHT,
     LADDER,
     PRIOR,
     Counts,
-    compare,
-    evidence,
+    compare_rates,
+    log_e_value,
 )
 from monitor.compare.confidence_sequence_means import Moments, compare_means  # noqa: E402 after the path
 
@@ -62,11 +62,11 @@ def likeliest(n: Array, f: Array) -> Array:
 
 
 def ours(n: Array, new: Array, m: Array, old: Array) -> Array:
-    """ln of the e-value of ``compare`` against no difference."""
-    logs = math.log(APART) + mixed(n, new) + mixed(m, old)
+    """ln of the e-value of ``compare_rates`` against no difference."""
+    logs = math.log(INDEPENDENT_WEIGHT) + mixed(n, new) + mixed(m, old)
     for a, b in LADDER:
         logs = np.logaddexp(
-            logs, math.log((1 - APART) / len(LADDER)) + mixed(n, new, a, b) + mixed(m, old, a, b)
+            logs, math.log((1 - INDEPENDENT_WEIGHT) / len(LADDER)) + mixed(n, new, a, b) + mixed(m, old, a, b)
         )
     return logs - likeliest(n + m, new + old)
 
@@ -129,7 +129,7 @@ def same(trials: int = 200) -> None:
     for _ in range(trials):
         n, m = rng.integers(1, 3000, 2)
         new, old = rng.binomial(n, 0.05), rng.binomial(m, 0.03)
-        _, low, high = compare(Counts(n, new), Counts(m, old), 0.05)
+        _, low, high = compare_rates(Counts(n, new), Counts(m, old), 0.05)
         assert (low > 0 or high < 0) == bool(ours(n, new, m, old) >= math.log(20)), (n, new, m, old)
         one, two = (confidence_sequence.rate_bounds(Counts(*some), 0.025) for some in ((n, new), (m, old)))
         assert (one.low > two.high or two.low > one.high) == bool(union(n, new, m, old) >= math.log(20)), (
@@ -227,14 +227,16 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
 
     def rows_of(what: str, outcomes: Array, kept: Array, probability: Array) -> None:
         weights = kept * probability.min() / probability
-        row(f"{what}: `Counts.of`", evidence(np.cumsum(weights, 0), np.cumsum(weights * outcomes, 0), 0.03))
+        row(
+            f"{what}: `Counts.of`", log_e_value(np.cumsum(weights, 0), np.cumsum(weights * outcomes, 0), 0.03)
+        )
         n, failures = weighted(outcomes, kept, probability)
-        row("the same by effective n", evidence(n, failures, 0.03))
-        row("the same from an effective 500 on", np.where(n >= 500, evidence(n, failures, 0.03), 0.0))
+        row("the same by effective n", log_e_value(n, failures, 0.03))
+        row("the same from an effective 500 on", np.where(n >= 500, log_e_value(n, failures, 0.03), 0.0))
 
     for p in (0.003, 0.03, 0.3):
         f = np.cumsum(rng.random((events, streams)) < p, 0)
-        row(f"one rate, {p}", evidence(n, f, p))
+        row(f"one rate, {p}", log_e_value(n, f, p))
         if p == 0.03:
             with np.errstate(invalid="ignore"):
                 side = np.minimum(bdtr(f, n, p), np.where(f > 0, bdtrc(f - 1, n, p), 1.0))
@@ -255,9 +257,9 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
     )
     for rho, block in ((0.005, 10), (0.005, 100)):
         f = np.cumsum(dispersed(rng, 0.03, events, streams, rho, block), 0)
-        row(f"rate of 0.03 that varies by block of {block}, rho {rho}", evidence(n, f, 0.03))
+        row(f"rate of 0.03 that varies by block of {block}, rho {rho}", log_e_value(n, f, 0.03))
         worth = 1 / (1 + (block - 1) * rho)
-        row(f"the same, each event worth {worth:.2f}", evidence(n * worth, f * worth, 0.03))
+        row(f"the same, each event worth {worth:.2f}", log_e_value(n * worth, f * worth, 0.03))
     for p, q in ((0.03, 0.03), (0.3, 0.3)):
         f, g = (np.cumsum(rng.random((events, streams)) < some, 0) for some in (p, q))
         row(f"difference of {p} and {q}, both grow", ours(n, f, n, g))
@@ -297,7 +299,7 @@ def moments(values: Array) -> tuple[Array, Array]:
 
 def half(n: Array, variance: Array, m: Array, other: Array, alpha: float) -> Array:
     """Half the width of ``compare_means``."""
-    rho = confidence_sequence_means.SPREAD
+    rho = confidence_sequence_means.MIXTURE_VARIANCE
     with np.errstate(divide="ignore", invalid="ignore"):
         squares = sum(v / (k - 1) * (1 + 1 / (k * rho)) for k, v in ((n, variance), (m, other)))
     return np.sqrt(squares * (2 * math.log(1 / alpha) + np.log1p(n * rho) + np.log1p(m * rho)))

@@ -34,12 +34,12 @@ DROPS = ((0.03, 0.05), (0.03, 0.07), (0.03, 0.10), (0.01, 0.03))
 
 
 class Bank:
-    """``Sequential`` over many streams at once, in numpy; ``same`` holds the two together."""
+    """``ShiryaevRoberts`` over many streams at once, in numpy; ``same`` holds the two together."""
 
     def __init__(self, streams: int, run_length: float, horizon: float | None = None) -> None:
         from monitor.drift import shiryaev_roberts as law
 
-        self.law, self.bound, self.horizon = law, run_length, horizon or law.HORIZON
+        self.law, self.bound, self.horizon = law, run_length, horizon or law.HORIZON_EVENTS
         self.odds, self.weights = np.array(law.ODDS)[:, None], np.array(law.WEIGHTS)[:, None]
         self.n, self.f, self.held_n, self.held_f, self.recent_n, self.recent_f = np.zeros((6, streams))
         self.rho = np.full(streams, law.CORRELATION[0])
@@ -60,7 +60,7 @@ class Bank:
         law, n = self.law, np.broadcast_to(np.asarray(n, float), self.n.shape)
         worth = 1 / (1 + np.maximum(n - 1, 0) * self.rho * law.CAUTION)
         events, failed = n * worth, failures * worth
-        new = np.ones(len(n), bool) if learn else self.n < law.LEAST
+        new = np.ones(len(n), bool) if learn else self.n < law.MIN_REFERENCE_EVENTS
         ratio = np.minimum(
             failed * self.bad + (events - failed) * self.good, np.log(self.bound / law.WEIGHTS[-1]) / 2
         )
@@ -76,9 +76,9 @@ class Bank:
             np.where(new, 0, self.recent_n + events),
             np.where(new, 0, self.recent_f + failed),
         )
-        full = self.recent_n >= law.LEAST
+        full = self.recent_n >= law.MIN_REFERENCE_EVENTS
         if full.any() or new.any():
-            enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < law.WORTH))
+            enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < law.HOLD_BACK_EVENTS))
             self.take(self.held_n, self.held_f, enter)
             self.held_n, self.held_f = np.where(enter, 0, self.held_n), np.where(enter, 0, self.held_f)
             self.held_n, self.held_f = self.held_n + full * self.recent_n, self.held_f + full * self.recent_f
@@ -94,7 +94,7 @@ class Bank:
             (failures - n * self.p) ** 2 / variance, spread * (1 + law.CLIP * np.sqrt(2 + 1 / variance))
         )
         weight = more / spread / (1 + 1 / (2 * variance))
-        rho = self.rho + weight / (self.n + weight + law.KNOWN) * ((squared - 1) / more - self.rho)
+        rho = self.rho + weight / (self.n + weight + law.PRIOR_EVENTS) * ((squared - 1) / more - self.rho)
         self.rho = np.where(sure, np.clip(rho, *law.CORRELATION), self.rho)
 
     def take(self, events: np.ndarray, failed: np.ndarray, some: np.ndarray) -> None:
@@ -105,10 +105,10 @@ class Bank:
 
 def same(blocks: int = 400) -> None:
     """The bank and the class say the same of one stream."""
-    from monitor.drift.shiryaev_roberts import Sequential
+    from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 
     rng = np.random.default_rng(5)
-    bank, one = Bank(1, 1e6), Sequential(1e6)
+    bank, one = Bank(1, 1e6), ShiryaevRoberts(1e6)
     for at in range(blocks):
         n = int(rng.integers(1, 200))
         f = rng.binomial(n, 0.03 if at < 300 else 0.08)
@@ -147,7 +147,9 @@ def prepared(
     """Streams that have seen so many events without change; alarms on the way are forgotten."""
     bank = Bank(streams, run_length)
     for at in range(reference // block):
-        alarm = bank.step(block, drawn(rng, block, p, streams), learn=at * block < bank.law.LEAST)
+        alarm = bank.step(
+            block, drawn(rng, block, p, streams), learn=at * block < bank.law.MIN_REFERENCE_EVENTS
+        )
         bank.logs[:, alarm] = 0
     return bank
 
@@ -168,8 +170,8 @@ def false_alarms(
 def matched(measure: Callable[[float], float], low: float, high: float, rounds: int = 8) -> float:
     """The setting at which ``measure``, which rises with it, is one false alarm in 100,000 events."""
     for _ in range(rounds):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if measure(middle) < PER_FALSE_ALARM else (low, middle)
+        setting = (low * high) ** 0.5
+        low, high = (setting, high) if measure(setting) < PER_FALSE_ALARM else (low, setting)
     return (low * high) ** 0.5
 
 
@@ -531,13 +533,13 @@ def show_forgetting() -> None:
 
 def histogram(values: np.ndarray):  # type: ignore[no-untyped-def]
     from monitor.drift import Distribution
-    from monitor.stats import Number
-    from monitor.stats.exponential_buckets import codes_of, middle
+    from monitor.stats import NumberSummary
+    from monitor.stats.exponential_buckets import bucket_codes, bucket_middle
 
-    number = Number()
-    number.add(1_000_000, len(values), int(values.sum()), dict(Counter(codes_of(values).tolist())))
+    number = NumberSummary()
+    number.add(1_000_000, len(values), int(values.sum()), dict(Counter(bucket_codes(values).tolist())))
     return Distribution.of(
-        {middle(code): count for code, count in number.weighted_buckets().items()}, number.effective_n
+        {bucket_middle(code): count for code, count in number.weighted_buckets().items()}, number.effective_n
     )
 
 

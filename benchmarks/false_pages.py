@@ -31,11 +31,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
 from monitor.alerts.pane_close import Edges  # noqa: E402
 from monitor.protocol.messages import Message, Outputs  # noqa: E402
-from monitor.state.partition_state import Book  # noqa: E402 after the path
-from monitor.stats.exponential_buckets import codes_of  # noqa: E402
-from monitor.stats.number_summary import Number  # noqa: E402
-from monitor.stats.sampling_weights import WHOLE  # noqa: E402
-from monitor.windows.feature_series import FeatureState, Segment  # noqa: E402
+from monitor.state.partition_state import PartitionState  # noqa: E402 after the path
+from monitor.stats.exponential_buckets import bucket_codes  # noqa: E402
+from monitor.stats.number_summary import NumberSummary  # noqa: E402
+from monitor.stats.sampling_weights import MILLION  # noqa: E402
+from monitor.windows.feature_series import FeatureState, SegmentSeries  # noqa: E402
 from monitor.windows.segment_keys import FeatureKey, SegmentKey  # noqa: E402
 from schemas.config.monitor_config import Config  # noqa: E402
 from schemas.config.rules import DEFAULT_RULES  # noqa: E402
@@ -160,12 +160,14 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
     return Life(calls, failures, shape.rates * cycle, told)
 
 
-def numbers(calls: Counts, cycle: Any, shape: Shape, rng: np.random.Generator) -> list[dict[str, Number]]:
+def numbers(
+    calls: Counts, cycle: Any, shape: Shape, rng: np.random.Generator
+) -> list[dict[str, NumberSummary]]:
     """The numbers of each minute of one segment."""
     minute = np.repeat(np.arange(len(calls)), calls)
     common = rng.normal(0, 1, len(minute))  # what makes an answer long makes it slow and dear
     shared, swing = rng.normal(0, 0.03, len(calls))[minute], np.log1p(cycle)[minute]
-    out: list[dict[str, Number]] = [{} for _ in calls]
+    out: list[dict[str, NumberSummary]] = [{} for _ in calls]
     kinds: dict[str, tuple[float, float, float]] = {name: (*of, 0.0) for name, of in QUANTITIES.items()} | (
         INFLATED if shape.zeros else {}
     )
@@ -174,7 +176,7 @@ def numbers(calls: Counts, cycle: Any, shape: Shape, rng: np.random.Generator) -
         values = np.rint(middle * np.exp(spread * noise + shared + swing)).astype(np.int64) * (
             rng.random(len(minute)) >= zeros
         )
-        order = np.lexsort((codes := codes_of(values), minute))
+        order = np.lexsort((codes := bucket_codes(values), minute))
         keys = minute[order] * 8192 + codes[order] + 4096
         firsts = np.flatnonzero(np.diff(keys, prepend=-1))
         buckets: list[dict[int, int]] = [{} for _ in calls]
@@ -183,8 +185,8 @@ def numbers(calls: Counts, cycle: Any, shape: Shape, rng: np.random.Generator) -
         sums = np.bincount(minute, values, len(calls)).astype(np.int64).tolist()
         for held, n, total, of in zip(out, calls.tolist(), sums, buckets, strict=True):
             if n:
-                held[name] = Number()
-                held[name].add(WHOLE, n, total, of)
+                held[name] = NumberSummary()
+                held[name].add(MILLION, n, total, of)
     return out
 
 
@@ -194,21 +196,25 @@ class Feature:
     def __init__(self, name: str, segments: int, *, tickets: bool) -> None:
         config = Config() if tickets else Config(default_rules=False, rules=DEFAULT_RULES)
         self.book, self.key = (
-            Book(config.time.pane_us, "simulated"),
+            PartitionState(config.time.pane_us, "simulated"),
             FeatureKey("simulated", name, "production"),
         )
         self.edges = Quiet(config, self.book)
         self.keys = [SegmentKey(f"model-{nth}", "1") for nth in range(segments)]
 
     def count(
-        self, start_us: int, calls: list[int], failures: list[list[int]], held: list[dict[str, Number]] | None
+        self,
+        start_us: int,
+        calls: list[int],
+        failures: list[list[int]],
+        held: list[dict[str, NumberSummary]] | None,
     ) -> None:
         """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and ``monitor.ingest.aggregation`` would leave it."""
         feature = self.book.feature(self.key)
         for nth, n in enumerate(calls):
             if n:
                 segment = feature.segments.get(self.keys[nth]) or feature.segments.setdefault(
-                    self.keys[nth], Segment(self.keys[nth])
+                    self.keys[nth], SegmentSeries(self.keys[nth])
                 )
                 self._pane(
                     feature, segment, start_us, n, [row[nth] for row in failures], held[nth] if held else None
@@ -221,20 +227,20 @@ class Feature:
     def _pane(
         self,
         feature: FeatureState,
-        segment: Segment,
+        segment: SegmentSeries,
         start_us: int,
         n: int,
         failed: list[int],
-        held: dict[str, Number] | None,
+        held: dict[str, NumberSummary] | None,
     ) -> None:
         pane = self.book.pane(feature, segment, start_us)
         pane.events += n
-        pane.rate("error_rate").add(WHOLE, n, failed[0])
-        pane.rate("evaluator.error.fail_rate").add(WHOLE, n, failed[0])
-        pane.rate("pass_rate").add(WHOLE, n, sum(failed))
+        pane.rate("error_rate").add(MILLION, n, failed[0])
+        pane.rate("evaluator.error.fail_rate").add(MILLION, n, failed[0])
+        pane.rate("pass_rate").add(MILLION, n, sum(failed))
         if answered := n - failed[0]:
             for name, f in zip(EVALUATORS, failed[1:], strict=True):
-                pane.rate(f"evaluator.{name}.fail_rate").add(WHOLE, answered, f)
+                pane.rate(f"evaluator.{name}.fail_rate").add(MILLION, answered, f)
         if held is None:
             return
         pane.numbers |= held
@@ -246,7 +252,7 @@ class Feature:
         for name, counts in {"finish_reason": finished, "response_model": {segment.key.model: n}, "provider": {"openai": n},
                              "error_type": {"timeout": failed[0]}, "outcome": {"parse_error": failed[1]}}.items():  # fmt: skip
             if any(counts.values()):
-                pane.category(name).add(WHOLE, counts)
+                pane.category(name).add(MILLION, counts)
 
     def close(self, edge_us: int) -> Iterator[dict[str, Any]]:
         """Close an edge; gives the episodes that were written."""
@@ -266,7 +272,7 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
     rng = np.random.default_rng([seed, list(ALL).index(name), number])
     life = drawn(shape, rng, LIFE)
     feature, found, known = Feature(f"{name} {number}", life.calls.shape[1], tickets=tickets), [], set()
-    held: list[list[dict[str, Number]]] = []
+    held: list[list[dict[str, NumberSummary]]] = []
     for at, (calls, failures) in enumerate(zip(life.calls, life.failures, strict=True)):
         if tickets and at % MINUTES == 0:
             day = slice(at, at + MINUTES)

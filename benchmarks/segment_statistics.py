@@ -20,14 +20,14 @@ from event_generator import rows
 
 from monitor.drift.mmd import mmd
 from monitor.evaluators.suite import Judged, Suite, suite_for
-from monitor.ingest.aggregation import measure_responses
-from monitor.ingest.batch import Group
-from monitor.stats.text_sketch import TextSketch, vectors_of
+from monitor.ingest.aggregation import aggregate_responses
+from monitor.ingest.batch import CountGroup
+from monitor.stats.text_sketch import TextSketch, text_features
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.format_versions import write
+from monitor.windows.format_versions import encode_record
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey
-from monitor.windows.text_blocks import A_PANE, TextBlock
+from monitor.windows.text_blocks import TEXTS_PER_PANE, TextBlock
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import decode
 
@@ -98,9 +98,11 @@ def events_of(fields: dict[str, Callable[[random.Random, Any], Any]], count: int
     return out
 
 
-def groups_of(count: int) -> list[Group]:
+def groups_of(count: int) -> list[CountGroup]:
     return [
-        Group(0, FeatureState(FeatureKey("s", f"f{nth}", "production")), Pane(0), 1.0, 1.0, "", _no_texts)
+        CountGroup(
+            0, FeatureState(FeatureKey("s", f"f{nth}", "production")), Pane(0), 1.0, 1.0, "", _no_texts
+        )
         for nth in range(count)
     ]
 
@@ -108,7 +110,7 @@ def groups_of(count: int) -> list[Group]:
 def _no_texts(_: bool) -> TextBlock:
     """A block that takes none: texts are priced apart."""
     block = TextBlock(0)
-    block.taken[0] = A_PANE
+    block.taken[0] = TEXTS_PER_PANE
     return block
 
 
@@ -138,8 +140,8 @@ def counting(runs: int) -> None:
         cells = []
         for size in (1, 24, 200):
             at, groups = [index % size for index in range(BUNDLE)], groups_of(size)
-            measure_responses(events, at, groups, known)
-            cells.append(cpu_us(lambda: measure_responses(events, at, groups, known), runs) / BUNDLE)  # noqa: B023 called at once
+            aggregate_responses(events, at, groups, known)
+            cells.append(cpu_us(lambda: aggregate_responses(events, at, groups, known), runs) / BUNDLE)  # noqa: B023 called at once
         judging = cpu_us(lambda: suite.judge_all(events), max(2, runs // 4)) / BUNDLE  # noqa: B023 called at once
         print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + f" | {judging:.2f} |")
     print(f"\nAim: under {AIM_US:g} for one segment.\n")
@@ -157,8 +159,8 @@ def sizes(panes: int) -> None:
             found = []
             for nth in range(max(3, min(panes, 6000 // count))):
                 group = groups_of(1)
-                measure_responses(events_of(fields, count, seed=nth), [0] * count, group, suite)
-                found.append(len(write(group[0].pane.state())))
+                aggregate_responses(events_of(fields, count, seed=nth), [0] * count, group, suite)
+                found.append(len(encode_record(group[0].pane.state())))
             cells.append(f"{statistics.median(found):.0f} ({sorted(found)[int(0.95 * (len(found) - 1))]})")
         print(f"| {name} | " + " | ".join(cells) + " |")
     print(f"\nAim: at most {AIM_BYTES} at the median.\n")
@@ -169,18 +171,18 @@ def texts(runs: int) -> None:
     calls, source = rows(rng)
     answers = [(row[2] * 30)[:1000] if len(row[2]) > 100 else row[2] for row in rng.sample(calls, 1000)]
     long = [answer for answer in answers if len(answer) == 1000][:500]
-    sketch, other, some = TextSketch(), TextSketch(), vectors_of(answers[:TEXTS])
+    sketch, other, some = TextSketch(), TextSketch(), text_features(answers[:TEXTS])
     sketch.update(some)
-    other.update(vectors_of(answers[TEXTS:]))
+    other.update(text_features(answers[TEXTS:]))
     lines = {
         f"features of a text of 1 kB, µs (aim {AIM_TEXT_US:g})": (
-            cpu_us(lambda: vectors_of(long), runs) / len(long)
+            cpu_us(lambda: text_features(long), runs) / len(long)
         ),
         "features of one text alone, 1 kB, µs": (
-            cpu_us(lambda: [vectors_of([text]) for text in long[:50]], runs) / 50
+            cpu_us(lambda: [text_features([text]) for text in long[:50]], runs) / 50
         ),
         f"features of an answer as it comes ({source}), µs": (
-            cpu_us(lambda: vectors_of(answers), runs) / len(answers)
+            cpu_us(lambda: text_features(answers), runs) / len(answers)
         ),
         f"taking {TEXTS} into a sketch, µs": cpu_us(lambda: TextSketch().update(some), runs),
         "merging two sketches, µs": (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
-from monitor.references.pinned import fault_in as fault_in_pin
+from monitor.references.pinned import pin_fault
 from monitor.rules.threshold import BUDGETS_S
-from monitor.windows.metric_definitions import SUCCESSES, fault_in, fault_in_statistic
+from monitor.windows.metric_definitions import SUCCESS_RATES, drift_metric_fault, metric_fault
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING
@@ -30,10 +30,10 @@ def faults_of(config: Config) -> list[str]:
             faults.append(f"features[{at}]: {error}")
     known = {one.interaction for one in config.features if one.interaction}
     for at, rule in enumerate(config.rules):
-        if rule.on != GATING and (fault := fault_in(rule.on, tuple(EVALUATORS))):
+        if rule.on != GATING and (fault := metric_fault(rule.on, tuple(EVALUATORS))):
             faults.append(f"rules[{at}].on: {fault}")
-        if rule.is_learnt and (rule.on in SUCCESSES) != (rule.below == "baseline"):
-            good = "below" if rule.on in SUCCESSES else "above"
+        if rule.is_learnt and (rule.on in SUCCESS_RATES) != (rule.below == "baseline"):
+            good = "below" if rule.on in SUCCESS_RATES else "above"
             faults.append(
                 f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
             )
@@ -45,18 +45,18 @@ def faults_of(config: Config) -> list[str]:
                 " features[].interaction"
             )
     for at, objective in enumerate(config.objectives):
-        if fault := fault_in(objective.on, tuple(EVALUATORS)):
+        if fault := metric_fault(objective.on, tuple(EVALUATORS)):
             faults.append(f"objectives[{at}].on: {fault}")
     for at, drift in enumerate(config.drift):
         faults += [
             f"drift[{at}].on: {fault}"
             for name in drift.on or ()
-            if (fault := fault_in_statistic(name, tuple(EVALUATORS)))
+            if (fault := drift_metric_fault(name, tuple(EVALUATORS)))
         ]
     faults += [
         f"pinned.{name}.file: {one.file} {fault}"
         for name, one in config.pinned.items()
-        if one.pin is not None and (fault := fault_in_pin(one.pin))
+        if one.pin is not None and (fault := pin_fault(one.pin))
     ]
     return faults
 

@@ -16,11 +16,11 @@ from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Outputs
 from monitor.protocol.metrics import Measure
 from monitor.rules.threshold import Series
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.metric_definitions import QUANTILES, SUCCESSES, unit_of
-from monitor.windows.pane import Z95, Pane, estimate, merged
-from monitor.windows.segment_keys import UNLABELLED, SegmentKey, labels
+from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
+from monitor.windows.pane import Z95, Pane, estimate_metric, merge_panes
+from monitor.windows.segment_keys import UNLABELLED, SegmentKey, segment_labels
 from monitor.wording.explanation import explained
 from schemas.times import rfc3339
 
@@ -34,7 +34,7 @@ _SHOWN = {"pass_rate": "pass_rate", "error_rate": "error_rate", "refusal_rate": 
 class View:
     """Readings of a book as of its last edge."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: PartitionState) -> None:
         self._book = book
         self._edge_us: int | None = None
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
@@ -132,11 +132,11 @@ class View:
                     series, feature, edge_us
                 )
                 if panes:
-                    shown = labels(feature.key, at)
+                    shown = segment_labels(feature.key, at)
                     shown["dimensions"] = ",".join(
                         f"{name}={value}" for name, value in shown["dimensions"].items()
                     )
-                    yield from _of_window(merged(panes, 0), tuple(shown.values()))
+                    yield from _of_window(merge_panes(panes, 0), tuple(shown.values()))
 
     def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
         feature, found, examples = (
@@ -160,12 +160,12 @@ class View:
             for nth in range(SPARK, 0, -1):
                 start_us = edge_us - nth * self._book.pane_us
                 pane = feature.pane(start_us)
-                passed = estimate([pane], "pass_rate", Z95).value if pane else None
+                passed = estimate_metric([pane], "pass_rate", Z95).value if pane else None
                 series.append(
                     {"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed}
                 )
         shown = {
-            name: reading._asdict() if (reading := estimate(panes, metric, Z95)).n else None
+            name: reading._asdict() if (reading := estimate_metric(panes, metric, Z95)).n else None
             for name, metric in _SHOWN.items()
         }
         return {
@@ -196,7 +196,7 @@ def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane
 def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
     yield Measure("softfail_window_events", at, pane.events)
     for name, rate in pane.rates.items():
-        value = rate.estimate(Z95, inverted=name in SUCCESSES).value
+        value = rate.estimate(Z95, inverted=name in SUCCESS_RATES).value
         if value is None:
             continue
         if name in ("pass_rate", "error_rate"):

@@ -11,13 +11,13 @@ from typing import Any
 
 from monitor import status as view
 from monitor.alerts.pane_close import Edges
-from monitor.ingest.ingestor import Intake, Refusal
+from monitor.ingest.ingestor import Ingestor, RejectedRecord
 from monitor.protocol.messages import Message, Outputs, Record, to_json
 from monitor.protocol.metrics import Measure
 from monitor.self_health.partition_health import Figures, Health, counts_of
 from monitor.self_health.silent_evaluators import SilentEvaluators
-from monitor.state.partition_state import Book
-from monitor.stats.exponential_buckets import SCALE
+from monitor.state.partition_state import PartitionState
+from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.windows.watermark import NEVER, Watermark
 from schemas.config.monitor_config import Config
 
@@ -41,8 +41,10 @@ class Watch:
         self.partition = partition
         self._pane_us = config.time.pane_us
         self._watermark = Watermark(config.time.pane_us, config.time.lateness_us)
-        self.book = Book(config.time.pane_us, f"pane {config.time.pane:g} s, histogram scale {SCALE}")
-        self._intake = Intake(config, self.book, partition, partitions)
+        self.book = PartitionState(
+            config.time.pane_us, f"pane {config.time.pane:g} s, histogram scale {MAX_SCALE}"
+        )
+        self._intake = Ingestor(config, self.book, partition, partitions)
         self._edges = Edges(config, self.book)
         self._view = view.View(self.book)
         self._health = Health(config.health, partition, max(1, partitions))
@@ -77,7 +79,7 @@ class Watch:
         for number, record in enumerate(records):
             try:
                 event, time_us, seen_us = intake.event_of(record)
-            except Refusal as refusal:
+            except RejectedRecord as refusal:
                 intake.refuse(record, refusal, out)
                 continue
             key = intake.key_of(event, time_us)

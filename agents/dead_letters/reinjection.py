@@ -31,9 +31,9 @@ from agents.dead_letters.records import (
 from agents.kafka.connection import command_clients
 from agents.kafka.topic_reader import BlockingTopicReader
 from monitor.ingest.dead_letters import VALUE_BYTES
-from monitor.ingest.ingestor import FORWARDED
-from monitor.windows.feature_series import FINE_US
-from monitor.windows.watermark import FUTURE_US
+from monitor.ingest.ingestor import FORWARDED_HEADER
+from monitor.windows.feature_series import FINE_RETENTION_US
+from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Kafka
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.records import DeadLetter
@@ -121,12 +121,12 @@ def judge(found: StoredLetter, fetch: Fetch, events: str, partitions: int, now_u
     if isinstance(event, str):
         return event
     time_us = microseconds(event.time)
-    if time_us > now_us + FUTURE_US:
+    if time_us > now_us + MAX_AHEAD_US:
         return "its time still lies in the future"
-    if time_us < now_us - FINE_US:
+    if time_us < now_us - FINE_RETENTION_US:
         how += "; older than 2 h, so counted as expired, not measured"
     # Without the old mark of forwarding: an event that carries it may not lie in a wrong partition again.
-    kept = tuple((name, data) for name, data in headers if name not in (FORWARDED, REINJECTED))
+    kept = tuple((name, data) for name, data in headers if name not in (FORWARDED_HEADER, REINJECTED))
     mark = (REINJECTED, f"{letter.topic}/{letter.partition}/{letter.offset}".encode())
     target = partition_of(event.service, event.feature, partitions)
     return Reinjection(

@@ -14,7 +14,7 @@ import msgspec
 from agents.kafka.state_topic import HEADER, POSITION, Snapshot
 from monitor.delivery import change_outbox
 from monitor.delivery.delivery_state import Entry
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows import format_versions as layouts
 from monitor.windows.segment_keys import FeatureKey
 from schemas.records import Silence
@@ -39,7 +39,7 @@ class PartitionContents:
     snapshot: Snapshot
     header: dict[str, Any] = field(default_factory=dict)
     clock: tuple[Any, ...] | None = None
-    book: Book = field(default_factory=lambda: Book(0, ""))
+    book: PartitionState = field(default_factory=lambda: PartitionState(0, ""))
     deliveries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     bytes_by: dict[FeatureKey, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -110,8 +110,8 @@ def decode_contents(snapshot: Snapshot) -> PartitionContents:
         result.note(POSITION, f"{value[:40]!r} is no number")
     if (value := records.get(CLOCK)) is not None:
         try:
-            result.clock = layouts.read("clock", value)
-            result.book = Book(0, result.clock[0])
+            result.clock = layouts.decode_record("clock", value)
+            result.book = PartitionState(0, result.clock[0])
         except (ValueError, msgspec.MsgspecError, TypeError) as error:
             records.pop(CLOCK)
             result.note(CLOCK, str(error))
@@ -153,7 +153,7 @@ def record_rows(contents: PartitionContents, match: str) -> Iterator[dict[str, A
         elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH, _CHANGE)):
             row["value"] = _json(value)
         elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature", "baselines"):
-            row |= {"layout": layouts.layout_of(value), "value": layouts.read(plain[0], value)}
+            row |= {"layout": layouts.record_layout(value), "value": layouts.decode_record(plain[0], value)}
         yield row
 
 
@@ -170,7 +170,7 @@ def _take(contents: PartitionContents, key: bytes, value: bytes) -> None:
             raise ValueError("it is no JSON object")
     else:
         contents.book.restore([(key, value)])
-        contents.layouts[layouts.layout_of(value)] += 1
+        contents.layouts[layouts.record_layout(value)] += 1
         plain = _json(key)
         if len(plain) > 3:
             feature_key = FeatureKey(*plain[1:4])

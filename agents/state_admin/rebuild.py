@@ -18,7 +18,7 @@ from agents.state_admin.report import SHOWN, confirm
 from agents.state_admin.rewriter import rewriter_for
 from monitor.alerts.forced_resolution import as_told, ended_episodes
 from monitor.protocol.messages import Message
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from monitor.windows.feature_series import DAY, FINE, HOUR
 from schemas.config.monitor_config import Config
@@ -153,7 +153,7 @@ def _episodes(episodes: OpenEpisodes) -> dict[bytes, bytes]:
 
     A replay might give an episode another id, and then nothing would resolve the old one.
     """
-    book = Book(0, "")
+    book = PartitionState(0, "")
     for record in episodes.values():
         feature_key, episode = as_told(record)
         book.episodes[feature_key] = episode
@@ -188,7 +188,9 @@ async def _carry_out(
         episodes = in_partitions(await open_episodes(config.kafka), partitions, [snapshot.partition])
         going_on = {episode.episode_id for episode in watch.book.episodes.values()}
         endings: list[Message] = list(
-            ended_episodes(Book(0, ""), episodes, REBUILT, wall_clock_us(), config.kafka.prefix, going_on)
+            ended_episodes(
+                PartitionState(0, ""), episodes, REBUILT, wall_clock_us(), config.kafka.prefix, going_on
+            )
         )
         changes: list[StateRecord] = [*plan.changes.items(), (HEADER, rewriter.header(partitions))]
         await rewriter.rewrite(changes, endings)
@@ -241,7 +243,7 @@ def _start_us(key: bytes) -> int:
     return plain[6] if is_pane and isinstance(plain[6], int) else _NO_PANE
 
 
-def _closed_us(book: Book, pane_us: int) -> int:
+def _closed_us(book: PartitionState, pane_us: int) -> int:
     """Return the watermark of a partition whose clock cannot be read: the end of its newest written pane or
     evaluated incident.
     """

@@ -12,7 +12,7 @@ from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.feature_series import HOUR_US
-from monitor.windows.watermark import FUTURE_US
+from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Kafka
 
 # records between two times that changes are collected, so that deleted panes do not pile up
@@ -94,7 +94,7 @@ async def replay(
             if result.since_us is None and not whole:
                 # An event of a later time was appended later, unless a clock was ahead; rolled-up panes begin
                 # at hours.
-                result.since_us = -(-(records[0].timestamp * 1000 + FUTURE_US) // HOUR_US) * HOUR_US
+                result.since_us = -(-(records[0].timestamp * 1000 + MAX_AHEAD_US) // HOUR_US) * HOUR_US
             for batch in _seconds(records):
                 follower.take(batch)
     if not whole and result.since_us is None:

@@ -9,13 +9,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from monitor.alerts.evaluator_versions import Statistics, evaluator_of
-from monitor.references.finder import References
+from monitor.references.finder import ReferenceFinder
 from monitor.rules.learned_baseline import Baseline
 from monitor.rules.reading import Reading
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import DAY_US, FeatureState
-from monitor.windows.pane import merged_rates
+from monitor.windows.pane import merge_rates
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, Rule
@@ -26,10 +26,10 @@ SHOWN = 5  # findings of one rule
 class Baselines:
     """Which rates are learnt of which series follows from the rules."""
 
-    def __init__(self, config: Config, book: Book, statistics: Statistics) -> None:
+    def __init__(self, config: Config, book: PartitionState, statistics: Statistics) -> None:
         self._book, self._statistics = book, statistics
         self._rules = [rule for rule in config.all_rules() if rule.is_learnt]
-        self._references = References()
+        self._references = ReferenceFinder()
         self._tidied: set[FeatureKey] = set()
         self._metrics: dict[FeatureKey, tuple[frozenset[str], frozenset[str]]] = {}
 
@@ -89,7 +89,7 @@ class Baselines:
         edge_us: int,
     ) -> None:
         several = [{name: rates[name] for name in names & rates.keys()} for rates in several]
-        rates = several[0] if len(several) == 1 else merged_rates(*several)
+        rates = several[0] if len(several) == 1 else merge_rates(*several)
         if not rates:
             return
         held = self._book.baselines.setdefault(feature.key, {}).setdefault(at, {})

@@ -17,10 +17,10 @@ from monitor.protocol.messages import Message, Outputs, to_json
 from monitor.protocol.severity import PAGING
 from monitor.rules import no_data
 from monitor.rules.reading import Reading
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState, Segment
-from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey, labels
+from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey, segment_labels
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Watched
 from schemas.times import rfc3339
@@ -46,7 +46,7 @@ Fresh = Sequence[tuple[SegmentKey, dict[str, Rate]]]
 class Desk:
     """Looks at one feature after the other, at every edge."""
 
-    def __init__(self, config: Config, book: Book) -> None:
+    def __init__(self, config: Config, book: PartitionState) -> None:
         self.book = book
         self._config = config
         self._changes = Changes(book)
@@ -241,7 +241,7 @@ class Desk:
             return False
         episode, shown = (
             self.book.episodes.get(feature.key),
-            {"rule": rule.name, "state": "resolved", **labels(feature.key, at)},
+            {"rule": rule.name, "state": "resolved", **segment_labels(feature.key, at)},
         )
         # what was only pending is not shown
         again = episode is not None and any(
@@ -258,7 +258,7 @@ class Desk:
             "warning" if paging and not rule.page_newborn and rule.name not in feature.well else rule.severity
         )
 
-    def _is_gone(self, rule: Watched, feature: FeatureState, segment: Segment, edge_us: int) -> bool:
+    def _is_gone(self, rule: Watched, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> bool:
         """Whether a segment has fallen silent while its feature has traffic."""
         since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
         active_us = segment.active_us
@@ -444,6 +444,6 @@ def _shown(key: FeatureKey, at: SegmentKey | None, incident: Incident, change: C
         "severity": incident.severity,
         "state": change.state,
         "since": rfc3339(incident.since_us),
-        **labels(key, at),
+        **segment_labels(key, at),
         "evidence": incident.evidence,
     }

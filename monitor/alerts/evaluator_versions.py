@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 
 from monitor.evaluators.suite import Suite
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
@@ -21,7 +21,7 @@ class Statistics:
     is not compared with what counts now.
     """
 
-    def __init__(self, config: Config, book: Book) -> None:
+    def __init__(self, config: Config, book: PartitionState) -> None:
         self._config, self._book = config, book
         self._identities: dict[int, dict[str, str]] = {}
         self._suites: dict[int, tuple[tuple[str, bool], ...]] = {}

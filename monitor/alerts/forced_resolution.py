@@ -10,7 +10,7 @@ from typing import Any
 from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Change, transition
 from monitor.protocol.messages import Message, to_json
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey
 from schemas import records
 from schemas.times import microseconds, rfc3339
@@ -26,7 +26,7 @@ def resolved(record: dict[str, Any], reason: str, now_us: int) -> Message:
     return Message(f"{record['service']}/{record['feature']}".encode(), to_json(ended), 0)
 
 
-def ended_incidents(book: Book, reason: str, now_us: int) -> Iterator[Message]:
+def ended_incidents(book: PartitionState, reason: str, now_us: int) -> Iterator[Message]:
     """The resolves of all incidents that this book knows."""
     for key, incidents in sorted(book.incidents.items()):
         episode = book.episodes.get(key)
@@ -36,7 +36,7 @@ def ended_incidents(book: Book, reason: str, now_us: int) -> Iterator[Message]:
 
 
 def ended_episodes(
-    book: Book,
+    book: PartitionState,
     told: dict[str, dict[str, Any]],
     reason: str,
     now_us: int,

@@ -6,24 +6,30 @@ from __future__ import annotations
 
 from monitor.alerts.engine import Desk
 from monitor.protocol.messages import Message, Outputs, to_json
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import (
     DAY,
+    DAY_RETENTION_US,
     DAY_US,
-    DAYS_US,
     FINE,
-    FINE_US,
+    FINE_RETENTION_US,
     HOUR,
+    HOUR_RETENTION_US,
     HOUR_US,
-    HOURS_US,
     FeatureState,
-    Segment,
+    SegmentSeries,
 )
-from monitor.windows.pane import Pane, metrics
-from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey, labels, plain
-from monitor.windows.text_blocks import BLOCK_US, TextBlock, rolled
-from monitor.windows.text_blocks import HOURS_US as TEXT_HOURS_US
+from monitor.windows.pane import Pane, pane_metrics
+from monitor.windows.segment_keys import (
+    OTHER,
+    UNLABELLED,
+    FeatureKey,
+    SegmentKey,
+    segment_labels,
+    segment_to_json,
+)
+from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, roll_up_texts
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -33,7 +39,7 @@ ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 class Edges:
     """Closes edges one after the other."""
 
-    def __init__(self, config: Config, book: Book) -> None:
+    def __init__(self, config: Config, book: PartitionState) -> None:
         self.book = book
         self.desk = Desk(config, book)
         self._pane_us = config.time.pane_us
@@ -80,7 +86,7 @@ class Edges:
 
     def _window(self, feature: FeatureKey, segment: SegmentKey | None, pane: Pane, revision: int) -> Message:
         start = rfc3339(pane.start_us)
-        at = labels(feature, segment)
+        at = segment_labels(feature, segment)
         record = {
             "record": "window",
             **at,
@@ -88,15 +94,15 @@ class Edges:
             "end": rfc3339(pane.start_us + self._pane_us),
             "revision": revision,
             "events": pane.events,
-            "metrics": metrics(pane),
+            "metrics": pane_metrics(pane),
         }
-        return Message(to_json([*feature, plain(segment), at["level"], start]), to_json(record))
+        return Message(to_json([*feature, segment_to_json(segment), at["level"], start]), to_json(record))
 
     def _roll_up(self, edge_us: int) -> None:
         """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is
         counted before ``rolled_us`` any more.
         """
-        until_us = (edge_us - FINE_US) // HOUR_US * HOUR_US
+        until_us = (edge_us - FINE_RETENTION_US) // HOUR_US * HOUR_US
         if until_us > self.book.rolled_us:
             self.book.rolled_us, self._behind = until_us, True
         if not self._behind:
@@ -111,10 +117,14 @@ class Edges:
             self._tidy(feature, edge_us)
         self._behind = False
 
-    def _roll(self, feature: FeatureState, segment: Segment, edge_us: int) -> int:
+    def _roll(self, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> int:
         rolled = self._coarsen(feature, segment, FINE, HOUR, HOUR_US, self.book.rolled_us)
-        rolled += self._coarsen(feature, segment, HOUR, DAY, DAY_US, (edge_us - HOURS_US) // DAY_US * DAY_US)
-        for start_us in [start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAYS_US]:
+        rolled += self._coarsen(
+            feature, segment, HOUR, DAY, DAY_US, (edge_us - HOUR_RETENTION_US) // DAY_US * DAY_US
+        )
+        for start_us in [
+            start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAY_RETENTION_US
+        ]:
             del segment.held[DAY][start_us]
             self.book.mark_pane(feature.key, segment.key, DAY, start_us)
         self._roll_texts(feature, segment, edge_us)
@@ -122,17 +132,17 @@ class Edges:
             self.book.drop_segment(feature, segment.key)
         return rolled
 
-    def _roll_texts(self, feature: FeatureState, segment: Segment, edge_us: int) -> None:
+    def _roll_texts(self, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> None:
         hours: dict[int, list[TextBlock]] = {}
         for start_us in sorted(start for start in segment.texts[FINE] if start < self.book.rolled_us):
             hours.setdefault(start_us // HOUR_US * HOUR_US, []).append(segment.texts[FINE].pop(start_us))
             self.book.mark_texts(feature.key, segment.key, FINE, start_us)
         for hour_us, blocks in hours.items():
             known = segment.texts[HOUR].get(hour_us)
-            segment.texts[HOUR][hour_us] = rolled([*([known] if known else []), *blocks], hour_us)
+            segment.texts[HOUR][hour_us] = roll_up_texts([*([known] if known else []), *blocks], hour_us)
             self.book.mark_texts(feature.key, segment.key, HOUR, hour_us)
         for start_us in [
-            start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_HOURS_US
+            start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_RETENTION_US
         ]:
             del segment.texts[HOUR][start_us]
             self.book.mark_texts(feature.key, segment.key, HOUR, start_us)
@@ -142,7 +152,9 @@ class Edges:
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
         feature.hourly = {
-            hour: n for hour, n in feature.hourly.items() if (hour + 1) * HOUR_US > edge_us - HOURS_US
+            hour: n
+            for hour, n in feature.hourly.items()
+            if (hour + 1) * HOUR_US > edge_us - HOUR_RETENTION_US
         }
         feature.pauses = {
             hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us
@@ -171,7 +183,13 @@ class Edges:
         self.book.drop_feature(feature.key)
 
     def _coarsen(
-        self, feature: FeatureState, segment: Segment, fine: str, coarse: str, length_us: int, until_us: int
+        self,
+        feature: FeatureState,
+        segment: SegmentSeries,
+        fine: str,
+        coarse: str,
+        length_us: int,
+        until_us: int,
     ) -> int:
         """Pour fine panes into coarse ones; how many coarse ones that changed."""
         changed = set()

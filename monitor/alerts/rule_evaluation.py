@@ -6,13 +6,13 @@ from monitor.alerts.baseline_store import Baselines
 from monitor.alerts.evaluator_versions import Statistics, evaluator_of
 from monitor.incidents.incident import Incident
 from monitor.protocol.messages import to_json
-from monitor.references.pinned import Pins
+from monitor.references.pinned import PinnedReferences
 from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
 from monitor.rules.reading import Reading
-from monitor.state.partition_state import Book
-from monitor.windows.feature_series import DAY_US, FINE_US, FeatureState
-from monitor.windows.segment_keys import SegmentKey, plain
+from monitor.state.partition_state import PartitionState
+from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState
+from monitor.windows.segment_keys import SegmentKey, segment_to_json
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Burning, Drift, Rule, Watched
 from schemas.pin_file import pinned_name
@@ -23,11 +23,11 @@ NORMAL_US = DAY_US  # what differs from what was learnt for this long is what is
 class Readers:
     """Reads rules: thresholds off windows, falls off baselines, drift against references, silence."""
 
-    def __init__(self, config: Config, book: Book) -> None:
+    def __init__(self, config: Config, book: PartitionState) -> None:
         self._config, self._book = config, book
         self.statistics = Statistics(config, book)
         self.baselines = Baselines(config, book, self.statistics)
-        self._pins = Pins(config.pinned)
+        self._pins = PinnedReferences(config.pinned)
         self._drift = DriftReader(book.pane_us, self._pins)
         self._no_data = no_data.as_rule(config.no_data) if config.no_data.severity else None
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
@@ -62,7 +62,10 @@ class Readers:
             known_s = known.evidence.get("window_s") if known is not None else None
             if pinned_name(rule.reference) is not None:
                 changed = self._pins.changed(
-                    rule.reference, feature.key, self._book.evaluators.get(feature.key, {}), edge_us - FINE_US
+                    rule.reference,
+                    feature.key,
+                    self._book.evaluators.get(feature.key, {}),
+                    edge_us - FINE_RETENTION_US,
                 )
             gating, over_us = (
                 self.statistics.gating(feature.key),
@@ -102,4 +105,4 @@ MOVED = 1000  # changes of what is normal that a feature remembers; the oldest g
 
 def named(at: SegmentKey | None, rule: Watched) -> str:
     """A rule on a series, as one text."""
-    return to_json([rule.name, plain(at)]).decode()
+    return to_json([rule.name, segment_to_json(at)]).decode()

@@ -18,12 +18,12 @@ from monitor.cli.options import instant
 from monitor.cli.progress_bar import watched
 from monitor.config_check import checked
 from monitor.protocol.messages import Outputs
-from monitor.references.reference import LEAST_EVENTS
+from monitor.references.reference import MIN_REFERENCE_EVENTS
 from monitor.reports.data_gaps import Letters
-from monitor.state.partition_state import Book
-from monitor.state.pin_writer import Counted, Texts, pin_of
+from monitor.state.partition_state import PartitionState
+from monitor.state.pin_writer import CountedSeries, TextCollector, make_pin
 from monitor.watch import Watch
-from monitor.windows.feature_series import DAY_US, DAYS_US, FINE, HOUR, HOUR_US
+from monitor.windows.feature_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
@@ -32,11 +32,11 @@ from schemas.times import rfc3339
 from softfail.sanitize import sanitize
 
 
-def measured(config: Config, source: Files, chosen: Chosen) -> tuple[Book, Texts, int]:
+def measured(config: Config, source: Files, chosen: Chosen) -> tuple[PartitionState, TextCollector, int]:
     """Run the core over files, without rules; gives what it counted, and how many records could not be read,
     which are told as they come.
     """
-    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), Texts(), Letters()
+    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), TextCollector(), Letters()
     with watched(source, shown=sys.stderr.isatty()) as records:
         for bundle in bundles(chosen.of(records)):
             out = Outputs()
@@ -59,7 +59,7 @@ _QUIET = {
 }
 
 
-def pinned(name: str, chosen: Chosen, book: Book, texts: Texts) -> Pin:
+def pinned(name: str, chosen: Chosen, book: PartitionState, texts: TextCollector) -> Pin:
     """The pin of what was counted.
 
     Raises:
@@ -71,7 +71,7 @@ def pinned(name: str, chosen: Chosen, book: Book, texts: Texts) -> Pin:
     for key, state in sorted(book.features.items()):
         evaluators = {name: identity for name, (identity, _) in book.evaluators.get(key, {}).items()}
         features.append((key, evaluators, {at: _counted(book, texts, key, at) for at in state.segments}))
-    pin = pin_of(name, chosen.start_us, chosen.end_us, features)
+    pin = make_pin(name, chosen.start_us, chosen.end_us, features)
     if not pin.features:
         most = max(
             ((sum(one.events for one in segments.values()), key) for key, _, segments in features),
@@ -83,13 +83,13 @@ def pinned(name: str, chosen: Chosen, book: Book, texts: Texts) -> Pin:
             else f"{most[1].service}/{most[1].feature} has most, {most[0]:,}"
         )
         raise Unreadable(
-            f"no feature has {LEAST_EVENTS} events from {rfc3339(chosen.start_us)} until"
+            f"no feature has {MIN_REFERENCE_EVENTS} events from {rfc3339(chosen.start_us)} until"
             f" {rfc3339(chosen.end_us)}: {found}; take a longer time, or other files"
         )
     return pin
 
 
-def _counted(book: Book, texts: Texts, key: FeatureKey, at: SegmentKey) -> Counted:
+def _counted(book: PartitionState, texts: TextCollector, key: FeatureKey, at: SegmentKey) -> CountedSeries:
     lengths_us = {FINE: book.pane_us, HOUR: HOUR_US}
     held = book.features[key].segments[at].held
     panes = [
@@ -97,7 +97,7 @@ def _counted(book: Book, texts: Texts, key: FeatureKey, at: SegmentKey) -> Count
         for resolution, some in held.items()
         for start_us, pane in sorted(some.items())
     ]
-    return Counted(panes, texts.of(key, at))
+    return CountedSeries(panes, texts.of(key, at))
 
 
 def write(pin: Pin, path: Path) -> None:
@@ -112,7 +112,7 @@ def write(pin: Pin, path: Path) -> None:
         stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
-def told(pin: Pin, path: Path, config: Path | None, book: Book) -> Iterator[str]:
+def told(pin: Pin, path: Path, config: Path | None, book: PartitionState) -> Iterator[str]:
     """What was kept, what was not, and what to write into the configuration, line by line."""
     yield (
         f"{path}: {pin.events:,} events from {pin.from_:%Y-%m-%dT%H:%M:%SZ} until {pin.to:%Y-%m-%dT%H:%M:%SZ}"
@@ -133,7 +133,7 @@ def told(pin: Pin, path: Path, config: Path | None, book: Book) -> Iterator[str]
         )
         yield (
             f"  {key.service}/{key.feature} ({key.environment}):"
-            f" {what}{segments if one else f', under {LEAST_EVENTS}: left out'}"
+            f" {what}{segments if one else f', under {MIN_REFERENCE_EVENTS}: left out'}"
         )
         if state.expired:
             yield (
@@ -193,8 +193,8 @@ def _refuse_wrong(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         )
     if options.since >= options.until:
         parser.error("--from must lie before --to; exchange them")
-    if options.until - options.since > DAYS_US:
-        parser.error(f"--from, --to: at most {DAYS_US // DAY_US} days can be pinned")
+    if options.until - options.since > DAY_RETENTION_US:
+        parser.error(f"--from, --to: at most {DAY_RETENTION_US // DAY_US} days can be pinned")
     if options.match is not None and "/" not in options.match:
         parser.error(f"--match: write service/feature, like support-bot/*, not {options.match!r}")
     if options.output.exists():

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.stats.rate import Rate
-from monitor.stats.sampling_weights import WHOLE
+from monitor.stats.sampling_weights import MILLION
 
 PRIOR = 0.5
 """Both parameters of the beta mixture (Krichevsky and Trofimov's): alike, so that failures and successes may be swapped; below 1, for failures are rare."""
@@ -25,7 +25,7 @@ LADDER = tuple(
 )
 """Of the mixture of two rates: beta distributions, one of which is that of both, for a new version is seldom far from the old."""
 
-APART = 0.1
+INDEPENDENT_WEIGHT = 0.1
 """The weight in that mixture of two rates that have nothing to do with each other."""
 
 _HALVINGS = 45
@@ -73,13 +73,13 @@ class Counts(NamedTuple):
         """
         if not 0 < least <= 1:
             raise ValueError(f"least is {least}; it must be a probability above 0")
-        rarest = min([least * WHOLE, *rate.classes])
+        rarest = min([least * MILLION, *rate.classes])
         n = sum(n * rarest / ppm for ppm, (n, _) in rate.classes.items())
         return cls(n, min(n, sum(f * rarest / ppm for ppm, (_, f) in rate.classes.items())))
 
 
 def rate_bounds(counts: Counts, alpha: float) -> Bounds:
-    """The share of failures with bounds that hold at all n at once: those rates p against which ``evidence``
+    """The share of failures with bounds that hold at all n at once: those rates p against which ``log_e_value``
     stays below ln(1/alpha).
 
     Null: every event fails with probability p, independently. Least n: none; with few events it is wide.
@@ -111,7 +111,7 @@ def rate_bounds(counts: Counts, alpha: float) -> Bounds:
     return Bounds(value, min(value, low), max(value, high))
 
 
-def compare(new: Counts, old: Counts, alpha: float) -> Bounds:
+def compare_rates(new: Counts, old: Counts, alpha: float) -> Bounds:
     """The rate of failures of the new less that of the old, with bounds that hold at all sizes of both at
     once, whichever of them grows.
 
@@ -137,12 +137,15 @@ def compare(new: Counts, old: Counts, alpha: float) -> Bounds:
     Robbins, Ann. Math. Statist. 41 (1970). Not kept: Turner, Ly, Grünwald, Generic E-variables for exact
     sequential k-sample tests (2021).
 
-    >>> [round(x, 4) for x in compare(Counts(1000, 70), Counts(5000, 150), alpha=0.05)]
+    >>> [round(x, 4) for x in compare_rates(Counts(1000, 70), Counts(5000, 150), alpha=0.05)]
     [0.04, 0.0071, 0.083]
     """
     _check(alpha, new, old)
-    logs = [math.log(APART) + _mixed(new, PRIOR, PRIOR) + _mixed(old, PRIOR, PRIOR)]
-    logs += [math.log((1 - APART) / len(LADDER)) + _mixed(new, a, b) + _mixed(old, a, b) for a, b in LADDER]
+    logs = [math.log(INDEPENDENT_WEIGHT) + _mixed(new, PRIOR, PRIOR) + _mixed(old, PRIOR, PRIOR)]
+    logs += [
+        math.log((1 - INDEPENDENT_WEIGHT) / len(LADDER)) + _mixed(new, a, b) + _mixed(old, a, b)
+        for a, b in LADDER
+    ]
     top = max(logs)
     room = _room(alpha, top + math.log(sum(math.exp(one - top) for one in logs)), new, old)
     least, most = (a - b for a, b in (_ends((new, old), room, sign) for sign in (1.0, -1.0)))
@@ -150,13 +153,13 @@ def compare(new: Counts, old: Counts, alpha: float) -> Bounds:
     return Bounds(value, min(value, least), max(value, most))
 
 
-def evidence(n: npt.ArrayLike, failures: npt.ArrayLike, p: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def log_e_value(n: npt.ArrayLike, failures: npt.ArrayLike, p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """ln of the e-value against a rate ``p``, strictly between 0 and 1: the mixture's likelihood over p's. Of
     arrays too, elementwise.
 
     Source: Howard et al. (2021), 3.2.
 
-    >>> round(float(evidence(100, 20, 0.1)), 2)
+    >>> round(float(log_e_value(100, 20, 0.1)), 2)
     1.91
     """
     from scipy.special import betaln, xlog1py, xlogy  # here, as in rate.py: who only counts need not pay

@@ -8,12 +8,14 @@ import math
 from typing import NamedTuple
 
 from monitor.compare.confidence_sequence import Bounds
-from monitor.stats.number_summary import Number
+from monitor.stats.number_summary import NumberSummary
 
-LEAST = 100.0  # events of either, below which the central limit says nothing and so neither do the bounds
+MIN_EVENTS = (
+    100.0  # events of either, below which the central limit says nothing and so neither do the bounds
+)
 # of the mixture, in variances of a value: tightest at 1,000 events of either if alpha is 0.05, at 1,800 if it
 # is 0.001; valid everywhere
-SPREAD = 0.005
+MIXTURE_VARIANCE = 0.005
 
 
 class Moments(NamedTuple):
@@ -26,10 +28,10 @@ class Moments(NamedTuple):
     variance: float
 
     @classmethod
-    def of(cls, number: Number) -> Moments:
+    def of(cls, number: NumberSummary) -> Moments:
         """Those of a number; (0, 0, 0) if nothing was counted. The variance is the histogram's.
 
-        >>> number = Number()
+        >>> number = NumberSummary()
         >>> number.add(1_000_000, 4, 12, {33: 2, 65: 2})  # buckets of 2 and of 4
         >>> n, mean, variance = Moments.of(number)
         >>> n, mean, round(variance, 1)
@@ -73,11 +75,11 @@ def compare_means(new: Moments, old: Moments, alpha: float) -> Bounds:
                 " and all finite"
             )
     value = new.mean - old.mean
-    if min(new.n, old.n) < LEAST:
+    if min(new.n, old.n) < MIN_EVENTS:
         return Bounds(value, -math.inf, math.inf)
-    room = 2 * math.log(1 / alpha) + sum(math.log1p(some.n * SPREAD) for some in (new, old))
+    room = 2 * math.log(1 / alpha) + sum(math.log1p(some.n * MIXTURE_VARIANCE) for some in (new, old))
     # each side may miss its mean by m at the price of m² / square; the cheapest way to miss the difference
     # splits it in proportion to the squares
-    squares = sum(some.variance / (some.n - 1) * (1 + 1 / (some.n * SPREAD)) for some in (new, old))
+    squares = sum(some.variance / (some.n - 1) * (1 + 1 / (some.n * MIXTURE_VARIANCE)) for some in (new, old))
     half = math.sqrt(squares * room)
     return Bounds(value, value - half, value + half)

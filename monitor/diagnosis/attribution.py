@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from monitor.incidents.origin import NOWHERE, Origin
 from monitor.protocol.severity import severity_rank
-from monitor.stats.category_counts import Categories
-from monitor.stats.number_summary import Number
+from monitor.stats.category_counts import CategoryCounts
+from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
-from monitor.stats.sampling_weights import WHOLE
-from monitor.windows.feature_series import HOUR_US, FeatureState, Segment
-from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESSES
+from monitor.stats.sampling_weights import MILLION
+from monitor.windows.feature_series import HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESS_RATES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
 
@@ -101,13 +101,13 @@ def _gravest(firing: list[Incident]) -> list[Incident]:
     return [one for one in grave if one["level"] == "feature"] or grave
 
 
-def _where(feature: FeatureState, firing: list[Incident]) -> dict[str, list[Segment]]:
+def _where(feature: FeatureState, firing: list[Incident]) -> dict[str, list[SegmentSeries]]:
     """Metric -> the segments in which it went wrong, in order."""
     known = {
         _labels(key.model, key.prompt_version, key.variant, dict(key.dimensions)): segment
         for key, segment in sorted(feature.segments.items())
     }
-    found: dict[str, list[Segment]] = {}
+    found: dict[str, list[SegmentSeries]] = {}
     for one in firing:
         mine = known.get(_labels(one["model"], one["prompt_version"], one["variant"], one["dimensions"]))
         whole = one["level"] == "feature"
@@ -125,7 +125,7 @@ def _labels(model: str, prompt_version: str, variant: str, dimensions: Mapping[s
     return model, prompt_version, variant, tuple(sorted(dimensions.items()))
 
 
-def _part(segment: Segment, started_us: int, since_us: int, until_us: int, room: int) -> _Part:
+def _part(segment: SegmentSeries, started_us: int, since_us: int, until_us: int, room: int) -> _Part:
     """Of each time at most ``room`` panes, the nearest to the beginning first."""
     now = sorted(
         segment.window(since_us, until_us), key=lambda pane: (abs(pane.start_us - started_us), pane.start_us)
@@ -161,7 +161,7 @@ def _fell(evidence: Mapping[str, Any]) -> bool:
     value, before = evidence.get("value"), evidence.get("reference")
     if evidence.get("below") is not None or evidence.get("above") is not None:
         return evidence.get("below") is not None
-    return value < before if value is not None and before is not None else evidence["metric"] in SUCCESSES
+    return value < before if value is not None and before is not None else evidence["metric"] in SUCCESS_RATES
 
 
 def _amount_of(metric: str) -> Callable[[list[Pane]], tuple[float, float]] | None:
@@ -179,10 +179,10 @@ def _rated(metric: str, panes: list[Pane]) -> tuple[float, float]:
     rate.merge_all([held for pane in panes if (held := pane.rates.get(metric)) is not None])
     classes = sorted(rate.classes.items())
     n, failed = (
-        sum(n * WHOLE / ppm for ppm, (n, _) in classes),
-        sum(failures * WHOLE / ppm for ppm, (_, failures) in classes),
+        sum(n * MILLION / ppm for ppm, (n, _) in classes),
+        sum(failures * MILLION / ppm for ppm, (_, failures) in classes),
     )
-    return n, n - failed if metric in SUCCESSES else failed
+    return n, n - failed if metric in SUCCESS_RATES else failed
 
 
 def _labelled(category: str, label: str, panes: list[Pane]) -> tuple[float, float]:
@@ -193,11 +193,11 @@ def _labelled(category: str, label: str, panes: list[Pane]) -> tuple[float, floa
 
 
 def _summed(name: str, panes: list[Pane]) -> tuple[float, float]:
-    number = Number()
+    number = NumberSummary()
     for pane in panes:
         if (held := pane.numbers.get(name)) is not None:
             number.merge(held)
-    return sum(held.n * WHOLE / ppm for ppm, held in sorted(number.classes.items())), number.weighted_sum()
+    return sum(held.n * MILLION / ppm for ppm, held in sorted(number.classes.items())), number.weighted_sum()
 
 
 def _calls(panes: list[Pane]) -> float:
@@ -205,7 +205,7 @@ def _calls(panes: list[Pane]) -> float:
 
 
 def _counts(category: str, panes: list[Pane]) -> dict[str, float]:
-    held = Categories()
+    held = CategoryCounts()
     held.merge_all([found for pane in panes if (found := pane.categories.get(category)) is not None])
     return held.weighted()
 

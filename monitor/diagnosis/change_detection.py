@@ -23,9 +23,9 @@ from monitor.diagnosis.recent_rollouts import (
     names_in,
 )
 from monitor.protocol.messages import Message, Outputs, to_json
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.category_counts import OTHER
-from monitor.windows.feature_series import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, Segment
+from monitor.windows.feature_series import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from schemas.times import rfc3339
@@ -40,7 +40,7 @@ Name = tuple[str, str]
 class Changes:
     """Looks at what was counted since the last edge, and writes what is new in it."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: PartitionState) -> None:
         self._book = book
         self._known: dict[FeatureKey, set[Name]] = {}  # only to be quick: names that older panes have
         self._day = 0
@@ -89,9 +89,9 @@ class Changes:
             if mine := [name for of, name in counted if of == kind]:
                 self._decide(feature, self._of_panes(feature, kind, mine), edge_us, decided_us, out)
 
-    def _of_segments(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[Segment]]:
+    def _of_segments(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[SegmentSeries]]:
         """Those that are new, with the segments that have them."""
-        new: dict[Name, list[Segment]] = {}
+        new: dict[Name, list[SegmentSeries]] = {}
         for name in sorted(name for name in names if _text(name) not in feature.decided):
             mine = [one for key, one in sorted(feature.segments.items()) if name in names_of(key)]
             if sum(pane.events for pane in _older(mine)) >= LEAST:
@@ -100,14 +100,16 @@ class Changes:
                 new[name] = mine
         return new
 
-    def _of_panes(self, feature: FeatureState, kind: str, names: Sequence[str]) -> dict[Name, list[Segment]]:
+    def _of_panes(
+        self, feature: FeatureState, kind: str, names: Sequence[str]
+    ) -> dict[Name, list[SegmentSeries]]:
         """The same of what only panes know, as models that answer. An old one is found in the panes just
         before, so few are opened.
         """
         left = {
             name: 0 for name in sorted(names) if _text((kind, name)) not in feature.decided and name != OTHER
         }
-        held: dict[str, dict[SegmentKey, Segment]] = {name: {} for name in left}
+        held: dict[str, dict[SegmentKey, SegmentSeries]] = {name: {} for name in left}
         for segment, pane in _newest(feature, FINE) if left else ():
             for name, n in names_in(pane, PANED[kind]).items():
                 if name in left:
@@ -130,7 +132,7 @@ class Changes:
     def _decide(
         self,
         feature: FeatureState,
-        new: dict[Name, list[Segment]],
+        new: dict[Name, list[SegmentSeries]],
         edge_us: int,
         decided_us: int,
         out: Outputs,
@@ -188,11 +190,11 @@ def _overflows(feature: FeatureState, edge_us: int) -> bool:
     return other is not None and other.active_us >= (edge_us - DAY_US) // HOUR_US * HOUR_US
 
 
-def _older(segments: Sequence[Segment]) -> Iterator[Pane]:
+def _older(segments: Sequence[SegmentSeries]) -> Iterator[Pane]:
     return (pane for one in segments for resolution in (HOUR, DAY) for pane in one.held[resolution].values())
 
 
-def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[Segment, Pane]]:
+def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[SegmentSeries, Pane]]:
     """So many as are searched, the newest first."""
     panes = [
         (one, pane)
@@ -203,7 +205,7 @@ def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[Segment, Pan
     return sorted(panes, key=lambda one: -one[1].start_us)[:SEARCHED]
 
 
-def _begun_us(name: Name, segments: Sequence[Segment]) -> int:
+def _begun_us(name: Name, segments: Sequence[SegmentSeries]) -> int:
     """Start of the first pane that has it; of a model that answers, of those that are not rolled up: the
     others take long to open, and have few.
     """
@@ -219,7 +221,7 @@ def _begun_us(name: Name, segments: Sequence[Segment]) -> int:
     )
 
 
-def _before(feature: FeatureState, name: Name, mine: Sequence[Segment], begun_us: int) -> str:
+def _before(feature: FeatureState, name: Name, mine: Sequence[SegmentSeries], begun_us: int) -> str:
     """What had most events in the hour before; of models that answer, where the same was asked for."""
     counted: dict[str, int] = {}
     models = {one.key.model for one in mine}

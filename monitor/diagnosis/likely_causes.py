@@ -24,7 +24,7 @@ from monitor.diagnosis.recent_rollouts import (
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
-from monitor.windows.pane import Figure, Pane
+from monitor.windows.pane import MetricReader, Pane
 from monitor.wording.number_format import share
 from softfail.sanitize import sanitize
 
@@ -190,7 +190,7 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
     if part < MOSTLY:
         return
     rates = {model: found.value for model, panes in models.items()
-             if model and (found := Figure("error_rate").take(panes).estimate(0.0)).n >= LEAST_EVENTS and found.value is not None}  # fmt: skip
+             if model and (found := MetricReader("error_rate").take(panes).estimate(0.0)).n >= LEAST_EVENTS and found.value is not None}  # fmt: skip
     where = ""
     if len(rates) > 1:
         worst = max(rates.values())

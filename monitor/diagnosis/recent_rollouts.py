@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from monitor.windows.feature_series import DAY, HOUR_US, FeatureState, Segment
-from monitor.windows.metric_definitions import SUCCESSES
-from monitor.windows.pane import Figure, Pane
+from monitor.windows.feature_series import DAY, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.metric_definitions import SUCCESS_RATES
+from monitor.windows.pane import MetricReader, Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED
 
 ANSWERING, SERVICE_VERSION = "answering model", "service version"
@@ -60,7 +60,7 @@ def newcomers(
         rolled_us: hours before this edge are known as a whole only.
     """
     edge_us = min(edge_us, started_us + HOUR_US)  # what comes later is not why
-    held: dict[tuple[str, str], list[Segment]] = {}
+    held: dict[tuple[str, str], list[SegmentSeries]] = {}
     for key, segment in sorted(feature.segments.items()):
         if key not in (OVERFLOW, UNLABELLED):
             versions = [
@@ -104,7 +104,7 @@ def _begun(kind: str, name: str, first_us: int, rolled_us: int) -> Newcomer:
     return Newcomer(kind, name, first_us // HOUR_US * HOUR_US if by_hour else first_us, by_hour)
 
 
-def _first_us(segment: Segment) -> int:
+def _first_us(segment: SegmentSeries) -> int:
     return (
         0
         if segment.held[DAY]
@@ -122,7 +122,7 @@ def _is_shortly_before(one: Newcomer, feature: FeatureState, started_us: int) ->
 
 
 def _may_be_it(
-    one: Newcomer, feature: FeatureState, mine: list[Segment], firing: Incidents, edge_us: int
+    one: Newcomer, feature: FeatureState, mine: list[SegmentSeries], firing: Incidents, edge_us: int
 ) -> bool:
     """Whether the new is enough of what is worse; where its failures can be told from those of the old,
     whether it fails more.
@@ -143,7 +143,7 @@ def _may_be_it(
     return any(_fails_more(metric, new, old) for metric in rates)
 
 
-def _is_one_of(segment: Segment, firing: Incidents) -> bool:
+def _is_one_of(segment: SegmentSeries, firing: Incidents) -> bool:
     key = segment.key
     mine = key.model, key.prompt_version, key.variant, dict(key.dimensions)
     return any(
@@ -152,22 +152,27 @@ def _is_one_of(segment: Segment, firing: Incidents) -> bool:
 
 
 def _fails_more(metric: str, new: list[Pane], old: list[Pane]) -> bool:
-    now, then = (Figure(metric).take(panes).estimate(0.0) for panes in (new, old))
+    now, then = (MetricReader(metric).take(panes).estimate(0.0) for panes in (new, old))
     if now.value is None:
         return False
     if then.value is None or then.n < LEAST_EVENTS:
         return True
-    bad, well = (1 - one if metric in SUCCESSES else one for one in (now.value, then.value))
+    bad, well = (1 - one if metric in SUCCESS_RATES else one for one in (now.value, then.value))
     return bad > WORSE * well and bad * now.n >= LEAST_OF_FAILURES * (bad * now.n + well * then.n)
 
 
-def panes_of(segments: Iterable[Segment], since_us: int, edge_us: int) -> list[Pane]:
+def panes_of(segments: Iterable[SegmentSeries], since_us: int, edge_us: int) -> list[Pane]:
     """Panes of a window, to be looked at once."""
     return [pane.opened() for segment in segments for pane in segment.window(since_us, edge_us)]
 
 
 def _in_panes(
-    kind: str, segments: list[Segment], feature: FeatureState, started_us: int, edge_us: int, rolled_us: int
+    kind: str,
+    segments: list[SegmentSeries],
+    feature: FeatureState,
+    started_us: int,
+    edge_us: int,
+    rolled_us: int,
 ) -> list[Newcomer]:
     """Models that answer and never did before, or versions. Looked for backwards: what is not new is found in
     the panes just before.

@@ -2,7 +2,7 @@
 are all there is.
 """
 
-from monitor.drift.category_tests import g
+from monitor.drift.category_tests import g_test
 from monitor.drift.divergences import jensen_shannon
 from monitor.drift.interface import Comparison, Distribution, DriftTest, TextTest
 from monitor.drift.mmd import mmd
@@ -12,7 +12,7 @@ __all__ = ["DRIFT_TESTS", "TEXT_TESTS", "Comparison", "Distribution"]
 
 DRIFT_TESTS: dict[str, DriftTest] = {
     "jensen_shannon": jensen_shannon,
-    "g": g,
+    "g": g_test,
     "two_proportions": two_proportions,
 }
 """Name -> test. Adding one is a file, a line here and a test."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import chdtrc, rel_entr
 
-from monitor.drift.interface import Comparison, Distribution, Floats, aligned, pooled
+from monitor.drift.interface import Comparison, Distribution, Floats, align, pool_rare_bins
 
 
-def g(reference: Distribution, current: Distribution) -> Comparison:
+def g_test(reference: Distribution, current: Distribution) -> Comparison:
     """The likelihood ratio of a 2 × B table, G = 2 Σ O ln(O/E), pooled as for chi-square.
 
     Null: both have the same shares. Needs n, m ≥ 20. Effect: sqrt(G/(n+m)), as Cramér's V.
@@ -23,8 +23,8 @@ def g(reference: Distribution, current: Distribution) -> Comparison:
     return _told(2 * float(np.sum(n * rel_entr(p, expected) + m * rel_entr(q, expected))), len(p), n, m)
 
 
-def most_g(reference: Mapping[str, float], n: float, current: Mapping[str, float], m: float) -> float:
-    """G before rare categories are pooled, which is never less than ``g`` has it: where it is too small for
+def g_upper_bound(reference: Mapping[str, float], n: float, current: Mapping[str, float], m: float) -> float:
+    """G before rare categories are pooled, which is never less than ``g_test`` has it: where it is too small for
     any number of categories, so is that.
 
     Args:
@@ -43,9 +43,9 @@ def most_g(reference: Mapping[str, float], n: float, current: Mapping[str, float
 
 
 def _table(reference: Distribution, current: Distribution) -> tuple[Floats, Floats, Floats]:
-    _, p, q = aligned(reference, current)
+    _, p, q = align(reference, current)
     n, m = reference.n, current.n
-    p, q = pooled(p, q, n, m, ordered=False)
+    p, q = pool_rare_bins(p, q, n, m, ordered=False)
     expected = (n * p + m * q) / (n + m)
     some = expected > 0
     return p[some], q[some], expected[some]

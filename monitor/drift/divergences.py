@@ -9,9 +9,9 @@ from monitor.drift.interface import (
     Comparison,
     Distribution,
     Floats,
-    aligned,
-    harmonic,
-    pooled,
+    align,
+    harmonic_size,
+    pool_rare_bins,
     quantile_bins,
 )
 
@@ -35,19 +35,23 @@ def jensen_shannon(reference: Distribution, current: Distribution) -> Comparison
     share = n / (n + m)
     mixed = share * p + (1 - share) * q
     g = 2 * (n + m) * float(np.sum(share * rel_entr(p, mixed) + (1 - share) * rel_entr(q, mixed)))
-    chance = (len(p) - 1) / (8 * np.log(2)) / harmonic(n, m)
+    chance = (len(p) - 1) / (8 * np.log(2)) / harmonic_size(n, m)
     return Comparison(
         float(np.sqrt(divergence)), _p(g, len(p)), float(np.sqrt(max(0.0, divergence - chance))), n, m
     )
 
 
 def _binned(reference: Distribution, current: Distribution) -> tuple[Floats, Floats, float, float]:
-    values, p, q = aligned(reference, current)
+    values, p, q = align(reference, current)
     ordered = not isinstance(values[0], str)
     # with a bin for each small bucket the expected counts are so low that the chi-square is too small
     if ordered:
         p, q = quantile_bins(p, q, BINS)
-    return *pooled(p, q, reference.n, current.n, least=EXPECTED, ordered=ordered), reference.n, current.n
+    return (
+        *pool_rare_bins(p, q, reference.n, current.n, least=EXPECTED, ordered=ordered),
+        reference.n,
+        current.n,
+    )
 
 
 def _p(statistic: float, bins: int) -> float:

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monitor.drift.interface import Floats, harmonic
-from monitor.stats.exponential_buckets import SHIFT, WIDTH, lowered, middle
-from monitor.stats.exponential_histogram import Histogram
-from monitor.stats.number_summary import Number
-from monitor.stats.sampling_weights import CLASSES, WHOLE
+from monitor.drift.interface import Floats, harmonic_size
+from monitor.stats.exponential_buckets import CODE_OFFSET, MAX_BUCKETS, bucket_middle, downscaled
+from monitor.stats.exponential_histogram import ExponentialHistogram
+from monitor.stats.number_summary import NumberSummary
+from monitor.stats.sampling_weights import MAX_CLASSES, MILLION
 
 _REACH = 2048  # codes on either side of zero
 
 
-class Shape(NamedTuple):
+class HistogramShape(NamedTuple):
     """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective
     events.
     """
@@ -37,11 +37,11 @@ class Shape(NamedTuple):
         return math.sqrt(max(0.0, float(self.shares @ (values - mean) ** 2)))
 
     @classmethod
-    def of(cls, number: Number, scale: int | None = None) -> Shape | None:
+    def of(cls, number: NumberSummary, scale: int | None = None) -> HistogramShape | None:
         """That of a number, at its own scale or a lower one; None if nothing is counted."""
         scale = number.scale if scale is None else scale
         counts: dict[int, Any] = number.weighted_buckets()
-        counts = counts if scale == number.scale else lowered(counts, number.scale - scale)
+        counts = counts if scale == number.scale else downscaled(counts, number.scale - scale)
         if not counts:
             return None
         codes = np.fromiter(counts.keys(), np.int64, len(counts))
@@ -52,43 +52,43 @@ class Shape(NamedTuple):
         return cls(scale, low, shares, number.effective_n)
 
 
-class Joined:
+class PooledNumber:
     """A number of several panes as one. Where all have one grid, which is nearly always, their buckets are
     added up without merging the numbers.
     """
 
-    def __init__(self, numbers: Sequence[Number]) -> None:
+    def __init__(self, numbers: Sequence[NumberSummary]) -> None:
         first = numbers[0]
         self.scale = first.scale  # until ``shape`` finds that all together need a lower one
         self._numbers = numbers
-        self._classes: dict[int, list[Histogram]] = {}
+        self._classes: dict[int, list[ExponentialHistogram]] = {}
         for number in numbers:
             for ppm, held in number.classes.items():
                 self._classes.setdefault(ppm, []).append(held)
-        self._whole: Number | None = None
-        if len(self._classes) > CLASSES or any(
+        self._whole: NumberSummary | None = None
+        if len(self._classes) > MAX_CLASSES or any(
             one.level != first.level or one.scale != first.scale for one in numbers
         ):
             self._merge()
 
     @property
     def effective_n(self) -> float:
-        """As ``Number`` has it."""
+        """As ``NumberSummary`` has it."""
         if self._whole is not None:
             return self._whole.effective_n
         counts = [
-            (WHOLE / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()
+            (MILLION / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()
         ]
-        total = sum(n * WHOLE / ppm for _, ppm, n in counts)
+        total = sum(n * MILLION / ppm for _, ppm, n in counts)
         return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0
 
-    def shape(self, scale: int) -> Shape | None:
+    def shape(self, scale: int) -> HistogramShape | None:
         """At this scale, or its own if that is lower; None if nothing is counted."""
         if self._whole is None and scale >= self.scale and (laid := self._laid_out()) is not None:
             low, weights = laid
-            return Shape(self.scale, low, weights / weights.sum(), self.effective_n)
+            return HistogramShape(self.scale, low, weights / weights.sum(), self.effective_n)
         whole = self._whole or self._merge()
-        return Shape.of(whole, min(scale, whole.scale))
+        return HistogramShape.of(whole, min(scale, whole.scale))
 
     def _laid_out(self) -> tuple[int, Floats] | None:
         """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold
@@ -108,23 +108,23 @@ class Joined:
             int(min(one.min() for one in codes if len(one))),
             int(max(one.max() for one in codes if len(one))),
         )
-        if low < 0 or high - max(low, SHIFT) >= WIDTH:
+        if low < 0 or high - max(low, CODE_OFFSET) >= MAX_BUCKETS:
             return None
         out: Floats = np.zeros(high - low + 1)
         for (ppm, several), at, size in zip(classes, codes, sizes, strict=True):
             counts = np.fromiter(chain.from_iterable(one.values() for one in several), np.float64, size)
-            out += np.bincount(at - low, counts, len(out)) * WHOLE / ppm
+            out += np.bincount(at - low, counts, len(out)) * MILLION / ppm
         return low, out
 
-    def _merge(self) -> Number:
-        self._whole = Number()
+    def _merge(self) -> NumberSummary:
+        self._whole = NumberSummary()
         for number in self._numbers:
             self._whole.merge(number)
         self.scale = self._whole.scale
         return self._whole
 
 
-class Distance(NamedTuple):
+class HistogramDistance(NamedTuple):
     """How far apart two shapes are: the largest difference of their cumulative shares, and the area between
     them in the reference's spreads.
     """
@@ -134,7 +134,9 @@ class Distance(NamedTuple):
     p_value: float
 
 
-def distance(reference: Shape, current: Shape, alpha: float = 1.0) -> Distance:
+def histogram_distance(
+    reference: HistogramShape, current: HistogramShape, alpha: float = 1.0
+) -> HistogramDistance:
     """Kolmogorov–Smirnov and normalised Wasserstein, as ``monitor.drift`` has them, without what chance gives
     taken off the second.
 
@@ -153,27 +155,27 @@ def distance(reference: Shape, current: Shape, alpha: float = 1.0) -> Distance:
     gap[current.low - low : current.low - low + len(current.shares)] -= current.shares
     apart = np.abs(np.cumsum(gap))
     d = float(apart.max())
-    p_value = kolmogorov(d, reference.n, current.n)
+    p_value = kolmogorov_p_value(d, reference.n, current.n)
     if p_value > alpha:
-        return Distance(d, 0.0, p_value)
+        return HistogramDistance(d, 0.0, p_value)
     values = _values(reference.scale)[low + _REACH : high + _REACH]
     spread = reference.spread or current.spread
     area = float(apart[:-1] @ np.diff(values)) / spread if spread else 0.0
-    return Distance(d, area, p_value)
+    return HistogramDistance(d, area, p_value)
 
 
-def kolmogorov(d: float, n: float, m: float) -> float:
+def kolmogorov_p_value(d: float, n: float, m: float) -> float:
     """P(D ≥ d) under no drift: asymptotic, with Stephens' correction, as ``scipy.stats.kstwobign`` where that
     is below 0.1.
 
-    >>> round(kolmogorov(0.2, 200, 200), 6)
+    >>> round(kolmogorov_p_value(0.2, 200, 200), 6)
     0.000543
     """
-    root = math.sqrt(harmonic(n, m))
+    root = math.sqrt(harmonic_size(n, m))
     x = (root + 0.12 + 0.11 / root) * d
     return min(1.0, 2 * (math.exp(-2 * x * x) - math.exp(-8 * x * x))) if x > 0.5 else 1.0
 
 
 @cache
 def _values(scale: int) -> Floats:
-    return np.array([middle(code, scale) for code in range(-_REACH, _REACH + 1)])
+    return np.array([bucket_middle(code, scale) for code in range(-_REACH, _REACH + 1)])

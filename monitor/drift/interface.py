@@ -62,7 +62,7 @@ class TextTest(Protocol):
     def __call__(self, reference: TextSketch, current: TextSketch) -> Comparison: ...  # noqa: D102
 
 
-def aligned(reference: Distribution, current: Distribution) -> tuple[Sequence[Hashable], Floats, Floats]:
+def align(reference: Distribution, current: Distribution) -> tuple[Sequence[Hashable], Floats, Floats]:
     """The values of both in order, and the share of each in either: shapes (k,), sums 1.
 
     Raises:
@@ -81,7 +81,7 @@ def aligned(reference: Distribution, current: Distribution) -> tuple[Sequence[Ha
     return values, shares[0], shares[1]
 
 
-def pooled(
+def pool_rare_bins(
     p: Floats, q: Floats, n: float, m: float, least: float = 5.0, ordered: bool = True
 ) -> tuple[Floats, Floats]:
     """The same shares in fewer bins: each expects at least ``least`` events on either side if there were no
@@ -115,6 +115,6 @@ def quantile_bins(p: Floats, q: Floats, bins: int) -> tuple[Floats, Floats]:
     return np.add.reduceat(p, starts), np.add.reduceat(q, starts)
 
 
-def harmonic(n: float, m: float) -> float:
+def harmonic_size(n: float, m: float) -> float:
     """nm/(n+m): what the null distributions of two-sample statistics scale with."""
     return n * m / (n + m)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from scipy.special import gammaincc, ndtr
 
 from monitor.drift.interface import Comparison
-from monitor.stats.text_sketch import FEATURES, FREQUENCIES, UNIT, TextSketch
+from monitor.stats.text_sketch import FEATURE_UNIT, FEATURES, FREQUENCIES, TextSketch
 
 # a text's product with itself, about: all of what follows is in shares of it
-_SCALE = UNIT * UNIT * FREQUENCIES
+_SCALE = FEATURE_UNIT * FEATURE_UNIT * FREQUENCIES
 _HALVINGS = 55
 
 Floats = npt.NDArray[np.float64]
@@ -61,10 +61,12 @@ def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
     if gamma <= 1e-9:  # one and the same text on both sides
         return Comparison(unbiased, 1.0, effect, n, m)
     distance = n * m / (n + m) * float((vectors.T @ apart) ** 2 @ (1 / (values + gamma)))
-    return Comparison(unbiased, weighted_chi_square(distance, values / (values + gamma)), effect, n, m)
+    return Comparison(
+        unbiased, weighted_chi_square_p_value(distance, values / (values + gamma)), effect, n, m
+    )
 
 
-def weighted_chi_square(x: float, weights: Floats) -> float:
+def weighted_chi_square_p_value(x: float, weights: Floats) -> float:
     """The probability that Σ wᵢ Zᵢ², of independent standard normal Zᵢ, exceeds x.
 
     Args:
@@ -74,7 +76,7 @@ def weighted_chi_square(x: float, weights: Floats) -> float:
     near the mean, where it is undefined, the chi-square of equal mean, variance and skewness: Imhof,
     Biometrika 48 (1961), eq. 4.1.
 
-    >>> round(weighted_chi_square(3.841, np.array([1.0])), 2), round(weighted_chi_square(18.31, np.ones(10)), 3)
+    >>> round(weighted_chi_square_p_value(3.841, np.array([1.0])), 2), round(weighted_chi_square_p_value(18.31, np.ones(10)), 3)
     (0.05, 0.05)
     """
     w = weights[weights > 1e-9 * weights.max()]

@@ -16,17 +16,17 @@ WEIGHTS = (0.22, 0.28, 0.3, 0.12, 0.04, 0.04)
 """Of each in the mixture, sums to 1: most to what is slow to show; a large rise makes up for its weight with one more event."""
 
 # events of reference before anything is weighed; also the length of a bucket by which the reference lags
-LEAST = 500.0
+MIN_REFERENCE_EVENTS = 500.0
 # events of reference from which it is held back while in doubt; a smaller one learns on, for it may be what
 # is wrong
-WORTH = 1000.0
+HOLD_BACK_EVENTS = 1000.0
 # events of reference beyond which half is forgotten: four days of the largest traffic, so that the day's
 # cycle is inside
-HORIZON = 1_000_000.0
+HORIZON_EVENTS = 1_000_000.0
 # the reference's rate may rise by so much for nothing: real rates go up and down over the day
 TOLERANCE = 1.05
 CORRELATION = 0.005, 0.2  # of the outcomes within one block: the least and the most
-KNOWN = 500.0  # events of reference that the least of them counts for
+PRIOR_EVENTS = 500.0  # events of reference that the least of them counts for
 CAUTION = 1.3  # what is learnt of it is multiplied by: tails are heavier than a variance tells
 CLIP = 6.0  # standard deviations beyond which a block's residual is cut
 # of the statistic, from which on nothing is learnt of the correlation: a rise would pass for it
@@ -35,7 +35,7 @@ RESTING = 4.0  # ln of what the statistic is worth before a change: so much less
 OVER = 2.0  # ln by which a multiplier may exceed what it needs to alarm alone, so that recovery is seen soon
 
 
-class Reading(NamedTuple):
+class DetectorReading(NamedTuple):
     """What a detector says. It alarms where ``statistic`` has reached ``bound``; whether that makes a finding
     is the rule's.
 
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
     events: float
 
 
-class Sequential:
+class ShiryaevRoberts:
     """Watches one rate of one series for a rise, fed a block of events at a time. Its state is 16 numbers.
 
     For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. Were the reference's rate p
@@ -81,7 +81,7 @@ class Sequential:
     E-detectors (2023), the bound; Williams, Appl. Statist. 31 (1982), the correlation from Pearson residuals;
     Page, Biometrika 41 (1954), since when.
 
-    >>> detector = Sequential(run_length=1e8)
+    >>> detector = ShiryaevRoberts(run_length=1e8)
     >>> for edge in range(60):
     ...     reading = detector.step(100, 3, edge)
     >>> reading.statistic < reading.bound, round(reading.rate, 2)
@@ -138,7 +138,7 @@ class Sequential:
         *,
         frozen: bool = False,
         tolerance: float = TOLERANCE,
-    ) -> Reading:
+    ) -> DetectorReading:
         """Weigh a block of ``n`` (effective) events, at least 0, of which ``failures`` failed, that came
         before ``edge``; then learn from it.
 
@@ -152,7 +152,7 @@ class Sequential:
             return self._reading(sum(w * math.expm1(u) for w, u in zip(WEIGHTS, self.logs, strict=True)))
         if (least := max(TOLERANCE, tolerance)) != self._tolerance:
             self._tolerance, self._usual, self._risen = least, None, None
-        if self.n < LEAST:
+        if self.n < MIN_REFERENCE_EVENTS:
             self.edge, self.since = float(edge), (0.0, 0.0)
             if not frozen:
                 self.learn(n, failures)
@@ -181,7 +181,7 @@ class Sequential:
         return [self.n, self.failures, *self.held, *self.recent, self.rho, *self.logs, self.edge, *self.since]
 
     @classmethod
-    def from_state(cls, state: Sequence[float], run_length: float) -> Sequential:
+    def from_state(cls, state: Sequence[float], run_length: float) -> ShiryaevRoberts:
         """Back from ``state``; another run length goes on from the same evidence."""
         self = cls(run_length)
         self.n, self.failures = state[0], state[1]
@@ -241,14 +241,14 @@ class Sequential:
         spread = 1 + (n - 1) * self.rho
         squared = min((failures - n * p) ** 2 / variance, spread * (1 + CLIP * math.sqrt(2 + 1 / variance)))
         weight = (n - 1) / spread / (1 + 1 / (2 * variance))
-        rho = self.rho + weight / (self.n + weight + KNOWN) * ((squared - 1) / (n - 1) - self.rho)
+        rho = self.rho + weight / (self.n + weight + PRIOR_EVENTS) * ((squared - 1) / (n - 1) - self.rho)
         self.rho = round(min(max(rho, CORRELATION[0]), CORRELATION[1]), 6)
 
     def _queue(self, events: float, failed: float, *, calm: bool) -> None:
         self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
-        if self.recent[0] < LEAST:
+        if self.recent[0] < MIN_REFERENCE_EVENTS:
             return
-        if calm or self.n < WORTH:
+        if calm or self.n < HOLD_BACK_EVENTS:
             self._take(*self.held)
             self.held = (0.0, 0.0)
         self.held, self.recent = (
@@ -258,14 +258,14 @@ class Sequential:
 
     def _take(self, events: float, failed: float) -> None:
         self.n, self.failures = round(self.n + events, 4), round(self.failures + failed, 4)
-        if self.n > HORIZON:
+        if self.n > HORIZON_EVENTS:
             self.n, self.failures = self.n / 2, self.failures / 2
         self._usual = self._risen = None
 
-    def _reading(self, statistic: float) -> Reading:
-        known = self.n >= LEAST
+    def _reading(self, statistic: float) -> DetectorReading:
+        known = self.n >= MIN_REFERENCE_EVENTS
         events, failed = self.since
-        return Reading(
+        return DetectorReading(
             statistic,
             self.bound,
             self.failures / self.n if known else None,

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from monitor.protocol.messages import Message, to_json
 from monitor.rules.reading import Reading
-from monitor.windows.segment_keys import FeatureKey, SegmentKey, labels, plain
+from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
 from schemas.config.rules import Watched
 from schemas.times import rfc3339
 
@@ -95,7 +95,7 @@ def opened(
     rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str
 ) -> Incident:
     """A new incident of a rule that breaches at this edge; its first ``step`` is at the same edge."""
-    identity = repr((rule.name, tuple(feature), plain(segment), edge_us)).encode()
+    identity = repr((rule.name, tuple(feature), segment_to_json(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
     return Incident(name, rule.name, digest_of(rule), severity, edge_us, edge_us=edge_us)
 
@@ -120,7 +120,7 @@ def transition(
         "reason": change.reason,
         "time": rfc3339(edge_us),
         "decided_at": rfc3339(decided_us),
-        **labels(key, at),
+        **segment_labels(key, at),
         "evidence": incident.evidence,
     }
     return Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0)

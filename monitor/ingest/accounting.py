@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.evaluators.suite import Judged
-from monitor.ingest.batch import Group
+from monitor.ingest.batch import CountGroup
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER
 
@@ -36,7 +36,7 @@ def producer_name(feature: FeatureState, event: Any) -> str:
     )
 
 
-def count_numbers(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
+def count_sequence_numbers(events: Sequence[Any], group: Ints, groups: Sequence[CountGroup]) -> None:
     """Tell each feature which numbers of its producers have arrived. ``group``: index into ``groups`` of each
     event, shape (n,).
     """
@@ -74,7 +74,7 @@ def count_numbers(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -
         )
 
 
-def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Sequence[Group]) -> None:
+def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Sequence[CountGroup]) -> None:
     """Count by feature, evaluator and reason what was skipped. ``names``: of the evaluators."""
     features: dict[int, int] = {}
     place = np.array([features.setdefault(id(one.feature), at) for at, one in enumerate(groups)], np.int64)[

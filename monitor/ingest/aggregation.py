@@ -15,24 +15,23 @@ import numpy.typing as npt
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
-from monitor.ingest.accounting import count_numbers, count_skips
-from monitor.ingest.batch import Group
-from monitor.ingest.language_detection import language_of
-from monitor.stats.exponential_buckets import codes_of
-from monitor.stats.sampling_weights import WHOLE
-from monitor.stats.text_sketch import vectors_of
+from monitor.ingest.accounting import count_sequence_numbers, count_skips
+from monitor.ingest.batch import CountGroup
+from monitor.ingest.language_detection import detect_language
+from monitor.stats.exponential_buckets import bucket_codes
+from monitor.stats.sampling_weights import MILLION
+from monitor.stats.text_sketch import text_features
 from monitor.windows.metric_definitions import (
     CATEGORIES,
     FEEDBACK_QUANTITIES,
     LANGUAGES,
+    MAX_STAGES,
     RESPONSE_QUANTITIES,
-    STAGES,
     VERSIONS,
     Quantity,
 )
 from monitor.windows.pane import Pane
-from monitor.windows.text_blocks import NAMES as TEXT_NAMES
-from monitor.windows.text_blocks import TextBlock
+from monitor.windows.text_blocks import TEXT_NAMES, TextBlock
 
 _CODES, _MIDDLE = 8192, 4096  # room for the bucket codes of one group
 _EXTERNAL_EVALUATORS = 64  # names a pane that come from evaluation events; the others are counted under
@@ -50,8 +49,8 @@ Mask = npt.NDArray[np.bool_]
 Failures = dict[int, list[tuple[int, Verdict]]]
 
 
-def measure_responses(
-    events: Sequence[Any], at: Sequence[int], groups: Sequence[Group], suite: Suite
+def aggregate_responses(
+    events: Sequence[Any], at: Sequence[int], groups: Sequence[CountGroup], suite: Suite
 ) -> Failures:
     """Evaluate responses and count them into the panes of their groups.
 
@@ -76,7 +75,7 @@ def measure_responses(
     text = _read_from_text(events, has_text, groups, suite)
     _count_verdicts(codes, text, group, groups, suite)
     count_skips(judged, suite.names, group, groups)
-    count_numbers(events, group, groups)
+    count_sequence_numbers(events, group, groups)
     _count_passes(codes, text, has_text, group, groups, suite)
     for quantity in RESPONSE_QUANTITIES:
         missing = _count_quantity(events, quantity, group, groups)
@@ -88,7 +87,7 @@ def measure_responses(
     return judged.failures
 
 
-def measure_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+def aggregate_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[CountGroup]) -> None:
     """Count feedback into the panes of its groups."""
     group = np.asarray(at, np.int64)
     for event, index in zip(events, at, strict=True):
@@ -101,7 +100,7 @@ def measure_feedback(events: Sequence[Any], at: Sequence[int], groups: Sequence[
         _count_quantity(events, quantity, group, groups)
 
 
-def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+def aggregate_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequence[CountGroup]) -> None:
     """Count verdicts that were reached elsewhere. Their probability is the response's times the scorer's, as
     the event says.
     """
@@ -121,7 +120,7 @@ def measure_evaluations(events: Sequence[Any], at: Sequence[int], groups: Sequen
         if event.score is not None:
             value = np.array([round(event.score * 2**20)])
             one.pane.number(f"evaluator.{name}.score").add(
-                one.p, 1, int(value[0]), {int(codes_of(value)[0]): 1}
+                one.p, 1, int(value[0]), {int(bucket_codes(value)[0]): 1}
             )
 
 
@@ -146,7 +145,9 @@ def _metric_name(name: str) -> str:
     return "".join(char if char.isalnum() or char in "_-" else "_" for char in name)
 
 
-def _read_from_text(events: Sequence[Any], has_text: Mask, groups: Sequence[Group], suite: Suite) -> Mask:
+def _read_from_text(
+    events: Sequence[Any], has_text: Mask, groups: Sequence[CountGroup], suite: Suite
+) -> Mask:
     """Which verdicts come from the text, shape (events, evaluators): those weigh by p·q. One that a stated
     size answers does not.
     """
@@ -162,7 +163,7 @@ def _read_from_text(events: Sequence[Any], has_text: Mask, groups: Sequence[Grou
 
 
 def _count_verdicts(
-    codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups: Sequence[Group], suite: Suite
+    codes: npt.NDArray[np.int8], text: Mask, group: Ints, groups: Sequence[CountGroup], suite: Suite
 ) -> None:
     size = len(groups)
     for column, name in enumerate(suite.names):
@@ -189,7 +190,7 @@ def _count_passes(
     text: Mask,
     has_text: Mask,
     group: Ints,
-    groups: Sequence[Group],
+    groups: Sequence[CountGroup],
     suite: Suite,
 ) -> None:
     """Passed: no gating evaluator failed it.
@@ -219,7 +220,7 @@ def _count_passes(
 
 
 def _count_quantity(
-    events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[Group]
+    events: Sequence[Any], quantity: Quantity, group: Ints, groups: Sequence[CountGroup]
 ) -> Sequence[int]:
     """Count a number of the events that have it; indices of those that have not."""
     raw = list(map(_FIELDS[quantity.field], events))
@@ -241,7 +242,12 @@ def _count_quantity(
 
 
 def _count_lengths(
-    events: Sequence[Any], missing: Sequence[int], name: str, text: str, group: Ints, groups: Sequence[Group]
+    events: Sequence[Any],
+    missing: Sequence[int],
+    name: str,
+    text: str,
+    group: Ints,
+    groups: Sequence[CountGroup],
 ) -> None:
     """Lengths that the service did not state are read off the text, and so weigh by p·q."""
     of_text = attrgetter(text)
@@ -261,12 +267,14 @@ def _count_lengths(
         )
 
 
-def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group], *, by_text: bool) -> None:
+def _count_values(
+    name: str, values: Ints, group: Ints, groups: Sequence[CountGroup], *, by_text: bool
+) -> None:
     size = len(groups)
     counts = np.bincount(group, minlength=size)
     sums = np.zeros(size, np.int64)
     np.add.at(sums, group, values)
-    pairs, times = np.unique(group * _CODES + (codes_of(values) + _MIDDLE), return_counts=True)
+    pairs, times = np.unique(group * _CODES + (bucket_codes(values) + _MIDDLE), return_counts=True)
     of, codes, how_often = pairs // _CODES, (pairs % _CODES - _MIDDLE).tolist(), times.tolist()
     ends = np.searchsorted(of, np.arange(size), side="right").tolist()
     begin = 0
@@ -281,7 +289,7 @@ def _count_values(name: str, values: Ints, group: Ints, groups: Sequence[Group],
         begin = end
 
 
-def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group]) -> None:
+def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[CountGroup]) -> None:
     """Count labels: as few combinations of them occur, all at once. What stands for absence is not counted:
     how many calls there were is known.
     """
@@ -309,7 +317,7 @@ def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[Group
         groups[at].pane.category(name).add(groups[at].p, counts)
 
 
-def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+def _count_stages(events: Sequence[Any], at: Sequence[int], groups: Sequence[CountGroup]) -> None:
     # of each group stage -> seconds; None: its pane has no room for it
     held: list[dict[str, list[float] | None]] = [{} for _ in groups]
     for event, index in zip(events, at, strict=True):
@@ -332,13 +340,13 @@ def _stage(pane: Pane, name: str) -> list[float] | None:
     """Room for the values of a stage, which takes its place in the pane at once: the next stage of this event
     may be one too many.
     """
-    if name not in pane.numbers and sum(known.startswith("stage.") for known in pane.numbers) >= STAGES:
+    if name not in pane.numbers and sum(known.startswith("stage.") for known in pane.numbers) >= MAX_STAGES:
         return None
     pane.number(name)
     return []
 
 
-def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Group]) -> None:
+def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[CountGroup]) -> None:
     """Sketch the texts of the first responses of each segment and pane that have any; of fewer of them, tell
     the language.
     """
@@ -359,11 +367,11 @@ def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Grou
             if text is not None:
                 chosen[name][0].append(block)
                 chosen[name][1].append(text)
-                if tells and (language := language_of(text)) is not None:
-                    group.pane.category(category.name).add(WHOLE, {language: 1})  # as texts: by no weight
+                if tells and (language := detect_language(text)) is not None:
+                    group.pane.category(category.name).add(MILLION, {language: 1})  # as texts: by no weight
     for name, (into, texts) in chosen.items():
         if texts:
-            vectors = vectors_of(texts)
+            vectors = text_features(texts)
             places: dict[int, list[int]] = {}
             for place, block in enumerate(into):
                 places.setdefault(id(block), []).append(place)

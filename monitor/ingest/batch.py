@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.stats.sampling_weights import grid
+from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.text_blocks import TextBlock
 
 
-class Group:
+class CountGroup:
     """Where the events of one feature, segment, pane and pair of probabilities are counted."""
 
     __slots__ = ("at", "feature", "p", "pane", "pq", "q", "shared", "texts")
@@ -32,5 +32,5 @@ class Group:
         # gives the block of its texts, made when it is first asked for; True: it will be counted into
         self.texts = texts
         self.q = q
-        self.p = grid(p)
-        self.pq = grid(p * q)
+        self.p = to_ppm(p)
+        self.pq = to_ppm(p * q)

@@ -11,25 +11,32 @@ import numpy as np
 
 from monitor.evaluators.suite import Suite
 from monitor.ingest.accounting import producer_name
-from monitor.ingest.aggregation import Failures, measure_evaluations, measure_feedback, measure_responses
-from monitor.ingest.batch import Group
+from monitor.ingest.aggregation import (
+    Failures,
+    aggregate_evaluations,
+    aggregate_feedback,
+    aggregate_responses,
+)
+from monitor.ingest.batch import CountGroup
 from monitor.ingest.dead_letters import dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, example, sample
 from monitor.protocol.messages import Message, Outputs, Record, to_json
-from monitor.state.partition_state import Book
-from monitor.windows.feature_series import DAY_US, FINE_US, FeatureState, Segment
+from monitor.state.partition_state import PartitionState
+from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState, SegmentSeries
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.watermark import FUTURE_US
+from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
-FORWARDED = "softfail-forwarded"  # header of an event that was found in another partition; it says which
-FEATURES = 1000  # a partition; counted are those active in the last 24 h
+FORWARDED_HEADER = (
+    "softfail-forwarded"  # header of an event that was found in another partition; it says which
+)
+MAX_FEATURES = 1000  # a partition; counted are those active in the last 24 h
 
 
-class Refusal(Exception):
+class RejectedRecord(Exception):
     """A record that is not measured: a dead letter with this reason."""
 
     def __init__(self, reason: str, error: str, field: str = "") -> None:
@@ -49,18 +56,18 @@ class Chunk:
         self.events: list[Any] = []
         self.at: list[int] = []
         self.records: list[Record] = []
-        self.groups: list[Group] = []
+        self.groups: list[CountGroup] = []
 
 
-class Intake:
+class Ingestor:
     """Collects the events of a chunk and counts them when it is flushed. Where chunks are cut makes no
     difference.
     """
 
-    def __init__(self, config: Config, book: Book, partition: int, partitions: int) -> None:
+    def __init__(self, config: Config, book: PartitionState, partition: int, partitions: int) -> None:
         self.book = book
         self.partition = partition
-        self.groups: dict[Any, tuple[Group, Chunk]] = {}
+        self.groups: dict[Any, tuple[CountGroup, Chunk]] = {}
         self._partitions = partitions
         self._config = config
         self._has_dimensions = any(feature.dimensions for feature in config.features)
@@ -80,18 +87,20 @@ class Intake:
             Refusal: it cannot be measured, ever.
         """
         if record.value is None:
-            raise Refusal("empty", "the record has no value; send one JSON object a message")
+            raise RejectedRecord("empty", "the record has no value; send one JSON object a message")
         try:
             event = decode(record.value)
         except InvalidEvent as error:
-            raise Refusal("invalid" if error.field else "unreadable", str(error), error.field) from None
+            raise RejectedRecord(
+                "invalid" if error.field else "unreadable", str(error), error.field
+            ) from None
         time_us = microseconds(event.time)
         append_ms = record.timestamp
         if append_ms is None or append_ms < 0 or (append_us := append_ms * 1000) >= time_us:
             return event, time_us, time_us
-        if time_us > append_us + FUTURE_US:
+        if time_us > append_us + MAX_AHEAD_US:
             ahead_s = (time_us - append_us) / 1e6
-            raise Refusal(
+            raise RejectedRecord(
                 "future",
                 f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's"
                 " clock",
@@ -114,7 +123,7 @@ class Intake:
             self._dimensions(event) if self._has_dimensions else (),
         )  # fmt: skip
 
-    def open(self, key: Any, event: Any, closed_us: int, out: Outputs) -> tuple[Group, Chunk] | None:
+    def open(self, key: Any, event: Any, closed_us: int, out: Outputs) -> tuple[CountGroup, Chunk] | None:
         """Where the events of a new key are counted; None: the event is no event to count (a meter), or too
         old.
 
@@ -126,7 +135,7 @@ class Intake:
         start_us = key[6]
         if (
             key in self._too_old
-            or start_us + self._pane_us <= closed_us - FINE_US
+            or start_us + self._pane_us <= closed_us - FINE_RETENTION_US
             or start_us < self.book.rolled_us
         ):
             self._too_old.add(key)
@@ -143,7 +152,7 @@ class Intake:
                 # what was taken in is counted where it was seen, before a segment leaves
                 self.flush(closed_us, out)
                 self.book.overflow(feature)
-            segment = feature.segments[at] = Segment(at)
+            segment = feature.segments[at] = SegmentSeries(at)
         pane = self.book.pane(feature, segment, start_us)
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
@@ -151,7 +160,7 @@ class Intake:
         shared = (
             producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
         )
-        group = Group(
+        group = CountGroup(
             len(chunk.groups),
             feature,
             pane,
@@ -170,12 +179,12 @@ class Intake:
         for chunk in self._chunks.values():
             if chunk.kind == "response":
                 kept += self._keep(
-                    chunk, measure_responses(chunk.events, chunk.at, chunk.groups, chunk.suite)
+                    chunk, aggregate_responses(chunk.events, chunk.at, chunk.groups, chunk.suite)
                 )
             elif chunk.kind == "feedback":
-                measure_feedback(chunk.events, chunk.at, chunk.groups)
+                aggregate_feedback(chunk.events, chunk.at, chunk.groups)
             else:
-                measure_evaluations(chunk.events, chunk.at, chunk.groups)
+                aggregate_evaluations(chunk.events, chunk.at, chunk.groups)
             counts = np.bincount(np.asarray(chunk.at, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)
@@ -186,7 +195,7 @@ class Intake:
         self.groups.clear()
         self._too_old.clear()
 
-    def refuse(self, record: Record, refusal: Refusal, out: Outputs) -> None:
+    def refuse(self, record: Record, refusal: RejectedRecord, out: Outputs) -> None:
         """Write a dead letter: what could not be read, from where, and why."""
         letters = self.book.dead_letters
         letters[refusal.reason] = letters.get(refusal.reason, 0) + 1
@@ -201,7 +210,7 @@ class Intake:
                 id(one), Suite.of(one.evaluators, one.gating, one.interaction)
             )
             here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
-            if len(self._settings) >= 10 * FEATURES:  # names come from outside
+            if len(self._settings) >= 10 * MAX_FEATURES:  # names come from outside
                 self._settings.clear()
             known = self._settings[service, feature] = (one.dimensions, suite, here)
         return known
@@ -215,18 +224,18 @@ class Intake:
         """Send an event to its own partition, with a mark; one that was marked before goes to the dead
         letters.
         """
-        if any(name == FORWARDED for name, _ in record.headers):
+        if any(name == FORWARDED_HEADER for name, _ in record.headers):
             error = (
                 f"sent on once and still not in its partition of {self._partitions}; was the number of"
                 " partitions changed?"
             )
-            self.refuse(record, Refusal("misplaced", error), out)
+            self.refuse(record, RejectedRecord("misplaced", error), out)
             return
         self.book.forwarded += 1
         target = partition_of(event.service, event.feature, self._partitions)
         headers = (
             *((name, data) for name, data in record.headers),
-            (FORWARDED, str(record.partition).encode()),
+            (FORWARDED_HEADER, str(record.partition).encode()),
         )
         assert record.value is not None
         out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
@@ -234,7 +243,7 @@ class Intake:
     def _account_of(self, event: Any) -> FeatureState:
         """The feature of what is not measured: it makes a new one only while there is room."""
         key = FeatureKey(event.service, event.feature, event.environment)
-        is_new = key not in self.book.features and len(self.book.features) >= FEATURES
+        is_new = key not in self.book.features and len(self.book.features) >= MAX_FEATURES
         return self.book.feature(FeatureKey(OTHER, OTHER, key.environment) if is_new else key)
 
     def _expire(self, event: Any, start_us: int) -> None:
@@ -249,14 +258,14 @@ class Intake:
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.book.features
         active = (one for one in features.values() if one.active_us >= pane_us - DAY_US)
-        if key not in features and len(features) >= FEATURES and sum(1 for _ in active) >= FEATURES:
+        if key not in features and len(features) >= MAX_FEATURES and sum(1 for _ in active) >= MAX_FEATURES:
             key = FeatureKey(OTHER, OTHER, key.environment)
         feature = self.book.feature(key)
         if not feature.first_us:
             feature.first_us = pane_us
         return feature
 
-    def _account(self, kind: str, group: Group, n: int, closed_us: int) -> None:
+    def _account(self, kind: str, group: CountGroup, n: int, closed_us: int) -> None:
         feature, start_us = group.feature, group.pane.start_us
         feature.received[kind] = feature.received.get(kind, 0) + n
         if start_us + self.book.pane_us <= closed_us:

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MOST_CHARS = 400  # what is read of a text: it is sure long before
-LEAST_LETTERS = 20
-WIDE = 3  # letters that one counts for where it is a syllable or a word
+MAX_CHARS = 400  # what is read of a text: it is sure long before
+MIN_LETTERS = 20
+WIDE_LETTER_WEIGHT = 3  # letters that one counts for where it is a syllable or a word
 # names and titles have fewer; of letters that are words themselves the same amount of letters will do
-LEAST_WORDS = 4
-LEAST_SURE = 0.8  # probability, of 1
+MIN_WORDS = 4
+MIN_PROBABILITY = 0.8  # probability, of 1
 LANGUAGES = (
     "af", "ar", "az", "be", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gu", "he", "hi", "hr", "hu", "hy",
     "id", "is", "it", "ja", "ka", "kk", "kn", "ko", "lt", "lv", "mk", "ml", "mr", "nl", "no", "pa", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr",
@@ -46,23 +46,23 @@ _CODE = re.compile(
 )
 
 
-def language_of(text: str) -> str | None:
+def detect_language(text: str) -> str | None:
     """The language of a text, one of ``LANGUAGES``; None where it is too short, code, or not sure.
 
     The same on every machine, and whatever was asked before. The first time takes half a second, while the
     model is read.
 
-    >>> language_of("Votre commande arrivera vendredi matin."), language_of("(C). Somewhat worried")
+    >>> detect_language("Votre commande arrivera vendredi matin."), detect_language("(C). Somewhat worried")
     ('fr', None)
     """
-    prose = " ".join(_CODE.sub(" ", unicodedata.normalize("NFC", text[:MOST_CHARS])).split())
+    prose = " ".join(_CODE.sub(" ", unicodedata.normalize("NFC", text[:MAX_CHARS])).split())
     wide = len(_WIDE.findall(prose))
-    if len(_LETTER.findall(prose)) + (WIDE - 1) * wide < LEAST_LETTERS or (
-        prose.count(" ") + 1 < LEAST_WORDS and wide * WIDE < LEAST_LETTERS
+    if len(_LETTER.findall(prose)) + (WIDE_LETTER_WEIGHT - 1) * wide < MIN_LETTERS or (
+        prose.count(" ") + 1 < MIN_WORDS and wide * WIDE_LETTER_WEIGHT < MIN_LETTERS
     ):
         return None
     language, sure = _model().classify(prose)
-    return None if sure < LEAST_SURE or language == _NO_LANGUAGE else str(language)
+    return None if sure < MIN_PROBABILITY or language == _NO_LANGUAGE else str(language)
 
 
 @cache

@@ -10,20 +10,20 @@ from collections.abc import Iterable, Sequence
 from monitor.stats.rate import Rate
 from monitor.windows.pane import Pane
 
-HOURS = 6  # at least, of at least so many effective events each:
-EVENTS = 30.0
-PEAK = 1.5  # standard deviations between hours: a sine's peak lies 1.41 above its mean
-MOST = 1.6
+MIN_HOURS = 6  # at least, of at least so many effective events each:
+MIN_HOUR_EVENTS = 30.0
+PEAK_DEVIATIONS = 1.5  # standard deviations between hours: a sine's peak lies 1.41 above its mean
+MAX_TOLERANCE = 1.6
 
 
 def no_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """In place of ``monitor.stats.rate.wilson`` where a rate's value and effective events are all that is
+    """In place of ``monitor.stats.rate.wilson_interval`` where a rate's value and effective events are all that is
     asked for.
     """
     return rate, rate
 
 
-class Cycle:
+class DailyCycle:
     """The hours of one series, and what their rates vary by: each is worked out when it is first asked for."""
 
     def __init__(self, hours: Iterable[Sequence[Pane]]) -> None:
@@ -36,7 +36,7 @@ class Cycle:
             several = [
                 [pane.rates[metric] for pane in panes if metric in pane.rates] for panes in self._hours
             ]
-            self._known[metric] = tolerance([_whole(rates) for rates in several if rates])
+            self._known[metric] = cycle_tolerance([_whole(rates) for rates in several if rates])
         return self._known[metric]
 
 
@@ -48,7 +48,7 @@ def _whole(rates: Sequence[Rate]) -> Rate:
     return out
 
 
-def tolerance(hours: Sequence[Rate]) -> float:
+def cycle_tolerance(hours: Sequence[Rate]) -> float:
     """By what factor the rate of failures may exceed its mean for nothing, 1 to 1.6; 1 where chance explains
     what the hours differ by.
 
@@ -58,16 +58,16 @@ def tolerance(hours: Sequence[Rate]) -> float:
     >>> steady, night, noon = Rate(), Rate(), Rate()
     >>> steady.add(1_000_000, 6000, 180), night.add(1_000_000, 6000, 130), noon.add(1_000_000, 6000, 230)
     (None, None, None)
-    >>> tolerance([steady] * 24), round(tolerance([steady, night, steady, noon] * 6), 1)
+    >>> cycle_tolerance([steady] * 24), round(cycle_tolerance([steady, night, steady, noon] * 6), 1)
     (1.0, 1.3)
     """
     found = [
         one
         for one in (rate.estimate(0.0, interval=no_interval) for rate in hours)
-        if one.value is not None and one.n >= EVENTS
+        if one.value is not None and one.n >= MIN_HOUR_EVENTS
     ]
     total = sum(one.n for one in found)
-    if len(found) < HOURS:
+    if len(found) < MIN_HOURS:
         return 1.0
     mean = sum(one.n * (one.value or 0.0) for one in found) / total
     if not 0 < mean < 1:
@@ -77,4 +77,4 @@ def tolerance(hours: Sequence[Rate]) -> float:
     if q - freedom <= 2 * math.sqrt(2 * freedom):
         return 1.0
     variance = (q - freedom) * mean * (1 - mean) / (total - sum(one.n**2 for one in found) / total)
-    return min(MOST, 1 + PEAK * math.sqrt(max(0.0, variance)) / mean)
+    return min(MAX_TOLERANCE, 1 + PEAK_DEVIATIONS * math.sqrt(max(0.0, variance)) / mean)

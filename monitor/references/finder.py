@@ -6,25 +6,33 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from monitor.references.daily_cycle import Cycle
-from monitor.references.pinned import Pins
+from monitor.references.daily_cycle import DailyCycle
+from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import (
-    LEAST_EVENTS,
-    LEAST_TEXTS,
-    LEAST_US,
-    SURE_US,
+    MIN_REFERENCE_EVENTS,
+    MIN_REFERENCE_TEXTS,
+    MIN_REFERENCE_US,
+    SURE_REFERENCE_US,
     Reference,
     TextReference,
 )
 from monitor.stats.text_sketch import TextSketch
-from monitor.windows.feature_series import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
-from monitor.windows.pane import Pane, merged
+from monitor.windows.feature_series import (
+    DAY_US,
+    FINE,
+    FINE_RETENTION_US,
+    HOUR,
+    HOUR_US,
+    FeatureState,
+    SegmentSeries,
+)
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.text_blocks import BLOCK_US
 from schemas.pin_file import pinned_name
 
 # between such a reference and the present, so that what is found two minutes late has not taught it
-LAG_US = 3 * 60 * 1_000_000
+YOUNG_LAG_US = 3 * 60 * 1_000_000
 WEEK_US = 7 * DAY_US
 
 
@@ -37,14 +45,14 @@ class _Chain(NamedTuple):
     found: Reference | None
 
 
-class References:
+class ReferenceFinder:
     """Finds references. They depend on the panes and on nothing else, so they are kept until a pane changes,
     and are the same after a restart.
 
     ``pins``: those of the configuration; None: there are none.
     """
 
-    def __init__(self, pins: Pins | None = None) -> None:
+    def __init__(self, pins: PinnedReferences | None = None) -> None:
         self._pins = pins
 
     def find(
@@ -102,25 +110,25 @@ class References:
         if not name.startswith("trailing"):
             return None
         frozen_us = _frozen_us(feature, edge_us)
-        end_us = min(edge_us - FINE_US, frozen_us) // HOUR_US * HOUR_US
+        end_us = min(edge_us - FINE_RETENTION_US, frozen_us) // HOUR_US * HOUR_US
         found = self._kept_texts(
             name, feature, at, max(since_us, end_us - _length_us(name)), end_us, statistic, coarse=True
         )
         if found is not None:
             return found
-        end_us = min(edge_us - max(window_us, LAG_US), frozen_us) // BLOCK_US * BLOCK_US
+        end_us = min(edge_us - max(window_us, YOUNG_LAG_US), frozen_us) // BLOCK_US * BLOCK_US
         return self._kept_texts(name, feature, at, since_us, end_us, statistic, coarse=False)
 
-    def cycle(self, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> Cycle:
+    def cycle(self, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> DailyCycle:
         """By how much the rates of a series exceed their means at the worst of the last day's hours."""
-        end_us = min(edge_us - FINE_US, _frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
+        end_us = min(edge_us - FINE_RETENTION_US, _frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
         key = ("cycle", at, end_us)
         if key not in feature.references:
             feature.referred_until_us = max(feature.referred_until_us, end_us)
-            feature.references[key] = Cycle(
+            feature.references[key] = DailyCycle(
                 _blocks(feature, at, end_us - DAY_US, end_us, 0, coarse=True).values()
             )
-        found: Cycle = feature.references[key]
+        found: DailyCycle = feature.references[key]
         return found
 
     def _kept_texts(
@@ -155,13 +163,13 @@ class References:
         before it.
         """
         frozen_us = _frozen_us(feature, edge_us)
-        end_us = min(edge_us - FINE_US, frozen_us) // HOUR_US * HOUR_US
+        end_us = min(edge_us - FINE_RETENTION_US, frozen_us) // HOUR_US * HOUR_US
         start_us = max(since_us, end_us - length_us)
         if end_us - start_us >= HOUR_US:
             found = self._kept(name, feature, at, start_us, end_us, since_us)
             if found is not None:
                 return found
-        end_us = min(edge_us - max(window_us, LAG_US), frozen_us)
+        end_us = min(edge_us - max(window_us, YOUNG_LAG_US), frozen_us)
         found = self._young(name, feature, at, since_us, end_us // BLOCK_US * BLOCK_US, window_us)
         return (
             found
@@ -242,16 +250,16 @@ def _made(
 
 def _whole(panes: list[Pane]) -> Pane:
     """Panes as one; a single one is not copied: when it changes, what was found of it is forgotten."""
-    return panes[0] if len(panes) == 1 else merged(panes, min(pane.start_us for pane in panes))
+    return panes[0] if len(panes) == 1 else merge_panes(panes, min(pane.start_us for pane in panes))
 
 
 def _reference(
     name: str, blocks: dict[int, Pane], whole: Pane | None, end_us: int, block_us: int
 ) -> Reference | None:
-    if whole is None or whole.events < LEAST_EVENTS:
+    if whole is None or whole.events < MIN_REFERENCE_EVENTS:
         return None
     first_us, last_us = whole.start_us, min(end_us, (max(blocks) + 1) * block_us)
-    if last_us - first_us < LEAST_US:
+    if last_us - first_us < MIN_REFERENCE_US:
         return None
     return Reference(name, first_us, last_us, whole, tuple(pane for _, pane in sorted(blocks.items())), {})
 
@@ -289,12 +297,12 @@ def _texts_made(
     whole = TextSketch()
     for sketch in blocks.values():
         whole.merge(sketch)
-    if whole.n < LEAST_TEXTS or max(blocks) + length_us - min(blocks) < LEAST_US:
+    if whole.n < MIN_REFERENCE_TEXTS or max(blocks) + length_us - min(blocks) < MIN_REFERENCE_US:
         return None
     return TextReference(
         whole,
         tuple(sketch for _, sketch in sorted(blocks.items())),
-        max(blocks) + length_us - min(blocks) < SURE_US,
+        max(blocks) + length_us - min(blocks) < SURE_REFERENCE_US,
         {},
     )
 
@@ -308,7 +316,7 @@ def _frozen_us(feature: FeatureState, edge_us: int) -> int:
     )
 
 
-def _inside(segment: Segment, start_us: int, end_us: int) -> Iterator[Pane]:
+def _inside(segment: SegmentSeries, start_us: int, end_us: int) -> Iterator[Pane]:
     yield from (pane for begin_us, pane in segment.held[FINE].items() if start_us <= begin_us < end_us)
     yield from (
         pane for begin_us, pane in segment.held[HOUR].items() if start_us <= begin_us <= end_us - HOUR_US
@@ -339,7 +347,7 @@ def _recurs(spans: Sequence[Sequence[int]], begin_us: int, until_us: int) -> boo
     )
 
 
-def _begun_us(segment: Segment) -> int:
+def _begun_us(segment: SegmentSeries) -> int:
     return min((start_us for panes in segment.held.values() for start_us in panes), default=0)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.references.reference import LEAST_EVENTS, LEAST_TEXTS, Reference, TextReference
+from monitor.references.reference import MIN_REFERENCE_EVENTS, MIN_REFERENCE_TEXTS, Reference, TextReference
 from monitor.stats import text_sketch
-from monitor.stats.exponential_buckets import SCALE
+from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows import format_versions
-from monitor.windows.pane import Pane, merged
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.pin_file import Pin, Pinned, PinnedFeature, PinnedSegment, Series, pinned_name
 from schemas.times import microseconds, rfc3339
@@ -18,7 +18,7 @@ from schemas.times import microseconds, rfc3339
 NEVER_US = 2**62
 
 
-class Pins:
+class PinnedReferences:
     """The pins of a configuration. A series is read when it is first asked for, and is the same object from
     then on.
 
@@ -93,14 +93,17 @@ class Pins:
         return (at, known[at]) if at in known else (None, known.get(None))
 
 
-def fault_in(pin: Pin) -> str:
+def pin_fault(pin: Pin) -> str:
     """What keeps this release from using a pin, with the remedy; empty if nothing does. It reads all of it."""
     if fault := _foreign(pin):
         return fault
     for number, feature in enumerate(pin.features):
         for series in (feature.whole, *feature.segments):
             try:
-                if series.events < LEAST_EVENTS or _reference(pin.name, series).pane.events != series.events:
+                if (
+                    series.events < MIN_REFERENCE_EVENTS
+                    or _reference(pin.name, series).pane.events != series.events
+                ):
                     return f"features[{number}]: what it holds is not what it says it holds; {_anew(pin)}"
                 for sketches in series.texts.values():
                     _texts(sketches)
@@ -113,8 +116,8 @@ def _reference(name: str, series: Series) -> Reference:
     blocks = []
     for block in series.blocks:
         start_us = microseconds(block.start)
-        blocks.append(Pane.from_state(start_us, format_versions.read("pane", block.pane)))
-    whole = merged(blocks, blocks[0].start_us)
+        blocks.append(Pane.from_state(start_us, format_versions.decode_record("pane", block.pane)))
+    whole = merge_panes(blocks, blocks[0].start_us)
     return Reference(
         name, microseconds(series.start), microseconds(series.end), whole, tuple(blocks), {}, is_pinned=True
     )
@@ -124,11 +127,19 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
     blocks, whole = tuple(TextSketch.from_state(sketch) for sketch in sketches), TextSketch()
     for block in blocks:
         whole.merge(block)
-    return TextReference(whole, blocks, is_young=False, worked_out={}) if whole.n >= LEAST_TEXTS else None
+    return (
+        TextReference(whole, blocks, is_young=False, worked_out={})
+        if whole.n >= MIN_REFERENCE_TEXTS
+        else None
+    )
 
 
 def _foreign(pin: Pin) -> str:
-    ours = {"layout": format_versions.LAYOUT, "histogram_scale": SCALE, "text_sketch": text_sketch.VERSION}
+    ours = {
+        "layout": format_versions.LAYOUT,
+        "histogram_scale": MAX_SCALE,
+        "text_sketch": text_sketch.VERSION,
+    }
     theirs = {"layout": pin.layout, "histogram_scale": pin.histogram_scale, "text_sketch": pin.text_sketch}
     # older layouts are migrated
     if theirs == ours or (

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows.pane import Pane
 
-LEAST_EVENTS = 500
-LEAST_TEXTS = 250
-LEAST_US = 15 * 60 * 1_000_000
+MIN_REFERENCE_EVENTS = 500
+MIN_REFERENCE_TEXTS = 250
+MIN_REFERENCE_US = 15 * 60 * 1_000_000
 # from here on it is a reference like any other; a shorter one is good for large effects only
-SURE_US = 30 * 60 * 1_000_000
+SURE_REFERENCE_US = 30 * 60 * 1_000_000
 
 
 class Reference(NamedTuple):
@@ -32,7 +32,7 @@ class Reference(NamedTuple):
         """Whether it spans so little time that it says little of what is usual. Of a pinned one a person says
         that it is what should be.
         """
-        return not self.is_pinned and self.end_us - self.start_us < SURE_US
+        return not self.is_pinned and self.end_us - self.start_us < SURE_REFERENCE_US
 
 
 class TextReference(NamedTuple):

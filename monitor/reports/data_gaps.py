@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.protocol.messages import Message
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from softfail.sanitize import sanitize
 
@@ -81,7 +81,7 @@ def kind_of(error: str) -> str:
     return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error))), 240)
 
 
-def gaps(book: Book) -> list[Gap]:
+def gaps(book: PartitionState) -> list[Gap]:
     """What was not measured, by reason: the largest first."""
     found: dict[str, Counter[str]] = {}
     for key, feature in book.features.items():

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from monitor.rules import threshold
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Rule
@@ -33,7 +33,7 @@ class Margins:
         self._pane_us = config.time.pane_us
         self.nearest: dict[tuple[str, FeatureKey], Margin] = {}
 
-    def look(self, book: Book, edge_us: int) -> None:
+    def look(self, book: PartitionState, edge_us: int) -> None:
         """Read all rules at an edge that was closed."""
         for key, feature in book.features.items():
             if feature.active_us + self._pane_us < edge_us:

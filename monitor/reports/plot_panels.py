@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from monitor.evaluators import EVALUATORS
 from monitor.rules.threshold import BUDGETS_S
-from monitor.windows.metric_definitions import SUCCESSES
+from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.config.monitor_config import Config
 
 EVENTS = "events"
@@ -135,7 +135,7 @@ def limits_of(config: Config, service: str, feature: str, environment: str) -> d
         if fnmatchcase(f"{service}/{feature}", one.match) and environment in (
             one.environments or (environment,)
         ):
-            succeeds = one.on in SUCCESSES
+            succeeds = one.on in SUCCESS_RATES
             limits.setdefault(one.on, []).append(
                 Limit(one.name, "", None if succeeds else 1 - one.target, one.target if succeeds else None)
             )

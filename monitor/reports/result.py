@@ -12,7 +12,7 @@ from monitor.reports.near_misses import Margins
 from monitor.reports.plot_panels import Panel
 from monitor.reports.time_series import Measured
 from monitor.rules.no_data import RULE as NO_DATA
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from schemas.config.monitor_config import Config
 
 
@@ -31,7 +31,7 @@ class BacktestResult:
         self,
         config: Config,
         name: str,
-        state: Book,
+        state: PartitionState,
         panels: Sequence[Panel] | None = None,
         *,
         near_misses: bool = False,

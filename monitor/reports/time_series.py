@@ -17,9 +17,9 @@ import msgspec
 from monitor.protocol.messages import Message
 from monitor.reports.plot_panels import EVENTS, Panel
 from monitor.reports.window_histogram import Histogram, Spread
-from monitor.stats.rate import NOTHING, Estimate, Rate
-from monitor.stats.sampling_weights import grid
-from monitor.windows.metric_definitions import SUCCESSES, quantile_of
+from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate
+from monitor.stats.sampling_weights import to_ppm
+from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of
 from monitor.windows.pane import Z95
 
 POINTS = 200  # a plot: more than it has columns would only thicken its lines
@@ -66,10 +66,10 @@ class Bin:
         """A line's value here; of numbers without an interval."""
         if not reading:
             rate = self.rates.get(name)
-            return NOTHING if rate is None else rate.estimate(Z95, inverted=name in SUCCESSES)
+            return NO_ESTIMATE if rate is None else rate.estimate(Z95, inverted=name in SUCCESS_RATES)
         spread = self.spreads.get(name)
         if spread is None:
-            return NOTHING
+            return NO_ESTIMATE
         q = quantile_of(reading)
         return Estimate(spread.mean() if q is None else spread.quantile(q), spread.n, None, None)
 
@@ -174,7 +174,7 @@ class Measured:
             if shown.classes is not None:
                 rate = one.rates[metric] = Rate()
                 for probability, n, failures in shown.classes:
-                    rate.add(grid(probability), n, failures)
+                    rate.add(to_ppm(probability), n, failures)
             elif shown.histogram is not None:
                 one.spreads[name] = Spread(shown.histogram, shown.unit or 1.0, shown.sum or 0.0)
             if (name, reading) in self._lines or (metric, "") in self._lines:

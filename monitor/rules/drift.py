@@ -17,20 +17,20 @@ from statistics import NormalDist
 from typing import Any, NamedTuple, TypeVar
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.category_tests import most_g
-from monitor.drift.histogram_distance import Joined, Shape, distance
+from monitor.drift.category_tests import g_upper_bound
+from monitor.drift.histogram_distance import HistogramShape, PooledNumber, histogram_distance
 from monitor.drift.interface import Distribution
 from monitor.references.daily_cycle import no_interval
-from monitor.references.finder import References
-from monitor.references.pinned import Pins
-from monitor.references.reference import LEAST_EVENTS, Reference, TextReference
+from monitor.references.finder import ReferenceFinder
+from monitor.references.pinned import PinnedReferences
+from monitor.references.reference import MIN_REFERENCE_EVENTS, Reference, TextReference
 from monitor.rules import text_drift
 from monitor.rules.drift_evidence import Finding, shares
 from monitor.rules.reading import Reading
 from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z, z_of
 from monitor.rules.window_view import Window
-from monitor.windows.feature_series import FeatureState, Segment
+from monitor.windows.feature_series import FeatureState, SegmentSeries
 from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
@@ -75,9 +75,9 @@ class _Candidate(NamedTuple):
 class DriftReader:
     """Reads drift rules. What it holds is only kept to be quick. ``pins``: the references that have names."""
 
-    def __init__(self, pane_us: int, pins: Pins | None = None) -> None:
+    def __init__(self, pane_us: int, pins: PinnedReferences | None = None) -> None:
         self._pane_us = pane_us
-        self._references = References(pins)
+        self._references = ReferenceFinder(pins)
         self._texts = TextReader(self._references)
 
     def read(
@@ -115,7 +115,7 @@ class DriftReader:
         ]  # fmt: skip
         read = [
             self._texts.read(rule.reference, feature, at, edge_us, since_us, name, cleared_us)
-            for name in text_drift.NAMES
+            for name in text_drift.TEXT_NAMES
             if _is_on(rule, name)
         ]
         found += [
@@ -158,7 +158,7 @@ class DriftReader:
         rule: Drift,
         feature: FeatureState,
         at: SegmentKey | None,
-        series: FeatureState | Segment,
+        series: FeatureState | SegmentSeries,
         edge_us: int,
         window_us: int,
         since_us: int,
@@ -189,11 +189,11 @@ class DriftReader:
         window_s, found = looked.window_us / 1e6, []
         for name, other in reference.pane.numbers.items():
             if _is_on(rule, name) and (several := window.numbers(name)):
-                number = Joined(several)
+                number = PooledNumber(several)
                 n = number.effective_n
-                if n >= rule.min_events and (m := other.effective_n) >= LEAST_EVENTS:
+                if n >= rule.min_events and (m := other.effective_n) >= MIN_REFERENCE_EVENTS:
                     shape = _shape(number.shape(other.scale))
-                    apart = distance(self._shape(reference, name, shape.scale), shape, alpha)
+                    apart = histogram_distance(self._shape(reference, name, shape.scale), shape, alpha)
                     found.append(
                         Finding(name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, window_s, n, m)
                     )
@@ -216,7 +216,7 @@ class DriftReader:
                 now, then = rate.estimate(0.0, interval=no_interval), held.estimate(0.0, interval=no_interval)
                 if (
                     now.n >= rule.min_events
-                    and then.n >= LEAST_EVENTS
+                    and then.n >= MIN_REFERENCE_EVENTS
                     and now.value is not None
                     and then.value is not None
                 ):
@@ -243,7 +243,7 @@ class DriftReader:
         if (
             not now
             or not then
-            or m < LEAST_EVENTS
+            or m < MIN_REFERENCE_EVENTS
             or (len(now) == len(then) == 1 and now.keys() == then.keys())
         ):
             return []
@@ -271,7 +271,7 @@ class DriftReader:
         if n < rule.min_events:
             return []
         # not even of two categories would it be significant
-        if most_g(then, m, now, alike) < 0.99 * z_of(rule.confidence) ** 2:
+        if g_upper_bound(then, m, now, alike) < 0.99 * z_of(rule.confidence) ** 2:
             return [Finding(name, "g", 1.0, 0.0, window_s, n, m)]
         reference, current = Distribution.of(then, m), Distribution.of(now, alike)
         told, apart = DRIFT_TESTS["g"](reference, current), DRIFT_TESTS["jensen_shannon"](reference, current)
@@ -333,9 +333,13 @@ class DriftReader:
             ),
         )
 
-    def _shape(self, reference: Reference, name: str, scale: int) -> Shape:
+    def _shape(self, reference: Reference, name: str, scale: int) -> HistogramShape:
         return _shape(
-            _once(reference, ("shape", name, scale), lambda: Shape.of(reference.pane.numbers[name], scale))
+            _once(
+                reference,
+                ("shape", name, scale),
+                lambda: HistogramShape.of(reference.pane.numbers[name], scale),
+            )
         )
 
 
@@ -366,10 +370,13 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
         if name not in block.numbers:
             return 0.0
         scale = min(block.numbers[name].scale, whole.numbers[name].scale)
-        one, other = Shape.of(block.numbers[name], scale), Shape.of(whole.numbers[name], scale)
+        one, other = (
+            HistogramShape.of(block.numbers[name], scale),
+            HistogramShape.of(whole.numbers[name], scale),
+        )
         if one is None or other is None or one.n < 50:
             return 0.0
-        return float(max(0.0, distance(other, one).wasserstein - 1 / one.n**0.5))
+        return float(max(0.0, histogram_distance(other, one).wasserstein - 1 / one.n**0.5))
     if kind == "category":
         (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
         if n < 50 or not now or not then:
@@ -390,7 +397,7 @@ def _shares_of(rate: float, n: float) -> Distribution:
     return Distribution((False, True), (1 - rate, rate), n)
 
 
-def _shape(shape: Shape | None) -> Shape:
+def _shape(shape: HistogramShape | None) -> HistogramShape:
     assert shape is not None  # who asks knows that something is counted
     return shape
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from monitor.references.reference import Reference
-from monitor.stats.category_counts import NAMES, Categories
-from monitor.stats.sampling_weights import WHOLE
+from monitor.stats.category_counts import MAX_NAMES, CategoryCounts
+from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import CATEGORIES, QUANTILES
-from monitor.windows.pane import Figure, Pane
+from monitor.windows.pane import MetricReader, Pane
 
 Z = 1.959963984540054  # what people are shown
 _READINGS = ("p50", "p90", "p99", "mean")
@@ -52,12 +52,12 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     """Weight of each category, with what is not counted because it says nothing, and the effective events; {}
     and 0 where nothing is.
     """
-    held = pane.categories.get(name) or Categories()
+    held = pane.categories.get(name) or CategoryCounts()
     if absent is None:
         return held.weighted(), held.effective_n
     if (plain := _of_one_class(held, pane)) is not None:
         return _with_absent(*plain, absent)
-    every = Categories()
+    every = CategoryCounts()
     # calls have more probabilities: theirs may be coarser
     every.level = pane.rates["error_rate"].level if "error_rate" in pane.rates else 0
     every.merge(held)
@@ -68,7 +68,7 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     return every.weighted(), every.effective_n
 
 
-def _of_one_class(held: Categories, pane: Pane) -> tuple[dict[str, int], int] | None:
+def _of_one_class(held: CategoryCounts, pane: Pane) -> tuple[dict[str, int], int] | None:
     """Names and calls where every one of either has probability 1, which is usual; None where not, or where
     there may be too many names.
     """
@@ -76,13 +76,13 @@ def _of_one_class(held: Categories, pane: Pane) -> tuple[dict[str, int], int] | 
     classes = {} if rate is None else rate.classes
     if (
         held.level
-        or held.classes.keys() - {WHOLE}
-        or classes.keys() - {WHOLE}
+        or held.classes.keys() - {MILLION}
+        or classes.keys() - {MILLION}
         or (rate is not None and rate.level)
     ):
         return None
-    names = held.classes.get(WHOLE, {})
-    return None if len(names) >= NAMES else (names, classes[WHOLE][0] if classes else 0)
+    names = held.classes.get(MILLION, {})
+    return None if len(names) >= MAX_NAMES else (names, classes[MILLION][0] if classes else 0)
 
 
 def _with_absent(names: dict[str, int], every: int, absent: str) -> tuple[dict[str, float], float]:
@@ -100,7 +100,10 @@ def _number(name: str, current: Pane, reference: Pane) -> dict[str, Any] | None:
     for reading in _READINGS:
         q = QUANTILES.get(reading, 0.5)
         metric = f"{name}.{reading}"
-        now, then = Figure(metric).take([current]).estimate(Z), Figure(metric).take([reference]).estimate(Z)
+        now, then = (
+            MetricReader(metric).take([current]).estimate(Z),
+            MetricReader(metric).take([reference]).estimate(Z),
+        )
         if now.value is None or then.value is None or min(now.n, then.n) * min(q, 1 - q) < 5:
             continue
         scale = max(abs(now.value), abs(then.value))
@@ -128,5 +131,8 @@ def _category(name: str, current: Pane, reference: Pane) -> dict[str, Any] | Non
 
 
 def _rate(name: str, current: Pane, reference: Pane) -> dict[str, Any]:
-    now, then = Figure(name).take([current]).estimate(Z), Figure(name).take([reference]).estimate(Z)
+    now, then = (
+        MetricReader(name).take([current]).estimate(Z),
+        MetricReader(name).take([reference]).estimate(Z),
+    )
     return {"metric": name, **now._asdict(), "reference": then.value, "reference_n": then.n}

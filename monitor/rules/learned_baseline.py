@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monitor.drift.shiryaev_roberts import Sequential
+from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
-from monitor.stats.rate import Rate, wilson
-from monitor.windows.feature_series import FINE_US
-from monitor.windows.metric_definitions import SUCCESSES
+from monitor.stats.rate import Rate, wilson_interval
+from monitor.windows.feature_series import FINE_RETENTION_US
+from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.times import rfc3339
 
 RUN_LENGTH = 1.7e8
@@ -41,9 +41,11 @@ class Baseline:
 
     __slots__ = ("begun_us", "detector", "risen")
 
-    def __init__(self, begun_us: int, detector: Sequential | None = None, risen: Risen | None = None) -> None:
+    def __init__(
+        self, begun_us: int, detector: ShiryaevRoberts | None = None, risen: Risen | None = None
+    ) -> None:
         self.begun_us = begun_us
-        self.detector = detector or Sequential(RUN_LENGTH)
+        self.detector = detector or ShiryaevRoberts(RUN_LENGTH)
         self.risen = risen
 
     def feed(self, rate: Rate, edge_us: int, pane_us: int, *, frozen: bool, tolerance: float = 1.0) -> None:
@@ -88,9 +90,9 @@ class Baseline:
         """What rose, as evidence; only of one that is risen."""
         risen = self.risen
         assert risen is not None
-        low, high = wilson(min(1.0, risen.after), max(1.0, risen.events), Z)
+        low, high = wilson_interval(min(1.0, risen.after), max(1.0, risen.events), Z)
         value, reference = risen.after, risen.before
-        if metric in SUCCESSES:
+        if metric in SUCCESS_RATES:
             value, reference, low, high = 1 - value, 1 - reference, 1 - high, 1 - low
         odds = risen.after * (1 - risen.before) / max(1e-9, risen.before * (1 - risen.after))
         shown = {"value": value, "low": low, "high": high, "n": risen.events, "reference": reference, "reference_n": risen.before_n,
@@ -98,7 +100,7 @@ class Baseline:
         began_us = min(edge_us - pane_us, int(risen.edge - 1) * pane_us)
         return {
             "metric": metric, **{name: float(f"{one:.6g}") for name, one in shown.items()}, "test": "shiryaev_roberts", "p_value": None,
-            "window_s": min(edge_us - began_us, FINE_US * 12) / 1e6, "began": rfc3339(began_us),
+            "window_s": min(edge_us - began_us, FINE_RETENTION_US * 12) / 1e6, "began": rfc3339(began_us),
         }  # fmt: skip
 
     def state(self) -> list[Any]:
@@ -110,5 +112,7 @@ class Baseline:
         """Back from ``state``."""
         begun_us, detector, risen = state
         return cls(
-            begun_us, Sequential.from_state(detector, RUN_LENGTH), None if risen is None else Risen(*risen)
+            begun_us,
+            ShiryaevRoberts.from_state(detector, RUN_LENGTH),
+            None if risen is None else Risen(*risen),
         )

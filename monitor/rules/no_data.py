@@ -15,7 +15,7 @@ from __future__ import annotations
 from statistics import median
 
 from monitor.rules.reading import Reading
-from monitor.windows.feature_series import DAY_US, FINE_US, HOUR_US, FeatureState
+from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, HOUR_US, FeatureState
 from schemas.config.rules import NoData, Rule
 
 RULE = "no-data"
@@ -82,7 +82,10 @@ def expectation(feature: FeatureState, start_us: int, end_us: int) -> float:
     if days:
         return median(known) if DAYS in days and known else min(known, default=0.0)
     length_us = end_us - start_us
-    if BEFORE * length_us > FINE_US or start_us - max(BEFORE * length_us, LEARNT_US) < feature.first_us:
+    if (
+        BEFORE * length_us > FINE_RETENTION_US
+        or start_us - max(BEFORE * length_us, LEARNT_US) < feature.first_us
+    ):
         return 0.0
     newest, older, *rest = (
         sum(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.drift.mmd import mmd
-from monitor.references.finder import References
+from monitor.references.finder import ReferenceFinder
 from monitor.references.reference import TextReference
 from monitor.rules.drift_evidence import Finding
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows.feature_series import FINE, FeatureState
 from monitor.windows.segment_keys import UNLABELLED, SegmentKey
-from monitor.windows.text_blocks import BLOCK_US, NAMES
+from monitor.windows.text_blocks import BLOCK_US, TEXT_NAMES
 
 LEAST_TEXTS = 50
 LENGTHS_US = (BLOCK_US, 6 * BLOCK_US, 24 * BLOCK_US)
@@ -21,7 +21,7 @@ LENGTHS_US = (BLOCK_US, 6 * BLOCK_US, 24 * BLOCK_US)
 class TextReader:
     """Compares the texts of a series with its reference, where a block of them ends."""
 
-    def __init__(self, references: References) -> None:
+    def __init__(self, references: ReferenceFinder) -> None:
         self._references = references
 
     def read(
@@ -34,7 +34,7 @@ class TextReader:
         name: str,
         cleared_us: int,
     ) -> tuple[Finding, TextReference] | None:
-        """What a test says of one of ``NAMES`` at an edge; None where nothing can be said, or no block ends."""
+        """What a test says of one of ``TEXT_NAMES`` at an edge; None where nothing can be said, or no block ends."""
         if edge_us % BLOCK_US:
             return None
         for window_us in LENGTHS_US:
@@ -85,4 +85,4 @@ def told(finding: Finding) -> dict[str, Any]:
     }  # fmt: skip
 
 
-__all__ = ["NAMES", "TextReader", "told"]
+__all__ = ["TEXT_NAMES", "TextReader", "told"]

@@ -8,9 +8,9 @@ from statistics import NormalDist
 from typing import Any, Protocol
 
 from monitor.rules.reading import Reading
-from monitor.stats.rate import NOTHING, Estimate, exact
-from monitor.windows.feature_series import FINE_US, HOUR_US
-from monitor.windows.pane import Figure, Pane
+from monitor.stats.rate import NO_ESTIMATE, Estimate, clopper_pearson_interval
+from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
+from monitor.windows.pane import MetricReader, Pane
 from schemas.config.rules import Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400)
@@ -47,18 +47,18 @@ def read(
             out and the windows grow.
     """
     oldest_us = -(2**62) if cleared_us is None else cleared_us - round(rule.window * 1e6)
-    if edge_us - oldest_us > FINE_US:
+    if edge_us - oldest_us > FINE_RETENTION_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
     above, below = _threshold(rule, interaction), None if rule.below == "baseline" else rule.below
-    z, found, window_s = z_of(rule.confidence), NOTHING, rule.window
+    z, found, window_s = z_of(rule.confidence), NO_ESTIMATE, rule.window
     if above is None and below is None:
         return Reading("unknown", _evidence(rule, found, window_s, None, None))
-    figure, until_us = Figure(rule.on), edge_us
+    figure, until_us = MetricReader(rule.on), edge_us
     for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
         # each window holds the one before it: only what it reaches further back is read
         if since_us < until_us:
-            found = figure.take(series.window(since_us, until_us)).estimate(z, exact)
+            found = figure.take(series.window(since_us, until_us)).estimate(z, clopper_pearson_interval)
             until_us = since_us
         if found.n >= rule.min_events * WHOLE_EVENTS:
             break

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.drift.shiryaev_roberts import CAUTION, CORRELATION
-from monitor.stats.category_counts import Categories
-from monitor.stats.number_summary import Number
+from monitor.stats.category_counts import CategoryCounts
+from monitor.stats.number_summary import NumberSummary
 from monitor.windows.pane import Pane
 
 
@@ -28,7 +28,7 @@ class Window:
         """
         return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
 
-    def numbers(self, name: str) -> list[Number]:
+    def numbers(self, name: str) -> list[NumberSummary]:
         """The number of this name, pane by pane."""
         return [number for pane in self._panes if (number := pane.numbers.get(name)) is not None]
 
@@ -52,7 +52,7 @@ class Window:
             self._part.number(name).merge(number)
 
 
-def _add_up(out: Categories, several: Sequence[Categories]) -> None:
+def _add_up(out: CategoryCounts, several: Sequence[CategoryCounts]) -> None:
     """``merge_all``, quick where all have the finest grid: labels are counted before they are ranked."""
     if any(one.level for one in several):
         out.merge_all(several)

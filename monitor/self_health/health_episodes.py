@@ -12,7 +12,7 @@ from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import severity_rank
 from monitor.self_health.finding_state import Holding
 from monitor.self_health.partition_health import worse
-from monitor.windows.segment_keys import FeatureKey, labels
+from monitor.windows.segment_keys import FeatureKey, segment_labels
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -142,7 +142,7 @@ class Telling:
         }
         return {
             "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=severity_rank), "state": "firing",
-            "since": rfc3339(since_us), **labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
+            "since": rfc3339(since_us), **segment_labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
         }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from monitor.protocol.severity import most_severe
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.wording.number_format import share, span
 from schemas.config.monitor_config import Health as Settings
 from schemas.times import rfc3339
@@ -247,7 +247,7 @@ def worse(one: str, other: str) -> str:
     return most_severe((one, other))
 
 
-def counts_of(book: Book, records: int) -> dict[str, int]:
+def counts_of(book: PartitionState, records: int) -> dict[str, int]:
     """What a partition has counted so far. ``records``: applied since it is owned; all else is durable."""
     counts = {
         "records": records,

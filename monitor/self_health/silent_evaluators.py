@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from monitor.evaluators.verdict import SKIPPED_ERROR
 from monitor.self_health.partition_health import Found
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState
 from monitor.windows.segment_keys import OTHER
 from monitor.wording.number_format import share
@@ -59,7 +59,7 @@ class SilentEvaluators:
         self._window_us = window_us
         self._silences: dict[tuple[str, ...], _Silence] = {}
 
-    def look(self, book: Book, now_us: int) -> list[Found]:
+    def look(self, book: PartitionState, now_us: int) -> list[Found]:
         """One finding for all that are silent, or none. ``now_us``: wall clock, microseconds since 1970."""
         known, self._silences = self._silences, {}
         silent = []

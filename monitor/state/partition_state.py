@@ -11,18 +11,18 @@ from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
 from monitor.rules.learned_baseline import Baseline
 from monitor.windows import format_versions
-from monitor.windows.feature_series import DAY, FINE, HOUR, FeatureState, Segment
-from monitor.windows.pane import Pane, merged_rates
-from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey, from_plain, plain
+from monitor.windows.feature_series import DAY, FINE, HOUR, FeatureState, SegmentSeries
+from monitor.windows.pane import Pane, merge_rates
+from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey, segment_from_json, segment_to_json
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
 
-REWRITTEN = 2000  # records of an older layout that are written anew at a checkpoint
+MAX_MIGRATED = 2000  # records of an older layout that are written anew at a checkpoint
 
 _key = msgspec.json.Encoder().encode
 _read_key = msgspec.json.Decoder().decode
 
 
-class Book:
+class PartitionState:
     """Features, incidents and episodes of one partition, as a value that can be taken apart into records and
     put together again.
     """
@@ -54,7 +54,7 @@ class Book:
         self._dirty["feature", key] = None
         return state
 
-    def pane(self, feature: FeatureState, segment: Segment, start_us: int) -> Pane:
+    def pane(self, feature: FeatureState, segment: SegmentSeries, start_us: int) -> Pane:
         """The fine pane to count into, made when it is first asked for; it will be written at its edge, or at
         the next one if that is past.
         """
@@ -68,7 +68,9 @@ class Book:
         self._dirty["pane", feature.key, segment.key, FINE, start_us] = None
         return pane
 
-    def texts(self, feature: FeatureState, segment: Segment, start_us: int, will_change: bool) -> TextBlock:
+    def texts(
+        self, feature: FeatureState, segment: SegmentSeries, start_us: int, will_change: bool
+    ) -> TextBlock:
         """The block of texts for what lies in the pane from ``start_us`` on; kept when it will change."""
         at_us = start_us // BLOCK_US * BLOCK_US
         block = segment.texts[FINE].get(at_us)
@@ -87,13 +89,15 @@ class Book:
         stay as they are.
         """
         leaving = feature.least_active()
-        other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(OVERFLOW, Segment(OVERFLOW))
+        other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(
+            OVERFLOW, SegmentSeries(OVERFLOW)
+        )
         for resolution, panes in leaving.held.items():
             for start_us, pane in panes.items():
                 target = other.held[resolution].get(start_us)
                 if target is None:
                     target = other.held[resolution][start_us] = Pane(start_us)
-                closed = merged_rates(target.closed(), pane.closed())
+                closed = merge_rates(target.closed(), pane.closed())
                 target.merge(pane)
                 on_time = target.revision > target.late or pane.revision > pane.late
                 target.late += pane.late
@@ -157,7 +161,7 @@ class Book:
         layout, until none is left.
         """
         dirty, self._dirty = self._dirty, {}
-        for at in list(self._outdated)[:REWRITTEN]:
+        for at in list(self._outdated)[:MAX_MIGRATED]:
             del self._outdated[at]
             dirty[at] = None
         for at in dirty:
@@ -188,19 +192,19 @@ class Book:
                     OverflowError,
                 ) as error:
                     raise ValueError(f"state record {key!r} cannot be read: {error}") from None
-                if at is not None and format_versions.layout_of(value) != format_versions.LAYOUT:
+                if at is not None and format_versions.record_layout(value) != format_versions.LAYOUT:
                     self._outdated[at] = None
 
     def _record_key(self, at: tuple[Any, ...]) -> bytes:
         kind, feature, *rest = at
         if kind in ("pane", "texts"):
             segment, resolution, start_us = rest
-            return _key([kind, *feature, plain(segment), resolution, start_us])
+            return _key([kind, *feature, segment_to_json(segment), resolution, start_us])
         if kind == "baselines":
-            return _key([kind, *feature, plain(rest[0])])
+            return _key([kind, *feature, segment_to_json(rest[0])])
         if kind == "incident":
             segment, rule = rest
-            return _key(["incident", *feature, plain(segment), rule])
+            return _key(["incident", *feature, segment_to_json(segment), rule])
         return _key([kind, *feature])
 
     def _record_value(self, at: tuple[Any, ...]) -> bytes | None:
@@ -215,30 +219,34 @@ class Book:
             # a week of hours stays, and each is built anew when a rule looks so far back
             if resolution != FINE:
                 pane.pack(written)
-            return format_versions.write(written)
+            return format_versions.encode_record(written)
         if kind == "texts":
             segment, resolution, start_us = rest
             holder = self.features[feature].segments.get(segment) if feature in self.features else None
             block = holder.texts[resolution].get(start_us) if holder else None
-            return format_versions.write(block.state()) if block else None
+            return format_versions.encode_record(block.state()) if block else None
         if kind == "baselines":
             learnt = self.baselines.get(feature, {}).get(rest[0])
             return (
-                format_versions.write({name: learnt[name].state() for name in sorted(learnt)})
+                format_versions.encode_record({name: learnt[name].state() for name in sorted(learnt)})
                 if learnt
                 else None
             )
         if kind == "incident":
             incident = self.incidents.get(feature, {}).get((rest[0], rest[1]))
-            return format_versions.write(incident.state_values()) if incident else None
+            return format_versions.encode_record(incident.state_values()) if incident else None
         if kind == "episode":
             episode = self.episodes.get(feature)
-            return format_versions.write(episode.state_values()) if episode else None
+            return format_versions.encode_record(episode.state_values()) if episode else None
         state = self.features.get(feature)
-        return format_versions.write([*state.state(), self.evaluators.get(feature, {})]) if state else None
+        return (
+            format_versions.encode_record([*state.state(), self.evaluators.get(feature, {})])
+            if state
+            else None
+        )
 
     def _clock(self) -> bytes:
-        return format_versions.write(
+        return format_versions.encode_record(
             [self.digest, self.watermark_us, self.rolled_us, self.dead_letters, self.forwarded]
         )
 
@@ -248,7 +256,9 @@ class Book:
             raise ValueError("it is none of softfail's")
         kind = key[0]
         if kind == "clock":
-            digest, watermark_us, rolled_us, dead_letters, forwarded = format_versions.read(kind, value)
+            digest, watermark_us, rolled_us, dead_letters, forwarded = format_versions.decode_record(
+                kind, value
+            )
             if digest != self.digest:
                 raise ValueError(
                     f"it was counted with {digest}, the configuration says {self.digest}; set it back, or use"
@@ -273,34 +283,34 @@ class Book:
         }.get(kind, len(rest)):
             raise ValueError("its key is not as softfail writes them")
         if kind == "pane":
-            segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
+            segment, resolution, start_us = segment_from_json(rest[0]), rest[1], rest[2]
             if segment is None or resolution not in (FINE, HOUR, DAY) or not isinstance(start_us, int):
                 raise ValueError("no such pane")
             self._take_pane(
                 self._known(feature),
                 segment,
                 resolution,
-                Pane.from_state(start_us, format_versions.read(kind, value)),
+                Pane.from_state(start_us, format_versions.decode_record(kind, value)),
             )
             return kind, feature, segment, resolution, start_us
-        values = format_versions.read(kind, value)
+        values = format_versions.decode_record(kind, value)
         if kind == "texts":
-            segment, resolution, start_us = from_plain(rest[0]), rest[1], rest[2]
+            segment, resolution, start_us = segment_from_json(rest[0]), rest[1], rest[2]
             if segment is None or resolution not in (FINE, HOUR) or not isinstance(start_us, int):
                 raise ValueError("no such block of texts")
             state = self._known(feature)
-            held = state.segments.get(segment) or state.segments.setdefault(segment, Segment(segment))
+            held = state.segments.get(segment) or state.segments.setdefault(segment, SegmentSeries(segment))
             held.texts[resolution][start_us] = TextBlock.from_state(start_us, values)
             return kind, feature, segment, resolution, start_us
         if kind == "baselines":
-            segment = from_plain(rest[0])
+            segment = segment_from_json(rest[0])
             self._known(feature)
             self.baselines.setdefault(feature, {})[segment] = {
                 name: Baseline.from_state(state) for name, state in values.items()
             }
             return kind, feature, segment
         if kind == "incident":
-            segment, rule = from_plain(rest[0]), rest[1]
+            segment, rule = segment_from_json(rest[0]), rest[1]
             self._known(feature)
             self.incidents.setdefault(feature, {})[segment, rule] = Incident.from_state_values(values)
             return kind, feature, segment, rule
@@ -317,7 +327,7 @@ class Book:
         return self.features.get(key) or self.features.setdefault(key, FeatureState(key))
 
     def _take_pane(self, feature: FeatureState, key: SegmentKey, resolution: str, pane: Pane) -> None:
-        segment = feature.segments.get(key) or feature.segments.setdefault(key, Segment(key))
+        segment = feature.segments.get(key) or feature.segments.setdefault(key, SegmentSeries(key))
         segment.held[resolution][pane.start_us] = pane
         segment.active_us = max(segment.active_us, pane.start_us)
         if pane.stale:

@@ -6,22 +6,22 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from monitor.references.reference import LEAST_EVENTS
-from monitor.state.partition_state import Book
+from monitor.references.reference import MIN_REFERENCE_EVENTS
+from monitor.state.partition_state import PartitionState
 from monitor.stats import text_sketch
-from monitor.stats.exponential_buckets import SCALE
+from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows import format_versions
 from monitor.windows.feature_series import FINE, HOUR_US
-from monitor.windows.pane import Pane, merged
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.text_blocks import BLOCK_US, NAMES, TextBlock
+from monitor.windows.text_blocks import BLOCK_US, TEXT_NAMES, TextBlock
 from schemas.pin_file import Block, Pin, PinnedFeature, PinnedSegment, Series
 from schemas.times import utc
 
-BLOCKS = 48  # a series, at most
+MAX_BLOCKS = 48  # a series, at most
 # events of one on average, at least: what holds under 50 tells nothing of how much the series varies
-A_BLOCK = 100
+EVENTS_PER_BLOCK = 100
 
 _MINUTE_US = 60_000_000
 _HOURS = (1, 2, 3, 4, 6, 8, 12, *range(24, 2401, 24))
@@ -33,7 +33,7 @@ _LENGTHS_US = (
 _Texts = dict[str, dict[int, TextSketch]]
 
 
-class Counted(NamedTuple):
+class CountedSeries(NamedTuple):
     """One series to be pinned. ``panes``: start and length, microseconds, and what was counted; ``texts``:
     name -> start -> sketch.
     """
@@ -47,7 +47,7 @@ class Counted(NamedTuple):
         return sum(pane.events for *_, pane in self.panes)
 
 
-class Texts:
+class TextCollector:
     """The texts of all that is counted, whatever the core forgets of them after a day: blocks while it holds
     them, then hours.
     """
@@ -57,7 +57,7 @@ class Texts:
         self._hours: dict[tuple[FeatureKey, SegmentKey], _Texts] = {}
         self._rolled_us = 0
 
-    def take(self, book: Book) -> None:
+    def take(self, book: PartitionState) -> None:
         """Look at an edge at what is there. A block that was seen is the one that is counted into until it is
         rolled up.
         """
@@ -84,7 +84,7 @@ class Texts:
 
 
 def _add(held: _Texts, start_us: int, block: TextBlock) -> None:
-    for name in NAMES:
+    for name in TEXT_NAMES:
         if (sketch := block.sketch(name)) is not None:
             known, both = held.setdefault(name, {}).get(start_us), TextSketch()
             for one in (sketch, *([known] if known is not None else [])):
@@ -92,11 +92,11 @@ def _add(held: _Texts, start_us: int, block: TextBlock) -> None:
             held[name][start_us] = both
 
 
-def pin_of(
+def make_pin(
     name: str,
     from_us: int,
     to_us: int,
-    features: Iterable[tuple[FeatureKey, Mapping[str, str], Mapping[SegmentKey, Counted]]],
+    features: Iterable[tuple[FeatureKey, Mapping[str, str], Mapping[SegmentKey, CountedSeries]]],
 ) -> Pin:
     """A pin of what was counted in [from, to), microseconds since 1970: features and segments that had events
     enough.
@@ -105,16 +105,16 @@ def pin_of(
     """
     made, events = [], 0
     for key, evaluators, segments in features:
-        whole = Counted(
+        whole = CountedSeries(
             [pane for one in segments.values() for pane in one.panes],
             _together([one.texts for one in segments.values()]),
         )
-        if whole.events >= LEAST_EVENTS:
+        if whole.events >= MIN_REFERENCE_EVENTS:
             events += whole.events
             kept = [
                 (at, one)
                 for at, one in sorted(segments.items())
-                if at != UNLABELLED and one.events >= LEAST_EVENTS
+                if at != UNLABELLED and one.events >= MIN_REFERENCE_EVENTS
             ]
             own = tuple(
                 PinnedSegment(
@@ -140,19 +140,19 @@ def pin_of(
         from_=utc(from_us),
         to=utc(to_us),
         layout=format_versions.LAYOUT,
-        histogram_scale=SCALE,
+        histogram_scale=MAX_SCALE,
         text_sketch=text_sketch.VERSION,
         events=events,
         features=tuple(made),
     )
 
 
-def _written(counted: Counted) -> dict[str, Any]:
+def _written(counted: CountedSeries) -> dict[str, Any]:
     """A series by blocks, the shortest of which there are not too many: so it is known how much windows of
     such a length vary by themselves.
     """
     most, finest_us = (
-        min(BLOCKS, max(1, counted.events // A_BLOCK)),
+        min(MAX_BLOCKS, max(1, counted.events // EVENTS_PER_BLOCK)),
         max(pane_us for _, pane_us, _ in counted.panes),
     )
     for length_us in (one for one in _LENGTHS_US if one >= finest_us):
@@ -167,13 +167,13 @@ def _written(counted: Counted) -> dict[str, Any]:
             texts.setdefault(name, {}).setdefault(start_us // max(length_us, BLOCK_US), TextSketch()).merge(
                 sketch
             )
-    wholes = [merged(panes, min(pane.start_us for pane in panes)) for _, panes in sorted(blocks.items())]
+    wholes = [merge_panes(panes, min(pane.start_us for pane in panes)) for _, panes in sorted(blocks.items())]
     return {
         "events": counted.events,
         "start": utc(min(start_us for start_us, *_ in counted.panes)),
         "end": utc(max(start_us + length_us for start_us, length_us, _ in counted.panes)),
         "blocks": tuple(
-            Block(start=utc(pane.start_us), pane=b64encode(format_versions.write(pane.state())))
+            Block(start=utc(pane.start_us), pane=b64encode(format_versions.encode_record(pane.state())))
             for pane in wholes
         ),
         "texts": {
@@ -184,7 +184,7 @@ def _written(counted: Counted) -> dict[str, Any]:
 
 
 def _together(texts: Sequence[Mapping[str, Mapping[int, TextSketch]]]) -> dict[str, dict[int, TextSketch]]:
-    out: dict[str, dict[int, TextSketch]] = {name: {} for name in NAMES}
+    out: dict[str, dict[int, TextSketch]] = {name: {} for name in TEXT_NAMES}
     for one in texts:
         for name, sketches in one.items():
             for start_us, sketch in sketches.items():

@@ -1,16 +1,16 @@
 """Statistics: pure values with ``merge``; exact, commutative, the same bytes in any order."""
 
-from monitor.stats.category_counts import Categories
-from monitor.stats.number_summary import Number
+from monitor.stats.category_counts import CategoryCounts
+from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.stats.text_sketch import TextSketch
 
-STATISTICS: dict[str, type[Rate] | type[Number] | type[Categories] | type[TextSketch]] = {
+STATISTICS: dict[str, type[Rate] | type[NumberSummary] | type[CategoryCounts] | type[TextSketch]] = {
     "rate": Rate,
-    "number": Number,
-    "categories": Categories,
+    "number": NumberSummary,
+    "categories": CategoryCounts,
     "text": TextSketch,
 }
 """Kind -> class, for the contract tests and for reading state back."""
 
-__all__ = ["STATISTICS", "Categories", "Number", "Rate", "TextSketch"]
+__all__ = ["STATISTICS", "CategoryCounts", "NumberSummary", "Rate", "TextSketch"]

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from monitor.stats.sampling_weights import CLASSES, WHOLE, coarser
+from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, coarsen
 
-NAMES = 64
-CHARS = 128
+MAX_NAMES = 64
+MAX_NAME_CHARS = 128
 OTHER = "other"
 
-KNOWN = frozenset({
+WELL_KNOWN_NAMES = frozenset({
     # finish reasons of OpenTelemetry
     "", "stop", "length", "content_filter", "tool_call", "tool_calls", "function_call", "error",
     # as providers name them
@@ -28,14 +28,14 @@ KNOWN = frozenset({
 """Names that keep their own count whatever else comes; the others take the places that are left by the order of their hashes."""
 
 
-class Categories:
+class CategoryCounts:
     """Integer counts of names by probability. Null value: nothing counted.
 
-    Of all names ever seen the 64 of lowest rank keep a count of their own (``KNOWN`` ones first, then by
+    Of all names ever seen the 64 of lowest rank keep a count of their own (``WELL_KNOWN_NAMES`` ones first, then by
     hash); the rest is ``other``. The rank of a name depends on nothing else, so whoever is among the first 64
     of all was so in every part, and merging is exact in any order.
 
-    >>> categories = Categories()
+    >>> categories = CategoryCounts()
     >>> categories.add(1_000_000, {"stop": 9, "length": 1})
     >>> categories.add(100_000, {"stop": 2})
     >>> categories.weighted(), categories.n
@@ -55,21 +55,21 @@ class Categories:
     def add(self, ppm: int, counts: Mapping[str, int]) -> None:
         """Count names (cut to 128 characters), of a probability on the finest grid."""
         for level in range(1, self.level + 1):
-            ppm = coarser(ppm, level)
+            ppm = coarsen(ppm, level)
         self._put(ppm, counts)
 
-    def merge(self, other: Categories) -> None:
+    def merge(self, other: CategoryCounts) -> None:
         """Take in what another has counted; it stays as it is."""
         self.merge_all((other,))
 
-    def merge_all(self, others: Iterable[Categories]) -> None:
+    def merge_all(self, others: Iterable[CategoryCounts]) -> None:
         """``merge`` each of them."""
         for other in others:
             while self.level < other.level:
                 self._coarsen()
             for ppm, counts in other.classes.items():
                 for level in range(other.level + 1, self.level + 1):
-                    ppm = coarser(ppm, level)
+                    ppm = coarsen(ppm, level)
                 self._put(ppm, counts)
 
     @property
@@ -80,7 +80,7 @@ class Categories:
     @property
     def effective_n(self) -> float:
         """Kish's (sum w)^2 / sum w^2; 0 if nothing is counted. Source: Kish, Survey Sampling (1965)."""
-        sizes = [(sum(counts.values()), WHOLE / ppm) for ppm, counts in sorted(self.classes.items())]
+        sizes = [(sum(counts.values()), MILLION / ppm) for ppm, counts in sorted(self.classes.items())]
         total = sum(n * weight for n, weight in sizes)
         return total**2 / sum(n * weight**2 for n, weight in sizes) if total else 0.0
 
@@ -89,7 +89,7 @@ class Categories:
         out: dict[str, float] = {}
         for ppm, counts in sorted(self.classes.items()):
             for name, n in counts.items():
-                out[name] = out.get(name, 0.0) + n * WHOLE / ppm
+                out[name] = out.get(name, 0.0) + n * MILLION / ppm
         return dict(sorted(out.items()))
 
     def state(self) -> list[Any]:
@@ -102,7 +102,7 @@ class Categories:
         ]
 
     @classmethod
-    def from_state(cls, state: Any) -> Categories:
+    def from_state(cls, state: Any) -> CategoryCounts:
         """Back from ``state``."""
         categories = cls()
         categories.level = state[0]
@@ -118,16 +118,16 @@ class Categories:
             held = self.classes[ppm] = {}
         for name, n in counts.items():
             if n:
-                name = name[:CHARS]
+                name = name[:MAX_NAME_CHARS]
                 held[name] = held.get(name, 0) + n
         self._names.update(held)
-        if len(self._names) - (OTHER in self._names) > NAMES:
+        if len(self._names) - (OTHER in self._names) > MAX_NAMES:
             self._shrink()
-        while len(self.classes) > CLASSES:
+        while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
     def _shrink(self) -> None:
-        kept = set(sorted(self._names - {OTHER}, key=_rank)[:NAMES])
+        kept = set(sorted(self._names - {OTHER}, key=_rank)[:MAX_NAMES])
         for held in self.classes.values():
             if rest := sum(held.pop(name) for name in held.keys() - kept):
                 held[OTHER] = rest
@@ -139,7 +139,7 @@ class Categories:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, counts in classes.items():
-            held = self.classes.setdefault(coarser(ppm, self.level), {})
+            held = self.classes.setdefault(coarsen(ppm, self.level), {})
             for name, n in counts.items():
                 held[name] = held.get(name, 0) + n
 
@@ -147,7 +147,7 @@ class Categories:
 @lru_cache(maxsize=4096)
 def _rank(name: str) -> tuple[bool, bytes, str]:
     return (
-        name not in KNOWN,
+        name not in WELL_KNOWN_NAMES,
         hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(),
         name,
     )

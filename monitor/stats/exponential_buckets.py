@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SCALE = 5
-PER_OCTAVE = 2**SCALE
-ZERO = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
-SHIFT = 2
-WIDTH = 640  # buckets from the lowest to the highest, on either side: 20 octaves at scale 5
+MAX_SCALE = 5
+PER_OCTAVE = 2**MAX_SCALE
+ZERO_CODE = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
+CODE_OFFSET = 2
+MAX_BUCKETS = 640  # buckets from the lowest to the highest, on either side: 20 octaves at scale 5
 _BOUNDS = np.array([int(2 ** (i / PER_OCTAVE)) for i in range(62 * PER_OCTAVE + 1)], dtype=np.int64)
 
 Ints = npt.NDArray[np.int64]
 
 
-def codes_of(values: Ints) -> Ints:
+def bucket_codes(values: Ints) -> Ints:
     """Bucket code of each integer value, shape (n,), |value| ≤ 2**62.
 
-    >>> codes_of(np.array([0, 1, 2, -2]))
+    >>> bucket_codes(np.array([0, 1, 2, -2]))
     array([  0,   1,  33, -33])
     """
     # v lies in (bound[i], bound[i+1]]; a whole v exceeds a bound exactly when it exceeds the bound's whole
@@ -41,59 +41,59 @@ def codes_of(values: Ints) -> Ints:
     index = np.floor(np.log2(np.maximum(size, 1)) * PER_OCTAVE).astype(np.int64)
     index -= _BOUNDS[index] >= size
     index += (_BOUNDS[np.minimum(index + 1, len(_BOUNDS) - 1)] < size) & (index >= 0)
-    size = index + SHIFT
-    return np.where(values == 0, ZERO, np.where(values < 0, -size, size)).astype(np.int64)
+    size = index + CODE_OFFSET
+    return np.where(values == 0, ZERO_CODE, np.where(values < 0, -size, size)).astype(np.int64)
 
 
 @cache
-def middle(code: int, scale: int = SCALE) -> float:
-    """The value that stands for a bucket: within ``error_of(scale)`` of all that it holds.
+def bucket_middle(code: int, scale: int = MAX_SCALE) -> float:
+    """The value that stands for a bucket: within ``relative_error(scale)`` of all that it holds.
 
-    >>> middle(0), round(middle(33), 3), round(middle(17, scale=4), 3)
+    >>> bucket_middle(0), round(bucket_middle(33), 3), round(bucket_middle(17, scale=4), 3)
     (0.0, 1.978, 1.957)
     """
-    if code == ZERO:
+    if code == ZERO_CODE:
         return 0.0
-    low: float = 2.0 ** ((abs(code) - SHIFT) / 2**scale)
+    low: float = 2.0 ** ((abs(code) - CODE_OFFSET) / 2**scale)
     step = 2 ** (1 / 2**scale)
     value: float = 2 * low * step / (1 + step)
     return value if code > 0 else -value
 
 
 @cache
-def error_of(scale: int) -> float:
+def relative_error(scale: int) -> float:
     """How far a value can be from the middle of its bucket, as a share of the value.
 
-    >>> [round(error_of(scale), 4) for scale in (5, 4, 3)]
+    >>> [round(relative_error(scale), 4) for scale in (5, 4, 3)]
     [0.0108, 0.0217, 0.0433]
     """
     step: float = 2 ** (1 / 2**scale)
     return (step - 1) / (step + 1)
 
 
-def lowered(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
+def downscaled(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
     """Counts by code, of a scale lower by ``steps``.
 
-    >>> lowered({-3: 1, 0: 2, 2: 4, 3: 8, 4: 16}, 1)
+    >>> downscaled({-3: 1, 0: 2, 2: 4, 3: 8, 4: 16}, 1)
     {-2: 1, 0: 2, 2: 12, 3: 16}
     """
     out: dict[int, int] = {}
     for code, count in buckets.items():
         if code > 0:
-            code = ((code - SHIFT) >> steps) + SHIFT
+            code = ((code - CODE_OFFSET) >> steps) + CODE_OFFSET
         elif code < 0:
-            code = -(((-code - SHIFT) >> steps) + SHIFT)
+            code = -(((-code - CODE_OFFSET) >> steps) + CODE_OFFSET)
         out[code] = out.get(code, 0) + count
     return out
 
 
-def opentelemetry(counts: Mapping[int, float], scale: int = SCALE) -> dict[str, Any]:
+def to_opentelemetry(counts: Mapping[int, float], scale: int = MAX_SCALE) -> dict[str, Any]:
     """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there
     is one.
     """
-    positive = {code - SHIFT: count for code, count in counts.items() if code > 0}
-    negative = {-code - SHIFT: count for code, count in counts.items() if code < 0}
-    out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO, 0)}
+    positive = {code - CODE_OFFSET: count for code, count in counts.items() if code > 0}
+    negative = {-code - CODE_OFFSET: count for code, count in counts.items() if code < 0}
+    out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO_CODE, 0)}
     if negative:
         out["negative"] = {"scale": scale, **_dense(negative), "zero": 0}
     return out

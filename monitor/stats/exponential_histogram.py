@@ -7,10 +7,10 @@ from itertools import accumulate
 from operator import sub
 from typing import Any, NamedTuple
 
-from monitor.stats.exponential_buckets import SHIFT, WIDTH, lowered
+from monitor.stats.exponential_buckets import CODE_OFFSET, MAX_BUCKETS, downscaled
 
 
-class Histogram:
+class ExponentialHistogram:
     """Counts by bucket code, of whatever scale the owner says."""
 
     __slots__ = ("buckets", "n", "sum")
@@ -33,7 +33,7 @@ class Histogram:
 
     def lower(self, steps: int) -> None:
         """Join buckets into those of a scale lower by ``steps``."""
-        self.buckets = lowered(self.buckets, steps)
+        self.buckets = downscaled(self.buckets, steps)
 
     def packed(self) -> tuple[int, int, list[int], list[int]]:
         """n, sum, codes as steps from one to the next (which are small), and their counts."""
@@ -46,7 +46,9 @@ class Histogram:
         )
 
     @classmethod
-    def from_packed(cls, n: int, total: int, steps: Iterable[int], counts: Iterable[int]) -> Histogram:
+    def from_packed(
+        cls, n: int, total: int, steps: Iterable[int], counts: Iterable[int]
+    ) -> ExponentialHistogram:
         """Back from ``packed``."""
         held, code = cls(), 0
         held.n, held.sum = n, total
@@ -56,7 +58,7 @@ class Histogram:
         return held
 
 
-class Reach(NamedTuple):
+class BucketRange(NamedTuple):
     """The outermost codes on either side, negative ones mirrored; with nothing on a side its highest is 0.
 
     Known without looking at every bucket, since it is asked for on the way of each event.
@@ -68,14 +70,14 @@ class Reach(NamedTuple):
     negative_high: int
 
     @classmethod
-    def of(cls, buckets: Mapping[int, Any]) -> Reach:
+    def of(cls, buckets: Mapping[int, Any]) -> BucketRange:
         """That of some buckets.
 
-        >>> Reach.of({5: 1, 9: 1, 0: 3})
+        >>> BucketRange.of({5: 1, 9: 1, 0: 3})
         Reach(low=5, high=9, negative_low=4611686018427387904, negative_high=0)
         """
         if not buckets:
-            return NOWHERE
+            return EMPTY_RANGE
         low, high = min(buckets), max(buckets)
         if low > 0:
             return cls(low, high, _FAR, 0)
@@ -84,36 +86,38 @@ class Reach(NamedTuple):
         return cls(positive, max(0, high), negative, max(0, -low))
 
     @classmethod
-    def of_packed(cls, steps: Sequence[int]) -> Reach:
-        """That of codes as ``Histogram.packed`` gives them.
+    def of_packed(cls, steps: Sequence[int]) -> BucketRange:
+        """That of codes as ``ExponentialHistogram.packed`` gives them.
 
-        >>> Reach.of_packed([5, 1, 3]) == Reach.of({5: 1, 6: 1, 9: 1})
+        >>> BucketRange.of_packed([5, 1, 3]) == BucketRange.of({5: 1, 6: 1, 9: 1})
         True
         """
         if steps and steps[0] > 0:
             return cls(steps[0], sum(steps), _FAR, 0)
         return cls.of(dict.fromkeys(accumulate(steps)))
 
-    def with_(self, other: Reach) -> Reach:
+    def with_(self, other: BucketRange) -> BucketRange:
         """Both together."""
-        return Reach(
+        return BucketRange(
             min(self.low, other.low), max(self.high, other.high),
             min(self.negative_low, other.negative_low), max(self.negative_high, other.negative_high),
         )  # fmt: skip
 
-    def lowered(self, steps: int) -> Reach:
+    def downscaled(self, steps: int) -> BucketRange:
         """The same at a scale lower by ``steps``."""
-        return Reach(*(((code - SHIFT) >> steps) + SHIFT if 0 < code < _FAR else code for code in self))
+        return BucketRange(
+            *(((code - CODE_OFFSET) >> steps) + CODE_OFFSET if 0 < code < _FAR else code for code in self)
+        )
 
     @property
     def excess(self) -> int:
         """By how many steps the scale must fall for both sides to fit."""
         steps, left = 0, self
-        while max(left.high - left.low, left.negative_high - left.negative_low) >= WIDTH:
+        while max(left.high - left.low, left.negative_high - left.negative_low) >= MAX_BUCKETS:
             steps += 1
-            left = self.lowered(steps)
+            left = self.downscaled(steps)
         return steps
 
 
 _FAR = 2**62
-NOWHERE = Reach(_FAR, 0, _FAR, 0)
+EMPTY_RANGE = BucketRange(_FAR, 0, _FAR, 0)

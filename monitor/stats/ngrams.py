@@ -9,32 +9,34 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-CHARS = 2000  # of a text that are read
-PLACES = 2048
+MAX_TEXT_CHARS = 2000  # of a text that are read
+HASH_PLACES = 2048
 
 # odd: multiplying loses nothing. Source: xxHash's primes
 _MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
-_ROOTS = np.rint(16 * np.sqrt(np.arange(CHARS + 1))).astype(np.float32)
+_ROOTS = np.rint(16 * np.sqrt(np.arange(MAX_TEXT_CHARS + 1))).astype(np.float32)
 
 Roots = npt.NDArray[np.float32]
 
 
-def roots_of(texts: Sequence[str]) -> Roots:
+def ngram_roots(texts: Sequence[str]) -> Roots:
     """16 times the square root of how often 3-grams of each place occur, rounded; shape (n, 2048), whole
     numbers.
 
     A text is casefolded, runs of white space become one space, and it begins and ends with one, so that
     bounds of words count. The root keeps a text that repeats itself from being all about its repetition.
 
-    >>> roots = roots_of(["a  B", "A b ", ""])
+    >>> roots = ngram_roots(["a  B", "A b ", ""])
     >>> bool((roots[0] == roots[1]).all()), roots.sum(axis=1).tolist()
     (True, [48.0, 48.0, 0.0])
     """
-    padded = [f" {' '.join(text[:CHARS].casefold().split())[: CHARS - 2]} " for text in texts]
+    padded = [
+        f" {' '.join(text[:MAX_TEXT_CHARS].casefold().split())[: MAX_TEXT_CHARS - 2]} " for text in texts
+    ]
     lengths = np.array([len(text) for text in padded])
     points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
     if len(points) < 3:
-        return np.zeros((len(texts), PLACES), np.float32)
+        return np.zeros((len(texts), HASH_PLACES), np.float32)
     hashes = points[:-2] * _MIX[0]
     hashes ^= hashes >> np.uint32(15)
     hashes += points[1:-1]
@@ -46,7 +48,7 @@ def roots_of(texts: Sequence[str]) -> Roots:
     ends = np.cumsum(lengths)
     inside = np.ones(len(points), bool)
     inside[ends - 1] = inside[ends - 2] = False  # 3-grams that would begin in one text and end in the next
-    place = np.repeat(np.arange(len(texts)) * PLACES, lengths)[:-2] + hashes
-    counts = np.bincount(place[inside[:-2]], minlength=len(texts) * PLACES)
-    roots: Roots = _ROOTS[counts].reshape(len(texts), PLACES)
+    place = np.repeat(np.arange(len(texts)) * HASH_PLACES, lengths)[:-2] + hashes
+    counts = np.bincount(place[inside[:-2]], minlength=len(texts) * HASH_PLACES)
+    roots: Roots = _ROOTS[counts].reshape(len(texts), HASH_PLACES)
     return roots

@@ -10,22 +10,22 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
-from monitor.stats.exponential_buckets import SCALE, error_of, lowered, middle
-from monitor.stats.exponential_histogram import NOWHERE, Histogram, Reach
-from monitor.stats.rate import NOTHING, Estimate
-from monitor.stats.sampling_weights import CLASSES, COARSEST, WHOLE, coarser
+from monitor.stats.exponential_buckets import MAX_SCALE, bucket_middle, downscaled, relative_error
+from monitor.stats.exponential_histogram import EMPTY_RANGE, BucketRange, ExponentialHistogram
+from monitor.stats.rate import NO_ESTIMATE, Estimate
+from monitor.stats.sampling_weights import COARSEST_LEVEL, MAX_CLASSES, MILLION, coarsen
 
 _SLACK = 1 - 1e-12  # a rank that is a whole count must not slip into the next bucket by rounding
-_LEVELS = COARSEST + 1
+_LEVELS = COARSEST_LEVEL + 1
 
 
-class Number:
+class NumberSummary:
     """Integer values (of a unit that the caller knows) by probability. Null value: nothing counted.
 
     Its size is bounded: ``scale`` is the largest, up to 5, at which what it has seen spans at most 640
     buckets on either side of zero. So it follows from the values alone, and merging is exact in any order.
 
-    >>> number = Number()
+    >>> number = NumberSummary()
     >>> number.add(1_000_000, 3, 60, {33: 3})
     >>> number.mean(z=1.96).value
     20.0
@@ -35,26 +35,26 @@ class Number:
 
     def __init__(self) -> None:
         self.level = 0
-        self.scale = SCALE
-        self.classes: dict[int, Histogram] = {}
-        self._reach = NOWHERE
+        self.scale = MAX_SCALE
+        self.classes: dict[int, ExponentialHistogram] = {}
+        self._reach = EMPTY_RANGE
 
     def add(self, ppm: int, n: int, total: int, buckets: Mapping[int, int]) -> None:
         """Count ``n`` values with this sum and these counts by code of ``codes_of``, of a probability on the
         finest grid.
         """
         for level in range(1, self.level + 1):
-            ppm = coarser(ppm, level)
-        if self.scale != SCALE:
-            buckets = lowered(buckets, SCALE - self.scale)
+            ppm = coarsen(ppm, level)
+        if self.scale != MAX_SCALE:
+            buckets = downscaled(buckets, MAX_SCALE - self.scale)
         self._put(ppm, n, total, buckets)
         low, high, _, _ = self._reach
         for code in buckets:  # nothing new is the usual case, and must be quick
             if (code < low or code > high) and code:
-                self._stretch(Reach.of(buckets))
+                self._stretch(BucketRange.of(buckets))
                 break
 
-    def merge(self, other: Number) -> None:
+    def merge(self, other: NumberSummary) -> None:
         """Take in what another has counted; it stays as it is."""
         while self.level < other.level:
             self._coarsen()
@@ -62,43 +62,43 @@ class Number:
         steps = other.scale - self.scale
         for ppm, held in other.classes.items():
             for level in range(other.level + 1, self.level + 1):
-                ppm = coarser(ppm, level)
-            self._put(ppm, held.n, held.sum, lowered(held.buckets, steps) if steps else held.buckets)
-        self._stretch(other._reach.lowered(steps) if steps else other._reach)
+                ppm = coarsen(ppm, level)
+            self._put(ppm, held.n, held.sum, downscaled(held.buckets, steps) if steps else held.buckets)
+        self._stretch(other._reach.downscaled(steps) if steps else other._reach)
 
     @property
     def error(self) -> float:
         """How far a quantile can be off, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3, the
         lowest that values below 2**62 need.
         """
-        return error_of(self.scale)
+        return relative_error(self.scale)
 
     @property
     def effective_n(self) -> float:
         """Kish's (sum w)^2 / sum w^2. Source: Kish, Survey Sampling (1965)."""
-        total = sum(held.n * WHOLE / ppm for ppm, held in self.classes.items())
+        total = sum(held.n * MILLION / ppm for ppm, held in self.classes.items())
         return (
-            total**2 / sum(held.n * (WHOLE / ppm) ** 2 for ppm, held in self.classes.items())
+            total**2 / sum(held.n * (MILLION / ppm) ** 2 for ppm, held in self.classes.items())
             if total
             else 0.0
         )
 
     def weighted_sum(self) -> float:
         """Sum of value/p; a whole number where every p is 1."""
-        if set(self.classes) == {WHOLE}:
-            return self.classes[WHOLE].sum
-        return sum(held.sum * WHOLE / ppm for ppm, held in sorted(self.classes.items()))
+        if set(self.classes) == {MILLION}:
+            return self.classes[MILLION].sum
+        return sum(held.sum * MILLION / ppm for ppm, held in sorted(self.classes.items()))
 
     def weighted_buckets(self) -> dict[int, float]:
         """Bucket code (of ``scale``) -> count weighed by 1/p, in ascending order; whole numbers where every p
         is 1.
         """
-        if set(self.classes) == {WHOLE}:
-            return dict(sorted(self.classes[WHOLE].buckets.items()))
+        if set(self.classes) == {MILLION}:
+            return dict(sorted(self.classes[MILLION].buckets.items()))
         out: dict[int, float] = {}
         for ppm, held in sorted(self.classes.items()):
             for code, count in held.buckets.items():
-                out[code] = out.get(code, 0.0) + count * WHOLE / ppm
+                out[code] = out.get(code, 0.0) + count * MILLION / ppm
         return dict(sorted(out.items()))
 
     def variance(self) -> float | None:
@@ -112,7 +112,8 @@ class Number:
         total = sum(buckets.values())
         mean = self.weighted_sum() / total
         return (
-            sum(weight * (middle(code, self.scale) - mean) ** 2 for code, weight in buckets.items()) / total
+            sum(weight * (bucket_middle(code, self.scale) - mean) ** 2 for code, weight in buckets.items())
+            / total
         )
 
     def mean(self, z: float) -> Estimate:
@@ -133,9 +134,9 @@ class Number:
         """The mean and then these quantiles, in one pass over the histogram."""
         n = self.effective_n
         if not n:
-            return [NOTHING, *(NOTHING for _ in quantiles)]
+            return [NO_ESTIMATE, *(NO_ESTIMATE for _ in quantiles)]
         buckets, scale = self.weighted_buckets(), self.scale
-        values = [middle(code, scale) for code in buckets]
+        values = [bucket_middle(code, scale) for code in buckets]
         counts = list(buckets.values())
         ranks = list(accumulate(counts))
         total = ranks[-1]
@@ -171,38 +172,38 @@ class Number:
         First how coarse both grids are, in one number: level + 4 × (5 − scale). So a state from before scales
         could fall is one of today.
         """
-        coarse = self.level + _LEVELS * (SCALE - self.scale)
+        coarse = self.level + _LEVELS * (MAX_SCALE - self.scale)
         return [coarse, [[ppm, *held.packed()] for ppm, held in sorted(self.classes.items())]]
 
     @classmethod
-    def from_state(cls, state: Any) -> Number:
+    def from_state(cls, state: Any) -> NumberSummary:
         """Back from ``state``."""
         number = cls()
         steps, number.level = divmod(state[0], _LEVELS)
-        number.scale = SCALE - steps
+        number.scale = MAX_SCALE - steps
         for ppm, n, total, codes, counts in state[1]:
-            number.classes[ppm] = Histogram.from_packed(n, total, codes, counts)
-            number._reach = number._reach.with_(Reach.of_packed(codes))
+            number.classes[ppm] = ExponentialHistogram.from_packed(n, total, codes, counts)
+            number._reach = number._reach.with_(BucketRange.of_packed(codes))
         number._lower(number._reach.excess)
         return number
 
     def _put(self, ppm: int, n: int, total: int, buckets: Mapping[int, int]) -> None:
         held = self.classes.get(ppm)
         if held is None:
-            held = self.classes[ppm] = Histogram()
+            held = self.classes[ppm] = ExponentialHistogram()
         held.take(n, total, buckets)
-        while len(self.classes) > CLASSES:
+        while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
     def _coarsen(self) -> None:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, held in classes.items():
-            self.classes.setdefault(coarser(ppm, self.level), Histogram()).take(
+            self.classes.setdefault(coarsen(ppm, self.level), ExponentialHistogram()).take(
                 held.n, held.sum, held.buckets
             )
 
-    def _stretch(self, reach: Reach) -> None:
+    def _stretch(self, reach: BucketRange) -> None:
         """Something was put in that reaches so far."""
         mine = self._reach
         if (
@@ -219,6 +220,6 @@ class Number:
         if steps <= 0:
             return
         self.scale -= steps
-        self._reach = self._reach.lowered(steps)
+        self._reach = self._reach.downscaled(steps)
         for held in self.classes.values():
             held.lower(steps)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from monitor.stats.sampling_weights import CLASSES, WHOLE, coarser
+from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, coarsen
 
 
 class Estimate(NamedTuple):
@@ -19,10 +19,10 @@ class Estimate(NamedTuple):
     high: float | None
 
 
-NOTHING = Estimate(None, 0.0, None, None)
+NO_ESTIMATE = Estimate(None, 0.0, None, None)
 
-Interval = Callable[[float, float, float], tuple[float, float]]
-"""Observed share, (effective) number of events, standard errors -> low, high: ``wilson`` to show, ``exact`` to decide by."""
+IntervalMethod = Callable[[float, float, float], tuple[float, float]]
+"""Observed share, (effective) number of events, standard errors -> low, high: ``wilson_interval`` to show, ``clopper_pearson_interval`` to decide by."""
 
 
 class Rate:
@@ -45,7 +45,7 @@ class Rate:
     def add(self, ppm: int, n: int, failures: int) -> None:
         """Count ``n`` events, of which ``failures`` failed, of a probability on the finest grid."""
         for level in range(1, self.level + 1):
-            ppm = coarser(ppm, level)
+            ppm = coarsen(ppm, level)
         self._put(ppm, n, failures)
 
     def merge(self, other: Rate) -> None:
@@ -54,7 +54,7 @@ class Rate:
             self._coarsen()
         for ppm, (n, failures) in other.classes.items():
             for level in range(other.level + 1, self.level + 1):
-                ppm = coarser(ppm, level)
+                ppm = coarsen(ppm, level)
             self._put(ppm, n, failures)
 
     def merge_all(self, others: Sequence[Rate]) -> None:
@@ -70,12 +70,14 @@ class Rate:
             else:
                 held[0] += n
                 held[1] += failures
-        while len(self.classes) > CLASSES:
+        while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
-    def estimate(self, z: float, *, inverted: bool = False, interval: Interval | None = None) -> Estimate:
+    def estimate(
+        self, z: float, *, inverted: bool = False, interval: IntervalMethod | None = None
+    ) -> Estimate:
         """Share of failures (``inverted``: of the others) with its interval at ``z`` standard errors,
-        ``wilson`` unless another is given.
+        ``wilson_interval`` unless another is given.
 
         The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 +
         (n-f)R^2)/p^2) / sum(n/p)^2, and the effective n is R(1-R)/V; where all events ended alike it is
@@ -88,21 +90,21 @@ class Rate:
         classes = self.classes.items() if len(self.classes) < 2 else sorted(self.classes.items())
         failed = total = 0.0
         for ppm, (n, f) in classes:
-            failed += f * WHOLE / ppm
-            total += n * WHOLE / ppm
+            failed += f * MILLION / ppm
+            total += n * MILLION / ppm
         if total <= 0:
-            return NOTHING
+            return NO_ESTIMATE
         rate = min(1.0, failed / total)
         if 0 < failed < total:
             spread = sum(
-                (f * (1 - rate) ** 2 + (n - f) * rate**2) * (WHOLE / ppm) ** 2 for ppm, (n, f) in classes
+                (f * (1 - rate) ** 2 + (n - f) * rate**2) * (MILLION / ppm) ** 2 for ppm, (n, f) in classes
             )
             effective = rate * (1 - rate) * total**2 / spread
         else:
-            effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _) in classes)
+            effective = total**2 / sum(n * (MILLION / ppm) ** 2 for ppm, (n, _) in classes)
         if inverted:
             rate = 1 - rate
-        return Estimate(rate, effective, *(interval or wilson)(rate, effective, z))
+        return Estimate(rate, effective, *(interval or wilson_interval)(rate, effective, z))
 
     @property
     def events(self) -> int:
@@ -130,7 +132,7 @@ class Rate:
         held = self.classes.get(ppm)
         if held is None:
             self.classes[ppm] = [n, failures]
-            while len(self.classes) > CLASSES:
+            while len(self.classes) > MAX_CLASSES:
                 self._coarsen()
         else:
             held[0] += n
@@ -140,12 +142,12 @@ class Rate:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, (n, failures) in classes.items():
-            held = self.classes.setdefault(coarser(ppm, self.level), [0, 0])
+            held = self.classes.setdefault(coarsen(ppm, self.level), [0, 0])
             held[0] += n
             held[1] += failures
 
 
-def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
+def wilson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
     """Wilson score interval of a share at ``z`` standard errors, inside [0, 1].
 
     Args:
@@ -154,7 +156,7 @@ def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
 
     Source: Wilson, JASA 22 (1927) 209; Brown, Cai, DasGupta, Statist. Sci. 16 (2001), eq. 4.
 
-    >>> [round(x, 4) for x in wilson(0.1, 100, 1.96)]
+    >>> [round(x, 4) for x in wilson_interval(0.1, 100, 1.96)]
     [0.0552, 0.1744]
     """
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
@@ -163,7 +165,7 @@ def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=16_384)
-def exact(rate: float, n: float, z: float) -> tuple[float, float]:
+def clopper_pearson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
     """Clopper–Pearson interval of a share, each side missed at most as often as a normal variate exceeds
     ``z``. Inside [0, 1].
 
@@ -179,7 +181,7 @@ def exact(rate: float, n: float, z: float) -> tuple[float, float]:
     Statist. Sci. 16 (2001), 4.2.1; with
     an effective n: Korn and Graubard, Survey Methodology 24 (1998).
 
-    >>> [round(x, 4) for x in exact(0.1, 100, 1.959964)]
+    >>> [round(x, 4) for x in clopper_pearson_interval(0.1, 100, 1.959964)]
     [0.049, 0.1762]
     """
     from scipy.special import betaincinv  # here: 0.1 s that who only counts need not pay

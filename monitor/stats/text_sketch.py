@@ -26,11 +26,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from monitor.stats.ngrams import PLACES, roots_of
+from monitor.stats.ngrams import HASH_PLACES, ngram_roots
 
 FREQUENCIES = 16
 FEATURES = 2 * FREQUENCIES
-UNIT = 25  # a cosine of 1: so the products of 52 texts fit into 16 bits
+FEATURE_UNIT = 25  # a cosine of 1: so the products of 52 texts fit into 16 bits
 VERSION = 1
 _BANDWIDTH = 1.0
 # texts at once: their counts stay in the cache, and their product is so small that OpenBLAS starts no threads
@@ -44,7 +44,7 @@ _WIDTHS = {2: "<i2", 4: "<i4", 8: "<i8"}
 _HEAD = 10  # bytes: version, width, number of texts
 
 Ints = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.int8]
+FeatureVectors = npt.NDArray[np.int8]
 
 
 def _weights() -> tuple[npt.NDArray[np.float32], float]:
@@ -54,27 +54,29 @@ def _weights() -> tuple[npt.NDArray[np.float32], float]:
     Each is the sum of four bytes, so at most 510 in size: with 2,000 roots of 16, and no larger sum can be,
     16.3 million < 2**24.
     """
-    stream = hashlib.shake_256(b"softfail text features 1").digest(4 * PLACES * FREQUENCIES)
-    drawn = np.frombuffer(stream, np.uint8).reshape(PLACES, FREQUENCIES, 4).sum(axis=2, dtype=np.int64) - 510
+    stream = hashlib.shake_256(b"softfail text features 1").digest(4 * HASH_PLACES * FREQUENCIES)
+    drawn = (
+        np.frombuffer(stream, np.uint8).reshape(HASH_PLACES, FREQUENCIES, 4).sum(axis=2, dtype=np.int64) - 510
+    )
     return drawn.astype(np.float32), math.sqrt(4 * (256**2 - 1) / 12)
 
 
 _WEIGHTS, _SPREAD = _weights()
 _STEPS = _TURN / (2 * math.pi * _BANDWIDTH * _SPREAD)
 _COSINES = np.array(
-    [round(UNIT * math.cos(2 * math.pi * (step + 0.5) / _TURN)) for step in range(_TURN)], np.int8
+    [round(FEATURE_UNIT * math.cos(2 * math.pi * (step + 0.5) / _TURN)) for step in range(_TURN)], np.int8
 )
 
 
-def vectors_of(texts: Sequence[str]) -> Vectors:
+def text_features(texts: Sequence[str]) -> FeatureVectors:
     """The features of each text, shape (n, 32), whole numbers of 1/25.
 
-    >>> vectors_of(["It ships on Monday.", "it  ships on monday."]).tolist()[0][:4] == vectors_of(["It ships on Monday."]).tolist()[0][:4]
+    >>> text_features(["It ships on Monday.", "it  ships on monday."]).tolist()[0][:4] == text_features(["It ships on Monday."]).tolist()[0][:4]
     True
     """
     out = np.empty((len(texts), FEATURES), np.int8)
     for begin in range(0, len(texts), _BATCH):
-        roots = roots_of(texts[begin : begin + _BATCH])
+        roots = ngram_roots(texts[begin : begin + _BATCH])
         length = np.sqrt(np.maximum(np.einsum("ij,ij->i", roots, roots), 1).astype(np.float64))
         angles = np.floor((roots @ _WEIGHTS).astype(np.float64) / length[:, None] * _STEPS).astype(np.int64)
         out[begin : begin + _BATCH, :FREQUENCIES] = _COSINES[angles % _TURN]
@@ -88,8 +90,8 @@ class TextSketch:
     Texts are not weighed: a sketch stands for those that it was given.
 
     >>> one, two = TextSketch(), TextSketch()
-    >>> one.update(vectors_of(["yes", "no"]))
-    >>> two.update(vectors_of(["maybe"]))
+    >>> one.update(text_features(["yes", "no"]))
+    >>> two.update(text_features(["maybe"]))
     >>> one.merge(two)
     >>> one.n, one.sum.shape, one.products.shape
     (3, (32,), (32, 32))
@@ -101,8 +103,8 @@ class TextSketch:
         self.n = 0
         self._sums: Ints = np.zeros(FEATURES + len(_PAIRS[0]), np.int64)
 
-    def update(self, vectors: Vectors) -> None:
-        """Count texts by their ``vectors_of``, shape (n, 32)."""
+    def update(self, vectors: FeatureVectors) -> None:
+        """Count texts by their ``text_features``, shape (n, 32)."""
         self.n += len(vectors)
         self._sums[:FEATURES] += vectors.sum(axis=0, dtype=np.int64)
         for begin in range(0, len(vectors), _ROWS):

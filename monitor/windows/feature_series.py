@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from monitor.windows.pane import Pane, merged
-from monitor.windows.producer_counters import Producers, ProducerTotals
+from monitor.windows.pane import Pane, merge_panes
+from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.text_blocks import TextBlock
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
-FINE_US = 2 * HOUR_US  # panes are kept this long, hours and days as below
-HOURS_US = 8 * DAY_US
-DAYS_US = 90 * DAY_US
-SEGMENTS = 200  # a feature; counted are those active in the last 24 h
+FINE_RETENTION_US = 2 * HOUR_US  # panes are kept this long, hours and days as below
+HOUR_RETENTION_US = 8 * DAY_US
+DAY_RETENTION_US = 90 * DAY_US
+MAX_SEGMENTS = 200  # a feature; counted are those active in the last 24 h
 
 FINE, HOUR, DAY = "pane", "hour", "day"
 
 
-class Segment:
+class SegmentSeries:
     """Panes of one segment by start. Each resolution holds what the finer one no longer does."""
 
     __slots__ = ("active_us", "held", "key", "texts")
@@ -57,7 +57,7 @@ class FeatureState:
 
     def __init__(self, key: FeatureKey) -> None:
         self.key = key
-        self.segments: dict[SegmentKey, Segment] = {}
+        self.segments: dict[SegmentKey, SegmentSeries] = {}
         self.first_us = 0  # start of the first pane
         self.active_us = 0
         self.received: dict[str, int] = {}  # kind -> events measured
@@ -74,7 +74,7 @@ class FeatureState:
         # kind and name of what was new -> the edge at which it was told, or found to be no news
         self.decided: dict[str, int] = {}
         self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
-        self.producers = Producers()
+        self.producers = ProducerTracker()
         self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
         self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
         # [start, end) of the last incidents, end 0 while they last: they are no reference
@@ -119,9 +119,9 @@ class FeatureState:
             (self.verdicts, other.verdicts),
             (self.evaluator_errors, other.evaluator_errors),
         ):
-            add_up(mine, theirs)
+            add_counts(mine, theirs)
         for evaluator, reasons in other.skipped.items():
-            add_up(self.skipped.setdefault(evaluator, {}), reasons)
+            add_counts(self.skipped.setdefault(evaluator, {}), reasons)
 
     def pane(self, start_us: int) -> Pane | None:
         """All segments of one fine pane as one: the feature-level pane."""
@@ -132,7 +132,7 @@ class FeatureState:
         ]
         if not parts:
             return None
-        whole = parts[0] if len(parts) == 1 else merged(parts, start_us)
+        whole = parts[0] if len(parts) == 1 else merge_panes(parts, start_us)
         self._merged[start_us] = whole
         return whole
 
@@ -160,7 +160,7 @@ class FeatureState:
                     if at < end_us and at + length_us > start_us
                 )
 
-    def least_active(self) -> Segment:
+    def least_active(self) -> SegmentSeries:
         """The segment that leaves first when there are too many."""
         return min(
             (one for one in self.segments.values() if one.key not in (OVERFLOW, UNLABELLED)),
@@ -172,8 +172,8 @@ class FeatureState:
         # by the hour, as rolled-up panes know it: the same before and after a restart
         since = (now_us - DAY_US) // HOUR_US * HOUR_US
         return (
-            len(self.segments) >= SEGMENTS
-            and sum(one.active_us >= since for one in self.segments.values()) >= SEGMENTS
+            len(self.segments) >= MAX_SEGMENTS
+            and sum(one.active_us >= since for one in self.segments.values()) >= MAX_SEGMENTS
         )
 
     def state(self) -> list[Any]:
@@ -192,10 +192,10 @@ class FeatureState:
             self.spans, self.moved, self.pauses,
         ) = state  # fmt: skip
         self.well = set(well)
-        self.producers = Producers.from_state(*producers)
+        self.producers = ProducerTracker.from_state(*producers)
 
 
-def add_up(totals: dict[str, int], more: dict[str, int]) -> None:
+def add_counts(totals: dict[str, int], more: dict[str, int]) -> None:
     """Add counts to counts, by name."""
     for name, n in more.items():
         totals[name] = totals.get(name, 0) + n

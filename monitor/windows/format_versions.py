@@ -82,17 +82,17 @@ _plain = msgspec.msgpack.Decoder(list[Any])
 _decoders = {kind: msgspec.msgpack.Decoder(shape) for kind, shape in SHAPES.items()}
 
 
-def write(values: Any) -> bytes:
+def encode_record(values: Any) -> bytes:
     """A record of this release's layout: equal values give equal bytes. ``values``: a list, or one that is
     MessagePack already.
     """
     return _PREFIX + (values if isinstance(values, bytes) else _encode(values))
 
 
-def layout_of(value: bytes) -> int:
+def record_layout(value: bytes) -> int:
     """The layout that a record says it has, whether this release knows it or not.
 
-    >>> layout_of(write(["b1", 0])), layout_of(bytes([0x90]))
+    >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
     (3, 1)
     """
     if value[:2] == _PREFIX:  # as nearly always
@@ -102,13 +102,13 @@ def layout_of(value: bytes) -> int:
     return value[1] if len(value) > 1 else 0
 
 
-def read(kind: str, value: bytes) -> Any:
+def decode_record(kind: str, value: bytes) -> Any:
     """The values of a record, in today's shape; of a pane the bytes that ``Pane.from_state`` reads.
 
     Raises:
         ValueError: the layout is not known here, or something else stands there than the layout has.
     """
-    layout = layout_of(value)
+    layout = record_layout(value)
     marked = value[:1] == _PREFIX[:1]
     if not 1 <= layout <= LAYOUT or (marked and layout == 1):
         raise ValueError(_foreign(layout))

@@ -62,31 +62,31 @@ VERSIONS = (Category("service_version"),)
 """Counted in the same way, and never under drift: a new one is a deployment, which is a change, and perhaps a cause."""
 
 LANGUAGES = (Category("input_language"), Category("output_language"))
-"""Languages of ``input`` and ``output``, in the order of ``monitor.windows.text_blocks.NAMES``.
+"""Languages of ``input`` and ``output``, in the order of ``monitor.windows.text_blocks.TEXT_NAMES``.
 
 Events do not carry them: they are detected from a few texts of each pane.
 """
 
 _UNITS = {quantity.name: quantity.unit for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-SUCCESSES = frozenset({"pass_rate", "feedback.acceptance_rate"})
+SUCCESS_RATES = frozenset({"pass_rate", "feedback.acceptance_rate"})
 """Rates that state the share that did *not* fail."""
 
-STAGES = 16  # stage names a pane; further ones are left out, so that a label value cannot grow memory
+MAX_STAGES = 16  # stage names a pane; further ones are left out, so that a label value cannot grow memory
 
 
 RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate")
 
 
-def fault_in(metric: str, evaluators: Sequence[str]) -> str:
+def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
     """What is wrong with a metric's name in a rule; empty if nothing is. A rule on what nobody counts would
     never fire.
 
     An evaluator that is not ours may come from evaluation events; one that looks like ours misspelt does not.
 
-    >>> fault_in("duration_s.p90", ()), fault_in("evaluator.judge.fail_rate", ("refusal",))
+    >>> metric_fault("duration_s.p90", ()), metric_fault("evaluator.judge.fail_rate", ("refusal",))
     ('', '')
-    >>> fault_in("evaluator.refusals.fail_rate", ("refusal",))
+    >>> metric_fault("evaluator.refusals.fail_rate", ("refusal",))
     "there is no evaluator 'refusals'; did you mean 'refusal'?"
     """
     if metric in RATES:
@@ -114,16 +114,16 @@ def fault_in(metric: str, evaluators: Sequence[str]) -> str:
     )
 
 
-def fault_in_statistic(name: str, evaluators: Sequence[str]) -> str:
+def drift_metric_fault(name: str, evaluators: Sequence[str]) -> str:
     """What is wrong with the name of what should not drift; empty if nothing is.
 
-    >>> fault_in_statistic("output_tokens", ()), fault_in_statistic("output_language", ())
+    >>> drift_metric_fault("output_tokens", ()), drift_metric_fault("output_language", ())
     ('', '')
-    >>> fault_in_statistic("output_tokens.p90", ())
+    >>> drift_metric_fault("output_tokens.p90", ())
     "'output_tokens.p90' is a reading; drift looks at all of it: write output_tokens"
     """
     if name in {one.name for one in CATEGORIES + LANGUAGES} or name.endswith("_rate"):
-        return fault_in(name, evaluators) if name.endswith("_rate") else ""
+        return metric_fault(name, evaluators) if name.endswith("_rate") else ""
     stem, _, reading = name.rpartition(".")
     if (reading == "mean" or quantile_of(reading)) and stem:
         return f"{name!r} is a reading; drift looks at all of it: write {stem}"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-KNOWN = (
+METRIC_NAMES = (
     "pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate",
     "evaluator.error.fail_rate", "evaluator.outcome.fail_rate", "evaluator.empty.fail_rate", "evaluator.refusal.fail_rate",
     "evaluator.truncation.fail_rate", "evaluator.content_filter.fail_rate", "evaluator.known_failure.fail_rate", "evaluator.json.fail_rate",
@@ -22,25 +22,25 @@ KNOWN = (
     "input_language", "output_language",
 )  # fmt: skip
 
-Kept = Annotated[int, msgspec.Meta(ge=0, lt=len(KNOWN))] | str
+MetricId = Annotated[int, msgspec.Meta(ge=0, lt=len(METRIC_NAMES))] | str
 """A name as a record has it."""
 
-_NUMBERS = {name: number for number, name in enumerate(KNOWN)}
+_NUMBERS = {name: number for number, name in enumerate(METRIC_NAMES)}
 
 
-def kept(name: str) -> int | str:
+def metric_id(name: str) -> int | str:
     """A name as a record has it.
 
-    >>> kept("error_rate"), kept("stage.rank_s")
+    >>> metric_id("error_rate"), metric_id("stage.rank_s")
     (1, 'stage.rank_s')
     """
     return _NUMBERS.get(name, name)
 
 
-def name_of(kept: int | str) -> str:
+def metric_name(stored: int | str) -> str:
     """The name that a record means.
 
-    >>> name_of(1), name_of("error_rate")
+    >>> metric_name(1), metric_name("error_rate")
     ('error_rate', 'error_rate')
     """
-    return kept if isinstance(kept, str) else KNOWN[kept]
+    return stored if isinstance(stored, str) else METRIC_NAMES[stored]

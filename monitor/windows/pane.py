@@ -9,20 +9,20 @@ from typing import Any
 
 import msgspec
 
-from monitor.stats.category_counts import Categories
-from monitor.stats.exponential_buckets import opentelemetry
-from monitor.stats.number_summary import Number
-from monitor.stats.rate import NOTHING, Estimate, Interval, Rate, wilson
-from monitor.stats.sampling_weights import WHOLE
-from monitor.windows.metric_definitions import QUANTILES, SUCCESSES, quantile_of, unit_of
-from monitor.windows.metric_ids import Kept, kept, name_of
+from monitor.stats.category_counts import CategoryCounts
+from monitor.stats.exponential_buckets import to_opentelemetry
+from monitor.stats.number_summary import NumberSummary
+from monitor.stats.rate import NO_ESTIMATE, Estimate, IntervalMethod, Rate, wilson_interval
+from monitor.stats.sampling_weights import MILLION
+from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, quantile_of, unit_of
+from monitor.windows.metric_ids import MetricId, metric_id, metric_name
 
 Z95 = 1.959963984540054  # what a reader is shown; what a rule decides by is the rule's own
 
 _encode = msgspec.msgpack.Encoder().encode
-_RateState = tuple[Kept, tuple[int, list[tuple[int, int, int]]]]
-_NumberState = tuple[Kept, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
-_CategoryState = tuple[Kept, tuple[int, list[tuple[int, dict[str, int]]]]]
+_RateState = tuple[MetricId, tuple[int, list[tuple[int, int, int]]]]
+_NumberState = tuple[MetricId, tuple[int, list[tuple[int, int, int, list[int], list[int]]]]]
+_CategoryState = tuple[MetricId, tuple[int, list[tuple[int, dict[str, int]]]]]
 _decode = msgspec.msgpack.Decoder(
     tuple[
         int,
@@ -63,8 +63,8 @@ class Pane:
 
     _packed: bytes
     rates: dict[str, Rate]
-    numbers: dict[str, Number]
-    categories: dict[str, Categories]
+    numbers: dict[str, NumberSummary]
+    categories: dict[str, CategoryCounts]
     before: dict[str, Rate] | None
 
     def __init__(self, start_us: int) -> None:
@@ -86,11 +86,15 @@ class Pane:
         if name not in _BUILT:
             raise AttributeError(name)
         *_, rates, numbers, categories, before = _decode(self._packed)
-        self.rates = {name_of(called): Rate.from_state(value) for called, value in rates}
-        self.numbers = {name_of(called): Number.from_state(value) for called, value in numbers}
-        self.categories = {name_of(called): Categories.from_state(value) for called, value in categories}
+        self.rates = {metric_name(called): Rate.from_state(value) for called, value in rates}
+        self.numbers = {metric_name(called): NumberSummary.from_state(value) for called, value in numbers}
+        self.categories = {
+            metric_name(called): CategoryCounts.from_state(value) for called, value in categories
+        }
         self.before = (
-            None if before is None else {name_of(called): Rate.from_state(value) for called, value in before}
+            None
+            if before is None
+            else {metric_name(called): Rate.from_state(value) for called, value in before}
         )
         del self._packed
         return getattr(self, name)
@@ -102,18 +106,18 @@ class Pane:
             rate = self.rates[name] = Rate()
         return rate
 
-    def number(self, name: str) -> Number:
+    def number(self, name: str) -> NumberSummary:
         """The number of this name, made when it is first asked for."""
         number = self.numbers.get(name)
         if number is None:
-            number = self.numbers[name] = Number()
+            number = self.numbers[name] = NumberSummary()
         return number
 
-    def category(self, name: str) -> Categories:
+    def category(self, name: str) -> CategoryCounts:
         """The counter of this name, made when it is first asked for."""
         category = self.categories.get(name)
         if category is None:
-            category = self.categories[name] = Categories()
+            category = self.categories[name] = CategoryCounts()
         return category
 
     def touch(self) -> None:
@@ -208,7 +212,7 @@ class Pane:
         return pane
 
 
-def merged(panes: Iterable[Pane], start_us: int) -> Pane:
+def merge_panes(panes: Iterable[Pane], start_us: int) -> Pane:
     """A new pane with the counts of all these."""
     out = Pane(start_us)
     for pane in panes:
@@ -216,7 +220,7 @@ def merged(panes: Iterable[Pane], start_us: int) -> Pane:
     return out
 
 
-def merged_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
+def merge_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
     """New rates with the counts of all these."""
     out: dict[str, Rate] = {}
     for rates in several:
@@ -225,7 +229,7 @@ def merged_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
     return out
 
 
-class Figure:
+class MetricReader:
     """A metric (`pass_rate`, `evaluator.refusal.fail_rate`, `duration_s.p90`, `output_tokens.mean`) over the
     panes that it has taken in.
 
@@ -237,11 +241,11 @@ class Figure:
         self._metric = metric
         self._name, _, self._reading = metric.rpartition(".")
         self._rate: Rate | None = Rate() if metric.endswith("_rate") else None
-        self._number = Number()
+        self._number = NumberSummary()
         self._taken: set[int] = set()
         self._held: list[Pane] = []  # kept alive, so that no other pane gets the id of one of them
 
-    def take(self, panes: Iterable[Pane]) -> Figure:
+    def take(self, panes: Iterable[Pane]) -> MetricReader:
         """Take in more panes."""
         some = [pane for pane in panes if id(pane) not in self._taken]
         self._taken.update(map(id, some))
@@ -256,34 +260,34 @@ class Figure:
                     self._number.merge(number)
         return self
 
-    def estimate(self, z: float, interval: Interval = wilson) -> Estimate:
+    def estimate(self, z: float, interval: IntervalMethod = wilson_interval) -> Estimate:
         """Its value and interval (of a rate: which). Nothing counted, or a metric that nobody knows, gives n
         = 0 and None.
         """
         if self._rate is not None:
-            return self._rate.estimate(z, inverted=self._metric in SUCCESSES, interval=interval)
+            return self._rate.estimate(z, inverted=self._metric in SUCCESS_RATES, interval=interval)
         if self._reading == "mean":
             return _scaled(self._number.mean(z), unit_of(self._name))
         if (q := quantile_of(self._reading)) is None:
-            return NOTHING
+            return NO_ESTIMATE
         return _scaled(self._number.quantile(q, z), unit_of(self._name))
 
 
-def estimate(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
-    """A metric over several panes; see ``Figure``."""
-    return Figure(metric).take(panes).estimate(z)
+def estimate_metric(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
+    """A metric over several panes; see ``MetricReader``."""
+    return MetricReader(metric).take(panes).estimate(z)
 
 
-def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
+def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
     """All metrics of a pane as a window record has them: values with 95 % intervals, and what merges."""
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(pane.rates):
         rate = pane.rates[name]
-        classes = [[ppm / WHOLE, n, f] for ppm, (n, f) in sorted(rate.classes.items())]
-        out[name] = {**_shown(rate.estimate(Z95, inverted=name in SUCCESSES), 1), "classes": classes}
+        classes = [[ppm / MILLION, n, f] for ppm, (n, f) in sorted(rate.classes.items())]
+        out[name] = {**_shown(rate.estimate(Z95, inverted=name in SUCCESS_RATES), 1), "classes": classes}
     for name in sorted(pane.numbers):
         number, unit = pane.numbers[name], unit_of(name)
-        histogram = opentelemetry(number.weighted_buckets(), number.scale)
+        histogram = to_opentelemetry(number.weighted_buckets(), number.scale)
         mean, *quantiles = number.readings(Z95, QUANTILES.values())
         out[f"{name}.mean"] = {
             **_shown(mean, unit),
@@ -305,8 +309,8 @@ def metrics(pane: Pane) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _states(several: Mapping[str, Rate | Number | Categories]) -> list[Any]:
-    return [[kept(name), several[name].state()] for name in sorted(several)]
+def _states(several: Mapping[str, Rate | NumberSummary | CategoryCounts]) -> list[Any]:
+    return [[metric_id(name), several[name].state()] for name in sorted(several)]
 
 
 def _less(rate: Rate, before: Rate) -> Rate:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-PRODUCERS = 1000  # a feature: those that are followed
+MAX_PRODUCERS = 1000  # a feature: those that are followed
 # one that was seen within ten minutes does not leave for another: two that push each other out would both
 # look broken
-LEAVES_US = 600_000_000
+QUIET_US = 600_000_000
 # of a name in the state record, which must stay under 256 KB whatever producers call themselves
 _NAME_BYTES = 64
 _NO_METER = -1
@@ -33,10 +33,10 @@ class ProducerTotals(NamedTuple):
     dropped: int = 0
 
 
-class Producers:
+class ProducerTracker:
     """Those of one feature in one environment.
 
-    At most ``PRODUCERS`` are followed; a further one takes the place of the least recently seen, if that was
+    At most ``MAX_PRODUCERS`` are followed; a further one takes the place of the least recently seen, if that was
     quiet for ten minutes, and is not followed otherwise. What one that leaves has counted and missed stays in
     the sums.
     """
@@ -98,7 +98,7 @@ class Producers:
         for name in [name for name, entry in self.followed.items() if entry[_SEEN] <= until_us]:
             self._leave(name)
 
-    def absorb(self, other: Producers) -> None:
+    def absorb(self, other: ProducerTracker) -> None:
         """Add the calls that another feature's producers counted. What they missed is not news any more."""
         self._gone = _sum(self._gone, list(other.totals()))
 
@@ -109,7 +109,7 @@ class Producers:
     @classmethod
     def from_state(
         cls, followed: dict[str, list[int]], gone: list[int], gone_missing: int, gone_us: int
-    ) -> Producers:
+    ) -> ProducerTracker:
         """Back from ``state``; names are cut that were not yet when it was written."""
         producers = cls()
         producers.followed = {_short(name): entry for name, entry in followed.items()}
@@ -119,7 +119,7 @@ class Producers:
     def _entry(self, name: str, time_us: int) -> list[int] | None:
         entry = self.followed.get(name) or self.followed.get(name := _short(name))
         if entry is None:
-            if len(self.followed) >= PRODUCERS and not self._made_room(time_us - LEAVES_US):
+            if len(self.followed) >= MAX_PRODUCERS and not self._made_room(time_us - QUIET_US):
                 return None
             entry = self.followed[name] = [0, *_UNMETERED, *_UNNUMBERED]
         entry[_SEEN] = max(entry[_SEEN], time_us)

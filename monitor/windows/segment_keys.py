@@ -31,7 +31,7 @@ OVERFLOW = SegmentKey(OTHER, OTHER, OTHER)
 """Where segments beyond the cap go."""
 
 
-def labels(feature: FeatureKey, segment: SegmentKey | None) -> dict[str, Any]:
+def segment_labels(feature: FeatureKey, segment: SegmentKey | None) -> dict[str, Any]:
     """The labels of a segment (None: of the feature as a whole) as records carry them."""
     level = "feature" if segment is None else "segment"
     at = segment or UNLABELLED
@@ -47,7 +47,7 @@ def labels(feature: FeatureKey, segment: SegmentKey | None) -> dict[str, Any]:
     }
 
 
-def plain(segment: SegmentKey | None) -> Any:
+def segment_to_json(segment: SegmentKey | None) -> Any:
     """A segment as JSON arrays, for state keys; None stays None."""
     return (
         None
@@ -61,8 +61,8 @@ def plain(segment: SegmentKey | None) -> Any:
     )
 
 
-def from_plain(value: Any) -> SegmentKey | None:
-    """Back from ``plain``."""
+def segment_from_json(value: Any) -> SegmentKey | None:
+    """Back from ``segment_to_json``."""
     if value is None:
         return None
     model, prompt_version, variant, dimensions = value

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.stats.text_sketch import TextSketch, Vectors
+from monitor.stats.text_sketch import FeatureVectors, TextSketch
 
 BLOCK_US = 300_000_000
-A_PANE = 50  # texts of one segment and pane: the first to come, which is the same after a restart
-HOURS_US = 26 * 3_600_000_000  # hours of texts are kept for a trailing day that ends two hours back
-LANGUAGES_A_PANE = 10  # of those, the first again: the language of so many is told, for that takes longer
-NAMES = ("input_text", "output_text")
+TEXTS_PER_PANE = 50  # texts of one segment and pane: the first to come, which is the same after a restart
+TEXT_RETENTION_US = 26 * 3_600_000_000  # hours of texts are kept for a trailing day that ends two hours back
+LANGUAGES_PER_PANE = 10  # of those, the first again: the language of so many is told, for that takes longer
+TEXT_NAMES = ("input_text", "output_text")
 
 
 class TextBlock:
@@ -33,26 +33,26 @@ class TextBlock:
 
     def has_room(self, pane_us: int) -> bool:
         """Whether a response of this pane would be taken."""
-        return self.taken.get(pane_us, 0) < A_PANE
+        return self.taken.get(pane_us, 0) < TEXTS_PER_PANE
 
     def choose(self, pane_us: int) -> bool:
         """Whether a response of this pane is taken; it is counted if so."""
         taken = self.taken.get(pane_us, 0)
-        if taken >= A_PANE:
+        if taken >= TEXTS_PER_PANE:
             return False
         self.taken[pane_us] = taken + 1
         return True
 
     def tells_language(self, pane_us: int) -> bool:
         """Whether the response of this pane that was taken last is one of those whose language is told."""
-        return self.taken.get(pane_us, 0) <= LANGUAGES_A_PANE
+        return self.taken.get(pane_us, 0) <= LANGUAGES_PER_PANE
 
-    def update(self, name: str, vectors: Vectors) -> None:
+    def update(self, name: str, vectors: FeatureVectors) -> None:
         """Count texts by their vectors, shape (n, 32)."""
         self._open(name).update(vectors)
 
     def sketch(self, name: str) -> TextSketch | None:
-        """One of ``NAMES``; None if no such text came."""
+        """One of ``TEXT_NAMES``; None if no such text came."""
         if name in self._built:
             return self._built[name]
         return TextSketch.from_state(self._packed[name]) if name in self._packed else None
@@ -61,7 +61,7 @@ class TextBlock:
         """Take in another block's counts; it stays as it is."""
         for pane_us, n in other.taken.items():
             self.taken[pane_us] = self.taken.get(pane_us, 0) + n
-        for name in NAMES:
+        for name in TEXT_NAMES:
             if (sketch := other.sketch(name)) is not None:
                 self._open(name).merge(sketch)
 
@@ -85,7 +85,7 @@ class TextBlock:
         block = cls(start_us)
         block.taken, packed = dict(state[0]), state[1]
         for name, value in packed.items():
-            if name not in NAMES:
+            if name not in TEXT_NAMES:
                 raise ValueError(f"there are no texts called {name!r}")
             TextSketch.from_state(value)
             block._packed[name] = value
@@ -100,7 +100,7 @@ class TextBlock:
         return sketch
 
 
-def rolled(blocks: Sequence[TextBlock], start_us: int) -> TextBlock:
+def roll_up_texts(blocks: Sequence[TextBlock], start_us: int) -> TextBlock:
     """Blocks as one of an hour, which does not remember panes."""
     out = TextBlock(start_us)
     for block in blocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.stats.rate import wilson
+from monitor.stats.rate import wilson_interval
 from monitor.windows.pane import Z95
 from schemas.records import Evidence
 
@@ -69,7 +69,7 @@ def shares_between(evidence: Evidence) -> str:
     )
     if value is None or not 0 <= value <= 1 or evidence.n < 1:
         return ""
-    ends = wilson(value, evidence.n, Z95)
+    ends = wilson_interval(value, evidence.n, Z95)
     wide = 100 * (ends[1] - ends[0]) >= LEAST_WIDTH
     low, high = (
         f"{100 * end:.0f}" if wide and _is_plain(end, limit) else share(end).removesuffix(" %")

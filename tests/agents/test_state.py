@@ -17,8 +17,8 @@ from monitor.delivery.delivery_state import Entry
 from monitor.delivery.delivery_state import shown as cut
 from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
-from monitor.state.partition_state import Book
-from monitor.windows.feature_series import HOUR, Segment
+from monitor.state.partition_state import PartitionState
+from monitor.windows.feature_series import HOUR, SegmentSeries
 from monitor.windows.format_versions import LAYOUT
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
@@ -34,11 +34,13 @@ def kept() -> dict[bytes, bytes]:
     """What a worker wrote of two features, one of them with an incident and an episode, and the store's own
     records.
     """
-    book = Book(60_000_000, "digest of 60 s")
+    book = PartitionState(60_000_000, "digest of 60 s")
     for at in (AT, OTHER_AT):
         feature = book.feature(at)
         for minute in range(3):
-            segment = feature.segments.get(SEGMENT) or feature.segments.setdefault(SEGMENT, Segment(SEGMENT))
+            segment = feature.segments.get(SEGMENT) or feature.segments.setdefault(
+                SEGMENT, SegmentSeries(SEGMENT)
+            )
             book.pane(feature, segment, NINE_US + minute * 60_000_000).events = 5
     book.features[AT].segments[SEGMENT].held[HOUR][NINE_US] = Pane(NINE_US)
     book.mark_pane(AT, SEGMENT, HOUR, NINE_US)
@@ -140,7 +142,7 @@ def test_every_printed_key_names_its_record_and_no_other(kept):
 
 
 def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
-    book = Book(60_000_000, "d")
+    book = PartitionState(60_000_000, "d")
     book.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
     kept |= {key: value for key, value in book.changed() if value is not None and b"clock" not in key}
     kept |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}

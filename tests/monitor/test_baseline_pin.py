@@ -21,11 +21,11 @@ from monitor.__main__ import main
 from monitor.backtest.engine import replay
 from monitor.config_check import checked
 from monitor.protocol.messages import FileRecord
-from monitor.references.finder import References
-from monitor.references.pinned import Pins
-from monitor.state.pin_writer import BLOCKS, Counted, pin_of
+from monitor.references.finder import ReferenceFinder
+from monitor.references.pinned import PinnedReferences
+from monitor.state.pin_writer import MAX_BLOCKS, CountedSeries, make_pin
 from monitor.windows.feature_series import HOUR_US
-from monitor.windows.pane import Pane, merged
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.config.load import InvalidConfig
 from schemas.pin_file import Pinned
@@ -78,8 +78,8 @@ class Desk:
     def written(self) -> dict[str, Any]:
         return json.loads((self.folder / "march.json").read_text())
 
-    def pins(self) -> Pins:
-        return Pins(self.config().pinned)
+    def pins(self) -> PinnedReferences:
+        return PinnedReferences(self.config().pinned)
 
     def config(self, text: str = CONFIG) -> Any:
         (self.folder / "softfail.yaml").write_text(text)
@@ -128,8 +128,8 @@ def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(des
     assert found is not None
     assert texts is not None
     assert (found.pane.events, texts.sketch.n) == (6300, 6300)
-    assert 24 <= len(found.blocks) <= BLOCKS
-    assert len(texts.blocks) <= BLOCKS
+    assert 24 <= len(found.blocks) <= MAX_BLOCKS
+    assert len(texts.blocks) <= MAX_BLOCKS
 
 
 def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ def test_whatever_is_counted_when_blocks_are_together_the_whole(
         pane = panes.setdefault(nth * length_us, Pane(nth * length_us))
         pane.events += events_of
         pane.rate("error_rate").add(1_000_000, events_of, events_of // 3)
-    whole = merged(panes.values(), 0)
-    one = Counted([(start_us, length_us, pane) for start_us, pane in panes.items()], {})
-    pin = pin_of("p", 0, 400 * length_us, [(KEY, {}, {M: one})])
-    found = Pins({"p": Pinned(file="-", pin=pin)}).find("p", KEY, M)
+    whole = merge_panes(panes.values(), 0)
+    one = CountedSeries([(start_us, length_us, pane) for start_us, pane in panes.items()], {})
+    pin = make_pin("p", 0, 400 * length_us, [(KEY, {}, {M: one})])
+    found = PinnedReferences({"p": Pinned(file="-", pin=pin)}).find("p", KEY, M)
     assert (found is None) is (whole.events < 500)
     if found is not None:
         assert found.pane.state() == whole.state()
-        assert len(found.blocks) <= min(BLOCKS, max(1, whole.events // 100))
+        assert len(found.blocks) <= min(MAX_BLOCKS, max(1, whole.events // 100))
         assert (found.start_us, found.end_us) == (min(panes), max(panes) + length_us)
 
 
@@ -218,9 +218,11 @@ def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(de
 def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
     from monitor.windows.feature_series import FeatureState
 
-    assert References().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
+    assert ReferenceFinder().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
     assert (
-        References().texts("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0, "output_text")
+        ReferenceFinder().texts(
+            "pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0, "output_text"
+        )
         is None
     )
 
@@ -374,7 +376,7 @@ def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(
 
 def test_the_core_refuses_a_pin_that_nobody_read() -> None:
     with pytest.raises(ValueError, match=r"pinned\.march\.file: march\.json was not read"):
-        Pins({"march": Pinned(file="march.json")})
+        PinnedReferences({"march": Pinned(file="march.json")})
 
 
 # ---- real answers

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.protocol.messages import FileRecord
 from monitor.rules.drift_evidence import shares
-from monitor.stats.category_counts import NAMES
+from monitor.stats.category_counts import MAX_NAMES
 from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
@@ -102,8 +102,8 @@ def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_c
 def test_a_window_names_at_most_64_of_a_category_and_counts_the_rest() -> None:
     (window,) = windows([event(nth / 10, error_type=f"e{nth}") for nth in range(200)])
     counts = window["metrics"]["error_type"]["counts"]
-    assert len(counts) == NAMES + 1
-    assert counts["other"] == 200 - NAMES
+    assert len(counts) == MAX_NAMES + 1
+    assert counts["other"] == 200 - MAX_NAMES
 
 
 def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_category() -> None:

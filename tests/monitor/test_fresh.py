@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from monitor.alerts.pane_close import Edges
 from monitor.protocol.messages import Outputs
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import Segment
+from monitor.windows.feature_series import SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
@@ -33,11 +33,11 @@ steps = st.lists(
 )  # fmt: skip
 
 
-def count(book: Book, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int) -> None:
+def count(book: PartitionState, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int) -> None:
     feature = book.feature(KEY)
     segment = feature.segments.get(at)
     if segment is None:
-        segment = feature.segments[at] = Segment(at)
+        segment = feature.segments[at] = SegmentSeries(at)
     pane = book.pane(feature, segment, start_us)
     pane.events += n
     pane.rate("error_rate").add(ppm, n, failures)
@@ -48,9 +48,9 @@ def totals(rates: dict[str, Rate]) -> tuple[int, int]:
     return rate.events, rate.failures
 
 
-def restarted(config: Config, book: Book, log: dict[bytes, bytes | None]) -> Book:
+def restarted(config: Config, book: PartitionState, log: dict[bytes, bytes | None]) -> PartitionState:
     log.update(dict(book.changed()))
-    again = Book(PANE_US, book.digest)
+    again = PartitionState(PANE_US, book.digest)
     again.restore([(key, value) for key, value in log.items() if value is not None])
     return again
 
@@ -58,7 +58,7 @@ def restarted(config: Config, book: Book, log: dict[bytes, bytes | None]) -> Boo
 @given(steps)
 def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any]) -> None:
     config = Config(default_rules=False)
-    book, log, edge_us = Book(PANE_US, "d"), dict[bytes, bytes | None](), 0
+    book, log, edge_us = PartitionState(PANE_US, "d"), dict[bytes, bytes | None](), 0
     counted, fresh = [0, 0], [0, 0]
 
     def close(until_us: int) -> None:
@@ -121,7 +121,7 @@ def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> N
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_a_segment_that_leaves_takes_nothing_twice_to_other(stale: bool) -> None:
-    config, book = Config(default_rules=False), Book(PANE_US, "d")
+    config, book = Config(default_rules=False), PartitionState(PANE_US, "d")
     count(book, SegmentKey("a"), 0, 1_000_000, 10, 1)
     Edges(config, book)._write_windows(PANE_US, Outputs())
     if stale:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.ingest import language_detection
-from monitor.ingest.language_detection import LANGUAGES, MOST_CHARS, language_of
+from monitor.ingest.language_detection import LANGUAGES, MAX_CHARS, detect_language
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
@@ -112,32 +112,32 @@ ENGLISH, FRENCH = SENTENCES["en"], SENTENCES["fr"]
     ("language", "text"), [(language, text) for language, texts in SENTENCES.items() for text in texts]
 )
 def test_a_sentence_is_told_to_be_in_its_language(language, text):
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 @pytest.mark.parametrize("text", NO_LANGUAGE)
 def test_of_what_is_short_or_names_or_code_no_language_is_told(text):
-    assert language_of(text) is None
+    assert detect_language(text) is None
 
 
 @given(st.text() | st.lists(st.sampled_from([*TEXTS, *NO_LANGUAGE])).map(" ".join))
 def test_any_text_has_one_of_the_known_languages_or_none(text):
-    assert language_of(text) in (None, *LANGUAGES)
+    assert detect_language(text) in (None, *LANGUAGES)
 
 
 @given(st.sampled_from(TEXTS), st.text())
 def test_what_is_not_read_of_a_long_text_changes_nothing(text, more):
-    begin = (text + " ") * (MOST_CHARS // len(text) + 1)
-    assert language_of(begin) == language_of(begin + more)
+    begin = (text + " ") * (MAX_CHARS // len(text) + 1)
+    assert detect_language(begin) == detect_language(begin + more)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(text):
-    expected = language_of(text)
-    assert language_of(unicodedata.normalize("NFD", text)) == expected
-    assert language_of(text.upper()) == expected
+    expected = detect_language(text)
+    assert detect_language(unicodedata.normalize("NFD", text)) == expected
+    assert detect_language(text.upper()) == expected
     assert (
-        language_of(
+        detect_language(
             f'```json\n{{"status": "this is not what the answer is written in"}}\n```\n{text}'
             " https://example.com/the/and/of"
         )
@@ -157,7 +157,7 @@ def test_a_language_does_not_depend_on_what_was_asked_before():
         text=True,
         check=True,
     )
-    assert json.loads(backwards.stdout) == [language_of(text) for text in TEXTS][::-1]
+    assert json.loads(backwards.stdout) == [detect_language(text) for text in TEXTS][::-1]
 
 
 def test_the_model_needs_no_disk_to_write_on(monkeypatch):
@@ -167,7 +167,7 @@ def test_the_model_needs_no_disk_to_write_on(monkeypatch):
     for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp", "mkdtemp"):
         monkeypatch.setattr(f"tempfile.{name}", nowhere)
     language_detection._model.cache_clear()
-    assert language_of(FRENCH[0]) == "fr"
+    assert detect_language(FRENCH[0]) == "fr"
 
 
 def test_it_is_added_up_in_64_bits():
@@ -274,7 +274,7 @@ def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_no
         for name, text in (("input_language", asked), ("output_language", output)):
             if seen[model] <= 10 and text:
                 counts = expected.setdefault(model, {}).setdefault(name, {})
-                counts[language_of(text)] = counts.get(language_of(text), 0) + 1.0
+                counts[detect_language(text)] = counts.get(detect_language(text), 0) + 1.0
     found = told(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)
     assert {
         model: {name: one["counts"] for name, one in metrics.items() if name.endswith("_language")}

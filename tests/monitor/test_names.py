@@ -14,38 +14,38 @@ from monitor.windows.metric_definitions import (
     RATES,
     RESPONSE_QUANTITIES,
 )
-from monitor.windows.metric_ids import KNOWN, kept, name_of
+from monitor.windows.metric_ids import METRIC_NAMES, metric_id, metric_name
 from monitor.windows.pane import Pane
 
 
 def test_the_names_of_layout_3_stand_where_they_stood():
     """Records of state hold the places: a name may be added at the end, and that raises the layout."""
-    assert hashlib.sha256("\n".join(KNOWN).encode()).hexdigest()[:16] == "fd734a42e0600b92"
+    assert hashlib.sha256("\n".join(METRIC_NAMES).encode()).hexdigest()[:16] == "fd734a42e0600b92"
 
 
 def test_what_every_pane_counts_has_a_number():
     counted = [*RATES]
     counted += [one.name for one in (*RESPONSE_QUANTITIES, *FEEDBACK_QUANTITIES, *CATEGORIES, *LANGUAGES)]
-    assert {name: kept(name) for name in counted if isinstance(kept(name), str)} == {}
+    assert {name: metric_id(name) for name in counted if isinstance(metric_id(name), str)} == {}
 
 
 def test_names_come_back_whether_they_have_a_number_or_not():
-    names = (*KNOWN, "stage.rank_s", "evaluator.judge.fail_rate", "")
-    assert [name_of(kept(name)) for name in names] == list(names)
+    names = (*METRIC_NAMES, "stage.rank_s", "evaluator.judge.fail_rate", "")
+    assert [metric_name(metric_id(name)) for name in names] == list(names)
 
 
 def test_a_pane_with_spelt_out_names_means_what_it_meant():
     pane = Pane(0)
     pane.rate("error_rate").add(1_000_000, 10, 3)
     values = msgspec.msgpack.decode(pane.state())
-    values[5] = [[name_of(name), state] for name, state in values[5]]
+    values[5] = [[metric_name(name), state] for name, state in values[5]]
     assert (
         Pane.from_state(0, msgspec.msgpack.encode(values)).rates["error_rate"].state()
         == pane.rates["error_rate"].state()
     )
 
 
-@pytest.mark.parametrize("number", [len(KNOWN), -1])
+@pytest.mark.parametrize("number", [len(METRIC_NAMES), -1])
 def test_a_number_that_is_no_name_is_refused(number):
     pane = Pane(0)
     pane.rate("error_rate").add(1_000_000, 10, 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from monitor.state.partition_state import Book
-from monitor.windows.feature_series import FINE, HOUR, Segment
+from monitor.state.partition_state import PartitionState
+from monitor.windows.feature_series import FINE, HOUR, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 
@@ -87,9 +87,9 @@ def test_a_pane_that_was_packed_is_not_built_says_the_same_and_counts_on():
 def test_hours_are_packed_once_they_are_written_and_minutes_are_not():
     """A week of them is kept of each segment: built, they take eight times the memory."""
     feature = FeatureKey("s", "f", "production")
-    book = Book(60_000_000, "d")
+    book = PartitionState(60_000_000, "d")
     segment = book.feature(feature).segments.setdefault(
-        SegmentKey("m", "", ""), Segment(SegmentKey("m", "", ""))
+        SegmentKey("m", "", ""), SegmentSeries(SegmentKey("m", "", ""))
     )
     for resolution in (FINE, HOUR):
         segment.held[resolution][60_000_000] = counted()

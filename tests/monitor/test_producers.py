@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.ingest.ingestor import FEATURES
+from monitor.ingest.ingestor import MAX_FEATURES
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.windows import producer_counters as module
-from monitor.windows.producer_counters import LEAVES_US, PRODUCERS, Producers, ProducerTotals
+from monitor.windows.producer_counters import MAX_PRODUCERS, QUIET_US, ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OTHER, FeatureKey
 from schemas.config.monitor_config import Config
 from tests.tiers import examples
@@ -196,16 +196,16 @@ def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its
 def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_comes_back_is_not_counted_twice() -> (
     None
 ):
-    producers, second = Producers(), 1_000_000
+    producers, second = ProducerTracker(), 1_000_000
     producers.meter("first", second, 0, (100, 50, 40, 10))
     producers.arrived("first", second, 0, 9, 7)
-    for number in range(PRODUCERS):
-        producers.meter(f"p{number}", second + LEAVES_US + number, second + 1, (1, 1, 1, 0))
+    for number in range(MAX_PRODUCERS):
+        producers.meter(f"p{number}", second + QUIET_US + number, second + 1, (1, 1, 1, 0))
     assert "first" not in producers.followed
-    assert len(producers.followed) == PRODUCERS
-    before = ProducerTotals(100 + PRODUCERS, 50 + PRODUCERS, 40 + PRODUCERS, 10)
+    assert len(producers.followed) == MAX_PRODUCERS
+    before = ProducerTotals(100 + MAX_PRODUCERS, 50 + MAX_PRODUCERS, 40 + MAX_PRODUCERS, 10)
     assert (producers.totals(), producers.missing) == (before, 3)
-    again = second + 3 * LEAVES_US
+    again = second + 3 * QUIET_US
     producers.meter("first", again, 0, (120, 60, 45, 15))
     assert producers.totals() == before
     producers.meter("first", again + second, 0, (130, 61, 46, 15))
@@ -216,29 +216,29 @@ def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_co
 
 
 def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
-    producers, second = Producers(), 1_000_000
+    producers, second = ProducerTracker(), 1_000_000
     for turn in range(5):
-        for number in range(PRODUCERS + 200):
+        for number in range(MAX_PRODUCERS + 200):
             producers.arrived(f"p{number}", turn * 60 * second + number, turn, turn, 1)
             producers.meter(f"p{number}", turn * 60 * second + number, 0, (turn + 1, turn + 1, turn + 1, 0))
-    assert len(producers.followed) == PRODUCERS
-    assert producers.totals().seen == 5 * PRODUCERS
+    assert len(producers.followed) == MAX_PRODUCERS
+    assert producers.totals().seen == 5 * MAX_PRODUCERS
     assert producers.missing == 0
 
 
 @given(rng=st.randoms(use_true_random=False))
 def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PRODUCERS", 3)
+        patch.setattr(module, "MAX_PRODUCERS", 3)
         producers, counted, started, before = (
-            Producers(),
+            ProducerTracker(),
             dict.fromkeys("abcdef", 0),
             dict.fromkeys("abcdef", 0),
             ProducerTotals(),
         )
         reported = 0
         for at in range(80):
-            name, now = rng.choice("abcdef"), at * LEAVES_US // 2
+            name, now = rng.choice("abcdef"), at * QUIET_US // 2
             if rng.random() < 0.1:
                 counted[name], started[name] = 0, now
             more = rng.randint(0, 5)
@@ -246,42 +246,42 @@ def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Rand
             reported += more
             producers.meter(name, now, started[name], (counted[name],) * 4)
             if rng.random() < 0.1:
-                producers.forget(now - 4 * LEAVES_US)
+                producers.forget(now - 4 * QUIET_US)
             after = producers.totals()
             assert all(new >= old for new, old in zip(after, before, strict=True))
             assert after.seen <= reported
             before = after
-            producers = Producers.from_state(*producers.state())
+            producers = ProducerTracker.from_state(*producers.state())
 
 
 def test_the_state_of_the_most_producers_with_the_longest_names_fits_into_a_record() -> None:
     values = []
-    for number in range(PRODUCERS + 50):
+    for number in range(MAX_PRODUCERS + 50):
         name = f"{number:04}" + "\U0001f600" * 250
         values += [meter(1, name, 0, (2**50,) * 4), response(2, name, 2**50), response(3, name, 2**50 + 9)]
     watch = watched(values)
-    assert watch.book.features[ANSWER].missing == 8 * PRODUCERS
+    assert watch.book.features[ANSWER].missing == 8 * MAX_PRODUCERS
     assert max(len(value) for _, value in watch.changed() if value) < 200 << 10
 
 
 def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_after_a_day() -> None:
     values = [response(10 * HOUR_S, feature="real")]
     values += [
-        meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(FEATURES + 500)
+        meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(MAX_FEATURES + 500)
     ]
     values += [response(0, "p", number, feature=f"x{number}") for number in range(300)]
     watch = watched(values)
-    assert len(watch.book.features) == FEATURES + 1
+    assert len(watch.book.features) == MAX_FEATURES + 1
     other = FeatureKey(OTHER, OTHER, "production")
     totals = [feature.producer_totals() for feature in watch.book.features.values()]
     assert tuple(map(sum, zip(*totals, strict=True))) == (
-        3 * (FEATURES + 500),
-        2 * (FEATURES + 500),
-        FEATURES + 500,
-        FEATURES + 500,
+        3 * (MAX_FEATURES + 500),
+        2 * (MAX_FEATURES + 500),
+        MAX_FEATURES + 500,
+        MAX_FEATURES + 500,
     )
     assert sum(feature.expired for feature in watch.book.features.values()) == 300
-    assert watch.book.features[other].producers.followed.keys() >= {f"p bot/m{FEATURES + 499}"}
+    assert watch.book.features[other].producers.followed.keys() >= {f"p bot/m{MAX_FEATURES + 499}"}
     seen_before = sum(one.seen for one in totals)
     watch.apply([FileRecord(response(40 * HOUR_S, feature="real"), 10**6)])
     assert set(watch.book.features) == {FeatureKey("bot", "real", "production"), other}
@@ -302,7 +302,7 @@ def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itsel
 
 
 def test_features_that_share_an_account_number_each_for_itself() -> None:
-    fill = [response(1, None, None, feature=f"f{number}") for number in range(FEATURES)]
+    fill = [response(1, None, None, feature=f"f{number}") for number in range(MAX_FEATURES)]
     more = [
         response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)
     ]

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 
-from monitor.references.finder import LAG_US, WEEK_US, References
-from monitor.windows.feature_series import DAY_US, FINE, FINE_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.references.finder import WEEK_US, YOUNG_LAG_US, ReferenceFinder
+from monitor.windows.feature_series import (
+    DAY_US,
+    FINE,
+    FINE_RETENTION_US,
+    HOUR,
+    HOUR_US,
+    FeatureState,
+    SegmentSeries,
+)
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 
 MINUTE_US = 60_000_000
-LAG = LAG_US // MINUTE_US
+LAG = YOUNG_LAG_US // MINUTE_US
 KEY = FeatureKey("bot", "answer", "production")
 M = SegmentKey("m")
 T = 100 * DAY_US  # an edge: a full hour, and a full day
@@ -23,7 +31,7 @@ def state(
 ) -> FeatureState:
     """A feature with panes: resolution -> start -> events."""
     feature = into or FeatureState(KEY)
-    segment = feature.segments.setdefault(at, Segment(at))
+    segment = feature.segments.setdefault(at, SegmentSeries(at))
     for resolution, held in panes.items():
         for start_us, events in held.items():
             pane = segment.held[resolution][start_us] = Pane(start_us)
@@ -49,7 +57,7 @@ def find(
     window_us: int = MINUTE_US,
     since_us: int = 0,
 ) -> Any:
-    return References().find(name, feature, at, edge_us, window_us, since_us)
+    return ReferenceFinder().find(name, feature, at, edge_us, window_us, since_us)
 
 
 def test_a_trailing_reference_is_the_whole_hours_that_lie_two_hours_back() -> None:
@@ -149,7 +157,7 @@ def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
     feature = state(hours(40, 0))
     state(hours(40, 0), SegmentKey("n"), into=feature)
     for resolution, held in hours(40, 0).items():
-        segment = feature.segments.setdefault(UNLABELLED, Segment(UNLABELLED))
+        segment = feature.segments.setdefault(UNLABELLED, SegmentSeries(UNLABELLED))
         for start_us in held:
             segment.held[resolution][start_us] = Pane(start_us)
             segment.held[resolution][start_us].rate("feedback.acceptance_rate").add(1_000_000, 7, 1)
@@ -158,7 +166,10 @@ def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
 
 
 def test_a_late_event_is_in_the_reference_at_once() -> None:
-    feature, references = state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}}), References()
+    feature, references = (
+        state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}}),
+        ReferenceFinder(),
+    )
     before = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
     feature.segments[M].panes[T - 20 * MINUTE_US].events += 5
     feature.forget_merged(T - 20 * MINUTE_US)
@@ -170,7 +181,7 @@ def test_a_late_event_is_in_the_reference_at_once() -> None:
 
 def test_a_reference_that_grew_from_edge_to_edge_is_the_one_that_is_made_at_once() -> None:
     panes = {FINE: {T + minute * MINUTE_US: 10 + minute % 7 for minute in range(110)}}
-    feature, references = state(panes), References()
+    feature, references = state(panes), ReferenceFinder()
     for minute in range(1, 110):
         edge_us = T + minute * MINUTE_US
         grown = references.find("trailing 24h", feature, M, edge_us, MINUTE_US, 0)
@@ -183,4 +194,4 @@ def test_a_reference_that_grew_from_edge_to_edge_is_the_one_that_is_made_at_once
                 made.pane.state(),
             )
             assert [pane.state() for pane in grown.blocks] == [pane.state() for pane in made.blocks]
-    assert FINE_US > 110 * MINUTE_US  # so that nothing was rolled up meanwhile
+    assert FINE_RETENTION_US > 110 * MINUTE_US  # so that nothing was rolled up meanwhile

@@ -13,7 +13,7 @@ from monitor.alerts.engine import GOES_ON, REOPENED
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
@@ -252,7 +252,7 @@ class World:
         """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is
         told to be over.
         """
-        book = Book(self.watch.book.pane_us, self.watch.book.digest)
+        book = PartitionState(self.watch.book.pane_us, self.watch.book.digest)
         book.restore([(key, self.keep().pop(key))])
         kind = json.loads(key)[0]
         if kind == "incident":

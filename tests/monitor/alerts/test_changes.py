@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.diagnosis import change_detection as changes_module
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
-from monitor.windows.feature_series import SEGMENTS
+from monitor.windows.feature_series import MAX_SEGMENTS
 from schemas.config.monitor_config import Config
 from schemas.records import Change
 from tests.tiers import examples
@@ -154,7 +154,7 @@ def test_a_feature_with_more_segments_than_the_cap_tells_no_versions() -> None:
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
         return {
             "prompt_version": "v7" if minute < 30 else "v8",
-            "dimensions": {"user": str(rng.randrange(3 * SEGMENTS))},
+            "dimensions": {"user": str(rng.randrange(3 * MAX_SEGMENTS))},
         }
 
     assert (

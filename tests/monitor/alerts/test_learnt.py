@@ -84,7 +84,9 @@ def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
 def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(
     every: int, bundle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.windows.feature_series.SEGMENTS", 6)  # so that segments leave for `other`
+    monkeypatch.setattr(
+        "monitor.windows.feature_series.MAX_SEGMENTS", 6
+    )  # so that segments leave for `other`
     values = troubled(190, 15, variants=12)
     whole = written(values, 5000, None)
     assert rules_that(whole, "firing") >= {"drift", "pass-rate-fell", "failures-rose", "error-rate"}

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from monitor.diagnosis.attribution import PANES, origin
 from monitor.incidents.origin import NOWHERE, Origin
 from monitor.protocol.messages import FileRecord, Outputs
-from monitor.stats.sampling_weights import WHOLE
+from monitor.stats.sampling_weights import MILLION
 from monitor.watch import Watch
-from monitor.windows.feature_series import HOUR, FeatureState, Segment
-from monitor.windows.pane import Pane, merged
+from monitor.windows.feature_series import HOUR, FeatureState, SegmentSeries
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
@@ -39,7 +39,7 @@ class Traffic(NamedTuple):
     calls: int
     before: int = 0
     since: int = 0
-    sent: int = WHOLE
+    sent: int = MILLION
     labels: SegmentKey | None = None
 
 
@@ -48,7 +48,7 @@ def feature_of(
 ) -> FeatureState:
     feature = FeatureState(FeatureKey("bot", "answer", "production"))
     for one in several:
-        segment = Segment(one.labels or SegmentKey(one.model))
+        segment = SegmentSeries(one.labels or SegmentKey(one.model))
         feature.segments[segment.key] = segment
         for minute in range(minutes):
             pane = segment.panes[minute * MINUTE_US] = of(minute * MINUTE_US)
@@ -126,7 +126,7 @@ def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_
     assert origin(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
     later = feature_of(Traffic("m", "one", 200, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=240)
     for at, pane in later.segments[SegmentKey("m")].panes.items():
-        pane.rate("error_rate").add(WHOLE, 200, 200 if at >= (BEGUN + 60) * MINUTE_US else 0)
+        pane.rate("error_rate").add(MILLION, 200, 200 if at >= (BEGUN + 60) * MINUTE_US else 0)
     assert origin(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
 
 
@@ -135,7 +135,7 @@ def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
     for segment in feature.segments.values():
         for hour in (0, 60):
             minutes = [segment.panes.pop(minute * MINUTE_US) for minute in range(hour, hour + 60)]
-            segment.held[HOUR][hour * MINUTE_US] = merged(minutes, hour * MINUTE_US)
+            segment.held[HOUR][hour * MINUTE_US] = merge_panes(minutes, hour * MINUTE_US)
     del feature.segments[SegmentKey("n")].held[HOUR][0]
     assert origin(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
 
@@ -184,7 +184,7 @@ def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
         for at, pane in segment.panes.items():
             slow = key.model == "n" and at >= (BEGUN - 1) * MINUTE_US
             pane.number("duration_s").add(
-                WHOLE, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events}
+                MILLION, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events}
             )
     assert named(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
 
@@ -193,7 +193,7 @@ def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
     feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
     for at, pane in feature.segments[SegmentKey("n")].panes.items():
         if at >= (BEGUN - 1) * MINUTE_US:
-            pane.category("fallback").add(WHOLE, {"cache": 15})
+            pane.category("fallback").add(MILLION, {"cache": 15})
     assert named(feature, incident("fallback=cache", above=None, value=0.15, reference=0.0)) == ("two", "n")
     assert named(feature, incident("fallback=none", above=None, value=0.85, reference=1.0)) == (
         "two",

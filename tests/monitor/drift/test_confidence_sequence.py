@@ -13,18 +13,18 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import beta, betabinom, norm
 
 from monitor.compare.confidence_sequence import (
-    APART,
+    INDEPENDENT_WEIGHT,
     LADDER,
     PRIOR,
     Bounds,
     Counts,
-    compare,
-    evidence,
+    compare_rates,
+    log_e_value,
     rate_bounds,
 )
-from monitor.compare.confidence_sequence_means import LEAST, Moments, compare_means
-from monitor.stats.number_summary import Number
-from monitor.stats.rate import Rate, exact
+from monitor.compare.confidence_sequence_means import MIN_EVENTS, Moments, compare_means
+from monitor.stats.number_summary import NumberSummary
+from monitor.stats.rate import Rate, clopper_pearson_interval
 from tests.tiers import examples
 
 STREAMS, EVENTS = 400, 5000
@@ -62,7 +62,7 @@ def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate
     rng = np.random.default_rng(round(1000 * p))
     n = np.arange(1, EVENTS + 1)[:, None]
     failures = np.cumsum(rng.random((EVENTS, STREAMS)) < p, axis=0)
-    missed = (evidence(n, failures, p) >= math.log(1 / alpha)).any(axis=0).mean()
+    missed = (log_e_value(n, failures, p) >= math.log(1 / alpha)).any(axis=0).mean()
     assert 0 < missed <= most_missed(alpha, STREAMS)
 
 
@@ -74,7 +74,7 @@ def test_clopper_and_pearson_looked_at_after_each_event_break_the_promise() -> N
         low = np.where(failures > 0, beta.ppf(0.025, failures, n - failures + 1), 0.0)
     high = np.where(failures < n, beta.ppf(0.975, failures + 1, n - failures), 1.0)
     assert [low[199, 0], high[199, 0]] == pytest.approx(
-        exact(failures[199, 0] / n[199, 0], float(n[199, 0]), float(norm.isf(0.025)))
+        clopper_pearson_interval(failures[199, 0] / n[199, 0], float(n[199, 0]), float(norm.isf(0.025)))
     )
     assert ((low > 0.03) | (high < 0.03)).any(axis=0).mean() > 3 * most_missed(0.05, STREAMS)
 
@@ -93,7 +93,7 @@ def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_differ
     for stream in range(pairs):
         for look in looks.tolist():
             m = look if grows else 3000
-            found = compare(
+            found = compare_rates(
                 Counts(look, int(failures[look - 1, stream])), Counts(m, int(before[m - 1, stream])), alpha
             )
             if not found.low <= new - old <= found.high:
@@ -109,13 +109,20 @@ def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_
     for _ in range(STREAMS):
         new, old = np.cumsum(rng.random((2, EVENTS)) < 0.1, axis=1)
         likeliest = np.where(
-            new + old > 0, evidence(2 * n, new + old, np.clip((new + old) / (2 * n), 1e-12, 1 - 1e-12)), 0.0
+            new + old > 0,
+            log_e_value(2 * n, new + old, np.clip((new + old) / (2 * n), 1e-12, 1 - 1e-12)),
+            0.0,
         )
-        apart = evidence(n, new, 0.5) + evidence(n, old, 0.5) - evidence(2 * n, new + old, 0.5) + likeliest
+        apart = (
+            log_e_value(n, new, 0.5)
+            + log_e_value(n, old, 0.5)
+            - log_e_value(2 * n, new + old, 0.5)
+            + likeliest
+        )
         # the part of the mixture without the ladder
-        found.append((math.log(APART) + apart >= math.log(1 / alpha)).any())
+        found.append((math.log(INDEPENDENT_WEIGHT) + apart >= math.log(1 / alpha)).any())
         at = int(np.argmax(apart))
-        bounds = compare(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
+        bounds = compare_rates(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
         found[-1] |= bounds.low > 0 or bounds.high < 0
     assert np.mean(found) <= most_missed(alpha, STREAMS)
 
@@ -126,7 +133,7 @@ def test_the_mixture_is_that_of_scipys_beta_binomial(some: Counts, p: float) -> 
     sequences = math.lgamma(n + 1) - math.lgamma(failures + 1) - math.lgamma(n - failures + 1)
     mixture = float(betabinom.logpmf(failures, n, PRIOR, PRIOR)) - sequences
     likelihood = failures * math.log(p) + (n - failures) * math.log1p(-p)
-    assert float(evidence(n, failures, p)) == pytest.approx(mixture - likelihood, rel=1e-8, abs=1e-6)
+    assert float(log_e_value(n, failures, p)) == pytest.approx(mixture - likelihood, rel=1e-8, abs=1e-6)
 
 
 @given(counts(), alphas)
@@ -135,13 +142,13 @@ def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alph
 ) -> None:
     for end in rate_bounds(some, alpha)[1:]:
         if 1e-300 < end < 1 - 1e-9:
-            assert float(evidence(*some, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
+            assert float(log_e_value(*some, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
 
 
 @given(counts(), st.floats(1e-9, 0.3))
 def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha: float) -> None:
     value, low, high = rate_bounds(some, alpha)
-    fixed = exact(value, some.n, float(norm.isf(alpha / 2)))
+    fixed = clopper_pearson_interval(value, some.n, float(norm.isf(alpha / 2)))
     assert 0 <= low <= fixed[0] + FAULT
     assert fixed[1] - FAULT <= high <= 1
 
@@ -150,7 +157,7 @@ def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha
 def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(
     new: Counts, old: Counts, alpha: float
 ) -> None:
-    one, both = rate_bounds(new, alpha), compare(new, old, alpha)
+    one, both = rate_bounds(new, alpha), compare_rates(new, old, alpha)
     assert 0 <= one.low <= one.value <= one.high <= 1
     assert -1 <= both.low <= both.value <= both.high <= 1
 
@@ -160,14 +167,14 @@ def test_successes_counted_for_failures_turn_everything_round(new: Counts, old: 
     swapped = [Counts(some.n, some.n - some.failures) for some in (new, old)]
     one, other = rate_bounds(new, alpha), rate_bounds(swapped[0], alpha)
     assert [1 - other.high, 1 - other.low] == pytest.approx([one.low, one.high], abs=1e-7)
-    both, turned = compare(new, old, alpha), compare(*swapped, alpha)
+    both, turned = compare_rates(new, old, alpha), compare_rates(*swapped, alpha)
     assert [-turned.high, -turned.low] == pytest.approx([both.low, both.high], abs=1e-7)
 
 
 @given(counts(), counts(), alphas)
 def test_old_and_new_exchanged_turn_the_difference_round(new: Counts, old: Counts, alpha: float) -> None:
-    value, low, high = compare(new, old, alpha)
-    assert compare(old, new, alpha) == pytest.approx((-value, -high, -low), abs=1e-7)
+    value, low, high = compare_rates(new, old, alpha)
+    assert compare_rates(old, new, alpha) == pytest.approx((-value, -high, -low), abs=1e-7)
 
 
 @given(counts(), counts(), st.tuples(alphas, alphas))
@@ -175,7 +182,7 @@ def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float])
     surer, less_sure = sorted(two)
     for wide, narrow in (
         (rate_bounds(new, surer), rate_bounds(new, less_sure)),
-        (compare(new, old, surer), compare(new, old, less_sure)),
+        (compare_rates(new, old, surer), compare_rates(new, old, less_sure)),
     ):
         assert wide.low <= narrow.low + FAULT
         assert narrow.high <= wide.high + FAULT
@@ -187,7 +194,7 @@ def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
 ) -> None:
     more = [Counts(2 * some.n, 2 * some.failures) for some in (new, old)]
     assert width(rate_bounds(more[0], alpha)) <= width(rate_bounds(new, alpha)) + FAULT
-    assert width(compare(*more, alpha)) <= width(compare(new, old, alpha)) + FAULT
+    assert width(compare_rates(*more, alpha)) <= width(compare_rates(new, old, alpha)) + FAULT
 
 
 @settings(max_examples=examples(1 / 2))
@@ -196,7 +203,10 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
     new: Counts, old: Counts, alpha: float
 ) -> None:
     def log_mixture() -> float:
-        both = [(APART, PRIOR, PRIOR), *(((1 - APART) / len(LADDER), a, b) for a, b in LADDER)]
+        both = [
+            (INDEPENDENT_WEIGHT, PRIOR, PRIOR),
+            *(((1 - INDEPENDENT_WEIGHT) / len(LADDER), a, b) for a, b in LADDER),
+        ]
         logs = []
         for weight, a, b in both:
             one = math.log(weight)
@@ -227,7 +237,7 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
         )
         return log_mixture() + float(found.fun)
 
-    _, low, high = compare(new, old, alpha)
+    _, low, high = compare_rates(new, old, alpha)
     for end in (low, high):
         if abs(end) < 0.999:
             assert against(end) == pytest.approx(math.log(1 / alpha), abs=0.01)
@@ -251,7 +261,10 @@ def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(
     probability = np.where(failed, kept_of_failures, kept_of_others)
     weights = (rng.random(failed.shape) < probability) * 0.05 / probability
     missed = (
-        (evidence(np.cumsum(weights, axis=0), np.cumsum(weights * failed, axis=0), 0.1) >= math.log(1 / 0.2))
+        (
+            log_e_value(np.cumsum(weights, axis=0), np.cumsum(weights * failed, axis=0), 0.1)
+            >= math.log(1 / 0.2)
+        )
         .any(axis=0)
         .mean()
     )
@@ -278,8 +291,8 @@ def test_a_least_probability_that_cannot_be_is_refused(least: float) -> None:
 
 def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin() -> None:
     old = Counts(20_000, 600)
-    assert compare(Counts(400, 40), old, 0.001).low > 0
-    few, many = (compare(Counts(n, 0.03 * n), old, 0.05) for n in (300, 10_000))
+    assert compare_rates(Counts(400, 40), old, 0.001).low > 0
+    few, many = (compare_rates(Counts(n, 0.03 * n), old, 0.05) for n in (300, 10_000))
     assert few.high > 0.02 > many.high > 0 > many.low
 
 
@@ -301,7 +314,7 @@ def test_counts_that_cannot_be_are_refused(bad: Counts) -> None:
         rate_bounds(bad, 0.05)
     for pair in ((good, bad), (bad, good)):
         with pytest.raises(ValueError, match="cannot be"):
-            compare(*pair, 0.05)
+            compare_rates(*pair, 0.05)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 5.0, math.nan])
@@ -309,19 +322,19 @@ def test_an_alpha_that_is_no_probability_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         rate_bounds(Counts(10, 1), alpha)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        compare(Counts(10, 1), Counts(10, 1), alpha)
+        compare_rates(Counts(10, 1), Counts(10, 1), alpha)
     with pytest.raises(ValueError, match="between 0 and 1"):
         compare_means(Moments(200, 1, 1), Moments(200, 1, 1), alpha)
 
 
-moments = st.builds(Moments, st.floats(LEAST, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e9))
+moments = st.builds(Moments, st.floats(MIN_EVENTS, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e9))
 
 
 @pytest.mark.parametrize("grows", [True, False])
 def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_difference_of_means(
     grows: bool,
 ) -> None:
-    alpha, pairs, looks = 0.2, 200, np.unique(np.geomspace(LEAST, 3000, 60).astype(int))
+    alpha, pairs, looks = 0.2, 200, np.unique(np.geomspace(MIN_EVENTS, 3000, 60).astype(int))
     rng = np.random.default_rng(6)
     values = rng.lognormal(0, 0.6, (2, pairs, 3000))
     values[0] += 1.0
@@ -366,17 +379,17 @@ def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
 
 
 def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
-    many, few = Moments(1000, 5.0, 1.0), Moments(LEAST - 1, 1.0, 1.0)
+    many, few = Moments(1000, 5.0, 1.0), Moments(MIN_EVENTS - 1, 1.0, 1.0)
     for pair in ((many, few), (few, many)):
         found = compare_means(*pair, 0.05)
         assert (found.low, found.high) == (-math.inf, math.inf)
 
 
 def test_moments_are_those_of_the_number() -> None:
-    number = Number()
+    number = NumberSummary()
     number.add(1_000_000, 6, 60, {33: 3, 0: 3})
     assert Moments.of(number) == (number.effective_n, 10.0, number.variance())
-    assert Moments.of(Number()) == (0.0, 0.0, 0.0)
+    assert Moments.of(NumberSummary()) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

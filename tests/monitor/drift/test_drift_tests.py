@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.drift import DRIFT_TESTS, Distribution
-from monitor.stats.exponential_buckets import codes_of
-from monitor.stats.number_summary import Number
+from monitor.stats.exponential_buckets import bucket_codes
+from monitor.stats.number_summary import NumberSummary
 from tests.monitor.drift.oracles.histograms import distribution_of
 from tests.monitor.drift.oracles.kolmogorov_smirnov import kolmogorov_smirnov
 from tests.monitor.drift.oracles.psi import psi
@@ -34,9 +34,9 @@ def numbers(values: np.ndarray) -> Distribution:
     return Distribution.of(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
 
 
-def number_of(values: np.ndarray) -> Number:
-    number = Number()
-    codes, counts = np.unique(codes_of(values), return_counts=True)
+def number_of(values: np.ndarray) -> NumberSummary:
+    number = NumberSummary()
+    codes, counts = np.unique(bucket_codes(values), return_counts=True)
     number.add(
         1_000_000,
         len(values),
@@ -183,7 +183,7 @@ DRAWS = {
 def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(
     draw, seed, n, m, times
 ):
-    """Of the same ``Number``s that panes keep. What lies between two values of one bucket is all that bins
+    """Of the same ``NumberSummary``s that panes keep. What lies between two values of one bucket is all that bins
     cannot see.
     """
     rng = np.random.default_rng(seed)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import DRIFT_TESTS
-from monitor.drift.category_tests import most_g
-from monitor.drift.histogram_distance import Joined, Shape, distance
+from monitor.drift.category_tests import g_upper_bound
+from monitor.drift.histogram_distance import HistogramShape, PooledNumber, histogram_distance
 from monitor.drift.interface import Distribution
-from monitor.stats.exponential_buckets import codes_of
-from monitor.stats.number_summary import Number
+from monitor.stats.exponential_buckets import bucket_codes
+from monitor.stats.number_summary import NumberSummary
 
 values = st.lists(st.one_of(st.integers(0, 300), st.integers(-20, 2**50)), min_size=1, max_size=12)
 parts = st.lists(
@@ -24,9 +24,9 @@ parts = st.lists(
 counts = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 500), min_size=2)
 
 
-def number_of(ppm: int, some: list[int]) -> Number:
-    number, buckets = Number(), {}
-    for code in codes_of(np.array(some, np.int64)).tolist():
+def number_of(ppm: int, some: list[int]) -> NumberSummary:
+    number, buckets = NumberSummary(), {}
+    for code in bucket_codes(np.array(some, np.int64)).tolist():
         buckets[code] = buckets.get(code, 0) + 1
     number.add(ppm, len(some), sum(some), buckets)
     return number
@@ -36,10 +36,10 @@ def number_of(ppm: int, some: list[int]) -> Number:
 def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
     some: list[tuple[int, list[int]]], scale: int
 ) -> None:
-    numbers, merged = [number_of(*one) for one in some], Number()
+    numbers, merged = [number_of(*one) for one in some], NumberSummary()
     for number in numbers:
         merged.merge(number)
-    joined, expected = Joined(numbers), Shape.of(merged, min(scale, merged.scale))
+    joined, expected = PooledNumber(numbers), HistogramShape.of(merged, min(scale, merged.scale))
     found = joined.shape(scale)
     assert expected is not None
     assert found is not None
@@ -58,14 +58,16 @@ def test_g_is_never_more_than_before_rare_categories_are_pooled(
 ) -> None:
     n, m = float(sum(before.values())), float(sum(now.values()))
     told = DRIFT_TESTS["g"](Distribution.of(before, n), Distribution.of(now, m))
-    assert told.statistic <= most_g(before, n, now, m) * (1 + 1e-9) + 1e-6
+    assert told.statistic <= g_upper_bound(before, n, now, m) * (1 + 1e-9) + 1e-6
 
 
 def test_how_far_apart_two_shapes_are_is_worked_out_only_where_it_can_matter() -> None:
-    one, other = (Shape.of(number_of(1_000_000, some)) for some in ([1, 2, 3] * 100, [2, 3, 4] * 100))
+    one, other = (
+        HistogramShape.of(number_of(1_000_000, some)) for some in ([1, 2, 3] * 100, [2, 3, 4] * 100)
+    )
     assert one is not None
     assert other is not None
-    full = distance(one, other)
-    assert distance(one, other, full.p_value) == full
-    assert distance(one, other, full.p_value / 2) == full._replace(wasserstein=0.0)
+    full = histogram_distance(one, other)
+    assert histogram_distance(one, other, full.p_value) == full
+    assert histogram_distance(one, other, full.p_value / 2) == full._replace(wasserstein=0.0)
     assert full.wasserstein == pytest.approx(1 / one.spread, rel=0.05)

@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 
 from monitor.drift import TEXT_TESTS
-from monitor.drift.mmd import mmd, weighted_chi_square
-from monitor.stats.text_sketch import TextSketch, vectors_of
+from monitor.drift.mmd import mmd, weighted_chi_square_p_value
+from monitor.stats.text_sketch import TextSketch, text_features
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
@@ -35,7 +35,7 @@ def answers() -> Callable[[str, str], np.ndarray]:
             pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
         csv.field_size_limit(10**9)
         with gzip.open(path, "rt", encoding="utf-8") as stream:
-            return vectors_of([row["answer"] for row in csv.DictReader(stream) if row["model"] == model])
+            return text_features([row["answer"] for row in csv.DictReader(stream) if row["model"] == model])
 
     return vectors
 
@@ -79,7 +79,7 @@ REPEATED = {
 @pytest.fixture(scope="module")
 def generated() -> np.ndarray:
     rng, words = np.random.default_rng(22), TEXT.split()
-    return vectors_of([" ".join(rng.choice(words, rng.integers(3, 60))) for _ in range(2000)])
+    return text_features([" ".join(rng.choice(words, rng.integers(3, 60))) for _ in range(2000)])
 
 
 @pytest.mark.parametrize("kind", REPEATED)
@@ -144,11 +144,11 @@ def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
 def test_the_tail_of_a_weighted_chi_square_is_scipys_where_the_weights_are_equal_and_that_of_simulation_where_not():
     for freedom in (1, 2, 10, 30):
         for p in (0.9, 0.5, 0.1, 1e-3, 1e-6, 1e-12):
-            assert weighted_chi_square(float(stats.chi2.isf(p, freedom)), np.ones(freedom)) == pytest.approx(
-                p, rel=0.13
-            )
+            assert weighted_chi_square_p_value(
+                float(stats.chi2.isf(p, freedom)), np.ones(freedom)
+            ) == pytest.approx(p, rel=0.13)
     weights = np.array([1, 0.6, 0.3, 0.1, 0.05, 0.0])
     drawn = np.random.default_rng(25).standard_normal((400_000, len(weights))) ** 2 @ weights
     for x in (0.5, 2.0, 2.1, 5.0, 10.0):
-        assert weighted_chi_square(x, weights) == pytest.approx((drawn > x).mean(), rel=0.05)
-    assert weighted_chi_square(0.0, weights) == 1.0
+        assert weighted_chi_square_p_value(x, weights) == pytest.approx((drawn > x).mean(), rel=0.05)
+    assert weighted_chi_square_p_value(0.0, weights) == 1.0

@@ -11,14 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.drift.shiryaev_roberts import CORRELATION, HORIZON, LEAST, ODDS, WEIGHTS, Sequential
+from monitor.drift.shiryaev_roberts import (
+    CORRELATION,
+    HORIZON_EVENTS,
+    MIN_REFERENCE_EVENTS,
+    ODDS,
+    WEIGHTS,
+    ShiryaevRoberts,
+)
 from tests.tiers import examples
 
 RUN_LENGTH = 1.7e8
 
 
 def fed(
-    detector: Sequential, rng: np.random.Generator, p: float, blocks: int, size: int = 60, begin: int = 0
+    detector: ShiryaevRoberts, rng: np.random.Generator, p: float, blocks: int, size: int = 60, begin: int = 0
 ) -> int | None:
     """The first edge at which it alarmed."""
     first = None
@@ -30,7 +37,7 @@ def fed(
 
 
 def test_three_events_an_hour_that_all_fail_after_a_healthy_week_alarm_by_the_eighth():
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, 0, edge)
     readings = [detector.step(1, 1, 504 + at) for at in range(8)]
@@ -40,7 +47,7 @@ def test_three_events_an_hour_that_all_fail_after_a_healthy_week_alarm_by_the_ei
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("hour", [0, 11, 23])
 def test_one_failing_event_a_day_of_three_an_hour_never_alarms_whether_history_knew_it_or_not(before, hour):
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, float(before and edge % 72 == 5), edge)
     highest = max(detector.step(1, float(at % 72 == 3 * hour), at).statistic for at in range(30 * 72))
@@ -52,7 +59,7 @@ def test_one_failing_event_a_day_of_three_an_hour_never_alarms_whether_history_k
 )
 def test_a_rate_that_rose_is_found_and_said_from_what_to_what_and_since_when(before, after):
     rng = np.random.default_rng(1)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     assert fed(detector, rng, before, 300) is None
     rose = fed(detector, rng, after, 120, begin=300)
     assert rose is not None
@@ -64,7 +71,7 @@ def test_a_rate_that_rose_is_found_and_said_from_what_to_what_and_since_when(bef
 
 def test_a_rate_that_fell_is_none_of_its_business():
     rng = np.random.default_rng(2)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.3, 100)
     assert fed(detector, rng, 0.05, 400, begin=100) is None
 
@@ -73,7 +80,7 @@ def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_coun
     """100 streams of 300 blocks at a run length of 3,000 blocks: ten expected at the most that is promised."""
     rng, alarms = np.random.default_rng(3), 0
     for _ in range(100):
-        detector = Sequential(3000)
+        detector = ShiryaevRoberts(3000)
         fed(detector, rng, 0.03, 9)
         for edge in range(300):
             reading = detector.step(60, rng.binomial(60, 0.03), edge)
@@ -87,7 +94,7 @@ def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_coun
 def test_rates_that_vary_from_block_to_block_and_by_a_twentieth_over_the_day_do_not_alarm(rho):
     rng = np.random.default_rng(4)
     for _ in range(3):
-        detector = Sequential(1e5)
+        detector = ShiryaevRoberts(1e5)
         for edge in range(1440):
             p = 0.03 * (1 + 0.05 * np.sin(2 * np.pi * edge / 1440))
             failures = rng.binomial(1000, rng.beta(p * (1 / rho - 1), (1 - p) * (1 / rho - 1)))
@@ -100,18 +107,18 @@ def test_rates_that_vary_from_block_to_block_and_by_a_twentieth_over_the_day_do_
 
 def test_the_correlation_within_blocks_is_learnt_and_not_from_the_rise_itself():
     rng = np.random.default_rng(5)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(400):
         detector.step(300, rng.binomial(300, rng.beta(0.1 * 19, 0.9 * 19)), edge)
     assert detector.rho == pytest.approx(0.05, rel=0.3)
-    calm = Sequential(RUN_LENGTH)
+    calm = ShiryaevRoberts(RUN_LENGTH)
     fed(calm, rng, 0.05, 400)
     fed(calm, rng, 0.3, 50, begin=400)
     assert CORRELATION[0] <= calm.rho < 2 * CORRELATION[0]
 
 
 def test_no_block_alarms_alone_however_large():
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(30):
         detector.step(1000, 1, edge)
     assert (
@@ -122,15 +129,15 @@ def test_no_block_alarms_alone_however_large():
 
 
 def test_below_five_hundred_events_nothing_is_said():
-    detector = Sequential(10)
-    readings = [detector.step(1, edge % 2, edge) for edge in range(int(LEAST))]
+    detector = ShiryaevRoberts(10)
+    readings = [detector.step(1, edge % 2, edge) for edge in range(int(MIN_REFERENCE_EVENTS))]
     assert {(one.statistic, one.rate) for one in readings[:-1]} == {(0.0, None)}
     assert detector.step(1, 0, 500).rate == pytest.approx(0.5)
 
 
 def test_a_step_does_not_enter_the_reference_while_it_is_in_doubt():
     rng = np.random.default_rng(6)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 200)
     fed(detector, rng, 0.10, 300, begin=200)
     assert detector.failures / detector.n < 0.04
@@ -138,7 +145,7 @@ def test_a_step_does_not_enter_the_reference_while_it_is_in_doubt():
 
 def test_frozen_and_after_calm_the_reference_holds_nothing_of_the_incident():
     rng = np.random.default_rng(7)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 50)
     before = detector.n, detector.failures, detector.rho
     for edge in range(50, 80):
@@ -152,7 +159,7 @@ def test_frozen_and_after_calm_the_reference_holds_nothing_of_the_incident():
 
 def test_recovery_is_seen_within_a_few_blocks_of_the_outage_ending():
     rng = np.random.default_rng(8)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.01, 100)
     fed(detector, rng, 0.9, 60, begin=100)
     readings = [detector.step(60, 0, 160 + at) for at in range(40)]
@@ -160,12 +167,12 @@ def test_recovery_is_seen_within_a_few_blocks_of_the_outage_ending():
 
 
 def test_beyond_its_horizon_the_reference_halves_and_keeps_its_rate():
-    detector = Sequential(RUN_LENGTH)
-    while detector.n < HORIZON * 0.45:
+    detector = ShiryaevRoberts(RUN_LENGTH)
+    while detector.n < HORIZON_EVENTS * 0.45:
         detector.learn(1e7, 3e5)
     for _ in range(6000):
         detector.learn(1e7, 3e5)
-    assert HORIZON / 2 <= detector.n <= HORIZON
+    assert HORIZON_EVENTS / 2 <= detector.n <= HORIZON_EVENTS
     assert detector.failures / detector.n == pytest.approx(0.03, rel=1e-3)
 
 
@@ -175,10 +182,10 @@ blocks = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1)), min_size=1, max
 @settings(max_examples=examples(1 / 2))
 @given(blocks, st.integers(0, 60))
 def test_snapshot_then_restore_is_the_same_and_every_number_stays_finite(given_blocks, cut):
-    through, stopped = Sequential(RUN_LENGTH), Sequential(RUN_LENGTH)
+    through, stopped = ShiryaevRoberts(RUN_LENGTH), ShiryaevRoberts(RUN_LENGTH)
     for edge, (n, share) in enumerate(given_blocks):
         if edge == cut:
-            stopped = Sequential.from_state(json.loads(json.dumps(stopped.state())), RUN_LENGTH)
+            stopped = ShiryaevRoberts.from_state(json.loads(json.dumps(stopped.state())), RUN_LENGTH)
         reading = through.step(n, n * share, edge)
         assert stopped.step(n, n * share, edge) == reading
         assert np.isfinite([reading.statistic, reading.edge, reading.events, *through.state()]).all()
@@ -189,7 +196,7 @@ def test_snapshot_then_restore_is_the_same_and_every_number_stays_finite(given_b
 
 def test_a_snapshot_is_short():
     rng = np.random.default_rng(9)
-    detector = Sequential(RUN_LENGTH)
+    detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 500)
     assert len(json.dumps(detector.state(), separators=(",", ":"))) < 160
 
@@ -203,7 +210,7 @@ def test_weights_are_shares_one_for_each_multiplier():
     ("n", "failures"), [(-1, 0), (1, 2), (1, -1), (float("nan"), 0), (float("inf"), 0), (1, float("nan"))]
 )
 def test_counts_that_cannot_be_are_refused_by_name(n, failures):
-    for take in (Sequential(100).step, Sequential(100).learn):
+    for take in (ShiryaevRoberts(100).step, ShiryaevRoberts(100).learn):
         with pytest.raises(ValueError, match="failures"):
             take(n, failures)
 
@@ -211,4 +218,4 @@ def test_counts_that_cannot_be_are_refused_by_name(n, failures):
 @pytest.mark.parametrize("run_length", [0, 1, -5, float("nan")])
 def test_a_run_length_that_promises_nothing_is_refused(run_length):
     with pytest.raises(ValueError, match="run_length"):
-        Sequential(run_length)
+        ShiryaevRoberts(run_length)

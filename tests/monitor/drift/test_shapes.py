@@ -8,31 +8,36 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstwobign, wasserstein_distance
 
-from monitor.drift.histogram_distance import Distance, Shape, distance, kolmogorov
-from monitor.drift.interface import Distribution, DriftTest, harmonic
-from monitor.stats.exponential_buckets import codes_of, middle
-from monitor.stats.number_summary import Number
+from monitor.drift.histogram_distance import (
+    HistogramDistance,
+    HistogramShape,
+    histogram_distance,
+    kolmogorov_p_value,
+)
+from monitor.drift.interface import Distribution, DriftTest, harmonic_size
+from monitor.stats.exponential_buckets import bucket_codes, bucket_middle
+from monitor.stats.number_summary import NumberSummary
 from tests.monitor.drift.oracles.histograms import distribution_of
 from tests.monitor.drift.oracles.kolmogorov_smirnov import kolmogorov_smirnov
 from tests.monitor.drift.oracles.wasserstein import wasserstein
 
 
-def number_of(values: list[int], ppm: int = 1_000_000) -> Number:
-    codes, counts = np.unique(codes_of(np.array(values, np.int64)), return_counts=True)
-    number = Number()
+def number_of(values: list[int], ppm: int = 1_000_000) -> NumberSummary:
+    codes, counts = np.unique(bucket_codes(np.array(values, np.int64)), return_counts=True)
+    number = NumberSummary()
     number.add(ppm, len(values), sum(values), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
     return number
 
 
-def quick(reference: Number, current: Number) -> Distance:
+def quick(reference: NumberSummary, current: NumberSummary) -> HistogramDistance:
     scale = min(reference.scale, current.scale)
-    one, other = Shape.of(reference, scale), Shape.of(current, scale)
+    one, other = HistogramShape.of(reference, scale), HistogramShape.of(current, scale)
     assert one is not None
     assert other is not None
-    return distance(one, other)
+    return histogram_distance(one, other)
 
 
-def slow(test: DriftTest, reference: Number, current: Number) -> tuple[float, float]:
+def slow(test: DriftTest, reference: NumberSummary, current: NumberSummary) -> tuple[float, float]:
     scale = min(reference.scale, current.scale)
     told = test(
         *(Distribution.of(distribution_of(one, scale), one.effective_n) for one in (reference, current))
@@ -66,7 +71,8 @@ def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
     apart = quick(number_of(first), number_of(second))
     assert apart.d == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-9)
     one, other = (
-        [middle(code) for code in codes_of(np.array(values)).tolist()] for values in (first, second)
+        [bucket_middle(code) for code in bucket_codes(np.array(values)).tolist()]
+        for values in (first, second)
     )
     assume(np.ptp(one) > 0)
     assert apart.wasserstein == pytest.approx(
@@ -76,9 +82,9 @@ def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
 
 @given(st.floats(0, 1), st.integers(1, 10**6), st.integers(1, 10**6))
 def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int) -> None:
-    root = harmonic(n, m) ** 0.5
+    root = harmonic_size(n, m) ** 0.5
     p = float(kstwobign.sf((root + 0.12 + 0.11 / root) * d))
-    told = kolmogorov(d, n, m)
+    told = kolmogorov_p_value(d, n, m)
     assert 0 <= told <= 1
     if 1e-250 < p < 0.3:
         assert told == pytest.approx(p, rel=1e-3)
@@ -89,7 +95,7 @@ def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int
 def test_a_shape_is_no_farther_from_itself_and_none_of_nothing() -> None:
     number = number_of([1, 5, 5, 900])
     assert quick(number, number) == (0.0, 0.0, 1.0)
-    assert Shape.of(Number()) is None
+    assert HistogramShape.of(NumberSummary()) is None
 
 
 def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
@@ -98,8 +104,8 @@ def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
 
 
 def test_shapes_of_two_scales_are_refused() -> None:
-    one, other = Shape.of(number_of([1, 2, 3])), Shape.of(number_of([1, 2, 3]), 3)
+    one, other = HistogramShape.of(number_of([1, 2, 3])), HistogramShape.of(number_of([1, 2, 3]), 3)
     assert one is not None
     assert other is not None
     with pytest.raises(ValueError, match="scale 5 and 3"):
-        distance(one, other)
+        histogram_distance(one, other)

@@ -11,8 +11,8 @@ from monitor.protocol.messages import Message
 from monitor.reports.plot_panels import FIXED, panels_of
 from monitor.reports.time_series import POINTS, Measured
 from monitor.reports.window_histogram import Histogram, Spread
-from monitor.stats.exponential_buckets import codes_of
-from monitor.windows.pane import Pane, metrics
+from monitor.stats.exponential_buckets import bucket_codes
+from monitor.windows.pane import Pane, pane_metrics
 from schemas.times import rfc3339
 from tests.tiers import examples
 
@@ -32,7 +32,7 @@ def window(
     pane.events = len(tokens)
     pane.rate("pass_rate").add(1_000_000, len(tokens), failed)
     values = np.array(tokens, np.int64)
-    codes, counts = np.unique(codes_of(values), return_counts=True)
+    codes, counts = np.unique(bucket_codes(values), return_counts=True)
     pane.number("output_tokens").add(
         1_000_000, len(tokens), sum(tokens), dict(zip(codes.tolist(), counts.tolist(), strict=True))
     )
@@ -46,7 +46,7 @@ def window(
         "end": rfc3339(pane.start_us + PANE_US),
         "revision": revision,
         "events": pane.events,
-        "metrics": metrics(pane),
+        "metrics": pane_metrics(pane),
     }
     return Message(b"", json.dumps(record).encode())
 

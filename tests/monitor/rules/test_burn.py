@@ -13,7 +13,7 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.rules import burn_rate
 from monitor.watch import Watch
-from monitor.windows.feature_series import FINE, HOUR, HOUR_US, Segment
+from monitor.windows.feature_series import FINE, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from schemas.config.monitor_config import Config
@@ -67,8 +67,8 @@ def rule(**more: Any) -> Burning:
     })  # fmt: skip
 
 
-def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> Segment:
-    segment = Segment(SegmentKey("m"))
+def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> SegmentSeries:
+    segment = SegmentSeries(SegmentKey("m"))
     for minute in range(minutes):
         pane = segment.held[FINE][minute * MINUTE_US] = Pane(minute * MINUTE_US)
         pane.rate("error_rate").add(1_000_000, a_minute, round(a_minute * share(minute)))
@@ -159,7 +159,7 @@ def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:
 
 
 def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -> None:
-    segment = Segment(SegmentKey("m"))
+    segment = SegmentSeries(SegmentKey("m"))
     for hour in range(6):
         pane = segment.held[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)
         pane.rate("error_rate").add(1_000_000, 1000, 900 if hour == 2 else 200 if hour > 2 else 1000)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from monitor.alerts.baseline_store import Baselines
 from monitor.alerts.evaluator_versions import Statistics
 from monitor.drift.shiryaev_roberts import TOLERANCE
-from monitor.references.finder import References
+from monitor.references.finder import ReferenceFinder
 from monitor.rules.learned_baseline import LEARNT_US
-from monitor.state.partition_state import Book
+from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, HOUR, HOUR_US, FeatureState, Segment
+from monitor.windows.feature_series import DAY_US, HOUR, HOUR_US, FeatureState, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
@@ -19,10 +19,10 @@ EDGE_US = 100 * DAY_US
 CYCLE = (180, 210, 230, 210, 180, 150, 130, 150)
 
 
-def known(book: Book, failures: tuple[int, ...]) -> FeatureState:
+def known(book: PartitionState, failures: tuple[int, ...]) -> FeatureState:
     """A feature of one segment with a day of hours up to two hours before the edge, 6,000 calls in each."""
     feature = book.feature(KEY)
-    segment = feature.segments[AT] = Segment(AT)
+    segment = feature.segments[AT] = SegmentSeries(AT)
     for nth in range(26):
         pane = segment.held[HOUR][start_us] = Pane(start_us := EDGE_US - (nth + 1) * HOUR_US)
         pane.rate("error_rate").add(1_000_000, 6000, failures[nth % len(failures)])
@@ -30,24 +30,31 @@ def known(book: Book, failures: tuple[int, ...]) -> FeatureState:
 
 
 def test_hours_that_differ_by_chance_are_tolerated_no_more_than_always_and_a_cycle_is() -> None:
-    assert References().cycle(known(Book(60_000_000, ""), (180,)), None, EDGE_US).tolerance("error_rate") == 1
+    assert (
+        ReferenceFinder()
+        .cycle(known(PartitionState(60_000_000, ""), (180,)), None, EDGE_US)
+        .tolerance("error_rate")
+        == 1
+    )
     assert (
         1.25
-        < References().cycle(known(Book(60_000_000, ""), CYCLE), None, EDGE_US).tolerance("error_rate")
+        < ReferenceFinder()
+        .cycle(known(PartitionState(60_000_000, ""), CYCLE), None, EDGE_US)
+        .tolerance("error_rate")
         < 1.45
     )
 
 
 def test_an_incident_of_yesterday_is_no_cycle() -> None:
-    feature = known(Book(60_000_000, ""), (180,))
+    feature = known(PartitionState(60_000_000, ""), (180,))
     for nth in range(10, 14):
         feature.segments[AT].held[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(
             1_000_000, 6000, 3000
         )
-    assert References().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
+    assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
     feature.forget_references()
     feature.spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]
-    assert References().cycle(feature, None, EDGE_US).tolerance("error_rate") == 1
+    assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") == 1
 
 
 def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
@@ -55,7 +62,7 @@ def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
     config, counted = Config.model_validate({"rules": [rule], "default_rules": False}), Rate()
     counted.add(1_000_000, 100, 3)
     for failures, more in (((180,), False), (CYCLE, True)):
-        book = Book(60_000_000, "")
+        book = PartitionState(60_000_000, "")
         feature, baselines = known(book, failures), Baselines(config, book, Statistics(config, book))
         for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
             baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.drift import DRIFT_TESTS
 from monitor.drift.interface import Distribution
 from monitor.rules.window_view import Window
-from monitor.windows.pane import Pane, merged
+from monitor.windows.pane import Pane, merge_panes
 
 names = st.integers(0, 99).map("name {}".format)
 counted = st.tuples(
@@ -36,7 +36,7 @@ def test_a_part_holds_what_the_merged_panes_hold_under_its_names(
 ) -> None:
     panes = [pane_of(nth, one) for nth, one in enumerate(several)]
     panes = [Pane.from_state(pane.start_us, pane.state()) for pane in panes] if packed else panes
-    whole, window = merged(panes, 0), Window(panes, 0)
+    whole, window = merge_panes(panes, 0), Window(panes, 0)
     part = window.part("error_rate", "finish_reason", "output_tokens", "nothing")
     assert window.part("finish_reason") is part
     assert window.categories == whole.categories.keys()

@@ -194,8 +194,8 @@ def records(values: list[bytes], first: int = 0) -> list[FileRecord]:
 
 def meaning(watch: Watch) -> dict[str, Any]:
     """What the state says, in plain values, in the words of ``semantics.md``."""
-    from monitor.windows.pane import estimate
-    from monitor.windows.segment_keys import plain
+    from monitor.windows.pane import estimate_metric
+    from monitor.windows.segment_keys import segment_to_json
 
     out: dict[str, Any] = {
         "watermark_us": watch.watermark_us,
@@ -205,15 +205,15 @@ def meaning(watch: Watch) -> dict[str, Any]:
     for key, feature in sorted(watch.book.features.items()):
         panes = {
             resolution: [
-                [plain(segment.key), at, pane.events, pane.revision, pane.late]
+                [segment_to_json(segment.key), at, pane.events, pane.revision, pane.late]
                 for segment in feature.segments.values()
                 for at, pane in sorted(segment.held[resolution].items())
             ]
             for resolution in ("pane", "hour", "day")
         }
-        read = {metric: list(estimate(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
+        read = {metric: list(estimate_metric(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
         mine = {
-            f"{plain(at)} {rule}": [
+            f"{segment_to_json(at)} {rule}": [
                 one.incident_id,
                 one.state,
                 one.severity,

@@ -91,7 +91,7 @@ def test_another_pane_length_is_refused_with_the_remedy(change):
 def test_another_histogram_scale_is_refused_with_the_remedy(monkeypatch):
     partition = Partition()
     partition.run(config(), minutes(0, 3))
-    monkeypatch.setattr("monitor.watch.SCALE", 4)
+    monkeypatch.setattr("monitor.watch.MAX_SCALE", 4)
     with pytest.raises(ValueError, match=r"histogram scale 5, the configuration says .*scale 4; set it back"):
         partition.run(config(), [])
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from monitor.delivery import outbox
 from monitor.notifier import Notifier
-from monitor.state.partition_state import REWRITTEN, Book
+from monitor.state.partition_state import MAX_MIGRATED, PartitionState
 from monitor.watch import Watch
 from monitor.windows import format_versions
 from monitor.windows.feature_series import FeatureState
@@ -86,7 +86,7 @@ def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
         "hour",
         "day",
     }
-    assert {format_versions.layout_of(value) for value in RECORDS[layout].values()} == {layout}
+    assert {format_versions.record_layout(value) for value in RECORDS[layout].values()} == {layout}
 
 
 NOTIFIED = range(1, outbox.LAYOUT + 1)
@@ -137,8 +137,8 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
         assert golden.meaning(mixed) == told(1)["meaning"]
         if len(changed) == 1:
             break
-    assert max(sizes) <= REWRITTEN + 1
-    assert {format_versions.layout_of(value) for value in log.values()} == {NEWEST}
+    assert max(sizes) <= MAX_MIGRATED + 1
+    assert {format_versions.record_layout(value) for value in log.values()} == {NEWEST}
     assert watch.changed()[:-1] == []
 
 
@@ -150,10 +150,10 @@ def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
 
 def test_what_a_feature_writes_today_has_the_shape_of_its_layout():
     """Whoever adds a value must raise the layout and say how older records come by it."""
-    book = Book(60_000_000, "d")
+    book = PartitionState(60_000_000, "d")
     feature = book.feature(FeatureKey("s", "f", "e"))
     assert len(feature.state()) + 1 == len(format_versions.SHAPES["feature"].__args__)
-    fresh = Book(60_000_000, "d")
+    fresh = PartitionState(60_000_000, "d")
     fresh.restore(book.changed())
     assert fresh.features[feature.key].state() == FeatureState(feature.key).state()
 
@@ -205,7 +205,7 @@ def test_a_clock_without_a_mark_says_its_layout_itself(number):
 @given(data=st.data())
 def test_one_value_more_or_less_or_of_another_kind_is_refused(data):
     key, value = data.draw(st.sampled_from(SAMPLE[1] + SAMPLE[NEWEST]))
-    body, prefix = (value[2:], value[:2]) if format_versions.layout_of(value) > 1 else (value, b"")
+    body, prefix = (value[2:], value[:2]) if format_versions.record_layout(value) > 1 else (value, b"")
     values = msgspec.msgpack.decode(body)
     at = data.draw(st.integers(0, len(values) - 1))
     change = data.draw(st.sampled_from(["more", "less", "other"]))

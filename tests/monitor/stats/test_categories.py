@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.stats.category_counts import KNOWN, NAMES, OTHER, Categories
-from monitor.stats.sampling_weights import WHOLE, grid
+from monitor.stats.category_counts import MAX_NAMES, OTHER, WELL_KNOWN_NAMES, CategoryCounts
+from monitor.stats.sampling_weights import MILLION, to_ppm
 
 names = st.one_of(
-    st.sampled_from(sorted(KNOWN)), st.text(string.ascii_lowercase, min_size=1, max_size=2), st.just(OTHER)
+    st.sampled_from(sorted(WELL_KNOWN_NAMES)),
+    st.text(string.ascii_lowercase, min_size=1, max_size=2),
+    st.just(OTHER),
 )
 parts = st.lists(
     st.tuples(st.floats(1e-6, 1.0), st.dictionaries(names, st.integers(0, 9), max_size=30)), max_size=30
 )
 
 
-def counted(some: list[tuple[float, dict[str, int]]]) -> Categories:
-    categories = Categories()
+def counted(some: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
+    categories = CategoryCounts()
     for probability, counts in some:
-        categories.add(grid(probability), counts)
+        categories.add(to_ppm(probability), counts)
     return categories
 
 
@@ -37,42 +39,42 @@ def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
     rng.shuffle(shuffled)
     cuts = sorted(rng.randint(0, len(some)) for _ in range(3))
     groups = [counted(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(some)], strict=True)]
-    merged = Categories()
+    merged = CategoryCounts()
     merged.merge(groups[3])
     groups[1].merge(groups[0])
     merged.merge_all([groups[2], groups[1]])
     assert msgspec.msgpack.encode(merged.state()) == msgspec.msgpack.encode(whole.state())
-    back = Categories.from_state(whole.state())
-    back.add(WHOLE, {"zz-new": 1})
-    whole.add(WHOLE, {"zz-new": 1})
+    back = CategoryCounts.from_state(whole.state())
+    back.add(MILLION, {"zz-new": 1})
+    whole.add(MILLION, {"zz-new": 1})
     assert back.state() == whole.state()
     assert whole.n == sum(sum(counts.values()) for _, counts in some) + 1
 
 
 @given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), max_size=300, unique=True))
 def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(some: list[str]) -> None:
-    categories = Categories()
+    categories = CategoryCounts()
     for nth, name in enumerate(some):
-        categories.add(WHOLE, {name: nth + 1})
+        categories.add(MILLION, {name: nth + 1})
     found = categories.weighted()
     own = {name: n for name, n in found.items() if name != OTHER}
-    assert len(own) == min(NAMES, len(set(some) - {OTHER}))
+    assert len(own) == min(MAX_NAMES, len(set(some) - {OTHER}))
     assert all(some.index(name) + 1 == n for name, n in own.items())
     assert sum(found.values()) == sum(range(1, len(some) + 1))
 
 
 def test_known_names_keep_their_count_whatever_else_comes() -> None:
-    categories = Categories()
-    categories.add(WHOLE, {f"error {number}": 1 for number in range(5000)})
-    categories.add(WHOLE, {"length": 3, "": 2, "content_filter": 1})
+    categories = CategoryCounts()
+    categories.add(MILLION, {f"error {number}": 1 for number in range(5000)})
+    categories.add(MILLION, {"length": 3, "": 2, "content_filter": 1})
     found = categories.weighted()
     assert (found["length"], found[""], found["content_filter"]) == (3, 2, 1)
-    assert (len(found), found[OTHER]) == (NAMES + 1, 5000 - (NAMES - 3))
+    assert (len(found), found[OTHER]) == (MAX_NAMES + 1, 5000 - (MAX_NAMES - 3))
 
 
 def test_a_name_is_cut_to_128_characters() -> None:
-    categories = Categories()
-    categories.add(WHOLE, {"x" * 128 + "a": 1, "x" * 128 + "b": 2})
+    categories = CategoryCounts()
+    categories.add(MILLION, {"x" * 128 + "a": 1, "x" * 128 + "b": 2})
     assert categories.weighted() == {"x" * 128: 3}
 
 
@@ -84,10 +86,15 @@ def test_counts_weigh_by_what_they_stand_for() -> None:
 
 
 def test_nothing_counted_is_nothing() -> None:
-    assert (Categories().weighted(), Categories().n, Categories().effective_n, Categories().state()) == (
+    assert (
+        CategoryCounts().weighted(),
+        CategoryCounts().n,
+        CategoryCounts().effective_n,
+        CategoryCounts().state(),
+    ) == (
         {},
         0,
         0.0,
         [0, []],
     )
-    assert counted([(0.5, {"stop": 0})]).state() == Categories().state()
+    assert counted([(0.5, {"stop": 0})]).state() == CategoryCounts().state()

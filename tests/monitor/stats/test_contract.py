@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.stats import STATISTICS
-from monitor.stats.text_sketch import vectors_of
+from monitor.stats.text_sketch import text_features
 
 FILLED = {
     "rate": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], 5 + nth, nth % 5),
@@ -18,7 +18,7 @@ FILLED = {
     "categories": lambda one, nth: one.add(
         (1_000_000, 500_000, 10_000)[nth % 3], {f"name {at}": at for at in range(20 * nth, 20 * nth + 20)}
     ),
-    "text": lambda one, nth: one.update(vectors_of([f"answer {nth}", "yes"])),
+    "text": lambda one, nth: one.update(text_features([f"answer {nth}", "yes"])),
 }
 
 

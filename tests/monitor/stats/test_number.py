@@ -13,44 +13,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.stats.exponential_buckets import (
-    SCALE,
-    WIDTH,
-    codes_of,
-    error_of,
-    lowered,
-    middle,
-    opentelemetry,
+    MAX_BUCKETS,
+    MAX_SCALE,
+    bucket_codes,
+    bucket_middle,
+    downscaled,
+    relative_error,
+    to_opentelemetry,
 )
-from monitor.stats.number_summary import Number
-from monitor.stats.sampling_weights import WHOLE, grid
+from monitor.stats.number_summary import NumberSummary
+from monitor.stats.sampling_weights import MILLION, to_ppm
 from tests.tiers import examples
 
 ERROR = 0.011
 values_of_any_size = st.lists(st.integers(-(2**61), 2**61), min_size=1, max_size=60)
 
 
-def number_of(values: list[int], probability: float = 1.0) -> Number:
-    number = Number()
+def number_of(values: list[int], probability: float = 1.0) -> NumberSummary:
+    number = NumberSummary()
     for value in values:
-        number.add(grid(probability), 1, value, {int(codes_of(np.array([value]))[0]): 1})
+        number.add(to_ppm(probability), 1, value, {int(bucket_codes(np.array([value]))[0]): 1})
     return number
 
 
 @given(values_of_any_size)
 def test_each_value_lies_within_the_stated_error_of_its_bucket(values: list[int]) -> None:
-    for value, code in zip(values, codes_of(np.array(values)).tolist(), strict=True):
-        assert middle(code) == pytest.approx(value, rel=ERROR)
+    for value, code in zip(values, bucket_codes(np.array(values)).tolist(), strict=True):
+        assert bucket_middle(code) == pytest.approx(value, rel=ERROR)
 
 
 @given(st.integers(1, 2**62 - 1))
 def test_a_bucket_is_open_below_and_closed_above_as_in_the_data_model(value: int) -> None:
-    index = int(codes_of(np.array([value]))[0]) - 2
+    index = int(bucket_codes(np.array([value]))[0]) - 2
     assert 2 ** (index / 32) * (1 - 1e-12) <= value <= 2 ** ((index + 1) / 32) * (1 + 1e-12)
     assert index == -1 or 2 ** (index / 32) < value * (1 + 1e-12)
 
 
 def test_powers_of_two_are_upper_bounds() -> None:
-    codes = codes_of(np.array([2**k for k in range(61)]))
+    codes = bucket_codes(np.array([2**k for k in range(61)]))
     assert (codes - 2 + 1).tolist() == [32 * k for k in range(61)]
 
 
@@ -62,7 +62,7 @@ def test_merging_in_any_order_gives_the_same_state(values: list[int], rng: rando
     merged = number_of(shuffled[:cut])
     merged.merge(number_of(shuffled[cut:]))
     assert merged.state() == number_of(values).state()
-    back = Number.from_state(merged.state())
+    back = NumberSummary.from_state(merged.state())
     assert back.state() == merged.state()
     back.merge(number_of([1, 2**61]))
     assert back.state() == number_of([*values, 1, 2**61]).state()
@@ -94,7 +94,7 @@ def test_a_sampled_half_counts_for_as_much_as_it_stands_for() -> None:
 
 
 def test_the_record_is_that_of_the_data_model() -> None:
-    shown = opentelemetry(number_of([0, 0, 1, 2, 4, -2]).weighted_buckets())
+    shown = to_opentelemetry(number_of([0, 0, 1, 2, 4, -2]).weighted_buckets())
     assert (shown["scale"], shown["zero"], shown["offset"]) == (5, 2, -1)
     assert shown["counts"][0] == shown["counts"][32] == shown["counts"][64] == 1
     assert sum(shown["counts"]) == 3
@@ -102,13 +102,13 @@ def test_the_record_is_that_of_the_data_model() -> None:
 
 
 def test_more_than_eight_probabilities_are_rounded_together_and_lose_nothing() -> None:
-    number = Number()
+    number = NumberSummary()
     for k in range(1, 40):
-        number.add(grid(k / 1000), 1, k, {33: 1})
+        number.add(to_ppm(k / 1000), 1, k, {33: 1})
     assert len(number.classes) <= 8
     assert sum(held.n for held in number.classes.values()) == 39
     assert sum(held.sum for held in number.classes.values()) == sum(range(1, 40))
-    assert all(1 <= ppm <= WHOLE for ppm in number.classes)
+    assert all(1 <= ppm <= MILLION for ppm in number.classes)
 
 
 def indices(values: list[int], scale: int) -> list[int]:
@@ -129,9 +129,9 @@ def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_c
 ) -> None:
     number = number_of(values)
     spans = {
-        scale: max(indices(values, scale)) - min(indices(values, scale)) + 1 for scale in range(SCALE + 1)
+        scale: max(indices(values, scale)) - min(indices(values, scale)) + 1 for scale in range(MAX_SCALE + 1)
     }
-    assert number.scale == max(scale for scale, span in spans.items() if span <= WIDTH)
+    assert number.scale == max(scale for scale, span in spans.items() if span <= MAX_BUCKETS)
     expected: dict[int, int] = {}
     for index in indices(values, number.scale):
         expected[index + 2] = expected.get(index + 2, 0) + 1
@@ -145,11 +145,11 @@ def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_c
 
 @given(values_of_any_size)
 def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> None:
-    codes = codes_of(np.array(values)).tolist()
-    for scale in range(SCALE + 1):
+    codes = bucket_codes(np.array(values)).tolist()
+    for scale in range(MAX_SCALE + 1):
         for value, code in zip(values, codes, strict=True):
-            (at,) = lowered({code: 1}, SCALE - scale)
-            assert middle(at, scale) == pytest.approx(value, rel=error_of(scale) * (1 + 1e-9))
+            (at,) = downscaled({code: 1}, MAX_SCALE - scale)
+            assert bucket_middle(at, scale) == pytest.approx(value, rel=relative_error(scale) * (1 + 1e-9))
 
 
 @given(
@@ -160,19 +160,19 @@ def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_bucket
     parts: list[tuple[float, int]], rng: random.Random
 ) -> None:
     numbers = [number_of([value], probability) for probability, value in parts]
-    left, right = Number(), Number()
+    left, right = NumberSummary(), NumberSummary()
     for number in numbers:
         left.merge(number)
     rng.shuffle(numbers)
     tree = [*numbers]
     while len(tree) > 1:  # merged in pairs, and pairs of pairs
         one, two = tree.pop(), tree.pop()
-        whole = Number.from_state(one.state())
+        whole = NumberSummary.from_state(one.state())
         whole.merge(two)
         tree.insert(rng.randint(0, len(tree)), whole)
-    right.merge(tree[0] if tree else Number())
+    right.merge(tree[0] if tree else NumberSummary())
     assert left.state() == right.state()
-    assert all(len(held.buckets) <= 2 * WIDTH + 1 for held in left.classes.values())
+    assert all(len(held.buckets) <= 2 * MAX_BUCKETS + 1 for held in left.classes.values())
 
 
 def test_what_has_fallen_keeps_taking_in_both_finer_and_coarser_numbers() -> None:
@@ -184,7 +184,7 @@ def test_what_has_fallen_keeps_taking_in_both_finer_and_coarser_numbers() -> Non
     assert fine.state() == before
     fine.merge(number_of([1, 2**45]))
     assert fine.state() == wide.state()
-    assert opentelemetry(wide.weighted_buckets(), wide.scale)["scale"] == 3
+    assert to_opentelemetry(wide.weighted_buckets(), wide.scale)["scale"] == 3
 
 
 DRAWS = {
@@ -206,9 +206,9 @@ def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
     draw: Any, seed: int, n: int, q: float
 ) -> None:
     values = draw(np.random.default_rng(seed), n).astype(np.int64)
-    codes, counts = np.unique(codes_of(values), return_counts=True)
-    number = Number()
-    number.add(WHOLE, n, int(sum(values.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    codes, counts = np.unique(bucket_codes(values), return_counts=True)
+    number = NumberSummary()
+    number.add(MILLION, n, int(sum(values.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
     assert number.quantile(q, 1.96).value == pytest.approx(
         float(np.quantile(values, q, method="inverted_cdf")), rel=number.error * (1 + 1e-9)
     )
@@ -222,12 +222,12 @@ def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
 
 
 def test_nothing_counted_has_no_distribution() -> None:
-    assert (Number().variance(), Number().weighted_buckets()) == (None, {})
-    assert Number.from_state(Number().state()).state() == [0, []]
+    assert (NumberSummary().variance(), NumberSummary().weighted_buckets()) == (None, {})
+    assert NumberSummary.from_state(NumberSummary().state()).state() == [0, []]
 
 
 def test_a_state_from_before_scales_could_fall_is_read_and_falls() -> None:
     old = [1, [[120_000, 3, 11, [0, 1, 2], [1, 1, 1]]]]
-    assert Number.from_state(old).state() == old
-    wide = Number.from_state([0, [[WHOLE, 2, 2**45 + 1, [1, 32 * 45], [1, 1]]]])
+    assert NumberSummary.from_state(old).state() == old
+    wide = NumberSummary.from_state([0, [[MILLION, 2, 2**45 + 1, [1, 32 * 45], [1, 1]]]])
     assert wide.state() == number_of([1, 2**45]).state()

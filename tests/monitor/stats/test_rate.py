@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 
-from monitor.stats.rate import Rate, exact, wilson
-from monitor.stats.sampling_weights import WHOLE, grid
+from monitor.stats.rate import Rate, clopper_pearson_interval, wilson_interval
+from monitor.stats.sampling_weights import MILLION, to_ppm
 
 counts = st.lists(
     st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(
@@ -24,7 +24,7 @@ def rate_of(parts: list[tuple[float, int, int]]) -> Rate:
     rate = Rate()
     for probability, n, failures in parts:
         if n:
-            rate.add(grid(probability), n, failures)
+            rate.add(to_ppm(probability), n, failures)
     return rate
 
 
@@ -100,21 +100,21 @@ def test_nothing_counted_is_no_value() -> None:
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
 def test_the_interval_holds_the_rate_and_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
-    low, high = wilson(rate, n, z)
+    low, high = wilson_interval(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(1e-9, 1.0))
 def test_the_grid_keeps_three_digits(probability: float) -> None:
-    assert 1 <= grid(probability) <= WHOLE
+    assert 1 <= to_ppm(probability) <= MILLION
     if probability > 0.001:
-        assert grid(probability) / WHOLE == pytest.approx(probability, rel=0.006)
+        assert to_ppm(probability) / MILLION == pytest.approx(probability, rel=0.006)
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
 def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
-    estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=exact)
+    estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=clopper_pearson_interval)
     expected = binomtest(failures, n).proportion_ci(
         confidence_level=float(2 * norm.cdf(z) - 1), method="exact"
     )
@@ -126,7 +126,7 @@ def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], 
         pytest.approx(expected.high, abs=1e-6),
     )
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
-    mirrored = rate_of([(1.0, n, failures)]).estimate(z, inverted=True, interval=exact)
+    mirrored = rate_of([(1.0, n, failures)]).estimate(z, inverted=True, interval=clopper_pearson_interval)
     assert (mirrored.low, mirrored.high) == (
         pytest.approx(1 - estimate.high, abs=1e-9),
         pytest.approx(1 - estimate.low, abs=1e-9),
@@ -145,18 +145,18 @@ def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_m
         first = next(k for k in range(n + 1) if interval(k / n, n, z)[0] > p)
         return binom.sf(first - 1, n, p)
 
-    assert missed(exact) <= norm.sf(z)
-    assert missed(wilson) > 4 * norm.sf(z)
+    assert missed(clopper_pearson_interval) <= norm.sf(z)
+    assert missed(wilson_interval) > 4 * norm.sf(z)
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
 def test_the_exact_interval_of_any_effective_n_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
-    low, high = exact(rate, n, z)
+    low, high = clopper_pearson_interval(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(0.001, 0.999), st.floats(2, 1e5), st.floats(1.01, 3))
 def test_the_exact_interval_narrows_as_events_come(rate: float, n: float, times: float) -> None:
-    few, many = exact(rate, n, 3.0), exact(rate, n * times, 3.0)
+    few, many = clopper_pearson_interval(rate, n, 3.0), clopper_pearson_interval(rate, n * times, 3.0)
     assert few[0] <= many[0] + 1e-12
     assert many[1] <= few[1] + 1e-12

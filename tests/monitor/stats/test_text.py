@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.stats.ngrams import PLACES, roots_of
-from monitor.stats.text_sketch import _WEIGHTS, FEATURES, UNIT, TextSketch, vectors_of
+from monitor.stats.ngrams import HASH_PLACES, ngram_roots
+from monitor.stats.text_sketch import _WEIGHTS, FEATURE_UNIT, FEATURES, TextSketch, text_features
 
 texts = st.lists(st.text(max_size=80), max_size=20)
 
@@ -18,16 +18,16 @@ texts = st.lists(st.text(max_size=80), max_size=20)
 def sketch_of(some: list[str]) -> TextSketch:
     sketch = TextSketch()
     if some:
-        sketch.update(vectors_of(some))
+        sketch.update(text_features(some))
     return sketch
 
 
 @given(texts)
 def test_a_texts_features_do_not_depend_on_the_texts_beside_it(some: list[str]) -> None:
-    together = vectors_of(some)
+    together = text_features(some)
     assert together.shape == (len(some), FEATURES)
     for text, row in zip(some, together, strict=True):
-        assert vectors_of([text])[0].tolist() == row.tolist()
+        assert text_features([text])[0].tolist() == row.tolist()
 
 
 def test_features_are_the_same_on_every_machine() -> None:
@@ -42,7 +42,7 @@ def test_features_are_the_same_on_every_machine() -> None:
         "a" * 5000,
         " ".join(map(str, range(2000))),
     ]
-    assert hashlib.sha256(vectors_of(some).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
+    assert hashlib.sha256(text_features(some).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
 
 
 def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
@@ -53,8 +53,8 @@ def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
         "ab" * 5000,
         " ".join(map(str, range(5000))),
     ]
-    roots = roots_of(worst)
-    assert roots.shape == (len(worst), PLACES)
+    roots = ngram_roots(worst)
+    assert roots.shape == (len(worst), HASH_PLACES)
     assert (roots == np.rint(roots)).all()
     assert roots.sum(axis=1).max() * heaviest < 2**24
     assert 2000 * 16 * 510 < 2**24
@@ -77,7 +77,7 @@ def test_merging_is_counting_together_in_any_order_and_state_comes_back(
 
 
 def test_sums_are_those_of_numpy() -> None:
-    vectors = vectors_of([f"text number {number}" for number in range(700)]).astype(np.int64)
+    vectors = text_features([f"text number {number}" for number in range(700)]).astype(np.int64)
     sketch = sketch_of([f"text number {number}" for number in range(700)])
     assert sketch.sum.tolist() == vectors.sum(axis=0).tolist()
     assert sketch.products.tolist() == (vectors.T @ vectors).tolist()
@@ -85,8 +85,8 @@ def test_sums_are_those_of_numpy() -> None:
 
 def test_like_texts_lie_close_and_unlike_ones_apart_as_the_kernel_says() -> None:
     def kernel(one: str, two: str) -> float:
-        first, second = vectors_of([one, two]).astype(float)
-        return float(first @ second) / (UNIT**2 * FEATURES / 2)
+        first, second = text_features([one, two]).astype(float)
+        return float(first @ second) / (FEATURE_UNIT**2 * FEATURES / 2)
 
     text = "The parcel ships on Monday and you can follow it by the number that we sent."
     assert kernel(text, text.upper().replace(" ", "\n ")) == pytest.approx(1, abs=0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import kolmogorov
 
-from monitor.drift.interface import Comparison, Distribution, aligned, harmonic
+from monitor.drift.interface import Comparison, Distribution, align, harmonic_size
 
 
 def kolmogorov_smirnov(reference: Distribution, current: Distribution) -> Comparison:
@@ -18,7 +18,7 @@ def kolmogorov_smirnov(reference: Distribution, current: Distribution) -> Compar
     Source: Kolmogorov (1933), Smirnov (1948); Stephens, J. R. Statist. Soc. B 32 (1970): (√N + 0.12 +
     0.11/√N) D.
     """
-    _, p, q = aligned(reference, current)
+    _, p, q = align(reference, current)
     d = float(np.max(np.abs(np.cumsum(p - q))))
-    root = np.sqrt(harmonic(reference.n, current.n))
+    root = np.sqrt(harmonic_size(reference.n, current.n))
     return Comparison(d, float(kolmogorov((root + 0.12 + 0.11 / root) * d)), d, reference.n, current.n)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtrc
 
-from monitor.drift.interface import Comparison, Distribution, aligned, harmonic, pooled, quantile_bins
+from monitor.drift.interface import (
+    Comparison,
+    Distribution,
+    align,
+    harmonic_size,
+    pool_rare_bins,
+    quantile_bins,
+)
 
 BINS = 10
 
@@ -21,9 +28,9 @@ def psi(reference: Distribution, current: Distribution) -> Comparison:
     Source: Yurdakul, Statistical properties of population stability index (2018), eq. 3.5; Siddiqi, Credit
     Risk Scorecards (2006), bands.
     """
-    _, p, q = aligned(reference, current)
+    _, p, q = align(reference, current)
     n, m = reference.n, current.n
-    p, q = pooled(*quantile_bins(p, q, BINS), n, m)
+    p, q = pool_rare_bins(*quantile_bins(p, q, BINS), n, m)
     bins = len(p)
     if bins < 2:
         return Comparison(0.0, 1.0, 0.0, n, m)
@@ -31,7 +38,7 @@ def psi(reference: Distribution, current: Distribution) -> Comparison:
     raw = float(np.sum((q - p) * np.log(q / p)))
     return Comparison(
         raw,
-        float(chdtrc(bins - 1, raw * harmonic(n, m))),
+        float(chdtrc(bins - 1, raw * harmonic_size(n, m))),
         max(0.0, raw - (bins - 1) * (1 / n + 1 / m)),
         n,
         m,

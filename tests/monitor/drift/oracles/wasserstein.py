@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaincc
 
-from monitor.drift.interface import Comparison, Distribution, Floats, aligned, harmonic
+from monitor.drift.interface import Comparison, Distribution, Floats, align, harmonic_size
 
 POINTS = 200  # at which the null is worked out; more change nothing in the third digit
 
@@ -21,7 +21,7 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
     Source: del Barrio, Giné, Matrán, Ann. Probab. 27 (1999), Theorem 2.1 (the limit); Nabeya, Ann. Inst.
     Statist. Math. 3 (1951), E|XY|.
     """
-    values, p, q = aligned(reference, current)
+    values, p, q = align(reference, current)
     n, m = reference.n, current.n
     x = np.asarray(values, float)
     if len(x) < 2:
@@ -37,7 +37,7 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
         cumulative = np.array([np.average(cumulative[one], weights=gaps[one]) for one in groups])
         gaps = np.array([gaps[one].sum() for one in groups])
     mean, variance = _area_of_bridge(cumulative, gaps)
-    root = np.sqrt(harmonic(n, m))
+    root = np.sqrt(harmonic_size(n, m))
     p_value = (
         1.0
         if mean <= 0 or variance <= 0
