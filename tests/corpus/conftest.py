@@ -1,0 +1,6 @@
+"""Let the test import the scenario beside it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
