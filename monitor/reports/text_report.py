@@ -120,17 +120,17 @@ def _rules(trial: BacktestResult) -> Iterator[str]:
             f" {length(one.firing) if one.fired else '-':>12}   "
             + ((features_of(one.features) or "nowhere") + brief)
         )
-        if said := closest(trial, one):
-            yield f"      closest elsewhere: {said}"
+        if reading := closest(trial, one):
+            yield f"      closest elsewhere: {', '.join(reading)}"
 
 
-def closest(trial: BacktestResult, rule: RuleCount) -> str:
-    """How close the rule came where it did not fire; empty if nobody knows."""
-    found = trial.margins.of(rule.rule, rule.features)
-    if found is None:
-        return ""
-    key, margin = found
-    return f"{place((key.service, key.feature, key.environment))}, {near(margin.evidence)}"
+def closest(trial: BacktestResult, rule: RuleCount) -> tuple[str, str] | None:
+    """Return where a rule that did not fire came closest, and how close; None if no reading was kept."""
+    near_miss = trial.margins.of(rule.rule, rule.features)
+    if near_miss is None:
+        return None
+    key, margin = near_miss
+    return place((key.service, key.feature, key.environment)), near(margin.evidence)
 
 
 def _letters(letters: Letters) -> Iterator[str]:

@@ -54,7 +54,7 @@ class EpisodeRow(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """What a rule did, and how close it came where it did not fire."""
+    """What a rule did, and where it came closest without firing, and how close."""
 
     rule: str
     fired: int
@@ -63,7 +63,7 @@ class RuleRow(NamedTuple):
     firing: str
     where: str
     brief: int
-    closest: str
+    closest: tuple[str, str] | None
 
 
 class DifferenceRow(NamedTuple):

@@ -89,12 +89,12 @@ def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shad
     row = text[text.index("<h2>Episodes") : text.index("<h2>Rules")]
     assert re.search(r"of calls failed \(should stay under 5 %\)", row)
     assert re.search(r"between [\d.]+ % and [\d.]+ %, on \d+ events in (5|30) min", row)
-    feature = text[text.index("<h3>support-bot/answer") : text.index("<h3>search/rerank")]
+    feature = text[text.index("<h3><bdi>support-bot/answer") : text.index("<h3><bdi>search/rerank")]
     assert feature.count("<figure>") == 5
     assert feature.count('<rect class="page"') == 5
     assert feature.count('class="limit"') == 1
     assert "errors: above 5 %" in feature
-    assert '<rect class="page"' not in text[text.index("<h3>search/rerank") :]
+    assert '<rect class="page"' not in text[text.index("<h3><bdi>search/rerank") :]
 
 
 def test_the_other_configurations_episodes_are_a_strip_below_the_plots(
