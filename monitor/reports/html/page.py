@@ -60,7 +60,7 @@ class FeatureSection(NamedTuple):
 
 
 def render(
-    trial: BacktestResult,
+    result: BacktestResult,
     letters: Letters,
     other: BacktestResult | None,
     differences: Sequence[Difference] | None,
@@ -68,37 +68,37 @@ def render(
     """Render the report piece by piece, so that a long one is never whole in memory.
 
     Args:
-        trial: the run to report on.
+        result: the run to report on.
         letters: records that could not be read.
         other: the run with the other configuration; None if there is none.
         differences: of the two runs; None if there is no other.
     """
-    title, start, end = headline(trial), trial.measured.start, trial.measured.end
+    title, start, end = headline(result), result.measured.start, result.measured.end
     compared = None
     if differences is not None and other is not None:
-        compared = what_if(differences, trial.name, other.name)
+        compared = what_if(differences, result.name, other.name)
     measured: dict[str, Any] = {"period": ""}
     if start is not None and end is not None:
-        order = _ordered(trial)
+        order = _ordered(result)
         measured = {
             "period": f"{clock(start)} to {clock(end)} {end.year}",
-            "events": count(trial.measured.events, "event"),
-            "features": _features(trial, other, order[:PLOTTED], start, end),
+            "events": count(result.measured.events, "event"),
+            "features": _features(result, other, order[:PLOTTED], start, end),
             "not_plotted": max(0, len(order) - PLOTTED),
         }
-    episodes = sorted(trial.findings.in_order(), key=lambda episode: not episode.is_page)
+    episodes = sorted(result.findings.in_order(), key=lambda episode: not episode.is_page)
     yield from (
         _environment()
         .get_template("report.html.j2")
         .generate(
             css=Markup((_TEMPLATES / "report.css").read_text("utf-8")),
             title=title[:1].upper() + title[1:],
-            config=trial.name,
+            config=result.name,
             what_if=compared,
             episodes=table(episode_row, episodes),
-            rules=table(lambda rule: rule_row(trial, rule), trial.rules()),
+            rules=table(lambda rule: rule_row(result, rule), result.rules()),
             unread=table(lambda kind: unread_row(letters, *kind), letters.counts.most_common()),
-            gaps=table(lambda gap: CountRow(gap.events, gap.why, gap.where()), trial.gaps()),
+            gaps=table(lambda gap: CountRow(gap.events, gap.why, gap.where()), result.gaps()),
             **measured,
         )
     )
@@ -122,51 +122,51 @@ def _finalize(value: object) -> object:
     return sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _ordered(trial: BacktestResult) -> list[Feature]:
+def _ordered(result: BacktestResult) -> list[Feature]:
     """Return the features in the order of their pages, tickets and events."""
-    episodes = _by_feature(trial)
+    episodes = _by_feature(result)
 
     def weight(feature: Feature) -> tuple[int, int, int, Feature]:
         of_feature = episodes.get(feature, [])
         pages = sum(episode.is_page for episode in of_feature)
-        return -pages, -len(of_feature), -trial.measured.series[feature].events, feature
+        return -pages, -len(of_feature), -result.measured.series[feature].events, feature
 
-    return sorted(trial.measured.series, key=weight)
+    return sorted(result.measured.series, key=weight)
 
 
-def _by_feature(trial: BacktestResult | None) -> dict[Feature, list[Told]]:
+def _by_feature(result: BacktestResult | None) -> dict[Feature, list[Told]]:
     episodes: dict[Feature, list[Told]] = {}
-    for episode in trial.findings.episodes.values() if trial is not None else ():
+    for episode in result.findings.episodes.values() if result is not None else ():
         episodes.setdefault(episode.feature, []).append(episode)
     return episodes
 
 
 def _features(
-    trial: BacktestResult,
+    result: BacktestResult,
     other: BacktestResult | None,
     order: Iterable[Feature],
     start: datetime,
     end: datetime,
 ) -> Iterator[FeatureSection]:
     axis = Axis(start.timestamp(), end.timestamp())
-    here, there = _by_feature(trial), _by_feature(other)
+    here, there = _by_feature(result), _by_feature(other)
     for feature in order:
-        series, episodes = trial.measured.series[feature], here.get(feature, [])
+        series, episodes = result.measured.series[feature], here.get(feature, [])
         pages = sum(episode.is_page for episode in episodes)
         facts = [
             count(series.events, "event"),
             *([count(pages, "page")] if pages else []),
             *([count(len(episodes) - pages, "ticket")] if len(episodes) > pages else []),
         ]
-        figures = list(_figures(trial, feature, episodes, there.get(feature, []), axis))
+        figures = list(_figures(result, feature, episodes, there.get(feature, []), axis))
         # the series is widened when its points are read, so its resolution is known only now
-        yield FeatureSection(place(feature), f"{', '.join(facts)}; {_resolution(series, trial)}", figures)
+        yield FeatureSection(place(feature), f"{', '.join(facts)}; {_resolution(series, result)}", figures)
 
 
 def _figures(
-    trial: BacktestResult, feature: Feature, here: Sequence[Told], there: Sequence[Told], axis: Axis
+    result: BacktestResult, feature: Feature, here: Sequence[Told], there: Sequence[Told], axis: Axis
 ) -> Iterator[Figure]:
-    series, limits = trial.measured.series[feature], limits_of(trial.config, *feature)
+    series, limits = result.measured.series[feature], limits_of(result.config, *feature)
     spans = [span for episode in here for span in _spans(episode, axis.end_s)]
     spans += [span for episode in there for span in _spans(episode, axis.end_s, other=True)]
     evidence = [incident.evidence for episode in (*here, *there) for incident in episode.incidents.values()]
@@ -176,17 +176,17 @@ def _figures(
         for metric in (reading.metric, *(finding.metric for finding in reading.findings))
     }
     bins = series.points()
-    for panel in trial.measured.panels:
+    for panel in result.measured.panels:
         if not panel.always and panel.name not in breached:
             continue
         on_panel = limits.get(panel.name, ())
-        drawn = plot(panel, bins, series.width_us, trial.measured.pane_us, on_panel, spans, axis)
+        drawn = plot(panel, bins, series.width_us, result.measured.pane_us, on_panel, spans, axis)
         if drawn is not None:
             yield Figure(panel.title, "; ".join(_limit(panel.name, limit) for limit in on_panel), drawn)
 
 
-def _resolution(series: Series, trial: BacktestResult) -> str:
-    panes = series.width_us // trial.measured.pane_us
+def _resolution(series: Series, result: BacktestResult) -> str:
+    panes = series.width_us // result.measured.pane_us
     width = length(timedelta(microseconds=series.width_us))
     return f"a point is {width}" + (f", {panes} panes merged" if panes > 1 else "")
 

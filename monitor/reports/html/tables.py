@@ -122,7 +122,7 @@ def episode_row(episode: Told) -> EpisodeRow:
     )
 
 
-def rule_row(trial: BacktestResult, rule: RuleCount) -> RuleRow:
+def rule_row(result: BacktestResult, rule: RuleCount) -> RuleRow:
     """Describe a rule."""
     return RuleRow(
         rule=rule.rule,
@@ -132,7 +132,7 @@ def rule_row(trial: BacktestResult, rule: RuleCount) -> RuleRow:
         firing=length(rule.firing) if rule.fired else "-",
         where=features_of(rule.features) or "nowhere",
         brief=rule.brief,
-        closest=closest(trial, rule),
+        closest=closest(result, rule),
     )
 
 
