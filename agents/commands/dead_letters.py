@@ -1,5 +1,5 @@
-"""``python -m agents deadletters``: what could not be read, by reason; and write it to the events again,
-once, when it can be.
+"""``python -m agents deadletters``: list records that could not be read, by reason; write them to the events
+topic again, each once, when they can be read now.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from aiokafka import TopicPartition
 from kafka.errors import KafkaError, ProducerFencedError
 
 from agents.commands.command_line import INTERRUPTED, add_config, connected, duration, exit_code
-from agents.dead_letters.grouping import ERROR, grouped, safe
-from agents.dead_letters.records import LetterFilter, letters, marks
+from agents.dead_letters.grouping import ERROR, group_letters, safe
+from agents.dead_letters.records import LetterFilter, read_letters, read_marks
 from agents.dead_letters.reinjection import ReinjectionPlan, inject, judge, plan
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
@@ -28,29 +28,29 @@ from softfail.sanitize import sanitize
 UNCONFIRMED = 2
 
 
-def _list(kafka: Kafka, wanted: LetterFilter, limit: int, form: str) -> int:
+def _list(kafka: Kafka, selects: LetterFilter, limit: int, form: str) -> int:
     topic = f"{kafka.prefix}.deadletter"
     with BlockingTopicReader(kafka) as reader:
         _require(reader, topic)
-        done = marks(reader, topic, wanted.since_ms)
-        groups, unreadable = grouped(letters(reader, topic, wanted.since_ms), wanted, done)
+        reinjected = read_marks(reader, topic, selects.since_ms)
+        groups, unreadable = group_letters(read_letters(reader, topic, selects.since_ms), selects, reinjected)
     if form == "ndjson":
         for group in groups[:limit]:
-            print(json.dumps(group.shown()))
+            print(json.dumps(group.as_row()))
         return exits.OK
     if not groups:
-        print(f"no dead letters in {topic}" + (" that match" if wanted != LetterFilter() else ""))
+        print(f"no dead letters in {topic}" + (" that match" if selects != LetterFilter() else ""))
     for group in groups[:limit]:
-        one, at = group.shown(), group.example
+        row, example = group.as_row(), group.example
         again = f", {group.reinjected} re-injected" if group.reinjected else ""
-        print(f"{group.count:>8}  {one['error']}{again}")
+        print(f"{group.count:>8}  {row['error']}{again}")
         print(
-            f"          field {one['field'] or '-'}; {one['oldest']} to {one['newest']}; e.g."
-            f" {at.topic}/{at.partition}/{at.offset}"
-            if at
+            f"          field {row['field'] or '-'}; {row['oldest']} to {row['newest']}; e.g."
+            f" {example.topic}/{example.partition}/{example.offset}"
+            if example
             else ""
         )
-        print(f"          {one['excerpt'] if one['excerpt'] is not None else '(no value)'}")
+        print(f"          {row['excerpt'] if row['excerpt'] is not None else '(no value)'}")
     if groups:
         hidden = f", the {limit} largest are shown (--limit)" if len(groups) > limit else ""
         print(f"{sum(group.count for group in groups)} dead letters, {len(groups)} reasons{hidden}")
@@ -67,7 +67,7 @@ def _require(reader: BlockingTopicReader, *topics: str) -> None:
             )
 
 
-def _planned(kafka: Kafka, wanted: LetterFilter, limit: int) -> ReinjectionPlan:
+def _plan(kafka: Kafka, selects: LetterFilter, limit: int) -> ReinjectionPlan:
     topic, events = f"{kafka.prefix}.deadletter", f"{kafka.prefix}.events"
     with BlockingTopicReader(kafka) as reader, BlockingTopicReader(kafka) as source:
         _require(reader, topic, events)
@@ -76,23 +76,32 @@ def _planned(kafka: Kafka, wanted: LetterFilter, limit: int) -> ReinjectionPlan:
             return source.record_at(TopicPartition(topic, partition), offset)
 
         partitions, now_us = len(source.partitions(events)), wall_clock_us()
-        done = marks(reader, topic)  # all of them: a record can have two letters
-        found = (one for one in letters(reader, topic, wanted.since_ms) if one is not None and wanted(one))
-        return plan(found, done, lambda one: judge(one, record_at, events, partitions, now_us), limit)
+        reinjected = read_marks(reader, topic)  # of all times: a record can have two letters
+        selected = (
+            letter
+            for letter in read_letters(reader, topic, selects.since_ms)
+            if letter is not None and selects(letter)
+        )
+        return plan(
+            selected, reinjected, lambda letter: judge(letter, record_at, events, partitions, now_us), limit
+        )
 
 
-def _reinject(kafka: Kafka, wanted: LetterFilter, limit: int, form: str, yes: bool) -> int:
-    planned = _planned(kafka, wanted, limit)
-    if not planned.ready:
-        _tell(planned, "re-injected", form)
+def _reinject(kafka: Kafka, selects: LetterFilter, limit: int, form: str, yes: bool) -> int:
+    pending = _plan(kafka, selects, limit)
+    if not pending.ready:
+        _print_plan(pending, "re-injected", form)
         return exits.OK
     if not yes:
-        _tell(planned, "ready", form)
+        _print_plan(pending, "ready", form)
         if not sys.stdin.isatty():
-            print("nothing was re-injected: there is nobody to ask; give --yes", file=sys.stderr)
+            print(
+                "nothing was re-injected: standard input is no terminal to confirm on; use --yes",
+                file=sys.stderr,
+            )
             return UNCONFIRMED
         if input(
-            f"write {len(planned.ready)} events to {kafka.prefix}.events again? [y/N] "
+            f"write {len(pending.ready)} events to {kafka.prefix}.events again? [y/N] "
         ).strip().lower() not in ("y", "yes"):
             print("nothing was re-injected")
             return UNCONFIRMED
@@ -102,42 +111,42 @@ def _reinject(kafka: Kafka, wanted: LetterFilter, limit: int, form: str, yes: bo
         nonlocal written
         written = count
         if sys.stderr.isatty():
-            print(f"{count} of {len(planned.ready)} written", file=sys.stderr)
+            print(f"{count} of {len(pending.ready)} written", file=sys.stderr)
 
     try:
-        result = inject(kafka, planned.ready, progress)
+        result = inject(kafka, pending.ready, progress)
     except KafkaError as error:
         why = (
-            "somebody else began to re-inject"
+            "another run began to re-inject"
             if isinstance(error, ProducerFencedError)
             else f"Kafka refused: {_why(error)}"
         )
         raise exits.Misconfigured(
-            f"{written} of {len(planned.ready)} were re-injected and are marked, then {why}. "
+            f"{written} of {len(pending.ready)} were re-injected and are marked, then {why}. "
             "Run it again: what was written is not written twice"
         ) from None
-    result.skipped += planned.skipped
-    result.more = planned.more
-    _tell(result, "re-injected", form)
+    result.skipped += pending.skipped
+    result.more = pending.more
+    _print_plan(result, "re-injected", form)
     return exits.OK
 
 
-def _tell(told: ReinjectionPlan, word: str, form: str) -> None:
-    """One table: what is or was written and how, and what is not and why."""
-    rows = [(word, how, count) for how, count in Counter(one.how for one in told.ready).most_common()]
-    rows += [("skipped", why, count) for why, count in told.skipped.most_common()]
-    for what, why, count in rows:
+def _print_plan(plan: ReinjectionPlan, word: str, form: str) -> None:
+    """Print a plan or its result as a table: events by origin, skipped letters by reason."""
+    rows = [(word, how, count) for how, count in Counter(event.how for event in plan.ready).most_common()]
+    rows += [("skipped", reason, count) for reason, count in plan.skipped.most_common()]
+    for outcome, reason, count in rows:
         if form == "ndjson":
-            print(json.dumps({"outcome": what, "reason": safe(why, ERROR), "count": count}))
+            print(json.dumps({"outcome": outcome, "reason": safe(reason, ERROR), "count": count}))
         else:
-            print(f"{count:>8}  {what:<12}  {safe(why, ERROR)}")
+            print(f"{count:>8}  {outcome:<12}  {safe(reason, ERROR)}")
     if form == "table":
         print(
-            f"{len(told.ready)} {word}, {told.skipped.total()} skipped"
+            f"{len(plan.ready)} {word}, {plan.skipped.total()} skipped"
             if rows
             else "no dead letters that match"
         )
-        if told.more:
+        if plan.more:
             print("there are more: run it again, or raise --limit")
 
 
@@ -155,53 +164,56 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents deadletters",
         description=(
-            "List what could not be read, by reason, or write it to the events again when it can be read now."
+            "List records that could not be read, by reason; or write them to the events topic again when they can be"
+            " read now."
         ),
     )
     add_config(parser)
     parser.add_argument(
         "--reason",
         metavar="TEXT",
-        help="only letters whose error contains this (upper and lower case are the same)",
+        help="only letters whose error contains this text, in upper or lower case",
     )
     parser.add_argument(
-        "--field", metavar="NAME", help="only letters with this field at fault; '' for those without one"
+        "--field",
+        metavar="NAME",
+        help="only letters with an error in this field; '' for those without a field",
     )
     parser.add_argument(
-        "--since", type=duration, metavar="2h", help="only letters that were refused so long ago or later"
+        "--since", type=duration, metavar="2h", help="only letters that were refused within this time"
     )
     parser.add_argument(
         "--limit",
         type=_count,
         metavar="N",
-        help="at most so many reasons (default 20), or re-injected letters (default 1000)",
+        help="how many reasons to list (default 20), or letters to re-inject (default 1000)",
     )
     parser.add_argument("--format", choices=["table", "ndjson"], default="table")
     parser.add_argument(
         "--reinject",
         action="store_true",
-        help="write those that can be read now to the events again, each once",
+        help="write letters that can be read now to the events topic again, each once",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before re-injecting")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """List or re-inject; 0 when that was done, 2 when nobody said yes, 78 when the configuration or Kafka
-    does not allow it.
+    """List or re-inject; return 0 when it was done, 2 when it was not confirmed, 78 when the configuration or
+    Kafka does not allow it.
     """
     parser = _parser()
     options = parser.parse_args(argv)
     if options.yes and not options.reinject:
         parser.error("--yes belongs to --reinject")
     since_ms = None if options.since is None else int((time.time() - options.since) * 1000)
-    wanted = LetterFilter(options.reason, options.field, since_ms)
+    selects = LetterFilter(options.reason, options.field, since_ms)
 
     def command() -> int:
         kafka = connected(options.config).kafka
         if options.reinject:
-            return _reinject(kafka, wanted, options.limit or 1000, options.format, options.yes)
-        return _list(kafka, wanted, options.limit or 20, options.format)
+            return _reinject(kafka, selects, options.limit or 1000, options.format, options.yes)
+        return _list(kafka, selects, options.limit or 20, options.format)
 
     return exit_code(
         command,

@@ -1,9 +1,8 @@
-"""``python -m agents replay``: what would have been told and paged, from the events topic between two times.
-Nothing is written, no group joined.
+"""``python -m agents replay``: report what would have been measured and paged, from the events topic between
+two times. Nothing is written and no consumer group is joined.
 
-The records of all partitions are laid side by side by the time they have come to, and go through the same
-core into the same reports as files do (``monitor.cli.replay``). Unlike a file, a topic knows when each record was
-appended, so a clock that is ahead counts as it does for a worker.
+The records go through the same core into the same reports as those of files. Unlike a file, a topic knows when
+each record was appended, so a clock that is ahead has the same effect as in a worker.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents replay",
         description=(
-            "Run the rules over the events topic between two times (of appending), and tell what would have "
-            "paged. Nothing is written to Kafka."
+            "Run the rules over the records that were appended to the events topic between two times, and report "
+            "what would have paged. Nothing is written to Kafka."
         ),
     )
     add_options(parser)
@@ -38,37 +37,37 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
     topic = options.topic or f"{kafka.prefix}.events"
-    since_ms, until_ms = (None if one is None else -(-one // 1000) for one in (options.since, options.until))
+    since_ms, until_ms = (
+        None if time_us is None else -(-time_us // 1000) for time_us in (options.since, options.until)
+    )
     configs = configurations(options)
     now_us = wall_clock_us()
     with BlockingTopicReader(kafka, fetch_bytes=1 << 20) as reader:
         log = EventLog(reader, topic, since_ms, until_ms)
         if log.is_cut:
             print(
-                f"{topic} begins after --from: what was appended before is deleted (retention), and is not in"
-                " the report",
+                f"{topic} begins after --from: older records were deleted (retention) and are missing in the"
+                " report",
                 file=sys.stderr,
             )
         if not log.total:
             print(
-                f"{topic} has no record of these times; give others, or none for all that it holds",
+                f"{topic} has no record of these times; give other times, or none to read all of it",
                 file=sys.stderr,
             )
         until_us = min(now_us, options.until or now_us)
         run(options, configs, log, Chosen(match=options.match), letters_told=False, until_us=until_us)
         if log.misplaced:
             print(
-                f"{log.misplaced} records lie in a partition that is not their own; what a worker has sent on"
-                " was measured there",
+                f"{log.misplaced} records lie in a partition that is not their own; those that a worker has"
+                " forwarded were measured in theirs",
                 file=sys.stderr,
             )
     return exits.OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when the report is written, 2 for wrong arguments, 78 when the configuration or Kafka does not allow
-    it.
-    """
+    """Write the report; return 0, 2 for wrong arguments, 78 when the configuration or Kafka does not allow it."""
     parser = _parser()
     options = parser.parse_args(argv)
     refuse_wrong(parser, options)

@@ -1,6 +1,4 @@
-"""``python -m agents test-alert``: a test through each channel, taken back when it has arrived. Kafka is
-never touched.
-"""
+"""``python -m agents test-alert``: send a test through each channel and resolve it. Kafka is not used."""
 
 from __future__ import annotations
 
@@ -25,21 +23,21 @@ from monitor.channels.interface import Action, Channel, Delivered, Permanent, Re
 from schemas.config.load import load
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
-from schemas.records import Episode, EpisodeIncident, Evidence
+from schemas.records import Episode, EpisodeIncident
+from softfail.backoff import Backoff
 from softfail.sanitize import sanitize
 
 FAILED, WRONG_ARGUMENTS = 1, 2
 PATIENCE_S = 30.0
-FIRST_WAIT_S = 1.0
-LAST_WORD_S = 5.0  # for the resolve of who is interrupted
-SAYS = (
-    "TEST, nothing is wrong: somebody tries out this channel (python -m agents test-alert); it resolves"
-    " itself"
+BACKOFF = Backoff(first_s=1.0, longest_s=300.0)
+LAST_RESOLVE_S = 5.0  # for the resolve after an interrupt
+TEXT = (
+    "TEST, nothing is wrong: this is a test of the channel (python -m agents test-alert); it resolves itself"
 )
 
 
 class Attempt(NamedTuple):
-    """What came of a step: the last verdict, and how often it was sent."""
+    """The last verdict on a step, and how often it was sent."""
 
     verdict: Verdict
     times: int
@@ -48,43 +46,73 @@ class Attempt(NamedTuple):
 def episode_of(
     config: Config, name: str, urgency: Urgency, began: datetime, resolved: datetime | None = None
 ) -> Episode:
-    """An episode that says that it is a test: opened, or since ``resolved`` over."""
+    """Make an episode that says that it is a test: opened, or resolved at ``resolved``."""
     environment = next(iter(config.page_environments), "production")
     severity: Severity = "error" if urgency == "high" else "warning"
-    incident = EpisodeIncident(
-        level="feature", service="softfail", feature="test-alert", environment=environment, incident_id=name, rule="test-alert", severity=severity,
-        state="resolved" if resolved else "firing", since=began, text=SAYS,
-        evidence=Evidence(metric="test", value=None, low=None, high=None, n=0, window_s=0),
-    )  # fmt: skip
-    return Episode(
-        record="episode", episode_id=name, dedup_key=f"{config.kafka.prefix}/{name}", state="resolved" if resolved else "opened", reason="test",
-        service="softfail", feature="test-alert", environment=environment, severity=severity, urgency=urgency, started_at=began,
-        time=resolved or began, decided_at=resolved or began, firing=0 if resolved else 1, incidents=[incident], examples=[],
-    )  # fmt: skip
+    state = "resolved" if resolved else "firing"
+    feature = {"service": "softfail", "feature": "test-alert", "environment": environment}
+    incident = EpisodeIncident.model_validate(
+        {
+            **feature,
+            "level": "feature",
+            "incident_id": name,
+            "rule": "test-alert",
+            "severity": severity,
+            "state": state,
+            "since": began,
+            "text": TEXT,
+            "evidence": {
+                "metric": "test",
+                "value": None,
+                "low": None,
+                "high": None,
+                "n": 0,
+                "window_s": 0,
+            },
+        }
+    )
+    return Episode.model_validate(
+        {
+            **feature,
+            "record": "episode",
+            "episode_id": name,
+            "dedup_key": f"{config.kafka.prefix}/{name}",
+            "state": "resolved" if resolved else "opened",
+            "reason": "test",
+            "severity": severity,
+            "urgency": urgency,
+            "started_at": began,
+            "time": resolved or began,
+            "decided_at": resolved or began,
+            "firing": 0 if resolved else 1,
+            "incidents": [incident],
+            "examples": [],
+        }
+    )
 
 
 async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Attempt:
-    """Send a step until the channel's verdict is final, or for so many seconds; a try that has begun is
-    waited for, as long as the channel's timeout.
+    """Send a step until the verdict of the channel is final, or ``patience_s`` have passed.
+
+    An attempt that has begun ends with the timeout of the channel.
     """
-    deadline, wait_s, times = time.monotonic() + patience_s, FIRST_WAIT_S, 0
+    deadline, times = time.monotonic() + patience_s, 0
     while True:
         times += 1
         verdict = await deliver(channel, step, session)
         if not isinstance(verdict, Retry):
             return Attempt(verdict, times)
-        pause_s = max(wait_s, verdict.after_s)
+        pause_s = max(BACKOFF.wait_s(times, jitter=0.0), verdict.after_s)
         if time.monotonic() + pause_s >= deadline:
             return Attempt(verdict, times)
         await asyncio.sleep(pause_s)
-        wait_s *= 2
 
 
 async def attempt(
     channel: Channel, config: Config, urgency: Urgency, session: aiohttp.ClientSession, patience_s: float
 ) -> tuple[bool, str]:
-    """Open a test and resolve it; whether the channel took both, and that in words."""
-    name, began, wall = f"test-{secrets.token_hex(8)}", datetime.now(UTC), time.monotonic()
+    """Open a test and resolve it; return whether the channel accepted both, and the outcome as text."""
+    name, began, began_s = f"test-{secrets.token_hex(8)}", datetime.now(UTC), time.monotonic()
 
     def step(action: Action) -> Step:
         over = datetime.now(UTC) if action == "resolve" else None
@@ -95,14 +123,14 @@ async def attempt(
     try:
         opened = await send(channel, step("trigger"), session, patience_s)
         if isinstance(opened.verdict, Permanent):
-            return False, _said(opened)
-        # What had no answer may have arrived all the same, and nobody else would ever close it.
+            return False, _outcome(opened)
+        # A trigger without an answer may have arrived all the same, and nothing else would resolve it.
         closed = await send(
             channel, step("resolve"), session, patience_s if isinstance(opened.verdict, Delivered) else 0.0
         )
     except asyncio.CancelledError:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_S):
+            async with asyncio.timeout(LAST_RESOLVE_S):
                 await deliver(channel, step("resolve"), session)
         raise
     key = step("trigger").dedup_key
@@ -110,40 +138,40 @@ async def attempt(
         return (
             False,
             (
-                f"{_said(opened)}; if {key} shows there nonetheless, close it by hand"
+                f"{_outcome(opened)}; if {key} is open there nevertheless, close it by hand"
                 if not isinstance(closed.verdict, Delivered)
-                else _said(opened)
+                else _outcome(opened)
             ),
         )
     if not isinstance(closed.verdict, Delivered):
-        return False, f"delivered, but not resolved: {_said(closed)}; close {key} by hand"
-    return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - wall:.1f} s"
+        return False, f"delivered, but not resolved: {_outcome(closed)}; close {key} by hand"
+    return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - began_s:.1f} s"
 
 
-def _said(tried: Attempt) -> str:
-    match tried.verdict:
+def _outcome(attempt_result: Attempt) -> str:
+    match attempt_result.verdict:
         case Permanent(reason):
             return f"refused: {reason}"
         case Retry(reason):
             return (
-                f"no answer that counts: {reason} (tried {tried.times}"
-                f" {'time' if tried.times == 1 else 'times'})"
+                f"no final answer: {reason} (tried {attempt_result.times}"
+                f" {'time' if attempt_result.times == 1 else 'times'})"
             )
     return "delivered"
 
 
 async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency, patience_s: float) -> bool:
-    """Try all of them at once; a line each, as soon as it is known. Whether all took it."""
+    """Test all channels at once and print a line for each; return whether all accepted the test."""
     connector = aiohttp.TCPConnector(force_close=True)
-    # as the notifier has it
+    # as in the notifier
     async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
 
-        async def tell(channel: Channel) -> bool:
-            well, said = await attempt(channel, config, urgency, session, patience_s)
-            print(sanitize(f"{channel.name}: {said}"), flush=True)
-            return well
+        async def test(channel: Channel) -> bool:
+            passed, outcome = await attempt(channel, config, urgency, session, patience_s)
+            print(sanitize(f"{channel.name}: {outcome}"), flush=True)
+            return passed
 
-        return all(await asyncio.gather(*map(tell, channels)))
+        return all(await asyncio.gather(*map(test, channels)))
 
 
 def _patience(text: str) -> float:
@@ -157,30 +185,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents test-alert",
         description=(
-            "Send a test through each configured channel, wait for the answer, resolve it. Routes and"
-            " silences are not asked, Kafka is not touched. Exit code 0 only if every channel took both."
+            "Send a test through each configured channel, wait for the answer, resolve it. Routes and silences do"
+            " not apply, and Kafka is not used. Exit code 0 only if every channel accepted both."
         ),
     )
     add_config(parser)
-    parser.add_argument(
-        "--channel", metavar="NAME", help="only this one, as under channels in the configuration"
-    )
-    parser.add_argument(
-        "--urgency", choices=["low", "high"], default="low", help="high really pages; default low"
-    )
+    parser.add_argument("--channel", metavar="NAME", help="only this channel, as named in the configuration")
+    parser.add_argument("--urgency", choices=["low", "high"], default="low", help="high pages; default low")
     parser.add_argument(
         "--patience",
         type=_patience,
         default=PATIENCE_S,
         metavar="30s",
-        help="how long to try again where no answer comes; default 30 s",
+        help="how long to retry without an answer; default 30 s",
     )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when every channel took test and resolve, 1 when one did not, 2 for wrong arguments, 78 when the
-    configuration does not allow it.
+    """Test the channels; return 0 when all accepted test and resolve, 1 when one did not, 2 for wrong arguments,
+    78 when the configuration does not allow it.
     """
     options = _parser().parse_args(argv)
 
@@ -194,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.channel is not None and options.channel not in channels:
             print(
                 sanitize(
-                    f"--channel: {options.channel!r} is not configured; under channels there is"
+                    f"--channel: {options.channel!r} is not configured; the channels are"
                     f" {', '.join(channels)}"
                 ),
                 file=sys.stderr,

@@ -1,4 +1,4 @@
-"""``python -m agents silence``: deliver nothing of some features for a time; list such silences; end one."""
+"""``python -m agents silence``: begin, list and end silences, which hold back notifications of some features."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
+from schemas.records import Silence
 from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize
 
@@ -48,7 +49,7 @@ def _end(config: Config, options: argparse.Namespace) -> int:
     silence = asyncio.run(silence_records.ended(config.kafka, options.id, datetime.now(UTC)))
     silence_records.write(config.kafka, silence)
     print(
-        f"silence {silence.silence_id} is over: {sanitize(silence.match)}; what still fires is delivered now"
+        f"silence {silence.silence_id} ended: {sanitize(silence.match)}; episodes that still fire are delivered now"
     )
     return exits.OK
 
@@ -75,28 +76,28 @@ def _list(config: Config, options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _rows(config: Config, known: dict[str, Any], now_us: int) -> Iterator[dict[str, Any]]:
-    """Those in force and those to come; of both kinds, the first to change first."""
+def _rows(config: Config, records: dict[str, Silence], now_us: int) -> Iterator[dict[str, Any]]:
+    """Return the active silences, then the planned ones, each in the order in which they change next."""
     silences = [
-        *map(ScheduledSilence.from_record, known.values()),
+        *map(ScheduledSilence.from_record, records.values()),
         *(
             ScheduledSilence.from_config(planned, f"silences[{number}]")
             for number, planned in enumerate(config.silences)
         ),
     ]
-    found = []
+    rows = []
     for silence in silences:
         until_us, change_us = silence.window.end(now_us), silence.window.next_change(now_us)
         if until_us is not None:
-            found.append((0, until_us, {**silence.status(until_us), "state": "active"}))
+            rows.append((0, until_us, {**silence.status(until_us), "state": "active"}))
         elif change_us is not None:
             row = {
                 **silence.status(silence.window.end(change_us) or change_us),
                 "state": "planned",
                 "from": rfc3339(change_us),
             }
-            found.append((1, change_us, row))
-    yield from (row for _, _, row in sorted(found, key=lambda item: item[:2]))
+            rows.append((1, change_us, row))
+    yield from (row for _, _, row in sorted(rows, key=lambda item: item[:2]))
 
 
 def _clock(time: datetime) -> str:
@@ -107,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents silence",
         description=(
-            "A silence keeps back what would be delivered; incidents and episodes go on. What still fires at"
-            " its end is delivered then. Windows that recur stand in softfail.yaml."
+            "A silence holds back deliveries; incidents and episodes go on. Episodes that still fire at its end are"
+            " delivered then. Recurring silences stand in softfail.yaml."
         ),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--match",
         required=True,
         metavar="'bot/*'",
-        help="service/feature, with * and ?; softfail's own health only by 'softfail/...'",
+        help="service/feature, with * and ?; softfail's own health only matches 'softfail/...'",
     )
     add.add_argument("--for", required=True, type=duration, metavar="2h", help="how long, 30d at most")
     add.add_argument("--reason", required=True, metavar="TEXT")
@@ -156,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Add, list or end; 0 when that was done, 1 when it is refused, 2 for wrong arguments, 78 when the
+    """Add, list or end; return 0 when it was done, 1 when it was refused, 2 for wrong arguments, 78 when the
     configuration or Kafka does not allow it.
     """
     options = _parser().parse_args(argv)

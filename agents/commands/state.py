@@ -1,5 +1,5 @@
-"""``python -m agents state inspect | drop | reset | rebuild``: look at what workers keep in Kafka, and mend
-or forget it.
+"""``python -m agents state inspect | drop | reset | rebuild``: show, repair and delete the state that workers
+keep in Kafka.
 """
 
 from __future__ import annotations
@@ -22,28 +22,30 @@ from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
-_WHAT = """\
-inspect shows what is kept, rebuild replaces records that cannot be read by what Kafka still has of the source, drop deletes one record,
-reset forgets all of a partition or of an agent. Of open episodes that are dropped or reset the notifier is told that they are over.
-rebuild, drop and reset refuse while a worker owns the partition; one that has stopped counts as alive for kafka.session_timeout (6 s).
-After reset --to earliest everything that Kafka still has of the source is measured again.
+_EPILOG = """\
+inspect shows the state. rebuild replaces unreadable records by replaying what Kafka still has of the source.
+drop deletes one record. reset deletes all state of a partition or of an agent. drop and reset resolve the
+episodes that are open there.
+rebuild, drop and reset refuse while a worker owns the partition; a worker that has stopped counts as alive for
+kafka.session_timeout (6 s). After reset --to earliest everything that Kafka still has of the source is measured
+again.
 
 Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 configuration, or no broker.
 """
 
 
 async def inspect(config: Config, options: argparse.Namespace) -> None:
-    """Print what the state says. Changes nothing, and no worker notices."""
+    """Print the state. It changes nothing and disturbs no worker."""
     state = StateTopic(config.kafka, options.agent)
-    found = [
+    partitions = [
         decode_contents(snapshot) for snapshot in await state.read(await state.partitions(options.partition))
     ]
     if options.format == "ndjson":
-        for one in found:
-            for record in record_rows(one, options.match):
+        for contents in partitions:
+            for record in record_rows(contents, options.match):
                 print(json.dumps(record, default=str))
         return
-    for line in report_lines(found, state.name, state.source, options.match):
+    for line in report_lines(partitions, state.name, state.source, options.match):
         print(sanitize(line))
 
 
@@ -64,66 +66,66 @@ def _number(text: str) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m agents state",
-        description="What workers keep in Kafka: look at it, mend it, forget it.",
-        epilog=_WHAT,
+        description="Show, repair or delete the state that workers keep in Kafka.",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
     add_config(common)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    one = actions.add_parser(
-        "inspect", parents=[common], help="show what is kept; changes nothing, beside running workers too"
+    inspect_parser = actions.add_parser(
+        "inspect", parents=[common], help="show the state; changes nothing, also while workers run"
     )
-    one.add_argument("--agent", choices=AGENTS, default="watch")
-    one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument(
+    inspect_parser.add_argument("--agent", choices=AGENTS, default="watch")
+    inspect_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    inspect_parser.add_argument(
         "--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?"
     )
-    one.add_argument(
+    inspect_parser.add_argument(
         "--format",
         choices=("table", "ndjson"),
         default="table",
-        help="ndjson: one object a record, its key decoded",
+        help="ndjson: one object for each record, with its key decoded",
     )
-    one.set_defaults(action=inspect)
-    one = actions.add_parser("drop", parents=[common], help="delete one record")
-    one.add_argument("--agent", choices=AGENTS, required=True)
-    one.add_argument("--partition", type=_number, metavar="N", required=True)
-    one.add_argument("--key", required=True, help="as inspect prints it")
-    one.add_argument("--yes", action="store_true", help="do not ask")
-    one.set_defaults(action=drop)
-    one = actions.add_parser(
-        "reset", parents=[common], help="forget everything of an agent, or of one partition"
+    inspect_parser.set_defaults(action=inspect)
+    drop_parser = actions.add_parser("drop", parents=[common], help="delete one record")
+    drop_parser.add_argument("--agent", choices=AGENTS, required=True)
+    drop_parser.add_argument("--partition", type=_number, metavar="N", required=True)
+    drop_parser.add_argument("--key", required=True, help="as inspect prints it")
+    drop_parser.add_argument("--yes", action="store_true", help="do not ask")
+    drop_parser.set_defaults(action=drop)
+    reset_parser = actions.add_parser(
+        "reset", parents=[common], help="delete all state of an agent, or of one partition"
     )
-    one.add_argument("--agent", choices=AGENTS, required=True)
-    one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument(
+    reset_parser.add_argument("--agent", choices=AGENTS, required=True)
+    reset_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    reset_parser.add_argument(
         "--to",
         type=_place,
         metavar="earliest|latest|OFFSET",
-        help="where a worker begins; else as on a fresh partition (kafka.start)",
+        help="where a worker begins; else as on a new partition (kafka.start)",
     )
-    one.add_argument("--yes", action="store_true", help="do not ask")
-    one.set_defaults(action=reset)
-    one = actions.add_parser(
+    reset_parser.add_argument("--yes", action="store_true", help="do not ask")
+    reset_parser.set_defaults(action=reset)
+    rebuild_parser = actions.add_parser(
         "rebuild",
         parents=[common],
-        help="replace what cannot be read by what the log of the source still says",
+        help="replace unreadable records by replaying the log of the source",
     )
-    one.add_argument(
+    rebuild_parser.add_argument(
         "--agent",
         choices=("watch",),
         default="watch",
-        help="what notify keeps was delivered, and no log has that: drop, or reset",
+        help="the state of notify says what was delivered, which no log has: use drop or reset",
     )
-    one.add_argument("--partition", type=_number, metavar="N", help="only this one")
-    one.add_argument(
+    rebuild_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    rebuild_parser.add_argument(
         "--all",
         action="store_true",
-        help="count every pane anew that the log still covers entirely, with the evaluators of today",
+        help="count every pane again that the log still covers entirely, with the current evaluators",
     )
-    one.add_argument("--yes", action="store_true", help="do not ask")
-    one.set_defaults(action=rebuild)
+    rebuild_parser.add_argument("--yes", action="store_true", help="do not ask")
+    rebuild_parser.set_defaults(action=rebuild)
     options = parser.parse_args(argv)
     if options.action is reset and isinstance(options.to, int) and options.partition is None:
         parser.error("reset --to OFFSET needs --partition: offsets differ between partitions")
@@ -131,7 +133,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do one of them; 0 done, 1 refused or not found, 78 configuration or no broker."""
+    """Run an action; return 0 when it was done, 1 when it was refused, 78 for the configuration or no broker."""
     options = _options(argv)
     # what matters of it is printed once, and not by the handler of last resort
     for name in ("asyncio", "softfail"):

@@ -22,15 +22,15 @@ async def _run(kafka: Kafka) -> int:
     deadline = time.monotonic() + SETTLE_S
     while True:
         async with admin_client(kafka) as admin:
-            found = await describe(admin, kafka.prefix)
-        wrong = topics.faults(found, kafka.prefix, kafka.partitions)
-        if len(found) == len(topics.TOPICS) or time.monotonic() > deadline:
+            existing = await describe(admin, kafka.prefix)
+        faults = topics.faults(existing, kafka.prefix, kafka.partitions)
+        if len(existing) == len(topics.TOPICS) or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.5)  # created, but not yet known to the broker that we asked
-    for fault in wrong:
+    for fault in faults:
         print(f"{'WRONG  ' if fault.fatal else 'differs'}  {fault.text}")
-    print(f"{len(found)} topics, {len(wrong)} differences")
-    return exits.CONFIGURATION if any(fault.fatal for fault in wrong) else exits.OK
+    print(f"{len(existing)} topics, {len(faults)} differences")
+    return exits.CONFIGURATION if any(fault.fatal for fault in faults) else exits.OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,8 +11,8 @@ from schemas.config.load import InvalidConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until told to stop; gives 78 for a configuration that cannot be used, else the process ends by
-    itself (``agents.process.exits``).
+    """Run until stopped; return 78 for an invalid configuration, else the process ends itself
+    (``agents.process.exits``).
     """
     parser = argparse.ArgumentParser(
         prog="python -m agents worker",

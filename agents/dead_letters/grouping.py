@@ -1,4 +1,4 @@
-"""Dead letters by reason, as people may see them: counted, with one example, redacted, nothing hidden."""
+"""Group dead letters by reason, with a count and a redacted example, for a terminal."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass
 class Group:
-    """Letters with the same field and the same kind of error. Times are when they were refused, ms since
-    1970.
-    """
+    """Letters with the same field and the same kind of error. Times: when they were refused, ms since 1970."""
 
     error: str
     field: str
@@ -38,18 +36,17 @@ class Group:
     example: Identity | None = None
     value: str | None = None
 
-    def add(self, found: StoredLetter, again: bool) -> None:
+    def add(self, stored: StoredLetter, again: bool) -> None:
         """Count one letter; the newest is the example."""
-        self.oldest_ms = found.refused_ms if not self.count else min(self.oldest_ms, found.refused_ms)
+        self.oldest_ms = stored.refused_ms if not self.count else min(self.oldest_ms, stored.refused_ms)
         self.count += 1
         self.reinjected += again
-        if found.refused_ms >= self.newest_ms:
-            self.newest_ms, self.example = found.refused_ms, found.identity
-            self.value = None if found.letter.value is None else found.letter.value[:READ_CHARS]
+        if stored.refused_ms >= self.newest_ms:
+            self.newest_ms, self.example = stored.refused_ms, stored.identity
+            self.value = None if stored.letter.value is None else stored.letter.value[:READ_CHARS]
 
-    def shown(self) -> dict[str, Any]:
-        """What is printed of it: redacted, cut, without control characters."""
-        at = self.example
+    def as_row(self) -> dict[str, Any]:
+        """Return what is printed of the group: redacted, cut, without control characters."""
         return {
             "count": self.count,
             "reinjected": self.reinjected,
@@ -58,14 +55,18 @@ class Group:
             "oldest": _day_time(self.oldest_ms),
             "newest": _day_time(self.newest_ms),
             "example": None
-            if at is None
-            else {"topic": at.topic, "partition": at.partition, "offset": at.offset},
+            if self.example is None
+            else {
+                "topic": self.example.topic,
+                "partition": self.example.partition,
+                "offset": self.example.offset,
+            },
             "excerpt": excerpt(self.value),
         }
 
 
 def kind_of(error: str) -> str:
-    """An error without what differs from letter to letter.
+    """Return an error without the values that differ from letter to letter.
 
     >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
@@ -76,7 +77,7 @@ def kind_of(error: str) -> str:
 
 
 def excerpt(value: str | None) -> str | None:
-    """The beginning of a value as people may see it.
+    """Return the beginning of a value as a terminal may show it; None if there is none.
 
     Args:
         value: base64, or a piece of it of whole quadruples.
@@ -90,20 +91,25 @@ def excerpt(value: str | None) -> str | None:
     return safe(data.decode("utf-8", "backslashreplace"), EXCERPT)
 
 
-def grouped(
-    found: Iterable[StoredLetter | None], wanted: LetterFilter, done: set[Identity]
+def group_letters(
+    letters: Iterable[StoredLetter | None], selects: LetterFilter, done: set[Identity]
 ) -> tuple[list[Group], int]:
-    """Groups, the largest first, and how many records are no dead letters of this release."""
+    """Return the groups, the largest first, and how many records are no dead letters of this release.
+
+    Args:
+        letters: None stands for a record that is no dead letter of this release.
+        done: the refused records that were re-injected.
+    """
     groups: dict[tuple[str, str], Group] = {}
     unreadable = 0
-    for one in found:
-        if one is None:
+    for stored in letters:
+        if stored is None:
             unreadable += 1
-        elif wanted(one):
-            key = kind_of(one.letter.error), one.letter.field
+        elif selects(stored):
+            key = kind_of(stored.letter.error), stored.letter.field
             if key not in groups and len(groups) >= GROUPS:
                 key = OTHER, ""
-            groups.setdefault(key, Group(*key)).add(one, one.identity in done)
+            groups.setdefault(key, Group(*key)).add(stored, stored.identity in done)
     return sorted(groups.values(), key=lambda group: -group.count), unreadable
 
 

@@ -1,5 +1,4 @@
-"""Dead letters as they lie in ``PREFIX.deadletter``: read them, and know which were written to the events
-again.
+"""Read dead letters from ``PREFIX.deadletter``, and which of them were written to the events again.
 
 A *mark* is a record in the same topic that names letters which were re-injected. It lies in the partition of
 its letters and behind them, so Kafka's retention never deletes it before them. What makes it a mark is a
@@ -22,7 +21,7 @@ MARK_KEY, MARK_HEADER = b"reinjected", "softfail-mark"
 
 
 class Identity(NamedTuple):
-    """Which record was refused. The append time tells a topic that was made anew from the old one."""
+    """The refused record. Its append time distinguishes a re-created topic from the old one."""
 
     topic: str
     partition: int
@@ -31,9 +30,7 @@ class Identity(NamedTuple):
 
 
 class StoredLetter(NamedTuple):
-    """A dead letter, the partition of the dead letter topic that it lies in, and when it was written, ms
-    since 1970.
-    """
+    """A dead letter, its partition in the dead letter topic, and when it was written (ms since 1970)."""
 
     letter: DeadLetter
     partition: int
@@ -41,33 +38,33 @@ class StoredLetter(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """Which record was refused."""
+        """The refused record."""
         return Identity(self.letter.topic, self.letter.partition, self.letter.offset, self.letter.timestamp)
 
 
 class LetterFilter(NamedTuple):
-    """Which letters are meant: ``reason`` a part of the error, ``field`` exactly, ``since_ms`` when they were
-    refused; None: any.
+    """Selects letters: ``reason`` is a part of the error, ``field`` is exact, ``since_ms`` is when they were
+    refused at the earliest. None selects any.
     """
 
     reason: str | None = None
     field: str | None = None
     since_ms: int | None = None
 
-    def __call__(self, found: StoredLetter) -> bool:
-        """Whether this letter is meant."""
-        letter = found.letter
+    def __call__(self, stored: StoredLetter) -> bool:
+        """Return whether a letter is selected."""
+        letter = stored.letter
         return (
             (self.reason is None or self.reason.casefold() in letter.error.casefold())
             and (self.field is None or self.field == letter.field)
-            and (self.since_ms is None or found.refused_ms >= self.since_ms)
+            and (self.since_ms is None or stored.refused_ms >= self.since_ms)
         )
 
 
-def mark_of(identities: Sequence[Identity]) -> bytes:
-    """The value of a mark.
+def encode_mark(identities: Sequence[Identity]) -> bytes:
+    """Encode a mark.
 
-    >>> mark_of([Identity("softfail.events", 3, 17, 1772442000000)])
+    >>> encode_mark([Identity("softfail.events", 3, 17, 1772442000000)])
     b'{"reinjected":[["softfail.events",3,17,1772442000000]]}'
     """
     return to_json({"reinjected": identities})
@@ -78,35 +75,38 @@ class _Mark(msgspec.Struct):
 
 
 def is_mark(record: Any) -> bool:
-    """Whether a record of the dead letter topic is a mark and no letter."""
+    """Return whether a record of the dead letter topic is a mark and no letter."""
     return record.key == MARK_KEY and any(name == MARK_HEADER for name, _ in record.headers)
 
 
-def marked(value: bytes) -> list[Identity]:
-    """Which letters a mark names.
+def decode_mark(value: bytes) -> list[Identity]:
+    """Decode a mark: the refused records that it names.
 
     Raises:
-        ValueError: it cannot be read; then nobody knows what was re-injected.
+        ValueError: it cannot be read, so it is unknown what was re-injected.
     """
     try:
-        return [Identity(*one) for one in msgspec.json.decode(value, type=_Mark).reinjected]
+        return [Identity(*identity) for identity in msgspec.json.decode(value, type=_Mark).reinjected]
     except msgspec.MsgspecError as error:
         raise ValueError(
             f"a mark of re-injected letters cannot be read: {error}; run the release that wrote it"
         ) from None
 
 
-def marks(reader: BlockingTopicReader, topic: str, since_ms: int | None = None) -> set[Identity]:
-    """Which letters were re-injected, as far as marks written at ``since_ms`` or later say it."""
+def read_marks(reader: BlockingTopicReader, topic: str, since_ms: int | None = None) -> set[Identity]:
+    """Return the records that were re-injected, by the marks written at ``since_ms`` or later."""
     return {
-        one for record in reader.records(topic, since_ms) if is_mark(record) for one in marked(record.value)
+        identity
+        for record in reader.records(topic, since_ms)
+        if is_mark(record)
+        for identity in decode_mark(record.value)
     }
 
 
-def letters(
+def read_letters(
     reader: BlockingTopicReader, topic: str, since_ms: int | None = None
 ) -> Iterator[StoredLetter | None]:
-    """The dead letters, without marks; None for each record that is no dead letter of this release."""
+    """Read the dead letters without marks; None for each record that is no dead letter of this release."""
     for record in reader.records(topic, since_ms):
         if is_mark(record):
             continue

@@ -1,10 +1,8 @@
-"""Write refused events to the events topic again, once: what a newer release can read, or what came back in
-time.
+"""Write refused events to the events topic again, each once, when they can be read now.
 
-Events and the mark that names their letters are written in one Kafka transaction, so no crash lies between
-them. Its transactional id is one for
-the whole deployment: whoever begins ends the attempt of everyone before, and reads the marks only then. So
-two people who do it at once do it once.
+Events and the mark that names their letters are written in one Kafka transaction, so no crash can separate
+them. The deployment has one transactional id: a new run fences the runs before it, and reads the marks only
+then. So two people who start at the same time write each event once.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ from agents.dead_letters.records import (
     MARK_KEY,
     Identity,
     StoredLetter,
-    mark_of,
-    marks,
+    encode_mark,
+    read_marks,
 )
 from agents.kafka.connection import command_clients
 from agents.kafka.topic_reader import BlockingTopicReader
@@ -40,19 +38,19 @@ from schemas.records import DeadLetter
 from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
-# header of an event that was refused once; it says where that lay: topic/partition/offset
+# header of an event that was refused once; its value is topic/partition/offset
 REINJECTED = "softfail-reinjected"
 MOST_LETTERS, MOST_BYTES = 200, 4 << 20  # of one transaction
-HELD_BYTES = 64 << 20  # values that one run holds in memory; what is above waits for the next run
+MOST_MEMORY = 64 << 20  # bytes of values that a run keeps; the rest waits for the next run
 
 Fetch = Callable[[str, int, int], Any | None]
 """Topic, partition and offset to the record there, None if it is gone."""
 
 
 class Reinjection(NamedTuple):
-    """An event that can be written again."""
+    """An event that can be written again; ``source``: the refused record, ``how``: from where its value comes."""
 
-    found: Identity
+    source: Identity
     letters_partition: int
     target: int
     key: bytes
@@ -63,7 +61,7 @@ class Reinjection(NamedTuple):
 
 @dataclass
 class ReinjectionPlan:
-    """What would be written, why the others are not, and whether there is more than fits one run."""
+    """The events to write, why the others are skipped, and whether there are more than fit into a run."""
 
     ready: list[Reinjection] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -71,7 +69,7 @@ class ReinjectionPlan:
 
 
 def stored_value(letter: DeadLetter) -> bytes | None:
-    """The refused value, if the letter holds all of it."""
+    """Return the refused value, if the letter holds all of it."""
     if letter.value is None or letter.size > VALUE_BYTES:
         return None
     try:
@@ -81,15 +79,17 @@ def stored_value(letter: DeadLetter) -> bytes | None:
     return value if len(value) == letter.size else None
 
 
-def judge(found: StoredLetter, fetch: Fetch, events: str, partitions: int, now_us: int) -> Reinjection | str:
-    """The event to write again, or why there is none.
+def judge(
+    stored_letter: StoredLetter, fetch: Fetch, events: str, partitions: int, now_us: int
+) -> Reinjection | str:
+    """Return the event to write again, or why there is none.
 
     Args:
         events: full name of the events topic.
         partitions: how many it has.
         now_us: wall clock, microseconds since 1970.
     """
-    letter = found.letter
+    letter = stored_letter.letter
     if letter.topic != events:
         return f"it came from {letter.topic}, not from {events}"
     if letter.value is None:
@@ -125,23 +125,23 @@ def judge(found: StoredLetter, fetch: Fetch, events: str, partitions: int, now_u
         return "its time still lies in the future"
     if time_us < now_us - FINE_RETENTION_US:
         how += "; older than 2 h, so counted as expired, not measured"
-    # Without the old mark of forwarding: an event that carries it may not lie in a wrong partition again.
-    kept = tuple((name, data) for name, data in headers if name not in (FORWARDED_HEADER, REINJECTED))
+    # Without the header of forwarding: an event that has it may not lie in a wrong partition again.
+    kept_headers = tuple((name, data) for name, data in headers if name not in (FORWARDED_HEADER, REINJECTED))
     mark = (REINJECTED, f"{letter.topic}/{letter.partition}/{letter.offset}".encode())
     target = partition_of(event.service, event.feature, partitions)
     return Reinjection(
-        found.identity,
-        found.partition,
+        stored_letter.identity,
+        stored_letter.partition,
         target,
         f"{event.service}/{event.feature}".encode(),
         value,
-        (*kept, mark),
+        (*kept_headers, mark),
         how,
     )
 
 
 def _read(value: bytes) -> Any:
-    """The event, or why it still cannot be read."""
+    """Return the event, or why it still cannot be read."""
     try:
         return decode(value)
     except InvalidEvent as error:
@@ -153,42 +153,43 @@ def _read(value: bytes) -> Any:
 
 
 def plan(
-    found: Iterable[StoredLetter],
+    letters: Iterable[StoredLetter],
     done: set[Identity],
-    judged: Callable[[StoredLetter], Reinjection | str],
+    judge_letter: Callable[[StoredLetter], Reinjection | str],
     limit: int,
 ) -> ReinjectionPlan:
-    """Judge letters in turn until ``limit`` are ready. A record that has two letters (its state was reset) is
-    taken once.
+    """Judge letters in turn until ``limit`` events are ready.
+
+    A record with two letters (its state was reset) is taken once.
     """
-    result, seen, held = ReinjectionPlan(), set(done), 0
-    for one in found:
-        if one.identity in seen:
-            result.skipped["re-injected before" if one.identity in done else "the same record twice"] += 1
+    result, seen, size = ReinjectionPlan(), set(done), 0
+    for letter in letters:
+        if letter.identity in seen:
+            result.skipped["re-injected before" if letter.identity in done else "the same record twice"] += 1
             continue
-        if len(result.ready) >= limit or held > HELD_BYTES:
+        if len(result.ready) >= limit or size > MOST_MEMORY:
             result.more = True
             break
-        seen.add(one.identity)
-        verdict = judged(one)
+        seen.add(letter.identity)
+        verdict = judge_letter(letter)
         if isinstance(verdict, str):
             result.skipped[verdict] += 1
         else:
             result.ready.append(verdict)
-            held += len(verdict.value)
+            size += len(verdict.value)
     return result
 
 
 def inject(
     kafka: Kafka, ready: Sequence[Reinjection], progress: Callable[[int], None] = lambda n: None
 ) -> ReinjectionPlan:
-    """Write them; what somebody else wrote since the plan was made is skipped.
+    """Write events; skip those that somebody else has written since the plan was made.
 
     Args:
         progress: called with the number written so far after each transaction.
 
     Raises:
-        KafkaError: of the transaction that failed nothing was written; those before it stand, and are marked.
+        KafkaError: nothing of the failed transaction was written; those before it are written and marked.
     """
     result, parts = ReinjectionPlan(), list(_parts(ready))[::-1]
     while parts:  # once, unless the broker finds an event too large
@@ -199,8 +200,8 @@ def inject(
 def _write(
     kafka: Kafka, parts: list[list[Reinjection]], result: ReinjectionPlan, progress: Callable[[int], None]
 ) -> None:
-    """Write the last part and so on. After a refused event it returns: the producer's sequence numbers are no
-    longer the broker's.
+    """Write parts from the last on. Return after a refused event: then the sequence numbers of the producer are
+    no longer those of the broker.
     """
     producer = KafkaProducer(
         **command_clients(kafka),
@@ -213,12 +214,12 @@ def _write(
         transaction_timeout_ms=60_000,
     )
     try:
-        # ends the attempt of everyone before; what they did is readable from here on
+        # fences earlier runs; what they wrote is readable from here on
         producer.init_transactions()
         with BlockingTopicReader(kafka) as reader:
-            done = marks(reader, f"{kafka.prefix}.deadletter")
+            done = read_marks(reader, f"{kafka.prefix}.deadletter")
         while parts:
-            part = [one for one in parts[-1] if one.found not in done]
+            part = [event for event in parts[-1] if event.source not in done]
             if part:
                 _transact(producer, kafka.prefix, part)
             if len(part) < len(parts[-1]):
@@ -227,12 +228,12 @@ def _write(
             parts.pop()
             progress(len(result.ready))
     except MessageSizeTooLargeError:
-        # its new header can be what is too much; nothing of the part was written
+        # the new header can make it too large; nothing of the part was written
         part = parts.pop()
         if len(part) == 1:
             result.skipped["the broker finds it too large"] += 1
         else:
-            parts += [[one] for one in reversed(part)]
+            parts += [[event] for event in reversed(part)]
     finally:
         producer.close(timeout=10)
 
@@ -241,17 +242,17 @@ def _transact(producer: Any, prefix: str, part: Sequence[Reinjection]) -> None:
     futures: list[Any] = []  # also of a part that fails in the middle
     producer.begin_transaction()
     try:
-        for one in part:
+        for event in part:
             sent = producer.send(
                 f"{prefix}.events",
-                value=one.value,
-                key=one.key,
-                partition=one.target,
-                headers=list(one.headers),
+                value=event.value,
+                key=event.key,
+                partition=event.target,
+                headers=list(event.headers),
             )
             futures.append(sent)
-        for number in sorted({one.letters_partition for one in part}):
-            mark = mark_of([one.found for one in part if one.letters_partition == number])
+        for number in sorted({event.letters_partition for event in part}):
+            mark = encode_mark([event.source for event in part if event.letters_partition == number])
             futures.append(
                 producer.send(
                     f"{prefix}.deadletter",
@@ -265,7 +266,7 @@ def _transact(producer: Any, prefix: str, part: Sequence[Reinjection]) -> None:
         for future in futures:
             future.get(timeout=30)
     except BaseException as error:
-        # the first error says why; what is not committed ends with the next one's init, or by itself in 60 s
+        # the first error says why; an open transaction ends with the next init, or by itself after 60 s
         with contextlib.suppress(Exception):
             producer.abort_transaction()
         # a later send says only that one failed
@@ -280,11 +281,11 @@ def _transact(producer: Any, prefix: str, part: Sequence[Reinjection]) -> None:
 def _parts(ready: Sequence[Reinjection]) -> Iterator[list[Reinjection]]:
     part: list[Reinjection] = []
     size = 0
-    for one in ready:
-        if part and (len(part) >= MOST_LETTERS or size + len(one.value) > MOST_BYTES):
+    for event in ready:
+        if part and (len(part) >= MOST_LETTERS or size + len(event.value) > MOST_BYTES):
             yield part
             part, size = [], 0
-        part.append(one)
-        size += len(one.value)
+        part.append(event)
+        size += len(event.value)
     if part:
         yield part

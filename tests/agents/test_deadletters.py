@@ -14,16 +14,16 @@ from kafka.errors import KafkaTimeoutError
 
 from agents.commands import command_line, dead_letters
 from agents.commands.dead_letters import main
-from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, grouped, kind_of
+from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, group_letters, kind_of
 from agents.dead_letters.records import (
     MARK_HEADER,
     MARK_KEY,
     Identity,
     LetterFilter,
     StoredLetter,
+    decode_mark,
+    encode_mark,
     is_mark,
-    mark_of,
-    marked,
 )
 from agents.dead_letters.reinjection import REINJECTED, Reinjection, ReinjectionPlan, judge, plan
 from monitor.ingest.dead_letters import dead_letter
@@ -89,24 +89,24 @@ def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the
         found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10),
         None,
     ]
-    groups, unreadable = grouped(found, LetterFilter(), {found[0].identity})
+    groups, unreadable = group_letters(found, LetterFilter(), {found[0].identity})
     assert unreadable == 1
     assert [
         (group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups
     ] == [(2, 1, 20, 30, ""), (1, 0, 10, 10, "x")]
-    assert groups[0].shown()["example"]["offset"] == 2
+    assert groups[0].as_row()["example"]["offset"] == 2
 
 
 @given(st.lists(st.text(max_size=8), max_size=40))
 def test_every_letter_is_in_exactly_one_group(errors):
-    groups, _ = grouped([found_of(error=error) for error in errors], LetterFilter(), set())
+    groups, _ = group_letters([found_of(error=error) for error in errors], LetterFilter(), set())
     assert sum(group.count for group in groups) == len(errors)
     assert len(groups) == len({kind_of(error) for error in errors})
 
 
 def test_reasons_from_outside_cannot_fill_the_memory():
     one = found_of()
-    groups, _ = grouped(
+    groups, _ = group_letters(
         (
             one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"}))
             for n in range(GROUPS + 50)
@@ -143,28 +143,28 @@ def test_filters_hold_together():
 
 @given(st.binary(max_size=400))
 def test_an_excerpt_of_any_bytes_is_short_and_printable(data):
-    shown = excerpt(base64.b64encode(data).decode())
-    assert shown is not None
-    assert shown.isprintable()
-    assert len(shown) <= EXCERPT
+    as_row = excerpt(base64.b64encode(data).decode())
+    assert as_row is not None
+    assert as_row.isprintable()
+    assert len(as_row) <= EXCERPT
 
 
 def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
-    shown = excerpt(
+    as_row = excerpt(
         base64.b64encode(
             b'{"input":"ann@example.org 4111 1111 1111 1111 \x1b]0;x\x07\xe2\x80\xaeabc"}'
         ).decode()
     )
-    assert shown == r'{"input":"<EMAIL> <CARD> \x1b]0;x\x07\u202eabc"}'
+    assert as_row == r'{"input":"<EMAIL> <CARD> \x1b]0;x\x07\u202eabc"}'
     assert escape_hidden("a b é 漢") == "a b é 漢"
 
 
 def test_errors_and_fields_are_shown_redacted_and_escaped_too():
-    group = grouped(
+    group = group_letters(
         [found_of(error="dimensions.ann@example.org\x9b: bad", field="dimensions.ann@example.org\r\u200b")],
         LetterFilter(),
         set(),
-    )[0][0].shown()
+    )[0][0].as_row()
     assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r\u200b")
 
 
@@ -186,12 +186,12 @@ def test_only_our_header_makes_a_mark_for_keys_come_from_outside():
     )
 )
 def test_a_mark_names_its_letters(identities):
-    assert marked(mark_of(identities)) == identities
+    assert decode_mark(encode_mark(identities)) == identities
 
 
 def test_a_mark_that_cannot_be_read_is_an_error_and_not_a_second_writing():
     with pytest.raises(ValueError, match="mark of re-injected"):
-        marked(b'{"reinjected":"all"}')
+        decode_mark(b'{"reinjected":"all"}')
 
 
 def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_letter_if_the_source_is_gone():
@@ -253,7 +253,7 @@ def test_a_plan_takes_each_record_once_stops_at_its_limit_and_says_that_there_ar
     found = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
     done = {found[2].identity}
     result = plan(found, done, judged, limit=1)
-    assert ([one.found.offset for one in result.ready], dict(result.skipped), result.more) == (
+    assert ([one.source.offset for one in result.ready], dict(result.skipped), result.more) == (
         [1],
         {"the same record twice": 1, "re-injected before": 1},
         True,
@@ -274,7 +274,7 @@ def reachable(monkeypatch):
 def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):
     ready = judged(found_of(event()))
     written = []
-    monkeypatch.setattr(dead_letters, "_planned", lambda *_: ReinjectionPlan(ready=[ready]))
+    monkeypatch.setattr(dead_letters, "_plan", lambda *_: ReinjectionPlan(ready=[ready]))
     monkeypatch.setattr(
         dead_letters,
         "inject",

@@ -20,6 +20,7 @@ from aiohttp import web
 from agents.commands import send_test_alert
 from agents.commands.send_test_alert import main
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
+from softfail.backoff import Backoff
 
 ROOT = Path(__file__).parents[2]
 KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
@@ -31,7 +32,7 @@ def quick(monkeypatch):
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", KEY)
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://unset.example/services/x")
     monkeypatch.setenv("SIGNING_SECRET", SIGN)
-    monkeypatch.setattr(send_test_alert, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(send_test_alert, "BACKOFF", Backoff(0.05, 300.0))
 
 
 class Anything:
@@ -164,8 +165,8 @@ def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, cap
     assert main(["--config", path, "--patience", "400ms"]) == 1
     told = capsys.readouterr().out
     assert re.fullmatch(
-        r"pagerduty: no answer that counts: .*\(tried [2-4] times\); if softfail/test-\S+ shows there"
-        r" nonetheless, close it by hand\n",
+        r"pagerduty: no final answer: .*\(tried [2-4] times\); if softfail/test-\S+ is open there"
+        r" nevertheless, close it by hand\n",
         told,
     )
 
@@ -224,7 +225,7 @@ def test_who_interrupts_leaves_nothing_open(configured):
             ["--channel", "slack"],
             {"console": {}},
             2,
-            "--channel: 'slack' is not configured; under channels there is console",
+            "--channel: 'slack' is not configured; the channels are console",
         ),
         ([], {}, 78, "channels: none is configured"),
         ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key"),

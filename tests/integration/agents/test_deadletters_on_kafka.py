@@ -60,12 +60,12 @@ def publish():
     made = []
 
     def start(
-        topics: Any, *letters: tuple[bytes, str, str], partition: int = 1, offset: int | None = None
+        topics: Any, *read_letters: tuple[bytes, str, str], partition: int = 1, offset: int | None = None
     ) -> list[int]:
         producer = KafkaProducer(bootstrap_servers=topics.address, max_request_size=4 << 20)
         made.append(producer)
         offsets = []
-        for value, error, field in letters:
+        for value, error, field in read_letters:
             topic = f"{topics.prefix}.events"
             headers = [("traceparent", b"\xff7"), ("softfail-forwarded", b"0")]
             at, timestamp = offset, 1
