@@ -1,10 +1,10 @@
 """Confidence sequences of samples that grow: how soon two versions are told apart, and how often a look is
 wrong. Tables of docs/statistics.md.
 
-    python benchmarks/confidence_sequences.py apart      events until two rates are told apart: ours, the ways not taken, a
-    test of fixed size python benchmarks/confidence_sequences.py coverage   streams in which some look misses the truth:
-    rates, differences, means; weights, dispersion python benchmarks/confidence_sequences.py means      events until two
-    means are told apart
+    python benchmarks/confidence_sequences.py apart      events until two rates are told apart: ours, the ways
+    not taken, a test of fixed size python benchmarks/confidence_sequences.py coverage   streams in which some
+    look misses the truth: rates, differences, means; weights, dispersion python
+    benchmarks/confidence_sequences.py means      events until two means are told apart
 """
 
 from __future__ import annotations

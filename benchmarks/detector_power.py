@@ -1,12 +1,13 @@
 """What the sequential detector and the drift tests find, how soon, and how often they are wrong. The tables
 of docs/statistics.md.
 
-    python benchmarks/detector_power.py delays      rates, at one false alarm in 100,000 events: ours, all-knowing
-    CUSUM, river's ADWIN python benchmarks/detector_power.py default     rates, at the default run length python
-    benchmarks/detector_power.py runs        run length at the default, by importance sampling python
-    benchmarks/detector_power.py dispersed   false alarms where rates are overdispersed or go up and down over the day
-    python benchmarks/detector_power.py numbers     latency and tokens: drift tests on histograms against KS on raw
-    samples python benchmarks/detector_power.py forgetting  a reference that halves, beside one that does not
+    python benchmarks/detector_power.py delays      rates, at one false alarm in 100,000 events: ours,
+    all-knowing CUSUM, river's ADWIN python benchmarks/detector_power.py default     rates, at the default run
+    length python benchmarks/detector_power.py runs        run length at the default, by importance sampling
+    python benchmarks/detector_power.py dispersed   false alarms where rates are overdispersed or go up and
+    down over the day python benchmarks/detector_power.py numbers     latency and tokens: drift tests on
+    histograms against KS on raw samples python benchmarks/detector_power.py forgetting  a reference that
+    halves, beside one that does not
 """
 
 from __future__ import annotations

@@ -49,8 +49,12 @@ ERRORS, FAILURES, IN_ALL = (0.002, 0.01), (0.002, 0.1), 0.25
 EVALUATORS = ("outcome", "empty", "refusal", "truncation", "content_filter", "known_failure")
 PROMISE = 1.0  # in 1,000 feature-days
 QUANTITIES = {  # name -> median in integer units, spread of the logarithm
-    "duration_s": (2e6, 0.6), "output_tokens": (200, 1.0), "input_tokens": (800, 0.7), "cost_usd": (5e6, 0.9), "time_to_first_token_s": (4e5, 0.5),
-}  # fmt: skip
+    "duration_s": (2e6, 0.6),
+    "output_tokens": (200, 1.0),
+    "input_tokens": (800, 0.7),
+    "cost_usd": (5e6, 0.9),
+    "time_to_first_token_s": (4e5, 0.5),
+}
 # and the share of zeros
 INFLATED = {
     "cached_input_tokens": (512, 0.5, 0.5),
@@ -209,7 +213,9 @@ class Feature:
         failures: list[list[int]],
         held: list[dict[str, NumberSummary]] | None,
     ) -> None:
-        """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and ``monitor.ingest.aggregation`` would leave it."""
+        """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and
+        ``monitor.ingest.aggregation`` would leave it.
+        """
         feature = self.book.feature(self.key)
         for nth, n in enumerate(calls):
             if n:
@@ -249,8 +255,13 @@ class Feature:
             "content_filter": failed[5],
             "stop": answered - failed[4] - failed[5],
         }
-        for name, counts in {"finish_reason": finished, "response_model": {segment.key.model: n}, "provider": {"openai": n},
-                             "error_type": {"timeout": failed[0]}, "outcome": {"parse_error": failed[1]}}.items():  # fmt: skip
+        for name, counts in {
+            "finish_reason": finished,
+            "response_model": {segment.key.model: n},
+            "provider": {"openai": n},
+            "error_type": {"timeout": failed[0]},
+            "outcome": {"parse_error": failed[1]},
+        }.items():
             if any(counts.values()):
                 pane.category(name).add(MILLION, counts)
 
@@ -290,9 +301,20 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
             )
             if is_new and episode["state"] != "resolved":
                 known.add((episode["episode_id"], episode["urgency"]))
-                found.append({"shape": name, "number": number, "minute": at, "urgency": episode["urgency"], "incidents": [
-                    {key: one[key] for key in ("rule", "severity", "level", "model", "evidence")} for one in episode["incidents"] if one["state"] == "firing"
-                ]} | life.told)  # fmt: skip
+                found.append(
+                    {
+                        "shape": name,
+                        "number": number,
+                        "minute": at,
+                        "urgency": episode["urgency"],
+                        "incidents": [
+                            {key: one[key] for key in ("rule", "severity", "level", "model", "evidence")}
+                            for one in episode["incidents"]
+                            if one["state"] == "firing"
+                        ],
+                    }
+                    | life.told
+                )
     return {"shape": name, "number": number, "found": found, "cpu_s": time.process_time() - begun}
 
 

@@ -55,7 +55,7 @@ EVERYTHING = USUAL | {
     "fallback": lambda rng, row: "none" if rng.random() < 0.99 else "cache",
     "degradation_level": lambda rng, row: 1 if rng.random() < 0.99 else 2,
     "error_type": lambda rng, row: "" if rng.random() < 0.995 else "timeout",
-}  # fmt: skip
+}
 STAGES = EVERYTHING | {
     "stages_s": lambda rng, row: {
         "retrieve": round(rng.lognormvariate(-2, 0.5), 4),

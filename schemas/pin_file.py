@@ -36,7 +36,9 @@ class _Stored(BaseModel):
 
 
 class Block(_Stored):
-    """What was counted from ``start`` on: a pane as records of state have it (``monitor.windows.format_versions``)."""
+    """What was counted from ``start`` on: a pane as records of state have it
+    (``monitor.windows.format_versions``).
+    """
 
     start: Time
     pane: Base64Bytes

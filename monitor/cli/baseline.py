@@ -74,7 +74,7 @@ def pinned(name: str, chosen: Chosen, book: PartitionState, texts: TextCollector
     pin = make_pin(name, chosen.start_us, chosen.end_us, features)
     if not pin.features:
         most = max(
-            ((sum(one.events for one in segments.values()), key) for key, _, segments in features),
+            ((sum(segment.events for segment in segments.values()), key) for key, _, segments in features),
             default=None,
         )
         found = (
@@ -117,7 +117,9 @@ def told(pin: Pin, path: Path, config: Path | None, book: PartitionState) -> Ite
     yield (
         f"{path}: {pin.events:,} events from {pin.from_:%Y-%m-%dT%H:%M:%SZ} until {pin.to:%Y-%m-%dT%H:%M:%SZ}"
     )
-    names = {FeatureKey(one.service, one.feature, one.environment): one for one in pin.features}
+    names = {
+        FeatureKey(feature.service, feature.feature, feature.environment): feature for feature in pin.features
+    }
     for key, state in sorted(book.features.items()):
         one = names.get(key)
         segments = (

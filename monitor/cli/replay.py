@@ -121,9 +121,9 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     refuse_wrong(parser, options)
     if options.output is not None and any(
-        options.output.exists() and os.path.samefile(one, options.output)
-        for one in options.files
-        if os.path.exists(one)
+        options.output.exists() and os.path.samefile(file, options.output)
+        for file in options.files
+        if os.path.exists(file)
     ):
         parser.error(f"--output: {options.output} is one of the files to be read; name another")
     with ExitStack() as stack:

@@ -54,10 +54,17 @@ class Difference:
         """As NDJSON has it."""
         service, feature, environment = self.feature
         return {
-            "record": "difference", "kind": self.kind, "service": service, "feature": feature, "environment": environment,
-            "here": [_plain(told) for told in self.here], "there": [_plain(told) for told in self.there],
-            "changes": [{"what": what, "here": here, "there": there} for what, here, there in self.changes(rfc3339)],
-        }  # fmt: skip
+            "record": "difference",
+            "kind": self.kind,
+            "service": service,
+            "feature": feature,
+            "environment": environment,
+            "here": [_plain(told) for told in self.here],
+            "there": [_plain(told) for told in self.there],
+            "changes": [
+                {"what": what, "here": here, "there": there} for what, here, there in self.changes(rfc3339)
+            ],
+        }
 
 
 def differences(here: Findings, there: Findings) -> list[Difference]:
@@ -113,7 +120,12 @@ def _noticed(some: tuple[Told, ...], shown: Callable[[datetime], str]) -> dict[s
 
 def _plain(told: Told) -> dict[str, Any]:
     return {
-        "episode_id": told.first.episode_id, "since": rfc3339(told.since), "told": rfc3339(told.first.time),
-        "paged": rfc3339(told.paged) if told.paged else None, "until": rfc3339(told.until) if told.until else None,
-        "severity": told.latest.severity, "urgency": told.latest.urgency, "rules": list(told.rules),
-    }  # fmt: skip
+        "episode_id": told.first.episode_id,
+        "since": rfc3339(told.since),
+        "told": rfc3339(told.first.time),
+        "paged": rfc3339(told.paged) if told.paged else None,
+        "until": rfc3339(told.until) if told.until else None,
+        "severity": told.latest.severity,
+        "urgency": told.latest.urgency,
+        "rules": list(told.rules),
+    }

@@ -55,7 +55,7 @@ class Told:
     @property
     def rules(self) -> tuple[str, ...]:
         """Names of the rules that fired in it."""
-        return tuple(sorted({one.rule for one in self.incidents.values()}))
+        return tuple(sorted({incident.rule for incident in self.incidents.values()}))
 
     def as_fired(self) -> Episode:
         """The episode with its incidents as they fired."""
@@ -67,9 +67,9 @@ class Told:
         if episode.urgency == "high" and not episode.muted and self.paged is None:
             self.paged = episode.time
         self.until = episode.time if episode.state == "resolved" else None
-        for one in episode.incidents:
-            if one.incident_id not in self.incidents:
-                self.incidents[one.incident_id] = one
+        for incident in episode.incidents:
+            if incident.incident_id not in self.incidents:
+                self.incidents[incident.incident_id] = incident
 
 
 class Firing(NamedTuple):
@@ -149,10 +149,12 @@ class RuleCount(NamedTuple):
 
 def by_rule(findings: Findings, rules: Iterable[str], end: datetime | None) -> list[RuleCount]:
     """What each of these rules did, and any other that fired. ``end``: of the input, for what still fires."""
-    names = list(dict.fromkeys([*rules, *(one.rule for one in findings.firings.values()), *findings.brief]))
+    names = list(
+        dict.fromkeys([*rules, *(firing.rule for firing in findings.firings.values()), *findings.brief])
+    )
     counts = []
     for name in names:
-        fired = [one for one in findings.firings.values() if one.rule == name]
+        fired = [firing for firing in findings.firings.values() if firing.rule == name]
         among = [told for told in findings.episodes.values() if name in told.rules]
         pages = sum(told.is_page for told in among)
         at = tuple(sorted({one.feature for one in fired}))
@@ -178,10 +180,10 @@ def by_rule(findings: Findings, rules: Iterable[str], end: datetime | None) -> l
 def _together(firings: list[Firing], end: datetime | None) -> list[timedelta]:
     """How long each run of overlapping firings lasted."""
     runs: list[tuple[datetime, datetime]] = []
-    for one in sorted(firings, key=lambda one: one.since):
-        until = one.until or max(end or one.since, one.since)
-        if runs and one.since <= runs[-1][1]:
+    for firing in sorted(firings, key=lambda one: one.since):
+        until = firing.until or max(end or firing.since, firing.since)
+        if runs and firing.since <= runs[-1][1]:
             runs[-1] = runs[-1][0], max(runs[-1][1], until)
         else:
-            runs.append((one.since, until))
+            runs.append((firing.since, until))
     return [until - since for since, until in runs]

@@ -17,10 +17,18 @@ EVENTS = "events"
 MOST = 12  # plots a feature; a configuration with more metrics than that is not read off plots
 
 _TITLES = {
-    EVENTS: "Events a minute", "pass_rate": "Pass rate", "error_rate": "Error rate", "output_tokens": "Output tokens", "input_tokens": "Input tokens",
-    "duration_s": "Duration", "time_to_first_token_s": "Time to first token", "cost_usd": "Cost of a call", "output_chars": "Output characters",
-    "feedback.acceptance_rate": "Accepted", "feedback.regeneration_rate": "Regenerated",
-}  # fmt: skip
+    EVENTS: "Events a minute",
+    "pass_rate": "Pass rate",
+    "error_rate": "Error rate",
+    "output_tokens": "Output tokens",
+    "input_tokens": "Input tokens",
+    "duration_s": "Duration",
+    "time_to_first_token_s": "Time to first token",
+    "cost_usd": "Cost of a call",
+    "output_chars": "Output characters",
+    "feedback.acceptance_rate": "Accepted",
+    "feedback.regeneration_rate": "Regenerated",
+}
 
 
 class Panel(NamedTuple):
@@ -110,7 +118,9 @@ def panels_of(metrics: Iterable[str]) -> tuple[Panel, ...]:
 def metrics_of(configs: Sequence[Config]) -> list[str]:
     """All metrics that thresholds of these configurations are set on."""
     rules = [rule.on for config in configs for rule in config.all_rules() if "*" not in rule.on]
-    return list(dict.fromkeys([*rules, *(one.on for config in configs for one in config.objectives)]))
+    return list(
+        dict.fromkeys([*rules, *(objective.on for config in configs for objective in config.objectives)])
+    )
 
 
 def limits_of(config: Config, service: str, feature: str, environment: str) -> dict[str, list[Limit]]:

@@ -96,15 +96,16 @@ def findings_of(told: Told) -> list[EpisodeIncident]:
     """
     incidents = by_weight(told.as_fired())
     whole = {
-        (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n)
-        for one in incidents
-        if one.level == "feature"
+        (incident.rule, incident.evidence.metric, incident.evidence.value, incident.evidence.n)
+        for incident in incidents
+        if incident.level == "feature"
     }
     return [
-        one
-        for one in incidents
-        if one.level == "feature"
-        or (one.rule, one.evidence.metric, one.evidence.value, one.evidence.n) not in whole
+        incident
+        for incident in incidents
+        if incident.level == "feature"
+        or (incident.rule, incident.evidence.metric, incident.evidence.value, incident.evidence.n)
+        not in whole
     ]
 
 

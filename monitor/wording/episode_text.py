@@ -36,8 +36,8 @@ def members(episode: Episode, most: int) -> list[str]:
     any other page.
     """
     lines = [
-        f"{one.service}/{one.feature}: {one.text}{'; over' if one.state == 'resolved' else ''}"
-        for one in episode.members[:most]
+        f"{member.service}/{member.feature}: {member.text}{'; over' if member.state == 'resolved' else ''}"
+        for member in episode.members[:most]
     ]
     more = episode.features - len(lines)
     return [
@@ -106,7 +106,7 @@ def findings(episode: Episode) -> list[str]:
 def beside_summary(episode: Episode) -> list[str]:
     """The lines to stand under a summary: none where it says all of it."""
     lines, incidents = findings(episode), by_weight(episode)
-    return [] if lines == [sentence(one) for one in incidents[:1]] else lines
+    return [] if lines == [sentence(incident) for incident in incidents[:1]] else lines
 
 
 def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
@@ -114,9 +114,9 @@ def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
     told of the first is all of it.
     """
     told = [
-        one
-        for one in others
-        if (one.evidence.value, one.evidence.n) != (first.evidence.value, first.evidence.n)
+        other
+        for other in others
+        if (other.evidence.value, other.evidence.n) != (first.evidence.value, first.evidence.n)
     ]
     named = [f"{segment(one)} {amount(one.evidence)}".rstrip() for one in told[:PARTS]]
     more = f" and {len(told) - PARTS} more" if len(told) > PARTS else ""
@@ -168,7 +168,7 @@ def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
     tail = f"; and {more} more {'finding' if more == 1 else 'findings'}" if more else ""
     if episode.members:
         named, others = (
-            [f"{one.service}/{one.feature}" for one in episode.members[:NAMED]],
+            [f"{member.service}/{member.feature}" for member in episode.members[:NAMED]],
             episode.features - min(NAMED, len(episode.members)),
         )
         worst = f"{incidents[0].service}/{incidents[0].feature}: {sentence(incidents[0])}"

@@ -18,14 +18,21 @@ def gathered(incidents: Iterable[EpisodeIncident]) -> list[list[EpisodeIncident]
     """
     groups: list[list[EpisodeIncident]] = []
     heads: dict[tuple[str, ...], list[EpisodeIncident]] = {}
-    for one in incidents:
-        metric = one.evidence.metric
+    for incident in incidents:
+        metric = incident.evidence.metric
         statistic = metric if metric.endswith("_rate") or "=" in metric else metric.rpartition(".")[0]
-        name = one.service, one.feature, one.environment, one.rule, one.state, statistic
-        if one.level == "segment" and not one.text and name in heads:
-            heads[name].append(one)
+        name = (
+            incident.service,
+            incident.feature,
+            incident.environment,
+            incident.rule,
+            incident.state,
+            statistic,
+        )
+        if incident.level == "segment" and not incident.text and name in heads:
+            heads[name].append(incident)
             continue
-        groups.append([one])
-        if not one.text:
+        groups.append([incident])
+        if not incident.text:
             heads.setdefault(name, groups[-1])
     return groups

@@ -12,9 +12,20 @@ from pydantic import Field, SecretStr, model_validator
 from schemas.fields import Duration, Part
 
 _OWN_HEADERS = {
-    "accept", "connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
-    "user-agent", "x-softfail-signature",
-}  # fmt: skip
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "x-softfail-signature",
+}
 
 
 _ENQUEUE = "/v2/enqueue"

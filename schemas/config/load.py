@@ -241,10 +241,11 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
             keyed = False
             continue
         info = model.model_fields.get(step) or next(
-            (one for one in model.model_fields.values() if one.alias == step), None
+            (field for field in model.model_fields.values() if field.alias == step), None
         )
         model = next(
-            (one for one in parts if info and one.__name__ in re.findall(r"\w+", str(info.annotation))), None
+            (part for part in parts if info and part.__name__ in re.findall(r"\w+", str(info.annotation))),
+            None,
         )
         keyed = info is not None and str(info.annotation).startswith("dict[")
     return [one.alias or name for name, one in model.model_fields.items() if not one.exclude] if model else []

@@ -296,7 +296,7 @@ class Config(Part):
     def feature(self, service: str, feature: str) -> Feature:
         """The settings of a feature: the first match, else the defaults."""
         name = f"{service}/{feature}"
-        return next((one for one in self.features if fnmatchcase(name, one.match)), _ANY_FEATURE)
+        return next((feature for feature in self.features if fnmatchcase(name, feature.match)), _ANY_FEATURE)
 
     def all_rules(self) -> tuple[Rule, ...]:
         """The rules that hold: those written, and the defaults that none of them replaces."""
@@ -311,13 +311,25 @@ class Config(Part):
     def all_burning(self) -> tuple[Burning, ...]:
         """Each burn rate of each objective, named after both: `good-answers-1h`."""
         return tuple(
-            Burning.model_validate({
-                "name": f"{one.name}-{_shown(burn.long)}", "on": one.on, "target": one.target, "window": burn.long, "short": burn.short,
-                "factor": burn.factor, "severity": burn.severity, "min_events": one.min_events, "match": one.match, "environments": one.environments,
-                "level": one.level, "keep_firing_for": 0.0,
-            })
-            for one in self.objectives for burn in one.burns()
-        )  # fmt: skip
+            Burning.model_validate(
+                {
+                    "name": f"{objective.name}-{_shown(burn.long)}",
+                    "on": objective.on,
+                    "target": objective.target,
+                    "window": burn.long,
+                    "short": burn.short,
+                    "factor": burn.factor,
+                    "severity": burn.severity,
+                    "min_events": objective.min_events,
+                    "match": objective.match,
+                    "environments": objective.environments,
+                    "level": objective.level,
+                    "keep_firing_for": 0.0,
+                }
+            )
+            for objective in self.objectives
+            for burn in objective.burns()
+        )
 
     @property
     def _written(self) -> set[str]:

@@ -19,9 +19,14 @@ from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
 FAILING: tuple[dict[str, Any], ...] = (  # in the order of the simulation's failures
-    {"error_type": "timeout"}, {"outcome": "parse_error"}, {"output": ""}, {"output": "I'm sorry, but I can't help with that."},
-    {"finish_reason": "length"}, {"finish_reason": "content_filter"}, {"output": "again and again " * 60},
-)  # fmt: skip
+    {"error_type": "timeout"},
+    {"outcome": "parse_error"},
+    {"output": ""},
+    {"output": "I'm sorry, but I can't help with that."},
+    {"finish_reason": "length"},
+    {"finish_reason": "content_filter"},
+    {"output": "again and again " * 60},
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +48,19 @@ def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]])
             kinds = [extra for extra, row in zip(FAILING, failures, strict=True) for _ in range(row[segment])]
             for extra in [*kinds, *[{}] * (n - len(kinds))]:
                 event = {
-                    "kind": "response", "event_id": str(number), "time": rfc3339(bench.START_US + at * bench.MINUTE_US + 1_000_000 * (number % 50)),
-                    "service": "simulated", "feature": "f", "environment": "production", "model": f"model-{segment}", "prompt_version": "1",
-                    "output": "The parcel ships on Monday.", "outcome": "ok", "finish_reason": "stop", **extra,
-                }  # fmt: skip
+                    "kind": "response",
+                    "event_id": str(number),
+                    "time": rfc3339(bench.START_US + at * bench.MINUTE_US + 1_000_000 * (number % 50)),
+                    "service": "simulated",
+                    "feature": "f",
+                    "environment": "production",
+                    "model": f"model-{segment}",
+                    "prompt_version": "1",
+                    "output": "The parcel ships on Monday.",
+                    "outcome": "ok",
+                    "finish_reason": "stop",
+                    **extra,
+                }
                 if "error_type" in extra:
                     del event["output"], event["finish_reason"], event["outcome"]
                 number += 1

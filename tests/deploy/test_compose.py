@@ -133,7 +133,9 @@ def test_turning_on_pagerduty_as_the_comment_shows_needs_nothing_but_the_key(tmp
 
 def test_prometheus_scrapes_the_port_on_which_the_worker_serves():
     scrapes = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
-    (targets,) = (one["static_configs"][0]["targets"] for one in scrapes if one["job_name"] == "softfail")
+    (targets,) = (
+        scrape["static_configs"][0]["targets"] for scrape in scrapes if scrape["job_name"] == "softfail"
+    )
     assert targets == ["worker:6066"]
 
 

@@ -65,9 +65,12 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
 
     def command(number: int) -> list[str]:
         settings = {
-            "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4}, "http": {"port": port}, "health": {"window": WINDOW_S},
-            "time": {"pane": "10s", "lateness": "2s"}, "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url}},
-        }  # fmt: skip
+            "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4},
+            "http": {"port": port},
+            "health": {"window": WINDOW_S},
+            "time": {"pane": "10s", "lateness": "2s"},
+            "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url}},
+        }
         path = tmp_path / f"softfail{number}.yaml"
         path.write_text(yaml.safe_dump(settings))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
@@ -95,17 +98,19 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
     assert incident.payload["severity"] == "error"
     assert "of records could not be read" in incident.payload["summary"]
     alerts = [json.loads(record.value) for record in topics.read("alerts")[0]]
-    assert {one["feature"] for one in alerts if one["record"] == "episode"} == {"monitor"}
+    assert {alert["feature"] for alert in alerts if alert["record"] == "episode"} == {"monitor"}
     letters = topics.read("deadletter")[0]
     assert len(letters) == producers.poison
     windows = [json.loads(record.value) for record in topics.read("windows")[0]]
     for feature in ("answer", "search"):
         starts = sorted(
-            one["start"] for one in windows if one["feature"] == feature and one["level"] == "feature"
+            window["start"]
+            for window in windows
+            if window["feature"] == feature and window["level"] == "feature"
         )
         assert len(set(starts)) >= (30 + 2 * WINDOW_S) // 10 - 2
         assert all(
-            one["events"] > 100
-            for one in windows
-            if one["feature"] == feature and one["start"] in starts[2:-2]
+            window["events"] > 100
+            for window in windows
+            if window["feature"] == feature and window["start"] in starts[2:-2]
         )

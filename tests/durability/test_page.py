@@ -64,9 +64,15 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     def command(number: int) -> list[str]:
         settings = {
             "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4, "checkpoint": 0.5},
-            "http": {"port": ports[number]}, "time": {"pane": "2s", "lateness": "1s"}, "rules": [rule], "default_rules": False, "no_data": {"severity": None},
-            "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": 2}},
-        }  # fmt: skip
+            "http": {"port": ports[number]},
+            "time": {"pane": "2s", "lateness": "1s"},
+            "rules": [rule],
+            "default_rules": False,
+            "no_data": {"severity": None},
+            "channels": {
+                "pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": 2}
+            },
+        }
         path = tmp_path / f"softfail{number}.yaml"
         path.write_text(yaml.safe_dump(settings))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]

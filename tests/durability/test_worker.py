@@ -143,10 +143,19 @@ def real_answers(name: str) -> list[bytes]:
         for row in rows:
             if row["model"] == model:
                 event = {
-                    "kind": "response", "event_id": f"{name}-{len(values)}", "time": (begin + timedelta(seconds=len(values))).isoformat(),
-                    "service": "llmdrift", "feature": name, "model": "gpt-4", "input": row["query"], "output": row["answer"],
-                    "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]), "cost_usd": float(row["cost"]), "finish_reason": "stop",
-                }  # fmt: skip
+                    "kind": "response",
+                    "event_id": f"{name}-{len(values)}",
+                    "time": (begin + timedelta(seconds=len(values))).isoformat(),
+                    "service": "llmdrift",
+                    "feature": name,
+                    "model": "gpt-4",
+                    "input": row["query"],
+                    "output": row["answer"],
+                    "output_tokens": int(row["answer_token"]),
+                    "duration_s": float(row["latency"]),
+                    "cost_usd": float(row["cost"]),
+                    "finish_reason": "stop",
+                }
                 values.append(json.dumps(event).encode())
     return values
 
@@ -256,9 +265,13 @@ def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(
         (json.loads(record.value) for record in topics.read("deadletter")[0]),
         key=lambda letter: letter["offset"],
     )
-    assert [(letter["topic"], letter["partition"], letter["offset"], letter["field"]) for letter in letters] == [
-        (f"{topics.prefix}.events", home, 1, ""), (f"{topics.prefix}.events", home, 3, ""),
-        (f"{topics.prefix}.events", home, 5, "duration_s"), (f"{topics.prefix}.events", home, 7, "time"),
-    ]  # fmt: skip
+    assert [
+        (letter["topic"], letter["partition"], letter["offset"], letter["field"]) for letter in letters
+    ] == [
+        (f"{topics.prefix}.events", home, 1, ""),
+        (f"{topics.prefix}.events", home, 3, ""),
+        (f"{topics.prefix}.events", home, 5, "duration_s"),
+        (f"{topics.prefix}.events", home, 7, "time"),
+    ]
     assert workers.processes[1].poll() is None
     assert metrics(ports[1])['softfail_dead_letters_total{reason="future"}'] == 1

@@ -14,9 +14,13 @@ channels:
   webhook: {url: "${HOOK_URL}", secret: "${HOOK_SECRET}", headers: {X-Team: support, X-Api-Key: "${HOOK_KEY}"}}
 """
 ENVIRONMENT = {
-    "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef", "ALERTMANAGER_PASSWORD": "passpasspass", "HOOK_URL": "https://hooks.example/?k=urlurlurl",
-    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/slackslack", "HOOK_SECRET": "signsignsignsign", "HOOK_KEY": "headheadhead",
-}  # fmt: skip
+    "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
+    "ALERTMANAGER_PASSWORD": "passpasspass",
+    "HOOK_URL": "https://hooks.example/?k=urlurlurl",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/slackslack",
+    "HOOK_SECRET": "signsignsignsign",
+    "HOOK_KEY": "headheadhead",
+}
 
 
 @pytest.fixture

@@ -31,10 +31,34 @@ MORE = {
     },
 }
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(allow_nan=False), st.text(max_size=300), st.just("x" * 257),
-    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=4), st.one_of(st.text(max_size=4), st.floats(0, 9)), max_size=3),
-    st.sampled_from(["sync", "ok", "none", "model", "response", "feedback", "2026-03-02T09:00:00Z", "", 0, 1, 0.5, 1.0, 1e-9, 5, 2**53]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(allow_nan=False),
+    st.text(max_size=300),
+    st.just("x" * 257),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=4), st.one_of(st.text(max_size=4), st.floats(0, 9)), max_size=3),
+    st.sampled_from(
+        [
+            "sync",
+            "ok",
+            "none",
+            "model",
+            "response",
+            "feedback",
+            "2026-03-02T09:00:00Z",
+            "",
+            0,
+            1,
+            0.5,
+            1.0,
+            1e-9,
+            5,
+            2**53,
+        ]
+    ),
+)
 TIMES = st.one_of(
     st.datetimes(
         datetime(1, 1, 1),

@@ -153,9 +153,14 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
     path = written(tmp_path, "rules: [{name: a, on: pass_rate, below: 0.9}]")
     environment = {
-        "SOFTFAIL_KAFKA__BROKERS": "one:1,two:2", "SOFTFAIL_RULES__0__BELOW": "0.8", "SOFTFAIL_TIME__PANE": "30s", "SOFTFAIL_HTTP__PORT": "7070",
-        "SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY": "01234567890123456789012345678901", "SOFTFAIL_DEFAULT_RULES": "false", "SOFTFAIL_PROCESS_START": "x",
-    }  # fmt: skip
+        "SOFTFAIL_KAFKA__BROKERS": "one:1,two:2",
+        "SOFTFAIL_RULES__0__BELOW": "0.8",
+        "SOFTFAIL_TIME__PANE": "30s",
+        "SOFTFAIL_HTTP__PORT": "7070",
+        "SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY": "01234567890123456789012345678901",
+        "SOFTFAIL_DEFAULT_RULES": "false",
+        "SOFTFAIL_PROCESS_START": "x",
+    }
     config = load(path, environment)
     assert (config.kafka.brokers, config.rules[0].below, config.time.pane, config.http.port) == (
         "one:1,two:2",
@@ -191,15 +196,23 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
 def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
     config = load(written(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
     assert [(rule.name, rule.above) for rule in config.all_rules()] == [
-        ("pass-rate-floor", None), ("pass-rate-fell", None), ("failures-rose", "baseline"), ("error-rate", 0.2),
-    ]  # fmt: skip
+        ("pass-rate-floor", None),
+        ("pass-rate-fell", None),
+        ("failures-rose", "baseline"),
+        ("error-rate", 0.2),
+    ]
 
 
 def test_check_prints_each_fault_and_ends_with_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rules = ("{name: s, on: duration_s.p90, above: budget}", "{name: t, on: output_token.mean, above: 1}", "{name: u, on: duration_s.max, above: 1}",
-             "{name: v, on: evaluator.refusals.fail_rate, above: 0.1}", "{name: w, on: refusal_rate, above: 0.1}")  # fmt: skip
+    rules = (
+        "{name: s, on: duration_s.p90, above: budget}",
+        "{name: t, on: output_token.mean, above: 1}",
+        "{name: u, on: duration_s.max, above: 1}",
+        "{name: v, on: evaluator.refusals.fail_rate, above: 0.1}",
+        "{name: w, on: refusal_rate, above: 0.1}",
+    )
     bad = f"features: [{{match: a, evaluators: [refusl]}}]\nrules: [{', '.join(rules)}]"
     assert check([str(written(tmp_path, bad))]) == 1
     out = capsys.readouterr().out
@@ -214,8 +227,18 @@ def test_check_prints_each_fault_and_ends_with_one(
     assert "error-rate" in capsys.readouterr().out
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
-       | st.dictionaries(st.sampled_from([*Config.model_fields, "name", "on", "pane", "match", "x"]), inner, max_size=4), max_leaves=12))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([*Config.model_fields, "name", "on", "pane", "match", "x"]), inner, max_size=4
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     path = written(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
     found = ["none"]
@@ -285,7 +308,7 @@ def test_who_connects_and_delivers_nothing_needs_the_secrets_of_its_section_only
     assert load(path, {}, with_secrets=False).http.token is not None
     with pytest.raises(InvalidConfig) as refused:
         load(path, environment)
-    assert sorted(one.split(":")[0] for one in refused.value.faults if "environment" in one) == [
+    assert sorted(fault.split(":")[0] for fault in refused.value.faults if "environment" in fault) == [
         "channels.pagerduty.routing_key",
         "http.token",
     ]

@@ -15,14 +15,32 @@ from schemas.config.load import InvalidConfig, load
 from schemas.pin_file import pinned_name
 
 SERIES: dict[str, Any] = {
-    "events": 600, "start": "2026-03-02T09:00:00Z", "end": "2026-03-02T10:00:00Z",
-    "blocks": [{"start": "2026-03-02T09:00:00Z", "pane": b64encode(b"pane").decode()}], "texts": {},
-}  # fmt: skip
-PIN: dict[str, Any] = {
-    "record": "pin", "name": "march", "from": "2026-03-02T09:00:00Z", "to": "2026-03-03T09:00:00Z", "layout": 2, "histogram_scale": 5, "text_sketch": 1,
     "events": 600,
-    "features": [{"service": "bot", "feature": "answer", "environment": "production", "evaluators": {}, "whole": SERIES, "segments": []}],
-}  # fmt: skip
+    "start": "2026-03-02T09:00:00Z",
+    "end": "2026-03-02T10:00:00Z",
+    "blocks": [{"start": "2026-03-02T09:00:00Z", "pane": b64encode(b"pane").decode()}],
+    "texts": {},
+}
+PIN: dict[str, Any] = {
+    "record": "pin",
+    "name": "march",
+    "from": "2026-03-02T09:00:00Z",
+    "to": "2026-03-03T09:00:00Z",
+    "layout": 2,
+    "histogram_scale": 5,
+    "text_sketch": 1,
+    "events": 600,
+    "features": [
+        {
+            "service": "bot",
+            "feature": "answer",
+            "environment": "production",
+            "evaluators": {},
+            "whole": SERIES,
+            "segments": [],
+        }
+    ],
+}
 CONFIG = "pinned: {march: {file: pinned/march.json}}\ndrift: [{name: since-march, reference: pinned march}]\n"
 ANEW = "make it with: python -m monitor baseline pin march --from TIME --to TIME FILES"
 
@@ -62,16 +80,30 @@ def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
     ("pin", "fault"),
     [
         (None, f"cannot be read: No such file or directory; {ANEW}"),
-        ("{", f"is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); {ANEW}"),
+        (
+            "{",
+            f"is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); {ANEW}",
+        ),
         ('{"record": "window"}', f"is no pin; {ANEW}"),
         ("[]", f"is no pin; {ANEW}"),
-        (json.dumps({**PIN, "layout": "two"}), f"is a broken pin: layout: Input should be a valid integer, unable to parse string as an integer; {ANEW}"),
-        (json.dumps({**PIN, "from": "March"}), f"is a broken pin: from: not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z; {ANEW}"),
-        (json.dumps({**PIN, "features": [{**PIN["features"][0], "whole": {**SERIES, "blocks": []}}]}),
-         f"is a broken pin: features[0].whole.blocks: Tuple should have at least 1 item after validation, not 0; {ANEW}"),
-        (json.dumps({**PIN, "name": "june"}), f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {ANEW}"),
+        (
+            json.dumps({**PIN, "layout": "two"}),
+            f"is a broken pin: layout: Input should be a valid integer, unable to parse string as an integer; {ANEW}",
+        ),
+        (
+            json.dumps({**PIN, "from": "March"}),
+            f"is a broken pin: from: not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z; {ANEW}",
+        ),
+        (
+            json.dumps({**PIN, "features": [{**PIN["features"][0], "whole": {**SERIES, "blocks": []}}]}),
+            f"is a broken pin: features[0].whole.blocks: Tuple should have at least 1 item after validation, not 0; {ANEW}",
+        ),
+        (
+            json.dumps({**PIN, "name": "june"}),
+            f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {ANEW}",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_the_file_is_one_fault_with_the_remedy(
     tmp_path: Path, pin: str | None, fault: str
 ) -> None:

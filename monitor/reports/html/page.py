@@ -1,8 +1,8 @@
-"""Render the report of a replay as one HTML file that loads nothing: no script, no font, no picture. It can be
-mailed.
+"""Render the report of a replay as one HTML file that loads nothing: no script, no font, no picture. It can
+be mailed.
 
-The view classes hold plain text. jinja2 escapes every value of a template, and ``_finalize`` sanitizes it before;
-no other code does either.
+The view classes hold plain text. jinja2 escapes every value of a template, and ``_finalize`` sanitizes it
+before; no other code does either.
 """
 
 from __future__ import annotations

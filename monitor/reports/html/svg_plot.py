@@ -1,4 +1,5 @@
-"""Lay out one small plot: lines with their intervals, single panes that stand out, thresholds, episodes as shade.
+"""Lay out one small plot: lines with their intervals, single panes that stand out, thresholds, episodes as
+shade.
 
 Everything here is a number, a path or plain text; `templates/plot.svg.j2` draws it.
 """
@@ -21,8 +22,8 @@ DAY_S = 86_400
 
 
 class Span(NamedTuple):
-    """An episode on the time axis: seconds since 1970, whether it paged, its description, and whether it is an
-    episode of the other configuration.
+    """An episode on the time axis: seconds since 1970, whether it paged, its description, and whether it is
+    an episode of the other configuration.
     """
 
     start_s: float
@@ -33,7 +34,9 @@ class Span(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A value with its interval in the middle of a bin, and the extremes of single panes where they stand out."""
+    """A value with its interval in the middle of a bin, and the extremes of single panes where they stand
+    out.
+    """
 
     time_s: float
     value: float

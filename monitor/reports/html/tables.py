@@ -137,7 +137,9 @@ def rule_row(result: BacktestResult, rule: RuleCount) -> RuleRow:
 
 
 def what_if(differences: Sequence[Difference], here: str, there: str) -> WhatIf:
-    """Compare two configurations, named ``here`` and ``there``; a difference in nothing that counts has no row."""
+    """Compare two configurations, named ``here`` and ``there``; a difference in nothing that counts has no
+    row.
+    """
     rows = [
         _difference_row(difference, episode, here, there)
         for difference in differences

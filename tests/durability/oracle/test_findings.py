@@ -65,12 +65,12 @@ def held_of(exact: dict[str, Any], core: Any) -> report.Held:
     """What Kafka holds when it holds what ``core``, a run of the product, wrote."""
     incidents = [
         SimpleNamespace(
-            dedup_key=f"{PREFIX}/{one['episode_id']}/{one['urgency']}",
-            resolved_at=1.0 if one["resolved"] else None,
+            dedup_key=f"{PREFIX}/{episode['episode_id']}/{episode['urgency']}",
+            resolved_at=1.0 if episode["resolved"] else None,
             triggers=1,
-            payload={"source": f"{one['service']}/{one['feature']}", "summary": "bad"},
+            payload={"source": f"{episode['service']}/{episode['feature']}", "summary": "bad"},
         )
-        for one in exact["truth"].episodes
+        for episode in exact["truth"].episodes
     ]
     return report.Held(
         exact["events"], core["windows"], core["deadletter"], core["alerts"], incidents, PREFIX

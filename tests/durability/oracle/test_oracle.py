@@ -171,12 +171,14 @@ def test_every_transition_and_episode_is_the_oracles_and_each_fault_pages_once(n
     assert truth.compare(truth.transitions_of(alerts), said.transitions) == []
     assert truth.compare(truth.episodes_of(alerts), said.episodes) == []
     assert truth.faults_found(said.episodes, ran(name).corpus.faults) == []
-    assert {"firing", "resolved", "pending"} <= {one["state"] for one in said.transitions}
-    assert all(one["resolved"] and one["resolved"] < said.compared_until for one in said.episodes)
+    assert {"firing", "resolved", "pending"} <= {transition["state"] for transition in said.transitions}
+    assert all(episode["resolved"] and episode["resolved"] < said.compared_until for episode in said.episodes)
 
 
 def test_a_segment_that_was_taken_back_ends_its_page():
-    assert any(one["reason"] == "segment_gone" for one in expected("without a jump").transitions)
+    assert any(
+        transition["reason"] == "segment_gone" for transition in expected("without a jump").transitions
+    )
 
 
 def test_a_clock_that_is_ahead_counts_no_more_than_the_brokers_own():
@@ -359,10 +361,16 @@ def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
     """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late
     has touched.
     """
-    own = {(window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
-           for window in truth.windows_of(found.written["windows"]).values() if window["level"] == "feature"}  # fmt: skip
-    alone = Counter((window["service"], window["feature"], window["environment"], window["start"])
-                    for window in truth.windows_of(found.written["windows"]).values() if window["level"] == "segment")  # fmt: skip
+    own = {
+        (window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
+        for window in truth.windows_of(found.written["windows"]).values()
+        if window["level"] == "feature"
+    }
+    alone = Counter(
+        (window["service"], window["feature"], window["environment"], window["start"])
+        for window in truth.windows_of(found.written["windows"]).values()
+        if window["level"] == "segment"
+    )
     events = {at: oracle_events.parsed(record.value) for at, record in enumerate(log) if counted([record])}
     closed_s, places = 0, list(events)
     for closing in places:

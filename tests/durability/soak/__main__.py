@@ -44,7 +44,7 @@ def ordinary(run: Run) -> list[tuple[str, Findings]]:
     run.say("the faults are over")
     for one in run.deployments:
         run.calm(one)
-    return [(one.prefix, run.settled(one)) for one in run.deployments]
+    return [(deployment.prefix, run.settled(deployment)) for deployment in run.deployments]
 
 
 def recreate(run: Run) -> list[tuple[str, Findings]]:
@@ -200,8 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Stalled as error:
             print(f"\nSTALLED: {error}")
         finally:
-            for one in run.deployments:
-                one.close()
+            for deployment in run.deployments:
+                deployment.close()
             if code:
                 (directory / "kafka.log").write_text((broker.dir / "log").read_text(errors="replace"))
     if code or options.keep:

@@ -140,7 +140,8 @@ class Corpus:
         rng = self._rng
         source = source or rng.choices(SOURCES, OFTEN)[0]
         span = next(
-            (one for one in self._spans if one.source == source and one.begin_s <= world_s < one.end_s), None
+            (span for span in self._spans if span.source == source and span.begin_s <= world_s < span.end_s),
+            None,
         )
         event, kind = values.event(rng, source, span.metric if span else "", f"{self._number:x}")
         text = self._written(event_s)

@@ -17,9 +17,12 @@ AT_FAULT = 0.85  # of calls or answers
 # model -> probability that a call without error is sent
 CHANCES = {"large": 1.0, "small": 0.5, "tiny": 0.1, "spare": 0.01}
 MODELS = {  # service or feature -> models, and how often each is called
-    "shop": (("large", "small"), (4, 1)), "bot": (("large", "small", "tiny"), (8, 1, 1)), "desk": (("small", "tiny"), (9, 1)),
-    "bot/f8": (tuple(CHANCES), (1, 1, 1, 1)), "bot/f9": (tuple(CHANCES), (1, 1, 1, 1)),
-}  # fmt: skip
+    "shop": (("large", "small"), (4, 1)),
+    "bot": (("large", "small", "tiny"), (8, 1, 1)),
+    "desk": (("small", "tiny"), (9, 1)),
+    "bot/f8": (tuple(CHANCES), (1, 1, 1, 1)),
+    "bot/f9": (tuple(CHANCES), (1, 1, 1, 1)),
+}
 TEXTS = {"shop": (1.0,), "bot": (1.0, 0.5, 0.2), "desk": (0.5,), "bot/f8": (1.0, 0.9, 0.7, 0.5, 0.3, 0.2)}
 """Service or feature -> probabilities that the text came along; of the last, more than eight classes of weight meet in a pane."""
 
@@ -35,17 +38,51 @@ def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
         "page_old_events": True,
         "features": [
             {"match": "shop/*", "dimensions": ["region"], "interaction": "sync"},
-            {"match": "bot/f9", "evaluators": ["outcome", "empty", "refusal", {"length": {"min_chars": 5, "max_chars": 100}}], "gating": {"length": True}},
+            {
+                "match": "bot/f9",
+                "evaluators": ["outcome", "empty", "refusal", {"length": {"min_chars": 5, "max_chars": 100}}],
+                "gating": {"length": True},
+            },
         ],
         "rules": [
-            {"name": "errors", "on": "error_rate", "above": 0.2, "clear": 0.1, "level": "feature", "window": "60s", "for": "20s",
-             "keep_firing_for": "60s", "min_events": 30, "severity": "critical"},
-            {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.3, "clear": 0.2, "level": "segment", "window": "2m", "for": "10s",
-             "keep_firing_for": "60s", "min_events": 20, "severity": "error"},
-            {"name": "passes", "on": "pass_rate", "below": 0.4, "level": "both", "clear": 0.6, "window": "2m", "keep_firing_for": "60s", "min_events": 30,
-             "severity": "warning", "environments": ["production"]},
+            {
+                "name": "errors",
+                "on": "error_rate",
+                "above": 0.2,
+                "clear": 0.1,
+                "level": "feature",
+                "window": "60s",
+                "for": "20s",
+                "keep_firing_for": "60s",
+                "min_events": 30,
+                "severity": "critical",
+            },
+            {
+                "name": "refusals",
+                "on": "evaluator.refusal.fail_rate",
+                "above": 0.3,
+                "clear": 0.2,
+                "level": "segment",
+                "window": "2m",
+                "for": "10s",
+                "keep_firing_for": "60s",
+                "min_events": 20,
+                "severity": "error",
+            },
+            {
+                "name": "passes",
+                "on": "pass_rate",
+                "below": 0.4,
+                "level": "both",
+                "clear": 0.6,
+                "window": "2m",
+                "keep_firing_for": "60s",
+                "min_events": 30,
+                "severity": "warning",
+                "environments": ["production"],
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[str, Any], str]:
@@ -192,6 +229,11 @@ def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
         return name, b"[" + value + b"]" if name == "array" else b""
     if name == "missing":
         del well[rng.choice(("service", "feature", "time"))]
-    well |= {"type": {"sample_probability": "1"}, "future": {"time": "2099-01-01T00:00:00Z"}, "kind": {"kind": "trace"},
-             "bound": {"sample_probability": 1.5}, "time": {"time": "2026-03-02 09:00"}}.get(name, {})  # fmt: skip
+    well |= {
+        "type": {"sample_probability": "1"},
+        "future": {"time": "2099-01-01T00:00:00Z"},
+        "kind": {"kind": "trace"},
+        "bound": {"sample_probability": 1.5},
+        "time": {"time": "2026-03-02 09:00"},
+    }.get(name, {})
     return name, json.dumps(well).encode()

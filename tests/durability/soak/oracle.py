@@ -121,7 +121,14 @@ def _match_copies(parts: list[Partition], truth: Truth) -> None:
 
 def _episode(key: tuple[str, str, str], episode: Any) -> dict[str, Any]:
     return {
-        "episode_id": episode.name, "service": key[0], "feature": key[1], "environment": key[2], "severity": episode.severity,
-        "urgency": episode.urgency, "started": rfc3339(episode.started_us), "opened": rfc3339(episode.opened_us),
-        "resolved": None if episode.resolved_us is None else rfc3339(episode.resolved_us), "rules": sorted(episode.rules),
-    }  # fmt: skip
+        "episode_id": episode.name,
+        "service": key[0],
+        "feature": key[1],
+        "environment": key[2],
+        "severity": episode.severity,
+        "urgency": episode.urgency,
+        "started": rfc3339(episode.started_us),
+        "opened": rfc3339(episode.opened_us),
+        "resolved": None if episode.resolved_us is None else rfc3339(episode.resolved_us),
+        "rules": sorted(episode.rules),
+    }

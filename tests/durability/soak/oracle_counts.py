@@ -9,13 +9,30 @@ from oracle_verdicts import LANGUAGES, Judges, by_text, verdicts
 
 MICRO, NANO, FIXED = 1e-6, 1e-9, 2.0**-20
 UNITS = {
-    "input_tokens": 1.0, "output_tokens": 1.0, "cached_input_tokens": 1.0, "reasoning_tokens": 1.0, "tool_calls": 1.0, "input_chars": 1.0,
-    "output_chars": 1.0, "duration_s": MICRO, "time_to_first_token_s": MICRO, "cost_usd": NANO,
-}  # fmt: skip
+    "input_tokens": 1.0,
+    "output_tokens": 1.0,
+    "cached_input_tokens": 1.0,
+    "reasoning_tokens": 1.0,
+    "tool_calls": 1.0,
+    "input_chars": 1.0,
+    "output_chars": 1.0,
+    "duration_s": MICRO,
+    "time_to_first_token_s": MICRO,
+    "cost_usd": NANO,
+}
 FEEDBACK = {"edit_distance": FIXED, "rating": FIXED, "task_s": MICRO}
 LENGTHS = {"input_chars": "input", "output_chars": "output"}
-CATEGORIES = {"response_model": None, "provider": None, "finish_reason": None, "error_type": "none", "outcome": "ok", "guardrail": "none",
-              "fallback": "none", "degradation_level": "1", "service_version": None}  # fmt: skip
+CATEGORIES = {
+    "response_model": None,
+    "provider": None,
+    "finish_reason": None,
+    "error_type": "none",
+    "outcome": "ok",
+    "guardrail": "none",
+    "fallback": "none",
+    "degradation_level": "1",
+    "service_version": None,
+}
 STAGES = 16  # names of stages a pane
 TOLD = 10  # responses with text of a segment and pane, the first, of which the languages are told
 

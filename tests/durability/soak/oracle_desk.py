@@ -133,7 +133,7 @@ class Desk:
         if episode is None or episode.urgency != "high":
             return changes
         ending = [one for _, one, state, _ in changes if state == "resolved"]
-        firing = [one for one in feature.incidents.values() if one.state == "firing"]
+        firing = [incident for incident in feature.incidents.values() if incident.state == "firing"]
         if any(one.severity in PAGING and one.name in episode.firing for one in (*firing, *ending)):
             return changes
         pages = {rule.name for rule in self._rules if rule.severity in PAGING}
@@ -199,10 +199,22 @@ class Desk:
             episode.severity = max(episode.severity, incident.severity, key=SEVERITIES.index)
             if feature.key[2] in self._paging and episode.severity in PAGING:
                 episode.urgency = "high"
-        self.transitions.append((edge_us, {
-            "record": "transition", "incident_id": incident.name, "episode_id": episode.name if joins and episode else None, "rule": incident.rule,
-            "severity": incident.severity, "state": state, "reason": reason, **labels(feature.key, at), "evidence": incident.evidence,
-        }))  # fmt: skip
+        self.transitions.append(
+            (
+                edge_us,
+                {
+                    "record": "transition",
+                    "incident_id": incident.name,
+                    "episode_id": episode.name if joins and episode else None,
+                    "rule": incident.rule,
+                    "severity": incident.severity,
+                    "state": state,
+                    "reason": reason,
+                    **labels(feature.key, at),
+                    "evidence": incident.evidence,
+                },
+            )
+        )
 
 
 def labels(key: Key, at: At | None) -> dict[str, Any]:

@@ -80,8 +80,10 @@ def coarse_rate(classes: Classes) -> Classes:
     """(n, failures) by class, at most eight of them."""
     if len(classes) <= 8:
         return classes
-    return {ppm: [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these)]
-            for ppm, these in sorted(coarse_enough(classes).items())}  # fmt: skip
+    return {
+        ppm: [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these)]
+        for ppm, these in sorted(coarse_enough(classes).items())
+    }
 
 
 def rate(classes: Classes, z: float, inverted: bool = False) -> Shown:

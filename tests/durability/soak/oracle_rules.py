@@ -62,7 +62,7 @@ def rules_of(settings: dict[str, Any]) -> list[Rule]:
         raise ValueError(
             "the oracle knows written rules only: set default_rules false and no_data.severity null"
         )
-    return [_rule(one) for one in settings.get("rules", ())]
+    return [_rule(setting) for setting in settings.get("rules", ())]
 
 
 def _rule(one: dict[str, Any]) -> Rule:
@@ -70,10 +70,22 @@ def _rule(one: dict[str, Any]) -> Rule:
         raise ValueError(f"rule {one['name']}: the oracle reads rates only, not {one['on']}")
     confidence = one.get("confidence")
     return Rule(
-        one["name"], one["on"], one.get("above"), one.get("below"), one.get("clear"), one.get("level", "both"), one.get("match", "*"),
-        one.get("environments"), seconds(one.get("window", 300)), seconds(one.get("for", 0)), seconds(one.get("keep_firing_for", 120)),
-        one.get("min_events", 50), BUDGET_Z if confidence is None else NormalDist().inv_cdf(confidence), one.get("severity", "error"),
-        one.get("page_newborn", True))  # fmt: skip
+        one["name"],
+        one["on"],
+        one.get("above"),
+        one.get("below"),
+        one.get("clear"),
+        one.get("level", "both"),
+        one.get("match", "*"),
+        one.get("environments"),
+        seconds(one.get("window", 300)),
+        seconds(one.get("for", 0)),
+        seconds(one.get("keep_firing_for", 120)),
+        one.get("min_events", 50),
+        BUDGET_Z if confidence is None else NormalDist().inv_cdf(confidence),
+        one.get("severity", "error"),
+        one.get("page_newborn", True),
+    )
 
 
 def reading(

@@ -34,11 +34,13 @@ TEXTS: dict[str, frozenset[str]] = {
     **dict.fromkeys(LEAKS, frozenset({"known_failure"})),
 }
 LANGUAGES: dict[str, str | None] = {
-    **dict.fromkeys((*ANSWERS, *REFUSALS), "en"), "Ja, das Paket ist unterwegs.": "de",
+    **dict.fromkeys((*ANSWERS, *REFUSALS), "en"),
+    "Ja, das Paket ist unterwegs.": "de",
     # marks of a template; what repeats itself too often for anybody to be sure
     **dict(zip(LEAKS, ("en", None, None), strict=True)),
-    "": None, "Where is my order?": None,  # nothing, and too little
-}  # fmt: skip
+    "": None,
+    "Where is my order?": None,  # nothing, and too little
+}
 READS_TEXT = frozenset({"refusal", "known_failure"})
 # fields that answer in place of the text
 SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}
@@ -76,9 +78,9 @@ def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
     """The settings of the first feature that matches, else the defaults."""
     chosen = next(
         (
-            one
-            for one in settings.get("features", ())
-            if fnmatchcase(f"{service}/{feature}", one.get("match", "*"))
+            setting
+            for setting in settings.get("features", ())
+            if fnmatchcase(f"{service}/{feature}", setting.get("match", "*"))
         ),
         {},
     )

@@ -208,14 +208,14 @@ def _pages(found: Findings, held: Held, episodes: Sequence[Mapping[str, Any]]) -
             wrong.append(f"{key}/low: opened {len(lower)} times")
     wrong += [f"{key}: no episode of this name is expected" for key in by_key]
     over, high = (
-        sum(one["resolved"] is not None for one in episodes),
-        sum(one["urgency"] == "high" for one in episodes),
+        sum(episode["resolved"] is not None for episode in episodes),
+        sum(episode["urgency"] == "high" for episode in episodes),
     )
     found.row("episodes / over / of high urgency", len(episodes), over, high)
     found.row(
         "triggers / resolves / told when all was over",
-        sum(one.triggers for one in held.incidents),
-        sum(one.resolved_at is not None for one in held.incidents),
+        sum(incident.triggers for incident in held.incidents),
+        sum(incident.resolved_at is not None for incident in held.incidents),
         missed,
     )
     found.equal("episodes not told rightly", wrong)

@@ -68,8 +68,8 @@ def class_of(letter: Mapping[str, Any]) -> str:
 def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
     """Transitions without ``decided_at``, in the oracle's order."""
     found = [
-        {name: item for name, item in one.items() if name != "decided_at"}
-        for one in _alerts(records, "transition")
+        {name: item for name, item in alert.items() if name != "decided_at"}
+        for alert in _alerts(records, "transition")
     ]
     return before(sorted(found, key=lambda one: json.dumps([one[name] for name in _IDENTITY])), until)
 
@@ -94,16 +94,23 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
     """
     found: dict[str, dict[str, Any]] = {}
     states: Counter[tuple[str, str]] = Counter()
-    for one in _alerts(records, "episode"):
-        name = one["episode_id"]
-        states[name, one["state"]] += 1
-        held = found.setdefault(name, {
-            "episode_id": name, **{label: one[label] for label in ("service", "feature", "environment")}, "opened": one["time"], "resolved": None, "rules": [],
-        })  # fmt: skip
-        held |= {"severity": one["severity"], "urgency": one["urgency"], "started": one["started_at"]}
-        held["rules"] = sorted({*held["rules"], *(incident["rule"] for incident in one["incidents"])})
-        if one["state"] == "resolved":
-            held["resolved"] = one["time"]
+    for alert in _alerts(records, "episode"):
+        name = alert["episode_id"]
+        states[name, alert["state"]] += 1
+        held = found.setdefault(
+            name,
+            {
+                "episode_id": name,
+                **{label: alert[label] for label in ("service", "feature", "environment")},
+                "opened": alert["time"],
+                "resolved": None,
+                "rules": [],
+            },
+        )
+        held |= {"severity": alert["severity"], "urgency": alert["urgency"], "started": alert["started_at"]}
+        held["rules"] = sorted({*held["rules"], *(incident["rule"] for incident in alert["incidents"])})
+        if alert["state"] == "resolved":
+            held["resolved"] = alert["time"]
     for (name, state), times in states.items():
         if state in ("opened", "resolved") and times > 1:
             found[name]["fault"] = f"{state} {times} times"
@@ -123,8 +130,11 @@ def compare(got: Any, expected: Any, revisions: bool = True) -> list[str]:
     lines = [f"{_shown(key)}: missing" for key in expected.keys() - got.keys()]
     lines += [f"{_shown(key)}: not expected" for key in got.keys() - expected.keys()]
     for key in got.keys() & expected.keys():
-        lines += [f"{_shown(key)}{path}: got {a!r}, expected {b!r}" for path, a, b in _differences(got[key], expected[key], "")
-                  if revisions or path != ".revision"]  # fmt: skip
+        lines += [
+            f"{_shown(key)}{path}: got {a!r}, expected {b!r}"
+            for path, a, b in _differences(got[key], expected[key], "")
+            if revisions or path != ".revision"
+        ]
     return sorted(lines)
 
 
@@ -135,21 +145,31 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
     lines, explained = [], set()
     for fault in faults:
         begin, end = _time(fault.begin), _time(fault.end)
-        mine = [one for one in episodes if [one["service"], one["feature"], one["environment"]] == [fault.service, fault.feature, fault.environment]
-                and begin <= _time(one["opened"]) <= end + timedelta(seconds=FOUND_S)]  # fmt: skip
+        mine = [
+            episode
+            for episode in episodes
+            if [episode["service"], episode["feature"], episode["environment"]]
+            == [fault.service, fault.feature, fault.environment]
+            and begin <= _time(episode["opened"]) <= end + timedelta(seconds=FOUND_S)
+        ]
         explained |= {one["episode_id"] for one in mine}
         # it is news of an episode that came back within the hour, and so lasts an hour more
-        if not mine and any(covers(one, fault) for one in episodes):
+        if not mine and any(covers(episode, fault) for episode in episodes):
             continue
         if len(mine) != 1 or mine[0]["urgency"] != "high":
             lines.append(
                 f"{fault}: {len(mine)} episodes, {sum(one['urgency'] == 'high' for one in mine)} of them"
                 " page, expected one"
             )
-        lines += [f"{fault}: its episode {one['episode_id']} ended at {one['resolved']}" for one in mine
-                  if one["resolved"] is None or (_time(one["resolved"]) < end and fault.metric != "rollback")]  # fmt: skip
+        lines += [
+            f"{fault}: its episode {one['episode_id']} ended at {one['resolved']}"
+            for one in mine
+            if one["resolved"] is None or (_time(one["resolved"]) < end and fault.metric != "rollback")
+        ]
     return lines + [
-        f"no fault explains episode {one}" for one in episodes if one["episode_id"] not in explained
+        f"no fault explains episode {episode}"
+        for episode in episodes
+        if episode["episode_id"] not in explained
     ]
 
 
@@ -186,8 +206,17 @@ def _by_identity(items: list[Any]) -> dict[Any, Any]:
     seen: Counter[Any] = Counter()
     out = {}
     for item in items:
-        name = (item["episode_id"],) if isinstance(item, dict) and "opened" in item else (
-            tuple(item[field] for field in _IDENTITY) if isinstance(item, dict) else tuple(item) if isinstance(item, list | tuple) else (item,))  # fmt: skip
+        name = (
+            (item["episode_id"],)
+            if isinstance(item, dict) and "opened" in item
+            else (
+                tuple(item[field] for field in _IDENTITY)
+                if isinstance(item, dict)
+                else tuple(item)
+                if isinstance(item, list | tuple)
+                else (item,)
+            )
+        )
         out[(*name, seen[name])] = item
         seen[name] += 1
     return out
@@ -201,15 +230,17 @@ def _differences(got: Any, expected: Any, path: str) -> list[tuple[str, Any, Any
     if isinstance(got, Mapping) and isinstance(expected, Mapping):
         names = [*expected, *(name for name in got if name not in expected)]
         return [
-            one
+            difference
             for name in names
-            for one in _differences(got.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}")
+            for difference in _differences(
+                got.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}"
+            )
         ]
     if isinstance(got, list | tuple) and isinstance(expected, list | tuple) and len(got) == len(expected):
         return [
-            one
+            difference
             for at, pair in enumerate(zip(got, expected, strict=True))
-            for one in _differences(*pair, f"{path}[{at}]")
+            for difference in _differences(*pair, f"{path}[{at}]")
         ]
     return [] if _equal(got, expected) else [(path, got, expected)]
 

@@ -50,11 +50,11 @@ def publish(topics, values):
     from softfail.partitioning import partition_of
 
     producer = KafkaProducer(bootstrap_servers=topics.address)
-    for one in values:
+    for value in values:
         producer.send(
             f"{topics.prefix}.events",
-            json.dumps(one).encode(),
-            partition=partition_of(one["service"], one["feature"], topics.partitions),
+            json.dumps(value).encode(),
+            partition=partition_of(value["service"], value["feature"], topics.partitions),
         )
     producer.flush()
     producer.close()
@@ -98,7 +98,7 @@ def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topic
     assert from_files([str(path), "--config", str(config), "--format", "ndjson"]) == 0
     files = told(capsys.readouterr().out)
     assert [one for one in topic if one["record"] == "window"] == [
-        one for one in files if one["record"] == "window"
+        file for file in files if file["record"] == "window"
     ]
     fired = [
         [(one["state"], one["feature"], one["time"]) for one in some if one["record"] == "transition"]

@@ -176,7 +176,7 @@ def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
         }
         for number in range(400)
     ]
-    publish_values(topics, [json.dumps(one).encode() for one in events], 0)
+    publish_values(topics, [json.dumps(event).encode() for event in events], 0)
     deadline = time.monotonic() + 40
     while "EPISODE" not in (looked := state(topics, "inspect", "--match", "s/ans*")).stdout:
         assert time.monotonic() < deadline, looked
@@ -364,7 +364,7 @@ class Monitored:
             for nth in range(count)
         ]
         self._number += count
-        publish_values(self.topics, [json.dumps(one).encode() for one in values], 0)
+        publish_values(self.topics, [json.dumps(value).encode() for value in values], 0)
 
     def episodes(self) -> list[dict[str, Any]]:
         found = [
@@ -421,7 +421,7 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
     )
     again = monitored.state("reset", "--agent", "watch", "--to", "latest", "--yes")
     assert again.returncode == 0, again.stderr
-    assert len([one for one in monitored.episodes() if one["state"] == "resolved"]) == 1  # once
+    assert len([episode for episode in monitored.episodes() if episode["state"] == "resolved"]) == 1  # once
     monitored.workers.start(1)
     monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
     assert monitored.delivery(open_one)["keys"] == {"high": "closed"}
@@ -430,7 +430,9 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
         for record in monitored.topics.read("alerts")[0]
         if b'"transition"' in record.value
     ]
-    assert {one["state"] for one in incidents if one["reason"] == "state_reset"} == {"resolved"}
+    assert {incident["state"] for incident in incidents if incident["reason"] == "state_reset"} == {
+        "resolved"
+    }
 
 
 def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_anew(monitored):
@@ -456,7 +458,9 @@ def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_ane
     monitored.workers.start(1)
     monitored.publish(50, "I'm sorry, I can't help with that.")
     again = monitored.await_(
-        lambda: [one for one in monitored.episodes() if one["episode_id"] != open_one["episode_id"]]
+        lambda: [
+            episode for episode in monitored.episodes() if episode["episode_id"] != open_one["episode_id"]
+        ]
     )[0]
     assert again["state"] == "opened"
     monitored.await_(lambda: monitored.delivery(again)["keys"] == {"high": "open"})
@@ -522,7 +526,7 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
     monitored.workers.start(1)
     monitored.publish(600, "It ships on Tuesday.")
     monitored.await_(lambda: monitored.episodes()[-1]["state"] == "resolved", 90)
-    assert {one["episode_id"] for one in monitored.episodes()} == {open_one["episode_id"]}
+    assert {episode["episode_id"] for episode in monitored.episodes()} == {open_one["episode_id"]}
     monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
     last = {
         json.loads(record.value)["start"]: json.loads(record.value)["events"]

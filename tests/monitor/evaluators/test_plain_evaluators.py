@@ -127,10 +127,20 @@ def test_the_interaction_of_the_event_comes_before_that_of_the_configuration(res
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ('{"a": 1}', P), ("[1, 2]", P), ("3", P), ("null", P), (' {"a": "ü"}\n', P),
-        ("{'a': 1}", F), ('{"a": 1,}', F), ("NaN", F), ('{"a": 1} and more', F), ("Sure! {}", F), ('```json\n{"a": 1}\n```', F), ("[" * 5000, F),
+        ('{"a": 1}', P),
+        ("[1, 2]", P),
+        ("3", P),
+        ("null", P),
+        (' {"a": "ü"}\n', P),
+        ("{'a': 1}", F),
+        ('{"a": 1,}', F),
+        ("NaN", F),
+        ('{"a": 1} and more', F),
+        ("Sure! {}", F),
+        ('```json\n{"a": 1}\n```', F),
+        ("[" * 5000, F),
     ],
-)  # fmt: skip
+)
 def test_json_is_one_json_value_and_nothing_else(output, expected, response):
     assert Suite.of(["json"]).judge(response(output=output))[1].state is expected
 

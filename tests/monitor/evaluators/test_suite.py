@@ -131,8 +131,11 @@ def asked_one_by_one(evaluators, event):
     """
     text = scanned(event.output) if event.output and not event.error_type else ""
     return tuple(
-        one(event, [name for name, pattern in one.patterns.items() if text and re2.search(pattern, text)])
-        for one in evaluators
+        evaluator(
+            event,
+            [name for name, pattern in evaluator.patterns.items() if text and re2.search(pattern, text)],
+        )
+        for evaluator in evaluators
     )
 
 
@@ -154,7 +157,9 @@ def test_judging_together_is_asking_each_evaluator_about_each_event(response, co
 
 
 @pytest.mark.parametrize(
-    "evaluator", [one for _, evaluators in TOGETHER.values() for one in evaluators], ids=lambda one: one.name
+    "evaluator",
+    [evaluator for _, evaluators in TOGETHER.values() for evaluator in evaluators],
+    ids=lambda one: one.name,
 )
 @settings(max_examples=examples(1 / 2))
 @given(first=events, second=events)

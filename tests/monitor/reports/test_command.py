@@ -16,7 +16,7 @@ from schemas.records import Episode, Window
 def log(tmp_path_factory, hours):
     """The hours as a file, with two lines that are no events."""
     path = tmp_path_factory.mktemp("logs") / "hours.ndjson"
-    lines = [json.dumps(one) for one in hours]
+    lines = [json.dumps(hour) for hour in hours]
     path.write_text("\n".join([*lines[:100], "{}", "garbage", *lines[100:]]) + "\n")
     return path
 
@@ -28,15 +28,17 @@ def config_files(tmp_path_factory, rules_only, errors_rule):
     """
     folder = tmp_path_factory.mktemp("configs")
     for name, rule, more in (
-        ("softfail", errors_rule, {}), ("other", {**errors_rule, "above": 0.9}, {}), ("panes", {**errors_rule, "for": "5m"}, {"time": {"pane": "30s"}}),
-    ):  # fmt: skip
+        ("softfail", errors_rule, {}),
+        ("other", {**errors_rule, "above": 0.9}, {}),
+        ("panes", {**errors_rule, "for": "5m"}, {"time": {"pane": "30s"}}),
+    ):
         plain = {"default_rules": False, "no_data": {"severity": None}, "rules": [rule], **more}
         (folder / f"{name}.yaml").write_text(json.dumps(plain))
     return {path.stem: str(path) for path in folder.iterdir()}
 
 
 def run(capsys, *arguments):
-    code = main([str(one) for one in arguments])
+    code = main([str(argument) for argument in arguments])
     told = capsys.readouterr()
     return code, told.out, told.err
 
@@ -149,8 +151,8 @@ def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_
         "search/*",
     )
     windows = [json.loads(line) for line in out.splitlines() if '"record":"window"' in line]
-    assert {one["feature"] for one in windows} == {"rerank"}
-    assert {one["start"][11:13] for one in windows} == {"01"}
+    assert {window["feature"] for window in windows} == {"rerank"}
+    assert {window["start"][11:13] for window in windows} == {"01"}
 
 
 def test_html_goes_to_a_file_that_appears_when_it_is_whole(capsys, log, tmp_path, config_files):
@@ -175,17 +177,20 @@ def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
     assert sorted(tmp_path.iterdir()) == [cut, report]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
-    (["{log}", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01"),
-    (["{log}", "--match", "answer"], "write service/feature"),
-    (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; make it"),
-    (["{log}", "--output", "{log}"], "is one of the files to be read"),
-    ([], "FILE"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+        (["{log}", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01"),
+        (["{log}", "--match", "answer"], "write service/feature"),
+        (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; make it"),
+        (["{log}", "--output", "{log}"], "is one of the files to be read"),
+        ([], "FILE"),
+    ],
+)
 def test_wrong_arguments_end_with_2_and_the_remedy(capsys, log, tmp_path, arguments, said):
     with pytest.raises(SystemExit) as ended:
-        main([one.format(log=log, folder=tmp_path) for one in arguments])
+        main([argument.format(log=log, folder=tmp_path) for argument in arguments])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 
@@ -212,9 +217,9 @@ def test_nothing_that_a_terminal_obeys_gets_from_a_label_to_the_output(capsys, t
     evil = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\n"
     path.write_text(
         "\n".join(
-            json.dumps({**one, "service": evil, "feature": evil, "model": evil})
-            for one in hours
-            if one["feature"] == "answer"
+            json.dumps({**hour, "service": evil, "feature": evil, "model": evil})
+            for hour in hours
+            if hour["feature"] == "answer"
         )
     )
     code, out, _ = run(capsys, path, "--format", form)

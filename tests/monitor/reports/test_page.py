@@ -111,14 +111,14 @@ def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, er
     troubles = (week.Trouble("a/b", 1, 9, "errors", 0.9),)
     events = [
         {
-            **one,
+            **event,
             "service": EVIL,
             "feature": EVIL,
             "model": EVIL,
             "environment": "production",
             "prompt_version": EVIL,
         }
-        for one in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)
+        for event in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)
     ]
     letters = Letters()
     trial = tried(rules_only(errors_rule), events)

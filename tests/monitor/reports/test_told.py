@@ -10,7 +10,7 @@ from monitor.reports.report_text import length, place
 
 def findings_of(*episodes):
     findings = Findings()
-    findings.take([Message(b"", one.model_dump_json().encode()) for one in episodes])
+    findings.take([Message(b"", episode.model_dump_json().encode()) for episode in episodes])
     return findings
 
 
@@ -56,7 +56,7 @@ def test_an_episode_keeps_what_broke_as_it_broke_and_ends_when_it_resolves(episo
         episode_of("e", "escalated", minute=9),
         episode_of("e", "resolved", minute=30, incidents=[well]),
     ).episodes["e"]
-    assert [one.evidence.value for one in told.as_fired().incidents] == [0.23]
+    assert [incident.evidence.value for incident in told.as_fired().incidents] == [0.23]
     assert told.until == episode_of(minute=30).time
     assert told.paged == episode_of(minute=9).time
 
@@ -76,10 +76,10 @@ def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping
     trial = tried(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
     errors, never = trial.rules()
     assert (errors.rule, errors.pages, errors.tickets) == ("errors", 1, 0)
-    assert [place(one) for one in errors.features] == ["support-bot/answer"]
+    assert [place(feature) for feature in errors.features] == ["support-bot/answer"]
     assert errors.fired == 1  # the feature, and its one segment with it
     assert len(trial.findings.firings) == 2
-    each = [one.until - one.since for one in trial.findings.firings.values()]
+    each = [firing.until - firing.since for firing in trial.findings.firings.values()]
     assert max(each) <= errors.firing < sum(each, timedelta())
     assert (never.fired, never.pages, never.firing) == (0, 0, timedelta())
     key, margin = trial.margins.of("never", never.features)
@@ -115,7 +115,7 @@ def test_a_rule_that_is_not_configured_and_fired_is_told_too(tried, hours, rules
 
 
 def kinds(here, there):
-    return [one.kind for one in differences(here, there)]
+    return [difference.kind for difference in differences(here, there)]
 
 
 def test_episodes_of_both_that_overlap_are_one_difference_and_others_are_of_one_side_only(episode_of):
@@ -125,7 +125,7 @@ def test_episodes_of_both_that_overlap_are_one_difference_and_others_are_of_one_
         *episode(episode_of, "d", (200, 210)),
         *episode(episode_of, "e", (0, 10), feature="other"),
     )
-    assert [(one.kind, one.feature[1]) for one in differences(here, there)] == [
+    assert [(difference.kind, difference.feature[1]) for difference in differences(here, there)] == [
         ("changed", "answer"),
         ("only_there", "other"),
         ("only_here", "answer"),
@@ -146,7 +146,7 @@ def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(epis
         (episode(episode_of, "a", (0, 20)), {"until"}),
         (episode(episode_of, "a", (0, 20), ends=False), {"until"}),
         (episode(episode_of, "a", (0, 10), rules=("errors",)), {"rules"}),
-    ):  # fmt: skip
+    ):
         (one,) = differences(here, findings_of(*other))
         assert one.kind == "changed"
         assert {what for what, _, _ in one.changes()} == named

@@ -20,9 +20,19 @@ ANSWER = (
 )
 REFUSAL = "I'm sorry, but I can't help with that request."
 FEATURES = (
-    "support-bot/answer", "support-bot/summary", "support-bot/title", "search/rerank", "search/rewrite", "mail/draft", "mail/triage", "code/review",
-    "code/explain", "billing/classify", "docs/translate", "docs/outline",
-)  # fmt: skip
+    "support-bot/answer",
+    "support-bot/summary",
+    "support-bot/title",
+    "search/rerank",
+    "search/rewrite",
+    "mail/draft",
+    "mail/triage",
+    "code/review",
+    "code/explain",
+    "billing/classify",
+    "docs/translate",
+    "docs/outline",
+)
 
 
 class Trouble:
@@ -35,9 +45,13 @@ class Trouble:
 
 
 TROUBLES = (
-    Trouble("support-bot/answer", 30, 31.5, "errors", 0.3), Trouble("search/rerank", 55, 58, "refusals", 0.9), Trouble("mail/draft", 80, 84, "slow", 3.0),
-    Trouble("code/review", 100, 100.2, "errors", 0.5), Trouble("docs/translate", 120, 126, "long", 2.5), Trouble("billing/classify", 140, 141, "silent"),
-)  # fmt: skip
+    Trouble("support-bot/answer", 30, 31.5, "errors", 0.3),
+    Trouble("search/rerank", 55, 58, "refusals", 0.9),
+    Trouble("mail/draft", 80, 84, "slow", 3.0),
+    Trouble("code/review", 100, 100.2, "errors", 0.5),
+    Trouble("docs/translate", 120, 126, "long", 2.5),
+    Trouble("billing/classify", 140, 141, "silent"),
+)
 
 
 def events(
@@ -63,7 +77,11 @@ def events(
         if second >= hours * 3600:
             return
         feature = rng.choice(features)
-        known = [one for one in troubles if one.feature == feature and one.start <= hour < one.end]
+        known = [
+            trouble
+            for trouble in troubles
+            if trouble.feature == feature and trouble.start <= hour < trouble.end
+        ]
         if any(one.what == "silent" for one in known):
             continue
         number += 1
@@ -78,11 +96,19 @@ def _response(
     refused = rng.random() < trouble.get("refusals", 0.006)
     duration = rng.lognormvariate(-0.3, 0.5) * trouble.get("slow", 1)
     event = {
-        "event_id": f"r{number}", "kind": "response", "time": (BEGIN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z"), "service": service,
-        "feature": feature, "model": "gpt-x", "prompt_version": "7", "input_tokens": int(rng.lognormvariate(6, 0.4)),
-        "output_tokens": int(rng.lognormvariate(4.5, 0.5) * trouble.get("long", 1)), "duration_s": round(duration, 3), "finish_reason": "stop",
+        "event_id": f"r{number}",
+        "kind": "response",
+        "time": (BEGIN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z"),
+        "service": service,
+        "feature": feature,
+        "model": "gpt-x",
+        "prompt_version": "7",
+        "input_tokens": int(rng.lognormvariate(6, 0.4)),
+        "output_tokens": int(rng.lognormvariate(4.5, 0.5) * trouble.get("long", 1)),
+        "duration_s": round(duration, 3),
+        "finish_reason": "stop",
         "output": REFUSAL if refused else ANSWER,
-    }  # fmt: skip
+    }
     if failed:
         event |= {"error_type": "timeout", "output": None, "finish_reason": None}
     return {key: value for key, value in event.items() if value is not None}
