@@ -26,8 +26,11 @@ from monitor.wording.episode_text import clock
 
 MOST = 10  # gaps and kinds of dead letters that are listed
 KINDS = {
-    "only_here": "only with {here}", "only_there": "only with {there}", "changed": "with both, but not alike", "same": "the same with both",
-}  # fmt: skip
+    "only_here": "only with {here}",
+    "only_there": "only with {there}",
+    "changed": "with both, but not alike",
+    "same": "the same with both",
+}
 
 
 def lines(
@@ -52,16 +55,16 @@ def difference_lines(differences: Sequence[Difference], here: str, there: str) -
     """What the other configuration would change."""
     yield ""
     yield f"WHAT IF {there} (against {here}): {tally(differences, here, there)}"
-    for one in differences:
-        if one.kind == "same":
+    for difference in differences:
+        if difference.kind == "same":
             continue
-        for told in (*one.here, *one.there)[: None if one.kind != "changed" else 1]:
+        for told in (*difference.here, *difference.there)[: None if difference.kind != "changed" else 1]:
             yield (
-                f"  {KINDS[one.kind].format(here=here, there=there)}: {standing(told)} {place(one.feature)},"
+                f"  {KINDS[difference.kind].format(here=here, there=there)}: {standing(told)} {place(difference.feature)},"
                 f" {period(told)}"
             )
             yield from (f"      {broke(incident)}" for incident in findings_of(told)[:1])
-        yield from (f"      {what}: {mine} → {theirs}" for what, mine, theirs in one.changes())
+        yield from (f"      {what}: {mine} → {theirs}" for what, mine, theirs in difference.changes())
 
 
 def tally(differences: Sequence[Difference], here: str, there: str) -> str:
@@ -72,8 +75,10 @@ def tally(differences: Sequence[Difference], here: str, there: str) -> str:
     """
     if not differences:
         return "no episodes with either"
-    numbers = {kind: sum(one.kind == kind for one in differences) for kind in KINDS}
-    sides = [[told.is_page for one in differences for told in side(one)] for side in (_here, _there)]
+    numbers = {kind: sum(difference.kind == kind for difference in differences) for kind in KINDS}
+    sides = [
+        [told.is_page for difference in differences for told in side(difference)] for side in (_here, _there)
+    ]
     pages, tickets = ([sum(page is wanted for page in side) for side in sides] for wanted in (True, False))
     return (
         f"pages {pages[0]} → {pages[1]}, tickets {tickets[0]} → {tickets[1]}; {numbers['only_here']} only"
@@ -113,14 +118,14 @@ def _episodes(told: Sequence[Told]) -> Iterator[str]:
 def _rules(trial: BacktestResult) -> Iterator[str]:
     yield ""
     yield "RULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
-    for one in trial.rules():
-        brief = f"; breached {count(one.brief, 'time')} more and did not last" if one.brief else ""
+    for rule in trial.rules():
+        brief = f"; breached {count(rule.brief, 'time')} more and did not last" if rule.brief else ""
         yield (
-            f"  {one.rule:22} {one.fired:>6} {one.pages:>6} {one.tickets:>8}"
-            f" {length(one.firing) if one.fired else '-':>12}   "
-            + ((features_of(one.features) or "nowhere") + brief)
+            f"  {rule.rule:22} {rule.fired:>6} {rule.pages:>6} {rule.tickets:>8}"
+            f" {length(rule.firing) if rule.fired else '-':>12}   "
+            + ((features_of(rule.features) or "nowhere") + brief)
         )
-        if reading := closest(trial, one):
+        if reading := closest(trial, rule):
             yield f"      closest elsewhere: {', '.join(reading)}"
 
 
