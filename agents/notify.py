@@ -141,12 +141,12 @@ async def _serve(channel: Channel, partition: Partition, session: aiohttp.Client
     while True:
         step = outbox.due(channel.name, wall_clock_us())
         if step is None:
-            partition.news.clear()
+            partition.changed_event.clear()
             # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
             # and the task would never end.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
-                    await partition.news.wait()
+                    await partition.changed_event.wait()
             continue
         record(outbox, partition, step, await deliver(channel, step, session))
         # Before the next step of the same episode is sent, this one must be known to whoever takes over.

@@ -25,7 +25,7 @@ from softfail.sanitize import sanitize
 def _add(config: Config, options: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     try:
-        silence = silence_records.asked_for(
+        silence = silence_records.new_silence(
             options.match,
             getattr(options, "for"),
             options.reason,
@@ -36,8 +36,8 @@ def _add(config: Config, options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise Refused(str(error)) from None
-    asyncio.run(silence_records.room(config.kafka, now))
-    silence_records.write(config.kafka, silence)
+    asyncio.run(silence_records.require_space(config.kafka, now))
+    silence_records.write_silence(config.kafka, silence)
     print(
         f"silence {silence.silence_id} until {_clock(silence.ends_at)}: {sanitize(silence.match)}; to end it:"
         f" python -m agents silence end {silence.silence_id}"
@@ -46,8 +46,8 @@ def _add(config: Config, options: argparse.Namespace) -> int:
 
 
 def _end(config: Config, options: argparse.Namespace) -> int:
-    silence = asyncio.run(silence_records.ended(config.kafka, options.id, datetime.now(UTC)))
-    silence_records.write(config.kafka, silence)
+    silence = asyncio.run(silence_records.end_silence(config.kafka, options.id, datetime.now(UTC)))
+    silence_records.write_silence(config.kafka, silence)
     print(
         f"silence {silence.silence_id} ended: {sanitize(silence.match)}; episodes that still fire are delivered now"
     )
@@ -56,7 +56,9 @@ def _end(config: Config, options: argparse.Namespace) -> int:
 
 def _list(config: Config, options: argparse.Namespace) -> int:
     now = datetime.now(UTC)
-    rows = list(_rows(config, asyncio.run(silence_records.known(config.kafka, now)), microseconds(now)))
+    rows = list(
+        _rows(config, asyncio.run(silence_records.read_silences(config.kafka, now)), microseconds(now))
+    )
     for row in rows:
         if options.format == "ndjson":
             print(json.dumps(row))

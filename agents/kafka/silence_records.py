@@ -1,8 +1,7 @@
-"""Silences as they lie in Kafka: those that the notifier has taken and those that it has yet to take; and
-writing one.
+"""Read and write silences in Kafka.
 
-A silence is a record on the alerts topic, so it is ordered with the episodes. Reading disturbs nobody: what
-``notify`` keeps, then what stands behind its position on the alerts topic.
+A silence is a record on the alerts topic, so it is ordered with the episodes. The notifier keeps the silences
+that it has read; those behind its position are read from the topic. Reading disturbs no worker.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ _STATE = b"silence/"
 _PATIENCE_S = 30.0  # for the broker to take one record
 
 
-async def known(kafka: Kafka, now: datetime) -> dict[str, Silence]:
-    """The silences that were asked for, by id, over for a day at most.
+async def read_silences(kafka: Kafka, now: datetime) -> dict[str, Silence]:
+    """Return the silences of the command and the web page by id; those that ended more than a day ago are left
+    out.
 
     Raises:
         Refused: the topics are missing, or a transaction stays open.
@@ -46,16 +46,17 @@ async def known(kafka: Kafka, now: datetime) -> dict[str, Silence]:
         if key.startswith(_STATE)
     )
     silences.drop_expired(now_us)
-    for value in await _behind(kafka, snapshot.position, now):
-        with contextlib.suppress(ValueError):  # the notifier makes a dead letter of it
+    for value in await _unread_values(kafka, snapshot.position, now):
+        with contextlib.suppress(ValueError):  # the notifier makes it a dead letter
             if isinstance(letter := read_letter(value), Silence):
                 silences.take(letter, now_us)
     return silences.records
 
 
-async def _behind(kafka: Kafka, position: int | None, now: datetime) -> list[bytes]:
-    """Values from this position of the alerts topic on that may be silences; None: of the last 31 days, for
-    no silence lasts longer.
+async def _unread_values(kafka: Kafka, position: int | None, now: datetime) -> list[bytes]:
+    """Read the values from this position of the alerts topic on that may be silences.
+
+    None: read the last 31 days, because no silence lasts longer.
     """
     alerts, values = TopicPartition(f"{kafka.prefix}.{ALERTS}", 0), list[bytes]()
     async with TopicReader(kafka) as reader:
@@ -74,7 +75,7 @@ async def _behind(kafka: Kafka, position: int | None, now: datetime) -> list[byt
     return values
 
 
-def asked_for(
+def new_silence(
     match: str,
     length_s: float,
     reason: str,
@@ -83,10 +84,10 @@ def asked_for(
     environments: list[str],
     severity: list[str],
 ) -> Silence:
-    """A new silence that begins now.
+    """Make a silence that begins now.
 
     Raises:
-        ValueError: one of these cannot be; names it and the remedy.
+        ValueError: an argument is invalid; the message names it and the remedy.
     """
     try:
         match_of(match)
@@ -94,16 +95,16 @@ def asked_for(
         raise ValueError(f"match: {error}") from None
     if not 1 <= length_s <= LONGEST.total_seconds():
         raise ValueError(
-            f"for: must be 1 s to {LONGEST.days} d; what lasts for ever is no silence: change routes or"
-            " rules; what recurs stands under silences: in softfail.yaml"
+            f"for: must be 1 s to {LONGEST.days} d; to hold back deliveries for longer, change routes or"
+            " rules; recurring silences stand under silences: in softfail.yaml"
         )
     if not reason.strip():
-        raise ValueError("reason: is empty; say why, whoever is on call next will ask")
+        raise ValueError("reason: is empty; say why, for whoever is on call next")
     for name, most, text in (("match", 300, match), ("author", 200, author), ("reason", 1000, reason)):
         if len(text) > most:
-            raise ValueError(f"{name}: has {len(text)} characters, of {most} at most")
+            raise ValueError(f"{name}: has {len(text)} characters; at most {most} are allowed")
     if len(environments) > 20:
-        raise ValueError("environment: more than 20; write one with *")
+        raise ValueError("environment: more than 20; use a pattern with *")
     return Silence.model_validate(
         {
             "record": "silence",
@@ -120,44 +121,44 @@ def asked_for(
     )
 
 
-async def room(kafka: Kafka, now: datetime) -> None:
-    """Return when one more silence may be asked for.
+async def require_space(kafka: Kafka, now: datetime) -> None:
+    """Return when one more silence may be added.
 
     Raises:
         Refused: there are too many.
     """
-    if sum(one.ends_at > now for one in (await known(kafka, now)).values()) >= MOST:
+    if sum(silence.ends_at > now for silence in (await read_silences(kafka, now)).values()) >= MOST:
         raise Refused(
-            f"{MOST} silences are not over yet, and no more are kept; end some, or match more with one"
+            f"{MOST} silences are active or planned, and no more can be kept; end some, or use wider patterns"
         )
 
 
-async def ended(kafka: Kafka, silence_id: str, now: datetime) -> Silence:
-    """The silence of this id, over from now on.
+async def end_silence(kafka: Kafka, silence_id: str, now: datetime) -> Silence:
+    """Return the silence of this id with its end set to now.
 
     Raises:
-        Refused: there is none, or it is over.
+        Refused: there is no such silence, or it has ended.
     """
-    silence = (await known(kafka, now)).get(silence_id)
+    silence = (await read_silences(kafka, now)).get(silence_id)
     if silence is None:
         where = (
-            "; it stands in softfail.yaml: take it out there"
+            "; it is configured in softfail.yaml: remove it there"
             if silence_id.startswith("silences[")
-            else "; python -m agents silence list has them"
+            else "; python -m agents silence list shows them"
         )
         raise Refused(f"there is no silence {silence_id}{where}")
     if silence.ends_at <= now:
         raise Refused(
-            f"silence {silence_id} is over since {silence.ends_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            f"silence {silence_id} ended at {silence.ends_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         )
     return silence.model_copy(update={"ends_at": max(now, silence.starts_at), "time": now})
 
 
-def write(kafka: Kafka, silence: Silence) -> None:
-    """Put it on the alerts topic; blocks until the brokers have it.
+def write_silence(kafka: Kafka, silence: Silence) -> None:
+    """Write a silence to the alerts topic and wait until the brokers have it.
 
     Raises:
-        KafkaError: they do not take it.
+        KafkaError: they do not accept it.
     """
     producer = KafkaProducer(
         **command_clients(kafka), acks="all", enable_idempotence=True, max_block_ms=30_000

@@ -1,7 +1,7 @@
-"""How the process ends: by itself, again, or for good.
+"""How a process ends or restarts, and its exit codes.
 
-State that is uncertain is never repaired in place. The process re-executes itself under the same pid and
-knows then only what is durable.
+Uncertain state is never repaired in place. The process executes itself again under the same pid, and then
+knows only what is durable.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import NoReturn
 
 OK = 0
 REFUSED = 1  # a command does not do what was asked for
-STATE = 70  # what is in memory is no longer certain: fenced, a failed or ambiguous checkpoint, a crash
+STATE = 70  # the state in memory is uncertain: fenced, a failed or ambiguous checkpoint, a crash
 WATCHDOG = 75  # stuck
-CONFIGURATION = 78  # trying again cannot help
+CONFIGURATION = 78  # a retry cannot help
 
 MOST_RESTARTS = 10
 JITTER_S = (0.2, 5.0)
@@ -32,7 +32,7 @@ log = logging.getLogger("softfail.exits")
 
 
 class Misconfigured(ValueError):
-    """Something that a person must mend. The message names it and the remedy; the process ends with 78."""
+    """Something that a person must correct. The message names it and the remedy; the process ends with 78."""
 
 
 class Refused(Exception):
@@ -40,57 +40,53 @@ class Refused(Exception):
 
 
 def restarts() -> int:
-    """How often this process has re-executed itself since its last checkpoint."""
+    """Return how often this process has restarted since its last checkpoint."""
     return _count(_RESTARTS)
 
 
-def restarted() -> int:
-    """How often it has done so in all."""
+def total_restarts() -> int:
+    """Return how often this process has restarted in all."""
     return _count(_RESTARTED)
 
 
-def forgive() -> None:
-    """A checkpoint succeeded: count restarts from zero again."""
+def reset_restarts() -> None:
+    """Count restarts from zero again, because a checkpoint succeeded."""
     os.environ.pop(_RESTARTS, None)
 
 
-def stopping() -> None:
-    """The process was told to stop: from now on nothing starts it again."""
+def refuse_restarts() -> None:
+    """Never restart from now on, because the process was told to stop."""
     global _final
     _final = True
 
 
-def again(code: int, why: str) -> NoReturn:
-    """End at once and start anew as the same process; after ten times without a checkpoint between, for good
-    with ``code``.
-    """
+def restart(code: int, why: str) -> NoReturn:
+    """Restart as the same process at once; after ten restarts without a checkpoint end it with ``code``."""
     if _final:
-        leave(code, f"{why}; told to stop, so not started again")
+        leave(code, f"{why}; told to stop, so not restarted")
     count = restarts() + 1
     if count > MOST_RESTARTS:
         leave(code, f"{why}; given up after {MOST_RESTARTS} restarts without a checkpoint")
     log.critical("RESTART %d of %d (code %d): %s", count, MOST_RESTARTS, code, why)
-    os.environ[_RESTARTS], os.environ[_RESTARTED] = str(count), str(restarted() + 1)
+    os.environ[_RESTARTS], os.environ[_RESTARTED] = str(count), str(total_restarts() + 1)
     _flush()
-    # Descriptors close on exec, threads end with it: no connection, no lease and no thought of the old
-    # process survives.
+    # Descriptors close and threads end on exec: no connection and no state of the old process survives.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     raise AssertionError("execv returned")  # pragma: no cover
 
 
 def leave(code: int, why: str) -> NoReturn:
-    """End the process for good, without running anything that could hang."""
+    """End the process, without running anything that could hang."""
     log.log(logging.INFO if code == OK else logging.CRITICAL, "EXIT %d: %s", code, why)
     _flush()
     os._exit(code)
     raise AssertionError("_exit returned")  # pragma: no cover
 
 
-def pause() -> None:
-    """After a restart, wait 0.2 to 5 s, so that workers that failed together do not come back together. To be
-    called first.
+def pause_after_restart() -> None:
+    """Wait 0.2 to 5 s after a restart, so that workers that failed together do not come back together.
 
-    It waits after the exec and not before, where signals would be lost.
+    To be called first. It waits after the exec and not before, where signals would be lost.
     """
     if restarts():
         for number in (signal.SIGTERM, signal.SIGINT):

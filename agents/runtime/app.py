@@ -13,7 +13,7 @@ must be true.
 The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and
 the position in one transaction. ``tend`` gets a ``partition.Partition``:
 
-- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.news`` (an
+- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.changed_event`` (an
   ``asyncio.Event`` set after each applied bundle; clear it yourself);
 - ``partition.add(outputs)``: call it right after you changed the core yourself, with no await between;
   ``Outputs()`` if there are none;
@@ -65,7 +65,7 @@ class Worker:
 
     def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
         self.config = config
-        self.counters = Counters(restarts=exits.restarted())
+        self.counters = Counters(restarts=exits.total_restarts())
         self.store = OwnedPartitions(config.kafka, agents, self.counters)
         self.faust = build_app(config, self)
         self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)
@@ -111,7 +111,7 @@ class Worker:
         partitions again.
         """
         self.stopping = True
-        exits.stopping()
+        exits.refuse_restarts()
         try:
             async with asyncio.timeout(STOP_S):
                 await self.store.revoke_all()
@@ -135,7 +135,7 @@ class _App(faust.App):  # type: ignore[misc]
 
     async def crash(self, reason: BaseException) -> None:
         # mode would shut down service by service, and can hang in that
-        exits.again(exits.STATE, f"Faust crashed: {reason!r}")
+        exits.restart(exits.STATE, f"Faust crashed: {reason!r}")
 
 
 def build_app(config: Config, worker: Worker) -> _App:
@@ -194,7 +194,7 @@ def _body(worker: Worker) -> Callable[[Any], Awaitable[None]]:
                 await asyncio.sleep(0)
             except Exception as error:  # Faust would log it, go on with the next bundle and so lose this one
                 log.exception("applying a bundle of %s failed", event.message.tp)
-                exits.again(exits.STATE, f"apply: {error!r}")
+                exits.restart(exits.STATE, f"apply: {error!r}")
 
     return bundles
 
@@ -209,7 +209,7 @@ def run(
 ) -> NoReturn:
     """Run until told to stop. Never returns: it ends the process with one of the codes in ``agents.process.exits``."""
     log_setup.configure()
-    exits.pause()
+    exits.pause_after_restart()
     asyncio.run(_run(config, agents, beside))
     exits.leave(exits.STATE, "the event loop ended by itself")
 
@@ -258,4 +258,4 @@ async def _guarded(step: Callable[[Worker], Awaitable[None]], worker: Worker) ->
         ):
             exits.leave(exits.CONFIGURATION, f"http.host, http.port: {error}")
         log.exception("starting failed")
-        exits.again(exits.STATE, f"starting: {error!r}")
+        exits.restart(exits.STATE, f"starting: {error!r}")

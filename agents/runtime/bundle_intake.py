@@ -37,7 +37,7 @@ class BundleIntake:
         partition = self._store.owned.get(tp)
         if partition is None:
             return  # revoked
-        await partition.room()
+        await partition.wait_for_space()
         if not await self._heal(partition, bundle):
             return
         # or revoked meanwhile
@@ -46,7 +46,7 @@ class BundleIntake:
             and continuity(bundle.start, bundle.stop, partition.position) is Continuity.JOINS
         ):
             await partition.take(bundle)
-            await partition.room()
+            await partition.wait_for_space()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
         """Whether the bundle can be looked at. After a gap everything is too early until what was missing has
@@ -55,7 +55,7 @@ class BundleIntake:
         tp, position = partition.tp, partition.position
         if continuity(bundle.start, bundle.stop, position) is not Continuity.GAP:
             return True
-        if partition.asked == position:
+        if partition.refetched_from == position:
             return False
         try:
             oldest = await self._earliest(tp)
@@ -72,7 +72,7 @@ class BundleIntake:
             partition.skip(oldest)
             if bundle.start <= oldest:
                 return True
-        partition.asked = partition.position
+        partition.refetched_from = partition.position
         self._store.counters.gaps += 1
         await self._rewind(f"gap in {tp.topic}/{tp.partition} at [{partition.position}, {bundle.start})")
         return False

@@ -132,7 +132,7 @@ class OwnedPartitions:
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except Exception as error:  # noqa: BLE001 - nobody else would notice that the partition stays without an owner
-            exits.again(exits.STATE, f"restoring {tp.topic}/{tp.partition}: {error!r}")
+            exits.restart(exits.STATE, f"restoring {tp.topic}/{tp.partition}: {error!r}")
         finally:
             self.restoring.pop(tp, None)
 

@@ -69,10 +69,12 @@ class Partition:
         self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
         self.core: Core
         self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
-        self.asked: int | None = None  # the position from which we already asked to have everything again
+        self.refetched_from: int | None = (
+            None  # the position from which we already asked to have everything again
+        )
         self.end: int | None = None
         self.end_seen = float("-inf")
-        self.news = asyncio.Event()
+        self.changed_event = asyncio.Event()
         self.lost = 0  # offsets that the log no longer held when their turn came
         self.recovery_s = 0.0  # from when the group gave it to this worker until it began to work
         self.last_checkpoint: float | None = None
@@ -85,15 +87,15 @@ class Partition:
         self._soon: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.began: dict[tuple[str, tuple[str, ...]], float] = {}
-        self._whole = asyncio.Event()  # cleared while a bundle is half applied
-        self._whole.set()
+        self._between_bundles = asyncio.Event()  # cleared while a bundle is half applied
+        self._between_bundles.set()
         self.steps = 0  # pane edges that bundles have crossed: progress, where a bundle takes long
 
     @property
     def caught_up(self) -> bool:
         """Whether everything that the broker had, when last asked within 3 s, is applied."""
         return (
-            self._whole.is_set()
+            self._between_bundles.is_set()
             and self.end is not None
             and self.position >= self.end
             and time.monotonic() - self.end_seen < FRESH_S
@@ -147,7 +149,7 @@ class Partition:
         Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must
         never become durable.
         """
-        self._whole.clear()
+        self._between_bundles.clear()
         applying, since = self._applying(bundle), time.monotonic()
         try:
             for _ in applying:
@@ -158,9 +160,9 @@ class Partition:
         except asyncio.CancelledError:
             for _ in applying:
                 pass
-            self._whole.set()
+            self._between_bundles.set()
             raise
-        self._whole.set()
+        self._between_bundles.set()
 
     def _applying(self, bundle: Bundle) -> Iterator[None]:
         records: Sequence[Any] = (
@@ -179,7 +181,7 @@ class Partition:
         elif records:
             outputs = self.core.apply(records, now_us)
         self.counters.apply_times.observe(time.monotonic() - began)
-        self.position, self.asked = stop, None
+        self.position, self.refetched_from = stop, None
         self._applied += len(records)
         self.counters.records += len(records)
         self.add(outputs)
@@ -196,7 +198,7 @@ class Partition:
             self._due.set()
         elif outputs and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(LINGER_S, self._due.set)
-        self.news.set()
+        self.changed_event.set()
 
     def skip(self, position: int) -> None:
         """Go on from a later position: what lies between is gone from the log."""
@@ -205,7 +207,7 @@ class Partition:
         self.position = position
         self._mark += 1
 
-    async def room(self) -> None:
+    async def wait_for_space(self) -> None:
         """Wait while too much waits to be written."""
         while self._pending_bytes > MOST_PENDING or self._applied >= 2 * self._most:
             await self.checkpoint()
@@ -264,7 +266,7 @@ class Partition:
             await self.checkpoint()
 
     async def _write(self) -> None:
-        await self._whole.wait()
+        await self._between_bundles.wait()
         mark, position = self._mark, self.position
         applied, outputs, self._outputs, self._pending_bytes, self._applied = (
             self._applied,
@@ -285,10 +287,10 @@ class Partition:
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
-            exits.again(
+            exits.restart(
                 exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
             )
-        exits.forgive()
+        exits.reset_restarts()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
         self._account(written, applied, self.last_checkpoint - began)
 
@@ -320,7 +322,7 @@ async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:
         await step
     except Exception as error:  # a task that ends unseen would leave a partition half alive
         log.exception("%s/%d failed", tp.topic, tp.partition)
-        exits.again(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
+        exits.restart(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
 
 
 def _size(message: Message) -> int:

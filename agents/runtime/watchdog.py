@@ -115,7 +115,7 @@ class Watchdog:
             if now - before > 5 * TICK_S:
                 self.state.slept(now)
             elif (why := self.state.reason(now)) is not None:
-                exits.again(exits.WATCHDOG, f"{why}; positions {_shown(self._store.positions())}")
+                exits.restart(exits.WATCHDOG, f"{why}; positions {_shown(self._store.positions())}")
             before = now
 
     async def _observe(self) -> None:
@@ -153,7 +153,7 @@ class Watchdog:
         if positions and now - state.stuck_since >= REWIND_S and now - self._rewound_at >= REWIND_S:
             self._rewound_at = now
             for partition in self._store.owned.values():
-                partition.asked = None
+                partition.refetched_from = None
             await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")
 
     def _look_for_cut(self, ends: Mapping[TP, int], positions: Mapping[TP, int], now: float) -> None:

@@ -62,7 +62,7 @@ class SilencesEndpoint:
         try:
             body = _SilenceRequest.model_validate(json.loads(await request.read()))
             now = datetime.now(UTC)
-            silence = silence_records.asked_for(
+            silence = silence_records.new_silence(
                 body.match,
                 body.for_,
                 body.reason,
@@ -89,7 +89,7 @@ class SilencesEndpoint:
             )
 
         async def asked_for() -> Silence:
-            await silence_records.room(self._kafka, now)
+            await silence_records.require_space(self._kafka, now)
             return silence
 
         return await self._write(asked_for, 201)
@@ -98,7 +98,7 @@ class SilencesEndpoint:
         if (refusal := self._refusal(request)) is not None:
             return refusal
         return await self._write(
-            lambda: silence_records.ended(
+            lambda: silence_records.end_silence(
                 self._kafka, request.match_info["silence_id"][:100], datetime.now(UTC)
             ),
             200,
@@ -108,7 +108,7 @@ class SilencesEndpoint:
         try:
             async with self._one_at_a_time, asyncio.timeout(PATIENCE_S):
                 silence = await make()
-                await asyncio.to_thread(silence_records.write, self._kafka, silence)
+                await asyncio.to_thread(silence_records.write_silence, self._kafka, silence)
         except Refused as error:
             return _answer(409, error=str(error))
         except _DOWN as error:

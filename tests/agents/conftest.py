@@ -28,7 +28,7 @@ def ended() -> type[BaseException]:
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
-    """What ended the process: ("again" or "leave", code, why). Both raise ``Ended``."""
+    """What ended the process: ("restart" or "leave", code, why). Both raise ``Ended``."""
     seen: list[tuple[str, int, str]] = []
 
     def ending(how: str) -> Any:
@@ -38,7 +38,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 
         return end
 
-    for how in ("again", "leave"):
+    for how in ("restart", "leave"):
         monkeypatch.setattr(exits, how, ending(how))
     return seen
 

@@ -45,7 +45,7 @@ def unnamed(cls, topics, cluster, subscriptions):
 if __name__ == "__main__":
     fault, agent = sys.argv[2], CountingAgent()
     watchdog.STUCK_S, watchdog.GROUP_S = PATIENCE_S, 1.0
-    if not exits.restarted():
+    if not exits.total_restarts():
         if fault == "hang":
             agent = HangingAgent()
         elif fault == "deaf":

@@ -45,7 +45,7 @@ def test_a_crash_of_faust_starts_the_process_anew(counting, ends, ended):
     worker = app.Worker(config(), [counting.CountingAgent()])
     with pytest.raises(ended):
         asyncio.run(worker.faust.crash(RuntimeError("stream")))
-    assert ends[0][:2] == ("again", exits.STATE)
+    assert ends[0][:2] == ("restart", exits.STATE)
 
 
 def start(counting_command, tmp_path, address: str) -> subprocess.Popen[str]:

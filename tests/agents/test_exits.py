@@ -10,12 +10,12 @@ SCRIPT = """
 import os, sys
 from agents.process import exits
 exits.JITTER_S = (0.0, 0.0)
-exits.pause()
-print(os.getpid(), exits.restarts(), exits.restarted(), sys.argv[1], flush=True)
+exits.pause_after_restart()
+print(os.getpid(), exits.restarts(), exits.total_restarts(), sys.argv[1], flush=True)
 if "forgive" in sys.argv and exits.restarts() == 3 and "FORGIVEN" not in os.environ:
     os.environ["FORGIVEN"] = "1"
-    exits.forgive()
-exits.again(int(sys.argv[1]), "on purpose")
+    exits.reset_restarts()
+exits.restart(int(sys.argv[1]), "on purpose")
 """
 
 
@@ -42,7 +42,7 @@ def test_a_checkpoint_between_restarts_begins_the_count_anew():
 
 
 def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
-    script = "from agents.process import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause()"
+    script = "from agents.process import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause_after_restart()"
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
@@ -58,7 +58,7 @@ def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
 
 def test_a_first_start_does_not_wait():
     script = (
-        "from agents.process import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause()\nexits.leave(78, 'a topic"
+        "from agents.process import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause_after_restart()\nexits.leave(78, 'a topic"
         " is wrong')"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
@@ -67,6 +67,6 @@ def test_a_first_start_does_not_wait():
 
 
 def test_a_process_that_was_told_to_stop_is_not_started_again_whatever_fails():
-    script = "from agents.process import exits\nprint('started', flush=True)\nexits.stopping()\nexits.again(70, 'fenced')"
+    script = "from agents.process import exits\nprint('started', flush=True)\nexits.refuse_restarts()\nexits.restart(70, 'fenced')"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (70, "started\n")

@@ -112,7 +112,7 @@ def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_p
         async def revoked_meanwhile() -> None:
             one.store.owned.clear()
 
-        one.partition.room = revoked_meanwhile
+        one.partition.wait_for_space = revoked_meanwhile
         await one.intake.take(TPS, bundle(0, 4))
         assert one.partition.position == 0
 
@@ -138,7 +138,7 @@ def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, 
             if partition.position == total:
                 break
             queue, at = [], partition.position  # what a fetch from the position brings, cut anew
-            partition.asked = None  # the watchdog, after silence
+            partition.refetched_from = None  # the watchdog, after silence
             while at < total:
                 stop = min(total, at + rng.choice(lengths))
                 made = Bundle(

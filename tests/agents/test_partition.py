@@ -210,9 +210,9 @@ def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_
         partition.apply(bundle(0, 10))
         await asyncio.sleep(0.02)  # a checkpoint is under way
         for start in (10, 20):
-            await asyncio.wait_for(partition.room(), 1)
+            await asyncio.wait_for(partition.wait_for_space(), 1)
             partition.apply(bundle(start, start + 10))
-        waiting = asyncio.create_task(partition.room())
+        waiting = asyncio.create_task(partition.wait_for_space())
         await asyncio.sleep(0.02)
         assert not waiting.done()
         partition.changelog.gate.set()
@@ -230,9 +230,9 @@ def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_
         partition.changelog.gate.clear()
         outputs = Outputs()
         outputs.add("windows", Message(b"k", b"x" * 2000))
-        await asyncio.wait_for(partition.room(), 1)
+        await asyncio.wait_for(partition.wait_for_space(), 1)
         partition.add(outputs)
-        waiting = asyncio.create_task(partition.room())
+        waiting = asyncio.create_task(partition.wait_for_space())
         await asyncio.sleep(0.02)
         partition.add(outputs)  # while the first transaction is under way
         await asyncio.sleep(0.02)
@@ -257,7 +257,7 @@ def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
         assert partition.durable == 0
 
     asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
+    assert ends[0][:2] == ("restart", exits.STATE)
     assert "t.events/1" in ends[0][2]
 
 
@@ -313,7 +313,7 @@ def test_a_tending_task_that_breaks_ends_the_process(make_partition, ends, ended
             await partition._tasks[1]
 
     asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
+    assert ends[0][:2] == ("restart", exits.STATE)
 
 
 def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_partition):

@@ -250,7 +250,7 @@ def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledge
 
     with pytest.raises(ended):
         asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
+    assert ends[0][:2] == ("restart", exits.STATE)
     assert "segment" in ends[0][2]
 
 

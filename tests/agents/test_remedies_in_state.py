@@ -151,7 +151,7 @@ def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, 
 def test_a_process_that_starts_again_waits_a_while_first():
     script = (
         "import time\nfrom agents.process import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan ="
-        " time.monotonic()\nexits.pause()\nprint(time.monotonic() - began)"
+        " time.monotonic()\nexits.pause_after_restart()\nprint(time.monotonic() - began)"
     )
     environment = {**os.environ, "_SOFTFAIL_RESTARTS": "1"}
     ended = subprocess.run(
@@ -178,4 +178,4 @@ def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(
             await asyncio.wait_for(partition.checkpoint(), 5)
 
     asyncio.run(scene())
-    assert ends[0][:2] == ("again", exits.STATE)
+    assert ends[0][:2] == ("restart", exits.STATE)

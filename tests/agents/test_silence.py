@@ -12,7 +12,7 @@ import pytest
 from agents.commands import command_line
 from agents.commands.silence import main
 from agents.kafka import silence_records
-from agents.kafka.silence_records import asked_for
+from agents.kafka.silence_records import new_silence
 from monitor.delivery.alert_records import read_letter
 from schemas.records import Silence
 
@@ -37,8 +37,8 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
         held[one.silence_id] = one
 
     monkeypatch.setattr(command_line, "await_broker", there)
-    monkeypatch.setattr(silence_records, "known", known)
-    monkeypatch.setattr(silence_records, "write", write)
+    monkeypatch.setattr(silence_records, "read_silences", known)
+    monkeypatch.setattr(silence_records, "write_silence", write)
     return held
 
 
@@ -64,12 +64,12 @@ def test_end_ends_it_now_and_once(topic, capsys):
     assert main(["end", name]) == 0
     assert topic[name].ends_at <= datetime.now(UTC)
     assert main(["end", name]) == 1
-    assert f"silence {name} is over since" in capsys.readouterr().err
+    assert f"silence {name} ended at" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nobody", "there is no silence nobody"), ("silences[0]", "it stands in softfail.yaml")],
+    [("nobody", "there is no silence nobody"), ("silences[0]", "it is configured in softfail.yaml")],
 )
 def test_what_there_is_not_cannot_be_ended(topic, capsys, name, says):
     assert main(["end", name]) == 1
@@ -119,7 +119,7 @@ def test_what_cannot_be_asked_for_is_refused_by_name(change, says):
         "severity": [],
     } | change
     with pytest.raises(ValueError, match=says):
-        asked_for(now=NOW, **fields)
+        new_silence(now=NOW, **fields)
 
 
 def test_a_refusal_is_one_line_and_1(topic, capsys):
@@ -130,7 +130,7 @@ def test_a_refusal_is_one_line_and_1(topic, capsys):
 def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
     monkeypatch.setattr(silence_records, "MOST", 2)
     assert [main(ADD), main(ADD), main(ADD)] == [0, 0, 1]
-    assert "refused: 2 silences are not over yet" in capsys.readouterr().err
+    assert "refused: 2 silences are active or planned" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

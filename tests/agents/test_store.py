@@ -164,7 +164,7 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
     ("failure", "end"),
     [
         (exits.Misconfigured("its cluster is 'b'"), ("leave", exits.CONFIGURATION)),
-        (TimeoutError(), ("again", exits.STATE)),
+        (TimeoutError(), ("restart", exits.STATE)),
     ],
 )
 def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):

@@ -143,5 +143,5 @@ def test_a_hung_event_loop_is_noticed_by_the_thread(monkeypatch, ends, ended):
     scene = Scene()
     with pytest.raises(ended):
         scene.dog._judge()
-    assert ends[0][:2] == ("again", exits.WATCHDOG)
+    assert ends[0][:2] == ("restart", exits.WATCHDOG)
     assert "does not answer" in ends[0][2]

@@ -70,11 +70,11 @@ class Partition:
     """What the store gives an agent, without Kafka."""
 
     def __init__(self, core):
-        self.core, self.caught_up, self.news, self.checkpoints = core, True, asyncio.Event(), 0
+        self.core, self.caught_up, self.changed_event, self.checkpoints = core, True, asyncio.Event(), 0
 
     def add(self, outputs):
         assert isinstance(outputs, Outputs)
-        self.news.set()
+        self.changed_event.set()
 
     async def checkpoint(self):
         await asyncio.sleep(0.002)

@@ -27,11 +27,11 @@ class Partition:
     """What the store gives an agent, without Kafka."""
 
     def __init__(self, core):
-        self.core, self.caught_up, self.news = core, True, asyncio.Event()
+        self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
 
     def add(self, outputs):
         del outputs
-        self.news.set()
+        self.changed_event.set()
 
     async def checkpoint(self):
         self.core.changed()

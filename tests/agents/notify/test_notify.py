@@ -32,13 +32,13 @@ class Partition:
     """What the store gives an agent, without Kafka: checkpoints are kept in memory."""
 
     def __init__(self, core, durable=()):
-        self.core, self.caught_up, self.news = core, True, asyncio.Event()
+        self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
         self.durable, self.checkpoints, self.outputs = dict(durable), 0, Outputs()
         self.core.restore(self.durable.items())
 
     def add(self, outputs):
         self.outputs.extend(outputs)
-        self.news.set()
+        self.changed_event.set()
 
     async def checkpoint(self):
         await asyncio.sleep(0.005)

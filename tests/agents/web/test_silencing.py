@@ -25,8 +25,10 @@ def written(monkeypatch):
     async def known(*_):
         return held
 
-    monkeypatch.setattr(silence_records, "known", known)
-    monkeypatch.setattr(silence_records, "write", lambda _, one: held.__setitem__(one.silence_id, one))
+    monkeypatch.setattr(silence_records, "read_silences", known)
+    monkeypatch.setattr(
+        silence_records, "write_silence", lambda _, one: held.__setitem__(one.silence_id, one)
+    )
     return held
 
 
@@ -74,7 +76,7 @@ def test_a_silence_is_set_and_ended(fake_worker, written):
         "ann",
     )
     assert (second[0], second[1]["silence_id"]) == (200, one.silence_id)
-    assert (third[0], "is over since" in third[1]["error"]) == (409, True)
+    assert (third[0], "ended at" in third[1]["error"]) == (409, True)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +136,9 @@ def test_kafka_that_does_not_take_it_is_503_and_a_refusal_409(fake_worker, writt
     async def full(*_):
         raise Refused("1000 silences are not over yet")
 
-    monkeypatch.setattr(silence_records, "write", down)
+    monkeypatch.setattr(silence_records, "write_silence", down)
     assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0][0] == 503
-    monkeypatch.setattr(silence_records, "room", full)
+    monkeypatch.setattr(silence_records, "require_space", full)
     assert ask(fake_worker(), ("POST", "/api/silences", ASK, {}))[0] == (
         409,
         {"error": "1000 silences are not over yet"},

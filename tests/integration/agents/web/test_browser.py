@@ -99,8 +99,8 @@ def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
     async def none_yet(*_):
         return {}
 
-    monkeypatch.setattr(silence_records, "known", none_yet)
-    monkeypatch.setattr(silence_records, "write", lambda _, one: written.append(one))
+    monkeypatch.setattr(silence_records, "read_silences", none_yet)
+    monkeypatch.setattr(silence_records, "write_silence", lambda _, one: written.append(one))
     monkeypatch.setattr(server_module, "_PAGE", page_html().replace("</body>", _CLICKS))
 
     async def run() -> str:
