@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,46 +65,67 @@ class Broker:
 
 
 class FakeFuture:
+    """The future of a sent message. Callbacks added after its completion run at once, as in kafka-python."""
+
     def __init__(self) -> None:
-        self.callbacks: list[Callable[[Any], Any]] = []
-        self.errbacks: list[Callable[[Any], Any]] = []
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[Any], Any]] = []
+        self._errbacks: list[Callable[[Any], Any]] = []
+        self._error: Exception | None = None
+        self.completed = False
 
     def add_callback(self, function: Callable[[Any], Any]) -> FakeFuture:
-        self.callbacks.append(function)
-        return self
+        return self._add(function, self._callbacks, is_errback=False)
 
     def add_errback(self, function: Callable[[Any], Any]) -> FakeFuture:
-        self.errbacks.append(function)
+        return self._add(function, self._errbacks, is_errback=True)
+
+    def complete(self, error: Exception | None = None) -> None:
+        with self._lock:
+            self.completed, self._error = True, error
+        for function in self._errbacks if error else self._callbacks:
+            function(error)
+
+    def _add(
+        self, function: Callable[[Any], Any], functions: list[Callable[[Any], Any]], is_errback: bool
+    ) -> FakeFuture:
+        with self._lock:
+            if not self.completed:
+                functions.append(function)
+                return self
+        if is_errback == (self._error is not None):
+            function(self._error)
         return self
 
 
 class FakeProducer:
     """Has the interface of kafka-python's producer.
 
-    Acknowledges a message as soon as a callback is added, or, with ``auto_acknowledge`` False, in
-    ``acknowledge``.
+    Acknowledges each message at once, or, with ``auto_acknowledge`` False, in ``acknowledge``.
     """
 
     def __init__(self, auto_acknowledge: bool = True) -> None:
         self.auto_acknowledge = auto_acknowledge
         self.messages: list[tuple[bytes, bytes]] = []
-        self.futures: list[FakeFuture] = []
+        self._futures: list[FakeFuture] = []
         self.closed = False
 
     def send(self, topic: str, value: bytes, key: bytes) -> FakeFuture:
-        self.messages.append((key, value))
         future = FakeFuture()
         if self.auto_acknowledge:
-            future.add_callback = lambda function: function(None)  # type: ignore[method-assign, assignment]
-        self.futures.append(future)
+            future.complete()
+        self._futures.append(future)
+        self.messages.append((key, value))
         return future
+
+    def pending(self) -> list[FakeFuture]:
+        """The futures of the messages that are not acknowledged."""
+        return [future for future in self._futures if not future.completed]
 
     def acknowledge(self, error: Exception | None = None) -> None:
         """Acknowledge all pending messages, or fail them with an error."""
-        for future in self.futures:
-            for function in future.errbacks if error else future.callbacks:
-                function(error)
-        self.futures.clear()
+        for future in self.pending():
+            future.complete(error)
 
     def close(self, timeout: float) -> None:
         self.closed = True

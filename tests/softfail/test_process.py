@@ -130,7 +130,7 @@ def test_a_fork_while_other_threads_report_never_blocks_the_child(broker: Any) -
                 sf.response(feature="f", model="m", output="x" * 500)
         threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
         for thread in threads: thread.start()
-        time.sleep(0.3)
+        while sf.counts().get("shop/f", {}).get("seen", 0) < 300: time.sleep(0.001)
         codes = []
         for child in range(15):
             pid = os.fork()

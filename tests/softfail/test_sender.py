@@ -125,11 +125,11 @@ def test_an_event_is_sent_when_acknowledged_and_dropped_when_rejected(
     sender = make(lambda: fake)
     first, second = FakeItem(1), FakeItem(2)
     sender.put(first)
-    wait_until(lambda: fake.futures)
+    wait_until(fake.pending)
     assert first.outcomes == []
     fake.acknowledge()
     sender.put(second)
-    wait_until(lambda: fake.futures)
+    wait_until(fake.pending)
     fake.acknowledge(KafkaTimeoutError("late"))
     assert sender.flush(5)
     assert (first.outcomes, second.outcomes) == (["sent"], ["not delivered"])
@@ -139,20 +139,23 @@ def test_the_number_of_events_in_flight_is_bounded_and_the_others_wait_in_the_qu
     make: Callable[..., Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("softfail.in_flight._MAX_IN_FLIGHT", 3)
+    send, pending_counts = fake.send, []
+
+    def count_and_send(topic: str, value: bytes, key: bytes) -> Any:
+        pending_counts.append(len(fake.pending()))
+        return send(topic, value, key)
+
+    monkeypatch.setattr(fake, "send", count_and_send)
     fake.auto_acknowledge = False
     sender = make(lambda: fake)
     items = [FakeItem(number) for number in range(7)]
     for item in items:
         sender.put(item)
-    wait_until(lambda: len(fake.messages) == 3)
-    time.sleep(0.1)
-    assert len(fake.messages) == 3
-    fake.acknowledge()
-    wait_until(lambda: len(fake.messages) == 6)
-    fake.acknowledge()
-    wait_until(lambda: len(fake.messages) == 7)
-    fake.acknowledge()
+    for count in (3, 6, 7):
+        wait_until(lambda count=count: len(fake.messages) == count)
+        fake.acknowledge()
     assert sender.flush(5)
+    assert max(pending_counts) == 2
     assert [item.outcomes for item in items] == [["sent"]] * 7
 
 
@@ -185,7 +188,7 @@ def test_a_producer_that_fails_for_too_long_is_replaced(
     producers = [fake, type(fake)()]
     sender = make(lambda: producers.pop(0))
     sender.put(FakeItem(0))
-    wait_until(lambda: fake.futures)
+    wait_until(fake.pending)
     fake.acknowledge(KafkaTimeoutError("fenced"))
     wait_until(lambda: fake.closed)
     item = FakeItem(1)

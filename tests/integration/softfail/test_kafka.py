@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 import uuid
 from typing import Any
 
@@ -100,12 +99,14 @@ def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_que
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        time.sleep(1)
+        wait_until(lambda: sf.counts().get("shop/f", {}).get("sent", 0) > 100, timeout_s=60)
         kafka.stop(signal.SIGKILL)
-        time.sleep(2)
+        count = len(reported)
+        wait_until(lambda: len(reported) > count + 500, timeout_s=60)
     finally:
         kafka.start()
-    time.sleep(1)
+    count = sf.counts()["shop/f"]["sent"]
+    wait_until(lambda: sf.counts()["shop/f"]["sent"] > count + 500, timeout_s=60)
     stop.set()
     thread.join()
     assert sf.flush(60)
