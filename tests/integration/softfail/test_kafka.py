@@ -85,10 +85,10 @@ def test_events_wait_for_a_missing_topic_which_the_producer_does_not_create(
     assert f"topic {topic} is unknown to the broker" in caplog.text
 
 
-def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_queue(kafka: Any) -> None:
+def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_queue(own_kafka: Any) -> None:
     """The service continues to report while the broker is killed and restarted."""
-    topic = create_topic(kafka.address)
-    sf = Softfail(service="shop", bootstrap_servers=kafka.address, topic=topic, queue_size=100_000)
+    topic = create_topic(own_kafka.address)
+    sf = Softfail(service="shop", bootstrap_servers=own_kafka.address, topic=topic, queue_size=100_000)
     stop = threading.Event()
     reported: list[str] = []
 
@@ -100,15 +100,15 @@ def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_que
     thread.start()
     try:
         wait_until(lambda: sf.counts().get("shop/f", {}).get("sent", 0) > 100, timeout_s=60)
-        kafka.stop(signal.SIGKILL)
+        own_kafka.stop(signal.SIGKILL)
         count = len(reported)
         wait_until(lambda: len(reported) > count + 500, timeout_s=60)
+        own_kafka.start()
+        count = sf.counts()["shop/f"]["sent"]
+        wait_until(lambda: sf.counts()["shop/f"]["sent"] > count + 500, timeout_s=60)
     finally:
-        kafka.start()
-    count = sf.counts()["shop/f"]["sent"]
-    wait_until(lambda: sf.counts()["shop/f"]["sent"] > count + 500, timeout_s=60)
-    stop.set()
-    thread.join()
+        stop.set()
+        thread.join()
     assert sf.flush(60)
     assert sf.counts()["shop/f"] == {
         "seen": len(reported),
@@ -119,7 +119,7 @@ def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_que
     sf.close(10)
     arrived = [
         json.loads(record.value)["event_id"]
-        for record in read_records(kafka.address, topic)
+        for record in read_records(own_kafka.address, topic)
         if b'"kind":"response"' in record.value
     ]
     assert sorted(arrived) == sorted(reported)
