@@ -228,7 +228,8 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
     def rows_of(what: str, outcomes: Array, kept: Array, probability: Array) -> None:
         weights = kept * probability.min() / probability
         row(
-            f"{what}: `Counts.of`", log_e_value(np.cumsum(weights, 0), np.cumsum(weights * outcomes, 0), 0.03)
+            f"{what}: `Counts.from_rate`",
+            log_e_value(np.cumsum(weights, 0), np.cumsum(weights * outcomes, 0), 0.03),
         )
         n, failures = weighted(outcomes, kept, probability)
         row("the same by effective n", log_e_value(n, failures, 0.03))

@@ -539,7 +539,7 @@ def histogram(values: np.ndarray):  # type: ignore[no-untyped-def]
 
     number = NumberSummary()
     number.add(1_000_000, len(values), int(values.sum()), dict(Counter(bucket_codes(values).tolist())))
-    return Distribution.of(
+    return Distribution.from_weights(
         {bucket_middle(code): count for code, count in number.weighted_buckets().items()}, number.effective_n
     )
 

@@ -199,11 +199,11 @@ class Feature:
 
     def __init__(self, name: str, segments: int, *, tickets: bool) -> None:
         config = Config() if tickets else Config(default_rules=False, rules=DEFAULT_RULES)
-        self.book, self.key = (
+        self.partition_state, self.key = (
             PartitionState(config.time.pane_us, "simulated"),
             FeatureKey("simulated", name, "production"),
         )
-        self.edges = Quiet(config, self.book)
+        self.edges = Quiet(config, self.partition_state)
         self.keys = [SegmentKey(f"model-{nth}", "1") for nth in range(segments)]
 
     def count(
@@ -216,7 +216,7 @@ class Feature:
         """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and
         ``monitor.ingest.aggregation`` would leave it.
         """
-        feature = self.book.feature(self.key)
+        feature = self.partition_state.feature(self.key)
         for nth, n in enumerate(calls):
             if n:
                 segment = feature.segments.get(self.keys[nth]) or feature.segments.setdefault(
@@ -228,7 +228,7 @@ class Feature:
         if total := sum(calls):
             feature.first_us = feature.first_us or start_us
             feature.received["response"] = feature.received.get("response", 0) + total
-            feature.came(start_us, total, self.book.pane_us)
+            feature.count_arrivals(start_us, total, self.partition_state.pane_us)
 
     def _pane(
         self,
@@ -239,7 +239,7 @@ class Feature:
         failed: list[int],
         held: dict[str, NumberSummary] | None,
     ) -> None:
-        pane = self.book.pane(feature, segment, start_us)
+        pane = self.partition_state.pane(feature, segment, start_us)
         pane.events += n
         pane.rate("error_rate").add(MILLION, n, failed[0])
         pane.rate("evaluator.error.fail_rate").add(MILLION, n, failed[0])

@@ -34,8 +34,8 @@ _SHOWN = {"pass_rate": "pass_rate", "error_rate": "error_rate", "refusal_rate": 
 class View:
     """Readings of a book as of its last edge."""
 
-    def __init__(self, book: PartitionState) -> None:
-        self._book = book
+    def __init__(self, partition_state: PartitionState) -> None:
+        self._partition_state = partition_state
         self._edge_us: int | None = None
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self._gauges: list[Measure] | None = None
@@ -52,18 +52,18 @@ class View:
 
     def measures(self, partition: int) -> Iterator[Measure]:
         """Every measure of this partition."""
-        book = self._book
+        partition_state = self._partition_state
         yield from self.counted(partition)
-        for key, feature in book.features.items():
+        for key, feature in partition_state.features.items():
             yield Measure("softfail_missing_events", key, feature.missing)
             yield Measure("softfail_segments", key, len(feature.segments))
-        if book.watermark_us is not None:
-            yield Measure("softfail_watermark_seconds", (str(partition),), book.watermark_us / 1e6)
-        for key, incidents in book.incidents.items():
+        if partition_state.watermark_us is not None:
+            yield Measure("softfail_watermark_seconds", (str(partition),), partition_state.watermark_us / 1e6)
+        for key, incidents in partition_state.incidents.items():
             for incident in incidents.values():
                 if incident.state == "firing":
                     yield Measure("softfail_incidents", (*key, incident.rule, incident.severity), 1)
-        for key, episode in book.episodes.items():
+        for key, episode in partition_state.episodes.items():
             yield Measure("softfail_episodes", (*key, episode.urgency), 1)
         if self._gauges is None:
             self._gauges = list(self._quality())
@@ -71,33 +71,35 @@ class View:
 
     def status(self) -> dict[str, Any]:
         """The same for people: open episodes, features, what changed last."""
-        book, edge_us = self._book, self._closed_us()
+        partition_state, edge_us = self._partition_state, self._closed_us()
         if self._episodes is None:
             self._episodes = [
                 self._episode(one, edge_us or 0)
-                for _, one in sorted(book.episodes.items(), key=lambda pair: pair[0])
+                for _, one in sorted(partition_state.episodes.items(), key=lambda pair: pair[0])
             ]
         since_us = (edge_us or 0) - 86_400_000_000
         features = [
             one
-            for one in book.features.values()
-            if one.producers.followed or (one.first_us and one.active_us >= since_us)
+            for one in partition_state.features.values()
+            if one.producers.entries or (one.first_us and one.active_us >= since_us)
         ]
         return {
-            "watermark": None if book.watermark_us is None else rfc3339(book.watermark_us),
+            "watermark": None
+            if partition_state.watermark_us is None
+            else rfc3339(partition_state.watermark_us),
             "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
             "episodes": list(self._episodes),
             "recent": list(self._recent),
-            "dead_letters": dict(book.dead_letters),
-            "forwarded": book.forwarded,
+            "dead_letters": dict(partition_state.dead_letters),
+            "forwarded": partition_state.forwarded,
         }
 
     def counted(self, partition: int) -> Iterator[Measure]:
         """Every counter."""
-        yield Measure("softfail_forwarded_events_total", (str(partition),), self._book.forwarded)
-        for reason, n in self._book.dead_letters.items():
+        yield Measure("softfail_forwarded_events_total", (str(partition),), self._partition_state.forwarded)
+        for reason, n in self._partition_state.dead_letters.items():
             yield Measure("softfail_dead_letters_total", (reason,), n)
-        for key, feature in self._book.features.items():
+        for key, feature in self._partition_state.features.items():
             at = (key.service, key.feature)
             for kind, n in feature.received.items():
                 yield Measure("softfail_received_events_total", (*key, kind), n)
@@ -114,15 +116,19 @@ class View:
                 yield Measure("softfail_evaluator_errors_total", (*at, evaluator), n)
 
     def _closed_us(self) -> int | None:
-        if self._edge_us is None and self._book.watermark_us is not None:  # after a restart
-            self._edge_us = self._book.watermark_us // self._book.pane_us * self._book.pane_us
+        if self._edge_us is None and self._partition_state.watermark_us is not None:  # after a restart
+            self._edge_us = (
+                self._partition_state.watermark_us
+                // self._partition_state.pane_us
+                * self._partition_state.pane_us
+            )
         return self._edge_us
 
     def _quality(self) -> Iterator[Measure]:
         edge_us = self._closed_us()
         if edge_us is None:
             return
-        for feature in self._book.features.values():
+        for feature in self._partition_state.features.values():
             everything: list[tuple[SegmentKey | None, Series]] = [
                 (None, feature),
                 *((at, one) for at, one in feature.segments.items() if at != UNLABELLED),
@@ -140,12 +146,14 @@ class View:
 
     def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
         feature, found, examples = (
-            self._book.features.get(episode.feature),
+            self._partition_state.features.get(episode.feature),
             list[str](),
             list[dict[str, Any]](),
         )
         if feature is not None:
-            found = causes(feature, episode.incidents, episode.started_us, edge_us, self._book.rolled_us)
+            found = causes(
+                feature, episode.incidents, episode.started_us, edge_us, self._partition_state.rolled_us
+            )
             firing = [
                 one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"
             ]
@@ -158,7 +166,7 @@ class View:
         if edge_us is not None:
             panes = list(feature.window(edge_us - WINDOW_US, edge_us))
             for nth in range(SPARK, 0, -1):
-                start_us = edge_us - nth * self._book.pane_us
+                start_us = edge_us - nth * self._partition_state.pane_us
                 pane = feature.pane(start_us)
                 passed = estimate_metric([pane], "pass_rate", Z95).value if pane else None
                 series.append(
@@ -209,7 +217,7 @@ def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
             )
     for name, number in pane.numbers.items():
         unit = unit_of(name)
-        mean, *quantiles = number.readings(Z95, QUANTILES.values())
+        mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
         if mean.value is not None:
             yield Measure("softfail_mean", (*at, name), mean.value * unit)
         for q, found in zip(QUANTILES.values(), quantiles, strict=True):

@@ -41,12 +41,12 @@ class Watch:
         self.partition = partition
         self._pane_us = config.time.pane_us
         self._watermark = Watermark(config.time.pane_us, config.time.lateness_us)
-        self.book = PartitionState(
+        self.partition_state = PartitionState(
             config.time.pane_us, f"pane {config.time.pane:g} s, histogram scale {MAX_SCALE}"
         )
-        self._intake = Ingestor(config, self.book, partition, partitions)
-        self._edges = Edges(config, self.book)
-        self._view = view.View(self.book)
+        self._ingestor = Ingestor(config, self.partition_state, partition, partitions)
+        self._edges = Edges(config, self.partition_state)
+        self._view = view.View(self.partition_state)
         self._health = Health(config.health, partition, max(1, partitions))
         self._silent = SilentEvaluators(round(config.health.window * 1e6))
         self._records = 0  # applied by this object: for heartbeats only
@@ -72,40 +72,40 @@ class Watch:
         waiting: hours of a quiet log, or a jump over them, take seconds. Until it is exhausted the core is
         good for looking at only, not for ``changed``, ``advance`` or another ``apply``.
         """
-        mark, intake = self._watermark, self._intake
-        groups, closed_us = intake.groups, mark.edge_us or 0
+        mark, ingestor = self._watermark, self._ingestor
+        groups, closed_us = ingestor.groups, mark.edge_us or 0
         seen_until_us, closes_at_us = self._seen_until()
         before = self._records
         for number, record in enumerate(records):
             try:
-                event, time_us, seen_us = intake.event_of(record)
+                event, time_us, seen_us = ingestor.decode(record)
             except RejectedRecord as refusal:
-                intake.refuse(record, refusal, out)
+                ingestor.reject(record, refusal, out)
                 continue
-            key = intake.key_of(event, time_us)
+            key = ingestor.group_key(event, time_us)
             opened = groups.get(key)
-            if opened is None and not intake.is_here(event):
-                intake.forward(event, record, out)
+            if opened is None and not ingestor.owns(event):
+                ingestor.forward(event, record, out)
                 continue
             if seen_us > seen_until_us:
                 seen_until_us = seen_us
                 if seen_us < closes_at_us:
                     mark.time_us = seen_us - mark.lateness_us
                 else:
-                    intake.flush(closed_us, out)
+                    ingestor.flush(closed_us, out)
                     # who looks between two edges must not see the dead letters of records that are not there
                     # yet
                     self._records = before + number
                     yield from self._close_until(seen_us - mark.lateness_us, now_us, out)
                     opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
-            if opened is None and (opened := intake.open(key, event, closed_us, out)) is None:
+            if opened is None and (opened := ingestor.open_group(key, event, closed_us, out)) is None:
                 continue
             group, chunk = opened
             chunk.events.append(event)
-            chunk.at.append(group.at)
+            chunk.group_of.append(group.index)
             chunk.records.append(record)
-        intake.flush(closed_us, out)
-        self.book.watermark_us = mark.time_us
+        ingestor.flush(closed_us, out)
+        self.partition_state.watermark_us = mark.time_us
         self._records = before + len(records)
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
@@ -114,15 +114,15 @@ class Watch:
         if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
             for _ in self._close_until(watermark_us, now_us, out):
                 pass
-            self.book.watermark_us = watermark_us
+            self.partition_state.watermark_us = watermark_us
         return out
 
     def finish(self) -> Outputs:
         """Close every pane that has events: the end of a file, after which nothing comes."""
-        ends = [start_us + self._pane_us for start_us in self.book.unwritten]
+        ends = [start_us + self._pane_us for start_us in self.partition_state.unwritten]
         out = self.advance(max(ends)) if ends else Outputs()
         # late events for panes that were closed
-        if self.book.unwritten and self._watermark.edge_us is not None:
+        if self.partition_state.unwritten and self._watermark.edge_us is not None:
             out.extend(self.advance(self._watermark.edge_us + self._pane_us))
         return out
 
@@ -135,9 +135,9 @@ class Watch:
         """
         out = Outputs()
         if self._health.is_due(now_us):
-            silent = self._silent.look(self.book, now_us)
+            silent = self._silent.look(self.partition_state, now_us)
             beat = self._health.look(
-                counts_of(self.book, self._records), figures, self.watermark_us, now_us, silent
+                counts_of(self.partition_state, self._records), figures, self.watermark_us, now_us, silent
             )
             if beat is not None:
                 out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))
@@ -145,7 +145,7 @@ class Watch:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records that differ since the last call; None deletes."""
-        return self.book.changed()
+        return self.partition_state.changed()
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take back what ``changed`` gave.
@@ -154,8 +154,8 @@ class Watch:
             ValueError: a record cannot be read, or was counted under another layout or pane length; the
                 message names its key.
         """
-        self.book.restore(records)
-        self._watermark.time_us = self.book.watermark_us
+        self.partition_state.restore(records)
+        self._watermark.time_us = self.partition_state.watermark_us
 
     def measures(self) -> Iterator[Measure]:
         """What /metrics shows of this partition."""
@@ -195,6 +195,9 @@ class Watch:
             return ()
         if new_us - old_us <= WALK * self._pane_us:
             return range(old_us + self._pane_us, new_us + 1, self._pane_us)
-        anchors = [old_us, *(start_us for start_us in self.book.unwritten if old_us <= start_us < new_us)]
+        anchors = [
+            old_us,
+            *(start_us for start_us in self.partition_state.unwritten if old_us <= start_us < new_us),
+        ]
         edges = {at + step * self._pane_us for at in anchors for step in range(1, WALK + 1)}
         return sorted(edge for edge in {*edges, new_us} if old_us < edge <= new_us)

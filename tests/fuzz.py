@@ -266,10 +266,10 @@ def _meters(records: list[FileRecord], refused: set[int]) -> int:
 
 
 def _total(core: Watch) -> collections.Counter[str]:
-    book, total = core.book, collections.Counter[str]()
-    total["dead-lettered"] = sum(book.dead_letters.values())
-    total["forwarded"] = book.forwarded
-    for feature in book.features.values():
+    partition_state, total = core.partition_state, collections.Counter[str]()
+    total["dead-lettered"] = sum(partition_state.dead_letters.values())
+    total["forwarded"] = partition_state.forwarded
+    for feature in partition_state.features.values():
         total["measured"] += sum(feature.received.values())
         total["expired"] += feature.expired
     return total
@@ -316,11 +316,13 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
     found = {
         **_total(core),
         "meters": meters,
-        "reasons": len(core.book.dead_letters),
+        "reasons": len(core.partition_state.dead_letters),
         "values": count,
         **gone,
     }
-    found.update({f"dead letter: {reason}": n for reason, n in sorted(core.book.dead_letters.items())})
+    found.update(
+        {f"dead letter: {reason}": n for reason, n in sorted(core.partition_state.dead_letters.items())}
+    )
     return found
 
 

@@ -39,7 +39,7 @@ class PartitionContents:
     snapshot: Snapshot
     header: dict[str, Any] = field(default_factory=dict)
     clock: tuple[Any, ...] | None = None
-    book: PartitionState = field(default_factory=lambda: PartitionState(0, ""))
+    partition_state: PartitionState = field(default_factory=lambda: PartitionState(0, ""))
     deliveries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     bytes_by: dict[FeatureKey, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,9 @@ class PartitionContents:
 
     def features(self) -> list[FeatureKey]:
         """Return every feature of which there is a record, in order."""
-        return sorted({*self.book.features, *self.book.incidents, *self.book.episodes})
+        return sorted(
+            {*self.partition_state.features, *self.partition_state.incidents, *self.partition_state.episodes}
+        )
 
     def open_pages(self) -> list[tuple[str, str]]:
         """Return the keys of pages that are open at a receiver, and what each is about.
@@ -111,7 +113,7 @@ def decode_contents(snapshot: Snapshot) -> PartitionContents:
     if (value := records.get(CLOCK)) is not None:
         try:
             result.clock = layouts.decode_record("clock", value)
-            result.book = PartitionState(0, result.clock[0])
+            result.partition_state = PartitionState(0, result.clock[0])
         except (ValueError, msgspec.MsgspecError, TypeError) as error:
             records.pop(CLOCK)
             result.note(CLOCK, str(error))
@@ -169,7 +171,7 @@ def _take(contents: PartitionContents, key: bytes, value: bytes) -> None:
         if not isinstance(_json(value), dict) and (key == b"counts" or not isinstance(_json(value), list)):
             raise ValueError("it is no JSON object")
     else:
-        contents.book.restore([(key, value)])
+        contents.partition_state.restore([(key, value)])
         contents.layouts[layouts.record_layout(value)] += 1
         plain = _json(key)
         if len(plain) > 3:

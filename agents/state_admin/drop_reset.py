@@ -130,11 +130,14 @@ async def _endings(state: StateTopic, number: int, records: dict[bytes, bytes]) 
     """
     if state.agent != "watch":
         return []
-    now_us, book = wall_clock_us(), decode_contents(Snapshot(number, records, 0, 0)).book
+    now_us, partition_state = (
+        wall_clock_us(),
+        decode_contents(Snapshot(number, records, 0, 0)).partition_state,
+    )
     episodes = in_partitions(await open_episodes(state.kafka), await state.count(), [number])
     return [
-        *ended_incidents(book, RESET, now_us),
-        *ended_episodes(book, episodes, RESET, now_us, state.kafka.prefix),
+        *ended_incidents(partition_state, RESET, now_us),
+        *ended_episodes(partition_state, episodes, RESET, now_us, state.kafka.prefix),
     ]
 
 
@@ -145,16 +148,16 @@ async def _endings_of(
     plain, now_us = _json(key), wall_clock_us()
     if state.agent != "watch" or not isinstance(plain, list) or plain[0] not in ("incident", "episode"):
         return []
-    book = decode_contents(Snapshot(number, {key: records[key]}, 0, 0)).book
+    partition_state = decode_contents(Snapshot(number, {key: records[key]}, 0, 0)).partition_state
     if plain[0] == "incident":
-        return list(ended_incidents(book, DROPPED, now_us))
+        return list(ended_incidents(partition_state, DROPPED, now_us))
     feature = plain[1:4]
     episodes = {
         episode_id: episode
         for episode_id, episode in (await open_episodes(state.kafka)).items()
         if [episode["service"], episode["feature"], episode["environment"]] == feature
     }
-    return list(ended_episodes(book, episodes, DROPPED, now_us, state.kafka.prefix))
+    return list(ended_episodes(partition_state, episodes, DROPPED, now_us, state.kafka.prefix))
 
 
 def _json(key: bytes) -> Any:

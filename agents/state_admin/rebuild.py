@@ -87,7 +87,7 @@ async def _plan(
     config: Config, contents: PartitionContents, partitions: int, episodes: OpenEpisodes, *, everything: bool
 ) -> RebuildPlan:
     snapshot = contents.snapshot
-    ours = Watch(config).book.digest
+    ours = Watch(config).partition_state.digest
     if HEADER in contents.broken or POSITION in contents.broken or snapshot.position is None:
         raise Refused(
             f"partition {snapshot.partition}: its header or position cannot be read, so it is not known what"
@@ -107,7 +107,9 @@ async def _plan(
     first = max(snapshot.begin, began) if isinstance(began, int) else snapshot.begin
     whole = first in (began, 0)
     until_us = (
-        contents.clock[1] if contents.clock is not None else _closed_us(contents.book, config.time.pane_us)
+        contents.clock[1]
+        if contents.clock is not None
+        else _closed_us(contents.partition_state, config.time.pane_us)
     )
     watch = Watch(config, snapshot.partition, partitions)
     replayed = await replay(
@@ -153,12 +155,12 @@ def _episodes(episodes: OpenEpisodes) -> dict[bytes, bytes]:
 
     A replay might give an episode another id, and then nothing would resolve the old one.
     """
-    book = PartitionState(0, "")
+    partition_state = PartitionState(0, "")
     for record in episodes.values():
         feature_key, episode = as_told(record)
-        book.episodes[feature_key] = episode
-        book.mark_episode(feature_key)
-    return {key: value for key, value in book.changed() if key != CLOCK and value is not None}
+        partition_state.episodes[feature_key] = episode
+        partition_state.mark_episode(feature_key)
+    return {key: value for key, value in partition_state.changed() if key != CLOCK and value is not None}
 
 
 async def _carry_out(
@@ -186,7 +188,7 @@ async def _carry_out(
             raise Refused(f"{state.name}/{snapshot.partition} has changed meanwhile; run it again")
         rewriter.check(records.get(HEADER), partitions)
         episodes = in_partitions(await open_episodes(config.kafka), partitions, [snapshot.partition])
-        going_on = {episode.episode_id for episode in watch.book.episodes.values()}
+        going_on = {episode.episode_id for episode in watch.partition_state.episodes.values()}
         endings: list[Message] = list(
             ended_episodes(
                 PartitionState(0, ""), episodes, REBUILT, wall_clock_us(), config.kafka.prefix, going_on
@@ -243,16 +245,20 @@ def _start_us(key: bytes) -> int:
     return plain[6] if is_pane and isinstance(plain[6], int) else _NO_PANE
 
 
-def _closed_us(book: PartitionState, pane_us: int) -> int:
+def _closed_us(partition_state: PartitionState, pane_us: int) -> int:
     """Return the watermark of a partition whose clock cannot be read: the end of its newest written pane or
     evaluated incident.
     """
     panes = [
         start_us + pane_us
-        for feature in book.features.values()
+        for feature in partition_state.features.values()
         for segment in feature.segments.values()
         for start_us, pane in segment.panes.items()
         if pane.revision and not pane.stale
     ]
-    edges = [incident.edge_us for incidents in book.incidents.values() for incident in incidents.values()]
+    edges = [
+        incident.edge_us
+        for incidents in partition_state.incidents.values()
+        for incident in incidents.values()
+    ]
     return max([*panes, *edges], default=0)

@@ -41,7 +41,7 @@ class _CaughtUpWorker:
 
     def __init__(self, watch: Watch, until_us: int, replayed: ReplayResult) -> None:
         self._watch, self._until_us, self._replayed = watch, until_us, replayed
-        self._pane_us = watch.book.pane_us
+        self._pane_us = watch.partition_state.pane_us
         self._clock = WallClock()
         self._folded = 0
 

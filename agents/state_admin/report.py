@@ -30,8 +30,8 @@ def report_lines(
             yield from _feature(contents, feature_key)
             features += 1
             panes += sum(_panes(contents, feature_key).values())
-            incidents += len(contents.book.incidents.get(feature_key, ()))
-            episodes += feature_key in contents.book.episodes
+            incidents += len(contents.partition_state.incidents.get(feature_key, ()))
+            episodes += feature_key in contents.partition_state.episodes
         yield from _deliveries(contents)
         for key, why in list(contents.unreadable.items())[:SHOWN]:
             yield f"  UNREADABLE  {key!s}: {why}"
@@ -130,12 +130,12 @@ def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator
 
 
 def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[str]:
-    panes, state = _panes(contents, feature_key), contents.book.features.get(feature_key)
+    panes, state = _panes(contents, feature_key), contents.partition_state.features.get(feature_key)
     yield (
         f"  {feature_key.service}/{feature_key.feature} ({feature_key.environment}): {len(state.segments) if state else 0} segments,"
         f" panes {panes[FINE]} fine {panes[HOUR]} hours {panes[DAY]} days, {contents.bytes_by.get(feature_key, 0)} bytes"
     )
-    incidents = list(contents.book.incidents.get(feature_key, {}).items())
+    incidents = list(contents.partition_state.incidents.get(feature_key, {}).items())
     for (segment, _), incident in incidents[:SHOWN]:
         yield (
             f"    {incident.state} since {_at(incident.since_us)}: {incident.rule}, {_segment(segment)}"
@@ -143,7 +143,7 @@ def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[s
         )
     if len(incidents) > SHOWN:
         yield f"    ... and {len(incidents) - SHOWN} more incidents"
-    if (episode := contents.book.episodes.get(feature_key)) is not None:
+    if (episode := contents.partition_state.episodes.get(feature_key)) is not None:
         muted = f", muted: {episode.muted}" if episode.muted else ""
         yield (
             f"    EPISODE {episode.episode_id} since {_at(episode.started_us)}: {episode.severity}, urgency"
@@ -166,10 +166,10 @@ def _deliveries(contents: PartitionContents) -> Iterator[str]:
 
 
 def _panes(contents: PartitionContents, feature_key: FeatureKey) -> Counter[str]:
-    state = contents.book.features.get(feature_key)
+    state = contents.partition_state.features.get(feature_key)
     return Counter(
         {
-            name: sum(len(segment.held[name]) for segment in state.segments.values())
+            name: sum(len(segment.panes_by_resolution[name]) for segment in state.segments.values())
             for name in (FINE, HOUR, DAY)
         }
         if state

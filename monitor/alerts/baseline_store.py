@@ -26,8 +26,8 @@ SHOWN = 5  # findings of one rule
 class Baselines:
     """Which rates are learnt of which series follows from the rules."""
 
-    def __init__(self, config: Config, book: PartitionState, statistics: Statistics) -> None:
-        self._book, self._statistics = book, statistics
+    def __init__(self, config: Config, partition_state: PartitionState, statistics: Statistics) -> None:
+        self._partition_state, self._statistics = partition_state, statistics
         self._rules = [rule for rule in config.all_rules() if rule.is_learnt]
         self._references = ReferenceFinder()
         self._tidied: set[FeatureKey] = set()
@@ -52,10 +52,10 @@ class Baselines:
 
     def read(self, rule: Rule, feature: FeatureState, at: SegmentKey | None, edge_us: int) -> Reading:
         """What a rule says of a series (``at`` None: the whole feature)."""
-        held = self._book.baselines.get(feature.key, {}).get(at, {})
+        held = self._partition_state.baselines.get(feature.key, {}).get(at, {})
         names = [name for name in self._of(rule, feature.key) if name in held]
         found = [
-            held[name].told(name, edge_us, self._book.pane_us)
+            held[name].told(name, edge_us, self._partition_state.pane_us)
             for name in names
             if held[name].risen is not None
         ]
@@ -75,10 +75,10 @@ class Baselines:
 
     def forget(self, rule: Rule, feature: FeatureState, at: SegmentKey | None) -> None:
         """Learn anew what the rule asks for."""
-        held = self._book.baselines.get(feature.key, {}).get(at, {})
+        held = self._partition_state.baselines.get(feature.key, {}).get(at, {})
         for name in self._of(rule, feature.key):
             held.pop(name, None)
-        self._book.mark_baselines(feature.key, at)
+        self._partition_state.mark_baselines(feature.key, at)
 
     def _feed(
         self,
@@ -92,8 +92,8 @@ class Baselines:
         rates = several[0] if len(several) == 1 else merge_rates(*several)
         if not rates:
             return
-        held = self._book.baselines.setdefault(feature.key, {}).setdefault(at, {})
-        changed, pane_us = self._statistics.changed(feature.key), self._book.pane_us
+        held = self._partition_state.baselines.setdefault(feature.key, {}).setdefault(at, {})
+        changed, pane_us = self._statistics.changed(feature.key), self._partition_state.pane_us
         usual, frozen = self._references.cycle(feature, at, edge_us), self._is_frozen(feature.key, edge_us)
         for name in sorted(rates):
             since_us = changed.get(evaluator_of(name), 0)
@@ -102,13 +102,13 @@ class Baselines:
                 baseline = held[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
                 baseline.feed(rates[name], edge_us, pane_us, frozen=frozen, tolerance=usual.tolerance(name))
-        self._book.mark_baselines(feature.key, at)
+        self._partition_state.mark_baselines(feature.key, at)
 
     def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:
         """Whether an incident is open that began within a day: one that lasts longer (a ticket against a
         pinned reference) must not keep all from learning.
         """
-        episode = self._book.episodes.get(key)
+        episode = self._partition_state.episodes.get(key)
         return episode is not None and edge_us - episode.started_us < DAY_US
 
     def _let_go(self, key: FeatureKey, of_feature: frozenset[str], of_segments: frozenset[str]) -> None:
@@ -118,10 +118,10 @@ class Baselines:
         if key in self._tidied:
             return
         self._tidied.add(key)
-        for at, held in self._book.baselines.get(key, {}).items():
+        for at, held in self._partition_state.baselines.get(key, {}).items():
             for name in held.keys() - (of_feature if at is None else of_segments):
                 del held[name]
-                self._book.mark_baselines(key, at)
+                self._partition_state.mark_baselines(key, at)
 
     def _watched(self, key: FeatureKey) -> tuple[frozenset[str], frozenset[str]]:
         """Metrics to learn of a feature as a whole, and of its segments."""

@@ -46,11 +46,11 @@ Fresh = Sequence[tuple[SegmentKey, dict[str, Rate]]]
 class Desk:
     """Looks at one feature after the other, at every edge."""
 
-    def __init__(self, config: Config, book: PartitionState) -> None:
-        self.book = book
+    def __init__(self, config: Config, partition_state: PartitionState) -> None:
+        self.partition_state = partition_state
         self._config = config
-        self._changes = Changes(book)
-        self._readers = Readers(config, book)
+        self._changes = Changes(partition_state)
+        self._readers = Readers(config, partition_state)
         self._rules = self._readers.rules
         self._no_data = self._readers.silence
         paging = [
@@ -74,8 +74,12 @@ class Desk:
         pages nobody.
         """
         key = feature.key
-        incidents = self.book.incidents.get(key, {})
-        if not incidents and key not in self.book.episodes and feature.active_us < edge_us - DAY_US:
+        incidents = self.partition_state.incidents.get(key, {})
+        if (
+            not incidents
+            and key not in self.partition_state.episodes
+            and feature.active_us < edge_us - DAY_US
+        ):
             return
         if fresh and not late:  # of a back-fill nobody needs to be told what was new then
             self._changes.look(feature, fresh, edge_us, decided_us, out)
@@ -112,7 +116,7 @@ class Desk:
         self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]
     ) -> list[tuple[Any, Incident, Change]]:
         """Incidents of a rule that was edited or removed end, and so do those whose segment has left."""
-        segments = self.book.features[key].segments
+        segments = self.partition_state.features[key].segments
         changes = []
         for (at, name), incident in list(incidents.items()):
             if self._digests.get(name) != incident.digest:
@@ -128,7 +132,7 @@ class Desk:
         self, key: FeatureKey, incidents: dict[tuple[SegmentKey | None, str], Incident]
     ) -> list[tuple[Any, Incident, Change]]:
         """Incidents that fire in no episode, because a record of state was dropped: they are told anew."""
-        episode = self.book.episodes.get(key)
+        episode = self.partition_state.episodes.get(key)
         return [
             (at, one, Change("firing", REOPENED))
             for (at, _), one in incidents.items()
@@ -144,7 +148,7 @@ class Desk:
         """Let the episode go on without incidents of which the record of state was dropped: nothing else
         would ever end them.
         """
-        episode = self.book.episodes.get(key)
+        episode = self.partition_state.episodes.get(key)
         if episode is None:
             return []
         lost = (
@@ -160,7 +164,7 @@ class Desk:
         self, rule: Watched, feature: FeatureState, at: SegmentKey | None, edge_us: int
     ) -> list[tuple[Any, Incident, Change]]:
         """Read one rule on one series and let the incident decide."""
-        known = self.book.incidents.get(feature.key, {}).get((at, rule.name))
+        known = self.partition_state.incidents.get(feature.key, {}).get((at, rule.name))
         gone = at is not None and self._is_gone(rule, feature, feature.segments[at], edge_us)
         if gone and known is None:
             return []
@@ -169,17 +173,17 @@ class Desk:
         if (
             reading.state == "good"
             and (at is None or rule.level == "segment")
-            and rule.name not in feature.well
+            and rule.name not in feature.healthy_rules
         ):
-            feature.well.add(rule.name)
-            self.book.mark_feature(feature.key)
+            feature.healthy_rules.add(rule.name)
+            self.partition_state.mark_feature(feature.key)
         # nothing is left to read: it would fire for ever, and silence begin again at each edge
         ended = feature.active_us < edge_us - DAY_US
         if known is None:
             if reading.state != "breach" or ended:
                 return []
             known = opened(rule, feature.key, at, edge_us, self._severity(rule, feature))
-            self.book.incidents.setdefault(feature.key, {})[at, rule.name] = known
+            self.partition_state.incidents.setdefault(feature.key, {})[at, rule.name] = known
             changes = [(at, known, Change("pending", "breached"))] if rule.for_ else []
         else:
             changes = []
@@ -210,18 +214,18 @@ class Desk:
             ):
                 changes.append((at, known, Change("firing", UNSEEN)))
         if silence and known.state == "firing":
-            no_data.learn(feature, edge_us, self.book.pane_us)
-            self.book.mark_feature(feature.key)
-        self.book.mark_incident(feature.key, at, rule.name)
+            no_data.learn(feature, edge_us, self.partition_state.pane_us)
+            self.partition_state.mark_feature(feature.key)
+        self.partition_state.mark_incident(feature.key, at, rule.name)
         if change is not None:
             changes.append((at, known, change))
             if change.state == "resolved":
                 self._forget(feature.key, at, rule.name)
-                feature.cleared.pop(named(at, rule), None)
-                feature.cleared[named(at, rule)] = edge_us
-                if len(feature.cleared) > CLEARED:
-                    del feature.cleared[next(iter(feature.cleared))]
-                self.book.mark_feature(feature.key)
+                feature.resolved_edges.pop(named(at, rule), None)
+                feature.resolved_edges[named(at, rule)] = edge_us
+                if len(feature.resolved_edges) > CLEARED:
+                    del feature.resolved_edges[next(iter(feature.resolved_edges))]
+                self.partition_state.mark_feature(feature.key)
         elif not known.evidence:
             known.evidence = reading.evidence
         return changes
@@ -236,11 +240,11 @@ class Desk:
         if (
             known.state != "firing"
             or reading.state != "good"
-            or known.since_us - feature.cleared.get(named(at, rule), -RELAPSE_US) > RELAPSE_US
+            or known.since_us - feature.resolved_edges.get(named(at, rule), -RELAPSE_US) > RELAPSE_US
         ):
             return False
         episode, shown = (
-            self.book.episodes.get(feature.key),
+            self.partition_state.episodes.get(feature.key),
             {"rule": rule.name, "state": "resolved", **segment_labels(feature.key, at)},
         )
         # what was only pending is not shown
@@ -248,14 +252,16 @@ class Desk:
             shown.items() <= one.items() for one in episode.incidents.values()
         )
         return again or any(
-            known.since_us - RELAPSE_US <= end_us <= known.since_us for _, end_us in feature.spans
+            known.since_us - RELAPSE_US <= end_us <= known.since_us for _, end_us in feature.incident_spans
         )
 
     def _severity(self, rule: Watched, feature: FeatureState) -> str:
         """The rule's severity; of a feature that was never well, a warning, where the rule asks for that."""
         paging = rule.severity in ("critical", "error")
         return (
-            "warning" if paging and not rule.page_newborn and rule.name not in feature.well else rule.severity
+            "warning"
+            if paging and not rule.page_newborn and rule.name not in feature.healthy_rules
+            else rule.severity
         )
 
     def _is_gone(self, rule: Watched, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> bool:
@@ -263,15 +269,19 @@ class Desk:
         since_us = edge_us - max(GONE_US, round(rule.window * 1e6))
         active_us = segment.active_us
         # rolled up: a restored segment knows it by the hour, and this one must say the same
-        if active_us < self.book.rolled_us:
+        if active_us < self.partition_state.rolled_us:
             active_us = active_us // HOUR_US * HOUR_US
-        return active_us + self.book.pane_us <= since_us < feature.active_us + self.book.pane_us
+        return (
+            active_us + self.partition_state.pane_us
+            <= since_us
+            < feature.active_us + self.partition_state.pane_us
+        )
 
     def _forget(self, key: FeatureKey, at: SegmentKey | None, name: str) -> None:
-        del self.book.incidents[key][at, name]
-        if not self.book.incidents[key]:
-            del self.book.incidents[key]
-        self.book.mark_incident(key, at, name)
+        del self.partition_state.incidents[key][at, name]
+        if not self.partition_state.incidents[key]:
+            del self.partition_state.incidents[key]
+        self.partition_state.mark_incident(key, at, name)
 
     def _write(
         self,
@@ -285,7 +295,7 @@ class Desk:
         out: Outputs,
     ) -> None:
         key = feature.key
-        episode = self.book.episodes.get(key)
+        episode = self.partition_state.episodes.get(key)
         if not changes and episode is None:
             return
         if episode is not None and not reasons and self._has_calmed(feature, episode, changes, edge_us):
@@ -304,10 +314,13 @@ class Desk:
                         if change.reason not in (REOPENED, GOES_ON, *NEWS)
                         else f"{incident.incident_id} again at {edge_us}"
                     )
-                    episode = self.book.episodes[key] = begun(key, first, incident.since_us)
-                    feature.forget_references()
-                    self.book.mark_feature(key)
-                    feature.spans = [*feature.spans[-SPANS + 1 :], [incident.since_us - BEFORE_US, 0]]
+                    episode = self.partition_state.episodes[key] = begun(key, first, incident.since_us)
+                    feature.clear_references()
+                    self.partition_state.mark_feature(key)
+                    feature.incident_spans = [
+                        *feature.incident_spans[-SPANS + 1 :],
+                        [incident.since_us - BEFORE_US, 0],
+                    ]
                     state = "opened"
                 again = {"returned": rfc3339(edge_us)} if change.reason == AGAIN else {}
                 rose = episode.take(
@@ -346,7 +359,11 @@ class Desk:
         over: it would else stay open as long as any warning does, a day perhaps, and whatever pages in that
         time would be news of a page that somebody has dealt with.
         """
-        firing = [one for one in self.book.incidents.get(feature.key, {}).values() if one.state == "firing"]
+        firing = [
+            one
+            for one in self.partition_state.incidents.get(feature.key, {}).values()
+            if one.state == "firing"
+        ]
         # an edited rule's too, of which no clearing is on record
         ending = [one for _, one, change in changes if change.state == "resolved"]
         if episode.urgency != "high" or any(
@@ -354,7 +371,8 @@ class Desk:
         ):
             return False
         ended_us = max(
-            (end_us for name, end_us in feature.cleared.items() if name.startswith(self._paging)), default=0
+            (end_us for name, end_us in feature.resolved_edges.items() if name.startswith(self._paging)),
+            default=0,
         )
         fresh = any(change.state == "firing" and one.severity in PAGING for _, one, change in changes)
         return edge_us - ended_us >= (FRESH_US if fresh else CALM_US)
@@ -381,7 +399,7 @@ class Desk:
                 rest.append((at, incident, change))
         going = [
             (at, one, Change("firing", GOES_ON))
-            for (at, _), one in self.book.incidents.get(key, {}).items()
+            for (at, _), one in self.partition_state.incidents.get(key, {}).items()
             if one.state == "firing" and episode.knows(one.incident_id)
         ]
         for _, one, _ in going:
@@ -411,18 +429,20 @@ class Desk:
         key = feature.key
         if episode.over:
             state = "resolved"
-            del self.book.episodes[key]
-            for span in feature.spans:
+            del self.partition_state.episodes[key]
+            for span in feature.incident_spans:
                 span[1] = span[1] or edge_us
-            feature.forget_references()
-            self.book.mark_feature(key)
-        self.book.mark_episode(key)
+            feature.clear_references()
+            self.partition_state.mark_feature(key)
+        self.partition_state.mark_episode(key)
         firing = [
             one["evidence"]["metric"]
             for one in episode.incidents.values()
             if one["state"] == "firing" or episode.over
         ]
-        found = causes(feature, episode.incidents, episode.started_us, edge_us, self.book.rolled_us)
+        found = causes(
+            feature, episode.incidents, episode.started_us, edge_us, self.partition_state.rolled_us
+        )
         came_from = origin(feature, episode.incidents, episode.started_us, edge_us)
         record = episode.record(
             state,

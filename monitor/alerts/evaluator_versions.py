@@ -21,8 +21,8 @@ class Statistics:
     is not compared with what counts now.
     """
 
-    def __init__(self, config: Config, book: PartitionState) -> None:
-        self._config, self._book = config, book
+    def __init__(self, config: Config, partition_state: PartitionState) -> None:
+        self._config, self._partition_state = config, partition_state
         self._identities: dict[int, dict[str, str]] = {}
         self._suites: dict[int, tuple[tuple[str, bool], ...]] = {}
         # compared since the process started: the configuration does not change meanwhile
@@ -36,10 +36,10 @@ class Statistics:
             return
         self._known.add(feature.key)
         now = self._identities_of(feature.key)
-        before = self._book.evaluators.get(feature.key, {})
+        before = self._partition_state.evaluators.get(feature.key, {})
         changed_us = (
             max((at for segment in feature.segments.values() for at in segment.panes), default=0)
-            + self._book.pane_us
+            + self._partition_state.pane_us
         )
         # An evaluator that is not on record has counted nothing, or is what a state of layout 1 was counted
         # with.
@@ -48,15 +48,15 @@ class Statistics:
             if found.setdefault(name, (identity, 0))[0] != identity:
                 found[name] = identity, changed_us
         if found != before:
-            self._book.evaluators[feature.key] = found
-            self._book.mark_feature(feature.key)
+            self._partition_state.evaluators[feature.key] = found
+            self._partition_state.mark_feature(feature.key)
 
     def cleared_us(self, key: FeatureKey, rule: Rule, cleared_us: int | None) -> int | None:
         """The edge from which windows of a rule may begin, plus one window, as ``threshold.read`` takes it.
 
         ``cleared_us``: where the rule was last found well again.
         """
-        _, since_us = self._book.evaluators.get(key, {}).get(evaluator_of(rule.on), ("", 0))
+        _, since_us = self._partition_state.evaluators.get(key, {}).get(evaluator_of(rule.on), ("", 0))
         if not since_us:
             return cleared_us
         return max(since_us + round(rule.window * 1e6), cleared_us or 0)
@@ -67,7 +67,9 @@ class Statistics:
 
     def changed(self, key: FeatureKey) -> dict[str, int]:
         """Evaluator (and ``pass_rate``) -> since when it is the one that it is, 0: since ever."""
-        return {name: since_us for name, (_, since_us) in self._book.evaluators.get(key, {}).items()}
+        return {
+            name: since_us for name, (_, since_us) in self._partition_state.evaluators.get(key, {}).items()
+        }
 
     def _suite(self, key: FeatureKey) -> tuple[tuple[str, bool], ...]:
         settings = self._config.feature(key.service, key.feature)

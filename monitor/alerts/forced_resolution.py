@@ -26,17 +26,17 @@ def resolved(record: dict[str, Any], reason: str, now_us: int) -> Message:
     return Message(f"{record['service']}/{record['feature']}".encode(), to_json(ended), 0)
 
 
-def ended_incidents(book: PartitionState, reason: str, now_us: int) -> Iterator[Message]:
+def ended_incidents(partition_state: PartitionState, reason: str, now_us: int) -> Iterator[Message]:
     """The resolves of all incidents that this book knows."""
-    for key, incidents in sorted(book.incidents.items()):
-        episode = book.episodes.get(key)
+    for key, incidents in sorted(partition_state.incidents.items()):
+        episode = partition_state.episodes.get(key)
         for (at, _), incident in incidents.items():
             held = episode.episode_id if episode is not None and episode.knows(incident.incident_id) else None
             yield transition(key, at, incident, Change("resolved", reason), held, now_us, now_us)
 
 
 def ended_episodes(
-    book: PartitionState,
+    partition_state: PartitionState,
     told: dict[str, dict[str, Any]],
     reason: str,
     now_us: int,
@@ -51,7 +51,7 @@ def ended_episodes(
     """
     known = {
         one.episode_id: one.record("updated", reason, now_us, now_us, prefix, [])
-        for one in book.episodes.values()
+        for one in partition_state.episodes.values()
     }
     for name, record in sorted((known | told).items()):
         if name not in staying:

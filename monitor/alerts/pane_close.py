@@ -39,9 +39,9 @@ ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 class Edges:
     """Closes edges one after the other."""
 
-    def __init__(self, config: Config, book: PartitionState) -> None:
-        self.book = book
-        self.desk = Desk(config, book)
+    def __init__(self, config: Config, partition_state: PartitionState) -> None:
+        self.partition_state = partition_state
+        self.desk = Desk(config, partition_state)
         self._pane_us = config.time.pane_us
         self._lateness_us = config.time.lateness_us
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
@@ -53,9 +53,14 @@ class Edges:
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
         fresh = self._write_windows(edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
-        for key in sorted(self.book.features):
+        for key in sorted(self.partition_state.features):
             self.desk.look(
-                self.book.features[key], fresh.get(key, ()), edge_us, decided_us, late=late, out=out
+                self.partition_state.features[key],
+                fresh.get(key, ()),
+                edge_us,
+                decided_us,
+                late=late,
+                out=out,
             )
         self._roll_up(edge_us)
 
@@ -64,21 +69,23 @@ class Edges:
     ) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
         """Write the windows of what was counted since the last edge; gives what that was, in rates."""
         fresh: dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]] = {}
-        for start_us in sorted(start for start in self.book.unwritten if start + self._pane_us <= edge_us):
-            touched = sorted(self.book.unwritten.pop(start_us))
+        for start_us in sorted(
+            start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us
+        ):
+            touched = sorted(self.partition_state.unwritten.pop(start_us))
             for feature_key, segment_key in touched:
-                segment = self.book.features[feature_key].segments[segment_key]
+                segment = self.partition_state.features[feature_key].segments[segment_key]
                 pane = segment.panes[start_us]
                 if start_us + self._pane_us < edge_us:
                     pane.late += 1
                 pane.revision += 1
-                fresh.setdefault(feature_key, []).append((segment_key, pane.fresh()))
-                pane.stale, pane.before = False, None
-                self.book.mark_pane(feature_key, segment_key, FINE, start_us)
+                fresh.setdefault(feature_key, []).append((segment_key, pane.new_rates()))
+                pane.stale, pane.rates_at_close = False, None
+                self.partition_state.mark_pane(feature_key, segment_key, FINE, start_us)
                 if segment_key != UNLABELLED:
                     out.add("windows", self._window(feature_key, segment_key, pane, pane.revision))
             for feature_key in sorted({feature for feature, _ in touched}):
-                feature = self.book.features[feature_key]
+                feature = self.partition_state.features[feature_key]
                 whole = feature.pane(start_us)
                 assert whole is not None
                 out.add("windows", self._window(feature_key, None, whole, _revision(feature, start_us)))
@@ -103,13 +110,13 @@ class Edges:
         counted before ``rolled_us`` any more.
         """
         until_us = (edge_us - FINE_RETENTION_US) // HOUR_US * HOUR_US
-        if until_us > self.book.rolled_us:
-            self.book.rolled_us, self._behind = until_us, True
+        if until_us > self.partition_state.rolled_us:
+            self.partition_state.rolled_us, self._behind = until_us, True
         if not self._behind:
             return
         rolled = 0
-        for key in sorted(self.book.features):
-            feature = self.book.features[key]
+        for key in sorted(self.partition_state.features):
+            feature = self.partition_state.features[key]
             for at in sorted(feature.segments):
                 rolled += self._roll(feature, feature.segments[at], edge_us)
                 if rolled >= ROLL_UPS:
@@ -118,56 +125,60 @@ class Edges:
         self._behind = False
 
     def _roll(self, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> int:
-        rolled = self._coarsen(feature, segment, FINE, HOUR, HOUR_US, self.book.rolled_us)
+        rolled = self._coarsen(feature, segment, FINE, HOUR, HOUR_US, self.partition_state.rolled_us)
         rolled += self._coarsen(
             feature, segment, HOUR, DAY, DAY_US, (edge_us - HOUR_RETENTION_US) // DAY_US * DAY_US
         )
         for start_us in [
-            start for start in segment.held[DAY] if start + DAY_US <= edge_us - DAY_RETENTION_US
+            start
+            for start in segment.panes_by_resolution[DAY]
+            if start + DAY_US <= edge_us - DAY_RETENTION_US
         ]:
-            del segment.held[DAY][start_us]
-            self.book.mark_pane(feature.key, segment.key, DAY, start_us)
+            del segment.panes_by_resolution[DAY][start_us]
+            self.partition_state.mark_pane(feature.key, segment.key, DAY, start_us)
         self._roll_texts(feature, segment, edge_us)
         if segment.is_empty():
-            self.book.drop_segment(feature, segment.key)
+            self.partition_state.drop_segment(feature, segment.key)
         return rolled
 
     def _roll_texts(self, feature: FeatureState, segment: SegmentSeries, edge_us: int) -> None:
         hours: dict[int, list[TextBlock]] = {}
-        for start_us in sorted(start for start in segment.texts[FINE] if start < self.book.rolled_us):
+        for start_us in sorted(
+            start for start in segment.texts[FINE] if start < self.partition_state.rolled_us
+        ):
             hours.setdefault(start_us // HOUR_US * HOUR_US, []).append(segment.texts[FINE].pop(start_us))
-            self.book.mark_texts(feature.key, segment.key, FINE, start_us)
+            self.partition_state.mark_texts(feature.key, segment.key, FINE, start_us)
         for hour_us, blocks in hours.items():
             known = segment.texts[HOUR].get(hour_us)
             segment.texts[HOUR][hour_us] = roll_up_texts([*([known] if known else []), *blocks], hour_us)
-            self.book.mark_texts(feature.key, segment.key, HOUR, hour_us)
+            self.partition_state.mark_texts(feature.key, segment.key, HOUR, hour_us)
         for start_us in [
             start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_RETENTION_US
         ]:
             del segment.texts[HOUR][start_us]
-            self.book.mark_texts(feature.key, segment.key, HOUR, start_us)
+            self.partition_state.mark_texts(feature.key, segment.key, HOUR, start_us)
         for start_us, block in segment.texts[FINE].items():
             if start_us + BLOCK_US <= edge_us:
                 block.pack()
 
     def _tidy(self, feature: FeatureState, edge_us: int) -> None:
-        feature.hourly = {
+        feature.hourly_responses = {
             hour: n
-            for hour, n in feature.hourly.items()
+            for hour, n in feature.hourly_responses.items()
             if (hour + 1) * HOUR_US > edge_us - HOUR_RETENTION_US
         }
-        feature.pauses = {
-            hour: pauses for hour, pauses in feature.pauses.items() if (hour + 25) * HOUR_US > edge_us
+        feature.longest_pauses = {
+            hour: pauses for hour, pauses in feature.longest_pauses.items() if (hour + 25) * HOUR_US > edge_us
         }
         feature.producers.forget(edge_us - DAY_US)
-        feature.cleared = {
-            name: at_us for name, at_us in feature.cleared.items() if at_us > edge_us - 2 * DAY_US
+        feature.resolved_edges = {
+            name: at_us for name, at_us in feature.resolved_edges.items() if at_us > edge_us - 2 * DAY_US
         }
-        self.book.mark_feature(feature.key)
+        self.partition_state.mark_feature(feature.key)
         if (
             not feature.segments
-            and not feature.producers.followed
-            and not self.book.incidents.get(feature.key)
+            and not feature.producers.entries
+            and not self.partition_state.incidents.get(feature.key)
         ):
             self._let_go(feature)
 
@@ -179,8 +190,8 @@ class Edges:
         if feature.key == rest:
             return
         if feature.expired or feature.late or feature.received or any(feature.producer_totals()):
-            self.book.feature(rest).absorb(feature)
-        self.book.drop_feature(feature.key)
+            self.partition_state.feature(rest).merge_totals(feature)
+        self.partition_state.drop_feature(feature.key)
 
     def _coarsen(
         self,
@@ -193,17 +204,17 @@ class Edges:
     ) -> int:
         """Pour fine panes into coarse ones; how many coarse ones that changed."""
         changed = set()
-        for start_us in sorted(start for start in segment.held[fine] if start < until_us):
-            pane = segment.held[fine].pop(start_us)
+        for start_us in sorted(start for start in segment.panes_by_resolution[fine] if start < until_us):
+            pane = segment.panes_by_resolution[fine].pop(start_us)
             at_us = start_us // length_us * length_us
-            target = segment.held[coarse].get(at_us)
+            target = segment.panes_by_resolution[coarse].get(at_us)
             if target is None:
-                target = segment.held[coarse][at_us] = Pane(at_us)
+                target = segment.panes_by_resolution[coarse][at_us] = Pane(at_us)
             target.merge(pane)
             changed.add(at_us)
-            feature.forget_merged(start_us)
-            self.book.mark_pane(feature.key, segment.key, fine, start_us)
-            self.book.mark_pane(feature.key, segment.key, coarse, at_us)
+            feature.invalidate_pane(start_us)
+            self.partition_state.mark_pane(feature.key, segment.key, fine, start_us)
+            self.partition_state.mark_pane(feature.key, segment.key, coarse, at_us)
         return len(changed)
 
 

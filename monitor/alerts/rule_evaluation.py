@@ -23,12 +23,12 @@ NORMAL_US = DAY_US  # what differs from what was learnt for this long is what is
 class Readers:
     """Reads rules: thresholds off windows, falls off baselines, drift against references, silence."""
 
-    def __init__(self, config: Config, book: PartitionState) -> None:
-        self._config, self._book = config, book
-        self.statistics = Statistics(config, book)
-        self.baselines = Baselines(config, book, self.statistics)
+    def __init__(self, config: Config, partition_state: PartitionState) -> None:
+        self._config, self._partition_state = config, partition_state
+        self.statistics = Statistics(config, partition_state)
+        self.baselines = Baselines(config, partition_state, self.statistics)
         self._pins = PinnedReferences(config.pinned)
-        self._drift = DriftReader(book.pane_us, self._pins)
+        self._drift = DriftReader(partition_state.pane_us, self._pins)
         self._no_data = no_data.as_rule(config.no_data) if config.no_data.severity else None
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
         self.silence = self._no_data
@@ -45,12 +45,14 @@ class Readers:
         pending or firing.
         """
         if rule is self._no_data:
-            return no_data.read(self._config.no_data, feature, edge_us, self._book.pane_us)
+            return no_data.read(self._config.no_data, feature, edge_us, self._partition_state.pane_us)
         if isinstance(rule, Rule):
             if rule.is_learnt:
                 return self.baselines.read(rule, feature, at, edge_us)
             cleared_us = self.statistics.cleared_us(
-                feature.key, rule, feature.cleared.get(named(at, rule)) if feature.cleared else None
+                feature.key,
+                rule,
+                feature.resolved_edges.get(named(at, rule)) if feature.resolved_edges else None,
             )
             interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
             return threshold.read(
@@ -58,18 +60,18 @@ class Readers:
             )
         changed = self.statistics.changed(feature.key)
         if isinstance(rule, Drift):
-            moved_us = feature.moved.get(named(at, rule), 0) if feature.moved else 0
+            moved_us = feature.accepted_since.get(named(at, rule), 0) if feature.accepted_since else 0
             known_s = known.evidence.get("window_s") if known is not None else None
             if pinned_name(rule.reference) is not None:
                 changed = self._pins.changed(
                     rule.reference,
                     feature.key,
-                    self._book.evaluators.get(feature.key, {}),
+                    self._partition_state.evaluators.get(feature.key, {}),
                     edge_us - FINE_RETENTION_US,
                 )
             gating, over_us = (
                 self.statistics.gating(feature.key),
-                feature.cleared.get(named(at, rule), 0) if feature.cleared else 0,
+                feature.resolved_edges.get(named(at, rule), 0) if feature.resolved_edges else 0,
             )
             return self._drift.read(rule, feature, at, edge_us, known_s, moved_us, gating, changed, over_us)
         assert isinstance(rule, Burning)
@@ -91,13 +93,13 @@ class Readers:
 
     def learn_anew(self, rule: Watched, feature: FeatureState, at: SegmentKey | None, since_us: int) -> None:
         """Take what has been since then for the normal."""
-        feature.moved.pop(named(at, rule), None)
-        feature.moved[named(at, rule)] = since_us
-        if len(feature.moved) > MOVED:
-            del feature.moved[next(iter(feature.moved))]
+        feature.accepted_since.pop(named(at, rule), None)
+        feature.accepted_since[named(at, rule)] = since_us
+        if len(feature.accepted_since) > MOVED:
+            del feature.accepted_since[next(iter(feature.accepted_since))]
         if isinstance(rule, Rule):
             self.baselines.forget(rule, feature, at)
-        self._book.mark_feature(feature.key)
+        self._partition_state.mark_feature(feature.key)
 
 
 MOVED = 1000  # changes of what is normal that a feature remembers; the oldest goes first

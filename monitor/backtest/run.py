@@ -30,7 +30,9 @@ class BacktestRun:
         near_misses: bool = False,
     ) -> None:
         self.watch = Watch(config)
-        self.result = BacktestResult(config, name, self.watch.book, panels, near_misses=near_misses)
+        self.result = BacktestResult(
+            config, name, self.watch.partition_state, panels, near_misses=near_misses
+        )
         self._lateness_us = config.time.lateness_us
 
     def apply(self, records: Sequence[Record]) -> Outputs:

@@ -41,12 +41,12 @@ def measured(config: Config, source: Files, chosen: Chosen) -> tuple[PartitionSt
         for bundle in bundles(chosen.of(records)):
             out = Outputs()
             for _ in watch.steps(bundle, None, out):
-                texts.take(watch.book)
+                texts.take(watch.partition_state)
             for letter in letters.take(out.messages.get("deadletter", ())):
                 print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
-    texts.take(watch.book)
+    texts.take(watch.partition_state)
     watch.finish()
-    return watch.book, texts, letters.total
+    return watch.partition_state, texts, letters.total
 
 
 _QUIET = {
@@ -59,7 +59,7 @@ _QUIET = {
 }
 
 
-def pinned(name: str, chosen: Chosen, book: PartitionState, texts: TextCollector) -> Pin:
+def pinned(name: str, chosen: Chosen, partition_state: PartitionState, texts: TextCollector) -> Pin:
     """The pin of what was counted.
 
     Raises:
@@ -68,9 +68,13 @@ def pinned(name: str, chosen: Chosen, book: PartitionState, texts: TextCollector
     assert chosen.start_us is not None
     assert chosen.end_us is not None
     features = []
-    for key, state in sorted(book.features.items()):
-        evaluators = {name: identity for name, (identity, _) in book.evaluators.get(key, {}).items()}
-        features.append((key, evaluators, {at: _counted(book, texts, key, at) for at in state.segments}))
+    for key, state in sorted(partition_state.features.items()):
+        evaluators = {
+            name: identity for name, (identity, _) in partition_state.evaluators.get(key, {}).items()
+        }
+        features.append(
+            (key, evaluators, {at: _counted(partition_state, texts, key, at) for at in state.segments})
+        )
     pin = make_pin(name, chosen.start_us, chosen.end_us, features)
     if not pin.features:
         most = max(
@@ -89,9 +93,11 @@ def pinned(name: str, chosen: Chosen, book: PartitionState, texts: TextCollector
     return pin
 
 
-def _counted(book: PartitionState, texts: TextCollector, key: FeatureKey, at: SegmentKey) -> CountedSeries:
-    lengths_us = {FINE: book.pane_us, HOUR: HOUR_US}
-    held = book.features[key].segments[at].held
+def _counted(
+    partition_state: PartitionState, texts: TextCollector, key: FeatureKey, at: SegmentKey
+) -> CountedSeries:
+    lengths_us = {FINE: partition_state.pane_us, HOUR: HOUR_US}
+    held = partition_state.features[key].segments[at].panes_by_resolution
     panes = [
         (start_us, lengths_us.get(resolution, DAY_US), pane)
         for resolution, some in held.items()
@@ -112,7 +118,7 @@ def write(pin: Pin, path: Path) -> None:
         stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
-def told(pin: Pin, path: Path, config: Path | None, book: PartitionState) -> Iterator[str]:
+def told(pin: Pin, path: Path, config: Path | None, partition_state: PartitionState) -> Iterator[str]:
     """What was kept, what was not, and what to write into the configuration, line by line."""
     yield (
         f"{path}: {pin.events:,} events from {pin.from_:%Y-%m-%dT%H:%M:%SZ} until {pin.to:%Y-%m-%dT%H:%M:%SZ}"
@@ -120,7 +126,7 @@ def told(pin: Pin, path: Path, config: Path | None, book: PartitionState) -> Ite
     names = {
         FeatureKey(feature.service, feature.feature, feature.environment): feature for feature in pin.features
     }
-    for key, state in sorted(book.features.items()):
+    for key, state in sorted(partition_state.features.items()):
         one = names.get(key)
         segments = (
             ""
@@ -130,7 +136,7 @@ def told(pin: Pin, path: Path, config: Path | None, book: PartitionState) -> Ite
             )
         )
         what = (
-            f"{sum(pane.events for held in state.segments.values() for some in held.held.values() for pane in some.values()):,}"
+            f"{sum(pane.events for held in state.segments.values() for some in held.panes_by_resolution.values() for pane in some.values()):,}"
             " events"
         )
         yield (
@@ -217,8 +223,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         config = checked(options.config, with_pins=False)
         chosen = Chosen(options.since, options.until, options.match)
-        book, texts, bad = measured(config, Files(options.files), chosen)
-        pin = pinned(options.name, chosen, book, texts)
+        partition_state, texts, bad = measured(config, Files(options.files), chosen)
+        pin = pinned(options.name, chosen, partition_state, texts)
         write(pin, options.output)
     except (InvalidConfig, Unreadable) as error:
         print(sanitize(str(error), lines=True), file=sys.stderr)
@@ -226,7 +232,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was kept", file=sys.stderr)
         return 130
-    print("\n".join(map(sanitize, told(pin, options.output, options.config, book))))
+    print("\n".join(map(sanitize, told(pin, options.output, options.config, partition_state))))
     if bad:
         print(
             f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"

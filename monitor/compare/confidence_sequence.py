@@ -49,7 +49,7 @@ class Counts(NamedTuple):
     failures: float
 
     @classmethod
-    def of(cls, rate: Rate, least: float = 1.0) -> Counts:
+    def from_rate(cls, rate: Rate, least: float = 1.0) -> Counts:
         """The counts of a rate, an event kept with probability p counting least/p: so weighted, the bounds
         hold exactly. (0, 0) if nothing was counted.
 
@@ -68,7 +68,7 @@ class Counts(NamedTuple):
         >>> rate = Rate()
         >>> rate.add(1_000_000, 100, 3)
         >>> rate.add(500_000, 100, 1)
-        >>> Counts.of(rate, least=0.5)
+        >>> Counts.from_rate(rate, least=0.5)
         Counts(n=150.0, failures=2.5)
         """
         if not 0 < least <= 1:
@@ -84,7 +84,7 @@ def rate_bounds(counts: Counts, alpha: float) -> Bounds:
 
     Null: every event fails with probability p, independently. Least n: none; with few events it is wide.
     False alarms: p is outside at *any* n, however often one looks and whenever one stops, with probability at
-    most ``alpha``, by Ville's inequality. Under weights that holds for the counts of ``Counts.of``; with an
+    most ``alpha``, by Ville's inequality. Under weights that holds for the counts of ``Counts.from_rate``; with an
     effective n it is approximate, and poor at first. Rates that vary by block or hour miss oftener: multiply
     n and failures by what an event is worth. No running intersection is taken, though one would be valid and
     a little narrower: its state would be more than the counts, so that a restart, or panes merged in another

@@ -28,12 +28,12 @@ class Moments(NamedTuple):
     variance: float
 
     @classmethod
-    def of(cls, number: NumberSummary) -> Moments:
+    def from_number(cls, number: NumberSummary) -> Moments:
         """Those of a number; (0, 0, 0) if nothing was counted. The variance is the histogram's.
 
         >>> number = NumberSummary()
         >>> number.add(1_000_000, 4, 12, {33: 2, 65: 2})  # buckets of 2 and of 4
-        >>> n, mean, variance = Moments.of(number)
+        >>> n, mean, variance = Moments.from_number(number)
         >>> n, mean, round(variance, 1)
         (4.0, 3.0, 1.0)
         """

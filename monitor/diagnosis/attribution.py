@@ -135,9 +135,9 @@ def _part(segment: SegmentSeries, started_us: int, since_us: int, until_us: int,
         (pane for pane in segment.window(since_us - USUAL_US, since_us) if id(pane) not in taken),
         key=lambda pane: -pane.start_us,
     )
-    opened = [pane.opened() for pane in now[:room]]
+    opened = [pane.unpacked() for pane in now[:room]]
     served = _counts("provider", opened)
-    return _Part(_most(served, 0.5), segment.key.model, opened, [pane.opened() for pane in before[:room]])
+    return _Part(_most(served, 0.5), segment.key.model, opened, [pane.unpacked() for pane in before[:room]])
 
 
 def _excess(evidence: Mapping[str, Any], parts: list[_Part]) -> list[float]:
@@ -207,7 +207,7 @@ def _calls(panes: list[Pane]) -> float:
 def _counts(category: str, panes: list[Pane]) -> dict[str, float]:
     held = CategoryCounts()
     held.merge_all([found for pane in panes if (found := pane.categories.get(category)) is not None])
-    return held.weighted()
+    return held.weighted_counts()
 
 
 def _shares(names: Iterable[str], weights: Iterable[float]) -> dict[str, float]:

@@ -40,8 +40,8 @@ Name = tuple[str, str]
 class Changes:
     """Looks at what was counted since the last edge, and writes what is new in it."""
 
-    def __init__(self, book: PartitionState) -> None:
-        self._book = book
+    def __init__(self, partition_state: PartitionState) -> None:
+        self._partition_state = partition_state
         self._known: dict[FeatureKey, set[Name]] = {}  # only to be quick: names that older panes have
         self._day = 0
 
@@ -70,7 +70,7 @@ class Changes:
         asked: dict[Name, None] = {}
         counted: dict[Name, None] = {}
         for at, _ in fresh:
-            pane = feature.segments[at].panes.get(edge_us - self._book.pane_us)
+            pane = feature.segments[at].panes.get(edge_us - self._partition_state.pane_us)
             # late: looked at when there is more of it
             if pane is None or not pane.events or at in (OVERFLOW, UNLABELLED):
                 continue
@@ -92,7 +92,7 @@ class Changes:
     def _of_segments(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[SegmentSeries]]:
         """Those that are new, with the segments that have them."""
         new: dict[Name, list[SegmentSeries]] = {}
-        for name in sorted(name for name in names if _text(name) not in feature.decided):
+        for name in sorted(name for name in names if _text(name) not in feature.decided_changes):
             mine = [one for key, one in sorted(feature.segments.items()) if name in names_of(key)]
             if sum(pane.events for pane in _older(mine)) >= LEAST:
                 self._known[feature.key].add(name)
@@ -107,7 +107,9 @@ class Changes:
         before, so few are opened.
         """
         left = {
-            name: 0 for name in sorted(names) if _text((kind, name)) not in feature.decided and name != OTHER
+            name: 0
+            for name in sorted(names)
+            if _text((kind, name)) not in feature.decided_changes and name != OTHER
         }
         held: dict[str, dict[SegmentKey, SegmentSeries]] = {name: {} for name in left}
         for segment, pane in _newest(feature, FINE) if left else ():
@@ -138,7 +140,7 @@ class Changes:
         out: Outputs,
     ) -> None:
         """Write those that are news; remember all, so that they are decided once."""
-        lately = [text for text, at_us in feature.decided.items() if at_us > edge_us - SHORTLY_US]
+        lately = [text for text, at_us in feature.decided_changes.items() if at_us > edge_us - SHORTLY_US]
         for kind in sorted({kind for kind, _ in new}):
             mine = [name for name in new if name[0] == kind]
             often = sum(text.startswith(_text((kind, ""))) for text in lately) + len(mine) > OFTEN
@@ -159,11 +161,13 @@ class Changes:
                             0,
                         ),
                     )
-                feature.decided[_text(name)] = edge_us
+                feature.decided_changes[_text(name)] = edge_us
         if new:
-            kept = [(text, at_us) for text, at_us in feature.decided.items() if at_us > edge_us - DAY_US]
-            feature.decided = dict(kept[-DECIDED:])
-            self._book.mark_feature(feature.key)
+            kept = [
+                (text, at_us) for text, at_us in feature.decided_changes.items() if at_us > edge_us - DAY_US
+            ]
+            feature.decided_changes = dict(kept[-DECIDED:])
+            self._partition_state.mark_feature(feature.key)
 
 
 def names_of(key: SegmentKey) -> list[Name]:
@@ -191,7 +195,12 @@ def _overflows(feature: FeatureState, edge_us: int) -> bool:
 
 
 def _older(segments: Sequence[SegmentSeries]) -> Iterator[Pane]:
-    return (pane for one in segments for resolution in (HOUR, DAY) for pane in one.held[resolution].values())
+    return (
+        pane
+        for one in segments
+        for resolution in (HOUR, DAY)
+        for pane in one.panes_by_resolution[resolution].values()
+    )
 
 
 def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[SegmentSeries, Pane]]:
@@ -200,7 +209,7 @@ def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[SegmentSerie
         (one, pane)
         for _, one in sorted(feature.segments.items())
         for resolution in resolutions
-        for pane in one.held[resolution].values()
+        for pane in one.panes_by_resolution[resolution].values()
     ]
     return sorted(panes, key=lambda one: -one[1].start_us)[:SEARCHED]
 

@@ -190,7 +190,7 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
     if part < MOSTLY:
         return
     rates = {model: found.value for model, panes in models.items()
-             if model and (found := MetricReader("error_rate").take(panes).estimate(0.0)).n >= LEAST_EVENTS and found.value is not None}  # fmt: skip
+             if model and (found := MetricReader("error_rate").add(panes).estimate(0.0)).n >= LEAST_EVENTS and found.value is not None}  # fmt: skip
     where = ""
     if len(rates) > 1:
         worst = max(rates.values())

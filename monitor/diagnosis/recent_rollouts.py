@@ -107,8 +107,10 @@ def _begun(kind: str, name: str, first_us: int, rolled_us: int) -> Newcomer:
 def _first_us(segment: SegmentSeries) -> int:
     return (
         0
-        if segment.held[DAY]
-        else min((start_us for panes in segment.held.values() for start_us in panes), default=0)
+        if segment.panes_by_resolution[DAY]
+        else min(
+            (start_us for panes in segment.panes_by_resolution.values() for start_us in panes), default=0
+        )
     )
 
 
@@ -152,7 +154,7 @@ def _is_one_of(segment: SegmentSeries, firing: Incidents) -> bool:
 
 
 def _fails_more(metric: str, new: list[Pane], old: list[Pane]) -> bool:
-    now, then = (MetricReader(metric).take(panes).estimate(0.0) for panes in (new, old))
+    now, then = (MetricReader(metric).add(panes).estimate(0.0) for panes in (new, old))
     if now.value is None:
         return False
     if then.value is None or then.n < LEAST_EVENTS:
@@ -163,7 +165,7 @@ def _fails_more(metric: str, new: list[Pane], old: list[Pane]) -> bool:
 
 def panes_of(segments: Iterable[SegmentSeries], since_us: int, edge_us: int) -> list[Pane]:
     """Panes of a window, to be looked at once."""
-    return [pane.opened() for segment in segments for pane in segment.window(since_us, edge_us)]
+    return [pane.unpacked() for segment in segments for pane in segment.window(since_us, edge_us)]
 
 
 def _in_panes(
@@ -212,7 +214,7 @@ def _in_panes(
 
 def names_in(pane: Pane, category: str) -> dict[str, int]:
     """Events of each name, unweighted."""
-    held = pane.opened().categories.get(category)
+    held = pane.unpacked().categories.get(category)
     counted: dict[str, int] = {}
     for names in held.classes.values() if held is not None else ():
         for name, n in names.items():

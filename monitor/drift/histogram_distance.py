@@ -37,7 +37,7 @@ class HistogramShape(NamedTuple):
         return math.sqrt(max(0.0, float(self.shares @ (values - mean) ** 2)))
 
     @classmethod
-    def of(cls, number: NumberSummary, scale: int | None = None) -> HistogramShape | None:
+    def from_number(cls, number: NumberSummary, scale: int | None = None) -> HistogramShape | None:
         """That of a number, at its own scale or a lower one; None if nothing is counted."""
         scale = number.scale if scale is None else scale
         counts: dict[int, Any] = number.weighted_buckets()
@@ -88,7 +88,7 @@ class PooledNumber:
             low, weights = laid
             return HistogramShape(self.scale, low, weights / weights.sum(), self.effective_n)
         whole = self._whole or self._merge()
-        return HistogramShape.of(whole, min(scale, whole.scale))
+        return HistogramShape.from_number(whole, min(scale, whole.scale))
 
     def _laid_out(self) -> tuple[int, Floats] | None:
         """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold

@@ -39,10 +39,10 @@ class Distribution(NamedTuple):
     n: float
 
     @classmethod
-    def of(cls, weights: Mapping[Any, float], n: float | None = None) -> Distribution:
+    def from_weights(cls, weights: Mapping[Any, float], n: float | None = None) -> Distribution:
         """From value -> weight; ``n`` by default the sum of the weights.
 
-        >>> Distribution.of({"stop": 90, "length": 10})
+        >>> Distribution.from_weights({"stop": 90, "length": 10})
         Distribution(values=('length', 'stop'), weights=(10.0, 90.0), n=100.0)
         """
         values = tuple(sorted(weights))

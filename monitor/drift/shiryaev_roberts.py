@@ -169,7 +169,7 @@ class ShiryaevRoberts:
         self._queue(events, failed, calm=statistic < math.sqrt(self.bound))
         return reading
 
-    def calm(self) -> None:
+    def reset_evidence(self) -> None:
         """Forget all evidence, and the events that wait to enter the reference: an incident is over, and none
         of it shall be taken for normal.
         """

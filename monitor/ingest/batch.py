@@ -13,11 +13,11 @@ from monitor.windows.text_blocks import TextBlock
 class CountGroup:
     """Where the events of one feature, segment, pane and pair of probabilities are counted."""
 
-    __slots__ = ("at", "feature", "p", "pane", "pq", "q", "shared", "texts")
+    __slots__ = ("feature", "index", "p", "pane", "pq", "q", "shared", "texts")
 
     def __init__(
         self,
-        at: int,
+        index: int,
         feature: FeatureState,
         pane: Pane,
         p: float,
@@ -25,7 +25,7 @@ class CountGroup:
         shared: str,
         texts: Callable[[bool], TextBlock],
     ) -> None:
-        self.at = at
+        self.index = index
         self.feature = feature
         self.pane = pane
         self.shared = shared  # added to names of producers where features share an account

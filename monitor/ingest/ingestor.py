@@ -46,15 +46,15 @@ class RejectedRecord(Exception):
 
 
 class Chunk:
-    """Events of one kind and suite that wait to be counted; ``at[i]`` is the number of event i's group."""
+    """Events of one kind and suite that wait to be counted; ``group_of[i]`` is the number of event i's group."""
 
-    __slots__ = ("at", "events", "groups", "kind", "records", "suite")
+    __slots__ = ("events", "group_of", "groups", "kind", "records", "suite")
 
     def __init__(self, kind: str, suite: Suite) -> None:
         self.kind = kind
         self.suite = suite
         self.events: list[Any] = []
-        self.at: list[int] = []
+        self.group_of: list[int] = []
         self.records: list[Record] = []
         self.groups: list[CountGroup] = []
 
@@ -64,20 +64,22 @@ class Ingestor:
     difference.
     """
 
-    def __init__(self, config: Config, book: PartitionState, partition: int, partitions: int) -> None:
-        self.book = book
+    def __init__(
+        self, config: Config, partition_state: PartitionState, partition: int, partitions: int
+    ) -> None:
+        self.partition_state = partition_state
         self.partition = partition
         self.groups: dict[Any, tuple[CountGroup, Chunk]] = {}
         self._partitions = partitions
         self._config = config
         self._has_dimensions = any(feature.dimensions for feature in config.features)
-        self._pane_us = book.pane_us
+        self._pane_us = partition_state.pane_us
         self._suites: dict[int, Suite] = {}
         self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
 
-    def event_of(self, record: Record) -> tuple[Any, int, int]:
+    def decode(self, record: Record) -> tuple[Any, int, int]:
         """The decoded event, its time, and what the watermark may learn from it: a clock that is ahead counts
         no more than the broker's own.
 
@@ -108,11 +110,11 @@ class Ingestor:
             )
         return event, time_us, append_us
 
-    def is_here(self, event: Any) -> bool:
+    def owns(self, event: Any) -> bool:
         """Whether this partition is the event's own."""
         return self._of(event.service, event.feature)[2]
 
-    def key_of(self, event: Any, time_us: int) -> Any:
+    def group_key(self, event: Any, time_us: int) -> Any:
         """What events that are counted together have in common; ``groups`` holds those that were seen since
         the last flush.
         """
@@ -123,7 +125,9 @@ class Ingestor:
             self._dimensions(event) if self._has_dimensions else (),
         )  # fmt: skip
 
-    def open(self, key: Any, event: Any, closed_us: int, out: Outputs) -> tuple[CountGroup, Chunk] | None:
+    def open_group(
+        self, key: Any, event: Any, closed_us: int, out: Outputs
+    ) -> tuple[CountGroup, Chunk] | None:
         """Where the events of a new key are counted; None: the event is no event to count (a meter), or too
         old.
 
@@ -136,7 +140,7 @@ class Ingestor:
         if (
             key in self._too_old
             or start_us + self._pane_us <= closed_us - FINE_RETENTION_US
-            or start_us < self.book.rolled_us
+            or start_us < self.partition_state.rolled_us
         ):
             self._too_old.add(key)
             self._expire(event, start_us)
@@ -151,9 +155,9 @@ class Ingestor:
             if feature.is_full(start_us):
                 # what was taken in is counted where it was seen, before a segment leaves
                 self.flush(closed_us, out)
-                self.book.overflow(feature)
+                self.partition_state.overflow(feature)
             segment = feature.segments[at] = SegmentSeries(at)
-        pane = self.book.pane(feature, segment, start_us)
+        pane = self.partition_state.pane(feature, segment, start_us)
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
@@ -167,7 +171,7 @@ class Ingestor:
             key[7],
             key[8],
             shared,
-            partial(self.book.texts, feature, segment, start_us),
+            partial(self.partition_state.texts, feature, segment, start_us),
         )
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
@@ -179,13 +183,13 @@ class Ingestor:
         for chunk in self._chunks.values():
             if chunk.kind == "response":
                 kept += self._keep(
-                    chunk, aggregate_responses(chunk.events, chunk.at, chunk.groups, chunk.suite)
+                    chunk, aggregate_responses(chunk.events, chunk.group_of, chunk.groups, chunk.suite)
                 )
             elif chunk.kind == "feedback":
-                aggregate_feedback(chunk.events, chunk.at, chunk.groups)
+                aggregate_feedback(chunk.events, chunk.group_of, chunk.groups)
             else:
-                aggregate_evaluations(chunk.events, chunk.at, chunk.groups)
-            counts = np.bincount(np.asarray(chunk.at, np.int64), minlength=len(chunk.groups)).tolist()
+                aggregate_evaluations(chunk.events, chunk.group_of, chunk.groups)
+            counts = np.bincount(np.asarray(chunk.group_of, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)
         # in the order of the log, whatever the chunks and suites
@@ -195,9 +199,9 @@ class Ingestor:
         self.groups.clear()
         self._too_old.clear()
 
-    def refuse(self, record: Record, refusal: RejectedRecord, out: Outputs) -> None:
+    def reject(self, record: Record, refusal: RejectedRecord, out: Outputs) -> None:
         """Write a dead letter: what could not be read, from where, and why."""
-        letters = self.book.dead_letters
+        letters = self.partition_state.dead_letters
         letters[refusal.reason] = letters.get(refusal.reason, 0) + 1
         out.add("deadletter", dead_letter(record, str(refusal), refusal.field))
 
@@ -229,9 +233,9 @@ class Ingestor:
                 f"sent on once and still not in its partition of {self._partitions}; was the number of"
                 " partitions changed?"
             )
-            self.refuse(record, RejectedRecord("misplaced", error), out)
+            self.reject(record, RejectedRecord("misplaced", error), out)
             return
-        self.book.forwarded += 1
+        self.partition_state.forwarded += 1
         target = partition_of(event.service, event.feature, self._partitions)
         headers = (
             *((name, data) for name, data in record.headers),
@@ -243,8 +247,10 @@ class Ingestor:
     def _account_of(self, event: Any) -> FeatureState:
         """The feature of what is not measured: it makes a new one only while there is room."""
         key = FeatureKey(event.service, event.feature, event.environment)
-        is_new = key not in self.book.features and len(self.book.features) >= MAX_FEATURES
-        return self.book.feature(FeatureKey(OTHER, OTHER, key.environment) if is_new else key)
+        is_new = (
+            key not in self.partition_state.features and len(self.partition_state.features) >= MAX_FEATURES
+        )
+        return self.partition_state.feature(FeatureKey(OTHER, OTHER, key.environment) if is_new else key)
 
     def _expire(self, event: Any, start_us: int) -> None:
         feature = self._account_of(event)
@@ -256,11 +262,11 @@ class Ingestor:
             )
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
-        features = self.book.features
+        features = self.partition_state.features
         active = (one for one in features.values() if one.active_us >= pane_us - DAY_US)
         if key not in features and len(features) >= MAX_FEATURES and sum(1 for _ in active) >= MAX_FEATURES:
             key = FeatureKey(OTHER, OTHER, key.environment)
-        feature = self.book.feature(key)
+        feature = self.partition_state.feature(key)
         if not feature.first_us:
             feature.first_us = pane_us
         return feature
@@ -268,10 +274,10 @@ class Ingestor:
     def _account(self, kind: str, group: CountGroup, n: int, closed_us: int) -> None:
         feature, start_us = group.feature, group.pane.start_us
         feature.received[kind] = feature.received.get(kind, 0) + n
-        if start_us + self.book.pane_us <= closed_us:
+        if start_us + self.partition_state.pane_us <= closed_us:
             feature.late += n
         if kind == "response":
-            feature.came(start_us, n, self.book.pane_us)
+            feature.count_arrivals(start_us, n, self.partition_state.pane_us)
 
     def _take_meter(self, event: Any) -> None:
         feature = self._account_of(event)
@@ -286,7 +292,7 @@ class Ingestor:
         """
         found = []
         for index, failed in failures.items():
-            group, suite = chunk.groups[chunk.at[index]], chunk.suite
+            group, suite = chunk.groups[chunk.group_of[index]], chunk.suite
             gating = [(nth, verdict) for nth, verdict in failed if suite.gating[nth]]
             if not gating or group.pane.samples >= A_PANE:
                 continue

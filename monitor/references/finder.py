@@ -123,12 +123,12 @@ class ReferenceFinder:
         """By how much the rates of a series exceed their means at the worst of the last day's hours."""
         end_us = min(edge_us - FINE_RETENTION_US, _frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
         key = ("cycle", at, end_us)
-        if key not in feature.references:
-            feature.referred_until_us = max(feature.referred_until_us, end_us)
-            feature.references[key] = DailyCycle(
+        if key not in feature.reference_cache:
+            feature.references_until_us = max(feature.references_until_us, end_us)
+            feature.reference_cache[key] = DailyCycle(
                 _blocks(feature, at, end_us - DAY_US, end_us, 0, coarse=True).values()
             )
-        found: DailyCycle = feature.references[key]
+        found: DailyCycle = feature.reference_cache[key]
         return found
 
     def _kept_texts(
@@ -143,10 +143,12 @@ class ReferenceFinder:
         coarse: bool,
     ) -> TextReference | None:
         key = (at, start_us, end_us, name, statistic, coarse)
-        if key not in feature.references:
-            feature.referred_until_us = max(feature.referred_until_us, end_us)
-            feature.references[key] = _texts_made(feature, at, start_us, end_us, statistic, coarse=coarse)
-        found: TextReference | None = feature.references[key]
+        if key not in feature.reference_cache:
+            feature.references_until_us = max(feature.references_until_us, end_us)
+            feature.reference_cache[key] = _texts_made(
+                feature, at, start_us, end_us, statistic, coarse=coarse
+            )
+        found: TextReference | None = feature.reference_cache[key]
         return found
 
     def _trailing(
@@ -202,11 +204,11 @@ class ReferenceFinder:
     ) -> Reference | None:
         """All that there is before an end which moves on: what was found for the last one goes on from there."""
         key = (at, since_us, chain)
-        held: _Chain = feature.references.get(key) or _Chain({}, None, since_us, None)
+        held: _Chain = feature.reference_cache.get(key) or _Chain({}, None, since_us, None)
         if held.until_us > end_us:
             held = _Chain({}, None, since_us, None)
         if held.until_us < end_us:
-            feature.referred_until_us = max(feature.referred_until_us, end_us)
+            feature.references_until_us = max(feature.references_until_us, end_us)
             blocks, fresh = (
                 dict(held.blocks),
                 _blocks(feature, at, held.until_us, end_us, since_us, coarse=False),
@@ -218,7 +220,7 @@ class ReferenceFinder:
                 held.whole if not new else _whole([*([held.whole] if held.whole is not None else []), *new])
             )
             held = _Chain(blocks, whole, end_us, _reference(name, blocks, whole, end_us, BLOCK_US))
-            feature.references[key] = held
+            feature.reference_cache[key] = held
         return held.found
 
     def _kept(
@@ -231,10 +233,10 @@ class ReferenceFinder:
         since_us: int,
     ) -> Reference | None:
         key = (at, start_us, end_us, name, since_us)
-        if key not in feature.references:
-            feature.referred_until_us = max(feature.referred_until_us, end_us)
-            feature.references[key] = _made(name, feature, at, start_us, end_us, since_us)
-        found: Reference | None = feature.references[key]
+        if key not in feature.reference_cache:
+            feature.references_until_us = max(feature.references_until_us, end_us)
+            feature.reference_cache[key] = _made(name, feature, at, start_us, end_us, since_us)
+        found: Reference | None = feature.reference_cache[key]
         return found
 
 
@@ -312,14 +314,19 @@ def _frozen_us(feature: FeatureState, edge_us: int) -> int:
     a day yet.
     """
     return min(
-        (start for start, end in feature.spans if not end and start > edge_us - DAY_US), default=edge_us
+        (start for start, end in feature.incident_spans if not end and start > edge_us - DAY_US),
+        default=edge_us,
     )
 
 
 def _inside(segment: SegmentSeries, start_us: int, end_us: int) -> Iterator[Pane]:
-    yield from (pane for begin_us, pane in segment.held[FINE].items() if start_us <= begin_us < end_us)
     yield from (
-        pane for begin_us, pane in segment.held[HOUR].items() if start_us <= begin_us <= end_us - HOUR_US
+        pane for begin_us, pane in segment.panes_by_resolution[FINE].items() if start_us <= begin_us < end_us
+    )
+    yield from (
+        pane
+        for begin_us, pane in segment.panes_by_resolution[HOUR].items()
+        if start_us <= begin_us <= end_us - HOUR_US
     )
 
 
@@ -331,8 +338,8 @@ def _lies_in_incident(feature: FeatureState, start_us: int, end_us: int, since_u
     """
     return any(
         begin_us < end_us and start_us < min(until_us or begin_us + DAY_US, begin_us + DAY_US) and begin_us >= since_us
-        and not _recurs(feature.spans, begin_us, until_us)
-        for begin_us, until_us in feature.spans
+        and not _recurs(feature.incident_spans, begin_us, until_us)
+        for begin_us, until_us in feature.incident_spans
     )  # fmt: skip
 
 
@@ -348,7 +355,7 @@ def _recurs(spans: Sequence[Sequence[int]], begin_us: int, until_us: int) -> boo
 
 
 def _begun_us(segment: SegmentSeries) -> int:
-    return min((start_us for panes in segment.held.values() for start_us in panes), default=0)
+    return min((start_us for panes in segment.panes_by_resolution.values() for start_us in panes), default=0)
 
 
 @cache

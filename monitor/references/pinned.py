@@ -127,11 +127,7 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
     blocks, whole = tuple(TextSketch.from_state(sketch) for sketch in sketches), TextSketch()
     for block in blocks:
         whole.merge(block)
-    return (
-        TextReference(whole, blocks, is_young=False, worked_out={})
-        if whole.n >= MIN_REFERENCE_TEXTS
-        else None
-    )
+    return TextReference(whole, blocks, is_young=False, cache={}) if whole.n >= MIN_REFERENCE_TEXTS else None
 
 
 def _foreign(pin: Pin) -> str:

@@ -24,7 +24,7 @@ class Reference(NamedTuple):
     end_us: int
     pane: Pane
     blocks: tuple[Pane, ...]
-    worked_out: dict[str, Any]  # what rules found of it, kept as long as it is
+    cache: dict[str, Any]  # what rules found of it, kept as long as it is
     is_pinned: bool = False
 
     @property
@@ -41,4 +41,4 @@ class TextReference(NamedTuple):
     sketch: TextSketch
     blocks: tuple[TextSketch, ...]
     is_young: bool
-    worked_out: dict[str, Any]
+    cache: dict[str, Any]

@@ -81,10 +81,10 @@ def kind_of(error: str) -> str:
     return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error))), 240)
 
 
-def gaps(book: PartitionState) -> list[Gap]:
+def gaps(partition_state: PartitionState) -> list[Gap]:
     """What was not measured, by reason: the largest first."""
     found: dict[str, Counter[str]] = {}
-    for key, feature in book.features.items():
+    for key, feature in partition_state.features.items():
         where = sanitize(
             f"{key.service}/{key.feature}"
             + ("" if key.environment == "production" else f" ({key.environment})"),

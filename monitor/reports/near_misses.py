@@ -33,9 +33,9 @@ class Margins:
         self._pane_us = config.time.pane_us
         self.nearest: dict[tuple[str, FeatureKey], Margin] = {}
 
-    def look(self, book: PartitionState, edge_us: int) -> None:
+    def look(self, partition_state: PartitionState, edge_us: int) -> None:
         """Read all rules at an edge that was closed."""
-        for key, feature in book.features.items():
+        for key, feature in partition_state.features.items():
             if feature.active_us + self._pane_us < edge_us:
                 continue  # nothing new: older windows hold what was read before
             name = f"{key.service}/{key.feature}"

@@ -28,12 +28,12 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
         since_us = -(-since_us // HOUR_US) * HOUR_US
     long = (
         MetricReader(rule.on)
-        .take(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us))
+        .add(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us))
         .estimate(z, clopper_pearson_interval)
     )
     short = (
         MetricReader(rule.on)
-        .take(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us))
+        .add(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us))
         .estimate(z)
     )
     evidence = _evidence(rule, long)

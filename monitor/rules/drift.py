@@ -273,7 +273,7 @@ class DriftReader:
         # not even of two categories would it be significant
         if g_upper_bound(then, m, now, alike) < 0.99 * z_of(rule.confidence) ** 2:
             return [Finding(name, "g", 1.0, 0.0, window_s, n, m)]
-        reference, current = Distribution.of(then, m), Distribution.of(now, alike)
+        reference, current = Distribution.from_weights(then, m), Distribution.from_weights(now, alike)
         told, apart = DRIFT_TESTS["g"](reference, current), DRIFT_TESTS["jensen_shannon"](reference, current)
         return [Finding(name, "g", told.p_value, apart.effect, window_s, n, m)]
 
@@ -338,14 +338,14 @@ class DriftReader:
             _once(
                 reference,
                 ("shape", name, scale),
-                lambda: HistogramShape.of(reference.pane.numbers[name], scale),
+                lambda: HistogramShape.from_number(reference.pane.numbers[name], scale),
             )
         )
 
 
 def _once(reference: Reference, what: Any, worked_out: Callable[[], T]) -> T:
     """What follows from a reference alone, worked out when it is first asked for."""
-    known = reference.worked_out
+    known = reference.cache
     if what not in known:
         known[what] = worked_out()
     found: T = known[what]
@@ -371,8 +371,8 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
             return 0.0
         scale = min(block.numbers[name].scale, whole.numbers[name].scale)
         one, other = (
-            HistogramShape.of(block.numbers[name], scale),
-            HistogramShape.of(whole.numbers[name], scale),
+            HistogramShape.from_number(block.numbers[name], scale),
+            HistogramShape.from_number(whole.numbers[name], scale),
         )
         if one is None or other is None or one.n < 50:
             return 0.0
@@ -381,7 +381,9 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
         (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
         if n < 50 or not now or not then:
             return 0.0
-        return DRIFT_TESTS["jensen_shannon"](Distribution.of(then, m), Distribution.of(now, n)).effect
+        return DRIFT_TESTS["jensen_shannon"](
+            Distribution.from_weights(then, m), Distribution.from_weights(now, n)
+        ).effect
     if name not in block.rates:
         return 0.0
     now_rate, then_rate = block.rates[name].estimate(1.0), whole.rates[name].estimate(1.0)

@@ -54,7 +54,7 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     """
     held = pane.categories.get(name) or CategoryCounts()
     if absent is None:
-        return held.weighted(), held.effective_n
+        return held.weighted_counts(), held.effective_n
     if (plain := _of_one_class(held, pane)) is not None:
         return _with_absent(*plain, absent)
     every = CategoryCounts()
@@ -65,7 +65,7 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     for ppm, n in calls(pane).items():
         if n > counted.get(ppm, 0):
             every.add(ppm, {absent: n - counted.get(ppm, 0)})
-    return every.weighted(), every.effective_n
+    return every.weighted_counts(), every.effective_n
 
 
 def _of_one_class(held: CategoryCounts, pane: Pane) -> tuple[dict[str, int], int] | None:
@@ -101,8 +101,8 @@ def _number(name: str, current: Pane, reference: Pane) -> dict[str, Any] | None:
         q = QUANTILES.get(reading, 0.5)
         metric = f"{name}.{reading}"
         now, then = (
-            MetricReader(metric).take([current]).estimate(Z),
-            MetricReader(metric).take([reference]).estimate(Z),
+            MetricReader(metric).add([current]).estimate(Z),
+            MetricReader(metric).add([reference]).estimate(Z),
         )
         if now.value is None or then.value is None or min(now.n, then.n) * min(q, 1 - q) < 5:
             continue
@@ -132,7 +132,7 @@ def _category(name: str, current: Pane, reference: Pane) -> dict[str, Any] | Non
 
 def _rate(name: str, current: Pane, reference: Pane) -> dict[str, Any]:
     now, then = (
-        MetricReader(name).take([current]).estimate(Z),
-        MetricReader(name).take([reference]).estimate(Z),
+        MetricReader(name).add([current]).estimate(Z),
+        MetricReader(name).add([reference]).estimate(Z),
     )
     return {"metric": name, **now._asdict(), "reference": then.value, "reference_n": then.n}

@@ -84,7 +84,7 @@ class Baseline:
         back = max(0.0, risen.back + gain)
         self.risen = None if back >= BACK else risen._replace(back=back)
         if self.risen is None:
-            self.detector.calm()
+            self.detector.reset_evidence()
 
     def told(self, metric: str, edge_us: int, pane_us: int) -> dict[str, Any]:
         """What rose, as evidence; only of one that is risen."""

@@ -66,8 +66,8 @@ def usual_pause_us(feature: FeatureState, before_us: int, an_hour: float) -> int
     pauses = [
         pause
         for at in range(hour - 24, hour + 1)
-        if feature.hourly.get(at, 0) >= an_hour / 2
-        for pause in feature.pauses.get(at, ())
+        if feature.hourly_responses.get(at, 0) >= an_hour / 2
+        for pause in feature.longest_pauses.get(at, ())
     ]
     return sorted(pauses)[-2] if len(pauses) > 1 else 0
 
@@ -75,7 +75,10 @@ def usual_pause_us(feature: FeatureState, before_us: int, an_hour: float) -> int
 def expectation(feature: FeatureState, start_us: int, end_us: int) -> float:
     """Events that the past leads one to expect in [start, end); 0 where it says nothing."""
     days = [day for day in range(1, DAYS + 1) if start_us - day * DAY_US >= feature.first_us]
-    counts = {day: _counted(feature.hourly, start_us - day * DAY_US, end_us - day * DAY_US) for day in days}
+    counts = {
+        day: _counted(feature.hourly_responses, start_us - day * DAY_US, end_us - day * DAY_US)
+        for day in days
+    }
     known = [found for found in counts.values() if found is not None]
     if (last_week := counts.get(DAYS)) is not None:
         return last_week
@@ -108,7 +111,7 @@ def learn(feature: FeatureState, edge_us: int, pane_us: int) -> None:
         if outage or edge_us - begun_us <= OUTAGE_US + pane_us
         else ()
     ):
-        feature.hourly[hour] = -1 if outage else 0
+        feature.hourly_responses[hour] = -1 if outage else 0
 
 
 def _counted(hourly: dict[int, int], start_us: int, end_us: int) -> float | None:

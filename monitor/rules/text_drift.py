@@ -53,12 +53,12 @@ class TextReader:
 
     def variation(self, reference: TextReference) -> float:
         """How far the worst of the reference's own blocks is from the whole."""
-        if "varies" not in reference.worked_out:
+        if "varies" not in reference.cache:
             apart = [
                 mmd(reference.sketch, block).effect for block in reference.blocks if block.n >= LEAST_TEXTS
             ]
-            reference.worked_out["varies"] = max(apart, default=0.0)
-        return float(reference.worked_out["varies"])
+            reference.cache["varies"] = max(apart, default=0.0)
+        return float(reference.cache["varies"])
 
     def _texts(
         self, feature: FeatureState, at: SegmentKey | None, start_us: int, end_us: int, name: str

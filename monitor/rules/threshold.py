@@ -58,7 +58,7 @@ def read(
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
         # each window holds the one before it: only what it reaches further back is read
         if since_us < until_us:
-            found = figure.take(series.window(since_us, until_us)).estimate(z, clopper_pearson_interval)
+            found = figure.add(series.window(since_us, until_us)).estimate(z, clopper_pearson_interval)
             until_us = since_us
         if found.n >= rule.min_events * WHOLE_EVENTS:
             break

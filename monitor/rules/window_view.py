@@ -16,7 +16,7 @@ class Window:
     """Panes that stay as they are while it is read; each statistic is what it would be if they were merged."""
 
     def __init__(self, panes: Sequence[Pane], start_us: int) -> None:
-        self._panes = panes if len(panes) == 1 else [pane.opened() for pane in panes]
+        self._panes = panes if len(panes) == 1 else [pane.unpacked() for pane in panes]
         self._part = panes[0] if len(panes) == 1 else Pane(start_us)
         self._known: set[str] = set()
         self.categories = {name for pane in self._panes for name in pane.categories}

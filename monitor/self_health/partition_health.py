@@ -247,17 +247,17 @@ def worse(one: str, other: str) -> str:
     return most_severe((one, other))
 
 
-def counts_of(book: PartitionState, records: int) -> dict[str, int]:
+def counts_of(partition_state: PartitionState, records: int) -> dict[str, int]:
     """What a partition has counted so far. ``records``: applied since it is owned; all else is durable."""
     counts = {
         "records": records,
-        "dead-letters": sum(book.dead_letters.values()),
-        "wrong-partition": book.forwarded,
+        "dead-letters": sum(partition_state.dead_letters.values()),
+        "wrong-partition": partition_state.forwarded,
     }
-    counts |= {f"dead-letters/{reason}": n for reason, n in book.dead_letters.items()}
+    counts |= {f"dead-letters/{reason}": n for reason, n in partition_state.dead_letters.items()}
     broken: dict[str, int] = {}
     judged: dict[str, int] = {}
-    for feature in book.features.values():
+    for feature in partition_state.features.values():
         totals = feature.producer_totals()
         _add(
             counts,

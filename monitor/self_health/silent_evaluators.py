@@ -59,11 +59,11 @@ class SilentEvaluators:
         self._window_us = window_us
         self._silences: dict[tuple[str, ...], _Silence] = {}
 
-    def look(self, book: PartitionState, now_us: int) -> list[Found]:
+    def look(self, partition_state: PartitionState, now_us: int) -> list[Found]:
         """One finding for all that are silent, or none. ``now_us``: wall clock, microseconds since 1970."""
         known, self._silences = self._silences, {}
         silent = []
-        for feature in book.features.values():
+        for feature in partition_state.features.values():
             if feature.key.service == OTHER:  # a mixture that changes by itself
                 continue
             for evaluator, judged in feature.verdicts.items():
@@ -75,7 +75,7 @@ class SilentEvaluators:
                 )
                 if self._is_silent(one, now_us):
                     silent.append((feature, evaluator, one))
-        self._ask(silent, book.watermark_us or 0, now_us)
+        self._ask(silent, partition_state.watermark_us or 0, now_us)
         told = [item for item in silent if (item[2].past or 0.0) * item[2].n >= LEAST_EXPECTED]
         found = [(one.n, one.since_us, _said(feature, evaluator, one)) for feature, evaluator, one in told]
         if not found:
@@ -128,11 +128,11 @@ def judged_share(feature: FeatureState, evaluator: str, mark_us: int) -> float |
     latest = sorted(feature.segments.values(), key=lambda one: (-one.active_us, one.key))[:SEGMENTS]
     for segment in latest:
         for resolution in (FINE, HOUR):
-            for start_us, pane in segment.held[resolution].items():
+            for start_us, pane in segment.panes_by_resolution[resolution].items():
                 if start_us > mark_us - PAST_US:
                     hour = hours.setdefault(start_us // HOUR_US, [0, 0])
                     hour[0] += pane.events
-                    hour[1] += rate.events if (rate := pane.opened().rates.get(metric)) is not None else 0
+                    hour[1] += rate.events if (rate := pane.unpacked().rates.get(metric)) is not None else 0
     last = max((at for at, (_, judged) in hours.items() if judged), default=None)
     if last is None:
         return None

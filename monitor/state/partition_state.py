@@ -61,9 +61,9 @@ class PartitionState:
         pane = segment.panes.get(start_us)
         if pane is None:
             pane = segment.panes[start_us] = Pane(start_us)
-        pane.touch()
+        pane.open_for_counting()
         segment.active_us = max(segment.active_us, start_us)
-        feature.forget_merged(start_us)
+        feature.invalidate_pane(start_us)
         self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
         self._dirty["pane", feature.key, segment.key, FINE, start_us] = None
         return pane
@@ -79,8 +79,8 @@ class PartitionState:
         if will_change:
             segment.texts[FINE][at_us] = block
             # what a reference of texts holds are whole blocks
-            if at_us + BLOCK_US <= feature.referred_until_us:
-                feature.forget_references()
+            if at_us + BLOCK_US <= feature.references_until_us:
+                feature.clear_references()
             self.mark_texts(feature.key, segment.key, FINE, at_us)
         return block
 
@@ -92,22 +92,22 @@ class PartitionState:
         other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(
             OVERFLOW, SegmentSeries(OVERFLOW)
         )
-        for resolution, panes in leaving.held.items():
+        for resolution, panes in leaving.panes_by_resolution.items():
             for start_us, pane in panes.items():
-                target = other.held[resolution].get(start_us)
+                target = other.panes_by_resolution[resolution].get(start_us)
                 if target is None:
-                    target = other.held[resolution][start_us] = Pane(start_us)
-                closed = merge_rates(target.closed(), pane.closed())
+                    target = other.panes_by_resolution[resolution][start_us] = Pane(start_us)
+                closed = merge_rates(target.closed_rates(), pane.closed_rates())
                 target.merge(pane)
                 on_time = target.revision > target.late or pane.revision > pane.late
                 target.late += pane.late
                 target.revision = target.late + on_time
                 target.stale = target.stale or pane.stale
-                target.before = closed if closed and target.stale else None
+                target.rates_at_close = closed if closed and target.stale else None
                 if pane.stale:
                     self.unwritten.setdefault(start_us, set()).add((feature.key, OVERFLOW))
                     self.unwritten[start_us].discard((feature.key, leaving.key))
-                feature.forget_merged(start_us)
+                feature.invalidate_pane(start_us)
                 self.mark_pane(feature.key, leaving.key, resolution, start_us)
                 self.mark_pane(feature.key, OVERFLOW, resolution, start_us)
         for resolution, blocks in leaving.texts.items():
@@ -212,7 +212,7 @@ class PartitionState:
         if kind == "pane":
             segment, resolution, start_us = rest
             held = self.features[feature].segments.get(segment) if feature in self.features else None
-            pane = held.held[resolution].get(start_us) if held else None
+            pane = held.panes_by_resolution[resolution].get(start_us) if held else None
             if pane is None:
                 return None
             written = pane.state()
@@ -319,7 +319,7 @@ class PartitionState:
             self.episodes[feature] = Episode.from_state_values(feature, values)
         else:
             *state, evaluators = values
-            self._known(feature).take_state(state)
+            self._known(feature).restore_state(state)
             self.evaluators[feature] = evaluators
         return kind, feature
 
@@ -328,7 +328,7 @@ class PartitionState:
 
     def _take_pane(self, feature: FeatureState, key: SegmentKey, resolution: str, pane: Pane) -> None:
         segment = feature.segments.get(key) or feature.segments.setdefault(key, SegmentSeries(key))
-        segment.held[resolution][pane.start_us] = pane
+        segment.panes_by_resolution[resolution][pane.start_us] = pane
         segment.active_us = max(segment.active_us, pane.start_us)
         if pane.stale:
             self.unwritten.setdefault(pane.start_us, set()).add((feature.key, key))

@@ -57,11 +57,11 @@ class TextCollector:
         self._hours: dict[tuple[FeatureKey, SegmentKey], _Texts] = {}
         self._rolled_us = 0
 
-    def take(self, book: PartitionState) -> None:
+    def take(self, partition_state: PartitionState) -> None:
         """Look at an edge at what is there. A block that was seen is the one that is counted into until it is
         rolled up.
         """
-        for feature in book.features.values():
+        for feature in partition_state.features.values():
             for at, segment in feature.segments.items():
                 held = self._blocks.setdefault((feature.key, at), {})
                 held.update(
@@ -69,8 +69,8 @@ class TextCollector:
                     for start_us, block in segment.texts[FINE].items()
                     if start_us >= self._rolled_us
                 )
-        if book.rolled_us > self._rolled_us:
-            self._rolled_us = book.rolled_us
+        if partition_state.rolled_us > self._rolled_us:
+            self._rolled_us = partition_state.rolled_us
             for key, blocks in self._blocks.items():
                 for start_us in [start for start in blocks if start < self._rolled_us]:
                     _add(self._hours.setdefault(key, {}), start_us // HOUR_US * HOUR_US, blocks.pop(start_us))

@@ -38,7 +38,7 @@ class CategoryCounts:
     >>> categories = CategoryCounts()
     >>> categories.add(1_000_000, {"stop": 9, "length": 1})
     >>> categories.add(100_000, {"stop": 2})
-    >>> categories.weighted(), categories.n
+    >>> categories.weighted_counts(), categories.n
     ({'length': 1.0, 'stop': 29.0}, 12)
 
     Source: bottom-k samples of a set, Cohen and Kaplan, PODC (2007): those of a union are found from those of
@@ -84,7 +84,7 @@ class CategoryCounts:
         total = sum(n * weight for n, weight in sizes)
         return total**2 / sum(n * weight**2 for n, weight in sizes) if total else 0.0
 
-    def weighted(self) -> dict[str, float]:
+    def weighted_counts(self) -> dict[str, float]:
         """Name -> count weighed by 1/p, names in order."""
         out: dict[str, float] = {}
         for ppm, counts in sorted(self.classes.items()):

@@ -70,10 +70,10 @@ class BucketRange(NamedTuple):
     negative_high: int
 
     @classmethod
-    def of(cls, buckets: Mapping[int, Any]) -> BucketRange:
+    def from_codes(cls, buckets: Mapping[int, Any]) -> BucketRange:
         """That of some buckets.
 
-        >>> BucketRange.of({5: 1, 9: 1, 0: 3})
+        >>> BucketRange.from_codes({5: 1, 9: 1, 0: 3})
         Reach(low=5, high=9, negative_low=4611686018427387904, negative_high=0)
         """
         if not buckets:
@@ -86,15 +86,15 @@ class BucketRange(NamedTuple):
         return cls(positive, max(0, high), negative, max(0, -low))
 
     @classmethod
-    def of_packed(cls, steps: Sequence[int]) -> BucketRange:
+    def from_packed(cls, steps: Sequence[int]) -> BucketRange:
         """That of codes as ``ExponentialHistogram.packed`` gives them.
 
-        >>> BucketRange.of_packed([5, 1, 3]) == BucketRange.of({5: 1, 6: 1, 9: 1})
+        >>> BucketRange.from_packed([5, 1, 3]) == BucketRange.from_codes({5: 1, 6: 1, 9: 1})
         True
         """
         if steps and steps[0] > 0:
             return cls(steps[0], sum(steps), _FAR, 0)
-        return cls.of(dict.fromkeys(accumulate(steps)))
+        return cls.from_codes(dict.fromkeys(accumulate(steps)))
 
     def with_(self, other: BucketRange) -> BucketRange:
         """Both together."""

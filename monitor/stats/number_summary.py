@@ -51,7 +51,7 @@ class NumberSummary:
         low, high, _, _ = self._reach
         for code in buckets:  # nothing new is the usual case, and must be quick
             if (code < low or code > high) and code:
-                self._stretch(BucketRange.of(buckets))
+                self._stretch(BucketRange.from_codes(buckets))
                 break
 
     def merge(self, other: NumberSummary) -> None:
@@ -120,7 +120,7 @@ class NumberSummary:
         """Mean with its normal interval at ``z`` standard errors; the variance is the histogram's (each value
         within ``error``).
         """
-        return self.readings(z, ())[0]
+        return self.mean_and_quantiles(z, ())[0]
 
     def quantile(self, q: float, z: float) -> Estimate:
         """The q-quantile, 0 < q < 1, within ``error``, with the order-statistic interval at ``z`` standard
@@ -128,9 +128,9 @@ class NumberSummary:
 
         Source: Conover, Practical Nonparametric Statistics, 3.2: the ranks nq ± z sqrt(nq(1-q)).
         """
-        return self.readings(z, (q,))[1]
+        return self.mean_and_quantiles(z, (q,))[1]
 
-    def readings(self, z: float, quantiles: Iterable[float]) -> list[Estimate]:
+    def mean_and_quantiles(self, z: float, quantiles: Iterable[float]) -> list[Estimate]:
         """The mean and then these quantiles, in one pass over the histogram."""
         n = self.effective_n
         if not n:
@@ -183,7 +183,7 @@ class NumberSummary:
         number.scale = MAX_SCALE - steps
         for ppm, n, total, codes, counts in state[1]:
             number.classes[ppm] = ExponentialHistogram.from_packed(n, total, codes, counts)
-            number._reach = number._reach.with_(BucketRange.of_packed(codes))
+            number._reach = number._reach.with_(BucketRange.from_packed(codes))
         number._lower(number._reach.excess)
         return number
 

@@ -23,23 +23,23 @@ FINE, HOUR, DAY = "pane", "hour", "day"
 class SegmentSeries:
     """Panes of one segment by start. Each resolution holds what the finer one no longer does."""
 
-    __slots__ = ("active_us", "held", "key", "texts")
+    __slots__ = ("active_us", "key", "panes_by_resolution", "texts")
 
     def __init__(self, key: SegmentKey) -> None:
         self.key = key
         self.active_us = 0  # start of the latest pane that got an event
-        self.held: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
+        self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
         self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
 
     @property
     def panes(self) -> dict[int, Pane]:
         """Fine panes by start."""
-        return self.held[FINE]
+        return self.panes_by_resolution[FINE]
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Panes that overlap [start, end): long windows snap outwards to coarse edges."""
         for resolution, length_us in ((FINE, 0), (HOUR, HOUR_US), (DAY, DAY_US)):
-            held = self.held[resolution]
+            held = self.panes_by_resolution[resolution]
             if held:
                 yield from (
                     pane
@@ -49,7 +49,7 @@ class SegmentSeries:
 
     def is_empty(self) -> bool:
         """Whether nothing is held at any resolution."""
-        return not any(self.held.values()) and not any(self.texts.values())
+        return not any(self.panes_by_resolution.values()) and not any(self.texts.values())
 
 
 class FeatureState:
@@ -65,25 +65,31 @@ class FeatureState:
         self.expired = 0
         self.overflowed = 0  # segments that left for `other`
         self.evaluator_errors: dict[str, int] = {}
-        self.hourly: dict[int, int] = {}  # hour number -> responses, 8 days: what a silence is held against
+        self.hourly_responses: dict[
+            int, int
+        ] = {}  # hour number -> responses, 8 days: what a silence is held against
         # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against
         # too
-        self.pauses: dict[int, list[int]] = {}
-        self.well: set[str] = set()  # rules that were seen to hold at feature level
+        self.longest_pauses: dict[int, list[int]] = {}
+        self.healthy_rules: set[str] = set()  # rules that were seen to hold at feature level
         self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
         # kind and name of what was new -> the edge at which it was told, or found to be no news
-        self.decided: dict[str, int] = {}
-        self.cleared: dict[str, int] = {}  # rule and segment -> the edge at which its last incident ended
+        self.decided_changes: dict[str, int] = {}
+        self.resolved_edges: dict[
+            str, int
+        ] = {}  # rule and segment -> the edge at which its last incident ended
         self.producers = ProducerTracker()
         self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
         self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
         # [start, end) of the last incidents, end 0 while they last: they are no reference
-        self.spans: list[list[int]] = []
-        self.moved: dict[str, int] = {}  # rule and segment -> since when the changed is taken for the normal
-        self.references: dict[
+        self.incident_spans: list[list[int]] = []
+        self.accepted_since: dict[
+            str, int
+        ] = {}  # rule and segment -> since when the changed is taken for the normal
+        self.reference_cache: dict[
             Any, Any
         ] = {}  # made by monitor.references.finder, from panes that begin before:
-        self.referred_until_us = 0
+        self.references_until_us = 0
         self._merged: dict[int, Pane] = {}
 
     @property
@@ -99,21 +105,21 @@ class FeatureState:
         """
         return self.producers.totals()
 
-    def came(self, start_us: int, n: int, pane_us: int) -> None:
+    def count_arrivals(self, start_us: int, n: int, pane_us: int) -> None:
         """Note that ``n`` responses came in the pane from ``start_us`` on: what a silence is held against."""
         hour = start_us // HOUR_US
         if self.active_us and start_us > self.active_us + pane_us:
-            pauses = [*self.pauses.get(hour, ()), start_us - self.active_us - pane_us]
-            self.pauses[hour] = sorted(pauses, reverse=True)[:2]
+            pauses = [*self.longest_pauses.get(hour, ()), start_us - self.active_us - pane_us]
+            self.longest_pauses[hour] = sorted(pauses, reverse=True)[:2]
         self.active_us = max(self.active_us, start_us)
-        if self.hourly.get(hour, 0) >= 0:
-            self.hourly[hour] = self.hourly.get(hour, 0) + n
+        if self.hourly_responses.get(hour, 0) >= 0:
+            self.hourly_responses[hour] = self.hourly_responses.get(hour, 0) + n
 
-    def absorb(self, other: FeatureState) -> None:
+    def merge_totals(self, other: FeatureState) -> None:
         """Add what another feature counted, which is let go."""
         self.late += other.late
         self.expired += other.expired
-        self.producers.absorb(other.producers)
+        self.producers.merge_totals(other.producers)
         for mine, theirs in (
             (self.received, other.received),
             (self.verdicts, other.verdicts),
@@ -136,15 +142,15 @@ class FeatureState:
         self._merged[start_us] = whole
         return whole
 
-    def forget_merged(self, start_us: int) -> None:
+    def invalidate_pane(self, start_us: int) -> None:
         """A pane has changed: its merged form is made anew when next asked for."""
         self._merged.pop(start_us, None)
-        if start_us < self.referred_until_us:
-            self.forget_references()
+        if start_us < self.references_until_us:
+            self.clear_references()
 
-    def forget_references(self) -> None:
+    def clear_references(self) -> None:
         """What is known of references may be wrong."""
-        self.references, self.referred_until_us = {}, 0
+        self.reference_cache, self.references_until_us = {}, 0
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Panes of all segments that overlap [start, end); fine ones already merged."""
@@ -156,7 +162,7 @@ class FeatureState:
             for resolution, length_us in ((HOUR, HOUR_US), (DAY, DAY_US)):
                 yield from (
                     pane
-                    for at, pane in segment.held[resolution].items()
+                    for at, pane in segment.panes_by_resolution[resolution].items()
                     if at < end_us and at + length_us > start_us
                 )
 
@@ -179,19 +185,49 @@ class FeatureState:
     def state(self) -> list[Any]:
         """Plain values of all but the segments. The 11th was empty in releases that tell no changes."""
         return [
-            self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, sorted(self.well), self.examples, self.decided, self.cleared, self.producers.state(), self.verdicts, self.skipped,
-            self.spans, self.moved, self.pauses,
-        ]  # fmt: skip
+            self.first_us,
+            self.active_us,
+            self.received,
+            self.late,
+            self.expired,
+            self.overflowed,
+            self.evaluator_errors,
+            self.hourly_responses,
+            sorted(self.healthy_rules),
+            self.examples,
+            self.decided_changes,
+            self.resolved_edges,
+            self.producers.state(),
+            self.verdicts,
+            self.skipped,
+            self.incident_spans,
+            self.accepted_since,
+            self.longest_pauses,
+        ]
 
-    def take_state(self, state: list[Any]) -> None:
+    def restore_state(self, state: list[Any]) -> None:
         """Back from ``state``."""
         (
-            self.first_us, self.active_us, self.received, self.late, self.expired, self.overflowed, self.evaluator_errors,
-            self.hourly, well, self.examples, self.decided, self.cleared, producers, self.verdicts, self.skipped,
-            self.spans, self.moved, self.pauses,
-        ) = state  # fmt: skip
-        self.well = set(well)
+            self.first_us,
+            self.active_us,
+            self.received,
+            self.late,
+            self.expired,
+            self.overflowed,
+            self.evaluator_errors,
+            self.hourly_responses,
+            well,
+            self.examples,
+            self.decided_changes,
+            self.resolved_edges,
+            producers,
+            self.verdicts,
+            self.skipped,
+            self.incident_spans,
+            self.accepted_since,
+            self.longest_pauses,
+        ) = state
+        self.healthy_rules = set(well)
         self.producers = ProducerTracker.from_state(*producers)
 
 

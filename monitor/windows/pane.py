@@ -36,7 +36,7 @@ _decode = msgspec.msgpack.Decoder(
         list[_RateState] | None,
     ]
 ).decode
-_BUILT = ("rates", "numbers", "categories", "before")
+_BUILT = ("rates", "numbers", "categories", "rates_at_close")
 
 
 class Pane:
@@ -49,12 +49,12 @@ class Pane:
 
     __slots__ = (
         "_packed",
-        "before",
         "categories",
         "events",
         "late",
         "numbers",
         "rates",
+        "rates_at_close",
         "revision",
         "samples",
         "stale",
@@ -65,7 +65,7 @@ class Pane:
     rates: dict[str, Rate]
     numbers: dict[str, NumberSummary]
     categories: dict[str, CategoryCounts]
-    before: dict[str, Rate] | None
+    rates_at_close: dict[str, Rate] | None
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
@@ -78,7 +78,7 @@ class Pane:
         self.numbers = {}
         self.categories = {}
         # the rates as of the last edge, of a pane that was counted into after it was closed
-        self.before = None
+        self.rates_at_close = None
 
     def __getattr__(self, name: str) -> Any:
         # Called for a slot that is not set, so once for a pane that came back, and never on the way of an
@@ -91,7 +91,7 @@ class Pane:
         self.categories = {
             metric_name(called): CategoryCounts.from_state(value) for called, value in categories
         }
-        self.before = (
+        self.rates_at_close = (
             None
             if before is None
             else {metric_name(called): Rate.from_state(value) for called, value in before}
@@ -120,31 +120,31 @@ class Pane:
             category = self.categories[name] = CategoryCounts()
         return category
 
-    def touch(self) -> None:
-        """It is about to be counted into. One that was closed remembers what it had then, for ``fresh``."""
+    def open_for_counting(self) -> None:
+        """It is about to be counted into. One that was closed remembers what it had then, for ``new_rates``."""
         if self.revision and not self.stale:
-            self.before = self._copy()
+            self.rates_at_close = self._copy()
         self.stale = True
 
-    def fresh(self) -> dict[str, Rate]:
+    def new_rates(self) -> dict[str, Rate]:
         """What was counted in rates since the last edge."""
-        if self.before is None:
+        if self.rates_at_close is None:
             return self.rates if self.stale else {}
         return {
-            name: _less(rate, self.before[name]) if name in self.before else rate
+            name: _less(rate, self.rates_at_close[name]) if name in self.rates_at_close else rate
             for name, rate in self.rates.items()
         }
 
-    def closed(self) -> dict[str, Rate]:
-        """What had been counted in rates at the last edge: all but ``fresh``."""
-        if self.before is not None:
-            return self.before
+    def closed_rates(self) -> dict[str, Rate]:
+        """What had been counted in rates at the last edge: all but ``new_rates``."""
+        if self.rates_at_close is not None:
+            return self.rates_at_close
         return {} if self.stale else self.rates
 
     def _copy(self) -> dict[str, Rate]:
         return {name: Rate.from_state(rate.state()) for name, rate in self.rates.items()}
 
-    def opened(self) -> Pane:
+    def unpacked(self) -> Pane:
         """The pane itself, or of one that came back and was never looked at a built copy, so that it stays
         small.
         """
@@ -167,7 +167,7 @@ class Pane:
 
     def merge(self, other: Pane) -> None:
         """Take in another pane's counts; it stays as it is."""
-        other = other.opened()
+        other = other.unpacked()
         self.events += other.events
         self.samples += other.samples
         for name, rate in other.rates.items():
@@ -181,7 +181,7 @@ class Pane:
         """The pane as MessagePack: equal counts give equal bytes. What layout that is, ``monitor.windows.format_versions``
         says.
         """
-        before = None if self.before is None else _states(self.before)
+        before = None if self.rates_at_close is None else _states(self.rates_at_close)
         rates, numbers, categories = _states(self.rates), _states(self.numbers), _states(self.categories)
         return _encode(
             [
@@ -245,7 +245,7 @@ class MetricReader:
         self._taken: set[int] = set()
         self._held: list[Pane] = []  # kept alive, so that no other pane gets the id of one of them
 
-    def take(self, panes: Iterable[Pane]) -> MetricReader:
+    def add(self, panes: Iterable[Pane]) -> MetricReader:
         """Take in more panes."""
         some = [pane for pane in panes if id(pane) not in self._taken]
         self._taken.update(map(id, some))
@@ -275,7 +275,7 @@ class MetricReader:
 
 def estimate_metric(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
     """A metric over several panes; see ``MetricReader``."""
-    return MetricReader(metric).take(panes).estimate(z)
+    return MetricReader(metric).add(panes).estimate(z)
 
 
 def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
@@ -288,7 +288,7 @@ def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
     for name in sorted(pane.numbers):
         number, unit = pane.numbers[name], unit_of(name)
         histogram = to_opentelemetry(number.weighted_buckets(), number.scale)
-        mean, *quantiles = number.readings(Z95, QUANTILES.values())
+        mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
         out[f"{name}.mean"] = {
             **_shown(mean, unit),
             "sum": number.weighted_sum(),
@@ -298,7 +298,7 @@ def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
         for reading, found in zip(QUANTILES, quantiles, strict=True):
             out[f"{name}.{reading}"] = _shown(found, unit)
     for name in sorted(pane.categories):
-        counts = pane.categories[name].weighted()
+        counts = pane.categories[name].weighted_counts()
         out[name] = {
             "value": None,
             "n": pane.categories[name].effective_n,

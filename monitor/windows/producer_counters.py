@@ -42,7 +42,7 @@ class ProducerTracker:
     """
 
     def __init__(self) -> None:
-        self.followed: dict[str, list[int]] = {}
+        self.entries: dict[str, list[int]] = {}
         """Name -> [last seen, started, seen, sampled, sent, dropped, first number, highest number, how many arrived]; times in µs."""
         # calls of those that left or started anew; less what those that may have come back say when they do
         self._gone = [0, 0, 0, 0]
@@ -55,17 +55,17 @@ class ProducerTracker:
         """Numbered events that have not arrived, although a later one of the same producer has. It falls when
         they come late.
         """
-        return self._gone_missing + sum(map(_missing, self.followed.values()))
+        return self._gone_missing + sum(map(_missing, self.entries.values()))
 
     def totals(self) -> ProducerTotals:
         """Sums over the last meters of all producers; they never fall."""
         return ProducerTotals(
-            *map(sum, zip(self._gone, *(entry[_COUNTS] for entry in self.followed.values()), strict=True))
+            *map(sum, zip(self._gone, *(entry[_COUNTS] for entry in self.entries.values()), strict=True))
         )
 
     def last_seen_us(self) -> int:
         """When anything came of any of them, microseconds since 1970; 0 if nothing did."""
-        return max((entry[_SEEN] for entry in self.followed.values()), default=0)
+        return max((entry[_SEEN] for entry in self.entries.values()), default=0)
 
     def meter(self, name: str, time_us: int, started_us: int, counts: tuple[int, int, int, int]) -> None:
         """Take a meter: seen, sampled, sent and dropped since ``started_us``. One that is late, or of an
@@ -95,16 +95,16 @@ class ProducerTracker:
     def forget(self, until_us: int) -> None:
         """Those not seen since leave."""
         self._least_us = 0
-        for name in [name for name, entry in self.followed.items() if entry[_SEEN] <= until_us]:
+        for name in [name for name, entry in self.entries.items() if entry[_SEEN] <= until_us]:
             self._leave(name)
 
-    def absorb(self, other: ProducerTracker) -> None:
+    def merge_totals(self, other: ProducerTracker) -> None:
         """Add the calls that another feature's producers counted. What they missed is not news any more."""
         self._gone = _sum(self._gone, list(other.totals()))
 
     def state(self) -> list[Any]:
         """Plain values."""
-        return [self.followed, self._gone, self._gone_missing, self._gone_us]
+        return [self.entries, self._gone, self._gone_missing, self._gone_us]
 
     @classmethod
     def from_state(
@@ -112,31 +112,31 @@ class ProducerTracker:
     ) -> ProducerTracker:
         """Back from ``state``; names are cut that were not yet when it was written."""
         producers = cls()
-        producers.followed = {_short(name): entry for name, entry in followed.items()}
+        producers.entries = {_short(name): entry for name, entry in followed.items()}
         producers._gone, producers._gone_missing, producers._gone_us = gone, gone_missing, gone_us
         return producers
 
     def _entry(self, name: str, time_us: int) -> list[int] | None:
-        entry = self.followed.get(name) or self.followed.get(name := _short(name))
+        entry = self.entries.get(name) or self.entries.get(name := _short(name))
         if entry is None:
-            if len(self.followed) >= MAX_PRODUCERS and not self._made_room(time_us - QUIET_US):
+            if len(self.entries) >= MAX_PRODUCERS and not self._made_room(time_us - QUIET_US):
                 return None
-            entry = self.followed[name] = [0, *_UNMETERED, *_UNNUMBERED]
+            entry = self.entries[name] = [0, *_UNMETERED, *_UNNUMBERED]
         entry[_SEEN] = max(entry[_SEEN], time_us)
         return entry
 
     def _made_room(self, until_us: int) -> bool:
         if self._least_us > until_us:
             return False
-        last = min(self.followed, key=lambda one: (self.followed[one][_SEEN], one))
-        self._least_us = self.followed[last][_SEEN]
+        last = min(self.entries, key=lambda one: (self.entries[one][_SEEN], one))
+        self._least_us = self.entries[last][_SEEN]
         if self._least_us > until_us:
             return False
         self._leave(last)
         return True
 
     def _leave(self, name: str) -> None:
-        entry = self.followed.pop(name)
+        entry = self.entries.pop(name)
         self._gone = _sum(self._gone, entry[_COUNTS])
         self._gone_missing += _missing(entry)
         self._gone_us = max(self._gone_us, entry[_SEEN])

@@ -108,7 +108,7 @@ def test_who_looks_between_two_edges_sees_as_many_records_as_were_taken():
     records = [FileRecord(b"garbage" if at % 2 else (event % at).encode(), at) for at in range(40)]
     seen = []
     for _ in core.steps(records, 0, shell.Outputs()):
-        counts = counts_of(core.book, core._records)
+        counts = counts_of(core.partition_state, core._records)
         seen.append((counts["dead-letters"], counts["records"]))
     assert len(seen) > 30
     assert all(letters <= records <= 2 * letters + 2 for letters, records in seen)

@@ -34,28 +34,28 @@ def kept() -> dict[bytes, bytes]:
     """What a worker wrote of two features, one of them with an incident and an episode, and the store's own
     records.
     """
-    book = PartitionState(60_000_000, "digest of 60 s")
+    partition_state = PartitionState(60_000_000, "digest of 60 s")
     for at in (AT, OTHER_AT):
-        feature = book.feature(at)
+        feature = partition_state.feature(at)
         for minute in range(3):
             segment = feature.segments.get(SEGMENT) or feature.segments.setdefault(
                 SEGMENT, SegmentSeries(SEGMENT)
             )
-            book.pane(feature, segment, NINE_US + minute * 60_000_000).events = 5
-    book.features[AT].segments[SEGMENT].held[HOUR][NINE_US] = Pane(NINE_US)
-    book.mark_pane(AT, SEGMENT, HOUR, NINE_US)
-    book.incidents[AT] = {
+            partition_state.pane(feature, segment, NINE_US + minute * 60_000_000).events = 5
+    partition_state.features[AT].segments[SEGMENT].panes_by_resolution[HOUR][NINE_US] = Pane(NINE_US)
+    partition_state.mark_pane(AT, SEGMENT, HOUR, NINE_US)
+    partition_state.incidents[AT] = {
         (SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, "firing")
     }
-    book.mark_incident(AT, SEGMENT, "refusals")
-    book.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
-    book.mark_episode(AT)
-    book.watermark_us = NINE_US + 180_000_000
+    partition_state.mark_incident(AT, SEGMENT, "refusals")
+    partition_state.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
+    partition_state.mark_episode(AT)
+    partition_state.watermark_us = NINE_US + 180_000_000
     header = {"layout": LAYOUT, "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 4}
     return {
         HEADER: json.dumps(header).encode(),
         POSITION: b"90",
-        **{key: value for key, value in book.changed() if value is not None},
+        **{key: value for key, value in partition_state.changed() if value is not None},
     }
 
 
@@ -142,9 +142,11 @@ def test_every_printed_key_names_its_record_and_no_other(kept):
 
 
 def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
-    book = PartitionState(60_000_000, "d")
-    book.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
-    kept |= {key: value for key, value in book.changed() if value is not None and b"clock" not in key}
+    partition_state = PartitionState(60_000_000, "d")
+    partition_state.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
+    kept |= {
+        key: value for key, value in partition_state.changed() if value is not None and b"clock" not in key
+    }
     kept |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}
     for arguments in (["inspect"], ["inspect", "--format", "ndjson"]):
         assert command(arguments) == 0

@@ -176,7 +176,7 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
 def test_an_episode_that_cannot_be_read_comes_back_as_it_was_told():
     watch, records, told = fired()
     ((key, episode),) = (as_told(one) for one in told.values())
-    assert episode == watch.book.episodes[key]
+    assert episode == watch.partition_state.episodes[key]
     found, (at,) = broken(records, b"episode")
     other = {key: value for key, value in records.items() if key != at}  # the replay found none, or another
     assert _compared(found, ReplayResult(0, None, 200, other), told, everything=False).changes == {
@@ -190,7 +190,7 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
     watch, _, told = fired()
     now_us = NINE_US + 7_200_000_000
     for known in (told, {}):
-        (message,) = ended_episodes(watch.book, known, "state_reset", now_us, "softfail")
+        (message,) = ended_episodes(watch.partition_state, known, "state_reset", now_us, "softfail")
         episode = read_letter(message.value)
         assert (episode.state, episode.reason, episode.firing, episode.time) == (
             "resolved",
@@ -200,8 +200,13 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
         )
         assert {one.state for one in episode.incidents} == {"resolved"}
         assert episode.dedup_key == next(iter(told.values()))["dedup_key"]
-    assert list(ended_episodes(watch.book, told, "state_rebuilt", now_us, "softfail", staying=told)) == []
-    ended = [json.loads(message.value) for message in ended_incidents(watch.book, "state_reset", now_us)]
+    assert (
+        list(ended_episodes(watch.partition_state, told, "state_rebuilt", now_us, "softfail", staying=told))
+        == []
+    )
+    ended = [
+        json.loads(message.value) for message in ended_incidents(watch.partition_state, "state_reset", now_us)
+    ]
     assert {(one["state"], one["reason"], one["episode_id"]) for one in ended} == {
         ("resolved", "state_reset", *told)
     }

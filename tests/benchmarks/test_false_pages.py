@@ -66,7 +66,7 @@ def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]])
                 number += 1
                 watch.apply([FileRecord(json.dumps(event).encode(), number)])
     watch.finish()
-    return watch.book.features[FeatureKey("simulated", "f", "production")]
+    return watch.partition_state.features[FeatureKey("simulated", "f", "production")]
 
 
 def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleType) -> None:
@@ -78,10 +78,10 @@ def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleTy
     simulated = bench.Feature("f", 2, tickets=False)
     for at, (calls, failures) in enumerate(minutes):
         simulated.count(bench.START_US + at * bench.MINUTE_US, calls, failures, None)
-    mine, real = simulated.book.features[simulated.key], watched(bench, minutes)
-    assert (mine.received, mine.hourly, mine.active_us, mine.first_us) == (
+    mine, real = simulated.partition_state.features[simulated.key], watched(bench, minutes)
+    assert (mine.received, mine.hourly_responses, mine.active_us, mine.first_us) == (
         real.received,
-        real.hourly,
+        real.hourly_responses,
         real.active_us,
         real.first_us,
     )

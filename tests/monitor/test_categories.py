@@ -91,9 +91,9 @@ def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_c
     watch = Watch(Config())
     watch.apply([FileRecord(event(nth, **{field: said if nth < 2 else absent}), nth) for nth in range(10)])
     watch.finish()
-    (feature,) = watch.book.features.values()
+    (feature,) = watch.partition_state.features.values()
     (pane,) = next(iter(feature.segments.values())).panes.values()
-    assert pane.categories[field].weighted() == {str(said): 2.0}
+    assert pane.categories[field].weighted_counts() == {str(said): 2.0}
     weights, n = shares(field, "none" if absent is None else str(absent), pane)
     assert weights == {str(said): 2.0, "none" if absent is None else str(absent): 8.0}
     assert n == 10

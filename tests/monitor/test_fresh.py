@@ -33,12 +33,14 @@ steps = st.lists(
 )  # fmt: skip
 
 
-def count(book: PartitionState, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int) -> None:
-    feature = book.feature(KEY)
+def count(
+    partition_state: PartitionState, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int
+) -> None:
+    feature = partition_state.feature(KEY)
     segment = feature.segments.get(at)
     if segment is None:
         segment = feature.segments[at] = SegmentSeries(at)
-    pane = book.pane(feature, segment, start_us)
+    pane = partition_state.pane(feature, segment, start_us)
     pane.events += n
     pane.rate("error_rate").add(ppm, n, failures)
 
@@ -48,9 +50,11 @@ def totals(rates: dict[str, Rate]) -> tuple[int, int]:
     return rate.events, rate.failures
 
 
-def restarted(config: Config, book: PartitionState, log: dict[bytes, bytes | None]) -> PartitionState:
-    log.update(dict(book.changed()))
-    again = PartitionState(PANE_US, book.digest)
+def restarted(
+    config: Config, partition_state: PartitionState, log: dict[bytes, bytes | None]
+) -> PartitionState:
+    log.update(dict(partition_state.changed()))
+    again = PartitionState(PANE_US, partition_state.digest)
     again.restore([(key, value) for key, value in log.items() if value is not None])
     return again
 
@@ -58,11 +62,11 @@ def restarted(config: Config, book: PartitionState, log: dict[bytes, bytes | Non
 @given(steps)
 def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any]) -> None:
     config = Config(default_rules=False)
-    book, log, edge_us = PartitionState(PANE_US, "d"), dict[bytes, bytes | None](), 0
+    partition_state, log, edge_us = PartitionState(PANE_US, "d"), dict[bytes, bytes | None](), 0
     counted, fresh = [0, 0], [0, 0]
 
     def close(until_us: int) -> None:
-        given = Edges(config, book)._write_windows(until_us, Outputs()).get(KEY, [])
+        given = Edges(config, partition_state)._write_windows(until_us, Outputs()).get(KEY, [])
         for _, rates in given:
             for _, (n, failures) in rates["error_rate"].classes.items() if "error_rate" in rates else ():
                 assert 0 <= failures <= n
@@ -73,59 +77,61 @@ def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any])
         if step == "count":
             pane, segment, ppm, n, share = rest
             failures = round(share * n)
-            count(book, SegmentKey(f"m{segment}"), pane * PANE_US, ppm, n, failures)
+            count(partition_state, SegmentKey(f"m{segment}"), pane * PANE_US, ppm, n, failures)
             counted[:] = counted[0] + n, counted[1] + failures
         elif step == "edge":
             edge_us += PANE_US
             close(edge_us)
         elif step == "restart":
-            book = restarted(config, book, log)
-        elif KEY in book.features and any(key != OVERFLOW for key in book.features[KEY].segments):
-            book.overflow(book.features[KEY])
+            partition_state = restarted(config, partition_state, log)
+        elif KEY in partition_state.features and any(
+            key != OVERFLOW for key in partition_state.features[KEY].segments
+        ):
+            partition_state.overflow(partition_state.features[KEY])
     close(100 * PANE_US)
     assert fresh == counted
 
 
 def test_a_late_event_is_fresh_at_the_next_edge_and_alone() -> None:
     pane = Pane(0)
-    pane.touch()
+    pane.open_for_counting()
     pane.rate("error_rate").add(1_000_000, 10, 2)
-    assert totals(pane.fresh()) == (10, 2)
-    assert totals(pane.closed()) == (0, 0)
-    pane.revision, pane.stale, pane.before = 1, False, None
-    assert totals(pane.fresh()) == (0, 0)
-    assert totals(pane.closed()) == (10, 2)
-    pane.touch()
+    assert totals(pane.new_rates()) == (10, 2)
+    assert totals(pane.closed_rates()) == (0, 0)
+    pane.revision, pane.stale, pane.rates_at_close = 1, False, None
+    assert totals(pane.new_rates()) == (0, 0)
+    assert totals(pane.closed_rates()) == (10, 2)
+    pane.open_for_counting()
     pane.rate("error_rate").add(1_000_000, 1, 1)
     pane.rate("pass_rate").add(1_000_000, 1, 1)  # a rate that the pane did not have when it was closed
-    assert totals(pane.fresh()) == (1, 1)
-    assert pane.fresh()["pass_rate"].events == 1
-    assert totals(pane.closed()) == (10, 2)
+    assert totals(pane.new_rates()) == (1, 1)
+    assert pane.new_rates()["pass_rate"].events == 1
+    assert totals(pane.closed_rates()) == (10, 2)
     again = Pane.from_state(0, pane.state())
-    assert totals(again.fresh()) == (1, 1)
+    assert totals(again.new_rates()) == (1, 1)
     assert again.state() == pane.state()
 
 
 def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> None:
     pane = Pane(0)
-    pane.touch()
+    pane.open_for_counting()
     for ppm in PPM[:8]:
         pane.rate("error_rate").add(ppm, 3, 1)
-    pane.revision, pane.stale, pane.before = 1, False, None
-    pane.touch()
+    pane.revision, pane.stale, pane.rates_at_close = 1, False, None
+    pane.open_for_counting()
     for ppm in PPM[8:]:
         pane.rate("error_rate").add(ppm, 5, 2)
-    assert pane.rates["error_rate"].level > pane.closed()["error_rate"].level
-    assert totals(pane.fresh()) == (5 * len(PPM[8:]), 2 * len(PPM[8:]))
+    assert pane.rates["error_rate"].level > pane.closed_rates()["error_rate"].level
+    assert totals(pane.new_rates()) == (5 * len(PPM[8:]), 2 * len(PPM[8:]))
 
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_a_segment_that_leaves_takes_nothing_twice_to_other(stale: bool) -> None:
-    config, book = Config(default_rules=False), PartitionState(PANE_US, "d")
-    count(book, SegmentKey("a"), 0, 1_000_000, 10, 1)
-    Edges(config, book)._write_windows(PANE_US, Outputs())
+    config, partition_state = Config(default_rules=False), PartitionState(PANE_US, "d")
+    count(partition_state, SegmentKey("a"), 0, 1_000_000, 10, 1)
+    Edges(config, partition_state)._write_windows(PANE_US, Outputs())
     if stale:
-        count(book, SegmentKey("a"), 0, 1_000_000, 2, 2)
-    book.overflow(book.features[KEY])
-    given = Edges(config, book)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
+        count(partition_state, SegmentKey("a"), 0, 1_000_000, 2, 2)
+    partition_state.overflow(partition_state.features[KEY])
+    given = Edges(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
     assert [(at, totals(rates)) for at, rates in given] == ([(OVERFLOW, (2, 2))] if stale else [])

@@ -87,15 +87,16 @@ def test_a_pane_that_was_packed_is_not_built_says_the_same_and_counts_on():
 def test_hours_are_packed_once_they_are_written_and_minutes_are_not():
     """A week of them is kept of each segment: built, they take eight times the memory."""
     feature = FeatureKey("s", "f", "production")
-    book = PartitionState(60_000_000, "d")
-    segment = book.feature(feature).segments.setdefault(
+    partition_state = PartitionState(60_000_000, "d")
+    segment = partition_state.feature(feature).segments.setdefault(
         SegmentKey("m", "", ""), SegmentSeries(SegmentKey("m", "", ""))
     )
     for resolution in (FINE, HOUR):
-        segment.held[resolution][60_000_000] = counted()
-        book.mark_pane(feature, segment.key, resolution, 60_000_000)
-    written = dict(book.changed())
+        segment.panes_by_resolution[resolution][60_000_000] = counted()
+        partition_state.mark_pane(feature, segment.key, resolution, 60_000_000)
+    written = dict(partition_state.changed())
     assert {
-        resolution: hasattr(segment.held[resolution][60_000_000], "_packed") for resolution in (FINE, HOUR)
+        resolution: hasattr(segment.panes_by_resolution[resolution][60_000_000], "_packed")
+        for resolution in (FINE, HOUR)
     } == {FINE: False, HOUR: True}
     assert sum(value.endswith(counted().state()) for value in written.values() if value) == 2

@@ -80,7 +80,7 @@ def accounts(watch: Watch) -> dict[FeatureKey, Any]:
             one.verdicts,
             one.skipped,
         )
-        for key, one in watch.book.features.items()
+        for key, one in watch.partition_state.features.items()
     }
 
 
@@ -142,7 +142,7 @@ def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(
     lost = data.draw(st.sets(st.integers(1, max(1, n - 2)))) if data and n > 2 else set()
     feature = watched(
         [response(number, "p", number) for number in range(n) if number not in lost]
-    ).book.features[ANSWER]
+    ).partition_state.features[ANSWER]
     assert feature.missing == len(lost)
     assert feature.received == {"response": n - len(lost)}
 
@@ -150,17 +150,19 @@ def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(
 def test_what_was_missing_and_comes_late_is_missing_no_more_even_when_it_is_too_late_to_be_measured() -> None:
     lost = [response(number, "p", number) for number in (3, 4)]
     there = [response(number, "p", number) for number in range(10) if number not in (3, 4)]
-    assert watched(there).book.features[ANSWER].missing == 2
-    assert watched(there + lost).book.features[ANSWER].missing == 0
+    assert watched(there).partition_state.features[ANSWER].missing == 2
+    assert watched(there + lost).partition_state.features[ANSWER].missing == 0
     much_later = [response(5 * HOUR_S, "p", 10)]
-    feature = watched(there + much_later + lost, 1).book.features[ANSWER]
+    feature = watched(there + much_later + lost, 1).partition_state.features[ANSWER]
     assert feature.expired == 2
     assert feature.missing == 0
 
 
 def test_a_worker_that_begins_in_the_middle_misses_nothing_that_came_before() -> None:
     assert (
-        watched([response(number, "p", number) for number in range(500, 520)]).book.features[ANSWER].missing
+        watched([response(number, "p", number) for number in range(500, 520)])
+        .partition_state.features[ANSWER]
+        .missing
         == 0
     )
 
@@ -170,16 +172,19 @@ def test_each_producer_numbers_for_itself_and_events_without_a_number_change_not
         response(31, None, None),
         response(32, "p0", None),
     ]
-    feature = watched(values).book.features[ANSWER]
+    feature = watched(values).partition_state.features[ANSWER]
     assert feature.missing == 0
-    assert len(feature.producers.followed) == 3
+    assert len(feature.producers.entries) == 3
     # 0 of p0 is only where it begins; 3 of each at the fourth round
-    assert watched(values[1:9] + values[12:]).book.features[ANSWER].missing == 3
+    assert watched(values[1:9] + values[12:]).partition_state.features[ANSWER].missing == 3
 
 
 def test_a_lost_meter_loses_nothing() -> None:
     meters = [meter(10 * at, counts=(100 * at, 10 * at, 9 * at, at)) for at in range(1, 30)]
-    whole, last = watched(meters).book.features[ANSWER], watched(meters[-1:]).book.features[ANSWER]
+    whole, last = (
+        watched(meters).partition_state.features[ANSWER],
+        watched(meters[-1:]).partition_state.features[ANSWER],
+    )
     assert whole.producer_totals() == last.producer_totals() == ProducerTotals(2900, 290, 261, 29)
 
 
@@ -190,7 +195,7 @@ def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its
         meter(30, "p", 20, (2, 1, 1, 0)),
         meter(25, "p", 0, (9, 4, 3, 1)),
     ]
-    assert watched(values).book.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
+    assert watched(values).partition_state.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
 
 
 def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_comes_back_is_not_counted_twice() -> (
@@ -201,8 +206,8 @@ def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_co
     producers.arrived("first", second, 0, 9, 7)
     for number in range(MAX_PRODUCERS):
         producers.meter(f"p{number}", second + QUIET_US + number, second + 1, (1, 1, 1, 0))
-    assert "first" not in producers.followed
-    assert len(producers.followed) == MAX_PRODUCERS
+    assert "first" not in producers.entries
+    assert len(producers.entries) == MAX_PRODUCERS
     before = ProducerTotals(100 + MAX_PRODUCERS, 50 + MAX_PRODUCERS, 40 + MAX_PRODUCERS, 10)
     assert (producers.totals(), producers.missing) == (before, 3)
     again = second + 3 * QUIET_US
@@ -221,7 +226,7 @@ def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
         for number in range(MAX_PRODUCERS + 200):
             producers.arrived(f"p{number}", turn * 60 * second + number, turn, turn, 1)
             producers.meter(f"p{number}", turn * 60 * second + number, 0, (turn + 1, turn + 1, turn + 1, 0))
-    assert len(producers.followed) == MAX_PRODUCERS
+    assert len(producers.entries) == MAX_PRODUCERS
     assert producers.totals().seen == 5 * MAX_PRODUCERS
     assert producers.missing == 0
 
@@ -260,7 +265,7 @@ def test_the_state_of_the_most_producers_with_the_longest_names_fits_into_a_reco
         name = f"{number:04}" + "\U0001f600" * 250
         values += [meter(1, name, 0, (2**50,) * 4), response(2, name, 2**50), response(3, name, 2**50 + 9)]
     watch = watched(values)
-    assert watch.book.features[ANSWER].missing == 8 * MAX_PRODUCERS
+    assert watch.partition_state.features[ANSWER].missing == 8 * MAX_PRODUCERS
     assert max(len(value) for _, value in watch.changed() if value) < 200 << 10
 
 
@@ -271,21 +276,24 @@ def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_af
     ]
     values += [response(0, "p", number, feature=f"x{number}") for number in range(300)]
     watch = watched(values)
-    assert len(watch.book.features) == MAX_FEATURES + 1
+    assert len(watch.partition_state.features) == MAX_FEATURES + 1
     other = FeatureKey(OTHER, OTHER, "production")
-    totals = [feature.producer_totals() for feature in watch.book.features.values()]
+    totals = [feature.producer_totals() for feature in watch.partition_state.features.values()]
     assert tuple(map(sum, zip(*totals, strict=True))) == (
         3 * (MAX_FEATURES + 500),
         2 * (MAX_FEATURES + 500),
         MAX_FEATURES + 500,
         MAX_FEATURES + 500,
     )
-    assert sum(feature.expired for feature in watch.book.features.values()) == 300
-    assert watch.book.features[other].producers.followed.keys() >= {f"p bot/m{MAX_FEATURES + 499}"}
+    assert sum(feature.expired for feature in watch.partition_state.features.values()) == 300
+    assert watch.partition_state.features[other].producers.entries.keys() >= {f"p bot/m{MAX_FEATURES + 499}"}
     seen_before = sum(one.seen for one in totals)
     watch.apply([FileRecord(response(40 * HOUR_S, feature="real"), 10**6)])
-    assert set(watch.book.features) == {FeatureKey("bot", "real", "production"), other}
-    assert sum(feature.producer_totals().seen for feature in watch.book.features.values()) == seen_before
+    assert set(watch.partition_state.features) == {FeatureKey("bot", "real", "production"), other}
+    assert (
+        sum(feature.producer_totals().seen for feature in watch.partition_state.features.values())
+        == seen_before
+    )
 
 
 def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itself() -> None:
@@ -297,7 +305,7 @@ def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itsel
             for nth, (name, where) in enumerate(keys)
             if at not in range(5, 5 + nth)
         ]
-    ).book.features
+    ).partition_state.features
     assert [features[FeatureKey("bot", *key)].missing for key in keys] == [0, 1, 2]
 
 
@@ -306,7 +314,7 @@ def test_features_that_share_an_account_number_each_for_itself() -> None:
     more = [
         response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)
     ]
-    other = watched(fill + more).book.features[FeatureKey(OTHER, OTHER, "production")]
+    other = watched(fill + more).partition_state.features[FeatureKey(OTHER, OTHER, "production")]
     assert other.received == {"response": 6}
     assert other.missing == 4
 
@@ -319,7 +327,7 @@ def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason_why_not() -
         response(4, finish_reason="stop", outcome="ok"),
         response(5, output=None, output_tokens=7),
     ]
-    feature = watched(values).book.features[ANSWER]
+    feature = watched(values).partition_state.features[ANSWER]
     of = {
         name: feature.verdicts.get(name, 0) + sum(feature.skipped.get(name, {}).values())
         for name in {*feature.verdicts, *feature.skipped}

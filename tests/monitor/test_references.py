@@ -34,11 +34,11 @@ def state(
     segment = feature.segments.setdefault(at, SegmentSeries(at))
     for resolution, held in panes.items():
         for start_us, events in held.items():
-            pane = segment.held[resolution][start_us] = Pane(start_us)
+            pane = segment.panes_by_resolution[resolution][start_us] = Pane(start_us)
             pane.events = events
             pane.rate("error_rate").add(1_000_000, events, 0)
             segment.active_us = max(segment.active_us, start_us)
-    feature.spans = [list(span) for span in spans] or feature.spans
+    feature.incident_spans = [list(span) for span in spans] or feature.incident_spans
     return feature
 
 
@@ -159,8 +159,10 @@ def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
     for resolution, held in hours(40, 0).items():
         segment = feature.segments.setdefault(UNLABELLED, SegmentSeries(UNLABELLED))
         for start_us in held:
-            segment.held[resolution][start_us] = Pane(start_us)
-            segment.held[resolution][start_us].rate("feedback.acceptance_rate").add(1_000_000, 7, 1)
+            segment.panes_by_resolution[resolution][start_us] = Pane(start_us)
+            segment.panes_by_resolution[resolution][start_us].rate("feedback.acceptance_rate").add(
+                1_000_000, 7, 1
+            )
     reference = find(feature, at=None)
     assert (reference.pane.events, reference.pane.rates["feedback.acceptance_rate"].events) == (4800, 24 * 7)
 
@@ -172,7 +174,7 @@ def test_a_late_event_is_in_the_reference_at_once() -> None:
     )
     before = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
     feature.segments[M].panes[T - 20 * MINUTE_US].events += 5
-    feature.forget_merged(T - 20 * MINUTE_US)
+    feature.invalidate_pane(T - 20 * MINUTE_US)
     after = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
     assert before is not None
     assert after is not None

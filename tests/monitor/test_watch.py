@@ -190,9 +190,9 @@ def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[byt
     written = [(topic, json.loads(message.value)) for topic, message in out.order]
     measured = sum(record["events"] for record in last_windows(written).values())
     letters = sum(topic == "deadletter" for topic, _ in written)
-    expired = sum(feature.expired for feature in watch.book.features.values())
+    expired = sum(feature.expired for feature in watch.partition_state.features.values())
     received: Counter[str] = Counter()
-    for feature in watch.book.features.values():
+    for feature in watch.partition_state.features.values():
         received.update(feature.received)
     others = sum(b'"kind": "meter"' in value for value in values)
     assert letters + expired + received.total() + others == len(values)
@@ -279,7 +279,7 @@ def test_a_late_event_raises_the_revision_at_the_next_edge() -> None:
 def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(0), event(3 * HOUR_S), event(1800, event_id="too late")]))
-    (feature,) = watch.book.features.values()
+    (feature,) = watch.partition_state.features.values()
     assert feature.expired == 1
     assert feature.received == {"response": 2}
 
@@ -287,8 +287,8 @@ def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
 def test_what_expired_stays_counted_when_its_feature_is_let_go() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(5 * HOUR_S), event(0, feature="long-gone"), event(9 * HOUR_S)]))
-    assert sum(feature.expired for feature in watch.book.features.values()) == 1
-    assert {key.feature for key in watch.book.features} == {"answer", "other"}
+    assert sum(feature.expired for feature in watch.partition_state.features.values()) == 1
+    assert {key.feature for key in watch.partition_state.features} == {"answer", "other"}
     assert dict(watch.changed())[b'["feature","bot","long-gone","production"]'] is None
 
 
@@ -319,8 +319,8 @@ def test_an_event_from_tomorrow_is_a_dead_letter_and_its_neighbours_count() -> N
     (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
     assert (letter["offset"], letter["field"]) == (1, "time")
     assert "ahead" in letter["error"]
-    assert watch.book.dead_letters == {"future": 1}
-    assert next(iter(watch.book.features.values())).received == {"response": 2}
+    assert watch.partition_state.dead_letters == {"future": 1}
+    assert next(iter(watch.partition_state.features.values())).received == {"response": 2}
 
 
 def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
@@ -344,13 +344,13 @@ def test_an_event_in_the_wrong_partition_is_sent_on_and_never_measured_there() -
     out = elsewhere.apply([FileRecord(event(0), 5, None, None, "softfail.events", (home + 1) % 16)])
     (message,) = out.messages["events"]
     assert (message.partition, message.key, message.value) == (home, b"bot/answer", event(0))
-    assert elsewhere.book.features == {}
+    assert elsewhere.partition_state.features == {}
     at_home = Watch(Config(), home, 16)
     at_home.apply([FileRecord(message.value, 0, None, message.key, "softfail.events", home, message.headers)])
-    assert next(iter(at_home.book.features.values())).received == {"response": 1}
+    assert next(iter(at_home.partition_state.features.values())).received == {"response": 1}
     again = elsewhere.apply([FileRecord(event(0), 6, None, None, "softfail.events", 1, message.headers)])
     assert "events" not in again.messages
-    assert elsewhere.book.dead_letters == {"misplaced": 1}
+    assert elsewhere.partition_state.dead_letters == {"misplaced": 1}
 
 
 def test_text_that_was_sampled_out_does_not_make_the_feature_look_well() -> None:
@@ -393,7 +393,7 @@ def test_more_segments_than_the_cap_fall_into_other_and_nothing_is_lost() -> Non
     values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(600)]
     watch = Watch(Config())
     watch.apply(records_of(values))
-    (feature,) = watch.book.features.values()
+    (feature,) = watch.partition_state.features.values()
     assert len(feature.segments) <= 201
     assert "v599" in {key.variant for key in feature.segments}  # the newest is never the one that falls out
     assert feature.overflowed >= 399
@@ -405,10 +405,10 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
     watch = Watch(Config())
     watch.apply(records_of(values))
     state = dict(watch.changed())
-    (segment,) = next(iter(watch.book.features.values())).segments.values()
+    (segment,) = next(iter(watch.partition_state.features.values())).segments.values()
     assert len(segment.held["hour"]) == 3
     assert min(segment.panes) >= max(segment.held["hour"]) + 3_600_000_000
-    held = [pane for panes in segment.held.values() for pane in panes.values()]
+    held = [pane for panes in segment.panes_by_resolution.values() for pane in panes.values()]
     assert sum(pane.events for pane in held) == 360
     assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in held) == sum(range(360))
     # a tombstone for each fine pane that was rolled up
@@ -422,12 +422,12 @@ def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch
     held = []
     for minute in range(178, 190):
         watch.advance(int((NINE + timedelta(minutes=minute)).timestamp() * 1e6))
-        (feature,) = watch.book.features.values()
+        (feature,) = watch.partition_state.features.values()
         held.append(sum(bool(segment.held["hour"]) for segment in feature.segments.values()))
         panes = [
             pane
             for segment in feature.segments.values()
-            for some in segment.held.values()
+            for some in segment.panes_by_resolution.values()
             for pane in some.values()
         ]
         assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in panes) == sum(range(900))

@@ -31,7 +31,7 @@ def sequences(events: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[i
 def worker_state(values: list[bytes]) -> FeatureState:
     watch = Watch(Config())
     watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)])
-    return watch.book.features[FeatureKey("shop", "f", "production")]
+    return watch.partition_state.features[FeatureKey("shop", "f", "production")]
 
 
 def test_each_feature_and_environment_is_numbered_from_zero_without_gaps(client: Make, fake: Any) -> None:

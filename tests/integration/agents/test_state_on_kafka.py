@@ -585,12 +585,12 @@ def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_
         await again.close()
         assert {
             at: pane.state()
-            for feature in now.book.features.values()
+            for feature in now.partition_state.features.values()
             for segment in feature.segments.values()
             for at, pane in segment.panes.items()
         } == {
             at: pane.state()
-            for feature in watch.book.features.values()
+            for feature in watch.partition_state.features.values()
             for segment in feature.segments.values()
             for at, pane in segment.panes.items()
         }

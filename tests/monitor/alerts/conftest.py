@@ -252,13 +252,17 @@ class World:
         """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is
         told to be over.
         """
-        book = PartitionState(self.watch.book.pane_us, self.watch.book.digest)
-        book.restore([(key, self.keep().pop(key))])
+        partition_state = PartitionState(
+            self.watch.partition_state.pane_us, self.watch.partition_state.digest
+        )
+        partition_state.restore([(key, self.keep().pop(key))])
         kind = json.loads(key)[0]
         if kind == "incident":
-            self.publish(ended_incidents(book, "state_dropped", self.now_us))
+            self.publish(ended_incidents(partition_state, "state_dropped", self.now_us))
         elif kind == "episode":
-            self.publish(ended_episodes(book, {}, "state_dropped", self.now_us, self.settings.kafka.prefix))
+            self.publish(
+                ended_episodes(partition_state, {}, "state_dropped", self.now_us, self.settings.kafka.prefix)
+            )
         self.restart_from_kept()
 
     def transitions(self, rule, level="feature", **labels):

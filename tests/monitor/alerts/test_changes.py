@@ -146,8 +146,8 @@ def test_where_versions_come_all_the_time_almost_nothing_is_told_and_little_is_r
     assert len(told(values)) <= 2 * changes_module.OFTEN
     watch = Watch(Config())
     watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
-    (feature,) = watch.book.features.values()
-    assert 0 < len(feature.decided) <= changes_module.DECIDED
+    (feature,) = watch.partition_state.features.values()
+    assert 0 < len(feature.decided_changes) <= changes_module.DECIDED
 
 
 def test_a_feature_with_more_segments_than_the_cap_tells_no_versions() -> None:

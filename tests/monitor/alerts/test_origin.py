@@ -135,8 +135,8 @@ def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
     for segment in feature.segments.values():
         for hour in (0, 60):
             minutes = [segment.panes.pop(minute * MINUTE_US) for minute in range(hour, hour + 60)]
-            segment.held[HOUR][hour * MINUTE_US] = merge_panes(minutes, hour * MINUTE_US)
-    del feature.segments[SegmentKey("n")].held[HOUR][0]
+            segment.panes_by_resolution[HOUR][hour * MINUTE_US] = merge_panes(minutes, hour * MINUTE_US)
+    del feature.segments[SegmentKey("n")].panes_by_resolution[HOUR][0]
     assert origin(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
 
 
@@ -256,9 +256,9 @@ class Opened(Pane):
 
     looked = 0
 
-    def opened(self) -> Pane:
+    def unpacked(self) -> Pane:
         type(self).looked += 1
-        return super().opened()
+        return super().unpacked()
 
 
 def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -> None:

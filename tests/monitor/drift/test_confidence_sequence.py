@@ -249,7 +249,9 @@ def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
         one.add(1_000_000, *part)
     for part in ((490, 9), (510, 21)):
         other.add(1_000_000, *part)
-    assert rate_bounds(Counts.of(one), 0.01) == rate_bounds(Counts.of(Rate.from_state(other.state())), 0.01)
+    assert rate_bounds(Counts.from_rate(one), 0.01) == rate_bounds(
+        Counts.from_rate(Rate.from_state(other.state())), 0.01
+    )
 
 
 @pytest.mark.parametrize(("kept_of_failures", "kept_of_others"), [(1.0, 0.05), (0.05, 1.0), (0.05, 0.05)])
@@ -275,18 +277,18 @@ def test_an_event_that_is_one_of_many_counts_for_more_and_the_rarest_kept_for_on
     rate = Rate()
     rate.add(1_000_000, 20, 20)
     rate.add(10_000, 20, 0)
-    n, failures = Counts.of(rate, least=0.01)
+    n, failures = Counts.from_rate(rate, least=0.01)
     assert (n, failures) == pytest.approx((20.2, 0.2))
     assert failures / n == pytest.approx(rate.estimate(1.0).value)
-    assert Counts.of(rate, least=1.0) == Counts.of(rate, least=0.01)
-    assert Counts.of(rate, least=0.001) == pytest.approx((2.02, 0.02))
-    assert Counts.of(Rate()) == (0.0, 0.0)
+    assert Counts.from_rate(rate, least=1.0) == Counts.from_rate(rate, least=0.01)
+    assert Counts.from_rate(rate, least=0.001) == pytest.approx((2.02, 0.02))
+    assert Counts.from_rate(Rate()) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("least", [0.0, -1.0, 1.5, math.nan])
 def test_a_least_probability_that_cannot_be_is_refused(least: float) -> None:
     with pytest.raises(ValueError, match="least is"):
-        Counts.of(Rate(), least)
+        Counts.from_rate(Rate(), least)
 
 
 def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin() -> None:
@@ -388,8 +390,8 @@ def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
 def test_moments_are_those_of_the_number() -> None:
     number = NumberSummary()
     number.add(1_000_000, 6, 60, {33: 3, 0: 3})
-    assert Moments.of(number) == (number.effective_n, 10.0, number.variance())
-    assert Moments.of(NumberSummary()) == (0.0, 0.0, 0.0)
+    assert Moments.from_number(number) == (number.effective_n, 10.0, number.variance())
+    assert Moments.from_number(NumberSummary()) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

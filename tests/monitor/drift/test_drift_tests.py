@@ -31,7 +31,7 @@ SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06,
 
 def numbers(values: np.ndarray) -> Distribution:
     """In buckets of the exponential histogram."""
-    return Distribution.of(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
+    return Distribution.from_weights(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
 
 
 def number_of(values: np.ndarray) -> NumberSummary:
@@ -47,11 +47,11 @@ def number_of(values: np.ndarray) -> NumberSummary:
 
 
 def categories(rng: np.random.Generator, n: int, shares: dict[str, float] = SHARES) -> Distribution:
-    return Distribution.of(Counter(rng.choice(list(shares), n, p=list(shares.values())).tolist()))
+    return Distribution.from_weights(Counter(rng.choice(list(shares), n, p=list(shares.values())).tolist()))
 
 
 def shares(n: int, failures: int) -> Distribution:
-    return Distribution.of({False: n - failures, True: failures})
+    return Distribution.from_weights({False: n - failures, True: failures})
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -109,9 +109,9 @@ def test_a_category_that_grew_is_found(name):
 @pytest.mark.parametrize("name", TESTS)
 def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
     some = (
-        Distribution.of({False: 90, True: 10})
+        Distribution.from_weights({False: 90, True: 10})
         if name == "two_proportions"
-        else Distribution.of({1.0: 60, 2.0: 60, 4.0: 60})
+        else Distribution.from_weights({1.0: 60, 2.0: 60, 4.0: 60})
     )
     with pytest.raises(ValueError, match="nothing to compare"):
         TESTS[name](some, Distribution((), (), 0.0))
@@ -130,7 +130,7 @@ def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, 
         return
     values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
     one, two = (
-        Distribution.of(dict(zip(values, counts, strict=False)), float(sum(counts)))
+        Distribution.from_weights(dict(zip(values, counts, strict=False)), float(sum(counts)))
         for counts in (before, after)
     )
     if not (sum(one.weights) and sum(two.weights)):
@@ -146,7 +146,7 @@ def test_g_and_two_shares_are_scipys():
     before, after = {"a": 400, "b": 300, "c": 100}, {"a": 150, "b": 160, "c": 70}
     table = np.array([[before[name] for name in "abc"], [after[name] for name in "abc"]])
     expected = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
-    found = TESTS["g"](Distribution.of(before), Distribution.of(after))
+    found = TESTS["g"](Distribution.from_weights(before), Distribution.from_weights(after))
     assert (found.statistic, found.p_value) == (
         pytest.approx(expected.statistic),
         pytest.approx(expected.pvalue),
@@ -192,6 +192,6 @@ def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_shar
     scale = min(one.scale, two.scale)
     p, q = distribution_of(one, scale), distribution_of(two, scale)
     exact = stats.ks_2samp(before, after, method="asymp")
-    found = TESTS["kolmogorov_smirnov"](Distribution.of(p), Distribution.of(q))
+    found = TESTS["kolmogorov_smirnov"](Distribution.from_weights(p), Distribution.from_weights(q))
     fullest = max(max(p.values()) / n, max(q.values()) / m)
     assert exact.statistic - fullest - 1e-9 <= found.statistic <= exact.statistic + 1e-9

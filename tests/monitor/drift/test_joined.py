@@ -39,7 +39,7 @@ def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
     numbers, merged = [number_of(*one) for one in some], NumberSummary()
     for number in numbers:
         merged.merge(number)
-    joined, expected = PooledNumber(numbers), HistogramShape.of(merged, min(scale, merged.scale))
+    joined, expected = PooledNumber(numbers), HistogramShape.from_number(merged, min(scale, merged.scale))
     found = joined.shape(scale)
     assert expected is not None
     assert found is not None
@@ -57,13 +57,13 @@ def test_g_is_never_more_than_before_rare_categories_are_pooled(
     before: dict[str, float], now: dict[str, float]
 ) -> None:
     n, m = float(sum(before.values())), float(sum(now.values()))
-    told = DRIFT_TESTS["g"](Distribution.of(before, n), Distribution.of(now, m))
+    told = DRIFT_TESTS["g"](Distribution.from_weights(before, n), Distribution.from_weights(now, m))
     assert told.statistic <= g_upper_bound(before, n, now, m) * (1 + 1e-9) + 1e-6
 
 
 def test_how_far_apart_two_shapes_are_is_worked_out_only_where_it_can_matter() -> None:
     one, other = (
-        HistogramShape.of(number_of(1_000_000, some)) for some in ([1, 2, 3] * 100, [2, 3, 4] * 100)
+        HistogramShape.from_number(number_of(1_000_000, some)) for some in ([1, 2, 3] * 100, [2, 3, 4] * 100)
     )
     assert one is not None
     assert other is not None

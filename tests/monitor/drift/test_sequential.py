@@ -86,7 +86,7 @@ def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_coun
             reading = detector.step(60, rng.binomial(60, 0.03), edge)
             if reading.statistic >= reading.bound:
                 alarms += 1
-                detector.calm()
+                detector.reset_evidence()
     assert alarms <= 10
 
 
@@ -152,7 +152,7 @@ def test_frozen_and_after_calm_the_reference_holds_nothing_of_the_incident():
         reading = detector.step(60, 60, edge, frozen=True)
     assert reading.statistic >= reading.bound
     assert (detector.n, detector.failures, detector.rho) == before
-    detector.calm()
+    detector.reset_evidence()
     assert detector.step(0, 0).statistic == 0
     assert fed(detector, rng, 0.03, 50, begin=80) is None
 

@@ -31,7 +31,7 @@ def number_of(values: list[int], ppm: int = 1_000_000) -> NumberSummary:
 
 def quick(reference: NumberSummary, current: NumberSummary) -> HistogramDistance:
     scale = min(reference.scale, current.scale)
-    one, other = HistogramShape.of(reference, scale), HistogramShape.of(current, scale)
+    one, other = HistogramShape.from_number(reference, scale), HistogramShape.from_number(current, scale)
     assert one is not None
     assert other is not None
     return histogram_distance(one, other)
@@ -40,7 +40,10 @@ def quick(reference: NumberSummary, current: NumberSummary) -> HistogramDistance
 def slow(test: DriftTest, reference: NumberSummary, current: NumberSummary) -> tuple[float, float]:
     scale = min(reference.scale, current.scale)
     told = test(
-        *(Distribution.of(distribution_of(one, scale), one.effective_n) for one in (reference, current))
+        *(
+            Distribution.from_weights(distribution_of(one, scale), one.effective_n)
+            for one in (reference, current)
+        )
     )
     return told.statistic, told.p_value
 
@@ -95,7 +98,7 @@ def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int
 def test_a_shape_is_no_farther_from_itself_and_none_of_nothing() -> None:
     number = number_of([1, 5, 5, 900])
     assert quick(number, number) == (0.0, 0.0, 1.0)
-    assert HistogramShape.of(NumberSummary()) is None
+    assert HistogramShape.from_number(NumberSummary()) is None
 
 
 def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
@@ -104,7 +107,10 @@ def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
 
 
 def test_shapes_of_two_scales_are_refused() -> None:
-    one, other = HistogramShape.of(number_of([1, 2, 3])), HistogramShape.of(number_of([1, 2, 3]), 3)
+    one, other = (
+        HistogramShape.from_number(number_of([1, 2, 3])),
+        HistogramShape.from_number(number_of([1, 2, 3]), 3),
+    )
     assert one is not None
     assert other is not None
     with pytest.raises(ValueError, match="scale 5 and 3"):

@@ -242,8 +242,8 @@ def test_while_an_incident_is_open_nothing_is_learnt() -> None:
             for nth, value in enumerate(traffic(80, lambda minute: 0.4 if minute >= 60 else 0.02))
         ]
     )
-    (learnt,) = watch.book.baselines.values()
-    assert watch.book.episodes
+    (learnt,) = watch.partition_state.baselines.values()
+    assert watch.partition_state.episodes
     held = {name: list(one.detector.state()) for name, one in learnt[None].items()}
     watch.apply(
         [
@@ -251,7 +251,7 @@ def test_while_an_incident_is_open_nothing_is_learnt() -> None:
             for nth, value in enumerate(traffic(40, lambda _: 0.4, start=80, seed=2))
         ]
     )
-    assert watch.book.episodes
+    assert watch.partition_state.episodes
     for name, state in held.items():
         assert learnt[None][name].detector.state()[:2] == state[:2], name
 

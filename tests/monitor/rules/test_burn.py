@@ -70,7 +70,7 @@ def rule(**more: Any) -> Burning:
 def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> SegmentSeries:
     segment = SegmentSeries(SegmentKey("m"))
     for minute in range(minutes):
-        pane = segment.held[FINE][minute * MINUTE_US] = Pane(minute * MINUTE_US)
+        pane = segment.panes_by_resolution[FINE][minute * MINUTE_US] = Pane(minute * MINUTE_US)
         pane.rate("error_rate").add(1_000_000, a_minute, round(a_minute * share(minute)))
     return segment
 
@@ -161,7 +161,7 @@ def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:
 def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -> None:
     segment = SegmentSeries(SegmentKey("m"))
     for hour in range(6):
-        pane = segment.held[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)
+        pane = segment.panes_by_resolution[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)
         pane.rate("error_rate").add(1_000_000, 1000, 900 if hour == 2 else 200 if hour > 2 else 1000)
     slow = rule(window=6 * 3600.0, short=3 * 3600.0, factor=6.0)
     read = burn_rate.read(slow, segment, 6 * HOUR_US, 2 * HOUR_US + 50 * MINUTE_US)

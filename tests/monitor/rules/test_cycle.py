@@ -19,12 +19,12 @@ EDGE_US = 100 * DAY_US
 CYCLE = (180, 210, 230, 210, 180, 150, 130, 150)
 
 
-def known(book: PartitionState, failures: tuple[int, ...]) -> FeatureState:
+def known(partition_state: PartitionState, failures: tuple[int, ...]) -> FeatureState:
     """A feature of one segment with a day of hours up to two hours before the edge, 6,000 calls in each."""
-    feature = book.feature(KEY)
+    feature = partition_state.feature(KEY)
     segment = feature.segments[AT] = SegmentSeries(AT)
     for nth in range(26):
-        pane = segment.held[HOUR][start_us] = Pane(start_us := EDGE_US - (nth + 1) * HOUR_US)
+        pane = segment.panes_by_resolution[HOUR][start_us] = Pane(start_us := EDGE_US - (nth + 1) * HOUR_US)
         pane.rate("error_rate").add(1_000_000, 6000, failures[nth % len(failures)])
     return feature
 
@@ -48,12 +48,12 @@ def test_hours_that_differ_by_chance_are_tolerated_no_more_than_always_and_a_cyc
 def test_an_incident_of_yesterday_is_no_cycle() -> None:
     feature = known(PartitionState(60_000_000, ""), (180,))
     for nth in range(10, 14):
-        feature.segments[AT].held[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(
+        feature.segments[AT].panes_by_resolution[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(
             1_000_000, 6000, 3000
         )
     assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
-    feature.forget_references()
-    feature.spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]
+    feature.clear_references()
+    feature.incident_spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]
     assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") == 1
 
 
@@ -62,9 +62,12 @@ def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
     config, counted = Config.model_validate({"rules": [rule], "default_rules": False}), Rate()
     counted.add(1_000_000, 100, 3)
     for failures, more in (((180,), False), (CYCLE, True)):
-        book = PartitionState(60_000_000, "")
-        feature, baselines = known(book, failures), Baselines(config, book, Statistics(config, book))
+        partition_state = PartitionState(60_000_000, "")
+        feature, baselines = (
+            known(partition_state, failures),
+            Baselines(config, partition_state, Statistics(config, partition_state)),
+        )
         for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
             baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)
-        told = book.baselines[KEY][None]["error_rate"].detector._tolerance
+        told = partition_state.baselines[KEY][None]["error_rate"].detector._tolerance
         assert (told > TOLERANCE) is more

@@ -26,7 +26,7 @@ def known(evening: int) -> FeatureState:
     """
     feature = FeatureState(FeatureKey("s", "f", "production"))
     feature.first_us = 1
-    feature.hourly = {day * 24 + hour: 120 for day in range(4) for hour in range(8, 20)} | {
+    feature.hourly_responses = {day * 24 + hour: 120 for day in range(4) for hour in range(8, 20)} | {
         day * 24 + 20: evening for day in range(4)
     }
     return feature

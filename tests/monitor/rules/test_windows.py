@@ -66,13 +66,15 @@ def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_mos
 def test_categories_that_cluster_within_a_minute_are_found_no_more_often_than_promised() -> None:
     """And without what ``worth`` takes off, far more often: so this can fail."""
     rng = np.random.default_rng(5)
-    reference, a_pane, rho = Distribution.of({"length": 2000, "stop": 98_000}), 1000, 0.005
+    reference, a_pane, rho = Distribution.from_weights({"length": 2000, "stop": 98_000}), 1000, 0.005
     shares = rng.beta(0.02 * (1 / rho - 1), 0.98 * (1 / rho - 1), 2000)
     found = {True: 0, False: 0}
     for cut in rng.binomial(a_pane, shares).tolist():
         weights = {"length": cut, "stop": a_pane - cut} if cut else {"stop": a_pane}
         for corrected in found:
             n = Window([Pane(0)], 0).worth(a_pane) if corrected else float(a_pane)
-            found[corrected] += DRIFT_TESTS["g"](reference, Distribution.of(weights, n)).p_value < 0.001
+            found[corrected] += (
+                DRIFT_TESTS["g"](reference, Distribution.from_weights(weights, n)).p_value < 0.001
+            )
     assert found[True] <= 6  # of 2,000 at one in a thousand
     assert found[False] > 100

@@ -199,15 +199,15 @@ def meaning(watch: Watch) -> dict[str, Any]:
 
     out: dict[str, Any] = {
         "watermark_us": watch.watermark_us,
-        "dead_letters": watch.book.dead_letters,
+        "dead_letters": watch.partition_state.dead_letters,
         "features": {},
     }
-    for key, feature in sorted(watch.book.features.items()):
+    for key, feature in sorted(watch.partition_state.features.items()):
         panes = {
             resolution: [
                 [segment_to_json(segment.key), at, pane.events, pane.revision, pane.late]
                 for segment in feature.segments.values()
-                for at, pane in sorted(segment.held[resolution].items())
+                for at, pane in sorted(segment.panes_by_resolution[resolution].items())
             ]
             for resolution in ("pane", "hour", "day")
         }
@@ -221,9 +221,9 @@ def meaning(watch: Watch) -> dict[str, Any]:
                 one.held_us,
                 one.evidence,
             ]
-            for (at, rule), one in watch.book.incidents.get(key, {}).items()
+            for (at, rule), one in watch.partition_state.incidents.get(key, {}).items()
         }
-        episode = watch.book.episodes.get(key)
+        episode = watch.partition_state.episodes.get(key)
         out["features"]["/".join(key)] = {
             "panes": panes,
             "metrics": read,
@@ -239,8 +239,8 @@ def meaning(watch: Watch) -> dict[str, Any]:
                 sorted(episode.firing),
                 sorted(episode.incidents),
             ],
-            "well": sorted(feature.well),
-            "hours": {str(hour): n for hour, n in sorted(feature.hourly.items())},
+            "well": sorted(feature.healthy_rules),
+            "hours": {str(hour): n for hour, n in sorted(feature.hourly_responses.items())},
         }
     return json.loads(json.dumps(out))
 

@@ -234,7 +234,7 @@ def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informa
         watch = Watch(after)
         watch.restore(partition.state.items())
         watch.apply([FileRecord(value) for value in minutes(60, 64)])
-        (found,) = watch.book.evaluators.values()
+        (found,) = watch.partition_state.evaluators.values()
         assert (found["pass_rate"][1] > 0) == gating
         assert found["length"][1] > 0
         assert found["refusal"][1] == 0
@@ -243,14 +243,14 @@ def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informa
 def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
     partition = Partition()
     partition.run(length(5), minutes(0, 30))
-    (first,) = partition.run(length(6), minutes(30, 32)).book.evaluators.values()
-    (second,) = partition.run(length(6), minutes(32, 34)).book.evaluators.values()
+    (first,) = partition.run(length(6), minutes(30, 32)).partition_state.evaluators.values()
+    (second,) = partition.run(length(6), minutes(32, 34)).partition_state.evaluators.values()
     assert tuple(first["length"]) == tuple(second["length"])
     (third,) = partition.run(
         config(rules=[SHORT], features=[{"match": "*", "evaluators": ["refusal"]}]), minutes(34, 36)
-    ).book.evaluators.values()
+    ).partition_state.evaluators.values()
     # taken out, and back as another
-    (fourth,) = partition.run(length(7), minutes(36, 38)).book.evaluators.values()
+    (fourth,) = partition.run(length(7), minutes(36, 38)).partition_state.evaluators.values()
     assert fourth["length"][1] > third["length"][1] == first["length"][1]
 
 
@@ -264,7 +264,7 @@ def test_other_dimensions_are_other_segments_of_the_same_feature():
     )
     more = config(rules=[ERRORS | {"window": "10m"}], features=[{"match": "*", "dimensions": ["region"]}])
     watch = partition.run(more, minutes(10, 30, dimensions={"region": "eu"}, **fault))
-    (feature,) = watch.book.features.values()
+    (feature,) = watch.partition_state.features.values()
     assert sorted(at.dimensions for at in feature.segments) == [(), (("region", "eu"),)]
     # the feature counts on over the change
     assert sum(pane.events for pane in feature.window(0, 2**62)) == 600
@@ -368,12 +368,12 @@ def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_
     partition = firing()
     watch = Watch(config(rules=[ERRORS]))
     watch.restore(partition.state.items())
-    for at, incidents in watch.book.incidents.items():
+    for at, incidents in watch.partition_state.incidents.items():
         for (segment, rule), one in list(incidents.items()):
             incidents[segment, rule] = Incident.from_state_values(
                 ["x" + one.incident_id, *one.state_values()[1:]]
             )
-            watch.book.mark_incident(at, segment, rule)
+            watch.partition_state.mark_incident(at, segment, rule)
     partition.state |= dict(watch.changed())
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
     partition.run(config(rules=[ERRORS]), minutes(12, 30))

@@ -143,18 +143,20 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
 
 
 def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
-    (feature,) = (one for at, one in restored(RECORDS[1]).book.features.items() if at.feature == "answer")
+    (feature,) = (
+        one for at, one in restored(RECORDS[1]).partition_state.features.items() if at.feature == "answer"
+    )
     assert feature.producer_totals() == (4000, 3950, 3940, 10)
     assert (feature.verdicts, feature.skipped) == ({}, {})
 
 
 def test_what_a_feature_writes_today_has_the_shape_of_its_layout():
     """Whoever adds a value must raise the layout and say how older records come by it."""
-    book = PartitionState(60_000_000, "d")
-    feature = book.feature(FeatureKey("s", "f", "e"))
+    partition_state = PartitionState(60_000_000, "d")
+    feature = partition_state.feature(FeatureKey("s", "f", "e"))
     assert len(feature.state()) + 1 == len(format_versions.SHAPES["feature"].__args__)
     fresh = PartitionState(60_000_000, "d")
-    fresh.restore(book.changed())
+    fresh.restore(partition_state.changed())
     assert fresh.features[feature.key].state() == FeatureState(feature.key).state()
 
 

@@ -56,7 +56,7 @@ def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(some: list[s
     categories = CategoryCounts()
     for nth, name in enumerate(some):
         categories.add(MILLION, {name: nth + 1})
-    found = categories.weighted()
+    found = categories.weighted_counts()
     own = {name: n for name, n in found.items() if name != OTHER}
     assert len(own) == min(MAX_NAMES, len(set(some) - {OTHER}))
     assert all(some.index(name) + 1 == n for name, n in own.items())
@@ -67,7 +67,7 @@ def test_known_names_keep_their_count_whatever_else_comes() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {f"error {number}": 1 for number in range(5000)})
     categories.add(MILLION, {"length": 3, "": 2, "content_filter": 1})
-    found = categories.weighted()
+    found = categories.weighted_counts()
     assert (found["length"], found[""], found["content_filter"]) == (3, 2, 1)
     assert (len(found), found[OTHER]) == (MAX_NAMES + 1, 5000 - (MAX_NAMES - 3))
 
@@ -75,19 +75,19 @@ def test_known_names_keep_their_count_whatever_else_comes() -> None:
 def test_a_name_is_cut_to_128_characters() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {"x" * 128 + "a": 1, "x" * 128 + "b": 2})
-    assert categories.weighted() == {"x" * 128: 3}
+    assert categories.weighted_counts() == {"x" * 128: 3}
 
 
 def test_counts_weigh_by_what_they_stand_for() -> None:
     categories = counted([(1.0, {"length": 10}), (0.1, {"stop": 9})])
-    assert categories.weighted() == {"length": 10.0, "stop": pytest.approx(90.0)}
+    assert categories.weighted_counts() == {"length": 10.0, "stop": pytest.approx(90.0)}
     assert categories.n == 19
     assert categories.effective_n == pytest.approx(100**2 / (10 + 9 * 100))
 
 
 def test_nothing_counted_is_nothing() -> None:
     assert (
-        CategoryCounts().weighted(),
+        CategoryCounts().weighted_counts(),
         CategoryCounts().n,
         CategoryCounts().effective_n,
         CategoryCounts().state(),
