@@ -18,7 +18,7 @@ _INVISIBLE = re.compile(
     "\u115f\u1160\u3164\uffa0\u17b4\u17b5"  # fillers and vowels without a glyph
     "\u200b\u2060-\u2065\u206a-\u206f\ufeff"  # zero-width space, word joiner, invisible operators, BOM
     "\ufe00-\ufe0d\ufff0-\ufffb"  # variation selectors but those of emoji, annotations
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # shorthand, music, tags, more selectors
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # shorthand, music, tags, selectors
     "]"
 )
 _EMOJI = "\u203c-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
@@ -81,7 +81,7 @@ def sanitize_json(value: Any, *, lines: bool = False) -> Any:
 
 
 def escape_hidden(text: str) -> str:
-    """Return the text with a backslash escape for each character that a reader cannot see or tell from another.
+    """Return the text with a backslash escape for each character that a reader cannot see or distinguish.
 
     For text that somebody must know exactly or type again: a state key, the beginning of a dead letter. What
     `sanitize` would remove is escaped, and so are spaces other than the plain one.

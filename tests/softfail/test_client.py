@@ -109,7 +109,7 @@ def test_feedback_and_evaluations_copy_the_labels_of_their_response_by_handle_an
 
 def test_labels_of_old_responses_are_forgotten_but_their_handles_keep_them(client: Make, fake: Any) -> None:
     sf = client(recent_responses=2)
-    answers = [sf.response(feature=f"f{i}", model="m") for i in range(3)]
+    answers = [sf.response(feature=f"f{number}", model="m") for number in range(3)]
     sf.feedback(str(answers[0]), accepted=True)  # forgotten: no feature, so invalid
     sf.feedback(answers[0], accepted=True)
     sf.feedback(str(answers[2]), accepted=True)

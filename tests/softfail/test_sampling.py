@@ -21,8 +21,8 @@ class Clock:
 
 def test_the_decision_is_the_same_in_every_process() -> None:
     code = (
-        "from softfail.sampling import Sampler; s = Sampler(0.5, 0.5, 0); print([tuple(s.decide(f's{i}',"
-        " False)) for i in range(200)])"
+        "from softfail.sampling import Sampler; s = Sampler(0.5, 0.5, 0); print([tuple(s.decide(f's{number}',"
+        " False)) for number in range(200)])"
     )
     outputs = {
         subprocess.run(
@@ -35,7 +35,7 @@ def test_the_decision_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     sampler = Sampler(0.5, 0.5, 0)
-    assert outputs == {str([tuple(sampler.decide(f"s{i}", False)) for i in range(200)]) + "\n"}
+    assert outputs == {str([tuple(sampler.decide(f"s{number}", False)) for number in range(200)]) + "\n"}
 
 
 @given(st.text(st.characters()), st.sampled_from([b"a", b"b"]))
@@ -45,7 +45,7 @@ def test_a_name_is_hashed_to_the_unit_interval(name: str, salt: bytes) -> None:
 
 def test_sampling_and_content_are_independent_with_the_configured_probabilities() -> None:
     sampler = Sampler(0.3, 0.2, 0)
-    decisions = [sampler.decide(f"session-{i}", False) for i in range(40_000)]
+    decisions = [sampler.decide(f"session-{number}", False) for number in range(40_000)]
     sent = [decision for decision in decisions if decision.send]
     assert len(sent) / 40_000 == pytest.approx(0.3, abs=0.01)
     assert sum(decision.include_texts for decision in sent) / len(sent) == pytest.approx(0.2, abs=0.015)
@@ -62,11 +62,11 @@ def test_all_calls_of_a_session_get_the_same_decision() -> None:
 def test_an_error_records_probability_one_with_a_token_and_the_ordinary_probabilities_without() -> None:
     clock = Clock()
     sampler = Sampler(0.01, 0.02, 3, clock)
-    decisions = [sampler.decide(f"e{i}", True) for i in range(5)]
+    decisions = [sampler.decide(f"e{number}", True) for number in range(5)]
     assert [tuple(decision) for decision in decisions[:3]] == [(True, True, 1.0, 1.0)] * 3
     assert [decision[2:] for decision in decisions[3:]] == [(0.01, 0.02)] * 2
     clock.now_s = 20.0  # a third of a minute: one token
-    assert [sampler.decide(f"f{i}", True).sample_probability for i in range(2)] == [1.0, 0.01]
+    assert [sampler.decide(f"f{number}", True).sample_probability for number in range(2)] == [1.0, 0.01]
 
 
 def test_the_bucket_yields_its_rate_and_no_more() -> None:
@@ -108,7 +108,7 @@ def test_weights_of_errors_are_unbiased_whether_or_not_the_bucket_is_empty() -> 
 
 def test_with_content_probability_zero_no_ordinary_text_is_sent_and_the_recorded_value_is_valid() -> None:
     sampler = Sampler(1.0, 0.0, 1, Clock())
-    decisions = [sampler.decide(f"s{i}", False) for i in range(100)]
+    decisions = [sampler.decide(f"s{number}", False) for number in range(100)]
     assert not any(decision.include_texts for decision in decisions)
     assert {decision.content_probability for decision in decisions} == {1.0}
     assert sampler.decide("e", True).include_texts
