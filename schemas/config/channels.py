@@ -42,7 +42,7 @@ class PagerDuty(Part):
         pattern=r"^https?://\S+$",
         description="EU: https://events.eu.pagerduty.com/v2/enqueue",
     )
-    timeout: Duration = Field(10.0, gt=0, le=120)
+    timeout: Duration = Field(10.0, gt=0, le=120, description="Longest time that a request may take")
     change_events: bool = Field(
         True,
         description=(
@@ -81,7 +81,7 @@ class PagerDuty(Part):
 class Alertmanager(Part):
     """Prometheus Alertmanager, API v2."""
 
-    url: str = Field(description="Where it answers, without /api/v2: http://alertmanager:9093")
+    url: str = Field(description="Address, without /api/v2: http://alertmanager:9093")
     token: SecretStr | None = Field(
         None, description="Bearer token, from the environment: ${ALERTMANAGER_TOKEN}"
     )
@@ -89,7 +89,7 @@ class Alertmanager(Part):
         None, min_length=1, max_length=500, description="Basic authentication, instead of a token"
     )
     password: SecretStr | None = Field(None, description="From the environment: ${ALERTMANAGER_PASSWORD}")
-    timeout: Duration = Field(10.0, gt=0, le=120)
+    timeout: Duration = Field(10.0, gt=0, le=120, description="Longest time that a request may take")
     watchdog: bool = Field(
         False,
         description=(
@@ -124,7 +124,7 @@ class Slack(Part):
     webhook_url: SecretStr = Field(
         description="Whoever has it can write to the channel; from the environment: ${SLACK_WEBHOOK_URL}"
     )
-    timeout: Duration = Field(10.0, gt=0, le=120)
+    timeout: Duration = Field(10.0, gt=0, le=120, description="Longest time that a request may take")
 
     @model_validator(mode="after")
     def _url_is_whole(self) -> Self:
@@ -150,7 +150,7 @@ class Webhook(Part):
     headers: Annotated[dict[str, SecretStr], Field(max_length=16)] = Field(
         {}, description="Sent with each request; never shown, as they may be secrets"
     )
-    timeout: Duration = Field(10.0, gt=0, le=120)
+    timeout: Duration = Field(10.0, gt=0, le=120, description="Longest time that a request may take")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -186,13 +186,13 @@ class Console(Part):
 
 
 class Channels(Part):
-    """Where episodes go."""
+    """Channels that episodes are delivered to."""
 
-    pagerduty: PagerDuty | None = None
-    alertmanager: Alertmanager | None = None
-    slack: Slack | None = None
-    webhook: Webhook | None = None
-    console: Console | None = None
+    pagerduty: PagerDuty | None = Field(None, description="PagerDuty")
+    alertmanager: Alertmanager | None = Field(None, description="Prometheus Alertmanager")
+    slack: Slack | None = Field(None, description="Slack")
+    webhook: Webhook | None = Field(None, description="Any receiver of JSON")
+    console: Console | None = Field(None, description="Standard output of the worker")
 
     def names(self) -> tuple[str, ...]:
         """The channels that are configured."""

@@ -31,10 +31,12 @@ from softfail.security import Security
 
 
 class Time(Part):
-    """How event time is cut."""
+    """Panes and lateness: how event time is divided."""
 
-    pane: Duration = Field(60.0, description="Length of the smallest bucket")
-    lateness: Duration = Field(30.0, ge=0, le=3600, description="How long a pane waits for late events")
+    pane: Duration = Field(60.0, description="Length of a pane, the smallest window; divides an hour")
+    lateness: Duration = Field(
+        30.0, ge=0, le=3600, description="How long a pane waits for late events before it closes"
+    )
 
     @model_validator(mode="after")
     def _pane_divides_an_hour(self) -> Time:
@@ -57,30 +59,43 @@ class Time(Part):
 
 
 class Kafka(Part):
-    """The broker, and the prefix that names topics, group, transactional ids and page keys."""
+    """Connection to Kafka, and the prefix of all names in it."""
 
     brokers: str = Field(
         "localhost:9092",
         pattern=r"^[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*$",
-        description="host:port,host:port",
+        description="Bootstrap servers: `host:port,host:port`",
     )
-    security: Security = Field(Security(), description="TLS and login; a Kafka without either by default")
-    prefix: str = Field("softfail", pattern=r"^[a-zA-Z0-9._\-]{1,100}$")
+    security: Security = Field(Security(), description="TLS and SASL; by default neither")
+    prefix: str = Field(
+        "softfail",
+        pattern=r"^[a-zA-Z0-9._\-]{1,100}$",
+        description="Prefix of topics, consumer group, transactional ids and PagerDuty keys; one for each deployment",
+    )
     start: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a partition without state begins"
+        "earliest", description="Where a partition without state begins to read"
     )
     partitions: int = Field(
-        16, ge=1, le=1000, description="Partitions of the events topic, fixed when topics are created"
+        16,
+        ge=1,
+        le=1000,
+        description="Number of partitions of the events topic; fixed when the topics are created",
     )
     replication: int | None = Field(
-        None, ge=1, le=9, description="Copies of each topic; by default 3, or as many as there are brokers"
+        None,
+        ge=1,
+        le=9,
+        description="Replication factor of the topics; by default 3, or the number of brokers if that is less",
     )
-    checkpoint: Duration = Field(5.0, gt=0, le=60, description="Longest time between checkpoints")
+    checkpoint: Duration = Field(5.0, gt=0, le=60, description="Longest time between two checkpoints")
     session_timeout: Duration = Field(
-        6.0, ge=1, le=300, description="After this silence a worker's partitions go to others"
+        6.0,
+        ge=1,
+        le=300,
+        description="A worker that does not answer for this long loses its partitions to others",
     )
     embedded: bool = Field(
-        False, description="The demo's embedded broker: no topic settings to check, one worker"
+        False, description="Use the embedded broker of the demo: one worker, nothing is kept"
     )
 
     @model_validator(mode="after")
@@ -93,14 +108,15 @@ class Kafka(Part):
 
 
 class Http(Part):
-    """Where /metrics, /healthz, /readyz and the status page are served."""
+    """HTTP server of a worker: /metrics, /healthz, /readyz and the status page."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(6066, ge=0, le=65_535)
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(6066, ge=0, le=65_535, description="Port to listen on; 0: any free port")
     token: SecretStr | None = Field(
         None,
         description=(
-            "Asked of whoever reads, but for probes; needed unless host is loopback: ${SOFTFAIL_HTTP_TOKEN}"
+            "Token that every request but probes must carry; required unless `host` is a loopback address:"
+            " ${SOFTFAIL_HTTP_TOKEN}"
         ),
     )
 
@@ -129,76 +145,83 @@ class Http(Part):
 
 
 class Feature(Part):
-    """How the features that match are measured; the first match wins."""
+    """Settings of the features that match. The order matters: the first entry that matches a feature is the
+    only one that applies to it, so put the specific ones first.
+    """
 
-    match: str = Field("*", description="service/feature, with * and ?")
+    match: str = Field("*", description="`service/feature`, with * and ?")
     interaction: Literal["sync", "progressive", "async"] | None = Field(
-        None, description="Who waits, and so which latency budget holds"
+        None,
+        description="Who waits for the answer, which decides the latency budget: `sync` 1 s, `progressive` 0.5 s to the first token and 5 s in all, `async` 20 s",
     )
     dimensions: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), max_length=8, description="Extra segment labels"
+        (), max_length=8, description="Dimensions of the events that become labels of segments"
     )
     evaluators: tuple[str | dict[str, dict[str, Any]], ...] | None = Field(
-        None, description="Names, or name: {parameters}; all defaults if absent"
+        None, description="Names, or `name: {parameters}`; by default all evaluators that need no parameters"
     )
     gating: dict[str, bool] = Field(
-        {}, description="Evaluator -> whether its failures count against the pass rate"
+        {},
+        description="Evaluator -> whether its failures make a response fail, where that differs from its default",
     )
 
 
 class Route(Part):
-    """Which episodes go to which channels. The first match wins."""
+    """A route from episodes to channels. The first route that matches an episode is the only one it takes."""
 
-    severity: tuple[Severity, ...] = ("critical", "error", "warning", "info")
-    environment: str = "*"
-    match: str = "*"
-    to: tuple[str, ...]
+    severity: tuple[Severity, ...] = Field(
+        ("critical", "error", "warning", "info"), description="Severities of the episodes"
+    )
+    environment: str = Field("*", description="Environment of the episodes, with * and ?")
+    match: str = Field("*", description="`service/feature` of the episodes, with * and ?")
+    to: tuple[str, ...] = Field(description="Names of channels")
 
 
 class Links(Part):
-    """What a page links to. `{service}`, `{feature}`, `{environment}`, `{from_ms}`, `{to_ms}` are filled in."""
+    """Links in a page. `{service}`, `{feature}`, `{environment}`, `{from_ms}` and `{to_ms}` are replaced."""
 
-    dashboard: str | None = None
-    runbook: str | None = None
-    status: str | None = None
+    dashboard: str | None = Field(None, description="Dashboard of the feature")
+    runbook: str | None = Field(None, description="Runbook of the feature")
+    status: str | None = Field(None, description="Status page of softfail")
 
 
 class Health(Part):
-    """When softfail's own work is an incident: what it cannot read, what it lost, what lags, falls silent or
-    is not delivered.
-    """
+    """Self-health: when softfail opens an episode about itself (dead letters, loss, lag, silence, channels)."""
 
     severity: Severity | None = Field(
-        "error", description="The worst that such a finding may be; null: none is ever opened"
+        "error", description="Highest severity of such a finding; null: never open one"
     )
     window: Duration = Field(
         300.0,
         ge=5,
         le=3600,
-        description="What shares are taken over, and how long a lag, a silence or a dead channel must last",
+        description="Window of shares, and how long a lag, a silence or a failing channel must last",
     )
     dead_letter_share: float = Field(
         0.01,
         gt=0,
         lt=1,
-        description="Share of records that could not be read which is a warning; ten times that is an error",
+        description="Share of dead letters from which there is a warning; an error from ten times that",
     )
     lag: Duration = Field(
         300.0,
         ge=1,
         le=86_400,
-        description="How far the watermark of a partition may lie behind while records wait",
+        description="How far the watermark of a partition may be behind while records wait",
     )
     recovery: Duration = Field(
         60.0,
         ge=1,
         le=3600,
-        description="How long a worker may read the state of a partition that it was given",
+        description="How long a worker may take to restore the state of a partition",
     )
     dead_mans_url: SecretStr | None = Field(
-        None, description="Fetched while all is well, so that silence is noticed: ${SOFTFAIL_DEAD_MANS_URL}"
+        None,
+        description="Dead man's switch: URL fetched while softfail is healthy: ${SOFTFAIL_DEAD_MANS_URL}",
     )
-    dead_mans_interval: Duration = Field(60.0, ge=1, le=3600, description="Time between two fetches of it")
+    dead_mans_interval: Duration = Field(
+        60.0, ge=1, le=3600, description="Time between two fetches of that URL"
+    )
 
     @model_validator(mode="after")
     def _dead_mans_url_is_whole(self) -> Health:
@@ -214,34 +237,39 @@ class Health(Part):
 
 
 class Config(Part):
-    """All of softfail.yaml."""
+    """The whole of softfail.yaml. Everything has a default; an empty file monitors every feature."""
 
-    time: Time = Time()
-    kafka: Kafka = Kafka()
-    http: Http = Http()
-    features: tuple[Feature, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    drift: tuple[Drift, ...] = ()
+    time: Time = Field(Time(), description="Panes and lateness")
+    kafka: Kafka = Field(Kafka(), description="Connection to Kafka")
+    http: Http = Field(Http(), description="HTTP server of a worker")
+    features: tuple[Feature, ...] = Field((), description="Settings of features; the first match wins")
+    rules: tuple[Rule, ...] = Field((), description="Rules on metrics, beside the default rules")
+    drift: tuple[Drift, ...] = Field((), description="Rules on distributions; if absent, the default one")
     pinned: dict[Annotated[str, Field(pattern=f"^{PIN_NAME.pattern}$")], Pinned] = Field(
-        {}, description="Name -> reference of drift that was pinned"
+        {}, description="Name -> pinned reference for drift"
     )
-    objectives: tuple[Objective, ...] = ()
-    default_rules: bool = True
-    no_data: NoData = NoData()
-    health: Health = Health()
-    channels: Channels = Channels(console=Console())
+    objectives: tuple[Objective, ...] = Field(
+        (), description="Service level objectives, alerted by burn rates"
+    )
+    default_rules: bool = Field(True, description="Whether the default rules apply")
+    no_data: NoData = Field(NoData(), description="The rule on features that send nothing")
+    health: Health = Field(Health(), description="Self-health")
+    channels: Channels = Field(
+        Channels(console=Console()),
+        description="Channels that episodes are delivered to; by default the console",
+    )
     routes: tuple[Route, ...] | None = Field(
-        None, description="By default every episode goes to every channel"
+        None, description="Routes of episodes to channels; by default every episode goes to every channel"
     )
     silences: tuple[PlannedSilence, ...] = Field(
-        (), max_length=1000, description="What is not delivered for a time; incidents go on"
+        (), max_length=1000, description="Planned silences: deliveries to mute for a time"
     )
-    links: Links = Links()
+    links: Links = Field(Links(), description="Links in a page")
     page_environments: tuple[str, ...] = Field(
-        ("production",), description="Environments whose episodes may page; others are tickets"
+        ("production",), description="Environments whose episodes may page; those of others are tickets"
     )
     page_old_events: bool = Field(
-        False, description="Whether what happened over 24 h ago may page (a back-fill)"
+        False, description="Whether events that arrive over 24 h late may page (a back-fill)"
     )
 
     @model_validator(mode="after")

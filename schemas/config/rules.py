@@ -20,9 +20,11 @@ _REFERENCE = re.compile(
 
 
 class Named(Part):
-    """A condition with a name, and the key `on`."""
+    """A rule with a name and the key `on`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$", description="Name, unique; pages and metrics carry it"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -35,28 +37,30 @@ class Named(Part):
 class Watched(Named):
     """What a condition on a series of panes has, whatever it looks at."""
 
-    level: Literal["feature", "segment", "both"] = "both"
-    match: str = Field("*", description="service/feature, with * and ?")
-    environments: tuple[str, ...] | None = Field(
-        None, description="By default all of them; only `production` pages"
+    level: Literal["feature", "segment", "both"] = Field(
+        "both", description="Whether it reads whole features, their segments, or both"
     )
-    window: Duration = Field(300.0, description="The least window")
+    match: str = Field("*", description="`service/feature`, with * and ?")
+    environments: tuple[str, ...] | None = Field(None, description="Environments; by default all")
+    window: Duration = Field(300.0, description="Shortest window that is read")
     for_: Duration = Field(
-        0.0, alias="for", ge=0, le=86_400, description="How long it must last before it fires"
+        0.0, alias="for", ge=0, le=86_400, description="How long a breach must last before the rule fires"
     )
     keep_firing_for: Duration = Field(
-        120.0, ge=0, le=86_400, description="How long it must be well before it resolves"
+        120.0, ge=0, le=86_400, description="How long the value must be good before the incident resolves"
     )
     min_events: int = Field(50, ge=1, le=10**9, description="Effective events that a window needs")
     confidence: float | None = Field(
         None,
         gt=0.5,
         lt=1,
-        description="One-sided confidence of the interval; by default as the false-page budget says",
+        description="One-sided confidence of the interval; by default from the budget of false pages",
     )
-    severity: Severity = "error"
+    severity: Severity = Field(
+        "error", description="`critical` and `error` page, `warning` and `info` open a ticket"
+    )
     page_newborn: bool = Field(
-        True, description="Whether a feature that never was well may page; if not it is a warning"
+        True, description="Whether a feature that was never healthy may page; otherwise it gets a warning"
     )
 
     @model_validator(mode="after")
@@ -67,7 +71,7 @@ class Watched(Named):
 
 
 class Rule(Watched):
-    """A condition on a window of one metric."""
+    """A threshold on a metric over a window."""
 
     on: str = Field(
         description=(
@@ -75,10 +79,16 @@ class Rule(Watched):
             " output_tokens.mean, ..."
         )
     )
-    above: float | Literal["budget", "baseline"] | None = None
-    below: float | Literal["baseline"] | None = None
+    above: float | Literal["budget", "baseline"] | None = Field(
+        None,
+        description="Breach above this value, above the feature's latency `budget`, or above the learnt `baseline`",
+    )
+    below: float | Literal["baseline"] | None = Field(
+        None,
+        description="Breach below this value, or below the learnt `baseline`; exactly one of above and below",
+    )
     clear: float | None = Field(
-        None, description="Threshold to come back from; by default the one that fired"
+        None, description="Threshold at which the value is good again; by default that of the breach"
     )
 
     @model_validator(mode="after")
@@ -127,36 +137,40 @@ class Rule(Watched):
 
 
 class Drift(Watched):
-    """Distributions that should stay as they were: numbers, categories, texts."""
+    """A rule on distributions that should not change: numbers, categories, texts."""
 
     on: tuple[Annotated[str, Field(pattern=METRIC.pattern)], ...] | None = Field(
         None,
         min_length=1,
         description=(
-            "Statistics: output_tokens, duration_s, finish_reason, response_model, ...; all that are counted"
-            " if absent"
+            "Statistics: output_tokens, duration_s, finish_reason, response_model, ...; by default all that"
+            " are counted"
         ),
     )
     reference: str = Field(
         "trailing 24h",
-        description="trailing 24h, same hours last week, previous prompt version, or pinned NAME",
+        description="`trailing 24h`, `same hours last week`, `previous prompt version`, or `pinned NAME`",
     )
     effect: float | None = Field(
         None,
         gt=0,
         le=100,
         description=(
-            "Least effect: standard deviations (numbers), Jensen-Shannon distance (categories); 0.1 each,"
-            " languages 0.3"
+            "Least effect, in standard deviations (numbers) or as Jensen-Shannon distance (categories); by"
+            " default 0.1 each, 0.3 for languages"
         ),
     )
-    window: Duration = Field(60.0, description="The least window; up to 2 h are looked at too")
-    severity: Severity = "warning"
+    window: Duration = Field(
+        60.0, description="Shortest window that is read; longer ones up to 2 h are read too"
+    )
+    severity: Severity = Field(
+        "warning", description="`critical` and `error` page, `warning` and `info` open a ticket"
+    )
     for_: Duration = Field(
-        0.0, alias="for", ge=0, le=86_400, description="How long it must last before it fires"
+        0.0, alias="for", ge=0, le=86_400, description="How long a breach must last before the rule fires"
     )
     keep_firing_for: Duration = Field(
-        600.0, ge=0, le=86_400, description="How long it must be well before it resolves"
+        600.0, ge=0, le=86_400, description="How long there must be no breach before the incident resolves"
     )
 
     @model_validator(mode="after")
@@ -182,14 +196,16 @@ class Drift(Watched):
 
 
 class Burn(Part):
-    """How fast an error budget may be spent: over a long window, and still over a short one."""
+    """A burn rate: how fast an error budget may be spent, over a long window and still over a short one."""
 
-    long: Duration = Field(ge=300, le=30 * 86_400, description="1h")
-    short: Duration = Field(ge=60, le=3 * 86_400, description="5m; about a twelfth of the long one")
-    factor: float = Field(
-        gt=0, description="Times as fast as the budget allows: 14.4 spends 2 % of 30 days in an hour"
+    long: Duration = Field(ge=300, le=30 * 86_400, description="Long window, like 1h")
+    short: Duration = Field(
+        ge=60, le=3 * 86_400, description="Short window, about a twelfth of the long one, like 5m"
     )
-    severity: Severity
+    factor: float = Field(
+        gt=0, description="How many times too fast the budget burns: 14.4 spends 2 % of 30 days in an hour"
+    )
+    severity: Severity = Field(description="`critical` and `error` page, `warning` and `info` open a ticket")
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Burn:
@@ -209,24 +225,26 @@ BURNS = (
 
 
 class Objective(Named):
-    """What was promised over a period, watched by burn rates over several windows.
+    """A service level objective over a period, alerted by burn rates over several windows.
 
     Source: Google SRE Workbook, chapter 5, "Multiwindow, multi-burn-rate alerts".
     """
 
-    on: str = Field(description="A rate: pass_rate, error_rate, evaluator.NAME.fail_rate")
-    target: float = Field(gt=0, lt=1, description="Share that must be good: 0.97")
-    period: Duration = Field(30 * 86_400.0, ge=86_400, le=90 * 86_400, description="What the budget is of")
+    on: str = Field(description="A rate: pass_rate, error_rate or evaluator.NAME.fail_rate")
+    target: float = Field(gt=0, lt=1, description="Share of events that must be good, like 0.97")
+    period: Duration = Field(
+        30 * 86_400.0, ge=86_400, le=90 * 86_400, description="Period of the error budget"
+    )
     burn: tuple[Burn, ...] | None = Field(
         None,
         min_length=1,
-        description="By default 2 % of the budget in 1h, 5 % in 6h (pages), 10 % in 3d (a ticket)",
+        description="Burn rates; by default 2 % of the budget in 1h and 5 % in 6h (pages), 10 % in 3d (a ticket)",
     )
-    level: Literal["feature", "segment", "both"] = "feature"
-    match: str = Field("*", description="service/feature, with * and ?")
-    environments: tuple[str, ...] | None = Field(
-        None, description="By default all of them; only `production` pages"
+    level: Literal["feature", "segment", "both"] = Field(
+        "feature", description="Whether it reads whole features, their segments, or both"
     )
+    match: str = Field("*", description="`service/feature`, with * and ?")
+    environments: tuple[str, ...] | None = Field(None, description="Environments; by default all")
     min_events: int = Field(50, ge=1, le=10**9, description="Effective events that the long window needs")
 
     @model_validator(mode="after")
@@ -286,13 +304,13 @@ DEFAULT_DRIFT = (Drift.model_validate({"name": "drift"}),)
 
 
 class NoData(Part):
-    """The rule on features that have fallen silent. Its severity, or null for never."""
+    """The rule on features that stop sending."""
 
-    window: Duration = Field(300.0, ge=1, le=86_400, description="The least silence that counts")
+    window: Duration = Field(300.0, ge=1, le=86_400, description="Shortest silence that counts")
     min_expected: int = Field(
         20,
         ge=1,
         le=10**6,
-        description="Events that the past leads one to expect in a silence before it counts",
+        description="Events that must have been expected in the silence, from the past",
     )
-    severity: Severity | None = "critical"
+    severity: Severity | None = Field("critical", description="Severity; null: no such rule")

@@ -33,35 +33,38 @@ def match_of(value: str) -> str:
 
 
 class PlannedSilence(Part):
-    """What is not delivered while it lasts: either ``from`` and ``to``, or ``at`` and ``for`` on ``days``."""
+    """A planned silence: nothing that it matches is delivered from `from` to `to`, or for `for` from `at` on
+    `days`.
+    """
 
     match: Annotated[str, AfterValidator(match_of)] = Field(
         min_length=1,
         max_length=300,
-        description="service/feature, with * and ?; softfail's own health only by softfail/...",
+        description="`service/feature`, with * and ?; self-health is matched by `softfail/...` only",
     )
     environments: tuple[str, ...] | None = Field(
-        None, description="Names, with * and ?; by default all of them"
+        None, description="Environments, with * and ?; by default all"
     )
     severity: tuple[Severity, ...] | None = Field(
-        None, min_length=1, description="Worst severity of the episode; by default any"
+        None, min_length=1, description="Highest severity of the episode; by default any"
     )
     from_: AwareDatetime | None = Field(
-        None, alias="from", description="Once: when it begins, with its offset: 2026-12-24T18:00:00+01:00"
+        None, alias="from", description="Once: begin, with an offset from UTC: 2026-12-24T18:00:00+01:00"
     )
-    to: AwareDatetime | None = Field(None, description="Once: when it ends")
+    to: AwareDatetime | None = Field(None, description="Once: end")
     days: tuple[Weekday, ...] | None = Field(
-        None, min_length=1, max_length=7, description="Recurring: on which days it begins; by default on all"
+        None,
+        min_length=1,
+        max_length=7,
+        description="Recurring: days on which it begins; by default every day",
     )
     at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = Field(
-        None, description='Recurring: when it begins, by the clock there: "22:00"'
+        None, description='Recurring: begin, local time: "22:00"'
     )
-    for_: Duration | None = Field(
-        None, alias="for", gt=0, le=_WEEK_S, description="Recurring: how long it lasts"
-    )
-    timezone: str | None = Field(None, description="Recurring: whose clock, as Europe/Berlin; by default UTC")
-    author: str = Field("", max_length=200)
-    reason: str = Field(min_length=1, max_length=1000)
+    for_: Duration | None = Field(None, alias="for", gt=0, le=_WEEK_S, description="Recurring: length")
+    timezone: str | None = Field(None, description="Recurring: time zone, like Europe/Berlin; by default UTC")
+    author: str = Field("", max_length=200, description="Who planned it")
+    reason: str = Field(min_length=1, max_length=1000, description="Why; shown with the silence")
 
     @field_validator("at", mode="before")
     @classmethod
