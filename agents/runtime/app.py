@@ -1,5 +1,4 @@
-"""One process of softfail: Faust for membership and the stream, our transport and store for everything that
-must be true.
+"""One process of softfail: Faust for group membership and the stream, own transport and state for correctness.
 
 **To write an agent** (``agents/watch.py`` is the example), give an object with
 
@@ -61,7 +60,7 @@ STOP_S = 25.0  # docker and Kubernetes kill after 10 to 30 s; a checkpoint takes
 
 
 class Worker:
-    """One process: its agents, the partitions it owns, and how it does."""
+    """One process: its agents, its partitions and its health."""
 
     def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
         self.config = config
@@ -75,7 +74,7 @@ class Worker:
         self._connected = False
 
     def partitions(self) -> list[PartitionStatus]:
-        """Every partition that this process owns or is restoring."""
+        """Return the status of every partition that this process owns or restores."""
         return self.store.status()
 
     @property
@@ -85,15 +84,15 @@ class Worker:
 
     @property
     def healthy(self) -> bool:
-        """Whether work goes on: no lag without progress for half a minute, and the broker answers."""
+        """Whether there is progress: no lag without progress for half a minute, and the broker answers."""
         return not self.watchdog.is_stuck
 
     def group_assignment(self) -> set[TP]:
-        """The partitions that the group gave to this process, restored or not."""
+        """Return the partitions that the group assigned to this process, restored or not."""
         return set(self.faust.consumer.assignment()) if self._connected else set()
 
     async def rewind(self, why: str) -> None:
-        """Have everything fetched again from the positions applied."""
+        """Fetch again from the applied positions."""
         log.warning("fetching again: %s", why)
         await self.faust.consumer.perform_seek()
 
@@ -107,8 +106,9 @@ class Worker:
         self._connected = True
 
     async def stop(self) -> NoReturn:
-        """Make everything durable and end. A static member does not leave its group: a restart finds its
-        partitions again.
+        """Make everything durable and end the process.
+
+        A static member does not leave its group, so that it gets the same partitions after a restart.
         """
         self.stopping = True
         exits.refuse_restarts()
@@ -117,29 +117,27 @@ class Worker:
                 await self.store.revoke_all()
         except TimeoutError:
             exits.leave(
-                exits.STATE, f"stopping took over {STOP_S:g} s; what was not written will be read again"
+                exits.STATE, f"stopping took more than {STOP_S:g} s; what was not written will be read again"
             )
         exits.leave(exits.OK, "told to stop")
 
 
 class _App(faust.App):  # type: ignore[misc]
-    """Faust's application with our transport, without its directories, and with a crash that ends the
-    process.
-    """
+    """The application of Faust with the own transport and without directories; a crash restarts the process."""
 
     def _new_transport(self) -> faust_transport.Transport:
         return faust_transport.Transport(self.conf.broker_consumer, self)
 
     def _create_directories(self) -> None:
-        pass  # nothing of ours is on disk
+        pass  # nothing is kept on disk
 
     async def crash(self, reason: BaseException) -> None:
-        # mode would shut down service by service, and can hang in that
+        # mode would stop service by service, and can hang
         exits.restart(exits.STATE, f"Faust crashed: {reason!r}")
 
 
 def build_app(config: Config, worker: Worker) -> _App:
-    """Faust's application: one agent a source, no tables, commits, sinks or web server."""
+    """Build the application of Faust: an agent for each source, without tables, commits, sinks and web server."""
     kafka = config.kafka
     urls = ";".join(f"aiokafka://{broker}" for broker in kafka.brokers.split(","))
     app = _App(
@@ -189,10 +187,9 @@ def _body(worker: Worker) -> Callable[[Any], Awaitable[None]]:
         async for event in stream.noack().events():
             try:
                 await worker.intake.take(event.message.tp, event.value)
-                # a full queue never waits: without this, neither fetches nor checkpoints would go on beside
-                # it
+                # a full queue never waits: without this, no fetch and no checkpoint could run
                 await asyncio.sleep(0)
-            except Exception as error:  # Faust would log it, go on with the next bundle and so lose this one
+            except Exception as error:  # Faust would log it and lose this bundle
                 log.exception("applying a bundle of %s failed", event.message.tp)
                 exits.restart(exits.STATE, f"apply: {error!r}")
 
@@ -200,14 +197,14 @@ def _body(worker: Worker) -> Callable[[Any], Awaitable[None]]:
 
 
 def instance_id(config: Config) -> str:
-    """The static member's name: the same after a restart, another for every worker of a machine."""
+    """Return the name of the static member: the same after a restart, and unique on a machine."""
     return f"{socket.gethostname()}-{config.http.port or f'pid{os.getpid()}'}"
 
 
 def run(
     config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]] = ()
 ) -> NoReturn:
-    """Run until told to stop. Never returns: it ends the process with one of the codes in ``agents.process.exits``."""
+    """Run until stopped. Never returns: it ends the process with a code of ``agents.process.exits``."""
     log_setup.configure()
     exits.pause_after_restart()
     asyncio.run(_run(config, agents, beside))
@@ -223,24 +220,24 @@ async def _run(
         exits.leave(exits.CONFIGURATION, str(error))
     stop = asyncio.Event()
 
-    def told() -> None:
+    def interrupt() -> None:
         if stop.is_set():
-            exits.leave(exits.STATE, "told twice to stop; what was not written will be read again")
+            exits.leave(exits.STATE, "stopped twice; what was not written will be read again")
         stop.set()
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, told)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     background = [asyncio.create_task(_guarded(serve, worker)) for serve in beside]
     starting = asyncio.create_task(_guarded(Worker.start, worker))
-    told_to_stop = asyncio.create_task(stop.wait())
-    await asyncio.wait([starting, told_to_stop], return_when=asyncio.FIRST_COMPLETED)
+    stop_requested = asyncio.create_task(stop.wait())
+    await asyncio.wait([starting, stop_requested], return_when=asyncio.FIRST_COMPLETED)
     while not worker.ready and not stop.is_set():  # noqa: ASYNC110 - once, and nothing else waits for it
         await asyncio.sleep(0.1)
     gc.collect()
-    gc.freeze()  # what lives now lives long; the collector took a third of the time looking at it
+    gc.freeze()  # these objects live long; scanning them took a third of the time
     gc.set_threshold(50_000, 20, 100)
-    await told_to_stop
+    await stop_requested
     log.info("stopping: %d partitions, %d tasks beside", len(worker.store.owned), len(background))
     await worker.stop()
 
@@ -250,7 +247,7 @@ async def _guarded(step: Callable[[Worker], Awaitable[None]], worker: Worker) ->
         await step(worker)
     except exits.Misconfigured as error:
         exits.leave(exits.CONFIGURATION, str(error))
-    except Exception as error:  # whatever it is, a process without this part must not look alive
+    except Exception as error:  # a process without this part must not look alive
         if isinstance(error, OSError) and error.errno in (
             errno.EADDRINUSE,
             errno.EADDRNOTAVAIL,

@@ -1,5 +1,6 @@
-"""Bundles into partitions: what joins is applied, what leaves a gap is fetched again. Nothing is lost on the
-way, and nothing counted twice.
+"""Apply bundles to partitions: a bundle that joins the position is applied, after a gap records are fetched again.
+
+So no record is lost or counted twice on the way.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ log = logging.getLogger("softfail.intake")
 
 
 class BundleIntake:
-    """Takes every bundle that comes out of the stream.
+    """Accepts every bundle of the stream.
 
     Args:
-        earliest: the first offset that the broker still has of a partition.
-        rewind: has everything fetched again from the positions applied; its argument says why.
+        earliest: returns the first offset that the broker still has of a partition.
+        rewind: fetches again from the positions that are applied; its argument says why.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class BundleIntake:
         self._store, self._earliest, self._rewind = store, earliest, rewind
 
     async def take(self, tp: TP, bundle: Bundle) -> None:
-        """Apply the bundle if it joins the position; else see to it that what is missing comes again."""
+        """Apply the bundle if it joins the position; else fetch again."""
         partition = self._store.owned.get(tp)
         if partition is None:
             return  # revoked
@@ -49,9 +50,7 @@ class BundleIntake:
             await partition.wait_for_space()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
-        """Whether the bundle can be looked at. After a gap everything is too early until what was missing has
-        come.
-        """
+        """Return whether the bundle can be applied. After a gap nothing can until the missing records have come."""
         tp, position = partition.tp, partition.position
         if continuity(bundle.start, bundle.stop, position) is not Continuity.GAP:
             return True
@@ -59,7 +58,7 @@ class BundleIntake:
             return False
         try:
             oldest = await self._earliest(tp)
-        except Exception as error:  # noqa: BLE001 - no broker: the watchdog goes back for it once there is one
+        except Exception as error:  # noqa: BLE001 - without a broker, the watchdog rewinds once there is one
             log.warning(
                 "%s/%d: a gap at %d, and the broker does not say where its log begins: %r",
                 *tp,

@@ -1,8 +1,7 @@
-"""One partition of a state topic: fencing, the barrier, reading back, and transactions (Kafka Streams'
-scheme, by hand).
+"""One partition of a state topic: fencing, barrier, restore and transactions (the scheme of Kafka Streams).
 
 One Kafka transaction per checkpoint holds the changed state, the outputs AND the source position they belong
-to; nothing else is durable truth. Partition p of the source has its state in partition p of the state topic,
+to; nothing else is durable. Partition p of the source has its state in partition p of the state topic,
 and a transactional id of its own.
 """
 
@@ -32,24 +31,23 @@ from schemas.config.monitor_config import Kafka
 log = logging.getLogger("softfail.journal")
 
 LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
-"""Agent -> newest layout among its records of state. It stands in the header, and a worker that does not know it refuses the partition."""
-# of one record; forwarded events and dead letters are exempt, for they are as large as what came
+"""Agent to the newest format version among its state records. The header has it; an older worker refuses the partition."""
+# of a record; forwarded events and dead letters are exempt, because they are as large as their source
 MOST_BYTES = 256 << 10
-# of one record of state: the core keeps below MOST_BYTES, but what it cannot do without must not stop it
-# before Kafka does
+# of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of Kafka
 MOST_STATE_BYTES = 960 << 10
 BATCH_BYTES = 512 << 10
 EXEMPT = {"events", "deadletter"}
-READ_RECORDS = 2000  # at a time, some 20 ms in which the event loop does nothing else
+READ_RECORDS = 2000  # at a time; the event loop is busy for some 20 ms
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
-SETTLE_S = 15.0  # how long a broker that has just started may report an end that is too early
+SETTLE_S = 15.0  # how long a broker that has just started may report too early an end
 
 _Target = tuple[str, int]  # topic, partition
 _Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
 
 class Recovery(NamedTuple):
-    """What the state topic says. ``lost``: offsets between the recorded position and the start of the log."""
+    """The restored state. ``lost``: offsets between the recorded position and the start of the log."""
 
     records: list[StateRecord]
     position: int
@@ -59,10 +57,10 @@ class Recovery(NamedTuple):
 
 
 class WriteResult(NamedTuple):
-    """What one transaction took.
+    """The result of a transaction.
 
-    ``size``: bytes of keys and values; ``oversized``: outputs left out; ``large``: records of state above 256
-    KB, written all the same.
+    ``size``: bytes of keys and values; ``oversized``: outputs that were left out; ``large``: state records above
+    256 KB, which were written nevertheless.
     """
 
     size: int
@@ -71,9 +69,7 @@ class WriteResult(NamedTuple):
 
 
 class Changelog:
-    """Reads and writes the state of one source partition. ``readers``: bounds how many of a process read at
-    the same time.
-    """
+    """Reads and writes the state of one source partition; ``readers`` bounds how many are read at the same time."""
 
     def __init__(
         self, kafka: Kafka, agent: str, source: TP, cluster: str, readers: asyncio.Semaphore | None = None
@@ -104,26 +100,25 @@ class Changelog:
 
     @property
     def remedy(self) -> str:
-        """What to do about state that cannot be used."""
+        """The remedy for state that cannot be used, as part of a message."""
         return (
-            "take another kafka.prefix; or, to forget what was measured, stop the workers and run: python -m"
+            "take another kafka.prefix; or, to delete what was measured, stop the workers and run: python -m"
             f" agents state reset --agent {self._agent} (of this partition alone: --partition"
             f" {self._source.partition})"
         )
 
     async def open(self) -> Recovery:
-        """Fence every earlier owner, then read what is committed.
+        """Fence every earlier owner, then read the committed state.
 
         Raises:
-            Misconfigured: the state is not ours to use, or lies beyond the source's log.
+            Misconfigured: the state belongs to another deployment, or its position is beyond the log.
         """
         async with asyncio.timeout(OPEN_S):
             await self._producer.start()  # fences every older owner and ends its open transaction
             self._open = True
             partitions = await self._count(self._source.topic)
-            # The barrier is our own record behind everything older owners wrote. Reading up to it BY POSITION
-            # cannot end early, whatever a broker that has just started says its end offset or last stable
-            # offset is.
+            # The barrier is a record behind everything that older owners wrote. Reading up to its POSITION cannot
+            # end early, whatever end offset a broker that has just started reports.
             barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
         async with self._reader() as reader:
             async with self._readers:
@@ -137,11 +132,11 @@ class Changelog:
 
     @property
     def records(self) -> int:
-        """How many records the state holds now."""
+        """Number of records in the state."""
         return len(self._sizes)
 
     async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> WriteResult:
-        """Write all of it or none.
+        """Write state, outputs and position in one transaction.
 
         Raises:
             Misconfigured: a record of state is above 960 KB.
@@ -168,35 +163,38 @@ class Changelog:
                 rows.setdefault(await self._target(suffix, message), []).append(
                     (message.key, message.value, message.headers)
                 )
-        size = sum(len(key or b"") + len(value or b"") for some in rows.values() for key, value, _ in some)
+        size = sum(
+            len(key or b"") + len(value or b"")
+            for target_rows in rows.values()
+            for key, value, _ in target_rows
+        )
         await self._transact(rows)
         self._has_header = True
         self._count_state(changed)
         return WriteResult(size, oversized, large)
 
     async def close(self) -> None:
-        """Let go. What is not committed is aborted by whoever opens next."""
+        """Close the producer. The next owner aborts what is not committed."""
         if self._open:
             self._open = False
             await self._producer.stop()
 
     def header(self, partitions: int) -> bytes:
-        """The record that says whose state this is; ``partitions``: of the source. It goes with the first
-        record of a newer layout.
-        """
+        """Return the header record, which says whose state this is; ``partitions``: of the source."""
         return json.dumps(
             self._header(partitions) | ({} if self._began is None else {"began": self._began})
         ).encode()
 
     def _look_at(self, changed: Sequence[StateRecord]) -> int:
-        """How many records are large. One that Kafka would refuse would stop the partition for ever, so it
-        stops it with a word.
+        """Check the size of state records and return how many are large.
+
+        A record that Kafka refuses would stop the partition for ever, so it is refused here with its key.
         """
         large = 0
         for key, value in changed:
             if key.startswith(b"\x00"):
                 raise ValueError(
-                    f"a core may not write the key {key!r}: what begins with a zero byte is the store's"
+                    f"a core may not write the key {key!r}: keys that begin with a zero byte are reserved"
                 )
             if value is not None and len(value) > MOST_BYTES:
                 if len(value) > MOST_STATE_BYTES:
@@ -218,29 +216,30 @@ class Changelog:
     def _count_state(self, records: Iterable[StateRecord]) -> None:
         sizes = self._sizes
         for key, value in records:
-            at = hash(key)
-            self.bytes -= sizes.pop(at, 0)
+            digest = hash(key)
+            self.bytes -= sizes.pop(digest, 0)
             if value is not None:
-                sizes[at] = size = len(key) + len(value)
+                sizes[digest] = size = len(key) + len(value)
                 self.bytes += size
 
     async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
-        """One transaction; the offset of the last record of state. Every future is looked at before the
-        commit: aiokafka commits a transaction of which a batch has failed (sender.py:868 leaves the
-        transaction as it is).
+        """Write a transaction and return the offset of its last state record.
+
+        Every future is awaited before the commit, because aiokafka also commits a transaction of which a batch
+        has failed (sender.py:868 leaves the transaction as it is).
         """
         producer = self._producer
         await producer.begin_transaction()
         pending: list[asyncio.Future[Any]] = []
         last, in_last = 0, 0
-        for target, some in rows.items():
-            batches = _batches(producer, some)
+        for target, target_rows in rows.items():
+            batches = _batches(producer, target_rows)
             if target == self._state:
                 last, in_last = len(pending) + len(batches) - 1, batches[-1].record_count()
             pending += [await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches]
-        done = await asyncio.gather(*pending)
+        results = await asyncio.gather(*pending)
         await producer.commit_transaction()
-        offset: int = done[last].offset
+        offset: int = results[last].offset
         return offset + in_last - 1
 
     async def _target(self, suffix: str, message: Message) -> _Target:
@@ -249,8 +248,8 @@ class Changelog:
             return topic, 0
         if message.partition is not None:
             return topic, message.partition
-        # What comes of a feature lies in one partition anyway; murmur2 in Python over each window's key cost
-        # more than writing it.
+        # All outputs of a feature come from one partition; murmur2 in Python over each key costs more than
+        # the write.
         return topic, self._source.partition % await self._count(topic)
 
     async def _count(self, topic: str) -> int:
@@ -259,7 +258,7 @@ class Changelog:
         return self._partitions[topic]
 
     def _reader(self) -> TopicReader:
-        # no limit of time: the watchdog looks at ``restored``
+        # no time limit: the watchdog looks at ``restored``
         return TopicReader(self._kafka, patience_s=math.inf)
 
     async def _read_to(self, reader: TopicReader, barrier: int) -> dict[bytes, bytes]:
@@ -271,7 +270,7 @@ class Changelog:
             keep_latest(latest, records)
             self.restored += len(records)
             self.share = min(1.0, (reader.position(state) - first) / (barrier + 1 - first))
-            await asyncio.sleep(0)  # records that are there already come without waiting
+            await asyncio.sleep(0)  # fetched records come without waiting
         self._count_state((key, value) for key, value in latest.items() if not key.startswith(b"\x00"))
         return latest
 
@@ -289,37 +288,37 @@ class Changelog:
         if value is None:
             if has_records:
                 raise exits.Misconfigured(
-                    f"{where} holds records without a header, so they are not softfail's; {self.remedy}"
+                    f"{where} has records without a header, so they are not of softfail; {self.remedy}"
                 )
             return
         try:
-            found = json.loads(value)
-            layout = int(found["layout"])
+            header = json.loads(value)
+            layout = int(header["layout"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise exits.Misconfigured(
                 f"{where}: the header cannot be read ({error}); {self.remedy}"
             ) from error
-        known = self._header(partitions)
-        if layout > known["layout"]:
+        expected = self._header(partitions)
+        if layout > expected["layout"]:
             raise exits.Misconfigured(
                 f"{where} was written by a newer softfail (layout {layout}, this one knows"
-                f" {known['layout']}); upgrade this worker"
+                f" {expected['layout']}); upgrade this worker"
             )
         if layout < 1:
             raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {self.remedy}")
-        for name, ours in known.items():
-            if found.get(name) != ours and name != "layout":
+        for name, ours in expected.items():
+            if header.get(name) != ours and name != "layout":
                 raise exits.Misconfigured(
-                    f"{where}: its {name} is {found.get(name)!r}, here it is {ours!r}; {self.remedy}"
+                    f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}; {self.remedy}"
                 )
-        began = found.get("began")
+        began = header.get("began")
         self._began = began if isinstance(began, int) else None
-        # An older layout is read record by record. The new header goes into the first transaction, so that no
-        # older worker ever meets newer records.
-        self._has_header = layout == known["layout"]
+        # An older format is read record by record. The new header goes into the first transaction, so that no
+        # older worker reads newer records.
+        self._has_header = layout == expected["layout"]
 
     async def _begin_at(self, reader: TopicReader, recorded: int | None) -> tuple[int, int]:
-        """Where to go on, and how many offsets are gone."""
+        """Return the position to begin at, and how many offsets before it are lost."""
         source = TopicPartition(*self._source)
         start: int = (await reader.begins([source]))[source]
         if recorded is None:
@@ -338,12 +337,12 @@ class Changelog:
             await asyncio.sleep(1)
         else:
             raise exits.Misconfigured(
-                f"{source.topic}/{source.partition} ends at {end}, but its state stands at {recorded}: was"
+                f"{source.topic}/{source.partition} ends at {end}, but its state has position {recorded}: was"
                 f" the topic re-created? {self.remedy}"
             )
         if recorded < start:
             log.error(
-                "LOST %s/%d [%d, %d): the log begins later than the state stands",
+                "LOST %s/%d [%d, %d): the log begins after the position of the state",
                 *self._source,
                 recorded,
                 start,
@@ -353,7 +352,7 @@ class Changelog:
 
 
 def _batches(producer: AIOKafkaProducer, rows: list[_Row]) -> list[BatchBuilder]:
-    """The rows, in order, in as few batches as they fit into. The first record of a batch always fits."""
+    """Put rows into as few batches as possible, in order."""
     batches = [producer.create_batch()]
     for key, value, headers in rows:
         if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:

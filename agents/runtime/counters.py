@@ -17,9 +17,7 @@ from monitor.protocol.metrics import (
 
 @dataclass
 class Counters:
-    """What has happened since the process started. ``restarts`` began before: how often it has re-executed
-    itself.
-    """
+    """Counts since the process started; ``restarts`` also counts those before."""
 
     restarts: int = 0
     checkpoints: int = 0
@@ -46,7 +44,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class PartitionStatus:
-    """One partition as others may see it. Times are of the monotonic clock, seconds."""
+    """One partition as others may read it. Times are of the monotonic clock, in seconds."""
 
     agent: str
     topic: str
@@ -62,8 +60,8 @@ class PartitionStatus:
     pending_bytes: int
     last_checkpoint_monotonic: float | None
     restored_share: float = 0.0
-    """Of the log of its state, 0 to 1."""
+    """Read share of the log of its state, 0 to 1."""
     state_records: int = 0
     state_bytes: int = 0
-    began: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
-    """What its counters stood at when it was restored, by name and labels."""
+    counted_at_start: Mapping[tuple[str, tuple[str, ...]], float] = field(default_factory=dict)
+    """The counters of its core when it was restored, by name and labels."""

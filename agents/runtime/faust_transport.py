@@ -1,5 +1,4 @@
-"""Faust's aiokafka transport, reduced to what a worker can rely on. (faust 0.15.3, aiokafka 0.14.0, mode
-0.7.1)
+"""Faust's aiokafka transport, reduced to what is reliable (faust 0.15.3, aiokafka 0.14.0, mode 0.7.1).
 
 Taken from Faust: one consumer in its own thread, group membership, the rebalance callbacks, a stream.
 Not taken: its path for each message (about 60 us), its acks, its commits, its idea of a position.
@@ -30,7 +29,7 @@ from agents.process import exits
 
 
 class Continuity(enum.Enum):
-    """How a range of positions lies to the position applied."""
+    """Relation of a range of positions to the applied position."""
 
     OLD = "applied before"
     JOINS = "joins"
@@ -38,7 +37,7 @@ class Continuity(enum.Enum):
 
 
 def continuity(start: int, stop: int, position: int) -> Continuity:
-    """How [start, stop) lies to the position to apply next.
+    """Return the relation of [start, stop) to the next position to apply.
 
     >>> joint(0, 5, 5).name, joint(3, 8, 5).name, joint(6, 8, 5).name
     ('OLD', 'JOINS', 'GAP')
@@ -55,8 +54,9 @@ LEAST_FETCH, MOST_FETCH = 256 << 10, 4 << 20
 
 
 def fetch_bytes(partitions: int) -> int:
-    """How much to fetch of a partition at once when a worker may own all of so many. A larger batch comes all
-    the same, alone.
+    """Return how many bytes to fetch of a partition at once, for a worker that may own all partitions.
+
+    A larger batch is fetched nevertheless, alone.
 
     >>> fetch_bytes(16), fetch_bytes(64), fetch_bytes(1000)
     (4194304, 1048576, 262144)
@@ -81,16 +81,16 @@ class Bundle(list[Any]):
 
 
 class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
-    """aiokafka's, whose records know their range."""
+    """The class of aiokafka, whose records come as bundles."""
 
     _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> Bundle:
-        """The records; no await, so nothing of the consumer's thread runs between the two reads of the
+        """Return the next bundle; no await, so nothing else in the thread runs between the two reads of the
         position.
 
-        aiokafka's own ends by number only, and unpacks what is compressed as it goes: the rest stays as it
-        came.
+        The method of aiokafka limits the number of records only. Compressed records are unpacked as they are
+        read, so the rest stays compressed.
         """
         state = self._assignment.state_value(self._topic_partition)
         start = state._position
@@ -116,10 +116,10 @@ fetcher.FetchResult = FetchResult  # Fetcher looks the class up in its module
 
 
 class Schema(faust.Schema):  # type: ignore[misc]
-    """Hands the bundle through: Faust's codecs work on one message."""
+    """Passes bundles on unchanged, because the codecs of Faust decode single messages."""
 
     def compile(self, app: Any, **_: Any) -> Any:
-        """What Faust calls for each pseudo-message."""
+        """Return the decoder that Faust calls for each pseudo-message."""
 
         async def decode(message: Any, *, propagate: bool = False) -> Any:
             return app.create_event(message.key, message.value, message.headers, message)
@@ -128,11 +128,7 @@ class Schema(faust.Schema):  # type: ignore[misc]
 
 
 class NoReadOffsets(dict[TP, Any]):
-    """A read offset that is never known.
-
-    Faust drops a message that begins below its read offset (consumer.py:1209); a bundle may well end above
-    it.
-    """
+    """Reports no read offset, so that Faust does not drop a bundle that starts below it (consumer.py:1209)."""
 
     def __getitem__(self, tp: TP) -> None:
         return None
@@ -141,11 +137,11 @@ class NoReadOffsets(dict[TP, Any]):
         pass
 
     def update(self, *_: Any, **__: Any) -> None:
-        """Learn nothing."""
+        """Ignore the offsets."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread that holds aiokafka's consumer."""
+    """The thread that runs the consumer of aiokafka."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -155,7 +151,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """What Faust calls to begin (recovery.py:321) and again whenever it was interrupted
+        """Seek to the applied positions. Faust calls it at the start (recovery.py:321) and after interruptions
         (consumer.py:769).
         """
         sought: Mapping[TP, int] = await self.call_thread(self._seek_to_applied)
@@ -174,7 +170,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, with bundles for messages and our positions for its own."""
+    """The consumer of Faust, with bundles as messages and the applied positions as its own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -193,7 +189,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         # records (consumer.py:760).
         try:
             bundles = await super()._getmany(active_partitions and frozenset(active_partitions), timeout)
-        except UnsupportedCodecError as error:  # Faust's fetcher would end without a word
+        except UnsupportedCodecError as error:  # the fetcher of Faust would end without a message
             exits.leave(
                 exits.CONFIGURATION,
                 f"the events are compressed in a way that this worker cannot read: {error}; run: pip install"
@@ -202,23 +198,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return {TP(*tp): [pseudo_message(tp, bundle)] for tp, bundle in bundles.items()}
 
     def highwater(self, tp: TP) -> int:
-        """Feeds only Faust's monitor (consumer.py:763), but asserts if the partition has just been taken."""
+        """Return the high-water mark for the monitor of Faust (consumer.py:763), which fails for a revoked partition."""
         try:
             return super().highwater(tp) or 0
-        except Exception:  # noqa: BLE001 - a figure that nobody reads must not stop the stream
+        except Exception:  # noqa: BLE001 - an unused number must not stop the stream
             return 0
 
     # Backpressure is the full queue of the stream. Faust would take a full partition out of the active set,
     # and with all of them out it sleeps a whole second (consumer.py:808).
     def on_buffer_full(self, tp: TP) -> None:
-        """Keep fetching; the queue is bounded."""
+        """Continue to fetch; the queue is bounded."""
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """Nothing was taken out, so nothing comes back."""
+        """Do nothing, because no partition was removed."""
 
-    # Commits only inform (kafka-consumer-groups.sh); nobody starts from them.
+    # Commits only inform (kafka-consumer-groups.sh); no worker starts from them.
     def ack(self, message: Any) -> bool:
-        """Acknowledge nothing: a position is durable by our transaction or not at all."""
+        """Acknowledge nothing, because positions are durable by transactions only."""
         message.acked = True
         return True
 
@@ -233,15 +229,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         pass
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Subtracts epoch time from monotonic time (driver:928, 939), so it would judge by chance."""
+        """Check nothing: Faust subtracts epoch time from monotonic time here (driver:928, 939)."""
 
 
 def pseudo_message(tp: TopicPartition, bundle: Bundle) -> ConsumerRecord[Any, Any]:
-    """One message for Faust whose value is the bundle; without headers, for Faust would read them."""
+    """Make a message for Faust whose value is the bundle, without headers, which Faust would read."""
     return ConsumerRecord(tp.topic, tp.partition, bundle.start, None, 0, None, bundle, None, -1, -1, ())
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
-    """What the application hands to Faust."""
+    """The transport that the application gives to Faust."""
 
     Consumer = Consumer

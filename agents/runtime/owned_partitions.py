@@ -1,4 +1,4 @@
-"""The partitions that this process owns: given by the group, restored, made durable, taken away."""
+"""The partitions of this process: assigned by the group, restored, and revoked."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from schemas.config.monitor_config import Kafka
 
 log = logging.getLogger("softfail.store")
 
-# partitions whose state is read at the same time: each keeps what it has read twice over meanwhile
+# partitions whose state is read at the same time: each needs twice its size in memory meanwhile
 READERS = 4
-SAY_S = 2.0  # how often a restore says how far it is
+SAY_S = 2.0  # how often the progress of a restore is logged
 
 
 class OwnedPartitions:
@@ -34,30 +34,30 @@ class OwnedPartitions:
         self.owned: dict[TP, Partition] = {}
         self.restoring: dict[TP, tuple[Partition, asyncio.Task[None]]] = {}
         self._readers = asyncio.Semaphore(READERS)
-        self.assigned = False  # whether the group has given us anything, or decided that we get nothing
+        self.assigned = False  # whether the group has assigned partitions, or none, to this process
 
     def positions(self) -> dict[TP, int]:
-        """Where fetching goes on. Called from the consumer's thread."""
+        """Return the positions to fetch from. Called from the thread of the consumer."""
         return {tp: partition.position for tp, partition in list(self.owned.items())}
 
     def durable(self) -> dict[TP, int]:
-        """What is told to the group, for displays of lag. Called from the consumer's thread."""
+        """Return the positions to commit to the group, for displays of lag. Called from the thread of the consumer."""
         return {tp: partition.durable for tp, partition in list(self.owned.items())}
 
     def progress(self) -> tuple[dict[TP, int], int]:
-        """A value that changes whenever something gets further."""
+        """Return a value that changes with every progress."""
         steps = sum(partition.steps for partition in self.owned.values())
         return self.positions(), steps + sum(
             partition.changelog.restored for partition, _ in self.restoring.values()
         )
 
     def status(self) -> list[PartitionStatus]:
-        """Every partition owned or being restored."""
+        """Return the status of every partition that is owned or being restored."""
         restoring = [partition.status(True) for partition, _ in self.restoring.values()]
         return [partition.status(False) for partition in self.owned.values()] + restoring
 
     async def assign(self, tps: set[TP]) -> None:
-        """Restore what is new; returns when everything of it is owned."""
+        """Restore new partitions; return when all of them are owned."""
         for tp in sorted(tps - self.owned.keys() - self.restoring.keys()):
             agent = self.agents[tp.topic]
             partition = Partition(
@@ -70,10 +70,10 @@ class OwnedPartitions:
             self.restoring[partition.tp] = partition, asyncio.create_task(self._restore(partition))
         began, records = time.monotonic(), self.counters.restored_records
         tasks = [task for _, task in self.restoring.values()]
-        with _collector_off():
-            saying = asyncio.create_task(self._say(began))
+        with _without_garbage_collection():
+            progress = asyncio.create_task(self._log_progress(began))
             await asyncio.gather(*tasks)
-            saying.cancel()
+            progress.cancel()
         if tasks:
             log.info(
                 "restored %d partitions: %s records of state in %.2f s",
@@ -84,20 +84,18 @@ class OwnedPartitions:
         self.assigned = True
 
     async def revoke(self, tps: set[TP]) -> None:
-        """Last checkpoint before the group goes on; a bundle that arrives later finds no owner and is
-        ignored.
-        """
+        """Make partitions durable and release them; bundles that arrive later are ignored."""
         self.assigned = False
-        cancelled = [task for tp, (_, task) in self.restoring.items() if tp in tps]
-        for task in cancelled:
+        restores = [task for tp, (_, task) in self.restoring.items() if tp in tps]
+        for task in restores:
             task.cancel()
-        await asyncio.gather(*cancelled, *(self.owned.pop(tp).close() for tp in tps & self.owned.keys()))
+        await asyncio.gather(*restores, *(self.owned.pop(tp).close() for tp in tps & self.owned.keys()))
 
     async def revoke_all(self) -> None:
-        """The same for everything: the process is about to end."""
+        """Release all partitions, because the process is about to end."""
         await self.revoke(set(self.owned) | set(self.restoring))
 
-    async def _say(self, began: float) -> None:
+    async def _log_progress(self, began: float) -> None:
         while True:
             await asyncio.sleep(SAY_S)
             for tp, (partition, _) in list(self.restoring.items()):
@@ -131,16 +129,17 @@ class OwnedPartitions:
             await partition.abandon()
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
-        except Exception as error:  # noqa: BLE001 - nobody else would notice that the partition stays without an owner
+        except Exception as error:  # noqa: BLE001 - otherwise the partition would stay without an owner
             exits.restart(exits.STATE, f"restoring {tp.topic}/{tp.partition}: {error!r}")
         finally:
             self.restoring.pop(tp, None)
 
 
 @contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    """Nothing that is restored is garbage, and the collector would look at all of it again and again: ten
-    times the time (measured).
+def _without_garbage_collection() -> Iterator[None]:
+    """Stop garbage collection during a restore.
+
+    Restored state is no garbage, and scanning it again and again takes ten times as long (measured).
     """
     was_on = gc.isenabled()
     gc.disable()

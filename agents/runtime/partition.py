@@ -1,7 +1,7 @@
-"""One owned partition: its core in memory, and when it is made durable.
+"""One owned partition: its core in memory, and its checkpoints.
 
-Position, outputs and changed state of a partition move together: nothing here awaits between taking one and
-taking the others.
+Position, outputs and changed state of a partition move together: nothing here awaits between the changes of
+them.
 """
 
 from __future__ import annotations
@@ -24,44 +24,42 @@ from monitor.protocol.messages import Core, Message, Outputs
 
 log = logging.getLogger("softfail.partition")
 
-# applied between two checkpoints, and FIRST_RECORDS until it is known how much they change; LEAST_RECORDS at
-# the very worst
+# applied between two checkpoints; FIRST_RECORDS until the size of a checkpoint is known, LEAST_RECORDS at least
 MOST_RECORDS = 20_000
 FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
-# bytes; checkpoints above it halve how many records are applied between two, those below double it again
+# bytes; a larger checkpoint halves the records that are applied before the next one, a smaller one doubles them
 AIM_CHECKPOINT = 8 << 20
-MOST_PENDING = 8 << 20  # bytes of outputs waiting in memory before a partition takes no more
-# bytes; a single step that changes more is written all the same, counted and logged
+MOST_PENDING = 8 << 20  # bytes of unwritten outputs above which a partition accepts no bundle
+# bytes; a single step that changes more is written nevertheless, counted and logged
 MOST_CHECKPOINT = 16 << 20
-URGENT = {"windows", "alerts"}  # outputs that are written at once
-# for which other outputs wait for company: a publisher with another partitioner would cost a transaction a
-# bundle
+URGENT = {"windows", "alerts"}  # topics whose outputs are written at once
+# how long other outputs wait: without it, a publisher with another partitioner costs a transaction a bundle
 LINGER_S = 0.25
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
-SLICE_S = 0.1  # for which a bundle is applied before the event loop has its turn
+SLICE_S = 0.1  # how long a bundle is applied before other tasks run
 FRESH_S = 3.0  # how long a known end offset counts as the end
 
 
 class Agent(Protocol):
-    """What the shell needs of an agent; see ``agents.runtime.app``."""
+    """The interface of an agent; see ``agents.runtime.app``."""
 
     @property
     def name(self) -> str:
-        """Names the state topic and the transactional ids."""
+        """Part of the names of the state topic and the transactional ids."""
 
     @property
     def source(self) -> str:
-        """Last part of the name of the topic it reads."""
+        """Last part of the name of the topic that it reads."""
 
     def core(self, partition: int, partitions: int) -> Core:
-        """A fresh core for one of the source's partitions."""
+        """Make the core of one partition of the source."""
 
     async def tend(self, partition: Partition) -> None:
-        """What is done beside applying records, while the partition is owned."""
+        """Do the work of the agent beside applying records, while the partition is owned."""
 
 
 class Partition:
-    """One owned partition of a source: core, position, and what waits to be written."""
+    """One owned partition of a source: core, position, and outputs that wait to be written."""
 
     def __init__(
         self, agent: Agent, tp: TP, changelog: Changelog, checkpoint_s: float, counters: Counters
@@ -69,14 +67,12 @@ class Partition:
         self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
         self.core: Core
         self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
-        self.refetched_from: int | None = (
-            None  # the position from which we already asked to have everything again
-        )
+        self.refetched_from: int | None = None  # the position from which records were fetched again
         self.end: int | None = None
         self.end_seen = float("-inf")
         self.changed_event = asyncio.Event()
         self.lost = 0  # offsets that the log no longer held when their turn came
-        self.recovery_s = 0.0  # from when the group gave it to this worker until it began to work
+        self.recovery_s = 0.0  # from its assignment until it was restored
         self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s
         self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0
@@ -86,14 +82,14 @@ class Partition:
         self._due = asyncio.Event()
         self._soon: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self.began: dict[tuple[str, tuple[str, ...]], float] = {}
-        self._between_bundles = asyncio.Event()  # cleared while a bundle is half applied
+        self.counted_at_start: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._between_bundles = asyncio.Event()  # cleared while a bundle is applied in part
         self._between_bundles.set()
-        self.steps = 0  # pane edges that bundles have crossed: progress, where a bundle takes long
+        self.steps = 0  # pane edges that bundles have crossed: the progress within a long bundle
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything that the broker had, when last asked within 3 s, is applied."""
+        """Whether everything is applied that the broker had at most 3 s ago."""
         return (
             self._between_bundles.is_set()
             and self.end is not None
@@ -102,40 +98,43 @@ class Partition:
         )
 
     async def restore(self) -> None:
-        """Fence earlier owners, read the state back and begin to work."""
+        """Fence earlier owners and read the state."""
         recovered = await self.changelog.open()
         self.core = self.agent.core(self.tp.partition, recovered.partitions)
         try:
-            # In a thread, for seconds of it would make the event loop look hung; nobody else knows this core
-            # yet.
+            # In a thread, because it may take seconds and the event loop would seem to hang; nothing else uses
+            # this core yet.
             await asyncio.to_thread(self.core.restore, recovered.records)
         except ValueError as error:
-            mended = (
-                "to mend it, stop the workers and run: python -m agents state"
+            repair = (
+                "to repair it, stop the workers and run: python -m agents state"
                 f" {'rebuild' if self.agent.name == 'watch' else 'drop'}"
             )
             raise exits.Misconfigured(
-                f"{self.changelog.state_topic}/{self.tp.partition}: {error}; {mended} --agent {self.agent.name}"
+                f"{self.changelog.state_topic}/{self.tp.partition}: {error}; {repair} --agent {self.agent.name}"
                 f" --partition {self.tp.partition}; or {self.changelog.remedy}"
             ) from error
         counted = getattr(self.core, "counted", None)
-        self.began = {} if counted is None else {(one.name, one.labels): one.value for one in counted()}
+        self.counted_at_start = (
+            {}
+            if counted is None
+            else {(measure.name, measure.labels): measure.value for measure in counted()}
+        )
         self.position = self.durable = recovered.position
         self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
-        if recovered.fresh:  # from now on it is known where this partition began
+        if recovered.fresh:  # makes durable where this partition began
             self._mark += 1
             await self.checkpoint()
 
     def begin(self) -> None:
-        """Start what runs while the partition is owned."""
+        """Start the tasks that run while the partition is owned."""
         self._tasks = [
             asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))
         ]
 
     def apply(self, bundle: Bundle) -> None:
-        """Take of a bundle that joins the position what was not taken before, all of it or as many records as
-        fit into a checkpoint.
+        """Apply the records of a bundle from the position on, as many as fit into a checkpoint.
 
         No await: position, state and outputs move together.
         """
@@ -143,11 +142,10 @@ class Partition:
             pass
 
     async def take(self, bundle: Bundle) -> None:
-        """The same, but others have their turn at pane edges: hours of a quiet log take seconds, and
-        transactions elsewhere would run out of time.
+        """Apply a bundle like ``apply``, but let other tasks run at pane edges.
 
-        Nothing is written meanwhile, and whoever is cancelled finishes first: a half applied bundle must
-        never become durable.
+        Hours of a quiet log take seconds, and transactions of other partitions would time out. Nothing is
+        written meanwhile, and a cancelled task finishes first: a half applied bundle must never become durable.
         """
         self._between_bundles.clear()
         applying, since = self._applying(bundle), time.monotonic()
@@ -187,7 +185,7 @@ class Partition:
         self.add(outputs)
 
     def add(self, outputs: Outputs) -> None:
-        """Note that the core has changed, and what came of it."""
+        """Note a change of the core, and its outputs."""
         self._mark += 1
         if outputs:
             self._outputs.extend(outputs)
@@ -201,28 +199,28 @@ class Partition:
         self.changed_event.set()
 
     def skip(self, position: int) -> None:
-        """Go on from a later position: what lies between is gone from the log."""
+        """Continue at a later position, because the log lost the records before it."""
         self.lost += position - self.position
         self.counters.lost_events += position - self.position
         self.position = position
         self._mark += 1
 
     async def wait_for_space(self) -> None:
-        """Wait while too much waits to be written."""
+        """Wait while too many outputs or records wait for a checkpoint."""
         while self._pending_bytes > MOST_PENDING or self._applied >= 2 * self._most:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Return when all that was applied and added until now is durable."""
+        """Return when everything that was applied and added until now is durable."""
         mark = self._mark
         while self._saved < mark:
             if self._commit is None or self._commit.done():
                 self._commit = asyncio.create_task(self._write())
-            # whoever waits may be cancelled; a transaction under way is never
+            # a waiting task may be cancelled, a transaction under way is not
             await asyncio.shield(self._commit)
 
     async def close(self) -> None:
-        """Make everything durable and let go of the partition."""
+        """Make everything durable and release the partition."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -230,14 +228,14 @@ class Partition:
         await self.changelog.close()
 
     async def abandon(self) -> None:
-        """Let go of a partition that is not restored yet."""
-        # the first checkpoint of a fresh partition: to cut it short would look like a failure
+        """Release a partition that is not restored yet."""
+        # the first checkpoint of a new partition: cancelling it would look like a failure
         if self._commit is not None:
             await self._commit
         await self.changelog.close()
 
     def status(self, restoring: bool) -> PartitionStatus:
-        """What others may see."""
+        """Return the status that others may read."""
         return PartitionStatus(
             self.agent.name,
             self.tp.topic,
@@ -254,7 +252,7 @@ class Partition:
             self.changelog.share,
             self.changelog.records,
             self.changelog.bytes,
-            self.began,
+            self.counted_at_start,
         )
 
     async def _keep(self) -> None:
@@ -286,7 +284,7 @@ class Partition:
                 written = await self.changelog.write(position, changed, outputs)
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
-        except BaseException as error:  # noqa: BLE001 - fenced, failed, or nobody knows: only a fresh process can read what is true
+        except BaseException as error:  # noqa: BLE001 - fenced, failed or unknown: only a new process can read the durable state
             exits.restart(
                 exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
             )
@@ -320,7 +318,7 @@ class Partition:
 async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:
     try:
         await step
-    except Exception as error:  # a task that ends unseen would leave a partition half alive
+    except Exception as error:  # a task that ends unnoticed would leave the partition without its work
         log.exception("%s/%d failed", tp.topic, tp.partition)
         exits.restart(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
 

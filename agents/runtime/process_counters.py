@@ -1,9 +1,8 @@
-"""Counters as Prometheus reads them: from zero when the process took a partition, and never falling while
-somebody still counts.
+"""Counters of a process for Prometheus: they start at zero with a partition and never fall.
 
-What a core counts is durable and goes back by some seconds when a worker is killed, and the sum over
-partitions falls when one moves away. Prometheus takes a counter that falls for one that began anew at zero,
-and would add all of it once more: millions of events that nobody sent, and an alert.
+The counters of a core are durable. They go back by some seconds when a worker is killed, and their sum over
+partitions falls when a partition moves away. Prometheus takes a falling counter for a reset and would add all of
+it once more.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ Series = tuple[str, tuple[str, ...]]
 
 
 class ProcessCounters:
-    """What was counted since, over all partitions that this process has had."""
+    """Sums over all partitions that this process has had."""
 
     def __init__(self) -> None:
-        self.one_at_a_time = asyncio.Lock()  # of scrapes
+        self.scrape_lock = asyncio.Lock()
         self._sums: dict[Series, float] = {}
         self._last: dict[tuple[str, int], tuple[Any, dict[Series, float]]] = {}
         self._seen: set[Series] = set()
 
     def take(self, part: PartitionStatus, measures: Iterable[Measure]) -> Iterator[Measure]:
-        """The gauges as they are; counters are kept for ``counters``."""
+        """Return the gauges of a partition; add its counters to the sums."""
         core, last = self._last.get((part.agent, part.partition), (None, {}))
         if core is not part.core:  # another ownership: counts from where it was restored
-            last = dict(part.began)
+            last = dict(part.counted_at_start)
         now: dict[Series, float] = {}
         for measure in measures:
             if measure.name not in METRICS or METRICS[measure.name].kind != "counter":
@@ -45,7 +44,7 @@ class ProcessCounters:
         self._seen |= now.keys()
 
     def counters(self) -> Iterator[Measure]:
-        """The counters of what was taken since the last call; whatever nobody counts any more is forgotten."""
+        """Return the sums of the counters that were added since the last call, and delete all others."""
         self._sums = {series: value for series, value in self._sums.items() if series in self._seen}
         self._seen = set()
         yield from (Measure(name, labels, value) for (name, labels), value in self._sums.items())

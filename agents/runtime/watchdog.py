@@ -1,8 +1,7 @@
-"""Notices what nothing else does: a loop that hangs, lag without progress, partitions that nobody owns. Then:
-exit 75 and start anew.
+"""Restart the process (code 75) when the event loop hangs, lag makes no progress or partitions have no owner.
 
-It looks at the broker over a connection of its own, for Faust's view may be what is wrong; and it judges in a
-thread of its own, for a hung event loop cannot notice that it hangs.
+The watchdog asks the broker over its own connection, because the view of Faust may be wrong. It decides in its own
+thread, because a hung event loop cannot notice that it hangs.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from schemas.config.monitor_config import Kafka
 log = logging.getLogger("softfail.watchdog")
 
 STUCK_S = 60.0
-# lag and silence for this long: fetch again. A bundle lost at the very end is followed by none that would
-# show the gap
+# lag without progress for this long: fetch again. After a bundle that was lost at the end of the log no other
+# bundle shows the gap
 REWIND_S = 5.0
 GROUP_S = 10.0  # how often the group is asked who owns what
-WITHDRAWN_S = 20.0  # a log that ends before our position for this long was cut or re-created
+WITHDRAWN_S = 20.0  # a log that ends before the applied position for this long was cut or re-created
 TICK_S = 1.0
 
 
 @dataclass
 class WatchdogState:
-    """What the watchdog knows, as times of the monotonic clock; None: all is well."""
+    """Since when something is wrong, on the monotonic clock; None: it is not wrong."""
 
     tick: float
     stuck_since: float | None = None
@@ -44,7 +43,7 @@ class WatchdogState:
     cut_since: float | None = None
 
     def reason(self, now: float) -> str | None:
-        """Why the process must start anew, or None.
+        """Return why the process must restart, or None.
 
         >>> Verdict(tick=0.0).reason(10.0) is None
         True
@@ -59,13 +58,13 @@ class WatchdogState:
             return "the topic has partitions that nobody owns"
         return None
 
-    def slept(self, now: float) -> None:
-        """The process was stopped (SIGSTOP, a paused host): it did not hang, so every patience begins anew."""
+    def reset(self, now: float) -> None:
+        """Forget all observations, because the process was suspended (SIGSTOP, a paused host) and did not hang."""
         self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None
 
 
 class Watchdog:
-    """Compares what the broker has with what is applied, each second."""
+    """Compares the log of the broker with the applied positions each second."""
 
     def __init__(
         self,
@@ -78,13 +77,13 @@ class Watchdog:
         self.state = WatchdogState(time.monotonic())
         self._seen: object = None
         self._rewound_at = 0.0
-        self._asked_group_at = time.monotonic()  # the first seconds are for joining
+        self._asked_group_at = time.monotonic()  # joining takes the first seconds
         self._probe: AIOKafkaConsumer
         self._observing: asyncio.Task[None] | None = None
 
     @property
     def is_stuck(self) -> bool:
-        """Whether half of the patience is used up."""
+        """Whether a fault lasts for half of the time after which the process restarts."""
         now = time.monotonic()
         return any(
             since is not None and now - since > STUCK_S / 2
@@ -92,19 +91,19 @@ class Watchdog:
         )
 
     async def start(self) -> None:
-        """Connect and begin to look."""
+        """Connect and start to observe."""
         self._probe = AIOKafkaConsumer(
             **clients(self._kafka), isolation_level="read_committed", enable_auto_commit=False
         )
         await self._probe.start()
-        self.state.slept(time.monotonic())
+        self.state.reset(time.monotonic())
         self._observing = asyncio.create_task(self._observe())
         threading.Thread(target=self._judge, name="watchdog", daemon=True).start()
 
     async def earliest(self, tp: TP) -> int:
-        """The first offset that the broker still has."""
-        asked = TopicPartition(*tp)
-        offset: int = (await asyncio.wait_for(self._probe.beginning_offsets([asked]), 5))[asked]
+        """Return the first offset that the broker still has."""
+        partition = TopicPartition(*tp)
+        offset: int = (await asyncio.wait_for(self._probe.beginning_offsets([partition]), 5))[partition]
         return offset
 
     def _judge(self) -> None:
@@ -113,7 +112,7 @@ class Watchdog:
             time.sleep(TICK_S)
             now = time.monotonic()
             if now - before > 5 * TICK_S:
-                self.state.slept(now)
+                self.state.reset(now)
             elif (why := self.state.reason(now)) is not None:
                 exits.restart(exits.WATCHDOG, f"{why}; positions {_shown(self._store.positions())}")
             before = now
@@ -124,22 +123,20 @@ class Watchdog:
             await asyncio.sleep(TICK_S)
             self.state.tick = time.monotonic()
             self._store.counters.loop_delays.observe(max(0.0, self.state.tick - slept - TICK_S))
-            mine = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
+            assigned = {TopicPartition(*tp) for tp in self._assignment()}  # the group's view, not the store's
             try:
-                # the answer may have waited for us: it is true of when we asked, at least
-                asked = time.monotonic()
-                ends = await asyncio.wait_for(self._probe.end_offsets(mine), 5) if mine else {}
-            except Exception as error:  # noqa: BLE001 - no broker, no judgement
+                # the answer may have waited for the loop; it holds at least for the time of the question
+                asked_at = time.monotonic()
+                ends = await asyncio.wait_for(self._probe.end_offsets(assigned), 5) if assigned else {}
+            except Exception as error:  # noqa: BLE001 - without a broker there is no judgement
                 log.debug("no judgement: %r", error)
-                self.state.slept(time.monotonic())
+                self.state.reset(time.monotonic())
                 continue
-            await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, asked)
+            await self.judge_ends({TP(*tp): end for tp, end in ends.items()}, asked_at)
             await self._look_at_group()
 
     async def judge_ends(self, ends: Mapping[TP, int], now: float) -> None:
-        """Take the end of every assigned partition's log, tell the partitions, and see whether there is lag
-        without progress.
-        """
+        """Note the end of the log of each assigned partition, and look for lag without progress."""
         for tp, end in ends.items():
             if (partition := self._store.owned.get(tp)) is not None:
                 partition.end, partition.end_seen = end, now
@@ -154,7 +151,7 @@ class Watchdog:
             self._rewound_at = now
             for partition in self._store.owned.values():
                 partition.refetched_from = None
-            await self._rewind(f"lag and silence at {_shown(positions)}, ends {_shown(ends)}")
+            await self._rewind(f"lag without progress at {_shown(positions)}, ends {_shown(ends)}")
 
     def _look_for_cut(self, ends: Mapping[TP, int], positions: Mapping[TP, int], now: float) -> None:
         cut = {
@@ -179,7 +176,7 @@ class Watchdog:
         self._asked_group_at = now
         try:
             missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
-        except Exception as error:  # noqa: BLE001 - who cannot ask does not judge
+        except Exception as error:  # noqa: BLE001 - without an answer there is no judgement
             log.debug("the group does not answer: %r", error)
             missing = set()
         if not missing:

@@ -109,7 +109,7 @@ async def gather(worker: LiveWorker, now_s: float) -> Totals:
         worker: read in its own event loop.
         now_s: the wall clock, seconds since 1970, for the watermark's lag.
     """
-    async with worker.running.one_at_a_time:
+    async with worker.running.scrape_lock:
         return await _gathered(worker, now_s)
 
 

@@ -297,7 +297,7 @@ def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch)
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     with pytest.raises(
         exits.Misconfigured,
-        match=r"p\.events/6 ends at 100, but its state stands at 101: was the topic re-created",
+        match=r"p\.events/6 ends at 100, but its state has position 101: was the topic re-created",
     ):
         asyncio.run(made()._begin_at(Reader([]), 101))
 

@@ -102,7 +102,7 @@ def test_partitions_without_owner_for_a_minute_are_a_reason():
 
 def test_a_process_that_was_stopped_did_not_hang():
     state = WatchdogState(tick=0.0, stuck_since=0.0, unowned_since=0.0)
-    state.slept(1000.0)
+    state.reset(1000.0)
     assert state.reason(1000.0) is None
 
 

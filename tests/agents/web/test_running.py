@@ -29,7 +29,7 @@ def scraped(worker):
 
 def test_a_counter_begins_at_zero_where_its_state_was_restored(fake_worker, part, letters):
     """After kill -9 the durable count is a little lower than what was scraped last."""
-    worker = fake_worker([replace(part(letters(1_000_007)), began={(NAME, ("json",)): 1_000_000})])
+    worker = fake_worker([replace(part(letters(1_000_007)), counted_at_start={(NAME, ("json",)): 1_000_000})])
     assert scraped(worker)[NAME] == {("json",): 7}
     worker.parts[0].core._measures[0] = Measure(NAME, ("json",), 1_000_010)
     assert scraped(worker)[NAME] == {("json",): 10}
@@ -42,7 +42,7 @@ def test_the_sum_does_not_fall_when_a_partition_moves_away_and_back(fake_worker,
     gone = worker.parts.pop()
     assert scraped(worker)[NAME] == {("json",): 14}
     # two were counted elsewhere, one here
-    worker.parts.append(replace(gone, core=letters(12), began={(NAME, ("json",)): 11}))
+    worker.parts.append(replace(gone, core=letters(12), counted_at_start={(NAME, ("json",)): 11}))
     assert scraped(worker)[NAME] == {("json",): 15}
 
 

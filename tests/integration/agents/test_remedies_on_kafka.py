@@ -261,7 +261,7 @@ def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_whe
     topics.await_positions(topics.read("events")[1], patience_s=40)
     opened = transaction(topics, "events", b"k", b'{"key": "late", "minute": 0}')
     time.sleep(15)  # the patience of this watchdog is 8 s
-    assert "lag and silence" not in workers.log()
+    assert "lag without progress" not in workers.log()
     assert "RESTART" not in workers.log()
     opened.commit_transaction()
     state = topics.await_positions(topics.read("events")[1], patience_s=30)
