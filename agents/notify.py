@@ -7,23 +7,24 @@ import contextlib
 import json
 import logging
 import random
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
 from agents.notify_http import deliver, post
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.partition import Partition
-from monitor.channels import change_tellers, configured
+from monitor.channels import change_channels, configured
 from monitor.channels.interface import (
-    ChangeTeller,
+    ChangeChannel,
+    ChangeStep,
     Channel,
     Delivered,
+    DeliveryResult,
     Permanent,
     Retry,
     Step,
-    Verdict,
 )
-from monitor.delivery.change_outbox import Announcement, Announcements
 from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
 from monitor.protocol.messages import Outputs
@@ -68,9 +69,9 @@ class NotifyAgent:
             if (dead_man := _core(partition).dead_man) is not None and dead_man.is_wanted:
                 group.create_task(_show_life(dead_man, session))
             for channel in self._channels.values():
-                group.create_task(_serve(channel, partition, session))
-            for teller in change_tellers(self._config).values():
-                group.create_task(_tell_changes(teller, partition, session))
+                group.create_task(_send_episodes(channel, partition, session))
+            for change_channel in change_channels(self._config).values():
+                group.create_task(_send_changes(change_channel, partition, session))
 
 
 def _core(partition: Partition) -> Notifier:
@@ -136,74 +137,61 @@ async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -
         log.warning("dead man's switch: %s was not told that all is well: %s", sign.to, what)
 
 
-async def _serve(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
+async def _send_episodes(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
+    """Send the steps of episodes to one channel."""
+    outbox = _core(partition).outbox
+
+    async def wait() -> None:
+        partition.changed_event.clear()
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
+        # and the task would never end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await partition.changed_event.wait()
+
+    await _send(lambda: outbox.due(channel.name, wall_clock_us()), wait, channel, partition, session)
+
+
+async def _send_changes(channel: ChangeChannel, partition: Partition, session: aiohttp.ClientSession) -> None:
+    """Send changes to one channel. They have a task of their own, so that no page waits for their answers."""
+    outbox = _core(partition).outbox
+
+    def due() -> ChangeStep | None:
+        return outbox.change_due(channel.name, wall_clock_us()) if partition.caught_up else None
+
+    await _send(due, lambda: asyncio.sleep(CHANGES_S), channel, partition, session)
+
+
+async def _send(
+    due: Callable[[], Step | ChangeStep | None],
+    wait: Callable[[], Awaitable[None]],
+    channel: Channel,
+    partition: Partition,
+    session: aiohttp.ClientSession,
+) -> None:
+    """Send whatever is due, one step after the other; wait while nothing is."""
     outbox = _core(partition).outbox
     while True:
-        step = outbox.due(channel.name, wall_clock_us())
+        step = due()
         if step is None:
-            partition.changed_event.clear()
-            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
-            # and the task would never end.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await partition.changed_event.wait()
+            await wait()
             continue
         record(outbox, partition, step, await deliver(channel, step, session))
-        # Before the next step of the same episode is sent, this one must be known to whoever takes over.
+        # Before the next step is sent, whoever takes over must know of this one.
         await partition.checkpoint()
 
 
-async def _tell_changes(channel: ChangeTeller, partition: Partition, session: aiohttp.ClientSession) -> None:
-    """Changes go out by themselves, so that a page never waits for the answer to one."""
-    core = _core(partition)
-    while True:
-        one = core.change_due(channel.name, wall_clock_us()) if partition.caught_up else None
-        if one is None:
-            await asyncio.sleep(CHANGES_S)
-            continue
-        try:
-            request = channel.change_request(one.change, wall_clock_us())
-        except Exception as error:
-            log.exception("%s cannot tell the change %s", channel.name, one.change.change_id)
-            verdict: Verdict = Permanent(f"no request could be made: {type(error).__name__}")
-        else:
-            verdict = channel.judge(*await post(request, session), wall_clock_us())
-        _record_change(core.announcements, partition, one, verdict)
-        await partition.checkpoint()
-
-
-def _record_change(
-    announcements: Announcements, partition: Partition, one: Announcement, verdict: Verdict
-) -> None:
-    what = (
-        f"{one.channel}: change {one.change.change_id} ({one.change.service}/{one.change.feature},"
-        f" {one.change.kind})"
-    )
-    match verdict:
-        case Delivered():
-            announcements.delivered(one, wall_clock_us())
-            partition.add(Outputs())
-            log.info("%s delivered", what)
-        case Retry(reason, after_s):
-            wait_s = announcements.failed(one, wall_clock_us(), random.random(), after_s)
-            log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
-        case Permanent(reason):
-            partition.add(announcements.refused(one, reason, wall_clock_us()))
-            log.error("%s refused: %s", what, reason)
-
-
-def record(outbox: Outbox, partition: Partition, step: Step, verdict: Verdict) -> None:
-    """Note a verdict in the outbox. No await: outbox and outputs move together."""
-    what = f"{step.channel}: {step.action} {step.dedup_key} ({step.reason})"
-    match verdict:
+def record(outbox: Outbox, partition: Partition, step: Step | ChangeStep, result: DeliveryResult) -> None:
+    """Note a result in the outbox. No await: outbox and outputs change together."""
+    match result:
         case Delivered():
             outbox.delivered(step, wall_clock_us())
             partition.add(Outputs())
-            log.info("%s delivered", what)
+            log.info("%s delivered", step.label)
         case Retry(reason, after_s, hold):
             wait_s = outbox.failed(step, wall_clock_us(), random.random(), after_s, hold, reason)
             partition.add(Outputs())
-            log.warning("%s failed, again in %.1f s: %s", what, wait_s, reason)
+            log.warning("%s failed, again in %.1f s: %s", step.label, wait_s, reason)
         case Permanent(reason):
             partition.add(outbox.refused(step, reason, wall_clock_us()))
-            log.error("%s refused: %s", what, reason)
+            log.error("%s refused: %s", step.label, reason)

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 import aiohttp
 
 from agents.runtime.clock import wall_clock_us
-from monitor.channels.interface import Channel, Permanent, Request, Step, Verdict
+from monitor.channels.interface import (
+    ChangeChannel,
+    ChangeStep,
+    Channel,
+    DeliveryResult,
+    Permanent,
+    Request,
+    Step,
+)
 
 log = logging.getLogger("softfail.notify")
 ANSWER_BYTES = 2048  # of an answer that are read
@@ -19,16 +27,22 @@ Answer = tuple[int | None, Mapping[str, str], bytes]
 """Status (None: there was no answer), headers, and the beginning of the body."""
 
 
-async def deliver(channel: Channel, step: Step, session: aiohttp.ClientSession) -> Verdict:
-    """Send one step and return the verdict of its channel. Raises nothing but cancellation."""
+async def deliver(
+    channel: Channel, step: Step | ChangeStep, session: aiohttp.ClientSession
+) -> DeliveryResult:
+    """Send one step and return what came of it. Raises nothing but cancellation."""
     try:
-        request = channel.request(step, wall_clock_us())
+        if isinstance(step, Step):
+            request = channel.request(step, wall_clock_us())
+        else:
+            assert isinstance(channel, ChangeChannel)
+            request = channel.change_request(step.change, wall_clock_us())
     except Exception as error:
-        # An episode that a channel cannot render must not keep the others waiting.
-        log.exception("%s cannot make a request of %s", channel.name, step.dedup_key)
+        # A step that a channel cannot render must not keep the others waiting.
+        log.exception("no request could be made: %s", step.label)
         return Permanent(f"no request could be made: {type(error).__name__}")
     status, headers, body = await (_print(request) if request.method == "PRINT" else post(request, session))
-    return channel.judge(status, headers, body, wall_clock_us())
+    return channel.interpret(status, headers, body, wall_clock_us())
 
 
 async def post(request: Request, session: aiohttp.ClientSession) -> Answer:

@@ -1,5 +1,5 @@
-"""All that ``notify`` knows: what channels have to be told of episodes and of changes, and the health of
-softfail itself. A ``Core`` over the alerts topic.
+"""All that ``notify`` knows: what channels have to be sent, and the health of softfail itself. A ``Core`` over
+the alerts topic.
 """
 
 from __future__ import annotations
@@ -7,56 +7,56 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor.channels import change_tellers
-from monitor.delivery import change_outbox
-from monitor.delivery.alert_records import read_letter
-from monitor.delivery.change_outbox import Announcement, Announcements
+from monitor.channels.interface import ChangeStep
+from monitor.delivery.alert_records import UnreadableHeartbeat, read_alert_record
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.self_health.dead_mans_switch import DeadMan
 from monitor.self_health.worker_alerts import STATE, HealthDesk
 from schemas.config.monitor_config import Config
-from schemas.records import Change
-
-# how heartbeats begin: there are many, and no other record is to be parsed twice
-HEARTBEAT = b'{"record":"health"'
-CHANGE = b'"change"'  # stands in every change, and in little else
+from schemas.records import Heartbeat
 
 
 class Notifier:
-    """An outbox, announcements of changes, and beside them, over the first partition, the desk that makes
-    episodes of heartbeats.
+    """An outbox and, over the first partition, the self-health of the deployment.
 
-    What the desk finds is written to the alerts topic and comes back from there, as every episode does.
+    The episodes of self-health are written to the alerts topic and come back from there, as every episode
+    does.
     """
 
     def __init__(self, config: Config, partition: int = 0) -> None:
         self.outbox = Outbox(config)
-        self.announcements = Announcements(config, change_tellers(config))
         self._channels = config.channels.names()
         self._desk = HealthDesk(config) if partition == 0 else None
         self.dead_man = DeadMan(config, self._desk, self.outbox) if self._desk is not None else None
         self._now_us = 0
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records of the alerts topic: heartbeats to the desk, changes to their announcements, all else
-        to the outbox.
+        """Read records of the alerts topic: heartbeats are for self-health, all others for the outbox.
+
+        What cannot be read becomes a dead letter, except a heartbeat.
         """
         self._now_us = max(self._now_us, now_us or 0)
-        others = []
+        self.outbox.advance(self._now_us)
+        outputs = Outputs()
         for record in records:
-            if not (record.value or b"").startswith(HEARTBEAT):
-                others.append(record)  # changes too: what cannot be read becomes a dead letter there
-                if (change := _change(record.value or b"")) is not None:
-                    self.announcements.take(change, record.offset, self._now_us)
-            elif self._desk is not None and record.value is not None:
-                self._desk.take(record.value, self._now_us)
-        return self.outbox.apply(others, now_us)
+            try:
+                alert_record = read_alert_record(record.value)
+                if isinstance(alert_record, Heartbeat):
+                    if self._desk is not None:
+                        self._desk.take(alert_record, self._now_us)
+                elif alert_record is not None:
+                    self.outbox.take(alert_record, record.offset, self._now_us)
+            except UnreadableHeartbeat:
+                continue
+            except ValueError as error:
+                outputs.extend(self.outbox.reject(record, error))
+        return outputs
 
     def look(self, now_us: int) -> Outputs:
-        """Look after the health of softfail; gives what is to be written. Only while everything that there is
-        has been read.
+        """Look after the health of softfail; return the records to write. Call it only when all records that
+        there are have been applied.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
@@ -68,50 +68,30 @@ class Notifier:
             self._desk.channel(name, breaker.open_since_us, breaker.reason, refused, why, now_us)
         return self._desk.look(now_us)
 
-    def change_due(self, channel: str, now_us: int) -> Announcement | None:
-        """The change that this channel is to be told now: none while it is owed anything else, does not
-        answer, or asked to be left alone.
-
-        ``now_us``: wall clock, microseconds since 1970.
-        """
-        one = self.announcements.due(channel, now_us)
-        if (
-            one is None
-            or self.outbox.breaker(channel).open_since_us is not None
-            or self.outbox.holds(channel, now_us)
-        ):
-            return None
-        return one if self.outbox.due(channel, now_us) is None else None
+    def change_due(self, channel: str, now_us: int) -> ChangeStep | None:
+        """Return the change that this channel is to be sent now; see ``Outbox.change_due``."""
+        return self.outbox.change_due(channel, now_us)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """State records that differ since the last call."""
-        return (
-            self.outbox.changed()
-            + self.announcements.changed()
-            + (self._desk.changed() if self._desk is not None else [])
-        )
+        """Return the state records that differ since the last call."""
+        return self.outbox.changed() + (self._desk.changed() if self._desk is not None else [])
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take back what ``changed`` gave.
+        """Take back what ``changed`` returned.
 
         Raises:
             ValueError: a record cannot be read; names its key.
         """
         latest = dict(records)
-        self.outbox.restore(
-            (key, value) for key, value in latest.items() if not key.startswith((STATE, change_outbox.STATE))
-        )
-        self.announcements.restore(
-            (key, value) for key, value in latest.items() if key.startswith(change_outbox.STATE)
-        )
+        self.outbox.restore((key, value) for key, value in latest.items() if not key.startswith(STATE))
         if self._desk is not None:
-            mine = [
+            health = [
                 (key, value) for key, value in latest.items() if key.startswith(STATE) and value is not None
             ]
-            self._desk.restore(mine, self.outbox.counts)
+            self._desk.restore(health, self.outbox.counts)
 
     def measures(self) -> Iterator[Measure]:
-        """Figures for /metrics."""
+        """Yield the values for /metrics."""
         yield from self.outbox.measures()
         if self._desk is not None:
             yield from self._desk.measures()
@@ -119,12 +99,12 @@ class Notifier:
             yield from self.dead_man.measures()
 
     def counted(self) -> Iterator[Measure]:
-        """The counters among them, which survive restarts."""
-        return self.outbox.counted()
+        """Yield the counters among them, which survive restarts."""
+        return self.outbox.counters()
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows: open episodes about softfail itself, the silences in force, and what
-        the dead man's switch is told.
+        """Return what the status page shows: open episodes about softfail itself, the silences in force, and
+        the state of the dead man's switch.
         """
         if self._desk is None or self.dead_man is None:
             return {"episodes": []}
@@ -133,11 +113,3 @@ class Notifier:
             "silences": self.outbox.silences(),
             "dead_man": self.dead_man.status(),
         }
-
-
-def _change(value: bytes) -> Change | None:
-    try:
-        letter = read_letter(value) if CHANGE in value else None
-    except ValueError:
-        return None
-    return letter if isinstance(letter, Change) else None

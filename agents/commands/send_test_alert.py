@@ -19,7 +19,16 @@ from agents.commands.command_line import INTERRUPTED, add_config, duration, exit
 from agents.notify_http import deliver
 from agents.process import exits
 from monitor.channels import configured
-from monitor.channels.interface import Action, Channel, Delivered, Permanent, Retry, Step, Urgency, Verdict
+from monitor.channels.interface import (
+    Action,
+    Channel,
+    Delivered,
+    DeliveryResult,
+    Permanent,
+    Retry,
+    Step,
+    Urgency,
+)
 from schemas.config.load import load
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
@@ -37,9 +46,9 @@ TEXT = (
 
 
 class Attempt(NamedTuple):
-    """The last verdict on a step, and how often it was sent."""
+    """The last result of a step, and how often it was sent."""
 
-    verdict: Verdict
+    result: DeliveryResult
     times: int
 
 
@@ -92,19 +101,19 @@ def episode_of(
 
 
 async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, patience_s: float) -> Attempt:
-    """Send a step until the verdict of the channel is final, or ``patience_s`` have passed.
+    """Send a step until the result is final, or ``patience_s`` have passed.
 
     An attempt that has begun ends with the timeout of the channel.
     """
     deadline, times = time.monotonic() + patience_s, 0
     while True:
         times += 1
-        verdict = await deliver(channel, step, session)
-        if not isinstance(verdict, Retry):
-            return Attempt(verdict, times)
-        pause_s = max(BACKOFF.wait_s(times, jitter=0.0), verdict.after_s)
+        result = await deliver(channel, step, session)
+        if not isinstance(result, Retry):
+            return Attempt(result, times)
+        pause_s = max(BACKOFF.wait_s(times, jitter=0.0), result.after_s)
         if time.monotonic() + pause_s >= deadline:
-            return Attempt(verdict, times)
+            return Attempt(result, times)
         await asyncio.sleep(pause_s)
 
 
@@ -122,11 +131,11 @@ async def attempt(
 
     try:
         opened = await send(channel, step("trigger"), session, patience_s)
-        if isinstance(opened.verdict, Permanent):
+        if isinstance(opened.result, Permanent):
             return False, _outcome(opened)
         # A trigger without an answer may have arrived all the same, and nothing else would resolve it.
         closed = await send(
-            channel, step("resolve"), session, patience_s if isinstance(opened.verdict, Delivered) else 0.0
+            channel, step("resolve"), session, patience_s if isinstance(opened.result, Delivered) else 0.0
         )
     except asyncio.CancelledError:
         with contextlib.suppress(TimeoutError):
@@ -134,22 +143,22 @@ async def attempt(
                 await deliver(channel, step("resolve"), session)
         raise
     key = step("trigger").dedup_key
-    if not isinstance(opened.verdict, Delivered):
+    if not isinstance(opened.result, Delivered):
         return (
             False,
             (
                 f"{_outcome(opened)}; if {key} is open there nevertheless, close it by hand"
-                if not isinstance(closed.verdict, Delivered)
+                if not isinstance(closed.result, Delivered)
                 else _outcome(opened)
             ),
         )
-    if not isinstance(closed.verdict, Delivered):
+    if not isinstance(closed.result, Delivered):
         return False, f"delivered, but not resolved: {_outcome(closed)}; close {key} by hand"
     return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - began_s:.1f} s"
 
 
 def _outcome(attempt_result: Attempt) -> str:
-    match attempt_result.verdict:
+    match attempt_result.result:
         case Permanent(reason):
             return f"refused: {reason}"
         case Retry(reason):

@@ -18,7 +18,7 @@ from agents.kafka.state_topic import StateTopic
 from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
 from agents.process.exits import Refused
-from monitor.delivery.alert_records import read_letter
+from monitor.delivery.alert_records import read_alert_record
 from monitor.delivery.silences import MOST, Silences
 from schemas.config.monitor_config import Kafka
 from schemas.config.silences import LONGEST, match_of
@@ -48,8 +48,8 @@ async def read_silences(kafka: Kafka, now: datetime) -> dict[str, Silence]:
     silences.drop_expired(now_us)
     for value in await _unread_values(kafka, snapshot.position, now):
         with contextlib.suppress(ValueError):  # the notifier makes it a dead letter
-            if isinstance(letter := read_letter(value), Silence):
-                silences.take(letter, now_us)
+            if isinstance(record := read_alert_record(value), Silence):
+                silences.take(record, now_us)
     return silences.records
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from agents.kafka.state_topic import HEADER, POSITION, Snapshot
-from monitor.delivery import change_outbox
-from monitor.delivery.delivery_state import Entry
+from monitor.delivery.change_delivery import STATE_PREFIX as _CHANGE
+from monitor.delivery.change_delivery import ChangeDelivery
+from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.state.partition_state import PartitionState
 from monitor.windows import format_versions as layouts
 from monitor.windows.segment_keys import FeatureKey
@@ -23,7 +24,6 @@ from softfail.sanitize import escape_hidden
 CLOCK = b'["clock"]'
 _HEALTH = b"health/"  # the notifier's records of softfail's own health
 _SILENCE = b"silence/"  # before its id
-_CHANGE = change_outbox.STATE
 _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
 _OVER = ("held", "closed", "dropped")  # of a page key: nothing is open at the receiver
 
@@ -40,7 +40,7 @@ class PartitionContents:
     header: dict[str, Any] = field(default_factory=dict)
     clock: tuple[Any, ...] | None = None
     partition_state: PartitionState = field(default_factory=lambda: PartitionState(0, ""))
-    deliveries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    deliveries: dict[tuple[str, str], EpisodeDelivery] = field(default_factory=dict)
     bytes_by: dict[FeatureKey, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     broken: list[bytes] = field(default_factory=list)
@@ -162,11 +162,11 @@ def record_rows(contents: PartitionContents, match: str) -> Iterator[dict[str, A
 def _take(contents: PartitionContents, key: bytes, value: bytes) -> None:
     if key.startswith(_DELIVERY):
         channel, _, episode_id = key[len(_DELIVERY) :].decode().partition("/")
-        contents.deliveries[channel, episode_id] = Entry.model_validate_json(value)
+        contents.deliveries[channel, episode_id] = EpisodeDelivery.from_state(value)
     elif key.startswith(_SILENCE):
         Silence.model_validate_json(value)
     elif key.startswith(_CHANGE):
-        change_outbox.read_state(key, value)
+        ChangeDelivery.from_state(value)
     elif key == b"counts" or key.startswith(_HEALTH):
         if not isinstance(_json(value), dict) and (key == b"counts" or not isinstance(_json(value), list)):
             raise ValueError("it is no JSON object")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from monitor.channels.alertmanager import Alertmanager
 from monitor.channels.console import Console
-from monitor.channels.interface import ChangeTeller, Channel
+from monitor.channels.interface import ChangeChannel, Channel
 from monitor.channels.pagerduty import PagerDuty
 from monitor.channels.slack import Slack
 from monitor.channels.webhook import Webhook
@@ -25,14 +25,14 @@ CHANNELS: dict[str, Callable[[Config], Channel]] = {
 
 
 def configured(config: Config) -> dict[str, Channel]:
-    """The channels that a configuration has."""
+    """Return the channels of a configuration, by name."""
     return {name: CHANNELS[name](config) for name in config.channels.names()}
 
 
-def change_tellers(config: Config) -> dict[str, ChangeTeller]:
-    """Those of them that are told of changes."""
+def change_channels(config: Config) -> dict[str, ChangeChannel]:
+    """Return the configured channels that take changes."""
     return {
-        name: one
-        for name, one in configured(config).items()
-        if isinstance(one, ChangeTeller) and one.tells_changes
+        name: channel
+        for name, channel in configured(config).items()
+        if isinstance(channel, ChangeChannel) and channel.sends_changes
     }

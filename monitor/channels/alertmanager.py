@@ -10,7 +10,15 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.interface import (
+    CLIENT,
+    DeliveryResult,
+    Request,
+    Step,
+    interpret_http,
+    json_bytes,
+    without_secrets,
+)
 from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
@@ -90,11 +98,13 @@ class Alertmanager:
             *self._login(),
         )
         url = self._settings.url.rstrip("/") + "/api/v2/alerts"
-        return Request("POST", key, url, headers, encoded([alert]), self._settings.timeout)
+        return Request("POST", key, url, headers, json_bytes([alert]), self._settings.timeout)
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """200 taken; 400 never; 429, 5xx and silence again."""
-        return concealed(judge_http(status, headers, body, now_us), *self._secrets())
+        return without_secrets(interpret_http(status, headers, body, now_us), *self._secrets())
 
     def _login(self) -> tuple[tuple[str, str], ...]:
         settings = self._settings

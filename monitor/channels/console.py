@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.channels.interface import Delivered, Request, Retry, Step, Verdict
+from monitor.channels.interface import Delivered, DeliveryResult, Request, Retry, Step
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
@@ -54,7 +54,9 @@ class Console:
         body = "".join(f"{sanitize(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """Printed, or again."""
         return (
             Delivered()

@@ -1,4 +1,4 @@
-"""What every channel has: a step of an episode becomes a request, the answer to it a verdict. Nothing here
+"""What every channel has: a step of an episode becomes a request, the answer to it a result. Nothing here
 sends.
 """
 
@@ -42,6 +42,26 @@ class Step:
         """The key under which the receiver recognises the incident."""
         return f"{self.episode.dedup_key}/{'missed' if self.action == 'note' else self.urgency}"
 
+    @property
+    def label(self) -> str:
+        """What log lines call it."""
+        return f"{self.channel}: {self.action} {self.dedup_key} ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStep:
+    """One change to send to one channel."""
+
+    channel: str
+    change: Change
+
+    @property
+    def label(self) -> str:
+        """What log lines call it."""
+        change = self.change
+        where = f"{change.service}/{change.feature}, {change.kind}"
+        return f"{self.channel}: change {change.change_id} ({where})"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -80,7 +100,7 @@ class Permanent(NamedTuple):
     reason: str
 
 
-Verdict = Delivered | Retry | Permanent
+DeliveryResult = Delivered | Retry | Permanent
 
 
 class Channel(Protocol):
@@ -93,33 +113,35 @@ class Channel(Protocol):
     def request(self, step: Step, now_us: int) -> Request:
         """The request that tells a step. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall
         clock, microseconds since 1970.
         """
 
 
 @runtime_checkable
-class ChangeTeller(Channel, Protocol):
-    """A channel that also takes changes, which are no fault and page nobody. What an answer means, ``judge``
-    says.
-    """
+class ChangeChannel(Channel, Protocol):
+    """A channel that also takes changes, which are no fault and page nobody."""
 
     @property
-    def tells_changes(self) -> bool:
+    def sends_changes(self) -> bool:
         """Whether it is configured to."""
 
     def change_request(self, change: Change, now_us: int) -> Request:
-        """The request that tells a change. Pure. ``now_us``: wall clock, microseconds since 1970."""
+        """Build the request that sends a change. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
 
-def judge_http(status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+def interpret_http(
+    status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+) -> DeliveryResult:
     """The common meaning of HTTP answers: 2xx taken; 408, 425, 429, 5xx and none at all: again; the rest
     never.
 
-    >>> judge_http(503, {"Retry-After": "7"}, b"busy", 0)
+    >>> interpret_http(503, {"Retry-After": "7"}, b"busy", 0)
     Retry(reason='503: busy', after_s=7.0, hold=False)
-    >>> judge_http(404, {}, b"", 0)
+    >>> interpret_http(404, {}, b"", 0)
     Permanent(reason='404')
     """
     if status is not None and 200 <= status < 300:
@@ -160,22 +182,22 @@ def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
     return min(LONGEST_RETRY_AFTER_S, max(0.0, wait_s))
 
 
-def concealed(verdict: Verdict, *secrets: str) -> Verdict:
-    """The verdict without secrets: an answer may quote what was sent, an error the address.
+def without_secrets(result: DeliveryResult, *secrets: str) -> DeliveryResult:
+    """The result without secrets: an answer may quote what was sent, an error the address.
 
-    >>> concealed(Permanent("403: no hook at /services/T0/B0/abc"), "/services/T0/B0/abc")
+    >>> without_secrets(Permanent("403: no hook at /services/T0/B0/abc"), "/services/T0/B0/abc")
     Permanent(reason='403: no hook at <SECRET>')
     """
-    if isinstance(verdict, Delivered):
-        return verdict
-    reason = verdict.reason
+    if isinstance(result, Delivered):
+        return result
+    reason = result.reason
     for secret in sorted(secrets, key=len, reverse=True):  # the longest first: one may be a part of another
         if len(secret) >= 4:  # a header's value may be "1", which is in many a reason and no secret
             reason = reason.replace(secret, "<SECRET>")
-    return verdict._replace(reason=reason)
+    return result._replace(reason=reason)
 
 
-def encoded(value: Any) -> bytes:
+def json_bytes(value: Any) -> bytes:
     """JSON in UTF-8. Lone surrogates can stand in the JSON escapes that we read, and in no UTF-8: they become
     ``?``.
     """

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.interface import (
+    CLIENT,
+    DeliveryResult,
+    Request,
+    Step,
+    interpret_http,
+    json_bytes,
+    without_secrets,
+)
 from monitor.channels.links import links_of
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
@@ -47,7 +55,7 @@ class PagerDuty:
         }
         if step.action != "resolve":
             event |= self._told(step)
-        body = encoded(event)
+        body = json_bytes(event)
         # the labels alone of many segments can exceed the limit
         for name in ("examples", "incidents", "findings", "features"):
             if len(body) > BODY_BYTES:
@@ -55,7 +63,7 @@ class PagerDuty:
                 event["payload"]["custom_details"]["left_out"] = (
                     f"{name} and more: over the limit of {BODY_BYTES // 1024} KB"
                 )
-                body = encoded(event)
+                body = json_bytes(event)
         return Request(
             "POST",
             f"{self.name}/{step.episode_id}",
@@ -66,7 +74,7 @@ class PagerDuty:
         )
 
     @property
-    def tells_changes(self) -> bool:
+    def sends_changes(self) -> bool:
         """Whether changes have an address, and are wanted."""
         return bool(self._settings.changes_url)
 
@@ -94,16 +102,18 @@ class PagerDuty:
             f"{self.name}/{change.change_id}",
             self._settings.changes_url,
             _HEADERS,
-            encoded(event),
+            json_bytes(event),
             self._settings.timeout,
         )
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it
         is a refusal.
         """
-        return concealed(
-            judge_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value()
+        return without_secrets(
+            interpret_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value()
         )
 
     def _told(self, step: Step) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from monitor.channels.interface import (
     CLIENT,
     Delivered,
+    DeliveryResult,
     Request,
     Retry,
     Step,
-    Verdict,
-    concealed,
-    encoded,
-    judge_http,
+    interpret_http,
+    json_bytes,
+    without_secrets,
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
@@ -77,10 +77,17 @@ class Slack:
         headers = (("Content-Type", "application/json"), ("User-Agent", CLIENT))
         url = self._settings.webhook_url.get_secret_value()
         return Request(
-            "POST", f"{self.name}/{step.episode_id}", url, headers, encoded(message), self._settings.timeout
+            "POST",
+            f"{self.name}/{step.episode_id}",
+            url,
+            headers,
+            json_bytes(message),
+            self._settings.timeout,
         )
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """`ok` taken; 400 (`invalid_payload`), 403, 404 (`no_service`) and 410 never; 429, 5xx and silence
         again.
 
@@ -88,12 +95,12 @@ class Slack:
         the message.
         """
         url = self._settings.webhook_url.get_secret_value()
-        verdict = judge_http(status, headers, body, now_us)
-        if isinstance(verdict, Delivered) and body.strip() not in (b"", b"ok"):
+        result = interpret_http(status, headers, body, now_us)
+        if isinstance(result, Delivered) and body.strip() not in (b"", b"ok"):
             said = " ".join(body[:300].decode("utf-8", "replace").split())
-            verdict = Retry(f"{status}, but not Slack's ok: {said}")
+            result = Retry(f"{status}, but not Slack's ok: {said}")
         path = urlsplit(url).path
-        return concealed(verdict, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
+        return without_secrets(result, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
 
 
 def headline(step: Step) -> tuple[str, str]:

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from monitor.channels.interface import CLIENT, Request, Step, Verdict, concealed, encoded, judge_http
+from monitor.channels.interface import (
+    CLIENT,
+    DeliveryResult,
+    Request,
+    Step,
+    interpret_http,
+    json_bytes,
+    without_secrets,
+)
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
@@ -49,7 +57,9 @@ class Webhook:
             settings.timeout,
         )
 
-    def judge(self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int) -> Verdict:
+    def interpret(
+        self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
+    ) -> DeliveryResult:
         """2xx taken; 408, 425, 429, 5xx and silence again; the rest never."""
         settings = self._settings
         url = settings.url.get_secret_value()
@@ -61,21 +71,21 @@ class Webhook:
         secrets += [url, target, parts.query, *(value for _, value in parse_qsl(parts.query))]
         # a word is shorter, a token is not
         secrets += [part for part in parts.path.split("/") if len(part) >= 16]
-        return concealed(judge_http(status, headers, body, now_us), *secrets)
+        return without_secrets(interpret_http(status, headers, body, now_us), *secrets)
 
     def _body(self, step: Step) -> bytes:
         episode, left_out = step.episode, step.left_out
-        body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+        body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
         if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
             episode = episode.model_copy(
                 update={"examples": [], "incidents": episode_text.by_weight(episode)}
             )
-            body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+            body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
         while len(body) > BODY_BYTES and episode.incidents:
             kept = episode.incidents[: len(episode.incidents) // 2]
             left_out += len(episode.incidents) - len(kept)
             episode = episode.model_copy(update={"incidents": kept})
-            body = encoded(self._told(step, episode.model_dump(mode="json"), left_out))
+            body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
         return body
 
     def _told(self, step: Step, episode: dict[str, Any], left_out: int) -> dict[str, Any]:

@@ -1,60 +1,76 @@
-"""Records of the alerts topic to episodes, silences and changes."""
+"""Read the records of the alerts topic, each once, into its model."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from monitor.channels.interface import DEDUP_CHARS
-from schemas.records import Change, Episode, Silence
+from schemas.records import Change, Episode, Heartbeat, Silence
 
-_Model = TypeVar("_Model", Episode, Silence, Change)
+AlertRecord = Episode | Silence | Change | Heartbeat
+"""What ``notify`` reads; it has no use for other records of the topic."""
+
+_MODELS: dict[str, type[Episode] | type[Silence] | type[Change] | type[Heartbeat]] = {
+    "episode": Episode,
+    "silence": Silence,
+    "change": Change,
+    "health": Heartbeat,
+}
 _KEY_CHARS = DEDUP_CHARS - len("/missed")
 
 
-def read_letter(value: bytes) -> Episode | Silence | Change | None:
-    """An episode, a silence or a change from its JSON text; None for another record. Fields that a newer
-    version added are passed over.
+class UnreadableHeartbeat(ValueError):
+    """A heartbeat that cannot be read. It needs no dead letter: the next one comes within a minute."""
+
+
+def read_alert_record(value: bytes | None) -> AlertRecord | None:
+    """Read a record; None for one that ``notify`` has no use for. Fields of a newer release are ignored.
 
     Raises:
-        ValueError: it is none of them; names the field.
+        UnreadableHeartbeat: it is a heartbeat that cannot be read.
+        ValueError: it cannot be read; names the field.
     """
     try:
-        raw = json.loads(value)
+        fields = json.loads(value or b"")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise ValueError(f"a JSON {type(raw).__name__}, not an object")
-    if raw.get("record") == "silence":
-        return _read(Silence, raw)
-    if raw.get("record") == "change":
-        return _read(Change, raw)
-    if raw.get("record") != "episode":
+    if not isinstance(fields, dict):
+        raise ValueError(f"a JSON {type(fields).__name__}, not an object")
+    kind = fields.get("record")
+    model = _MODELS.get(kind) if isinstance(kind, str) else None
+    if model is None:
         return None
-    episode = _read(Episode, raw)
-    if not 0 < len(episode.dedup_key) <= _KEY_CHARS:
-        raise ValueError(f"dedup_key: has {len(episode.dedup_key)} characters, of 1 to {_KEY_CHARS}")
-    return episode
+    try:
+        record = _read(model, fields)
+    except ValueError as error:
+        raise (UnreadableHeartbeat if model is Heartbeat else ValueError)(str(error)) from None
+    if isinstance(record, Episode) and not 0 < len(record.dedup_key) <= _KEY_CHARS:
+        raise ValueError(f"dedup_key: has {len(record.dedup_key)} characters, of 1 to {_KEY_CHARS}")
+    return record
 
 
-def _read(model: type[_Model], raw: dict[str, Any]) -> _Model:
+def _read(
+    model: type[Episode] | type[Silence] | type[Change] | type[Heartbeat], fields: dict[str, Any]
+) -> AlertRecord:
+    """Validate the fields of a record, without those that its model does not have."""
     for _ in range(2):
         try:
-            return model.model_validate_json(json.dumps(raw))
+            return model.model_validate_json(json.dumps(fields))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False)
         unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
         if len(unknown) < len(faults):
             break
-        for loc in unknown:
-            _drop(raw, loc)
-    fault = next((one for one in faults if one["type"] != "extra_forbidden"), faults[0])
+        for location in unknown:
+            _drop(fields, location)
+    fault = next((fault for fault in faults if fault["type"] != "extra_forbidden"), faults[0])
     raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}")
 
 
-def _drop(raw: Any, loc: tuple[int | str, ...]) -> None:
-    for step in loc[:-1]:
-        raw = raw[step]
-    del raw[loc[-1]]
+def _drop(fields: Any, location: tuple[int | str, ...]) -> None:
+    for step in location[:-1]:
+        fields = fields[step]
+    del fields[location[-1]]

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from monitor.protocol.backoff import Backoff
-
-FAILURES = 3  # in a row, whatever they were about, before it opens
-PROBES = Backoff(first_s=5.0, longest_s=60.0)  # recovery is noticed within a minute
+from softfail.backoff import Backoff
 
 State = Literal["closed", "open", "half-open"]
 
@@ -26,9 +23,9 @@ class CircuitBreaker:
         failures: failures in a row that open it.
         probes: waits between two probes while it is open.
 
-    >>> breaker = CircuitBreaker()
-    >>> for _ in range(FAILURES):
-    ...     wait_s = breaker.failed(0, jitter=0.0)
+    >>> breaker = CircuitBreaker(failures=3, probes=Backoff(first_s=5.0, longest_s=60.0))
+    >>> [breaker.failed(0, jitter=0.0) for _ in range(3)]
+    [None, None, 5.0]
     >>> breaker.state(0), breaker.state(5_000_000)
     ('open', 'half-open')
     >>> breaker.answered()
@@ -36,8 +33,8 @@ class CircuitBreaker:
     'closed'
     """
 
-    def __init__(self, failures: int | None = None, probes: Backoff | None = None) -> None:
-        self._limit, self._probes = failures or FAILURES, probes or PROBES
+    def __init__(self, failures: int, probes: Backoff) -> None:
+        self._limit, self._probes = failures, probes
         self._failures = 0
         self._next_probe_us = self._next_untried_us = 0
         self.open_since_us: int | None = None

@@ -1,19 +1,21 @@
-"""Episodes of several features that have one provider or model in common are told as one page with the list.
+"""Group episodes of several features that have one provider or model in common into one page with a list.
 
-The first is told at once, as always, and leads. The second waits a little for a third; with the third they
-are folded: the leader tells of all of them under its own key, the others open nothing more. What may have
-been told already of another is taken back when that is over.
+The first is sent at once, as always, and becomes the leader. The second waits a little for a third. With the
+third they are a group: the leader's page, under its own key, covers all of them, and the others open nothing
+more. A page that may already have been sent for another is resolved when that episode ends.
 
-What is decided here is decided from records and their times alone, so that whoever reads them again after a
-crash decides the same: nothing that may have reached a receiver ever falls silent. See docs/decisions/0022.
+Groups are decided from records and their times alone, so that whoever reads them again after a crash decides
+the same: nothing that may have reached a receiver stays unresolved. See docs/decisions/0022.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from monitor.delivery.delivery_state import LATE_US, MINUTE_US, Entry, Shown, shown
+from monitor.delivery.episode_delivery import LATE_US, MINUTE_US, EpisodeDelivery
+from monitor.delivery.snapshot import Snapshot, snapshot
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank
 from monitor.wording import episode_text
@@ -21,162 +23,194 @@ from schemas.records import Episode, Member
 from schemas.times import microseconds
 from softfail.sanitize import sanitize
 
-LEAST = 3  # episodes that make one page
-WITHIN_US = 5 * MINUTE_US  # of the beginning of the one that leads
+LEAST = 3  # episodes of a group
+WITHIN_US = 5 * MINUTE_US  # of the start of the leader
 WAIT_US = 90_000_000  # of the second, for a third: the next pane edge lies within it
-APART = frozenset({"alertmanager"})  # channels whose receiver groups by itself, by the labels of each feature
+# channels whose receiver groups by itself, by the labels of each feature
+UNGROUPED = frozenset({"alertmanager"})
 MEMBERS = 50  # that a page lists
-SHOWN_BYTES = 32 << 10  # of incidents of all of them
+INCIDENT_BYTES = 32 << 10  # of incidents of all members
 TEXT_CHARS = 300
 
-Covered = Callable[[Episode, int], bool]
-"""Whether a silence covers an episode at an instant, microseconds since 1970."""
+IsSilenced = Callable[[Episode, int], bool]
+"""Whether a silence matches an episode and is in force at an instant, microseconds since 1970."""
 
 
-def traits(episode: Episode) -> list[str]:
-    """What it can have in common with others, the wider first.
+def group_keys(episode: Episode) -> list[str]:
+    """Return what an episode can have in common with others, the wider first.
 
-    A provider's outage concerns its models, so two of them make one page.
+    A provider's outage affects its models, so two of them make one group. Empty for softfail's own episodes.
     """
     if episode.service == SERVICE:
         return []
-    found = {"provider": episode.provider, "model": episode.model}
-    return [f"{episode.environment}/{name} {value}" for name, value in found.items() if value]
+    labels = {"provider": episode.provider, "model": episode.model}
+    return [f"{episode.environment}/{name} {value}" for name, value in labels.items() if value]
 
 
-def admit(new: Entry, others: Sequence[Entry], now_us: int, covered: Covered) -> list[Entry]:
-    """Decide who tells a new episode: itself, itself after a while, or another's page; gives the entries that
-    changed beside it.
+def assign_group(
+    new: EpisodeDelivery, others: Sequence[EpisodeDelivery], now_us: int, is_silenced: IsSilenced
+) -> list[EpisodeDelivery]:
+    """Decide which page a new episode gets: its own, its own after a while, or that of a group; return the
+    other deliveries that changed.
 
     Args:
-        new: entry of an episode that opened, with its first state.
-        others: the open entries of the same channel, in order of arrival.
+        new: delivery of an episode that opened, with its first state.
+        others: the open deliveries of the same channel, in order of arrival.
         now_us: wall clock, microseconds since 1970.
-        covered: of silences.
+        is_silenced: of the silences.
     """
-    new.alone = True
-    if new.latest is None or new.held or new.latest.episode.muted:
+    new.sends_itself = True
+    if new.latest is None or new.is_silenced or new.latest.episode.muted:
         return []
     episode, at_us = new.latest.episode, microseconds(new.latest.episode.decided_at)
-    for trait in traits(episode):
+    for group_key in group_keys(episode):
         near = [
-            one
-            for one in others
-            if one is not new
-            and (one.behind_to_us is None) == (new.behind_to_us is None)
-            # what happened now does not wait for what came after a time long ago
-            and _is_near(one, episode, trait, at_us, covered)
+            other
+            for other in others
+            if other is not new
+            # a current episode does not wait for the end of one of long ago
+            and (other.catch_up_until_us is None) == (new.catch_up_until_us is None)
+            and _may_share(other, episode, group_key, at_us, is_silenced)
         ]
-        lead = next((one for one in near if one.trait), None)
-        if lead is None and len(near) + 1 >= LEAST:
-            lead = near[0]
-            lead.lead(trait)
-        if lead is not None:
-            new.follow(lead, tried=False)
-            for one in near:
-                if not one.trait:
-                    one.follow(lead, tried=one.waits_to_us is None or now_us >= one.waits_to_us - LATE_US)
+        leader = next((other for other in near if other.group_key), None)
+        if leader is None and len(near) + 1 >= LEAST:
+            leader = near[0]
+            leader.lead_group(group_key)
+        if leader is not None:
+            new.join_group(leader, may_have_been_sent=False)
+            for other in near:
+                if not other.group_key:
+                    waits_until_us = other.group_wait_until_us
+                    may_have_been_sent = waits_until_us is None or now_us >= waits_until_us - LATE_US
+                    other.join_group(leader, may_have_been_sent=may_have_been_sent)
             return near
-    if at_us + WAIT_US > now_us and _has_partner(new, others, covered):
-        new.waits_to_us, new.alone = at_us + WAIT_US, False
+    if at_us + WAIT_US > now_us and _has_partner(new, others, is_silenced):
+        new.group_wait_until_us, new.sends_itself = at_us + WAIT_US, False
     return []
 
 
-def freed(entries: Sequence[Entry], now_us: int, covered: Covered) -> list[Entry]:
-    """Those that need not wait for a third any longer: nobody is with them any more, or they became more
-    urgent than who is.
+def without_group(
+    deliveries: Sequence[EpisodeDelivery], now_us: int, is_silenced: IsSilenced
+) -> list[EpisodeDelivery]:
+    """Return those that need not wait for a group any longer: their time is over, nobody else is left, or
+    they became more urgent than the others.
     """
-    waiting = [one for one in entries if one.waits_to_us is not None]
     return [
-        one for one in waiting if now_us >= (one.waits_to_us or 0) or not _has_partner(one, entries, covered)
+        delivery
+        for delivery in deliveries
+        if delivery.group_wait_until_us is not None
+        and (now_us >= delivery.group_wait_until_us or not _has_partner(delivery, deliveries, is_silenced))
     ]
 
 
-def together(parts: Sequence[Shown], trait: str, before: Episode) -> Shown:
-    """Several episodes as one, under the name of the first.
+def merge_group(members: Sequence[Snapshot], group_key: str, previous: Episode) -> Snapshot:
+    """Merge the episodes of a group into one, under the id of the leader.
 
     Args:
-        parts: their states as they are now; the first leads.
-        trait: what they have in common, from ``traits``.
-        before: as it was told last; severity and urgency never sink.
+        members: their newest states; the leader first.
+        group_key: what they have in common, from ``group_keys``.
+        previous: the merged episode before; severity and urgency never sink.
     """
-    episodes = [one.episode for one in parts if not one.episode.muted] or [one.episode for one in parts]
-    lead, latest = parts[0].episode, max(episodes, key=lambda one: one.decided_at)
-    firing = [one for one in episodes if one.state != "resolved"]
-    ranked = sorted(
-        episodes,
-        key=lambda one: (
-            one.state == "resolved",
-            -severity_rank(one.severity),
-            one.started_at,
-            one.episode_id,
-        ),
+    leader = members[0].episode
+    episodes = [member.episode for member in members if not member.episode.muted]
+    is_muted = not episodes
+    episodes = episodes or [member.episode for member in members]
+    latest = max(episodes, key=lambda episode: episode.decided_at)
+    firing = [episode for episode in episodes if episode.state != "resolved"]
+    ranked = sorted(episodes, key=_rank)
+    causes = Counter(cause for episode in episodes for cause in episode.causes)
+    is_high = "high" in (previous.urgency, *(episode.urgency for episode in episodes))
+    merged = leader.model_copy(
+        update={
+            "state": "updated" if firing else "resolved",
+            "reason": f"{latest.service}/{latest.feature}: {latest.reason}",
+            "severity": most_severe((previous.severity, *(episode.severity for episode in episodes))),
+            "urgency": "high" if is_high else "low",
+            "muted": leader.muted if is_muted else "",
+            "started_at": min(episode.started_at for episode in episodes),
+            "time": max(episode.time for episode in episodes),
+            "decided_at": latest.decided_at,
+            "firing": sum(episode.firing for episode in firing),
+            "incidents": [incident for episode in ranked for incident in episode.incidents],
+            "examples": [example for episode in ranked for example in episode.examples[:1]][:3],
+            "causes": [cause for cause, _ in causes.most_common(3)],
+            **_common_origin(episodes, group_key),
+            "features": len(episodes),
+            "members": [_member(episode) for episode in ranked[:MEMBERS]],
+        }
     )
-    said = Counter(cause for one in episodes for cause in one.causes)
-    name, _, value = trait.partition("/")[2].partition(" ")
-    common = {
-        field: next(iter(found))
-        for field in ("provider", "model")
-        if len(found := {getattr(one, field) for one in episodes}) == 1
-    }
-    one = lead.model_copy(update={
-        "state": "updated" if firing else "resolved",
-        "reason": f"{latest.service}/{latest.feature}: {latest.reason}",
-        "severity": most_severe((before.severity, *(one.severity for one in episodes))),
-        "urgency": "high" if "high" in (before.urgency, *(one.urgency for one in episodes)) else "low",
-        "muted": lead.muted if all(one.episode.muted for one in parts) else "",
-        "started_at": min(one.started_at for one in episodes),
-        "time": max(one.time for one in episodes),
-        "decided_at": latest.decided_at,
-        "firing": sum(one.firing for one in firing),
-        "incidents": [incident for one in ranked for incident in one.incidents],
-        "examples": [example for one in ranked for example in one.examples[:1]][:3],
-        "causes": [cause for cause, _ in said.most_common(3)],
-        "provider": "", "model": "", **common, name: value,
-        "features": len(episodes),
-        "members": [_member(one) for one in ranked[:MEMBERS]],
-    })  # fmt: skip
-    cut = shown(one, max(part.offset for part in parts), SHOWN_BYTES)
-    return cut.model_copy(update={"left_out": cut.left_out + sum(part.left_out for part in parts)})
+    cut = snapshot(merged, max(member.offset for member in members), INCIDENT_BYTES)
+    return cut.model_copy(update={"left_out": cut.left_out + sum(member.left_out for member in members)})
+
+
+def _rank(episode: Episode) -> tuple[Any, ...]:
+    """Firing before resolved, then by severity, then the oldest first."""
+    is_over = episode.state == "resolved"
+    return is_over, -severity_rank(episode.severity), episode.started_at, episode.episode_id
+
+
+def _common_origin(episodes: Sequence[Episode], group_key: str) -> dict[str, str]:
+    """Return provider and model where all episodes have the same, else empty; always that of the group."""
+    name, _, value = group_key.partition("/")[2].partition(" ")
+    origin = {"provider": "", "model": ""}
+    for field in origin:
+        values = {getattr(episode, field) for episode in episodes}
+        if len(values) == 1:
+            origin[field] = next(iter(values))
+    return {**origin, name: value}
 
 
 def _member(episode: Episode) -> Member:
-    worst = next(iter(episode_text.by_weight(episode)), None)
-    text = (
-        episode_text.sentence(worst)
-        if worst is not None
-        else f"since {episode_text.clock(episode.started_at)}"
-    )
+    findings = [episode_text.sentence(incident) for incident in episode_text.by_weight(episode)[:1]]
+    text = findings[0] if findings else f"since {episode_text.clock(episode.started_at)}"
     return Member(
-        episode_id=episode.episode_id, service=episode.service, feature=episode.feature, environment=episode.environment, severity=episode.severity,
-        state="resolved" if episode.state == "resolved" else "firing", started_at=episode.started_at, text=sanitize(text, TEXT_CHARS),
-    )  # fmt: skip
+        episode_id=episode.episode_id,
+        service=episode.service,
+        feature=episode.feature,
+        environment=episode.environment,
+        severity=episode.severity,
+        state="resolved" if episode.state == "resolved" else "firing",
+        started_at=episode.started_at,
+        text=sanitize(text, TEXT_CHARS),
+    )
 
 
-def _is_near(one: Entry, episode: Episode, trait: str, at_us: int, covered: Covered) -> bool:
-    """Whether this entry tells, or is to tell, of something that began about then and has the trait too."""
-    if one.latest is None or one.was_refused or one.folded or one.held:
+def _may_share(
+    delivery: EpisodeDelivery, episode: Episode, group_key: str, at_us: int, is_silenced: IsSilenced
+) -> bool:
+    """Return whether a delivery has this group key, began at about the same time, and is sent or to be sent."""
+    if (
+        delivery.latest is None
+        or delivery.was_refused
+        or delivery.group_leader
+        or delivery.is_silenced
+        or delivery.has_ended
+    ):
         return False
-    known = one.latest.episode
-    shared = trait == one.trait if one.trait else trait in traits(known)
-    if not shared or known.state == "resolved" or known.muted or (not one.trait and covered(known, at_us)):
+    other = delivery.latest.episode
+    has_key = group_key == delivery.group_key if delivery.group_key else group_key in group_keys(other)
+    if not has_key or other.muted or (not delivery.group_key and is_silenced(other, at_us)):
         return False
-    began_us = microseconds((one.own or one.latest).episode.started_at)
+    began_us = microseconds((delivery.own_latest or delivery.latest).episode.started_at)
     return abs(microseconds(episode.started_at) - began_us) <= WITHIN_US
 
 
-def _has_partner(one: Entry, entries: Iterable[Entry], covered: Covered) -> bool:
-    """Whether somebody is told, no less urgently, of what may have the same cause."""
-    if one.latest is None or one.latest.episode.state == "resolved":
+def _has_partner(
+    delivery: EpisodeDelivery, deliveries: Iterable[EpisodeDelivery], is_silenced: IsSilenced
+) -> bool:
+    """Return whether another delivery, no less urgent and not waiting itself, may have the same cause."""
+    if delivery.latest is None or delivery.has_ended:
         return False
-    episode, at_us = one.latest.episode, microseconds(one.latest.episode.decided_at)
+    episode, at_us = delivery.latest.episode, microseconds(delivery.latest.episode.decided_at)
     others = [
         other
-        for other in entries
-        if other is not one
-        and other.waits_to_us is None
-        and (other.urgency == "high" or one.urgency == "low")
+        for other in deliveries
+        if other is not delivery
+        and other.group_wait_until_us is None
+        and (other.urgency == "high" or delivery.urgency == "low")
     ]
     return any(
-        _is_near(other, episode, trait, at_us, covered) for trait in traits(episode) for other in others
+        _may_share(other, episode, group_key, at_us, is_silenced)
+        for group_key in group_keys(episode)
+        for other in others
     )

@@ -128,13 +128,13 @@ class DeadMan:
             return Withheld("waiting", "waiting for the first heartbeat of any partition")
         for name in self._channels:
             breaker = self._outbox.breaker(name)
-            if breaker.open_since_us is not None or self._outbox.holds(name, now_us):
+            if breaker.open_since_us is not None or self._outbox.is_held(name, now_us):
                 return Withheld(
                     "channel-down",
                     sanitize(f"{name} takes nothing: {breaker.reason or 'no answer'}", TEXT_CHARS),
                 )
         for name in self._channels:
-            if self._outbox.refusing(name):
+            if self._outbox.is_refusing(name):
                 return Withheld(
                     "refused",
                     sanitize(

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from monitor.protocol.messages import Outputs, to_json
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import Holding, Report
 from monitor.self_health.health_episodes import Telling
-from monitor.self_health.partition_health import Found, Shares, worse
+from monitor.self_health.partition_health import Found, Shares
 from monitor.wording.explanation import explained
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
+from schemas.records import Heartbeat
 from schemas.times import microseconds
 
 STATE = b"health/"  # before its state records
@@ -32,28 +30,6 @@ GAP_US = 30_000_000  # after such a time without a look nobody is blamed for sil
 # a finding stays, once it is no longer reported
 _KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"
-
-
-class _Finding(msgspec.Struct):
-    name: str
-    severity: str
-    text: str
-    since: datetime
-    value: float | None
-
-
-class Beat(msgspec.Struct):
-    """A heartbeat as far as it is needed; see ``schemas.records.Heartbeat``."""
-
-    agent: str
-    partition: int
-    partitions: int
-    observed_s: float
-    counts: dict[str, int]
-    findings: list[_Finding]
-
-
-_read = msgspec.json.Decoder(Beat).decode
 
 
 class HealthDesk:
@@ -65,25 +41,17 @@ class HealthDesk:
         self._telling = Telling(config)
         self._partitions = 0
         self._refused: dict[str, int] = {}  # channel -> refusals that are accounted for
-        self._heard: dict[int, tuple[int, Beat]] = {}
+        self._heard: dict[int, tuple[int, Heartbeat]] = {}
         self._shares = Shares(config.health)
         self._began_us = self._looked_us = 0
         self._dirty: dict[bytes, None] = {}
 
-    def take(self, value: bytes, now_us: int) -> None:
-        """Take a heartbeat. One that cannot be read is passed over: the next one comes within a minute, or is
-        missed.
-
-        ``now_us``: wall clock, microseconds since 1970.
-        """
-        try:
-            beat = _read(value)
-            found = [
-                Found(one.name, worse(one.severity, "info"), one.text, microseconds(one.since), one.value)
-                for one in beat.findings
-            ]
-        except (msgspec.MsgspecError, ValueError):
-            return
+    def take(self, beat: Heartbeat, now_us: int) -> None:
+        """Take a heartbeat. ``now_us``: wall clock, microseconds since 1970."""
+        found = [
+            Found(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
+            for finding in beat.findings
+        ]
         if beat.agent != "watch":
             return
         if beat.partitions != self._partitions:

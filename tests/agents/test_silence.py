@@ -13,7 +13,7 @@ from agents.commands import command_line
 from agents.commands.silence import main
 from agents.kafka import silence_records
 from agents.kafka.silence_records import new_silence
-from monitor.delivery.alert_records import read_letter
+from monitor.delivery.alert_records import read_alert_record
 from schemas.records import Silence
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
         return held
 
     def write(_: Any, one: Silence) -> None:
-        letter = read_letter(one.model_dump_json().encode())  # as the notifier takes it
+        letter = read_alert_record(one.model_dump_json().encode())  # as the notifier takes it
         assert letter == one
         held[one.silence_id] = one
 

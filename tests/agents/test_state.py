@@ -13,8 +13,8 @@ from agents.process.exits import Refused
 from agents.state_admin import drop_reset
 from agents.state_admin.contents import decode_contents, keys_matching, printable_key, record_rows
 from agents.state_admin.report import report_lines, reset_summary
-from monitor.delivery.delivery_state import Entry
-from monitor.delivery.delivery_state import shown as cut
+from monitor.delivery.episode_delivery import EpisodeDelivery
+from monitor.delivery.snapshot import snapshot
 from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
 from monitor.state.partition_state import PartitionState
@@ -178,10 +178,10 @@ def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_
 
 
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
-    entry = Entry(
-        order=1, dedup_key="p/e1", latest=cut(episode_of(), 0), keys={"low": "closed", "high": "open"}
+    entry = EpisodeDelivery(
+        order=1, dedup_key="p/e1", latest=snapshot(episode_of(), 0), keys={"low": "closed", "high": "open"}
     )
-    done = Entry(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)
+    done = EpisodeDelivery(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)
     kept = {
         b"delivery/pagerduty/e1": entry.model_dump_json().encode(),
         b"delivery/pagerduty/e2": done.model_dump_json().encode(),

@@ -19,7 +19,7 @@ from agents.state_admin.open_episodes import _apply, in_partitions
 from agents.state_admin.rebuild import _compared
 from agents.state_admin.replay import ReplayResult, _CaughtUpWorker, _seconds
 from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
-from monitor.delivery.alert_records import read_letter
+from monitor.delivery.alert_records import read_alert_record
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
@@ -191,7 +191,7 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
     now_us = NINE_US + 7_200_000_000
     for known in (told, {}):
         (message,) = ended_episodes(watch.partition_state, known, "state_reset", now_us, "softfail")
-        episode = read_letter(message.value)
+        episode = read_alert_record(message.value)
         assert (episode.state, episode.reason, episode.firing, episode.time) == (
             "resolved",
             "state_reset",

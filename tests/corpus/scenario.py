@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.__main__ import main
-from monitor.channels import change_tellers, configured
+from monitor.channels import change_channels, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry
 from monitor.config_check import checked
 from monitor.notifier import Notifier
@@ -359,7 +359,7 @@ class Notify:
         self, state: State | None = None, offset: int = 0, answers: dict[str, int] | None = None
     ) -> None:
         self.config = configuration()
-        self.channels, self.tellers = configured(self.config), change_tellers(self.config)
+        self.channels, self.change_channels = configured(self.config), change_channels(self.config)
         self.texts: Texts = {
             f"notify-{name}": [] for name in ("requests", "changes", "written", "state", "looks", "signs")
         }
@@ -395,8 +395,8 @@ class Notify:
             for _ in range(40):
                 if not self._deliver(step, name, now_us):
                     break
-        for name in self.tellers:
-            self._announce(step, name, now_us)
+        for name in self.change_channels:
+            self._deliver_change(step, name, now_us)
         return [message.value for topic, message in outputs.order if topic == "alerts"]
 
     def _apply(self, step: int, now_us: int, values: list[bytes]) -> None:
@@ -431,7 +431,7 @@ class Notify:
             return False
         channel, outbox = self.channels[name], self.core.outbox
         request = channel.request(due, now_us)
-        verdict = channel.judge(*self._answer(name, now_us), now_us)
+        verdict = channel.interpret(*self._answer(name, now_us), now_us)
         match verdict:
             case Delivered():
                 outbox.delivered(due, now_us)
@@ -445,24 +445,24 @@ class Notify:
         self.texts["notify-requests"].append(f"{step} {now_us} {name} {told} {rendered(request)} {result}")
         return True
 
-    def _announce(self, step: int, name: str, now_us: int) -> None:
-        announcement = self.core.change_due(name, now_us)
-        if announcement is None:
+    def _deliver_change(self, step: int, name: str, now_us: int) -> None:
+        due = self.core.outbox.change_due(name, now_us)
+        if due is None:
             return
-        teller, announcements = self.tellers[name], self.core.announcements
-        request = teller.change_request(announcement.change, now_us)
-        verdict = teller.judge(*self._answer(name, now_us), now_us)
+        channel, outbox = self.change_channels[name], self.core.outbox
+        request = channel.change_request(due.change, now_us)
+        verdict = channel.interpret(*self._answer(name, now_us), now_us)
         match verdict:
             case Delivered():
-                announcements.delivered(announcement, now_us)
+                outbox.delivered(due, now_us)
                 result = "delivered"
             case Retry(_, after_s):
-                result = f"retry in {announcements.failed(announcement, now_us, self._jitter(name), after_s)!r}: {verdict}"
+                result = f"retry in {outbox.failed(due, now_us, self._jitter(name), after_s)!r}: {verdict}"
             case Permanent(reason):
-                self._write(step, announcements.refused(announcement, reason, now_us))
+                self._write(step, outbox.refused(due, reason, now_us))
                 result = f"refused: {verdict}"
         self.texts["notify-changes"].append(
-            f"{step} {now_us} {name} {announcement.change.change_id} {rendered(request)} {result}"
+            f"{step} {now_us} {name} {due.change.change_id} {rendered(request)} {result}"
         )
 
     def _signs(self, step: int, now_us: int) -> None:

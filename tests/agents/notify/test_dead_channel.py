@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 
 from agents.notify import NotifyAgent
-from monitor.delivery import circuit_breaker as breaker_module
 from monitor.delivery import outbox as outbox_module
-from monitor.protocol.backoff import Backoff
+from monitor.delivery.retries import EPISODES
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
+from softfail.backoff import Backoff
 
 TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
 CHANNELS = (*TAKEN, "console")
@@ -92,8 +92,8 @@ class Partition:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(breaker_module, "PROBES", Backoff(0.05, 0.2))
+    quick_episodes = EPISODES._replace(probes=Backoff(0.05, 0.2), steps=Backoff(0.05, 300.0))
+    monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

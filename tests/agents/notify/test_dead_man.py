@@ -12,12 +12,12 @@ from aiohttp import web
 
 from agents import notify
 from agents.notify import NotifyAgent
-from monitor.delivery import circuit_breaker as breaker_module
 from monitor.delivery import outbox as outbox_module
-from monitor.protocol.backoff import Backoff
+from monitor.delivery.retries import EPISODES
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from softfail.backoff import Backoff
 
 KEY = "0123456789abcdef0123456789abcdef"
 PARTITIONS = 2
@@ -105,8 +105,8 @@ def now_us():
 def quick(monkeypatch):
     monkeypatch.setattr(notify, "HEALTH_S", 0.02)
     monkeypatch.setattr(notify, "DEAD_MAN_S", 0.01)
-    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr(breaker_module, "PROBES", Backoff(0.02, 60.0))
+    quick_episodes = EPISODES._replace(probes=Backoff(0.02, 60.0), steps=Backoff(0.02, 300.0))
+    monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

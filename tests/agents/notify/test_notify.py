@@ -11,13 +11,12 @@ import pytest
 from agents import notify as notify_module
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.notify import NotifyAgent
-from monitor.delivery import change_outbox as announcements_module
-from monitor.delivery import circuit_breaker as breaker_module
 from monitor.delivery import outbox as outbox_module
-from monitor.protocol.backoff import Backoff
+from monitor.delivery.retries import CHANGES, EPISODES
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from schemas.records import Change
+from softfail.backoff import Backoff
 
 KEY = "0123456789abcdef0123456789abcdef"
 EVERY_FAULT = [
@@ -56,10 +55,10 @@ class Partition:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr(announcements_module, "FIRST_WAIT_S", 0.02)
+    quick_episodes = EPISODES._replace(probes=Backoff(0.02, 60.0), steps=Backoff(0.02, 300.0))
+    monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
+    monkeypatch.setattr(outbox_module, "CHANGES", CHANGES._replace(probes=Backoff(0.02, 300.0)))
     monkeypatch.setattr(notify_module, "CHANGES_S", 0.02)
-    monkeypatch.setattr(breaker_module, "PROBES", Backoff(0.02, 60.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

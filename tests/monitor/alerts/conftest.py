@@ -11,11 +11,11 @@ import pytest
 
 from monitor.alerts.engine import GOES_ON, REOPENED
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
-from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.alerts.outbox_core import OutboxCore
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000
@@ -150,7 +150,7 @@ class World:
     def __init__(self, settings):
         self.written = CHANNEL | (settings or {})
         self.settings = Config.model_validate(self.written)
-        self.watch, self.outbox = Watch(self.settings), Outbox(self.settings)
+        self.watch, self.outbox = Watch(self.settings), OutboxCore(self.settings)
         self.second, self.offset, self.state, self.log, self.records = 0.0, 0, {}, [], []
         self.position, self.kept_position, self.deliveries, self.fates = 0, 0, {}, []
         self.pagerduty, self.laws, self.is_up = PagerDuty(), Laws(), True
@@ -228,7 +228,7 @@ class World:
 
     def crash_notifier(self):
         """The next one knows what was durable."""
-        self.outbox, self.position = Outbox(self.settings), self.kept_position
+        self.outbox, self.position = OutboxCore(self.settings), self.kept_position
         self.outbox.restore(self.deliveries.items())
 
     def keep(self):

@@ -14,9 +14,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
+from tests.monitor.alerts.outbox_core import OutboxCore
 from tests.tiers import examples
 
 SECOND, MINUTE = 1_000_000, 60_000_000
@@ -55,7 +55,7 @@ class Notifier:
 
     def __init__(self, began_us):
         self.now_us, self.log, self.position = began_us, [], 0
-        self.outbox = Outbox(CONFIG)
+        self.outbox = OutboxCore(CONFIG)
         self.durable, self.durable_position = {}, 0
         self.receivers = {name: FakePagerDuty() for name in CHANNELS}
 
@@ -72,7 +72,7 @@ class Notifier:
         self.durable_position = self.position
 
     def restart(self):
-        self.outbox, self.position = Outbox(CONFIG), self.durable_position
+        self.outbox, self.position = OutboxCore(CONFIG), self.durable_position
         self.outbox.restore([(key, value) for key, value in self.durable.items() if value is not None])
         self.read()
 

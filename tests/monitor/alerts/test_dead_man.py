@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery.circuit_breaker import FAILURES
+from monitor.delivery.retries import EPISODES
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
@@ -173,7 +173,7 @@ def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
 
 def test_an_open_breaker_withholds_until_the_channel_answers_again(bench, put):
     put()
-    for _ in range(FAILURES):
+    for _ in range(EPISODES.failures):
         bench.pass_time(10)
         assert bench.why == ""
         bench.answer({})

@@ -14,10 +14,10 @@ import pytest
 
 from monitor.channels import configured
 from monitor.channels.interface import Delivered, Permanent, Retry
-from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.monitor.alerts.outbox_core import OutboxCore
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell
@@ -124,7 +124,7 @@ class Notifier:
     def __init__(self, began_us, episodes):
         self.began_us, self.now_us, self.offset = began_us, began_us, 0
         self.coming = sorted(episodes, key=lambda one: one.time)
-        self.outbox, self.channels = Outbox(CONFIG), configured(CONFIG)
+        self.outbox, self.channels = OutboxCore(CONFIG), configured(CONFIG)
         self.receivers = {name: FakePagerDuty(name) for name in CHANNELS}
         self.letters = []
 
@@ -143,7 +143,7 @@ class Notifier:
     def send(self, name, step):
         channel = self.channels[name]
         answer = self.receivers[name].answer(channel.request(step, self.now_us), self.now_us)
-        match channel.judge(*answer, self.now_us):
+        match channel.interpret(*answer, self.now_us):
             case Delivered():
                 self.outbox.delivered(step, self.now_us)
             case Retry(reason, after_s, hold):

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery.outbox import Outbox
 from monitor.delivery.page_grouping import WAIT_US
 from monitor.protocol.messages import FileRecord
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.monitor.alerts.outbox_core import OutboxCore
 from tests.tiers import examples
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -42,7 +42,7 @@ def of(episode_of):
 
 @pytest.fixture
 def outbox():
-    return Outbox(CONFIG)
+    return OutboxCore(CONFIG)
 
 
 def put(outbox, *episodes, now_us=None):
@@ -182,7 +182,9 @@ def test_where_the_page_is_refused_each_tells_for_itself(outbox, of, nine_us):
 
 
 def test_who_groups_by_itself_is_told_of_each(of, nine_us):
-    outbox = Outbox(Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}}))
+    outbox = OutboxCore(
+        Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}})
+    )
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     assert [key for _, key, _ in brief(told(outbox, nine_us, "alertmanager"))] == [
         "a/high",
@@ -284,7 +286,7 @@ def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, n
     assert episode_text.members(step.episode, 10)[-1] == "and 290 more features"
     state = dict(outbox.changed())
     assert max(map(len, state.values())) < 256 * 1024
-    restored = Outbox(CONFIG)
+    restored = OutboxCore(CONFIG)
     restored.restore(state.items())
     assert told(restored, nine_us) == []
 
@@ -304,7 +306,7 @@ class World:
             if lasts or state == "opened"
         )
         self.lives, self.of, self.log = lives, of, []
-        self.outbox, self.position, self.durable, self.durable_position = Outbox(CONFIG), 0, {}, 0
+        self.outbox, self.position, self.durable, self.durable_position = OutboxCore(CONFIG), 0, {}, 0
         self.open, self.told, self.opened = {}, set(), Counter()
 
     def tick(self, seconds):
@@ -329,7 +331,7 @@ class World:
         self.durable_position = self.position
 
     def crash(self):
-        self.outbox, self.position = Outbox(CONFIG), self.durable_position
+        self.outbox, self.position = OutboxCore(CONFIG), self.durable_position
         self.outbox.restore(self.durable.items())
         self.read()  # nothing is sent before all is read
 

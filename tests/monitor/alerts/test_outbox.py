@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
+from tests.monitor.alerts.outbox_core import OutboxCore
 
 MINUTE = 60_000_000
 KEY = "0123456789abcdef0123456789abcdef"
@@ -48,7 +48,7 @@ def measured(outbox):
 
 
 def test_an_episode_is_triggered_when_it_opens_and_resolved_when_it_ends(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     assert told(outbox, nine_us) == [("trigger", "softfail/e1/high", "opened")]
     put(outbox, episode_of(state="resolved", minute=9))
@@ -57,7 +57,7 @@ def test_an_episode_is_triggered_when_it_opens_and_resolved_when_it_ends(config,
 
 
 def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(urgency="low"))
     assert told(outbox, nine_us) == [("trigger", "softfail/e1/low", "opened")]
     put(outbox, episode_of(state="escalated", minute=2))
@@ -70,7 +70,7 @@ def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_o
 
 
 def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(urgency="low"))
     told(outbox, nine_us)
     put(outbox, episode_of(state="escalated"))
@@ -79,7 +79,7 @@ def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode
 
 
 def test_urgency_never_sinks(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     put(outbox, episode_of(state="updated", urgency="low"), episode_of(state="resolved", urgency="low"))
@@ -92,7 +92,7 @@ def test_urgency_never_sinks(config, episode_of, nine_us):
 def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_order(
     config, episode_of, nine_us
 ):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="resolved", minute=5))
     assert [action for action, *_ in told(outbox, nine_us + 64 * MINUTE)] == ["trigger", "resolve"]
 
@@ -100,7 +100,7 @@ def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_o
 def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_note(
     config, episode_of, nine_us
 ):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved", minute=5))
     steps = told(outbox, nine_us + 66 * MINUTE)
     # an attempt may have got through
@@ -114,19 +114,19 @@ def test_what_was_never_delivered_and_is_over_for_more_than_a_day_is_history_unl
     config, episode_of, nine_us
 ):
     for page_old, last in ((False, "resolve"), (True, "note")):
-        outbox = Outbox(config.model_copy(update={"page_old_events": page_old}))
+        outbox = OutboxCore(config.model_copy(update={"page_old_events": page_old}))
         put(outbox, episode_of(), episode_of(state="resolved", minute=5))
         assert told(outbox, nine_us + 1500 * MINUTE)[-1][0] == last
 
 
 def test_what_still_fires_pages_however_long_the_notifier_was_away(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="updated", minute=10))
     assert told(outbox, nine_us + 2000 * MINUTE) == [("trigger", "softfail/e1/high", "opened")]
 
 
 def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(
         outbox,
         episode_of(muted="maintenance"),
@@ -137,7 +137,7 @@ def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
 
 
 def test_an_episode_muted_after_its_trigger_is_still_resolved(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     put(outbox, episode_of(state="updated", muted="silence", rules=("refusals", "slow")))
@@ -147,7 +147,7 @@ def test_an_episode_muted_after_its_trigger_is_still_resolved(config, episode_of
 
 
 def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     assert told(outbox, nine_us + 359 * MINUTE) == []
@@ -159,7 +159,7 @@ def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes
     config = Config.model_validate(
         {"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}}
     )
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     for channel in ("alertmanager", "console"):
         outbox.delivered(outbox.due(channel, nine_us), nine_us)
@@ -173,7 +173,7 @@ def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes
 
 
 def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     put(outbox, episode_of(state="updated", rules=("refusals", "slow")))
@@ -183,7 +183,7 @@ def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(con
 
 
 def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     before = episode_of(rules=("drift",))
     put(outbox, before)
     told(outbox, nine_us)
@@ -204,17 +204,17 @@ def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config,
 def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
     both, episode_of, nine_us
 ):
-    before = Outbox(both)
+    before = OutboxCore(both)
     put(before, episode_of())
     assert told(before, nine_us)
-    after = Outbox(both.model_copy(update={"routes": ()}))
+    after = OutboxCore(both.model_copy(update={"routes": ()}))
     after.restore(before.changed())
     put(after, episode_of(state="resolved"), episode_of("e2"))
     assert told(after, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
 def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episode_of, nine_us):
-    outbox = Outbox(both)
+    outbox = OutboxCore(both)
     put(outbox, episode_of(urgency="low"))
     assert (told(outbox, nine_us), len(told(outbox, nine_us, "console"))) == ([], 1)
     put(outbox, episode_of(state="escalated"), episode_of(state="resolved", minute=1))
@@ -226,7 +226,7 @@ def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episod
 
 
 def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(
         outbox,
         episode_of("a", urgency="low"),
@@ -245,7 +245,7 @@ def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of
 def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_time_up_to_five_minutes(
     config, episode_of, nine_us
 ):
-    outbox, now = Outbox(config), nine_us
+    outbox, now = OutboxCore(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
     for nth in range(11):
@@ -261,7 +261,7 @@ def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_tim
 def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_most_a_minute(
     config, episode_of, nine_us
 ):
-    outbox, now = Outbox(config), nine_us
+    outbox, now = OutboxCore(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
     for _ in range(9):
@@ -274,7 +274,7 @@ def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_mos
 def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_a_ticket_waits_for_the_probe(
     config, episode_of, nine_us
 ):
-    outbox, now = Outbox(config), nine_us
+    outbox, now = OutboxCore(config), nine_us
     put(outbox, episode_of("a"))
     for _ in range(7):
         now += round(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0) * 1e6)
@@ -290,7 +290,7 @@ def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_
 def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_than_a_probe(
     config, episode_of, nine_us
 ):
-    outbox, now, got = Outbox(config), nine_us, []
+    outbox, now, got = OutboxCore(config), nine_us, []
     put(outbox, episode_of("poison"))
     for second in range(600):
         now = nine_us + second * 1_000_000
@@ -307,7 +307,7 @@ def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_th
 
 
 def test_two_hundred_waiting_episodes_do_not_hammer_a_receiver_that_is_down(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, *(episode_of(f"e{number}", urgency="low") for number in range(200)))
     tries = 0
     for second in range(3600):
@@ -319,7 +319,7 @@ def test_two_hundred_waiting_episodes_do_not_hammer_a_receiver_that_is_down(conf
 
 
 def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     step = outbox.due("pagerduty", nine_us)
     assert [
@@ -332,7 +332,7 @@ def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(c
 def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_other_channel_waits(
     both, episode_of, nine_us
 ):
-    outbox = Outbox(both.model_copy(update={"routes": None}))
+    outbox = OutboxCore(both.model_copy(update={"routes": None}))
     put(outbox, episode_of("a"), episode_of("b"))
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.0, after_s=60, hold=True)
     assert outbox.due("pagerduty", nine_us + 59 * 1_000_000) is None
@@ -341,7 +341,7 @@ def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_oth
 
 
 def test_what_is_refused_becomes_a_dead_letter_and_holds_up_nothing(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of("a"), episode_of("b"))
     (letter,) = outbox.refused(outbox.due("pagerduty", nine_us), "400: no such thing", nine_us).messages[
         "deadletter"
@@ -354,10 +354,10 @@ def test_what_is_refused_becomes_a_dead_letter_and_holds_up_nothing(config, epis
 
 
 def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     outbox.refused(outbox.due("pagerduty", nine_us), "403", nine_us)
-    again = Outbox(config)
+    again = OutboxCore(config)
     again.restore(outbox.changed())
     assert told(again, nine_us)[0][0] == "trigger"
     assert told(outbox, nine_us + 359 * MINUTE) == []
@@ -365,7 +365,7 @@ def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(co
 
 
 def test_a_refused_update_does_not_make_one_forget_that_the_episode_is_open(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     outbox.refused(outbox.due("pagerduty", nine_us + 360 * MINUTE), "400", nine_us)
@@ -374,7 +374,7 @@ def test_a_refused_update_does_not_make_one_forget_that_the_episode_is_open(conf
 
 
 def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
     told(outbox, nine_us)
     ((key, value), _) = sorted(outbox.changed(), reverse=True)
@@ -387,7 +387,7 @@ def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(confi
 
 
 def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
     told(outbox, nine_us)
     put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="escalated"))
@@ -407,7 +407,7 @@ def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode
 def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(
     config, episode_of, nine_us, value, says
 ):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     good = FileRecord(episode_of().model_dump_json().encode(), 8)
     (letter,) = outbox.apply([FileRecord(value, 7), good]).messages["deadletter"]
     content = json.loads(letter.value)
@@ -418,7 +418,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(
 
 
 def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     newer = episode_of().model_dump(mode="json") | {"weather": "fine"}
     newer["incidents"][0]["evidence"]["burn"] = 3
     assert not outbox.apply([FileRecord(b'{"record": "transition"}'), FileRecord(json.dumps(newer).encode())])
@@ -428,7 +428,7 @@ def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(co
 def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(
     config, episode_of, nine_us
 ):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     put(outbox, episode_of())
     told(outbox, nine_us)
     put(outbox, episode_of(state="resolved", minute=5), episode_of(state="updated", minute=4))
@@ -436,7 +436,7 @@ def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_o
 
 
 def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     assert measured(outbox) == {
         ("softfail_deliveries_pending", ("pagerduty",)): 0,
         ("softfail_channel_open", ("pagerduty",)): 0,
@@ -454,7 +454,7 @@ def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, n
 
 
 def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(config, episode_of):
-    outbox = Outbox(config)
+    outbox = OutboxCore(config)
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(3000)))
     huge = huge.model_copy(
         update={
@@ -479,4 +479,4 @@ def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(c
 )
 def test_a_state_record_that_cannot_be_read_is_named(config, record):
     with pytest.raises(ValueError, match=record[0].decode()):
-        Outbox(config).restore([record])
+        OutboxCore(config).restore([record])

@@ -9,10 +9,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.monitor.alerts.outbox_core import OutboxCore
 from tests.tiers import examples
 
 CONFIG = Config.model_validate(
@@ -48,7 +48,7 @@ class Notifier:
 
     def __init__(self, log, now_us):
         self.log, self.now_us = log, now_us
-        self.outbox, self.position = Outbox(CONFIG), 0
+        self.outbox, self.position = OutboxCore(CONFIG), 0
         self.durable, self.durable_position = {}, 0
         self.receiver = FakePagerDuty()
 
@@ -66,7 +66,7 @@ class Notifier:
         self.durable_position = self.position
 
     def crash(self):
-        self.outbox, self.position = Outbox(CONFIG), self.durable_position
+        self.outbox, self.position = OutboxCore(CONFIG), self.durable_position
         self.outbox.restore(self.durable.items())
 
     def send(self, fate):
@@ -177,7 +177,7 @@ def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order,
         else:
             notifier.send(step)
     notifier.checkpoint()
-    restored = Outbox(CONFIG)
+    restored = OutboxCore(CONFIG)
     restored.restore(notifier.durable.items())
     later_us = notifier.now_us + 600 * SECOND  # after every wait: waits are not kept
 
@@ -197,7 +197,7 @@ def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order,
 @given(order=ORDER, cut=st.integers(0, 12))
 def test_bundles_of_any_size_give_the_same_state(episode_of, nine_us, order, cut):
     log = log_of(episode_of, order)
-    whole, halves = Outbox(CONFIG), Outbox(CONFIG)
+    whole, halves = OutboxCore(CONFIG), OutboxCore(CONFIG)
     whole.apply(log, nine_us)
     halves.apply(log[:cut], nine_us)
     halves.apply(log[cut:], nine_us)

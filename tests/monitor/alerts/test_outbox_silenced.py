@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.monitor.alerts.outbox_core import OutboxCore
 
 MINUTE = 60_000_000
 CONFIG = Config.model_validate(
@@ -32,7 +32,7 @@ class World:
 
     def __init__(self, episode_of, nine_us, config=CONFIG):
         self._episode_of, self._nine_us, self.config = episode_of, nine_us, config
-        self.outbox, self.kept = Outbox(config), {}
+        self.outbox, self.kept = OutboxCore(config), {}
 
     def us(self, minute):
         return self._nine_us + round(minute * MINUTE)
@@ -71,7 +71,7 @@ class World:
 
     def restart(self, config=None):
         self.kept |= dict(self.outbox.changed())
-        self.outbox = Outbox(config or self.config)
+        self.outbox = OutboxCore(config or self.config)
         self.outbox.restore((key, value) for key, value in self.kept.items() if value is not None)
 
     @property
@@ -254,7 +254,7 @@ def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_cra
     world.restart()
     world.episode(5, urgency="low")
     assert world.outbox.due("pagerduty", world.us(30)).urgency == "low"
-    world.outbox = Outbox(CONFIG)
+    world.outbox = OutboxCore(CONFIG)
     world.outbox.restore(world.kept.items())  # all is read again since the last that was durable
     world.put(32, world.record(5, urgency="low"), world.record(31, "escalated"))
     assert [key for action, key, _ in world.told(32) if action == "resolve"] == ["softfail/e1/low"]
@@ -267,7 +267,7 @@ def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and
     world.restart()
     world.episode(5)
     assert world.outbox.due("pagerduty", world.us(30)).action == "trigger"
-    world.outbox = Outbox(CONFIG)
+    world.outbox = OutboxCore(CONFIG)
     world.outbox.restore(world.kept.items())
     world.put(30.1, world.record(5), world.record(29.99, "resolved"))
     assert world.told(30.1) == [RESOLVED]
@@ -335,7 +335,7 @@ def test_an_expired_silence_leaves_the_state_a_day_after_its_end(world):
 
 def test_the_page_is_told_which_are_in_force_until_when_and_what_they_hold(world):
     notifier = Notifier(CONFIG)
-    world.outbox = notifier.outbox
+    notifier.outbox = world.outbox
     world.silence(0, 30)
     world.silence(10, 30, "later", at=1)
     world.episode(5)
@@ -352,4 +352,4 @@ def test_the_page_is_told_which_are_in_force_until_when_and_what_they_hold(world
 @pytest.mark.parametrize("value", [b"{}", b"{", b'{"record":"silence","more":1}'])
 def test_a_silence_in_the_state_that_cannot_be_read_is_named(value):
     with pytest.raises(ValueError, match="silence/s1"):
-        Outbox(CONFIG).restore([(b"silence/s1", value)])
+        OutboxCore(CONFIG).restore([(b"silence/s1", value)])

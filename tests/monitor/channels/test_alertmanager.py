@@ -7,7 +7,7 @@ import pytest
 
 from monitor.channels.alertmanager import HOLD_US, Alertmanager
 from monitor.channels.interface import Permanent, Step
-from monitor.delivery.delivery_state import REPEAT_US
+from monitor.delivery.episode_delivery import REPEAT_US
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 
@@ -199,7 +199,7 @@ def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
     one = channel(url="https://alertmanager:9093", **login)
     request = one.request(step(episode_of()), NOW_US)
     assert dict(request.headers)["Authorization"] == header
-    assert one.judge(401, {}, f"not {header}".encode(), 0) == Permanent(
+    assert one.interpret(401, {}, f"not {header}".encode(), 0) == Permanent(
         f"401: not {header.split()[0]} <SECRET>"
     )
     assert "geheim" not in f"{request!r}{vars(one)}{request.body!r}"

@@ -112,15 +112,15 @@ def _without_the_record(payload):
 @EACH
 def test_no_answer_means_again_and_200_means_delivered(name):
     channel = CHANNELS[name](EVERYTHING)
-    assert isinstance(channel.judge(None, {}, b"", 0), Retry)
-    assert isinstance(channel.judge(200, {}, b"", 0), Delivered)
+    assert isinstance(channel.interpret(None, {}, b"", 0), Retry)
+    assert isinstance(channel.interpret(200, {}, b"", 0), Delivered)
     for status in range(100, 600):
-        assert isinstance(channel.judge(status, {}, b"\xff", 0), Delivered | Retry | Permanent)
+        assert isinstance(channel.interpret(status, {}, b"\xff", 0), Delivered | Retry | Permanent)
 
 
 @pytest.mark.parametrize("name", [name for name in CHANNELS if name != "console"])
 @pytest.mark.parametrize(
-    ("status", "headers", "verdict"),
+    ("status", "headers", "result"),
     [
         (400, {}, Permanent("400: said")),
         (404, {}, Permanent("404: said")),
@@ -132,8 +132,8 @@ def test_no_answer_means_again_and_200_means_delivered(name):
         (None, {}, Retry("said")),
     ],
 )
-def test_an_answer_means_the_same_to_each_channel_that_speaks_http(name, status, headers, verdict):
-    assert CHANNELS[name](EVERYTHING).judge(status, headers, b" said\n", 0) == verdict
+def test_an_answer_means_the_same_to_each_channel_that_speaks_http(name, status, headers, result):
+    assert CHANNELS[name](EVERYTHING).interpret(status, headers, b" said\n", 0) == result
 
 
 @EACH
@@ -144,7 +144,7 @@ def test_no_secret_shows_in_a_channel_a_request_or_a_reason(episode_of, name):
         channel,
         vars(channel),
         EVERYTHING,
-        *(channel.judge(status, {}, said, 0) for status in (None, 200, 301, 400, 403, 429, 500)),
+        *(channel.interpret(status, {}, said, 0) for status in (None, 200, 301, 400, 403, 429, 500)),
     ]
     shown += [
         channel.request(Step(name, "e1", action, "high", "why", episode_of()), NOW_US)

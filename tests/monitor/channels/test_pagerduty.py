@@ -211,7 +211,7 @@ def test_only_links_to_the_web_are_sent_and_values_are_quoted(channel, episode_o
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "verdict"),
+    ("status", "headers", "result"),
     [
         (202, {}, Delivered()),
         (200, {}, Delivered()),
@@ -228,17 +228,17 @@ def test_only_links_to_the_web_are_sent_and_values_are_quoted(channel, episode_o
         (None, {}, Retry("said")),
     ],
 )
-def test_each_answer_has_one_meaning(channel, status, headers, verdict):
-    assert channel.judge(status, headers, b" said\n", 10_000_000) == verdict
+def test_each_answer_has_one_meaning(channel, status, headers, result):
+    assert channel.interpret(status, headers, b" said\n", 10_000_000) == result
 
 
 def test_a_redirect_is_refused_with_the_remedy(channel):
-    assert "configure the address" in channel.judge(301, {}, b"", 0).reason
+    assert "configure the address" in channel.interpret(301, {}, b"", 0).reason
 
 
 def test_the_routing_key_shows_nowhere_but_in_the_body(channel, episode_of):
     request = channel.request(step(episode_of()), NOW_US)
-    quoted = channel.judge(400, {}, f"invalid key {KEY}".encode(), 0)
+    quoted = channel.interpret(400, {}, f"invalid key {KEY}".encode(), 0)
     assert KEY not in f"{request!r}{request}{channel!r}{vars(channel)}{quoted!r}"
     assert KEY.encode() in request.body
 

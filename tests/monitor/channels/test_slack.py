@@ -169,7 +169,7 @@ def test_a_cut_text_holds_no_half_of_an_escape_and_no_more_than_it_may(text, mos
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "verdict"),
+    ("status", "body", "result"),
     [
         (200, b"ok", Delivered()),
         (200, b"ok\n", Delivered()),
@@ -183,8 +183,8 @@ def test_a_cut_text_holds_no_half_of_an_escape_and_no_more_than_it_may(text, mos
         (429, b"", Retry("429", 30.0, hold=True)),
     ],
 )
-def test_each_answer_has_one_meaning(channel, status, body, verdict):
-    assert channel.judge(status, {}, body, 0) == verdict
+def test_each_answer_has_one_meaning(channel, status, body, result):
+    assert channel.interpret(status, {}, body, 0) == result
 
 
 def test_the_address_is_in_no_reason(channel):
@@ -195,7 +195,7 @@ def test_the_address_is_in_no_reason(channel):
         "abcdefghijkl",
     ):
         for status in (None, 200, 302, 404, 500):
-            assert "abcdefghijkl" not in channel.judge(status, {}, said.encode(), 0).reason
+            assert "abcdefghijkl" not in channel.interpret(status, {}, said.encode(), 0).reason
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(
 
 
 def test_a_header_of_one_letter_does_not_garble_the_reason():
-    assert channel(headers={"X-On": "1"}).judge(401, {}, b"", 0) == Permanent("401")
+    assert channel(headers={"X-On": "1"}).interpret(401, {}, b"", 0) == Permanent("401")
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from monitor.delivery.outbox import Outbox
 from monitor.incidents.incident import Incident
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.alerts.outbox_core import OutboxCore
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday. " * 3
@@ -310,12 +310,12 @@ def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_
     routes, episode_of, nine_us
 ):
     channels = {"pagerduty": PAGERDUTY, "console": {}}
-    outbox = Outbox(config(channels=channels, routes=[{"to": ["pagerduty"]}]))
+    outbox = OutboxCore(config(channels=channels, routes=[{"to": ["pagerduty"]}]))
     outbox.apply([FileRecord(episode_of().model_dump_json().encode(), 1)], nine_us)
     trigger = outbox.due("pagerduty", nine_us)
     assert trigger is not None
     outbox.delivered(trigger, nine_us)
-    later = Outbox(config(channels=channels, routes=routes, kafka={"prefix": "softfail"}))
+    later = OutboxCore(config(channels=channels, routes=routes, kafka={"prefix": "softfail"}))
     later.restore(outbox.changed())
     later.apply(
         [FileRecord(episode_of(state="resolved", minute=9).model_dump_json().encode(), 2)],

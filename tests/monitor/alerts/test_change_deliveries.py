@@ -1,4 +1,4 @@
-"""What is owed to channels of changes: each once, none for ever, and none before a page."""
+"""What is outbox to channels of changes: each once, none for ever, and none before a page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery import change_outbox as announcements_module
-from monitor.delivery.change_outbox import Announcements
+from monitor.delivery import outbox as outbox_module
+from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
@@ -35,59 +35,61 @@ def change(name="v8", minute=0.0, **more):
 
 
 @pytest.fixture
-def owed():
-    return Announcements(config(), ["pagerduty"])
+def outbox():
+    return Outbox(config())
 
 
-def names(owed, now_us, channel="pagerduty", most=10):
+def names(outbox, now_us, channel="pagerduty", most=10):
     """What is told now, one after the other, all of it taken."""
     found = []
-    while len(found) < most and (one := owed.due(channel, now_us)) is not None:
+    while len(found) < most and (one := outbox.change_due(channel, now_us)) is not None:
         found.append(one.change.name)
-        owed.delivered(one, now_us)
+        outbox.delivered(one, now_us)
     return found
 
 
-def test_each_change_is_told_once_in_order_of_arrival(owed, nine_us):
+def test_each_change_is_told_once_in_order_of_arrival(outbox, nine_us):
     for name in ("b", "a", "b"):
-        owed.take(change(name), 7, nine_us)
-    assert names(owed, nine_us) == ["b", "a"]
-    owed.take(change("a"), 9, nine_us)
-    assert names(owed, nine_us + 60 * MINUTE_US) == []
+        outbox.take(change(name), 7, nine_us)
+    assert names(outbox, nine_us) == ["b", "a"]
+    outbox.take(change("a"), 9, nine_us)
+    assert names(outbox, nine_us + 60 * MINUTE_US) == []
 
 
-def test_what_is_delivered_is_remembered_for_a_day_and_a_restart_does_not_forget_it(owed, nine_us):
-    owed.take(change(), 7, nine_us)
-    assert names(owed, nine_us) == ["v8"]
-    again = Announcements(config(), ["pagerduty"])
-    again.restore(owed.changed())
+def test_what_is_delivered_is_remembered_for_a_day_and_a_restart_does_not_forget_it(outbox, nine_us):
+    outbox.take(change(), 7, nine_us)
+    assert names(outbox, nine_us) == ["v8"]
+    again = Outbox(config())
+    again.restore(outbox.changed())
     again.take(change(), 7, nine_us + DAY_US - 1)
     assert names(again, nine_us + DAY_US - 1) == []
-    assert again.due("pagerduty", nine_us + DAY_US) is None
+    assert again.change_due("pagerduty", nine_us + DAY_US) is None
     assert again.changed() == [(b"change/pagerduty/id-v8", None)]
 
 
-def test_the_day_of_remembering_begins_when_it_is_delivered(owed, nine_us):
+def test_the_day_of_remembering_begins_when_it_is_delivered(outbox, nine_us):
     late_us = nine_us + DAY_US - MINUTE_US
-    owed.take(change(), 7, nine_us)
-    assert names(owed, late_us) == ["v8"]
-    owed.due("pagerduty", nine_us + DAY_US)
-    owed.take(change(minute=23 * 60), 7, nine_us + DAY_US)  # the same again, found later: the state was reset
-    assert owed.due("pagerduty", nine_us + DAY_US) is None
+    outbox.take(change(), 7, nine_us)
+    assert names(outbox, late_us) == ["v8"]
+    outbox.change_due("pagerduty", nine_us + DAY_US)
+    outbox.take(
+        change(minute=23 * 60), 7, nine_us + DAY_US
+    )  # the same again, found later: the state was reset
+    assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
-def test_what_could_not_be_told_for_a_day_is_news_no_longer(owed, nine_us):
-    owed.take(change(), 7, nine_us)
-    assert owed.due("pagerduty", nine_us + DAY_US - 1)
-    assert owed.due("pagerduty", nine_us + DAY_US) is None
-    owed.take(change("old"), 8, nine_us + DAY_US)
-    assert owed.due("pagerduty", nine_us + DAY_US) is None
-    assert dict(owed.changed()) == {b"change/pagerduty/id-v8": None}
+def test_what_could_not_be_told_for_a_day_is_news_no_longer(outbox, nine_us):
+    outbox.take(change(), 7, nine_us)
+    assert outbox.change_due("pagerduty", nine_us + DAY_US - 1)
+    assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
+    outbox.take(change("old"), 8, nine_us + DAY_US)
+    assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
+    assert dict(outbox.changed()) == {b"change/pagerduty/id-v8": None}
 
 
-def test_a_record_from_the_future_is_not_kept_for_longer(owed, nine_us):
-    owed.take(change(minute=10**6), 7, nine_us)
-    assert owed.due("pagerduty", nine_us + DAY_US) is None
+def test_a_record_from_the_future_is_not_kept_for_longer(outbox, nine_us):
+    outbox.take(change(minute=10**6), 7, nine_us)
+    assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
 def test_only_environments_that_page_are_told_and_only_channels_to_which_a_route_leads(nine_us):
@@ -96,83 +98,84 @@ def test_only_environments_that_page_are_told_and_only_channels_to_which_a_route
         {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]},
         {"match": "*", "to": ["console"]},
     ]
-    owed = Announcements(
-        config(routes=routes, channels={"pagerduty": {"routing_key": KEY}, "console": {}}), ["pagerduty"]
-    )
-    owed.take(change("a"), 1, nine_us)
-    owed.take(change("b", environment="staging"), 2, nine_us)
-    owed.take(change("c", feature="secret"), 3, nine_us)
-    owed.take(change("d", service="other"), 4, nine_us)
-    assert names(owed, nine_us) == ["a"]
-    assert owed.due("console", nine_us) is None
+    outbox = Outbox(config(routes=routes, channels={"pagerduty": {"routing_key": KEY}, "console": {}}))
+    outbox.take(change("a"), 1, nine_us)
+    outbox.take(change("b", environment="staging"), 2, nine_us)
+    outbox.take(change("c", feature="secret"), 3, nine_us)
+    outbox.take(change("d", service="other"), 4, nine_us)
+    assert names(outbox, nine_us) == ["a"]
+    assert outbox.change_due("console", nine_us) is None
 
 
-def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(owed, nine_us):
-    owed.take(change("a"), 1, nine_us)
+def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(outbox, nine_us):
+    outbox.take(change("a"), 1, nine_us)
     now_us, waits = nine_us, []
     for _ in range(11):
-        waits.append(owed.failed(owed.due("pagerduty", now_us), now_us, 0.0))
-        assert owed.due("pagerduty", now_us + round(waits[-1] * 1e6) - 1) is None
+        waits.append(outbox.failed(outbox.change_due("pagerduty", now_us), now_us, 0.0))
+        assert outbox.change_due("pagerduty", now_us + round(waits[-1] * 1e6) - 1) is None
         now_us += round(waits[-1] * 1e6)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    owed.delivered(owed.due("pagerduty", now_us), now_us)
-    owed.take(change("b"), 2, now_us)
-    assert owed.failed(owed.due("pagerduty", now_us), now_us, 0.5, after_s=0.2) == 0.75
+    outbox.delivered(outbox.change_due("pagerduty", now_us), now_us)
+    outbox.take(change("b"), 2, now_us)
+    assert outbox.failed(outbox.change_due("pagerduty", now_us), now_us, 0.5, after_s=0.2) == 0.75
     assert (
-        owed.failed(owed.due("pagerduty", now_us + MINUTE_US), now_us + MINUTE_US, 0.0, after_s=99.0) == 99.0
+        outbox.failed(
+            outbox.change_due("pagerduty", now_us + MINUTE_US), now_us + MINUTE_US, 0.0, after_s=99.0
+        )
+        == 99.0
     )
 
 
-def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(owed, nine_us):
+def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(outbox, nine_us):
     for name in ("bad", "a", "b"):
-        owed.take(change(name), 1, nine_us)
-    owed.failed(owed.due("pagerduty", nine_us), nine_us, 0.0)
+        outbox.take(change(name), 1, nine_us)
+    outbox.failed(outbox.change_due("pagerduty", nine_us), nine_us, 0.0)
     later_us = nine_us + MINUTE_US
-    assert names(owed, later_us, most=2) == ["a", "b"]
-    assert owed.due("pagerduty", later_us).change.name == "bad"
+    assert names(outbox, later_us, most=2) == ["a", "b"]
+    assert outbox.change_due("pagerduty", later_us).change.name == "bad"
 
 
-def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(owed, nine_us):
-    owed.take(change("a"), 41, nine_us)
-    outputs = owed.refused(owed.due("pagerduty", nine_us), "404: no such page", nine_us)
+def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(outbox, nine_us):
+    outbox.take(change("a"), 41, nine_us)
+    outputs = outbox.refused(outbox.change_due("pagerduty", nine_us), "404: no such page", nine_us)
     (letter,) = [json.loads(message.value) for message in outputs.messages["deadletter"]]
     assert (letter["topic"], letter["offset"]) == ("softfail.alerts", 41)
     assert "404: no such page" in letter["error"]
     assert "channels.pagerduty.change_events" in letter["error"]
-    assert owed.due("pagerduty", nine_us + 60 * MINUTE_US) is None
+    assert outbox.change_due("pagerduty", nine_us + 60 * MINUTE_US) is None
 
 
-def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(owed, nine_us, monkeypatch):
-    monkeypatch.setattr(announcements_module, "KEPT", 3)
+def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(outbox, nine_us, monkeypatch):
+    monkeypatch.setattr(outbox_module, "MOST_CHANGES", 3)
     for number in range(5):
-        owed.take(change(f"v{number}"), number, nine_us)
-    assert names(owed, nine_us) == ["v2", "v3", "v4"]
+        outbox.take(change(f"v{number}"), number, nine_us)
+    assert names(outbox, nine_us) == ["v2", "v3", "v4"]
 
 
 @settings(max_examples=examples(2))
 @given(st.lists(st.tuples(st.sampled_from("tdfrw"), st.integers(0, 5)), max_size=60), st.integers(0, 60))
 def test_a_restart_at_any_step_tells_each_once_and_forgets_none(steps, at):
     now_us = round(NINE.timestamp() * 1e6)
-    owed, log, taken, told = Announcements(config(), ["pagerduty"]), {}, set(), []
+    outbox, log, taken, told = Outbox(config()), {}, set(), []
     for number, (what, which) in enumerate([*steps, *[("w", 5), ("d", 0)] * 20]):
         if what == "t":
-            owed.take(change(f"v{which}"), number, now_us)
+            outbox.take(change(f"v{which}"), number, now_us)
             taken.add(f"v{which}")
         elif what == "w":
             now_us += which * MINUTE_US
-        elif (one := owed.due("pagerduty", now_us)) is not None:
+        elif (one := outbox.change_due("pagerduty", now_us)) is not None:
             if what == "f":
-                owed.failed(one, now_us, 0.0)
+                outbox.failed(one, now_us, 0.0)
             elif what == "r":
-                owed.refused(one, "no", now_us)
+                outbox.refused(one, "no", now_us)
                 told.append(one.change.name)
             else:
-                owed.delivered(one, now_us)
+                outbox.delivered(one, now_us)
                 told.append(one.change.name)
-        log.update(owed.changed())
+        log.update(outbox.changed())
         if number == at:
-            owed = Announcements(config(), ["pagerduty"])
-            owed.restore(log.items())
+            outbox = Outbox(config())
+            outbox.restore(log.items())
     assert sorted(told) == sorted(taken)
 
 
@@ -200,9 +203,7 @@ def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver
 def test_a_failed_change_delays_no_page(episode_of, nine_us):
     notifier = Notifier(config())
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
-    assert (
-        notifier.announcements.failed(notifier.change_due("pagerduty", nine_us), nine_us, 0.0, 600.0) == 600.0
-    )
+    assert notifier.outbox.failed(notifier.change_due("pagerduty", nine_us), nine_us, 0.0, 600.0) == 600.0
     assert notifier.change_due("pagerduty", nine_us + MINUTE_US) is None
     notifier.apply([FileRecord(episode_of("a").model_dump_json().encode(), 4)], nine_us)
     assert notifier.outbox.due("pagerduty", nine_us).episode_id == "a"

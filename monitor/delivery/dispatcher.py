@@ -1,0 +1,285 @@
+"""What to send about episodes: routes, silences and groups decide which channel is sent what.
+
+Pure: the wall clock is an argument, microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monitor.delivery.delivery_log import DeliveryLog, Key
+from monitor.delivery.episode_delivery import (
+    CATCH_UP_US,
+    LATE_US,
+    OLD_US,
+    REPEAT_AT_US,
+    REPEAT_US,
+    STATE_PREFIX,
+    Decision,
+    EpisodeDelivery,
+)
+from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
+from monitor.delivery.silences import ScheduledSilence, Silences, silence_subject
+from monitor.delivery.snapshot import Snapshot, snapshot
+from monitor.protocol.service import SERVICE, subject_of
+from schemas.config.monitor_config import Config
+from schemas.records import Episode, Silence
+from schemas.times import microseconds
+
+SILENCE_PREFIX = b"silence/"  # of the state records of silences; the id follows
+
+
+class Dispatcher:
+    """Deliveries of episodes to all channels, and the silences that hold them back."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.log = DeliveryLog(STATE_PREFIX, EpisodeDelivery)
+        self.silences = Silences(config.silences)
+        self._changed_silences: dict[str, None] = {}
+        self._restored_silences: list[Silence] = []
+        # whether silences may have changed since the deliveries were saved
+        self._silences_uncertain = False
+
+    # what comes in
+
+    def take_silence(self, silence: Silence, now_us: int) -> None:
+        """Take a silence that a person asked for.
+
+        Raises:
+            ValueError: it is too long, or there are too many; names the remedy.
+        """
+        self._changed_silences |= dict.fromkeys(self.silences.take(silence, now_us))
+        self._apply_silences(microseconds(silence.time), now_us)
+
+    def take(self, episode: Episode, offset: int, now_us: int) -> None:
+        """Take a new state of an episode. ``offset``: of its record in the alerts topic."""
+        state = snapshot(episode, offset)
+        for channel in self._channels_of(episode):
+            key = channel, episode.episode_id
+            delivery = self.log.get(key)
+            is_new = delivery is None
+            if delivery is None:
+                if episode.muted or episode.state == "resolved":
+                    continue  # nothing was sent, so nothing has to be resolved
+                delivery = self._opened(state)
+                self.log.put(key, delivery)
+            if delivery.own_latest is None:
+                at_us = microseconds(episode.decided_at)
+                delivery.update(state, self.silences.silenced_until(silence_subject(episode), at_us))
+                delivery.drop_unsent(now_us)
+            elif delivery.own_latest.episode.state != "resolved":
+                delivery.own_latest = state
+            self.log.touch(key)
+            if channel not in UNGROUPED:
+                self._group(channel, delivery, now_us, is_new=is_new)
+
+    def _channels_of(self, episode: Episode) -> list[str]:
+        """Return the channels of its route, and those that it was sent to under earlier routes. A channel is
+        sent nothing about its own failure.
+        """
+        routed = self._config.channels_for(
+            episode.service, episode.feature, episode.environment, episode.severity
+        )
+        earlier = [channel for channel, episode_id in self.log if episode_id == episode.episode_id]
+        return [
+            channel
+            for channel in dict.fromkeys((*routed, *earlier))
+            if (episode.service, episode.feature) != (SERVICE, subject_of(channel))
+        ]
+
+    def _opened(self, state: Snapshot) -> EpisodeDelivery:
+        episode, catch_up_until_us = state.episode, None
+        if EpisodeDelivery.was_decided_late(episode):
+            catch_up_until_us = microseconds(episode.decided_at) + CATCH_UP_US
+        return EpisodeDelivery(
+            order=self.log.next_order(),
+            dedup_key=episode.dedup_key,
+            latest=state,
+            catch_up_until_us=catch_up_until_us,
+        )
+
+    # groups
+
+    def _group(self, channel: str, delivery: EpisodeDelivery, now_us: int, *, is_new: bool) -> None:
+        """Put a delivery into a group if there is one, and bring the group's page up to date."""
+        deliveries = self.log.open_at(channel)
+        if is_new:
+            self._touch(channel, assign_group(delivery, deliveries, now_us, self._is_silenced))
+        self._leave_group(channel, without_group(deliveries, now_us, self._is_silenced))
+        leader: EpisodeDelivery | None = delivery
+        if delivery.own_latest is None:
+            leader = self.log.get((channel, delivery.group_leader))
+        if leader is None or leader.own_latest is None or leader.latest is None:
+            return
+        merged = merge_group(self._members(channel, leader), leader.group_key, leader.latest.episode)
+        at_us = microseconds(merged.episode.decided_at)
+        leader.update(merged, self._silenced_until(channel, leader, at_us))
+        leader.drop_unsent(now_us)
+        self._touch(channel, [leader])
+
+    def _leave_group(self, channel: str, deliveries: Iterable[EpisodeDelivery]) -> None:
+        leaving = list(deliveries)
+        for delivery in leaving:
+            delivery.leave_group()
+        self._touch(channel, leaving)
+
+    def _members(self, channel: str, delivery: EpisodeDelivery) -> list[Snapshot]:
+        """Return the states of all episodes that a delivery covers, its own first."""
+        if delivery.own_latest is None:
+            return [delivery.latest] if delivery.latest is not None else []
+        leader_id = delivery.own_latest.episode.episode_id
+        return [
+            delivery.own_latest,
+            *(
+                member.latest
+                for member in self.log.open_at(channel)
+                if member.group_leader == leader_id and member.latest is not None
+            ),
+        ]
+
+    # silences
+
+    def silence_of(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> ScheduledSilence | None:
+        """Return a silence that holds a delivery back now, or None: of a group, all members must be silenced."""
+        silences = [
+            self.silences.in_force(silence_subject(episode), now_us)
+            for episode in self._firing_members(channel, delivery)
+        ]
+        return silences[0] if silences and None not in silences else None
+
+    def _firing_members(self, channel: str, delivery: EpisodeDelivery) -> list[Episode]:
+        """Return the episodes that a delivery covers and that fire; all if none does."""
+        episodes = [member.episode for member in self._members(channel, delivery)]
+        return [episode for episode in episodes if episode.state != "resolved"] or episodes
+
+    def _silenced_until(self, channel: str, delivery: EpisodeDelivery, at_us: int) -> int | None:
+        """Return until when all episodes that a delivery covers are silenced, or None if one is not."""
+        ends = [
+            self.silences.silenced_until(silence_subject(episode), at_us)
+            for episode in self._firing_members(channel, delivery)
+        ]
+        known = [end_us for end_us in ends if end_us is not None]
+        return min(known) if known and len(known) == len(ends) else None
+
+    def _is_silenced(self, episode: Episode, at_us: int) -> bool:
+        return self.silences.silenced_until(silence_subject(episode), at_us) is not None
+
+    def _apply_silences(self, since_us: int, now_us: int) -> None:
+        """Hold deliveries back for as long as the silences say that are known since ``since_us``."""
+        self._silences_uncertain = False
+        for (channel, episode_id), delivery in self.log.open_items():
+            if delivery.latest is None or delivery.silence_end_us is None or not delivery.is_unconfirmed:
+                continue
+            ended = since_us >= delivery.silence_end_us - LATE_US
+            if delivery.is_silenced and not delivery.ended_silenced and ended:
+                # it may have been tried before this record was read, by a notifier that crashed before saving that
+                delivery.release_silenced()
+                self.log.touch((channel, episode_id))
+            at_us = min(now_us, delivery.silence_end_us)
+            decided_us = microseconds(delivery.latest.episode.decided_at)
+            until_us = (
+                self._silenced_until(channel, delivery, decided_us)
+                or self._silenced_until(channel, delivery, at_us)
+                or at_us
+            )
+            if until_us != delivery.silence_end_us:
+                delivery.silence_end_us = until_us
+                self.log.touch((channel, episode_id))
+
+    # what goes out
+
+    def next_step(
+        self, channel: str, delivery: EpisodeDelivery, now_us: int, *, ignore_silences: bool = False
+    ) -> Decision | None:
+        """Decide what to send for a delivery now; None if nothing."""
+        silenced = not ignore_silences and self.silence_of(channel, delivery, now_us) is not None
+        return delivery.next_step(
+            now_us,
+            self._config.page_old_events,
+            silenced=silenced,
+            repeat_us=REPEAT_AT_US.get(channel, REPEAT_US),
+        )
+
+    def settle(self, now_us: int) -> list[str]:
+        """Bring all deliveries up to date: end silences and waits, close what has nothing left to send,
+        forget what was closed a day ago.
+
+        Returns: the channel of each episode that ended under a silence and was never sent.
+        """
+        self._changed_silences |= dict.fromkeys(self.silences.drop_expired(now_us))
+        if self._silences_uncertain:
+            self._apply_silences(now_us, now_us)
+        items = self.log.open_items()
+        for channel in {key[0] for key, delivery in items if delivery.group_wait_until_us is not None}:
+            self._leave_group(channel, without_group(self.log.open_at(channel), now_us, self._is_silenced))
+        never_sent = [key[0] for key, delivery in items if self._close_if_done(key, delivery, now_us)]
+        self.log.drop_expired(now_us)
+        return never_sent
+
+    def _close_if_done(self, key: Key, delivery: EpisodeDelivery, now_us: int) -> bool:
+        """Close a delivery that has nothing left to send; return whether it ended under a silence."""
+        channel = key[0]
+        leader = self.log.get((channel, delivery.group_leader)) if delivery.group_leader else None
+        if delivery.group_leader and (leader is None or leader.was_refused):
+            self._leave_group(channel, [delivery])  # there is no page that lists it
+        if delivery.is_silenced and not delivery.ended_silenced and now_us >= (delivery.silence_end_us or 0):
+            delivery.release_silenced()
+            self.log.touch(key)
+        if delivery.latest is None or not delivery.has_ended:
+            return False
+        if leader is not None and delivery.group_leader and leader.is_open:
+            return False  # the leader's page lists it as ended for as long as it is open
+        age_us = now_us - microseconds(delivery.latest.episode.time)
+        is_abandoned = channel not in self._config.channels.names() and age_us > OLD_US
+        # what a silence holds back is sent when it ends
+        if not is_abandoned and delivery.next_step(now_us, self._config.page_old_events) is not None:
+            return False
+        ended_silenced = delivery.ended_silenced
+        delivery.close(now_us)
+        self.log.touch(key)
+        return ended_silenced
+
+    # what is saved
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the state records that differ since the last call."""
+        names, self._changed_silences = self._changed_silences, {}
+        return [
+            *self.log.changed(),
+            *((SILENCE_PREFIX + name.encode(), self._silence(name)) for name in names),
+        ]
+
+    def restore(self, key: bytes, value: bytes | None) -> bool:
+        """Take back one state record; return False if it belongs to somebody else. Call ``restored`` after
+        the last.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if self.log.owns(key):
+            self.log.restore(key, value)
+        elif key.startswith(SILENCE_PREFIX):
+            if value is not None:
+                self._restored_silences.append(Silence.model_validate_json(value))
+        else:
+            return False
+        return True
+
+    def restored(self) -> None:
+        """Put to use what ``restore`` took back."""
+        self.silences.restore(self._restored_silences)
+        self._restored_silences = []
+        self._silences_uncertain = True
+        self.log.restored()
+        for _, delivery in self.log.open_items():
+            delivery.retry_refused()
+
+    def _silence(self, name: str) -> bytes | None:
+        silence = self.silences.records.get(name)
+        return None if silence is None else silence.model_dump_json().encode()
+
+    def _touch(self, channel: str, deliveries: Iterable[EpisodeDelivery]) -> None:
+        for delivery in deliveries:
+            if (state := delivery.own_latest or delivery.latest) is not None:
+                self.log.touch((channel, state.episode.episode_id))

@@ -1,0 +1,332 @@
+"""What one channel was sent about one episode, and so what it has to be sent next.
+
+There is no queue of messages. The state of each key at the receiver is compared with the newest state of the
+episode, and the difference is one step. So a newer state overtakes an older one, the order cannot be lost,
+and a step that is repeated after a crash has the same key.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from monitor.channels.interface import Action, Urgency
+from monitor.delivery.delivery_log import Delivery
+from monitor.delivery.snapshot import Snapshot
+from monitor.protocol.severity import severity_rank
+from schemas.records import Episode
+from schemas.times import microseconds
+
+STATE_PREFIX = b"delivery/"  # of its state records; channel and id follow
+
+MINUTE_US = 60_000_000
+REPEAT_US = 360 * MINUTE_US  # an open trigger is sent again so often, in case somebody closed it by hand
+# the same for receivers that forget their alerts at a restart
+REPEAT_AT_US = {"alertmanager": 5 * MINUTE_US}
+UPDATE_US = 5 * MINUTE_US  # least time between two updates of an open episode
+# the same if another feature joined its group: nobody has been sent anything about that one yet
+JOINED_US = MINUTE_US // 2
+RECENT_US = 60 * MINUTE_US  # what ended longer ago without having been sent is a note
+OLD_US = 24 * 60 * MINUTE_US  # and what ended longer ago than this is not sent
+CATCH_UP_US = 5 * MINUTE_US  # so long after it was decided, an episode of long ago waits for its end
+LATE_US = 5_000_000  # longest time that a record is on its way while a silence ends
+KEPT_US = 24 * 60 * MINUTE_US  # a delivery is remembered so long after its last step
+
+KeyState = Literal["held", "wanted", "open", "refused", "closed", "dropped", "stuck"]
+"""State of a key at the receiver.
+
+``held``: it arose under a silence and was not tried. ``wanted``: to be opened; an attempt may have arrived
+without an answer. ``open``: the receiver has confirmed it. ``refused``: the receiver does not open it.
+``closed``: the receiver has confirmed its end. ``dropped``: ended without ever having been confirmed as open.
+``stuck``: the receiver does not close it.
+"""
+
+
+class Decision(NamedTuple):
+    """A step without its channel."""
+
+    action: Action
+    urgency: Urgency
+    reason: str
+    snapshot: Snapshot
+
+
+class EpisodeDelivery(Delivery):
+    """Progress of one episode at one channel.
+
+    Fields whose alias differs have the alias as their name in state records.
+    """
+
+    dedup_key: str
+    latest: Snapshot | None
+    """The newest state; of a group leader, that of the whole group. None once nothing is left to send."""
+    last_firing: Snapshot | None = Field(None, alias="firing")
+    """The newest state in which it fired and was not muted."""
+    keys: dict[Urgency, KeyState] = {}
+    sent_us: int = Field(0, alias="told_us")
+    """Wall clock of the last trigger that was answered for good."""
+    sent_findings: list[str] = Field([], alias="told")
+    """Its severity, rules and group members, as that trigger said them."""
+    note_sent: bool = Field(False, alias="noted")
+    silence_end_us: int | None = Field(None, alias="held_to_us")
+    """Wall clock; when the silence ends, or ended, under which a key arose."""
+    done_us: int | None = None
+    """Wall clock at which nothing was left to send."""
+    catch_up_until_us: int | None = Field(None, alias="behind_to_us")
+    """Wall clock; until then its end may lie in records that the worker has not read yet."""
+    was_refused: bool = False
+    """Whether a trigger was refused once; such an episode leads no group."""
+    group_key: str = Field("", alias="trait")
+    """Of a group leader: what the members have in common. Empty: it leads no group."""
+    own_latest: Snapshot | None = Field(None, alias="own")
+    """Of a group leader: the newest state of its own episode."""
+    group_leader: str = Field("", alias="folded")
+    """Id of the episode whose page lists this one."""
+    sends_itself: bool = Field(True, alias="alone")
+    """Whether steps of its own go out. In a group: whether some may have gone out and have to be resolved."""
+    group_wait_until_us: int | None = Field(None, alias="waits_to_us")
+    """Wall clock; until then it is not sent, because a group may form."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still be sent."""
+        return self.done_us is None
+
+    def is_expired(self, now_us: int) -> bool:
+        """Return whether its last step lies over a day back."""
+        return self.done_us is not None and now_us - self.done_us > KEPT_US
+
+    # what comes in
+
+    def update(self, snapshot: Snapshot, silence_end_us: int | None = None) -> None:
+        """Take a newer state. After a resolve there is none. ``silence_end_us``: when the silence ends under
+        which it was decided.
+        """
+        if self.latest is None or self.latest.episode.state == "resolved":
+            return
+        self.latest = snapshot
+        episode = snapshot.episode
+        if not self.was_decided_late(episode):
+            self.catch_up_until_us = None
+        if (
+            self.silence_end_us is not None
+            and microseconds(episode.decided_at) >= self.silence_end_us - LATE_US
+        ):
+            self.release_silenced()  # it may have been tried since by a notifier that crashed before saving that
+        if episode.state != "resolved" and not episode.muted:
+            self.last_firing = snapshot
+            self.keys.setdefault(episode.urgency, "wanted" if silence_end_us is None else "held")
+            if silence_end_us is None:
+                self.release_silenced()
+            elif self.is_silenced:
+                self.silence_end_us = silence_end_us
+
+    @staticmethod
+    def was_decided_late(episode: Episode) -> bool:
+        """Return whether it was decided over an hour after the fact: the worker was down or reads old events,
+        and may soon decide the end.
+        """
+        return microseconds(episode.decided_at) - microseconds(episode.time) > RECENT_US
+
+    def lead_group(self, group_key: str) -> None:
+        """Send steps for a whole group from now on. ``group_key``: what the members have in common."""
+        self.group_key, self.own_latest = group_key, self.latest
+        self.group_wait_until_us, self.sends_itself = None, True
+
+    def join_group(self, leader: EpisodeDelivery, *, may_have_been_sent: bool) -> None:
+        """Be listed on the leader's page. ``may_have_been_sent``: a trigger of its own may have gone out, and
+        has to be resolved when the episode ends.
+        """
+        assert leader.latest is not None
+        self.group_leader = leader.latest.episode.episode_id
+        self.sends_itself, self.group_wait_until_us = may_have_been_sent, None
+
+    def leave_group(self) -> None:
+        """Send steps of its own from now on."""
+        self.group_leader, self.sends_itself, self.group_wait_until_us = "", True, None
+
+    def release_silenced(self) -> None:
+        """The silence ended: send what it held back, except a ticket that has since become a page."""
+        if self.is_silenced:
+            self.keys[self.urgency] = "wanted"
+
+    def drop_unsent(self, now_us: int) -> None:
+        """If it ended while it waited for the worker to catch up, drop it: nothing has to be resolved.
+
+        ``now_us``: wall clock, microseconds since 1970.
+        """
+        if self.has_ended and now_us < (self.catch_up_until_us or 0) - LATE_US:
+            self.keys |= {urgency: "dropped" for urgency, state in self.keys.items() if state == "wanted"}
+
+    # what is known
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the newest state is that it is resolved."""
+        return self.latest is not None and self.latest.episode.state == "resolved"
+
+    @property
+    def is_silenced(self) -> bool:
+        """Whether its key arose under a silence and was not tried yet."""
+        return self.keys.get(self.urgency) == "held"
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the receiver has not confirmed its key."""
+        return self.keys.get(self.urgency) in ("held", "wanted", "dropped")
+
+    @property
+    def ended_silenced(self) -> bool:
+        """Whether it ended before the silence under which it arose, and was not sent: it never will be."""
+        if self.latest is None or not self.has_ended or self.silence_end_us is None:
+            return False
+        return self.is_unconfirmed and microseconds(self.latest.episode.decided_at) < self.silence_end_us
+
+    @property
+    def urgency(self) -> Urgency:
+        """Its urgency, which rises and never sinks."""
+        return "high" if "high" in self.keys else "low"
+
+    # what goes out
+
+    def next_step(
+        self, now_us: int, page_old: bool = False, *, silenced: bool = False, repeat_us: int = REPEAT_US
+    ) -> Decision | None:
+        """Decide what to send now; None if nothing.
+
+        Args:
+            now_us: wall clock, microseconds since 1970.
+            page_old: whether to send what ended over 24 h ago.
+            silenced: whether a silence is in force: then only what was sent is resolved.
+            repeat_us: time after which an open trigger is sent again.
+        """
+        if self.latest is None or not self.sends_itself:
+            return None
+        if self.has_ended:
+            return self._step_after_end(self.latest, now_us, page_old, silenced)
+        if self.catch_up_until_us is not None and now_us < self.catch_up_until_us:
+            return None
+        return self._step_while_firing(self.latest, now_us, silenced, repeat_us)
+
+    def _step_while_firing(
+        self, latest: Snapshot, now_us: int, silenced: bool, repeat_us: int
+    ) -> Decision | None:
+        if latest.episode.muted or self.last_firing is None:
+            return None
+        urgency, state = self.urgency, self.keys[self.urgency]
+        if state == "open" and urgency == "high" and self.keys.get("low") in ("wanted", "open"):
+            return Decision("resolve", "low", "is a page now", latest)
+        if silenced:
+            return None
+        if self.group_leader and state != "open":
+            return None  # the leader's page lists it
+        if state in ("held", "wanted"):
+            escalated = urgency == "high" and self.keys.get("low", "held") != "held"
+            return Decision("trigger", urgency, "escalated" if escalated else "opened", latest)
+        since_us = now_us - self.sent_us
+        if since_us >= (repeat_us if state == "open" else REPEAT_US):
+            return Decision("trigger", urgency, "still firing", latest)
+        if state != "open":
+            return None
+        if since_us >= JOINED_US and not self._lists_all(latest.episode):
+            return Decision("trigger", urgency, "more features", latest)
+        if since_us >= UPDATE_US and self._has_changed(latest.episode):
+            return Decision("trigger", urgency, "updated", latest)
+        return None
+
+    def _step_after_end(
+        self, latest: Snapshot, now_us: int, page_old: bool, silenced: bool
+    ) -> Decision | None:
+        if self.last_firing is None:
+            return None
+        state, age_us = self.keys[self.urgency], now_us - microseconds(latest.episode.time)
+        is_withheld = bool(latest.episode.muted or self.ended_silenced or silenced or self.group_leader)
+        if state == "wanted" and not is_withheld and age_us < RECENT_US:
+            return Decision("trigger", self.urgency, "opened", self.last_firing)
+        if state == "open" and not silenced and not self._lists_all(self.last_firing.episode):
+            # members that began and ended since the last trigger
+            return Decision("trigger", self.urgency, "more features", self.last_firing)
+        for urgency, key_state in sorted(self.keys.items()):  # high first: it wakes people
+            if key_state in ("wanted", "open"):
+                return Decision("resolve", urgency, "resolved", latest)
+        may_note = state in ("wanted", "dropped") and not is_withheld and not self.note_sent
+        if may_note and (age_us < OLD_US or page_old):
+            # with the evidence from when it fired
+            end = {"state": "resolved", "reason": latest.episode.reason, "time": latest.episode.time}
+            episode = self.last_firing.episode.model_copy(update=end)
+            snapshot = self.last_firing.model_copy(update={"episode": episode})
+            return Decision("note", "low", "missed while down", snapshot)
+        return None
+
+    def _lists_all(self, episode: Episode) -> bool:
+        """Return whether the last trigger listed all members of the group."""
+        return _members(episode) <= set(self.sent_findings)
+
+    def _has_changed(self, episode: Episode) -> bool:
+        """Return whether it became more severe, or has findings that were not sent."""
+        severity, *rules = self.sent_findings or ["info"]
+        is_worse = severity_rank(episode.severity) > severity_rank(severity)
+        return is_worse or not _findings(episode) <= set(rules)
+
+    # what came of it
+
+    def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
+        """Note that the receiver has confirmed a step. ``now_us``: wall clock, microseconds since 1970."""
+        if action == "note":
+            self.note_sent = True
+        elif action == "resolve":
+            self.keys[urgency] = "closed" if self.keys[urgency] == "open" else "dropped"
+        else:
+            self.keys[urgency] = "open"
+            self._note_sent(episode, now_us)
+
+    def refused(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
+        """Note that the receiver will not take a step. A refused trigger is sent again with the next
+        repetition: somebody may have corrected the channel by then.
+        """
+        if action == "note":
+            self.note_sent = True
+        elif action == "resolve":
+            self.keys[urgency] = "stuck"
+        else:
+            self.was_refused = True
+            if self.keys[urgency] == "wanted":
+                self.keys[urgency] = "refused"
+        self._note_sent(episode, now_us)
+
+    def _note_sent(self, episode: Episode, now_us: int) -> None:
+        self.sent_us = now_us
+        self.sent_findings = [episode.severity, *sorted(_findings(episode) | _members(episode))]
+
+    def retry_refused(self) -> None:
+        """Try what was refused once more: after a restart the channel may have another address or key."""
+        for urgency, state in self.keys.items():
+            if state == "refused":
+                self.keys[urgency] = "wanted"
+
+    def close(self, now_us: int) -> None:
+        """Note that nothing is left to send: keep the states of the keys only."""
+        self.done_us, self.latest, self.last_firing, self.own_latest = now_us, None, None, None
+        self.sent_findings = []
+
+
+def _findings(episode: Episode) -> set[str]:
+    """Return what counts as new: a rule that was not sent before, its first value that was never seen, and an
+    incident that failed again.
+    """
+    unseen = {
+        f"{incident.rule}: {incident.evidence.metric}"
+        for incident in episode.incidents
+        if incident.evidence.test == "never_seen"
+    }
+    again = {
+        f"{incident.incident_id} again {incident.returned.isoformat()}"
+        for incident in episode.incidents
+        if incident.returned is not None
+    }
+    return {incident.rule for incident in episode.incidents} | unseen | again
+
+
+def _members(episode: Episode) -> set[str]:
+    return {f"with {member.episode_id}" for member in episode.members}

@@ -1,0 +1,48 @@
+"""A state of an episode, cut to the size of a state record."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from monitor.wording import episode_text
+from schemas.records import Episode, EpisodeIncident
+
+INCIDENT_BYTES = 64 << 10  # of incidents in a snapshot; a state record must stay below 256 KB
+OUTPUT_CHARS = 2000
+
+
+class Snapshot(BaseModel):
+    """A state of an episode as channels need it.
+
+    ``left_out``: incidents that were cut off. ``offset``: of its record in the alerts topic.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    episode: Episode
+    left_out: int = 0
+    offset: int = 0
+
+
+def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) -> Snapshot:
+    """Cut an episode: keep the weightiest incidents up to ``most_bytes``, and 2,000 characters of each
+    example.
+    """
+    incidents: list[EpisodeIncident] = []
+    size = 0
+    for incident in episode_text.by_weight(episode):
+        size += len(incident.model_dump_json())
+        if incidents and size > most_bytes:
+            break
+        incidents.append(incident)
+    examples = [
+        example.model_copy(
+            update={
+                "output": example.output and example.output[:OUTPUT_CHARS],
+                "reason": example.reason[:OUTPUT_CHARS],
+            }
+        )
+        for example in episode.examples
+    ]
+    cut = episode.model_copy(update={"incidents": incidents, "examples": examples})
+    return Snapshot(episode=cut, left_out=len(episode.incidents) - len(incidents), offset=offset)
