@@ -93,9 +93,12 @@ FEATURES = (
     Feature("lab/sandbox", "acme", ("vector-1",), 4, "staging"),
 )
 FAULTS = (  # feature, fault, minutes since the beginning
-    ("shop/search", "errors", 52, 61),
-    ("mail/drafts", "refusals", 66, 82),
-    ("desk/triage", "tokens", 70, 100),
+    ("shop/search", "more errors", 50, 60),
+    ("bot/summary", "errors", 55, 63),
+    ("desk/triage", "errors", 55.2, 63),
+    ("mail/drafts", "errors", 55.4, 63),
+    ("mail/drafts", "refusals", 84, 98),
+    ("desk/triage", "tokens", 100, 130),
     ("docs/translate", "languages", 80, 100),
     ("bot/support", "answering model", 88, END_MIN),
     ("shop/search", "errors", 108, 120),
@@ -114,6 +117,11 @@ FAULTS = (  # feature, fault, minutes since the beginning
     ("mail/drafts", "refusals", 178, 184),
     ("mail/drafts", "refusals", 1548, END_MIN),
 )
+CREEPING = ("bot/support", "docs/translate", "shop/checkout")
+CREEP, CREEP_MIN = (
+    0.004,
+    100.0,
+)  # their inputs grow by this share a minute from then on, so that thresholds are crossed slowly
 FADING = ("desk/triage", "docs/translate", "lab/sandbox")
 NEXT_MORNING = ("shop/search", "mail/drafts", "bot/support")
 QUICK_MIN, QUICK = 50.0, 2  # at first events come so many times as often, so that references are full early
@@ -214,7 +222,17 @@ class World:
         fault = next(
             (
                 fault
-                for fault in ("errors", "canary", "refusals", "json", "tokens", "languages", "slow", "texts")
+                for fault in (
+                    "errors",
+                    "more errors",
+                    "canary",
+                    "refusals",
+                    "json",
+                    "tokens",
+                    "languages",
+                    "slow",
+                    "texts",
+                )
                 if fault in faults
             ),
             "",
@@ -251,19 +269,18 @@ class World:
         event["prompt_version"] = "v8" if "version" in faults and rng.random() < 0.6 else "v7"
         event["sample_probability"] = CHANCES[model]
         self._where(event, feature, fault, faults)
-        self._cost(event, feature, fault)
-        if rng.random() < {"errors": 0.7}.get(fault, 0.006):
+        self._cost(event, feature, fault, minute)
+        errors = {"errors": 0.75, "more errors": 0.09 * (minute - 50)}.get(fault, 0.006)
+        if rng.random() < errors:
             event |= {
                 "error_type": rng.choice(("timeout", "rate_limit", "overloaded")),
                 "sample_probability": 1,
             }
             return event
         output, finish = self._output(feature, fault, rng)
-        tokens = (
-            len(output) // 4 + bool(output)
-            if "tokens" not in faults
-            else len(output) // 2 + 40 + rng.randrange(30)
-        )
+        tokens = len(output) // 4 + bool(output)
+        if "tokens" in faults:  # more and more of them
+            tokens += round((minute - 100) * rng.uniform(2, 6))
         event |= {"output_tokens": tokens, "finish_reason": finish}
         if finish == "tool_calls":
             event["tool_calls"] = rng.randint(1, 3)
@@ -312,10 +329,11 @@ class World:
         self.sequences[producer] = number + (2 if self.random.random() < 0.01 else 1)  # holes: lost events
         event |= {"producer_id": producer, "sequence": number}
 
-    def _cost(self, event: dict[str, Any], feature: Feature, fault: str) -> None:
+    def _cost(self, event: dict[str, Any], feature: Feature, fault: str, minute: float) -> None:
         rng = self.random
         event["duration_s"] = round(rng.lognormvariate(-0.9, 0.4) * (12 if fault == "slow" else 1), 4)
-        event["input_tokens"] = rng.randint(20, 900)
+        creep = 1 + CREEP * max(0.0, minute - CREEP_MIN) if feature.name in CREEPING else 1
+        event["input_tokens"] = round(rng.randint(20, 900) * creep)
         if feature.name.startswith("shop/"):
             event |= {
                 "time_to_first_token_s": round(rng.expovariate(8) * (12 if fault == "slow" else 1), 5),

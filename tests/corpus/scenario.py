@@ -155,7 +155,7 @@ def evaluate() -> Texts:
         pinned = command(
             "baseline", "pin", "calm", EVENTS, *period, "--config", CONFIG, "--output", "pinned/again.json"
         )
-        pinned["file"] = pin.read_text(encoding="utf-8").splitlines()
+        pinned["file"] = pin.read_text(encoding="utf-8").splitlines() if pin.exists() else []
     finally:
         pin.unlink(missing_ok=True)
     return {
