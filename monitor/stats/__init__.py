@@ -1,4 +1,4 @@
-"""Statistics: pure values with ``merge``; exact, commutative, the same bytes in any order."""
+"""Mergeable summaries: values with ``merge``, which is exact and gives the same bytes in any order."""
 
 from monitor.stats.category_counts import CategoryCounts
 from monitor.stats.number_summary import NumberSummary
@@ -11,6 +11,6 @@ STATISTICS: dict[str, type[Rate] | type[NumberSummary] | type[CategoryCounts] | 
     "categories": CategoryCounts,
     "text": TextSketch,
 }
-"""Kind -> class, for the contract tests and for reading state back."""
+"""Kind -> class; the contract tests cover each."""
 
 __all__ = ["STATISTICS", "CategoryCounts", "NumberSummary", "Rate", "TextSketch"]

@@ -1,6 +1,4 @@
-"""Names that events carry (finish reason, error type, model that answered): how often each, by weight class,
-of at most 64 names.
-"""
+"""Counts of names that events carry (finish reason, error type, model), at most 64 names by weight class."""
 
 from __future__ import annotations
 
@@ -15,25 +13,36 @@ MAX_NAMES = 64
 MAX_NAME_CHARS = 128
 OTHER = "other"
 
-WELL_KNOWN_NAMES = frozenset({
-    # finish reasons of OpenTelemetry
-    "", "stop", "length", "content_filter", "tool_call", "tool_calls", "function_call", "error",
-    # as providers name them
-    "end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION",
-    # outcomes, guardrails
-    "ok", "parse_error", "schema_error", "downstream_error", "none", "flagged", "blocked",
-    # fallbacks, degradation levels, common errors
-    "model", "cache", "template", "omitted", "1", "2", "3", "4", "5", "timeout", "rate_limit",
-})  # fmt: skip
-"""Names that keep their own count whatever else comes; the others take the places that are left by the order of their hashes."""
+_OTEL_FINISH_REASONS = (
+    "stop",
+    "length",
+    "content_filter",
+    "tool_call",
+    "tool_calls",
+    "function_call",
+    "error",
+)
+_ANTHROPIC_FINISH_REASONS = ("end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal")
+_GOOGLE_FINISH_REASONS = ("STOP", "MAX_TOKENS", "SAFETY", "RECITATION")
+_OUTCOMES = ("ok", "parse_error", "schema_error", "downstream_error", "none", "flagged", "blocked")
+_FALLBACKS = ("model", "cache", "template", "omitted")
+_DEGRADATION_LEVELS = ("1", "2", "3", "4", "5")
+_ERRORS = ("timeout", "rate_limit")
+WELL_KNOWN_NAMES = frozenset(
+    (
+        *("", *_OTEL_FINISH_REASONS, *_ANTHROPIC_FINISH_REASONS, *_GOOGLE_FINISH_REASONS),
+        *(*_OUTCOMES, *_FALLBACKS, *_DEGRADATION_LEVELS, *_ERRORS),
+    )
+)
+"""Names that always keep a count of their own; others fill the remaining places, in the order of hashes."""
 
 
 class CategoryCounts:
-    """Integer counts of names by probability. Null value: nothing counted.
+    """Integer counts of names by sampling probability. Initially empty: nothing counted.
 
-    Of all names ever seen the 64 of lowest rank keep a count of their own (``WELL_KNOWN_NAMES`` ones first, then by
-    hash); the rest is ``other``. The rank of a name depends on nothing else, so whoever is among the first 64
-    of all was so in every part, and merging is exact in any order.
+    Of all names ever seen the 64 of lowest rank keep a count of their own (``WELL_KNOWN_NAMES`` first, then
+    by hash); the others are counted as ``other``. The rank of a name depends on nothing else: a name that is
+    among the first 64 of all is so in every part. So merging is exact in any order.
 
     >>> categories = CategoryCounts()
     >>> categories.add(1_000_000, {"stop": 9, "length": 1})
@@ -41,8 +50,7 @@ class CategoryCounts:
     >>> categories.weighted_counts(), categories.n
     ({'length': 1.0, 'stop': 29.0}, 12)
 
-    Source: bottom-k samples of a set, Cohen and Kaplan, PODC (2007): those of a union are found from those of
-    its parts.
+    Source: Cohen and Kaplan, PODC (2007), bottom-k samples: those of a union follow from those of its parts.
     """
 
     __slots__ = ("_names", "classes", "level")
@@ -53,13 +61,18 @@ class CategoryCounts:
         self._names: set[str] = set()
 
     def add(self, ppm: int, counts: Mapping[str, int]) -> None:
-        """Count names (cut to 128 characters), of a probability on the finest grid."""
+        """Count names (cut to 128 characters).
+
+        Args:
+            ppm: sampling probability on the finest grid, as ``to_ppm`` gives it.
+            counts: name -> number of events, at least 0.
+        """
         for level in range(1, self.level + 1):
             ppm = coarsen(ppm, level)
         self._put(ppm, counts)
 
     def merge(self, other: CategoryCounts) -> None:
-        """Take in what another has counted; it stays as it is."""
+        """Add the counts of ``other``, which stays as it is."""
         self.merge_all((other,))
 
     def merge_all(self, others: Iterable[CategoryCounts]) -> None:
@@ -74,18 +87,21 @@ class CategoryCounts:
 
     @property
     def n(self) -> int:
-        """Events counted, unweighted."""
+        """Number of events counted, unweighted."""
         return sum(sum(counts.values()) for counts in self.classes.values())
 
     @property
     def effective_n(self) -> float:
-        """Kish's (sum w)^2 / sum w^2; 0 if nothing is counted. Source: Kish, Survey Sampling (1965)."""
+        """Kish's effective sample size (sum w)^2 / sum w^2; 0 if nothing is counted.
+
+        Source: Kish, Survey Sampling (1965).
+        """
         sizes = [(sum(counts.values()), MILLION / ppm) for ppm, counts in sorted(self.classes.items())]
         total = sum(n * weight for n, weight in sizes)
         return total**2 / sum(n * weight**2 for n, weight in sizes) if total else 0.0
 
     def weighted_counts(self) -> dict[str, float]:
-        """Name -> count weighed by 1/p, names in order."""
+        """Return name -> count weighted by 1/p, names in order; empty if nothing is counted."""
         out: dict[str, float] = {}
         for ppm, counts in sorted(self.classes.items()):
             for name, n in counts.items():
@@ -93,8 +109,9 @@ class CategoryCounts:
         return dict(sorted(out.items()))
 
     def state(self) -> list[Any]:
-        """Plain values, the same for the same counts in whatever order they came: level, then [ppm, name ->
-        count] by class.
+        """Return plain values: level, then [ppm, name -> count] by class.
+
+        Equal counts give equal values, in whatever order they came.
         """
         return [
             self.level,
@@ -103,7 +120,7 @@ class CategoryCounts:
 
     @classmethod
     def from_state(cls, state: Any) -> CategoryCounts:
-        """Back from ``state``."""
+        """Restore counts from ``state``."""
         categories = cls()
         categories.level = state[0]
         categories.classes = {ppm: dict(counts) for ppm, counts in state[1]}
@@ -111,37 +128,37 @@ class CategoryCounts:
         return categories
 
     def _put(self, ppm: int, counts: Mapping[str, int]) -> None:
-        held = self.classes.get(ppm)
-        if held is None:
+        totals = self.classes.get(ppm)
+        if totals is None:
             if not any(counts.values()):
                 return
-            held = self.classes[ppm] = {}
+            totals = self.classes[ppm] = {}
         for name, n in counts.items():
             if n:
                 name = name[:MAX_NAME_CHARS]
-                held[name] = held.get(name, 0) + n
-        self._names.update(held)
+                totals[name] = totals.get(name, 0) + n
+        self._names.update(totals)
         if len(self._names) - (OTHER in self._names) > MAX_NAMES:
             self._shrink()
         while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
     def _shrink(self) -> None:
-        kept = set(sorted(self._names - {OTHER}, key=_rank)[:MAX_NAMES])
-        for held in self.classes.values():
-            if rest := sum(held.pop(name) for name in held.keys() - kept):
-                held[OTHER] = rest
-        self._names &= kept | {OTHER}
-        if any(OTHER in held for held in self.classes.values()):
+        first = set(sorted(self._names - {OTHER}, key=_rank)[:MAX_NAMES])
+        for totals in self.classes.values():
+            if rest := sum(totals.pop(name) for name in totals.keys() - first):
+                totals[OTHER] = rest
+        self._names &= first | {OTHER}
+        if any(OTHER in totals for totals in self.classes.values()):
             self._names.add(OTHER)
 
     def _coarsen(self) -> None:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, counts in classes.items():
-            held = self.classes.setdefault(coarsen(ppm, self.level), {})
+            totals = self.classes.setdefault(coarsen(ppm, self.level), {})
             for name, n in counts.items():
-                held[name] = held.get(name, 0) + n
+                totals[name] = totals.get(name, 0) + n
 
 
 @lru_cache(maxsize=4096)

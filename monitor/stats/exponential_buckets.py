@@ -1,10 +1,11 @@
-"""Buckets of the exponential histogram: scale 5 if it can be, so a value in the middle of its bucket is at
-most 1.1 % off.
+"""Buckets of the exponential histogram: at scale 5 the middle of a bucket is at most 1.1 % off its values.
 
-Values are integers. Bucket i of scale s holds what lies in (2**(i/2**s), 2**((i+1)/2**s)]; a negative value
-goes into the mirrored bucket, zero into its own. Which bucket of scale 5 is decided by comparing with one
-table of bounds, so it is the same on every machine; two neighbours are one bucket of the next lower scale, so
-bucket i of scale 5 lies in bucket i >> k of scale 5 − k, exactly.
+Values are integers. Bucket i of scale s counts the values in (2**(i/2**s), 2**((i+1)/2**s)]. Negative values
+go into mirrored buckets, zero into a bucket of its own. The bucket of a value at scale 5 is decided by
+comparing with one table of bounds, so it is the same on every machine. Two neighbours are one bucket of the
+next lower scale: bucket i of scale 5 lies in bucket i >> k of scale 5 - k, exactly.
+
+A bucket is written as a code: 0 for zero, i + 2 for positive bucket i, -(i + 2) for negative bucket i.
 
 Source: OpenTelemetry data model, ExponentialHistogram (upper bounds inclusive; "perfect subsetting").
 """
@@ -19,26 +20,27 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_SCALE = 5
-PER_OCTAVE = 2**MAX_SCALE
-ZERO_CODE = 0  # codes: 0 is zero, i + SHIFT a positive bucket, -(i + SHIFT) a negative one
+MAX_BUCKETS = 640
+"""From the lowest to the highest bucket of one sign: 20 octaves at scale 5."""
+ZERO_CODE = 0
 CODE_OFFSET = 2
-MAX_BUCKETS = 640  # buckets from the lowest to the highest, on either side: 20 octaves at scale 5
-_BOUNDS = np.array([int(2 ** (i / PER_OCTAVE)) for i in range(62 * PER_OCTAVE + 1)], dtype=np.int64)
+_PER_OCTAVE = 2**MAX_SCALE
+_BOUNDS = np.array([int(2 ** (i / _PER_OCTAVE)) for i in range(62 * _PER_OCTAVE + 1)], dtype=np.int64)
 
 Ints = npt.NDArray[np.int64]
 
 
 def bucket_codes(values: Ints) -> Ints:
-    """Bucket code of each integer value, shape (n,), |value| ≤ 2**62.
+    """Return the bucket code at scale 5 of each integer value, shape (n,), abs(value) ≤ 2**62.
 
     >>> bucket_codes(np.array([0, 1, 2, -2]))
     array([  0,   1,  33, -33])
     """
-    # v lies in (bound[i], bound[i+1]]; a whole v exceeds a bound exactly when it exceeds the bound's whole
-    # part. The logarithm is off by one at most, whatever the machine's last bit, and the table has the last
-    # word: three times as fast as searching the table.
+    # A value v lies in (bound[i], bound[i+1]]; an integer exceeds a bound exactly when it exceeds the bound's
+    # integer part. The logarithm is off by one at most, whatever the last bit on this machine, and the table
+    # corrects it. This is three times as fast as searching the table.
     size = np.abs(values)
-    index = np.floor(np.log2(np.maximum(size, 1)) * PER_OCTAVE).astype(np.int64)
+    index = np.floor(np.log2(np.maximum(size, 1)) * _PER_OCTAVE).astype(np.int64)
     index -= _BOUNDS[index] >= size
     index += (_BOUNDS[np.minimum(index + 1, len(_BOUNDS) - 1)] < size) & (index >= 0)
     size = index + CODE_OFFSET
@@ -47,7 +49,7 @@ def bucket_codes(values: Ints) -> Ints:
 
 @cache
 def bucket_middle(code: int, scale: int = MAX_SCALE) -> float:
-    """The value that stands for a bucket: within ``relative_error(scale)`` of all that it holds.
+    """Return the value that represents a bucket, within ``relative_error(scale)`` of all values in it.
 
     >>> bucket_middle(0), round(bucket_middle(33), 3), round(bucket_middle(17, scale=4), 3)
     (0.0, 1.978, 1.957)
@@ -62,7 +64,7 @@ def bucket_middle(code: int, scale: int = MAX_SCALE) -> float:
 
 @cache
 def relative_error(scale: int) -> float:
-    """How far a value can be from the middle of its bucket, as a share of the value.
+    """Return the largest distance of a value from the middle of its bucket, as a share of the value.
 
     >>> [round(relative_error(scale), 4) for scale in (5, 4, 3)]
     [0.0108, 0.0217, 0.0433]
@@ -72,7 +74,7 @@ def relative_error(scale: int) -> float:
 
 
 def downscaled(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
-    """Counts by code, of a scale lower by ``steps``.
+    """Return counts by code at a scale lower by ``steps`` ≥ 0.
 
     >>> downscaled({-3: 1, 0: 2, 2: 4, 3: 8, 4: 16}, 1)
     {-2: 1, 0: 2, 2: 12, 3: 16}
@@ -88,8 +90,12 @@ def downscaled(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
 
 
 def to_opentelemetry(counts: Mapping[int, float], scale: int = MAX_SCALE) -> dict[str, Any]:
-    """Counts by code as the data model has them: scale, offset, counts, zero, and the negative side if there
-    is one.
+    """Return counts by code in the form of the data model: scale, offset, counts, zero count.
+
+    The negative side is added if it has counts.
+
+    >>> to_opentelemetry({0: 1, 2: 4, 4: 3})
+    {'scale': 5, 'offset': 0, 'counts': [4, 0, 3], 'zero': 1}
     """
     positive = {code - CODE_OFFSET: count for code, count in counts.items() if code > 0}
     negative = {-code - CODE_OFFSET: count for code, count in counts.items() if code < 0}

@@ -1,5 +1,6 @@
-"""Texts as counts of their character 3-grams, hashed into 2,048 places: whole numbers, the same on every
-machine.
+"""Texts as counts of their character 3-grams, hashed into 2,048 places.
+
+The counts are integers, the same on every machine.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-MAX_TEXT_CHARS = 2000  # of a text that are read
+MAX_TEXT_CHARS = 2000
+"""Characters of a text that are read."""
 HASH_PLACES = 2048
 
-# odd: multiplying loses nothing. Source: xxHash's primes
+# Odd numbers, so that multiplying loses no bit. Source: the primes of xxHash.
 _MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
 _ROOTS = np.rint(16 * np.sqrt(np.arange(MAX_TEXT_CHARS + 1))).astype(np.float32)
 
@@ -20,11 +22,11 @@ Roots = npt.NDArray[np.float32]
 
 
 def ngram_roots(texts: Sequence[str]) -> Roots:
-    """16 times the square root of how often 3-grams of each place occur, rounded; shape (n, 2048), whole
-    numbers.
+    """Return 16 times the square root of the count of 3-grams in each place, rounded: shape (n, 2048).
 
-    A text is casefolded, runs of white space become one space, and it begins and ends with one, so that
-    bounds of words count. The root keeps a text that repeats itself from being all about its repetition.
+    A text is casefolded, white space runs become one space, and it is padded with one space on either side,
+    so that word bounds count. The square root limits the weight of text that repeats itself. An empty text
+    has a row of zeros.
 
     >>> roots = ngram_roots(["a  B", "A b ", ""])
     >>> bool((roots[0] == roots[1]).all()), roots.sum(axis=1).tolist()
@@ -44,7 +46,7 @@ def ngram_roots(texts: Sequence[str]) -> Roots:
     hashes ^= hashes >> np.uint32(13)
     hashes += points[2:]
     hashes *= _MIX[2]
-    hashes >>= np.uint32(21)  # the high bits, which are mixed best, as a place below 2,048
+    hashes >>= np.uint32(21)  # the high bits are mixed best; they give a place below 2,048
     ends = np.cumsum(lengths)
     inside = np.ones(len(points), bool)
     inside[ends - 1] = inside[ends - 2] = False  # 3-grams that would begin in one text and end in the next

@@ -1,6 +1,4 @@
-"""A number that events carry (tokens, seconds, money): integer sum and exponential histogram, by weight
-class.
-"""
+"""A number that events carry (tokens, seconds, money): sum and exponential histogram, by weight class."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ from monitor.stats.exponential_histogram import EMPTY_RANGE, BucketRange, Expone
 from monitor.stats.rate import NO_ESTIMATE, Estimate
 from monitor.stats.sampling_weights import COARSEST_LEVEL, MAX_CLASSES, MILLION, coarsen
 
-_SLACK = 1 - 1e-12  # a rank that is a whole count must not slip into the next bucket by rounding
+_SLACK = 1 - 1e-12  # so that rounding does not move a rank that is a whole count into the next bucket
 _LEVELS = COARSEST_LEVEL + 1
 
 
 class NumberSummary:
-    """Integer values (of a unit that the caller knows) by probability. Null value: nothing counted.
+    """Integer values (in a unit that the caller knows) by sampling probability. Initially empty.
 
-    Its size is bounded: ``scale`` is the largest, up to 5, at which what it has seen spans at most 640
-    buckets on either side of zero. So it follows from the values alone, and merging is exact in any order.
+    The size is bounded: ``scale`` is the largest scale, up to 5, at which the values span at most 640 buckets
+    of either sign. The scale depends on the values alone, so merging is exact in any order.
 
     >>> number = NumberSummary()
     >>> number.add(1_000_000, 3, 60, {33: 3})
@@ -31,107 +29,117 @@ class NumberSummary:
     20.0
     """
 
-    __slots__ = ("_reach", "classes", "level", "scale")
+    __slots__ = ("_range", "classes", "level", "scale")
 
     def __init__(self) -> None:
         self.level = 0
         self.scale = MAX_SCALE
         self.classes: dict[int, ExponentialHistogram] = {}
-        self._reach = EMPTY_RANGE
+        self._range = EMPTY_RANGE
 
     def add(self, ppm: int, n: int, total: int, buckets: Mapping[int, int]) -> None:
-        """Count ``n`` values with this sum and these counts by code of ``codes_of``, of a probability on the
-        finest grid.
+        """Count values.
+
+        Args:
+            ppm: sampling probability on the finest grid, as ``to_ppm`` gives it.
+            n: number of values; ``total``: their sum.
+            buckets: counts by code, as ``bucket_codes`` gives them (scale 5).
         """
         for level in range(1, self.level + 1):
             ppm = coarsen(ppm, level)
         if self.scale != MAX_SCALE:
             buckets = downscaled(buckets, MAX_SCALE - self.scale)
         self._put(ppm, n, total, buckets)
-        low, high, _, _ = self._reach
-        for code in buckets:  # nothing new is the usual case, and must be quick
+        low, high, _, _ = self._range
+        for code in buckets:  # usually no code lies outside: this must be fast
             if (code < low or code > high) and code:
-                self._stretch(BucketRange.from_codes(buckets))
+                self._extend(BucketRange.from_codes(buckets))
                 break
 
     def merge(self, other: NumberSummary) -> None:
-        """Take in what another has counted; it stays as it is."""
+        """Add the counts of ``other``, which stays as it is."""
         while self.level < other.level:
             self._coarsen()
         self._lower(self.scale - other.scale)
         steps = other.scale - self.scale
-        for ppm, held in other.classes.items():
+        for ppm, histogram in other.classes.items():
             for level in range(other.level + 1, self.level + 1):
                 ppm = coarsen(ppm, level)
-            self._put(ppm, held.n, held.sum, downscaled(held.buckets, steps) if steps else held.buckets)
-        self._stretch(other._reach.downscaled(steps) if steps else other._reach)
+            buckets = downscaled(histogram.buckets, steps) if steps else histogram.buckets
+            self._put(ppm, histogram.n, histogram.sum, buckets)
+        self._extend(other._range.downscaled(steps) if steps else other._range)
 
     @property
     def error(self) -> float:
-        """How far a quantile can be off, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3, the
-        lowest that values below 2**62 need.
+        """Largest error of a quantile, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3.
+
+        Values below 2**62 need no scale below 3.
         """
         return relative_error(self.scale)
 
     @property
     def effective_n(self) -> float:
-        """Kish's (sum w)^2 / sum w^2. Source: Kish, Survey Sampling (1965)."""
-        total = sum(held.n * MILLION / ppm for ppm, held in self.classes.items())
-        return (
-            total**2 / sum(held.n * (MILLION / ppm) ** 2 for ppm, held in self.classes.items())
-            if total
-            else 0.0
-        )
+        """Kish's effective sample size (sum w)^2 / sum w^2; 0 if nothing is counted.
+
+        Source: Kish, Survey Sampling (1965).
+        """
+        counts = [(ppm, histogram.n) for ppm, histogram in self.classes.items()]
+        total = sum(n * MILLION / ppm for ppm, n in counts)
+        return total**2 / sum(n * (MILLION / ppm) ** 2 for ppm, n in counts) if total else 0.0
 
     def weighted_sum(self) -> float:
-        """Sum of value/p; a whole number where every p is 1."""
+        """Return the sum of value/p; an integer if every p is 1, 0 if nothing is counted."""
         if set(self.classes) == {MILLION}:
             return self.classes[MILLION].sum
-        return sum(held.sum * MILLION / ppm for ppm, held in sorted(self.classes.items()))
+        return sum(histogram.sum * MILLION / ppm for ppm, histogram in sorted(self.classes.items()))
 
     def weighted_buckets(self) -> dict[int, float]:
-        """Bucket code (of ``scale``) -> count weighed by 1/p, in ascending order; whole numbers where every p
-        is 1.
+        """Return bucket code (of ``scale``) -> count weighted by 1/p, ascending; integers if every p is 1.
+
+        Empty if nothing is counted.
         """
         if set(self.classes) == {MILLION}:
             return dict(sorted(self.classes[MILLION].buckets.items()))
         out: dict[int, float] = {}
-        for ppm, held in sorted(self.classes.items()):
-            for code, count in held.buckets.items():
+        for ppm, histogram in sorted(self.classes.items()):
+            for code, count in histogram.buckets.items():
                 out[code] = out.get(code, 0.0) + count * MILLION / ppm
         return dict(sorted(out.items()))
 
     def variance(self) -> float | None:
-        """Mean square distance from the mean (divided by n, not n − 1); None if nothing is counted.
+        """Return the variance (divided by n, not n − 1); None if nothing is counted.
 
-        Its root is within ``error`` times the root mean square of the values.
+        The error of its root is at most ``error`` times the root mean square of the values.
         """
         buckets = self.weighted_buckets()
         if not buckets:
             return None
         total = sum(buckets.values())
         mean = self.weighted_sum() / total
-        return (
-            sum(weight * (bucket_middle(code, self.scale) - mean) ** 2 for code, weight in buckets.items())
-            / total
-        )
+        middles = ((bucket_middle(code, self.scale), weight) for code, weight in buckets.items())
+        return sum(weight * (middle - mean) ** 2 for middle, weight in middles) / total
 
     def mean(self, z: float) -> Estimate:
-        """Mean with its normal interval at ``z`` standard errors; the variance is the histogram's (each value
-        within ``error``).
+        """Return the mean with its normal interval at ``z`` standard errors.
+
+        The variance is the histogram's, in which each value is off by at most ``error``.
         """
         return self.mean_and_quantiles(z, ())[0]
 
     def quantile(self, q: float, z: float) -> Estimate:
-        """The q-quantile, 0 < q < 1, within ``error``, with the order-statistic interval at ``z`` standard
-        errors.
+        """Return the q-quantile, 0 < q < 1, with the order-statistic interval at ``z`` standard errors.
+
+        Its relative error is at most ``error``.
 
         Source: Conover, Practical Nonparametric Statistics, 3.2: the ranks nq ± z sqrt(nq(1-q)).
         """
         return self.mean_and_quantiles(z, (q,))[1]
 
     def mean_and_quantiles(self, z: float, quantiles: Iterable[float]) -> list[Estimate]:
-        """The mean and then these quantiles, in one pass over the histogram."""
+        """Return the mean, then each quantile, in one pass over the histogram.
+
+        Without values each is ``NO_ESTIMATE``.
+        """
         n = self.effective_n
         if not n:
             return [NO_ESTIMATE, *(NO_ESTIMATE for _ in quantiles)]
@@ -141,85 +149,77 @@ class NumberSummary:
         ranks = list(accumulate(counts))
         total = ranks[-1]
         mean = self.weighted_sum() / total
-        out = [Estimate(mean, n, None, None)]
+        estimates = [Estimate(mean, n, None, None)]
         if n >= 2:
-            spread = (
-                sum([count * (value - mean) ** 2 for value, count in zip(values, counts, strict=True)])
-                / total
-            )
-            half = z * math.sqrt(spread / (n - 1)) if n > 2 else z * math.sqrt(spread)
-            out = [Estimate(mean, n, mean - half, mean + half)]
+            squares = [count * (value - mean) ** 2 for value, count in zip(values, counts, strict=True)]
+            variance = sum(squares) / total
+            half = z * math.sqrt(variance / (n - 1)) if n > 2 else z * math.sqrt(variance)
+            estimates = [Estimate(mean, n, mean - half, mean + half)]
         last = len(values) - 1
         for q in quantiles:
             half = z * math.sqrt(q * (1 - q) / n)
-            low, at, high = (
-                min(last, bisect_left(ranks, rank * total * _SLACK))
+            low, middle, high = (
+                values[min(last, bisect_left(ranks, rank * total * _SLACK))]
                 for rank in (max(0.0, q - half), q, min(1.0, q + half))
             )
-            out.append(
-                Estimate(
-                    values[at],
-                    n,
-                    values[low] if q - half > 0 else None,
-                    values[high] if q + half < 1 else None,
-                )
+            estimates.append(
+                Estimate(middle, n, low if q - half > 0 else None, high if q + half < 1 else None)
             )
-        return out
+        return estimates
 
     def state(self) -> list[Any]:
-        """Plain values, the same for the same counts in whatever order they came.
+        """Return plain values; equal counts give equal values, in whatever order they came.
 
-        First how coarse both grids are, in one number: level + 4 × (5 − scale). So a state from before scales
-        could fall is one of today.
+        The first value states how coarse both grids are: level + 4 × (5 − scale). So a state of releases
+        without scales is read as scale 5.
         """
         coarse = self.level + _LEVELS * (MAX_SCALE - self.scale)
-        return [coarse, [[ppm, *held.packed()] for ppm, held in sorted(self.classes.items())]]
+        return [coarse, [[ppm, *histogram.packed()] for ppm, histogram in sorted(self.classes.items())]]
 
     @classmethod
     def from_state(cls, state: Any) -> NumberSummary:
-        """Back from ``state``."""
+        """Restore a summary from ``state``."""
         number = cls()
         steps, number.level = divmod(state[0], _LEVELS)
         number.scale = MAX_SCALE - steps
         for ppm, n, total, codes, counts in state[1]:
             number.classes[ppm] = ExponentialHistogram.from_packed(n, total, codes, counts)
-            number._reach = number._reach.with_(BucketRange.from_packed(codes))
-        number._lower(number._reach.excess)
+            number._range = number._range.union(BucketRange.from_packed(codes))
+        number._lower(number._range.excess_steps)
         return number
 
     def _put(self, ppm: int, n: int, total: int, buckets: Mapping[int, int]) -> None:
-        held = self.classes.get(ppm)
-        if held is None:
-            held = self.classes[ppm] = ExponentialHistogram()
-        held.take(n, total, buckets)
+        histogram = self.classes.get(ppm)
+        if histogram is None:
+            histogram = self.classes[ppm] = ExponentialHistogram()
+        histogram.add(n, total, buckets)
         while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
     def _coarsen(self) -> None:
         self.level += 1
         classes, self.classes = self.classes, {}
-        for ppm, held in classes.items():
-            self.classes.setdefault(coarsen(ppm, self.level), ExponentialHistogram()).take(
-                held.n, held.sum, held.buckets
-            )
+        for ppm, histogram in classes.items():
+            joined = self.classes.setdefault(coarsen(ppm, self.level), ExponentialHistogram())
+            joined.add(histogram.n, histogram.sum, histogram.buckets)
 
-    def _stretch(self, reach: BucketRange) -> None:
-        """Something was put in that reaches so far."""
-        mine = self._reach
+    def _extend(self, added: BucketRange) -> None:
+        """Extend the range by that of added values; lower the scale if it became too wide."""
+        current = self._range
         if (
-            mine.low <= reach.low
-            and reach.high <= mine.high
-            and mine.negative_low <= reach.negative_low
-            and reach.negative_high <= mine.negative_high
+            current.low <= added.low
+            and added.high <= current.high
+            and current.negative_low <= added.negative_low
+            and added.negative_high <= current.negative_high
         ):
             return
-        self._reach = mine.with_(reach)
-        self._lower(self._reach.excess)
+        self._range = current.union(added)
+        self._lower(self._range.excess_steps)
 
     def _lower(self, steps: int) -> None:
         if steps <= 0:
             return
         self.scale -= steps
-        self._reach = self._reach.downscaled(steps)
-        for held in self.classes.values():
-            held.lower(steps)
+        self._range = self._range.downscaled(steps)
+        for histogram in self.classes.values():
+            histogram.downscale(steps)

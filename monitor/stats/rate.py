@@ -1,4 +1,4 @@
-"""A share of events, counted by weight class."""
+"""A rate: the share of events that failed, counted by weight class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, coarsen
 
 
 class Estimate(NamedTuple):
-    """A value with its interval. ``n`` is the effective number of events; with n = 0 the others are None."""
+    """A value with its interval. ``n``: effective number of events; at n = 0 the other fields are None."""
 
     value: float | None
     n: float
@@ -22,11 +22,14 @@ class Estimate(NamedTuple):
 NO_ESTIMATE = Estimate(None, 0.0, None, None)
 
 IntervalMethod = Callable[[float, float, float], tuple[float, float]]
-"""Observed share, (effective) number of events, standard errors -> low, high: ``wilson_interval`` to show, ``clopper_pearson_interval`` to decide by."""
+"""Observed share, (effective) number of events, standard errors -> low, high.
+
+``wilson_interval`` is for display, ``clopper_pearson_interval`` for decisions.
+"""
 
 
 class Rate:
-    """Integer (n, failures) per probability. Null value: nothing counted.
+    """Integer counts (n, failures) by sampling probability. Initially empty: nothing counted.
 
     >>> rate = Rate()
     >>> rate.add(1_000_000, 20, 20)   # 20 errors, all of which were kept
@@ -43,13 +46,17 @@ class Rate:
         self.classes: dict[int, list[int]] = {}
 
     def add(self, ppm: int, n: int, failures: int) -> None:
-        """Count ``n`` events, of which ``failures`` failed, of a probability on the finest grid."""
+        """Count ``n`` events, of which ``failures`` failed.
+
+        Args:
+            ppm: sampling probability on the finest grid, as ``to_ppm`` gives it.
+        """
         for level in range(1, self.level + 1):
             ppm = coarsen(ppm, level)
         self._put(ppm, n, failures)
 
     def merge(self, other: Rate) -> None:
-        """Take in what another has counted; it stays as it is."""
+        """Add the counts of ``other``, which stays as it is."""
         while self.level < other.level:
             self._coarsen()
         for ppm, (n, failures) in other.classes.items():
@@ -58,35 +65,41 @@ class Rate:
             self._put(ppm, n, failures)
 
     def merge_all(self, others: Sequence[Rate]) -> None:
-        """``merge`` each of them; quick where all have the finest grid and few classes, as almost always."""
+        """``merge`` each of them; fast if all have the finest grid and few classes, as in most cases."""
         if self.level or any(other.level for other in others):
             for other in others:
                 self.merge(other)
             return
         for ppm, (n, failures) in [item for other in others for item in other.classes.items()]:
-            held = self.classes.get(ppm)
-            if held is None:
+            counts = self.classes.get(ppm)
+            if counts is None:
                 self.classes[ppm] = [n, failures]
             else:
-                held[0] += n
-                held[1] += failures
+                counts[0] += n
+                counts[1] += failures
         while len(self.classes) > MAX_CLASSES:
             self._coarsen()
 
     def estimate(
         self, z: float, *, inverted: bool = False, interval: IntervalMethod | None = None
     ) -> Estimate:
-        """Share of failures (``inverted``: of the others) with its interval at ``z`` standard errors,
-        ``wilson_interval`` unless another is given.
+        """Estimate the share of failures with its interval at ``z`` standard errors.
 
-        The value is sum(f/p) / sum(n/p). Its variance comes by linearisation, V = sum((f(1-R)^2 +
-        (n-f)R^2)/p^2) / sum(n/p)^2, and the effective n is R(1-R)/V; where all events ended alike it is
+        The value is R = sum(f/p) / sum(n/p). Its variance follows by linearisation, V = sum((f(1-R)^2 +
+        (n-f)R^2)/p^2) / sum(n/p)^2, and the effective n is R(1-R)/V. If all events failed, or none, it is
         Kish's (sum w)^2 / sum w^2.
+
+        Args:
+            inverted: estimate the share of successes instead.
+            interval: ``wilson_interval`` by default.
+
+        Returns:
+            The estimate; ``NO_ESTIMATE`` if nothing is counted.
 
         Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22
         (1927); Kish, Survey Sampling (1965).
         """
-        # In order: sums of floats depend on it, and after a restart classes come in order.
+        # Sums of floats depend on the order, and after a restart the classes are in order.
         classes = self.classes.items() if len(self.classes) < 2 else sorted(self.classes.items())
         failed = total = 0.0
         for ppm, (n, f) in classes:
@@ -96,10 +109,10 @@ class Rate:
             return NO_ESTIMATE
         rate = min(1.0, failed / total)
         if 0 < failed < total:
-            spread = sum(
+            squares = sum(
                 (f * (1 - rate) ** 2 + (n - f) * rate**2) * (MILLION / ppm) ** 2 for ppm, (n, f) in classes
             )
-            effective = rate * (1 - rate) * total**2 / spread
+            effective = rate * (1 - rate) * total**2 / squares
         else:
             effective = total**2 / sum(n * (MILLION / ppm) ** 2 for ppm, (n, _) in classes)
         if inverted:
@@ -117,38 +130,38 @@ class Rate:
         return sum(f for _, f in self.classes.values())
 
     def state(self) -> list[Any]:
-        """Plain values, the same for the same counts in whatever order they came."""
+        """Return plain values; equal counts give equal values, in whatever order they came."""
         return [self.level, [[ppm, n, f] for ppm, (n, f) in sorted(self.classes.items())]]
 
     @classmethod
     def from_state(cls, state: Any) -> Rate:
-        """Back from ``state``."""
+        """Restore a rate from ``state``."""
         rate = cls()
         rate.level = state[0]
         rate.classes = {ppm: [n, f] for ppm, n, f in state[1]}
         return rate
 
     def _put(self, ppm: int, n: int, failures: int) -> None:
-        held = self.classes.get(ppm)
-        if held is None:
+        counts = self.classes.get(ppm)
+        if counts is None:
             self.classes[ppm] = [n, failures]
             while len(self.classes) > MAX_CLASSES:
                 self._coarsen()
         else:
-            held[0] += n
-            held[1] += failures
+            counts[0] += n
+            counts[1] += failures
 
     def _coarsen(self) -> None:
         self.level += 1
         classes, self.classes = self.classes, {}
         for ppm, (n, failures) in classes.items():
-            held = self.classes.setdefault(coarsen(ppm, self.level), [0, 0])
-            held[0] += n
-            held[1] += failures
+            counts = self.classes.setdefault(coarsen(ppm, self.level), [0, 0])
+            counts[0] += n
+            counts[1] += failures
 
 
 def wilson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Wilson score interval of a share at ``z`` standard errors, inside [0, 1].
+    """Return the Wilson score interval of a share at ``z`` standard errors, inside [0, 1].
 
     Args:
         rate: observed share, 0 to 1.
@@ -166,25 +179,23 @@ def wilson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=16_384)
 def clopper_pearson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Clopper–Pearson interval of a share, each side missed at most as often as a normal variate exceeds
-    ``z``. Inside [0, 1].
+    """Return the Clopper–Pearson interval of a share, inside [0, 1].
 
-    Wilson's is not so far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of
-    times as often as it says, for the binomial is skewed there. This one never misses more often; it is the
-    one to decide by.
+    Each side misses the true share at most as often as a normal variate exceeds ``z``. Wilson's interval does
+    not keep that far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of times
+    too often, because the binomial is skewed there. So decisions use this interval.
 
     Args:
         rate: observed share, 0 to 1.
-        n: (effective) number of events, above 0, not necessarily whole.
+        n: (effective) number of events, above 0, not necessarily an integer.
 
     Source: Clopper and Pearson, Biometrika 26 (1934); by the beta distribution as in Brown, Cai, DasGupta,
-    Statist. Sci. 16 (2001), 4.2.1; with
-    an effective n: Korn and Graubard, Survey Methodology 24 (1998).
+    Statist. Sci. 16 (2001), 4.2.1; with an effective n: Korn and Graubard, Survey Methodology 24 (1998).
 
     >>> [round(x, 4) for x in clopper_pearson_interval(0.1, 100, 1.959964)]
     [0.049, 0.1762]
     """
-    from scipy.special import betaincinv  # here: 0.1 s that who only counts need not pay
+    from scipy.special import betaincinv  # imported here: a command that only counts saves 0.1 s
 
     side = math.erfc(z / math.sqrt(2)) / 2
     failed, others = rate * n, n - rate * n

@@ -1,17 +1,16 @@
-"""What texts look like, without the texts: sums over random features of their 3-grams, so that any two
-windows can be compared.
+"""Sketches of texts: sums over random features of their 3-grams, by which any two windows can be compared.
 
-A text's vector of 3-gram roots, normalised to length 1, is sent through 16 random frequencies of a Gaussian
-kernel; cosine and sine of each are its 32 features, whole numbers from −25 to 25. A sketch keeps their sum
-and the sum of their products with one another: means and covariance, which is what a kernel two-sample test
-and its null distribution need (``monitor.drift.mmd``).
+No text is kept. A text's vector of 3-gram roots, normalised to length 1, is projected on 16 random
+frequencies of a Gaussian kernel. The cosine and sine of each projection are its 32 features, integers from
+-25 to 25. A sketch keeps the sum of the features and the sum of their products: means and covariance, which a
+kernel two-sample test and its null distribution need (``monitor.drift.mmd``).
 
-Bandwidth 1: texts of one kind lie 0.4 to 1.3 apart (LLMDrift: medians 0.85 and 1.34 for GPT-4's answers, 0.38
-and 0.95 for the prompts), unlike ones at most √2; of 0.35, 0.5, 0.7, 1 and 1.4 those from 0.7 on find what
-changed there about equally well, and smaller ones less.
+The bandwidth is 1. Texts of one kind lie 0.4 to 1.3 apart (LLMDrift: medians 0.85 and 1.34 for GPT-4's
+answers, 0.38 and 0.95 for the prompts), unlike texts at most √2. Of the bandwidths 0.35, 0.5, 0.7, 1 and 1.4
+those from 0.7 on find the changes there about equally often, and smaller ones less often.
 
-All arithmetic on the way is on whole numbers that float32 holds exactly, or single IEEE operations: the
-features of a text do not depend on the machine, on the order in which BLAS adds, or on the texts beside it.
+All arithmetic is on integers that float32 represents exactly, or single IEEE operations. So the features of a
+text do not depend on the machine, on the order in which BLAS adds, or on the other texts of a batch.
 
 Source: Rahimi and Recht, NIPS (2007), random Fourier features; Gretton et al., JMLR 13 (2012), the kernel
 test.
@@ -30,13 +29,16 @@ from monitor.stats.ngrams import HASH_PLACES, ngram_roots
 
 FREQUENCIES = 16
 FEATURES = 2 * FREQUENCIES
-FEATURE_UNIT = 25  # a cosine of 1: so the products of 52 texts fit into 16 bits
+FEATURE_UNIT = 25
+"""The feature of a cosine of 1; with 25 the sums of products of 52 texts fit into 16 bits."""
 VERSION = 1
 _BANDWIDTH = 1.0
-# texts at once: their counts stay in the cache, and their product is so small that OpenBLAS starts no threads
-# (up to 2**18
 _BATCH = 8
-# multiplications), which on a busy machine wait for one another twenty times as long as the product takes
+"""Texts projected at once.
+
+Their counts stay in the cache, and the product is so small (up to 2**18 multiplications) that OpenBLAS starts
+no threads. On a busy machine threads wait for one another twenty times as long as the product takes.
+"""
 _ROWS = 256
 _TURN = 4096  # steps of a full turn
 _PAIRS = np.triu_indices(FEATURES)
@@ -48,11 +50,11 @@ FeatureVectors = npt.NDArray[np.int8]
 
 
 def _weights() -> tuple[npt.NDArray[np.float32], float]:
-    """Weights of places in frequencies, whole numbers of about normal distribution, and their standard
-    deviation.
+    """Return the weight of each place in each frequency, integers of about normal distribution, and their
+    standard deviation.
 
-    Each is the sum of four bytes, so at most 510 in size: with 2,000 roots of 16, and no larger sum can be,
-    16.3 million < 2**24.
+    Each weight is the sum of four bytes less 510, so at most 510 in size. A projection sums at most 2,000
+    roots of 16, so it is at most 16.3 million < 2**24, which float32 represents exactly.
     """
     stream = hashlib.shake_256(b"softfail text features 1").digest(4 * HASH_PLACES * FREQUENCIES)
     drawn = (
@@ -69,10 +71,11 @@ _COSINES = np.array(
 
 
 def text_features(texts: Sequence[str]) -> FeatureVectors:
-    """The features of each text, shape (n, 32), whole numbers of 1/25.
+    """Return the features of each text, shape (n, 32), in units of 1/25, between -25 and 25.
 
-    >>> text_features(["It ships on Monday.", "it  ships on monday."]).tolist()[0][:4] == text_features(["It ships on Monday."]).tolist()[0][:4]
-    True
+    >>> features = text_features(["It ships on Monday.", "it  ships on monday."])
+    >>> features.shape, bool((features[0] == features[1]).all())
+    ((2, 32), True)
     """
     out = np.empty((len(texts), FEATURES), np.int8)
     for begin in range(0, len(texts), _BATCH):
@@ -85,15 +88,15 @@ def text_features(texts: Sequence[str]) -> FeatureVectors:
 
 
 class TextSketch:
-    """Number of texts, sum of their features, sum of the products of features. Null value: no text.
+    """Number of texts, sum of their features, sum of the products of features. Initially empty: no text.
 
-    Texts are not weighed: a sketch stands for those that it was given.
+    Texts are not weighted by sampling probability.
 
-    >>> one, two = TextSketch(), TextSketch()
-    >>> one.update(text_features(["yes", "no"]))
-    >>> two.update(text_features(["maybe"]))
-    >>> one.merge(two)
-    >>> one.n, one.sum.shape, one.products.shape
+    >>> sketch, other = TextSketch(), TextSketch()
+    >>> sketch.update(text_features(["yes", "no"]))
+    >>> other.update(text_features(["maybe"]))
+    >>> sketch.merge(other)
+    >>> sketch.n, sketch.sum.shape, sketch.products.shape
     (3, (32,), (32, 32))
     """
 
@@ -104,7 +107,7 @@ class TextSketch:
         self._sums: Ints = np.zeros(FEATURES + len(_PAIRS[0]), np.int64)
 
     def update(self, vectors: FeatureVectors) -> None:
-        """Count texts by their ``text_features``, shape (n, 32)."""
+        """Add texts by their ``text_features``, shape (n, 32)."""
         self.n += len(vectors)
         self._sums[:FEATURES] += vectors.sum(axis=0, dtype=np.int64)
         for begin in range(0, len(vectors), _ROWS):
@@ -112,28 +115,29 @@ class TextSketch:
             self._sums[FEATURES:] += (exact.T @ exact)[_PAIRS].astype(np.int64)
 
     def merge(self, other: TextSketch) -> None:
-        """Take in what another has counted; it stays as it is."""
+        """Add the texts of ``other``, which stays as it is."""
         self.n += other.n
         self._sums += other._sums
 
     @property
     def sum(self) -> Ints:
-        """Sum of features, shape (32,), in 1/25."""
+        """Sum of features, shape (32,), in units of 1/25."""
         return self._sums[:FEATURES]
 
     @property
     def products(self) -> Ints:
-        """Sum of products of features, shape (32, 32), in 1/625; the squares stand on the diagonal."""
+        """Sum of products of features, shape (32, 32), in units of 1/625; squares on the diagonal."""
         out = np.zeros((FEATURES, FEATURES), np.int64)
         out[_PAIRS] = out.T[_PAIRS] = self._sums[FEATURES:]
         return out
 
     def state(self) -> bytes:
-        """Version, bytes an integer, number of texts, integers: the same bytes for the same texts in any
-        order. 1,130 bytes up to 52 texts.
+        """Return version, bytes per integer, number of texts and the integers, little-endian.
+
+        The same texts in any order give the same bytes; up to 52 texts take 1,130 bytes.
         """
-        most = max(int(self._sums.max()), -int(self._sums.min()))
-        width = 2 if most < 2**15 else 4 if most < 2**31 else 8
+        largest = max(int(self._sums.max()), -int(self._sums.min()))
+        width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
         return (
             bytes((VERSION, width))
             + self.n.to_bytes(8, "little")
@@ -142,10 +146,10 @@ class TextSketch:
 
     @classmethod
     def from_state(cls, state: bytes) -> TextSketch:
-        """Back from ``state``.
+        """Restore a sketch from ``state``.
 
         Raises:
-            ValueError: another version wrote it, whose features are others, or these are no such bytes.
+            ValueError: another version wrote it, which has other features, or it is not a sketch.
         """
         sketch = cls()
         if state[:1] != bytes((VERSION,)):
