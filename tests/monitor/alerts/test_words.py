@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.wording import episode_text, finding_text, number_format, sanitize
+from monitor.wording import episode_text, finding_text, number_format
 from monitor.wording.finding_text import measure
 from schemas.records import EpisodeIncident, Evidence
 
@@ -32,7 +32,7 @@ def incident(
 
 
 def test_the_examples_hold():
-    found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format, sanitize)]
+    found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
     assert sum(one.failed for one in found) == 0
     assert all(one.attempted for one in found)
 
