@@ -152,7 +152,10 @@ class Feature(Part):
     match: str = Field("*", description="`service/feature`, with * and ?")
     interaction: Literal["sync", "progressive", "async"] | None = Field(
         None,
-        description="Who waits for the answer, which decides the latency budget: `sync` 1 s, `progressive` 0.5 s to the first token and 5 s in all, `async` 20 s",
+        description=(
+            "Who waits for the answer; decides the latency budget: `sync` 1 s, `progressive` 0.5 s to the first"
+            " token and 5 s in all, `async` 20 s"
+        ),
     )
     dimensions: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         (), max_length=8, description="Dimensions of the events that become labels of segments"
