@@ -8,7 +8,7 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test integration lint bench soak remedies clean
+.PHONY: docs help setup demo check test integration lint bench soak remedies clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -49,6 +49,11 @@ lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m monitor.documentation --check
+
+docs: $(STAMP) ## write the generated documents: schemas, events, configuration, evaluators, metrics
+	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m monitor.documentation
 
 bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python benchmarks/worker_throughput.py

@@ -38,6 +38,7 @@ class ContentFilterEvaluator(Evaluator):
 
     name = "content_filter"
     failure_text = "answers stopped by a content filter"
+    failing_example = {"finish_reason": "content_filter"}
     next_step = (
         "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed."
     )

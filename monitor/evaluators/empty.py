@@ -32,6 +32,7 @@ class EmptyEvaluator(Evaluator):
     sizes = ("output_chars", "output_tokens")
     labels = ("error_type",)
     failure_text = "answers were empty"
+    failing_example = {"output": ""}
     next_step = (
         "Look at why answers finish (finish_reason), and at what the service does with them; roll "
         "back what was deployed last."

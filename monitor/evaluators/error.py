@@ -15,6 +15,7 @@ class ErrorEvaluator(Evaluator):
     name = "error"
     labels = ("error_type",)
     failure_text = "calls failed"
+    failing_example = {"error_type": "rate_limit"}
     next_step = (
         "Look at the provider's status page, and at which error has grown; if it is the provider, "
         "switch to the fallback."

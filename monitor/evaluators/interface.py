@@ -39,6 +39,8 @@ class Evaluator:
         failure_text: completes "23 % of ..." in findings, like "answers refused". Empty: "answers failed the
             evaluator NAME".
         next_step: one line for whoever was paged.
+        failing_example: fields of a response that fails, for the documents.
+        example_parameters: the parameters that the example needs, as the configuration has them.
 
     What a rise of its failures means to diagnosis:
         signals_provider_fault: the error types of the calls are looked at for a cause.
@@ -58,6 +60,9 @@ class Evaluator:
 
     failure_text: ClassVar[str] = ""
     next_step: ClassVar[str] = READ_FAILURES
+
+    failing_example: ClassVar[Mapping[str, Any]] = {}
+    example_parameters: ClassVar[Mapping[str, Any]] = {}
 
     signals_provider_fault: ClassVar[bool] = False
     signals_loop: ClassVar[bool] = False

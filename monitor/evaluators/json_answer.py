@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
+from pydantic import Field
 
 from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
@@ -15,9 +16,9 @@ _FENCED = re.compile(r"\s*```(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOT
 
 
 class JsonParameters(Parameters):
-    """``fenced``: JSON in one Markdown code fence is as good as bare JSON."""
+    """Parameters of the JSON evaluators."""
 
-    fenced: bool = False
+    fenced: bool = Field(False, description="Whether JSON in one Markdown code fence passes")
 
 
 class JsonEvaluator(Evaluator):
@@ -31,6 +32,7 @@ class JsonEvaluator(Evaluator):
     parameters_model = JsonParameters
     parameters: JsonParameters
     failure_text = "answers were not valid JSON"
+    failing_example = {"output": 'Sure! {"total": 3}'}
     next_step = (
         "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."
     )

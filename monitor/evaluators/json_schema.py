@@ -15,12 +15,14 @@ _REASON_CHARS = 300
 
 
 class JsonSchemaParameters(JsonParameters):
-    """``schema`` is the JSON Schema itself; ``file`` names one, which the reader of the configuration puts in
-    its place.
+    """Parameters of ``json_schema``: a schema, or a file that the loader of the configuration replaces by its
+    content.
     """
 
-    content: dict[str, Any] | bool | None = Field(None, alias="schema")  # pydantic has a method of that name
-    file: str | None = None
+    content: dict[str, Any] | bool | None = Field(
+        None, alias="schema", description="The JSON Schema (draft 2020-12 unless `$schema` says otherwise)"
+    )  # pydantic has a method named `schema`
+    file: str | None = Field(None, description="In place of `schema`: its file, relative to softfail.yaml")
 
     @model_validator(mode="after")
     def _schema_given(self) -> Self:
@@ -43,6 +45,8 @@ class JsonSchemaEvaluator(JsonEvaluator):
     parameters_model = JsonSchemaParameters
     parameters: JsonSchemaParameters
     failure_text = "answers did not fit their JSON schema"
+    failing_example = {"output": '{"total": "three"}'}
+    example_parameters = {"schema": {"properties": {"total": {"type": "number"}}}}
     next_step = (
         "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."
     )

@@ -93,6 +93,7 @@ class KnownFailureEvaluator(Evaluator):
     reads_text = True
     patterns: Mapping[str, str] = {name: _IN_LINES + pattern for name, pattern in _PATTERNS.items()}  # type: ignore[misc]
     failure_text = "answers matched a known failure"
+    failing_example = {"output": "Dear {{customer_name}}, your parcel is on its way."}
     signals_loop = True
 
     def depends_only_on_labels(self, event: Any) -> bool:

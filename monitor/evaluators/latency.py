@@ -17,12 +17,12 @@ Budget = Annotated[float, Field(gt=0)]
 
 
 class LatencyParameters(Parameters):
-    """The budgets, seconds: of the whole call by interaction, and of the first token of a progressive one."""
+    """Latency budgets, seconds."""
 
-    sync_s: Budget = 1.0
-    first_token_s: Budget = 0.5
-    progressive_s: Budget = 5.0
-    async_s: Budget = 20.0
+    sync_s: Budget = Field(1.0, description="Budget of a `sync` call")
+    first_token_s: Budget = Field(0.5, description="Budget of the first token of a `progressive` call")
+    progressive_s: Budget = Field(5.0, description="Budget of a `progressive` call")
+    async_s: Budget = Field(20.0, description="Budget of an `async` call")
 
 
 class LatencyEvaluator(Evaluator):
@@ -39,6 +39,7 @@ class LatencyEvaluator(Evaluator):
     parameters_model = LatencyParameters
     parameters: LatencyParameters
     failure_text = "calls exceeded their latency budget"
+    failing_example = {"duration_s": 1.4, "interaction": "sync"}
     next_step = (
         "Look at the provider's status page, then at which stage of a call is slow and whether texts grew."
     )

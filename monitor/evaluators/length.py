@@ -15,10 +15,10 @@ _UNKNOWN = skipped("neither output_chars nor output text")
 
 
 class LengthParameters(Parameters):
-    """Least and most characters of an answer, inclusive."""
+    """Bounds of the length of an answer, inclusive."""
 
-    min_chars: Annotated[int, Field(ge=0)] | None = None
-    max_chars: Annotated[int, Field(ge=0)] | None = None
+    min_chars: Annotated[int, Field(ge=0)] | None = Field(None, description="Fewest characters that pass")
+    max_chars: Annotated[int, Field(ge=0)] | None = Field(None, description="Most characters that pass")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -39,6 +39,8 @@ class LengthEvaluator(Evaluator):
     parameters_model = LengthParameters
     parameters: LengthParameters
     failure_text = "answers had an unusual length"
+    failing_example = {"output": "Yes."}
+    example_parameters = {"min_chars": 20}
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         super().__init__(parameters)

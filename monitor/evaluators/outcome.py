@@ -19,6 +19,7 @@ class OutcomeEvaluator(Evaluator):
     name = "outcome"
     labels = ("outcome",)
     failure_text = "answers were of no use to the service"
+    failing_example = {"outcome": "parse_error"}
     next_step = "Look in the service at why it could not use these answers; read the failing ones."
 
     def depends_only_on_labels(self, event: Any) -> bool:

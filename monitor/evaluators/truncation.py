@@ -38,6 +38,7 @@ class TruncationEvaluator(Evaluator):
     name = "truncation"
     labels = ("finish_reason",)
     failure_text = "answers cut short"
+    failing_example = {"finish_reason": "length"}
     next_step = "Compare max_tokens with the length of answers: raise it, or find out why answers grew."
 
     def depends_only_on_labels(self, event: Any) -> bool:

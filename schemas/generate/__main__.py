@@ -1,4 +1,5 @@
-"""Writes what is derived from the models: ``schemas/json/*.json`` and ``docs/events.md``.
+"""Writes what is derived from the models: ``schemas/json/*.json``, ``docs/events.md``
+and ``docs/configuration.md``.
 
 python -m schemas.generate           writes the files
 python -m schemas.generate --check   says which are stale, and exits 1 if any is
@@ -6,7 +7,6 @@ python -m schemas.generate --check   says which are stale, and exits 1 if any is
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas.config.monitor_config import Config
+from schemas.generate.configuration_page import configuration_page
 from schemas.generate.docstrings import unwrap
 from schemas.generate.events_page import events_page
+from schemas.generate.files import ROOT, run, stale_files
 from schemas.records import RECORDS
 from softfail.events import KINDS, SCHEMA_VERSION, Event
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS: dict[str, type[BaseModel]] = {**KINDS, **RECORDS, "config": Config}
 """Name of the JSON Schema file -> model."""
 
@@ -82,47 +83,30 @@ def generated() -> dict[Path, str]:
         for name in MODELS
     }
     files[Path("docs/events.md")] = events_page()
+    files[Path("docs/configuration.md")] = configuration_page()
     return files
 
 
 def stale(root: Path = ROOT) -> list[Path]:
-    """Files that differ from what the models say, are missing, or belong to no model any more."""
+    """List files that differ from what the models say, are missing, or belong to no model any more."""
+    return stale_files(generated(), _leftover(root), root)
+
+
+def _leftover(root: Path) -> list[Path]:
     files = generated()
-    differing = [
-        path
-        for path, text in files.items()
-        if not (root / path).is_file() or (root / path).read_text("utf-8") != text
-    ]
-    leftover = [
-        path.relative_to(root)
-        for path in (root / "schemas/json").glob("*.json")
-        if path.relative_to(root) not in files
-    ]
-    return sorted(differing + leftover)
+    found = (path.relative_to(root) for path in (root / "schemas/json").glob("*.json"))
+    return [path for path in found if path not in files]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check; gives the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m schemas.generate",
-        description="Write schemas/json/*.json and docs/events.md from the models.",
+    """Write or check the files; return the exit code."""
+    return run(
+        "python -m schemas.generate",
+        "Write schemas/json/*.json, docs/events.md and docs/configuration.md from the models.",
+        generated(),
+        _leftover(ROOT),
+        arguments,
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
-    options = parser.parse_args(arguments)
-    old = stale()
-    for path in old:
-        if options.check:
-            print(f"{path}: stale; run python -m schemas.generate")
-            continue
-        text = generated().get(path)
-        if text is None:
-            (ROOT / path).unlink()
-            print(f"{path}: removed")
-        else:
-            (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-            (ROOT / path).write_text(text, "utf-8")
-            print(f"{path}: written")
-    return 1 if options.check and old else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,11 @@ import inspect
 import re
 
 
+def as_markdown(text: str) -> str:
+    """Turn a docstring into Markdown: paragraphs on one line, code in single backticks."""
+    return unwrap(text).replace("``", "`")
+
+
 def unwrap(text: str) -> str:
     """Join the lines of each paragraph of a docstring; lists, indented lines and examples stay as they are.
 

@@ -153,7 +153,10 @@ class Response(Event):
     )
     finish_reason: OptionalLabel = Field(
         "",
-        description="stop, length, content_filter, tool_calls, ... OTel: gen_ai.response.finish_reasons[0]",
+        description=(
+            "Why the answer ended: stop, length, content_filter, tool_calls, ..."
+            " OTel: gen_ai.response.finish_reasons[0]"
+        ),
     )
     error_type: OptionalLabel = Field("", description="Set when the call failed. OTel: error.type")
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] = Field(

@@ -55,6 +55,7 @@ class RefusalEvaluator(Evaluator):
     version = "1"
     reads_text = True
     failure_text = "answers refused"
+    failing_example = {"output": "I'm sorry, but I can't help with that."}
     next_step = (
         "Read the refusals; compare prompt versions, roll back a new one; else ask whether the "
         "provider's policy changed."

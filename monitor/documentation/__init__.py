@@ -1,0 +1,1 @@
+"""Reference documents that are generated from the code: evaluators and metrics."""
