@@ -29,7 +29,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from monitor.alerts.pane_close import Edges  # noqa: E402
+from monitor.alerts.pane_close import PaneCloser  # noqa: E402
 from monitor.protocol.messages import Message, Outputs  # noqa: E402
 from monitor.state.partition_state import PartitionState  # noqa: E402 after the path
 from monitor.stats.exponential_buckets import bucket_codes  # noqa: E402
@@ -107,7 +107,7 @@ APART = {
 ALL = SHAPES | APART
 
 
-class Quiet(Edges):
+class Quiet(PaneCloser):
     """The edges of the core, which write no windows."""
 
     def _window(self, *_: Any) -> Message:

@@ -1,5 +1,5 @@
-"""What a partition shows of itself: /metrics and the status page. Figures are worked out once an edge, when
-somebody asks.
+"""Status of a partition, for /metrics and the status page. Figures are computed once a pane edge, at the first
+request.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from monitor.diagnosis.likely_causes import causes
+from monitor.diagnosis.likely_causes import likely_causes
 from monitor.incidents.episode import Episode
+from monitor.incidents.records import TransitionRecord
 from monitor.ingest.failure_samples import chosen
+from monitor.protocol.examples import Example
 from monitor.protocol.messages import Outputs
 from monitor.protocol.metrics import Measure
 from monitor.rules.threshold import Series
@@ -27,31 +29,35 @@ from schemas.times import rfc3339
 WINDOW_US = 5 * 60 * 1_000_000
 RECENT = 50
 SPARK = 60  # panes of a feature's small chart
-_SHOWN = {"pass_rate": "pass_rate", "error_rate": "error_rate", "refusal_rate": "evaluator.refusal.fail_rate",
-          "duration_p90_s": "duration_s.p90", "output_tokens_mean": "output_tokens.mean"}  # fmt: skip
+_SHOWN = {
+    "pass_rate": "pass_rate",
+    "error_rate": "error_rate",
+    "refusal_rate": "evaluator.refusal.fail_rate",
+    "duration_p90_s": "duration_s.p90",
+    "output_tokens_mean": "output_tokens.mean",
+}
 
 
-class View:
-    """Readings of a book as of its last edge."""
+class StatusView:
+    """Status of a partition as of its last pane edge."""
 
     def __init__(self, partition_state: PartitionState) -> None:
         self._partition_state = partition_state
         self._edge_us: int | None = None
-        self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._recent: deque[TransitionRecord] = deque(maxlen=RECENT)
         self._gauges: list[Measure] | None = None
         self._episodes: list[dict[str, Any]] | None = None
 
     def show(self, edge_us: int, out: Outputs) -> None:
-        """An edge was closed."""
+        """Show the edge that was closed, and the transitions that were written at it."""
         self._edge_us = edge_us
         self._gauges = self._episodes = None
-        for message in out.messages.get("alerts", ())[-RECENT:]:
-            record = msgspec.json.decode(message.value)
-            if record["record"] == "transition" and record not in self._recent:
+        for record in out.records.get("alerts", ())[-RECENT:]:
+            if isinstance(record, TransitionRecord) and record not in self._recent:
                 self._recent.append(record)
 
     def measures(self, partition: int) -> Iterator[Measure]:
-        """Every measure of this partition."""
+        """Yield every measure of this partition."""
         partition_state = self._partition_state
         yield from self.counted(partition)
         for key, feature in partition_state.features.items():
@@ -70,37 +76,40 @@ class View:
         yield from self._gauges
 
     def status(self) -> dict[str, Any]:
-        """The same for people: open episodes, features, what changed last."""
+        """Return the status page's data: open episodes, features, the last transitions."""
         partition_state, edge_us = self._partition_state, self._closed_us()
         if self._episodes is None:
             self._episodes = [
-                self._episode(one, edge_us or 0)
-                for _, one in sorted(partition_state.episodes.items(), key=lambda pair: pair[0])
+                self._episode(episode, edge_us or 0)
+                for _, episode in sorted(partition_state.episodes.items(), key=lambda pair: pair[0])
             ]
         since_us = (edge_us or 0) - 86_400_000_000
         features = [
-            one
-            for one in partition_state.features.values()
-            if one.producers.entries or (one.first_us and one.active_us >= since_us)
+            feature
+            for feature in partition_state.features.values()
+            if feature.producers.entries or (feature.first_us and feature.active_us >= since_us)
         ]
         return {
             "watermark": None
             if partition_state.watermark_us is None
             else rfc3339(partition_state.watermark_us),
-            "features": [self._feature(one, edge_us) for one in sorted(features, key=lambda one: one.key)],
+            "features": [
+                self._feature(feature, edge_us)
+                for feature in sorted(features, key=lambda feature: feature.key)
+            ],
             "episodes": list(self._episodes),
-            "recent": list(self._recent),
+            "recent": [msgspec.to_builtins(record) for record in self._recent],
             "dead_letters": dict(partition_state.dead_letters),
             "forwarded": partition_state.forwarded,
         }
 
     def counted(self, partition: int) -> Iterator[Measure]:
-        """Every counter."""
+        """Yield every counter."""
         yield Measure("softfail_forwarded_events_total", (str(partition),), self._partition_state.forwarded)
         for reason, n in self._partition_state.dead_letters.items():
             yield Measure("softfail_dead_letters_total", (reason,), n)
         for key, feature in self._partition_state.features.items():
-            at = (key.service, key.feature)
+            name = (key.service, key.feature)
             for kind, n in feature.received.items():
                 yield Measure("softfail_received_events_total", (*key, kind), n)
             for stage, n in feature.producer_totals()._asdict().items():
@@ -110,10 +119,10 @@ class View:
             for evaluator, reasons in feature.skipped.items():
                 for reason, n in reasons.items():
                     yield Measure("softfail_skipped_verdicts_total", (*key, evaluator, reason), n)
-            yield Measure("softfail_late_events_total", at, feature.late)
-            yield Measure("softfail_expired_events_total", at, feature.expired)
+            yield Measure("softfail_late_events_total", name, feature.late)
+            yield Measure("softfail_expired_events_total", name, feature.expired)
             for evaluator, n in feature.evaluator_errors.items():
-                yield Measure("softfail_evaluator_errors_total", (*at, evaluator), n)
+                yield Measure("softfail_evaluator_errors_total", (*name, evaluator), n)
 
     def _closed_us(self) -> int | None:
         if self._edge_us is None and self._partition_state.watermark_us is not None:  # after a restart
@@ -129,36 +138,32 @@ class View:
         if edge_us is None:
             return
         for feature in self._partition_state.features.values():
-            everything: list[tuple[SegmentKey | None, Series]] = [
+            all_series: list[tuple[SegmentKey | None, Series]] = [
                 (None, feature),
-                *((at, one) for at, one in feature.segments.items() if at != UNLABELLED),
+                *((key, segment) for key, segment in feature.segments.items() if key != UNLABELLED),
             ]
-            for at, series in everything:
+            for segment_key, series in all_series:
                 panes = list(series.window(edge_us - WINDOW_US, edge_us)) or _last_pane(
                     series, feature, edge_us
                 )
                 if panes:
-                    shown = segment_labels(feature.key, at)
-                    shown["dimensions"] = ",".join(
-                        f"{name}={value}" for name, value in shown["dimensions"].items()
+                    names = segment_labels(feature.key, segment_key)
+                    names["dimensions"] = ",".join(
+                        f"{name}={value}" for name, value in names["dimensions"].items()
                     )
-                    yield from _of_window(merge_panes(panes, 0), tuple(shown.values()))
+                    yield from _of_window(merge_panes(panes, 0), tuple(names.values()))
 
     def _episode(self, episode: Episode, edge_us: int) -> dict[str, Any]:
-        feature, found, examples = (
-            self._partition_state.features.get(episode.feature),
-            list[str](),
-            list[dict[str, Any]](),
-        )
+        feature = self._partition_state.features.get(episode.feature)
+        examples, causes = list[Example](), list[str]()
         if feature is not None:
-            found = causes(
+            causes = likely_causes(
                 feature, episode.incidents, episode.started_us, edge_us, self._partition_state.rolled_us
             )
-            firing = [
-                one["evidence"]["metric"] for one in episode.incidents.values() if one["state"] == "firing"
-            ]
-            examples = chosen(feature.examples, firing)
-        return explained(episode.record("opened", "", edge_us, edge_us, "", examples, found))
+            metrics = [incident.evidence.metric for incident in episode.shown_firing()]
+            examples = chosen(feature.examples, metrics)
+        record = episode.record("opened", "", edge_us, edge_us, "", examples, causes)
+        return explained(msgspec.to_builtins(record))
 
     def _feature(self, feature: FeatureState, edge_us: int | None) -> dict[str, Any]:
         series: list[dict[str, Any]] = []
@@ -172,54 +177,63 @@ class View:
                 series.append(
                     {"start": rfc3339(start_us), "events": pane.events if pane else 0, "pass_rate": passed}
                 )
-        shown = {
+        readings = {
             name: reading._asdict() if (reading := estimate_metric(panes, metric, Z95)).n else None
             for name, metric in _SHOWN.items()
         }
         return {
-            **feature.key._asdict(), "events_5m": sum(pane.events for pane in panes), **shown, "segments": len(feature.segments), "series": series,
+            **feature.key._asdict(),
+            "events_5m": sum(pane.events for pane in panes),
+            **readings,
+            "segments": len(feature.segments),
+            "series": series,
             "account": _account(feature),
-        }  # fmt: skip
+        }
 
 
 def _account(feature: FeatureState) -> dict[str, Any]:
-    """What became of a feature's calls, from the service to the verdicts. Without meters nobody knows what
-    producers saw: None.
+    """Account for a feature's calls from the service to the verdicts. What producers saw is None without
+    meters.
     """
     calls = feature.producer_totals()
     return {
         **(calls._asdict() if calls.seen else dict.fromkeys(calls._fields)),
-        "received": feature.received.get("response", 0), "missing": feature.missing, "late": feature.late, "expired": feature.expired,
-        "verdicts": feature.verdicts, "skipped": feature.skipped, "errors": feature.evaluator_errors,
-    }  # fmt: skip
+        "received": feature.received.get("response", 0),
+        "missing": feature.missing,
+        "late": feature.late,
+        "expired": feature.expired,
+        "verdicts": feature.verdicts,
+        "skipped": feature.skipped,
+        "errors": feature.evaluator_errors,
+    }
 
 
 def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane]:
-    """The last closed pane that had events, for what is seldom used."""
+    """Return the last closed pane that had events, for a series that is seldom used."""
     return (
         list(series.window(feature.active_us, feature.active_us + 1)) if feature.active_us < edge_us else []
     )
 
 
-def _of_window(pane: Pane, at: tuple[str, ...]) -> Iterator[Measure]:
-    yield Measure("softfail_window_events", at, pane.events)
+def _of_window(pane: Pane, label_values: tuple[str, ...]) -> Iterator[Measure]:
+    yield Measure("softfail_window_events", label_values, pane.events)
     for name, rate in pane.rates.items():
         value = rate.estimate(Z95, inverted=name in SUCCESS_RATES).value
         if value is None:
             continue
         if name in ("pass_rate", "error_rate"):
-            yield Measure(f"softfail_{name}", at, value)
+            yield Measure(f"softfail_{name}", label_values, value)
         elif name.startswith("evaluator."):
             yield Measure(
                 "softfail_evaluator_fail_rate",
-                (*at, name.removeprefix("evaluator.").removesuffix(".fail_rate")),
+                (*label_values, name.removeprefix("evaluator.").removesuffix(".fail_rate")),
                 value,
             )
     for name, number in pane.numbers.items():
         unit = unit_of(name)
         mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
         if mean.value is not None:
-            yield Measure("softfail_mean", (*at, name), mean.value * unit)
-        for q, found in zip(QUANTILES.values(), quantiles, strict=True):
-            if found.value is not None:
-                yield Measure("softfail_quantile", (*at, name, f"{q:g}"), found.value * unit)
+            yield Measure("softfail_mean", (*label_values, name), mean.value * unit)
+        for q, quantile in zip(QUANTILES.values(), quantiles, strict=True):
+            if quantile.value is not None:
+                yield Measure("softfail_quantile", (*label_values, name, f"{q:g}"), quantile.value * unit)

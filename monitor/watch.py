@@ -1,7 +1,6 @@
-"""All that is known about one partition of the events topic, as a value.
+"""The core of the watch agent: the state of one partition of the events topic, as a value.
 
-The live agent, ``replay`` and the tests are its callers; there is no second path by which a window or a
-transition can come about.
+The live agent, ``replay`` and the tests are its callers; there is no second path to a window or a transition.
 """
 
 from __future__ import annotations
@@ -9,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor import status as view
-from monitor.alerts.pane_close import Edges
+from monitor.alerts.pane_close import PaneCloser
 from monitor.ingest.ingestor import Ingestor, RejectedRecord
 from monitor.protocol.messages import Message, Outputs, Record, to_json
 from monitor.protocol.metrics import Measure
@@ -18,19 +16,20 @@ from monitor.self_health.partition_health import Figures, Health, counts_of
 from monitor.self_health.silent_evaluators import SilentEvaluators
 from monitor.state.partition_state import PartitionState
 from monitor.stats.exponential_buckets import MAX_SCALE
+from monitor.status import StatusView
 from monitor.windows.watermark import NEVER, Watermark
 from schemas.config.monitor_config import Config
 
-# edges after a pane that are looked at one by one when the watermark jumps; later ones show nothing new until
-# the jump's end
+# edges after a pane that are closed one by one when the watermark jumps; later ones show nothing new until the
+# end of the jump
 WALK = 120
 
 
 class Watch:
-    """Takes events in the order of the log; gives windows, transitions, episodes, samples, dead letters and
-    events to be sent on.
+    """Takes events in the order of the log; returns windows, transitions, episodes, samples, dead letters and
+    events to forward.
 
-    What it gives depends on the order of the log, and on nothing else: not on bundles, fetches or restarts.
+    Its outputs depend on the order of the log and on nothing else: not on bundles, fetches or restarts.
 
     Args:
         config: the whole configuration.
@@ -45,22 +44,23 @@ class Watch:
             config.time.pane_us, f"pane {config.time.pane:g} s, histogram scale {MAX_SCALE}"
         )
         self._ingestor = Ingestor(config, self.partition_state, partition, partitions)
-        self._edges = Edges(config, self.partition_state)
-        self._view = view.View(self.partition_state)
+        self._pane_closer = PaneCloser(config, self.partition_state)
+        self._view = StatusView(self.partition_state)
         self._health = Health(config.health, partition, max(1, partitions))
         self._silent = SilentEvaluators(round(config.health.window * 1e6))
         self._records = 0  # applied by this object: for heartbeats only
 
     @property
     def watermark_us(self) -> int | None:
-        """The time up to which the partition is taken to be complete, microseconds since 1970; None before
-        the first event.
+        """The time up to which the partition is assumed complete, microseconds since 1970; None before the first
+        event.
         """
         return self._watermark.time_us
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records in; the bundle is cut wherever the watermark crosses a pane edge. ``now_us`` goes into
-        ``decided_at`` only.
+        """Apply records; the bundle is cut wherever the watermark crosses a pane edge.
+
+        ``now_us``: the wall clock, microseconds since 1970; for ``decided_at`` only.
         """
         out = Outputs()
         for _ in self.steps(records, now_us, out):
@@ -68,9 +68,9 @@ class Watch:
         return out
 
     def steps(self, records: Sequence[Record], now_us: int | None, out: Outputs) -> Iterator[None]:
-        """The same in steps from one pane edge to the next, into ``out``, for a caller that has others
-        waiting: hours of a quiet log, or a jump over them, take seconds. Until it is exhausted the core is
-        good for looking at only, not for ``changed``, ``advance`` or another ``apply``.
+        """Do the same in steps from one pane edge to the next, into ``out``, for a caller whose event loop must
+        not wait: hours of a quiet log, or a jump over them, take seconds. Until the iterator is exhausted the
+        core may only be read; do not call ``changed``, ``advance`` or ``apply``.
         """
         mark, ingestor = self._watermark, self._ingestor
         groups, closed_us = ingestor.groups, mark.edge_us or 0
@@ -93,8 +93,7 @@ class Watch:
                     mark.time_us = seen_us - mark.lateness_us
                 else:
                     ingestor.flush(closed_us, out)
-                    # who looks between two edges must not see the dead letters of records that are not there
-                    # yet
+                    # a reader between two edges must not see dead letters of records that are not counted yet
                     self._records = before + number
                     yield from self._close_until(seen_us - mark.lateness_us, now_us, out)
                     opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
@@ -109,7 +108,7 @@ class Watch:
         self._records = before + len(records)
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
-        """Move the watermark on, without events; never back. Before the first event there is nothing to move."""
+        """Move the watermark forward without events. Before the first event nothing moves."""
         out = Outputs()
         if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
             for _ in self._close_until(watermark_us, now_us, out):
@@ -118,7 +117,7 @@ class Watch:
         return out
 
     def finish(self) -> Outputs:
-        """Close every pane that has events: the end of a file, after which nothing comes."""
+        """Close every pane that has events, at the end of a file."""
         ends = [start_us + self._pane_us for start_us in self.partition_state.unwritten]
         out = self.advance(max(ends)) if ends else Outputs()
         # late events for panes that were closed
@@ -127,9 +126,8 @@ class Watch:
         return out
 
     def heartbeat(self, figures: Figures, now_us: int) -> Outputs:
-        """What the partition says of its own health: a record for ``alerts`` when one is due, else nothing.
-        It depends on the wall clock, and so comes from the live worker only; nothing that is measured depends
-        on it.
+        """Write a record of the partition's own health for ``alerts`` if one is due. It depends on the wall
+        clock, so only the live worker calls it; no measured value depends on it.
 
         ``now_us``: microseconds since 1970.
         """
@@ -144,51 +142,50 @@ class Watch:
         return out
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """State records that differ since the last call; None deletes."""
+        """Return the state records that differ since the last call; None deletes."""
         return self.partition_state.changed()
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take back what ``changed`` gave.
+        """Restore the records that ``changed`` returned.
 
         Raises:
-            ValueError: a record cannot be read, or was counted under another layout or pane length; the
+            ValueError: a record cannot be read, or was written under another layout or pane length; the
                 message names its key.
         """
         self.partition_state.restore(records)
         self._watermark.time_us = self.partition_state.watermark_us
 
     def measures(self) -> Iterator[Measure]:
-        """What /metrics shows of this partition."""
+        """Yield the measures of this partition for /metrics."""
         return self._view.measures(self.partition)
 
     def counted(self) -> Iterator[Measure]:
-        """The counters among them, which survive restarts."""
+        """Yield the counters among them, which survive restarts."""
         return self._view.counted(self.partition)
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows of this partition."""
+        """Return the data of this partition for the status page."""
         return self._view.status()
 
     def _seen_until(self) -> tuple[int, int]:
-        """The event time that was seen already, and the one at which the next pane closes: the watermark and
+        """Return the latest event time seen, and the event time at which the next pane closes: the watermark and
         its next edge, plus the lateness.
         """
         mark = self._watermark
-        return (
-            NEVER if mark.time_us is None else mark.time_us + mark.lateness_us
-        ), mark.next_edge_us + mark.lateness_us
+        seen_us = NEVER if mark.time_us is None else mark.time_us + mark.lateness_us
+        return seen_us, mark.next_edge_us + mark.lateness_us
 
     def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         for edge_us in self._edges_until(watermark_us):
             self._watermark.time_us = edge_us
-            self._edges.close(edge_us, now_us, out)
+            self._pane_closer.close(edge_us, now_us, out)
             self._view.show(edge_us, out)
             yield
         self._watermark.time_us = watermark_us
 
     def _edges_until(self, watermark_us: int) -> Sequence[int]:
-        """The edges to close, in order. A jump walks the panes that exist and what follows each for a while,
-        never the empty time between.
+        """Return the edges to close, in order. A jump closes the edges of existing panes and ``WALK`` edges
+        after each, never the empty time between.
         """
         old_us, new_us = self._watermark.edge_us, watermark_us // self._pane_us * self._pane_us
         if old_us is None:
@@ -199,5 +196,5 @@ class Watch:
             old_us,
             *(start_us for start_us in self.partition_state.unwritten if old_us <= start_us < new_us),
         ]
-        edges = {at + step * self._pane_us for at in anchors for step in range(1, WALK + 1)}
+        edges = {anchor_us + step * self._pane_us for anchor_us in anchors for step in range(1, WALK + 1)}
         return sorted(edge for edge in {*edges, new_us} if old_us < edge <= new_us)

@@ -16,7 +16,7 @@ from agents.state_admin.open_episodes import OpenEpisodes, in_partitions, open_e
 from agents.state_admin.replay import ReplayResult, replay
 from agents.state_admin.report import SHOWN, confirm
 from agents.state_admin.rewriter import rewriter_for
-from monitor.alerts.forced_resolution import as_told, ended_episodes
+from monitor.alerts.forced_resolution import as_on_topic, ended_episodes
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
@@ -157,7 +157,7 @@ def _episodes(episodes: OpenEpisodes) -> dict[bytes, bytes]:
     """
     partition_state = PartitionState(0, "")
     for record in episodes.values():
-        feature_key, episode = as_told(record)
+        feature_key, episode = as_on_topic(record)
         partition_state.episodes[feature_key] = episode
         partition_state.mark_episode(feature_key)
     return {key: value for key, value in partition_state.changed() if key != CLOCK and value is not None}

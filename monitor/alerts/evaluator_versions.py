@@ -1,5 +1,5 @@
-"""Since when each evaluator of a feature is the one that it is: a changed one is another statistic, and its
-change is no drop.
+"""The edge from which the present version of each evaluator of a feature counts. A changed evaluator is another
+statistic, and its change is no fall of quality.
 """
 
 from __future__ import annotations
@@ -13,48 +13,46 @@ from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Rule
 
-PASSES = "pass_rate"  # in the record of state beside evaluators: what all gating ones say together
+PASSES = "pass_rate"  # beside the evaluators in their record of state: all gating ones together
 
 
-class Statistics:
-    """Which panes a rule may look at. What was counted by an evaluator of another name, version or parameters
-    is not compared with what counts now.
+class EvaluatorVersions:
+    """Says which panes a rule may read: the counts of an evaluator of another name, version or parameters are
+    not compared with those of now.
     """
 
     def __init__(self, config: Config, partition_state: PartitionState) -> None:
         self._config, self._partition_state = config, partition_state
         self._identities: dict[int, dict[str, str]] = {}
-        self._suites: dict[int, tuple[tuple[str, bool], ...]] = {}
+        self._gating: dict[int, tuple[str, ...]] = {}
         # compared since the process started: the configuration does not change meanwhile
-        self._known: set[FeatureKey] = set()
+        self._compared: set[FeatureKey] = set()
 
     def look(self, feature: FeatureState) -> None:
-        """Compare a feature's evaluators with those that counted before, once; what differs begins with the
+        """Compare a feature's evaluators with those that counted before, once. A changed one counts from the
         first pane that it counts alone.
         """
-        if feature.key in self._known:
+        if feature.key in self._compared:
             return
-        self._known.add(feature.key)
-        now = self._identities_of(feature.key)
-        before = self._partition_state.evaluators.get(feature.key, {})
-        changed_us = (
-            max((at for segment in feature.segments.values() for at in segment.panes), default=0)
-            + self._partition_state.pane_us
+        self._compared.add(feature.key)
+        previous = self._partition_state.evaluators.get(feature.key, {})
+        last_us = max(
+            (start_us for segment in feature.segments.values() for start_us in segment.panes), default=0
         )
-        # An evaluator that is not on record has counted nothing, or is what a state of layout 1 was counted
-        # with.
-        found = dict(before)  # one that was taken out may come back as another
-        for name, identity in now.items():
-            if found.setdefault(name, (identity, 0))[0] != identity:
-                found[name] = identity, changed_us
-        if found != before:
-            self._partition_state.evaluators[feature.key] = found
+        # An evaluator that is not on record has counted nothing, or it counted the state of layout 1.
+        current = dict(previous)  # one that was taken out may come back as another
+        for name, identity in self._identities_of(feature.key).items():
+            if current.setdefault(name, (identity, 0))[0] != identity:
+                current[name] = identity, last_us + self._partition_state.pane_us
+        if current != previous:
+            self._partition_state.evaluators[feature.key] = current
             self._partition_state.mark_feature(feature.key)
 
     def cleared_us(self, key: FeatureKey, rule: Rule, cleared_us: int | None) -> int | None:
-        """The edge from which windows of a rule may begin, plus one window, as ``threshold.read`` takes it.
+        """Return the edge from which windows of a rule may begin, plus one window, as ``threshold.read`` takes
+        it.
 
-        ``cleared_us``: where the rule was last found well again.
+        ``cleared_us``: the edge at which the rule was last good again.
         """
         _, since_us = self._partition_state.evaluators.get(key, {}).get(evaluator_of(rule.on), ("", 0))
         if not since_us:
@@ -62,41 +60,42 @@ class Statistics:
         return max(since_us + round(rule.window * 1e6), cleared_us or 0)
 
     def gating(self, key: FeatureKey) -> tuple[str, ...]:
-        """Evaluators of a feature whose failures count against its pass rate."""
-        return tuple(name for name, counts in self._suite(key) if counts)
+        """Return the evaluators of a feature whose failures count against its pass rate."""
+        settings = self._config.feature(key.service, key.feature)
+        gating = self._gating.get(id(settings))
+        if gating is None:
+            suite = self._suite(key)
+            gating = tuple(name for name, counts in zip(suite.names, suite.gating, strict=True) if counts)
+            self._gating[id(settings)] = gating
+        return gating
 
     def changed(self, key: FeatureKey) -> dict[str, int]:
-        """Evaluator (and ``pass_rate``) -> since when it is the one that it is, 0: since ever."""
+        """Map each evaluator (and ``pass_rate``) to the edge from which its present version counts; 0: always."""
         return {
             name: since_us for name, (_, since_us) in self._partition_state.evaluators.get(key, {}).items()
         }
 
-    def _suite(self, key: FeatureKey) -> tuple[tuple[str, bool], ...]:
-        settings = self._config.feature(key.service, key.feature)
-        known = self._suites.get(id(settings))
-        if known is None:
-            suite = Suite.of(settings.evaluators, settings.gating, settings.interaction)
-            known = self._suites[id(settings)] = tuple(zip(suite.names, suite.gating, strict=True))
-        return known
-
     def _identities_of(self, key: FeatureKey) -> dict[str, str]:
         settings = self._config.feature(key.service, key.feature)
-        known = self._identities.get(id(settings))
-        if known is None:
-            suite = Suite.of(settings.evaluators, settings.gating, settings.interaction)
+        identities = self._identities.get(id(settings))
+        if identities is None:
+            suite = self._suite(key)
             gating = [
                 identity for identity, counts in zip(suite.versions, suite.gating, strict=True) if counts
             ]
-            known = dict(zip(suite.names, suite.versions, strict=True)) | {
-                PASSES: hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]
-            }
-            self._identities[id(settings)] = known
-        return known
+            digest = hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]
+            identities = dict(zip(suite.names, suite.versions, strict=True)) | {PASSES: digest}
+            self._identities[id(settings)] = identities
+        return identities
+
+    def _suite(self, key: FeatureKey) -> Suite:
+        settings = self._config.feature(key.service, key.feature)
+        return Suite.of(settings.evaluators, settings.gating, settings.interaction)
 
 
 def evaluator_of(metric: str) -> str:
-    """The evaluator that counts a metric; `pass_rate` for what all gating ones say together, empty where none
-    does.
+    """Return the evaluator that counts a metric; `pass_rate` for all gating ones together, empty where there is
+    none.
 
     >>> evaluator_of("evaluator.refusal.fail_rate"), evaluator_of("pass_rate"), evaluator_of("duration_s.p90")
     ('refusal', 'pass_rate', '')

@@ -1,14 +1,15 @@
-"""How incidents and episodes end that are ended from outside: their state is forgotten, so nobody else would
-ever resolve them.
-"""
+"""Forced resolution of incidents and episodes whose state is dropped: nothing else would ever resolve them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from monitor.incidents.episode import Episode
-from monitor.incidents.incident import Change, transition
+from monitor.incidents.incident import StateChange, transition
+from monitor.incidents.records import EpisodeRecord, ShownIncident, TransitionRecord
 from monitor.protocol.messages import Message, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey
@@ -16,55 +17,85 @@ from schemas import records
 from schemas.times import microseconds, rfc3339
 
 
-def resolved(record: dict[str, Any], reason: str, now_us: int) -> Message:
-    """The resolve of an open episode, from its last record on the alerts topic. ``now_us``: wall clock,
-    microseconds since 1970.
+def resolved(record: Mapping[str, Any], reason: str, now_us: int) -> Message:
+    """Resolve an open episode.
+
+    Args:
+        record: its last record on the alerts topic, as JSON has it. Fields of newer releases stay.
+        reason: of the resolve.
+        now_us: wall clock, microseconds since 1970.
     """
     incidents = [incident | {"state": "resolved"} for incident in record["incidents"]]
-    at = {"time": rfc3339(now_us), "decided_at": rfc3339(now_us)}
-    ended = record | at | {"state": "resolved", "reason": reason, "firing": 0, "incidents": incidents}
-    return Message(f"{record['service']}/{record['feature']}".encode(), to_json(ended), 0)
+    now = rfc3339(now_us)
+    changes = {
+        "time": now,
+        "decided_at": now,
+        "state": "resolved",
+        "reason": reason,
+        "firing": 0,
+        "incidents": incidents,
+    }
+    return _message(record["service"], record["feature"], {**record, **changes})
 
 
 def ended_incidents(partition_state: PartitionState, reason: str, now_us: int) -> Iterator[Message]:
-    """The resolves of all incidents that this book knows."""
+    """Resolve all incidents of a partition."""
     for key, incidents in sorted(partition_state.incidents.items()):
         episode = partition_state.episodes.get(key)
-        for (at, _), incident in incidents.items():
-            held = episode.episode_id if episode is not None and episode.knows(incident.incident_id) else None
-            yield transition(key, at, incident, Change("resolved", reason), held, now_us, now_us)
+        for (segment_key, _), incident in incidents.items():
+            is_shown = episode is not None and episode.knows(incident.incident_id)
+            record = transition(
+                key,
+                segment_key,
+                incident,
+                StateChange("resolved", reason),
+                episode.episode_id if episode is not None and is_shown else None,
+                now_us,
+                now_us,
+            )
+            yield _message(key.service, key.feature, record)
 
 
 def ended_episodes(
     partition_state: PartitionState,
-    told: dict[str, dict[str, Any]],
+    on_topic: Mapping[str, Mapping[str, Any]],
     reason: str,
     now_us: int,
     prefix: str,
     staying: Collection[str] = (),
 ) -> Iterator[Message]:
-    """The resolves of all episodes that this book knows or that are open on the alerts topic.
+    """Resolve all episodes of a partition, and those that are open on the alerts topic.
 
     Args:
-        told: episode id -> last record, of those that are open there and belong to the book's partition.
+        partition_state: state of the partition.
+        on_topic: episode id -> last record, of those that are open on the topic and belong to the partition.
+        reason: of the resolve.
+        now_us: wall clock, microseconds since 1970.
+        prefix: of the deployment (``kafka.prefix``).
         staying: ids of those that go on.
     """
-    known = {
-        one.episode_id: one.record("updated", reason, now_us, now_us, prefix, [])
-        for one in partition_state.episodes.values()
+    in_state = {
+        episode.episode_id: msgspec.to_builtins(episode.record("updated", reason, now_us, now_us, prefix))
+        for episode in partition_state.episodes.values()
     }
-    for name, record in sorted((known | told).items()):
+    for name, record in sorted({**in_state, **on_topic}.items()):
         if name not in staying:
             yield resolved(record, reason, now_us)
 
 
-def as_told(record: dict[str, Any]) -> tuple[FeatureKey, Episode]:
-    """An open episode as its last record on the alerts topic has it: what its own record of state would say."""
-    told = records.Episode.model_validate_json(to_json(record))
-    shown = {incident["incident_id"]: incident for incident in record["incidents"]}
-    firing = {name for name, incident in shown.items() if incident["state"] == "firing"}
-    key = FeatureKey(told.service, told.feature, told.environment)
-    started_us = microseconds(told.started_at)
+def as_on_topic(record: Mapping[str, Any]) -> tuple[FeatureKey, Episode]:
+    """Rebuild the state of an open episode from its last record on the alerts topic."""
+    read = records.Episode.model_validate_json(to_json(record))
+    shown = {incident["incident_id"]: ShownIncident.restored(incident) for incident in record["incidents"]}
+    firing = {name for name, incident in shown.items() if incident.is_firing}
+    key = FeatureKey(read.service, read.feature, read.environment)
+    started_us = microseconds(read.started_at)
     return key, Episode(
-        key, told.episode_id, started_us, told.severity, told.urgency, told.muted, shown, firing
+        key, read.episode_id, started_us, read.severity, read.urgency, read.muted, shown, firing
     )
+
+
+def _message(
+    service: str, feature: str, record: TransitionRecord | EpisodeRecord | Mapping[str, Any]
+) -> Message:
+    return Message(f"{service}/{feature}".encode(), to_json(record), 0)

@@ -1,11 +1,12 @@
-"""What happens at a pane edge: windows are written, rules are read, incidents and episodes change, old panes
-are rolled up.
-"""
+"""The close of a pane: windows are written, rules read, incidents and episodes updated, old panes rolled up."""
 
 from __future__ import annotations
 
-from monitor.alerts.engine import Desk
-from monitor.protocol.messages import Message, Outputs, to_json
+from typing import Any
+
+from monitor.alerts.engine import AlertEngine
+from monitor.incidents.records import Level
+from monitor.protocol.messages import OutputRecord, Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import (
@@ -35,26 +36,48 @@ from schemas.times import rfc3339
 
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 
+Fresh = dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]
+"""Counts since the last edge, by feature and segment."""
 
-class Edges:
-    """Closes edges one after the other."""
+
+class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
+    """One closed pane of a segment or feature. ``metrics``: as ``monitor.windows.pane.pane_metrics`` returns them."""
+
+    level: Level
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    start: str
+    end: str
+    revision: int
+    events: int
+    metrics: dict[str, dict[str, Any]]
+
+
+class PaneCloser:
+    """Closes pane edges one after the other."""
 
     def __init__(self, config: Config, partition_state: PartitionState) -> None:
         self.partition_state = partition_state
-        self.desk = Desk(config, partition_state)
+        self.engine = AlertEngine(config, partition_state)
         self._pane_us = config.time.pane_us
         self._lateness_us = config.time.lateness_us
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
     def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
-        """Close all that ends at or before this edge. ``now_us``: the wall clock; None: the moment that event
-        time gives.
+        """Close every pane that ends at or before this edge.
+
+        ``now_us``: the wall clock; None: edge and lateness.
         """
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
         fresh = self._write_windows(edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.partition_state.features):
-            self.desk.look(
+            self.engine.look(
                 self.partition_state.features[key],
                 fresh.get(key, ()),
                 edge_us,
@@ -64,11 +87,9 @@ class Edges:
             )
         self._roll_up(edge_us)
 
-    def _write_windows(
-        self, edge_us: int, out: Outputs
-    ) -> dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]:
-        """Write the windows of what was counted since the last edge; gives what that was, in rates."""
-        fresh: dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]] = {}
+    def _write_windows(self, edge_us: int, out: Outputs) -> Fresh:
+        """Write the windows of everything counted since the last edge; return these counts as rates."""
+        fresh: Fresh = {}
         for start_us in sorted(
             start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us
         ):
@@ -83,31 +104,36 @@ class Edges:
                 pane.stale, pane.rates_at_close = False, None
                 self.partition_state.mark_pane(feature_key, segment_key, FINE, start_us)
                 if segment_key != UNLABELLED:
-                    out.add("windows", self._window(feature_key, segment_key, pane, pane.revision))
+                    self._write_window(feature_key, segment_key, pane, pane.revision, out)
             for feature_key in sorted({feature for feature, _ in touched}):
                 feature = self.partition_state.features[feature_key]
                 whole = feature.pane(start_us)
                 assert whole is not None
-                out.add("windows", self._window(feature_key, None, whole, _revision(feature, start_us)))
+                self._write_window(feature_key, None, whole, _revision(feature, start_us), out)
         return fresh
 
-    def _window(self, feature: FeatureKey, segment: SegmentKey | None, pane: Pane, revision: int) -> Message:
-        start = rfc3339(pane.start_us)
-        at = segment_labels(feature, segment)
-        record = {
-            "record": "window",
-            **at,
-            "start": start,
-            "end": rfc3339(pane.start_us + self._pane_us),
-            "revision": revision,
-            "events": pane.events,
-            "metrics": pane_metrics(pane),
-        }
-        return Message(to_json([*feature, segment_to_json(segment), at["level"], start]), to_json(record))
+    def _write_window(
+        self,
+        feature_key: FeatureKey,
+        segment_key: SegmentKey | None,
+        pane: Pane,
+        revision: int,
+        out: Outputs,
+    ) -> None:
+        record = WindowRecord(
+            start=rfc3339(pane.start_us),
+            end=rfc3339(pane.start_us + self._pane_us),
+            revision=revision,
+            events=pane.events,
+            metrics=pane_metrics(pane),
+            **segment_labels(feature_key, segment_key),
+        )
+        key = to_json([*feature_key, segment_to_json(segment_key), record.level, record.start])
+        out.write("windows", key, record)
 
     def _roll_up(self, edge_us: int) -> None:
-        """Merge what is too old to be kept fine, so much at an edge and the rest at the next. No event is
-        counted before ``rolled_us`` any more.
+        """Merge panes that are too old to be kept fine: at most ``ROLL_UPS`` at an edge, the rest at the next.
+        No event is counted before ``rolled_us`` any more.
         """
         until_us = (edge_us - FINE_RETENTION_US) // HOUR_US * HOUR_US
         if until_us > self.partition_state.rolled_us:
@@ -117,8 +143,8 @@ class Edges:
         rolled = 0
         for key in sorted(self.partition_state.features):
             feature = self.partition_state.features[key]
-            for at in sorted(feature.segments):
-                rolled += self._roll(feature, feature.segments[at], edge_us)
+            for segment_key in sorted(feature.segments):
+                rolled += self._roll(feature, feature.segments[segment_key], edge_us)
                 if rolled >= ROLL_UPS:
                     return
             self._tidy(feature, edge_us)
@@ -149,8 +175,8 @@ class Edges:
             hours.setdefault(start_us // HOUR_US * HOUR_US, []).append(segment.texts[FINE].pop(start_us))
             self.partition_state.mark_texts(feature.key, segment.key, FINE, start_us)
         for hour_us, blocks in hours.items():
-            known = segment.texts[HOUR].get(hour_us)
-            segment.texts[HOUR][hour_us] = roll_up_texts([*([known] if known else []), *blocks], hour_us)
+            hour = segment.texts[HOUR].get(hour_us)
+            segment.texts[HOUR][hour_us] = roll_up_texts([*([hour] if hour else []), *blocks], hour_us)
             self.partition_state.mark_texts(feature.key, segment.key, HOUR, hour_us)
         for start_us in [
             start for start in segment.texts[HOUR] if start + HOUR_US <= edge_us - TEXT_RETENTION_US
@@ -172,7 +198,9 @@ class Edges:
         }
         feature.producers.forget(edge_us - DAY_US)
         feature.resolved_edges = {
-            name: at_us for name, at_us in feature.resolved_edges.items() if at_us > edge_us - 2 * DAY_US
+            name: cleared_us
+            for name, cleared_us in feature.resolved_edges.items()
+            if cleared_us > edge_us - 2 * DAY_US
         }
         self.partition_state.mark_feature(feature.key)
         if (
@@ -180,12 +208,10 @@ class Edges:
             and not feature.producers.entries
             and not self.partition_state.incidents.get(feature.key)
         ):
-            self._let_go(feature)
+            self._drop(feature)
 
-    def _let_go(self, feature: FeatureState) -> None:
-        """Forget a feature that holds nothing any more; what it counted goes to `other`, so that no event is
-        unaccounted for.
-        """
+    def _drop(self, feature: FeatureState) -> None:
+        """Drop an empty feature; its counters go to `other`, so that no event is unaccounted for."""
         rest = FeatureKey(OTHER, OTHER, feature.key.environment)
         if feature.key == rest:
             return
@@ -202,25 +228,25 @@ class Edges:
         length_us: int,
         until_us: int,
     ) -> int:
-        """Pour fine panes into coarse ones; how many coarse ones that changed."""
+        """Merge fine panes into coarse ones; return how many coarse ones changed."""
         changed = set()
         for start_us in sorted(start for start in segment.panes_by_resolution[fine] if start < until_us):
             pane = segment.panes_by_resolution[fine].pop(start_us)
-            at_us = start_us // length_us * length_us
-            target = segment.panes_by_resolution[coarse].get(at_us)
+            coarse_us = start_us // length_us * length_us
+            target = segment.panes_by_resolution[coarse].get(coarse_us)
             if target is None:
-                target = segment.panes_by_resolution[coarse][at_us] = Pane(at_us)
+                target = segment.panes_by_resolution[coarse][coarse_us] = Pane(coarse_us)
             target.merge(pane)
-            changed.add(at_us)
+            changed.add(coarse_us)
             feature.invalidate_pane(start_us)
             self.partition_state.mark_pane(feature.key, segment.key, fine, start_us)
-            self.partition_state.mark_pane(feature.key, segment.key, coarse, at_us)
+            self.partition_state.mark_pane(feature.key, segment.key, coarse, coarse_us)
         return len(changed)
 
 
 def _revision(feature: FeatureState, start_us: int) -> int:
-    """Of a feature's window: one if any of it came in time, and one more for each late revision of its
-    segments.
+    """Return the revision of a feature's window: one if any event came in time, and one more for each late
+    revision of its segments.
     """
     panes = [segment.panes[start_us] for segment in feature.segments.values() if start_us in segment.panes]
     return sum(pane.late for pane in panes) + any(pane.revision > pane.late for pane in panes)

@@ -1,15 +1,15 @@
-"""What a feature uses for the first time: a version of the prompt or the service, a model, a model that
-answers. It is no fault: a change.
+"""Changes: a version of the prompt or the service, a requested model or an answering model that a feature uses
+for the first time. A change is no fault.
 
-Told once, from five events on, and not of a feature that is ten minutes old, for everything is new there.
-Where new names come all the time, nothing is told. All that decides this are the panes, and the names that
-were decided within the last day: when they are forgotten, the panes know.
+A change is written once, from five events on; none of a feature's first ten minutes, when everything is new,
+and none where new names are usual. Only panes decide this, with the names that were decided within the last
+day: when these are dropped, panes know them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.diagnosis.recent_rollouts import (
@@ -22,7 +22,7 @@ from monitor.diagnosis.recent_rollouts import (
     SHORTLY_US,
     names_in,
 )
-from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.protocol.messages import OutputRecord, Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.category_counts import OTHER
 from monitor.windows.feature_series import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, SegmentSeries
@@ -30,19 +30,33 @@ from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from schemas.times import rfc3339
 
-LEAST = 5  # events: a stray one is no change, and what is really used has five soon
-DECIDED = 64  # names that a feature remembers; the oldest goes first
+LEAST = 5  # events: fewer may be stray, and what is in use has five soon
+DECIDED = 64  # names that a feature remembers; the oldest is dropped first
 
-Name = tuple[str, str]
-"""Kind and name."""
+Version = tuple[str, str]
+"""Kind and name, like ``("prompt version", "v8")``."""
 
 
-class Changes:
-    """Looks at what was counted since the last edge, and writes what is new in it."""
+class ChangeRecord(OutputRecord, frozen=True, kw_only=True, tag="change"):
+    """A change. ``before``: the name that was used most until then; empty where none is known."""
+
+    change_id: str
+    service: str
+    feature: str
+    environment: str
+    kind: str
+    name: str
+    before: str
+    time: str
+    decided_at: str
+
+
+class ChangeDetector:
+    """Finds the names among the counts since the last edge that are new, and writes them as changes."""
 
     def __init__(self, partition_state: PartitionState) -> None:
         self._partition_state = partition_state
-        self._known: dict[FeatureKey, set[Name]] = {}  # only to be quick: names that older panes have
+        self._old: dict[FeatureKey, set[Version]] = {}  # a cache of the names that older panes have
         self._day = 0
 
     def look(
@@ -56,199 +70,227 @@ class Changes:
         """Write a ``change`` for each name that is in use from now on and was not before.
 
         Args:
-            feature: at which to look.
-            fresh: its segments that were counted into since the last edge.
+            feature: whose names are read.
+            fresh: its segments with events since the last edge.
             edge_us: the pane edge, microseconds since 1970.
             decided_us: the wall clock.
-            out: where to write.
+            out: takes the records.
         """
-        # panes end after 90 days: whoever runs for longer must say what one says that was restarted
+        # panes end after 90 days: a process that runs for longer must decide as a restarted one
         if self._day != edge_us // DAY_US:
             self._day = edge_us // DAY_US
-            self._known.clear()
-        known = self._known.setdefault(feature.key, set())
-        asked: dict[Name, None] = {}
-        counted: dict[Name, None] = {}
-        for at, _ in fresh:
-            pane = feature.segments[at].panes.get(edge_us - self._partition_state.pane_us)
-            # late: looked at when there is more of it
-            if pane is None or not pane.events or at in (OVERFLOW, UNLABELLED):
+            self._old.clear()
+        old = self._old.setdefault(feature.key, set())
+        in_labels: dict[Version, None] = {}
+        in_panes: dict[Version, None] = {}
+        for key, _ in fresh:
+            pane = feature.segments[key].panes.get(edge_us - self._partition_state.pane_us)
+            # a late event's pane is read when later ones have more of the name
+            if pane is None or not pane.events or key in (OVERFLOW, UNLABELLED):
                 continue
-            asked |= dict.fromkeys(name for name in names_of(at) if name not in known)
-            for kind, category in PANED.items():
-                held = pane.categories.get(category)
-                if held is not None and not (
-                    kind == SERVICE_VERSION
-                    and any(name == category and value for name, value in at.dimensions)
-                ):
-                    for names in held.classes.values():
-                        counted |= dict.fromkeys(one for name in names if (one := (kind, name)) not in known)
-        if asked and not _overflows(feature, edge_us):  # segments that left took with them what was known
-            self._decide(feature, self._of_segments(feature, asked), edge_us, decided_us, out)
+            in_labels |= dict.fromkeys(version for version in versions_of(key) if version not in old)
+            in_panes |= dict.fromkeys(version for version in _versions_in(pane, key) if version not in old)
+        # segments that left took their names with them
+        if in_labels and not _overflows(feature, edge_us):
+            self._decide(feature, self._new_in_labels(feature, in_labels), edge_us, decided_us, out)
         for kind in PANED:
-            if mine := [name for of, name in counted if of == kind]:
-                self._decide(feature, self._of_panes(feature, kind, mine), edge_us, decided_us, out)
+            names = [name for version_kind, name in in_panes if version_kind == kind]
+            if names:
+                self._decide(feature, self._new_in_panes(feature, kind, names), edge_us, decided_us, out)
 
-    def _of_segments(self, feature: FeatureState, names: dict[Name, None]) -> dict[Name, list[SegmentSeries]]:
-        """Those that are new, with the segments that have them."""
-        new: dict[Name, list[SegmentSeries]] = {}
-        for name in sorted(name for name in names if _text(name) not in feature.decided_changes):
-            mine = [one for key, one in sorted(feature.segments.items()) if name in names_of(key)]
-            if sum(pane.events for pane in _older(mine)) >= LEAST:
-                self._known[feature.key].add(name)
-            elif sum(pane.events for one in mine for pane in (*one.panes.values(), *_older([one]))) >= LEAST:
-                new[name] = mine
+    def _new_in_labels(
+        self, feature: FeatureState, versions: Iterable[Version]
+    ) -> dict[Version, list[SegmentSeries]]:
+        """Return the new ones of these versions, with the segments that have them."""
+        new: dict[Version, list[SegmentSeries]] = {}
+        for version in sorted(
+            version for version in versions if _text(version) not in feature.decided_changes
+        ):
+            segments = [
+                segment for key, segment in sorted(feature.segments.items()) if version in versions_of(key)
+            ]
+            older = sum(pane.events for pane in _older(segments))
+            if older >= LEAST:
+                self._old[feature.key].add(version)
+            elif older + sum(pane.events for segment in segments for pane in segment.panes.values()) >= LEAST:
+                new[version] = segments
         return new
 
-    def _of_panes(
+    def _new_in_panes(
         self, feature: FeatureState, kind: str, names: Sequence[str]
-    ) -> dict[Name, list[SegmentSeries]]:
-        """The same of what only panes know, as models that answer. An old one is found in the panes just
-        before, so few are opened.
+    ) -> dict[Version, list[SegmentSeries]]:
+        """Do the same for a kind that only panes count. An old name stands in the panes just before, so few are
+        unpacked.
         """
-        left = {
-            name: 0
+        undecided = [
+            name
             for name in sorted(names)
             if _text((kind, name)) not in feature.decided_changes and name != OTHER
-        }
-        held: dict[str, dict[SegmentKey, SegmentSeries]] = {name: {} for name in left}
-        for segment, pane in _newest(feature, FINE) if left else ():
+        ]
+        counts = dict.fromkeys(undecided, 0)
+        segments: dict[str, dict[SegmentKey, SegmentSeries]] = {name: {} for name in undecided}
+        for segment, pane in _newest(feature, FINE) if counts else ():
             for name, n in names_in(pane, PANED[kind]).items():
-                if name in left:
-                    left[name] += n
-                    held[name][segment.key] = segment
-        left = dict.fromkeys((name for name, n in left.items() if n >= LEAST), 0)
-        for _, pane in _newest(feature, HOUR, DAY) if left else ():
-            counted = names_in(pane, PANED[kind])
-            for name, n in counted.items():
-                if name in left:
-                    left[name] += n
-            # too many names to know which
-            found = list(left) if OTHER in counted else [name for name, n in left.items() if n >= LEAST]
-            self._known[feature.key].update((kind, name) for name in found)
-            left = {name: n for name, n in left.items() if name not in found}
-            if not left:
+                if name in counts:
+                    counts[name] += n
+                    segments[name][segment.key] = segment
+        counts = dict.fromkeys((name for name, n in counts.items() if n >= LEAST), 0)
+        for _, pane in _newest(feature, HOUR, DAY) if counts else ():
+            in_pane = names_in(pane, PANED[kind])
+            for name, n in in_pane.items():
+                if name in counts:
+                    counts[name] += n
+            # a pane with too many names does not say which
+            old = list(counts) if OTHER in in_pane else [name for name, n in counts.items() if n >= LEAST]
+            self._old[feature.key].update((kind, name) for name in old)
+            counts = {name: n for name, n in counts.items() if name not in old}
+            if not counts:
                 break
-        return {(kind, name): [held[name][key] for key in sorted(held[name])] for name in left}
+        return {(kind, name): [segments[name][key] for key in sorted(segments[name])] for name in counts}
 
     def _decide(
         self,
         feature: FeatureState,
-        new: dict[Name, list[SegmentSeries]],
+        new: dict[Version, list[SegmentSeries]],
         edge_us: int,
         decided_us: int,
         out: Outputs,
     ) -> None:
-        """Write those that are news; remember all, so that they are decided once."""
-        lately = [text for text, at_us in feature.decided_changes.items() if at_us > edge_us - SHORTLY_US]
+        """Write the changes among the new versions; remember all, so that each is decided once."""
+        recent = [text for text, at_us in feature.decided_changes.items() if at_us > edge_us - SHORTLY_US]
         for kind in sorted({kind for kind, _ in new}):
-            mine = [name for name in new if name[0] == kind]
-            often = sum(text.startswith(_text((kind, ""))) for text in lately) + len(mine) > OFTEN
-            for name in mine:
-                begun_us = _begun_us(name, new[name])
-                # it is what was asked for
-                implied = kind == ANSWERING and all(
-                    _text(("model", one.key.model)) in lately for one in new[name]
+            versions = [version for version in new if version[0] == kind]
+            often = sum(text.startswith(_text((kind, ""))) for text in recent) + len(versions) > OFTEN
+            for version in versions:
+                begun_us = _begun_us(version, new[version])
+                # the answering model of a new requested model
+                is_implied = kind == ANSWERING and all(
+                    _text(("model", segment.key.model)) in recent for segment in new[version]
                 )
-                if not (often or implied or begun_us - feature.first_us < LEAST_BEFORE_US):
-                    before = _before(feature, name, new[name], begun_us)
+                if not (often or is_implied or begun_us - feature.first_us < LEAST_BEFORE_US):
+                    before = _before(feature, version, new[version], begun_us)
                     key = feature.key
-                    out.add(
-                        "alerts",
-                        Message(
-                            f"{key.service}/{key.feature}".encode(),
-                            to_json(_record(key, name, before, edge_us, decided_us)),
-                            0,
-                        ),
-                    )
-                feature.decided_changes[_text(name)] = edge_us
+                    record = _record(key, version, before, edge_us, decided_us)
+                    out.write("alerts", f"{key.service}/{key.feature}".encode(), record, 0)
+                feature.decided_changes[_text(version)] = edge_us
         if new:
-            kept = [
+            decided = [
                 (text, at_us) for text, at_us in feature.decided_changes.items() if at_us > edge_us - DAY_US
             ]
-            feature.decided_changes = dict(kept[-DECIDED:])
+            feature.decided_changes = dict(decided[-DECIDED:])
             self._partition_state.mark_feature(feature.key)
 
 
-def names_of(key: SegmentKey) -> list[Name]:
-    """The names that all events of a segment have.
+def versions_of(key: SegmentKey) -> list[Version]:
+    """Return the versions that all events of a segment have.
 
-    >>> names_of(SegmentKey("gpt-x", "v8", "b", (("service_version", "2.1"), ("plan", "free"))))
+    >>> versions_of(SegmentKey("gpt-x", "v8", "b", (("service_version", "2.1"), ("plan", "free"))))
     [('prompt version', 'v8'), ('model', 'gpt-x'), ('service version', '2.1')]
     """
-    versions = [
+    labelled = [
         (name.replace("_", " "), value) for name, value in key.dimensions if "version" in name and value
     ]
-    return [
-        (kind, name) for kind, name in (("prompt version", key.prompt_version), ("model", key.model)) if name
-    ] + versions
+    own = (("prompt version", key.prompt_version), ("model", key.model))
+    return [(kind, name) for kind, name in own if name] + labelled
 
 
-def _text(name: Name) -> str:
-    return f"{name[0]}: {name[1]}"
+def _versions_in(pane: Pane, key: SegmentKey) -> Iterator[Version]:
+    """Yield the versions that only panes count. ``key``: of their segment, which may have one as a label."""
+    for kind, category in PANED.items():
+        counts = pane.categories.get(category)
+        is_label = kind == SERVICE_VERSION and any(
+            name == category and value for name, value in key.dimensions
+        )
+        if counts is not None and not is_label:
+            for labels in counts.classes.values():
+                for name in labels:
+                    yield kind, name
+
+
+def _text(version: Version) -> str:
+    return f"{version[0]}: {version[1]}"
 
 
 def _overflows(feature: FeatureState, edge_us: int) -> bool:
+    """Whether segments left within the last day, for there are too many."""
     other = feature.segments.get(OVERFLOW)
     # by the hour: the same before and after a restart
     return other is not None and other.active_us >= (edge_us - DAY_US) // HOUR_US * HOUR_US
 
 
 def _older(segments: Sequence[SegmentSeries]) -> Iterator[Pane]:
+    """Yield the panes that are rolled up."""
     return (
         pane
-        for one in segments
+        for segment in segments
         for resolution in (HOUR, DAY)
-        for pane in one.panes_by_resolution[resolution].values()
+        for pane in segment.panes_by_resolution[resolution].values()
     )
 
 
 def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[SegmentSeries, Pane]]:
-    """So many as are searched, the newest first."""
+    """Return the panes to search, the newest first."""
     panes = [
-        (one, pane)
-        for _, one in sorted(feature.segments.items())
+        (segment, pane)
+        for _, segment in sorted(feature.segments.items())
         for resolution in resolutions
-        for pane in one.panes_by_resolution[resolution].values()
+        for pane in segment.panes_by_resolution[resolution].values()
     ]
-    return sorted(panes, key=lambda one: -one[1].start_us)[:SEARCHED]
+    return sorted(panes, key=lambda pair: -pair[1].start_us)[:SEARCHED]
 
 
-def _begun_us(name: Name, segments: Sequence[SegmentSeries]) -> int:
-    """Start of the first pane that has it; of a model that answers, of those that are not rolled up: the
-    others take long to open, and have few.
+def _begun_us(version: Version, segments: Sequence[SegmentSeries]) -> int:
+    """Return the start of the first pane that has it; of an answering model, of those that are not rolled up:
+    the others take long to unpack, and have few.
     """
-    if not any(name in names_of(one.key) for one in segments):
+    kind, name = version
+    if not any(version in versions_of(segment.key) for segment in segments):
         return min(
             pane.start_us
-            for one in segments
-            for pane in one.panes.values()
-            if name[1] in names_in(pane, PANED[name[0]])
+            for segment in segments
+            for pane in segment.panes.values()
+            if name in names_in(pane, PANED[kind])
         )
     return min(
-        pane.start_us for one in segments for pane in (*one.panes.values(), *_older([one])) if pane.events
+        pane.start_us
+        for segment in segments
+        for pane in (*segment.panes.values(), *_older([segment]))
+        if pane.events
     )
 
 
-def _before(feature: FeatureState, name: Name, mine: Sequence[SegmentSeries], begun_us: int) -> str:
-    """What had most events in the hour before; of models that answer, where the same was asked for."""
-    counted: dict[str, int] = {}
-    models = {one.key.model for one in mine}
+def _before(feature: FeatureState, version: Version, segments: Sequence[SegmentSeries], begun_us: int) -> str:
+    """Return the name of this kind with most events in the hour before; of answering models, where the same
+    model was requested.
+    """
+    kind, name = version
+    models = {segment.key.model for segment in segments}
+    totals: dict[str, int] = {}
     for key, segment in feature.segments.items():
-        if name[0] == ANSWERING and key.model not in models:
+        if kind == ANSWERING and key.model not in models:
             continue
         for pane in segment.window(begun_us - HOUR_US, begun_us):
-            labels = {other: pane.events for kind, other in names_of(key) if kind == name[0]}
-            for other, n in (labels or (names_in(pane, PANED[name[0]]) if name[0] in PANED else {})).items():
-                counted[other] = counted.get(other, 0) + n
-    counted.pop(name[1], None)
-    return max(sorted(counted), key=lambda other: counted[other], default="")
+            counts = {other: pane.events for other_kind, other in versions_of(key) if other_kind == kind}
+            if not counts and kind in PANED:
+                counts = names_in(pane, PANED[kind])
+            for other, n in counts.items():
+                totals[other] = totals.get(other, 0) + n
+    totals.pop(name, None)
+    return max(sorted(totals), key=lambda other: totals[other], default="")
 
 
-def _record(key: FeatureKey, name: Name, before: str, edge_us: int, decided_us: int) -> dict[str, Any]:
-    # not the edge: the same change has one id, whenever it is found
-    digest = hashlib.blake2b(to_json([*key, *name]), digest_size=10).hexdigest()
-    return {
-        "record": "change", "change_id": digest, "service": key.service, "feature": key.feature, "environment": key.environment,
-        "kind": name[0], "name": name[1], "before": before, "time": rfc3339(edge_us), "decided_at": rfc3339(decided_us),
-    }  # fmt: skip
+def _record(key: FeatureKey, version: Version, before: str, edge_us: int, decided_us: int) -> ChangeRecord:
+    kind, name = version
+    # without the edge: the same change has one id, whenever it is found
+    digest = hashlib.blake2b(to_json([*key, *version]), digest_size=10).hexdigest()
+    return ChangeRecord(
+        change_id=digest,
+        service=key.service,
+        feature=key.feature,
+        environment=key.environment,
+        kind=kind,
+        name=name,
+        before=before,
+        time=rfc3339(edge_us),
+        decided_at=rfc3339(decided_us),
+    )

@@ -1,8 +1,8 @@
-"""What is probably behind an episode, in words: what was first seen shortly before, and findings that
-together have a name.
+"""Likely causes of an episode, in words: what was first seen shortly before, and findings that together have a
+name.
 
-Nothing of it is kept: it is worked out whenever a record of the episode is written, from panes and evidence,
-and so is the same after a restart.
+Nothing of it is stored. It is computed from panes and evidence whenever a record of the episode is written, so
+it is the same after a restart.
 """
 
 from __future__ import annotations
@@ -10,30 +10,38 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from monitor.diagnosis.recent_rollouts import (
     ANSWERING,
     LEAST_EVENTS,
     WORSE,
-    Newcomer,
+    Rollout,
     names_in,
-    newcomers,
     panes_of,
+    recent_rollouts,
 )
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator
+from monitor.incidents.records import ShownIncident
+from monitor.rules.evidence import Evidence, Finding
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
 from monitor.windows.pane import MetricReader, Pane
 from monitor.wording.number_format import share
 from softfail.sanitize import sanitize
 
-MOST = 3
+MOST = 3  # causes of an episode
 CHARS = 240
-MORE = 1.2  # times what it was: a rise that has a name
-BEFORE_US = 5 * 60 * 1_000_000  # what breaches began to go wrong before it did
-MOSTLY = 0.6  # of all errors: one of them is what happens
+MORE = 1.2  # times the reference: a rise that has a name
+BEFORE_US = 5 * 60 * 1_000_000  # a breach begins to go wrong before its edge
+MOSTLY = 0.6  # of all errors: one error type is the cause
 
+_LONGER = (
+    ("output_tokens", "answers"),
+    ("input_tokens", "the texts sent"),
+    ("reasoning_tokens", "reasoning"),
+)
+# the label of a category while the first choice answers
+_FIRST_CHOICE = {"fallback": "none", "degradation_level": "1"}
 _PROVIDER = (
     (re.compile(r"rate.?limit|429|quota|throttl", re.I), "the provider limits our calls"),
     (re.compile(r"auth|api.?key|permission|forbidden|40[13]", re.I), "the provider refuses our login"),
@@ -44,15 +52,15 @@ _PROVIDER = (
 )
 
 
-def causes(
+def likely_causes(
     feature: FeatureState,
-    incidents: Mapping[str, Mapping[str, Any]],
+    incidents: Mapping[str, ShownIncident],
     started_us: int,
     edge_us: int,
     rolled_us: int,
 ) -> list[str]:
-    """The likeliest first, at most three; none of an episode that lasts for over a day, for of that time too
-    little is known.
+    """Return at most three causes, the likeliest first; none of an episode that lasts for over a day, because
+    too little is known of the time before it.
 
     Args:
         feature: of the episode.
@@ -63,30 +71,36 @@ def causes(
     """
     if not incidents or edge_us - started_us > DAY_US:
         return []
-    firing = [one for one in incidents.values() if one["state"] == "firing"] or list(incidents.values())
-    fresh = newcomers(feature, firing, started_us, edge_us, rolled_us)
-    evidence = [one for incident in firing for one in _evidence(incident)]
-    found = [_told(one, started_us) for one in fresh]
-    found += _named(evidence, {one.name for one in fresh if one.kind == ANSWERING})
-    if any(_signals_provider_fault(one["metric"]) for one in evidence):
-        found += _errors(feature, started_us, edge_us)
-    return [sanitize(one, CHARS) for one in found[:MOST]]
+    firing = [incident for incident in incidents.values() if incident.is_firing] or list(incidents.values())
+    rollouts = recent_rollouts(feature, firing, started_us, edge_us, rolled_us)
+    evidence = [measured for incident in firing for measured in _measured(incident.evidence)]
+    causes = [_rollout_text(rollout, started_us) for rollout in rollouts]
+    causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
+    if any(_signals_provider_fault(one.metric) for one in evidence):
+        causes += _errors(feature, started_us, edge_us)
+    return [sanitize(cause, CHARS) for cause in causes[:MOST]]
 
 
-def _evidence(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    evidence = incident["evidence"]
-    return ([evidence, *evidence.get("findings", ())[1:]]) if evidence else []
+def _measured(evidence: Evidence) -> list[Evidence | Finding]:
+    """Return the evidence and its further findings; the first finding is the evidence itself."""
+    return [evidence, *evidence.findings[1:]]
 
 
-def _told(new: Newcomer, started_us: int) -> str:
-    what = _served(new.name) if new.kind == ANSWERING else f"new {new.kind} {sanitize(new.name, 80)}"
-    at = datetime.fromtimestamp(new.begun_us / 1e6, UTC)
-    if new.by_hour:
+def _rollout_text(rollout: Rollout, started_us: int) -> str:
+    name = (
+        _served(rollout.name)
+        if rollout.kind == ANSWERING
+        else f"new {rollout.kind} {sanitize(rollout.name, 80)}"
+    )
+    begun = datetime.fromtimestamp(rollout.begun_us / 1e6, UTC)
+    if rollout.by_hour:
         return (
-            f"{what}: first seen between {at:%H:%M} and {at + timedelta(hours=1):%H:%M} UTC, about when this"
-            " began"
+            f"{name}: first seen between {begun:%H:%M} and {begun + timedelta(hours=1):%H:%M} UTC, about when"
+            " this began"
         )
-    return f"{what}: in use since {at:%H:%M} UTC, {_minutes(started_us - new.begun_us)} before this began"
+    return (
+        f"{name}: in use since {begun:%H:%M} UTC, {_minutes(started_us - rollout.begun_us)} before this began"
+    )
 
 
 def _served(model: str) -> str:
@@ -101,40 +115,27 @@ def _minutes(microseconds: int) -> str:
     )
 
 
-def _named(evidence: list[Mapping[str, Any]], served: Collection[str]) -> Iterator[str]:
-    """Findings that together are something that people know. ``served``: models that answer, of which it is
-    said already that they are new.
+def _named(evidence: list[Evidence | Finding], served: Collection[str]) -> Iterator[str]:
+    """Name findings that together are a known fault.
+
+    ``served``: answering models that are already named as new.
     """
-    rose = {
-        one["metric"].partition("=")[0].rpartition(".")[0] or one["metric"] for one in evidence if _rose(one)
-    }
-    longer = [
-        said
-        for name, said in (
-            ("output_tokens", "answers"),
-            ("input_tokens", "the texts sent"),
-            ("reasoning_tokens", "reasoning"),
-        )
-        if name in rose
-    ]
-    if longer and ("tool_calls" in rose or any(_signals_loop(name) for name in rose)):
+    risen = {_statistic(one.metric) for one in evidence if _rose(one)}
+    longer = [text for name, text in _LONGER if name in risen]
+    has_tool_calls = "tool_calls" in risen
+    if longer and (has_tool_calls or any(_signals_loop(name) for name in risen)):
         beside = (
             "more tool calls"
-            if "tool_calls" in rose
+            if has_tool_calls
             else "more answers that repeat themselves or match another known failure"
         )
         yield f"a loop or an injection: {' and '.join(longer)} became longer, with {beside}"
     for one in evidence:
-        name, _, label = one["metric"].partition("=")
-        if name == "response_model" and one.get("test") == "never_seen" and label not in served:
+        name, _, label = one.metric.partition("=")
+        if name == "response_model" and one.test == "never_seen" and label not in served:
             yield _served(label)
             break
-    taken = [
-        one
-        for one in evidence
-        if one["metric"].partition("=")[0] in ("fallback", "degradation_level") and _took_over(one)
-    ]
-    if taken:
+    if any(_took_over(one) for one in evidence):
         yield "a fallback has taken over from the first choice"
 
 
@@ -155,54 +156,57 @@ def _signals_provider_fault(metric: str) -> bool:
     )
 
 
-def _rose(one: Mapping[str, Any]) -> bool:
-    value, before = one.get("value"), one.get("reference")
-    if value is None:
-        return False
-    return one.get("above") is not None or (before is not None and value > MORE * before)
+def _statistic(metric: str) -> str:
+    """Return a metric without its label or reading."""
+    return metric.partition("=")[0].rpartition(".")[0] or metric
 
 
-def _took_over(one: Mapping[str, Any]) -> bool:
-    name, _, label = one["metric"].partition("=")
-    value, before = one.get("value"), one.get("reference")
-    if value is None or before is None:
+def _rose(one: Evidence | Finding) -> bool:
+    if one.value is None:
         return False
-    return (
-        bool(value < before)
-        if label == {"fallback": "none", "degradation_level": "1"}[name]
-        else bool(value > before)
-    )
+    return one.above is not None or (one.reference is not None and one.value > MORE * one.reference)
+
+
+def _took_over(one: Evidence | Finding) -> bool:
+    """Whether a fallback answers more calls than before."""
+    name, _, label = one.metric.partition("=")
+    if name not in _FIRST_CHOICE or one.value is None or one.reference is None:
+        return False
+    return one.value < one.reference if label == _FIRST_CHOICE[name] else one.value > one.reference
 
 
 def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[str]:
-    """What most of the failed calls say, and whether it is every model that fails."""
-    counted: dict[str, int] = {}
-    models: dict[str, list[Pane]] = {}
+    """Name the error type of most failed calls, and the models that fail, if not all do."""
+    counts: dict[str, int] = {}
+    panes_by_model: dict[str, list[Pane]] = {}
     for key, segment in sorted(feature.segments.items()):
         for pane in panes_of([segment], started_us - BEFORE_US, min(edge_us, started_us + HOUR_US)):
-            models.setdefault(key.model, []).append(pane)
+            panes_by_model.setdefault(key.model, []).append(pane)
             for name, n in names_in(pane, "error_type").items():
-                counted[name] = counted.get(name, 0) + n
-    if not counted:
+                counts[name] = counts.get(name, 0) + n
+    if not counts:
         return
-    name = max(sorted(counted), key=lambda one: counted[one])
-    part = counted[name] / sum(counted.values())
+    name = max(sorted(counts), key=lambda name: counts[name])
+    part = counts[name] / sum(counts.values())
     if part < MOSTLY:
         return
-    rates = {model: found.value for model, panes in models.items()
-             if model and (found := MetricReader("error_rate").add(panes).estimate(0.0)).n >= LEAST_EVENTS and found.value is not None}  # fmt: skip
-    where = ""
-    if len(rates) > 1:
-        worst = max(rates.values())
-        failing = [model for model, rate in sorted(rates.items()) if rate > worst / WORSE / 2]
-        where = (
-            ", with every model"
-            if len(failing) == len(rates)
-            else f", only with model {sanitize(' and '.join(failing), 80)}"
-            if len(failing) <= 2
-            else ""
-        )
-    said = next(
+    meaning = next(
         (words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same"
     )
-    yield f"{said}: {share(part)} of the errors are {sanitize(name, 60)}{where}"
+    yield f"{meaning}: {share(part)} of the errors are {sanitize(name, 60)}{_failing_models(panes_by_model)}"
+
+
+def _failing_models(panes_by_model: Mapping[str, list[Pane]]) -> str:
+    """Say which models fail; empty where there is one model, or where more than two but not all fail."""
+    rates: dict[str, float] = {}
+    for model, panes in panes_by_model.items():
+        estimate = MetricReader("error_rate").add(panes).estimate(0.0)
+        if model and estimate.n >= LEAST_EVENTS and estimate.value is not None:
+            rates[model] = estimate.value
+    if len(rates) < 2:
+        return ""
+    worst = max(rates.values())
+    failing = [model for model, rate in sorted(rates.items()) if rate > worst / WORSE / 2]
+    if len(failing) == len(rates):
+        return ", with every model"
+    return f", only with model {sanitize(' and '.join(failing), 80)}" if len(failing) <= 2 else ""

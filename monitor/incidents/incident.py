@@ -1,37 +1,64 @@
-"""One rule breached on one segment, from trigger to resolve: inactive, pending, firing, resolved."""
+"""An incident: one rule breached on one segment, from trigger to resolve (pending, firing, resolved)."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from monitor.protocol.messages import Message, to_json
+import msgspec
+
+from monitor.incidents.records import ShownIncident, TransitionRecord
+from monitor.protocol.messages import to_json
+from monitor.rules.evidence import Evidence, evidence_from
 from monitor.rules.reading import Reading
 from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
 from schemas.config.rules import Watched
 from schemas.times import rfc3339
 
-_ORDER = ("name", "on", "above", "below", "clear", "level", "match", "environments", "window", "for_", "keep_firing_for", "min_events", "confidence",
-          "severity", "page_newborn")  # fmt: skip
+# fields of a rule in the order of the first release; a new order would end every incident at an upgrade
+_DIGEST_ORDER = (
+    "name",
+    "on",
+    "above",
+    "below",
+    "clear",
+    "level",
+    "match",
+    "environments",
+    "window",
+    "for_",
+    "keep_firing_for",
+    "min_events",
+    "confidence",
+    "severity",
+    "page_newborn",
+)
 
-AGAIN = "fails again after it had been well"  # why an incident is news that fires already
 
-
-class Change(NamedTuple):
-    """A change of an incident's state, and why."""
+class StateChange(NamedTuple):
+    """A change of an incident's state, and its reason."""
 
     state: Literal["pending", "firing", "resolved"]
     reason: str
 
 
+# reasons of an incident that fires already, and whose state stays as it is
+AGAIN = "fails again after it had been well"
+UNSEEN = "a value that was never seen before"
+NEWS = (UNSEEN, AGAIN)
+# reasons of an incident that goes on in another episode
+REOPENED = "its episode is gone from the state"
+GOES_ON = "what paged beside it is over"
+
+
 @dataclass(slots=True)
 class Incident:
-    """An incident that is pending or firing; one that is neither is not kept.
+    """An incident that is pending or firing. One that is neither is not kept.
 
-    ``held_us`` and ``good_us`` are how long it has breached, or been well, without a break: readings that
-    know too little add nothing and break nothing. ``held_us`` is -1 since it has been well for so long that
-    it would be over, had it not come back soon after it ended before.
+    ``breached_us`` and ``good_us``: how long it has breached, or been good, without a break. Readings with too
+    few events add nothing and break nothing. ``breached_us`` is -1 from the edge at which the incident would
+    have resolved, had it not come back soon after it ended before.
     """
 
     incident_id: str
@@ -39,113 +66,163 @@ class Incident:
     digest: str
     severity: str
     since_us: int
+    evidence: Evidence
     state: Literal["pending", "firing"] = "pending"
     edge_us: int = 0
     last: str = ""
-    held_us: int = 0
+    breached_us: int = 0
     good_us: int = 0
-    evidence: dict[str, Any] = field(default_factory=dict)
 
-    def step(self, rule: Watched, reading: Reading, edge_us: int, keep_us: int = 0) -> Change | None:
-        """Take a reading at the next edge; what changed, if anything. Resolved means: drop it.
+    def step(self, rule: Watched, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
+        """Apply the reading of the next edge; return the change of state, if there is one. A resolved incident
+        is to be dropped.
 
-        ``keep_us``: how long it must be well at least, if that is longer than the rule says.
+        ``keep_us``: the least time for which it must be good, if longer than the rule says.
         """
-        passed_us, before = edge_us - self.edge_us, self.last
+        elapsed_us, previous = edge_us - self.edge_us, self.last
         self.edge_us = edge_us
         if reading.state == "unknown":
             return None
         self.last = reading.state
         if reading.state == "breach":
-            again, self.held_us = self.held_us < 0, max(0, self.held_us) + passed_us
-            self.evidence, self.good_us = reading.evidence, 0
-            if self.state == "pending" and self.held_us >= rule.for_ * 1e6:
-                self.state = "firing"
-                return Change(
-                    "firing", f"breached for {shown_s(self.held_us)}" if self.held_us else "breached"
-                )
-            return Change("firing", AGAIN) if again else None
-        was_well, self.held_us = self.held_us < 0, 0
+            return self._breach(rule, reading, elapsed_us)
+        would_be_over, self.breached_us = self.breached_us < 0, 0
         if self.state == "pending":
-            return Change("resolved", "did not last")
-        self.good_us = self.good_us + (passed_us if before == "good" else 0) if reading.state == "good" else 0
-        if reading.state == "good" and self.good_us >= max(rule.keep_firing_for * 1e6, keep_us):
-            # what was learnt or compared says only that nothing is wrong
-            if reading.evidence.get("value") is not None:
+            return StateChange("resolved", "did not last")
+        if reading.state != "good":
+            self.good_us = 0
+        elif previous == "good":
+            self.good_us += elapsed_us
+        is_good_long_enough = reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6
+        if is_good_long_enough and self.good_us >= keep_us:
+            # a reading of a baseline or of drift that found nothing has no value to show
+            if reading.evidence.value is not None:
                 self.evidence = reading.evidence
-            return Change("resolved", f"well for {shown_s(self.good_us)}" if self.good_us else "well again")
-        if was_well or (reading.state == "good" and self.good_us >= rule.keep_firing_for * 1e6):
-            self.held_us = -1
+            reason = f"well for {duration_text(self.good_us)}" if self.good_us else "well again"
+            return StateChange("resolved", reason)
+        if would_be_over or is_good_long_enough:
+            self.breached_us = -1
         return None
 
+    def _breach(self, rule: Watched, reading: Reading, elapsed_us: int) -> StateChange | None:
+        again, self.breached_us = self.breached_us < 0, max(0, self.breached_us) + elapsed_us
+        self.evidence, self.good_us = reading.evidence, 0
+        if self.state == "pending" and self.breached_us >= rule.for_ * 1e6:
+            self.state = "firing"
+            reason = f"breached for {duration_text(self.breached_us)}" if self.breached_us else "breached"
+            return StateChange("firing", reason)
+        return StateChange("firing", AGAIN) if again else None
+
+    def shown(
+        self, feature: FeatureKey, segment: SegmentKey | None, state: str, returned: str = ""
+    ) -> ShownIncident:
+        """Return the incident as its episode shows it. ``returned``: when it failed again, RFC 3339."""
+        return ShownIncident(
+            incident_id=self.incident_id,
+            rule=self.rule,
+            severity=self.severity,
+            state=state,
+            since=rfc3339(self.since_us),
+            evidence=self.evidence,
+            returned=returned,
+            **segment_labels(feature, segment),
+        )
+
     def state_values(self) -> list[Any]:
-        """Plain values for the state topic."""
+        """Return plain values for the state topic."""
         return [
-            self.incident_id, self.rule, self.digest, self.severity, self.since_us, self.state, self.edge_us, self.last,
-            self.held_us, self.good_us, self.evidence,
-        ]  # fmt: skip
+            self.incident_id,
+            self.rule,
+            self.digest,
+            self.severity,
+            self.since_us,
+            self.state,
+            self.edge_us,
+            self.last,
+            self.breached_us,
+            self.good_us,
+            msgspec.to_builtins(self.evidence),
+        ]
 
     @classmethod
     def from_state_values(cls, values: list[Any]) -> Incident:
-        """Back from ``state_values``."""
-        return cls(*values)
+        """Build an incident from the values of ``state_values``.
+
+        Raises:
+            ValueError: its evidence cannot be read.
+        """
+        incident_id, rule, digest, severity, since_us, *progress, evidence = values
+        return cls(incident_id, rule, digest, severity, since_us, evidence_from(evidence), *progress)
+
+
+class IncidentChange(NamedTuple):
+    """A change of one incident. ``segment_key``: None for the feature as a whole."""
+
+    segment_key: SegmentKey | None
+    incident: Incident
+    change: StateChange
+
+    @property
+    def state(self) -> str:
+        """The new state."""
+        return self.change.state
+
+    @property
+    def reason(self) -> str:
+        """Why the state changed."""
+        return self.change.reason
 
 
 def opened(
-    rule: Watched, feature: FeatureKey, segment: SegmentKey | None, edge_us: int, severity: str
+    rule: Watched,
+    feature: FeatureKey,
+    segment: SegmentKey | None,
+    edge_us: int,
+    severity: str,
+    evidence: Evidence,
 ) -> Incident:
-    """A new incident of a rule that breaches at this edge; its first ``step`` is at the same edge."""
+    """Open an incident of a rule that breaches at this edge; its first ``step`` is at the same edge."""
     identity = repr((rule.name, tuple(feature), segment_to_json(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
-    return Incident(name, rule.name, digest_of(rule), severity, edge_us, edge_us=edge_us)
+    return Incident(name, rule.name, digest_of(rule), severity, edge_us, evidence, edge_us=edge_us)
 
 
 def transition(
-    key: FeatureKey,
-    at: SegmentKey | None,
+    feature: FeatureKey,
+    segment: SegmentKey | None,
     incident: Incident,
-    change: Change,
+    change: StateChange,
     episode_id: str | None,
     edge_us: int,
     decided_us: int,
-) -> Message:
-    """A change of an incident's state as the alerts topic has it."""
-    record = {
-        "record": "transition",
-        "incident_id": incident.incident_id,
-        "episode_id": episode_id,
-        "rule": incident.rule,
-        "severity": incident.severity,
-        "state": change.state,
-        "reason": change.reason,
-        "time": rfc3339(edge_us),
-        "decided_at": rfc3339(decided_us),
-        **segment_labels(key, at),
-        "evidence": incident.evidence,
-    }
-    return Message(f"{key.service}/{key.feature}".encode(), to_json(record), 0)
+) -> TransitionRecord:
+    """Build the record of a change of an incident's state. ``episode_id``: None where no episode shows it."""
+    return TransitionRecord(
+        incident_id=incident.incident_id,
+        episode_id=episode_id,
+        rule=incident.rule,
+        severity=incident.severity,
+        state=change.state,
+        reason=change.reason,
+        time=rfc3339(edge_us),
+        decided_at=rfc3339(decided_us),
+        evidence=incident.evidence,
+        **segment_labels(feature, segment),
+    )
 
 
 def digest_of(rule: Watched) -> str:
-    """What a rule says, as 16 hexadecimal digits: an edited rule is another rule.
-
-    The keys stand in the order of the first release, or each upgrade would end every incident.
-    """
-    told = rule.model_dump(mode="json")
-    ordered = {
-        name: told[name]
-        for name in (
-            *(name for name in _ORDER if name in told),
-            *(name for name in told if name not in _ORDER),
-        )
-    }
+    """Hash a rule's settings to 16 hexadecimal digits; an edited rule is another rule."""
+    settings = rule.model_dump(mode="json")
+    names = dict.fromkeys([*(name for name in _DIGEST_ORDER if name in settings), *settings])
+    ordered = {name: settings[name] for name in names}
     return hashlib.blake2b(to_json(ordered), digest_size=8).hexdigest()
 
 
-def shown_s(microseconds: int) -> str:
-    """A duration as people write it.
+def duration_text(microseconds: int) -> str:
+    """Write a duration for people.
 
-    >>> shown_s(90_000_000), shown_s(120_000_000), shown_s(7_200_000_000)
+    >>> duration_text(90_000_000), duration_text(120_000_000), duration_text(7_200_000_000)
     ('90 s', '2 min', '2 h')
     """
     seconds = round(microseconds / 1e6)

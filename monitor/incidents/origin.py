@@ -1,4 +1,4 @@
-"""Provider and model that an episode is attributed to."""
+"""The provider and the model that an episode is attributed to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """To whom most of what went wrong was sent; a name is empty where it is not known, or where there are
-    several.
+    """Where most of the calls that went wrong were sent. A name is empty where it is not known, or where there
+    are several.
     """
 
     provider: str = ""
     model: str = ""
 
 
-NOWHERE = Origin()
+NO_ORIGIN = Origin()

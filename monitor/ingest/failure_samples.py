@@ -1,11 +1,14 @@
-"""Failing responses that are kept to be looked at: redacted, cut, and few."""
+"""Failure samples: failing responses that are kept for people to read; few, redacted and cut."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import Verdict
+from monitor.protocol.examples import Example
+from monitor.protocol.messages import OutputRecord
 from schemas.times import microseconds, rfc3339
 from softfail.redact import redact
 
@@ -15,67 +18,99 @@ TEXT_CHARS = 4_000
 EXCERPT_CHARS = 280
 
 
+class SampleRecord(OutputRecord, frozen=True, kw_only=True, tag="sample"):
+    """A failing response. ``failed``: evaluator -> reason."""
+
+    event_id: str
+    time: str
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    failed: dict[str, str]
+    input: str | None
+    output: str | None
+    context: str | None
+    error_type: str
+    finish_reason: str
+    trace_id: str
+    partition: int
+    offset: int
+
+
 def sample(
-    event: Any, failed: list[tuple[int, Verdict]], suite: Suite, partition: int, offset: int
-) -> dict[str, Any]:
-    """A failing response as the samples topic has it."""
-    return {
-        "record": "sample",
-        "event_id": event.event_id,
-        "time": rfc3339(microseconds(event.time)),
-        "service": event.service,
-        "feature": event.feature,
-        "environment": event.environment,
-        "model": event.model,
-        "prompt_version": event.prompt_version,
-        "variant": event.variant,
-        "dimensions": dict(event.dimensions),
-        "failed": {suite.names[index]: redact(verdict.reason) for index, verdict in failed},
-        "input": _cut(event.input),
-        "output": _cut(event.output),
-        "context": _cut(event.context),
-        "error_type": event.error_type,
-        "finish_reason": event.finish_reason,
-        "trace_id": event.trace_id,
-        "partition": partition,
-        "offset": offset,
-    }
+    event: Any, failed: Sequence[tuple[int, Verdict]], suite: Suite, partition: int, offset: int
+) -> SampleRecord:
+    """Build the sample of a failing response.
+
+    Args:
+        event: a decoded ``response``.
+        failed: (index of the evaluator in the suite, its verdict), of those that failed.
+        suite: that judged it.
+        partition: of the event.
+        offset: of the event.
+    """
+    return SampleRecord(
+        event_id=event.event_id,
+        time=rfc3339(microseconds(event.time)),
+        service=event.service,
+        feature=event.feature,
+        environment=event.environment,
+        model=event.model,
+        prompt_version=event.prompt_version,
+        variant=event.variant,
+        dimensions=dict(event.dimensions),
+        failed={suite.names[index]: redact(verdict.reason) for index, verdict in failed},
+        input=_cut(event.input),
+        output=_cut(event.output),
+        context=_cut(event.context),
+        error_type=event.error_type,
+        finish_reason=event.finish_reason,
+        trace_id=event.trace_id,
+        partition=partition,
+        offset=offset,
+    )
 
 
-def example(kept: dict[str, Any], evaluator: str) -> dict[str, Any]:
-    """The same as a page shows it."""
-    output = kept["output"]
+def example(record: SampleRecord, evaluator: str) -> Example:
+    """Cut a sample to what a page shows of one evaluator's failure."""
+    output = record.output
     if output is not None and len(output) > EXCERPT_CHARS:
         output = output[: EXCERPT_CHARS - 1] + "…"
     return {
-        "event_id": kept["event_id"],
-        "time": kept["time"],
-        "model": kept["model"],
+        "event_id": record.event_id,
+        "time": record.time,
+        "model": record.model,
         "evaluator": evaluator,
-        "reason": kept["failed"][evaluator][:EXCERPT_CHARS],
+        "reason": record.failed[evaluator][:EXCERPT_CHARS],
         "output": output,
     }
 
 
-def chosen(examples: dict[str, list[dict[str, Any]]], metrics: list[str]) -> list[dict[str, Any]]:
-    """Up to three examples for the metrics of an episode's incidents, different ones, those of the named
-    evaluators first.
+def chosen(examples: Mapping[str, Sequence[Example]], metrics: Sequence[str]) -> list[Example]:
+    """Choose up to three examples for the metrics of an episode's incidents, of different events; those of the
+    evaluators that the metrics name come first.
+
+    ``examples``: evaluator -> its last failing responses, the oldest first.
     """
-    wanted = [
+    evaluators = [
         "error" if metric == "error_rate" else metric.split(".")[1]
         for metric in metrics
         if metric == "error_rate" or metric.startswith("evaluator.")
     ]
-    found: dict[str, dict[str, Any]] = {}
-    for evaluator in [*wanted, *(sorted(examples) if "pass_rate" in metrics else ())]:
-        for one in reversed(examples.get(evaluator, ())):
-            found.setdefault(one["event_id"], one)
-    return list(found.values())[:AN_EVALUATOR]
+    by_event: dict[str, Example] = {}
+    for evaluator in [*evaluators, *(sorted(examples) if "pass_rate" in metrics else ())]:
+        for failure in reversed(examples.get(evaluator, ())):
+            by_event.setdefault(failure["event_id"], failure)
+    return list(by_event.values())[:AN_EVALUATOR]
 
 
 def _cut(text: str | None) -> str | None:
     if text is None:
         return None
-    # redacted before it is cut: half a card number is recognised by nobody
+    # redacted before it is cut: nothing recognises half a card number
     redacted = redact(text[: TEXT_CHARS + EXCERPT_CHARS])
     return redacted if len(redacted) <= TEXT_CHARS else redacted[: TEXT_CHARS - 1] + "…"

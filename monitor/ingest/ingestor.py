@@ -19,8 +19,8 @@ from monitor.ingest.aggregation import (
 )
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.dead_letters import dead_letter
-from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, example, sample
-from monitor.protocol.messages import Message, Outputs, Record, to_json
+from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
+from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState, SegmentSeries
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
@@ -179,7 +179,7 @@ class Ingestor:
 
     def flush(self, closed_us: int, out: Outputs) -> None:
         """Count what was taken in since the last flush."""
-        kept: list[tuple[int, dict[str, Any]]] = []
+        kept: list[tuple[int, SampleRecord]] = []
         for chunk in self._chunks.values():
             if chunk.kind == "response":
                 kept += self._keep(
@@ -194,7 +194,7 @@ class Ingestor:
                 self._account(chunk.kind, group, n, closed_us)
         # in the order of the log, whatever the chunks and suites
         for _, one in sorted(kept, key=lambda pair: pair[0]):
-            out.add("samples", Message(one["event_id"].encode(), to_json(one)))
+            out.write("samples", one.event_id.encode(), one)
         self._chunks.clear()
         self.groups.clear()
         self._too_old.clear()
@@ -286,7 +286,7 @@ class Ingestor:
             producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts
         )
 
-    def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, dict[str, Any]]]:
+    def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:
         """The first few failing responses of each pane become samples, and examples for pages; each with its
         offset.
         """

@@ -1,4 +1,4 @@
-"""What the shell and the core agree on: records in, messages out, changed state to keep.
+"""The interface between the core and its caller: records in, messages out, changed state to keep.
 
 The live agents, ``replay`` and the tests call a ``Core`` in the same way; there is no second path.
 """
@@ -12,12 +12,12 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 to_json = msgspec.json.Encoder().encode
-"""How records are written: UTF-8 JSON, keys in the order in which they stand."""
+"""Encode a record as UTF-8 JSON; keys keep their order."""
 
 
 class Record(Protocol):
-    """One Kafka record, as aiokafka's ``ConsumerRecord`` has it. ``timestamp`` is the append time in ms, None
-    in a file.
+    """One Kafka record, as aiokafka's ``ConsumerRecord``. ``timestamp``: the append time in ms, None in a
+    file.
     """
 
     @property
@@ -43,7 +43,7 @@ class Record(Protocol):
 
 
 class FileRecord(NamedTuple):
-    """A record that came from a file or a test instead of Kafka."""
+    """A record from a file or a test instead of Kafka."""
 
     value: bytes | None
     offset: int = 0
@@ -55,7 +55,7 @@ class FileRecord(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One record to write. ``partition`` None: that of the source, modulo the topic's number."""
+    """One record to write. ``partition`` None: that of the source, modulo the topic's number of partitions."""
 
     key: bytes | None
     value: bytes
@@ -63,14 +63,27 @@ class Message(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+class OutputRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="record"):
+    """A record of an output topic. Its tag is its kind, and the first JSON field (``record``)."""
+
+
 @dataclass(slots=True)
 class Outputs:
-    """What one step produced: topic (its last part, as in ``softfail.windows``) -> messages, and ``order``:
-    all of them as they came.
+    """The messages that one step produced.
+
+    ``messages``: topic (its last part, as in ``softfail.windows``) -> messages. ``order``: all of them in the
+    order in which they were written. ``records``: topic -> the typed records among them, so that nobody in
+    this process decodes what was just encoded.
     """
 
     messages: dict[str, list[Message]] = field(default_factory=dict)
     order: list[tuple[str, Message]] = field(default_factory=list)
+    records: dict[str, list[OutputRecord]] = field(default_factory=dict)
+
+    def write(self, topic: str, key: bytes, record: OutputRecord, partition: int | None = None) -> None:
+        """Encode a record, and append it as a message and as a record."""
+        self.add(topic, Message(key, to_json(record), partition))
+        self.records.setdefault(topic, []).append(record)
 
     def add(self, topic: str, message: Message) -> None:
         """Append a message for ``windows``, ``alerts``, ``samples``, ``deadletter`` or ``events``
@@ -80,27 +93,32 @@ class Outputs:
         self.order.append((topic, message))
 
     def extend(self, other: Outputs) -> None:
-        """Append all of another step's messages, in order."""
+        """Append all messages and records of another step, in order."""
         for topic, message in other.order:
             self.add(topic, message)
+        for topic, records in other.records.items():
+            self.records.setdefault(topic, []).extend(records)
 
     def __bool__(self) -> bool:
         return any(self.messages.values())
 
 
 class Core(Protocol):
-    """All that is known about one partition, as a value. It is never touched by two threads."""
+    """The state of one partition as a value. Two threads never touch it."""
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
-        """Take records in the order of the log. ``now_us`` is the wall clock, microseconds since 1970, for
-        ``decided_at`` only.
+        """Apply records in the order of the log.
+
+        ``now_us``: the wall clock, microseconds since 1970; for ``decided_at`` only.
         """
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """State records (key, value; None deletes) that differ since the last call. Asking empties the list."""
+        """Return the state records (key, value; None deletes) that differ since the last call, and empty the
+        list.
+        """
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take back, in the order of the log, what ``changed`` gave. Only on a fresh object.
+        """Restore, in the order of the log, the records that ``changed`` returned. Only on a fresh object.
 
         Raises:
             ValueError: a record cannot be read; the message names its key.

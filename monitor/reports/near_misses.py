@@ -5,9 +5,10 @@ own reading.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from monitor.rules import threshold
+from monitor.rules.evidence import Evidence
 from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
@@ -21,7 +22,7 @@ class Margin(NamedTuple):
 
     distance: float
     edge_us: int
-    evidence: dict[str, Any]
+    evidence: Evidence
 
 
 class Margins:
@@ -48,9 +49,9 @@ class Margins:
     def _read(self, rule: Rule, key: FeatureKey, feature: threshold.Series, edge_us: int) -> None:
         interaction = self._config.feature(key.service, key.feature).interaction
         evidence = threshold.read(rule, feature, edge_us, interaction).evidence
-        if evidence["n"] < rule.min_events:
+        if evidence.n < rule.min_events:
             return
-        above, below, low, high = (evidence[name] for name in ("above", "below", "low", "high"))
+        above, below, low, high = evidence.above, evidence.below, evidence.low, evidence.high
         if above is not None and low is not None:
             distance = above - low
         elif below is not None and high is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from monitor.reports.episode_history import Feature, Told
 from monitor.reports.result import BacktestResult
+from monitor.rules.evidence import Evidence as Measured
 from monitor.wording.episode_text import by_weight, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
@@ -133,15 +132,15 @@ def sure(evidence: Evidence) -> str:
     return n
 
 
-def near(evidence: Mapping[str, Any]) -> str:
-    """The reading of a rule that did not fire: value, interval, threshold."""
-    metric, above = evidence["metric"], evidence["above"]
+def near(evidence: Measured) -> str:
+    """Describe the reading of a rule that did not fire: value, interval, threshold."""
+    metric, above = evidence.metric, evidence.above
     bound = (
         f"fires when surely {'above' if above is not None else 'below'}"
-        f" {figure(metric, above if above is not None else evidence['below'])}"
+        f" {figure(metric, above if above is not None else evidence.below)}"
     )
-    low, high = figure(metric, evidence["low"]), figure(metric, evidence["high"])
-    return f"{figure(metric, evidence['value'])} ({low} to {high}); {bound}"
+    low, high = figure(metric, evidence.low), figure(metric, evidence.high)
+    return f"{figure(metric, evidence.value)} ({low} to {high}); {bound}"
 
 
 def standing(told: Told) -> str:

@@ -1,11 +1,12 @@
-"""An error budget that burns too fast: over a long window, so that it is worth a page, and still over a short
-one, so that it is not over.
+"""Burn rates: an error budget that burns too fast over a long window (so it is worth a page) and still over a
+short one (so it is not over).
+
+Source: Google SRE Workbook, chapter 5, "Multiwindow, multi-burn-rate alerts".
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from monitor.rules.evidence import BurnRateEvidence, rounded
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
 from monitor.stats.rate import Estimate, clopper_pearson_interval
@@ -16,45 +17,47 @@ from schemas.config.rules import Burning
 
 
 def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
-    """What the rule says at an edge: breached when the long window's whole interval burns too fast, and the
-    short window's rate does too.
+    """Read a burn rate at a pane edge. It breaches when the long window's whole interval burns too fast and
+    the short window's rate does too; it is good when the short window is.
 
-    It is well when the short window is. ``since_us``: what is older was counted otherwise (a changed
-    evaluator).
+    ``since_us``: older panes were counted by another version of the evaluator and are not read.
     """
     z = z_of(rule.confidence)
     if edge_us - since_us > FINE_RETENTION_US:
-        # inwards: the hour around it may hold what was counted otherwise
+        # inwards: the hour around it may hold counts of the other version
         since_us = -(-since_us // HOUR_US) * HOUR_US
+    long_since_us, short_since_us = (
+        max(since_us, edge_us - round(window_s * 1e6)) for window_s in (rule.window, rule.short)
+    )
     long = (
-        MetricReader(rule.on)
-        .add(series.window(max(since_us, edge_us - round(rule.window * 1e6)), edge_us))
-        .estimate(z, clopper_pearson_interval)
+        MetricReader(rule.on).add(series.window(long_since_us, edge_us)).estimate(z, clopper_pearson_interval)
     )
-    short = (
-        MetricReader(rule.on)
-        .add(series.window(max(since_us, edge_us - round(rule.short * 1e6)), edge_us))
-        .estimate(z)
-    )
+    short = MetricReader(rule.on).add(series.window(short_since_us, edge_us)).estimate(z)
     evidence = _evidence(rule, long)
     if long.value is None or long.n < rule.min_events * WHOLE_EVENTS:
         return Reading("unknown", evidence)
     if short.value is None:
         return Reading("good", evidence)
-    least = 1 - long.high if rule.on in SUCCESS_RATES and long.high is not None else long.low
-    now = 1 - short.value if rule.on in SUCCESS_RATES else short.value
-    if now <= rule.failing:
+    least_bad = 1 - long.high if rule.on in SUCCESS_RATES and long.high is not None else long.low
+    bad_now = 1 - short.value if rule.on in SUCCESS_RATES else short.value
+    if bad_now <= rule.failing:
         return Reading("good", evidence)
-    return Reading("breach" if least is not None and least > rule.failing else "between", evidence)
+    return Reading("breach" if least_bad is not None and least_bad > rule.failing else "between", evidence)
 
 
-def _evidence(rule: Burning, found: Estimate) -> dict[str, Any]:
-    shown = {
-        name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
-    }
-    limit = float(f"{1 - rule.failing if rule.on in SUCCESS_RATES else rule.failing:.6g}")
-    bad = None if found.value is None else 1 - found.value if rule.on in SUCCESS_RATES else found.value
-    return {
-        "metric": rule.on, **shown, "above": None if rule.on in SUCCESS_RATES else limit, "below": limit if rule.on in SUCCESS_RATES else None,
-        "window_s": rule.window, "burn": None if bad is None else float(f"{bad / (1 - rule.target):.3g}"), "target": rule.target,
-    }  # fmt: skip
+def _evidence(rule: Burning, estimate: Estimate) -> BurnRateEvidence:
+    is_success = rule.on in SUCCESS_RATES
+    limit = rounded(1 - rule.failing if is_success else rule.failing)
+    bad = None if estimate.value is None else 1 - estimate.value if is_success else estimate.value
+    return BurnRateEvidence(
+        metric=rule.on,
+        value=rounded(estimate.value),
+        n=float(f"{estimate.n:.6g}"),
+        low=rounded(estimate.low),
+        high=rounded(estimate.high),
+        above=None if is_success else limit,
+        below=limit if is_success else None,
+        window_s=rule.window,
+        burn=None if bad is None else float(f"{bad / (1 - rule.target):.3g}"),
+        target=rule.target,
+    )

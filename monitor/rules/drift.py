@@ -1,9 +1,9 @@
-"""Drift: a distribution that is no longer what it was, beyond chance, by an amount that matters, and by more
-than it varies anyway.
+"""Drift: a distribution that changed beyond chance, by an amount that matters, and by more than it varies
+anyway.
 
-Windows of several lengths are looked at, so that a great change is found at once and a small one when there
-are events enough. Of all that is tested together, Benjamini and Hochberg's procedure says what is
-significant; that and the effect must hold of one statistic.
+Windows of several lengths are read: a large change is found at once, a small one when there are enough events.
+Benjamini and Hochberg's procedure says which of all tests are significant. A finding needs both: significance
+and the effect.
 
 Source: Benjamini, Hochberg, J. R. Statist. Soc. B 57 (1995) 289.
 """
@@ -11,7 +11,7 @@ Source: Benjamini, Hochberg, J. R. Statist. Soc. B 57 (1995) 289.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
 from statistics import NormalDist
 from typing import Any, NamedTuple, TypeVar
@@ -25,37 +25,46 @@ from monitor.references.finder import ReferenceFinder
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import MIN_REFERENCE_EVENTS, Reference, TextReference
 from monitor.rules import text_drift
-from monitor.rules.drift_evidence import Finding, shares
+from monitor.rules.drift_evidence import DriftResult, shares
+from monitor.rules.evidence import Finding, StatisticFinding, evidence_of, no_evidence
 from monitor.rules.reading import Reading
 from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z, z_of
 from monitor.rules.window_view import Window
+from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState, SegmentSeries
 from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.text_blocks import TEXT_NAMES
 from schemas.config.rules import Drift
 
 EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3}
-"""Least effect: a tenth of a standard deviation (normalised Wasserstein); Jensen–Shannon distance; Cohen's h; the root of the share of texts that
-became wholly other ones. Evidently's defaults, Cohen's small; of texts more than LLMDrift's answers of one month vary in themselves. Of languages
-Jensen–Shannon distance too, and more, for texts come in conversations: 0.3 is one of six texts in a language that there was not; one person's few are less."""
+"""Least effect by kind of statistic.
+
+Numbers: a tenth of a standard deviation (normalised Wasserstein). Categories: Jensen-Shannon distance. Rates:
+Cohen's h. These are Evidently's defaults and Cohen's small effect. Texts: the root of the share of texts that
+were replaced by wholly different ones; more than the answers of LLMDrift vary within one month. Languages:
+Jensen-Shannon distance, 0.3 is one of six texts in a new language; less may be the conversation of one person.
+"""
 
 LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
 YOUNG = 5.0  # times the effect that a reference of less than half an hour needs
 YOUNG_TEXTS = 5 / 3  # the same for texts
-ITSELF = 1.25  # times as far from the whole as the worst of the reference's own blocks
-NEW = 3  # events of a model that nobody saw before
-SHOWN = 5
+ITSELF = 1.25  # times as far from the whole as the farthest of the reference's own blocks
+NEW = 3  # events of a model that was never seen before
+SHOWN = 5  # findings of one reading
+LEAST_OF_BLOCK = 50  # effective events of a block of the reference, to say how much it varies
+NEVER_SEEN = "never_seen"
 T = TypeVar("T")
-_ABSENT = {one.name: one.absent for one in CATEGORIES + LANGUAGES}
-_LANGUAGES = tuple(one.name for one in LANGUAGES)
-# who serves is a matter of segments: a feature asks for several models
+_ABSENT = {category.name: category.absent for category in CATEGORIES + LANGUAGES}
+_LANGUAGES = tuple(category.name for category in LANGUAGES)
+# which model serves is a matter of segments: a feature asks for several models
 _MODELS = ("response_model", "provider")
 
 
-class _Looked(NamedTuple):
-    """One window against one reference."""
+class _View(NamedTuple):
+    """One window and its reference."""
 
     window_us: int
     window: Window
@@ -63,17 +72,40 @@ class _Looked(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A finding that may be one: how great an effect it needs, and how it is told, worked out only for what
-    is significant.
+    """A test that may become a finding. ``least`` (the effect that it needs) and ``finding`` are computed only
+    for what is significant.
     """
 
-    finding: Finding
+    result: DriftResult
     least: Callable[[], float]
-    told: Callable[[], dict[str, Any]]
+    finding: Callable[[], Finding]
+
+
+class _Scope(NamedTuple):
+    """Which series a rule reads at which edge, and how far back. See ``DriftReader.read``."""
+
+    rule: Drift
+    feature: FeatureState
+    segment_key: SegmentKey | None
+    edge_us: int
+    since_us: int
+    cleared_us: int
+    gating: Collection[str]
+    changed: Mapping[str, int]
+    alpha: float
+
+    @property
+    def series(self) -> FeatureState | SegmentSeries:
+        """The feature as a whole, or one segment."""
+        return self.feature if self.segment_key is None else self.feature.segments[self.segment_key]
+
+    def is_on(self, name: str) -> bool:
+        """Whether the rule reads a statistic."""
+        return self.rule.on is None or name in self.rule.on
 
 
 class DriftReader:
-    """Reads drift rules. What it holds is only kept to be quick. ``pins``: the references that have names."""
+    """Reads drift rules. Its attributes are caches. ``pins``: the named references."""
 
     def __init__(self, pane_us: int, pins: PinnedReferences | None = None) -> None:
         self._pane_us = pane_us
@@ -84,247 +116,211 @@ class DriftReader:
         self,
         rule: Drift,
         feature: FeatureState,
-        at: SegmentKey | None,
+        segment_key: SegmentKey | None,
         edge_us: int,
-        known_s: float | None,
+        firing_window_s: float | None,
         since_us: int,
         gating: Collection[str],
         changed: Mapping[str, int],
         cleared_us: int = 0,
     ) -> Reading:
-        """What the rule says of a series (``at`` None: the whole feature) at an edge.
+        """Read a rule on a series at a pane edge.
 
         Args:
-            known_s: window of the finding that fires, seconds; None if nothing does.
-            since_us: what is older is no reference any more.
-            gating: evaluators of which the failures are watched by a baseline, and here only where a rule
-                names them.
-            changed: evaluator (and ``pass_rate``) -> since when it is the one that it is: before, it is
-                another statistic.
-            cleared_us: the edge at which the rule was last found well again here: no window begins before, or
-                what is over would be found anew.
+            rule: what is watched.
+            feature: the feature of the series.
+            segment_key: the segment; None for the feature as a whole.
+            edge_us: the pane edge, microseconds since 1970.
+            firing_window_s: window of the finding that fires, seconds; None if nothing fires.
+            since_us: older panes are no reference.
+            gating: evaluators whose failures a baseline watches; they are read here only where the rule names
+                them.
+            changed: evaluator (and ``pass_rate``) -> the edge from which its present version counts. Older
+                panes hold another statistic.
+            cleared_us: the edge at which the rule was last good again here. No window begins before it: what is
+                over would be found again.
         """
-        series, alpha = feature if at is None else feature.segments[at], _alpha(rule.confidence)
-        looked = [
-            one for window_us in self._windows(rule, edge_us, known_s)
-            if (one := self._look(rule, feature, at, series, edge_us, window_us, since_us, cleared_us))
-        ]  # fmt: skip
-        found = [
-            _Candidate(finding, partial(self._least, rule, finding, one.reference), partial(_told, finding, one))
-            for one in looked for finding in self._tested(rule, at, one, gating, changed, feature.segments, alpha)
-        ]  # fmt: skip
-        read = [
-            self._texts.read(rule.reference, feature, at, edge_us, since_us, name, cleared_us)
-            for name in text_drift.TEXT_NAMES
-            if _is_on(rule, name)
+        alpha = _alpha(rule.confidence)
+        scope = _Scope(rule, feature, segment_key, edge_us, since_us, cleared_us, gating, changed, alpha)
+        views = [
+            view
+            for window_us in self._windows(rule, edge_us, firing_window_s)
+            if (view := self._view(scope, window_us))
         ]
-        found += [
-            _Candidate(one[0], partial(self._least_of_texts, rule, one[1]), partial(text_drift.told, one[0]))
-            for one in read
-            if one is not None
+        candidates = [
+            *(candidate for view in views for candidate in self._candidates(scope, view)),
+            *self._text_candidates(scope),
         ]
-        certain = self._significant(rule, found)
-        if not certain:
-            return Reading("good" if found else "unknown", _nothing())
-        findings = [one.told() for one in certain[:SHOWN]]
-        return Reading(
-            "breach",
-            findings[0]
-            | {
-                "above": None,
-                "below": None,
-                "reference_name": rule.reference,
-                "findings": findings,
-            },
-        )
+        significant = self._significant(rule, candidates)
+        if not significant:
+            return Reading("good" if candidates else "unknown", no_evidence("drift", 0.0))
+        findings = tuple(candidate.finding() for candidate in significant[:SHOWN])
+        return Reading("breach", evidence_of(findings[0], rule.reference, findings))
 
-    def _windows(self, rule: Drift, edge_us: int, known_s: float | None) -> list[int]:
-        """Lengths to look at: short ones at each edge, long ones every few minutes. While something fires,
-        none that is longer than its own: it would still see what is over.
+    def _windows(self, rule: Drift, edge_us: int, firing_window_s: float | None) -> list[int]:
+        """Return the lengths to read, microseconds: short ones at each edge, long ones every few minutes. While
+        a finding fires, none is longer than its own: it would still contain what is over.
         """
         least_us = max(self._pane_us, round(rule.window * 1e6))
-        known_us = None if known_s is None else round(known_s * 1e6)
-        longest_us = max(LADDER_US) if known_us is None else max(known_us, LADDER_US[0])
+        firing_us = None if firing_window_s is None else round(firing_window_s * 1e6)
+        longest_us = max(LADDER_US) if firing_us is None else max(firing_us, LADDER_US[0])
         lengths = [least_us, *(step for step in LADDER_US if least_us < step <= longest_us)]
         return [
             length
             for length in lengths
-            if length == known_us
+            if length == firing_us
             or edge_us % max(self._pane_us, length // 6 // self._pane_us * self._pane_us) == 0
         ]
 
-    def _look(
-        self,
-        rule: Drift,
-        feature: FeatureState,
-        at: SegmentKey | None,
-        series: FeatureState | SegmentSeries,
-        edge_us: int,
-        window_us: int,
-        since_us: int,
-        cleared_us: int,
-    ) -> _Looked | None:
-        panes = list(series.window(max(cleared_us, edge_us - window_us), edge_us))
-        if not panes or sum(pane.events for pane in panes) < min(NEW, rule.min_events):
+    def _view(self, scope: _Scope, window_us: int) -> _View | None:
+        start_us = scope.edge_us - window_us
+        panes = list(scope.series.window(max(scope.cleared_us, start_us), scope.edge_us))
+        if not panes or sum(pane.events for pane in panes) < min(NEW, scope.rule.min_events):
             return None
-        reference = self._references.find(rule.reference, feature, at, edge_us, window_us, since_us)
+        reference = self._references.find(
+            scope.rule.reference,
+            scope.feature,
+            scope.segment_key,
+            scope.edge_us,
+            window_us,
+            scope.since_us,
+        )
         if reference is None:
             return None
-        return _Looked(window_us, Window(panes, edge_us - window_us), reference)
+        return _View(window_us, Window(panes, start_us), reference)
 
-    def _tested(
-        self,
-        rule: Drift,
-        at: SegmentKey | None,
-        looked: _Looked,
-        gating: Collection[str],
-        changed: Mapping[str, int],
-        segments: Collection[SegmentKey],
-        alpha: float,
-    ) -> list[Finding]:
-        """All that this window can tell: the family that the procedure corrects for. Effects only of what can
-        be significant.
-        """
-        window, reference = looked.window, looked.reference
-        window_s, found = looked.window_us / 1e6, []
-        for name, other in reference.pane.numbers.items():
-            if _is_on(rule, name) and (several := window.numbers(name)):
-                number = PooledNumber(several)
-                n = number.effective_n
-                if n >= rule.min_events and (m := other.effective_n) >= MIN_REFERENCE_EVENTS:
-                    shape = _shape(number.shape(other.scale))
-                    apart = histogram_distance(self._shape(reference, name, shape.scale), shape, alpha)
-                    found.append(
-                        Finding(name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, window_s, n, m)
-                    )
-        for category in CATEGORIES:
-            if _is_on(rule, category.name) and (at is not None or category.name not in _MODELS):
-                found += self._category(rule, category.name, category.absent, looked, alpha)
-        # as many texts of each: how much of the whole they are is not known
-        if at is not None or not any(key.dimensions for key in segments):
-            for category in LANGUAGES:
-                if _is_on(rule, category.name):
-                    found += self._category(rule, category.name, category.absent, looked, alpha)
-        for name, held in reference.pane.rates.items():
-            evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
-            watched = (
-                rule.on or name.startswith("feedback.") or (evaluator != name and evaluator not in gating)
+    def _candidates(self, scope: _Scope, view: _View) -> Iterator[_Candidate]:
+        for result in self._tested(scope, view):
+            yield _Candidate(
+                result,
+                partial(self._least, scope.rule, result, view.reference),
+                partial(_finding, result, view),
             )
-            if not watched or not _is_on(rule, name) or changed.get(evaluator, 0) > reference.start_us:
-                continue
-            if (rate := window.part(name).rates.get(name)) is not None:
-                now, then = rate.estimate(0.0, interval=no_interval), held.estimate(0.0, interval=no_interval)
-                if (
-                    now.n >= rule.min_events
-                    and then.n >= MIN_REFERENCE_EVENTS
-                    and now.value is not None
-                    and then.value is not None
-                ):
-                    told = DRIFT_TESTS["two_proportions"](
-                        _shares_of(then.value, then.n), _shares_of(now.value, window.worth(now.n))
-                    )
-                    found.append(
-                        Finding(
-                            name, "two_proportions", told.p_value, abs(told.effect), window_s, now.n, then.n
-                        )
-                    )
-        return found
 
-    def _category(
-        self, rule: Drift, name: str, absent: str | None, looked: _Looked, alpha: float
-    ) -> list[Finding]:
-        before = looked.reference.pane
-        if name not in before.categories and name not in looked.window.categories:
-            return []
-        then, m = _once(looked.reference, ("shares", name), lambda: shares(name, absent, before))
-        pane = looked.window.part("error_rate", name)
+    def _text_candidates(self, scope: _Scope) -> Iterator[_Candidate]:
+        for name in TEXT_NAMES:
+            if not scope.is_on(name):
+                continue
+            read = self._texts.read(
+                scope.rule.reference,
+                scope.feature,
+                scope.segment_key,
+                scope.edge_us,
+                scope.since_us,
+                name,
+                scope.cleared_us,
+            )
+            if read is not None:
+                result, reference = read
+                yield _Candidate(
+                    result,
+                    partial(self._least_of_texts, scope.rule, reference),
+                    partial(text_drift.finding, result),
+                )
+
+    def _tested(self, scope: _Scope, view: _View) -> Iterator[DriftResult]:
+        """Test every statistic of a window: the family that the procedure corrects for. Effects are computed
+        only where a test can be significant.
+        """
+        yield from self._numbers(scope, view)
+        for category in CATEGORIES:
+            if scope.segment_key is not None or category.name not in _MODELS:
+                yield from self._category(scope, category.name, category.absent, view)
+        # each segment samples equally many texts, so their weights in the whole feature are not known
+        if scope.segment_key is not None or not any(key.dimensions for key in scope.feature.segments):
+            for category in LANGUAGES:
+                yield from self._category(scope, category.name, category.absent, view)
+        yield from _rates(scope, view)
+
+    def _numbers(self, scope: _Scope, view: _View) -> Iterator[DriftResult]:
+        for name, reference in view.reference.pane.numbers.items():
+            if not scope.is_on(name) or not (numbers := view.window.numbers(name)):
+                continue
+            current = PooledNumber(numbers)
+            n, m = current.effective_n, reference.effective_n
+            if n < scope.rule.min_events or m < MIN_REFERENCE_EVENTS:
+                continue
+            shape = _shape(current.shape(reference.scale))
+            apart = histogram_distance(self._shape(view.reference, name, shape.scale), shape, scope.alpha)
+            yield DriftResult(
+                name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, view.window_us / 1e6, n, m
+            )
+
+    def _category(self, scope: _Scope, name: str, absent: str | None, view: _View) -> Iterator[DriftResult]:
+        before = view.reference.pane
+        if not scope.is_on(name) or (name not in before.categories and name not in view.window.categories):
+            return
+        then, m = _once(view.reference, ("shares", name), lambda: shares(name, absent, before))
+        pane = view.window.part("error_rate", name)
         now, n = shares(name, absent, pane)
-        alike = looked.window.worth(n)
-        if (
-            not now
-            or not then
-            or m < MIN_REFERENCE_EVENTS
-            or (len(now) == len(then) == 1 and now.keys() == then.keys())
-        ):
-            return []
-        window_s = looked.window_us / 1e6
+        is_one_label = len(now) == len(then) == 1 and now.keys() == then.keys()
+        if not now or not then or m < MIN_REFERENCE_EVENTS or is_one_label:
+            return
+        window_s, independent_n = view.window_us / 1e6, view.window.independent_n(n)
         if name in _MODELS:
             unseen = {label for label in now if label not in then}
-            events = sum(
-                count
-                for names in pane.categories[name].classes.values()
-                for label, count in names.items()
-                if label in unseen
-            )
-            if events >= NEW:
-                return [
-                    Finding(
-                        name,
-                        "never_seen",
-                        0.0,
-                        sum(now[label] for label in unseen) / sum(now.values()),
-                        window_s,
-                        n,
-                        m,
-                    )
-                ]
-        if n < rule.min_events:
-            return []
-        # not even of two categories would it be significant
-        if g_upper_bound(then, m, now, alike) < 0.99 * z_of(rule.confidence) ** 2:
-            return [Finding(name, "g", 1.0, 0.0, window_s, n, m)]
-        reference, current = Distribution.from_weights(then, m), Distribution.from_weights(now, alike)
-        told, apart = DRIFT_TESTS["g"](reference, current), DRIFT_TESTS["jensen_shannon"](reference, current)
-        return [Finding(name, "g", told.p_value, apart.effect, window_s, n, m)]
+            if _events_of(pane, name, unseen) >= NEW:
+                share = sum(now[label] for label in unseen) / sum(now.values())
+                yield DriftResult(name, NEVER_SEEN, 0.0, share, window_s, n, m)
+                return
+        if n < scope.rule.min_events:
+            return
+        # not even with all labels in two groups would it be significant
+        if g_upper_bound(then, m, now, independent_n) < 0.99 * z_of(scope.rule.confidence) ** 2:
+            yield DriftResult(name, "g", 1.0, 0.0, window_s, n, m)
+            return
+        reference, current = Distribution.from_weights(then, m), Distribution.from_weights(now, independent_n)
+        p_value = DRIFT_TESTS["g"](reference, current).p_value
+        effect = DRIFT_TESTS["jensen_shannon"](reference, current).effect
+        yield DriftResult(name, "g", p_value, effect, window_s, n, m)
 
-    def _significant(self, rule: Drift, found: list[_Candidate]) -> list[_Candidate]:
-        """What is beyond chance, of all that was tested together, and matters; the surest first."""
+    def _significant(self, rule: Drift, candidates: list[_Candidate]) -> list[_Candidate]:
+        """Return the candidates that are beyond chance, of all that were tested together, and matter: one of
+        each statistic, the greatest effect first.
+        """
         alpha = _alpha(rule.confidence)
-        ordered = sorted(found, key=lambda one: (one.finding.p_value, one.finding.statistic))
-        last = max(
-            (
-                rank
-                for rank, one in enumerate(ordered, 1)
-                if one.finding.p_value <= alpha * rank / len(ordered)
-            ),
-            default=0,
+        ordered = sorted(
+            candidates, key=lambda candidate: (candidate.result.p_value, candidate.result.statistic)
         )
-        kept: dict[str, _Candidate] = {}
-        for one in ordered[:last]:
-            if one.finding.statistic not in kept and one.finding.effect >= one.least():
-                kept[one.finding.statistic] = one
+        last = 0
+        for rank, candidate in enumerate(ordered, 1):
+            if candidate.result.p_value <= alpha * rank / len(ordered):
+                last = rank
+        chosen: dict[str, _Candidate] = {}
+        for candidate in ordered[:last]:
+            result = candidate.result
+            if result.statistic not in chosen and result.effect >= candidate.least():
+                chosen[result.statistic] = candidate
         return sorted(
-            kept.values(),
-            key=lambda one: (one.finding.test != "never_seen", -one.finding.effect, one.finding.statistic),
+            chosen.values(),
+            key=lambda candidate: (
+                candidate.result.test != NEVER_SEEN,
+                -candidate.result.effect,
+                candidate.result.statistic,
+            ),
         )
 
     def _least_of_texts(self, rule: Drift, reference: TextReference) -> float:
+        """Return the effect that a drift of texts needs."""
         least = max(rule.effect or 0.0, EFFECTS["text"]) * (YOUNG_TEXTS if reference.is_young else 1)
         return max(least, ITSELF * self._texts.variation(reference))
 
-    def _least(self, rule: Drift, finding: Finding, reference: Reference) -> float:
-        """The effect that matters here."""
-        if finding.test == "never_seen":
+    def _least(self, rule: Drift, result: DriftResult, reference: Reference) -> float:
+        """Return the effect that a statistic needs."""
+        if result.test == NEVER_SEEN:
             return 0.0
-        kind = (
-            "category"
-            if finding.statistic in _ABSENT
-            else "rate"
-            if finding.statistic.endswith("_rate")
-            else "number"
-        )
-        least = (rule.effect or EFFECTS["language" if finding.statistic in _LANGUAGES else kind]) * (
-            YOUNG if reference.is_young else 1
-        )
-        varies = self._variation(reference, finding.statistic, kind)
-        # all of the interval must lie beyond it: numbers and arcsines of rates have a standard error of
+        kind = _kind(result.statistic)
+        usual = EFFECTS["language" if result.statistic in _LANGUAGES else kind]
+        least = (rule.effect or usual) * (YOUNG if reference.is_young else 1)
+        variation = self._variation(reference, result.statistic, kind)
+        # the whole interval must lie beyond it: numbers and arcsines of rates have a standard error of
         # 1/sqrt(n)
-        if varies and kind != "category":
-            return max(least, ITSELF * varies + z_of(rule.confidence) / math.sqrt(finding.n))
-        return max(least, ITSELF * varies)
+        if variation and kind != "category":
+            return max(least, ITSELF * variation + z_of(rule.confidence) / math.sqrt(result.n))
+        return max(least, ITSELF * variation)
 
     def _variation(self, reference: Reference, name: str, kind: str) -> float:
-        """How far the worst of the reference's own blocks is from the whole."""
+        """Return the distance of the reference's farthest own block from the whole."""
         return _once(
             reference,
             ("varies", name),
@@ -343,43 +339,89 @@ class DriftReader:
         )
 
 
-def _once(reference: Reference, what: Any, worked_out: Callable[[], T]) -> T:
-    """What follows from a reference alone, worked out when it is first asked for."""
-    known = reference.cache
-    if what not in known:
-        known[what] = worked_out()
-    found: T = known[what]
-    return found
+def _rates(scope: _Scope, view: _View) -> Iterator[DriftResult]:
+    for name, reference in view.reference.pane.rates.items():
+        if not _reads_rate(scope, name, view.reference.start_us):
+            continue
+        current = view.window.part(name).rates.get(name)
+        if current is not None and (result := _rate(scope.rule, name, current, reference, view)):
+            yield result
 
 
-def _told(finding: Finding, looked: _Looked) -> dict[str, Any]:
-    return finding.told(looked.window.part("error_rate", finding.statistic), looked.reference)
+def _reads_rate(scope: _Scope, name: str, reference_start_us: int) -> bool:
+    """Whether drift reads a rate: one that the rule names, feedback, or an evaluator that no baseline watches;
+    and counted by one version of its evaluator since the reference began.
+    """
+    evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
+    is_watched = (
+        scope.rule.on or name.startswith("feedback.") or (evaluator != name and evaluator not in scope.gating)
+    )
+    return bool(is_watched) and scope.is_on(name) and scope.changed.get(evaluator, 0) <= reference_start_us
+
+
+def _rate(rule: Drift, name: str, current: Rate, reference: Rate, view: _View) -> DriftResult | None:
+    now, then = current.estimate(0.0, interval=no_interval), reference.estimate(0.0, interval=no_interval)
+    if now.n < rule.min_events or then.n < MIN_REFERENCE_EVENTS or now.value is None or then.value is None:
+        return None
+    result = DRIFT_TESTS["two_proportions"](
+        _of_rate(then.value, then.n), _of_rate(now.value, view.window.independent_n(now.n))
+    )
+    return DriftResult(
+        name,
+        "two_proportions",
+        result.p_value,
+        abs(result.effect),
+        view.window_us / 1e6,
+        now.n,
+        then.n,
+    )
+
+
+def _events_of(pane: Pane, category: str, labels: Collection[str]) -> int:
+    """Count the events of these labels, unweighted."""
+    if not labels:
+        return 0
+    return sum(
+        count
+        for counts in pane.categories[category].classes.values()
+        for label, count in counts.items()
+        if label in labels
+    )
+
+
+def _once(reference: Reference, key: Any, compute: Callable[[], T]) -> T:
+    """Return what follows from a reference alone; compute it at the first call."""
+    if key not in reference.cache:
+        reference.cache[key] = compute()
+    value: T = reference.cache[key]
+    return value
+
+
+def _finding(result: DriftResult, view: _View) -> StatisticFinding:
+    return result.finding(view.window.part("error_rate", result.statistic), view.reference)
 
 
 @cache
 def _alpha(confidence: float | None) -> float:
-    """The share of false findings of a family, two-sided; None: what the false-page budget asks for."""
+    """Return the share of false findings of a family, two-sided; None: the one of the false-page budget."""
     return 2 * NormalDist().cdf(-BUDGET_Z) if confidence is None else 2 * (1 - confidence)
 
 
+def _kind(statistic: str) -> str:
+    if statistic in _ABSENT:
+        return "category"
+    return "rate" if statistic.endswith("_rate") else "number"
+
+
 def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
-    """The effect between a block of the reference and all of it, less what chance gives; 0 where the block
-    holds too little.
+    """Return the effect between a block of the reference and all of it, less the effect of chance; 0 where the
+    block has too few events.
     """
     if kind == "number":
-        if name not in block.numbers:
-            return 0.0
-        scale = min(block.numbers[name].scale, whole.numbers[name].scale)
-        one, other = (
-            HistogramShape.from_number(block.numbers[name], scale),
-            HistogramShape.from_number(whole.numbers[name], scale),
-        )
-        if one is None or other is None or one.n < 50:
-            return 0.0
-        return float(max(0.0, histogram_distance(other, one).wasserstein - 1 / one.n**0.5))
+        return _numbers_apart(block, whole, name)
     if kind == "category":
         (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
-        if n < 50 or not now or not then:
+        if n < LEAST_OF_BLOCK or not now or not then:
             return 0.0
         return DRIFT_TESTS["jensen_shannon"](
             Distribution.from_weights(then, m), Distribution.from_weights(now, n)
@@ -387,35 +429,31 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
     if name not in block.rates:
         return 0.0
     now_rate, then_rate = block.rates[name].estimate(1.0), whole.rates[name].estimate(1.0)
-    if now_rate.n < 50 or now_rate.value is None or then_rate.value is None:
+    if now_rate.n < LEAST_OF_BLOCK or now_rate.value is None or then_rate.value is None:
         return 0.0
-    told = DRIFT_TESTS["two_proportions"](
-        _shares_of(then_rate.value, then_rate.n), _shares_of(now_rate.value, now_rate.n)
+    result = DRIFT_TESTS["two_proportions"](
+        _of_rate(then_rate.value, then_rate.n), _of_rate(now_rate.value, now_rate.n)
     )
-    return float(max(0.0, abs(told.effect) - 1 / now_rate.n**0.5))
+    return float(max(0.0, abs(result.effect) - 1 / now_rate.n**0.5))
 
 
-def _shares_of(rate: float, n: float) -> Distribution:
+def _numbers_apart(block: Pane, whole: Pane, name: str) -> float:
+    if name not in block.numbers:
+        return 0.0
+    scale = min(block.numbers[name].scale, whole.numbers[name].scale)
+    shape, whole_shape = (
+        HistogramShape.from_number(block.numbers[name], scale),
+        HistogramShape.from_number(whole.numbers[name], scale),
+    )
+    if shape is None or whole_shape is None or shape.n < LEAST_OF_BLOCK:
+        return 0.0
+    return float(max(0.0, histogram_distance(whole_shape, shape).wasserstein - 1 / shape.n**0.5))
+
+
+def _of_rate(rate: float, n: float) -> Distribution:
     return Distribution((False, True), (1 - rate, rate), n)
 
 
 def _shape(shape: HistogramShape | None) -> HistogramShape:
-    assert shape is not None  # who asks knows that something is counted
+    assert shape is not None  # the caller knows that something is counted
     return shape
-
-
-def _is_on(rule: Drift, name: str) -> bool:
-    return rule.on is None or name in rule.on
-
-
-def _nothing() -> dict[str, Any]:
-    return {
-        "metric": "drift",
-        "value": None,
-        "n": 0.0,
-        "low": None,
-        "high": None,
-        "above": None,
-        "below": None,
-        "window_s": 0.0,
-    }

@@ -1,14 +1,20 @@
-"""What a rule says of one series at one edge."""
+"""The result of a rule on one series at one pane edge."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+from monitor.rules.evidence import Evidence
+
+State = Literal["breach", "good", "between", "unknown"]
 
 
 class Reading(NamedTuple):
-    """``breach``: surely beyond the threshold. ``good``: the point estimate is on the good side. ``between``:
-    neither. ``unknown``: too little data.
+    """State and evidence.
+
+    ``breach``: surely beyond the threshold. ``good``: the point estimate is on the good side. ``between``:
+    neither. ``unknown``: too few events.
     """
 
-    state: Literal["breach", "good", "between", "unknown"]
-    evidence: dict[str, Any]
+    state: State
+    evidence: Evidence

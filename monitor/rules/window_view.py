@@ -1,6 +1,4 @@
-"""A window of one series: its panes side by side. Merged is only what is asked for, when it is asked for,
-which of most windows is little.
-"""
+"""A window of one series: its panes side by side, merged statistic by statistic when one is read."""
 
 from __future__ import annotations
 
@@ -13,30 +11,32 @@ from monitor.windows.pane import Pane
 
 
 class Window:
-    """Panes that stay as they are while it is read; each statistic is what it would be if they were merged."""
+    """Panes that do not change while the window is read. Each statistic is what it would be if all were
+    merged; a rule reads few of them.
+    """
 
     def __init__(self, panes: Sequence[Pane], start_us: int) -> None:
         self._panes = panes if len(panes) == 1 else [pane.unpacked() for pane in panes]
         self._part = panes[0] if len(panes) == 1 else Pane(start_us)
-        self._known: set[str] = set()
+        self._merged: set[str] = set()
         self.categories = {name for pane in self._panes for name in pane.categories}
-        """Names of those of which a label is counted."""
+        """Names of the categories of which a label is counted."""
 
-    def worth(self, n: float) -> float:
-        """How many independent outcomes so many are worth: those of one pane have something in common, as
-        ``monitor.drift.shiryaev_roberts`` has it.
+    def independent_n(self, n: float) -> float:
+        """Return how many independent outcomes ``n`` events are worth: those of one pane are correlated, as in
+        ``monitor.drift.shiryaev_roberts``.
         """
         return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
 
     def numbers(self, name: str) -> list[NumberSummary]:
-        """The number of this name, pane by pane."""
+        """Return the number of this name of each pane that has it."""
         return [number for pane in self._panes if (number := pane.numbers.get(name)) is not None]
 
     def part(self, *names: str) -> Pane:
-        """A pane that holds at least the statistics of these names, as far as anything is counted under them."""
+        """Return a pane with at least the statistics of these names; nothing where none is counted."""
         for name in names if len(self._panes) > 1 else ():
-            if name not in self._known:
-                self._known.add(name)
+            if name not in self._merged:
+                self._merged.add(name)
                 self._merge(name)
         return self._part
 
@@ -52,16 +52,18 @@ class Window:
             self._part.number(name).merge(number)
 
 
-def _add_up(out: CategoryCounts, several: Sequence[CategoryCounts]) -> None:
-    """``merge_all``, quick where all have the finest grid: labels are counted before they are ranked."""
-    if any(one.level for one in several):
-        out.merge_all(several)
+def _add_up(out: CategoryCounts, parts: Sequence[CategoryCounts]) -> None:
+    """Do the same as ``merge_all``; faster where all have the finest grid, because labels are counted before
+    they are ranked.
+    """
+    if any(part.level for part in parts):
+        out.merge_all(parts)
         return
     totals: dict[int, dict[str, int]] = {}
-    for one in several:
-        for ppm, counts in one.classes.items():
-            held = totals.setdefault(ppm, {})
+    for part in parts:
+        for ppm, counts in part.classes.items():
+            total = totals.setdefault(ppm, {})
             for label, n in counts.items():
-                held[label] = held.get(label, 0) + n
-    for ppm, held in totals.items():
-        out.add(ppm, held)
+                total[label] = total.get(label, 0) + n
+    for ppm, total in totals.items():
+        out.add(ppm, total)

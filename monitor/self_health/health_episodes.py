@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from monitor.incidents.episode import Episode, begun
-from monitor.protocol.messages import Message, Outputs, to_json
+from monitor.incidents.records import EpisodeRecord, ShownIncident
+from monitor.protocol.messages import Outputs
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import severity_rank
+from monitor.rules.evidence import HealthEvidence
 from monitor.self_health.finding_state import Holding
 from monitor.self_health.partition_health import worse
 from monitor.windows.segment_keys import FeatureKey, segment_labels
@@ -48,11 +52,7 @@ class Telling:
             out: takes the record.
         """
         feature, episode = FeatureKey(SERVICE, subject, self._environment), self.episodes.get(subject)
-        before = (
-            {one["rule"]: one for one in episode.incidents.values() if one["state"] == "firing"}
-            if episode
-            else {}
-        )
+        before = {incident.rule: incident for incident in episode.shown_firing()} if episode else {}
         held = held if self._cap else {}
         now = {name: self._incident(feature, name, one, partitions) for name, one in held.items()}
         changes = [
@@ -61,18 +61,20 @@ class Telling:
             if (why := self._news(subject, incident, before.get(name), held[name], now_us))
         ]
         changes = [
-            (one if (known := before.get(one["rule"])) is None else _continued(known, one), why)
-            for one, why in changes
+            (_continued(before[incident.rule], incident) if incident.rule in before else incident, why)
+            for incident, why in changes
         ]
         changes += [
-            (one | {"state": "resolved"}, "well again") for name, one in before.items() if name not in held
+            (msgspec.structs.replace(incident, state="resolved"), "well again")
+            for name, incident in before.items()
+            if name not in held
         ]
         if not changes:
             return None
         state = "updated"
         if episode is None:
             since_us = min(one.since_us() for one in held.values())
-            episode, state = begun(feature, f"{changes[0][0]['incident_id']}/{now_us}", since_us), "opened"
+            episode, state = begun(feature, f"{changes[0][0].incident_id}/{now_us}", since_us), "opened"
             self.episodes[subject] = episode
         for incident, _ in changes:
             rose = episode.take(incident, may_page=self._may_page)
@@ -80,24 +82,20 @@ class Telling:
         if episode.over:
             state = "resolved"
             del self.episodes[subject]
-        told = [name for name in held if any(incident["rule"] == name for incident, _ in changes)]
+        told = [name for name in held if any(incident.rule == name for incident, _ in changes)]
         for name in told:
             held[name].told = held[name].where()
         self._told_us[subject] = now_us
-        reason = "; ".join(f"{incident['rule']}: {why}" for incident, why in changes)
-        out.add(
-            "alerts",
-            Message(
-                f"{SERVICE}/{subject}".encode(),
-                to_json(episode.record(state, reason, now_us, now_us, self._prefix, [])),
-                0,
-            ),
-        )
+        reason = "; ".join(f"{incident.rule}: {why}" for incident, why in changes)
+        record = episode.record(state, reason, now_us, now_us, self._prefix)
+        out.write("alerts", f"{SERVICE}/{subject}".encode(), record, 0)
         return told
 
-    def shown(self, now_us: int) -> list[dict[str, Any]]:
-        """The open episodes as records."""
-        return [one.record("opened", "", now_us, now_us, self._prefix, []) for one in self.episodes.values()]
+    def shown(self, now_us: int) -> list[EpisodeRecord]:
+        """Return the open episodes as records."""
+        return [
+            episode.record("opened", "", now_us, now_us, self._prefix) for episode in self.episodes.values()
+        ]
 
     def plain(self, subject: str) -> list[Any] | None:
         """An open episode as plain values; None if there is none."""
@@ -112,44 +110,45 @@ class Telling:
     def _news(
         self,
         subject: str,
-        incident: dict[str, Any],
-        before: dict[str, Any] | None,
+        incident: ShownIncident,
+        before: ShownIncident | None,
         holding: Holding,
         now_us: int,
     ) -> str:
         """Why this is to be told; empty if it is not."""
         if before is None:
             return "found"
-        if worse(incident["severity"], before["severity"]) != before["severity"]:
+        if worse(incident.severity, before.severity) != before.severity:
             return "is worse"
         quiet_us = now_us - self._told_us.get(subject, 0)
         if holding.where() != holding.told and quiet_us >= NEWS_US:
             return "partitions changed"
-        return "figures of now" if incident["text"] != before["text"] and quiet_us >= REFRESH_US else ""
+        return "figures of now" if incident.text != before.text and quiet_us >= REFRESH_US else ""
 
-    def _incident(self, feature: FeatureKey, name: str, holding: Holding, partitions: int) -> dict[str, Any]:
+    def _incident(self, feature: FeatureKey, name: str, holding: Holding, partitions: int) -> ShownIncident:
         worst, since_us = holding.worst(), holding.since_us()
         identity = blake2b(
             repr((self._prefix, tuple(feature), name, since_us)).encode(), digest_size=8
         ).hexdigest()
-        evidence = {
-            "metric": name,
-            "value": worst.value,
-            "low": None,
-            "high": None,
-            "n": 0.0,
-            "window_s": self._window_s,
-        }
-        return {
-            "incident_id": identity, "rule": name, "severity": min(holding.severity(), self._cap or "info", key=severity_rank), "state": "firing",
-            "since": rfc3339(since_us), **segment_labels(feature, None), "evidence": evidence, "text": worst.text + holding.where(partitions),
-        }  # fmt: skip
+        return ShownIncident(
+            incident_id=identity,
+            rule=name,
+            severity=min(holding.severity(), self._cap or "info", key=severity_rank),
+            state="firing",
+            since=rfc3339(since_us),
+            evidence=HealthEvidence(
+                metric=name, value=worst.value, low=None, high=None, n=0.0, window_s=self._window_s
+            ),
+            text=worst.text + holding.where(partitions),
+            **segment_labels(feature, None),
+        )
 
 
-def _continued(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The same incident as it is now; its severity does not sink."""
-    return now | {
-        "incident_id": before["incident_id"],
-        "since": before["since"],
-        "severity": worse(now["severity"], before["severity"]),
-    }
+def _continued(before: ShownIncident, now: ShownIncident) -> ShownIncident:
+    """Return the same incident as it is now; its severity does not sink."""
+    return msgspec.structs.replace(
+        now,
+        incident_id=before.incident_id,
+        since=before.since,
+        severity=worse(now.severity, before.severity),
+    )

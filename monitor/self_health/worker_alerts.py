@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from monitor.protocol.messages import Outputs, to_json
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
@@ -195,13 +197,12 @@ class HealthDesk:
         for episode in self._telling.episodes.values():
             at = episode.feature
             yield Measure("softfail_episodes", (*at, episode.urgency), 1)
-            for one in episode.incidents.values():
-                if one["state"] == "firing":
-                    yield Measure("softfail_incidents", (*at, one["rule"], one["severity"]), 1)
+            for incident in episode.shown_firing():
+                yield Measure("softfail_incidents", (*at, incident.rule, incident.severity), 1)
 
     def episodes(self, now_us: int) -> list[dict[str, Any]]:
         """The open episodes, for the status page."""
-        return [explained(one) for one in self._telling.shown(now_us)]
+        return [explained(msgspec.to_builtins(record)) for record in self._telling.shown(now_us)]
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records that differ since the last call."""

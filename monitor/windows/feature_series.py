@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from monitor.protocol.examples import Example
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
@@ -72,7 +73,7 @@ class FeatureState:
         # too
         self.longest_pauses: dict[int, list[int]] = {}
         self.healthy_rules: set[str] = set()  # rules that were seen to hold at feature level
-        self.examples: dict[str, list[dict[str, Any]]] = {}  # evaluator -> the last failing responses
+        self.examples: dict[str, list[Example]] = {}  # evaluator -> the last failing responses
         # kind and name of what was new -> the edge at which it was told, or found to be no news
         self.decided_changes: dict[str, int] = {}
         self.resolved_edges: dict[

@@ -18,7 +18,7 @@ from agents.state_admin.contents import decode_contents
 from agents.state_admin.open_episodes import _apply, in_partitions
 from agents.state_admin.rebuild import _compared
 from agents.state_admin.replay import ReplayResult, _CaughtUpWorker, _seconds
-from monitor.alerts.forced_resolution import as_told, ended_episodes, ended_incidents, resolved
+from monitor.alerts.forced_resolution import as_on_topic, ended_episodes, ended_incidents, resolved
 from monitor.delivery.alert_records import read_alert_record
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
@@ -173,9 +173,9 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
 
 
-def test_an_episode_that_cannot_be_read_comes_back_as_it_was_told():
+def test_an_episode_that_cannot_be_read_comes_back_as_it_was_on_the_topic():
     watch, records, told = fired()
-    ((key, episode),) = (as_told(one) for one in told.values())
+    ((key, episode),) = (as_on_topic(one) for one in told.values())
     assert episode == watch.partition_state.episodes[key]
     found, (at,) = broken(records, b"episode")
     other = {key: value for key, value in records.items() if key != at}  # the replay found none, or another

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.pane_close import Edges
+from monitor.alerts.pane_close import PaneCloser
 from monitor.protocol.messages import Outputs
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
@@ -66,7 +66,7 @@ def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any])
     counted, fresh = [0, 0], [0, 0]
 
     def close(until_us: int) -> None:
-        given = Edges(config, partition_state)._write_windows(until_us, Outputs()).get(KEY, [])
+        given = PaneCloser(config, partition_state)._write_windows(until_us, Outputs()).get(KEY, [])
         for _, rates in given:
             for _, (n, failures) in rates["error_rate"].classes.items() if "error_rate" in rates else ():
                 assert 0 <= failures <= n
@@ -129,9 +129,9 @@ def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> N
 def test_a_segment_that_leaves_takes_nothing_twice_to_other(stale: bool) -> None:
     config, partition_state = Config(default_rules=False), PartitionState(PANE_US, "d")
     count(partition_state, SegmentKey("a"), 0, 1_000_000, 10, 1)
-    Edges(config, partition_state)._write_windows(PANE_US, Outputs())
+    PaneCloser(config, partition_state)._write_windows(PANE_US, Outputs())
     if stale:
         count(partition_state, SegmentKey("a"), 0, 1_000_000, 2, 2)
     partition_state.overflow(partition_state.features[KEY])
-    given = Edges(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
+    given = PaneCloser(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
     assert [(at, totals(rates)) for at, rates in given] == ([(OVERFLOW, (2, 2))] if stale else [])

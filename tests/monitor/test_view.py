@@ -183,7 +183,5 @@ def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
         if one["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in one["text"]
     ]
     # what is written to alerts stays as it is
-    assert not [
-        one for one in watch.partition_state.episodes.popitem()[1].incidents.values() if "text" in one
-    ]
+    assert not [one for one in watch.partition_state.episodes.popitem()[1].incidents.values() if one.text]
     assert shown["next_step"].startswith("Look at the provider's status page")

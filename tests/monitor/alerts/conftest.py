@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.alerts.engine import GOES_ON, REOPENED
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
+from monitor.incidents.incident import GOES_ON, REOPENED
 from monitor.protocol.messages import FileRecord
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch

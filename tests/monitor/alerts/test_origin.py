@@ -9,23 +9,27 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.diagnosis.attribution import PANES, origin
-from monitor.incidents.origin import NOWHERE, Origin
+from monitor.diagnosis.attribution import PANES, origin_of
+from monitor.incidents.origin import NO_ORIGIN, Origin
+from monitor.incidents.records import ShownIncident
 from monitor.protocol.messages import FileRecord, Outputs
+from monitor.rules.evidence import Evidence, StatisticFinding, evidence_of, no_evidence
 from monitor.stats.sampling_weights import MILLION
 from monitor.watch import Watch
 from monitor.windows.feature_series import HOUR, FeatureState, SegmentSeries
 from monitor.windows.pane import Pane, merge_panes
-from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey, segment_labels
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
+KEY = FeatureKey("bot", "answer", "production")
 BEGUN, NOW = 60, 65  # minutes
 
 
@@ -46,7 +50,7 @@ class Traffic(NamedTuple):
 def feature_of(
     *several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane
 ) -> FeatureState:
-    feature = FeatureState(FeatureKey("bot", "answer", "production"))
+    feature = FeatureState(KEY)
     for one in several:
         segment = SegmentSeries(one.labels or SegmentKey(one.model))
         feature.segments[segment.key] = segment
@@ -69,14 +73,40 @@ def incident(
     *,
     severity: str = "critical",
     state: str = "firing",
-    **evidence: Any,
-) -> dict[str, Any]:
-    return {"state": state, "severity": severity, "level": "feature" if model is None else "segment", "model": model or "", "prompt_version": "",
-            "variant": "", "dimensions": {}, "evidence": {"metric": metric, "window_s": 300.0, "above": 0.02} | evidence}  # fmt: skip
+    evidence: Evidence | None = None,
+    **changes: Any,
+) -> ShownIncident:
+    limit = msgspec.structs.replace(no_evidence(metric, 300.0), above=0.02)
+    return ShownIncident(
+        incident_id="i",
+        rule="r",
+        severity=severity,
+        state=state,
+        since="2026-03-02T09:00:00Z",
+        evidence=evidence or msgspec.structs.replace(limit, **changes),
+        **segment_labels(KEY, None if model is None else SegmentKey(model)),
+    )
 
 
-def named(feature: FeatureState, *several: dict[str, Any]) -> Origin:
-    return origin(
+def drift(metric: str, value: float, reference: float) -> ShownIncident:
+    finding = StatisticFinding(
+        metric=metric,
+        value=value,
+        n=100.0,
+        low=None,
+        high=None,
+        reference=reference,
+        reference_n=1000.0,
+        test="g",
+        p_value=0.0,
+        effect=1.0,
+        window_s=300.0,
+    )
+    return incident(evidence=evidence_of(finding, "trailing 24h", (finding,)))
+
+
+def named(feature: FeatureState, *several: ShownIncident) -> Origin:
+    return origin_of(
         feature,
         {str(nth): one for nth, one in enumerate(several or (incident(),))},
         BEGUN * MINUTE_US,
@@ -95,7 +125,7 @@ def test_of_two_models_of_one_provider_that_both_fail_the_provider_is_named_and_
 
 
 def test_of_two_providers_that_both_fail_neither_is_named() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NOWHERE
+    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NO_ORIGIN
 
 
 def test_what_always_fails_is_not_what_went_wrong() -> None:
@@ -117,17 +147,17 @@ def test_who_fails_less_than_before_does_not_make_others_most_of_it() -> None:
                 Traffic("m", "one", 20, 0, 10), Traffic("n", "two", 20, 0, 6), Traffic("o", "three", 20, 8, 0)
             )
         )
-        == NOWHERE
+        == NO_ORIGIN
     )
 
 
 def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_not_looked_at() -> None:
     first = feature_of(Traffic("m", "one", 20, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=BEGUN)
-    assert origin(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
+    assert origin_of(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
     later = feature_of(Traffic("m", "one", 200, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=240)
     for at, pane in later.segments[SegmentKey("m")].panes.items():
         pane.rate("error_rate").add(MILLION, 200, 200 if at >= (BEGUN + 60) * MINUTE_US else 0)
-    assert origin(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
+    assert origin_of(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
 
 
 def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
@@ -137,7 +167,7 @@ def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
             minutes = [segment.panes.pop(minute * MINUTE_US) for minute in range(hour, hour + 60)]
             segment.panes_by_resolution[HOUR][hour * MINUTE_US] = merge_panes(minutes, hour * MINUTE_US)
     del feature.segments[SegmentKey("n")].panes_by_resolution[HOUR][0]
-    assert origin(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
+    assert origin_of(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
 
 
 def test_a_segment_that_is_new_is_held_against_what_is_usual_in_the_feature() -> None:
@@ -160,19 +190,25 @@ def test_calls_that_were_not_sent_count_by_their_probability() -> None:
     ), "as always"
 
 
-@pytest.mark.parametrize(("metric", "evidence"), [
-    ("pass_rate", {"above": None, "below": 0.5}), ("pass_rate", {"above": None, "value": 0.7, "reference": 0.99}),
-    ("evaluator.refusal.fail_rate", {"above": None, "value": 0.3, "reference": 0.01})])  # fmt: skip
-def test_failures_of_any_rate_weigh_where_they_are(metric: str, evidence: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "fired",
+    [
+        incident("pass_rate", above=None, below=0.5),
+        drift("pass_rate", 0.7, 0.99),
+        drift("evaluator.refusal.fail_rate", 0.3, 0.01),
+    ],
+)
+def test_failures_of_any_rate_weigh_where_they_are(fired: ShownIncident) -> None:
+    metric = fired.evidence.metric
     feature = feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8), metric=metric)
-    assert named(feature, incident(metric, **evidence)) == ("two", "n")
+    assert named(feature, fired) == ("two", "n")
 
 
 def test_a_rate_that_should_not_have_fallen_is_of_the_segment_where_it_fell() -> None:
     feature = feature_of(
         Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate"
     )
-    assert named(feature, incident("feedback.regeneration_rate", above=None, value=0.43, reference=0.57)) == (
+    assert named(feature, drift("feedback.regeneration_rate", 0.43, 0.57)) == (
         "two",
         "n",
     )
@@ -194,8 +230,8 @@ def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
     for at, pane in feature.segments[SegmentKey("n")].panes.items():
         if at >= (BEGUN - 1) * MINUTE_US:
             pane.category("fallback").add(MILLION, {"cache": 15})
-    assert named(feature, incident("fallback=cache", above=None, value=0.15, reference=0.0)) == ("two", "n")
-    assert named(feature, incident("fallback=none", above=None, value=0.85, reference=1.0)) == (
+    assert named(feature, drift("fallback=cache", 0.15, 0.0)) == ("two", "n")
+    assert named(feature, drift("fallback=none", 0.85, 1.0)) == (
         "two",
         "n",
     ), "what became rare"
@@ -204,9 +240,9 @@ def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
 def test_where_nothing_can_be_counted_the_calls_decide() -> None:
     few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
     assert named(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
-    assert named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NOWHERE, (
-        "seven tenths are not enough"
-    )
+    assert (
+        named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NO_ORIGIN
+    ), "seven tenths are not enough"
 
 
 def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
@@ -216,7 +252,7 @@ def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
         "one",
         "m",
     ), "the whole feature says more"
-    assert named(feature, incident(model="gone")) == NOWHERE
+    assert named(feature, incident(model="gone")) == NO_ORIGIN
 
 
 def test_the_gravest_incidents_decide_and_of_those_that_fire_still() -> None:
@@ -227,15 +263,15 @@ def test_the_gravest_incidents_decide_and_of_those_that_fire_still() -> None:
 
 
 def test_a_feature_that_fell_silent_is_of_nobody() -> None:
-    silent = incident("events", above=None, below=1.0, expected=300.0)
+    silent = incident("events", above=None, below=1.0)
     feature = feature_of(Traffic("m", "one", 40, 0, 20))
-    assert named(feature, silent) == NOWHERE
-    assert named(feature, silent, incident(severity="warning")) == NOWHERE, "the page is about the silence"
+    assert named(feature, silent) == NO_ORIGIN
+    assert named(feature, silent, incident(severity="warning")) == NO_ORIGIN, "the page is about the silence"
     assert named(feature, silent, incident()) == ("one", "m")
 
 
 @pytest.mark.parametrize(("labels", "provider", "says"), [
-    (UNLABELLED, "one", ("one", "")), (OVERFLOW, "one", ("one", "")), (OVERFLOW, "other", NOWHERE), (UNLABELLED, "", NOWHERE),
+    (UNLABELLED, "one", ("one", "")), (OVERFLOW, "one", ("one", "")), (OVERFLOW, "other", NO_ORIGIN), (UNLABELLED, "", NO_ORIGIN),
     (SegmentKey("m"), "", ("", "m"))])  # fmt: skip
 def test_what_is_no_name_is_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
     assert named(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
@@ -247,8 +283,8 @@ def test_a_segment_is_of_the_provider_that_answers_most_of_its_calls_that_name_o
 
 
 def test_an_episode_without_incidents_or_panes_is_of_nobody() -> None:
-    assert origin(feature_of(), {}, BEGUN * MINUTE_US, NOW * MINUTE_US) == NOWHERE
-    assert named(feature_of(Traffic("m", "one", 40), minutes=5)) == NOWHERE
+    assert origin_of(feature_of(), {}, BEGUN * MINUTE_US, NOW * MINUTE_US) == NO_ORIGIN
+    assert named(feature_of(Traffic("m", "one", 40), minutes=5)) == NO_ORIGIN
 
 
 class Opened(Pane):
@@ -265,7 +301,7 @@ def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -
     several = [Traffic(f"m{nth}", "one" if nth % 10 else "two", 5, 0, 2) for nth in range(200)]
     feature = feature_of(*several, minutes=180, of=Opened)
     Opened.looked = 0
-    assert origin(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == (
+    assert origin_of(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == (
         "one",
         "",
     )

@@ -291,4 +291,6 @@ def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
             one.feed(rate, edge_us, MINUTE_US, frozen=frozen)
         assert again.state() == whole.state()
         if whole.risen is not None:
-            assert whole.told("pass_rate", edge_us, MINUTE_US) == again.told("pass_rate", edge_us, MINUTE_US)
+            assert whole.finding("pass_rate", edge_us, MINUTE_US) == again.finding(
+                "pass_rate", edge_us, MINUTE_US
+            )

@@ -145,8 +145,8 @@ def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
         burn_rate.read(rule(on=on), segment, 60 * MINUTE_US, 0) for on in ("error_rate", "pass_rate")
     )
     assert bad.state == good.state == "breach"
-    assert (bad.evidence["burn"], bad.evidence["above"], good.evidence["below"]) == (
-        good.evidence["burn"],
+    assert (bad.evidence.burn, bad.evidence.above, good.evidence.below) == (
+        good.evidence.burn,
         0.144,
         0.856,
     )
@@ -165,4 +165,4 @@ def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -
         pane.rate("error_rate").add(1_000_000, 1000, 900 if hour == 2 else 200 if hour > 2 else 1000)
     slow = rule(window=6 * 3600.0, short=3 * 3600.0, factor=6.0)
     read = burn_rate.read(slow, segment, 6 * HOUR_US, 2 * HOUR_US + 50 * MINUTE_US)
-    assert (read.evidence["n"], read.evidence["value"]) == (3000, 0.2)
+    assert (read.evidence.n, read.evidence.value) == (3000, 0.2)

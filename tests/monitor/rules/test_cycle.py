@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.alerts.baseline_store import Baselines
-from monitor.alerts.evaluator_versions import Statistics
+from monitor.alerts.baseline_store import BaselineStore
+from monitor.alerts.evaluator_versions import EvaluatorVersions
 from monitor.drift.shiryaev_roberts import TOLERANCE
 from monitor.references.finder import ReferenceFinder
 from monitor.rules.learned_baseline import LEARNT_US
@@ -65,7 +65,7 @@ def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
         partition_state = PartitionState(60_000_000, "")
         feature, baselines = (
             known(partition_state, failures),
-            Baselines(config, partition_state, Statistics(config, partition_state)),
+            BaselineStore(config, partition_state, EvaluatorVersions(config, partition_state)),
         )
         for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
             baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)

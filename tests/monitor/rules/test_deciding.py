@@ -9,8 +9,11 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from monitor.incidents.incident import Incident
 from monitor.protocol.messages import FileRecord
+from monitor.rules.evidence import no_evidence
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import read
 from monitor.watch import Watch
@@ -41,10 +44,11 @@ def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_
 
 
 def test_a_finding_that_is_over_keeps_its_figures_where_the_last_reading_has_none() -> None:
-    incident = Incident("i", "errors", "d", "error", 0)
-    incident.step(RULE, Reading("breach", {"metric": "error_rate", "value": 0.3}), 60_000_000)
-    incident.step(RULE, Reading("good", {"metric": "error_rate", "value": None}), 120_000_000)
-    assert incident.evidence["value"] == 0.3
+    nothing = no_evidence("error_rate", 300.0)
+    incident = Incident("i", "errors", "d", "error", 0, nothing)
+    incident.step(RULE, Reading("breach", msgspec.structs.replace(nothing, value=0.3)), 60_000_000)
+    incident.step(RULE, Reading("good", nothing), 120_000_000)
+    assert incident.evidence.value == 0.3
 
 
 def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> None:

@@ -17,7 +17,8 @@ from scipy.stats import false_discovery_control
 
 from monitor.protocol.messages import FileRecord
 from monitor.rules.drift import DriftReader, _Candidate
-from monitor.rules.drift_evidence import Finding
+from monitor.rules.drift_evidence import DriftResult
+from monitor.rules.evidence import Finding
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Drift
@@ -379,11 +380,15 @@ def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from([0.001, 0.05, 0.3]))
 def test_what_is_significant_is_what_benjamini_and_hochberg_say(p_values: list[float], level: float) -> None:
     rule = Drift.model_validate({"name": "d", "confidence": 1 - level / 2, "effect": 1e-9})
+
+    def unused() -> Finding:
+        raise AssertionError("only what a reading shows is described")
+
     found = [
-        _Candidate(Finding(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, dict)
+        _Candidate(DriftResult(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, unused)
         for nth, p in enumerate(p_values)
     ]
-    kept = {one.finding.statistic for one in DriftReader(60_000_000)._significant(rule, found)}
+    kept = {one.result.statistic for one in DriftReader(60_000_000)._significant(rule, found)}
     adjusted = false_discovery_control(p_values)
     sure = np.abs(adjusted - level) > 1e-9 * level  # rounding decides on the bound
     assert {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) & sure)} <= kept

@@ -57,14 +57,14 @@ def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_mos
 ) -> None:
     window = Window([Pane(at * 60_000_000) for at in range(len(sizes))], 0)
     n = float(sum(sizes))
-    worth = window.worth(n)
+    worth = window.independent_n(n)
     assert worth <= n
     assert worth < 154 * len(sizes)
-    assert window.worth(float(len(sizes))) == len(sizes)  # one a pane: they have nothing in common
+    assert window.independent_n(float(len(sizes))) == len(sizes)  # one a pane: they have nothing in common
 
 
 def test_categories_that_cluster_within_a_minute_are_found_no_more_often_than_promised() -> None:
-    """And without what ``worth`` takes off, far more often: so this can fail."""
+    """Without the correction of ``independent_n`` they are found far more often, so this test can fail."""
     rng = np.random.default_rng(5)
     reference, a_pane, rho = Distribution.from_weights({"length": 2000, "stop": 98_000}), 1000, 0.005
     shares = rng.beta(0.02 * (1 / rho - 1), 0.98 * (1 / rho - 1), 2000)
@@ -72,7 +72,7 @@ def test_categories_that_cluster_within_a_minute_are_found_no_more_often_than_pr
     for cut in rng.binomial(a_pane, shares).tolist():
         weights = {"length": cut, "stop": a_pane - cut} if cut else {"stop": a_pane}
         for corrected in found:
-            n = Window([Pane(0)], 0).worth(a_pane) if corrected else float(a_pane)
+            n = Window([Pane(0)], 0).independent_n(a_pane) if corrected else float(a_pane)
             found[corrected] += (
                 DRIFT_TESTS["g"](reference, Distribution.from_weights(weights, n)).p_value < 0.001
             )

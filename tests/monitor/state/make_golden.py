@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
@@ -218,8 +220,8 @@ def meaning(watch: Watch) -> dict[str, Any]:
                 one.state,
                 one.severity,
                 one.since_us,
-                one.held_us,
-                one.evidence,
+                one.breached_us,
+                msgspec.to_builtins(one.evidence),
             ]
             for (at, rule), one in watch.partition_state.incidents.get(key, {}).items()
         }

@@ -1,0 +1,109 @@
+"""Records of incidents and episodes, as softfail writes them to the alerts topic.
+
+``schemas.records`` says the same for readers. Fields stand in the order in which they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from monitor.protocol.examples import Example
+from monitor.protocol.messages import OutputRecord
+from monitor.rules.evidence import Evidence, evidence_from
+
+Level = Literal["segment", "feature"]
+
+
+class TransitionRecord(OutputRecord, frozen=True, kw_only=True, tag="transition"):
+    """A change of an incident's state. Times are RFC 3339: ``time`` the pane edge, ``decided_at`` wall clock."""
+
+    incident_id: str
+    episode_id: str | None
+    rule: str
+    severity: str
+    state: Literal["pending", "firing", "resolved"]
+    reason: str
+    time: str
+    decided_at: str
+    level: Level
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    evidence: Evidence
+
+
+class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An incident as its episode shows it. ``since``: the first breaching edge.
+
+    ``returned``: when it failed again while its page was kept open for flapping. ``text``: its finding in
+    words, only of findings about softfail itself.
+    """
+
+    incident_id: str
+    rule: str
+    severity: str
+    state: str
+    since: str
+    level: Level
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    evidence: Evidence
+    text: str = ""
+    returned: str = ""
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether the incident fires."""
+        return self.state == "firing"
+
+    @property
+    def of_feature(self) -> bool:
+        """Whether the incident is of the feature as a whole, not of one segment."""
+        return self.level == "feature"
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> ShownIncident:
+        """Read an incident back from state or from a record of the alerts topic.
+
+        Raises:
+            ValueError: its evidence cannot be read.
+            TypeError: a field is missing.
+        """
+        fields = {name: values[name] for name in cls.__struct_fields__ if name in values}
+        return cls(**{**fields, "evidence": evidence_from(values["evidence"])})
+
+
+class EpisodeRecord(OutputRecord, frozen=True, kw_only=True, omit_defaults=True, tag="episode"):
+    """An episode as of one edge. ``started_at``: the first breaching edge."""
+
+    episode_id: str
+    dedup_key: str
+    state: str
+    reason: str
+    service: str
+    feature: str
+    environment: str
+    severity: str
+    urgency: str
+    muted: str
+    started_at: str
+    time: str
+    decided_at: str
+    firing: int
+    incidents: list[ShownIncident]
+    examples: list[Example]
+    causes: list[str] = []
+    provider: str = ""
+    model: str = ""
