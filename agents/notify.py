@@ -1,4 +1,4 @@
-"""The notifier: sends what the outbox says is due. One task a channel, so that a slow one delays nobody else."""
+"""The notify agent: deliver what is due in the outbox. Each channel has a task, so that a slow one delays no other."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from monitor.self_health.dead_mans_switch import DeadMan, Sign, Withheld
 from schemas.config.monitor_config import Config
 
 log = logging.getLogger("softfail.notify")
-HEALTH_S = 2.0  # between two looks at softfail's own health
-DEAD_MAN_S = 1.0  # between two looks whether a sign of life is due
-LOOK_S = 0.5  # between two looks when nothing is news: waits end and triggers fall due by the clock
-CHANGES_S = 0.5  # between two looks whether a change is to be told
+HEALTH_S = 2.0  # between two checks of softfail's own health
+DEAD_MAN_S = 1.0  # between two checks whether a sign of life is due
+POLL_S = 0.5  # between two looks at the outbox without a change: deliveries also fall due by the clock
+CHANGES_S = 0.5  # between two looks for a change to deliver
 
 
 class NotifyAgent:
-    """Reads the alerts topic, keeps an outbox, tends its channels."""
+    """Reads the alerts topic, keeps an outbox and delivers to the channels."""
 
     name = "notify"
     source = "alerts"
@@ -49,25 +49,23 @@ class NotifyAgent:
         self._channels = configured(config)
 
     def core(self, partition: int, partitions: int) -> Notifier:
-        """A fresh core. The alerts topic has one partition, so there is one (the embedded broker has more,
-        and nothing in them).
-        """
+        """Make the core. The alerts topic has one partition (the embedded broker has more, which are empty)."""
         del partitions
         return Notifier(self._config, partition)
 
     async def tend(self, partition: Partition) -> None:
-        """Deliver while the partition is owned. First everything is read: what is over already must not page."""
+        """Deliver while the partition is owned, after everything is read: a resolved episode must not page."""
         while not partition.caught_up:  # noqa: ASYNC110 - it also becomes true without news
             await asyncio.sleep(0.05)
-        # pages are rare: a kept connection would be stale by the next one
+        # pages are rare: a kept connection would be stale
         connector = aiohttp.TCPConnector(force_close=True)
         async with (
             aiohttp.ClientSession(connector=connector, trust_env=True) as session,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(_look_after_health(partition))
+            group.create_task(_check_health(partition))
             if (dead_man := _core(partition).dead_man) is not None and dead_man.is_wanted:
-                group.create_task(_show_life(dead_man, session))
+                group.create_task(_send_life_signs(dead_man, session))
             for channel in self._channels.values():
                 group.create_task(_send_episodes(channel, partition, session))
             for change_channel in change_channels(self._config).values():
@@ -82,14 +80,14 @@ def _core(partition: Partition) -> Notifier:
 
 def _headline(value: bytes) -> str:
     episode = json.loads(value)
-    firing = [one["text"] for one in episode["incidents"] if one["state"] == "firing"]
+    firing = [incident["text"] for incident in episode["incidents"] if incident["state"] == "firing"]
     return (
         f"{episode['feature']} {episode['state']}"
         f" ({episode['reason']}){': ' if firing else ''}{'; '.join(firing)}"
     )
 
 
-async def _look_after_health(partition: Partition) -> None:
+async def _check_health(partition: Partition) -> None:
     core = _core(partition)
     while True:
         await asyncio.sleep(HEALTH_S)
@@ -99,42 +97,43 @@ async def _look_after_health(partition: Partition) -> None:
                 log.warning("health: %s", _headline(message.value))
 
 
-async def _show_life(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
-    """Tell the dead man's switch that all is well while it is. Addresses are secrets: no failure is shown but
-    by its kind.
+async def _send_life_signs(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
+    """Send signs of life to the dead man's switch while softfail is healthy.
+
+    Addresses are secrets, so the log names only the kind of a failure.
     """
-    before: str | None = ""
-    await asyncio.sleep(HEALTH_S)  # not before somebody has looked after the health
+    last_reason: str | None = ""
+    await asyncio.sleep(HEALTH_S)  # not before the first health check
     while True:
         due = dead_man.due(wall_clock_us())
         if isinstance(due, Withheld):
-            if due.why != before:
+            if due.why != last_reason:
                 log.log(
                     logging.INFO if due.why == "waiting" else logging.WARNING,
                     "dead man's switch: no sign of life: %s",
                     due.text,
                 )
-            before = due.why
+            last_reason = due.why
         else:
-            if before is not None:
-                log.info("dead man's switch: all is well, and it is told so")
-            before = None
-            await asyncio.gather(*(_show(dead_man, sign, session) for sign in due))
+            if last_reason is not None:
+                log.info("dead man's switch: softfail is healthy, signs of life are sent")
+            last_reason = None
+            await asyncio.gather(*(_send_sign(dead_man, sign, session) for sign in due))
         await asyncio.sleep(DEAD_MAN_S)
 
 
-async def _show(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -> None:
+async def _send_sign(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -> None:
     try:
         status, _, body = await post(sign.request, session)
         arrived = status is not None and 200 <= status < 300
-        what = (
+        answer = (
             f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
         )
-    except Exception as error:  # noqa: BLE001 - it must never take the channels down with it
-        arrived, what = False, type(error).__name__
+    except Exception as error:  # noqa: BLE001 - it must never stop the channels
+        arrived, answer = False, type(error).__name__
     dead_man.sent(sign, wall_clock_us(), arrived=arrived)
     if not arrived:
-        log.warning("dead man's switch: %s was not told that all is well: %s", sign.to, what)
+        log.warning("dead man's switch: no sign of life reached %s: %s", sign.to, answer)
 
 
 async def _send_episodes(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:
@@ -146,7 +145,7 @@ async def _send_episodes(channel: Channel, partition: Partition, session: aiohtt
         # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
         # and the task would never end.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(POLL_S):
                 await partition.changed_event.wait()
 
     await _send(lambda: outbox.due(channel.name, wall_clock_us()), wait, channel, partition, session)

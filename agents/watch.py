@@ -1,6 +1,4 @@
-"""The watch agent: events in; windows, transitions, samples and dead letters out. All it knows about quality
-is in ``monitor.watch``.
-"""
+"""The watch agent: read events; write windows, transitions, samples and dead letters (``monitor.watch``)."""
 
 from __future__ import annotations
 
@@ -13,11 +11,11 @@ from monitor.self_health.partition_health import Figures
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
-LATE_S = 1.0  # a tick that comes later than this does not count as time that passed in silence
+LATE_S = 1.0  # after a tick that is later than this the clock starts anew
 
 
 class WatchAgent:
-    """Gives the shell its cores, and lets time pass in them."""
+    """Makes the cores of the events topic and advances their watermarks."""
 
     name, source = "watch", "events"
 
@@ -25,19 +23,18 @@ class WatchAgent:
         self._config = config
 
     def core(self, partition: int, partitions: int) -> Watch:
-        """All that is known about one partition of the events topic."""
+        """Make the core of one partition of the events topic."""
         return Watch(self._config, partition, partitions)
 
     async def tend(self, partition: Partition) -> None:
-        """Each second advance the watermark with the wall clock, and say how the partition does."""
+        """Advance the watermark with the wall clock and write heartbeats, each second."""
         clock = WallClock()
         core = partition.core
         assert isinstance(core, Watch)
         while True:
             slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
-            # A process that was stopped, or a loop that was busy, has not seen what came meanwhile, whatever
-            # it last heard of the end.
+            # A process that was suspended, or whose loop was busy, may not have read the newest records.
             stood_still = time.monotonic() - slept_at > TICK_S + LATE_S
             if core.watermark_us is None or not partition.caught_up or stood_still:
                 clock.stand_still()

@@ -1,4 +1,4 @@
-"""How every client of the worker and its commands reaches Kafka: brokers and security, in one place."""
+"""Settings of all Kafka clients of the worker and its commands: brokers and security."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def clients(kafka: Kafka) -> dict[str, Any]:
-    """Settings that any client of aiokafka is made with: ``bootstrap_servers`` and what ``kafka.security``
-    says.
+    """Return the settings of an aiokafka client: ``bootstrap_servers`` and those of ``kafka.security``.
 
     Raises:
         Misconfigured: a certificate file cannot be used.
@@ -24,7 +23,7 @@ def clients(kafka: Kafka) -> dict[str, Any]:
 
 
 def blocking_clients(kafka: Kafka) -> dict[str, Any]:
-    """The same for any client of kafka-python.
+    """Return the settings of a kafka-python client.
 
     Raises:
         Misconfigured: a certificate file cannot be used.
@@ -43,7 +42,7 @@ def command_clients(kafka: Kafka) -> dict[str, Any]:
 
 
 def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | None:
-    """The same for Faust, which hands it to its own aiokafka clients; None: plain text.
+    """Return the credentials of Faust, which passes them to its aiokafka clients; None: plain text.
 
     Raises:
         Misconfigured: a certificate file cannot be used.
@@ -62,7 +61,7 @@ def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | 
     return faust.SSLCredentials(context) if context is not None else None
 
 
-# the system's authorities take 20 ms to read, and clients are made while the event loop runs
+# the authorities of the system take 20 ms to read, and clients are made while the event loop runs
 @lru_cache(maxsize=8)
 def _settings(security: Security) -> dict[str, Any]:
     try:

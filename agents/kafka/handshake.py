@@ -1,6 +1,4 @@
-"""Asks one broker whether it takes us, and says in our words why not: the clients retry for ever and log what
-OpenSSL says.
-"""
+"""Connect to a broker once and explain a refusal: the clients retry for ever and log what OpenSSL says."""
 
 from __future__ import annotations
 
@@ -20,19 +18,19 @@ from aiokafka.protocol.metadata import MetadataRequest
 from agents.kafka.connection import clients
 from schemas.config.monitor_config import Kafka
 
-TIMEOUT_S = 5.0  # for a handshake; what takes longer is a broker that is not well, and no refusal
+TIMEOUT_S = 5.0  # for a handshake; a slower broker is unhealthy, which is no refusal
 
 
 class Refusal(Exception):
-    """A broker answered and does not want us. The message names the key and the remedy, and holds no secret."""
+    """A broker refuses this client. The message names the key and the remedy, and holds no secret."""
 
 
 async def shake_hands(kafka: Kafka, broker: str) -> None:
     """Connect to one broker (`host:port`) as every client does: TLS, login, one request.
 
     Raises:
-        Refusal: it does not take what ``kafka.security`` says, and will not do so later.
-        OSError, TimeoutError, KafkaError: nobody there, or not well; it may be later.
+        Refusal: it refuses the settings of ``kafka.security``; a retry cannot help.
+        OSError, TimeoutError, KafkaError: it does not answer, or not now; a retry may help.
         Misconfigured: a certificate file cannot be used.
     """
     settings = clients(kafka)
@@ -48,15 +46,17 @@ async def shake_hands(kafka: Kafka, broker: str) -> None:
             finally:
                 await connection.close()
     except (OSError, TimeoutError, KafkaError) as error:
-        if (why := _named(error, kafka, broker)) is None and not isinstance(error, ConnectionRefusedError):
-            why = await _other_kind(kafka, broker, host, int(port))
+        if (why := _refusal_of(error, kafka, broker)) is None and not isinstance(
+            error, ConnectionRefusedError
+        ):
+            why = await _protocol_mismatch(kafka, broker, host, int(port))
         if why is not None:
             raise Refusal(why) from None
         raise
 
 
-def _named(error: BaseException, kafka: Kafka, broker: str) -> str | None:
-    """The refusal that an error is, or has for its cause; None if it may be anything."""
+def _refusal_of(error: BaseException, kafka: Kafka, broker: str) -> str | None:
+    """Return the refusal that an error means; None if it can have other causes."""
     security, cause = kafka.security, error.__cause__ or error
     if isinstance(error, SaslAuthenticationFailed):
         return (
@@ -97,22 +97,23 @@ def _named(error: BaseException, kafka: Kafka, broker: str) -> str | None:
     return None
 
 
-async def _other_kind(kafka: Kafka, broker: str, host: str, port: int) -> str | None:
-    """Whether the port speaks TLS though we do not, the other way round, or wants a login that we do not
-    have; sends no secret.
+async def _protocol_mismatch(kafka: Kafka, broker: str, host: str, port: int) -> str | None:
+    """Find out whether the port uses TLS and the client does not, the other way round, or a login is missing.
+
+    Sends no secret.
     """
     security = kafka.security
-    speaks_tls = await _speaks_tls(host, port)
-    if speaks_tls and not security.has_tls:
+    uses_tls = await _uses_tls(host, port)
+    if uses_tls and not security.has_tls:
         remedy = "SASL_SSL" if security.username else "SSL, or SASL_SSL with username and password"
         return f"kafka.security.protocol: {broker} speaks TLS, and we {security.resolved}; use {remedy}"
-    if not speaks_tls and security.has_tls and await _speaks_plainly(host, port):
+    if not uses_tls and security.has_tls and await _uses_plain_text(host, port):
         return (
             f"kafka.security.protocol: {broker} speaks without TLS, and we {security.resolved}; is it the"
             " right port?"
         )
-    if security.username is None and (speaks_tls or await _speaks_plainly(host, port)):
-        wanted = "a login or a certificate" if speaks_tls and security.cert_file is None else "a login"
+    if security.username is None and (uses_tls or await _uses_plain_text(host, port)):
+        wanted = "a login or a certificate" if uses_tls and security.cert_file is None else "a login"
         return (
             f"kafka.security.username: {broker} hangs up at the first request, as one does that wants"
             f" {wanted}; set username and password"
@@ -120,7 +121,7 @@ async def _other_kind(kafka: Kafka, broker: str, host: str, port: int) -> str | 
     return None
 
 
-async def _speaks_tls(host: str, port: int) -> bool:
+async def _uses_tls(host: str, port: int) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # only whether it answers in TLS; nothing is sent
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -137,7 +138,7 @@ async def _speaks_tls(host: str, port: int) -> bool:
     return True
 
 
-async def _speaks_plainly(host: str, port: int) -> bool:
+async def _uses_plain_text(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             # asks for the versions that it speaks

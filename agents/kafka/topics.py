@@ -20,10 +20,9 @@ from schemas.config.monitor_config import Kafka
 
 log = logging.getLogger("softfail.topics")
 
-SAY_S = 5.0  # how often "waiting for Kafka" is said
+LOG_S = 5.0  # how often "waiting for Kafka" is logged
 SETTLE_S = 15.0  # how long a broker that has just started may not know its topics yet
-# a refusal may pass in a broker that has just started and does not know its users yet; after that a person
-# must look
+# a broker that has just started may not know its users yet; a refusal that lasts longer ends the process
 REFUSED_S = 5.0
 # The alerts topic has one partition, so everything in it has one order. The embedded broker gives it four: all
 # records go to the first.
@@ -43,13 +42,13 @@ async def admin_client(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def await_broker(kafka: Kafka, patience_s: float = float("inf")) -> None:
-    """Return when any of the brokers takes us.
+    """Return when any of the brokers accepts a connection.
 
     Raises:
         Misconfigured: none answered within ``patience_s``, or one refuses what ``kafka.security`` says for 5
             s.
     """
-    began = said = time.monotonic()
+    began = logged_at = time.monotonic()
     refused_since: float | None = None
     while True:
         refusal: Refusal | None = None
@@ -58,18 +57,18 @@ async def await_broker(kafka: Kafka, patience_s: float = float("inf")) -> None:
                 await shake_hands(kafka, broker)
                 return
             except Refusal as error:
-                why, refusal = str(error), error
+                reason, refusal = str(error), error
             except (OSError, TimeoutError, KafkaError) as error:
-                why = str(error) or type(error).__name__
+                reason = str(error) or type(error).__name__
         now = time.monotonic()
         refused_since = None if refusal is None else refused_since or now
         if refused_since is not None and now - refused_since >= REFUSED_S:
             raise exits.Misconfigured(str(refusal))
         if now - began > patience_s:
-            raise exits.Misconfigured(f"kafka.brokers: nobody answers at {kafka.brokers} ({why})")
-        if said == began or now - said > SAY_S:
-            log.warning("waiting for Kafka at %s: %s", kafka.brokers, why)
-            said = now
+            raise exits.Misconfigured(f"kafka.brokers: no broker answers at {kafka.brokers} ({reason})")
+        if logged_at == began or now - logged_at > LOG_S:
+            log.warning("waiting for Kafka at %s: %s", kafka.brokers, reason)
+            logged_at = now
         await asyncio.sleep(0.5)
 
 
@@ -89,10 +88,10 @@ async def await_cluster(kafka: Kafka, agents: Sequence[tuple[str, str]]) -> str:
     while True:
         try:
             async with admin_client(kafka) as admin:
-                found = await describe(admin, kafka.prefix)
+                existing = await describe(admin, kafka.prefix)
                 fatal = [
                     fault.text
-                    for fault in topics.faults(found, kafka.prefix, kafka.partitions)
+                    for fault in topics.faults(existing, kafka.prefix, kafka.partitions)
                     if fault.fatal
                 ]
                 if not fatal:
@@ -127,7 +126,7 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 
 
 async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.TopicDescription]:
-    """Our topics as the broker has them: number of partitions and settings."""
+    """Return softfail's topics as the broker has them: number of partitions and settings."""
     names = {f"{prefix}.{topic.name}" for topic in topics.TOPICS}
     counts = {name: count for name, count in (await _partition_counts(admin)).items() if name in names}
     if not counts:
@@ -144,7 +143,7 @@ async def describe(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, topics.
 
 
 async def create(kafka: Kafka) -> list[str]:
-    """Create the topics that are missing; the names of those created.
+    """Create the topics that are missing; return their names.
 
     Raises:
         Misconfigured: the broker refuses one.

@@ -13,12 +13,11 @@ def wall_clock_us() -> int:
 
 
 class WallClock:
-    """How far the watermark of a partition has come by the wall clock, while everything that the broker has
-    is applied.
+    """The watermark of a partition by the wall clock, while every record of the broker is applied.
 
-    It goes on from where the watermark stands, one second a second, so a pane closes although no record
-    comes. It stands still while the partition lags or the broker does not answer: what was published
-    meanwhile must not be late.
+    It advances one second a second from the watermark, so a pane closes although no record comes. It stands
+    still while the partition lags or the broker does not answer: records that were published meanwhile must
+    not be late.
 
     >>> clock = WallClock()
     >>> clock.mark(1_000_000, 50.0), clock.mark(1_000_000, 52.5)
@@ -29,19 +28,19 @@ class WallClock:
         self._from: tuple[int, float] | None = None
 
     def mark(self, watermark_us: int, now_s: float) -> int:
-        """Where the watermark ought to stand now; at least where it does.
+        """Return where the watermark should stand now, at least ``watermark_us``.
 
         Args:
-            watermark_us: where it stands, microseconds since 1970.
-            now_s: the monotonic clock.
+            watermark_us: the present watermark, microseconds since 1970.
+            now_s: the monotonic clock, seconds.
         """
         if self._from is not None:
             mark = self._from[0] + round((now_s - self._from[1]) * 1e6)
             if mark > watermark_us:
                 return mark
-        self._from = watermark_us, now_s  # records are ahead of the clock: it follows them
+        self._from = watermark_us, now_s  # records are ahead of the clock, which follows them
         return watermark_us
 
     def stand_still(self) -> None:
-        """Forget: from the next mark on, time counts anew."""
+        """Start anew at the next ``mark``."""
         self._from = None

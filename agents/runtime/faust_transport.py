@@ -39,7 +39,7 @@ class Continuity(enum.Enum):
 def continuity(start: int, stop: int, position: int) -> Continuity:
     """Return the relation of [start, stop) to the next position to apply.
 
-    >>> joint(0, 5, 5).name, joint(3, 8, 5).name, joint(6, 8, 5).name
+    >>> continuity(0, 5, 5).name, continuity(3, 8, 5).name, continuity(6, 8, 5).name
     ('OLD', 'JOINS', 'GAP')
     """
     if stop <= position:

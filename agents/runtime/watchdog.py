@@ -45,9 +45,9 @@ class WatchdogState:
     def reason(self, now: float) -> str | None:
         """Return why the process must restart, or None.
 
-        >>> Verdict(tick=0.0).reason(10.0) is None
+        >>> WatchdogState(tick=0.0).reason(10.0) is None
         True
-        >>> Verdict(tick=0.0).reason(61.0)
+        >>> WatchdogState(tick=0.0).reason(61.0)
         'the event loop does not answer'
         """
         if now - self.tick > STUCK_S:

@@ -1,6 +1,4 @@
-"""/metrics: built at each scrape from what is alive, so the series of a partition that moved away vanish with
-it.
-"""
+"""/metrics: built at each scrape from the owned partitions, so the series of a revoked partition vanish with it."""
 
 from __future__ import annotations
 
@@ -27,17 +25,17 @@ from monitor.protocol.metrics import METRICS, SUM, Measure
 log = logging.getLogger("softfail.web")
 
 Totals = dict[str, dict[tuple[str, ...], float]]
-"""Metric -> labels -> value, added up over partitions."""
+"""Metric to labels to value, added up over partitions."""
 
 
 class ScrapeCollector(Collector):
-    """The families of one scrape, in the order and with the words of ``METRICS``."""
+    """The metric families of a scrape, in the order and with the texts of ``METRICS``."""
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
-        """One family a metric that has values."""
+        """Return a family for each metric that has values."""
         for name, metric in METRICS.items():
             values = self._totals.get(name)
             if not values:
@@ -55,11 +53,11 @@ class ScrapeCollector(Collector):
 def _histogram(
     name: str, help_text: str, names: tuple[str, ...], values: dict[tuple[str, ...], float]
 ) -> HistogramMetricFamily:
-    """One family; the last label of each value is its bucket or ``SUM``."""
+    """Build a histogram; the last label of each value is its bucket or ``SUM``."""
     family = HistogramMetricFamily(name, help_text, labels=names)
     by_labels: dict[tuple[str, ...], dict[str, float]] = {}
-    for at, value in values.items():
-        by_labels.setdefault(at[:-1], {})[at[-1]] = value
+    for labels_and_bucket, value in values.items():
+        by_labels.setdefault(labels_and_bucket[:-1], {})[labels_and_bucket[-1]] = value
     for labels, buckets in by_labels.items():
         total = buckets.pop(SUM, 0.0)
         family.add_metric(labels, sorted(buckets.items(), key=lambda item: float(item[0])), total)
@@ -67,8 +65,9 @@ def _histogram(
 
 
 def add_up(measures: Iterable[Measure], totals: Totals) -> None:
-    """Add measures to ``totals``. One that ``METRICS`` does not know is a defect: it is logged and left out,
-    the scrape goes on.
+    """Add measures to ``totals``.
+
+    A measure that ``METRICS`` does not have is a defect: it is logged and left out, and the scrape goes on.
 
     >>> totals: Totals = {}
     >>> add_up([Measure("softfail_dead_letters_total", ("json",), 1), Measure("softfail_dead_letters_total", ("json",), 2)], totals)
@@ -82,9 +81,9 @@ def add_up(measures: Iterable[Measure], totals: Totals) -> None:
                 _complain(name, "is not in monitor/protocol/metrics.py")
                 continue
             values = totals[name] = {}
-        said = len(METRICS[name].labels) + (METRICS[name].kind == "histogram")
-        if len(labels) != said:
-            _complain(name, f"has {len(labels)} labels, monitor/protocol/metrics.py says {said}")
+        expected = len(METRICS[name].labels) + (METRICS[name].kind == "histogram")
+        if len(labels) != expected:
+            _complain(name, f"has {len(labels)} labels, monitor/protocol/metrics.py says {expected}")
             continue
         labels = tuple(
             label if label.isascii() else label.encode("utf-8", "replace").decode() for label in labels
@@ -102,8 +101,9 @@ def _complain(name: str, why: str) -> None:
 
 
 async def gather(worker: LiveWorker, now_s: float) -> Totals:
-    """All measures of a worker now. The event loop breathes between partitions, never inside one: a core is
-    not to change under the reader.
+    """Return all measures of a worker.
+
+    Other tasks run between partitions, never within one: a core must not change while it is read.
 
     Args:
         worker: read in its own event loop.
@@ -119,9 +119,9 @@ async def _gathered(worker: LiveWorker, now_s: float) -> Totals:
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
         part = next(
-            (one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None
+            (part for part in worker.partitions() if (part.agent, part.partition) == (agent, number)), None
         )
-        if part is None or part.restoring:  # taken away meanwhile, or not whole yet
+        if part is None or part.restoring:  # revoked meanwhile, or not restored yet
             continue
         core: Any = part.core
         add_up(worker.running.take(part, core.measures()), totals)
@@ -136,7 +136,7 @@ async def _gathered(worker: LiveWorker, now_s: float) -> Totals:
 
 
 async def exposition(worker: LiveWorker, accept: str, now_s: float) -> tuple[bytes, str]:
-    """Body and content type of a scrape: OpenMetrics for whoever accepts it, else Prometheus text."""
+    """Return body and content type of a scrape: OpenMetrics if it is accepted, else Prometheus text."""
     totals = await gather(worker, now_s)
     encoder: Callable[[Any], bytes]
     encoder, content_type = choose_encoder(accept)

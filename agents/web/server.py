@@ -1,4 +1,4 @@
-"""The worker's HTTP server: five pages to read, silences to set, no cookies, nothing from elsewhere."""
+"""The HTTP server of a worker: the page, its data, metrics, probes and silences. No cookies, no external content."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from agents.web.metrics_endpoint import exposition
 from agents.web.silences_endpoint import SilencesEndpoint
-from agents.web.status_endpoint import narrowed, overview, shown
-from agents.web.token_auth import asking_for
+from agents.web.status_endpoint import narrow, overview, shown
+from agents.web.token_auth import require_token
 from agents.web.ui import page_html
-from agents.web.worker_status import LiveWorker, not_well, unhealthy
+from agents.web.worker_status import LiveWorker, readiness_faults, unhealthy
 from schemas.config.monitor_config import Http, Kafka
 
 if TYPE_CHECKING:
@@ -40,22 +40,22 @@ _HEADERS = {
 
 
 class _Status:
-    """Builds the overview at most once a second, however many look."""
+    """Builds the status at most once a second, for all readers."""
 
     def __init__(self, worker: LiveWorker, *, may_silence: bool) -> None:
         self._worker, self._may_silence = worker, may_silence
         self._building = asyncio.Lock()
         self._built_at = -FRESH_S
-        self._told: dict[str, Any] = {}
+        self._status: dict[str, Any] = {}
 
     async def answer(self, match: str) -> bytes:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
                 status = await overview(self._worker, datetime.now(UTC), time.monotonic())
-                self._told = await asyncio.to_thread(shown, {**status, "may_silence": self._may_silence})
+                self._status = await asyncio.to_thread(shown, {**status, "may_silence": self._may_silence})
                 self._built_at = time.monotonic()
-            told = self._told
-        return await asyncio.to_thread(lambda: json.dumps(narrowed(told, match)).encode())
+            shown_status = self._status
+        return await asyncio.to_thread(lambda: json.dumps(narrow(shown_status, match)).encode())
 
 
 _WORKER = web.AppKey("worker", LiveWorker)
@@ -63,9 +63,7 @@ _STATUS = web.AppKey("status", _Status)
 
 
 class WebServer:
-    """Serves one worker from the event loop in which it runs. ``kafka``: where silences are written; None:
-    nothing is.
-    """
+    """Serves one worker from its own event loop. ``kafka``: where silences are written; None: they cannot be set."""
 
     def __init__(self, worker: LiveWorker, http: Http, kafka: Kafka | None = None) -> None:
         self._worker = worker
@@ -75,12 +73,12 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        """Where the page is, with the port that was really taken."""
+        """Address of the page, with the port that is in use."""
         host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
         return f"http://{host}:{self.port}/"
 
     async def start(self) -> None:
-        """Bind and serve. Port 0 takes a free one, which ``port`` then names.
+        """Bind and serve. Port 0 takes a free port, which ``port`` then names.
 
         Raises:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
@@ -105,7 +103,7 @@ class WebServer:
         log.info(
             "status page and /metrics at %s%s",
             self.url,
-            "" if self._http.token is None else ", for who has http.token",
+            "" if self._http.token is None else ", with http.token",
         )
 
     async def stop(self) -> None:
@@ -133,10 +131,11 @@ async def serve(worker: Worker) -> None:
 def application(
     worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka | None = None
 ) -> web.Application:
-    """The aiohttp application, unbound; with a token, only probes are answered without it. With ``kafka``,
-    silences can be set.
+    """Build the aiohttp application.
+
+    With a token, only probes are answered without it. With ``kafka``, silences can be set.
     """
-    app = web.Application(middlewares=[] if token is None else [asking_for(token)])
+    app = web.Application(middlewares=[] if token is None else [require_token(token)])
     app[_WORKER] = worker
     app[_STATUS] = _Status(worker, may_silence=kafka is not None)
     pages = {
@@ -184,7 +183,7 @@ async def _healthz(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    return _verdict("ready", not_well(request.app[_WORKER]))
+    return _verdict("ready", readiness_faults(request.app[_WORKER]))
 
 
 def _verdict(name: str, why: Sequence[str], **more: int) -> web.Response:

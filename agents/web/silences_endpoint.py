@@ -1,9 +1,8 @@
-"""POST and DELETE of silences: the only thing that the web server lets anybody write, and only what the
-command line can write too.
+"""POST and DELETE of silences, the only writes of the web server, with the limits of the command line.
 
-Who may: whoever has `http.token`; without one, whoever is on this machine. A page elsewhere that a browser on
-this machine has open must not: its forms cannot send JSON, and what calls itself by another host than this
-one (a name that leads here, or another origin) is refused.
+A client needs `http.token`; without a token configured, it must run on this machine. Pages of other sites that a
+browser on this machine has open are refused: their forms cannot send JSON, and requests with another Host or
+Origin than this server are rejected.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _DOWN = (KafkaError, aiokafka.errors.KafkaError, OSError, TimeoutError, exits.Mi
 
 
 class _SilenceRequest(BaseModel):
-    """The body of a POST, in the words of softfail.yaml."""
+    """The body of a POST, with the names of softfail.yaml."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,14 +45,14 @@ class _SilenceRequest(BaseModel):
 
 
 class SilencesEndpoint:
-    """The two routes."""
+    """The routes that add and end silences."""
 
     def __init__(self, kafka: Kafka, *, has_token: bool) -> None:
         self._kafka, self._has_token = kafka, has_token
-        self._one_at_a_time = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
-        """For the application."""
+        """Return the routes for the application."""
         return [web.post("/api/silences", self._add), web.delete("/api/silences/{silence_id}", self._end)]
 
     async def _add(self, request: web.Request) -> web.Response:
@@ -88,11 +87,11 @@ class SilencesEndpoint:
                 ),
             )
 
-        async def asked_for() -> Silence:
+        async def add() -> Silence:
             await silence_records.require_space(self._kafka, now)
             return silence
 
-        return await self._write(asked_for, 201)
+        return await self._write(add, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
@@ -106,7 +105,7 @@ class SilencesEndpoint:
 
     async def _write(self, make: Any, status: int) -> web.Response:
         try:
-            async with self._one_at_a_time, asyncio.timeout(PATIENCE_S):
+            async with self._write_lock, asyncio.timeout(PATIENCE_S):
                 silence = await make()
                 await asyncio.to_thread(silence_records.write_silence, self._kafka, silence)
         except Refused as error:
@@ -141,7 +140,7 @@ class SilencesEndpoint:
 
 
 def _is_here(host: str) -> bool:
-    """Whether a `Host` header names loopback.
+    """Return whether a `Host` header names loopback.
 
     >>> _is_here("127.0.0.1:6066"), _is_here("[::1]:6066"), _is_here("localhost"), _is_here("evil.example:6066"), _is_here("[")
     (True, True, True, False, False)

@@ -1,4 +1,4 @@
-"""/api/status: what the page shows, put together from the partitions that this worker owns."""
+"""/api/status: the data of the page, collected from the partitions of this worker."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from agents.web.worker_status import LiveWorker, not_well, partition_row, status_of
+from agents.web.worker_status import LiveWorker, partition_row, readiness_faults, status_of
 from monitor.delivery.silences import silence_matches
 from schemas.times import rfc3339
 from softfail.sanitize import sanitize
 
 RECENT = 50
 MOST_FEATURES = 200
-"""Features that one answer holds at most: 1,000 with 60 panes each would be 4 MB every two seconds."""
+"""The most features of an answer: 1,000 with 60 panes each would be 4 MB every two seconds."""
 _URGENCY = {"high": 0, "low": 1}
 
 
 async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) -> dict[str, Any]:
-    """Everything the page shows, as JSON values; times RFC 3339 UTC. Open episodes: the urgent ones first,
-    then the oldest.
+    """Return the data of the page as JSON values; times are RFC 3339 in UTC.
+
+    Open episodes are ordered by urgency, then by age.
 
     Args:
         worker: read in its own event loop.
@@ -40,34 +41,40 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
         part = next(
-            (one for one in worker.partitions() if (one.agent, one.partition) == (agent, number)), None
+            (part for part in worker.partitions() if (part.agent, part.partition) == (agent, number)), None
         )
-        if part is None:  # taken away meanwhile
+        if part is None:  # revoked meanwhile
             continue
-        told = status_of(part)
-        partitions.append({**partition_row(part, now_monotonic_s), **_watermark(told.get("watermark"), now)})
-        features += told.get("features", ())
-        episodes += told.get("episodes", ())
-        recent += told.get("recent", ())
-        silences += told.get("silences", ())
-        dead_man = told.get("dead_man") or dead_man
-        dead_letters.update(told.get("dead_letters", {}))
-        forwarded += told.get("forwarded", 0)
+        status = status_of(part)
+        partitions.append(
+            {**partition_row(part, now_monotonic_s), **_watermark(status.get("watermark"), now)}
+        )
+        features += status.get("features", ())
+        episodes += status.get("episodes", ())
+        recent += status.get("recent", ())
+        silences += status.get("silences", ())
+        dead_man = status.get("dead_man") or dead_man
+        dead_letters.update(status.get("dead_letters", {}))
+        forwarded += status.get("forwarded", 0)
         await asyncio.sleep(0)
     episodes.sort(
-        key=lambda one: (_URGENCY.get(one["urgency"], 2), bool(one.get("muted")), one["started_at"])
+        key=lambda episode: (
+            _URGENCY.get(episode["urgency"], 2),
+            bool(episode.get("muted")),
+            episode["started_at"],
+        )
     )
-    recent.sort(key=lambda one: (one["time"], one["decided_at"]), reverse=True)
+    recent.sort(key=lambda event: (event["time"], event["decided_at"]), reverse=True)
     episodes = [
-        {**one, "silenced_until": until} if (until := _silenced_until(one, silences)) else one
-        for one in episodes
+        {**episode, "silenced_until": until} if (until := _silenced_until(episode, silences)) else episode
+        for episode in episodes
     ]
-    partitions.sort(key=lambda one: (one["agent"], one["partition"]))
+    partitions.sort(key=lambda row: (row["agent"], row["partition"]))
     return {
         "now": rfc3339(now),
         "healthy": worker.healthy,
         "ready": worker.ready,
-        "reasons": not_well(worker),
+        "reasons": readiness_faults(worker),
         "silences": silences,
         "dead_man": dead_man,
         "episodes": episodes,
@@ -80,40 +87,46 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
 
 
 def _silenced_until(episode: dict[str, Any], silences: Sequence[dict[str, Any]]) -> str:
-    """When the last silence ends that holds over an episode now; empty where none does, or the worker that
-    knows of silences is another one.
+    """Return when the last active silence of an episode ends.
+
+    Empty: there is none, or another worker has the silences.
     """
     subject = episode["service"], episode["feature"], episode["environment"], episode["severity"]
-    over = [
-        one["until"]
-        for one in silences
-        if silence_matches(one["match"], one["environments"], one["severity"], subject)
+    ends = [
+        silence["until"]
+        for silence in silences
+        if silence_matches(silence["match"], silence["environments"], silence["severity"], subject)
     ]
-    return max(over, default="", key=datetime.fromisoformat)
+    return max(ends, default="", key=datetime.fromisoformat)
 
 
-def narrowed(told: dict[str, Any], match: str = "") -> dict[str, Any]:
-    """The same with at most ``MOST_FEATURES`` features: those with an open episode, in the order of the
-    episodes, then the busiest, by name.
+def narrow(status: dict[str, Any], match: str = "") -> dict[str, Any]:
+    """Return the status with at most ``MOST_FEATURES`` features.
+
+    Features with an open episode come first, in the order of the episodes; then the busiest, by name.
 
     Args:
-        told: what ``overview`` gave.
+        status: the result of ``overview``.
         match: `service/feature` with * and ?; empty for all.
     """
-    found = [
-        one
-        for one in told["features"]
-        if not match or fnmatchcase(f"{one['service']}/{one['feature']}", match)
+    features = [
+        feature
+        for feature in status["features"]
+        if not match or fnmatchcase(f"{feature['service']}/{feature['feature']}", match)
     ]
-    rank = {_name(one): at for at, one in reversed(list(enumerate(told["episodes"])))}
-    unbroken = len(rank) + len(told["episodes"])
-    kept = sorted(found, key=lambda one: (rank.get(_name(one), unbroken), -one["events_5m"]))[:MOST_FEATURES]
-    kept.sort(key=lambda one: (rank.get(_name(one), unbroken), _name(one)))
-    return {**told, "features": kept, "features_total": len(found)}
+    rank = {
+        _feature_key(episode): position for position, episode in reversed(list(enumerate(status["episodes"])))
+    }
+    unbroken = len(rank) + len(status["episodes"])
+    visible = sorted(
+        features, key=lambda feature: (rank.get(_feature_key(feature), unbroken), -feature["events_5m"])
+    )[:MOST_FEATURES]
+    visible.sort(key=lambda feature: (rank.get(_feature_key(feature), unbroken), _feature_key(feature)))
+    return {**status, "features": visible, "features_total": len(features)}
 
 
-def _name(one: dict[str, Any]) -> tuple[str, str, str]:
-    return one["service"], one["feature"], one["environment"]
+def _feature_key(record: dict[str, Any]) -> tuple[str, str, str]:
+    return record["service"], record["feature"], record["environment"]
 
 
 def _watermark(watermark: str | None, now: datetime) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""Who may read: whoever has `http.token`, as a bearer token (Prometheus, scripts) or as the password of any
-user (browsers ask for it).
-"""
+"""Authentication by `http.token`: a bearer token (Prometheus, scripts) or the password of any user (browsers)."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
 
 OPEN = frozenset({"/healthz", "/readyz"})
-"""Asked by Docker and Kubernetes, which have no token; they say how the process is, and nothing of what it measures."""
+"""Probes of Docker and Kubernetes, which have no token. They report the health of the process only."""
 _CHALLENGES = (
     'Bearer realm="softfail"',
     'Basic realm="softfail: any user, the password is http.token", charset="UTF-8"',
@@ -24,7 +22,7 @@ _WHY = (
     json.dumps(
         {
             "error": (
-                "http.token is asked for: send it as `Authorization: Bearer TOKEN`, or as the password of any"
+                "http.token is required: send it as `Authorization: Bearer TOKEN`, or as the password of any"
                 " user"
             )
         }
@@ -33,17 +31,15 @@ _WHY = (
 )
 
 
-def asking_for(token: SecretStr) -> Middleware:
-    """A middleware that answers 401 to whoever does not show the token, on every path but ``OPEN``, those
-    that do not exist included.
-    """
-    wanted = _digest(token.get_secret_value().encode())
+def require_token(token: SecretStr) -> Middleware:
+    """Make a middleware that answers 401 without the token, on every path but ``OPEN``, also on unknown paths."""
+    expected = _digest(token.get_secret_value().encode())
 
     @web.middleware
     async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
-        shown = shown_in(request.headers.get("Authorization", ""))
+        shown = token_of(request.headers.get("Authorization", ""))
         if request.path not in OPEN and not (
-            shown is not None and hmac.compare_digest(_digest(shown), wanted)
+            shown is not None and hmac.compare_digest(_digest(shown), expected)
         ):
             refusal = web.Response(status=401, text=_WHY, content_type="application/json")
             for challenge in _CHALLENGES:
@@ -54,10 +50,10 @@ def asking_for(token: SecretStr) -> Middleware:
     return ask
 
 
-def shown_in(authorization: str) -> bytes | None:
-    """The token that an `Authorization` header shows; None if it shows none.
+def token_of(authorization: str) -> bytes | None:
+    """Return the token of an `Authorization` header; None if it has none.
 
-    >>> shown_in("Bearer geheim"), shown_in("Basic bWU6Z2VoZWlt"), shown_in("Digest x"), shown_in("")
+    >>> token_of("Bearer geheim"), token_of("Basic bWU6Z2VoZWlt"), token_of("Digest x"), token_of("")
     (b'geheim', b'geheim', None, None)
     """
     scheme, _, rest = authorization.partition(" ")
@@ -74,5 +70,5 @@ def shown_in(authorization: str) -> bytes | None:
 
 
 def _digest(text: bytes) -> bytes:
-    """Of one length for every text, so that comparing tells nothing of the length either."""
+    """Return a digest, which has the same length for every text, so that a comparison does not reveal the length."""
     return hashlib.sha256(text).digest()

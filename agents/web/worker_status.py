@@ -1,6 +1,4 @@
-"""What the web reads of a running worker, and how it is said. Everything here runs in the worker's event loop
-and awaits nothing.
-"""
+"""Read the status and the measures of a running worker. Everything here runs in its event loop and awaits nothing."""
 
 from __future__ import annotations
 
@@ -14,15 +12,15 @@ from monitor.protocol.metrics import Measure
 
 
 class LivePartitions(Protocol):
-    """The part of ``agents.runtime.owned_partitions.Store`` that is read."""
+    """The part of ``agents.runtime.owned_partitions.OwnedPartitions`` that is read."""
 
     @property
     def agents(self) -> Mapping[str, Any]:
-        """Source topic -> agent, which has a ``name``."""
+        """Source topic to agent, which has a ``name``."""
 
     @property
     def assigned(self) -> bool:
-        """Whether the group has given this process its partitions."""
+        """Whether the group has assigned partitions to this process."""
 
 
 class LiveWorker(Protocol):
@@ -30,15 +28,15 @@ class LiveWorker(Protocol):
 
     @property
     def counters(self) -> Counters:
-        """What has happened since the process started."""
+        """Counts since the process started."""
 
     @property
     def running(self) -> ProcessCounters:
-        """Its counters as they were scraped."""
+        """Its counters for Prometheus."""
 
     @property
     def store(self) -> LivePartitions:
-        """What it owns."""
+        """Its partitions."""
 
     @property
     def ready(self) -> bool:
@@ -46,23 +44,22 @@ class LiveWorker(Protocol):
 
     @property
     def healthy(self) -> bool:
-        """Whether the watchdog is content."""
+        """Whether the watchdog finds no fault."""
 
     def partitions(self) -> list[PartitionStatus]:
-        """Every partition that it owns or is restoring at this moment."""
+        """Return the status of every partition that it owns or restores now."""
 
 
 def unhealthy(worker: LiveWorker) -> list[str]:
-    """Why the watchdog is not content; empty when it is."""
+    """Return the faults that the watchdog finds."""
     stuck = (
-        "the watchdog sees lag without progress, or no assignment while the topic has partitions; it restarts"
-        " the worker soon"
+        "the watchdog sees lag without progress, or partitions without an owner; it restarts the worker soon"
     )
     return [] if worker.healthy else [stuck]
 
 
 def unready(worker: LiveWorker) -> list[str]:
-    """Why the worker cannot do its work yet; empty when it can."""
+    """Return why the worker cannot work yet; empty when it can."""
     if worker.ready:
         return []
     restoring = [
@@ -73,7 +70,7 @@ def unready(worker: LiveWorker) -> list[str]:
     ]
     return restoring or [
         (
-            "the group has given this worker no partitions yet"
+            "the group has not assigned partitions to this worker yet"
             if not worker.store.assigned
             else "starting or stopping"
         )
@@ -81,19 +78,19 @@ def unready(worker: LiveWorker) -> list[str]:
 
 
 def lag(part: PartitionStatus) -> int | None:
-    """Records of the source that are not applied yet; None while nobody has seen the end."""
+    """Return how many records of the source are not applied yet; None while the end is unknown."""
     return None if part.end_offset is None else max(0, part.end_offset - part.position)
 
 
 def status_of(part: PartitionStatus) -> dict[str, Any]:
-    """What a core tells the status page; empty for one that tells nothing (notify), or is not restored yet."""
+    """Return the data of a core for the status page; empty if it has none or is not restored yet."""
     status = None if part.restoring else getattr(part.core, "status", None)
-    told: dict[str, Any] = status() if status is not None else {}
-    return told
+    data: dict[str, Any] = status() if status is not None else {}
+    return data
 
 
 def worker_measures(worker: LiveWorker, now_monotonic_s: float) -> Iterator[Measure]:
-    """What belongs to the process and not to the contents of a partition."""
+    """Return the measures of the process, without those of the cores."""
     counters, parts = worker.counters, worker.partitions()
     owned = Counter(part.agent for part in parts if not part.restoring)
     restoring = Counter(part.agent for part in parts if part.restoring)
@@ -120,21 +117,23 @@ def worker_measures(worker: LiveWorker, now_monotonic_s: float) -> Iterator[Meas
 
 
 def _partition_measures(part: PartitionStatus, now_monotonic_s: float) -> Iterator[Measure]:
-    at = part.agent, str(part.partition)
+    labels = part.agent, str(part.partition)
     if part.restoring:
-        yield Measure("softfail_restored_share", at, part.restored_share)
+        yield Measure("softfail_restored_share", labels, part.restored_share)
         return
     if (behind := lag(part)) is not None:
-        yield Measure("softfail_consumer_lag_records", at, behind)
-    yield Measure("softfail_state_records", at, part.state_records)
-    yield Measure("softfail_state_bytes", at, part.state_bytes)
-    yield Measure("softfail_pending_bytes", at, part.pending_bytes)
+        yield Measure("softfail_consumer_lag_records", labels, behind)
+    yield Measure("softfail_state_records", labels, part.state_records)
+    yield Measure("softfail_state_bytes", labels, part.state_bytes)
+    yield Measure("softfail_pending_bytes", labels, part.pending_bytes)
     if part.last_checkpoint_monotonic is not None:
-        yield Measure("softfail_checkpoint_age_seconds", at, now_monotonic_s - part.last_checkpoint_monotonic)
+        yield Measure(
+            "softfail_checkpoint_age_seconds", labels, now_monotonic_s - part.last_checkpoint_monotonic
+        )
 
 
 def partition_row(part: PartitionStatus, now_monotonic_s: float) -> dict[str, Any]:
-    """One line of the page's table of partitions."""
+    """Return a row of the table of partitions."""
     since = part.last_checkpoint_monotonic
     return {
         "agent": part.agent,
@@ -146,6 +145,6 @@ def partition_row(part: PartitionStatus, now_monotonic_s: float) -> dict[str, An
     }
 
 
-def not_well(worker: LiveWorker) -> Sequence[str]:
-    """Everything that keeps the worker from being ready."""
+def readiness_faults(worker: LiveWorker) -> Sequence[str]:
+    """Return everything that keeps the worker from being ready."""
     return [*unhealthy(worker), *unready(worker)]

@@ -139,7 +139,7 @@ def test_whoever_is_no_broker_is_waited_for_in_bounded_steps_and_is_no_refusal(p
         kafka = Kafka.model_validate(
             {"brokers": f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "security": security}
         )
-        with pytest.raises(exits.Misconfigured, match=r"kafka\.brokers: nobody answers at") as ended:
+        with pytest.raises(exits.Misconfigured, match=r"kafka\.brokers: no broker answers at") as ended:
             await topics.await_broker(kafka, patience_s=0.5)
         assert SECRET not in str(ended.value)
         server.close()

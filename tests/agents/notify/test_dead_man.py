@@ -178,9 +178,9 @@ def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel
     said = [one.message for one in caplog.records if "dead man" in one.message]
     assert said == [
         "dead man's switch: no sign of life: waiting for the first heartbeat of partition 1",
-        "dead man's switch: all is well, and it is told so",
+        "dead man's switch: softfail is healthy, signs of life are sent",
         'dead man\'s switch: no sign of life: pagerduty takes nothing: 503: {"status": "success"}',
-        "dead man's switch: all is well, and it is told so",
+        "dead man's switch: softfail is healthy, signs of life are sent",
     ]
 
 
@@ -210,7 +210,7 @@ def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is
 
     with caplog.at_level(logging.DEBUG):
         run(scene)
-    assert f"dead man's switch: url was not told that all is well: {said}" in caplog.text
+    assert f"dead man's switch: no sign of life reached url: {said}" in caplog.text
     assert "geheim" not in caplog.text
 
 

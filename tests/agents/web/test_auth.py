@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agents.web.server import WebServer, application
-from agents.web.token_auth import OPEN, shown_in
+from agents.web.token_auth import OPEN, token_of
 from schemas.config.monitor_config import Http
 
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
@@ -153,7 +153,7 @@ def test_a_token_that_is_short_or_does_not_fit_into_a_header_is_refused_and_not_
 
 @given(st.text(st.characters(codec="latin-1"), max_size=80))
 def test_no_header_breaks_the_reader(header):
-    shown = shown_in(header)
+    shown = token_of(header)
     assert shown is None or isinstance(shown, bytes)
 
 

@@ -105,7 +105,7 @@ def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_w
     unassigned = fake_worker([], ready=False, assigned=False)
     for worker, reason in (
         (restoring, "watch partition 11: its state is being read"),
-        (unassigned, "no partitions yet"),
+        (unassigned, "not assigned partitions"),
     ):
         healthz, readyz = _get(worker, "/healthz", "/readyz")
         assert healthz[0] == 200
