@@ -23,7 +23,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
 from monitor.windows.pane import Z95, Pane, estimate_metric, merge_panes
 from monitor.windows.segment_keys import UNLABELLED, SegmentKey, segment_labels
-from monitor.wording.explanation import explained
+from monitor.wording.explanation import with_text
 from schemas.times import rfc3339
 
 WINDOW_US = 5 * 60 * 1_000_000
@@ -163,7 +163,7 @@ class StatusView:
             metrics = [incident.evidence.metric for incident in episode.shown_firing()]
             examples = chosen(feature.examples, metrics)
         record = episode.record("opened", "", edge_us, edge_us, "", examples, causes)
-        return explained(msgspec.to_builtins(record))
+        return with_text(msgspec.to_builtins(record))
 
     def _feature(self, feature: FeatureState, edge_us: int | None) -> dict[str, Any]:
         series: list[dict[str, Any]] = []

@@ -16,9 +16,9 @@ from agents.kafka.event_log import EventLog
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
 from agents.runtime.clock import wall_clock_us
-from monitor.backtest.event_files import Chosen, Unreadable
-from monitor.cli.options import add_options, configurations, refuse_wrong
-from monitor.cli.replay import run, silence_a_closed_pipe
+from monitor.backtest.event_files import EventFilter, UnreadableInput
+from monitor.cli.options import add_options, check_options, configurations
+from monitor.cli.replay import ignore_closed_pipe, run
 from schemas.config.monitor_config import Kafka
 
 
@@ -56,7 +56,14 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
                 file=sys.stderr,
             )
         until_us = min(now_us, options.until or now_us)
-        run(options, configs, log, Chosen(match=options.match), letters_told=False, until_us=until_us)
+        run(
+            options,
+            configs,
+            log,
+            EventFilter(match=options.match),
+            print_dead_letters=False,
+            until_us=until_us,
+        )
         if log.misplaced:
             print(
                 f"{log.misplaced} records lie in a partition that is not their own; those that a worker has"
@@ -70,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the report; return 0, 2 for wrong arguments, 78 when the configuration or Kafka does not allow it."""
     parser = _parser()
     options = parser.parse_args(argv)
-    refuse_wrong(parser, options)
+    check_options(parser, options)
 
     def command() -> int:
         try:
@@ -82,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_code(
             command,
             refused=exits.CONFIGURATION,
-            invalid=(Unreadable,),
+            invalid=(UnreadableInput,),
             interrupted=(INTERRUPTED, "stopped; nothing was written"),
         )
     finally:
-        silence_a_closed_pipe()
+        ignore_closed_pipe()

@@ -20,7 +20,7 @@ from schemas.times import microseconds
 _GZIP = b"\x1f\x8b"
 
 
-class Unreadable(ValueError):
+class UnreadableInput(ValueError):
     """An input that cannot be read. The message names it and the remedy."""
 
 
@@ -44,9 +44,9 @@ class Files:
             try:
                 sizes.append(None if path == "-" else Path(path).stat().st_size)
             except OSError as error:
-                raise Unreadable(f"{path}: cannot be read: {error.strerror}") from None
+                raise UnreadableInput(f"{path}: cannot be read: {error.strerror}") from None
         if len(set(paths)) < len(paths):
-            raise Unreadable(
+            raise UnreadableInput(
                 f"{next(path for path in paths if paths.count(path) > 1)}: is given twice, and each event"
                 " would count twice; give it once"
             )
@@ -78,17 +78,17 @@ class Files:
                     if line.strip():
                         yield FileRecord(line.rstrip(b"\r\n"), number, topic=path)
         except gzip.BadGzipFile as error:
-            raise Unreadable(
+            raise UnreadableInput(
                 f"{path}: is not gzip, or is damaged after line {number} ({error}); unpack it, or give it"
                 " without .gz"
             ) from None
         except (EOFError, zlib.error) as error:
-            raise Unreadable(
+            raise UnreadableInput(
                 f"{path}: its gzip is cut or damaged after line {number} ({error}); get it again, or unpack"
                 " what is whole: zcat"
             ) from None
         except OSError as error:
-            raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from None
+            raise UnreadableInput(f"{path}: cannot be read: {error.strerror or error}") from None
 
     def _stream(self, nth: int, stack: ExitStack) -> Iterable[bytes]:
         path = self.paths[nth]
@@ -128,7 +128,7 @@ def timed(records: Iterable[Any], nth: int) -> Iterator[tuple[int, int, int, Any
         yield reached, nth, record.offset, record
 
 
-class Chosen(NamedTuple):
+class EventFilter(NamedTuple):
     """Which events are replayed: of [``start_us``, ``end_us``) in event time, microseconds since 1970, of
     features that ``match``; None: all.
     """
@@ -141,7 +141,7 @@ class Chosen(NamedTuple):
         """The records that are meant. What cannot be read has no feature and no time of its own: it stays,
         beside those that stay.
         """
-        if self == Chosen():
+        if self == EventFilter():
             yield from records
             return
         inside = self.start_us is None

@@ -144,7 +144,7 @@ def labels(step: Step) -> dict[str, str]:
 
 def told(step: Step) -> dict[str, str]:
     """The annotations: what the person on call reads, new with each trigger."""
-    episode, found = step.episode, episode_text.findings(step.episode)
+    episode, found = step.episode, episode_text.finding_lines(step.episode)
     findings = [sanitize(one, TEXT_CHARS) for one in found[:FINDINGS]]
     more = len(found) + step.left_out - len(findings)
     line = episode_text.summary(episode, step.left_out, 1024)
@@ -154,7 +154,7 @@ def told(step: Step) -> dict[str, str]:
         f"e.g. {one.evaluator}: {sanitize(one.output or one.reason, TEXT_CHARS)}" for one in episode.examples
     ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
-    causes = {"likely_cause": "; ".join(episode_text.likely(episode))} if episode.causes else {}
+    causes = {"likely_cause": "; ".join(episode_text.likely_causes(episode))} if episode.causes else {}
     return {
         "summary": sanitize(line, 1024),
         "description": "\n".join(lines) or sanitize(episode.reason, TEXT_CHARS),

@@ -42,10 +42,12 @@ class Console:
             lines = [
                 f"{head} ({episode.severity}, {step.reason}) {episode_text.summary(episode, step.left_out)} {name}"
             ]
-            listed = episode_text.members(episode, 10) or episode_text.beside_summary(episode)[:10]
+            listed = episode_text.member_lines(episode, 10) or episode_text.detail_lines(episode)[:10]
             lines += [f"  - {line}" for line in listed]
             # the first stands in the head
-            lines += [f"  likely: {cause}" for cause in episode_text.likely(episode) if cause not in lines[0]]
+            lines += [
+                f"  likely: {cause}" for cause in episode_text.likely_causes(episode) if cause not in lines[0]
+            ]
             lines += [f"  next: {episode_text.next_step(episode)}"] if step.action == "trigger" else []
             lines += [
                 f"  e.g. {example.evaluator}: {sanitize(example.output or example.reason, 160)}"

@@ -118,7 +118,7 @@ class PagerDuty:
 
     def _told(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
-        incidents = episode_text.by_weight(episode)
+        incidents = episode_text.by_importance(episode)
         line = episode_text.summary(episode, step.left_out, SUMMARY_CHARS - 80)
         if step.action == "note":
             line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
@@ -167,15 +167,15 @@ def severity(step: Step) -> str:
 
 def details(step: Step) -> dict[str, Any]:
     """What the person on call reads when the summary is not enough."""
-    episode, incidents = step.episode, episode_text.by_weight(step.episode)
+    episode, incidents = step.episode, episode_text.by_importance(step.episode)
     found: dict[str, Any] = {
         "why_now": step.reason,
         **(
             {"features": listed}
-            if (listed := episode_text.members(episode, 50))
-            else {"findings": episode_text.findings(episode)}
+            if (listed := episode_text.member_lines(episode, 50))
+            else {"findings": episode_text.finding_lines(episode)}
         ),
-        **({"likely_cause": causes} if (causes := episode_text.likely(episode)) else {}),
+        **({"likely_cause": causes} if (causes := episode_text.likely_causes(episode)) else {}),
         "next_step": episode_text.next_step(episode),
         "episode_id": episode.episode_id,
         "environment": episode.environment,

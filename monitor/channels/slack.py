@@ -144,13 +144,13 @@ def safe(text: str, most: int) -> str:
 
 
 def _findings(step: Step) -> list[dict[str, Any]]:
-    findings = episode_text.beside_summary(step.episode)
+    findings = episode_text.detail_lines(step.episode)
     more = max(0, len(findings) - FINDINGS) + step.left_out
-    listed = episode_text.members(step.episode, FINDINGS)
+    listed = episode_text.member_lines(step.episode, FINDINGS)
     if not listed and findings:
         listed = [*findings[:FINDINGS], *([f"and {more} more"] if more else [])]
     lines = [f"• {safe(line, FINDING_CHARS)}" for line in listed]
-    lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in episode_text.likely(step.episode)]
+    lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in episode_text.likely_causes(step.episode)]
     if step.action == "trigger":
         lines.append(f"*Next:* {safe(episode_text.next_step(step.episode), FINDING_CHARS)}")
     blocks = [_section(text) for text in _paragraphs(lines)]

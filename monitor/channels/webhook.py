@@ -78,7 +78,7 @@ class Webhook:
         body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
         if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
             episode = episode.model_copy(
-                update={"examples": [], "incidents": episode_text.by_weight(episode)}
+                update={"examples": [], "incidents": episode_text.by_importance(episode)}
             )
             body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
         while len(body) > BODY_BYTES and episode.incidents:
@@ -96,7 +96,7 @@ class Webhook:
             "reason": step.reason,
             "dedup_key": step.dedup_key,
             "summary": episode_text.summary(step.episode, step.left_out),
-            "likely_causes": episode_text.likely(step.episode),
+            "likely_causes": episode_text.likely_causes(step.episode),
             "next_step": episode_text.next_step(step.episode),
             "links": links_of(step.episode, self._links),
             "left_out": left_out,

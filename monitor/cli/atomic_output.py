@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from monitor.backtest.event_files import Unreadable
+from monitor.backtest.event_files import UnreadableInput
 
 
 @contextmanager
-def written(path: Path | None) -> Iterator[TextIO]:
+def atomic_output(path: Path | None) -> Iterator[TextIO]:
     """A stream for text; None: standard output. The file takes its name when all went well, and nothing is
     left of it otherwise.
 
@@ -28,7 +28,7 @@ def written(path: Path | None) -> Iterator[TextIO]:
             yield stream
         part.replace(path)
     except OSError as error:
-        raise Unreadable(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise UnreadableInput(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             part.unlink()

@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from monitor.backtest.engine import bundles
-from monitor.backtest.event_files import Chosen, Files, Unreadable
-from monitor.cli.atomic_output import written
+from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
+from monitor.cli.atomic_output import atomic_output
 from monitor.cli.options import instant
-from monitor.cli.progress_bar import watched
+from monitor.cli.progress_bar import with_progress
 from monitor.config_check import checked
 from monitor.protocol.messages import Outputs
 from monitor.references.reference import MIN_REFERENCE_EVENTS
-from monitor.reports.data_gaps import Letters
+from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.state.partition_state import PartitionState
 from monitor.state.pin_writer import CountedSeries, TextCollector, make_pin
 from monitor.watch import Watch
@@ -32,12 +32,12 @@ from schemas.times import rfc3339
 from softfail.sanitize import sanitize
 
 
-def measured(config: Config, source: Files, chosen: Chosen) -> tuple[PartitionState, TextCollector, int]:
+def measured(config: Config, source: Files, chosen: EventFilter) -> tuple[PartitionState, TextCollector, int]:
     """Run the core over files, without rules; gives what it counted, and how many records could not be read,
     which are told as they come.
     """
-    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), TextCollector(), Letters()
-    with watched(source, shown=sys.stderr.isatty()) as records:
+    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), TextCollector(), DeadLetterCounts()
+    with with_progress(source, shown=sys.stderr.isatty()) as records:
         for bundle in bundles(chosen.of(records)):
             out = Outputs()
             for _ in watch.steps(bundle, None, out):
@@ -59,7 +59,7 @@ _QUIET = {
 }
 
 
-def pinned(name: str, chosen: Chosen, partition_state: PartitionState, texts: TextCollector) -> Pin:
+def pinned(name: str, chosen: EventFilter, partition_state: PartitionState, texts: TextCollector) -> Pin:
     """The pin of what was counted.
 
     Raises:
@@ -86,7 +86,7 @@ def pinned(name: str, chosen: Chosen, partition_state: PartitionState, texts: Te
             if most is None
             else f"{most[1].service}/{most[1].feature} has most, {most[0]:,}"
         )
-        raise Unreadable(
+        raise UnreadableInput(
             f"no feature has {MIN_REFERENCE_EVENTS} events from {rfc3339(chosen.start_us)} until"
             f" {rfc3339(chosen.end_us)}: {found}; take a longer time, or other files"
         )
@@ -114,7 +114,7 @@ def write(pin: Pin, path: Path) -> None:
     """
     with suppress(OSError):  # said better when the file cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)
-    with written(path) as stream:
+    with atomic_output(path) as stream:
         stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
@@ -222,11 +222,11 @@ def main(argv: Sequence[str]) -> int:
     _refuse_wrong(pin_parser, options)
     try:
         config = checked(options.config, with_pins=False)
-        chosen = Chosen(options.since, options.until, options.match)
+        chosen = EventFilter(options.since, options.until, options.match)
         partition_state, texts, bad = measured(config, Files(options.files), chosen)
         pin = pinned(options.name, chosen, partition_state, texts)
         write(pin, options.output)
-    except (InvalidConfig, Unreadable) as error:
+    except (InvalidConfig, UnreadableInput) as error:
         print(sanitize(str(error), lines=True), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

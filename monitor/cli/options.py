@@ -68,7 +68,7 @@ def instant(text: str) -> int:
         ) from None
 
 
-def refuse_wrong(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End with 2 where options do not go together."""
     if options.since is not None and options.until is not None and options.since >= options.until:
         parser.error("--from must lie before --to; exchange them")

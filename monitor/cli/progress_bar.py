@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 @contextmanager
-def watched(
+def with_progress(
     source: Source, *, shown: bool, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Iterable[Record]]:
     """The records of a source, with a bar while they are taken.

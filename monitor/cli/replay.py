@@ -17,17 +17,17 @@ from typing import TextIO
 import msgspec
 
 from monitor.backtest.engine import run_side_by_side
-from monitor.backtest.event_files import Chosen, Files, Unreadable
+from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
 from monitor.backtest.run import BacktestRun
-from monitor.cli.atomic_output import written
-from monitor.cli.options import add_options, configurations, refuse_wrong
-from monitor.cli.progress_bar import Source, watched
+from monitor.cli.atomic_output import atomic_output
+from monitor.cli.options import add_options, check_options, configurations
+from monitor.cli.progress_bar import Source, with_progress
 from monitor.protocol.messages import Outputs, to_json
 from monitor.reports import text_report
 from monitor.reports.config_comparison import differences
-from monitor.reports.data_gaps import Letters
+from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.reports.html import page
-from monitor.reports.live_table import Table
+from monitor.reports.live_table import LiveTable
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.reports.result import BacktestResult
 from schemas.config.load import InvalidConfig
@@ -41,9 +41,9 @@ def run(
     options: argparse.Namespace,
     configs: Sequence[tuple[Config, str]],
     source: Source,
-    records: Chosen,
+    records: EventFilter,
     *,
-    letters_told: bool,
+    print_dead_letters: bool,
     until_us: int | None = None,
 ) -> int:
     """Replay a source under one or two configurations and write the report; how many records could not be
@@ -65,13 +65,13 @@ def run(
         for number, (config, name) in enumerate(configs)
     ]
     results = [run.result for run in runs]
-    letters = Letters()
+    letters = DeadLetterCounts()
     visible = sys.stderr.isatty() and (reported or options.output is not None or not sys.stdout.isatty())
-    with written(options.output) as stream, watched(source, shown=visible) as given:
-        table = Table(stream) if options.format == "table" else None
+    with atomic_output(options.output) as stream, with_progress(source, shown=visible) as given:
+        table = LiveTable(stream) if options.format == "table" else None
         for outputs in run_side_by_side(runs, records.of(given), until_us):
             for letter in letters.take(outputs.messages.get("deadletter", ())):
-                if letters_told:
+                if print_dead_letters:
                     print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
             if not reported:
                 _write(outputs, table, stream)
@@ -82,7 +82,7 @@ def run(
     return letters.total
 
 
-def _write(outputs: Outputs, table: Table | None, stream: TextIO) -> None:
+def _write(outputs: Outputs, table: LiveTable | None, stream: TextIO) -> None:
     for topic, message in outputs.order:
         if topic in PRINTED and table is None:
             stream.write(message.value.decode() + "\n")
@@ -90,9 +90,9 @@ def _write(outputs: Outputs, table: Table | None, stream: TextIO) -> None:
             table.take(msgspec.json.decode(message.value))
 
 
-def _report(form: str, results: Sequence[BacktestResult], letters: Letters, stream: TextIO) -> None:
+def _report(form: str, results: Sequence[BacktestResult], letters: DeadLetterCounts, stream: TextIO) -> None:
     first, other = results[0], results[1] if len(results) > 1 else None
-    found = None if other is None else differences(first.findings, other.findings)
+    found = None if other is None else differences(first.alerts, other.alerts)
     name = "" if other is None else other.name
     if form == "html":
         stream.writelines(page.render(first, letters, other, found))
@@ -119,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
     )
     add_options(parser)
     options = parser.parse_args(argv)
-    refuse_wrong(parser, options)
+    check_options(parser, options)
     if options.output is not None and any(
         options.output.exists() and os.path.samefile(file, options.output)
         for file in options.files
@@ -127,17 +127,17 @@ def main(argv: Sequence[str]) -> int:
     ):
         parser.error(f"--output: {options.output} is one of the files to be read; name another")
     with ExitStack() as stack:
-        stack.callback(silence_a_closed_pipe)
+        stack.callback(ignore_closed_pipe)
         try:
-            chosen = Chosen(options.since, options.until, options.match)
+            chosen = EventFilter(options.since, options.until, options.match)
             bad = run(
                 options,
                 configurations(options),
                 Files(options.files),
                 chosen,
-                letters_told=options.format in ("table", "ndjson"),
+                print_dead_letters=options.format in ("table", "ndjson"),
             )
-        except (InvalidConfig, Unreadable) as error:
+        except (InvalidConfig, UnreadableInput) as error:
             print(sanitize(str(error), lines=True), file=sys.stderr)
             return 2
         except BrokenPipeError:
@@ -154,7 +154,7 @@ def main(argv: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
-def silence_a_closed_pipe() -> None:
+def ignore_closed_pipe() -> None:
     """What Python would flush at its end has nowhere to go once the reader has gone."""
     try:
         sys.stdout.flush()

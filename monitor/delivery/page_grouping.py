@@ -161,7 +161,7 @@ def _common_origin(episodes: Sequence[Episode], group_key: str) -> dict[str, str
 
 
 def _member(episode: Episode) -> Member:
-    findings = [episode_text.sentence(incident) for incident in episode_text.by_weight(episode)[:1]]
+    findings = [episode_text.sentence(incident) for incident in episode_text.by_importance(episode)[:1]]
     text = findings[0] if findings else f"since {episode_text.clock(episode.started_at)}"
     return Member(
         episode_id=episode.episode_id,

@@ -30,7 +30,7 @@ def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) ->
     """
     incidents: list[EpisodeIncident] = []
     size = 0
-    for incident in episode_text.by_weight(episode):
+    for incident in episode_text.by_importance(episode):
         size += len(incident.model_dump_json())
         if incidents and size > most_bytes:
             break

@@ -1,3 +1,4 @@
-"""What a replay tells a person: folds over the records that a core writes, and forms to show them in. They
-decide nothing.
+"""Reports of a backtest: collect the records that the core writes, and show them as text or as a page.
+
+Nothing here takes a decision.
 """

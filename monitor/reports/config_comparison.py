@@ -1,6 +1,4 @@
-"""Two configurations over the same records: which episodes only one of them has, and in what those differ
-that both have.
-"""
+"""Compare the episodes that two configurations report for the same records."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from monitor.reports.episode_history import Feature, Findings, Told
+from monitor.reports.episode_history import AlertHistory, EpisodeHistory, Feature
 from monitor.wording.episode_text import clock
 from schemas.times import rfc3339
 
@@ -19,17 +17,18 @@ _FOREVER = datetime.max
 
 @dataclass(frozen=True)
 class Difference:
-    """Episodes of one feature that overlap in time: ``here`` under the configuration in use, ``there`` under
-    the other.
+    """Episodes of one feature that overlap in time.
+
+    ``here`` are those of the configuration in use, ``there`` those of the other configuration.
     """
 
     feature: Feature
-    here: tuple[Told, ...]
-    there: tuple[Told, ...]
+    here: tuple[EpisodeHistory, ...]
+    there: tuple[EpisodeHistory, ...]
 
     @property
     def kind(self) -> Kind:
-        """``same`` only if nobody would notice: times, severity, urgency and rules are equal."""
+        """Return ``same`` if times, severity, urgency and rules are equal, else how the episodes differ."""
         if not self.there:
             return "only_here"
         if not self.here:
@@ -38,20 +37,21 @@ class Difference:
 
     @property
     def since(self) -> datetime:
-        """When the first of them began."""
-        return min(told.since for told in (*self.here, *self.there))
+        """Start of the first episode."""
+        return min(episode.since for episode in (*self.here, *self.there))
 
-    def changes(self, shown: Callable[[datetime], str] = clock) -> list[tuple[str, str, str]]:
-        """What differs: name, as it is here, as it is there, with times as ``shown``. Empty unless both have
-        episodes.
+    def changes(self, format_time: Callable[[datetime], str] = clock) -> list[tuple[str, str, str]]:
+        """List the properties that differ: name, value here, value there.
+
+        Empty unless both configurations have episodes.
         """
         if not self.here or not self.there:
             return []
-        mine, theirs = _noticed(self.here, shown), _noticed(self.there, shown)
-        return [(name, mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]]
+        here, there = _properties(self.here, format_time), _properties(self.there, format_time)
+        return [(name, here[name], there[name]) for name in here if here[name] != there[name]]
 
     def record(self) -> dict[str, Any]:
-        """As NDJSON has it."""
+        """Return the record for ``--format ndjson``."""
         service, feature, environment = self.feature
         return {
             "record": "difference",
@@ -59,73 +59,78 @@ class Difference:
             "service": service,
             "feature": feature,
             "environment": environment,
-            "here": [_plain(told) for told in self.here],
-            "there": [_plain(told) for told in self.there],
+            "here": [_episode_fields(episode) for episode in self.here],
+            "there": [_episode_fields(episode) for episode in self.there],
             "changes": [
-                {"what": what, "here": here, "there": there} for what, here, there in self.changes(rfc3339)
+                {"what": name, "here": here, "there": there} for name, here, there in self.changes(rfc3339)
             ],
         }
 
 
-def differences(here: Findings, there: Findings) -> list[Difference]:
-    """Every episode of both, once: those of one feature and environment that overlap, also through others,
-    stand together. By time.
+def differences(here: AlertHistory, there: AlertHistory) -> list[Difference]:
+    """Group the episodes of two configurations; each episode is in one group.
+
+    Episodes of one feature and environment that overlap, directly or through others, form a group. The groups
+    are sorted by time.
     """
-    found: list[Difference] = []
-    for feature in sorted({told.feature for side in (here, there) for told in side.episodes.values()}):
+    result: list[Difference] = []
+    for feature in sorted(
+        {episode.feature for history in (here, there) for episode in history.episodes.values()}
+    ):
         both = [
-            (told, side)
-            for side, findings in enumerate((here, there))
-            for told in findings.episodes.values()
-            if told.feature == feature
+            (episode, side)
+            for side, history in enumerate((here, there))
+            for episode in history.episodes.values()
+            if episode.feature == feature
         ]
-        reached: datetime | None = None
-        group: list[tuple[Told, int]] = []
-        for told, side in sorted(both, key=lambda pair: (pair[0].since, pair[1])):
-            if group and reached is not None and told.since > reached:
-                found.append(_of(feature, group))
-                group, reached = [], None
-            group.append((told, side))
-            until = (told.until or _FOREVER).replace(tzinfo=told.since.tzinfo)
-            reached = until if reached is None else max(reached, until)
-        found.append(_of(feature, group))
-    return sorted(found, key=lambda one: (one.since, one.feature))
+        group_end: datetime | None = None
+        group: list[tuple[EpisodeHistory, int]] = []
+        for episode, side in sorted(both, key=lambda pair: (pair[0].since, pair[1])):
+            if group and group_end is not None and episode.since > group_end:
+                result.append(_difference(feature, group))
+                group, group_end = [], None
+            group.append((episode, side))
+            until = (episode.until or _FOREVER).replace(tzinfo=episode.since.tzinfo)
+            group_end = until if group_end is None else max(group_end, until)
+        result.append(_difference(feature, group))
+    return sorted(result, key=lambda difference: (difference.since, difference.feature))
 
 
-def _of(feature: Feature, group: Sequence[tuple[Told, int]]) -> Difference:
+def _difference(feature: Feature, group: Sequence[tuple[EpisodeHistory, int]]) -> Difference:
     return Difference(
         feature,
-        tuple(told for told, side in group if side == 0),
-        tuple(told for told, side in group if side == 1),
+        tuple(episode for episode, side in group if side == 0),
+        tuple(episode for episode, side in group if side == 1),
     )
 
 
-def _noticed(some: tuple[Told, ...], shown: Callable[[datetime], str]) -> dict[str, str]:
-    """What a person would notice of them."""
-
-    def each(values: list[str]) -> str:
-        return ", ".join(values)
+def _properties(
+    episodes: tuple[EpisodeHistory, ...], format_time: Callable[[datetime], str]
+) -> dict[str, str]:
+    """Return the properties of a group that a person on call would notice."""
 
     return {
-        "episodes": str(len(some)),
-        "since": each([shown(told.since) for told in some]),
-        "told": each([shown(told.first.time) for told in some]),
-        "paged": each([shown(told.paged) if told.paged else "never" for told in some]),
-        "until": each([shown(told.until) if told.until else "still open" for told in some]),
-        "severity": each([told.latest.severity for told in some]),
-        "urgency": each([told.latest.urgency for told in some]),
-        "rules": each(sorted({rule for told in some for rule in told.rules})),
+        "episodes": str(len(episodes)),
+        "since": ", ".join(format_time(episode.since) for episode in episodes),
+        "told": ", ".join(format_time(episode.first.time) for episode in episodes),
+        "paged": ", ".join(format_time(episode.paged) if episode.paged else "never" for episode in episodes),
+        "until": ", ".join(
+            format_time(episode.until) if episode.until else "still open" for episode in episodes
+        ),
+        "severity": ", ".join(episode.latest.severity for episode in episodes),
+        "urgency": ", ".join(episode.latest.urgency for episode in episodes),
+        "rules": ", ".join(sorted({rule for episode in episodes for rule in episode.rules})),
     }
 
 
-def _plain(told: Told) -> dict[str, Any]:
+def _episode_fields(episode: EpisodeHistory) -> dict[str, Any]:
     return {
-        "episode_id": told.first.episode_id,
-        "since": rfc3339(told.since),
-        "told": rfc3339(told.first.time),
-        "paged": rfc3339(told.paged) if told.paged else None,
-        "until": rfc3339(told.until) if told.until else None,
-        "severity": told.latest.severity,
-        "urgency": told.latest.urgency,
-        "rules": list(told.rules),
+        "episode_id": episode.first.episode_id,
+        "since": rfc3339(episode.since),
+        "told": rfc3339(episode.first.time),
+        "paged": rfc3339(episode.paged) if episode.paged else None,
+        "until": rfc3339(episode.until) if episode.until else None,
+        "severity": episode.latest.severity,
+        "urgency": episode.latest.urgency,
+        "rules": list(episode.rules),
     }

@@ -1,6 +1,4 @@
-"""What a replay did not measure, and why: what could not be read, came too late, is missing, or was not
-judged.
-"""
+"""List what a backtest did not measure, and why: unreadable, late or missing events, skipped evaluators."""
 
 from __future__ import annotations
 
@@ -16,16 +14,16 @@ from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from softfail.sanitize import sanitize
 
-REASONS = 200  # more kinds of error than these are counted together: fields and errors come from outside
+REASONS = 200  # further kinds of error are counted as OTHER: producers can cause any number of them
 OTHER = "(other reasons)"
 
-_GOT = re.compile(r", got .*?(?= \(and \d+ more\)$|$)", re.DOTALL)
+_RECEIVED_VALUE = re.compile(r", got .*?(?= \(and \d+ more\)$|$)", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NUMBER = re.compile(r"(?<![\w\-])-?\d+(?:\.\d+)?")  # not that of UTF-8
+_NUMBER = re.compile(r"(?<![\w\-])-?\d+(?:\.\d+)?")  # not the 8 of UTF-8
 
 
-class Letter(msgspec.Struct):
-    """Of a dead letter, what is told of it."""
+class DeadLetterSummary(msgspec.Struct):
+    """Fields of a dead letter that the report shows."""
 
     topic: str
     partition: int
@@ -34,29 +32,29 @@ class Letter(msgspec.Struct):
     field: str
 
 
-class Gap(NamedTuple):
-    """So many events were not measured or not judged, why, and at which features (the most concerned first)."""
+class DataGap(NamedTuple):
+    """Number of events that were not measured or not judged, the reason, and the features, most events first."""
 
     events: int
-    why: str
+    reason: str
     features: tuple[str, ...]
 
     def where(self, most: int = 3) -> str:
-        """The features in words."""
+        """Name the first ``most`` features and count the others."""
         more = len(self.features) - most
         return ", ".join(self.features[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-class Letters:
-    """Dead letters by kind of error, each with the first place where it stood."""
+class DeadLetterCounts:
+    """Count dead letters by kind of error; keep the first dead letter of each kind."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.first: dict[str, Letter] = {}
-        self._decoder = msgspec.json.Decoder(Letter)
+        self.first: dict[str, DeadLetterSummary] = {}
+        self._decoder = msgspec.json.Decoder(DeadLetterSummary)
 
-    def take(self, messages: Iterable[Message]) -> list[Letter]:
-        """Count dead letters; what they say."""
+    def take(self, messages: Iterable[Message]) -> list[DeadLetterSummary]:
+        """Count the dead letters of some messages and return them."""
         letters = [self._decoder.decode(message.value) for message in messages]
         for letter in letters:
             kind = kind_of(letter.error)
@@ -68,45 +66,45 @@ class Letters:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of dead letters of all kinds."""
         return self.counts.total()
 
 
 def kind_of(error: str) -> str:
-    """An error without what differs from letter to letter.
+    """Return an error message without the values that differ from record to record.
 
     >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
     """
-    return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error))), 240)
+    return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _RECEIVED_VALUE.sub("", error))), 240)
 
 
-def gaps(partition_state: PartitionState) -> list[Gap]:
-    """What was not measured, by reason: the largest first."""
-    found: dict[str, Counter[str]] = {}
+def data_gaps(partition_state: PartitionState) -> list[DataGap]:
+    """List what was not measured, by reason; most events first."""
+    counts_by_reason: dict[str, Counter[str]] = {}
     for key, feature in partition_state.features.items():
         where = sanitize(
             f"{key.service}/{key.feature}"
             + ("" if key.environment == "production" else f" ({key.environment})"),
             200,
         )
-        for why, n in _of_feature(feature):
+        for reason, n in _reasons(feature):
             if n > 0:
-                found.setdefault(sanitize(why, 300), Counter())[where] += n
-    some = [
-        Gap(counts.total(), why, tuple(where for where, _ in counts.most_common()))
-        for why, counts in found.items()
+                counts_by_reason.setdefault(sanitize(reason, 300), Counter())[where] += n
+    unordered = [
+        DataGap(counts.total(), reason, tuple(where for where, _ in counts.most_common()))
+        for reason, counts in counts_by_reason.items()
     ]
-    return sorted(some, key=lambda gap: (-gap.events, gap.why))
+    return sorted(unordered, key=lambda gap: (-gap.events, gap.reason))
 
 
-def _of_feature(feature: FeatureState) -> Iterator[tuple[str, int]]:
+def _reasons(feature: FeatureState) -> Iterator[tuple[str, int]]:
     yield "over two hours late: counted nowhere", feature.expired
     yield "late: counted in their own time, and seen by the rules from their arrival on", feature.late
     yield "numbered by their producer, and not in this log", feature.missing
     yield "segments beyond the cap: measured under `other`", feature.overflowed
     for evaluator, reasons in feature.skipped.items():
-        yield from ((f"not judged by {evaluator}: {why}", n) for why, n in reasons.items())
+        yield from ((f"not judged by {evaluator}: {reason}", n) for reason, n in reasons.items())
     yield from (
         (f"the evaluator {evaluator} broke on them", n) for evaluator, n in feature.evaluator_errors.items()
     )

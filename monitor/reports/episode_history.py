@@ -1,6 +1,4 @@
-"""What a configuration told of: episodes with what broke as it broke, and what each rule did. A fold over the
-records of the alerts topic.
-"""
+"""Collect episodes and firing incidents from the records of the alerts topic, and count them by rule."""
 
 from __future__ import annotations
 
@@ -19,11 +17,12 @@ Feature = tuple[str, str, str]
 
 
 @dataclass
-class Told:
-    """One episode. ``paged``: when its urgency became high, None if it never did; ``until``: when it
-    resolved, None while it is open.
+class EpisodeHistory:
+    """One episode, from its first record to its latest.
 
-    ``incidents`` are as they were when they fired: what a page said, and not the well figures of their end.
+    ``paged`` is the time at which its urgency became high; None if it never did. ``until`` is the time at
+    which it resolved; None while it is open. ``incidents`` have the values of when they fired, which the page
+    showed, not those of when they resolved.
     """
 
     first: Episode
@@ -34,35 +33,35 @@ class Told:
 
     @property
     def feature(self) -> Feature:
-        """Where."""
+        """Service, feature and environment."""
         return self.first.service, self.first.feature, self.first.environment
 
     @property
     def since(self) -> datetime:
-        """The first breaching edge."""
+        """The first pane edge at which a rule breached."""
         return self.latest.started_at
 
     @property
     def is_page(self) -> bool:
-        """Whether it woke somebody; else it is a ticket."""
+        """Whether it paged; otherwise it is a ticket."""
         return self.paged is not None
 
     @property
     def escalated(self) -> bool:
-        """Whether it was a ticket first and a page later."""
+        """Whether a ticket became a page."""
         return self.paged is not None and self.paged > self.first.time
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Names of the rules that fired in it."""
+        """Names of the rules that fired during the episode, sorted."""
         return tuple(sorted({incident.rule for incident in self.incidents.values()}))
 
     def as_fired(self) -> Episode:
-        """The episode with its incidents as they fired."""
+        """Return the episode; its incidents have the values of when they fired."""
         return self.latest.model_copy(update={"incidents": list(self.incidents.values())})
 
     def take(self, episode: Episode) -> None:
-        """Take in its next record."""
+        """Add the next record of the episode."""
         self.latest = episode
         if episode.urgency == "high" and not episode.muted and self.paged is None:
             self.paged = episode.time
@@ -73,7 +72,7 @@ class Told:
 
 
 class Firing(NamedTuple):
-    """One incident from firing to resolved; ``until`` None while it fires."""
+    """The time during which one incident fired; ``until`` is None while it fires."""
 
     rule: str
     feature: Feature
@@ -81,61 +80,70 @@ class Firing(NamedTuple):
     until: datetime | None
 
 
-class _Head(msgspec.Struct):
+class _RecordKind(msgspec.Struct):
     record: str
 
 
-class Findings:
-    """All that was told, in order."""
+class AlertHistory:
+    """All episodes and firing incidents of one configuration, in the order of the records."""
 
     def __init__(self) -> None:
-        self.episodes: dict[str, Told] = {}
+        self.episodes: dict[str, EpisodeHistory] = {}
         self.firings: dict[str, Firing] = {}
-        self.brief: dict[str, int] = {}
-        """Rule -> how often it breached and did not last."""
-        self._head = msgspec.json.Decoder(_Head)
+        self.brief_breaches: dict[str, int] = {}
+        """Rule name -> number of breaches that ended before the incident fired."""
+        self._kind_decoder = msgspec.json.Decoder(_RecordKind)
 
     def take(self, messages: Iterable[Message]) -> None:
-        """Take in records of the alerts topic."""
+        """Add records of the alerts topic."""
         for message in messages:
-            kind = self._head.decode(message.value).record
+            kind = self._kind_decoder.decode(message.value).record
             if kind == "episode":
                 episode = Episode.model_validate_json(message.value)
-                told = self.episodes.setdefault(episode.episode_id, Told(episode, episode))
-                told.take(episode)
+                history = self.episodes.setdefault(episode.episode_id, EpisodeHistory(episode, episode))
+                history.take(episode)
             elif kind == "transition":
                 self._transition(Transition.model_validate_json(message.value))
 
     @property
     def pages(self) -> int:
-        """Episodes that woke somebody."""
-        return sum(told.is_page for told in self.episodes.values())
+        """Number of episodes that paged."""
+        return sum(episode.is_page for episode in self.episodes.values())
 
     @property
     def tickets(self) -> int:
-        """Episodes that woke nobody."""
+        """Number of episodes that did not page."""
         return len(self.episodes) - self.pages
 
-    def in_order(self) -> list[Told]:
-        """The episodes by when they began."""
-        return sorted(self.episodes.values(), key=lambda told: (told.since, told.feature))
+    def in_order(self) -> list[EpisodeHistory]:
+        """Return the episodes sorted by start."""
+        return sorted(self.episodes.values(), key=lambda episode: (episode.since, episode.feature))
 
-    def _transition(self, one: Transition) -> None:
-        known = self.firings.get(one.incident_id)
-        if one.state == "firing":
-            # told anew, it goes on
+    def _transition(self, transition: Transition) -> None:
+        previous = self.firings.get(transition.incident_id)
+        if transition.state == "firing":
+            # a repeated record of the same incident keeps the first start
             self.firings.setdefault(
-                one.incident_id, Firing(one.rule, (one.service, one.feature, one.environment), one.time, None)
+                transition.incident_id,
+                Firing(
+                    transition.rule,
+                    (transition.service, transition.feature, transition.environment),
+                    transition.time,
+                    None,
+                ),
             )
-        elif one.state == "resolved" and known is not None:
-            self.firings[one.incident_id] = known._replace(until=one.time)
-        elif one.state == "resolved":
-            self.brief[one.rule] = self.brief.get(one.rule, 0) + 1
+        elif transition.state == "resolved" and previous is not None:
+            self.firings[transition.incident_id] = previous._replace(until=transition.time)
+        elif transition.state == "resolved":
+            self.brief_breaches[transition.rule] = self.brief_breaches.get(transition.rule, 0) + 1
 
 
 class RuleCount(NamedTuple):
-    """What one rule did. A feature and its segments that fire together are one firing: ``fired`` is how many,
-    ``firing`` how long they lasted in all.
+    """How often and how long one rule fired.
+
+    A feature and its segments that fire at the same time count once. ``fired`` is the number of these
+    periods, ``firing`` their total duration, ``brief`` the number of breaches that ended before the incident
+    fired.
     """
 
     rule: str
@@ -147,40 +155,48 @@ class RuleCount(NamedTuple):
     firing: timedelta
 
 
-def by_rule(findings: Findings, rules: Iterable[str], end: datetime | None) -> list[RuleCount]:
-    """What each of these rules did, and any other that fired. ``end``: of the input, for what still fires."""
+def by_rule(alerts: AlertHistory, rules: Iterable[str], end: datetime | None) -> list[RuleCount]:
+    """Count the firings of each given rule, and of every other rule that fired.
+
+    Args:
+        alerts: the episodes and incidents of one configuration.
+        rules: names of rules; each gets a count, also if it never fired.
+        end: end of the input, at which incidents that still fire are cut; None if the input is empty.
+    """
     names = list(
-        dict.fromkeys([*rules, *(firing.rule for firing in findings.firings.values()), *findings.brief])
+        dict.fromkeys([*rules, *(firing.rule for firing in alerts.firings.values()), *alerts.brief_breaches])
     )
     counts = []
     for name in names:
-        fired = [firing for firing in findings.firings.values() if firing.rule == name]
-        among = [told for told in findings.episodes.values() if name in told.rules]
-        pages = sum(told.is_page for told in among)
-        at = tuple(sorted({one.feature for one in fired}))
-        lasted = [
-            length
-            for where in at
-            for length in _together([one for one in fired if one.feature == where], end)
+        firings = [firing for firing in alerts.firings.values() if firing.rule == name]
+        episodes = [episode for episode in alerts.episodes.values() if name in episode.rules]
+        pages = sum(episode.is_page for episode in episodes)
+        features = tuple(sorted({firing.feature for firing in firings}))
+        durations = [
+            duration
+            for feature in features
+            for duration in _merged_durations(
+                [firing for firing in firings if firing.feature == feature], end
+            )
         ]
         counts.append(
             RuleCount(
                 name,
-                len(lasted),
-                findings.brief.get(name, 0),
-                at,
+                len(durations),
+                alerts.brief_breaches.get(name, 0),
+                features,
                 pages,
-                len(among) - pages,
-                sum(lasted, timedelta()),
+                len(episodes) - pages,
+                sum(durations, timedelta()),
             )
         )
     return counts
 
 
-def _together(firings: list[Firing], end: datetime | None) -> list[timedelta]:
-    """How long each run of overlapping firings lasted."""
+def _merged_durations(firings: list[Firing], end: datetime | None) -> list[timedelta]:
+    """Return the duration of each run of overlapping firings."""
     runs: list[tuple[datetime, datetime]] = []
-    for firing in sorted(firings, key=lambda one: one.since):
+    for firing in sorted(firings, key=lambda firing: firing.since):
         until = firing.until or max(end or firing.since, firing.since)
         if runs and firing.since <= runs[-1][1]:
             runs[-1] = runs[-1][0], max(runs[-1][1], until)

@@ -1,6 +1,4 @@
-"""What a replay writes as it goes, for a reader: windows of each feature as rows, what changed between them,
-and a summary.
-"""
+"""Print the records of a backtest while it runs: a row for each window, transitions, episodes, a summary."""
 
 from __future__ import annotations
 
@@ -9,17 +7,15 @@ from typing import Any, TextIO
 from softfail.sanitize import sanitize
 
 
-class Table:
-    """Takes records one by one and writes lines. What came from outside is cleaned of what a terminal would
-    obey.
-    """
+class LiveTable:
+    """Write a line for each record. Control characters are removed from texts that come from events."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._windows = 0
         self._transitions: dict[tuple[str, str], int] = {}
         self._episodes: dict[str, dict[str, Any]] = {}
-        self._head = False
+        self._has_header = False
 
     def take(self, record: dict[str, Any]) -> None:
         """Print one record."""
@@ -28,23 +24,23 @@ class Table:
             if record["level"] == "feature":
                 self._window(record)
             return
-        what = _place(record)
+        feature = _place(record)
         if record["record"] == "transition":
             state, rule = record["state"], record["rule"]
             self._transitions[rule, state] = self._transitions.get((rule, state), 0) + 1
-            at = sanitize(
+            segment = sanitize(
                 " ".join(filter(None, (record["model"], record["prompt_version"], record["variant"])))
                 or "all",
                 300,
             )
             self._print(
-                f"  {_clock(record['time'])}  {state.upper():8}  {rule} ({record['severity']}) on {what}"
-                f" {at}: {_evidence(record['evidence'])}"
+                f"  {_clock(record['time'])}  {state.upper():8}  {rule} ({record['severity']}) on {feature}"
+                f" {segment}: {_evidence(record['evidence'])}"
             )
         else:
             self._episodes[record["episode_id"]] = record
             self._print(
-                f"  {_clock(record['time'])}  EPISODE {record['state']} ({record['urgency']} urgency) {what}:"
+                f"  {_clock(record['time'])}  EPISODE {record['state']} ({record['urgency']} urgency) {feature}:"
                 f" {record['reason']}"
             )
 
@@ -66,12 +62,12 @@ class Table:
         self._stream.write(sanitize(line) + "\n")
 
     def _window(self, record: dict[str, Any]) -> None:
-        if not self._head:
+        if not self._has_header:
             self._print(
                 f"{'window':20} {'feature':32} {'events':>7} {'passed':>16} {'errors':>8} {'p90 s':>8}"
                 f" {'out tokens':>10}"
             )
-            self._head = True
+            self._has_header = True
         metrics = record["metrics"]
         passed, errors = metrics.get("pass_rate"), metrics.get("error_rate")
         name = sanitize(f"{record['service']}/{record['feature']}", 32)

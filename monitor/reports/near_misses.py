@@ -1,5 +1,6 @@
-"""How close a threshold rule came to firing where it never fired: looked at at every edge, with the rule's
-own reading.
+"""Record how close each threshold rule came to firing on the features where it never fired.
+
+The rules are read at every pane edge, as the monitor itself reads them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from schemas.config.monitor_config import Config
 from schemas.config.rules import Rule
 
 
-class Margin(NamedTuple):
-    """The reading of a rule at one feature that came closest to a breach. ``distance``: from the interval's
-    end to the threshold, in units of the metric; 0 or less is a breach.
+class NearMiss(NamedTuple):
+    """The reading of a rule on one feature that came closest to a breach.
+
+    ``distance`` is measured from the end of the interval to the threshold, in units of the metric. 0 or less
+    is a breach.
     """
 
     distance: float
@@ -25,20 +28,20 @@ class Margin(NamedTuple):
     evidence: Evidence
 
 
-class Margins:
-    """The nearest reading of each threshold rule at each feature as a whole. Segments are not looked at."""
+class NearMisses:
+    """The reading closest to a breach, for each threshold rule and feature. Segments are left out."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._rules = [rule for rule in config.all_rules() if _is_threshold(rule)]
         self._pane_us = config.time.pane_us
-        self.nearest: dict[tuple[str, FeatureKey], Margin] = {}
+        self.closest: dict[tuple[str, FeatureKey], NearMiss] = {}
 
-    def look(self, partition_state: PartitionState, edge_us: int) -> None:
-        """Read all rules at an edge that was closed."""
+    def read_rules(self, partition_state: PartitionState, edge_us: int) -> None:
+        """Read all threshold rules at a closed pane edge."""
         for key, feature in partition_state.features.items():
             if feature.active_us + self._pane_us < edge_us:
-                continue  # nothing new: older windows hold what was read before
+                continue  # no new events: every window was read at an earlier edge
             name = f"{key.service}/{key.feature}"
             for rule in self._rules:
                 if fnmatchcase(name, rule.match) and key.environment in (
@@ -58,18 +61,20 @@ class Margins:
             distance = high - below
         else:
             return
-        known = self.nearest.get((rule.name, key))
-        if known is None or distance < known.distance:
-            self.nearest[rule.name, key] = Margin(distance, edge_us, evidence)
+        previous = self.closest.get((rule.name, key))
+        if previous is None or distance < previous.distance:
+            self.closest[rule.name, key] = NearMiss(distance, edge_us, evidence)
 
-    def of(self, rule: str, fired: tuple[tuple[str, str, str], ...]) -> tuple[FeatureKey, Margin] | None:
-        """The feature that came closest among those where the rule did not fire; None if nobody knows one."""
-        others = [
-            (key, margin)
-            for (name, key), margin in self.nearest.items()
+    def closest_feature(
+        self, rule: str, fired: tuple[tuple[str, str, str], ...]
+    ) -> tuple[FeatureKey, NearMiss] | None:
+        """Return the feature that came closest to a breach, without those in ``fired``; None without a reading."""
+        candidates = [
+            (key, near_miss)
+            for (name, key), near_miss in self.closest.items()
             if name == rule and tuple(key) not in fired
         ]
-        return min(others, key=lambda pair: (pair[1].distance, pair[0]), default=None)
+        return min(candidates, key=lambda pair: (pair[1].distance, pair[0]), default=None)
 
 
 def _is_threshold(rule: Rule) -> bool:

@@ -1,6 +1,4 @@
-"""Which plots a feature gets: events, pass and error rate, output tokens, duration, and whatever else its
-rules look at.
-"""
+"""Choose the plots of a feature: fixed panels, the metrics of its rules, and metrics with a finding."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.config.monitor_config import Config
 
 EVENTS = "events"
-MOST = 12  # plots a feature; a configuration with more metrics than that is not read off plots
+MOST = 12  # plots a feature; more plots than that are hard to read
 
 _TITLES = {
     EVENTS: "Events a minute",
@@ -32,8 +30,9 @@ _TITLES = {
 
 
 class Panel(NamedTuple):
-    """One plot. ``readings`` of a number (p50, mean, ...); none for rates and events. ``always`` False: only
-    where something was found about it.
+    """One plot. ``readings`` are those of a number (p50, mean, ...); rates and events have nobjective.
+
+    ``always``: whether it is shown without a finding on its metric.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Panel(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What stands over it.
+        """Title of the plot.
 
         >>> Panel("evaluator.refusal.fail_rate").title, Panel("duration_s", ("p50", "p90")).title
         ('Failed: refusal', 'Duration p50, p90')
@@ -54,7 +53,7 @@ class Panel(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A threshold that a rule holds a panel to. ``reading`` empty: of a rate."""
+    """The threshold of a rule on a panel. ``reading`` is empty for a rate."""
 
     rule: str
     reading: str
@@ -72,18 +71,18 @@ FIXED = (
 
 
 ON_FINDING = (
-    # whose failures are the error rate
+    # failures of the evaluator `error` are plotted as the error rate
     *(Panel(f"evaluator.{name}.fail_rate", always=False) for name in EVALUATORS if name != "error"),
     *(
         Panel(name, ("p50", "p90"), always=False)
         for name in ("input_tokens", "time_to_first_token_s", "cost_usd", "output_chars")
     ),
 )
-"""What rules on baselines and on drift may tell of without naming it in the configuration."""
+"""Panels of metrics that baseline and drift rules may report although the configuration does not name them."""
 
 
 def split(metric: str) -> tuple[str, str]:
-    """Name and reading of a metric; a rate has no reading.
+    """Split a metric into name and reading; a rate has no reading.
 
     >>> split("duration_s.p90"), split("evaluator.refusal.fail_rate")
     (('duration_s', 'p90'), ('evaluator.refusal.fail_rate', ''))
@@ -95,8 +94,7 @@ def split(metric: str) -> tuple[str, str]:
 
 
 def panels_of(metrics: Iterable[str]) -> tuple[Panel, ...]:
-    """The plots that show these metrics, beside the fixed ones (together at most ``MOST``), and those that
-    are shown on a finding.
+    """Return the panels of a report: fixed, of the given metrics (together at most ``MOST``), on a finding.
 
     >>> [panel.title for panel in panels_of(["duration_s.p99", "evaluator.empty.fail_rate"]) if panel.always][4:]
     ['Duration p50, p90, p99', 'Failed: empty']
@@ -106,17 +104,17 @@ def panels_of(metrics: Iterable[str]) -> tuple[Panel, ...]:
         name, reading = split(metric)
         if not name or name == EVENTS:
             continue
-        known = panels.get(name)
-        if known is None:
+        panel = panels.get(name)
+        if panel is None:
             panels[name] = Panel(name, (reading,) if reading else ())
-        elif reading and reading not in known.readings:
-            panels[name] = known._replace(readings=(*known.readings, reading))
+        elif reading and reading not in panel.readings:
+            panels[name] = panel._replace(readings=(*panel.readings, reading))
     shown = dict(list(panels.items())[:MOST])
     return (*shown.values(), *(panel for panel in ON_FINDING if panel.name not in shown))
 
 
 def metrics_of(configs: Sequence[Config]) -> list[str]:
-    """All metrics that thresholds of these configurations are set on."""
+    """List the metrics on which these configurations set a threshold."""
     rules = [rule.on for config in configs for rule in config.all_rules() if "*" not in rule.on]
     return list(
         dict.fromkeys([*rules, *(objective.on for config in configs for objective in config.objectives)])
@@ -124,7 +122,7 @@ def metrics_of(configs: Sequence[Config]) -> list[str]:
 
 
 def limits_of(config: Config, service: str, feature: str, environment: str) -> dict[str, list[Limit]]:
-    """The thresholds that hold for a feature, by panel name."""
+    """Return the thresholds that apply to a feature, by panel name."""
     limits: dict[str, list[Limit]] = {}
     for rule in config.all_rules():
         if not fnmatchcase(f"{service}/{feature}", rule.match) or environment not in (
@@ -137,16 +135,21 @@ def limits_of(config: Config, service: str, feature: str, environment: str) -> d
             if rule.above != "budget"
             else BUDGETS_S.get(name, {}).get(config.feature(service, feature).interaction or "")
         )
-        # the learnt baseline is no line
-        above, below = (one if isinstance(one, int | float) else None for one in (above, rule.below))
+        # a learnt baseline is not constant, so it is not drawn
+        above, below = (bound if isinstance(bound, int | float) else None for bound in (above, rule.below))
         if above is not None or below is not None:
             limits.setdefault(name, []).append(Limit(rule.name, reading, above, below))
-    for one in config.objectives:
-        if fnmatchcase(f"{service}/{feature}", one.match) and environment in (
-            one.environments or (environment,)
+    for objective in config.objectives:
+        if fnmatchcase(f"{service}/{feature}", objective.match) and environment in (
+            objective.environments or (environment,)
         ):
-            succeeds = one.on in SUCCESS_RATES
-            limits.setdefault(one.on, []).append(
-                Limit(one.name, "", None if succeeds else 1 - one.target, one.target if succeeds else None)
+            succeeds = objective.on in SUCCESS_RATES
+            limits.setdefault(objective.on, []).append(
+                Limit(
+                    objective.name,
+                    "",
+                    None if succeeds else 1 - objective.target,
+                    objective.target if succeeds else None,
+                )
             )
     return limits

@@ -1,13 +1,13 @@
-"""Figures of a report in words, beside those of ``monitor.wording.episode_text``."""
+"""Write the values and episodes of a report in English; complements ``monitor.wording.episode_text``."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from monitor.reports.episode_history import Feature, Told
+from monitor.reports.episode_history import EpisodeHistory, Feature
 from monitor.reports.result import BacktestResult
 from monitor.rules.evidence import Evidence as Measured
-from monitor.wording.episode_text import by_weight, clock, segment
+from monitor.wording.episode_text import by_importance, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
 from schemas.records import EpisodeIncident, Evidence
@@ -17,13 +17,13 @@ LABEL = 200  # characters of a label that are shown
 
 
 def place(feature: Feature) -> str:
-    """Where: ``service/feature``, with the environment unless it is production."""
+    """Return ``service/feature``, with the environment unless it is production."""
     service, name, environment = feature
     return sanitize(f"{service}/{name}" + ("" if environment == "production" else f" ({environment})"), LABEL)
 
 
 def count(n: int, noun: str) -> str:
-    """A number of things.
+    """Write a number with a noun in the singular or the plural.
 
     >>> count(1, "page"), count(12_000, "event")
     ('1 page', '12,000 events')
@@ -32,7 +32,7 @@ def count(n: int, noun: str) -> str:
 
 
 def length(time: timedelta | None) -> str:
-    """How long, in at most two units.
+    """Write a duration in at most two units; None is `-`.
 
     >>> length(timedelta(minutes=90)), length(timedelta(days=7)), length(timedelta(seconds=20)), length(None)
     ('1 h 30 min', '7 days', '20 s', '-')
@@ -51,21 +51,21 @@ def length(time: timedelta | None) -> str:
 
 
 def moment(time: datetime | None) -> str:
-    """A time for people; None is what still lasts."""
+    """Write a time; None means that the episode is still open."""
     return "still open" if time is None else clock(time)
 
 
-def period(told: Told) -> str:
-    """From when to when."""
+def period(episode: EpisodeHistory) -> str:
+    """Write start and end of an episode."""
     return (
-        f"{clock(told.since)} to {clock(told.until)}"
-        if told.until
-        else f"since {clock(told.since)}, still open"
+        f"{clock(episode.since)} to {clock(episode.until)}"
+        if episode.until
+        else f"since {clock(episode.since)}, still open"
     )
 
 
 def figure(metric: str, value: float | None) -> str:
-    """A value of a metric with its unit.
+    """Write a value of a metric with its unit; None is `?`.
 
     >>> figure("pass_rate", 0.971), figure("duration_s.p90", 4.218), figure("output_tokens.mean", 1234.5), figure("events", None)
     ('97.1 %', '4.22 s', '1,234', '?')
@@ -80,21 +80,23 @@ def figure(metric: str, value: float | None) -> str:
 
 
 def broke(incident: EpisodeIncident) -> str:
-    """What broke, and in which part of the feature; ``sure`` says between what it lies."""
-    said, part = incident.text or measure(incident.evidence, interval=False), segment(incident)
+    """Write what broke and in which segment, without the interval (see ``certainty``)."""
+    finding, part = incident.text or measure(incident.evidence, interval=False), segment(incident)
     also = [
         measure(Evidence.model_construct(**moved.model_dump()), interval=False)
         for moved in incident.evidence.findings[1:3]
     ]
-    return sanitize("; also ".join([f"{said}, with {part}" if part else said, *also]), 800)
+    return sanitize("; also ".join([f"{finding}, with {part}" if part else finding, *also]), 800)
 
 
-def findings_of(told: Told) -> list[EpisodeIncident]:
-    """The incidents of an episode, the one to be told first at the head. A segment that says what the whole
-    feature says is left out: it is all of it.
+def incidents_of(episode: EpisodeHistory) -> list[EpisodeIncident]:
+    """List the incidents of an episode, most important first.
+
+    An incident of a segment with the same value and events as the whole feature is left out: the segment is
+    then the whole feature.
     """
-    incidents = by_weight(told.as_fired())
-    whole = {
+    incidents = by_importance(episode.as_fired())
+    feature_level = {
         (incident.rule, incident.evidence.metric, incident.evidence.value, incident.evidence.n)
         for incident in incidents
         if incident.level == "feature"
@@ -104,14 +106,14 @@ def findings_of(told: Told) -> list[EpisodeIncident]:
         for incident in incidents
         if incident.level == "feature"
         or (incident.rule, incident.evidence.metric, incident.evidence.value, incident.evidence.n)
-        not in whole
+        not in feature_level
     ]
 
 
-def sure(evidence: Evidence) -> str:
-    """How sure: the interval, and on how much it rests.
+def certainty(evidence: Evidence) -> str:
+    """Write the interval and the number of events behind a value.
 
-    >>> sure(Evidence(metric="error_rate", value=0.23, low=0.19, high=0.28, n=310, above=0.02, window_s=300))
+    >>> certainty(Evidence(metric="error_rate", value=0.23, low=0.19, high=0.28, n=310, above=0.02, window_s=300))
     'between 19 % and 28 %, on 310 events in 5 min'
     """
     if evidence.expected is not None:
@@ -132,8 +134,8 @@ def sure(evidence: Evidence) -> str:
     return n
 
 
-def near(evidence: Measured) -> str:
-    """Describe the reading of a rule that did not fire: value, interval, threshold."""
+def near_miss_text(evidence: Measured) -> str:
+    """Write the reading of a rule that did not fire: value, interval, threshold."""
     metric, above = evidence.metric, evidence.above
     bound = (
         f"fires when surely {'above' if above is not None else 'below'}"
@@ -143,19 +145,21 @@ def near(evidence: Measured) -> str:
     return f"{figure(metric, evidence.value)} ({low} to {high}); {bound}"
 
 
-def standing(told: Told) -> str:
-    """What it was to whoever is on call: a page, or a ticket."""
-    if told.latest.muted:
-        return f"recorded only ({sanitize(told.latest.muted, 80)})"
-    if told.paged is None:
-        return f"ticket ({told.latest.severity})"
-    return f"page ({told.latest.severity})" + (f" from {clock(told.paged)} on" if told.escalated else "")
+def kind_of_alert(episode: EpisodeHistory) -> str:
+    """Return whether an episode was a page, a ticket or recorded only, with its severity."""
+    if episode.latest.muted:
+        return f"recorded only ({sanitize(episode.latest.muted, 80)})"
+    if episode.paged is None:
+        return f"ticket ({episode.latest.severity})"
+    return f"page ({episode.latest.severity})" + (
+        f" from {clock(episode.paged)} on" if episode.escalated else ""
+    )
 
 
-def headline(trial: BacktestResult) -> str:
-    """Like: 3 pages, 2 tickets in 7 days of 12 features."""
-    start, end = trial.measured.start, trial.measured.end
+def headline(result: BacktestResult) -> str:
+    """Summarize a backtest in one line, such as `3 pages, 2 tickets in 7 days of 12 features`."""
+    start, end = result.measurements.start, result.measurements.end
     if start is None or end is None:
         return "nothing was measured"
-    told = f"{count(trial.findings.pages, 'page')}, {count(trial.findings.tickets, 'ticket')}"
-    return f"{told} in {length(end - start)} of {count(len(trial.measured.series), 'feature')}"
+    alerts = f"{count(result.alerts.pages, 'page')}, {count(result.alerts.tickets, 'ticket')}"
+    return f"{alerts} in {length(end - start)} of {count(len(result.measurements.series), 'feature')}"

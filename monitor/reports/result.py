@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from monitor.protocol.messages import Outputs
-from monitor.reports.data_gaps import Gap, gaps
-from monitor.reports.episode_history import Findings, RuleCount, by_rule
-from monitor.reports.near_misses import Margins
+from monitor.reports.data_gaps import DataGap, data_gaps
+from monitor.reports.episode_history import AlertHistory, RuleCount, by_rule
+from monitor.reports.near_misses import NearMisses
 from monitor.reports.plot_panels import Panel
-from monitor.reports.time_series import Measured
+from monitor.reports.time_series import Measurements
 from monitor.rules.no_data import RULE as NO_DATA
 from monitor.state.partition_state import PartitionState
 from schemas.config.monitor_config import Config
@@ -37,18 +37,18 @@ class BacktestResult:
         near_misses: bool = False,
     ) -> None:
         self.config, self.name = config, name
-        self.findings = Findings()
-        self.measured = Measured(config.time.pane_us, panels or ())
-        self.margins = Margins(config)
+        self.alerts = AlertHistory()
+        self.measurements = Measurements(config.time.pane_us, panels or ())
+        self.near_misses = NearMisses(config)
         self._state = state
         self.watermark_us: int | None = None  # up to where the log is applied; None: nothing read yet
-        self._windows, self._near_misses = panels is not None, near_misses
+        self._collects_windows, self._reads_near_misses = panels is not None, near_misses
 
     def take(self, outputs: Outputs) -> None:
         """Collect the records of a step."""
-        self.findings.take(outputs.messages.get("alerts", ()))
-        if self._windows:
-            self.measured.take(outputs.messages.get("windows", ()))
+        self.alerts.take(outputs.messages.get("alerts", ()))
+        if self._collects_windows:
+            self.measurements.take(outputs.messages.get("windows", ()))
 
     def pane_closed(self, watermark_us: int | None) -> None:
         """Read the near misses at the last pane edge.
@@ -57,23 +57,25 @@ class BacktestResult:
             watermark_us: microseconds since 1970; None: nothing was read yet.
         """
         self.watermark_us = watermark_us
-        if self._near_misses and watermark_us is not None:
+        if self._reads_near_misses and watermark_us is not None:
             pane_us = self.config.time.pane_us
-            self.margins.look(self._state, watermark_us // pane_us * pane_us)
+            self.near_misses.read_rules(self._state, watermark_us // pane_us * pane_us)
 
     @property
     def end(self) -> datetime | None:
         """Time up to which the log is measured; None if the log is empty."""
-        known = [] if self.watermark_us is None else [datetime.fromtimestamp(self.watermark_us / 1e6, UTC)]
-        return max([*known, *([self.measured.end] if self.measured.end else [])], default=None)
+        watermarks = (
+            [] if self.watermark_us is None else [datetime.fromtimestamp(self.watermark_us / 1e6, UTC)]
+        )
+        return max([*watermarks, *([self.measurements.end] if self.measurements.end else [])], default=None)
 
     def rules(self) -> list[RuleCount]:
         """Count what each rule did."""
-        return by_rule(self.findings, _rule_names(self.config), self.end)
+        return by_rule(self.alerts, _rule_names(self.config), self.end)
 
-    def gaps(self) -> list[Gap]:
+    def data_gaps(self) -> list[DataGap]:
         """List what was not measured, and why."""
-        return gaps(self._state)
+        return data_gaps(self._state)
 
 
 def _rule_names(config: Config) -> list[str]:

@@ -1,25 +1,23 @@
-"""The report as text: what would have paged, what each rule did, what was not measured, and what another
-configuration would change.
-"""
+"""Write the report as text: episodes, rules, data gaps, and the comparison of two configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from monitor.reports.config_comparison import Difference
-from monitor.reports.data_gaps import Letters
-from monitor.reports.episode_history import Feature, RuleCount, Told
+from monitor.reports.data_gaps import DeadLetterCounts
+from monitor.reports.episode_history import EpisodeHistory, Feature, RuleCount
 from monitor.reports.report_text import (
     broke,
+    certainty,
     count,
-    findings_of,
     headline,
+    incidents_of,
+    kind_of_alert,
     length,
-    near,
+    near_miss_text,
     period,
     place,
-    standing,
-    sure,
 )
 from monitor.reports.result import BacktestResult
 from monitor.wording.episode_text import clock
@@ -34,41 +32,49 @@ KINDS = {
 
 
 def lines(
-    trial: BacktestResult, letters: Letters, differences: Sequence[Difference] | None, other: str
+    result: BacktestResult,
+    dead_letters: DeadLetterCounts,
+    differences: Sequence[Difference] | None,
+    other: str,
 ) -> Iterator[str]:
-    """The whole report. ``differences`` None: there is no other configuration; ``other`` is its name."""
-    yield headline(trial)
-    if trial.measured.start and trial.measured.end:
+    """Write the whole report.
+
+    Args:
+        result: the backtest to report on.
+        dead_letters: records that could not be read.
+        differences: against the other configuration; None if there is none.
+        other: the name of the other configuration.
+    """
+    yield headline(result)
+    if result.measurements.start and result.measurements.end:
         yield (
-            f"{clock(trial.measured.start)} to {clock(trial.measured.end)},"
-            f" {count(trial.measured.events, 'event')}, configuration: {trial.name}"
+            f"{clock(result.measurements.start)} to {clock(result.measurements.end)},"
+            f" {count(result.measurements.events, 'event')}, configuration: {result.name}"
         )
     if differences is not None:
-        yield from difference_lines(differences, trial.name, other)
-    yield from _episodes(trial.findings.in_order())
-    yield from _rules(trial)
-    yield from _letters(letters)
-    yield from _gaps(trial)
+        yield from difference_lines(differences, result.name, other)
+    yield from _episodes(result.alerts.in_order())
+    yield from _rules(result)
+    yield from _dead_letters(dead_letters)
+    yield from _gaps(result)
 
 
 def difference_lines(differences: Sequence[Difference], here: str, there: str) -> Iterator[str]:
-    """What the other configuration would change."""
+    """Write what the other configuration would change."""
     yield ""
     yield f"WHAT IF {there} (against {here}): {tally(differences, here, there)}"
     for difference in differences:
         if difference.kind == "same":
             continue
-        for told in (*difference.here, *difference.there)[: None if difference.kind != "changed" else 1]:
-            yield (
-                f"  {KINDS[difference.kind].format(here=here, there=there)}: {standing(told)} {place(difference.feature)},"
-                f" {period(told)}"
-            )
-            yield from (f"      {broke(incident)}" for incident in findings_of(told)[:1])
-        yield from (f"      {what}: {mine} → {theirs}" for what, mine, theirs in difference.changes())
+        for episode in (*difference.here, *difference.there)[: None if difference.kind != "changed" else 1]:
+            which = KINDS[difference.kind].format(here=here, there=there)
+            yield f"  {which}: {kind_of_alert(episode)} {place(difference.feature)}, {period(episode)}"
+            yield from (f"      {broke(incident)}" for incident in incidents_of(episode)[:1])
+        yield from (f"      {name}: {before} → {after}" for name, before, after in difference.changes())
 
 
 def tally(differences: Sequence[Difference], here: str, there: str) -> str:
-    """How many of each kind, in words.
+    """Count the differences of each kind, in words.
 
     >>> tally([], "a.yaml", "b.yaml")
     'no episodes with either'
@@ -77,9 +83,10 @@ def tally(differences: Sequence[Difference], here: str, there: str) -> str:
         return "no episodes with either"
     numbers = {kind: sum(difference.kind == kind for difference in differences) for kind in KINDS}
     sides = [
-        [told.is_page for difference in differences for told in side(difference)] for side in (_here, _there)
+        [episode.is_page for difference in differences for episode in side(difference)]
+        for side in (_here, _there)
     ]
-    pages, tickets = ([sum(page is wanted for page in side) for side in sides] for wanted in (True, False))
+    pages, tickets = [[sum(side) for side in sides], [len(side) - sum(side) for side in sides]]
     return (
         f"pages {pages[0]} → {pages[1]}, tickets {tickets[0]} → {tickets[1]}; {numbers['only_here']} only"
         f" with {here}, {numbers['only_there']} only with {there}, {numbers['changed']} with both but not"
@@ -87,73 +94,73 @@ def tally(differences: Sequence[Difference], here: str, there: str) -> str:
     )
 
 
-def _here(one: Difference) -> Sequence[Told]:
-    return one.here
+def _here(difference: Difference) -> Sequence[EpisodeHistory]:
+    return difference.here
 
 
-def _there(one: Difference) -> Sequence[Told]:
-    return one.there
+def _there(difference: Difference) -> Sequence[EpisodeHistory]:
+    return difference.there
 
 
-def features_of(some: Iterable[Feature], most: int = 3) -> str:
-    """Names of features, the first few."""
-    names = [place(one) for one in some]
+def feature_names(features: Iterable[Feature], most: int = 3) -> str:
+    """Name the first ``most`` features and count the others."""
+    names = [place(feature) for feature in features]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _episodes(told: Sequence[Told]) -> Iterator[str]:
+def _episodes(episodes: Sequence[EpisodeHistory]) -> Iterator[str]:
     yield ""
-    yield f"EPISODES ({len(told)})"
-    for one in told:
-        yield f"  {standing(one):18} {place(one.feature)}  {period(one)}" + (
-            f" ({length(one.until - one.since)})" if one.until else ""
+    yield f"EPISODES ({len(episodes)})"
+    for episode in episodes:
+        yield f"  {kind_of_alert(episode):18} {place(episode.feature)}  {period(episode)}" + (
+            f" ({length(episode.until - episode.since)})" if episode.until else ""
         )
-        incidents = findings_of(one)
+        incidents = incidents_of(episode)
         for incident in incidents[:5]:
-            yield f"      {incident.rule}: {broke(incident)}; {sure(incident.evidence)}"
+            yield f"      {incident.rule}: {broke(incident)}; {certainty(incident.evidence)}"
         if len(incidents) > 5:
             yield f"      and {count(len(incidents) - 5, 'more finding')}"
 
 
-def _rules(trial: BacktestResult) -> Iterator[str]:
+def _rules(result: BacktestResult) -> Iterator[str]:
     yield ""
     yield "RULES" + " " * 19 + f"{'fired':>6} {'pages':>6} {'tickets':>8} {'firing for':>12}   where"
-    for rule in trial.rules():
+    for rule in result.rules():
         brief = f"; breached {count(rule.brief, 'time')} more and did not last" if rule.brief else ""
         yield (
             f"  {rule.rule:22} {rule.fired:>6} {rule.pages:>6} {rule.tickets:>8}"
             f" {length(rule.firing) if rule.fired else '-':>12}   "
-            + ((features_of(rule.features) or "nowhere") + brief)
+            + ((feature_names(rule.features) or "nowhere") + brief)
         )
-        if reading := closest(trial, rule):
+        if reading := closest(result, rule):
             yield f"      closest elsewhere: {', '.join(reading)}"
 
 
-def closest(trial: BacktestResult, rule: RuleCount) -> tuple[str, str] | None:
-    """Return where a rule that did not fire came closest, and how close; None if no reading was kept."""
-    near_miss = trial.margins.of(rule.rule, rule.features)
-    if near_miss is None:
+def closest(result: BacktestResult, rule: RuleCount) -> tuple[str, str] | None:
+    """Return the feature on which a rule came closest without firing, and its reading; None without one."""
+    closest_reading = result.near_misses.closest_feature(rule.rule, rule.features)
+    if closest_reading is None:
         return None
-    key, margin = near_miss
-    return place((key.service, key.feature, key.environment)), near(margin.evidence)
+    key, near_miss = closest_reading
+    return place((key.service, key.feature, key.environment)), near_miss_text(near_miss.evidence)
 
 
-def _letters(letters: Letters) -> Iterator[str]:
-    if letters.total:
+def _dead_letters(dead_letters: DeadLetterCounts) -> Iterator[str]:
+    if dead_letters.total:
         yield ""
-        yield f"COULD NOT BE READ ({letters.total:,})"
-        for kind, n in letters.counts.most_common(MOST):
-            first = letters.first[kind]
+        yield f"COULD NOT BE READ ({dead_letters.total:,})"
+        for kind, n in dead_letters.counts.most_common(MOST):
+            first = dead_letters.first[kind]
             yield f"  {n:>8,}  {kind}  (first: {first.topic}:{first.offset})"
-        if len(letters.counts) > MOST:
-            yield f"            and {len(letters.counts) - MOST} more kinds"
+        if len(dead_letters.counts) > MOST:
+            yield f"            and {len(dead_letters.counts) - MOST} more kinds"
 
 
-def _gaps(trial: BacktestResult) -> Iterator[str]:
-    gaps = trial.gaps()
+def _gaps(result: BacktestResult) -> Iterator[str]:
+    gaps = result.data_gaps()
     if gaps:
         yield ""
         yield "NOT MEASURED"
-        yield from (f"  {gap.events:>8,}  {gap.why} ({gap.where()})" for gap in gaps[:MOST])
+        yield from (f"  {gap.events:>8,}  {gap.reason} ({gap.where()})" for gap in gaps[:MOST])
         if len(gaps) > MOST:
             yield f"            and {len(gaps) - MOST} more"

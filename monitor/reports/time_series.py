@@ -1,8 +1,7 @@
-"""What was measured of each feature over time, from its windows: as many points as a plot can show, and no
-extreme lost.
+"""Reduce the windows of each feature to as many points as a plot can show, without losing extremes.
 
-Panes that are merged are merged as counts, so a point is weighed as the events are. What a single pane said
-surely (its 95 % interval) is kept beside the point as the extremes.
+Panes are merged as counts, so each event has the same weight. The 95 % interval of a single pane is kept
+beside the merged point as its extremes.
 """
 
 from __future__ import annotations
@@ -16,24 +15,25 @@ import msgspec
 
 from monitor.protocol.messages import Message
 from monitor.reports.plot_panels import EVENTS, Panel
-from monitor.reports.window_histogram import Histogram, Spread
+from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of
 from monitor.windows.pane import Z95
 
-POINTS = 200  # a plot: more than it has columns would only thicken its lines
-LEAST = 40  # points that are not merged further, however few events they stand for
-TYPICAL = 60  # events that half of the points should stand for: with fewer, chance is all that is seen
-SETTLED_US = 3 * 3_600_000_000  # a window is revised for two hours; what is older is merged
+POINTS = 200  # points of a plot: about its width in pixels
+LEAST = 40  # points are not merged below this number, however few events they have
+TYPICAL = 60  # median number of events of a point; with fewer, the plot shows only random variation
+REVISED_FOR_US = 3 * 3_600_000_000  # a window may be revised for two hours; older windows are merged
 _SEGMENT = b'{"record":"window","level":"segment"'
 
 Key = tuple[str, str, str]
 
 
 class Bin:
-    """What was counted in one stretch of time of a feature. ``low`` of a line: the least upper end of a
-    pane's interval, ``high`` the greatest lower end.
+    """Counts of a feature in one period of time.
+
+    ``low`` is, for each line, the lowest upper end of a pane's interval; ``high`` the highest lower end.
     """
 
     __slots__ = ("events", "high", "low", "panes", "rates", "spreads")
@@ -42,12 +42,12 @@ class Bin:
         self.events = 0
         self.panes = 0
         self.rates: dict[str, Rate] = {}
-        self.spreads: dict[str, Spread] = {}
+        self.spreads: dict[str, MergeableHistogram] = {}
         self.low: dict[str, float] = {}
         self.high: dict[str, float] = {}
 
     def merge(self, other: Bin) -> None:
-        """Take in another, which must not be used any more."""
+        """Merge another bin into this bin_. The other bin must not be used afterwards."""
         self.events += other.events
         self.panes += other.panes
         for name, rate in other.rates.items():
@@ -63,7 +63,7 @@ class Bin:
             self.high[line] = max(value, self.high.get(line, value))
 
     def read(self, name: str, reading: str) -> Estimate:
-        """A line's value here; of numbers without an interval."""
+        """Return the value of a line. Values of numbers have no interval."""
         if not reading:
             rate = self.rates.get(name)
             return NO_ESTIMATE if rate is None else rate.estimate(Z95, inverted=name in SUCCESS_RATES)
@@ -75,10 +75,10 @@ class Bin:
 
 
 class Series:
-    """One feature over time, in at most ``POINTS`` bins of equal width that begin at whole multiples of it.
-    Times are microseconds since 1970.
+    """One feature over time, in at most ``POINTS`` bins of equal width, aligned to multiples of the width.
 
-    Where events are few, bins are fewer, so that a point stands for some of them.
+    Times are microseconds since 1970. With few events the bins are wider, so that each point has enough of
+    them.
     """
 
     def __init__(self, pane_us: int) -> None:
@@ -86,46 +86,46 @@ class Series:
         self.events = 0
         self._recent: dict[int, Bin] = {}
         self._bins: dict[int, Bin] = {}
-        self._settle_at_us = -(2**62)
+        self._next_merge_us = -(2**62)
 
-    def take(self, start_us: int, one: Bin) -> None:
-        """Take in a window; a later revision of the same replaces it."""
-        known = self._recent.get(start_us)
-        self.events += one.events - (known.events if known else 0)
-        self._recent[start_us] = one
-        if start_us >= self._settle_at_us:
-            self._pour(start_us - SETTLED_US)
-            self._settle_at_us = start_us + SETTLED_US // 3
+    def take(self, start_us: int, window: Bin) -> None:
+        """Add a window; a later revision of the same window replaces it."""
+        previous = self._recent.get(start_us)
+        self.events += window.events - (previous.events if previous else 0)
+        self._recent[start_us] = window
+        if start_us >= self._next_merge_us:
+            self._merge_until(start_us - REVISED_FOR_US)
+            self._next_merge_us = start_us + REVISED_FOR_US // 3
 
     def points(self) -> list[tuple[int, Bin]]:
-        """The bins with their starts, in order of time. Ends the taking in."""
-        self._pour(2**62)
-        while len(self._bins) >= 2 * LEAST and median(one.events for one in self._bins.values()) < TYPICAL:
+        """Return the bins with their starts, sorted by time. No window may be added afterwards."""
+        self._merge_until(2**62)
+        while len(self._bins) >= 2 * LEAST and median(bin_.events for bin_ in self._bins.values()) < TYPICAL:
             self._widen()
         return sorted(self._bins.items())
 
-    def _pour(self, until_us: int) -> None:
+    def _merge_until(self, until_us: int) -> None:
         for start_us in sorted(start for start in self._recent if start < until_us):
-            self._put(start_us, self._recent.pop(start_us))
+            self._add(start_us, self._recent.pop(start_us))
             while len(self._bins) > POINTS:
                 self._widen()
 
     def _widen(self) -> None:
         self.width_us *= 2
         bins, self._bins = self._bins, {}
-        for at, one in bins.items():
-            self._put(at, one)
+        for start_us, bin_ in bins.items():
+            self._add(start_us, bin_)
 
-    def _put(self, start_us: int, one: Bin) -> None:
-        at = start_us // self.width_us * self.width_us
-        if at in self._bins:
-            self._bins[at].merge(one)
+    def _add(self, start_us: int, bin_: Bin) -> None:
+        aligned_us = start_us // self.width_us * self.width_us
+        if aligned_us in self._bins:
+            self._bins[aligned_us].merge(bin_)
         else:
-            self._bins[at] = one
+            self._bins[aligned_us] = bin_
 
 
-class Measured:
-    """The series of all features, and the time that they cover."""
+class Measurements:
+    """The series of all features, and the period that they cover."""
 
     def __init__(self, pane_us: int, panels: Sequence[Panel]) -> None:
         self.pane_us, self.panels = pane_us, panels
@@ -143,11 +143,11 @@ class Measured:
 
     @property
     def events(self) -> int:
-        """Events measured."""
+        """Number of events measured."""
         return sum(series.events for series in self.series.values())
 
     def take(self, messages: Iterable[Message]) -> None:
-        """Take in records of the windows topic; of segments, nothing."""
+        """Add records of the windows topic. Windows of segments are left out."""
         for message in messages:
             if message.value.startswith(_SEGMENT):
                 continue
@@ -163,30 +163,30 @@ class Measured:
             series.take(round(window.start.timestamp()) * 1_000_000, self._bin(window))
 
     def _bin(self, window: Any) -> Bin:
-        one = Bin()
-        one.events, one.panes = window.events, 1
-        one.low[EVENTS] = one.high[EVENTS] = window.events
+        bin_ = Bin()
+        bin_.events, bin_.panes = window.events, 1
+        bin_.low[EVENTS] = bin_.high[EVENTS] = window.events
         for metric, field in self._fields.items():
-            shown: Shown | None = getattr(window.metrics, field)
-            if shown is None or shown.value is None:
+            value: WindowMetric | None = getattr(window.metrics, field)
+            if value is None or value.value is None:
                 continue
             name, _, reading = metric.rpartition(".")
-            if shown.classes is not None:
-                rate = one.rates[metric] = Rate()
-                for probability, n, failures in shown.classes:
+            if value.classes is not None:
+                rate = bin_.rates[metric] = Rate()
+                for probability, n, failures in value.classes:
                     rate.add(to_ppm(probability), n, failures)
-            elif shown.histogram is not None:
-                one.spreads[name] = Spread(shown.histogram, shown.unit or 1.0, shown.sum or 0.0)
+            elif value.histogram is not None:
+                bin_.spreads[name] = MergeableHistogram(value.histogram, value.unit or 1.0, value.sum or 0.0)
             if (name, reading) in self._lines or (metric, "") in self._lines:
-                if shown.high is not None:
-                    one.low[metric] = shown.high
-                if shown.low is not None:
-                    one.high[metric] = shown.low
-        return one
+                if value.high is not None:
+                    bin_.low[metric] = value.high
+                if value.low is not None:
+                    bin_.high[metric] = value.low
+        return bin_
 
 
-class Shown(msgspec.Struct):
-    """A metric of a window."""
+class WindowMetric(msgspec.Struct):
+    """A metric of a window record."""
 
     value: float | None
     low: float | None = None
@@ -194,25 +194,25 @@ class Shown(msgspec.Struct):
     classes: list[tuple[float, int, int]] | None = None
     sum: float | None = None
     unit: float | None = None
-    histogram: Histogram | None = None
+    histogram: HistogramRecord | None = None
 
 
 def _fields(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Metric of a window -> name of the field that holds it once decoded."""
+    """Map each metric of a window to the name of its field in the decoded struct."""
     metrics = [
         metric
         for name, reading in lines
         for metric in ((f"{name}.{reading}", f"{name}.mean") if reading else (name,))
     ]
-    return {metric: f"m{at}" for at, metric in enumerate(dict.fromkeys(metrics))}
+    return {metric: f"m{index}" for index, metric in enumerate(dict.fromkeys(metrics))}
 
 
 def _window_of(fields: dict[str, str]) -> type[msgspec.Struct]:
-    """A struct that takes of a window what is shown and leaves the rest undecoded."""
+    """Define a struct with the metrics that are plotted; msgspec skips all others."""
     metrics = msgspec.defstruct(
         "Metrics",
-        [(field, Shown | None, None) for field in fields.values()],
-        rename={field: at for at, field in fields.items()},
+        [(field, WindowMetric | None, None) for field in fields.values()],
+        rename={field: metric for metric, field in fields.items()},
     )
     columns: list[Any] = [(name, str) for name in ("level", "service", "feature", "environment")]
     return msgspec.defstruct(

@@ -20,7 +20,7 @@ from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import Holding, Report
 from monitor.self_health.health_episodes import Telling
 from monitor.self_health.partition_health import Found, Shares
-from monitor.wording.explanation import explained
+from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
 from schemas.records import Heartbeat
@@ -202,7 +202,7 @@ class HealthDesk:
 
     def episodes(self, now_us: int) -> list[dict[str, Any]]:
         """The open episodes, for the status page."""
-        return [explained(msgspec.to_builtins(record)) for record in self._telling.shown(now_us)]
+        return [with_text(msgspec.to_builtins(record)) for record in self._telling.shown(now_us)]
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """State records that differ since the last call."""

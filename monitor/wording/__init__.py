@@ -1,1 +1,1 @@
-"""Numbers, findings and episodes in English."""
+"""Write numbers, findings and episodes in English."""

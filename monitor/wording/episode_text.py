@@ -1,4 +1,4 @@
-"""An episode in plain words: what broke, where, how much, since when. Shared by all channels."""
+"""Write an episode in English: what broke, where, how much, since when. Shared by all channels."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from datetime import datetime
 
 from monitor.protocol.severity import severity_rank
 from monitor.wording.finding_text import amount, measure
-from monitor.wording.incident_grouping import gathered
-from monitor.wording.next_steps import advice
+from monitor.wording.incident_grouping import group_incidents
+from monitor.wording.next_steps import next_step_for
 from monitor.wording.number_format import span
 from schemas.records import Episode, EpisodeIncident, Evidence
 from softfail.sanitize import sanitize
 
-NAMED = 4  # features that a line over several of them names
-PARTS = 3  # segments that a line over several of them names
+NAMED_FEATURES = 4  # features that the summary of a shared page names
+NAMED_SEGMENTS = 3  # segments that a line over several segments names
 
 
 def place(episode: Episode) -> str:
-    """Where: ``service/feature``, with the environment unless it is production; of a page over several
-    features what they have in common.
+    """Return ``service/feature``, with the environment unless it is production.
+
+    For a page over several features, return their number and what they have in common.
     """
     where = f"{episode.service}/{episode.feature}"
     if episode.members:
@@ -31,9 +32,10 @@ def place(episode: Episode) -> str:
     return sanitize(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
 
 
-def members(episode: Episode, most: int) -> list[str]:
-    """A line for each feature of a page over several, at most ``most``, and how many more there are; empty of
-    any other page.
+def member_lines(episode: Episode, most: int) -> list[str]:
+    """List the features of a page over several features, at most ``most``, and count the others.
+
+    Empty for any other page.
     """
     lines = [
         f"{member.service}/{member.feature}: {member.text}{'; over' if member.state == 'resolved' else ''}"
@@ -47,7 +49,7 @@ def members(episode: Episode, most: int) -> list[str]:
 
 
 def clock(time: datetime) -> str:
-    """An UTC time for people.
+    """Write a UTC time.
 
     >>> from datetime import UTC
     >>> clock(datetime(2026, 3, 2, 14, 5, 9, tzinfo=UTC))
@@ -57,7 +59,7 @@ def clock(time: datetime) -> str:
 
 
 def segment(incident: EpisodeIncident) -> str:
-    """Which part of the feature; empty when all of it."""
+    """Name the segment of an incident; empty if it is the whole feature."""
     labels = {
         "model": incident.model,
         "prompt": incident.prompt_version,
@@ -72,7 +74,7 @@ def segment(incident: EpisodeIncident) -> str:
 
 
 def sentence(incident: EpisodeIncident) -> str:
-    """One incident: measure, part, since when, on how many events, and whether it is over."""
+    """Write one incident: value, segment, start, number of events, and whether it is over."""
     evidence, part = incident.evidence, segment(incident)
     over = ", well again" if incident.state == "resolved" else ""
     if incident.text:
@@ -80,73 +82,72 @@ def sentence(incident: EpisodeIncident) -> str:
     events = (
         "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     )
-    said = measure(evidence)
-    joint = "" if said.endswith(")") else ","
-    more = [
-        measure(one)
-        for one in (Evidence.model_construct(**moved.model_dump()) for moved in evidence.findings[1:3])
-    ]
+    finding = measure(evidence)
+    comma = "" if finding.endswith(")") else ","
+    more = [measure(Evidence.model_construct(**drift.model_dump())) for drift in evidence.findings[1:3]]
     also = f"; also {'; '.join(more)}" if more else ""
     again = (
         f" and again since {clock(incident.returned)}" if incident.returned is not None and not over else ""
     )
     return (
-        f"{said}{part and f'{joint} with {part}'}{also}, since"
+        f"{finding}{part and f'{comma} with {part}'}{also}, since"
         f" {clock(evidence.began or incident.since)}{again}{events}{over}"
     )
 
 
-def findings(episode: Episode) -> list[str]:
-    """A line for each thing that was found, the one to be told first at the head: what several segments say
-    stands in one line.
+def finding_lines(episode: Episode) -> list[str]:
+    """Write a line for each group of incidents, most important first.
+
+    Incidents of one rule in several segments share a line.
     """
-    return [_line(*group) for group in gathered(by_weight(episode))]
+    return [_line(*group) for group in group_incidents(by_importance(episode))]
 
 
-def beside_summary(episode: Episode) -> list[str]:
-    """The lines to stand under a summary: none where it says all of it."""
-    lines, incidents = findings(episode), by_weight(episode)
+def detail_lines(episode: Episode) -> list[str]:
+    """Write the lines below a summary; none if the summary contains all of them."""
+    lines, incidents = finding_lines(episode), by_importance(episode)
     return [] if lines == [sentence(incident) for incident in incidents[:1]] else lines
 
 
 def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
-    """The first in full, of the others where and how much; a segment of which all that is told is what is
-    told of the first is all of it.
+    """Write the first incident in full, and segment and value of the others.
+
+    A segment with the value and events of the first incident adds nothing and is left out.
     """
-    told = [
+    distinct = [
         other
         for other in others
         if (other.evidence.value, other.evidence.n) != (first.evidence.value, first.evidence.n)
     ]
-    named = [f"{segment(one)} {amount(one.evidence)}".rstrip() for one in told[:PARTS]]
-    more = f" and {len(told) - PARTS} more" if len(told) > PARTS else ""
+    named = [f"{segment(other)} {amount(other.evidence)}".rstrip() for other in distinct[:NAMED_SEGMENTS]]
+    more = f" and {len(distinct) - NAMED_SEGMENTS} more" if len(distinct) > NAMED_SEGMENTS else ""
     return sentence(first) + (f"; by segment: {', '.join(named)}{more}" if named else "")
 
 
-def by_weight(episode: Episode) -> list[EpisodeIncident]:
-    """The incidents, the one to be told first at the head: worst, still firing, whole feature, earliest."""
+def by_importance(episode: Episode) -> list[EpisodeIncident]:
+    """Sort the incidents, most important first: by severity, firing, whole feature, earliest."""
 
-    def weight(one: EpisodeIncident) -> tuple[object, ...]:
+    def sort_key(incident: EpisodeIncident) -> tuple[object, ...]:
         return (
-            -severity_rank(one.severity),
-            one.state != "firing",
-            one.level != "feature",
-            one.since,
-            one.incident_id,
+            -severity_rank(incident.severity),
+            incident.state != "firing",
+            incident.level != "feature",
+            incident.since,
+            incident.incident_id,
         )
 
-    return sorted(episode.incidents, key=weight)
+    return sorted(episode.incidents, key=sort_key)
 
 
-def likely(episode: Episode) -> list[str]:
-    """What is probably behind it, the likeliest first; often nobody knows, and then there is nothing."""
+def likely_causes(episode: Episode) -> list[str]:
+    """List the likely causes, most likely first; empty if none is known."""
     return [sanitize(cause, 240) for cause in episode.causes]
 
 
 def next_step(episode: Episode) -> str:
-    """What to do next, in one line."""
-    first = next(iter(by_weight(episode)), None)
-    return advice(
+    """Write what to do next, in one line."""
+    first = next(iter(by_importance(episode)), None)
+    return next_step_for(
         first.evidence.metric if first else "",
         first.rule if first else "",
         of_softfail=episode.service == "softfail",
@@ -154,30 +155,34 @@ def next_step(episode: Episode) -> str:
 
 
 def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
-    """The episode in one line of at most ``most`` characters; ``left_out`` incidents more than it lists. The
-    likely cause stands in it if it fits.
+    """Write the episode in one line.
+
+    Args:
+        episode: the episode.
+        left_out: number of incidents that the record does not list.
+        most: maximum length, characters. The likely cause is added if it fits.
     """
-    incidents = by_weight(episode)
+    incidents = by_importance(episode)
     if not incidents:
         return sanitize(
             f"{place(episode)}: {episode.reason or 'quality degraded'}, since {clock(episode.started_at)}",
             most,
         )
-    said = f"{place(episode)}: {sentence(incidents[0])}"
-    more = len(gathered(incidents)) + left_out - 1
+    line = f"{place(episode)}: {sentence(incidents[0])}"
+    more = len(group_incidents(incidents)) + left_out - 1
     tail = f"; and {more} more {'finding' if more == 1 else 'findings'}" if more else ""
     if episode.members:
         named, others = (
-            [f"{member.service}/{member.feature}" for member in episode.members[:NAMED]],
-            episode.features - min(NAMED, len(episode.members)),
+            [f"{member.service}/{member.feature}" for member in episode.members[:NAMED_FEATURES]],
+            episode.features - min(NAMED_FEATURES, len(episode.members)),
         )
         worst = f"{incidents[0].service}/{incidents[0].feature}: {sentence(incidents[0])}"
-        said = (
+        line = (
             f"{place(episode)}: {', '.join(named)}{f' and {others} more' if others > 0 else ''}; worst"
             f" {worst}"
         )
         tail = ""
-    for cause in likely(episode)[:1]:
-        if len(said) + len(cause) + len(tail) + 10 <= most:
+    for cause in likely_causes(episode)[:1]:
+        if len(line) + len(cause) + len(tail) + 10 <= most:
             tail = f"; likely: {cause}{tail}"
-    return sanitize(said, most - len(tail)) + tail
+    return sanitize(line, most - len(tail)) + tail

@@ -1,6 +1,4 @@
-"""What the status page adds to the record of an open episode: its incidents in words, the worst of them, and
-what to do next.
-"""
+"""Add English text to the record of an open episode, for the status page."""
 
 from __future__ import annotations
 
@@ -14,35 +12,33 @@ from schemas.records import Episode, EpisodeIncident
 from softfail.sanitize import sanitize
 
 
-def explained(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with ``headline`` and ``next_step``, as a page has them, and a ``text`` for each incident.
+def with_text(record: dict[str, Any]) -> dict[str, Any]:
+    """Add ``headline`` and ``next_step`` to a record, and ``text`` to each of its incidents.
 
     Args:
-        record: an episode as ``schemas.records.Episode`` has it, with or without incidents.
+        record: an episode with the fields of ``schemas.records.Episode``, with or without incidents.
     """
     episode = Episode.model_validate_json(to_json(record))
-    worst = next(iter(episode_text.by_weight(episode)), None)
-    told = [
-        {**raw, "text": _text(one)} for raw, one in zip(record["incidents"], episode.incidents, strict=True)
+    worst = next(iter(episode_text.by_importance(episode)), None)
+    incidents = [
+        {**raw, "text": _text(incident)}
+        for raw, incident in zip(record["incidents"], episode.incidents, strict=True)
     ]
     return {
         **record,
-        "incidents": told,
+        "incidents": incidents,
         "headline": episode_text.sentence(worst) if worst else "",
         "next_step": episode_text.next_step(episode),
     }
 
 
 def _text(incident: EpisodeIncident) -> str:
-    """Measure and amount, without what stands in columns of their own."""
+    """Write the values of an incident, without the fields that have columns of their own."""
     evidence = incident.evidence
     if incident.text:
         return sanitize(incident.text, 600)
     events = (
         "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     )
-    also = [
-        measure(one)
-        for one in (type(evidence).model_construct(**moved.model_dump()) for moved in evidence.findings[1:])
-    ]
+    also = [measure(type(evidence).model_construct(**drift.model_dump())) for drift in evidence.findings[1:]]
     return f"{measure(evidence)}{events}{'; also ' if also else ''}{'; '.join(also)}"

@@ -1,4 +1,4 @@
-"""One finding in words: what was measured, how much, how sure, and what it was or should be."""
+"""Write one finding in English: metric, value, interval, and reference or threshold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = {
     "feedback.task_s": ("time that people take for their task", "s"),
 }
 _READINGS = {"p50": "median"}
-_TEXTS = {"input_text": "the texts sent", "output_text": "the texts of answers"}
+_TEXT_METRICS = {"input_text": "the texts sent", "output_text": "the texts of answers"}
 _CATEGORIES = {
     "response_model": "calls are answered by the model",
     "provider": "calls go to the provider",
@@ -46,8 +46,11 @@ _ABSENT = {
 
 
 def measure(evidence: Evidence, *, interval: bool = True) -> str:
-    """What was measured, how much, how sure, and what is allowed. ``interval``: with between what it is at 95
-    %, which is not what a rule decides by.
+    """Write metric, value and limit.
+
+    Args:
+        evidence: what a rule read.
+        interval: whether to add the 95 % interval. A rule decides by a wider interval.
 
     >>> measure(Evidence(metric="evaluator.refusal.fail_rate", value=0.23, low=0.13, high=0.36, n=310, above=0.02, window_s=300))
     '23 % of answers refused (19 to 28 %; should stay under 2 %)'
@@ -63,49 +66,47 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     'only 81 % of answers pass (was 97 %)'
     """
     if evidence.expected is not None:
-        got = f"only {evidence.value:.0f}" if evidence.value else "no"
-        return (
-            f"{got} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
-        )
-    if evidence.metric in _TEXTS:
-        return f"{_TEXTS[evidence.metric]} are not what they were" + (
+        received = f"only {evidence.value:.0f}" if evidence.value else "no"
+        return f"{received} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+    if evidence.metric in _TEXT_METRICS:
+        return f"{_TEXT_METRICS[evidence.metric]} are not what they were" + (
             "" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)"
         )
     if "=" in evidence.metric:
         return _category(evidence, interval=interval)
     threshold = evidence.above if evidence.above is not None else evidence.below
     if evidence.metric.endswith("_rate"):
-        how_much, limit, before = (
-            "?" if one is None else share(one) for one in (evidence.value, threshold, evidence.reference)
+        value, limit, before = (
+            "?" if rate is None else share(rate) for rate in (evidence.value, threshold, evidence.reference)
         )
-        said, between = _rate(evidence, how_much), shares_between(evidence) if interval else ""
+        text, between = _rate(evidence, value), shares_between(evidence) if interval else ""
     else:
-        what, unit = _number(evidence.metric)
-        how_much, limit, before = (
-            "?" if one is None else f"{figure(one, unit)} {unit}".rstrip()
-            for one in (evidence.value, threshold, evidence.reference)
+        name, unit = _number(evidence.metric)
+        value, limit, before = (
+            "?" if number is None else f"{figure(number, unit)} {unit}".rstrip()
+            for number in (evidence.value, threshold, evidence.reference)
         )
-        said, between = f"{what} is {how_much}", figures_between(evidence, unit) if interval else ""
+        text, between = f"{name} is {value}", figures_between(evidence, unit) if interval else ""
     if evidence.reference is not None:
-        return f"{said}{_aside(between, f'was {before}')}"
+        return f"{text}{_in_brackets(between, f'was {before}')}"
     if evidence.burn is not None and evidence.target is not None:
         return (
-            f"{said}{_aside(between)}, so that the error budget of {share(evidence.target)} burns"
+            f"{text}{_in_brackets(between)}, so that the error budget of {share(evidence.target)} burns"
             f" {evidence.burn:.3g} times too fast"
         )
     bound = "stay under" if evidence.above is not None else "be at least"
-    return f"{said}{_aside(between, threshold is not None and f'should {bound} {limit}')}"
+    return f"{text}{_in_brackets(between, threshold is not None and f'should {bound} {limit}')}"
 
 
 def amount(evidence: Evidence) -> str:
-    """How much alone; empty of what has no value.
+    """Write the value alone; empty without a value.
 
     >>> amount(Evidence(metric="error_rate", value=0.23, low=None, high=None, n=310, window_s=300))
     '23 %'
     >>> amount(Evidence(metric="duration_s.p90", value=8.31, low=None, high=None, n=310, window_s=300))
     '8.31 s'
     """
-    if evidence.value is None or evidence.metric in _TEXTS:
+    if evidence.value is None or evidence.metric in _TEXT_METRICS:
         return ""
     if evidence.metric.endswith("_rate") or "=" in evidence.metric:
         return share(evidence.value)
@@ -114,7 +115,7 @@ def amount(evidence: Evidence) -> str:
 
 
 def _rate(evidence: Evidence, share_of: str) -> str:
-    """Which share of what.
+    """Write a rate: the share of answers or calls.
 
     >>> _rate(Evidence(metric="evaluator.tone.fail_rate", value=0.2, low=None, high=None, n=90, window_s=60), "20 %")
     '20 % of answers failed the evaluator tone'
@@ -143,14 +144,14 @@ def _rate(evidence: Evidence, share_of: str) -> str:
 
 
 def _failure_text(evaluator: str) -> str:
-    known = EVALUATORS.get(evaluator)
-    if known is not None and known.failure_text:
-        return known.failure_text
+    evaluator_class = EVALUATORS.get(evaluator)
+    if evaluator_class is not None and evaluator_class.failure_text:
+        return evaluator_class.failure_text
     return f"answers failed the evaluator {sanitize(evaluator, 100)}"
 
 
 def _number(metric: str) -> tuple[str, str]:
-    """Which reading of what, and its unit.
+    """Write name and reading of a number; also return its unit.
 
     >>> _number("stage.retrieve_s.p90"), _number("evaluator.judge.score.mean"), _number("cost_usd.p50")  # doctest: +NORMALIZE_WHITESPACE
     (('p90 of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call',
@@ -169,7 +170,7 @@ def _number(metric: str) -> tuple[str, str]:
 
 
 def _category(evidence: Evidence, *, interval: bool) -> str:
-    """What became more or less frequent.
+    """Write a category that became more or less frequent.
 
     >>> _category(Evidence(metric="response_model=gpt-4-0613", value=0.94, low=None, high=None, n=300, window_s=60, test="never_seen"), interval=True)
     '94 % of calls are answered by the model gpt-4-0613 (91 to 96 %), which was never seen before'
@@ -181,19 +182,19 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     name, _, label = evidence.metric.partition("=")
     value, before = evidence.value, evidence.reference
     only = "only " if value is not None and before is not None and value < before else ""
-    what = (
+    subject = (
         _ABSENT.get(evidence.metric)
         or f"{_CATEGORIES.get(name, f'calls have the {name}')} {sanitize(label, 100) or 'empty'}"
     )
-    said, between = (
-        f"{only}{'?' if value is None else share(value)} of {what}",
+    text, between = (
+        f"{only}{'?' if value is None else share(value)} of {subject}",
         shares_between(evidence) if interval else "",
     )
     if evidence.test == "never_seen":
-        return f"{said}{_aside(between)}, which was never seen before"
-    return f"{said}{_aside(between, before is not None and f'was {share(before)}')}"
+        return f"{text}{_in_brackets(between)}, which was never seen before"
+    return f"{text}{_in_brackets(between, before is not None and f'was {share(before)}')}"
 
 
-def _aside(*said: str | Literal[False]) -> str:
-    held = "; ".join(one for one in said if one)
-    return f" ({held})" if held else ""
+def _in_brackets(*parts: str | Literal[False]) -> str:
+    joined = "; ".join(part for part in parts if part)
+    return f" ({joined})" if joined else ""

@@ -1,6 +1,4 @@
-"""Which incidents say one thing: a rule's finding of a whole feature, and the same of its segments. Twelve
-segments are one line, not twelve.
-"""
+"""Group the incidents of one rule on a feature and on its segments, so that they take one line, not many."""
 
 from __future__ import annotations
 
@@ -9,19 +7,19 @@ from collections.abc import Iterable
 from schemas.records import EpisodeIncident
 
 
-def gathered(incidents: Iterable[EpisodeIncident]) -> list[list[EpisodeIncident]]:
-    """Groups that are told together, in the order of their first; within a group in the order given.
+def group_incidents(incidents: Iterable[EpisodeIncident]) -> list[list[EpisodeIncident]]:
+    """Group incidents; groups are in the order of their first incident, which the others follow as given.
 
-    What a rule says of one statistic in several segments is one group, headed by the whole feature's if that
-    says it too and comes first. Those of the whole feature are never put together, nor what fires and what is
-    over, nor findings about softfail itself, which are told by their text.
+    A group has the incidents of one rule and statistic in several segments, after that of the whole feature
+    if there is one before them. Never in one group: two incidents of whole features, a firing and a resolved
+    incident, and incidents of softfail itself, which have a text of their own.
     """
     groups: list[list[EpisodeIncident]] = []
-    heads: dict[tuple[str, ...], list[EpisodeIncident]] = {}
+    groups_by_key: dict[tuple[str, ...], list[EpisodeIncident]] = {}
     for incident in incidents:
         metric = incident.evidence.metric
         statistic = metric if metric.endswith("_rate") or "=" in metric else metric.rpartition(".")[0]
-        name = (
+        key = (
             incident.service,
             incident.feature,
             incident.environment,
@@ -29,10 +27,10 @@ def gathered(incidents: Iterable[EpisodeIncident]) -> list[list[EpisodeIncident]
             incident.state,
             statistic,
         )
-        if incident.level == "segment" and not incident.text and name in heads:
-            heads[name].append(incident)
+        if incident.level == "segment" and not incident.text and key in groups_by_key:
+            groups_by_key[key].append(incident)
             continue
         groups.append([incident])
         if not incident.text:
-            heads.setdefault(name, groups[-1])
+            groups_by_key.setdefault(key, groups[-1])
     return groups

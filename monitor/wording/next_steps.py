@@ -1,11 +1,11 @@
-"""What to do next: one short line for each kind of finding, for somebody who was just woken up."""
+"""Suggest what to do next: one short line for each kind of finding, for whoever is on call."""
 
 from __future__ import annotations
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import READ_FAILURES
 
-_ADVICE = (
+_NEXT_STEPS = (
     (
         "events",
         (
@@ -66,8 +66,8 @@ _ADVICE = (
     ),
     ("feedback.", "Read what people rejected or corrected; compare prompt versions and models."),
 )
-"""Prefix of a metric -> what to do; the first that fits. Evaluators carry their own."""
-_HEALTH = {
+"""Prefix of a metric -> what to do; the first match applies. Evaluators define their own next step."""
+_SELF_HEALTH_NEXT_STEPS = {
     "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
     "evaluator-errors": (
         "Look for the evaluator's error in the worker's log; take it out of the configuration until it is"
@@ -95,20 +95,27 @@ _HEALTH = {
     "test-alert": "Nothing: this is a test.",
     "refused": "Mend the channel's key or address, then try it: python -m agents test-alert.",
 }
-_ELSE = "Read the failing answers, and look at what was deployed just before this began."
+_DEFAULT = "Read the failing answers, and look at what was deployed just before this began."
 
 
-def advice(metric: str, rule: str, of_softfail: bool = False) -> str:
-    """What to do about the main finding.
+def next_step_for(metric: str, rule: str, of_softfail: bool = False) -> str:
+    """Return what to do about a finding.
 
-    >>> advice("evaluator.truncation.fail_rate", "failures-rose")
+    Args:
+        metric: metric of the finding.
+        rule: name of the rule.
+        of_softfail: whether the finding is about softfail itself.
+
+    >>> next_step_for("evaluator.truncation.fail_rate", "failures-rose")
     'Compare max_tokens with the length of answers: raise it, or find out why answers grew.'
-    >>> advice("events", "lag", of_softfail=True)
+    >>> next_step_for("events", "lag", of_softfail=True)
     'See whether the workers run and have CPU to spare; start more of them.'
     """
     if of_softfail:
-        return _HEALTH.get(rule, "See what softfail says of itself: its status page, and docs/operations.md.")
+        return _SELF_HEALTH_NEXT_STEPS.get(
+            rule, "See what softfail says of itself: its status page, and docs/operations.md."
+        )
     if metric.startswith("evaluator."):
         evaluator = EVALUATORS.get(metric.split(".")[1])
         return evaluator.next_step if evaluator is not None else READ_FAILURES
-    return next((text for prefix, text in _ADVICE if metric.startswith(prefix)), _ELSE)
+    return next((text for prefix, text in _NEXT_STEPS if metric.startswith(prefix)), _DEFAULT)

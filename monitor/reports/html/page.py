@@ -1,5 +1,4 @@
-"""Render the report of a replay as one HTML file that loads nothing: no script, no font, no picture. It can
-be mailed.
+"""Render the report of a replay as one HTML file that loads no script, font or picture, so it can be mailed.
 
 The view classes hold plain text. jinja2 escapes every value of a template, and ``_finalize`` sanitizes it
 before; no other code does either.
@@ -17,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from monitor.reports.config_comparison import Difference
-from monitor.reports.data_gaps import Letters
-from monitor.reports.episode_history import Feature, Told
+from monitor.reports.data_gaps import DeadLetterCounts
+from monitor.reports.episode_history import EpisodeHistory, Feature
 from monitor.reports.html.svg_plot import Axis, Plot, Span, plot
 from monitor.reports.html.tables import CountRow, episode_row, rule_row, table, unread_row, what_if
 from monitor.reports.plot_panels import Limit, limits_of, split
@@ -26,12 +25,12 @@ from monitor.reports.report_text import (
     broke,
     count,
     figure,
-    findings_of,
     headline,
+    incidents_of,
+    kind_of_alert,
     length,
     period,
     place,
-    standing,
 )
 from monitor.reports.result import BacktestResult
 from monitor.reports.time_series import Series
@@ -61,19 +60,19 @@ class FeatureSection(NamedTuple):
 
 def render(
     result: BacktestResult,
-    letters: Letters,
+    dead_letters: DeadLetterCounts,
     other: BacktestResult | None,
     differences: Sequence[Difference] | None,
 ) -> Iterator[str]:
-    """Render the report piece by piece, so that a long one is never whole in memory.
+    """Render the report in pieces, so that a long report is never in memory as a whole.
 
     Args:
         result: the run to report on.
-        letters: records that could not be read.
+        dead_letters: records that could not be read.
         other: the run with the other configuration; None if there is none.
         differences: of the two runs; None if there is no other.
     """
-    title, start, end = headline(result), result.measured.start, result.measured.end
+    title, start, end = headline(result), result.measurements.start, result.measurements.end
     compared = None
     if differences is not None and other is not None:
         compared = what_if(differences, result.name, other.name)
@@ -82,11 +81,11 @@ def render(
         order = _ordered(result)
         measured = {
             "period": f"{clock(start)} to {clock(end)} {end.year}",
-            "events": count(result.measured.events, "event"),
+            "events": count(result.measurements.events, "event"),
             "features": _features(result, other, order[:PLOTTED], start, end),
             "not_plotted": max(0, len(order) - PLOTTED),
         }
-    episodes = sorted(result.findings.in_order(), key=lambda episode: not episode.is_page)
+    episodes = sorted(result.alerts.in_order(), key=lambda episode: not episode.is_page)
     yield from (
         _environment()
         .get_template("report.html.j2")
@@ -97,8 +96,8 @@ def render(
             what_if=compared,
             episodes=table(episode_row, episodes),
             rules=table(lambda rule: rule_row(result, rule), result.rules()),
-            unread=table(lambda kind: unread_row(letters, *kind), letters.counts.most_common()),
-            gaps=table(lambda gap: CountRow(gap.events, gap.why, gap.where()), result.gaps()),
+            unread=table(lambda kind: unread_row(dead_letters, *kind), dead_letters.counts.most_common()),
+            gaps=table(lambda gap: CountRow(gap.events, gap.reason, gap.where()), result.data_gaps()),
             **measured,
         )
     )
@@ -129,14 +128,14 @@ def _ordered(result: BacktestResult) -> list[Feature]:
     def weight(feature: Feature) -> tuple[int, int, int, Feature]:
         of_feature = episodes.get(feature, [])
         pages = sum(episode.is_page for episode in of_feature)
-        return -pages, -len(of_feature), -result.measured.series[feature].events, feature
+        return -pages, -len(of_feature), -result.measurements.series[feature].events, feature
 
-    return sorted(result.measured.series, key=weight)
+    return sorted(result.measurements.series, key=weight)
 
 
-def _by_feature(result: BacktestResult | None) -> dict[Feature, list[Told]]:
-    episodes: dict[Feature, list[Told]] = {}
-    for episode in result.findings.episodes.values() if result is not None else ():
+def _by_feature(result: BacktestResult | None) -> dict[Feature, list[EpisodeHistory]]:
+    episodes: dict[Feature, list[EpisodeHistory]] = {}
+    for episode in result.alerts.episodes.values() if result is not None else ():
         episodes.setdefault(episode.feature, []).append(episode)
     return episodes
 
@@ -151,7 +150,7 @@ def _features(
     axis = Axis(start.timestamp(), end.timestamp())
     here, there = _by_feature(result), _by_feature(other)
     for feature in order:
-        series, episodes = result.measured.series[feature], here.get(feature, [])
+        series, episodes = result.measurements.series[feature], here.get(feature, [])
         pages = sum(episode.is_page for episode in episodes)
         facts = [
             count(series.events, "event"),
@@ -164,9 +163,13 @@ def _features(
 
 
 def _figures(
-    result: BacktestResult, feature: Feature, here: Sequence[Told], there: Sequence[Told], axis: Axis
+    result: BacktestResult,
+    feature: Feature,
+    here: Sequence[EpisodeHistory],
+    there: Sequence[EpisodeHistory],
+    axis: Axis,
 ) -> Iterator[Figure]:
-    series, limits = result.measured.series[feature], limits_of(result.config, *feature)
+    series, limits = result.measurements.series[feature], limits_of(result.config, *feature)
     spans = [span for episode in here for span in _spans(episode, axis.end_s)]
     spans += [span for episode in there for span in _spans(episode, axis.end_s, other=True)]
     evidence = [incident.evidence for episode in (*here, *there) for incident in episode.incidents.values()]
@@ -176,17 +179,17 @@ def _figures(
         for metric in (reading.metric, *(finding.metric for finding in reading.findings))
     }
     bins = series.points()
-    for panel in result.measured.panels:
+    for panel in result.measurements.panels:
         if not panel.always and panel.name not in breached:
             continue
         on_panel = limits.get(panel.name, ())
-        drawn = plot(panel, bins, series.width_us, result.measured.pane_us, on_panel, spans, axis)
+        drawn = plot(panel, bins, series.width_us, result.measurements.pane_us, on_panel, spans, axis)
         if drawn is not None:
             yield Figure(panel.title, "; ".join(_limit(panel.name, limit) for limit in on_panel), drawn)
 
 
 def _resolution(series: Series, result: BacktestResult) -> str:
-    panes = series.width_us // result.measured.pane_us
+    panes = series.width_us // result.measurements.pane_us
     width = length(timedelta(microseconds=series.width_us))
     return f"a point is {width}" + (f", {panes} panes merged" if panes > 1 else "")
 
@@ -201,11 +204,11 @@ def _limit(name: str, limit: Limit) -> str:
     return f"{limit.rule}: {f'{limit.reading} ' if limit.reading else ''}{bound}"
 
 
-def _spans(episode: Told, end_s: float, *, other: bool = False) -> Iterator[Span]:
+def _spans(episode: EpisodeHistory, end_s: float, *, other: bool = False) -> Iterator[Span]:
     """Return the span of an episode; two for a ticket that became a page."""
-    incidents = findings_of(episode)
+    incidents = incidents_of(episode)
     reason = broke(incidents[0]) if incidents else episode.latest.reason
-    text = f"{standing(episode)}: {reason}, {period(episode)}"
+    text = f"{kind_of_alert(episode)}: {reason}, {period(episode)}"
     since_s, until_s = episode.since.timestamp(), episode.until.timestamp() if episode.until else end_s
     paged_s = episode.paged.timestamp() if episode.paged is not None and episode.escalated else since_s
     if paged_s > since_s:

@@ -1,7 +1,6 @@
-"""Lay out one small plot: lines with their intervals, single panes that stand out, thresholds, episodes as
-shade.
+"""Lay out one small plot: lines with intervals, outlying panes, thresholds, and episodes as shaded areas.
 
-Everything here is a number, a path or plain text; `templates/plot.svg.j2` draws it.
+The result is numbers, paths and plain text; `templates/plot.svg.j2` draws them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from monitor.reports.time_series import Bin
 
 WIDTH, HEIGHT = 240, 112
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 236.0, 8.0, 94.0
-LEAST_WIDTH = 1.5  # of a shade: an episode of a minute in a week must be seen
+LEAST_WIDTH = 1.5  # of a shaded area: an episode of a minute in a week must be visible
 STRIP_HEIGHT = 3.0  # of the strip below the plot that shows an episode of the other configuration
 DAY_S = 86_400
 
@@ -34,9 +33,7 @@ class Span(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A value with its interval in the middle of a bin, and the extremes of single panes where they stand
-    out.
-    """
+    """The value of a bin with its interval, and the extremes of single panes beyond the value."""
 
     time_s: float
     value: float
@@ -53,13 +50,13 @@ class Axis(NamedTuple):
     end_s: float
 
     def x(self, time_s: float) -> float:
-        """Return where a time lies on the plot; what lies outside is moved to its edge."""
+        """Return the x coordinate of a time; a time outside of the axis is moved to its end."""
         share = (time_s - self.start_s) / max(1.0, self.end_s - self.start_s)
         return LEFT + (RIGHT - LEFT) * min(1.0, max(0.0, share))
 
 
 class Curve(NamedTuple):
-    """SVG paths of one line, of its interval and of single panes that stand out; an empty path is not drawn."""
+    """SVG paths of one line, of its interval and of outlying panes; an empty path is not drawn."""
 
     line: str
     interval: str
@@ -87,7 +84,7 @@ class Label(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """All that is drawn. ``days`` and ``limits`` are SVG paths; ``title`` is what a screen reader says."""
+    """The parts of a plot. ``days`` and ``limits`` are SVG paths; ``title`` is read by screen readers."""
 
     title: str
     days: str
@@ -111,7 +108,7 @@ def plot(
 
     Args:
         panel: what to plot.
-        bins: starts in microseconds since 1970, and what was counted from there on.
+        bins: starts in microseconds since 1970, and the counts of each bin.
         width_us: length of a bin, microseconds.
         pane_us: length of a pane, microseconds.
         limits: thresholds of rules on this panel.
@@ -174,7 +171,7 @@ def _points(
 def _beyond(
     value: float, low: float | None, high: float | None, panes: int
 ) -> tuple[float | None, float | None]:
-    """Return the extremes that lie beyond the value of all panes together."""
+    """Return the extremes that lie beyond the merged value."""
     return (low if panes > 1 and low is not None and low < value else None), (
         high if panes > 1 and high is not None and high > value else None
     )
@@ -188,8 +185,7 @@ def _range(panel: Panel, points: Sequence[Point], limits: Sequence[Limit]) -> tu
         point.high - point.low for point in points if point.low is not None and point.high is not None
     )
     if widths:
-        # A wide interval of few events would flatten everything else: one wider than half of the others runs
-        # out of the plot.
+        # An interval of few events would flatten all others, so intervals wider than the median are cut.
         half = widths[len(widths) // 2]
         values += [
             bound
@@ -215,7 +211,7 @@ def _range(panel: Panel, points: Sequence[Point], limits: Sequence[Limit]) -> tu
 
 
 def _curve(points: Sequence[Point], axis: Axis, y: Callable[[float], float], gap_s: float) -> Curve:
-    """Draw a line through the points; where two are further apart than ``gap_s`` it is interrupted."""
+    """Draw a line through the points, interrupted where two are further apart than ``gap_s``."""
     line: list[str] = []
     upper: list[str] = []
     lower: list[str] = []

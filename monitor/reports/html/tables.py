@@ -7,16 +7,16 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from monitor.reports.config_comparison import Difference
-from monitor.reports.data_gaps import Letters
-from monitor.reports.episode_history import RuleCount, Told
-from monitor.reports.report_text import broke, findings_of, length, moment, place, standing, sure
+from monitor.reports.data_gaps import DeadLetterCounts
+from monitor.reports.episode_history import EpisodeHistory, RuleCount
+from monitor.reports.report_text import broke, certainty, incidents_of, kind_of_alert, length, moment, place
 from monitor.reports.result import BacktestResult
-from monitor.reports.text_report import KINDS, closest, features_of, tally
+from monitor.reports.text_report import KINDS, closest, feature_names, tally
 from monitor.wording.episode_text import clock
 from softfail.sanitize import sanitize
 
-ROWS = 200  # of a table; what is more is counted below it, and `--format ndjson` has it
-FINDINGS = 4  # of an episode
+ROWS = 200  # of a table; further rows are only counted below it, `--format ndjson` lists all
+FINDINGS = 4  # incidents of an episode that are listed
 CHANGE_CHARS = 300
 
 Item = TypeVar("Item")
@@ -31,7 +31,7 @@ class Table(NamedTuple, Generic[Row]):
 
 
 class Mark(NamedTuple):
-    """What an episode was to whoever is on call. ``since``: since when, if it became that later."""
+    """Page or ticket, with severity. ``since``: when a ticket became a page, else empty."""
 
     text: str
     since: str
@@ -39,7 +39,7 @@ class Mark(NamedTuple):
 
 
 class EpisodeRow(NamedTuple):
-    """What broke, from when to when, how sure. ``others``: rule and what broke of further findings."""
+    """What broke, period and certainty. ``others``: rule and text of further incidents."""
 
     mark: Mark
     feature: str
@@ -47,14 +47,14 @@ class EpisodeRow(NamedTuple):
     rule: str
     others: Sequence[tuple[str, str]]
     more: int
-    sure: str
+    certainty: str
     since: str
     until: str
     lasted: str
 
 
 class RuleRow(NamedTuple):
-    """What a rule did, and where it came closest without firing, and how close."""
+    """How often a rule fired, and the feature on which it came closest without firing, with the reading."""
 
     rule: str
     fired: int
@@ -67,7 +67,7 @@ class RuleRow(NamedTuple):
 
 
 class DifferenceRow(NamedTuple):
-    """An episode that only one of two configurations has, or that both have but not alike."""
+    """An episode that only one configuration has, or that differs between the two."""
 
     which: str
     feature: str
@@ -79,10 +79,10 @@ class DifferenceRow(NamedTuple):
 
 
 class CountRow(NamedTuple):
-    """How many records or events, why, and where."""
+    """Number of records or events, the reason, and the place."""
 
     number: int
-    why: str
+    reason: str
     where: str
 
 
@@ -99,15 +99,15 @@ def table(make: Callable[[Item], Row], items: Sequence[Item]) -> Table[Row]:
     return Table([make(item) for item in islice(items, ROWS)], max(0, len(items) - ROWS))
 
 
-def mark_of(episode: Told) -> Mark:
-    """Say what an episode was to whoever is on call."""
-    text, _, since = standing(episode).partition(" from ")
+def mark_of(episode: EpisodeHistory) -> Mark:
+    """Describe an episode as page or ticket."""
+    text, _, since = kind_of_alert(episode).partition(" from ")
     return Mark(text, since, episode.is_page)
 
 
-def episode_row(episode: Told) -> EpisodeRow:
-    """Describe an episode; the finding of most weight comes first."""
-    incidents = findings_of(episode)
+def episode_row(episode: EpisodeHistory) -> EpisodeRow:
+    """Describe an episode; the most important incident comes first."""
+    incidents = incidents_of(episode)
     return EpisodeRow(
         mark=mark_of(episode),
         feature=place(episode.feature),
@@ -115,7 +115,7 @@ def episode_row(episode: Told) -> EpisodeRow:
         rule=incidents[0].rule if incidents else "",
         others=[(incident.rule, broke(incident)) for incident in incidents[1:FINDINGS]],
         more=max(0, len(incidents) - FINDINGS),
-        sure=sure(incidents[0].evidence) if incidents else "",
+        certainty=certainty(incidents[0].evidence) if incidents else "",
         since=clock(episode.since),
         until=moment(episode.until),
         lasted=length(episode.until - episode.since) if episode.until else "-",
@@ -130,16 +130,14 @@ def rule_row(result: BacktestResult, rule: RuleCount) -> RuleRow:
         pages=rule.pages,
         tickets=rule.tickets,
         firing=length(rule.firing) if rule.fired else "-",
-        where=features_of(rule.features) or "nowhere",
+        where=feature_names(rule.features) or "nowhere",
         brief=rule.brief,
         closest=closest(result, rule),
     )
 
 
 def what_if(differences: Sequence[Difference], here: str, there: str) -> WhatIf:
-    """Compare two configurations, named ``here`` and ``there``; a difference in nothing that counts has no
-    row.
-    """
+    """Compare two configurations, named ``here`` and ``there``; equal episodes have no row."""
     rows = [
         _difference_row(difference, episode, here, there)
         for difference in differences
@@ -149,8 +147,8 @@ def what_if(differences: Sequence[Difference], here: str, there: str) -> WhatIf:
     return WhatIf(there, tally(differences, here, there), table(lambda row: row, rows))
 
 
-def _difference_row(difference: Difference, episode: Told, here: str, there: str) -> DifferenceRow:
-    incidents = findings_of(episode)
+def _difference_row(difference: Difference, episode: EpisodeHistory, here: str, there: str) -> DifferenceRow:
+    incidents = incidents_of(episode)
     return DifferenceRow(
         which=KINDS[difference.kind].format(here=here, there=there),
         feature=place(difference.feature),
@@ -165,7 +163,7 @@ def _difference_row(difference: Difference, episode: Told, here: str, there: str
     )
 
 
-def unread_row(letters: Letters, why: str, records: int) -> CountRow:
+def unread_row(dead_letters: DeadLetterCounts, reason: str, records: int) -> CountRow:
     """Describe the records that could not be read for one reason."""
-    first = letters.first[why]
-    return CountRow(records, why, f"{first.topic}:{first.offset}")
+    first = dead_letters.first[reason]
+    return CountRow(records, reason, f"{first.topic}:{first.offset}")

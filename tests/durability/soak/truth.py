@@ -142,7 +142,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
     """What is wrong with the pages as they were meant: each fault has one episode, opened in it and resolved
     after it; no other episode pages.
     """
-    lines, explained = [], set()
+    lines, with_text = [], set()
     for fault in faults:
         begin, end = _time(fault.begin), _time(fault.end)
         mine = [
@@ -152,7 +152,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
             == [fault.service, fault.feature, fault.environment]
             and begin <= _time(episode["opened"]) <= end + timedelta(seconds=FOUND_S)
         ]
-        explained |= {one["episode_id"] for one in mine}
+        with_text |= {one["episode_id"] for one in mine}
         # it is news of an episode that came back within the hour, and so lasts an hour more
         if not mine and any(covers(episode, fault) for episode in episodes):
             continue
@@ -169,7 +169,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
     return lines + [
         f"no fault explains episode {episode}"
         for episode in episodes
-        if episode["episode_id"] not in explained
+        if episode["episode_id"] not in with_text
     ]
 
 

@@ -7,7 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from monitor.protocol.messages import Message
-from monitor.reports.episode_history import Findings, by_rule
+from monitor.reports.episode_history import AlertHistory, by_rule
 
 HOUR = 3600
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -128,7 +128,7 @@ def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from
     world.run(
         traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30
     )
-    findings = Findings()
+    findings = AlertHistory()
     findings.take(Message(b"", json.dumps(one).encode(), 0) for one in world.records)
     drift = next(
         one for one in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if one.rule == "drift"

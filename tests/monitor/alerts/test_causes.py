@@ -232,7 +232,9 @@ def test_an_old_record_without_causes_is_read(episode_of: Any) -> None:
 def test_each_line_of_advice_can_be_reached_and_the_examples_hold() -> None:
     assert doctest.testmod(next_steps).failed == 0
     for nth, (begin, said) in enumerate(next_steps._ADVICE):
-        assert next_steps.advice(begin, "") == said, f"{begin} is hidden by what stands before place {nth}"
+        assert next_steps.next_step_for(begin, "") == said, (
+            f"{begin} is hidden by what stands before place {nth}"
+        )
 
 
 def test_what_advice_asks_to_run_or_to_read_exists() -> None:

@@ -234,7 +234,7 @@ def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
     put(outbox, of("d", minute=2), now_us=nine_us + 2 * MINUTE)
     (step,) = told(outbox, nine_us + 2 * MINUTE)
     assert names(step) == ["a", "c", "d", "b"]
-    assert episode_text.members(step.episode, 10)[3].endswith("; over")
+    assert episode_text.member_lines(step.episode, 10)[3].endswith("; over")
 
 
 def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
@@ -283,7 +283,7 @@ def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, n
     (step,) = told(outbox, nine_us)
     assert (step.episode.features, len(step.episode.members)) == (300, 50)
     assert len(episode_text.summary(step.episode)) <= 1024
-    assert episode_text.members(step.episode, 10)[-1] == "and 290 more features"
+    assert episode_text.member_lines(step.episode, 10)[-1] == "and 290 more features"
     state = dict(outbox.changed())
     assert max(map(len, state.values())) < 256 * 1024
     restored = OutboxCore(CONFIG)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.wording import episode_text
-from monitor.wording.incident_grouping import gathered
+from monitor.wording.incident_grouping import group_incidents
 from schemas.records import EpisodeIncident
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -44,7 +44,7 @@ def found(
 
 
 def lines(episode_of: Any, *incidents: EpisodeIncident) -> list[str]:
-    return episode_text.findings(episode_of().model_copy(update={"incidents": list(incidents)}))
+    return episode_text.finding_lines(episode_of().model_copy(update={"incidents": list(incidents)}))
 
 
 def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(episode_of: Any) -> None:
@@ -61,9 +61,7 @@ def test_a_segment_that_is_all_of_the_feature_is_not_told_beside_it(episode_of: 
 
 def test_what_the_summary_says_already_is_not_listed_under_it(episode_of: Any) -> None:
     def listed(*incidents: EpisodeIncident) -> int:
-        return len(
-            episode_text.beside_summary(episode_of().model_copy(update={"incidents": list(incidents)}))
-        )
+        return len(episode_text.detail_lines(episode_of().model_copy(update={"incidents": list(incidents)})))
 
     assert (
         listed()
@@ -113,7 +111,7 @@ def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> Non
 def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_head(
     incidents: list[EpisodeIncident],
 ) -> None:
-    groups = gathered(incidents)
+    groups = group_incidents(incidents)
     assert sorted(map(id, (one for group in groups for one in group))) == sorted(map(id, incidents))
     assert all(
         one.level == "segment" and one.rule == group[0].rule and one.state == group[0].state

@@ -152,12 +152,12 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
         incident("error_rate", 0.1, rule="a", minute=5),
     ]
     episode = episode_of().model_copy(update={"incidents": order})
-    assert [one.rule for one in episode_text.by_weight(episode)] == ["a", "b", "c", "d"]
+    assert [one.rule for one in episode_text.by_importance(episode)] == ["a", "b", "c", "d"]
 
 
 def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_after_it(episode_of):
     episode = episode_of(rules=("a", "b"), causes=["new prompt version\nv8", "another"])
-    assert episode_text.likely(episode) == ["new prompt version v8", "another"]
+    assert episode_text.likely_causes(episode) == ["new prompt version v8", "another"]
     assert episode_text.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
     assert "likely" not in episode_text.summary(episode, most=130)
 

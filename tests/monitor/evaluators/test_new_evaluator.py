@@ -15,7 +15,7 @@ from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import PASSED, SKIPPED_NO_TEXT, failed
 from monitor.watch import Watch
 from monitor.wording.finding_text import measure
-from monitor.wording.next_steps import advice
+from monitor.wording.next_steps import next_step_for
 from schemas.records import Evidence
 
 
@@ -106,4 +106,4 @@ def test_its_words_and_its_advice_are_those_of_its_class():
         metric="evaluator.shouting.fail_rate", value=0.5, low=0.4, high=0.6, n=300, window_s=300, above=0.2
     )
     assert measure(evidence, interval=False) == "50 % of answers shouted (should stay under 20 %)"
-    assert advice("evaluator.shouting.fail_rate", "loud") == "Read the loud answers."
+    assert next_step_for("evaluator.shouting.fail_rate", "loud") == "Read the loud answers."

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.backtest.event_files import Chosen, Files, Unreadable, lines_of, merged_by_time
+from monitor.backtest.event_files import EventFilter, Files, UnreadableInput, lines_of, merged_by_time
 from monitor.protocol.messages import FileRecord
 
 MINUTE_US = 60_000_000
@@ -26,19 +26,19 @@ def event(minute: int, feature: str = "answer") -> bytes:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(Unreadable, match=r"gone.ndjson: cannot be read: No such file"):
+    with pytest.raises(UnreadableInput, match=r"gone.ndjson: cannot be read: No such file"):
         Files([str(tmp_path / "gone.ndjson")])
 
 
 def test_a_directory_is_named(tmp_path):
-    with pytest.raises(Unreadable, match=f"{tmp_path}: cannot be read: Is a directory"):
+    with pytest.raises(UnreadableInput, match=f"{tmp_path}: cannot be read: Is a directory"):
         list(lines_of(str(tmp_path)))
 
 
 def test_what_is_called_gz_and_is_no_gzip_is_told_with_the_remedy(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(event(1))
-    with pytest.raises(Unreadable, match=r"week.ndjson.gz: is not gzip.*without .gz"):
+    with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: is not gzip.*without .gz"):
         list(lines_of(str(path)))
 
 
@@ -47,7 +47,7 @@ def test_a_gzip_that_is_cut_gives_its_lines_and_then_says_so(tmp_path):
     path.write_bytes(gzip.compress(b"\n".join([event(1)] * 5000))[:-30])
     given = lines_of(str(path))
     assert next(given).value == event(1)
-    with pytest.raises(Unreadable, match=r"week.ndjson.gz: its gzip is cut or damaged after line \d+"):
+    with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: its gzip is cut or damaged after line \d+"):
         list(given)
 
 
@@ -66,7 +66,7 @@ def test_gzip_on_standard_input_is_unpacked(monkeypatch):
 def test_a_file_given_twice_is_refused_for_its_events_would_count_twice(tmp_path):
     path = tmp_path / "week.ndjson"
     path.write_bytes(event(1))
-    with pytest.raises(Unreadable, match="is given twice"):
+    with pytest.raises(UnreadableInput, match="is given twice"):
         Files([str(path), str(path)])
 
 
@@ -107,7 +107,7 @@ def test_only_what_is_chosen_is_replayed_and_what_cannot_be_read_stays_with_its_
             [b"garbage", event(1), event(2), event(2, "summary"), b"garbage", event(3), b"garbage", event(9)]
         )
     ]
-    chosen = Chosen(2 * MINUTE_US, 4 * MINUTE_US, "bot/a*")
+    chosen = EventFilter(2 * MINUTE_US, 4 * MINUTE_US, "bot/a*")
     assert [record.offset for record in chosen.of(records)] == [2, 4, 5, 6]
-    assert [record.offset for record in Chosen().of(records)] == list(range(8))
-    assert [record.offset for record in Chosen(end_us=2 * MINUTE_US).of(records)] == [0, 1]
+    assert [record.offset for record in EventFilter().of(records)] == list(range(8))
+    assert [record.offset for record in EventFilter(end_us=2 * MINUTE_US).of(records)] == [0, 1]

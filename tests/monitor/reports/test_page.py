@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monitor.reports.config_comparison import differences
-from monitor.reports.data_gaps import Letters
+from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.reports.html import page
 from monitor.reports.html.svg_plot import Axis, Span, plot
 from monitor.reports.plot_panels import Limit, Panel
@@ -40,8 +40,8 @@ class Elements(HTMLParser):
 
 
 def made(trial, other=None, letters=None):
-    found = None if other is None else differences(trial.findings, other.findings)
-    return "".join(page.render(trial, letters or Letters(), other, found))
+    found = None if other is None else differences(trial.alerts, other.alerts)
+    return "".join(page.render(trial, letters or DeadLetterCounts(), other, found))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, er
         }
         for event in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)
     ]
-    letters = Letters()
+    letters = DeadLetterCounts()
     trial = tried(rules_only(errors_rule), events)
     broken = Watch(rules_only(errors_rule)).apply([week_record({**events[0], "kind": EVIL})])
     letters.take(broken.messages["deadletter"])
@@ -171,8 +171,8 @@ def test_a_metric_that_a_rule_looks_at_gets_a_plot_of_its_own(tried, hours, rule
 
 
 def drawn(trial, panel, limits=(), spans=()):
-    series = next(one for key, one in trial.measured.series.items() if key[1] == "answer")
-    axis = Axis(trial.measured.start.timestamp(), trial.measured.end.timestamp())
+    series = next(one for key, one in trial.measurements.series.items() if key[1] == "answer")
+    axis = Axis(trial.measurements.start.timestamp(), trial.measurements.end.timestamp())
     return plot(panel, series.points(), series.width_us, 60_000_000, limits, spans, axis)
 
 
@@ -189,7 +189,7 @@ def test_a_threshold_far_from_what_was_measured_does_not_flatten_the_plot(trial)
 
 
 def test_a_short_episode_is_wide_enough_to_be_seen(trial):
-    start_s = trial.measured.start.timestamp()
+    start_s = trial.measurements.start.timestamp()
     (shade,) = drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]).shades
     assert (shade.kind, shade.y) == ("ticket", "8")
     assert float(shade.width) >= 1.5

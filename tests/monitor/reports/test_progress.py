@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from monitor.cli.progress_bar import EVERY, watched
+from monitor.cli.progress_bar import EVERY, with_progress
 from monitor.protocol.messages import FileRecord
 
 
@@ -24,12 +24,12 @@ class Counted:
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_a_bar_takes_nothing_away_and_adds_nothing(shown):
-    with watched(Counted(3 * EVERY), shown=shown, clock=itertools.count(0, 10).__next__) as records:
+    with with_progress(Counted(3 * EVERY), shown=shown, clock=itertools.count(0, 10).__next__) as records:
         assert [record.offset for record in records] == list(range(3 * EVERY))
 
 
 def test_an_input_that_is_read_at_once_shows_no_bar(capsys):
-    with watched(Counted(3 * EVERY), shown=True, clock=lambda: 0.0) as records:
+    with with_progress(Counted(3 * EVERY), shown=True, clock=lambda: 0.0) as records:
         assert len(list(records)) == 3 * EVERY
     assert capsys.readouterr() == ("", "")
 
@@ -37,7 +37,7 @@ def test_an_input_that_is_read_at_once_shows_no_bar(capsys):
 def test_a_long_input_shows_how_much_of_it_has_been_read_on_standard_error_only(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    with watched(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
+    with with_progress(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
         for _ in records:
             pass
     told = capsys.readouterr()
@@ -49,7 +49,7 @@ def test_a_reader_that_fails_takes_the_bar_away(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
 
     def read():
-        with watched(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
+        with with_progress(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
             for record in records:
                 if record.offset == 2 * EVERY:
                     raise RuntimeError("full")

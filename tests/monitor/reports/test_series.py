@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from monitor.protocol.messages import Message
 from monitor.reports.plot_panels import FIXED, panels_of
-from monitor.reports.time_series import POINTS, Measured
-from monitor.reports.window_histogram import Histogram, Spread
+from monitor.reports.time_series import POINTS, Measurements
+from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.pane import Pane, pane_metrics
 from schemas.times import rfc3339
@@ -64,7 +64,7 @@ KEY = ("bot", "answer", "production")
 )
 def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
     panes = sorted(dict(panes).items())
-    measured = Measured(PANE_US, FIXED)
+    measured = Measurements(PANE_US, FIXED)
     measured.take([window(minute, tokens, failed=1) for minute, tokens in panes])
     bins = [one for _, one in measured.series[KEY].points()]
     assert sum(one.events for one in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
@@ -75,7 +75,7 @@ def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
 
 
 def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
-    measured = Measured(PANE_US, FIXED)
+    measured = Measurements(PANE_US, FIXED)
     worst = 3333
     measured.take([window(minute, [100] * 30, failed=30 if minute == worst else 0) for minute in range(5000)])
     series = measured.series[KEY]
@@ -89,7 +89,7 @@ def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
 
 
 def test_where_events_are_few_a_point_stands_for_more_time_but_some_points_remain():
-    busy, seldom = Measured(PANE_US, FIXED), Measured(PANE_US, FIXED)
+    busy, seldom = Measurements(PANE_US, FIXED), Measurements(PANE_US, FIXED)
     busy.take([window(minute, [100] * 100) for minute in range(180)])
     seldom.take([window(minute, [100]) for minute in range(180)])
     assert len(busy.series[KEY].points()) == 180
@@ -97,14 +97,14 @@ def test_where_events_are_few_a_point_stands_for_more_time_but_some_points_remai
 
 
 def test_a_revision_replaces_the_window_before_it():
-    measured = Measured(PANE_US, FIXED)
+    measured = Measurements(PANE_US, FIXED)
     measured.take([window(1, [10]), window(2, [10]), window(1, [10, 20, 30], failed=2, revision=2)])
     assert measured.events == 4
     assert [one.events for _, one in measured.series[KEY].points()] == [3, 1]
 
 
 def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
-    measured = Measured(PANE_US, FIXED)
+    measured = Measurements(PANE_US, FIXED)
     measured.take([window(1, [10], level="segment"), window(1, [10])])
     assert measured.events == 1
 
@@ -115,7 +115,7 @@ def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
     st.sampled_from([0.5, 0.9, 0.99]),
 )
 def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histograms_error(groups, q):
-    measured = Measured(PANE_US, panels_of(["output_tokens.p99"]))
+    measured = Measurements(PANE_US, panels_of(["output_tokens.p99"]))
     measured.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
     bins = [one for _, one in measured.series[KEY].points()]
     whole = bins[0]
@@ -128,8 +128,8 @@ def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histogra
 
 def test_histograms_of_different_scales_merge_at_the_coarser_one():
     fine, coarse = (
-        Spread(Histogram(5, 320, [4.0]), 1.0, 4096.0),
-        Spread(Histogram(3, 80, [4.0], zero=2.0), 1.0, 4200.0),
+        MergeableHistogram(HistogramRecord(5, 320, [4.0]), 1.0, 4096.0),
+        MergeableHistogram(HistogramRecord(3, 80, [4.0], zero=2.0), 1.0, 4200.0),
     )
     coarse.merge(fine)
     assert coarse.n == 10
@@ -139,7 +139,9 @@ def test_histograms_of_different_scales_merge_at_the_coarser_one():
 
 
 def test_negative_values_come_before_zero_and_positive_ones():
-    spread = Spread(Histogram(5, 31, [1.0], zero=1.0, negative=Histogram(5, 95, [1.0])), 2.0**-1, -6.0)
+    spread = MergeableHistogram(
+        HistogramRecord(5, 31, [1.0], zero=1.0, negative=HistogramRecord(5, 95, [1.0])), 2.0**-1, -6.0
+    )
     assert spread.quantile(0.2) == pytest.approx(-4, rel=0.02)
     assert spread.quantile(0.5) == 0.0
     assert spread.quantile(0.9) == pytest.approx(1, rel=0.02)
