@@ -30,7 +30,7 @@ class Files:
     ``total`` and ``done`` are bytes as they lie on disk; ``total`` is None where nobody knows it.
 
     Raises:
-        Unreadable: one of them does not exist.
+        UnreadableInput: one of them does not exist.
     """
 
     unit = "bytes"
@@ -61,7 +61,7 @@ class Files:
         """Each file in its own order, the files side by side by the time they have come to.
 
         Raises:
-            Unreadable: a file cannot be read, or not to its end.
+            UnreadableInput: a file cannot be read, or not to its end.
         """
         if len(self.paths) == 1:
             return self._lines(0)

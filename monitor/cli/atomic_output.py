@@ -17,7 +17,7 @@ def atomic_output(path: Path | None) -> Iterator[TextIO]:
     left of it otherwise.
 
     Raises:
-        Unreadable: it cannot be written.
+        UnreadableInput: it cannot be written.
     """
     if path is None:
         yield sys.stdout

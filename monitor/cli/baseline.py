@@ -63,7 +63,7 @@ def pinned(name: str, chosen: EventFilter, partition_state: PartitionState, text
     """The pin of what was counted.
 
     Raises:
-        Unreadable: no feature had events enough.
+        UnreadableInput: no feature had events enough.
     """
     assert chosen.start_us is not None
     assert chosen.end_us is not None
@@ -110,7 +110,7 @@ def write(pin: Pin, path: Path) -> None:
     """Write a file that appears only when it is whole.
 
     Raises:
-        Unreadable: it cannot be written.
+        UnreadableInput: it cannot be written.
     """
     with suppress(OSError):  # said better when the file cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)

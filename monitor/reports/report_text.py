@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from monitor.reports.episode_history import EpisodeHistory, Feature
 from monitor.reports.result import BacktestResult
-from monitor.rules.evidence import Evidence as Measured
+from monitor.rules.evidence import Evidence as RuleEvidence
 from monitor.wording.episode_text import by_importance, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
@@ -134,7 +134,7 @@ def certainty(evidence: Evidence) -> str:
     return n
 
 
-def near_miss_text(evidence: Measured) -> str:
+def near_miss_text(evidence: RuleEvidence) -> str:
     """Write the reading of a rule that did not fire: value, interval, threshold."""
     metric, above = evidence.metric, evidence.above
     bound = (

@@ -26,7 +26,7 @@ class MergeableHistogram:
         unit: size of one step, in the unit of the metric.
         total: weighted sum of the values, in multiples of ``unit``.
 
-    >>> tokens = Spread(Histogram(5, 31, [3.0]), 1.0, 6.0)
+    >>> tokens = MergeableHistogram(HistogramRecord(5, 31, [3.0]), 1.0, 6.0)
     >>> tokens.mean(), round(tokens.quantile(0.5), 2)
     (2.0, 1.98)
     """
