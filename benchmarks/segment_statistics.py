@@ -110,7 +110,7 @@ def groups_of(count: int) -> list[CountGroup]:
 def _no_texts(_: bool) -> TextBlock:
     """A block that takes none: texts are priced apart."""
     block = TextBlock(0)
-    block.taken[0] = TEXTS_PER_PANE
+    block.responses[0] = TEXTS_PER_PANE
     return block
 
 

@@ -21,7 +21,9 @@ from monitor.rules.threshold import Series
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
-from monitor.windows.pane import Z95, Pane, estimate_metric, merge_panes
+from monitor.windows.metric_reader import estimate_metric
+from monitor.windows.pane import Pane, merge_panes
+from monitor.windows.record import Z95
 from monitor.windows.segment_keys import UNLABELLED, SegmentKey, segment_labels
 from monitor.wording.explanation import with_text
 from schemas.times import rfc3339

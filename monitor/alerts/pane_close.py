@@ -21,7 +21,8 @@ from monitor.windows.feature_series import (
     FeatureState,
     SegmentSeries,
 )
-from monitor.windows.pane import Pane, pane_metrics
+from monitor.windows.pane import Pane
+from monitor.windows.record import pane_metrics
 from monitor.windows.segment_keys import (
     OTHER,
     UNLABELLED,
@@ -196,7 +197,7 @@ class PaneCloser:
         feature.longest_pauses = {
             hour: pauses for hour, pauses in feature.longest_pauses.items() if (hour + 25) * HOUR_US > edge_us
         }
-        feature.producers.forget(edge_us - DAY_US)
+        feature.producers.evict_until(edge_us - DAY_US)
         feature.resolved_edges = {
             name: cleared_us
             for name, cleared_us in feature.resolved_edges.items()

@@ -25,7 +25,8 @@ from monitor.evaluators.interface import Evaluator
 from monitor.incidents.records import ShownIncident
 from monitor.rules.evidence import Evidence, Finding
 from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
-from monitor.windows.pane import MetricReader, Pane
+from monitor.windows.metric_reader import MetricReader
+from monitor.windows.pane import Pane
 from monitor.wording.number_format import share
 from softfail.sanitize import sanitize
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from monitor.incidents.records import ShownIncident
 from monitor.windows.feature_series import DAY, HOUR_US, FeatureState, SegmentSeries
 from monitor.windows.metric_definitions import SUCCESS_RATES
-from monitor.windows.pane import MetricReader, Pane
+from monitor.windows.metric_reader import MetricReader
+from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED
 
 ANSWERING, SERVICE_VERSION = "answering model", "service version"

@@ -69,7 +69,7 @@ def count_sequence_numbers(events: Sequence[Any], group: Ints, groups: Sequence[
     by_number = list(producers)
     for pair, time_us, lowest, highest, n in zip(*(row.tolist() for row in found), strict=True):
         one = groups[pair // len(producers)]
-        one.feature.producers.arrived(
+        one.feature.producers.count_events(
             by_number[pair % len(producers)] + one.shared, time_us, lowest, highest, n
         )
 

@@ -359,15 +359,15 @@ def _count_texts(events: Sequence[Any], at: Sequence[int], groups: Sequence[Coun
             continue
         group = groups[index]
         block = group.texts(True)
-        if not block.choose(group.pane.start_us):
+        if not block.count_response(group.pane.start_us):
             has_room[index] = False
             continue
-        tells = block.tells_language(group.pane.start_us)
+        wants_language = block.wants_language(group.pane.start_us)
         for name, category, text in zip(TEXT_NAMES, LANGUAGES, (event.input, event.output), strict=True):
             if text is not None:
                 chosen[name][0].append(block)
                 chosen[name][1].append(text)
-                if tells and (language := detect_language(text)) is not None:
+                if wants_language and (language := detect_language(text)) is not None:
                     group.pane.category(category.name).add(MILLION, {language: 1})  # as texts: by no weight
     for name, (into, texts) in chosen.items():
         if texts:

@@ -257,7 +257,7 @@ class Ingestor:
         feature.expired += 1
         # it has arrived, if late
         if event.kind == "response" and event.producer_id and event.sequence is not None:
-            feature.producers.arrived(
+            feature.producers.count_events(
                 producer_name(feature, event), start_us, event.sequence, event.sequence, 1
             )
 
@@ -282,7 +282,7 @@ class Ingestor:
     def _take_meter(self, event: Any) -> None:
         feature = self._account_of(event)
         counts = (event.seen, event.sampled, event.sent, event.dropped)
-        feature.producers.meter(
+        feature.producers.apply_meter(
             producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts
         )
 

@@ -19,7 +19,7 @@ from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of
-from monitor.windows.pane import Z95
+from monitor.windows.record import Z95
 
 POINTS = 200  # points of a plot: about its width in pixels
 LEAST = 40  # points are not merged below this number, however few events they have

@@ -12,7 +12,7 @@ from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
 from monitor.stats.rate import Estimate, clopper_pearson_interval
 from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
-from monitor.windows.pane import MetricReader
+from monitor.windows.metric_reader import MetricReader
 from schemas.config.rules import Burning
 
 

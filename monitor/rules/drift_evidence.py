@@ -10,7 +10,8 @@ from monitor.stats.category_counts import MAX_NAMES, CategoryCounts
 from monitor.stats.rate import Estimate
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import CATEGORIES, QUANTILES
-from monitor.windows.pane import MetricReader, Pane
+from monitor.windows.metric_reader import MetricReader
+from monitor.windows.pane import Pane
 
 Z = 1.959963984540054  # of the intervals that people see
 _READINGS = ("p50", "p90", "p99", "mean")

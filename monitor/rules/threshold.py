@@ -11,7 +11,8 @@ from monitor.rules.evidence import ThresholdEvidence, rounded
 from monitor.rules.reading import Reading, State
 from monitor.stats.rate import NO_ESTIMATE, Estimate, clopper_pearson_interval
 from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
-from monitor.windows.pane import MetricReader, Pane
+from monitor.windows.metric_reader import MetricReader
+from monitor.windows.pane import Pane
 from schemas.config.rules import Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400)

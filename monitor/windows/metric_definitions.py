@@ -1,4 +1,4 @@
-"""Which numbers events carry, what unit their integer sums have, and which rates are told by their successes."""
+"""Definitions of metrics: the fields that events carry, their units, and the names that a rule may use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOKEN, MICROSECOND, NANODOLLAR, FIXED_POINT = 1.0, 1e-6, 1e-9, 2.0**-20
 
 
 class Quantity(NamedTuple):
-    """A number of an event: its metric's name, the field that holds it, and the size of one integer unit."""
+    """A number of an event: the name of its metric, its field, and the size of one integer unit."""
 
     name: str
     field: str
@@ -38,8 +38,9 @@ FEEDBACK_QUANTITIES = (
 
 
 class Category(NamedTuple):
-    """A label of a response whose shares are watched. ``absent``: what a response has that says nothing; None
-    where it is not counted then.
+    """A label of a response whose distribution is watched.
+
+    ``absent``: the value that stands for a response without the label; None if such responses do not count.
     """
 
     name: str
@@ -56,10 +57,13 @@ CATEGORIES = (
     Category("fallback", "none"),
     Category("degradation_level", "1"),
 )
-"""Each is counted under the name of the field that holds it. What is counted is only what differs from ``absent``; the rest is known from the calls."""
+"""Each is counted under the name of its field.
+
+Values equal to ``absent`` are not counted: their number follows from the number of calls.
+"""
 
 VERSIONS = (Category("service_version"),)
-"""Counted in the same way, and never under drift: a new one is a deployment, which is a change, and perhaps a cause."""
+"""Counted in the same way, but never drift: a new version is a deployment, so a change and a likely cause."""
 
 LANGUAGES = (Category("input_language"), Category("output_language"))
 """Languages of ``input`` and ``output``, in the order of ``monitor.windows.text_blocks.TEXT_NAMES``.
@@ -67,22 +71,23 @@ LANGUAGES = (Category("input_language"), Category("output_language"))
 Events do not carry them: they are detected from a few texts of each pane.
 """
 
+_TEXTS = ("input_text", "output_text")
 _UNITS = {quantity.name: quantity.unit for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUCCESS_RATES = frozenset({"pass_rate", "feedback.acceptance_rate"})
 """Rates that state the share that did *not* fail."""
 
-MAX_STAGES = 16  # stage names a pane; further ones are left out, so that a label value cannot grow memory
-
+MAX_STAGES = 16
+"""Stage names of one pane. Further ones do not count, so that a label value cannot exhaust the memory."""
 
 RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate")
 
 
 def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
-    """What is wrong with a metric's name in a rule; empty if nothing is. A rule on what nobody counts would
-    never fire.
+    """Return why a rule cannot name this metric; empty if it can.
 
-    An evaluator that is not ours may come from evaluation events; one that looks like ours misspelt does not.
+    A rule on a metric that nothing counts would never fire. An unknown evaluator may report through
+    evaluation events; only a name close to one of ``evaluators`` counts as a typing error.
 
     >>> metric_fault("duration_s.p90", ()), metric_fault("evaluator.judge.fail_rate", ("refusal",))
     ('', '')
@@ -95,53 +100,51 @@ def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
     if name.startswith("evaluator.") and reading == "fail_rate":
         evaluator = name.removeprefix("evaluator.")
         close = difflib.get_close_matches(evaluator, evaluators, 1, 0.75)
-        return (
-            f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?"
-            if close and evaluator not in evaluators
-            else ""
-        )
+        if close and evaluator not in evaluators:
+            return f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?"
+        return ""
     if metric.endswith("_rate"):
-        return f"nobody counts {metric!r}; rates are {', '.join(RATES)} and evaluator.NAME.fail_rate"
-    if name not in _UNITS and not re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name):
+        return f"there is no metric {metric!r}; rates are {', '.join(RATES)} and evaluator.NAME.fail_rate"
+    if not _is_number(name):
         return (
-            f"nobody counts {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and"
+            f"there is no metric {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and"
             " evaluator.NAME.score"
         )
-    return (
-        ""
-        if reading == "mean" or quantile_of(reading)
-        else f"{reading!r} is no reading; write mean, or a quantile like p50, p90, p99"
-    )
+    if reading == "mean" or quantile_of(reading):
+        return ""
+    return f"{reading!r} is no statistic of a number; write mean, or a quantile like p50, p90, p99"
 
 
 def drift_metric_fault(name: str, evaluators: Sequence[str]) -> str:
-    """What is wrong with the name of what should not drift; empty if nothing is.
+    """Return why a drift rule cannot name this statistic; empty if it can.
 
     >>> drift_metric_fault("output_tokens", ()), drift_metric_fault("output_language", ())
     ('', '')
     >>> drift_metric_fault("output_tokens.p90", ())
-    "'output_tokens.p90' is a reading; drift looks at all of it: write output_tokens"
+    "'output_tokens.p90' is one statistic of a number; drift compares its distribution: write output_tokens"
     """
-    if name in {one.name for one in CATEGORIES + LANGUAGES} or name.endswith("_rate"):
-        return metric_fault(name, evaluators) if name.endswith("_rate") else ""
+    if name.endswith("_rate"):
+        return metric_fault(name, evaluators)
+    categories = [category.name for category in CATEGORIES + LANGUAGES]
+    if name in categories:
+        return ""
     stem, _, reading = name.rpartition(".")
     if (reading == "mean" or quantile_of(reading)) and stem:
-        return f"{name!r} is a reading; drift looks at all of it: write {stem}"
-    if (
-        name in ("input_text", "output_text")
-        or name in _UNITS
-        or re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name)
-    ):
+        return f"{name!r} is one statistic of a number; drift compares its distribution: write {stem}"
+    if name in _TEXTS or _is_number(name):
         return ""
-    known = (*_UNITS, *(one.name for one in CATEGORIES + LANGUAGES), "input_text", "output_text")
-    close = difflib.get_close_matches(name, known, 1, 0.75)
-    return f"nobody counts {name!r}" + (
-        f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}, stage.NAME_s, rates"
-    )
+    names = (*_UNITS, *categories, *_TEXTS)
+    close = difflib.get_close_matches(name, names, 1, 0.75)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}, stage.NAME_s, rates"
+    return f"there is no metric {name!r}; {hint}"
+
+
+def _is_number(name: str) -> bool:
+    return name in _UNITS or re.fullmatch(r"stage\..+_s|evaluator\..+\.score", name) is not None
 
 
 def quantile_of(reading: str) -> float | None:
-    """The quantile that a reading names, None if it names none.
+    """Return the quantile that a name like ``p90`` means; None if it means none.
 
     >>> quantile_of("p90"), quantile_of("p99_9"), quantile_of("mean")
     (0.9, 0.999, None)
@@ -153,7 +156,7 @@ def quantile_of(reading: str) -> float | None:
 
 
 def unit_of(name: str) -> float:
-    """Size of one integer unit of a number, in the unit that its name says.
+    """Return the size of one integer unit of a number, in the unit of its name.
 
     >>> unit_of("duration_s"), unit_of("stage.retrieve_s"), unit_of("output_tokens")
     (1e-06, 1e-06, 1.0)

@@ -1,4 +1,4 @@
-"""What is measured: the feature of one environment, and its segments."""
+"""Keys: the feature of one environment, and its segments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ class FeatureKey(NamedTuple):
 
 
 class SegmentKey(NamedTuple):
-    """The finest thing measured. ``dimensions`` are (name, value) pairs in the configuration's order."""
+    """A segment: the finest label set that is measured.
+
+    ``dimensions`` are (name, value) pairs in the order of the configuration.
+    """
 
     model: str = ""
     prompt_version: str = ""
@@ -25,44 +28,41 @@ class SegmentKey(NamedTuple):
 
 
 UNLABELLED = SegmentKey()
-"""Where feedback and evaluations without labels go: counted at feature level only."""
+"""The segment of feedback and evaluations without labels, which count at feature level only."""
 
 OVERFLOW = SegmentKey(OTHER, OTHER, OTHER)
-"""Where segments beyond the cap go."""
+"""The segment of all segments beyond the cap."""
 
 
 def segment_labels(feature: FeatureKey, segment: SegmentKey | None) -> dict[str, Any]:
-    """The labels of a segment (None: of the feature as a whole) as records carry them."""
-    level = "feature" if segment is None else "segment"
-    at = segment or UNLABELLED
+    """Return the labels that records carry, of a segment or (None) of the whole feature."""
+    key = segment or UNLABELLED
     return {
-        "level": level,
+        "level": "feature" if segment is None else "segment",
         "service": feature.service,
         "feature": feature.feature,
         "environment": feature.environment,
-        "model": at.model,
-        "prompt_version": at.prompt_version,
-        "variant": at.variant,
-        "dimensions": dict(at.dimensions),
+        "model": key.model,
+        "prompt_version": key.prompt_version,
+        "variant": key.variant,
+        "dimensions": dict(key.dimensions),
     }
 
 
 def segment_to_json(segment: SegmentKey | None) -> Any:
-    """A segment as JSON arrays, for state keys; None stays None."""
-    return (
-        None
-        if segment is None
-        else [
-            segment.model,
-            segment.prompt_version,
-            segment.variant,
-            [list(pair) for pair in segment.dimensions],
-        ]
-    )
+    """Return a segment as JSON arrays, for keys of state records; None stays None."""
+    if segment is None:
+        return None
+    dimensions = [list(pair) for pair in segment.dimensions]
+    return [segment.model, segment.prompt_version, segment.variant, dimensions]
 
 
 def segment_from_json(value: Any) -> SegmentKey | None:
-    """Back from ``segment_to_json``."""
+    """Restore a segment from ``segment_to_json``.
+
+    >>> segment_from_json(segment_to_json(SegmentKey("m", dimensions=(("region", "eu"),))))
+    SegmentKey(model='m', prompt_version='', variant='', dimensions=(('region', 'eu'),))
+    """
     if value is None:
         return None
     model, prompt_version, variant, dimensions = value

@@ -1,7 +1,7 @@
-"""What the texts of one segment look like over five minutes: sketches of its inputs and outputs. No text is
-kept.
+"""Text blocks: sketches of the inputs and outputs of one segment over five minutes. No text is kept.
 
-Coarser than panes, and in records of their own, for a sketch takes a kilobyte however few texts it holds.
+Blocks are longer than panes, and have records of their own: a sketch takes a kilobyte however few texts it
+has.
 """
 
 from __future__ import annotations
@@ -12,78 +12,85 @@ from typing import Any
 from monitor.stats.text_sketch import FeatureVectors, TextSketch
 
 BLOCK_US = 300_000_000
-TEXTS_PER_PANE = 50  # texts of one segment and pane: the first to come, which is the same after a restart
-TEXT_RETENTION_US = 26 * 3_600_000_000  # hours of texts are kept for a trailing day that ends two hours back
-LANGUAGES_PER_PANE = 10  # of those, the first again: the language of so many is told, for that takes longer
+TEXTS_PER_PANE = 50
+"""Responses of one segment and pane whose texts are sketched: the first ones, also after a restart."""
+TEXT_RETENTION_US = 26 * 3_600_000_000
+"""How long hours of texts are kept: for a trailing day that ends two hours back."""
+LANGUAGES_PER_PANE = 10
+"""Of those responses, the first whose language is detected, because that takes longer."""
 TEXT_NAMES = ("input_text", "output_text")
 
 
 class TextBlock:
-    """Sketches of one segment from ``start_us`` on. What is not being counted into is kept packed, at a
-    quarter of the size.
+    """Sketches of one segment from ``start_us`` on, initially without texts.
+
+    Sketches that no text is added to are kept packed, at a quarter of the size.
+
+    Attributes:
+        responses: pane start -> number of responses whose texts were added.
     """
 
-    __slots__ = ("_built", "_packed", "start_us", "taken")
+    __slots__ = ("_packed", "_unpacked", "responses", "start_us")
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
-        self.taken: dict[int, int] = {}  # pane start -> responses whose texts were taken
-        self._built: dict[str, TextSketch] = {}
+        self.responses: dict[int, int] = {}
+        self._unpacked: dict[str, TextSketch] = {}
         self._packed: dict[str, bytes] = {}
 
     def has_room(self, pane_us: int) -> bool:
-        """Whether a response of this pane would be taken."""
-        return self.taken.get(pane_us, 0) < TEXTS_PER_PANE
+        """Whether the texts of a further response of this pane may be added."""
+        return self.responses.get(pane_us, 0) < TEXTS_PER_PANE
 
-    def choose(self, pane_us: int) -> bool:
-        """Whether a response of this pane is taken; it is counted if so."""
-        taken = self.taken.get(pane_us, 0)
-        if taken >= TEXTS_PER_PANE:
+    def count_response(self, pane_us: int) -> bool:
+        """Count a response of this pane if there is room for its texts; return whether there was."""
+        responses = self.responses.get(pane_us, 0)
+        if responses >= TEXTS_PER_PANE:
             return False
-        self.taken[pane_us] = taken + 1
+        self.responses[pane_us] = responses + 1
         return True
 
-    def tells_language(self, pane_us: int) -> bool:
-        """Whether the response of this pane that was taken last is one of those whose language is told."""
-        return self.taken.get(pane_us, 0) <= LANGUAGES_PER_PANE
+    def wants_language(self, pane_us: int) -> bool:
+        """Whether the language of the response counted last in this pane is to be detected."""
+        return self.responses.get(pane_us, 0) <= LANGUAGES_PER_PANE
 
-    def update(self, name: str, vectors: FeatureVectors) -> None:
-        """Count texts by their vectors, shape (n, 32)."""
-        self._open(name).update(vectors)
+    def update(self, name: str, features: FeatureVectors) -> None:
+        """Add texts by their ``text_features``, shape (n, 32), to the sketch ``name`` of ``TEXT_NAMES``."""
+        self._open(name).update(features)
 
     def sketch(self, name: str) -> TextSketch | None:
-        """One of ``TEXT_NAMES``; None if no such text came."""
-        if name in self._built:
-            return self._built[name]
+        """Return the sketch of one of ``TEXT_NAMES``; None if it has no texts."""
+        if name in self._unpacked:
+            return self._unpacked[name]
         return TextSketch.from_state(self._packed[name]) if name in self._packed else None
 
     def merge(self, other: TextBlock) -> None:
-        """Take in another block's counts; it stays as it is."""
-        for pane_us, n in other.taken.items():
-            self.taken[pane_us] = self.taken.get(pane_us, 0) + n
+        """Add the texts of ``other``, which stays as it is."""
+        for pane_us, n in other.responses.items():
+            self.responses[pane_us] = self.responses.get(pane_us, 0) + n
         for name in TEXT_NAMES:
             if (sketch := other.sketch(name)) is not None:
                 self._open(name).merge(sketch)
 
     def pack(self) -> None:
-        """Nothing more is expected for it."""
-        self._packed |= {name: sketch.state() for name, sketch in self._built.items()}
-        self._built.clear()
+        """Pack the sketches to save memory; adding texts unpacks them again."""
+        self._packed |= {name: sketch.state() for name, sketch in self._unpacked.items()}
+        self._unpacked.clear()
 
     def state(self) -> list[Any]:
-        """Plain values for the state topic."""
-        packed = self._packed | {name: sketch.state() for name, sketch in self._built.items()}
-        return [self.taken, {name: packed[name] for name in sorted(packed)}]
+        """Return plain values for the state topic; equal counts give equal values."""
+        packed = self._packed | {name: sketch.state() for name, sketch in self._unpacked.items()}
+        return [self.responses, {name: packed[name] for name in sorted(packed)}]
 
     @classmethod
     def from_state(cls, start_us: int, state: Any) -> TextBlock:
-        """Back from ``state``.
+        """Restore a block from ``state``.
 
         Raises:
-            ValueError: these are no sketches.
+            ValueError: it has other names or other data than sketches.
         """
         block = cls(start_us)
-        block.taken, packed = dict(state[0]), state[1]
+        block.responses, packed = dict(state[0]), state[1]
         for name, value in packed.items():
             if name not in TEXT_NAMES:
                 raise ValueError(f"there are no texts called {name!r}")
@@ -92,19 +99,19 @@ class TextBlock:
         return block
 
     def _open(self, name: str) -> TextSketch:
-        sketch = self._built.get(name)
+        sketch = self._unpacked.get(name)
         if sketch is None:
-            sketch = self._built[name] = (
+            sketch = self._unpacked[name] = (
                 TextSketch.from_state(self._packed.pop(name)) if name in self._packed else TextSketch()
             )
         return sketch
 
 
 def roll_up_texts(blocks: Sequence[TextBlock], start_us: int) -> TextBlock:
-    """Blocks as one of an hour, which does not remember panes."""
+    """Merge blocks into one of an hour, packed, without the counts by pane."""
     out = TextBlock(start_us)
     for block in blocks:
         out.merge(block)
-    out.taken.clear()
+    out.responses.clear()
     out.pack()
     return out

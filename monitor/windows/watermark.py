@@ -1,4 +1,4 @@
-"""Event time: how far it is known, and which pane edges that closes."""
+"""Event time: up to which time a partition is complete, and which pane edges that closes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ NEVER = -(2**62)
 
 
 class Watermark:
-    """The time up to which a partition is taken to be complete. It never goes back; None before the first
-    event.
+    """The event time up to which a partition counts as complete. It never moves back.
+
+    Before the first event ``time_us`` is None.
+
+    Args:
+        pane_us: length of a pane, microseconds.
+        lateness_us: how far the watermark stays behind the latest event, microseconds.
     """
 
     __slots__ = ("lateness_us", "pane_us", "time_us")
@@ -21,10 +26,10 @@ class Watermark:
 
     @property
     def edge_us(self) -> int | None:
-        """The last pane edge that is closed."""
+        """The last closed pane edge; None before the first event."""
         return None if self.time_us is None else self.time_us // self.pane_us * self.pane_us
 
     @property
     def next_edge_us(self) -> int:
-        """The edge that the watermark must reach to close another pane; before the first event, any does."""
+        """The time that closes another pane; ``NEVER`` (less than any time) before the first event."""
         return NEVER if self.time_us is None else (self.time_us // self.pane_us + 1) * self.pane_us

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.stats.rate import wilson_interval
-from monitor.windows.pane import Z95
+from monitor.windows.record import Z95
 from schemas.records import Evidence
 
 LEAST_WIDTH = 3  # percentage points; an interval at least as wide is written in whole percents

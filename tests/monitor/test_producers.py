@@ -202,18 +202,18 @@ def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_co
     None
 ):
     producers, second = ProducerTracker(), 1_000_000
-    producers.meter("first", second, 0, (100, 50, 40, 10))
-    producers.arrived("first", second, 0, 9, 7)
+    producers.apply_meter("first", second, 0, (100, 50, 40, 10))
+    producers.count_events("first", second, 0, 9, 7)
     for number in range(MAX_PRODUCERS):
-        producers.meter(f"p{number}", second + QUIET_US + number, second + 1, (1, 1, 1, 0))
+        producers.apply_meter(f"p{number}", second + QUIET_US + number, second + 1, (1, 1, 1, 0))
     assert "first" not in producers.entries
     assert len(producers.entries) == MAX_PRODUCERS
     before = ProducerTotals(100 + MAX_PRODUCERS, 50 + MAX_PRODUCERS, 40 + MAX_PRODUCERS, 10)
     assert (producers.totals(), producers.missing) == (before, 3)
     again = second + 3 * QUIET_US
-    producers.meter("first", again, 0, (120, 60, 45, 15))
+    producers.apply_meter("first", again, 0, (120, 60, 45, 15))
     assert producers.totals() == before
-    producers.meter("first", again + second, 0, (130, 61, 46, 15))
+    producers.apply_meter("first", again + second, 0, (130, 61, 46, 15))
     assert producers.totals() == ProducerTotals(
         before.seen + 10, before.sampled + 1, before.sent + 1, before.dropped
     )
@@ -224,8 +224,10 @@ def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
     producers, second = ProducerTracker(), 1_000_000
     for turn in range(5):
         for number in range(MAX_PRODUCERS + 200):
-            producers.arrived(f"p{number}", turn * 60 * second + number, turn, turn, 1)
-            producers.meter(f"p{number}", turn * 60 * second + number, 0, (turn + 1, turn + 1, turn + 1, 0))
+            producers.count_events(f"p{number}", turn * 60 * second + number, turn, turn, 1)
+            producers.apply_meter(
+                f"p{number}", turn * 60 * second + number, 0, (turn + 1, turn + 1, turn + 1, 0)
+            )
     assert len(producers.entries) == MAX_PRODUCERS
     assert producers.totals().seen == 5 * MAX_PRODUCERS
     assert producers.missing == 0
@@ -249,9 +251,9 @@ def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Rand
             more = rng.randint(0, 5)
             counted[name] += more
             reported += more
-            producers.meter(name, now, started[name], (counted[name],) * 4)
+            producers.apply_meter(name, now, started[name], (counted[name],) * 4)
             if rng.random() < 0.1:
-                producers.forget(now - 4 * QUIET_US)
+                producers.evict_until(now - 4 * QUIET_US)
             after = producers.totals()
             assert all(new >= old for new, old in zip(after, before, strict=True))
             assert after.seen <= reported

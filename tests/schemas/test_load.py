@@ -219,10 +219,10 @@ def test_check_prints_each_fault_and_ends_with_one(
     assert "features[0]" in out
     assert "refusal" in out
     assert "rules[0].above" in out
-    assert "rules[1].on: nobody counts 'output_token'" in out
-    assert "rules[2].on: 'max' is no reading" in out
+    assert "rules[1].on: there is no metric 'output_token'" in out
+    assert "rules[2].on: 'max' is no statistic of a number" in out
     assert "rules[3].on: there is no evaluator 'refusals'; did you mean 'refusal'?" in out
-    assert "rules[4].on: nobody counts 'refusal_rate'" in out
+    assert "rules[4].on: there is no metric 'refusal_rate'" in out
     assert check([str(written(tmp_path, ""))]) == 0
     assert "error-rate" in capsys.readouterr().out
 

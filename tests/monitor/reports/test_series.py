@@ -12,7 +12,8 @@ from monitor.reports.plot_panels import FIXED, panels_of
 from monitor.reports.time_series import POINTS, Measurements
 from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.exponential_buckets import bucket_codes
-from monitor.windows.pane import Pane, pane_metrics
+from monitor.windows.pane import Pane
+from monitor.windows.record import pane_metrics
 from schemas.times import rfc3339
 from tests.tiers import examples
 

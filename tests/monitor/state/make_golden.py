@@ -196,7 +196,7 @@ def records(values: list[bytes], first: int = 0) -> list[FileRecord]:
 
 def meaning(watch: Watch) -> dict[str, Any]:
     """What the state says, in plain values, in the words of ``semantics.md``."""
-    from monitor.windows.pane import estimate_metric
+    from monitor.windows.metric_reader import estimate_metric
     from monitor.windows.segment_keys import segment_to_json
 
     out: dict[str, Any] = {

@@ -1,0 +1,68 @@
+"""Read one metric over several panes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monitor.stats.number_summary import NumberSummary
+from monitor.stats.rate import NO_ESTIMATE, Estimate, IntervalMethod, Rate, wilson_interval
+from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of, unit_of
+from monitor.windows.pane import Pane
+
+
+class MetricReader:
+    """A metric over the panes that were added, initially none.
+
+    Each pane counts once, even if it is added twice: long windows snap outwards to whole hours, so two
+    neighbouring windows may hold the same hour.
+
+    Args:
+        metric: as a rule names it: ``pass_rate``, ``evaluator.refusal.fail_rate``, ``duration_s.p90``,
+            ``output_tokens.mean``.
+
+    >>> pane = Pane(start_us=0)
+    >>> pane.rate("error_rate").add(1_000_000, 100, 25)
+    >>> MetricReader("error_rate").add([pane]).add([pane]).estimate(z=1.96)[:2]
+    (0.25, 100.0)
+    """
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._name, _, self._reading = metric.rpartition(".")
+        self._rate: Rate | None = Rate() if metric.endswith("_rate") else None
+        self._number = NumberSummary()
+        self._ids: set[int] = set()
+        self._panes: list[
+            Pane
+        ] = []  # keeps the panes alive, so that no other pane gets the id of one of them
+
+    def add(self, panes: Iterable[Pane]) -> MetricReader:
+        """Add panes, except those that were added before; return the reader."""
+        new = [pane for pane in panes if id(pane) not in self._ids]
+        self._ids.update(map(id, new))
+        self._panes += new
+        if self._rate is not None:
+            self._rate.merge_all([rate for pane in new if (rate := pane.rates.get(self._metric)) is not None])
+        else:
+            for pane in new:
+                if (number := pane.numbers.get(self._name)) is not None:
+                    self._number.merge(number)
+        return self
+
+    def estimate(self, z: float, interval: IntervalMethod = wilson_interval) -> Estimate:
+        """Estimate the metric in its own unit, with its interval at ``z`` standard errors.
+
+        ``interval`` applies to rates. ``NO_ESTIMATE`` if nothing was counted or no such metric exists.
+        """
+        if self._rate is not None:
+            return self._rate.estimate(z, inverted=self._metric in SUCCESS_RATES, interval=interval)
+        if self._reading == "mean":
+            return self._number.mean(z).scaled(unit_of(self._name))
+        if (q := quantile_of(self._reading)) is None:
+            return NO_ESTIMATE
+        return self._number.quantile(q, z).scaled(unit_of(self._name))
+
+
+def estimate_metric(panes: Iterable[Pane], metric: str, z: float) -> Estimate:
+    """Estimate a metric over several panes; see ``MetricReader``."""
+    return MetricReader(metric).add(panes).estimate(z)

@@ -1,0 +1,54 @@
+"""The metrics of a pane as a window record states them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.stats.exponential_buckets import to_opentelemetry
+from monitor.stats.rate import Estimate
+from monitor.stats.sampling_weights import MILLION
+from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
+from monitor.windows.pane import Pane
+
+Z95 = 1.959963984540054
+"""Standard errors of the 95 % intervals that readers see. Rules decide by an own number."""
+
+
+def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
+    """Return metric -> value with its 95 % interval, and the counts that merge.
+
+    An empty pane has no metrics.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for name in sorted(pane.rates):
+        rate = pane.rates[name]
+        classes = [[ppm / MILLION, n, f] for ppm, (n, f) in sorted(rate.classes.items())]
+        estimate = rate.estimate(Z95, inverted=name in SUCCESS_RATES)
+        out[name] = {**_fields(estimate), "classes": classes}
+    for name in sorted(pane.numbers):
+        number, unit = pane.numbers[name], unit_of(name)
+        histogram = to_opentelemetry(number.weighted_buckets(), number.scale)
+        mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
+        out[f"{name}.mean"] = {
+            **_fields(mean.scaled(unit)),
+            "sum": number.weighted_sum(),
+            "unit": unit,
+            "histogram": histogram,
+        }
+        for reading, quantile in zip(QUANTILES, quantiles, strict=True):
+            out[f"{name}.{reading}"] = _fields(quantile.scaled(unit))
+    for name in sorted(pane.categories):
+        counts = pane.categories[name].weighted_counts()
+        out[name] = {
+            "value": None,
+            "n": pane.categories[name].effective_n,
+            "low": None,
+            "high": None,
+            "counts": counts,
+        }
+    return out
+
+
+def _fields(estimate: Estimate) -> dict[str, float | None]:
+    value, n, low, high = estimate
+    return {"value": value, "n": n, "low": low, "high": high}
