@@ -1,4 +1,4 @@
-"""What is known about one feature in one environment: its segments with their panes, at three resolutions."""
+"""The series of one feature in one environment: its segments with their panes, at three resolutions."""
 
 from __future__ import annotations
 
@@ -13,22 +13,32 @@ from monitor.windows.text_blocks import TextBlock
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
-FINE_RETENTION_US = 2 * HOUR_US  # panes are kept this long, hours and days as below
+FINE_RETENTION_US = 2 * HOUR_US
 HOUR_RETENTION_US = 8 * DAY_US
 DAY_RETENTION_US = 90 * DAY_US
-MAX_SEGMENTS = 200  # a feature; counted are those active in the last 24 h
+MAX_SEGMENTS = 200
+"""Segments of a feature that were active in the last 24 hours."""
 
 FINE, HOUR, DAY = "pane", "hour", "day"
+"""Resolutions, as keys of state records name them."""
 
 
 class SegmentSeries:
-    """Panes of one segment by start. Each resolution holds what the finer one no longer does."""
+    """The panes of one segment by start, initially none.
+
+    A coarser resolution has the panes that the finer one no longer has.
+
+    Attributes:
+        active_us: start of the latest pane with an event.
+        panes_by_resolution: ``FINE``, ``HOUR`` or ``DAY`` -> start -> pane.
+        texts: ``FINE`` or ``HOUR`` -> start -> text block.
+    """
 
     __slots__ = ("active_us", "key", "panes_by_resolution", "texts")
 
     def __init__(self, key: SegmentKey) -> None:
         self.key = key
-        self.active_us = 0  # start of the latest pane that got an event
+        self.active_us = 0
         self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
         self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
 
@@ -38,76 +48,82 @@ class SegmentSeries:
         return self.panes_by_resolution[FINE]
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
-        """Panes that overlap [start, end): long windows snap outwards to coarse edges."""
+        """Yield the panes that overlap [start, end): long windows snap outwards to coarse edges."""
         for resolution, length_us in ((FINE, 0), (HOUR, HOUR_US), (DAY, DAY_US)):
-            held = self.panes_by_resolution[resolution]
-            if held:
+            panes = self.panes_by_resolution[resolution]
+            if panes:
                 yield from (
                     pane
-                    for at, pane in held.items()
-                    if at < end_us and (at >= start_us or at + length_us > start_us)
+                    for pane_us, pane in panes.items()
+                    if pane_us < end_us and (pane_us >= start_us or pane_us + length_us > start_us)
                 )
 
     def is_empty(self) -> bool:
-        """Whether nothing is held at any resolution."""
+        """Return whether there are no panes and no texts at any resolution."""
         return not any(self.panes_by_resolution.values()) and not any(self.texts.values())
 
 
 class FeatureState:
-    """Segments of a feature, and what rules and pages need to remember about it as a whole."""
+    """The segments of a feature, and what rules and pages keep about the feature as a whole.
+
+    A new feature has no segments and all counts are 0.
+
+    Attributes:
+        first_us: start of the first pane; ``active_us``: of the latest pane with an event.
+        received: kind -> events measured.
+        late, expired: events counted after their pane had closed, and events too old to be counted.
+        overflowed: segments that were merged into ``other``.
+        hourly_responses: hour number -> responses, for 8 days; -1 for an hour in an outage. The expected
+            traffic, by which ``no_data`` judges a silence.
+        longest_pauses: hour number -> the two longest pauses that ended in it, microseconds.
+        healthy_rules: rules that were satisfied at feature level at least once.
+        examples: evaluator -> the last failing responses.
+        decided_changes: kind and name of a new label value -> the edge at which it was reported or dismissed.
+        resolved_edges: rule and segment -> the edge at which its last incident ended.
+        verdicts, evaluator_errors: evaluator -> responses that it passed or failed, or raised an error for.
+        skipped: evaluator -> reason -> responses that it did not judge.
+        incident_spans: [start, end) of the last incidents, end 0 while they last; they are no reference.
+        accepted_since: rule and segment -> since when the changed state counts as normal.
+        reference_cache: results of ``monitor.references.finder``, computed from panes that start before
+            ``references_until_us``.
+    """
 
     def __init__(self, key: FeatureKey) -> None:
         self.key = key
         self.segments: dict[SegmentKey, SegmentSeries] = {}
-        self.first_us = 0  # start of the first pane
+        self.first_us = 0
         self.active_us = 0
-        self.received: dict[str, int] = {}  # kind -> events measured
+        self.received: dict[str, int] = {}
         self.late = 0
         self.expired = 0
-        self.overflowed = 0  # segments that left for `other`
+        self.overflowed = 0
         self.evaluator_errors: dict[str, int] = {}
-        self.hourly_responses: dict[
-            int, int
-        ] = {}  # hour number -> responses, 8 days: what a silence is held against
-        # hour number -> the two longest pauses that ended in it, microseconds: what a silence is held against
-        # too
+        self.hourly_responses: dict[int, int] = {}
         self.longest_pauses: dict[int, list[int]] = {}
-        self.healthy_rules: set[str] = set()  # rules that were seen to hold at feature level
-        self.examples: dict[str, list[Example]] = {}  # evaluator -> the last failing responses
-        # kind and name of what was new -> the edge at which it was told, or found to be no news
+        self.healthy_rules: set[str] = set()
+        self.examples: dict[str, list[Example]] = {}
         self.decided_changes: dict[str, int] = {}
-        self.resolved_edges: dict[
-            str, int
-        ] = {}  # rule and segment -> the edge at which its last incident ended
+        self.resolved_edges: dict[str, int] = {}
         self.producers = ProducerTracker()
-        self.verdicts: dict[str, int] = {}  # evaluator -> responses that it passed or failed
-        self.skipped: dict[str, dict[str, int]] = {}  # evaluator -> why it did not -> responses
-        # [start, end) of the last incidents, end 0 while they last: they are no reference
+        self.verdicts: dict[str, int] = {}
+        self.skipped: dict[str, dict[str, int]] = {}
         self.incident_spans: list[list[int]] = []
-        self.accepted_since: dict[
-            str, int
-        ] = {}  # rule and segment -> since when the changed is taken for the normal
-        self.reference_cache: dict[
-            Any, Any
-        ] = {}  # made by monitor.references.finder, from panes that begin before:
+        self.accepted_since: dict[str, int] = {}
+        self.reference_cache: dict[Any, Any] = {}
         self.references_until_us = 0
-        self._merged: dict[int, Pane] = {}
+        self._merged_panes: dict[int, Pane] = {}
 
     @property
     def missing(self) -> int:
-        """Events that producers numbered, and that have not arrived although later ones have. It falls when
-        they come late.
-        """
+        """Numbered events that have not arrived although later ones have; it falls when they arrive late."""
         return self.producers.missing
 
     def producer_totals(self) -> ProducerTotals:
-        """Calls seen, sampled, sent and dropped, as the producers' meters say; sums over all of them, and
-        never falling.
-        """
+        """Return calls seen, sampled, sent and dropped: the sums over all producers, which never fall."""
         return self.producers.totals()
 
     def count_arrivals(self, start_us: int, n: int, pane_us: int) -> None:
-        """Note that ``n`` responses came in the pane from ``start_us`` on: what a silence is held against."""
+        """Count ``n`` responses in the pane from ``start_us`` on, for the expected traffic and the pauses."""
         hour = start_us // HOUR_US
         if self.active_us and start_us > self.active_us + pane_us:
             pauses = [*self.longest_pauses.get(hour, ()), start_us - self.active_us - pane_us]
@@ -117,74 +133,79 @@ class FeatureState:
             self.hourly_responses[hour] = self.hourly_responses.get(hour, 0) + n
 
     def merge_totals(self, other: FeatureState) -> None:
-        """Add what another feature counted, which is let go."""
+        """Add the counts of a feature that is dropped."""
         self.late += other.late
         self.expired += other.expired
         self.producers.merge_totals(other.producers)
-        for mine, theirs in (
-            (self.received, other.received),
-            (self.verdicts, other.verdicts),
-            (self.evaluator_errors, other.evaluator_errors),
-        ):
-            add_counts(mine, theirs)
+        add_counts(self.received, other.received)
+        add_counts(self.verdicts, other.verdicts)
+        add_counts(self.evaluator_errors, other.evaluator_errors)
         for evaluator, reasons in other.skipped.items():
             add_counts(self.skipped.setdefault(evaluator, {}), reasons)
 
     def pane(self, start_us: int) -> Pane | None:
-        """All segments of one fine pane as one: the feature-level pane."""
-        if (known := self._merged.get(start_us)) is not None:
-            return known
-        parts = [
+        """Return the feature-level pane: all segments of one fine pane merged; None if there are none."""
+        if (merged := self._merged_panes.get(start_us)) is not None:
+            return merged
+        panes = [
             pane for segment in self.segments.values() if (pane := segment.panes.get(start_us)) is not None
         ]
-        if not parts:
+        if not panes:
             return None
-        whole = parts[0] if len(parts) == 1 else merge_panes(parts, start_us)
-        self._merged[start_us] = whole
-        return whole
+        merged = panes[0] if len(panes) == 1 else merge_panes(panes, start_us)
+        self._merged_panes[start_us] = merged
+        return merged
 
     def invalidate_pane(self, start_us: int) -> None:
-        """A pane has changed: its merged form is made anew when next asked for."""
-        self._merged.pop(start_us, None)
+        """Drop what was computed from a pane that has changed: its merged form, and references."""
+        self._merged_panes.pop(start_us, None)
         if start_us < self.references_until_us:
             self.clear_references()
 
     def clear_references(self) -> None:
-        """What is known of references may be wrong."""
+        """Drop all cached references, because panes or texts that they came from have changed."""
         self.reference_cache, self.references_until_us = {}, 0
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
-        """Panes of all segments that overlap [start, end); fine ones already merged."""
+        """Yield the panes of all segments that overlap [start, end); fine panes are merged by start."""
         starts = sorted(
-            {at for segment in self.segments.values() for at in segment.panes if start_us <= at < end_us}
+            {
+                pane_us
+                for segment in self.segments.values()
+                for pane_us in segment.panes
+                if start_us <= pane_us < end_us
+            }
         )
-        yield from (pane for at in starts if (pane := self.pane(at)) is not None)
+        yield from (pane for pane_us in starts if (pane := self.pane(pane_us)) is not None)
         for segment in self.segments.values():
             for resolution, length_us in ((HOUR, HOUR_US), (DAY, DAY_US)):
                 yield from (
                     pane
-                    for at, pane in segment.panes_by_resolution[resolution].items()
-                    if at < end_us and at + length_us > start_us
+                    for pane_us, pane in segment.panes_by_resolution[resolution].items()
+                    if pane_us < end_us and pane_us + length_us > start_us
                 )
 
     def least_active(self) -> SegmentSeries:
-        """The segment that leaves first when there are too many."""
+        """Return the segment that is merged into ``other`` first when there are too many."""
         return min(
-            (one for one in self.segments.values() if one.key not in (OVERFLOW, UNLABELLED)),
-            key=lambda one: (one.active_us // HOUR_US, one.key),
+            (segment for segment in self.segments.values() if segment.key not in (OVERFLOW, UNLABELLED)),
+            key=lambda segment: (segment.active_us // HOUR_US, segment.key),
         )
 
     def is_full(self, now_us: int) -> bool:
-        """Whether a further segment would exceed the cap on those active in the last 24 h."""
-        # by the hour, as rolled-up panes know it: the same before and after a restart
-        since = (now_us - DAY_US) // HOUR_US * HOUR_US
+        """Return whether a further segment would exceed ``MAX_SEGMENTS``."""
+        # By the hour, as rolled-up panes state it: so the answer is the same before and after a restart.
+        since_us = (now_us - DAY_US) // HOUR_US * HOUR_US
         return (
             len(self.segments) >= MAX_SEGMENTS
-            and sum(one.active_us >= since for one in self.segments.values()) >= MAX_SEGMENTS
+            and sum(segment.active_us >= since_us for segment in self.segments.values()) >= MAX_SEGMENTS
         )
 
     def state(self) -> list[Any]:
-        """Plain values of all but the segments. The 11th was empty in releases that tell no changes."""
+        """Return plain values of all but the segments.
+
+        The 11th value is empty in the records of releases without ``decided_changes``.
+        """
         return [
             self.first_us,
             self.active_us,
@@ -207,7 +228,7 @@ class FeatureState:
         ]
 
     def restore_state(self, state: list[Any]) -> None:
-        """Back from ``state``."""
+        """Restore what ``state`` returned."""
         (
             self.first_us,
             self.active_us,
@@ -217,7 +238,7 @@ class FeatureState:
             self.overflowed,
             self.evaluator_errors,
             self.hourly_responses,
-            well,
+            healthy_rules,
             self.examples,
             self.decided_changes,
             self.resolved_edges,
@@ -228,11 +249,17 @@ class FeatureState:
             self.accepted_since,
             self.longest_pauses,
         ) = state
-        self.healthy_rules = set(well)
+        self.healthy_rules = set(healthy_rules)
         self.producers = ProducerTracker.from_state(*producers)
 
 
-def add_counts(totals: dict[str, int], more: dict[str, int]) -> None:
-    """Add counts to counts, by name."""
-    for name, n in more.items():
+def add_counts(totals: dict[str, int], added: dict[str, int]) -> None:
+    """Add counts by name to ``totals``.
+
+    >>> totals = {"a": 1}
+    >>> add_counts(totals, {"a": 2, "b": 3})
+    >>> totals
+    {'a': 3, 'b': 3}
+    """
+    for name, n in added.items():
         totals[name] = totals.get(name, 0) + n
