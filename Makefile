@@ -33,7 +33,7 @@ demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka nee
 
 # A test waits for its own process most of the time where it needs Kafka, so there are more processes than cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := $(BIN)/python -m pytest --quiet --dist loadgroup --durations 20 --durations-min 1
+PYTEST := $(BIN)/python -m pytest --quiet --durations 20 --durations-min 1
 
 check: $(STAMP) ## the tests that need only Python, and the examples in docstrings (what to run while writing)
 	$(PYTEST) -n $(CORES) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
@@ -63,8 +63,8 @@ MINUTES ?= 5
 SEED ?= 1
 soak: $(STAMP) ## the long forms: workers under faults against an oracle, simulations, remedies removed (MINUTES=30 SEED=1)
 	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
-	$(PYTEST) -n $$((2 * $(CORES))) --tier soak tests
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
+	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
 	$(BIN)/python tests/remedies.py
 
 remedies: $(STAMP) ## remove each remedy in a copy and see its test fail (needs Java 17 and Maven)

@@ -37,6 +37,7 @@ from tests.tiers import (  # noqa: F401 - hooks of pytest
     pytest_generate_tests,
     pytest_ignore_collect,
     pytest_report_to_serializable,
+    pytest_xdist_make_scheduler,
 )
 
 HERE = Path(__file__).parent

@@ -1,24 +1,27 @@
 """Which tests a command runs, how they are spread over processes, and how many examples they try.
 
 A test belongs to the tier of its folder (``TIERS``), so no test names its tier. pytest-xdist keeps together
-what shares a costly fixture, and runs one at a time what starts a broker of its own.
+the tests of a module that share a costly fixture, and runs one at a time what starts a broker of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Generator, Iterable
+import re
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
+T = TypeVar("T")
 
 # The longest folder that contains a test decides; a test in none of them is of ``CHECK``.
-CHECK, INTEGRATION, SOAK = "check", "integration", "soak"
-TIERS = {"integration": INTEGRATION, "durability": INTEGRATION, "durability/oracle": CHECK, "soak": SOAK}
+CHECK, INTEGRATION = "check", "integration"
+TIERS = {"integration": INTEGRATION, "durability": INTEGRATION, "durability/oracle": CHECK}
 
 # Fixtures that start a program which is not installed by pip.
 SERVICES = {"kafka", "kafka_launcher", "prometheus", "promtool", "alertmanager", "chromium"}
@@ -52,6 +55,11 @@ def nightly() -> bool:
     return settings.get_current_profile_name() == "nightly"
 
 
+def by_profile(ci: T, nightly_: T) -> T:
+    """The second in the long form of a test, which has the marker ``long_form``, else the first."""
+    return nightly_ if nightly() else ci
+
+
 def missing_service(reason: str) -> Any:
     """Skip the test that needs a program which this machine lacks; in CI it fails."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
@@ -61,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--tier``."""
     parser.addoption(
         "--tier",
-        choices=(CHECK, INTEGRATION, SOAK),
+        choices=(CHECK, INTEGRATION),
         help="only tests of this tier (tests/tiers.py); without it what is named, whatever its tier",
     )
 
@@ -82,31 +90,43 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for pytest-xdist, mark what has a long form, and see that ``check`` needs no service."""
+    """Mark what has a long form, and see that ``check`` needs no service."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if tier_of(item.path) == CHECK and (services := SERVICES.intersection(fixtures)):
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(services)}: move it to tests/integration")
-        if group := _group(item, fixtures):
-            item.add_marker(pytest.mark.xdist_group(group))
         if _has_long_form(item):
             item.add_marker(pytest.mark.long_form)
-
-
-def _group(item: pytest.Item, fixtures: Iterable[str]) -> str | None:
-    if "kafka_launcher" in fixtures:
-        return "own broker"
-    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    scopes = {definition[-1].scope for definition in definitions.values()}
-    return str(item.path) if scopes & {"module", "class", "package"} else None
 
 
 def _has_long_form(item: pytest.Item) -> bool:
     return getattr(getattr(item, "obj", None), "is_hypothesis_test", False) or bool(
         item.get_closest_marker("seeds")
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread groups over the processes; what is in no group goes test by test."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(config.rootpath / nodeid.partition("::")[0]) or nodeid
+
+    return Scheduler(config, log)
+
+
+@functools.cache
+def group_of(module: Path) -> str | None:
+    """What the tests of a module share: a broker that may be stopped, or costly results of the module; None
+    if nothing.
+    """
+    text = module.read_text("utf-8")
+    if re.search(r"\b(own_kafka|kafka_launcher)\b", text):
+        return "own broker"
+    return str(module) if re.search(r"""scope=["']module["']|^@cache$""", text, re.MULTILINE) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agents.demo.fake_pagerduty import FakePagerDuty
+from tests.durability.undisturbed import PARTITIONS, event
 
 collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 
@@ -91,3 +92,23 @@ def receiver() -> Iterator[FakePagerDuty]:
     asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+
+
+@pytest.fixture
+def two_workers(make_topics, make_workers, counting_command, publish):
+    """Topics, two workers that own them, and a publisher under way."""
+
+    def start(environment: dict[str, str] | None = None, **settings: Any) -> tuple[Any, Any, Any]:
+        topics = make_topics(PARTITIONS)
+        workers = make_workers(counting_command(topics, **settings), environment)
+        workers.start(1)
+        workers.start(2)
+        deadline = time.monotonic() + 60
+        # on a busy machine all would else be one bundle
+        while workers.log().count(" owns ") < PARTITIONS and time.monotonic() < deadline:
+            time.sleep(0.1)
+        publisher = publish(topics, event)
+        time.sleep(6)
+        return topics, workers, publisher
+
+    return start

@@ -1,8 +1,7 @@
 """`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed
 run, exactly.
 
-Longer, and with more kinds: DURABILITY_FAULTS=60 DURABILITY_SEED=7 DURABILITY_KINDS=kill,term,stop,broker
-.venv/bin/pytest tests/durability/test_kill.py
+More kinds of faults: ``python tests/durability/soak``.
 """
 
 from __future__ import annotations
@@ -10,19 +9,19 @@ from __future__ import annotations
 import collections
 import datetime
 import json
-import os
 import random
 import signal
 import sys
 import time
 from typing import Any
 
+import pytest
+
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.tiers import by_profile
 
-FAULTS = int(os.environ.get("DURABILITY_FAULTS", "10"))
-SEED = int(os.environ.get("DURABILITY_SEED", "1"))
-KINDS = os.environ.get("DURABILITY_KINDS", "kill").split(",")
+KILLS, SEED = by_profile(4, 20), 1
 PARTITIONS, FEATURES, SPEED = 4, 24, 40  # seconds of event time a second
 BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
 SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
@@ -70,24 +69,8 @@ def undisturbed(records: list[Any]) -> dict[bytes, Any]:
     return windows
 
 
-def fault(kind: str, number: int, workers: Any, kafka: Any, rng: random.Random) -> None:
-    """Break something of worker ``number``, or the broker."""
-    if kind == "stop":
-        workers.send(number, signal.SIGSTOP)
-        time.sleep(rng.uniform(4, 11))  # the session lasts 6 s
-        workers.send(number, signal.SIGCONT)
-    elif kind == "broker":
-        kafka.stop(rng.choice((signal.SIGKILL, signal.SIGTERM)))
-        time.sleep(rng.uniform(0.5, 5))
-        kafka.start()
-        time.sleep(8)
-    else:
-        workers.send(number, {"kill": signal.SIGKILL, "term": signal.SIGTERM}[kind])
-
-
-def test_ten_kills_of_two_workers_leave_every_window_exact(
-    kafka, make_topics, make_workers, publish, tmp_path
-):
+@pytest.mark.long_form
+def test_kills_of_two_workers_leave_every_window_exact(make_topics, make_workers, publish, tmp_path):
     topics, rng = make_topics(PARTITIONS), random.Random(SEED)
 
     def command(number: int) -> list[str]:
@@ -106,8 +89,8 @@ def test_ten_kills_of_two_workers_leave_every_window_exact(
     workers.start(2)
     publisher = publish(topics, event, seed=SEED)
     time.sleep(6)
-    for _ in range(FAULTS):
-        fault(rng.choice(KINDS), rng.choice((1, 2)), workers, kafka, rng)
+    for _ in range(KILLS):
+        workers.send(rng.choice((1, 2)), signal.SIGKILL)
         time.sleep(rng.uniform(1, 5))
     publisher.finish()
     records, ends = topics.read("events")
@@ -133,5 +116,4 @@ def test_ten_kills_of_two_workers_leave_every_window_exact(
     assert not wrong, (
         f"{len(wrong)} of {len(expected)} windows differ (got, expected): {list(wrong.items())[:2]}"
     )
-    if KINDS == ["kill"]:
-        assert workers.exits[-signal.SIGKILL] == FAULTS
+    assert workers.exits[-signal.SIGKILL] == KILLS

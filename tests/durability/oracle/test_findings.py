@@ -104,6 +104,10 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
                 )
                 for at, message in enumerate(outputs.messages.get(suffix, ()))
             ]
+    # The table compares window by window; these are enough to see each kind of difference.
+    keys = sorted({record.key for record in found["windows"]})[::6]
+    found["windows"] = [record for record in found["windows"] if record.key in set(keys)]
+    exact["truth"].windows = {key: exact["truth"].windows[key] for key in keys}
     return found
 
 

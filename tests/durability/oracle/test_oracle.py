@@ -22,6 +22,7 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.tiers import nightly
 
 SOAK = Path(__file__).parents[1] / "soak"
 sys.path.insert(0, str(SOAK))
@@ -41,6 +42,8 @@ RUNS: dict[str, tuple[int, int, float, float | None, bool]] = {
     "in time": (2, 9_000, 30.0, 0.75, True),
     "without a jump": (3, 12_000, 62.0, None, False),
 }
+NAMES = tuple(RUNS) if nightly() else ("in time",)
+pytestmark = pytest.mark.long_form
 
 
 class Run(NamedTuple):
@@ -141,7 +144,7 @@ def differences(records: list[FileRecord], found: Run) -> list[str]:
     return windows + truth.compare(truth.letters_of(found.written["deadletter"]), said.dead_letters)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_of_every_window_is_the_oracles(name):
     windows = truth.windows_of(ran(name).written["windows"])
     assert truth.compare(windows, expected(name).windows) == []
@@ -150,7 +153,7 @@ def test_every_figure_of_every_window_is_the_oracles(name):
     assert sum(window["level"] == "feature" for window in windows.values()) > 1000
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_refused_record_is_one_dead_letter_of_its_class(name):
     letters = truth.letters_of(ran(name).written["deadletter"])
     assert truth.compare(letters, expected(name).dead_letters) == []
@@ -165,7 +168,7 @@ def test_every_refused_record_is_one_dead_letter_of_its_class(name):
     assert len(letters) == sum(n for meant, n in ran(name).meant.items() if meant.startswith("poison:"))
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_transition_and_episode_is_the_oracles_and_each_fault_pages_once(name):
     alerts, said = ran(name).written["alerts"], expected(name)
     assert truth.compare(truth.transitions_of(alerts), said.transitions) == []
@@ -175,6 +178,7 @@ def test_every_transition_and_episode_is_the_oracles_and_each_fault_pages_once(n
     assert all(episode["resolved"] and episode["resolved"] < said.compared_until for episode in said.episodes)
 
 
+@pytest.mark.skipif(not nightly(), reason="a long form: make soak")
 def test_a_segment_that_was_taken_back_ends_its_page():
     assert any(
         transition["reason"] == "segment_gone" for transition in expected("without a jump").transitions
@@ -190,7 +194,7 @@ def test_a_clock_that_is_ahead_counts_no_more_than_the_brokers_own():
     assert unstamped.late > expected("in time").late + 50
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_lies_elsewhere_is_sent_on_once_to_where_it_belongs(name):
     said = expected(name)
     assert len(said.forwarded) == len(said.copies) > 50
@@ -208,7 +212,7 @@ def test_a_copy_that_was_lost_or_written_twice_shows():
 
 
 def test_the_corpus_holds_every_kind_of_trouble():
-    found, said = ran("months late"), expected("months late")
+    found, said = ran("in time"), expected("in time")
     kinds = {
         "late",
         "very late",
@@ -272,20 +276,20 @@ def test_the_small_run_that_is_mutated_below_agrees_as_it_is():
     assert differences(small().topic, small()) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.seeds(1, nightly=4)
 def test_one_event_that_was_lost_shows(seed):
     records = list(small().topic)
     records.remove(random.Random(seed).choice(counted(records)))
     assert differences(records, small()) != []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.seeds(1, nightly=4)
 def test_one_event_that_was_counted_twice_shows(seed):
     again = random.Random(seed).choice(counted(small().topic))
     assert differences([*small().topic, again], small()) != []
 
 
-@pytest.mark.parametrize("partition", range(4))
+@pytest.mark.parametrize("partition", range(4 if nightly() else 1))
 def test_two_events_swapped_across_a_pane_edge_show(partition):
     log = [record for record in small().topic if record.partition == partition]
     closing, before = across_an_edge(log, small())

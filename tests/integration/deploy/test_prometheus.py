@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import yaml
 
 from agents.runtime.counters import Counters, PartitionStatus
-from agents.runtime.process_counters import Running
+from agents.runtime.process_counters import ProcessCounters
 from agents.web.server import WebServer
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS, Measure
@@ -102,7 +102,7 @@ def _served(core: object) -> Iterator[str]:
     worker = SimpleNamespace(
         partitions=partitions,
         counters=counters,
-        running=Running(),
+        running=ProcessCounters(),
         ready=True,
         healthy=True,
         store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True),

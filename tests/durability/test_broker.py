@@ -1,5 +1,5 @@
-"""Memory of a worker that is far behind: what waits between the broker and a checkpoint is bounded in bytes,
-however large the events unpack.
+"""A broker that restarts or hangs: nothing is lost or doubled, and the memory of a worker that is far behind is
+bounded, for what waits between the broker and a checkpoint is bounded in bytes, however large the events unpack.
 """
 
 from __future__ import annotations
@@ -14,13 +14,21 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from tests.durability.undisturbed import disturbed_equals_undisturbed
+
 # 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
 PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000
 # an idle worker has about 150; without a bound in bytes this one had 1,700 (measured), with it 420
 MOST_MB = 700
 
 
-def publish(topics: Any) -> dict[int, int]:
+@pytest.fixture
+def kafka(own_kafka):
+    """One that may be stopped, for the topics and workers of this module."""
+    return own_kafka
+
+
+def publish_large(topics: Any) -> dict[int, int]:
     """Large events, evenly over the partitions and late in no pane; the end of each partition."""
     from softfail.partitioning import partition_of
 
@@ -65,7 +73,7 @@ def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs
     make_topics, make_workers, kafka, tmp_path, free_port
 ):
     topics = make_topics(PARTITIONS)
-    ends = publish(topics)
+    ends = publish_large(topics)
 
     def command(number: int) -> list[str]:
         path = tmp_path / f"softfail{number}.json"
@@ -98,3 +106,14 @@ def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs
     topics.await_positions(ends, 240)
     assert peak_mb(workers.processes[1].pid) < MOST_MB
     assert not workers.exits
+
+
+def test_broker_restarts_lose_and_double_nothing(kafka, two_workers, counting):
+    topics, workers, publisher = two_workers()
+    for number, down_s in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 4.0)):
+        kafka.stop(number)
+        time.sleep(down_s)
+        kafka.start()
+        time.sleep(10)
+    publisher.finish()
+    disturbed_equals_undisturbed(topics, workers, counting)

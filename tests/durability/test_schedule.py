@@ -1,0 +1,45 @@
+"""The bench (``tests/durability/soak``), run as a program: a few faults, and in the long form each of them over
+two deployments. Longer: ``make soak MINUTES=30 SEED=7``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiers import by_profile, nightly
+
+ROOT = Path(__file__).parents[2]
+SOAK = Path(__file__).parent / "soak"
+sys.path.insert(0, str(SOAK))
+
+from faults import KINDS  # noqa: E402 - after the path
+
+pytestmark = pytest.mark.long_form
+
+
+def bench(kafka_launcher: object, *arguments: str) -> None:
+    del (
+        kafka_launcher
+    )  # only so that the test is skipped where there is none: the bench has a broker of its own
+    command = [sys.executable, str(SOAK), *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=by_profile(600, 3600), check=False
+    )
+    print(done.stdout, done.stderr[-3000:])
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_faults_of_each_kind_leave_every_deployment_equal_to_the_oracle(kafka_launcher):
+    # in the short form those that no other test has
+    kinds = by_profile(["kill", "join", "transaction", "config", "receiver"], [*KINDS, "two"])
+    faults = len(set(kinds) & KINDS.keys())
+    bench(kafka_launcher, "--faults", str(faults), "--kinds", ",".join(kinds), "--seed", "11")
+
+
+@pytest.mark.skipif(not nightly(), reason="a long form: make soak")
+def test_workers_refuse_an_events_topic_that_was_made_again_and_are_exact_after_a_reset(kafka_launcher):
+    bench(kafka_launcher, "--kinds", "recreate", "--seed", "12")

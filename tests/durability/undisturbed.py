@@ -1,0 +1,52 @@
+"""A stream of events to count, and what an undisturbed run makes of it."""
+
+from __future__ import annotations
+
+import collections
+import json
+import random
+from typing import Any
+
+PARTITIONS, FEATURES = 4, 24
+
+
+def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
+    """A new minute each second, some late by up to five; some values are garbage."""
+    key = f"f{rng.randrange(FEATURES)}"
+    if rng.random() < 0.002:
+        return key.encode(), rng.randbytes(50)
+    minute = 5 + int(elapsed_s) - (rng.randrange(5) if rng.random() < 0.02 else 0)
+    return key.encode(), json.dumps({"key": key, "minute": minute, "padding": "x" * 300}).encode()
+
+
+def disturbed_equals_undisturbed(topics: Any, workers: Any, counting: Any) -> None:
+    """State, windows and dead letters against a fresh core over the records of the topic."""
+    records, ends = topics.read("events")
+    state = topics.await_positions(ends, patience_s=60)
+    of: dict[int, list[Any]] = collections.defaultdict(list)
+    for record in records:
+        of[record.partition].append(record)
+    expected, outputs = {}, collections.Counter()
+    for partition, some in of.items():
+        core = counting.Counts()
+        for suffix, messages in core.apply(some).messages.items():
+            outputs.update((suffix, message.value) for message in messages)
+        expected.update({(partition, key): value for key, value in core.changed()})
+    got = collections.Counter(
+        (suffix, record.value) for suffix in ("windows", "deadletter") for record in topics.read(suffix)[0]
+    )
+    wrong = {
+        at: (state.get(at), expected.get(at))
+        for at in state.keys() | expected.keys()
+        if state.get(at) != expected.get(at)
+    }
+    print(
+        f"{len(records)} events, {len(expected)} counts, {sum(got.values())} outputs; exits"
+        f" {dict(workers.exits)}; restarts {workers.log().count('RESTART')}, gaps"
+        f" {workers.log().count('gap in')}, fenced {workers.log().count('Fenced')}"
+    )
+    assert len(records) > 1000
+    assert not wrong, (
+        f"{len(wrong)} of {len(expected)} counts differ (got, expected): {dict(list(wrong.items())[:5])}"
+    )
+    assert got == outputs, f"outputs missing {outputs - got}, doubled {got - outputs}"
