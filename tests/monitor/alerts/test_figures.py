@@ -32,7 +32,7 @@ def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_w
     if not said or "almost" in said:
         return
     low, high = ends_of(said)
-    exact = number_format.wilson(value, n, number_format.Z95)
+    exact = number_format.wilson_interval(value, n, number_format.Z95)
     assert low <= value * 100 + 0.051
     assert high >= value * 100 - 0.051
     assert abs(low - exact[0] * 100) <= 0.5

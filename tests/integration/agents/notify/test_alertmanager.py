@@ -234,7 +234,7 @@ def test_what_alertmanager_calls_wrong_is_never_sent_again(alertmanager):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
     channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
-    verdict = channel.judge(caught.value.code, dict(caught.value.headers), caught.value.read(), 0)
+    verdict = channel.interpret(caught.value.code, dict(caught.value.headers), caught.value.read(), 0)
     assert isinstance(verdict, Permanent)
     assert verdict.reason.startswith("400: ")
 
