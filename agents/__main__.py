@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A module with ``main(argv) -> int``, and what it does in one line."""
+    """A module with ``main(argv) -> int``, and a line of help."""
 
     module: str
     help: str
@@ -26,43 +26,44 @@ COMMANDS = {
     ),
     "state": Command(
         "agents.commands.state",
-        "inspect what workers keep in Kafka; drop a record of it, reset it, or rebuild what cannot be read",
+        "inspect the state of workers in Kafka; drop a record, reset it, or rebuild unreadable records",
     ),
     "deadletters": Command(
         "agents.commands.dead_letters",
-        "list what could not be read, by reason; write it to the events again when it can be",
+        "list records that could not be read, by reason; write them to the events topic again",
     ),
     "silence": Command(
-        "agents.commands.silence", "deliver nothing of some features for a time; list such silences, end one"
+        "agents.commands.silence", "hold back deliveries of some features for a time; list silences, end one"
     ),
     "test-alert": Command(
         "agents.commands.send_test_alert",
-        "send a test through each channel, see whether it arrives, and resolve it",
+        "send a test through each channel, check that it arrives, and resolve it",
     ),
     "replay": Command(
         "agents.commands.replay",
-        "what would have been told and paged, from the events topic between two times; what another"
-        " configuration would change",
+        "report what would have been measured and paged between two times, and what another configuration"
+        " would change",
     ),
     "demo": Command(
         "agents.demo",
-        "the whole path on this machine, without Kafka: a feature degrades, a page goes out and resolves",
+        "the whole path on this machine, without Kafka: a feature degrades, a page is sent and resolved",
     ),
 }
-"""Name -> where it is. A module is imported only when it is called, so that ``--help`` is quick."""
+"""Name to module. A module is imported only when it is called, so that ``--help`` is quick."""
 
 _EPILOG = """\
-`python -m agents COMMAND --help` says more of one.
+`python -m agents COMMAND --help` shows the options of a command.
 
 Configuration is softfail.yaml (--config FILE); every key can be overridden from the environment:
   SOFTFAIL_KAFKA__BROKERS=kafka:9092  SOFTFAIL_HTTP__PORT=0  SOFTFAIL_TIME__PANE=30s
 
-Exit codes: 0 told to stop, 1 refused, 2 wrong arguments, 70 state uncertain, 75 stuck, 78 configuration (see docs/operations.md).
+Exit codes: 0 done or stopped, 1 refused, 2 wrong arguments, 70 state uncertain, 75 stuck, 78 configuration
+(see docs/operations.md).
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives its exit code."""
+    """Run a command and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in COMMANDS:
         code: int = importlib.import_module(COMMANDS[argv[0]].module).main(argv[1:])

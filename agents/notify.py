@@ -1,4 +1,6 @@
-"""The notify agent: deliver what is due in the outbox. Each channel has a task, so that a slow one delays no other."""
+"""The notify agent: deliver what is due in the outbox. Each channel has a task, so that a slow one delays no
+other.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +51,12 @@ class NotifyAgent:
         self._channels = configured(config)
 
     def core(self, partition: int, partitions: int) -> Notifier:
-        """Make the core. The alerts topic has one partition (the embedded broker has more, which are empty)."""
+        """Make the core. The alerts topic has one partition (more in the embedded broker, all empty)."""
         del partitions
         return Notifier(self._config, partition)
 
     async def tend(self, partition: Partition) -> None:
-        """Deliver while the partition is owned, after everything is read: a resolved episode must not page."""
+        """Deliver while the partition is owned, once everything is read: a resolved episode must not page."""
         while not partition.caught_up:  # noqa: ASYNC110 - it also becomes true without news
             await asyncio.sleep(0.05)
         # pages are rare: a kept connection would be stale

@@ -1,4 +1,4 @@
-"""What all commands share: arguments, the connection to the brokers, and how an error becomes an exit code."""
+"""Arguments, connection and exit codes that all commands have in common."""
 
 from __future__ import annotations
 

@@ -164,8 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents deadletters",
         description=(
-            "List records that could not be read, by reason; or write them to the events topic again when they can be"
-            " read now."
+            "List records that could not be read, by reason; or write them to the events topic again when"
+            " they can be read now."
         ),
     )
     add_config(parser)

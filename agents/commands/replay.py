@@ -1,8 +1,8 @@
 """``python -m agents replay``: report what would have been measured and paged, from the events topic between
 two times. Nothing is written and no consumer group is joined.
 
-The records go through the same core into the same reports as those of files. Unlike a file, a topic knows when
-each record was appended, so a clock that is ahead has the same effect as in a worker.
+The records go through the same core into the same reports as those of files. Unlike a file, a topic knows
+when each record was appended, so a clock that is ahead has the same effect as in a worker.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents replay",
         description=(
-            "Run the rules over the records that were appended to the events topic between two times, and report "
-            "what would have paged. Nothing is written to Kafka."
+            "Run the rules over the records that were appended to the events topic between two times, and"
+            " report what would have paged. Nothing is written to Kafka."
         ),
     )
     add_options(parser)
@@ -74,7 +74,9 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the report; return 0, 2 for wrong arguments, 78 when the configuration or Kafka does not allow it."""
+    """Write the report; return 0, 2 for wrong arguments, 78 when the configuration or Kafka does not allow
+    it.
+    """
     parser = _parser()
     options = parser.parse_args(argv)
     check_options(parser, options)

@@ -194,8 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents test-alert",
         description=(
-            "Send a test through each configured channel, wait for the answer, resolve it. Routes and silences do"
-            " not apply, and Kafka is not used. Exit code 0 only if every channel accepted both."
+            "Send a test through each configured channel, wait for the answer, resolve it. Routes and"
+            " silences do not apply, and Kafka is not used. Exit code 0 only if every channel accepted both."
         ),
     )
     add_config(parser)
@@ -212,8 +212,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Test the channels; return 0 when all accepted test and resolve, 1 when one did not, 2 for wrong arguments,
-    78 when the configuration does not allow it.
+    """Test the channels; return 0 when all accepted test and resolve, 1 when one did not, 2 for wrong
+    arguments, 78 when the configuration does not allow it.
     """
     options = _parser().parse_args(argv)
 
@@ -222,7 +222,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         channels = configured(config)
         if not channels:
             raise exits.Misconfigured(
-                "channels: none is configured, so no alert would be sent; add one, like channels: {console: {}}"
+                "channels: none is configured, so no alert would be sent; add one, like channels:"
+                " {console: {}}"
             )
         if options.channel is not None and options.channel not in channels:
             print(

@@ -1,4 +1,4 @@
-"""``python -m agents silence``: begin, list and end silences, which hold back notifications of some features."""
+"""``python -m agents silence``: begin, list and end silences, which hold back deliveries."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def _end(config: Config, options: argparse.Namespace) -> int:
     silence = asyncio.run(silence_records.end_silence(config.kafka, options.id, datetime.now(UTC)))
     silence_records.write_silence(config.kafka, silence)
     print(
-        f"silence {silence.silence_id} ended: {sanitize(silence.match)}; episodes that still fire are delivered now"
+        f"silence {silence.silence_id} ended: {sanitize(silence.match)}; episodes that still fire are"
+        " delivered now"
     )
     return exits.OK
 
@@ -110,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents silence",
         description=(
-            "A silence holds back deliveries; incidents and episodes go on. Episodes that still fire at its end are"
-            " delivered then. Recurring silences stand in softfail.yaml."
+            "A silence holds back deliveries; incidents and episodes go on. Episodes that still fire at its"
+            " end are delivered then. Recurring silences stand in softfail.yaml."
         ),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

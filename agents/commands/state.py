@@ -26,9 +26,9 @@ _EPILOG = """\
 inspect shows the state. rebuild replaces unreadable records by replaying what Kafka still has of the source.
 drop deletes one record. reset deletes all state of a partition or of an agent. drop and reset resolve the
 episodes that are open there.
-rebuild, drop and reset refuse while a worker owns the partition; a worker that has stopped counts as alive for
-kafka.session_timeout (6 s). After reset --to earliest everything that Kafka still has of the source is measured
-again.
+rebuild, drop and reset refuse while a worker owns the partition; a worker that has stopped counts as alive
+for kafka.session_timeout (6 s). After reset --to earliest everything that Kafka still has of the source is
+measured again.
 
 Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 configuration, or no broker.
 """
@@ -133,7 +133,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run an action; return 0 when it was done, 1 when it was refused, 78 for the configuration or no broker."""
+    """Run an action; return 0 when it was done, 1 when refused, 78 for the configuration or no broker."""
     options = _options(argv)
     # what matters of it is printed once, and not by the handler of last resort
     for name in ("asyncio", "softfail"):

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass
 class Group:
-    """Letters with the same field and the same kind of error. Times: when they were refused, ms since 1970."""
+    """Letters with the same field and kind of error. Times: when they were refused, ms since 1970."""
 
     error: str
     field: str
@@ -54,13 +54,15 @@ class Group:
             "field": safe(self.field, 100),
             "oldest": _day_time(self.oldest_ms),
             "newest": _day_time(self.newest_ms),
-            "example": None
-            if self.example is None
-            else {
-                "topic": self.example.topic,
-                "partition": self.example.partition,
-                "offset": self.example.offset,
-            },
+            "example": (
+                None
+                if self.example is None
+                else {
+                    "topic": self.example.topic,
+                    "partition": self.example.partition,
+                    "offset": self.example.offset,
+                }
+            ),
             "excerpt": excerpt(self.value),
         }
 

@@ -48,7 +48,9 @@ Fetch = Callable[[str, int, int], Any | None]
 
 
 class Reinjection(NamedTuple):
-    """An event that can be written again; ``source``: the refused record, ``how``: from where its value comes."""
+    """An event that can be written again; ``source``: the refused record, ``how``: from where its value
+    comes.
+    """
 
     source: Identity
     letters_partition: int
@@ -200,8 +202,8 @@ def inject(
 def _write(
     kafka: Kafka, parts: list[list[Reinjection]], result: ReinjectionPlan, progress: Callable[[int], None]
 ) -> None:
-    """Write parts from the last on. Return after a refused event: then the sequence numbers of the producer are
-    no longer those of the broker.
+    """Write parts from the last on. Return after a refused event: then the sequence numbers of the producer
+    are no longer those of the broker.
     """
     producer = KafkaProducer(
         **command_clients(kafka),

@@ -1,5 +1,7 @@
-"""``python -m agents demo``: a service whose answers degrade, the worker that notices, and the receiver that
-is paged. No Kafka needed.
+"""``python -m agents demo``: a service whose answers degrade, a worker that detects it, and a receiver of
+pages.
+
+It needs no Kafka.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ OK, NOT_AS_PLANNED, INTERRUPTED = 0, 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo: 0 only if each planned fault was paged once and resolved, and nothing else was."""
+    """Run the demo; return 0 only if each planned fault was paged once and resolved, and nothing else was."""
     from agents.demo.scenario import LONGEST_S, SHORTEST_S, phases
 
     parser = argparse.ArgumentParser(
@@ -74,6 +76,6 @@ async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with Terminal(plan, headless) as screen:
-        found = await show(plan, screen, port)
-        screen.say(outcome(found, plan), "bold red" if found else "bold green")
-    return NOT_AS_PLANNED if found else OK
+        faults = await show(plan, screen, port)
+        screen.say(outcome(faults, plan), "bold red" if faults else "bold green")
+    return NOT_AS_PLANNED if faults else OK

@@ -1,4 +1,4 @@
-"""A local receiver that speaks PagerDuty's Events API v2, with faults to order. For the demo and for tests.
+"""A local server with PagerDuty's Events API v2 and configurable faults, for the demo and for tests.
 
 Source: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ and .../send-change-events/; what
 it checks are the documented limits.
@@ -27,8 +27,8 @@ ACTIONS = ("trigger", "acknowledge", "resolve")
 
 @dataclass(frozen=True)
 class Fault:
-    """How the next request is treated: an answer with ``status``, ``close`` the connection, or keep silent
-    for ``delay_s`` and then close.
+    """The treatment of the next request: answer with ``status``, ``close`` the connection, or close it after
+    a ``silence`` of ``delay_s``.
 
     ``slow`` answers rightly after ``delay_s``. ``taken``: the event counts although the sender never hears of
     it.
@@ -43,7 +43,7 @@ class Fault:
 
 @dataclass
 class PagerDutyIncident:
-    """What PagerDuty would have opened. Times are of the wall clock, seconds since 1970."""
+    """An incident that PagerDuty would have opened. Times are seconds since 1970."""
 
     dedup_key: str
     payload: dict[str, Any]
@@ -55,14 +55,14 @@ class PagerDutyIncident:
 
 @dataclass
 class FakePagerDuty:
-    """Takes events at ``url`` once started, and remembers incidents, answers and what it was sent."""
+    """Accepts events at ``url`` once started, and keeps incidents, answers and change events."""
 
     routing_key: str
     faults: deque[Fault] = field(default_factory=deque)
     incidents: list[PagerDutyIncident] = field(default_factory=list)
     # event_action, dedup_key, status; None: connection closed
     answers: list[tuple[str, str, int | None]] = field(default_factory=list)
-    # change events that were taken: what each was sent as, without its key
+    # accepted change events, without their keys
     changes: list[dict[str, Any]] = field(default_factory=list)
     change_faults: deque[Fault] = field(default_factory=deque)
     change_answers: list[int | None] = field(default_factory=list)
@@ -70,7 +70,7 @@ class FakePagerDuty:
     _runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 picks a free one."""
+        """Listen; port 0 takes a free port."""
         app = web.Application(client_max_size=4 * BODY_BYTES)
         app.router.add_post("/v2/enqueue", self._enqueue)
         app.router.add_post("/v2/change/enqueue", self._enqueue_change)
@@ -81,13 +81,13 @@ class FakePagerDuty:
         self.url = f"http://{host}:{bound}/v2/enqueue"
 
     async def stop(self) -> None:
-        """Stop listening; incidents stay known. ``start`` may follow, on the port of ``url``."""
+        """Stop listening and keep the incidents. ``start`` may follow, on the port of ``url``."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and answer for one request body."""
+        """Return status and answer to a request."""
         event, faults = read_event(body)
         if not faults and event["routing_key"] != self.routing_key:
             faults = ["'routing_key' is not the key of an integration"]
@@ -95,7 +95,12 @@ class FakePagerDuty:
             return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": faults}
         key = event.get("dedup_key") or f"made-up-{len(self.incidents)}"
         current = next(
-            (one for one in self.incidents if one.dedup_key == key and one.resolved_at is None), None
+            (
+                incident
+                for incident in self.incidents
+                if incident.dedup_key == key and incident.resolved_at is None
+            ),
+            None,
         )
         if event["event_action"] == "trigger":
             if current is None:  # after a resolve, the same key opens another incident
@@ -110,9 +115,7 @@ class FakePagerDuty:
         return 202, {"status": "success", "message": "Event processed", "dedup_key": key}
 
     def take_change(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and answer for one request body of a change event. Nothing recognises one that comes again:
-        it stands there twice.
-        """
+        """Return status and answer to a request with a change event. A repeated event is kept twice."""
         event, faults = read_change(body)
         if not faults and event["routing_key"] != self.routing_key:
             faults = ["'routing_key' is not the key of an integration"]
@@ -161,7 +164,7 @@ class FakePagerDuty:
 
 
 def read_change(body: bytes) -> tuple[dict[str, Any], list[str]]:
-    """A change event and its faults, in PagerDuty's manner.
+    """Parse a change event; return it and its faults, in the words of PagerDuty.
 
     >>> read_change(b'{"routing_key": "0123456789abcdef0123456789abcdef", "payload": {}}')[1]
     ["'payload.summary' is missing or blank"]
@@ -184,7 +187,7 @@ def read_change(body: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def read_event(body: bytes) -> tuple[dict[str, Any], list[str]]:
-    """An event and its faults, in PagerDuty's manner.
+    """Parse an event; return it and its faults, in the words of PagerDuty.
 
     >>> read_event(b'{"routing_key": "short", "event_action": "resolve"}')[1]
     ["'routing_key' must be 32 characters", "'dedup_key' is missing or blank"]

@@ -1,4 +1,4 @@
-"""The demo's services: they call models all the time, and report each call through the SDK."""
+"""The services of the demo: they call models all the time and report each call through the SDK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOCK_API = (2, 1)
 
 
 class Traffic(NamedTuple):
-    """How a feature is used. ``median_s`` and ``spread``: of the log-normal duration of a call."""
+    """The calls of a feature. ``median_s`` and ``spread`` describe the log-normal duration of a call."""
 
     calls_per_s: float
     model: str
@@ -57,11 +57,11 @@ class FakeServices:
         self._thread = threading.Thread(target=self._run, name="shop", daemon=True)
 
     def start(self) -> None:
-        """Begin to take calls."""
+        """Start the calls."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and send what is left."""
+        """Stop the calls and send the remaining events."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)

@@ -1,4 +1,4 @@
-"""The demo's broker and worker: a mock cluster in this process, and a real worker in one of its own."""
+"""Broker and worker of the demo: a mock cluster in this process, and a worker in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class EmbeddedBroker:
-    """librdkafka's mock cluster; ``address`` is for any Kafka client on this machine."""
+    """The mock cluster of librdkafka; ``address`` serves any Kafka client on this machine."""
 
     def __init__(self) -> None:
         from confluent_kafka import Producer
@@ -35,7 +35,7 @@ class EmbeddedBroker:
 
 
 def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]:
-    """softfail.yaml of the demo: everything in seconds instead of minutes."""
+    """Return the configuration of the demo: seconds instead of minutes."""
     return {
         "time": {"pane": "2s", "lateness": "1s"},
         "kafka": {"brokers": brokers, "prefix": PREFIX, "embedded": True, "checkpoint": "1s"},
@@ -51,7 +51,7 @@ def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]
                 "level": "feature",
                 "severity": "critical",
             },
-            # Its `for` lets the refusals open the episode: the page then says the worse of the two.
+            # Its `for` lets the refusals open the episode, so that the page shows the more severe rule.
             {
                 "name": "slow",
                 "on": "duration_s.p90",
@@ -71,8 +71,8 @@ def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]
 
 
 def environment(routing_key: str) -> dict[str, str]:
-    """Ours for the worker: without settings that are meant for other workers, and without a proxy for what is
-    local.
+    """Return the environment of the worker: without settings of other workers and without a proxy for local
+    addresses.
     """
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("SOFTFAIL_")}
     local = "127.0.0.1,localhost"
@@ -85,7 +85,7 @@ def environment(routing_key: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -118,7 +118,7 @@ class WorkerProcess:
                 str(file),
                 cwd=Path(agents.__file__).parents[1],
                 env=environment(self._key),
-                # Ctrl-C is for us; we stop it
+                # the demo handles Ctrl-C and stops the worker
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -134,7 +134,7 @@ class WorkerProcess:
             raise RuntimeError(f"the worker was not ready within {START_S:g} s:\n{self.log()}") from None
 
     async def stop(self) -> None:
-        """Stop it; if it does not, kill it."""
+        """Stop the worker; kill it if it does not stop."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -148,16 +148,16 @@ class WorkerProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone before it was told to stop."""
+        """Whether the worker has ended by itself."""
         return self._process is not None and self._process.returncode is not None
 
     def log(self, lines: int = 25) -> str:
-        """The end of what it wrote."""
+        """Return the last lines of the log."""
         file = self._folder / "worker.log"
         return "\n".join(file.read_text("utf-8", "replace").splitlines()[-lines:]) if file.exists() else ""
 
     async def pass_rates(self) -> dict[str, float]:
-        """service/feature -> pass rate, from /metrics."""
+        """Return the pass rate by service/feature, from /metrics."""
         return pass_rates(await self._get("metrics") or "")
 
     async def _get(self, path: str) -> str | None:
@@ -172,15 +172,15 @@ class WorkerProcess:
 
 
 def pass_rates(metrics: str) -> dict[str, float]:
-    """service/feature -> pass rate, from the text of /metrics.
+    """Parse the pass rate by service/feature from the text of /metrics.
 
-    >>> pass_rates('softfail_pass_rate{level="feature",service="s",feature="f",environment="production"} 0.97')
+    >>> pass_rates('softfail_pass_rate{level="feature",service="s",feature="f"} 0.97')
     {'s/f': 0.97}
     """
-    found = {}
+    rates = {}
     for line in metrics.splitlines():
         if (match := _SAMPLE.match(line)) and match[1] == "softfail_pass_rate":
             labels = dict(_LABEL.findall(match[2]))
             if labels.get("level") == "feature":
-                found[f"{labels['service']}/{labels['feature']}"] = float(match[3])
-    return found
+                rates[f"{labels['service']}/{labels['feature']}"] = float(match[3])
+    return rates

@@ -1,4 +1,4 @@
-"""One demo from start to end: everything up, the phases, the outcome, everything down."""
+"""Run a demo: start all parts, play the phases, check the result, stop all parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK_S = 0.25
 
 
 async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0) -> list[str]:
-    """Run the demo; gives what was not as planned.
+    """Run the demo; return what did not happen as planned.
 
     Raises:
         RuntimeError: a part did not start, or ended by itself.
@@ -46,10 +46,10 @@ async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0) -> list[s
         except RuntimeError:
             screen.say(worker.log())
             raise
-        found = misses(receiver.incidents, plan)
-        if found:
+        faults = misses(receiver.incidents, plan)
+        if faults:
             screen.say("the end of the worker's log:\n" + worker.log())
-        return found
+        return faults
 
 
 async def _play(
@@ -87,10 +87,10 @@ async def _play(
     announce(receiver.incidents)
 
 
-def outcome(found: Sequence[str], plan: Sequence[Phase]) -> str:
-    """The last line."""
-    if found:
-        return "NOT AS PLANNED:\n  " + "\n  ".join(found)
+def outcome(faults: Sequence[str], plan: Sequence[Phase]) -> str:
+    """Return the last line of the demo."""
+    if faults:
+        return "NOT AS PLANNED:\n  " + "\n  ".join(faults)
     count = len(planned(plan))
     return (
         f"as planned: {count} fault{'' if count == 1 else 's'}, each one episode, triggered and resolved;"

@@ -1,4 +1,4 @@
-"""What people ask and models answer in the demo. Written for it; nobody's data."""
+"""Questions and answers of the demo, written for it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _EXCHANGES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def exchange(feature: str, draw: random.Random) -> tuple[str, str]:
-    """A question and its answer."""
+    """Return a question and its answer."""
     question, answer = draw.choice(_EXCHANGES[feature])
     values = {name: draw.choice(choices) for name, choices in _FILL.items()}
     return question.format_map(values), answer.format_map(values)

@@ -1,4 +1,4 @@
-"""What the terminal shows: a live display, or plain lines."""
+"""The output of the demo: a live display, or plain lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINE_S = 5.0  # between two plain lines when nothing happens
 
 
 class Terminal:
-    """Shows the state of the demo. Used as a context; ``say`` leaves a line, ``show`` renews the display."""
+    """Shows the state of the demo. A context manager; ``say`` prints a line, ``show`` updates the display."""
 
     def __init__(self, plan: Sequence[Phase], headless: bool) -> None:
         self._plan = plan
@@ -42,7 +42,7 @@ class Terminal:
             self._live.stop()
 
     def say(self, text: str, style: str = "") -> None:
-        """A line that stays, with the time."""
+        """Print a line with the time."""
         line = Text(f"{datetime.now(UTC):%H:%M:%S}  {text}", style=style)
         (self._live.console if self._live else self._console).print(line, soft_wrap=True)
 
@@ -55,23 +55,23 @@ class Terminal:
         incidents: Sequence[PagerDutyIncident],
         url: str,
     ) -> None:
-        """The state now. ``elapsed_s``: since the phase began."""
+        """Show the present state. ``elapsed_s``: since the phase began."""
         if self._live:
-            self._live.update(self._drawn(phase, elapsed_s, sent, rates, incidents, url))
+            self._live.update(self._panel(phase, elapsed_s, sent, rates, incidents, url))
         elif time.monotonic() - self._last >= LINE_S:
             self._last = time.monotonic()
             shown = (
                 ", ".join(f"{feature} {rate:.1%}" for feature, rate in sorted(rates.items())) or "none yet"
             )
-            opened = sum(one.resolved_at is None for one in incidents)
+            opened = sum(incident.resolved_at is None for incident in incidents)
             self.say(
                 f"{self._plan[phase].name}: {sent} calls; pass rates over 5 min: {shown}; {opened} open"
                 " incidents"
             )
 
-    def _drawn(
+    def _panel(
         self,
-        at: int,
+        current: int,
         elapsed_s: float,
         sent: int,
         rates: Mapping[str, float],
@@ -80,8 +80,14 @@ class Terminal:
     ) -> Panel:
         bars = Table.grid(padding=(0, 2))
         for number, phase in enumerate(self._plan):
-            share = 1.0 if number < at else min(1.0, elapsed_s / phase.duration_s) if number == at else 0.0
-            style = "bold" if number == at else "dim"
+            share = (
+                1.0
+                if number < current
+                else min(1.0, elapsed_s / phase.duration_s)
+                if number == current
+                else 0.0
+            )
+            style = "bold" if number == current else "dim"
             bars.add_row(
                 Text(phase.name, style),
                 ProgressBar(total=1.0, completed=share, width=30),
@@ -91,9 +97,11 @@ class Terminal:
         for feature, rate in sorted(rates.items()):
             features.add_row(feature, Text(f"{rate:.1%}", "red" if rate < 0.95 else "green"))
         pages = Table("at the receiver", "", box=None, padding=(0, 2))
-        for one in incidents:
-            state = Text("TRIGGERED", "bold red") if one.resolved_at is None else Text("resolved", "green")
-            pages.add_row(state, Text(str(one.payload.get("summary", "")), overflow="fold"))
+        for incident in incidents:
+            state = (
+                Text("TRIGGERED", "bold red") if incident.resolved_at is None else Text("resolved", "green")
+            )
+            pages.add_row(state, Text(str(incident.payload.get("summary", "")), overflow="fold"))
         foot = Text(f"{sent} calls reported. Status page: {url}   (Ctrl-C ends)", "dim")
         parts: list[RenderableType] = [
             bars,
@@ -107,19 +115,22 @@ class Terminal:
 
 
 def announcer(say: Callable[..., Any]) -> Callable[[Sequence[PagerDutyIncident]], None]:
-    """Says each incident once when it opens and once when it is resolved."""
-    said: dict[int, bool] = {}
+    """Return a function that announces each incident when it opens and when it is resolved."""
+    announced: dict[int, bool] = {}
 
     def announce(incidents: Sequence[PagerDutyIncident]) -> None:
-        for number, one in enumerate(incidents):
-            if number not in said:
-                said[number] = False
-                say(f"PAGE at the receiver ({one.payload['severity']}): {one.payload['summary']}", "bold red")
-            if one.resolved_at is not None and not said[number]:
-                said[number] = True
+        for number, incident in enumerate(incidents):
+            if number not in announced:
+                announced[number] = False
                 say(
-                    f"RESOLVED at the receiver after {one.resolved_at - one.opened_at:.0f} s:"
-                    f" {one.dedup_key}",
+                    f"PAGE at the receiver ({incident.payload['severity']}): {incident.payload['summary']}",
+                    "bold red",
+                )
+            if incident.resolved_at is not None and not announced[number]:
+                announced[number] = True
+                say(
+                    f"RESOLVED at the receiver after {incident.resolved_at - incident.opened_at:.0f} s:"
+                    f" {incident.dedup_key}",
                     "bold green",
                 )
 

@@ -16,7 +16,8 @@ from schemas.config.monitor_config import Kafka
 async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TopicPartition]:
     """Return the partitions of the source topics that no member of the group owns.
 
-    While the group rebalances, these are all of them. Raises whatever the client raises when there is no broker.
+    While the group rebalances, these are all of them. Raises whatever the client raises when there is no
+    broker.
     """
     admin = AIOKafkaAdminClient(**clients(kafka), request_timeout_ms=5000)
     await admin.start()

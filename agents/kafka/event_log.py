@@ -20,8 +20,8 @@ class EventLog:
     ended when the log was opened.
 
     ``done`` of ``total`` offsets are read. ``misplaced`` counts records that lie in a partition that is not
-    theirs: a worker has forwarded each and measures it where it then lies. ``is_cut``: older records that were
-    asked for are deleted.
+    theirs: a worker has forwarded each and measures it where it then lies. ``is_cut``: older records that
+    were asked for are deleted.
 
     Raises:
         Misconfigured: there is no such topic.

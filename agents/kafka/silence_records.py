@@ -30,8 +30,8 @@ _PATIENCE_S = 30.0  # for the broker to take one record
 
 
 async def read_silences(kafka: Kafka, now: datetime) -> dict[str, Silence]:
-    """Return the silences of the command and the web page by id; those that ended more than a day ago are left
-    out.
+    """Return the silences of the command and the web page by id; those that ended more than a day ago are
+    left out.
 
     Raises:
         Refused: the topics are missing, or a transaction stays open.

@@ -84,7 +84,8 @@ class TopicReader:
     async def offsets_at(
         self, partitions: Collection[TopicPartition], time_ms: int
     ) -> dict[TopicPartition, int | None]:
-        """Return the first offset of each partition that was appended at a time or later; None: there is none.
+        """Return the first offset of each partition that was appended at a time or later; None: there is
+        none.
 
         Args:
             time_ms: milliseconds since 1970; a negative time counts as 0.
@@ -164,8 +165,8 @@ class TopicReader:
                 deadline = time.monotonic() + self._patience_s
             elif time.monotonic() > deadline:
                 raise Stalled(
-                    f"{partition.topic}/{partition.partition} cannot be read from {position} to its end, {stop}: a"
-                    " transaction stays open; try again"
+                    f"{partition.topic}/{partition.partition} cannot be read from {position} to its end,"
+                    f" {stop}: a transaction stays open; try again"
                 )
         return []
 
@@ -186,7 +187,7 @@ class TopicReader:
 
 
 class BlockingTopicReader:
-    """A ``TopicReader`` for commands that are not asynchronous. Use it with ``with``, outside of event loops."""
+    """A ``TopicReader`` for code that is not asynchronous. Use it with ``with``, outside of event loops."""
 
     def __init__(self, kafka: Kafka, *, fetch_bytes: int = 4 << 20) -> None:
         self._kafka, self._fetch_bytes = kafka, fetch_bytes
@@ -241,8 +242,8 @@ class BlockingTopicReader:
         return self._run(self._reader.record_at(partition, offset))
 
     def records(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
-        """Read a topic up to where it ends now, partition by partition, from the first record that was appended
-        at ``since_ms`` on (None: all).
+        """Read a topic up to where it ends now, partition by partition, from the first record that was
+        appended at ``since_ms`` on (None: all).
 
         Raises:
             Stalled: a partition does not give what it has.

@@ -24,8 +24,8 @@ LOG_S = 5.0  # how often "waiting for Kafka" is logged
 SETTLE_S = 15.0  # how long a broker that has just started may not know its topics yet
 # a broker that has just started may not know its users yet; a refusal that lasts longer ends the process
 REFUSED_S = 5.0
-# The alerts topic has one partition, so everything in it has one order. The embedded broker gives it four: all
-# records go to the first.
+# The alerts topic has one partition, so everything in it has one order. The embedded broker gives it four:
+# all records go to the first.
 ALERTS = "alerts"
 _EXISTS = 36  # Kafka's error code TOPIC_ALREADY_EXISTS
 

@@ -1,6 +1,4 @@
-"""Log lines on standard output, and a limit on how many: without a broker the clients write thousands a
-second.
-"""
+"""Log lines on standard output, with a rate limit: without a broker the clients write thousands a second."""
 
 from __future__ import annotations
 
@@ -16,10 +14,10 @@ MOST_KINDS = 1000
 
 
 class RateLimit(logging.Filter):
-    """At most one line a ``period_s`` of each kind (logger, level, template); the next one says how many were
-    left out.
+    """Passes one line of each kind (logger, level, template) per ``period_s``; the next one says how many
+    were left out.
 
-    Lines of our own (logger ``softfail`` and below) always pass.
+    Lines of softfail itself (logger ``softfail`` and below) always pass.
 
     >>> limit = RateLimit(clock=lambda: 100.0)
     >>> line = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "no broker", (), None)
@@ -33,7 +31,7 @@ class RateLimit(logging.Filter):
         self._last: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written."""
+        """Return whether the line is written."""
         if record.name == OURS or record.name.startswith(OURS + "."):
             return True
         kind, now = (record.name, record.levelno, str(record.msg)), self._clock()
@@ -50,7 +48,9 @@ class RateLimit(logging.Filter):
 
 
 class SafeFormatter(logging.Formatter):
-    """Formats a record as sanitized text: error messages quote records of others. A traceback keeps its lines."""
+    """Formats a record as sanitized text: error messages quote records of others. A traceback keeps its
+    lines.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line or lines of a record."""

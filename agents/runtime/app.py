@@ -1,4 +1,5 @@
-"""One process of softfail: Faust for group membership and the stream, own transport and state for correctness.
+"""One process of softfail: Faust for group membership and the stream, own transport and state for
+correctness.
 
 **To write an agent** (``agents/watch.py`` is the example), give an object with
 
@@ -12,8 +13,8 @@
 The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and
 the position in one transaction. ``tend`` gets a ``partition.Partition``:
 
-- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied), ``.changed_event`` (an
-  ``asyncio.Event`` set after each applied bundle; clear it yourself);
+- ``partition.core``, ``.position``, ``.caught_up`` (everything that the broker has is applied),
+  ``.changed_event`` (an ``asyncio.Event`` set after each applied bundle; clear it yourself);
 - ``partition.add(outputs)``: call it right after you changed the core yourself, with no await between;
   ``Outputs()`` if there are none;
 - ``await partition.checkpoint()``: returns when all that was applied and added until now is durable. A
@@ -123,7 +124,7 @@ class Worker:
 
 
 class _App(faust.App):  # type: ignore[misc]
-    """The application of Faust with the own transport and without directories; a crash restarts the process."""
+    """The application of Faust with our transport and without directories; a crash restarts the process."""
 
     def _new_transport(self) -> faust_transport.Transport:
         return faust_transport.Transport(self.conf.broker_consumer, self)
@@ -137,7 +138,9 @@ class _App(faust.App):  # type: ignore[misc]
 
 
 def build_app(config: Config, worker: Worker) -> _App:
-    """Build the application of Faust: an agent for each source, without tables, commits, sinks and web server."""
+    """Build the application of Faust: an agent for each source, without tables, commits, sinks and web
+    server.
+    """
     kafka = config.kafka
     urls = ";".join(f"aiokafka://{broker}" for broker in kafka.brokers.split(","))
     app = _App(

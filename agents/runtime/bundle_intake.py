@@ -1,4 +1,5 @@
-"""Apply bundles to partitions: a bundle that joins the position is applied, after a gap records are fetched again.
+"""Apply bundles to partitions: a bundle that joins the position is applied, after a gap records are fetched
+again.
 
 So no record is lost or counted twice on the way.
 """
@@ -50,7 +51,9 @@ class BundleIntake:
             await partition.wait_for_space()
 
     async def _heal(self, partition: Partition, bundle: Bundle) -> bool:
-        """Return whether the bundle can be applied. After a gap nothing can until the missing records have come."""
+        """Return whether the bundle can be applied. After a gap nothing can until the missing records have
+        come.
+        """
         tp, position = partition.tp, partition.position
         if continuity(bundle.start, bundle.stop, position) is not Continuity.GAP:
             return True

@@ -31,10 +31,13 @@ from schemas.config.monitor_config import Kafka
 log = logging.getLogger("softfail.journal")
 
 LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
-"""Agent to the newest format version among its state records. The header has it; an older worker refuses the partition."""
+"""Agent to the newest format version among its state records. The header has it; an older worker refuses the
+partition.
+"""
 # of a record; forwarded events and dead letters are exempt, because they are as large as their source
 MOST_BYTES = 256 << 10
-# of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of Kafka
+# of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of
+# Kafka
 MOST_STATE_BYTES = 960 << 10
 BATCH_BYTES = 512 << 10
 EXEMPT = {"events", "deadletter"}
@@ -59,8 +62,8 @@ class Recovery(NamedTuple):
 class WriteResult(NamedTuple):
     """The result of a transaction.
 
-    ``size``: bytes of keys and values; ``oversized``: outputs that were left out; ``large``: state records above
-    256 KB, which were written nevertheless.
+    ``size``: bytes of keys and values; ``oversized``: outputs that were left out; ``large``: state records
+    above 256 KB, which were written nevertheless.
     """
 
     size: int
@@ -69,7 +72,9 @@ class WriteResult(NamedTuple):
 
 
 class Changelog:
-    """Reads and writes the state of one source partition; ``readers`` bounds how many are read at the same time."""
+    """Reads and writes the state of one source partition; ``readers`` bounds how many are read at the same
+    time.
+    """
 
     def __init__(
         self, kafka: Kafka, agent: str, source: TP, cluster: str, readers: asyncio.Semaphore | None = None
@@ -117,8 +122,8 @@ class Changelog:
             await self._producer.start()  # fences every older owner and ends its open transaction
             self._open = True
             partitions = await self._count(self._source.topic)
-            # The barrier is a record behind everything that older owners wrote. Reading up to its POSITION cannot
-            # end early, whatever end offset a broker that has just started reports.
+            # The barrier is a record behind everything that older owners wrote. Reading up to its POSITION
+            # cannot end early, whatever end offset a broker that has just started reports.
             barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
         async with self._reader() as reader:
             async with self._readers:
@@ -225,8 +230,8 @@ class Changelog:
     async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
         """Write a transaction and return the offset of its last state record.
 
-        Every future is awaited before the commit, because aiokafka also commits a transaction of which a batch
-        has failed (sender.py:868 leaves the transaction as it is).
+        Every future is awaited before the commit, because aiokafka also commits a transaction of which a
+        batch has failed (sender.py:868 leaves the transaction as it is).
         """
         producer = self._producer
         await producer.begin_transaction()

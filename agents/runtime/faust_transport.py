@@ -128,7 +128,7 @@ class Schema(faust.Schema):  # type: ignore[misc]
 
 
 class NoReadOffsets(dict[TP, Any]):
-    """Reports no read offset, so that Faust does not drop a bundle that starts below it (consumer.py:1209)."""
+    """Reports no read offset, so that Faust drops no bundle that starts below it (consumer.py:1209)."""
 
     def __getitem__(self, tp: TP) -> None:
         return None
@@ -151,8 +151,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek to the applied positions. Faust calls it at the start (recovery.py:321) and after interruptions
-        (consumer.py:769).
+        """Seek to the applied positions. Faust calls it at the start (recovery.py:321) and after
+        interruptions (consumer.py:769).
         """
         sought: Mapping[TP, int] = await self.call_thread(self._seek_to_applied)
         return sought
@@ -198,7 +198,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return {TP(*tp): [pseudo_message(tp, bundle)] for tp, bundle in bundles.items()}
 
     def highwater(self, tp: TP) -> int:
-        """Return the high-water mark for the monitor of Faust (consumer.py:763), which fails for a revoked partition."""
+        """Return the high-water mark for the monitor of Faust (consumer.py:763), which fails for a revoked
+        partition.
+        """
         try:
             return super().highwater(tp) or 0
         except Exception:  # noqa: BLE001 - an unused number must not stop the stream

@@ -41,7 +41,9 @@ class OwnedPartitions:
         return {tp: partition.position for tp, partition in list(self.owned.items())}
 
     def durable(self) -> dict[TP, int]:
-        """Return the positions to commit to the group, for displays of lag. Called from the thread of the consumer."""
+        """Return the positions to commit to the group, for displays of lag. Called from the thread of the
+        consumer.
+        """
         return {tp: partition.durable for tp, partition in list(self.owned.items())}
 
     def progress(self) -> tuple[dict[TP, int], int]:

@@ -24,10 +24,12 @@ from monitor.protocol.messages import Core, Message, Outputs
 
 log = logging.getLogger("softfail.partition")
 
-# applied between two checkpoints; FIRST_RECORDS until the size of a checkpoint is known, LEAST_RECORDS at least
+# applied between two checkpoints; FIRST_RECORDS until the size of a checkpoint is known, LEAST_RECORDS at
+# least
 MOST_RECORDS = 20_000
 FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
-# bytes; a larger checkpoint halves the records that are applied before the next one, a smaller one doubles them
+# bytes; a larger checkpoint halves the records that are applied before the next one, a smaller one doubles
+# them
 AIM_CHECKPOINT = 8 << 20
 MOST_PENDING = 8 << 20  # bytes of unwritten outputs above which a partition accepts no bundle
 # bytes; a single step that changes more is written nevertheless, counted and logged
@@ -102,8 +104,8 @@ class Partition:
         recovered = await self.changelog.open()
         self.core = self.agent.core(self.tp.partition, recovered.partitions)
         try:
-            # In a thread, because it may take seconds and the event loop would seem to hang; nothing else uses
-            # this core yet.
+            # In a thread, because it may take seconds and the event loop would seem to hang; nothing else
+            # uses this core yet.
             await asyncio.to_thread(self.core.restore, recovered.records)
         except ValueError as error:
             repair = (
@@ -111,8 +113,8 @@ class Partition:
                 f" {'rebuild' if self.agent.name == 'watch' else 'drop'}"
             )
             raise exits.Misconfigured(
-                f"{self.changelog.state_topic}/{self.tp.partition}: {error}; {repair} --agent {self.agent.name}"
-                f" --partition {self.tp.partition}; or {self.changelog.remedy}"
+                f"{self.changelog.state_topic}/{self.tp.partition}: {error}; {repair} --agent"
+                f" {self.agent.name} --partition {self.tp.partition}; or {self.changelog.remedy}"
             ) from error
         counted = getattr(self.core, "counted", None)
         self.counted_at_start = (
@@ -145,7 +147,8 @@ class Partition:
         """Apply a bundle like ``apply``, but let other tasks run at pane edges.
 
         Hours of a quiet log take seconds, and transactions of other partitions would time out. Nothing is
-        written meanwhile, and a cancelled task finishes first: a half applied bundle must never become durable.
+        written meanwhile, and a cancelled task finishes first: a half applied bundle must never become
+        durable.
         """
         self._between_bundles.clear()
         applying, since = self._applying(bundle), time.monotonic()

@@ -1,8 +1,8 @@
 """Counters of a process for Prometheus: they start at zero with a partition and never fall.
 
 The counters of a core are durable. They go back by some seconds when a worker is killed, and their sum over
-partitions falls when a partition moves away. Prometheus takes a falling counter for a reset and would add all of
-it once more.
+partitions falls when a partition moves away. Prometheus takes a falling counter for a reset and would add all
+of it once more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Restart the process (code 75) when the event loop hangs, lag makes no progress or partitions have no owner.
 
-The watchdog asks the broker over its own connection, because the view of Faust may be wrong. It decides in its own
-thread, because a hung event loop cannot notice that it hangs.
+The watchdog asks the broker over its own connection, because the view of Faust may be wrong. It decides in
+its own thread, because a hung event loop cannot notice that it hangs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class WatchdogState:
         return None
 
     def reset(self, now: float) -> None:
-        """Forget all observations, because the process was suspended (SIGSTOP, a paused host) and did not hang."""
+        """Forget all observations, because the process was suspended (SIGSTOP, a paused host) and did not
+        hang.
+        """
         self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None
 
 

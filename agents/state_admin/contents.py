@@ -91,7 +91,7 @@ def printable_key(key: bytes) -> str:
 
 
 def keys_matching(records: Mapping[bytes, bytes], text: str) -> list[bytes]:
-    """Return the keys that a text may mean: the printable key itself, else the same JSON with other spaces."""
+    """Return the keys that a text may mean: the printable key, else the same JSON with other spaces."""
     exact = [key for key in records if printable_key(key) == text]
     return exact or [
         key for key in records if isinstance(plain := _json(key), list) and plain == _json(text.encode())

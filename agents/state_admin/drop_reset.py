@@ -1,5 +1,5 @@
-"""``state drop`` and ``state reset``: delete a record, or all records of a partition, and resolve the episodes
-that were open there.
+"""``state drop`` and ``state reset``: delete a record, or all records of a partition, and resolve the
+episodes that were open there.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ async def drop(config: Config, options: argparse.Namespace) -> None:
     """
     if options.key.startswith(("\x00", "\\x00", "\\u0000")):
         raise Refused(
-            f"{options.key!r} is a record of the store's own, without which the others cannot be read; to delete"
-            " all of them: state reset"
+            f"{options.key!r} is a record of the store's own, without which the others cannot be read; to"
+            " delete all of them: state reset"
         )
     kafka = config.kafka
     state = StateTopic(kafka, options.agent)
@@ -41,8 +41,8 @@ async def drop(config: Config, options: argparse.Namespace) -> None:
     (snapshot,) = await state.read([number])
     key = _key_of(snapshot, options.key, state.name)
     print(
-        f"{state.name}/{number}: {printable_key(key)}, {len(snapshot.records[key])} bytes, will be deleted; what it"
-        " counted is lost"
+        f"{state.name}/{number}: {printable_key(key)}, {len(snapshot.records[key])} bytes, will be deleted;"
+        " what it counted is lost"
     )
     if key == CLOCK:
         print(
@@ -90,15 +90,16 @@ async def reset(config: Config, options: argparse.Namespace) -> None:
         print(f"  {sanitize(line)}")
     if options.agent == "notify" and options.to != "latest":
         print(
-            "  Without --to latest the notifier may read old alerts again; episodes among them that were never"
-            " resolved would be paged"
+            "  Without --to latest the notifier may read old alerts again; episodes among them that were"
+            " never resolved would be paged"
         )
     confirm(kafka.prefix, yes=options.yes)
     await state.require_unowned(numbers)
     cluster = await state.cluster()
     for snapshot in snapshots:
         print(
-            f"{state.name}/{snapshot.partition}: {await _reset_partition(state, snapshot, options.to, cluster)}"
+            f"{state.name}/{snapshot.partition}:"
+            f" {await _reset_partition(state, snapshot, options.to, cluster)}"
         )
 
 

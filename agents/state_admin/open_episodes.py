@@ -45,8 +45,8 @@ def in_partitions(episodes: OpenEpisodes, partitions: int, only: Collection[int]
 def episode_line(episode: dict[str, Any]) -> str:
     """Render an episode as one line."""
     return (
-        f"{episode['dedup_key']}  {episode['service']}/{episode['feature']} ({episode['environment']}), {episode['severity']}"
-        f" since {episode['started_at']}"
+        f"{episode['dedup_key']}  {episode['service']}/{episode['feature']} ({episode['environment']}),"
+        f" {episode['severity']} since {episode['started_at']}"
     )
 
 

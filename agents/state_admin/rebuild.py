@@ -178,8 +178,8 @@ async def _carry_out(
         watch.restore(kept.items())
     except ValueError as error:
         raise Refused(
-            f"{state.name}/{snapshot.partition}: even rebuilt, a worker could not read it: {error}; state reset"
-            " deletes it"
+            f"{state.name}/{snapshot.partition}: even rebuilt, a worker could not read it: {error}; state"
+            " reset deletes it"
         ) from error
     rewriter = rewriter_for(state, snapshot.partition, cluster)
     try:
@@ -203,8 +203,8 @@ async def _carry_out(
 def _lines(state: StateTopic, plan: RebuildPlan) -> list[str]:
     snapshot, replayed, contents = plan.contents.snapshot, plan.replayed, plan.contents
     out = [
-        f"{state.name}/{snapshot.partition}: {len(contents.broken)} records of {len(snapshot.records)} cannot be"
-        " read"
+        f"{state.name}/{snapshot.partition}: {len(contents.broken)} records of {len(snapshot.records)} cannot"
+        " be read"
     ]
     out += [f"  UNREADABLE  {name}: {why}" for name, why in list(contents.unreadable.items())[:SHOWN]]
     reach = (
@@ -232,8 +232,8 @@ def _lines(state: StateTopic, plan: RebuildPlan) -> list[str]:
 
 
 def _start_us(key: bytes) -> int:
-    """Return where a pane begins, microseconds since 1970; for another record the beginning of time, because it
-    may depend on anything since.
+    """Return where a pane begins, microseconds since 1970; for another record the beginning of time, because
+    it may depend on anything since.
     """
     try:
         plain = json.loads(key)

@@ -37,7 +37,7 @@ class ReplayResult:
 
 
 class _CaughtUpWorker:
-    """A core that takes the log as a worker that always keeps up: between records it advances with the clock."""
+    """A core that reads like a worker that always keeps up: between records it advances with the clock."""
 
     def __init__(self, watch: Watch, until_us: int, replayed: ReplayResult) -> None:
         self._watch, self._until_us, self._replayed = watch, until_us, replayed

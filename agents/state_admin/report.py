@@ -43,15 +43,15 @@ def report_lines(
         if contents.snapshot.position is not None
     ]
     yield (
-        f"{len(partitions)} partitions, {sum(len(contents.snapshot.records) for contents in partitions)} records,"
-        f" {sum(contents.bytes for contents in partitions)} bytes, lag {sum(lags)}; {features} features, {panes} panes,"
-        f" {incidents} incidents, {episodes} open episodes, {sum(len(contents.unreadable) for contents in partitions)}"
-        " unreadable"
+        f"{len(partitions)} partitions, {sum(len(contents.snapshot.records) for contents in partitions)}"
+        f" records, {sum(contents.bytes for contents in partitions)} bytes, lag {sum(lags)}; {features}"
+        f" features, {panes} panes, {incidents} incidents, {episodes} open episodes,"
+        f" {sum(len(contents.unreadable) for contents in partitions)} unreadable"
     )
 
 
 def reset_summary(partitions: Sequence[PartitionContents], ending: Iterable[str] = ()) -> Iterator[str]:
-    """Say what a reset of these partitions deletes. ``ending``: the episodes that it resolves, a line each."""
+    """Say what a reset of these partitions deletes. ``ending``: a line for each episode that it resolves."""
     names = sorted(
         {
             f"{feature_key.service}/{feature_key.feature} ({feature_key.environment})"
@@ -61,8 +61,8 @@ def reset_summary(partitions: Sequence[PartitionContents], ending: Iterable[str]
     )
     records = sum(len(contents.snapshot.records) for contents in partitions)
     yield (
-        f"{records} records in {len(partitions)} partitions, {sum(len(contents.unreadable) for contents in partitions)} of them"
-        " unreadable"
+        f"{records} records in {len(partitions)} partitions,"
+        f" {sum(len(contents.unreadable) for contents in partitions)} of them unreadable"
     )
     yield f"{len(names)} features: {', '.join(names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
     ends = list(ending)
@@ -75,8 +75,8 @@ def reset_summary(partitions: Sequence[PartitionContents], ending: Iterable[str]
     pages = [pair for contents in partitions for pair in contents.open_pages()]
     if pages:
         yield (
-            f"{len(pages)} open pages, which nothing will resolve; close them by hand at the receiver, by these"
-            " keys:"
+            f"{len(pages)} open pages, which nothing will resolve; close them by hand at the receiver, by"
+            " these keys:"
         )
         yield from (f"  {key}  {about}" for key, about in pages)
 
@@ -132,8 +132,9 @@ def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator
 def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[str]:
     panes, state = _panes(contents, feature_key), contents.partition_state.features.get(feature_key)
     yield (
-        f"  {feature_key.service}/{feature_key.feature} ({feature_key.environment}): {len(state.segments) if state else 0} segments,"
-        f" panes {panes[FINE]} fine {panes[HOUR]} hours {panes[DAY]} days, {contents.bytes_by.get(feature_key, 0)} bytes"
+        f"  {feature_key.service}/{feature_key.feature} ({feature_key.environment}):"
+        f" {len(state.segments) if state else 0} segments, panes {panes[FINE]} fine {panes[HOUR]} hours"
+        f" {panes[DAY]} days, {contents.bytes_by.get(feature_key, 0)} bytes"
     )
     incidents = list(contents.partition_state.incidents.get(feature_key, {}).items())
     for (segment, _), incident in incidents[:SHOWN]:

@@ -1,4 +1,6 @@
-"""/metrics: built at each scrape from the owned partitions, so the series of a revoked partition vanish with it."""
+"""/metrics: built at each scrape from the owned partitions, so the series of a revoked partition vanish with
+it.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ def add_up(measures: Iterable[Measure], totals: Totals) -> None:
     A measure that ``METRICS`` does not have is a defect: it is logged and left out, and the scrape goes on.
 
     >>> totals: Totals = {}
-    >>> add_up([Measure("softfail_dead_letters_total", ("json",), 1), Measure("softfail_dead_letters_total", ("json",), 2)], totals)
+    >>> add_up([Measure("softfail_dead_letters_total", ("json",), n) for n in (1, 2)], totals)
     >>> totals
     {'softfail_dead_letters_total': {('json',): 3}}
     """

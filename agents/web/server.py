@@ -1,4 +1,6 @@
-"""The HTTP server of a worker: the page, its data, metrics, probes and silences. No cookies, no external content."""
+"""The HTTP server of a worker: the page, its data, metrics, probes and silences. No cookies, no external
+content.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ _STATUS = web.AppKey("status", _Status)
 
 
 class WebServer:
-    """Serves one worker from its own event loop. ``kafka``: where silences are written; None: they cannot be set."""
+    """Serves one worker from its own event loop. ``kafka``: where silences are written; None: they cannot be
+    set.
+    """
 
     def __init__(self, worker: LiveWorker, http: Http, kafka: Kafka | None = None) -> None:
         self._worker = worker

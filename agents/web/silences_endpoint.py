@@ -1,8 +1,8 @@
 """POST and DELETE of silences, the only writes of the web server, with the limits of the command line.
 
-A client needs `http.token`; without a token configured, it must run on this machine. Pages of other sites that a
-browser on this machine has open are refused: their forms cannot send JSON, and requests with another Host or
-Origin than this server are rejected.
+A client needs `http.token`; without a token configured, it must run on this machine. Pages of other sites
+that a browser on this machine has open are refused: their forms cannot send JSON, and requests with another
+Host or Origin than this server are rejected.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ class SilencesEndpoint:
 def _is_here(host: str) -> bool:
     """Return whether a `Host` header names loopback.
 
-    >>> _is_here("127.0.0.1:6066"), _is_here("[::1]:6066"), _is_here("localhost"), _is_here("evil.example:6066"), _is_here("[")
-    (True, True, True, False, False)
+    >>> [_is_here(host) for host in ("127.0.0.1:6066", "[::1]:6066", "localhost", "evil.example:6066", "[")]
+    [True, True, True, False, False]
     """
     try:
         return Http.model_construct(host=urlsplit(f"//{host}").hostname or "").is_loopback

@@ -141,8 +141,8 @@ def _watermark(watermark: str | None, now: datetime) -> dict[str, Any]:
 def shown(value: Any) -> Any:
     """Return the JSON value as a browser may have it.
 
-    Text of others is sanitized and keeps its lines. NaN and infinities become None: a browser refuses the rest of
-    a document that holds one.
+    Text of others is sanitized and keeps its lines. NaN and infinities become None: a browser refuses the
+    rest of a document that holds one.
 
     >>> shown({"a\\u200b": [1.5, float("nan"), "b\\u202ec"]})
     {'a': [1.5, None, 'bc']}

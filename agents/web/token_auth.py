@@ -1,4 +1,6 @@
-"""Authentication by `http.token`: a bearer token (Prometheus, scripts) or the password of any user (browsers)."""
+"""Authentication by `http.token`: a bearer token (Prometheus, scripts) or the password of any user
+(browsers).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ _WHY = (
 
 
 def require_token(token: SecretStr) -> Middleware:
-    """Make a middleware that answers 401 without the token, on every path but ``OPEN``, also on unknown paths."""
+    """Make a middleware that answers 401 without the token, on every path but ``OPEN``, also on unknown
+    paths.
+    """
     expected = _digest(token.get_secret_value().encode())
 
     @web.middleware
@@ -70,5 +74,7 @@ def token_of(authorization: str) -> bytes | None:
 
 
 def _digest(text: bytes) -> bytes:
-    """Return a digest, which has the same length for every text, so that a comparison does not reveal the length."""
+    """Return a digest, which has the same length for every text, so that a comparison does not reveal the
+    length.
+    """
     return hashlib.sha256(text).digest()

@@ -1,4 +1,6 @@
-"""Read the status and the measures of a running worker. Everything here runs in its event loop and awaits nothing."""
+"""Read the status and the measures of a running worker. Everything here runs in its event loop and awaits
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def test_a_mark_that_cannot_be_read_is_an_error_and_not_a_second_writing():
         decode_mark(b'{"reinjected":"all"}')
 
 
-def test_a_whole_letter_is_written_from_its_source_with_its_headers_or_from_the_letter_if_the_source_is_gone():
+def test_a_whole_letter_is_written_from_its_source_with_headers_or_from_the_letter_if_the_source_is_gone():
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
     ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
     assert isinstance(ready, Reinjection)
@@ -228,13 +228,16 @@ def test_a_cut_letter_needs_its_source():
     assert ready.value == large
 
 
-@pytest.mark.parametrize(("found", "why"), [
-    (found_of(b"{"), "no JSON object"),
-    (found_of(event(duration_s=-1)), "field duration_s"),
-    (found_of(None), "no value"),
-    (found_of(event(), topic="p.alerts"), "came from p.alerts"),
-    (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (found_of(b"{"), "no JSON object"),
+        (found_of(event(duration_s=-1)), "field duration_s"),
+        (found_of(None), "no value"),
+        (found_of(event(), topic="p.alerts"), "came from p.alerts"),
+        (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),
+    ],
+)
 def test_what_would_be_refused_again_is_skipped_with_the_reason(found, why):
     assert why in str(judged(found, source_of(b"{")))
 

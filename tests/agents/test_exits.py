@@ -42,7 +42,10 @@ def test_a_checkpoint_between_restarts_begins_the_count_anew():
 
 
 def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
-    script = "from agents.process import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting', flush=True)\nexits.pause_after_restart()"
+    script = (
+        "from agents.process import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting',"
+        " flush=True)\nexits.pause_after_restart()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
@@ -58,8 +61,8 @@ def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
 
 def test_a_first_start_does_not_wait():
     script = (
-        "from agents.process import exits\nexits.JITTER_S = (600.0, 600.0)\nexits.pause_after_restart()\nexits.leave(78, 'a topic"
-        " is wrong')"
+        "from agents.process import exits\nexits.JITTER_S = (600.0,"
+        " 600.0)\nexits.pause_after_restart()\nexits.leave(78, 'a topic is wrong')"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 78
@@ -67,6 +70,9 @@ def test_a_first_start_does_not_wait():
 
 
 def test_a_process_that_was_told_to_stop_is_not_started_again_whatever_fails():
-    script = "from agents.process import exits\nprint('started', flush=True)\nexits.refuse_restarts()\nexits.restart(70, 'fenced')"
+    script = (
+        "from agents.process import exits\nprint('started',"
+        " flush=True)\nexits.refuse_restarts()\nexits.restart(70, 'fenced')"
+    )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (70, "started\n")

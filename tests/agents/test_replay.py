@@ -175,11 +175,14 @@ def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):
     assert "embedded broker keeps nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
-    (["--to", "soon"], "'soon' is not a time"),
-    (["file.ndjson"], "unrecognized arguments"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+        (["--to", "soon"], "'soon' is not a time"),
+        (["file.ndjson"], "unrecognized arguments"),
+    ],
+)
 def test_wrong_arguments_end_with_2(arguments, said, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -100,15 +100,29 @@ def test_bytes_are_those_of_keys_and_values(kept):
     )
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    (b'["pane","bot","answer","production",["m","","",[]],"pane",1]', b"\xc1"),
-    (b'["pane","bot","answer","production",["m","","",[]],"week",1]', b"\x90"),
-    (b'["incident","bot","answer","production",null,"r"]', b"\x90"),
-    (b'["novelty","bot","answer","production"]', b"\x90"),
-    (b"\xff\x00", b""), (b"[", b"x"), (b"7", b"x"), (b"[]", b"x"), (b'"clock"', b"x"), (b"{}", b"x"),
-    (b'["clock"]', b"\xc1"), (b'["clock"]', msgspec.msgpack.encode([7, "d", None, 0, {}, 0])), (b'["clock"]', b"\x90"),
-    (HEADER, b"[]"), (POSITION, b"-3"), (b"delivery/pagerduty/e1", b"{}"), (b"change/pagerduty/c1", b"{}"), (b"counts", b"[]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b'["pane","bot","answer","production",["m","","",[]],"pane",1]', b"\xc1"),
+        (b'["pane","bot","answer","production",["m","","",[]],"week",1]', b"\x90"),
+        (b'["incident","bot","answer","production",null,"r"]', b"\x90"),
+        (b'["novelty","bot","answer","production"]', b"\x90"),
+        (b"\xff\x00", b""),
+        (b"[", b"x"),
+        (b"7", b"x"),
+        (b"[]", b"x"),
+        (b'"clock"', b"x"),
+        (b"{}", b"x"),
+        (b'["clock"]', b"\xc1"),
+        (b'["clock"]', msgspec.msgpack.encode([7, "d", None, 0, {}, 0])),
+        (b'["clock"]', b"\x90"),
+        (HEADER, b"[]"),
+        (POSITION, b"-3"),
+        (b"delivery/pagerduty/e1", b"{}"),
+        (b"change/pagerduty/c1", b"{}"),
+        (b"counts", b"[]"),
+    ],
+)
 def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
     kept[key] = value
     found = decode_contents(Snapshot(2, kept, 0, 100))

@@ -50,7 +50,7 @@ class Appended(NamedTuple):
 
 
 def log(delays: list[tuple[float, float]], failing: bool = True) -> list[Appended]:
-    """Events by (seconds after the one before was appended, seconds from its own time until it was appended)."""
+    """Events by (seconds since the append of the previous event, seconds from its time to its append)."""
     found, second = [], 0.0
     for offset, (gap, delay) in enumerate(delays):
         second += gap

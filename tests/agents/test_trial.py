@@ -1,4 +1,4 @@
-"""``python -m agents test-alert``: what each channel gets, what is said of it, and that nothing stays open."""
+"""``python -m agents test-alert``: what each channel gets, what is printed, and that nothing stays open."""
 
 from __future__ import annotations
 

@@ -26,10 +26,15 @@ def traffic(now):
     rng = random.Random(1)
     for second in range(0, MINUTES * 60, 2):
         yield {
-            "event_id": f"e{second}", "time": (now - timedelta(seconds=MINUTES * 60 - second)).isoformat(), "service": "support-bot", "feature": "answer",
-            "model": "gpt-x", "prompt_version": "v8" if second >= (MINUTES - 2) * 60 else "v7", "output": "It ships on Tuesday.",
+            "event_id": f"e{second}",
+            "time": (now - timedelta(seconds=MINUTES * 60 - second)).isoformat(),
+            "service": "support-bot",
+            "feature": "answer",
+            "model": "gpt-x",
+            "prompt_version": "v8" if second >= (MINUTES - 2) * 60 else "v7",
+            "output": "It ships on Tuesday.",
             "output_tokens": rng.randrange(20, 60),
-        }  # fmt: skip
+        }
 
 
 async def until(condition, patience_s=40.0):

@@ -243,8 +243,17 @@ def realistic_status(now, hostile=""):
         "below": None,
         "window_s": 600.0,
     }
-    moved = {"metric": "response_model=gpt-4-0613" + hostile, "value": 0.94, "low": None, "high": None, "n": 300.0, "window_s": 60.0, "reference": 0.0,
-             "test": "never_seen", "findings": [{"metric": "response_model"}, {"metric": "output_tokens.p50" + hostile}]}  # fmt: skip
+    moved = {
+        "metric": "response_model=gpt-4-0613" + hostile,
+        "value": 0.94,
+        "low": None,
+        "high": None,
+        "n": 300.0,
+        "window_s": 60.0,
+        "reference": 0.0,
+        "test": "never_seen",
+        "findings": [{"metric": "response_model"}, {"metric": "output_tokens.p50" + hostile}],
+    }
     low = {
         **episode,
         "causes": [],

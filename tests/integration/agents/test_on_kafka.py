@@ -1,4 +1,4 @@
-"""The real worker on a real Kafka: topics, poison, events that lie elsewhere, and state that is not its own."""
+"""The worker on Kafka: topics, poison, misplaced events, and state of another deployment."""
 
 from __future__ import annotations
 
