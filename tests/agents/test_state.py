@@ -17,6 +17,7 @@ from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.delivery.snapshot import snapshot
 from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
+from monitor.rules.evidence import no_evidence
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import HOUR, SegmentSeries
 from monitor.windows.format_versions import LAYOUT
@@ -27,6 +28,7 @@ from schemas.config.monitor_config import Kafka
 AT, OTHER_AT = FeatureKey("bot", "answer", "production"), FeatureKey("bot", "search", "production")
 SEGMENT = SegmentKey("gpt-x", "v1", "a", (("country", "de"),))
 NINE_US = 1_772_442_000_000_000  # 2 March 2026, 09:00 UTC
+EVIDENCE = no_evidence("evaluator.refusal.fail_rate", 300.0)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def kept() -> dict[bytes, bytes]:
     partition_state.features[AT].segments[SEGMENT].panes_by_resolution[HOUR][NINE_US] = Pane(NINE_US)
     partition_state.mark_pane(AT, SEGMENT, HOUR, NINE_US)
     partition_state.incidents[AT] = {
-        (SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, "firing")
+        (SEGMENT, "refusals"): Incident("i1", "refusals", "d", "critical", NINE_US, EVIDENCE, "firing")
     }
     partition_state.mark_incident(AT, SEGMENT, "refusals")
     partition_state.episodes[AT] = Episode(AT, "e1", NINE_US, "critical", "high")
