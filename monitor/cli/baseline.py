@@ -41,10 +41,10 @@ def measured(config: Config, source: Files, chosen: EventFilter) -> tuple[Partit
         for bundle in bundles(chosen.of(records)):
             out = Outputs()
             for _ in watch.steps(bundle, None, out):
-                texts.take(watch.partition_state)
+                texts.collect(watch.partition_state)
             for letter in letters.take(out.messages.get("deadletter", ())):
                 print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
-    texts.take(watch.partition_state)
+    texts.collect(watch.partition_state)
     watch.finish()
     return watch.partition_state, texts, letters.total
 
@@ -103,7 +103,7 @@ def _counted(
         for resolution, some in held.items()
         for start_us, pane in sorted(some.items())
     ]
-    return CountedSeries(panes, texts.of(key, at))
+    return CountedSeries(panes, texts.sketches(key, at))
 
 
 def write(pin: Pin, path: Path) -> None:
