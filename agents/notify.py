@@ -30,7 +30,7 @@ from monitor.channels.interface import (
 from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
 from monitor.protocol.messages import Outputs
-from monitor.self_health.dead_mans_switch import DeadMan, Sign, Withheld
+from monitor.self_health.dead_mans_switch import DeadMansSwitch, Ping, Withheld
 from schemas.config.monitor_config import Config
 
 log = logging.getLogger("softfail.notify")
@@ -66,8 +66,8 @@ class NotifyAgent:
             asyncio.TaskGroup() as group,
         ):
             group.create_task(_check_health(partition))
-            if (dead_man := _core(partition).dead_man) is not None and dead_man.is_wanted:
-                group.create_task(_send_life_signs(dead_man, session))
+            if (switch := _core(partition).dead_mans_switch) is not None and switch.is_wanted:
+                group.create_task(_send_life_signs(switch, session))
             for channel in self._channels.values():
                 group.create_task(_send_episodes(channel, partition, session))
             for change_channel in change_channels(self._config).values():
@@ -93,13 +93,13 @@ async def _check_health(partition: Partition) -> None:
     core = _core(partition)
     while True:
         await asyncio.sleep(HEALTH_S)
-        if partition.caught_up and (outputs := core.look(wall_clock_us())):
+        if partition.caught_up and (outputs := core.check_health(wall_clock_us())):
             partition.add(outputs)
             for message in outputs.messages["alerts"]:
                 log.warning("health: %s", _headline(message.value))
 
 
-async def _send_life_signs(dead_man: DeadMan, session: aiohttp.ClientSession) -> None:
+async def _send_life_signs(switch: DeadMansSwitch, session: aiohttp.ClientSession) -> None:
     """Send signs of life to the dead man's switch while softfail is healthy.
 
     Addresses are secrets, so the log names only the kind of a failure.
@@ -107,35 +107,35 @@ async def _send_life_signs(dead_man: DeadMan, session: aiohttp.ClientSession) ->
     last_reason: str | None = ""
     await asyncio.sleep(HEALTH_S)  # not before the first health check
     while True:
-        due = dead_man.due(wall_clock_us())
+        due = switch.due(wall_clock_us())
         if isinstance(due, Withheld):
-            if due.why != last_reason:
+            if due.reason != last_reason:
                 log.log(
-                    logging.INFO if due.why == "waiting" else logging.WARNING,
+                    logging.INFO if due.reason == "waiting" else logging.WARNING,
                     "dead man's switch: no sign of life: %s",
                     due.text,
                 )
-            last_reason = due.why
+            last_reason = due.reason
         else:
             if last_reason is not None:
                 log.info("dead man's switch: softfail is healthy, signs of life are sent")
             last_reason = None
-            await asyncio.gather(*(_send_sign(dead_man, sign, session) for sign in due))
+            await asyncio.gather(*(_send_ping(switch, ping, session) for ping in due))
         await asyncio.sleep(DEAD_MAN_S)
 
 
-async def _send_sign(dead_man: DeadMan, sign: Sign, session: aiohttp.ClientSession) -> None:
+async def _send_ping(switch: DeadMansSwitch, ping: Ping, session: aiohttp.ClientSession) -> None:
     try:
-        status, _, body = await post(sign.request, session)
+        status, _, body = await post(ping.request, session)
         arrived = status is not None and 200 <= status < 300
         answer = (
             f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
         )
     except Exception as error:  # noqa: BLE001 - it must never stop the channels
         arrived, answer = False, type(error).__name__
-    dead_man.sent(sign, wall_clock_us(), arrived=arrived)
+    switch.sent(ping, wall_clock_us(), arrived=arrived)
     if not arrived:
-        log.warning("dead man's switch: no sign of life reached %s: %s", sign.to, answer)
+        log.warning("dead man's switch: no sign of life reached %s: %s", ping.to, answer)
 
 
 async def _send_episodes(channel: Channel, partition: Partition, session: aiohttp.ClientSession) -> None:

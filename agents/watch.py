@@ -7,7 +7,7 @@ import time
 
 from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from agents.runtime.partition import Partition
-from monitor.self_health.partition_health import Figures
+from monitor.self_health.partition_health import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
@@ -41,6 +41,6 @@ class WatchAgent:
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
                 partition.add(core.advance(mark, wall_clock_us()))
             if outputs := core.heartbeat(
-                Figures(partition.caught_up, partition.lost, partition.recovery_s), wall_clock_us()
+                ReadProgress(partition.caught_up, partition.lost, partition.recovery_s), wall_clock_us()
             ):
                 partition.add(outputs)

@@ -12,8 +12,8 @@ from monitor.delivery.alert_records import UnreadableHeartbeat, read_alert_recor
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.messages import Outputs, Record
 from monitor.protocol.metrics import Measure
-from monitor.self_health.dead_mans_switch import DeadMan
-from monitor.self_health.worker_alerts import STATE, HealthDesk
+from monitor.self_health.dead_mans_switch import DeadMansSwitch
+from monitor.self_health.worker_alerts import STATE_PREFIX, WorkerAlerts
 from schemas.config.monitor_config import Config
 from schemas.records import Heartbeat
 
@@ -28,8 +28,10 @@ class Notifier:
     def __init__(self, config: Config, partition: int = 0) -> None:
         self.outbox = Outbox(config)
         self._channels = config.channels.names()
-        self._desk = HealthDesk(config) if partition == 0 else None
-        self.dead_man = DeadMan(config, self._desk, self.outbox) if self._desk is not None else None
+        self._worker_alerts = WorkerAlerts(config) if partition == 0 else None
+        self.dead_mans_switch: DeadMansSwitch | None = None
+        if self._worker_alerts is not None:
+            self.dead_mans_switch = DeadMansSwitch(config, self._worker_alerts, self.outbox)
         self._now_us = 0
 
     def apply(self, records: Sequence[Record], now_us: int | None = None) -> Outputs:
@@ -44,8 +46,8 @@ class Notifier:
             try:
                 alert_record = read_alert_record(record.value)
                 if isinstance(alert_record, Heartbeat):
-                    if self._desk is not None:
-                        self._desk.take(alert_record, self._now_us)
+                    if self._worker_alerts is not None:
+                        self._worker_alerts.take(alert_record, self._now_us)
                 elif alert_record is not None:
                     self.outbox.take(alert_record, record.offset, self._now_us)
             except UnreadableHeartbeat:
@@ -54,19 +56,21 @@ class Notifier:
                 outputs.extend(self.outbox.reject(record, error))
         return outputs
 
-    def look(self, now_us: int) -> Outputs:
-        """Look after the health of softfail; return the records to write. Call it only when all records that
+    def check_health(self, now_us: int) -> Outputs:
+        """Check the health of softfail; return the records to write. Call it only when all records that
         there are have been applied.
 
         ``now_us``: wall clock, microseconds since 1970.
         """
         self._now_us = max(self._now_us, now_us)
-        if self._desk is None:
+        if self._worker_alerts is None:
             return Outputs()
         for name in self._channels:
             breaker, (refused, why) = self.outbox.breaker(name), self.outbox.refusals(name)
-            self._desk.channel(name, breaker.open_since_us, breaker.reason, refused, why, now_us)
-        return self._desk.look(now_us)
+            self._worker_alerts.check_channel(
+                name, breaker.open_since_us, breaker.reason, refused, why, now_us
+            )
+        return self._worker_alerts.evaluate(now_us)
 
     def change_due(self, channel: str, now_us: int) -> ChangeStep | None:
         """Return the change that this channel is to be sent now; see ``Outbox.change_due``."""
@@ -74,7 +78,9 @@ class Notifier:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call."""
-        return self.outbox.changed() + (self._desk.changed() if self._desk is not None else [])
+        return self.outbox.changed() + (
+            self._worker_alerts.changed() if self._worker_alerts is not None else []
+        )
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take back what ``changed`` returned.
@@ -83,20 +89,22 @@ class Notifier:
             ValueError: a record cannot be read; names its key.
         """
         latest = dict(records)
-        self.outbox.restore((key, value) for key, value in latest.items() if not key.startswith(STATE))
-        if self._desk is not None:
+        self.outbox.restore((key, value) for key, value in latest.items() if not key.startswith(STATE_PREFIX))
+        if self._worker_alerts is not None:
             health = [
-                (key, value) for key, value in latest.items() if key.startswith(STATE) and value is not None
+                (key, value)
+                for key, value in latest.items()
+                if key.startswith(STATE_PREFIX) and value is not None
             ]
-            self._desk.restore(health, self.outbox.counts)
+            self._worker_alerts.restore(health, self.outbox.counts)
 
     def measures(self) -> Iterator[Measure]:
         """Yield the values for /metrics."""
         yield from self.outbox.measures()
-        if self._desk is not None:
-            yield from self._desk.measures()
-        if self.dead_man is not None:
-            yield from self.dead_man.measures()
+        if self._worker_alerts is not None:
+            yield from self._worker_alerts.measures()
+        if self.dead_mans_switch is not None:
+            yield from self.dead_mans_switch.measures()
 
     def counted(self) -> Iterator[Measure]:
         """Yield the counters among them, which survive restarts."""
@@ -106,10 +114,10 @@ class Notifier:
         """Return what the status page shows: open episodes about softfail itself, the silences in force, and
         the state of the dead man's switch.
         """
-        if self._desk is None or self.dead_man is None:
+        if self._worker_alerts is None or self.dead_mans_switch is None:
             return {"episodes": []}
         return {
-            "episodes": self._desk.episodes(self._now_us),
+            "episodes": self._worker_alerts.episodes(self._now_us),
             "silences": self.outbox.silences(),
-            "dead_man": self.dead_man.status(),
+            "dead_man": self.dead_mans_switch.status(),
         }

@@ -12,7 +12,7 @@ from monitor.alerts.pane_close import PaneCloser
 from monitor.ingest.ingestor import Ingestor, RejectedRecord
 from monitor.protocol.messages import Message, Outputs, Record, to_json
 from monitor.protocol.metrics import Measure
-from monitor.self_health.partition_health import Figures, Health, counts_of
+from monitor.self_health.partition_health import PartitionHealth, ReadProgress, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
 from monitor.state.partition_state import PartitionState
 from monitor.stats.exponential_buckets import MAX_SCALE
@@ -46,7 +46,7 @@ class Watch:
         self._ingestor = Ingestor(config, self.partition_state, partition, partitions)
         self._pane_closer = PaneCloser(config, self.partition_state)
         self._view = StatusView(self.partition_state)
-        self._health = Health(config.health, partition, max(1, partitions))
+        self._health = PartitionHealth(config.health, partition, max(1, partitions))
         self._silent = SilentEvaluators(round(config.health.window * 1e6))
         self._records = 0  # applied by this object: for heartbeats only
 
@@ -125,7 +125,7 @@ class Watch:
             out.extend(self.advance(self._watermark.edge_us + self._pane_us))
         return out
 
-    def heartbeat(self, figures: Figures, now_us: int) -> Outputs:
+    def heartbeat(self, progress: ReadProgress, now_us: int) -> Outputs:
         """Write a record of the partition's own health for ``alerts`` if one is due. It depends on the wall
         clock, so only the live worker calls it; no measured value depends on it.
 
@@ -135,7 +135,11 @@ class Watch:
         if self._health.is_due(now_us):
             silent = self._silent.look(self.partition_state, now_us)
             beat = self._health.look(
-                counts_of(self.partition_state, self._records), figures, self.watermark_us, now_us, silent
+                partition_counts(self.partition_state, self._records),
+                progress,
+                self.watermark_us,
+                now_us,
+                silent,
             )
             if beat is not None:
                 out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from monitor.incidents.records import ShownIncident, TransitionRecord
 from monitor.protocol.messages import to_json
+from monitor.protocol.severity import severity_rank
 from monitor.rules.evidence import Evidence, evidence_from
 from monitor.rules.reading import Reading
 from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
@@ -52,6 +53,16 @@ REOPENED = "its episode is gone from the state"
 GOES_ON = "what paged beside it is over"
 
 
+class Timing(Protocol):
+    """How long a rule must breach before its incident fires, and be good before it is resolved, seconds."""
+
+    @property
+    def for_(self) -> float: ...  # noqa: D102
+
+    @property
+    def keep_firing_for(self) -> float: ...  # noqa: D102
+
+
 @dataclass(slots=True)
 class Incident:
     """An incident that is pending or firing. One that is neither is not kept.
@@ -73,7 +84,7 @@ class Incident:
     breached_us: int = 0
     good_us: int = 0
 
-    def step(self, rule: Watched, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
+    def step(self, rule: Timing, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
         """Apply the reading of the next edge; return the change of state, if there is one. A resolved incident
         is to be dropped.
 
@@ -104,7 +115,7 @@ class Incident:
             self.breached_us = -1
         return None
 
-    def _breach(self, rule: Watched, reading: Reading, elapsed_us: int) -> StateChange | None:
+    def _breach(self, rule: Timing, reading: Reading, elapsed_us: int) -> StateChange | None:
         again, self.breached_us = self.breached_us < 0, max(0, self.breached_us) + elapsed_us
         self.evidence, self.good_us = reading.evidence, 0
         if self.state == "pending" and self.breached_us >= rule.for_ * 1e6:
@@ -113,10 +124,20 @@ class Incident:
             return StateChange("firing", reason)
         return StateChange("firing", AGAIN) if again else None
 
+    def raise_severity(self, severity: str) -> bool:
+        """Raise the severity to this one and return True; it never sinks."""
+        if severity_rank(severity) <= severity_rank(self.severity):
+            return False
+        self.severity = severity
+        return True
+
     def shown(
-        self, feature: FeatureKey, segment: SegmentKey | None, state: str, returned: str = ""
+        self, feature: FeatureKey, segment: SegmentKey | None, state: str, returned: str = "", text: str = ""
     ) -> ShownIncident:
-        """Return the incident as its episode shows it. ``returned``: when it failed again, RFC 3339."""
+        """Return the incident as its episode shows it.
+
+        ``returned``: when it failed again, RFC 3339. ``text``: its finding in words, of self-health.
+        """
         return ShownIncident(
             incident_id=self.incident_id,
             rule=self.rule,
@@ -125,6 +146,7 @@ class Incident:
             since=rfc3339(self.since_us),
             evidence=self.evidence,
             returned=returned,
+            text=text,
             **segment_labels(feature, segment),
         )
 

@@ -1,7 +1,7 @@
-"""The dead man's switch: signs of life to somebody who raises the alarm when they stop, and only while
-everything that could page would.
+"""Dead man's switch: ping somebody who raises the alarm when the pings stop, and only while everything that
+could page would.
 
-Pure; the wall clock is an argument, and nothing is kept: whoever owns the alerts topic next begins anew.
+Pure; the wall clock is an argument. Nothing is durable: whoever owns the alerts topic next begins anew.
 """
 
 from __future__ import annotations
@@ -15,40 +15,46 @@ from monitor.channels.interface import CLIENT, Request
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.metrics import Measure
 from monitor.self_health.finding_state import NAMED, TEXT_CHARS
-from monitor.self_health.worker_alerts import GAP_US, LEAST_SILENCE_US, HealthDesk
+from monitor.self_health.worker_alerts import GAP_US, LEAST_SILENCE_US, WorkerAlerts
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from softfail.sanitize import sanitize
 
-WATCHDOG_S = 60.0  # between two tellings of Alertmanager's watchdog
+WATCHDOG_S = 60.0  # between two pings of Alertmanager's watchdog
 TIMEOUT_S = 10.0
 
-Why = Literal["behind", "waiting", "no-heartbeat", "channel-down", "refused"]
-WHYS: tuple[Why, ...] = ("behind", "waiting", "no-heartbeat", "channel-down", "refused")
+Reason = Literal["behind", "waiting", "no-heartbeat", "channel-down", "refused"]
+REASONS: tuple[Reason, ...] = ("behind", "waiting", "no-heartbeat", "channel-down", "refused")
 Result = Literal["sent", "failed"]
 RESULTS: tuple[Result, ...] = ("sent", "failed")
 
 
 class Withheld(NamedTuple):
-    """Nothing is to be sent, and why: in a word of ``WHYS``, and in words."""
+    """No ping is to be sent: the reason, and a text for people."""
 
-    why: Why
+    reason: Reason
     text: str
 
 
-class Sign(NamedTuple):
-    """A sign of life that is due. ``to``: ``url`` or ``alertmanager``."""
+class Ping(NamedTuple):
+    """A ping that is due. ``to``: ``url`` or ``alertmanager``."""
 
     to: str
     request: Request
 
 
-class DeadMan:
-    """Whether all is well, and whom to tell it when. What it knows is what the desk and the outbox know."""
+class DeadMansSwitch:
+    """Decide whether softfail is healthy, and when to ping whom.
 
-    def __init__(self, config: Config, desk: HealthDesk, outbox: Outbox) -> None:
-        self._desk, self._outbox, self._channels = desk, outbox, config.channels.names()
+    Args:
+        config: the whole configuration.
+        worker_alerts: knows the heartbeats.
+        outbox: knows the channels.
+    """
+
+    def __init__(self, config: Config, worker_alerts: WorkerAlerts, outbox: Outbox) -> None:
+        self._worker_alerts, self._outbox, self._channels = worker_alerts, outbox, config.channels.names()
         # as for the finding `no-heartbeat`
         self._patience_us = max(round(config.health.window * 1e6), LEAST_SILENCE_US)
         self._url, settings = config.health.dead_mans_url, config.channels.alertmanager
@@ -58,7 +64,7 @@ class DeadMan:
             self._every_us["url"] = round(config.health.dead_mans_interval * 1e6)
         if self._alertmanager is not None:
             self._every_us["alertmanager"] = round(WATCHDOG_S * 1e6)
-        self._asked_us: dict[str, int] = {}
+        self._tried_us: dict[str, int] = {}
         self._sent_us: dict[str, int] = {}
         self._counts: dict[tuple[str, Result], int] = {
             (to, result): 0 for to in self._every_us for result in RESULTS
@@ -68,11 +74,11 @@ class DeadMan:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody is to be told."""
+        """Whether anybody is to be pinged."""
         return bool(self._every_us)
 
-    def due(self, now_us: int) -> Withheld | list[Sign]:
-        """The signs of life that are due now, each once an interval; or why there are none. ``now_us``: wall
+    def due(self, now_us: int) -> Withheld | list[Ping]:
+        """Return the pings that are due now, each once an interval, or why there are none. ``now_us``: wall
         clock, microseconds since 1970.
         """
         if self._began_us is None or now_us < self._began_us:
@@ -83,18 +89,18 @@ class DeadMan:
         ready = [
             to
             for to, every_us in self._every_us.items()
-            if to not in self._asked_us or not 0 <= now_us - self._asked_us[to] < every_us
+            if to not in self._tried_us or not 0 <= now_us - self._tried_us[to] < every_us
         ]
-        self._asked_us |= dict.fromkeys(ready, now_us)
-        return [Sign(to, self._request(to, now_us)) for to in ready]
+        self._tried_us |= dict.fromkeys(ready, now_us)
+        return [Ping(to, self._request(to, now_us)) for to in ready]
 
-    def sent(self, sign: Sign, now_us: int, *, arrived: bool) -> None:
-        """What came of a sign. One that did not arrive is followed by the next, an interval later, and
-        withholds nothing.
+    def sent(self, ping: Ping, now_us: int, *, arrived: bool) -> None:
+        """Note whether a ping arrived. After one that did not the next follows an interval later; it withholds
+        nothing.
         """
-        self._counts[sign.to, "sent" if arrived else "failed"] += 1
+        self._counts[ping.to, "sent" if arrived else "failed"] += 1
         if arrived:
-            self._sent_us[sign.to] = now_us
+            self._sent_us[ping.to] = now_us
 
     def _request(self, to: str, now_us: int) -> Request:
         if to == "alertmanager" and self._alertmanager is not None:
@@ -110,56 +116,51 @@ class DeadMan:
         )
 
     def _fault(self, now_us: int, began_us: int) -> Withheld | None:
-        """What is not as it should be, the root of it first."""
-        if not 0 <= now_us - self._desk.looked_us <= GAP_US:
+        """Return what is wrong, the root cause first; None if nothing is."""
+        if not 0 <= now_us - self._worker_alerts.evaluated_us <= GAP_US:
             return Withheld("behind", "not all of the alerts topic has been read")
-        heard = self._desk.heard()
-        if silent := [
+        return self._heartbeat_fault(now_us, began_us) or self._channel_fault(now_us)
+
+    def _heartbeat_fault(self, now_us: int, began_us: int) -> Withheld | None:
+        heartbeats = self._worker_alerts.last_heartbeats()
+        silent = [
             partition
-            for partition, at_us in heard.items()
-            if not 0 <= now_us - (at_us or began_us) < self._patience_us
-        ]:
-            return Withheld(
-                "no-heartbeat", f"no heartbeat for {span(round(self._patience_us / 1e6))} of {_named(silent)}"
-            )
-        if missing := [partition for partition, at_us in heard.items() if not at_us]:
-            return Withheld("waiting", f"waiting for the first heartbeat of {_named(missing)}")
-        if not heard:
+            for partition, heard_us in heartbeats.items()
+            if not 0 <= now_us - (heard_us or began_us) < self._patience_us
+        ]
+        if silent:
+            text = f"no heartbeat for {span(round(self._patience_us / 1e6))} of {_partitions_text(silent)}"
+            return Withheld("no-heartbeat", text)
+        if missing := [partition for partition, heard_us in heartbeats.items() if not heard_us]:
+            return Withheld("waiting", f"waiting for the first heartbeat of {_partitions_text(missing)}")
+        if not heartbeats:
             return Withheld("waiting", "waiting for the first heartbeat of any partition")
-        for name in self._channels:
-            breaker = self._outbox.breaker(name)
-            if breaker.open_since_us is not None or self._outbox.is_held(name, now_us):
-                return Withheld(
-                    "channel-down",
-                    sanitize(f"{name} takes nothing: {breaker.reason or 'no answer'}", TEXT_CHARS),
-                )
-        for name in self._channels:
-            if self._outbox.is_refusing(name):
-                return Withheld(
-                    "refused",
-                    sanitize(
-                        f"{name} refuses what it is told:"
-                        f" {self._outbox.refusals(name)[1] or 'not known why'}",
-                        TEXT_CHARS,
-                    ),
-                )
+        return None
+
+    def _channel_fault(self, now_us: int) -> Withheld | None:
+        for channel in self._channels:
+            breaker = self._outbox.breaker(channel)
+            if breaker.open_since_us is not None or self._outbox.is_held(channel, now_us):
+                text = f"{channel} takes nothing: {breaker.reason or 'no answer'}"
+                return Withheld("channel-down", sanitize(text, TEXT_CHARS))
+        for channel in self._channels:
+            if self._outbox.is_refusing(channel):
+                why = self._outbox.refusals(channel)[1] or "not known why"
+                return Withheld("refused", sanitize(f"{channel} refuses what it is told: {why}", TEXT_CHARS))
         return None
 
     def measures(self) -> Iterator[Measure]:
-        """What /metrics shows; nothing where nobody is to be told."""
+        """Yield the values for /metrics; none where nobody is to be pinged."""
         if self._began_us is not None:
-            for why in WHYS:
-                yield Measure(
-                    "softfail_dead_man_withheld",
-                    (why,),
-                    float(self._withheld is not None and self._withheld.why == why),
-                )
-        for at, count in self._counts.items():
-            yield Measure("softfail_dead_man_pings_total", at, count)
+            for reason in REASONS:
+                is_reason = self._withheld is not None and self._withheld.reason == reason
+                yield Measure("softfail_dead_man_withheld", (reason,), float(is_reason))
+        for labels, count in self._counts.items():
+            yield Measure("softfail_dead_man_pings_total", labels, count)
 
     def status(self) -> dict[str, Any] | None:
-        """What /api/status shows: why it is withheld, and when a sign arrived last. None where nobody is to
-        be told, or before the first look.
+        """Return what /api/status shows: why pings are withheld, and when the last ones arrived. None where
+        nobody is to be pinged, or before the first call of ``due``.
         """
         if self._began_us is None:
             return None
@@ -167,12 +168,12 @@ class DeadMan:
         return {"withheld": self._withheld.text if self._withheld is not None else None, "last": last}
 
 
-def _named(partitions: Iterable[int]) -> str:
-    """Partitions in words.
+def _partitions_text(partitions: Iterable[int]) -> str:
+    """Name partitions.
 
-    >>> _named([3]), _named(range(10))
+    >>> _partitions_text([3]), _partitions_text(range(10))
     ('partition 3', 'partitions 0, 1, 2, 3, 4, 5, 6, 7 and 2 more')
     """
-    found = sorted(partitions)
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"partition{'s' if len(found) > 1 else ''} {', '.join(map(str, found[:NAMED]))}{more}"
+    numbers = sorted(partitions)
+    more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
+    return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:NAMED]))}{more}"

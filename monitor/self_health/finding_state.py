@@ -1,10 +1,12 @@
-"""Who reports a finding about softfail itself, and since when."""
+"""State of one finding about softfail itself: which parts report it, since when, how severe."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from monitor.protocol.severity import most_severe, severity_rank
+from monitor.rules.evidence import HealthEvidence
+from monitor.rules.reading import Reading
 from softfail.sanitize import sanitize
 
 TEXT_CHARS = 300
@@ -12,7 +14,7 @@ NAMED = 8  # partitions that a text names
 
 
 class Report(NamedTuple):
-    """What one part said last. ``gone_us``: since when it no longer says so."""
+    """What one part reported last. ``gone_us``: since when it does not report it any more."""
 
     severity: str
     since_us: int
@@ -21,61 +23,74 @@ class Report(NamedTuple):
     gone_us: int | None = None
 
 
-class Holding:
-    """One finding, with its reports by part: a partition's number, ``all``, or a channel's name."""
+class FindingState:
+    """Reports of one finding, by part: the number of a partition, ``all``, or the name of a channel."""
 
     def __init__(self) -> None:
         self.reports: dict[str, Report] = {}
-        self.told = ""
-        """Where it was when an episode told of it last."""
+        self.sent_partitions = ""
+        """The partitions that the last record of its episode named."""
 
-    def report(self, part: str, report: Report) -> None:
-        """Take a report; it began when this part first said so."""
-        before = self.reports.get(part)
-        since_us = report.since_us if before is None else min(before.since_us, report.since_us)
+    def add(self, part: str, report: Report) -> None:
+        """Add or replace the report of a part; it keeps the time of its first report."""
+        previous = self.reports.get(part)
+        since_us = report.since_us if previous is None else min(previous.since_us, report.since_us)
         self.reports[part] = report._replace(since_us=since_us, text=sanitize(report.text, TEXT_CHARS))
 
     def clear(self, part: str, now_us: int) -> bool:
-        """This part does not find it any more; True if that is news."""
-        before = self.reports.get(part)
-        if before is None or before.gone_us is not None:
+        """Note that a part does not report it any more; return whether it did until now."""
+        previous = self.reports.get(part)
+        if previous is None or previous.gone_us is not None:
             return False
-        self.reports[part] = before._replace(gone_us=now_us)
+        self.reports[part] = previous._replace(gone_us=now_us)
         return True
 
-    def expire(self, now_us: int, kept_us: int) -> bool:
-        """Drop what has been gone for ``kept_us``; True if anything was."""
+    def drop_cleared(self, now_us: int, kept_us: int) -> bool:
+        """Drop the reports that have been cleared for ``kept_us``; return whether there were any."""
         gone = [
             part
-            for part, one in self.reports.items()
-            if one.gone_us is not None and now_us - one.gone_us >= kept_us
+            for part, report in self.reports.items()
+            if report.gone_us is not None and now_us - report.gone_us >= kept_us
         ]
         for part in gone:
             del self.reports[part]
         return bool(gone)
 
     def worst(self) -> Report:
-        """The report to be told."""
+        """Return the most severe report, of equal ones that with the largest value."""
         return max(
             self.reports.values(),
-            key=lambda one: (severity_rank(one.severity), one.value or 0.0, one.text),
+            key=lambda report: (severity_rank(report.severity), report.value or 0.0, report.text),
         )
 
     def severity(self) -> str:
-        """The worst."""
-        return most_severe(one.severity for one in self.reports.values())
+        """Return the most severe severity."""
+        return most_severe(report.severity for report in self.reports.values())
 
     def since_us(self) -> int:
-        """The earliest, microseconds since 1970."""
-        return min(one.since_us for one in self.reports.values())
+        """Return since when it is reported, microseconds since 1970."""
+        return min(report.since_us for report in self.reports.values())
 
-    def where(self, partitions: int = 0) -> str:
-        """Which partitions, in words; empty if it is no matter of single ones.
+    def reading(self, name: str, window_s: float) -> Reading:
+        """Return it as a reading for its incident: a breach for as long as there are reports.
 
-        >>> holding = Holding()
+        Args:
+            name: of the finding.
+            window_s: seconds that the reports look back.
+        """
+        value = self.worst().value
+        evidence = HealthEvidence(metric=name, value=value, low=None, high=None, n=0.0, window_s=window_s)
+        return Reading("breach", evidence)
+
+    def partitions_text(self, partitions: int = 0) -> str:
+        """Name the partitions that report it; empty if it does not concern single ones.
+
+        ``partitions``: how many there are.
+
+        >>> finding = FindingState()
         >>> for part in ("7", "3"):
-        ...     holding.report(part, Report("error", 0, "", None))
-        >>> holding.where(16), holding.where(2)
+        ...     finding.add(part, Report("error", 0, "", None))
+        >>> finding.partitions_text(16), finding.partitions_text(2)
         (', in partitions 3, 7', ', in all partitions')
         """
         numbers = sorted(int(part) for part in self.reports if part.isdigit())
@@ -86,21 +101,25 @@ class Holding:
         more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
         return f", in partition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:NAMED]))}{more}"
 
-    def plain(self) -> dict[str, Any]:
-        """Plain values, at most some 100 bytes a part: the text stands once."""
-        text = self.worst().text
+    def state_values(self) -> dict[str, Any]:
+        """Return plain values for the state topic, at most some 100 bytes a part: the text stands once."""
         parts = {
-            part: [one.severity, one.since_us, one.value, one.gone_us] for part, one in self.reports.items()
+            part: [report.severity, report.since_us, report.value, report.gone_us]
+            for part, report in self.reports.items()
         }
-        return {"text": text, "told": self.told, "parts": parts}
+        return {"text": self.worst().text, "told": self.sent_partitions, "parts": parts}
 
     @classmethod
-    def of(cls, plain: dict[str, Any]) -> Holding:
-        """Back from ``plain``."""
-        holding = cls()
-        holding.told = plain["told"]
-        for part, (severity, since_us, value, gone_us) in plain["parts"].items():
-            holding.reports[part] = Report(severity, since_us, plain["text"], value, gone_us)
-        if not holding.reports:
+    def from_state_values(cls, values: dict[str, Any]) -> FindingState:
+        """Restore it from ``state_values``.
+
+        Raises:
+            ValueError: nobody reports it.
+        """
+        finding = cls()
+        finding.sent_partitions = values["told"]
+        for part, (severity, since_us, value, gone_us) in values["parts"].items():
+            finding.reports[part] = Report(severity, since_us, values["text"], value, gone_us)
+        if not finding.reports:
             raise ValueError("nobody reports it")
-        return holding
+        return finding

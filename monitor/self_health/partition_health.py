@@ -1,8 +1,8 @@
-"""What a partition says of its own health: shares of what went wrong lately, a lag, a loss. Wall time is an
-argument.
+"""Health of one partition as its worker sees it: shares of what went wrong lately, a lag, a loss. The wall
+clock is an argument.
 
-Windows are kept in memory only: a new owner says how short it has looked (``observed_s``), and then what it
-does not find proves nothing yet.
+Windows are kept in memory only. A heartbeat says how long its owner has looked (``observed_s``): until that
+is a whole window, a finding that is missing may only not have been seen yet.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from monitor.wording.number_format import share, span
 from schemas.config.monitor_config import Health as Settings
 from schemas.times import rfc3339
 
-BEAT_S = 60.0  # between two heartbeats without news
-LOOKS = 20  # a window
+HEARTBEAT_S = 60.0  # between two heartbeats with the same findings
+LOOKS = 20  # that a partition takes at its health in a window
 MOST_ERROR_SHARE = 0.5
 
 Counts = Mapping[str, int]
-"""By name, and parts of it by ``NAME/CAUSE``."""
+"""Counts by name, and parts of them by ``NAME/CAUSE``."""
 
 
-class Figures(NamedTuple):
-    """What only the shell knows of a partition."""
+class ReadProgress(NamedTuple):
+    """How far a partition has been read, which only the shell knows."""
 
     caught_up: bool
     lost: int
-    """Records that the log no longer held when their turn came, since the partition is owned."""
+    """Records that were deleted before they were read, since the partition is owned."""
     recovery_s: float = 0.0
-    """How long it had no owner at work when this one took it: from when it was given the partition until its state was read, seconds."""
+    """Seconds from taking over the partition until its state was read."""
 
 
-class Share(NamedTuple):
-    """A part of a whole that ought to be small: from ``warning`` on it is a finding, from ``error`` on a
-    worse one.
+class ShareLimit(NamedTuple):
+    """A part of a whole that ought to be small.
 
-    ``least``: of the part; below it nothing is said. ``each``: the worst of its causes is judged, each
-    against a whole of its own.
+    From ``warning`` on it is a finding of that severity, from ``error`` on an error (``worst`` fixes another
+    severity). ``least``: a part smaller than this many is no finding. ``each``: check each cause against a
+    whole of its own, and report the worst. It ends below half of ``warning``, or half of ``least``.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Share(NamedTuple):
     each: bool = False
 
 
-SHARES = (
-    Share("dead-letters", "records", 0.01, 0.10, 10, "of records could not be read"),
-    Share("evaluator-errors", "judged", 0.01, 0.10, 10, "of evaluations broke", each=True),
-    Share(
+SHARE_LIMITS = (
+    ShareLimit("dead-letters", "records", 0.01, 0.10, 10, "of records could not be read"),
+    ShareLimit("evaluator-errors", "judged", 0.01, 0.10, 10, "of evaluations broke", each=True),
+    ShareLimit(
         "producer-drops",
         "sampled",
         0.01,
@@ -65,8 +65,8 @@ SHARES = (
         "of sampled calls were dropped by their producers",
         "warning",
     ),
-    Share("events-missing", "numbered", 0.01, 1.0, 10, "of numbered events have not arrived", "warning"),
-    Share(
+    ShareLimit("events-missing", "numbered", 0.01, 1.0, 10, "of numbered events have not arrived", "warning"),
+    ShareLimit(
         "wrong-partition",
         "records",
         0.20,
@@ -76,11 +76,10 @@ SHARES = (
         "info",
     ),
 )
-"""Name of the count of the part -> what is too much of it. It is well again below half of ``warning``, or half of ``least``."""
 
 
-class Found(NamedTuple):
-    """A finding. ``since_us``: wall clock, microseconds since 1970."""
+class Finding(NamedTuple):
+    """Something wrong with softfail itself. ``since_us``: wall clock, microseconds since 1970."""
 
     name: str
     severity: str
@@ -89,7 +88,7 @@ class Found(NamedTuple):
     value: float | None = None
 
     def record(self) -> dict[str, Any]:
-        """As ``schemas.records.Finding`` has it."""
+        """Return it as a heartbeat has it; see ``schemas.records.Finding``."""
         return {
             "name": self.name,
             "severity": self.severity,
@@ -99,156 +98,154 @@ class Found(NamedTuple):
         }
 
 
-class Shares:
-    """Which of ``SHARES`` are too large, with hysteresis; a severity rises and does not sink before it is
-    well.
-    """
+class ShareChecks:
+    """Find which shares are too large, with hysteresis. A severity does not sink before the finding ends."""
 
     def __init__(self, settings: Settings) -> None:
         error = max(settings.dead_letter_share, min(MOST_ERROR_SHARE, 10 * settings.dead_letter_share))
-        self._shares = [
-            (
-                one._replace(warning=settings.dead_letter_share, error=error)
-                if one.name == "dead-letters"
-                else one
-            )
-            for one in SHARES
+        self._limits = [
+            limit._replace(warning=settings.dead_letter_share, error=error)
+            if limit.name == "dead-letters"
+            else limit
+            for limit in SHARE_LIMITS
         ]
-        self._found: dict[str, Found] = {}
+        self._findings: dict[str, Finding] = {}
 
-    def judge(self, counts: Counts, seconds: float, now_us: int) -> list[Found]:
-        """The findings of a window.
+    def check(self, counts: Counts, seconds: float, now_us: int) -> list[Finding]:
+        """Return the findings of a window.
 
         Args:
             counts: counted in the window.
             seconds: its length.
             now_us: wall clock, microseconds since 1970.
         """
-        for one in self._shares:
-            value, part, mostly = _weighed(one, counts)
-            before = self._found.get(one.name)
-            if part >= one.least and value >= one.warning:
-                severity = one.worst if one.worst != "error" else "error" if value >= one.error else "warning"
-                since_us = now_us
-                if before is not None:
-                    severity, since_us = worse(severity, before.severity), before.since_us
-                text = (
-                    f"{share(value)} {one.says} in"
-                    f" {span(max(1, round(seconds)))}{f' (mostly: {mostly})' if mostly else ''}"
-                )
-                self._found[one.name] = Found(one.name, severity, text, since_us, round(value, 6))
-            elif before is not None and (part * 2 < one.least or value * 2 < one.warning):
-                del self._found[one.name]
-        return list(self._found.values())
+        for limit in self._limits:
+            measured = _measure(limit, counts)
+            previous = self._findings.get(limit.name)
+            if measured.part >= limit.least and measured.share >= limit.warning:
+                self._findings[limit.name] = _finding(limit, measured, previous, seconds, now_us)
+            elif previous is not None and (
+                measured.part * 2 < limit.least or measured.share * 2 < limit.warning
+            ):
+                del self._findings[limit.name]
+        return list(self._findings.values())
 
 
-class Health:
-    """Of one partition. ``look`` is called often; it gives a heartbeat when one is due."""
+class PartitionHealth:
+    """Health of one partition. ``look`` is called often; it returns a heartbeat when one is due."""
 
     def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
         self._settings, self._partition, self._partitions = settings, partition, partitions
         self._window_us = round(settings.window * 1e6)
-        self._beat_us = min(round(BEAT_S * 1e6), self._window_us // 5)
-        self._shares = Shares(settings)
-        self._looks: deque[tuple[int, dict[str, int], Figures]] = deque()
-        self._began_us = self._looked_us = self._told_us = 0
-        self._lag_us: int | None = None  # since when it lags
-        self._lost_us: int | None = None  # when records were lost last
-        self._told: set[tuple[str, str]] = set()
+        self._heartbeat_us = min(round(HEARTBEAT_S * 1e6), self._window_us // 5)
+        self._share_checks = ShareChecks(settings)
+        self._looks: deque[tuple[int, dict[str, int], ReadProgress]] = deque()
+        self._began_us = self._looked_us = self._heartbeat_sent_us = 0
+        self._lagging_since_us: int | None = None
+        self._last_loss_us: int | None = None
+        self._sent_findings: set[tuple[str, str]] = set()  # names and severities
 
     def is_due(self, now_us: int) -> bool:
-        """Whether it is time to look again: twenty times a window. ``now_us``: wall clock, microseconds since
-        1970.
+        """Return whether it is time to look again: twenty times a window. ``now_us``: wall clock,
+        microseconds since 1970.
         """
         return now_us - self._looked_us >= self._window_us // LOOKS or now_us < self._looked_us
 
     def look(
         self,
         counts: Counts,
-        figures: Figures,
+        progress: ReadProgress,
         watermark_us: int | None,
         now_us: int,
-        more: Sequence[Found] = (),
+        more: Sequence[Finding] = (),
     ) -> dict[str, Any] | None:
-        """Take what was counted so far; the heartbeat to write, None if none is due.
+        """Take what was counted so far; return the heartbeat to write, or None if none is due.
 
         Args:
             counts: cumulative, by name; ``NAME/CAUSE`` is a part of NAME.
-            figures: what the shell knows.
+            progress: how far the partition has been read.
             watermark_us: event time, microseconds since 1970.
             now_us: wall clock, microseconds since 1970.
-            more: what others have found.
+            more: findings of other checks.
         """
         self._began_us = self._began_us or now_us
-        lost = figures.lost - (self._looks[-1][2].lost if self._looks else 0)
-        self._looks.append((now_us, dict(counts), figures))
+        lost = progress.lost - (self._looks[-1][2].lost if self._looks else 0)
+        self._looks.append((now_us, dict(counts), progress))
         while len(self._looks) > 2 and self._looks[1][0] <= now_us - self._window_us:
             self._looks.popleft()
         self._looked_us = now_us
         if lost > 0:
-            self._lost_us = now_us
+            self._last_loss_us = now_us
         observed_s = min(now_us - self._began_us, self._window_us) / 1e6
         window = self._window()
-        found = [
-            *self._shares.judge(window, observed_s, now_us),
-            *self._lag(figures, watermark_us, now_us),
-            *self._loss(figures, now_us),
+        findings = [
+            *self._share_checks.check(window, observed_s, now_us),
+            *self._lag(progress, watermark_us, now_us),
+            *self._loss(progress, now_us),
+            *self._recovery(progress, now_us),
+            *more,
         ]
-        found += [*self._recovery(figures, now_us), *more]
-        news = {(one.name, one.severity) for one in found}
-        if self._told_us and news == self._told and now_us - self._told_us < self._beat_us:
+        names = {(finding.name, finding.severity) for finding in findings}
+        since_us = now_us - self._heartbeat_sent_us
+        if self._heartbeat_sent_us and names == self._sent_findings and since_us < self._heartbeat_us:
             return None
-        self._told, self._told_us = news, now_us
+        self._sent_findings, self._heartbeat_sent_us = names, now_us
         return {
-            "record": "health", "agent": "watch", "partition": self._partition, "partitions": self._partitions, "time": rfc3339(now_us),
-            "observed_s": observed_s, "counts": window, "findings": [one.record() for one in found],
-        }  # fmt: skip
+            "record": "health",
+            "agent": "watch",
+            "partition": self._partition,
+            "partitions": self._partitions,
+            "time": rfc3339(now_us),
+            "observed_s": observed_s,
+            "counts": window,
+            "findings": [finding.record() for finding in findings],
+        }
 
     def _window(self) -> dict[str, int]:
-        (_, before, _), (_, after, _) = self._looks[0], self._looks[-1]
-        return {name: n - before.get(name, 0) for name, n in after.items() if n > before.get(name, 0)}
+        """Return what was counted in the window."""
+        (_, first, _), (_, last, _) = self._looks[0], self._looks[-1]
+        return {
+            name: count - first.get(name, 0) for name, count in last.items() if count > first.get(name, 0)
+        }
 
-    def _lag(self, figures: Figures, watermark_us: int | None, now_us: int) -> list[Found]:
-        behind_us = 0 if watermark_us is None or figures.caught_up else now_us - watermark_us
-        firing = self._lag_us is not None and now_us - self._lag_us >= self._window_us
-        if behind_us <= self._settings.lag * 1e6 * (0.5 if firing else 1):
-            self._lag_us = None
+    def _lag(self, progress: ReadProgress, watermark_us: int | None, now_us: int) -> list[Finding]:
+        behind_us = 0 if watermark_us is None or progress.caught_up else now_us - watermark_us
+        since_us = self._lagging_since_us
+        is_firing = since_us is not None and now_us - since_us >= self._window_us
+        if behind_us <= self._settings.lag * 1e6 * (0.5 if is_firing else 1):
+            self._lagging_since_us = None
             return []
-        self._lag_us = self._lag_us or now_us
-        if now_us - self._lag_us < self._window_us:
+        self._lagging_since_us = since_us or now_us
+        if now_us - self._lagging_since_us < self._window_us:
             return []
         text = (
             f"records wait, and the watermark is {span(round(behind_us / 6e7) * 60)} behind: panes close"
             " late, so pages come late"
         )
-        return [Found("lag", "error", text, self._lag_us, round(behind_us / 1e6, 1))]
+        return [Finding("lag", "error", text, self._lagging_since_us, round(behind_us / 1e6, 1))]
 
-    def _loss(self, figures: Figures, now_us: int) -> list[Found]:
-        if self._lost_us is None or now_us - self._lost_us > self._window_us:
+    def _loss(self, progress: ReadProgress, now_us: int) -> list[Finding]:
+        if self._last_loss_us is None or now_us - self._last_loss_us > self._window_us:
             return []
         text = (
-            f"{figures.lost:,} records were deleted by Kafka before they were read, and are measured nowhere"
+            f"{progress.lost:,} records were deleted by Kafka before they were read, and are measured nowhere"
         )
-        return [Found("lost-records", "error", text, self._lost_us, float(figures.lost))]
+        return [Finding("lost-records", "error", text, self._last_loss_us, float(progress.lost))]
 
-    def _recovery(self, figures: Figures, now_us: int) -> list[Found]:
-        took_s = figures.recovery_s
+    def _recovery(self, progress: ReadProgress, now_us: int) -> list[Finding]:
+        took_s = progress.recovery_s
         if took_s < self._settings.recovery or now_us - self._began_us > self._window_us:
             return []
         text = (
             f"reading the state took {span(round(took_s))}: for so long nothing was measured, and pages were"
             " late by as much"
         )
-        return [Found("recovery", "warning", text, self._began_us - round(took_s * 1e6), round(took_s, 1))]
+        since_us = self._began_us - round(took_s * 1e6)
+        return [Finding("recovery", "warning", text, since_us, round(took_s, 1))]
 
 
-def worse(one: str, other: str) -> str:
-    """The worse of two severities."""
-    return most_severe((one, other))
-
-
-def counts_of(partition_state: PartitionState, records: int) -> dict[str, int]:
-    """What a partition has counted so far. ``records``: applied since it is owned; all else is durable."""
+def partition_counts(partition_state: PartitionState, records: int) -> dict[str, int]:
+    """Return what a partition has counted so far. ``records``: applied since it is owned; all else is durable."""
     counts = {
         "records": records,
         "dead-letters": sum(partition_state.dead_letters.values()),
@@ -277,22 +274,41 @@ def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
         counts[name] = counts.get(name, 0) + n
 
 
-def _weighed(one: Share, counts: Counts) -> tuple[float, int, str]:
-    """Share, part and main cause."""
-    causes = {name.partition("/")[2]: n for name, n in counts.items() if name.startswith(f"{one.name}/")}
-    if one.each:
-        shares = [
-            (_ratio(n, counts.get(f"{one.whole}/{cause}", 0)), n, cause)
-            for cause, n in causes.items()
-            if n >= one.least
+class _Measured(NamedTuple):
+    """A share, its part, and the cause of most of it."""
+
+    share: float
+    part: int
+    main_cause: str
+
+
+def _measure(limit: ShareLimit, counts: Counts) -> _Measured:
+    causes = {
+        name.partition("/")[2]: count for name, count in counts.items() if name.startswith(f"{limit.name}/")
+    }
+    if limit.each:
+        measured = [
+            _Measured(_ratio(count, counts.get(f"{limit.whole}/{cause}", 0)), count, cause)
+            for cause, count in causes.items()
+            if count >= limit.least
         ]
-        return max(shares, default=(0.0, 0, ""))
-    part = counts.get(one.name, 0)
-    return (
-        _ratio(part, counts.get(one.whole, 0)),
-        part,
-        max(causes, key=lambda cause: (causes[cause], cause), default=""),
-    )
+        return max(measured, default=_Measured(0.0, 0, ""))
+    part = counts.get(limit.name, 0)
+    main_cause = max(causes, key=lambda cause: (causes[cause], cause), default="")
+    return _Measured(_ratio(part, counts.get(limit.whole, 0)), part, main_cause)
+
+
+def _finding(
+    limit: ShareLimit, measured: _Measured, previous: Finding | None, seconds: float, now_us: int
+) -> Finding:
+    severity, since_us = limit.worst, now_us
+    if severity == "error" and measured.share < limit.error:
+        severity = "warning"
+    if previous is not None:
+        severity, since_us = most_severe((severity, previous.severity)), previous.since_us
+    cause = f" (mostly: {measured.main_cause})" if measured.main_cause else ""
+    text = f"{share(measured.share)} {limit.says} in {span(max(1, round(seconds)))}{cause}"
+    return Finding(limit.name, severity, text, since_us, round(measured.share, 6))
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -1,15 +1,15 @@
-"""Findings about softfail itself become episodes: one for the whole deployment, and one for each channel that
-does not deliver.
+"""Turn findings about softfail itself into episodes: one for the whole deployment, and one for each channel
+that does not deliver.
 
-Fed with heartbeats of all partitions; the wall clock is an argument. What it holds is durable, so a restart
-neither repeats an episode nor forgets one; only who was heard of when is learnt anew, with the whole patience
-again.
+Fed with the heartbeats of all partitions; the wall clock is an argument. Its state is durable, so a restart
+neither repeats an episode nor forgets one. Only the times of the last heartbeats are not: after a restart
+each partition has the full time again to send one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,232 +17,247 @@ import msgspec
 from monitor.protocol.messages import Outputs, to_json
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
-from monitor.self_health.finding_state import Holding, Report
-from monitor.self_health.health_episodes import Telling
-from monitor.self_health.partition_health import Found, Shares
+from monitor.self_health.finding_state import FindingState, Report
+from monitor.self_health.health_episodes import HealthEpisodes
+from monitor.self_health.partition_health import Finding, ShareChecks
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
 from schemas.records import Heartbeat
 from schemas.times import microseconds
 
-STATE = b"health/"  # before its state records
-LEAST_SILENCE_US = 60_000_000  # a restart and a rebalance are no silence
-GAP_US = 30_000_000  # after such a time without a look nobody is blamed for silence
-# a finding stays, once it is no longer reported
+STATE_PREFIX = b"health/"  # of its state records
+LEAST_SILENCE_US = 60_000_000  # a restart or a rebalance takes less than this
+GAP_US = 30_000_000  # after such a time without an evaluation no partition counts as silent
+# how long a finding stays once nobody reports it any more
 _KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"
+_ALL = "all"  # the part that reports what concerns no single partition
 
 
-class HealthDesk:
-    """Opens, updates and ends episodes of the service ``softfail``."""
+class WorkerAlerts:
+    """Open, update and resolve the episodes of the service ``softfail``."""
 
     def __init__(self, config: Config) -> None:
         self._window_us = round(config.health.window * 1e6)
-        self._holdings: dict[tuple[str, str], Holding] = {}  # of subject and finding
-        self._telling = Telling(config)
+        self._findings: dict[tuple[str, str], FindingState] = {}  # by subject and name
+        self._episodes = HealthEpisodes(config)
         self._partitions = 0
-        self._refused: dict[str, int] = {}  # channel -> refusals that are accounted for
-        self._heard: dict[int, tuple[int, Heartbeat]] = {}
-        self._shares = Shares(config.health)
-        self._began_us = self._looked_us = 0
-        self._dirty: dict[bytes, None] = {}
+        self._refused: dict[str, int] = {}  # channel -> refusals that were reported
+        self._heartbeats: dict[
+            int, tuple[int, Heartbeat]
+        ] = {}  # the last of each partition, and when it came
+        self._share_checks = ShareChecks(config.health)
+        self._began_us = self._evaluated_us = 0
+        self._changed: dict[bytes, None] = {}  # keys of state records, an ordered set
 
-    def take(self, beat: Heartbeat, now_us: int) -> None:
+    # what comes in
+
+    def take(self, heartbeat: Heartbeat, now_us: int) -> None:
         """Take a heartbeat. ``now_us``: wall clock, microseconds since 1970."""
-        found = [
-            Found(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
-            for finding in beat.findings
-        ]
-        if beat.agent != "watch":
+        if heartbeat.agent != "watch":
             return
-        if beat.partitions != self._partitions:
-            self._partitions = beat.partitions
-            self._dirty[_SEEN] = None
-        self._heard[beat.partition] = now_us, beat
-        self._report(
-            MONITOR, str(beat.partition), found, now_us, knows=beat.observed_s * 1e6 >= self._window_us
-        )
+        if heartbeat.partitions != self._partitions:
+            self._partitions = heartbeat.partitions
+            self._changed[_SEEN] = None
+        self._heartbeats[heartbeat.partition] = now_us, heartbeat
+        findings = [
+            Finding(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
+            for finding in heartbeat.findings
+        ]
+        part, looked_long_enough = str(heartbeat.partition), heartbeat.observed_s * 1e6 >= self._window_us
+        self._add(MONITOR, part, findings, now_us)
+        if looked_long_enough:
+            self._clear(MONITOR, part, findings, now_us)
 
-    def channel(
+    def check_channel(
         self,
-        name: str,
+        channel: str,
         open_since_us: int | None,
         open_reason: str,
         refused: int,
         refused_reason: str,
         now_us: int,
     ) -> None:
-        """Take how a channel does: since when its breaker is open, and how many steps it has refused for
-        good, ever.
+        """Take the state of a channel.
+
+        Args:
+            channel: its name.
+            open_since_us: since when its circuit breaker is open; None if it is closed.
+            open_reason: why the last step failed.
+            refused: how many steps it has ever refused.
+            refused_reason: why it refused the last.
+            now_us: wall clock, microseconds since 1970.
         """
-        found = []
+        findings = []
         if open_since_us is not None and now_us - open_since_us >= self._window_us:
-            found.append(
-                Found(
-                    "channel-down",
-                    "error",
-                    f"{name} takes nothing: {open_reason or 'no answer'}",
-                    open_since_us,
-                )
-            )
-        known = self._refused.get(name, 0)
-        if refused != known:
-            self._refused[name] = refused
-            self._dirty[_SEEN] = None
-        if refused > known:
-            text = f"{name} refuses for good what it is told: {refused_reason}; it is in the dead letters"
-            found.append(Found("refused", "error", text, now_us))
-        self._report(subject_of(name), name, found, now_us, knows=True)
+            text = f"{channel} takes nothing: {open_reason or 'no answer'}"
+            findings.append(Finding("channel-down", "error", text, open_since_us))
+        previous = self._refused.get(channel, 0)
+        if refused != previous:
+            self._refused[channel] = refused
+            self._changed[_SEEN] = None
+        if refused > previous:
+            text = f"{channel} refuses for good what it is told: {refused_reason}; it is in the dead letters"
+            findings.append(Finding("refused", "error", text, now_us))
+        self._add(subject_of(channel), channel, findings, now_us)
+        self._clear(subject_of(channel), channel, findings, now_us)
 
-    def look(self, now_us: int) -> Outputs:
-        """What became of it all: records for ``alerts``. Call it often, and only when all heartbeats that
-        there are were taken.
+    def evaluate(self, now_us: int) -> Outputs:
+        """Evaluate all findings and return records for ``alerts``. Call it often, and only when all
+        heartbeats that there are were taken.
+
+        ``now_us``: wall clock, microseconds since 1970.
         """
-        if not self._began_us or now_us - self._looked_us > GAP_US or now_us < self._looked_us:
+        if not self._began_us or now_us - self._evaluated_us > GAP_US or now_us < self._evaluated_us:
             self._began_us = now_us
-        self._looked_us = now_us
-        aware = now_us - self._began_us >= self._window_us
-        self._report(MONITOR, "all", self._summed(now_us), now_us, knows=aware)
-        self._report_silence(now_us, aware=aware)
-        out = Outputs()
-        for at, holding in list(self._holdings.items()):
-            if holding.expire(now_us, _KEPT_US.get(at[1], 0)):
-                self._dirty[_key("finding", *at)] = None
-            if not holding.reports:
-                del self._holdings[at]
-        for subject in sorted({*self._telling.episodes, *(subject for subject, _ in self._holdings)}):
-            held = {name: one for (about, name), one in self._holdings.items() if about == subject}
-            if (told := self._telling.tell(subject, held, self._partitions, now_us, out)) is not None:
-                self._dirty |= dict.fromkeys(
-                    [_key("episode", subject), *(_key("finding", subject, name) for name in told)]
-                )
-        return out
+        self._evaluated_us = now_us
+        looked_long_enough = now_us - self._began_us >= self._window_us
+        self._check_totals(now_us, may_clear=looked_long_enough)
+        self._check_heartbeats(now_us, may_add=looked_long_enough)
+        self._drop_cleared(now_us)
+        outputs = Outputs()
+        for subject in sorted({*self._episodes.open, *(subject for subject, _ in self._findings)}):
+            findings = {
+                name: finding for (about, name), finding in self._findings.items() if about == subject
+            }
+            shown = self._episodes.update(subject, findings, self._partitions, now_us, outputs)
+            if shown is not None:
+                self._changed[_key("episode", subject)] = None
+                self._changed |= dict.fromkeys(_key("finding", subject, name) for name in shown)
+        return outputs
 
-    def _summed(self, now_us: int) -> list[Found]:
-        """What no partition sees for itself, because it is spread over all of them."""
-        total: dict[str, int] = {}
-        for heard_us, beat in self._heard.values():
+    def _check_totals(self, now_us: int, *, may_clear: bool) -> None:
+        """Check the shares over all partitions: what is spread over many, none of them finds alone."""
+        totals: dict[str, int] = {}
+        for heard_us, heartbeat in self._heartbeats.values():
             if now_us - heard_us < self._window_us:
-                for name, n in beat.counts.items():
-                    total[name] = total.get(name, 0) + n
-        found = self._shares.judge(total, self._window_us / 1e6, now_us)
-        return [] if self._partitions == 1 else found
+                for name, count in heartbeat.counts.items():
+                    totals[name] = totals.get(name, 0) + count
+        findings = self._share_checks.check(totals, self._window_us / 1e6, now_us)
+        if self._partitions == 1:
+            findings = []
+        self._add(MONITOR, _ALL, findings, now_us)
+        if may_clear:
+            self._clear(MONITOR, _ALL, findings, now_us)
 
-    def _report_silence(self, now_us: int, *, aware: bool) -> None:
+    def _check_heartbeats(self, now_us: int, *, may_add: bool) -> None:
+        """Report partitions from which no heartbeat comes."""
         limit_us = max(self._window_us, LEAST_SILENCE_US)
         text = (
             f"no heartbeat for {span(round(limit_us / 1e6))}: nobody owns it, or its worker hangs; what is"
             " published there is not measured"
         )
-        heard = self.heard()
-        for part, heard_us in [
-            *((str(number), at_us) for number, at_us in heard.items()),
-            ("all", now_us if heard else 0),
-        ]:
+        heartbeats = self.last_heartbeats()
+        parts = [(str(partition), heard_us) for partition, heard_us in heartbeats.items()]
+        for part, heard_us in [*parts, (_ALL, now_us if heartbeats else 0)]:
             since_us = max(heard_us, self._began_us)
-            silent = (
-                [Found("no-heartbeat", "error", text, since_us)]
-                if aware and now_us - since_us >= limit_us
-                else []
-            )
-            self._report(
-                MONITOR, part, silent, now_us, knows=now_us - heard_us < limit_us, only="no-heartbeat"
-            )
+            if may_add and now_us - since_us >= limit_us:
+                self._add(MONITOR, part, [Finding("no-heartbeat", "error", text, since_us)], now_us)
+            elif now_us - heard_us < limit_us:
+                self._clear_finding(MONITOR, "no-heartbeat", part, now_us)
 
-    def _report(
-        self,
-        subject: str,
-        part: str,
-        found: list[Found],
-        now_us: int,
-        *,
-        knows: bool,
-        only: str | None = None,
-    ) -> None:
-        """Take what one part finds now; what it does not find is well again, if it ``knows``."""
-        for one in found:
-            holding = self._holdings.setdefault((subject, one.name), Holding())
-            holding.report(part, Report(one.severity, one.since_us, one.text, one.value))
-            self._dirty[_key("finding", subject, one.name)] = None
-        names = {one.name for one in found}
-        for (about, name), holding in self._holdings.items():
-            if (
-                about == subject
-                and name not in names
-                and (name == only if only else name != "no-heartbeat")
-                and knows
-                and holding.clear(part, now_us)
-            ):
-                self._dirty[_key("finding", subject, name)] = None
+    # findings
 
-    # what is shown and kept
+    def _add(self, subject: str, part: str, findings: Sequence[Finding], now_us: int) -> None:
+        """Take what one part finds now."""
+        for finding in findings:
+            state = self._findings.setdefault((subject, finding.name), FindingState())
+            state.add(part, Report(finding.severity, finding.since_us, finding.text, finding.value))
+            self._changed[_key("finding", subject, finding.name)] = None
 
-    def heard(self) -> dict[int, int]:
-        """When each partition that there is was heard of last: wall clock, microseconds since 1970; 0: not
-        since this desk began.
+    def _clear(self, subject: str, part: str, findings: Sequence[Finding], now_us: int) -> None:
+        """Clear all other findings of a part but the one about its heartbeats."""
+        names = {"no-heartbeat", *(finding.name for finding in findings)}
+        for about, name in list(self._findings):
+            if about == subject and name not in names:
+                self._clear_finding(subject, name, part, now_us)
+
+    def _clear_finding(self, subject: str, name: str, part: str, now_us: int) -> None:
+        state = self._findings.get((subject, name))
+        if state is not None and state.clear(part, now_us):
+            self._changed[_key("finding", subject, name)] = None
+
+    def _drop_cleared(self, now_us: int) -> None:
+        for (subject, name), state in list(self._findings.items()):
+            if state.drop_cleared(now_us, _KEPT_US.get(name, 0)):
+                self._changed[_key("finding", subject, name)] = None
+            if not state.reports:
+                del self._findings[subject, name]
+
+    # what is shown
+
+    def last_heartbeats(self) -> dict[int, int]:
+        """Return when the last heartbeat of each partition came, wall clock, microseconds since 1970; 0: none
+        since this object was made.
         """
         return {
-            partition: self._heard[partition][0] if partition in self._heard else 0
+            partition: self._heartbeats[partition][0] if partition in self._heartbeats else 0
             for partition in range(self._partitions)
         }
 
     @property
-    def looked_us(self) -> int:
-        """When it looked last, as ``heard``: not while there are records to be read."""
-        return self._looked_us
+    def evaluated_us(self) -> int:
+        """When it was evaluated last, wall clock, microseconds since 1970; 0: never."""
+        return self._evaluated_us
 
     def measures(self) -> Iterator[Measure]:
-        """What /metrics shows: the same gauges as for any feature."""
-        for episode in self._telling.episodes.values():
-            at = episode.feature
-            yield Measure("softfail_episodes", (*at, episode.urgency), 1)
+        """Yield the values for /metrics: the same gauges as for any feature."""
+        for episode in self._episodes.open.values():
+            feature = episode.feature
+            yield Measure("softfail_episodes", (*feature, episode.urgency), 1)
             for incident in episode.shown_firing():
-                yield Measure("softfail_incidents", (*at, incident.rule, incident.severity), 1)
+                yield Measure("softfail_incidents", (*feature, incident.rule, incident.severity), 1)
 
     def episodes(self, now_us: int) -> list[dict[str, Any]]:
-        """The open episodes, for the status page."""
-        return [with_text(msgspec.to_builtins(record)) for record in self._telling.shown(now_us)]
+        """Return the open episodes for the status page."""
+        return [with_text(msgspec.to_builtins(record)) for record in self._episodes.records(now_us)]
+
+    # what is saved
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """State records that differ since the last call."""
-        dirty, self._dirty = self._dirty, {}
-        return [(key, self._value(key)) for key in dirty]
+        """Return the state records that differ since the last call."""
+        keys, self._changed = self._changed, {}
+        return [(key, self._state(key)) for key in keys]
 
     def restore(
         self, records: Iterable[tuple[bytes, bytes]], counts: Mapping[str, Mapping[str, int]]
     ) -> None:
-        """Take back what ``changed`` gave; ``counts``: of deliveries by channel and result, which count as
-        known where no record says otherwise.
+        """Take back what ``changed`` returned.
+
+        Args:
+            records: state records.
+            counts: deliveries by channel and outcome; refusals among them count as reported where no record
+                says otherwise.
 
         Raises:
             ValueError: a record cannot be read; names its key.
         """
-        self._refused = {channel: results.get("refused", 0) for channel, results in counts.items()}
+        self._refused = {channel: outcomes.get("refused", 0) for channel, outcomes in counts.items()}
         for key, value in records:
             try:
-                raw, at = json.loads(value), key.decode().split("/")
+                values, path = json.loads(value), key.decode().split("/")
                 if key == _SEEN:
-                    self._partitions, self._refused = int(raw["partitions"]), dict(raw["refused"])
-                elif at[1] == "episode":
-                    self._telling.restore(at[2], raw)
-                elif at[1] == "finding":
-                    self._holdings[at[2], at[3]] = Holding.of(raw)
+                    self._partitions, self._refused = int(values["partitions"]), dict(values["refused"])
+                elif path[1] == "episode":
+                    self._episodes.restore(path[2], values)
+                elif path[1] == "finding":
+                    self._findings[path[2], path[3]] = FindingState.from_state_values(values)
                 else:
-                    raise ValueError("no record of the health desk")
+                    raise ValueError("no record of self-health")
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise ValueError(f"state record {key!r}: {error}") from None
 
-    def _value(self, key: bytes) -> bytes | None:
-        _, kind, *at = key.decode().split("/")
+    def _state(self, key: bytes) -> bytes | None:
+        _, kind, *path = key.decode().split("/")
         if kind == "seen":
             return to_json({"partitions": self._partitions, "refused": self._refused})
         if kind == "episode":
-            episode = self._telling.plain(at[0])
+            episode = self._episodes.state_values(path[0])
             return to_json(episode) if episode else None
-        holding = self._holdings.get((at[0], at[1]))
-        return to_json(holding.plain()) if holding else None
+        finding = self._findings.get((path[0], path[1]))
+        return to_json(finding.state_values()) if finding else None
 
 
-def _key(*parts: str) -> bytes:
-    return STATE + "/".join(parts).encode()
+def _key(*path: str) -> bytes:
+    return STATE_PREFIX + "/".join(path).encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.runtime import partition as shell
 from monitor.protocol.messages import FileRecord
-from monitor.self_health.partition_health import counts_of
+from monitor.self_health.partition_health import partition_counts
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
@@ -108,7 +108,7 @@ def test_who_looks_between_two_edges_sees_as_many_records_as_were_taken():
     records = [FileRecord(b"garbage" if at % 2 else (event % at).encode(), at) for at in range(40)]
     seen = []
     for _ in core.steps(records, 0, shell.Outputs()):
-        counts = counts_of(core.partition_state, core._records)
+        counts = partition_counts(core.partition_state, core._records)
         seen.append((counts["dead-letters"], counts["records"]))
     assert len(seen) > 30
     assert all(letters <= records <= 2 * letters + 2 for letters, records in seen)

@@ -25,7 +25,7 @@ from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.protocol.metrics import Measure
 from monitor.self_health.dead_mans_switch import Withheld
-from monitor.self_health.partition_health import Figures
+from monitor.self_health.partition_health import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from softfail.partitioning import partition_of
@@ -294,7 +294,7 @@ class Worker:
         for partition, watch in enumerate(self.watches):
             caught_up, lost = step.number % 10 != 3, 3 * (step.number > 40)
             for topic, message in watch.heartbeat(
-                Figures(caught_up, lost, 75.0 * (partition == 1)), step.now_us
+                ReadProgress(caught_up, lost, 75.0 * (partition == 1)), step.now_us
             ).order:
                 self.texts["watch-heartbeats"].append(
                     f"{step.number} {partition} {topic} {shown(message.key)} {shown(message.value)}"
@@ -388,7 +388,7 @@ class Notify:
 
     def _substep(self, step: int, now_us: int, values: list[bytes]) -> list[bytes]:
         self._apply(step, now_us, values)
-        outputs = self.core.look(now_us)
+        outputs = self.core.check_health(now_us)
         self._write(step, outputs)
         self._signs(step, now_us)
         for name in self.channels:
@@ -466,15 +466,15 @@ class Notify:
         )
 
     def _signs(self, step: int, now_us: int) -> None:
-        dead_man = self.core.dead_man
-        assert dead_man is not None
-        due = dead_man.due(now_us)
+        switch = self.core.dead_mans_switch
+        assert switch is not None
+        due = switch.due(now_us)
         if isinstance(due, Withheld):
-            self.texts["notify-signs"].append(f"{step} {now_us} withheld {due.why}: {due.text}")
+            self.texts["notify-signs"].append(f"{step} {now_us} withheld {due.reason}: {due.text}")
             return
         for sign in due:
             arrived = step % 5 != 4
-            dead_man.sent(sign, now_us, arrived=arrived)
+            switch.sent(sign, now_us, arrived=arrived)
             self.texts["notify-signs"].append(f"{step} {now_us} {sign.to} {rendered(sign.request)} {arrived}")
 
     def _checkpoint(self, step: int) -> None:

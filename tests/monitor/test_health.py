@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.protocol.messages import FileRecord
-from monitor.self_health.partition_health import SHARES, Figures, Found, Health, Shares
+from monitor.self_health.partition_health import (
+    SHARE_LIMITS,
+    Finding,
+    PartitionHealth,
+    ReadProgress,
+    ShareChecks,
+)
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.monitor_config import Health as Settings
@@ -17,7 +23,7 @@ from schemas.records import Heartbeat
 from schemas.times import rfc3339
 
 SECOND = 1_000_000
-WELL = Figures(caught_up=True, lost=0)
+WELL = ReadProgress(caught_up=True, lost=0)
 GOOD = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
 
 
@@ -31,7 +37,7 @@ def beats(
     every=1,
 ):
     """The heartbeats of a partition whose cumulative counts and figures are functions of the second."""
-    health, found = Health(settings or Settings(), 3, 16), []
+    health, found = PartitionHealth(settings or Settings(), 3, 16), []
     for second in range(0, seconds, every):
         now_us = 1_000_000 * SECOND + second * SECOND
         if health.is_due(now_us):
@@ -66,7 +72,7 @@ def test_a_heartbeat_is_what_the_schema_promises():
     for _, beat in beats(
         records(0.2),
         seconds=300,
-        figures_at=lambda second: Figures(False, second),
+        figures_at=lambda second: ReadProgress(False, second),
         watermark_at=lambda second: 4000,
     ):
         Heartbeat.model_validate_json(json.dumps(beat))
@@ -115,11 +121,11 @@ def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before()
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 30)), min_size=1, max_size=60))
 def test_a_severity_never_sinks_while_its_finding_lasts(steps):
-    shares, before = Shares(Settings()), {}
+    checks, before = ShareChecks(Settings()), {}
     for nth, (good, bad) in enumerate(steps):
         found = {
             one.name: one.severity
-            for one in shares.judge({"records": good + bad, "dead-letters": bad}, 300, nth)
+            for one in checks.check({"records": good + bad, "dead-letters": bad}, 300, nth)
         }
         if before.get("dead-letters") == "error" and found:
             assert found == {"dead-letters": "error"}
@@ -152,7 +158,7 @@ def test_a_lag_is_an_error_after_a_window_if_records_wait_and_the_watermark_is_b
         beats(
             records(0.0),
             seconds=601,
-            figures_at=lambda second: Figures(caught_up, 0),
+            figures_at=lambda second: ReadProgress(caught_up, 0),
             watermark_at=lambda second: behind_s,
         )
     )
@@ -165,7 +171,7 @@ def test_a_lag_ends_when_everything_is_applied():
         beats(
             records(0.0),
             seconds=900,
-            figures_at=lambda second: Figures(second > 600, 0),
+            figures_at=lambda second: ReadProgress(second > 600, 0),
             watermark_at=lambda second: 900,
         )
     )
@@ -176,7 +182,7 @@ def test_a_lag_ends_when_everything_is_applied():
 
 
 def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
-    (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: Figures(True, 1234))
+    (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: ReadProgress(True, 1234))
     assert second == 0
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
 
@@ -192,7 +198,7 @@ def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
     ],
 )
 def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a_window(took_s, said):
-    found = beats(records(0.0), seconds=601, figures_at=lambda second: Figures(True, 0, took_s))
+    found = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
     told = {second: {one["text"] for one in beat["findings"]} for second, beat in found}
     assert told[0] == told[300] == said
     assert found[-1][0] >= 540
@@ -203,8 +209,8 @@ def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a
 
 def test_what_others_find_stands_in_the_heartbeat_and_is_news():
     health, silent = (
-        Health(Settings(), 0, 1),
-        Found("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
+        PartitionHealth(Settings(), 0, 1),
+        Finding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
     )
     assert health.look({}, WELL, None, 1000 * SECOND)["findings"] == []
     assert health.look({}, WELL, None, 1015 * SECOND) is None
@@ -212,7 +218,7 @@ def test_what_others_find_stands_in_the_heartbeat_and_is_news():
 
 
 def test_a_clock_that_is_set_back_stops_no_heartbeat():
-    health = Health(Settings(), 0, 1)
+    health = PartitionHealth(Settings(), 0, 1)
     health.look({}, WELL, None, 5_000_000 * SECOND)
     assert health.is_due(4_000_000 * SECOND)
 
@@ -331,4 +337,4 @@ def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
 
 
 def test_every_share_has_a_name_of_its_own():
-    assert len({one.name for one in SHARES}) == len(SHARES)
+    assert len({one.name for one in SHARE_LIMITS}) == len(SHARE_LIMITS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
-from monitor.self_health.partition_health import Found
+from monitor.self_health.partition_health import Finding
 from monitor.wording.episode_text import next_step
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
@@ -22,11 +22,11 @@ from tests.tiers import examples
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
 PAGERDUTY = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}}
-DEAD = Found(
+DEAD = Finding(
     "dead-letters", "error", "12 % of records could not be read in 5 min (mostly: unreadable)", BEGAN, 0.12
 )
 FEW = DEAD._replace(severity="warning", value=0.02)
-LAG = Found("lag", "error", "records wait", BEGAN, 900.0)
+LAG = Finding("lag", "error", "records wait", BEGAN, 900.0)
 
 
 class Bench:
@@ -69,7 +69,7 @@ class Bench:
         self.position = len(self.log)
 
     def look(self):
-        self.checkpoint(self.notifier.look(self.now_us))
+        self.checkpoint(self.notifier.check_health(self.now_us))
 
     def checkpoint(self, outputs):
         for message in outputs.messages.get("alerts", ()):
@@ -193,9 +193,9 @@ def test_a_loss_stays_open_for_an_hour(bench):
 @pytest.mark.parametrize(
     ("one", "kept"),
     [
-        (Found("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
+        (Finding("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
         (
-            Found(
+            Finding(
                 "evaluator-silence",
                 "warning",
                 "truncation has judged none of the last 280 answers of bot/answer",
@@ -371,13 +371,13 @@ def test_a_restored_notifier_goes_on_as_the_one_before(steps):
     bench.read()
     bench.look()
     bench.read()
-    bench.checkpoint(bench.notifier.look(bench.now_us))
+    bench.checkpoint(bench.notifier.check_health(bench.now_us))
     again = Notifier(bench.config)
     again.restore([(key, value) for key, value in bench.durable.items() if value is not None])
     again._now_us = bench.now_us
     assert again.status() == bench.notifier.status()
     later_us = bench.now_us + 2 * SECOND
-    assert again.look(later_us) == bench.notifier.look(later_us)
+    assert again.check_health(later_us) == bench.notifier.check_health(later_us)
 
 
 @pytest.mark.parametrize(
@@ -421,8 +421,8 @@ def test_findings_of_a_thousand_partitions_fit_into_a_record():
 
 def test_only_the_first_partition_of_the_alerts_has_a_desk():
     second = Notifier(Config(), partition=1)
-    assert not second.look(BEGAN)
-    assert not second.look(BEGAN + 600 * SECOND)
+    assert not second.check_health(BEGAN)
+    assert not second.check_health(BEGAN + 600 * SECOND)
     assert second.status() == {"episodes": []}
 
 

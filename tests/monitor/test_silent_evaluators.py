@@ -9,7 +9,7 @@ import json
 import pytest
 
 from monitor.protocol.messages import FileRecord
-from monitor.self_health.partition_health import Figures
+from monitor.self_health.partition_health import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
@@ -39,7 +39,9 @@ class World:
                 self.now_us += MINUTE // self.looks
                 if self.watch.watermark_us is not None:
                     self.watch.advance(self.now_us - 30 * SECOND, self.now_us)
-                for message in self.watch.heartbeat(Figures(True, 0), self.now_us).messages.get("alerts", ()):
+                for message in self.watch.heartbeat(ReadProgress(True, 0), self.now_us).messages.get(
+                    "alerts", ()
+                ):
                     self.found = [
                         one
                         for one in json.loads(message.value)["findings"]

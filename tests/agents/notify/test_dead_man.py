@@ -193,7 +193,7 @@ def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is
     async def scene(ears, begin):
         partition = begin()
         if status is None:  # nobody listens there
-            partition.core.dead_man._url = type(partition.core.dead_man._url)(
+            partition.core.dead_mans_switch._url = type(partition.core.dead_mans_switch._url)(
                 "http://127.0.0.1:1/ping/geheim"
             )
         else:

@@ -16,7 +16,7 @@ from monitor.delivery.retries import EPISODES
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
-from monitor.self_health.dead_mans_switch import WHYS, Withheld
+from monitor.self_health.dead_mans_switch import REASONS, Withheld
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -36,7 +36,7 @@ class Bench:
         )
         self.now_us, self.notifier = now_us, Notifier(self.config)
         self.notifier.restore(durable)
-        self.silent, self.signs, self.why = set(), [], ""
+        self.silent, self.pings, self.reason = set(), [], ""
 
     def pass_time(self, seconds, reading=True):
         """Heartbeats each minute, a look each second."""
@@ -46,7 +46,7 @@ class Bench:
                 for partition in set(range(PARTITIONS)) - self.silent:
                     self.beat(partition)
             if reading:
-                self.notifier.look(self.now_us)
+                self.notifier.check_health(self.now_us)
             self.ask()
 
     def beat(self, partition):
@@ -63,10 +63,10 @@ class Bench:
         self.notifier.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], self.now_us)
 
     def ask(self):
-        due = self.notifier.dead_man.due(self.now_us)
-        self.why = due.why if isinstance(due, Withheld) else ""
+        due = self.notifier.dead_mans_switch.due(self.now_us)
+        self.reason = due.reason if isinstance(due, Withheld) else ""
         self.text = due.text if isinstance(due, Withheld) else ""
-        self.signs += [] if isinstance(due, Withheld) else [(self.now_us, sign) for sign in due]
+        self.pings += [] if isinstance(due, Withheld) else [(self.now_us, sign) for sign in due]
 
     def put(self, episode):
         self.notifier.apply([FileRecord(episode.model_dump_json().encode())], self.now_us)
@@ -84,7 +84,7 @@ class Bench:
             outbox.failed(step, self.now_us, 0.0, reason="no route", **verdict)
 
     def reset(self):
-        self.signs.clear()
+        self.pings.clear()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def bench():
     """One that has been well for ten minutes."""
     made = Bench()
     made.pass_time(600)
-    assert made.why == ""
+    assert made.reason == ""
     made.reset()
     return made
 
@@ -107,10 +107,10 @@ def put(bench, episode_of, nine_us):
 
 def test_while_all_is_well_a_sign_is_due_each_interval_and_no_more(bench):
     bench.pass_time(600)
-    times = [at_us for at_us, _ in bench.signs]
+    times = [at_us for at_us, _ in bench.pings]
     assert {later - earlier for earlier, later in pairwise(times)} == {MINUTE}
     assert len(times) == 10
-    request = bench.signs[0][1].request
+    request = bench.pings[0][1].request
     assert (request.method, request.url, request.body, request.timeout_s) == ("GET", URL, b"", 10.0)
 
 
@@ -119,32 +119,32 @@ def test_the_interval_is_as_configured():
     bench.pass_time(60)
     bench.reset()
     bench.pass_time(60)
-    assert len(bench.signs) == 3
+    assert len(bench.pings) == 3
 
 
 def test_nothing_is_due_before_each_partition_was_heard_of():
     bench = Bench()
     bench.pass_time(0)
-    bench.notifier.look(bench.now_us)
+    bench.notifier.check_health(bench.now_us)
     bench.ask()
     assert bench.text == "waiting for the first heartbeat of any partition"
     bench.silent = {3}
     bench.pass_time(120)
-    assert (bench.why, bench.text, bench.signs) == (
+    assert (bench.reason, bench.text, bench.pings) == (
         "waiting",
         "waiting for the first heartbeat of partition 3",
         [],
     )
     bench.beat(3)
     bench.ask()
-    assert len(bench.signs) == 1
+    assert len(bench.pings) == 1
 
 
 def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
     bench = Bench()
     bench.silent = {1, 3}
     bench.pass_time(302)
-    assert (bench.why, bench.text, bench.signs) == (
+    assert (bench.reason, bench.text, bench.pings) == (
         "no-heartbeat",
         "no heartbeat for 5 min of partitions 1, 3",
         [],
@@ -160,29 +160,33 @@ def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
     bench.pass_time(400)
     bench.reset()
     bench.pass_time(300)
-    assert (bench.why, bench.text, bench.signs) == (
+    assert (bench.reason, bench.text, bench.pings) == (
         "no-heartbeat",
         f"no heartbeat for 5 min of partition {partition}",
         [],
     )
     bench.silent = set()
     bench.pass_time(60)
-    assert bench.why == ""
-    assert bench.signs
+    assert bench.reason == ""
+    assert bench.pings
 
 
 def test_an_open_breaker_withholds_until_the_channel_answers_again(bench, put):
     put()
     for _ in range(EPISODES.failures):
         bench.pass_time(10)
-        assert bench.why == ""
+        assert bench.reason == ""
         bench.answer({})
     bench.reset()
     bench.pass_time(120)
-    assert (bench.why, bench.text, bench.signs) == ("channel-down", "pagerduty takes nothing: no route", [])
+    assert (bench.reason, bench.text, bench.pings) == (
+        "channel-down",
+        "pagerduty takes nothing: no route",
+        [],
+    )
     bench.answer("delivered")
     bench.pass_time(1)
-    assert bench.signs
+    assert bench.pings
 
 
 def test_a_channel_that_asks_to_be_left_alone_withholds_for_as_long(bench, put):
@@ -190,11 +194,11 @@ def test_a_channel_that_asks_to_be_left_alone_withholds_for_as_long(bench, put):
     bench.answer({"after_s": 600.0, "hold": True})
     bench.reset()
     bench.pass_time(599)
-    assert (bench.why, bench.signs) == ("channel-down", [])
+    assert (bench.reason, bench.pings) == ("channel-down", [])
     bench.pass_time(2)
     bench.answer("delivered")
     bench.pass_time(1)
-    assert bench.signs
+    assert bench.pings
 
 
 def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench, put):
@@ -204,7 +208,7 @@ def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench
     bench.answer("delivered")
     bench.reset()
     bench.pass_time(300)
-    assert (bench.why, bench.text, bench.signs) == (
+    assert (bench.reason, bench.text, bench.pings) == (
         "refused",
         "pagerduty refuses what it is told: 400: no such key",
         [],
@@ -212,7 +216,7 @@ def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench
     put("a", state="resolved")
     bench.notifier.outbox.due("pagerduty", bench.now_us)
     bench.pass_time(1)
-    assert bench.signs
+    assert bench.pings
 
 
 def test_a_refusal_withholds_beyond_the_end_of_its_episode_until_something_is_delivered(bench, put):
@@ -222,20 +226,20 @@ def test_a_refusal_withholds_beyond_the_end_of_its_episode_until_something_is_de
     bench.notifier.outbox.due("pagerduty", bench.now_us)
     bench.reset()
     bench.pass_time(3600)
-    assert (bench.why, bench.signs) == ("refused", [])
+    assert (bench.reason, bench.pings) == ("refused", [])
     put("b")
     bench.answer("delivered")
     bench.pass_time(1)
-    assert bench.signs
+    assert bench.pings
 
 
 def test_a_notifier_that_does_not_get_through_what_is_written_withholds(bench):
     bench.pass_time(20, reading=False)
-    assert bench.why == ""
+    assert bench.reason == ""
     bench.pass_time(20, reading=False)
-    assert bench.why == "behind"
+    assert bench.reason == "behind"
     bench.pass_time(1)
-    assert bench.why == ""
+    assert bench.reason == ""
 
 
 def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(bench):
@@ -243,30 +247,30 @@ def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(be
     bench.silent = {2}
     bench.reset()
     bench.pass_time(60)
-    assert (bench.why, bench.signs) == ("no-heartbeat", [])
+    assert (bench.reason, bench.pings) == ("no-heartbeat", [])
 
 
 def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
     next_one = Bench([one for one in bench.notifier.changed() if one[1] is not None], bench.now_us)
     next_one.silent = {0}
     next_one.pass_time(120)
-    assert (next_one.why, next_one.text) == ("waiting", "waiting for the first heartbeat of partition 0")
+    assert (next_one.reason, next_one.text) == ("waiting", "waiting for the first heartbeat of partition 0")
     next_one.silent = set()
     next_one.pass_time(60)
-    assert next_one.signs
+    assert next_one.pings
 
 
 def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
     bench.pass_time(60)
-    ((at_us, sign),) = bench.signs
-    bench.notifier.dead_man.sent(sign, at_us, arrived=False)
+    ((at_us, sign),) = bench.pings
+    bench.notifier.dead_mans_switch.sent(sign, at_us, arrived=False)
     bench.pass_time(60)
-    bench.notifier.dead_man.sent(bench.signs[1][1], bench.now_us, arrived=True)
-    assert (bench.why, len(bench.signs)) == ("", 2)
+    bench.notifier.dead_mans_switch.sent(bench.pings[1][1], bench.now_us, arrived=True)
+    assert (bench.reason, len(bench.pings)) == ("", 2)
     found = {
         (one.name, *one.labels): one.value for one in bench.notifier.measures() if "dead_man" in one.name
     }
-    assert found == {("softfail_dead_man_withheld", why): 0.0 for why in WHYS} | {
+    assert found == {("softfail_dead_man_withheld", why): 0.0 for why in REASONS} | {
         ("softfail_dead_man_pings_total", "url", "sent"): 1,
         ("softfail_dead_man_pings_total", "url", "failed"): 1,
     }
@@ -287,7 +291,7 @@ def test_why_it_is_withheld_is_measured_and_shown_and_the_address_is_not(bench):
     assert status["dead_man"]["withheld"] == "no heartbeat for 5 min of partition 3"
     assert (
         "geheim"
-        not in f"{status}{bench.signs}{vars(bench.notifier.dead_man)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
+        not in f"{status}{bench.pings}{vars(bench.notifier.dead_mans_switch)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
     )
 
 
@@ -298,17 +302,17 @@ def test_the_watchdog_of_alertmanager_goes_by_itself_beside_the_address_and_alon
             channels={"alertmanager": {"url": "http://alertmanager:9093", "timeout": 60, "watchdog": True}},
         )
         bench.pass_time(60)
-        assert {sign.to for _, sign in bench.signs} == wanted
-        (request,) = [sign.request for _, sign in bench.signs if sign.to == "alertmanager"]
+        assert {sign.to for _, sign in bench.pings} == wanted
+        (request,) = [sign.request for _, sign in bench.pings if sign.to == "alertmanager"]
         assert (request.url, request.timeout_s) == ("http://alertmanager:9093/api/v2/alerts", 10.0)
 
 
 def test_where_nobody_is_to_be_told_nobody_is_and_nothing_is_measured():
     for channels in (CHANNELS, {"alertmanager": {"url": "http://alertmanager:9093"}}):
         notifier = Notifier(Config.model_validate({"channels": channels}))
-        assert not notifier.dead_man.is_wanted
+        assert not notifier.dead_mans_switch.is_wanted
         assert [one for one in notifier.measures() if "dead_man" in one.name] == []
 
 
 def test_only_the_first_partition_of_the_alerts_topic_has_one():
-    assert Notifier(Config.model_validate({"health": {"dead_mans_url": URL}}), 1).dead_man is None
+    assert Notifier(Config.model_validate({"health": {"dead_mans_url": URL}}), 1).dead_mans_switch is None

@@ -42,7 +42,7 @@ class Upgraded:
             self.now_us += 10 * SECOND_US
             if second % 60 == 0:
                 self.read(*(self.heartbeat(partition, findings) for partition in range(4)))
-            for message in self.notifier.look(self.now_us).messages.get("alerts", ()):
+            for message in self.notifier.check_health(self.now_us).messages.get("alerts", ()):
                 self.read(json.loads(message.value))
             self.deliver()
 
