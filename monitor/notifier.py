@@ -44,7 +44,7 @@ class Notifier:
         outputs = Outputs()
         for record in records:
             try:
-                alert_record = read_alert_record(record.value)
+                alert_record = read_alert_record(record.value, record.headers)
                 if isinstance(alert_record, Heartbeat):
                     if self._worker_alerts is not None:
                         self._worker_alerts.take(alert_record, self._now_us)

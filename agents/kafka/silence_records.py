@@ -22,6 +22,7 @@ from monitor.delivery.alert_records import read_alert_record
 from monitor.delivery.silences import MOST, Silences
 from schemas.config.monitor_config import Kafka
 from schemas.config.silences import LONGEST, match_of
+from schemas.record_kinds import kind_of
 from schemas.records import Silence
 from schemas.times import microseconds
 
@@ -54,7 +55,7 @@ async def read_silences(kafka: Kafka, now: datetime) -> dict[str, Silence]:
 
 
 async def _unread_values(kafka: Kafka, position: int | None, now: datetime) -> list[bytes]:
-    """Read the values from this position of the alerts topic on that may be silences.
+    """Read the silences from this position of the alerts topic on, undecoded.
 
     None: read the last 31 days, because no silence lasts longer.
     """
@@ -66,11 +67,10 @@ async def _unread_values(kafka: Kafka, position: int | None, now: datetime) -> l
             position = (await reader.offsets_at([alerts], since_ms))[alerts]
         unread = range(end if position is None else min(position, end), end)
         async for records in reader.batches({alerts: unread}):
-            # most are transitions and heartbeats
             values += [
                 record.value
                 for record in records
-                if record.value is not None and b'"silence"' in record.value
+                if record.value is not None and kind_of(record.value, record.headers) == "silence"
             ]
     return values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
 from schemas.config.monitor_config import Kafka
+from schemas.record_kinds import kind_of
 from softfail.partitioning import partition_of
 
 OpenEpisodes = dict[str, dict[str, Any]]
@@ -29,7 +30,7 @@ async def open_episodes(kafka: Kafka) -> OpenEpisodes:
     async with TopicReader(kafka) as reader:
         async for records in reader.batches(await reader.ranges([alerts])):
             for record in records:
-                _apply(episodes, record.value)
+                _apply(episodes, record.value, record.headers)
     return episodes
 
 
@@ -50,19 +51,11 @@ def episode_line(episode: dict[str, Any]) -> str:
     )
 
 
-def _apply(episodes: OpenEpisodes, value: bytes | None) -> None:
-    if b'"episode"' not in (value or b""):  # most records are transitions and heartbeats
+def _apply(episodes: OpenEpisodes, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+    if kind_of(value, headers) != "episode":
         return
-    try:
-        record = json.loads(value or b"")
-    except ValueError:
-        return
-    if (
-        isinstance(record, dict)
-        and record.get("record") == "episode"
-        and record.get("service") != _OWN
-        and "episode_id" in record
-    ):
+    record = json.loads(value or b"")
+    if record.get("service") != _OWN and "episode_id" in record:
         episodes.pop(record["episode_id"], None)
         if record.get("state") != "resolved":
             episodes[record["episode_id"]] = record

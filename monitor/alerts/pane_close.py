@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from monitor.alerts.engine import AlertEngine
-from monitor.incidents.records import Level
-from monitor.protocol.messages import OutputRecord, Outputs, to_json
+from monitor.protocol.messages import Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import (
@@ -22,7 +19,7 @@ from monitor.windows.feature_series import (
     SegmentSeries,
 )
 from monitor.windows.pane import Pane
-from monitor.windows.record import pane_metrics
+from monitor.windows.record import WindowRecord, pane_metrics
 from monitor.windows.segment_keys import (
     OTHER,
     UNLABELLED,
@@ -39,24 +36,6 @@ ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 
 Fresh = dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]
 """Counts since the last edge, by feature and segment."""
-
-
-class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
-    """One closed pane of a segment or feature. ``metrics``: as ``monitor.windows.pane.pane_metrics`` returns them."""
-
-    level: Level
-    service: str
-    feature: str
-    environment: str
-    model: str
-    prompt_version: str
-    variant: str
-    dimensions: dict[str, str]
-    start: str
-    end: str
-    revision: int
-    events: int
-    metrics: dict[str, dict[str, Any]]
 
 
 class PaneCloser:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from monitor.channels.interface import DEDUP_CHARS
+from schemas.record_kinds import kind_of
 from schemas.records import Change, Episode, Heartbeat, Silence
 
 AlertRecord = Episode | Silence | Change | Heartbeat
@@ -26,7 +28,7 @@ class UnreadableHeartbeat(ValueError):
     """A heartbeat that cannot be read. It needs no dead letter: the next one comes within a minute."""
 
 
-def read_alert_record(value: bytes | None) -> AlertRecord | None:
+def read_alert_record(value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> AlertRecord | None:
     """Read a record; None for one that ``notify`` has no use for. Fields of a newer release are ignored.
 
     Raises:
@@ -39,8 +41,7 @@ def read_alert_record(value: bytes | None) -> AlertRecord | None:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise ValueError(f"a JSON {type(fields).__name__}, not an object")
-    kind = fields.get("record")
-    model = _MODELS.get(kind) if isinstance(kind, str) else None
+    model = _MODELS.get(kind_of(fields, headers))
     if model is None:
         return None
     try:

@@ -13,8 +13,7 @@ import msgspec
 from monitor.protocol.examples import Example
 from monitor.protocol.messages import OutputRecord
 from monitor.rules.evidence import Evidence, evidence_from
-
-Level = Literal["segment", "feature"]
+from monitor.windows.segment_keys import Level
 
 
 class TransitionRecord(OutputRecord, frozen=True, kw_only=True, tag="transition"):

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.protocol.messages import Message
-from schemas.records import Episode, EpisodeIncident, Transition
+from monitor.incidents.records import EpisodeRecord, TransitionRecord
+from monitor.protocol.messages import OutputRecord
+from schemas.records import Episode, EpisodeIncident
 
 Feature = tuple[str, str, str]
 """Service, feature and environment."""
@@ -80,10 +81,6 @@ class Firing(NamedTuple):
     until: datetime | None
 
 
-class _RecordKind(msgspec.Struct):
-    record: str
-
-
 class AlertHistory:
     """All episodes and firing incidents of one configuration, in the order of the records."""
 
@@ -92,18 +89,19 @@ class AlertHistory:
         self.firings: dict[str, Firing] = {}
         self.brief_breaches: dict[str, int] = {}
         """Rule name -> number of breaches that ended before the incident fired."""
-        self._kind_decoder = msgspec.json.Decoder(_RecordKind)
 
-    def take(self, messages: Iterable[Message]) -> None:
+    def take(self, records: Iterable[OutputRecord]) -> None:
         """Add records of the alerts topic."""
-        for message in messages:
-            kind = self._kind_decoder.decode(message.value).record
-            if kind == "episode":
-                episode = Episode.model_validate_json(message.value)
-                history = self.episodes.setdefault(episode.episode_id, EpisodeHistory(episode, episode))
-                history.take(episode)
-            elif kind == "transition":
-                self._transition(Transition.model_validate_json(message.value))
+        for record in records:
+            if isinstance(record, EpisodeRecord):
+                # not strict: times are text
+                self.take_episode(Episode.model_validate(msgspec.to_builtins(record), strict=False))
+            elif isinstance(record, TransitionRecord):
+                self._transition(record)
+
+    def take_episode(self, episode: Episode) -> None:
+        """Add a record of an episode."""
+        self.episodes.setdefault(episode.episode_id, EpisodeHistory(episode, episode)).take(episode)
 
     @property
     def pages(self) -> int:
@@ -119,7 +117,8 @@ class AlertHistory:
         """Return the episodes sorted by start."""
         return sorted(self.episodes.values(), key=lambda episode: (episode.since, episode.feature))
 
-    def _transition(self, transition: Transition) -> None:
+    def _transition(self, transition: TransitionRecord) -> None:
+        time = datetime.fromisoformat(transition.time)
         previous = self.firings.get(transition.incident_id)
         if transition.state == "firing":
             # a repeated record of the same incident keeps the first start
@@ -128,12 +127,12 @@ class AlertHistory:
                 Firing(
                     transition.rule,
                     (transition.service, transition.feature, transition.environment),
-                    transition.time,
+                    time,
                     None,
                 ),
             )
         elif transition.state == "resolved" and previous is not None:
-            self.firings[transition.incident_id] = previous._replace(until=transition.time)
+            self.firings[transition.incident_id] = previous._replace(until=time)
         elif transition.state == "resolved":
             self.brief_breaches[transition.rule] = self.brief_breaches.get(transition.rule, 0) + 1
 

@@ -46,9 +46,9 @@ class BacktestResult:
 
     def take(self, outputs: Outputs) -> None:
         """Collect the records of a step."""
-        self.alerts.take(outputs.messages.get("alerts", ()))
+        self.alerts.take(outputs.records.get("alerts", ()))
         if self._collects_windows:
-            self.measurements.take(outputs.messages.get("windows", ()))
+            self.measurements.take(outputs.records.get("windows", ()))
 
     def pane_closed(self, watermark_us: int | None) -> None:
         """Read the near misses at the last pane edge.

@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from statistics import median
-from typing import Any
 
 import msgspec
 
-from monitor.protocol.messages import Message
+from monitor.protocol.messages import OutputRecord
 from monitor.reports.plot_panels import EVENTS, Panel
 from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of
-from monitor.windows.record import Z95
+from monitor.windows.record import Z95, WindowRecord
 
 POINTS = 200  # points of a plot: about its width in pixels
 LEAST = 40  # points are not merged below this number, however few events they have
 TYPICAL = 60  # median number of events of a point; with fewer, the plot shows only random variation
 REVISED_FOR_US = 3 * 3_600_000_000  # a window may be revised for two hours; older windows are merged
-_SEGMENT = b'{"record":"window","level":"segment"'
 
 Key = tuple[str, str, str]
 
@@ -138,38 +136,36 @@ class Measurements:
             if panel.name != EVENTS
             for reading in (panel.readings or ("",))
         ]
-        self._fields = _fields(self._lines)
-        self._decoder = msgspec.json.Decoder(_window_of(self._fields))
+        self._metrics = _metrics_of(self._lines)
 
     @property
     def events(self) -> int:
         """Number of events measured."""
         return sum(series.events for series in self.series.values())
 
-    def take(self, messages: Iterable[Message]) -> None:
+    def take(self, records: Iterable[OutputRecord]) -> None:
         """Add records of the windows topic. Windows of segments are left out."""
-        for message in messages:
-            if message.value.startswith(_SEGMENT):
+        for record in records:
+            if not isinstance(record, WindowRecord) or record.level != "feature":
                 continue
-            window: Any = self._decoder.decode(message.value)
-            if window.level != "feature":
-                continue
-            self.start = window.start if self.start is None else min(self.start, window.start)
-            self.end = window.end if self.end is None else max(self.end, window.end)
-            key = (window.service, window.feature, window.environment)
+            start, end = datetime.fromisoformat(record.start), datetime.fromisoformat(record.end)
+            self.start = start if self.start is None else min(self.start, start)
+            self.end = end if self.end is None else max(self.end, end)
+            key = (record.service, record.feature, record.environment)
             series = self.series.get(key)
             if series is None:
                 series = self.series[key] = Series(self.pane_us)
-            series.take(round(window.start.timestamp()) * 1_000_000, self._bin(window))
+            series.take(round(start.timestamp()) * 1_000_000, self._bin(record))
 
-    def _bin(self, window: Any) -> Bin:
+    def _bin(self, window: WindowRecord) -> Bin:
         bin_ = Bin()
         bin_.events, bin_.panes = window.events, 1
         bin_.low[EVENTS] = bin_.high[EVENTS] = window.events
-        for metric, field in self._fields.items():
-            value: WindowMetric | None = getattr(window.metrics, field)
-            if value is None or value.value is None:
+        for metric in self._metrics:
+            fields = window.metrics.get(metric)
+            if fields is None or fields["value"] is None:
                 continue
+            value = msgspec.convert(fields, WindowMetric)
             name, _, reading = metric.rpartition(".")
             if value.classes is not None:
                 rate = bin_.rates[metric] = Rate()
@@ -188,7 +184,7 @@ class Measurements:
 class WindowMetric(msgspec.Struct):
     """A metric of a window record."""
 
-    value: float | None
+    value: float
     low: float | None = None
     high: float | None = None
     classes: list[tuple[float, int, int]] | None = None
@@ -197,24 +193,12 @@ class WindowMetric(msgspec.Struct):
     histogram: HistogramRecord | None = None
 
 
-def _fields(lines: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Map each metric of a window to the name of its field in the decoded struct."""
-    metrics = [
-        metric
-        for name, reading in lines
-        for metric in ((f"{name}.{reading}", f"{name}.mean") if reading else (name,))
-    ]
-    return {metric: f"m{index}" for index, metric in enumerate(dict.fromkeys(metrics))}
-
-
-def _window_of(fields: dict[str, str]) -> type[msgspec.Struct]:
-    """Define a struct with the metrics that are plotted; msgspec skips all others."""
-    metrics = msgspec.defstruct(
-        "Metrics",
-        [(field, WindowMetric | None, None) for field in fields.values()],
-        rename={field: metric for metric, field in fields.items()},
-    )
-    columns: list[Any] = [(name, str) for name in ("level", "service", "feature", "environment")]
-    return msgspec.defstruct(
-        "Window", [*columns, ("start", datetime), ("end", datetime), ("events", int), ("metrics", metrics)]
+def _metrics_of(lines: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the metrics of a window that the lines are made of; a number needs its mean, with the histogram."""
+    return tuple(
+        dict.fromkeys(
+            metric
+            for name, reading in lines
+            for metric in ((f"{name}.{reading}", f"{name}.mean") if reading else (name,))
+        )
     )

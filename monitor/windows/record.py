@@ -1,17 +1,37 @@
-"""The metrics of a pane as a window record states them."""
+"""The window record: one closed pane of a segment or feature."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from monitor.protocol.messages import OutputRecord
 from monitor.stats.exponential_buckets import to_opentelemetry
 from monitor.stats.rate import Estimate
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
 from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import Level
 
 Z95 = 1.959963984540054
 """Standard errors of the 95 % intervals that readers see. Rules decide by an own number."""
+
+
+class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
+    """One closed pane. ``start``, ``end``: RFC 3339. ``metrics``: as ``pane_metrics`` returns them."""
+
+    level: Level
+    service: str
+    feature: str
+    environment: str
+    model: str
+    prompt_version: str
+    variant: str
+    dimensions: dict[str, str]
+    start: str
+    end: str
+    revision: int
+    events: int
+    metrics: dict[str, dict[str, Any]]
 
 
 def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:

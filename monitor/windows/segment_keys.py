@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 OTHER = "other"
+
+Level = Literal["segment", "feature"]
+"""Whether a record is of one segment, or of the feature as a whole."""
 
 
 class FeatureKey(NamedTuple):

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.protocol.messages import Message
 from monitor.reports.plot_panels import FIXED, panels_of
 from monitor.reports.time_series import POINTS, Measurements
 from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.pane import Pane
-from monitor.windows.record import pane_metrics
+from monitor.windows.record import WindowRecord, pane_metrics
 from schemas.times import rfc3339
 from tests.tiers import examples
 
@@ -27,7 +24,7 @@ def window(
     revision: int = 1,
     feature: str = "answer",
     level: str = "feature",
-) -> Message:
+) -> WindowRecord:
     """A window as the core writes it: so many responses as there are tokens, of which some failed."""
     pane = Pane(minute * PANE_US)
     pane.events = len(tokens)
@@ -37,19 +34,21 @@ def window(
     pane.number("output_tokens").add(
         1_000_000, len(tokens), sum(tokens), dict(zip(codes.tolist(), counts.tolist(), strict=True))
     )
-    record = {
-        "record": "window",
-        "level": level,
-        "service": "bot",
-        "feature": feature,
-        "environment": "production",
-        "start": rfc3339(pane.start_us),
-        "end": rfc3339(pane.start_us + PANE_US),
-        "revision": revision,
-        "events": pane.events,
-        "metrics": pane_metrics(pane),
-    }
-    return Message(b"", json.dumps(record).encode())
+    return WindowRecord(
+        level=level,
+        service="bot",
+        feature=feature,
+        environment="production",
+        model="",
+        prompt_version="",
+        variant="",
+        dimensions={},
+        start=rfc3339(pane.start_us),
+        end=rfc3339(pane.start_us + PANE_US),
+        revision=revision,
+        events=pane.events,
+        metrics=pane_metrics(pane),
+    )
 
 
 KEY = ("bot", "answer", "production")

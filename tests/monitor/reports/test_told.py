@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.protocol.messages import Message
 from monitor.reports.config_comparison import differences
 from monitor.reports.episode_history import AlertHistory, by_rule
 from monitor.reports.report_text import length, place
@@ -10,7 +9,8 @@ from monitor.reports.report_text import length, place
 
 def history_of(*episodes):
     findings = AlertHistory()
-    findings.take([Message(b"", episode.model_dump_json().encode()) for episode in episodes])
+    for episode in episodes:
+        findings.take_episode(episode)
     return findings
 
 
@@ -84,7 +84,7 @@ def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping
     assert (never.fired, never.pages, never.firing) == (0, 0, timedelta())
     key, margin = trial.near_misses.closest_feature("never", never.features)
     assert key.feature == "answer"
-    assert 0.3 < margin.evidence["value"] < 0.7
+    assert 0.3 < margin.evidence.value < 0.7
     assert trial.near_misses.closest_feature("errors", errors.features)[0].feature == "rerank"
 
 
