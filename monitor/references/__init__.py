@@ -1,1 +1,1 @@
-"""What a window is compared with: trailing, same hours last week, pinned, previous version."""
+"""References: what a window is compared with (trailing, same hours last week, pinned, previous version)."""

@@ -1,4 +1,4 @@
-"""References that were pinned by name, found again. They stay what they were, whatever happens since."""
+"""Pinned references: series that were pinned by name and never change."""
 
 from __future__ import annotations
 
@@ -19,83 +19,93 @@ NEVER_US = 2**62
 
 
 class PinnedReferences:
-    """The pins of a configuration. A series is read when it is first asked for, and is the same object from
-    then on.
+    """The pins of a configuration. A series is unpacked on demand and cached.
+
+    Args:
+        pinned: name -> pin as ``schemas.config.load`` read it.
 
     Raises:
-        ValueError: one of them was not read, or is of a release that counted otherwise.
+        ValueError: a pin was not read, or is of a release that counted differently.
     """
 
     def __init__(self, pinned: Mapping[str, Pinned]) -> None:
         self._features: dict[tuple[str, FeatureKey], PinnedFeature] = {}
         self._series: dict[tuple[str, FeatureKey], dict[SegmentKey | None, Series]] = {}
-        self._found: dict[Any, Any] = {}
-        for name, one in pinned.items():
-            if one.pin is None:
-                raise ValueError(f"pinned.{name}.file: {one.file} was not read; schemas.config.load reads it")
-            if fault := _foreign(one.pin):
+        self._cache: dict[Any, Any] = {}
+        for name, entry in pinned.items():
+            if entry.pin is None:
+                raise ValueError(
+                    f"pinned.{name}.file: {entry.file} was not read; schemas.config.load reads it"
+                )
+            if fault := _format_fault(entry.pin):
                 raise ValueError(f"pinned.{name}.file: {fault}")
-            for feature in one.pin.features:
+            for feature in entry.pin.features:
                 key = FeatureKey(feature.service, feature.feature, feature.environment)
                 self._features[name, key] = feature
                 self._series[name, key] = {
                     None: feature.whole,
-                    **{_at(segment): segment for segment in feature.segments},
+                    **{_segment_key(segment): segment for segment in feature.segments},
                 }
 
-    def find(self, name: str, feature: FeatureKey, at: SegmentKey | None) -> Reference | None:
-        """How a series was (``at`` None: the whole feature). A segment that the pin does not know is held
-        against the whole feature.
+    def find(self, name: str, feature: FeatureKey, segment_key: SegmentKey | None) -> Reference | None:
+        """Return the pinned reference of a series (``segment_key`` None: the whole feature).
+
+        A segment that the pin does not have is compared with the whole feature. None if the pin does not have
+        the feature either.
         """
-        at, series = self._series_of(name, feature, at)
+        segment_key, series = self._find_series(name, feature, segment_key)
         if series is None:
             return None
-        known: Reference | None = self._found.get((name, feature, at))
-        if known is None:
-            known = self._found[name, feature, at] = _reference(f"pinned {name}", series)
-        return known
+        reference: Reference | None = self._cache.get((name, feature, segment_key))
+        if reference is None:
+            reference = _reference(f"pinned {name}", series)
+            self._cache[name, feature, segment_key] = reference
+        return reference
 
     def texts(
-        self, name: str, feature: FeatureKey, at: SegmentKey | None, statistic: str
+        self, name: str, feature: FeatureKey, segment_key: SegmentKey | None, statistic: str
     ) -> TextReference | None:
-        """The same of texts; None where there were too few."""
-        at, series = self._series_of(name, feature, at)
+        """Return the pinned texts of a series; None if there are too few."""
+        segment_key, series = self._find_series(name, feature, segment_key)
         if series is None:
             return None
-        key = (name, feature, at, statistic)
-        if key not in self._found:
-            self._found[key] = _texts(series.texts.get(statistic, ()))
-        found: TextReference | None = self._found[key]
-        return found
+        key = (name, feature, segment_key, statistic)
+        if key not in self._cache:
+            self._cache[key] = _texts(series.texts.get(statistic, ()))
+        reference: TextReference | None = self._cache[key]
+        return reference
 
     def changed(
         self, reference: str, feature: FeatureKey, now: Mapping[str, tuple[str, int]], since_us: int
     ) -> dict[str, int]:
-        """Evaluator (and ``pass_rate``) -> 0 if it counted as it does now, else ``NEVER_US``: what another
-        one counted is another statistic.
+        """Return since when each evaluator (and ``pass_rate``) is comparable with a pin.
+
+        That is 0 if the pin was counted by the same version of the evaluator, else ``NEVER_US``: what another
+        version counted is another statistic.
 
         Args:
-            now: evaluator -> its identity, and since when it is that one, as the book has it.
-            since_us: one that changed later has counted windows together with the one before.
+            reference: name of the reference, as the configuration has it.
+            now: evaluator -> its identity, and since when it has that one, microseconds.
+            since_us: an evaluator that changed later has counted a part of the window in its earlier version.
         """
         pinned = self._features.get((pinned_name(reference) or "", feature))
         before = pinned.evaluators if pinned is not None else {}
         return {
-            name: 0 if before.get(name) == identity and at_us <= since_us else NEVER_US
-            for name, (identity, at_us) in now.items()
+            name: 0 if before.get(name) == identity and changed_us <= since_us else NEVER_US
+            for name, (identity, changed_us) in now.items()
         }
 
-    def _series_of(
-        self, name: str, feature: FeatureKey, at: SegmentKey | None
+    def _find_series(
+        self, name: str, feature: FeatureKey, segment_key: SegmentKey | None
     ) -> tuple[SegmentKey | None, Series | None]:
-        known = self._series.get((name, feature), {})
-        at = _sorted(at) if at is not None else None
-        return (at, known[at]) if at in known else (None, known.get(None))
+        series = self._series.get((name, feature), {})
+        key = _sort_dimensions(segment_key) if segment_key is not None else None
+        return (key, series[key]) if key in series else (None, series.get(None))
 
 
 def pin_fault(pin: Pin) -> str:
-    """What keeps this release from using a pin, with the remedy; empty if nothing does. It reads all of it."""
-    if fault := _foreign(pin):
+    """Return why this release cannot use a pin, with the remedy; empty if it can. Reads all of the pin."""
+    if fault := _format_fault(pin):
         return fault
     for number, feature in enumerate(pin.features):
         for series in (feature.whole, *feature.segments):
@@ -104,11 +114,11 @@ def pin_fault(pin: Pin) -> str:
                     series.events < MIN_REFERENCE_EVENTS
                     or _reference(pin.name, series).pane.events != series.events
                 ):
-                    return f"features[{number}]: what it holds is not what it says it holds; {_anew(pin)}"
+                    return f"features[{number}]: what it holds is not what it says it holds; {_remedy(pin)}"
                 for sketches in series.texts.values():
                     _texts(sketches)
             except ValueError as error:
-                return f"features[{number}]: cannot be read: {error}; {_anew(pin)}"
+                return f"features[{number}]: cannot be read: {error}; {_remedy(pin)}"
     return ""
 
 
@@ -130,37 +140,37 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
     return TextReference(whole, blocks, is_young=False, cache={}) if whole.n >= MIN_REFERENCE_TEXTS else None
 
 
-def _foreign(pin: Pin) -> str:
+def _format_fault(pin: Pin) -> str:
     ours = {
         "layout": format_versions.LAYOUT,
         "histogram_scale": MAX_SCALE,
         "text_sketch": text_sketch.VERSION,
     }
     theirs = {"layout": pin.layout, "histogram_scale": pin.histogram_scale, "text_sketch": pin.text_sketch}
-    # older layouts are migrated
+    # Older layouts are migrated.
     if theirs == ours or (
         theirs | {"layout": format_versions.LAYOUT} == ours and 1 <= pin.layout < format_versions.LAYOUT
     ):
         return ""
-    told = ", ".join(
+    differences = ", ".join(
         f"{name} {value} and not {ours[name]}" for name, value in theirs.items() if value != ours[name]
     )
-    return f"was counted otherwise than this release does ({told}); {_anew(pin)}"
+    return f"was counted otherwise than this release does ({differences}); {_remedy(pin)}"
 
 
-def _anew(pin: Pin) -> str:
+def _remedy(pin: Pin) -> str:
     return (
         f"pin it anew: python -m monitor baseline pin {pin.name} --from {rfc3339(pin.from_)} --to"
         f" {rfc3339(pin.to)} FILES"
     )
 
 
-def _at(segment: PinnedSegment) -> SegmentKey:
-    return _sorted(
+def _segment_key(segment: PinnedSegment) -> SegmentKey:
+    return _sort_dimensions(
         SegmentKey(segment.model, segment.prompt_version, segment.variant, tuple(segment.dimensions.items()))
     )
 
 
-def _sorted(at: SegmentKey) -> SegmentKey:
-    """The same segment, in whatever order the configuration names the dimensions."""
-    return at._replace(dimensions=tuple(sorted(at.dimensions)))
+def _sort_dimensions(segment_key: SegmentKey) -> SegmentKey:
+    """Return the key with sorted dimensions: their order in the configuration may have changed."""
+    return segment_key._replace(dimensions=tuple(sorted(segment_key.dimensions)))

@@ -10,13 +10,18 @@ from monitor.windows.pane import Pane
 MIN_REFERENCE_EVENTS = 500
 MIN_REFERENCE_TEXTS = 250
 MIN_REFERENCE_US = 15 * 60 * 1_000_000
-# from here on it is a reference like any other; a shorter one is good for large effects only
 SURE_REFERENCE_US = 30 * 60 * 1_000_000
+"""A shorter reference is young: good for large effects only."""
 
 
 class Reference(NamedTuple):
-    """Merged panes of [start, end), and the same in blocks (hours, of a young one five minutes), which tell
-    how much it varies by itself.
+    """The merged panes of [start, end), and the same in blocks, which show how much it varies by itself.
+
+    Attributes:
+        name: as the configuration has it.
+        blocks: of an hour; of a young reference five minutes.
+        cache: results that rules compute from it, kept as long as the reference.
+        is_pinned: a person chose it.
     """
 
     name: str
@@ -24,19 +29,17 @@ class Reference(NamedTuple):
     end_us: int
     pane: Pane
     blocks: tuple[Pane, ...]
-    cache: dict[str, Any]  # what rules found of it, kept as long as it is
+    cache: dict[str, Any]
     is_pinned: bool = False
 
     @property
     def is_young(self) -> bool:
-        """Whether it spans so little time that it says little of what is usual. Of a pinned one a person says
-        that it is what should be.
-        """
+        """Whether it is too short to show what is usual. A pinned reference never is: a person chose it."""
         return not self.is_pinned and self.end_us - self.start_us < SURE_REFERENCE_US
 
 
 class TextReference(NamedTuple):
-    """Texts that stand for how they are when all is well, together and in blocks."""
+    """The texts that stand for the healthy state: together and in blocks. ``cache``: as in ``Reference``."""
 
     sketch: TextSketch
     blocks: tuple[TextSketch, ...]
