@@ -41,10 +41,10 @@ _VALUES = {
 # what a watch alone cannot show
 ONLY_IN_TROUBLE = {
     "Deliveries",
-    "Trouble",
-    "Given up by producers",
+    "Faults",
+    "Dropped by producers",
     "Dead man's switch",
-    "Channels that take nothing",
+    "Circuit breakers of channels",
 }
 
 
