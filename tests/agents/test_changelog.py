@@ -79,10 +79,10 @@ def made(monkeypatch) -> Any:
     return make
 
 
-def write(one: Any, changed: Any = (), **outputs: list[Message]) -> tuple[WriteResult, list[Any]]:
+def write(changelog: Any, changed: Any = (), **outputs: list[Message]) -> tuple[WriteResult, list[Any]]:
     async def scene() -> tuple[WriteResult, list[Any]]:
-        left_out = await one.write(42, changed, Outputs(outputs))
-        return left_out, one._producer.committed[-1]
+        left_out = await changelog.write(42, changed, Outputs(outputs))
+        return left_out, changelog._producer.committed[-1]
 
     return asyncio.run(scene())
 
@@ -95,15 +95,15 @@ def test_the_transactional_id_names_prefix_agent_topic_and_partition(made):
 
 
 def test_the_first_transaction_has_the_header_and_each_has_the_position(made):
-    one = made()
-    _, first = write(one, [(b"pane", b"1")])
+    changelog = made()
+    _, first = write(changelog, [(b"pane", b"1")])
     assert [(topic, partition, key) for topic, partition, key, _, _ in first] == [
         ("p.watch.state", 6, b"pane"),
         ("p.watch.state", 6, HEADER),
         ("p.watch.state", 6, POSITION),
     ]
     assert json.loads(first[1][3]) == HEAD
-    _, second = write(one)
+    _, second = write(changelog)
     assert [(key, value) for _, _, key, value, _ in second] == [(POSITION, b"42")]
 
 
@@ -134,10 +134,10 @@ def test_outputs_go_where_their_kind_belongs(made):
 
 
 def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(made):
-    one = made()
+    changelog = made()
     with pytest.raises(ValueError, match="refused"):
-        write(one, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
-    assert one._producer.committed == []
+        write(changelog, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
+    assert changelog._producer.committed == []
 
 
 def test_a_state_record_above_the_limit_is_refused_by_its_key(made):
@@ -207,19 +207,19 @@ def test_the_state_of_another_prefix_is_refused_for_its_source(made):
 
 
 def test_a_header_of_an_older_layout_is_taken_and_written_anew_with_the_first_record(made):
-    one = made()
-    one._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
-    _, first = write(one, [(b"pane", b"1")])
+    changelog = made()
+    changelog._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
+    _, first = write(changelog, [(b"pane", b"1")])
     # in the same transaction
     assert [json.loads(value) for _, _, key, value, _ in first if key == HEADER] == [{**HEAD, "began": 7}]
-    _, second = write(one, [(b"pane", b"2")])
+    _, second = write(changelog, [(b"pane", b"2")])
     assert HEADER not in [key for _, _, key, _, _ in second]
 
 
 def test_a_header_of_this_layout_is_not_written_again(made):
-    one = made()
-    one._check_header(json.dumps(HEAD).encode(), 16, True)
-    assert HEADER not in [key for _, _, key, _, _ in write(one, [(b"pane", b"1")])[1]]
+    changelog = made()
+    changelog._check_header(json.dumps(HEAD).encode(), 16, True)
+    assert HEADER not in [key for _, _, key, _, _ in write(changelog, [(b"pane", b"1")])[1]]
 
 
 def test_records_without_a_header_are_not_ours(made):
@@ -270,9 +270,9 @@ def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier
         (8, b"b", None),
         (9, BARRIER, b""),
     ]
-    one = made()
-    assert asyncio.run(one._read_to(Reader(log), 9)) == {b"a": b"2"}
-    assert one.restored == 6
+    changelog = made()
+    assert asyncio.run(changelog._read_to(Reader(log), 9)) == {b"a": b"2"}
+    assert changelog.restored == 6
 
 
 @pytest.mark.parametrize(
@@ -287,9 +287,9 @@ def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier
     ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"],
 )
 def test_where_work_begins(made, recorded, begin, start, expected):
-    one = made()
-    one._kafka = Kafka(prefix="p", start=begin)
-    assert asyncio.run(one._begin_at(Reader([], start), recorded)) == expected
+    changelog = made()
+    changelog._kafka = Kafka(prefix="p", start=begin)
+    assert asyncio.run(changelog._begin_at(Reader([], start), recorded)) == expected
 
 
 def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch):

@@ -48,8 +48,10 @@ def test_no_client_is_made_without_the_settings_of_the_one_place():
         where
         for where, call in made
         if not any(
-            one.arg is None and isinstance(one.value, ast.Call) and name_of(one.value.func) in SETTINGS
-            for one in call.keywords
+            keyword.arg is None
+            and isinstance(keyword.value, ast.Call)
+            and name_of(keyword.value.func) in SETTINGS
+            for keyword in call.keywords
         )
     ]
     # The handshake itself: once with the same settings but the brokers, once on purpose without, to ask what
@@ -59,7 +61,10 @@ def test_no_client_is_made_without_the_settings_of_the_one_place():
     assert [
         where
         for where, call in made
-        if any(one.arg in ("bootstrap_servers", "security_protocol", "ssl_context") for one in call.keywords)
+        if any(
+            keyword.arg in ("bootstrap_servers", "security_protocol", "ssl_context")
+            for keyword in call.keywords
+        )
     ] == []
 
 
@@ -70,10 +75,10 @@ def test_faust_is_given_the_same():
         if where.startswith("agents/runtime/app.py") and name_of(call.func) == "_App"
     )
     assert any(
-        one.arg == "broker_credentials"
-        and isinstance(one.value, ast.Call)
-        and name_of(one.value.func) == "credentials"
-        for one in app.keywords
+        keyword.arg == "broker_credentials"
+        and isinstance(keyword.value, ast.Call)
+        and name_of(keyword.value.func) == "credentials"
+        for keyword in app.keywords
     )
 
 

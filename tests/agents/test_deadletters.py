@@ -78,18 +78,18 @@ def gone(*_: Any) -> None:
     return None
 
 
-def judged(found: StoredLetter, fetch: Any = gone) -> Reinjection | str:
-    return judge(found, fetch, "p.events", 16, NOW_US)
+def judged(letter: StoredLetter, fetch: Any = gone) -> Reinjection | str:
+    return judge(letter, fetch, "p.events", 16, NOW_US)
 
 
 def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the_newest_is_its_example():
-    found = [
+    letters = [
         found_of(error="x: at most 5, got 'ann'", offset=1, refused_ms=20),
         found_of(error="x: at most 7, got 12", offset=2, refused_ms=30),
         found_of(error="x: at most 7, got 12", field="x", offset=3, refused_ms=10),
         None,
     ]
-    groups, unreadable = group_letters(found, LetterFilter(), {found[0].identity})
+    groups, unreadable = group_letters(letters, LetterFilter(), {letters[0].identity})
     assert unreadable == 1
     assert [
         (group.count, group.reinjected, group.oldest_ms, group.newest_ms, group.field) for group in groups
@@ -105,10 +105,10 @@ def test_every_letter_is_in_exactly_one_group(errors):
 
 
 def test_reasons_from_outside_cannot_fill_the_memory():
-    one = found_of()
+    letter = found_of()
     groups, _ = group_letters(
         (
-            one._replace(letter=one.letter.model_copy(update={"field": f"dimensions.k{n}"}))
+            letter._replace(letter=letter.letter.model_copy(update={"field": f"dimensions.k{n}"}))
             for n in range(GROUPS + 50)
         ),
         LetterFilter(),
@@ -119,9 +119,9 @@ def test_reasons_from_outside_cannot_fill_the_memory():
 
 
 def test_filters_hold_together():
-    one = found_of(error="Not JSON", field="a", refused_ms=100)
+    letter = found_of(error="Not JSON", field="a", refused_ms=100)
     assert all(
-        wanted(one)
+        wanted(letter)
         for wanted in (
             LetterFilter(),
             LetterFilter("not js"),
@@ -131,7 +131,7 @@ def test_filters_hold_together():
         )
     )
     assert not any(
-        wanted(one)
+        wanted(letter)
         for wanted in (
             LetterFilter("xml"),
             LetterFilter(field=""),
@@ -229,7 +229,7 @@ def test_a_cut_letter_needs_its_source():
 
 
 @pytest.mark.parametrize(
-    ("found", "why"),
+    ("letter", "why"),
     [
         (found_of(b"{"), "no JSON object"),
         (found_of(event(duration_s=-1)), "field duration_s"),
@@ -238,8 +238,8 @@ def test_a_cut_letter_needs_its_source():
         (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),
     ],
 )
-def test_what_would_be_refused_again_is_skipped_with_the_reason(found, why):
-    assert why in str(judged(found, source_of(b"{")))
+def test_what_would_be_refused_again_is_skipped_with_the_reason(letter, why):
+    assert why in str(judged(letter, source_of(b"{")))
 
 
 def test_an_event_that_will_expire_is_said_to():
@@ -253,15 +253,15 @@ def test_an_event_that_will_expire_is_said_to():
 
 
 def test_a_plan_takes_each_record_once_stops_at_its_limit_and_says_that_there_are_more():
-    found = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
-    done = {found[2].identity}
-    result = plan(found, done, judged, limit=1)
-    assert ([one.source.offset for one in result.ready], dict(result.skipped), result.more) == (
+    letters = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
+    done = {letters[2].identity}
+    result = plan(letters, done, judged, limit=1)
+    assert ([event.source.offset for event in result.ready], dict(result.skipped), result.more) == (
         [1],
         {"the same record twice": 1, "re-injected before": 1},
         True,
     )
-    assert not plan(found, done, judged, limit=3).more
+    assert not plan(letters, done, judged, limit=3).more
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, 
     monkeypatch.setattr(
         dead_letters,
         "inject",
-        lambda kafka, some, progress: written.append(some) or ReinjectionPlan(ready=list(some)),
+        lambda kafka, events, progress: written.append(events) or ReinjectionPlan(ready=list(events)),
     )
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["--reinject"]) == 2
@@ -298,11 +298,11 @@ def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
     monkeypatch.setattr(dead_letters, "BlockingTopicReader", fails)
     for arguments in ([], ["--reinject", "--yes"]):
         assert main(arguments) == 78
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.count("\n") == 1
-        assert "KafkaTimeoutError" in told.err
-        assert "\x1b" not in told.err
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.count("\n") == 1
+        assert "KafkaTimeoutError" in output.err
+        assert "\x1b" not in output.err
 
 
 @pytest.mark.parametrize("arguments", [["--since", "soon"], ["--limit", "0"], ["--yes"], ["--format", "xml"]])

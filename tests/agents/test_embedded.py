@@ -48,12 +48,12 @@ def windows(embedded):
     topic = "embedded.windows"
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for partition in partitions])
-    found = []
+    records = []
     while (message := consumer.poll(2)) is not None:
         if message.error() is None:
-            found.append(message.value())
+            records.append(message.value())
     consumer.close()
-    return found
+    return records
 
 
 def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(

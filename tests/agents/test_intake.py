@@ -23,7 +23,7 @@ class Owned:
         self.owned, self.counters = {TPS: partition}, Counters()
 
 
-class Scene:
+class Stage:
     """An intake over one partition, whose log begins at ``oldest`` (None: the broker does not answer)."""
 
     def __init__(self, partition: Any, oldest: int | None = 0) -> None:
@@ -42,79 +42,79 @@ class Scene:
 
 def test_a_bundle_that_joins_is_applied_and_an_old_one_is_not(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition())
+        stage = Stage(await make_partition())
         for start, stop in ((0, 4), (0, 4), (2, 4), (4, 6)):
-            await one.intake.take(TPS, bundle(start, stop))
-        assert (one.partition.position, one.partition.counters.records, one.rewound) == (6, 6, 0)
+            await stage.intake.take(TPS, bundle(start, stop))
+        assert (stage.partition.position, stage.partition.counters.records, stage.rewound) == (6, 6, 0)
 
     asyncio.run(scene())
 
 
 def test_a_gap_is_fetched_again_once_and_what_follows_it_waits(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition())
-        await one.intake.take(TPS, bundle(0, 4))
+        stage = Stage(await make_partition())
+        await stage.intake.take(TPS, bundle(0, 4))
         for start, stop in ((6, 8), (8, 9), (9, 12)):
-            await one.intake.take(TPS, bundle(start, stop))
-        assert (one.partition.position, one.rewound, one.store.counters.gaps) == (4, 1, 1)
-        await one.intake.take(TPS, bundle(4, 9))
-        await one.intake.take(TPS, bundle(12, 14))  # another gap, so another fetch
-        assert (one.partition.position, one.rewound) == (9, 2)
+            await stage.intake.take(TPS, bundle(start, stop))
+        assert (stage.partition.position, stage.rewound, stage.store.counters.gaps) == (4, 1, 1)
+        await stage.intake.take(TPS, bundle(4, 9))
+        await stage.intake.take(TPS, bundle(12, 14))  # another gap, so another fetch
+        assert (stage.partition.position, stage.rewound) == (9, 2)
 
     asyncio.run(scene())
 
 
 def test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition(), oldest=10)
-        await one.intake.take(TPS, bundle(0, 4))
-        await one.intake.take(TPS, bundle(10, 12))
-        assert (one.partition.position, one.partition.counters.lost_events, one.rewound) == (12, 6, 0)
+        stage = Stage(await make_partition(), oldest=10)
+        await stage.intake.take(TPS, bundle(0, 4))
+        await stage.intake.take(TPS, bundle(10, 12))
+        assert (stage.partition.position, stage.partition.counters.lost_events, stage.rewound) == (12, 6, 0)
 
     asyncio.run(scene())
 
 
 def test_a_gap_behind_what_is_lost_is_still_fetched_again(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition(), oldest=10)
-        await one.intake.take(TPS, bundle(12, 15))
-        assert (one.partition.position, one.partition.counters.lost_events, one.rewound) == (10, 10, 1)
+        stage = Stage(await make_partition(), oldest=10)
+        await stage.intake.take(TPS, bundle(12, 15))
+        assert (stage.partition.position, stage.partition.counters.lost_events, stage.rewound) == (10, 10, 1)
 
     asyncio.run(scene())
 
 
 def test_a_broker_that_does_not_answer_about_a_gap_loses_nothing(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition(), oldest=None)
-        await one.intake.take(TPS, bundle(3, 5))
-        assert (one.partition.position, one.partition.counters.lost_events) == (0, 0)
-        one.oldest = 0
-        await one.intake.take(TPS, bundle(5, 6))
-        assert one.rewound == 1
+        stage = Stage(await make_partition(), oldest=None)
+        await stage.intake.take(TPS, bundle(3, 5))
+        assert (stage.partition.position, stage.partition.counters.lost_events) == (0, 0)
+        stage.oldest = 0
+        await stage.intake.take(TPS, bundle(5, 6))
+        assert stage.rewound == 1
 
     asyncio.run(scene())
 
 
 def test_a_bundle_of_a_partition_that_was_revoked_is_ignored(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition())
-        one.store.owned.clear()
-        await one.intake.take(TPS, bundle(0, 4))
-        assert one.partition.position == 0
+        stage = Stage(await make_partition())
+        stage.store.owned.clear()
+        await stage.intake.take(TPS, bundle(0, 4))
+        assert stage.partition.position == 0
 
     asyncio.run(scene())
 
 
 def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_partition, bundle):
     async def scene() -> None:
-        one = Scene(await make_partition())
+        stage = Stage(await make_partition())
 
         async def revoked_meanwhile() -> None:
-            one.store.owned.clear()
+            stage.store.owned.clear()
 
-        one.partition.wait_for_space = revoked_meanwhile
-        await one.intake.take(TPS, bundle(0, 4))
-        assert one.partition.position == 0
+        stage.partition.wait_for_space = revoked_meanwhile
+        await stage.intake.take(TPS, bundle(0, 4))
+        assert stage.partition.position == 0
 
     asyncio.run(scene())
 
@@ -133,7 +133,7 @@ def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, 
     async def scene() -> None:
         partition = Partition(counting.CountingAgent(), TPS, None, 60, Counters())  # type: ignore[arg-type]
         partition.core = counting.Counts()
-        one = Scene(partition)
+        stage = Stage(partition)
         for _ in range(1000):
             if partition.position == total:
                 break
@@ -150,7 +150,7 @@ def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, 
             if rng.random() < 0.3:
                 rng.shuffle(queue)
             for made in queue:
-                await one.intake.take(TPS, made)
+                await stage.intake.take(TPS, made)
         assert partition.core.counts == {f"k{offset} 0": 1 for offset in range(total)}
 
     asyncio.run(scene())

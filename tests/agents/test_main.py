@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 def test_help_names_every_command_the_environment_and_the_exit_codes(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert ended.value.code == 0
     assert {
-        line.split()[0] for line in told.splitlines() if line.startswith("    ") and line[4:5].isalpha()
+        line.split()[0] for line in output.splitlines() if line.startswith("    ") and line[4:5].isalpha()
     } >= set(COMMANDS)
-    assert "SOFTFAIL_KAFKA__BROKERS" in told
-    assert "78" in told
+    assert "SOFTFAIL_KAFKA__BROKERS" in output
+    assert "78" in output
 
 
 @pytest.mark.parametrize("arguments", [[], ["wroker"], ["--nonsense"]])
@@ -40,9 +40,12 @@ def test_every_command_has_its_module_with_a_main(name):
     assert spec is not None
     assert spec.origin is not None
     body = ast.parse(Path(spec.origin).read_text("utf-8")).body
-    named = {one.name for one in body if isinstance(one, ast.FunctionDef)}
+    named = {node.name for node in body if isinstance(node, ast.FunctionDef)}
     named |= {
-        alias.asname or alias.name for one in body if isinstance(one, ast.ImportFrom) for alias in one.names
+        alias.asname or alias.name
+        for node in body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     assert "main" in named
 
@@ -51,9 +54,9 @@ def test_a_wrong_configuration_ends_the_worker_with_78_and_every_fault_on_a_line
     wrong = tmp_path / "softfail.yaml"
     wrong.write_text("kafka: {prefix: 'no blanks'}\nhttp: {port: 99999}\n")
     assert worker_main(["--config", str(wrong)]) == 78
-    told = capsys.readouterr().err.splitlines()
-    assert any(line.startswith("kafka.prefix") for line in told)
-    assert any(line.startswith("http.port") for line in told)
+    output = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("kafka.prefix") for line in output)
+    assert any(line.startswith("http.port") for line in output)
 
 
 def test_help_comes_without_importing_faust():
@@ -61,7 +64,7 @@ def test_help_comes_without_importing_faust():
         "import sys; from agents.__main__ import main\ntry: main(['--help'])\nexcept SystemExit:"
         " print('faust' in sys.modules)"
     )
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    assert told.splitlines()[-1] == "False"
+    assert output.splitlines()[-1] == "False"

@@ -47,21 +47,21 @@ def made(start: int, n: int) -> Bundle:
 
 def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkeypatch):
     async def scene() -> tuple[Any, int]:
-        one = worker()
+        running = worker()
         bundle = made(7, 5000)
 
         async def fetched(*_: Any) -> Any:
             return {TopicPartition(*A): bundle}
 
         monkeypatch.setattr(faust_transport.driver.Consumer, "_getmany", fetched)
-        consumer = one.faust.consumer
+        consumer = running.faust.consumer
         assert isinstance(consumer, faust_transport.Consumer)
         (messages,) = (await consumer._getmany({A}, 1.0)).values()
         (event,) = [
-            await faust_transport.Schema().compile(one.faust)(consumer._to_message(A, message))
+            await faust_transport.Schema().compile(running.faust)(consumer._to_message(A, message))
             for message in messages
         ]
-        return event.value is bundle, one.faust.conf.broker_max_poll_records
+        return event.value is bundle, running.faust.conf.broker_max_poll_records
 
     assert asyncio.run(scene()) == (True, 5000)
 
@@ -72,13 +72,13 @@ def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker
     """
 
     async def scene() -> Any:
-        one = worker()
-        (agent,) = one.faust.agents.values()
+        running = worker()
+        (agent,) = running.faust.agents.values()
         bundle = made(0, 1)
-        message = one.faust.consumer._to_message(
+        message = running.faust.consumer._to_message(
             A, faust_transport.pseudo_message(TopicPartition(*A), bundle)
         )
-        event = await agent.channel.schema.compile(one.faust)(message, propagate=True)
+        event = await agent.channel.schema.compile(running.faust)(message, propagate=True)
         return event.value is bundle
 
     assert asyncio.run(scene())
@@ -86,11 +86,11 @@ def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker
 
 def test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only(worker):
     async def scene() -> None:
-        one = worker()
-        await one.faust._leader_assignor.on_start()
-        assert not list(one.faust.topics)  # the agents' are added when it starts
-        assert (len(one.faust.tables), one.faust.tables.changelog_topics) == (0, set())
-        assert (one.faust.conf.web_enabled, one.faust.conf.autodiscover) == (False, False)
+        running = worker()
+        await running.faust._leader_assignor.on_start()
+        assert not list(running.faust.topics)  # the agents' are added when it starts
+        assert (len(running.faust.tables), running.faust.tables.changelog_topics) == (0, set())
+        assert (running.faust.conf.web_enabled, running.faust.conf.autodiscover) == (False, False)
 
     asyncio.run(scene())
 
@@ -99,16 +99,16 @@ def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monk
     """Faust waits for this signal's receivers, seeks, and then resumes (recovery.py:309)."""
 
     async def scene() -> None:
-        one = worker()
+        running = worker()
         may, given = asyncio.Event(), []
 
         async def assign(tps: set[TP]) -> None:
             await may.wait()
             given.append(tps)
 
-        monkeypatch.setattr(one.store, "assign", assign)
-        one.faust.consumer = SimpleNamespace(assignment=lambda: {A})
-        signalled = asyncio.create_task(one.faust.on_rebalance_complete.send())
+        monkeypatch.setattr(running.store, "assign", assign)
+        running.faust.consumer = SimpleNamespace(assignment=lambda: {A})
+        signalled = asyncio.create_task(running.faust.on_rebalance_complete.send())
         await asyncio.sleep(0.05)
         assert not signalled.done()
         may.set()
@@ -124,9 +124,9 @@ def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
     """
 
     async def scene() -> tuple[list[Any], Any]:
-        one = worker()
-        one.store.owned[A] = SimpleNamespace(position=42, durable=40)
-        consumer, sought = one.faust.consumer, []
+        running = worker()
+        running.store.owned[A] = SimpleNamespace(position=42, durable=40)
+        consumer, sought = running.faust.consumer, []
         inner = SimpleNamespace(
             seek=lambda tp, offset: sought.append((tp, offset)), assignment=lambda: {TopicPartition(*A)}
         )
@@ -148,8 +148,8 @@ def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(wor
     """
 
     async def scene() -> list[int]:
-        one = worker()
-        consumer, through = one.faust.consumer, []
+        running = worker()
+        consumer, through = running.faust.consumer, []
 
         async def callback(message: Any) -> None:
             through.append(message.offset)
@@ -178,8 +178,8 @@ def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
     """Faust would, and with all of them out it sleeps a second (consumer.py:808)."""
 
     async def scene() -> set[TP]:
-        one = worker()
-        consumer = one.faust.consumer
+        running = worker()
+        consumer = running.faust.consumer
         consumer._active_partitions = {A}
         consumer.on_buffer_full(A)
         active: set[TP] = consumer._active_partitions
@@ -194,21 +194,21 @@ def test_a_partition_that_has_just_been_taken_does_not_stop_the_stream(worker):
     """
 
     async def scene() -> int:
-        one = worker()
+        running = worker()
 
         def taken(_: Any) -> int:
             raise AssertionError("partition is not assigned")
 
-        one.faust.consumer._thread._consumer = SimpleNamespace(highwater=taken)
-        return int(one.faust.consumer.highwater(A))
+        running.faust.consumer._thread._consumer = SimpleNamespace(highwater=taken)
+        return int(running.faust.consumer.highwater(A))
 
     assert asyncio.run(scene()) == 0
 
 
 def test_the_consumer_that_faust_makes_has_our_settings(worker):
     async def scene() -> dict[str, Any]:
-        one = worker()
-        consumer = one.faust.consumer._thread._create_worker_consumer(one.faust.transport)
+        running = worker()
+        consumer = running.faust.consumer._thread._create_worker_consumer(running.faust.transport)
         return {
             "isolation": consumer._isolation_level,
             "fetch_wait_ms": consumer._fetch_max_wait_ms,
@@ -232,12 +232,12 @@ def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledge
     worker, monkeypatch, ends, ended
 ):
     async def scene() -> None:
-        one = worker()
+        running = worker()
 
         async def take(*_: Any) -> None:
             raise KeyError("segment")
 
-        monkeypatch.setattr(one.intake, "take", take)
+        monkeypatch.setattr(running.intake, "take", take)
 
         class Stream:
             def noack(self) -> Stream:
@@ -246,7 +246,7 @@ def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledge
             async def events(self) -> Any:
                 yield SimpleNamespace(message=SimpleNamespace(tp=A), value=made(0, 1))
 
-        await app._body(one)(Stream())
+        await app._body(running)(Stream())
 
     with pytest.raises(ended):
         asyncio.run(scene())
@@ -282,11 +282,11 @@ def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way
         subscription.assign_from_user([TopicPartition(*A)])
         assignment = subscription.subscription.assignment
         state = assignment.state_value(TopicPartition(*A))
-        loop, one, sought = asyncio.new_event_loop(), worker(), threading.Event()
+        loop, running, sought = asyncio.new_event_loop(), worker(), threading.Event()
         consumers = threading.Thread(target=loop.run_forever, daemon=True)
         consumers.start()
-        one.store.owned[A] = SimpleNamespace(position=3, durable=3)
-        thread = one.faust.consumer._thread
+        running.store.owned[A] = SimpleNamespace(position=3, durable=3)
+        thread = running.faust.consumer._thread
         thread._consumer = SimpleNamespace(
             seek=lambda _, offset: (state.seek(offset), sought.set()), assignment=lambda: {TopicPartition(*A)}
         )
@@ -373,16 +373,16 @@ def test_partitions_that_nobody_owns_are_noticed_by_asking_the_group(monkeypatch
 
 def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged(worker, monkeypatch):
     async def scene() -> tuple[list[Any], int]:
-        one = worker()
-        consumer, committed = one.faust.consumer, []
-        monkeypatch.setattr(one.faust.topics, "acks_enabled_for", lambda _: True)
+        running = worker()
+        consumer, committed = running.faust.consumer, []
+        monkeypatch.setattr(running.faust.topics, "acks_enabled_for", lambda _: True)
 
         async def commit(offsets: Any, **_: Any) -> bool:
             committed.append(dict(offsets))
             return True
 
         monkeypatch.setattr(consumer, "_commit_offsets", commit)
-        one.store.owned[A] = SimpleNamespace(position=30, durable=17)
+        running.store.owned[A] = SimpleNamespace(position=30, durable=17)
         for offset in range(25):
             message = consumer._to_message(
                 A, faust_transport.pseudo_message(TopicPartition(*A), made(offset, 1))
@@ -399,8 +399,8 @@ def test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watch
     """Faust would start it again and go on behind what it had in hand."""
 
     async def scene() -> tuple[bool, int]:
-        one = worker()
-        (agent,) = one.faust.agents.values()
+        running = worker()
+        (agent,) = running.faust.agents.values()
         begun = []
 
         async def stream_breaks(_: Any) -> None:

@@ -71,9 +71,9 @@ def made(monkeypatch) -> Any:
 
 def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction(made):
     async def scene() -> list[list[Any]]:
-        one = made()
-        await one.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
-        committed: list[list[Any]] = list(one._producer.committed)
+        writer = made()
+        await writer.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
+        committed: list[list[Any]] = list(writer._producer.committed)
         return committed
 
     (transaction,) = asyncio.run(scene())

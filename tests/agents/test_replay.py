@@ -104,7 +104,7 @@ def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each
             record(2, 0, 35),
         ]
     )
-    assert [(one.partition, one.offset) for one in log.records()] == [
+    assert [(record.partition, record.offset) for record in log.records()] == [
         (0, 0),
         (1, 0),
         (1, 1),
@@ -117,24 +117,24 @@ def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each
 
 def test_a_producer_whose_clock_is_ahead_does_not_put_its_partition_behind_the_others(opened):
     log = opened([record(0, 0, 9000, appended=10), record(0, 1, 20), record(1, 0, 15)])
-    assert [(one.partition, one.offset) for one in log.records()] == [(0, 0), (1, 0), (0, 1)]
+    assert [(record.partition, record.offset) for record in log.records()] == [(0, 0), (1, 0), (0, 1)]
 
 
 def test_what_lies_in_another_partition_than_its_own_is_left_out_for_a_worker_has_sent_it_on(opened):
     log = opened([record(0, 0, 10, feature=NAMES[1]), record(1, 0, 11), record(1, 1, 12)])
-    assert [(one.partition, one.offset) for one in log.records()] == [(1, 0), (1, 1)]
+    assert [(record.partition, record.offset) for record in log.records()] == [(1, 0), (1, 1)]
     assert log.misplaced == 1
 
 
 def test_what_cannot_be_read_stays_where_it_stands(opened):
     log = opened([record(0, 0, 10), record(0, 1, 0, appended=11, value=b"garbage"), record(0, 2, 12)])
-    assert [one.offset for one in log.records()] == [0, 1, 2]
+    assert [record.offset for record in log.records()] == [0, 1, 2]
 
 
 def test_the_range_is_that_of_append_times_and_excludes_its_end(opened):
     records = [record(number % PARTITIONS, number // PARTITIONS, number) for number in range(90)]
     log = opened(records, since_ms=30_000, until_ms=60_000)
-    assert sorted(one.timestamp // 1000 for one in log.records()) == list(range(30, 60))
+    assert sorted(record.timestamp // 1000 for record in log.records()) == list(range(30, 60))
     assert not log.is_cut
 
 

@@ -23,39 +23,39 @@ ADD = ["add", "--match", "bot/*", "--for", "2h", "--reason", "deploy"]
 @pytest.fixture
 def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
     """The alerts topic and its broker, replaced by what was written."""
-    held: dict[str, Silence] = {}
+    silences: dict[str, Silence] = {}
 
     async def there(*_: Any, **__: Any) -> None:
         pass
 
     async def known(*_: Any) -> dict[str, Silence]:
-        return held
+        return silences
 
-    def write(_: Any, one: Silence) -> None:
-        letter = read_alert_record(one.model_dump_json().encode())  # as the notifier takes it
-        assert letter == one
-        held[one.silence_id] = one
+    def write(_: Any, silence: Silence) -> None:
+        letter = read_alert_record(silence.model_dump_json().encode())  # as the notifier takes it
+        assert letter == silence
+        silences[silence.silence_id] = silence
 
     monkeypatch.setattr(command_line, "await_broker", there)
     monkeypatch.setattr(silence_records, "read_silences", known)
     monkeypatch.setattr(silence_records, "write_silence", write)
-    return held
+    return silences
 
 
 def test_add_writes_one_that_begins_now_and_says_how_to_end_it(topic, capsys, monkeypatch):
     monkeypatch.setenv("USER", "ann")
     assert main([*ADD, "--environment", "prod*", "--severity", "warning", "info"]) == 0
-    (one,) = topic.values()
-    assert (one.match, one.environments, one.severity, one.author, one.reason) == (
+    (silence,) = topic.values()
+    assert (silence.match, silence.environments, silence.severity, silence.author, silence.reason) == (
         "bot/*",
         ["prod*"],
         ["warning", "info"],
         "ann",
         "deploy",
     )
-    assert one.ends_at - one.starts_at == timedelta(hours=2)
-    assert abs(one.starts_at - datetime.now(UTC)) < timedelta(minutes=1)
-    assert f"python -m agents silence end {one.silence_id}" in capsys.readouterr().out
+    assert silence.ends_at - silence.starts_at == timedelta(hours=2)
+    assert abs(silence.starts_at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert f"python -m agents silence end {silence.silence_id}" in capsys.readouterr().out
 
 
 def test_end_ends_it_now_and_once(topic, capsys):
@@ -86,9 +86,9 @@ def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(top
     main([*ADD[:-1], "\x1b[2J\u202ex\u200b", "--author", "ann"])
     (name,) = topic
     assert main(["list", "--config", str(config)]) == 0
-    told = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[:2] for line in told] == [[name, "active"], ["silences[1]", "planned"]]
-    assert "ann:  [2Jx" in told[0]
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [[name, "active"], ["silences[1]", "planned"]]
+    assert "ann:  [2Jx" in lines[0]
     assert main(["list", "--config", str(config), "--format", "ndjson"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["state"], row["match"]) for row in rows] == [("active", "bot/*"), ("planned", "c/*")]

@@ -61,14 +61,14 @@ def kept() -> dict[bytes, bytes]:
     }
 
 
-def told(kept, match="*", begin=0, end=100) -> str:
+def no_episodes(kept, match="*", begin=0, end=100) -> str:
     return "\n".join(
         report_lines([decode_contents(Snapshot(2, kept, begin, end))], "p.watch.state", "p.events", match)
     )
 
 
 def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(kept):
-    text = told(kept)
+    text = no_episodes(kept)
     assert "p.watch.state/2: 14 records" in text
     assert f"layout {LAYOUT}, agent watch, cluster c1, 4 partitions of p.events" in text
     assert "90 of [0, 100), lag 10" in text
@@ -80,25 +80,26 @@ def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(k
 
 
 def test_only_the_features_asked_for_are_shown(kept):
-    text = told(kept, "bot/s*")
+    text = no_episodes(kept, "bot/s*")
     assert "bot/search" in text
     assert "bot/answer" not in text
     assert {
-        tuple(one["key"][1:3]) for one in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "bot/s*")
+        tuple(row["key"][1:3]) for row in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "bot/s*")
     } == {("bot", "search")}
 
 
 def test_a_position_outside_the_source_is_pointed_out(kept):
-    assert "BEYOND THE END" in told(kept, end=50)
-    assert "5 LOST" in told(kept, begin=95)
+    assert "BEYOND THE END" in no_episodes(kept, end=50)
+    assert "5 LOST" in no_episodes(kept, begin=95)
     del kept[POSITION]
-    assert "a worker begins anew" in told(kept)
+    assert "a worker begins anew" in no_episodes(kept)
 
 
 def test_bytes_are_those_of_keys_and_values(kept):
     of_search = sum(len(key) + len(value) for key, value in kept.items() if b"search" in key)
-    assert f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes" in told(
-        kept
+    assert (
+        f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes"
+        in no_episodes(kept)
     )
 
 
@@ -127,23 +128,23 @@ def test_bytes_are_those_of_keys_and_values(kept):
 )
 def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
     kept[key] = value
-    found = decode_contents(Snapshot(2, kept, 0, 100))
-    assert list(found.unreadable) == [printable_key(key)]
-    assert f"UNREADABLE  {printable_key(key)}" in told(kept)
-    assert "bot/answer (production): 1 segments, panes 3 fine" in told(kept)
-    assert next(one for one in record_rows(found, "*") if "unreadable" in one)["bytes"] == len(value)
+    contents = decode_contents(Snapshot(2, kept, 0, 100))
+    assert list(contents.unreadable) == [printable_key(key)]
+    assert f"UNREADABLE  {printable_key(key)}" in no_episodes(kept)
+    assert "bot/answer (production): 1 segments, panes 3 fine" in no_episodes(kept)
+    assert next(row for row in record_rows(contents, "*") if "unreadable" in row)["bytes"] == len(value)
 
 
 def test_each_record_is_one_json_object_with_its_key_decoded(kept):
-    found = [
-        json.loads(json.dumps(one, default=str))
-        for one in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "*")
+    contents = [
+        json.loads(json.dumps(row, default=str))
+        for row in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "*")
     ]
-    assert len(found) == len(kept)
+    assert len(contents) == len(kept)
     assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [
-        one["key"] for one in found
+        row["key"] for row in contents
     ]
-    (clock,) = (one for one in found if one["key"] == ["clock"])
+    (clock,) = (row for row in contents if row["key"] == ["clock"])
     assert clock["value"][:2] == ["digest of 60 s", NINE_US + 180_000_000]
 
 
@@ -188,9 +189,9 @@ def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_
             "time": "2026-03-02T09:00:00Z",
         }
     ).encode()
-    found = decode_contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
-    assert found.broken == [b"silence/b"]
-    assert [one["value"]["match"] for one in record_rows(found, "*") if "value" in one] == ["b/*"]
+    contents = decode_contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
+    assert contents.broken == [b"silence/b"]
+    assert [row["value"]["match"] for row in record_rows(contents, "*") if "value" in row] == ["b/*"]
 
 
 def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
@@ -203,10 +204,10 @@ def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episod
         b"delivery/pagerduty/e2": done.model_dump_json().encode(),
         b"counts": b"{}",
     }
-    found = decode_contents(Snapshot(0, kept, 0, 9))
-    assert not found.unreadable
-    assert found.open_pages() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
-    assert "pagerduty: e1 opened, keys high open, low closed" in told(kept)
+    contents = decode_contents(Snapshot(0, kept, 0, 9))
+    assert not contents.unreadable
+    assert contents.open_pages() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
+    assert "pagerduty: e1 opened, keys high open, low closed" in no_episodes(kept)
 
 
 class FakeTopic(StateTopic):
@@ -245,11 +246,11 @@ def command(monkeypatch, kept):
 
     monkeypatch.setattr(command_line, "await_broker", there)
 
-    async def told(*_):
+    async def no_episodes(*_):
         return {}
 
     monkeypatch.setattr(drop_reset, "rewriter_for", write)
-    monkeypatch.setattr(drop_reset, "open_episodes", told)
+    monkeypatch.setattr(drop_reset, "open_episodes", no_episodes)
     return state.main
 
 
@@ -354,10 +355,10 @@ def test_a_partition_is_free_only_if_the_group_is_settled_and_nobody_has_it(grou
 
     topic = StateTopic(Kafka(), "watch")
 
-    async def found():
+    async def contents():
         return group
 
-    monkeypatch.setattr(topic, "_group", found)
+    monkeypatch.setattr(topic, "_group", contents)
     if refused is None:
         asyncio.run(topic.require_unowned([1]))
     else:

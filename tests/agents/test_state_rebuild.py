@@ -51,7 +51,7 @@ class Appended(NamedTuple):
 
 def log(delays: list[tuple[float, float]], failing: bool = True) -> list[Appended]:
     """Events by (seconds since the append of the previous event, seconds from its time to its append)."""
-    found, second = [], 0.0
+    events, second = [], 0.0
     for offset, (gap, delay) in enumerate(delays):
         second += gap
         fields: dict[str, Any] = {
@@ -62,14 +62,14 @@ def log(delays: list[tuple[float, float]], failing: bool = True) -> list[Appende
             "model": "m",
             "output": "It ships.",
         }
-        found.append(
+        events.append(
             Appended(
                 json.dumps(fields | ({"error_type": "timeout"} if failing else {})).encode(),
                 offset,
                 NINE_US // 1000 + round(second * 1000),
             )
         )
-    return found
+    return events
 
 
 def worked(records: list[Appended], *, until_ms: int) -> Watch:
@@ -77,7 +77,7 @@ def worked(records: list[Appended], *, until_ms: int) -> Watch:
     watch, clock = Watch(CONFIG), WallClock()
     left = list(records)
     for now_ms in range(records[0].timestamp, until_ms, 1000):
-        due = [one for one in left if one.timestamp <= now_ms]
+        due = [record for record in left if record.timestamp <= now_ms]
         left = left[len(due) :]
         if due:
             watch.apply(due, now_ms * 1000)
@@ -122,10 +122,10 @@ def test_a_replay_gives_what_a_worker_has_that_kept_up_however_the_log_is_fetche
 
 def fired() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
     """A partition with an open episode, its records, and what the alerts topic was told."""
-    watch, told = Watch(CONFIG), {}
+    watch, episodes = Watch(CONFIG), {}
     for message in watch.apply(log([(2.0, 0.0)] * 200), None).messages["alerts"]:
-        _apply(told, message.value)
-    return watch, kept(watch), told
+        _apply(episodes, message.value)
+    return watch, kept(watch), episodes
 
 
 def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
@@ -142,24 +142,26 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
 
 
 def test_only_what_cannot_be_read_is_replaced():
-    _, records, told = fired()
-    found, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
-    plan = _compared(found, ReplayResult(0, None, 200, records), told, everything=False)
+    _, records, episodes = fired()
+    contents, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
+    plan = _compared(contents, ReplayResult(0, None, 200, records), episodes, everything=False)
     assert plan.changes == {key: records[key] for key in keys}
     assert (sorted(plan.restored), plan.partly, plan.lost) == (sorted(keys), [], [])
 
 
 def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_not_is_lost():
-    _, records, told = fired()
-    found, (pane, incident) = broken(records, b"pane", b"incident")
-    found.note(b"nonsense", "it is none of softfail's")
-    plan = _compared(found, ReplayResult(0, NINE_US + 60_000_000, 200, records), told, everything=False)
+    _, records, episodes = fired()
+    contents, (pane, incident) = broken(records, b"pane", b"incident")
+    contents.note(b"nonsense", "it is none of softfail's")
+    plan = _compared(
+        contents, ReplayResult(0, NINE_US + 60_000_000, 200, records), episodes, everything=False
+    )
     assert (plan.restored, plan.partly, plan.lost) == ([], [pane, incident], [b"nonsense"])
     assert plan.changes[b"nonsense"] is None
 
 
 def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
-    _, records, told = fired()
+    _, records, episodes = fired()
     panes = sorted((key for key in records if key.startswith(b'["pane"')), key=lambda key: json.loads(key)[6])
     altered = {
         key: value[:-1] + b"\x00" if key.startswith((b'["pane"', b'["feature"')) else value
@@ -167,29 +169,35 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     }
     gone = json.dumps([*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")).encode()
     altered[gone] = records[panes[-1]]  # a pane of which the log has nothing
-    found = decode_contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
-    found.broken.clear()
-    plan = _compared(found, ReplayResult(0, json.loads(panes[1])[6], 200, records), told, everything=True)
+    contents = decode_contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
+    contents.broken.clear()
+    plan = _compared(
+        contents, ReplayResult(0, json.loads(panes[1])[6], 200, records), episodes, everything=True
+    )
     assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
 
 
 def test_an_episode_that_cannot_be_read_comes_back_as_it_was_on_the_topic():
-    watch, records, told = fired()
-    ((key, episode),) = (as_on_topic(one) for one in told.values())
+    watch, records, episodes = fired()
+    ((key, episode),) = (as_on_topic(episode) for episode in episodes.values())
     assert episode == watch.partition_state.episodes[key]
-    found, (at,) = broken(records, b"episode")
-    other = {key: value for key, value in records.items() if key != at}  # the replay found none, or another
-    assert _compared(found, ReplayResult(0, None, 200, other), told, everything=False).changes == {
-        at: records[at]
+    contents, (feature_key,) = broken(records, b"episode")
+    other = {
+        key: value for key, value in records.items() if key != feature_key
+    }  # the replay found none, or another
+    assert _compared(contents, ReplayResult(0, None, 200, other), episodes, everything=False).changes == {
+        feature_key: records[feature_key]
     }
     # nobody was told of it
-    assert _compared(found, ReplayResult(0, None, 200, records), {}, everything=False).changes == {at: None}
+    assert _compared(contents, ReplayResult(0, None, 200, records), {}, everything=False).changes == {
+        feature_key: None
+    }
 
 
 def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
-    watch, _, told = fired()
+    watch, _, episodes = fired()
     now_us = NINE_US + 7_200_000_000
-    for known in (told, {}):
+    for known in (episodes, {}):
         (message,) = ended_episodes(watch.partition_state, known, "state_reset", now_us, "softfail")
         episode = read_alert_record(message.value)
         assert (episode.state, episode.reason, episode.firing, episode.time) == (
@@ -198,29 +206,33 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
             0,
             NINE + timedelta(hours=2),
         )
-        assert {one.state for one in episode.incidents} == {"resolved"}
-        assert episode.dedup_key == next(iter(told.values()))["dedup_key"]
+        assert {incident.state for incident in episode.incidents} == {"resolved"}
+        assert episode.dedup_key == next(iter(episodes.values()))["dedup_key"]
     assert (
-        list(ended_episodes(watch.partition_state, told, "state_rebuilt", now_us, "softfail", staying=told))
+        list(
+            ended_episodes(
+                watch.partition_state, episodes, "state_rebuilt", now_us, "softfail", staying=episodes
+            )
+        )
         == []
     )
     ended = [
         json.loads(message.value) for message in ended_incidents(watch.partition_state, "state_reset", now_us)
     ]
-    assert {(one["state"], one["reason"], one["episode_id"]) for one in ended} == {
-        ("resolved", "state_reset", *told)
+    assert {(record["state"], record["reason"], record["episode_id"]) for record in ended} == {
+        ("resolved", "state_reset", *episodes)
     }
-    for one in ended:
-        RECORDS["transition"].model_validate_json(json.dumps(one))
+    for record in ended:
+        RECORDS["transition"].model_validate_json(json.dumps(record))
 
 
 def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
-    _, _, told = fired()
-    ((name, last),) = told.items()
-    assert in_partitions(told, 8, [partition_of("s", "answer", 8)]) == told
-    assert in_partitions(told, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
-    _apply(told, resolved(last, "well", NINE_US).value)
-    assert told == {}
+    _, _, episodes = fired()
+    ((name, last),) = episodes.items()
+    assert in_partitions(episodes, 8, [partition_of("s", "answer", 8)]) == episodes
+    assert in_partitions(episodes, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
+    _apply(episodes, resolved(last, "well", NINE_US).value)
+    assert episodes == {}
     for value in (
         None,
         b'"episode"',
@@ -228,15 +240,15 @@ def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
         json.dumps(last | {"service": "softfail"}).encode(),
         json.dumps({"record": "episode"}).encode(),
     ):
-        _apply(told, value)
-    assert told == {}
-    _apply(told, json.dumps(last).encode())
-    assert list(told) == [name]
+        _apply(episodes, value)
+    assert episodes == {}
+    _apply(episodes, json.dumps(last).encode())
+    assert list(episodes) == [name]
 
 
 @pytest.mark.parametrize("change", [{"state": "updated"}, {"state": "escalated"}])
 def test_an_episode_is_open_until_it_is_resolved(change):
-    _, _, told = fired()
-    before = dict(told)
-    _apply(told, json.dumps(next(iter(told.values())) | change).encode())
-    assert told.keys() == before.keys()
+    _, _, episodes = fired()
+    before = dict(episodes)
+    _apply(episodes, json.dumps(next(iter(episodes.values())) | change).encode())
+    assert episodes.keys() == before.keys()

@@ -65,49 +65,49 @@ def make_store(monkeypatch, counting) -> Any:
 
 def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(make_store):
     async def scene() -> None:
-        one = make_store()
-        assigning = asyncio.create_task(one.assign({A, B}))
+        store = make_store()
+        assigning = asyncio.create_task(store.assign({A, B}))
         await asyncio.sleep(0.01)
         assert not assigning.done()
-        assert [(status.partition, status.restoring, status.core) for status in one.status()] == [
+        assert [(status.partition, status.restoring, status.core) for status in store.status()] == [
             (0, True, None),
             (1, True, None),
         ]
-        assert (one.positions(), one.assigned) == ({}, False)
+        assert (store.positions(), store.assigned) == ({}, False)
         Changelog.may_open.set()
         await assigning
-        assert (one.positions(), one.durable(), one.assigned) == ({A: 7, B: 7}, {A: 7, B: 7}, True)
-        assert not any(status.restoring for status in one.status())
-        await one.revoke_all()
+        assert (store.positions(), store.durable(), store.assigned) == ({A: 7, B: 7}, {A: 7, B: 7}, True)
+        assert not any(status.restoring for status in store.status())
+        await store.revoke_all()
 
     asyncio.run(scene())
 
 
 def test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns(make_store, bundle):
     async def scene() -> None:
-        one = make_store()
+        store = make_store()
         Changelog.may_open.set()
-        await one.assign({A, B})
-        one.owned[A].apply(bundle(7, 9))
-        revoking = asyncio.create_task(one.revoke({A}))
+        await store.assign({A, B})
+        store.owned[A].apply(bundle(7, 9))
+        revoking = asyncio.create_task(store.revoke({A}))
         await asyncio.sleep(0)
-        assert [status.partition for status in one.status()] == [1]
+        assert [status.partition for status in store.status()] == [1]
         await revoking
         changelog = next(made for made in Changelog.made if made.tp == A)
         assert (changelog.written, changelog.closed) == ([9], True)
-        await one.revoke_all()
+        await store.revoke_all()
 
     asyncio.run(scene())
 
 
 def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
     async def scene() -> None:
-        one = make_store()
-        assigning = asyncio.create_task(one.assign({A}))
+        store = make_store()
+        assigning = asyncio.create_task(store.assign({A}))
         await asyncio.sleep(0.01)
-        await one.revoke({A})
+        await store.revoke({A})
         await assigning
-        assert (one.owned, one.restoring, Changelog.made[0].closed) == ({}, {}, True)
+        assert (store.owned, store.restoring, Changelog.made[0].closed) == ({}, {}, True)
 
     asyncio.run(scene())
 
@@ -117,15 +117,15 @@ def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeyp
     caplog.set_level("INFO", "softfail.store")
 
     async def scene() -> None:
-        one = make_store()
-        assigning = asyncio.create_task(one.assign({A, B}))
+        store = make_store()
+        assigning = asyncio.create_task(store.assign({A, B}))
         await asyncio.sleep(0.01)
         for changelog in Changelog.made:
             changelog.restored, changelog.share = 120_000, 0.5
         await asyncio.sleep(0.05)
         Changelog.may_open.set()
         await assigning
-        await one.revoke_all()
+        await store.revoke_all()
 
     asyncio.run(scene())
     assert "restoring t.events/0: 120,000 records, 50 % of its log" in caplog.text
@@ -134,27 +134,27 @@ def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeyp
 
 def test_a_partition_knows_how_long_it_was_restored_when_it_begins_to_work(make_store):
     async def scene() -> None:
-        one = make_store()
-        assigning = asyncio.create_task(one.assign({A}))
+        store = make_store()
+        assigning = asyncio.create_task(store.assign({A}))
         await asyncio.sleep(0.2)
-        assert one.restoring[A][0].recovery_s == 0.0
+        assert store.restoring[A][0].recovery_s == 0.0
         Changelog.may_open.set()
         await assigning
-        assert one.owned[A].recovery_s >= 0.2
-        await one.revoke_all()
+        assert store.owned[A].recovery_s >= 0.2
+        await store.revoke_all()
 
     asyncio.run(scene())
 
 
 def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(make_store):
     async def scene() -> list[bool]:
-        one = make_store()
-        assigning = asyncio.create_task(one.assign({A}))
+        store = make_store()
+        assigning = asyncio.create_task(store.assign({A}))
         await asyncio.sleep(0.01)
         seen = [gc.isenabled()]
         Changelog.may_open.set()
         await assigning
-        await one.revoke_all()
+        await store.revoke_all()
         return [*seen, gc.isenabled()]
 
     assert asyncio.run(scene()) == [False, True]
@@ -169,11 +169,11 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
 )
 def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):
     async def scene() -> None:
-        one = make_store()
+        store = make_store()
         Changelog.failure = failure
         Changelog.may_open.set()
         with pytest.raises(ended):
-            await one.assign({A})
+            await store.assign({A})
 
     asyncio.run(scene())
     assert ends[0][:2] == end
@@ -181,8 +181,8 @@ def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, 
 
 def test_being_given_nothing_is_being_assigned(make_store):
     async def scene() -> None:
-        one = make_store()
-        await one.assign(set())
-        assert one.assigned
+        store = make_store()
+        await store.assign(set())
+        assert store.assigned
 
     asyncio.run(scene())

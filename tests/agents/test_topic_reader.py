@@ -175,11 +175,11 @@ def test_times_become_offsets_and_the_end_is_excluded(broker):
 def test_a_record_is_found_by_its_offset_in_any_order_and_none_where_there_is_none(broker):
     broker(log_of(A, B, count=10, without={4}), deleted_below=2)
     with BlockingTopicReader(Kafka()) as reader:
-        found = [
+        offsets = [
             record and (record.partition, record.offset)
             for record in (reader.record_at(*place) for place in [(A, 5), (A, 6), (B, 3), (A, 4), (A, 9)])
         ]
-        assert found == [(0, 5), (0, 6), (1, 3), None, (0, 9)]
+        assert offsets == [(0, 5), (0, 6), (1, 3), None, (0, 9)]
         assert [reader.record_at(A, offset) for offset in (1, 10)] == [None, None]
 
 

@@ -66,12 +66,12 @@ def running(*receivers):
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        for one in receivers:
-            asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
+        for receiver in receivers:
+            asyncio.run_coroutine_threadsafe(receiver.start(), loop).result(10)
         yield
     finally:
-        for one in receivers:
-            asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+        for receiver in receivers:
+            asyncio.run_coroutine_threadsafe(receiver.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
@@ -114,8 +114,8 @@ def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, mo
         bodies = [body.decode() for where, body in others.taken if where == path_of]
         assert len(bodies) == 2
         assert "TEST, nothing is wrong" in bodies[0]
-    told = capsys.readouterr()
-    lines = told.out.splitlines()
+    output = capsys.readouterr()
+    lines = output.out.splitlines()
     for name in ("pagerduty", "slack", "alertmanager", "webhook", "console"):
         assert [line for line in lines if line.startswith(f"{name}: delivered and resolved: softfail/test-")]
     assert [line for line in lines if line.startswith("TICKET (warning, test) softfail/test-alert: TEST")]
@@ -127,7 +127,9 @@ def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
     with running(pager, others):
         path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{others.url}/in"})
         assert main(["--config", path, "--channel", "pagerduty", "--urgency", "high"]) == 0
-    assert [(one.dedup_key[-5:], one.payload["severity"]) for one in pager.incidents] == [("/high", "error")]
+    assert [(incident.dedup_key[-5:], incident.payload["severity"]) for incident in pager.incidents] == [
+        ("/high", "error")
+    ]
     assert others.taken == []
     assert capsys.readouterr().out.count("\n") == 1
 
@@ -145,13 +147,13 @@ def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_other
             )
             == 1
         )
-    told = capsys.readouterr()
-    assert "pagerduty: refused: 400: " in told.out
-    assert "'routing_key' is not the key of an integration" in told.out
-    assert "webhook: refused: 404" in told.out
-    assert "console: delivered and resolved" in told.out
-    assert KEY not in told.out + told.err
-    assert SIGN not in told.out + told.err
+    output = capsys.readouterr()
+    assert "pagerduty: refused: 400: " in output.out
+    assert "'routing_key' is not the key of an integration" in output.out
+    assert "webhook: refused: 404" in output.out
+    assert "console: delivered and resolved" in output.out
+    assert KEY not in output.out + output.err
+    assert SIGN not in output.out + output.err
     assert len(others.taken) == 1  # what was refused is not resolved
 
 
@@ -163,11 +165,11 @@ def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, cap
         }
     )
     assert main(["--config", path, "--patience", "400ms"]) == 1
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert re.fullmatch(
         r"pagerduty: no final answer: .*\(tried [2-4] times\); if softfail/test-\S+ is open there"
         r" nevertheless, close it by hand\n",
-        told,
+        output,
     )
 
 
@@ -192,9 +194,9 @@ def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configur
     pager.take = lambda body: taken(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
     with running(pager):
         assert main(["--config", configured(pagerduty=pagerduty(pager))]) == 1
-    told = capsys.readouterr().out
-    assert "pagerduty: delivered, but not resolved: refused: 400" in told
-    assert f"close {pager.incidents[0].dedup_key} by hand" in told
+    output = capsys.readouterr().out
+    assert "pagerduty: delivered, but not resolved: refused: 400" in output
+    assert f"close {pager.incidents[0].dedup_key} by hand" in output
 
 
 def test_who_interrupts_leaves_nothing_open(configured):
@@ -212,9 +214,9 @@ def test_who_interrupts_leaves_nothing_open(configured):
         while pager.faults and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.decode() == "stopped; a resolve was sent for each test that was opened\n"
+    assert stderr.decode() == "stopped; a resolve was sent for each test that was opened\n"
     assert ("resolve", 202) in [(action, status) for action, _, status in pager.answers]
 
 

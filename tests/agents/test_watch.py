@@ -106,7 +106,9 @@ def test_the_first_heartbeat_of_a_partition_whose_state_took_long_to_read_says_s
         task.cancel()
 
     asyncio.run(scene())
-    assert [(one["name"], one["value"]) for one in partition.beats[0]["findings"]] == [("recovery", 75.0)]
+    assert [(finding["name"], finding["value"]) for finding in partition.beats[0]["findings"]] == [
+        ("recovery", 75.0)
+    ]
 
 
 def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(

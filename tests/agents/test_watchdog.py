@@ -15,7 +15,7 @@ from schemas.config.monitor_config import Kafka
 TPS = TP("t.events", 1)
 
 
-class Scene:
+class Stage:
     """A watchdog over a store whose positions are ours to set."""
 
     def __init__(self, partition: Any = None) -> None:
@@ -44,7 +44,7 @@ class Scene:
 
 
 def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
-    scene = Scene()
+    scene = Stage()
     scene.at[TPS] = 5
     scene.look(9, 0.0, 1.0, 1.0 + STUCK_S)
     assert scene.reason(1.0 + STUCK_S) is None
@@ -52,7 +52,7 @@ def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
 
 
 def test_any_progress_begins_the_patience_anew():
-    scene = Scene()
+    scene = Stage()
     scene.at[TPS] = 5
     scene.look(9, 0.0, 1.0)
     scene.at[TPS] = 6
@@ -62,7 +62,7 @@ def test_any_progress_begins_the_patience_anew():
 
 
 def test_records_restored_are_progress():
-    scene = Scene()
+    scene = Stage()
     for now in range(0, 200, 10):
         scene.restored += 1
         scene.look(9, float(now))
@@ -70,13 +70,13 @@ def test_records_restored_are_progress():
 
 
 def test_a_partition_that_is_assigned_and_never_restored_is_lag():
-    scene = Scene()
+    scene = Stage()
     scene.look(0, 0.0, 1.0)
     assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
 
 
 def test_standing_at_the_end_is_no_lag():
-    scene = Scene()
+    scene = Stage()
     scene.at[TPS] = 9
     scene.look(9, 0.0, 1.0, 1000.0)
     assert scene.reason(1000.0) is None
@@ -84,7 +84,7 @@ def test_standing_at_the_end_is_no_lag():
 
 
 def test_lag_and_silence_is_fetched_again_every_few_seconds():
-    scene = Scene()
+    scene = Stage()
     scene.at[TPS] = 5
     began = 1000.0
     scene.look(9, began, *(began + 1 + second for second in range(int(2 * REWIND_S) + 1)))
@@ -110,15 +110,15 @@ def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_
     make_partition, ends, ended
 ):
     async def scene() -> None:
-        one = Scene(await make_partition(position=50))
-        one.at[TPS] = 50
-        await one.dog.judge_ends({TPS: 3}, 0.0)
-        await one.dog.judge_ends({TPS: 3}, WITHDRAWN_S)
-        await one.dog.judge_ends({TPS: 50}, WITHDRAWN_S + 1)  # it was a broker that had just started
-        await one.dog.judge_ends({TPS: 3}, WITHDRAWN_S + 2)
+        stage = Stage(await make_partition(position=50))
+        stage.at[TPS] = 50
+        await stage.dog.judge_ends({TPS: 3}, 0.0)
+        await stage.dog.judge_ends({TPS: 3}, WITHDRAWN_S)
+        await stage.dog.judge_ends({TPS: 50}, WITHDRAWN_S + 1)  # it was a broker that had just started
+        await stage.dog.judge_ends({TPS: 3}, WITHDRAWN_S + 2)
         assert ends == []
         with pytest.raises(ended):
-            await one.dog.judge_ends({TPS: 3}, 2 * WITHDRAWN_S + 3)
+            await stage.dog.judge_ends({TPS: 3}, 2 * WITHDRAWN_S + 3)
 
     asyncio.run(scene())
     assert ends[0][:2] == ("leave", exits.CONFIGURATION)
@@ -129,9 +129,9 @@ def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_
 def test_partitions_learn_the_end_of_their_log(make_partition):
     async def scene() -> None:
         partition = await make_partition(position=5)
-        one = Scene(partition)
-        one.at[TPS] = 5
-        await one.dog.judge_ends({TPS: 5}, time.monotonic())
+        stage = Stage(partition)
+        stage.at[TPS] = 5
+        await stage.dog.judge_ends({TPS: 5}, time.monotonic())
         assert partition.caught_up
 
     asyncio.run(scene())
@@ -140,7 +140,7 @@ def test_partitions_learn_the_end_of_their_log(make_partition):
 def test_a_hung_event_loop_is_noticed_by_the_thread(monkeypatch, ends, ended):
     monkeypatch.setattr(watchdog, "STUCK_S", 0.05)
     monkeypatch.setattr(watchdog, "TICK_S", 0.05)
-    scene = Scene()
+    scene = Stage()
     with pytest.raises(ended):
         scene.dog._judge()
     assert ends[0][:2] == ("restart", exits.WATCHDOG)

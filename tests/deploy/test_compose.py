@@ -148,11 +148,11 @@ def test_what_is_reachable_from_other_containers_asks_for_the_token_and_promethe
     assert http.token is not None
     assert http.token.get_secret_value() == TOKEN
     (scrape,) = (
-        one
-        for one in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))[
+        job
+        for job in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))[
             "scrape_configs"
         ]
-        if one["job_name"] == "softfail"
+        if job["job_name"] == "softfail"
     )
     (secret,) = SERVICES["prometheus"]["secrets"]
     assert scrape["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/softfail.json").read_text("utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
-VARIABLES = [one["query"]["query"] for one in DASHBOARD["templating"]["list"]]
+VARIABLES = [variable["query"]["query"] for variable in DASHBOARD["templating"]["list"]]
 
 
 def test_every_metric_on_the_dashboard_is_on_the_list():
@@ -56,7 +56,7 @@ def test_panels_have_their_own_ids_and_places_and_one_provisioned_datasource():
         *(target for panel in PANELS for target in panel["targets"]),
         *DASHBOARD["templating"]["list"],
     ]
-    assert {one["datasource"]["uid"] for one in asking} == {datasource["uid"]}
+    assert {panel["datasource"]["uid"] for panel in asking} == {datasource["uid"]}
 
 
 def test_what_must_be_seen_is_on_the_dashboard():
@@ -78,5 +78,9 @@ def test_what_must_be_seen_is_on_the_dashboard():
         "softfail_dead_man_pings_total",
         "softfail_channel_open",
     ]
-    assert [one for one in wanted if one not in text] == []
-    assert [one["name"] for one in DASHBOARD["templating"]["list"]] == ["service", "feature", "environment"]
+    assert [name for name in wanted if name not in text] == []
+    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == [
+        "service",
+        "feature",
+        "environment",
+    ]

@@ -45,11 +45,11 @@ def demo(tmp_path):
 
 def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, tmp_path):
     process = demo("--duration", "40")
-    said = process.communicate(timeout=150)[0]
-    assert process.returncode == 0, said
-    assert said.count("PAGE at the receiver") == said.count("RESOLVED at the receiver") == 1
-    assert "PAGE at the receiver (" in said
-    assert "): support-bot/answer: " in said
+    output = process.communicate(timeout=150)[0]
+    assert process.returncode == 0, output
+    assert output.count("PAGE at the receiver") == output.count("RESOLVED at the receiver") == 1
+    assert "PAGE at the receiver (" in output
+    assert "): support-bot/answer: " in output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -42,15 +42,15 @@ def test_everything_else_is_not():
 
 
 def test_each_page_and_each_end_is_said_once():
-    said = []
-    announce = announcer(lambda text, style: said.append(text))
-    one = incident(resolved_at=None)
+    lines = []
+    announce = announcer(lambda text, style: lines.append(text))
+    page = incident(resolved_at=None)
     for _ in range(3):
-        announce([one])
-    one.resolved_at = 6.0
+        announce([page])
+    page.resolved_at = 6.0
     for _ in range(3):
-        announce([one])
-    assert said == [
+        announce([page])
+    assert lines == [
         "PAGE at the receiver (critical): it broke",
         "RESOLVED at the receiver after 5 s: softfail/e1/high",
     ]

@@ -22,7 +22,10 @@ def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another
     receiver = FakePagerDuty(KEY)
     for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
         assert receiver.take(event(action))[0] == 202
-    assert [(one.triggers, one.acknowledged, one.resolved_at is None) for one in receiver.incidents] == [
+    assert [
+        (incident.triggers, incident.acknowledged, incident.resolved_at is None)
+        for incident in receiver.incidents
+    ] == [
         (2, True, False),
         (1, False, True),
     ]
@@ -94,7 +97,7 @@ def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
 
     answers, incidents = asyncio.run(play())
     assert answers == [(429, "7"), "ServerDisconnectedError", "TimeoutError", (202, None)]
-    assert [one.triggers for one in incidents] == [1]
+    assert [incident.triggers for incident in incidents] == [1]
 
 
 def change(**more):
@@ -106,7 +109,7 @@ def change(**more):
 def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_again():
     receiver = FakePagerDuty(KEY)
     assert [receiver.take_change(change())[0] for _ in range(2)] == [202, 202]
-    assert [one["payload"]["summary"] for one in receiver.changes] == ["a new prompt version"] * 2
+    assert [change["payload"]["summary"] for change in receiver.changes] == ["a new prompt version"] * 2
     assert receiver.incidents == []
     assert KEY not in str(receiver.changes)
 

@@ -78,9 +78,9 @@ def test_a_new_prompt_version_is_told_to_pagerduty_once_through_a_kill_and_pages
         return receiver, worker.log(1000)
 
     receiver, log = asyncio.run(play())
-    assert [one["payload"]["summary"] for one in receiver.changes] == [
+    assert [change["payload"]["summary"] for change in receiver.changes] == [
         "support-bot/answer: new prompt version v8, until then mostly v7"
     ], log
     assert receiver.change_answers == [503, 202]
-    assert not [one for one in receiver.incidents if one.payload["component"] == "answer"]
+    assert not [incident for incident in receiver.incidents if incident.payload["component"] == "answer"]
     assert KEY not in log

@@ -165,11 +165,11 @@ def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_on
     async def scene(partition):
         partition.put(recent("a"), recent("b"))
         await until(
-            lambda: all(len(told) == 2 for channel, told in receivers.told.items() if channel != name)
+            lambda: all(len(sent) == 2 for channel, sent in receivers.told.items() if channel != name)
         )
         partition.put(recent("a", "resolved"))
         await until(
-            lambda: all(len(told) == 3 for channel, told in receivers.told.items() if channel != name)
+            lambda: all(len(sent) == 3 for channel, sent in receivers.told.items() if channel != name)
         )
         assert receivers.asked[name] >= 1
         assert receivers.told[name] == []
@@ -177,7 +177,7 @@ def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_on
         receivers.mended.set()
         await until(lambda: len(receivers.told[name]) >= 3)
         await asyncio.sleep(0.3)  # nothing comes twice
-        assert {channel: sorted(told) for channel, told in receivers.told.items()} == dict.fromkeys(
+        assert {channel: sorted(sent) for channel, sent in receivers.told.items()} == dict.fromkeys(
             CHANNELS, sorted(life)
         )
         assert receivers.told[name].index(("page", "a")) < receivers.told[name].index(("end", "a"))

@@ -175,8 +175,8 @@ def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel
 
     with caplog.at_level(logging.DEBUG):
         run(scene)
-    said = [one.message for one in caplog.records if "dead man" in one.message]
-    assert said == [
+    messages = [record.message for record in caplog.records if "dead man" in record.message]
+    assert messages == [
         "dead man's switch: no sign of life: waiting for the first heartbeat of partition 1",
         "dead man's switch: softfail is healthy, signs of life are sent",
         'dead man\'s switch: no sign of life: pagerduty takes nothing: 503: {"status": "success"}',
@@ -185,10 +185,10 @@ def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")]
+    ("status", "reason"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")]
 )
 def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is_in_no_log(
-    recent, caplog, status, said
+    recent, caplog, status, reason
 ):
     async def scene(ears, begin):
         partition = begin()
@@ -201,7 +201,8 @@ def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is
         partition.beat(0, 1)
         await until(
             lambda: any(
-                one.labels == ("url", "failed") and one.value >= 2 for one in partition.core.measures()
+                measure.labels == ("url", "failed") and measure.value >= 2
+                for measure in partition.core.measures()
             )
         )
         partition.put(recent())
@@ -210,7 +211,7 @@ def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is
 
     with caplog.at_level(logging.DEBUG):
         run(scene)
-    assert f"dead man's switch: no sign of life reached url: {said}" in caplog.text
+    assert f"dead man's switch: no sign of life reached url: {reason}" in caplog.text
     assert "geheim" not in caplog.text
 
 
@@ -247,7 +248,7 @@ def test_alertmanager_gets_its_watchdog_beside_it():
     async def scene(ears, begin):
         begin().beat(0, 1)
         await until(lambda: ears.heard and ears.alerts)
-        assert [one["labels"]["alertname"] for one in ears.alerts] == ["SoftfailWatchdog"]
+        assert [alert["labels"]["alertname"] for alert in ears.alerts] == ["SoftfailWatchdog"]
 
     run(scene, alertmanager={"watchdog": True})
 

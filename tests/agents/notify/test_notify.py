@@ -136,9 +136,11 @@ def test_each_delivery_gets_one_202_at_last_in_order_from_a_receiver_that_fails_
         await until(lambda: partition.checkpoints >= 10)
         trigger, resolve = ("trigger", "softfail/e1/high"), ("resolve", "softfail/e1/high")
         assert receiver.answers == [
-            (*one, status) for one in (trigger, resolve) for status in (429, 500, None, None, 202)
+            (*step, status) for step in (trigger, resolve) for status in (429, 500, None, None, 202)
         ]
-        assert [(one.triggers, one.dedup_key) for one in receiver.incidents] == [(1, "softfail/e1/high")]
+        assert [(incident.triggers, incident.dedup_key) for incident in receiver.incidents] == [
+            (1, "softfail/e1/high")
+        ]
         assert json.loads(partition.durable[b"counts"]) == {"pagerduty": {"delivered": 2, "retried": 8}}
 
     run(scene)
@@ -191,7 +193,9 @@ def test_a_step_is_durable_before_the_next_one_is_sent(recent):
         await until(lambda: partition.checkpoints == 1)
         partition.put(recent(state="escalated"), recent(state="resolved"))
         await until(
-            lambda: len(receiver.incidents) == 2 and all(one.resolved_at for one in receiver.incidents)
+            lambda: (
+                len(receiver.incidents) == 2 and all(incident.resolved_at for incident in receiver.incidents)
+            )
         )
         assert seen == [
             None,
@@ -215,9 +219,11 @@ def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
         second = begin(config_for(receiver.url), first.durable)
         second.put(recent("a", "resolved"), recent("b", "resolved"), recent("c", "resolved"))
         await until(
-            lambda: len(receiver.incidents) == 3 and all(one.resolved_at for one in receiver.incidents)
+            lambda: (
+                len(receiver.incidents) == 3 and all(incident.resolved_at for incident in receiver.incidents)
+            )
         )
-        assert [one.triggers for one in receiver.incidents] == [1, 1, 1]
+        assert [incident.triggers for incident in receiver.incidents] == [1, 1, 1]
 
     run(scene)
 
@@ -245,7 +251,7 @@ def test_what_is_refused_is_written_down_and_the_next_episode_goes_out(recent, c
         await until(lambda: receiver.incidents)
         (letter,) = partition.outputs.messages["deadletter"]
         assert "400" in json.loads(letter.value)["error"]
-        assert [one.dedup_key for one in receiver.incidents] == ["softfail/b/high"]
+        assert [incident.dedup_key for incident in receiver.incidents] == ["softfail/b/high"]
 
     run(scene)
 
@@ -314,7 +320,7 @@ def test_a_change_is_told_once_through_every_fault_and_no_successor_repeats_it(c
         second = begin(config_for(receiver.url), first.durable)
         second.put(change("v8"), change("v10"))
         await until(lambda: len(receiver.changes) == 3)
-        assert sorted(one["payload"]["custom_details"]["name"] for one in receiver.changes) == [
+        assert sorted(change["payload"]["custom_details"]["name"] for change in receiver.changes) == [
             "v10",
             "v8",
             "v9",

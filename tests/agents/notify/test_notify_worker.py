@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
             await worker.start()
             await until(lambda: len(receiver.incidents) == 4)
             put(episode_of("b", "resolved", minute=minute), episode_of("c", "resolved", minute=minute))
-            await until(lambda: all(one.resolved_at for one in receiver.incidents))
+            await until(lambda: all(incident.resolved_at for incident in receiver.incidents))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{receiver.answers}\n{worker.log()}") from None
         finally:
@@ -68,7 +68,7 @@ def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and
         return receiver, worker.log(1000)
 
     receiver, log = asyncio.run(play())
-    assert sorted((one.dedup_key, one.triggers) for one in receiver.incidents) == [
+    assert sorted((incident.dedup_key, incident.triggers) for incident in receiver.incidents) == [
         ("softfail/a/high", 1),
         ("softfail/b/high", 1),
         ("softfail/b/low", 1),

@@ -28,8 +28,8 @@ def ask(worker, http, *requests):
             async with aiohttp.ClientSession() as session:
                 answers = []
                 for path, headers in requests:
-                    async with session.get(server.url.rstrip("/") + path, headers=headers) as answer:
-                        answers.append((answer.status, answer.headers.copy(), await answer.text()))
+                    async with session.get(server.url.rstrip("/") + path, headers=headers) as headers_:
+                        answers.append((headers_.status, headers_.headers.copy(), await headers_.text()))
                 return answers
         finally:
             await server.stop()
@@ -66,18 +66,21 @@ def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_unti
         {"Authorization": f"Digest {TOKEN}"},
         {"Cookie": f"token={TOKEN}"},
     ):
-        for path, (status, told, body) in zip(
+        for path, (status, headers_, body) in zip(
             PATHS, ask(realistic_worker(), http, *((path, headers) for path in PATHS)), strict=True
         ):
             if path in OPEN:
                 assert status == 200
                 continue
             assert status == 401, path
-            assert [one.split(" ")[0] for one in told.getall("WWW-Authenticate")] == ["Bearer", "Basic"]
+            assert [challenge.split(" ")[0] for challenge in headers_.getall("WWW-Authenticate")] == [
+                "Bearer",
+                "Basic",
+            ]
             assert "http.token" in body
             assert "support-bot" not in body
-            assert TOKEN not in body + str(told)
-            assert told["Cache-Control"] == "no-store"
+            assert TOKEN not in body + str(headers_)
+            assert headers_["Cache-Control"] == "no-store"
 
 
 def test_the_token_opens_every_page_as_bearer_and_as_the_password_of_any_user(realistic_worker):

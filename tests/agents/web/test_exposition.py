@@ -19,9 +19,9 @@ NOW_S = 1_800_000_000.0
 def _samples(body: bytes, parse=parse_text) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """(name, labels sorted by name) -> value."""
     return {
-        (one.name, tuple(sorted(one.labels.items()))): one.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse(body.decode())
-        for one in family.samples
+        for sample in family.samples
     }
 
 
@@ -46,11 +46,11 @@ def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_for
 
 def test_each_metric_says_its_kind_and_help(fake_worker, fake_core, part, every_measure):
     body, _ = _scrape(fake_worker([part(fake_core(every_measure))]))
-    said = {
+    described = {
         family.name + ("_total" if family.type == "counter" else ""): (family.type, family.documentation)
         for family in parse_text(body.decode())
     }
-    assert said == {name: (metric.kind, metric.help) for name, metric in METRICS.items()}
+    assert described == {name: (metric.kind, metric.help) for name, metric in METRICS.items()}
 
 
 def test_measures_of_equal_name_and_labels_are_added_up_over_partitions(fake_worker, fake_core, part):
@@ -61,19 +61,19 @@ def test_measures_of_equal_name_and_labels_are_added_up_over_partitions(fake_wor
         part(fake_core([reason("json", 2), reason("field", 1)]), 0),
         part(fake_core([reason("json", 40)]), 1),
     ]
-    found = _samples(_scrape(fake_worker(parts))[0])
-    assert found["softfail_dead_letters_total", (("reason", "json"),)] == 42
-    assert found["softfail_dead_letters_total", (("reason", "field"),)] == 1
+    samples = _samples(_scrape(fake_worker(parts))[0])
+    assert samples["softfail_dead_letters_total", (("reason", "json"),)] == 42
+    assert samples["softfail_dead_letters_total", (("reason", "field"),)] == 1
 
 
 def test_the_series_of_a_partition_that_moved_away_vanish(fake_worker, fake_core, part):
-    one, two = (
+    first, second = (
         part(fake_core([Measure("softfail_watermark_seconds", (str(number),), NOW_S - 30)]), number)
         for number in (4, 5)
     )
-    worker = fake_worker([one, two])
+    worker = fake_worker([first, second])
     assert b'softfail_watermark_seconds{partition="4"}' in _scrape(worker)[0]
-    worker.parts.remove(one)
+    worker.parts.remove(first)
     body = _scrape(worker)[0]
     assert b'partition="4"' not in body
     assert b'softfail_watermark_seconds{partition="5"}' in body
@@ -94,39 +94,39 @@ def test_a_partition_whose_state_is_being_read_shows_no_figures_yet(fake_worker,
     worker = fake_worker(
         [part(fake_core([Measure("softfail_segments", ("s", "f", "e"), 3)]), 2, restoring=True)]
     )
-    found = _samples(_scrape(worker)[0])
-    assert not [name for name, _ in found if name == "softfail_segments"]
-    assert found["softfail_restoring_partitions", (("agent", "watch"),)] == 1
-    assert found["softfail_owned_partitions", (("agent", "watch"),)] == 0
+    samples = _samples(_scrape(worker)[0])
+    assert not [name for name, _ in samples if name == "softfail_segments"]
+    assert samples["softfail_restoring_partitions", (("agent", "watch"),)] == 1
+    assert samples["softfail_owned_partitions", (("agent", "watch"),)] == 0
 
 
 def test_the_lag_of_a_watermark_is_the_clock_minus_the_watermark(fake_worker, fake_core, part):
-    found = _samples(
+    samples = _samples(
         _scrape(
             fake_worker([part(fake_core([Measure("softfail_watermark_seconds", ("3",), NOW_S - 32.5)]), 3)])
         )[0]
     )
-    assert found["softfail_watermark_lag_seconds", (("partition", "3"),)] == 32.5
+    assert samples["softfail_watermark_lag_seconds", (("partition", "3"),)] == 32.5
 
 
 def test_consumer_lag_is_the_end_minus_the_position_and_absent_while_the_end_is_unknown(
     fake_worker, fake_core, part
 ):
-    found = _samples(
+    samples = _samples(
         _scrape(
             fake_worker(
                 [part(fake_core(), 0, position=60, end=100), part(fake_core(), 1, position=5, end=None)]
             )
         )[0]
     )
-    assert found["softfail_consumer_lag_records", (("agent", "watch"), ("partition", "0"))] == 40
-    assert ("softfail_consumer_lag_records", (("agent", "watch"), ("partition", "1"))) not in found
+    assert samples["softfail_consumer_lag_records", (("agent", "watch"), ("partition", "0"))] == 40
+    assert ("softfail_consumer_lag_records", (("agent", "watch"), ("partition", "1"))) not in samples
 
 
 def test_a_worker_that_owns_nothing_says_so_for_each_agent(fake_worker):
-    found = _samples(_scrape(fake_worker([]))[0])
-    assert found["softfail_owned_partitions", (("agent", "watch"),)] == 0
-    assert found["softfail_owned_partitions", (("agent", "notify"),)] == 0
+    samples = _samples(_scrape(fake_worker([]))[0])
+    assert samples["softfail_owned_partitions", (("agent", "watch"),)] == 0
+    assert samples["softfail_owned_partitions", (("agent", "notify"),)] == 0
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=[]), max_size=40), min_size=2, max_size=2))
@@ -170,9 +170,9 @@ def test_infinite_and_undefined_figures_do_not_break_the_scrape(fake_worker, fak
         Measure("softfail_pass_rate", labels, math.nan),
         Measure("softfail_watermark_seconds", ("0",), -math.inf),
     ]
-    found = _samples(_scrape(fake_worker([part(fake_core(measures))]))[0])
-    assert any(name == "softfail_pass_rate" and math.isnan(value) for (name, _), value in found.items())
-    assert not any(name == "softfail_watermark_lag_seconds" for name, _ in found)
+    samples = _samples(_scrape(fake_worker([part(fake_core(measures))]))[0])
+    assert any(name == "softfail_pass_rate" and math.isnan(value) for (name, _), value in samples.items())
+    assert not any(name == "softfail_watermark_lag_seconds" for name, _ in samples)
 
 
 def test_the_event_loop_goes_on_between_partitions_and_while_the_text_is_made(fake_worker, fake_core, part):

@@ -110,9 +110,9 @@ def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_w
         healthz, readyz = _get(worker, "/healthz", "/readyz")
         assert healthz[0] == 200
         assert readyz[0] == 503
-        told = json.loads(readyz[2])
-        assert told["ready"] is False
-        assert reason in told["reasons"][0]
+        page_data = json.loads(readyz[2])
+        assert page_data["ready"] is False
+        assert reason in page_data["reasons"][0]
 
 
 def test_healthz_and_readyz_are_503_when_the_watchdog_is_not_content(fake_worker):
@@ -122,23 +122,26 @@ def test_healthz_and_readyz_are_503_when_the_watchdog_is_not_content(fake_worker
 
 
 def test_the_status_puts_all_partitions_together_with_pages_before_tickets(realistic_worker):
-    told = json.loads(_get(realistic_worker(), "/api/status")[0][2])
-    assert [one["urgency"] for one in told["episodes"]] == ["high", "low"]
-    assert [one["service"] for one in told["features"][:3]] == [
+    page_data = json.loads(_get(realistic_worker(), "/api/status")[0][2])
+    assert [episode["urgency"] for episode in page_data["episodes"]] == ["high", "low"]
+    assert [feature["service"] for feature in page_data["features"][:3]] == [
         "support-bot",
         "search",
         "checkout",
     ], "in the order of their episodes, then by name"
-    assert [one["time"] for one in told["recent"]] == sorted(
-        (one["time"] for one in told["recent"]), reverse=True
+    assert [event["time"] for event in page_data["recent"]] == sorted(
+        (event["time"] for event in page_data["recent"]), reverse=True
     )
-    assert [(one["agent"], one["partition"], one["state"], one["lag"]) for one in told["partitions"]] == [
+    assert [
+        (partition["agent"], partition["partition"], partition["state"], partition["lag"])
+        for partition in page_data["partitions"]
+    ] == [
         ("notify", 0, "running", 0),
         ("watch", 3, "running", 0),
         ("watch", 7, "catching up", 40),
         ("watch", 11, "restoring", None),
     ]
-    assert 30 <= told["partitions"][1]["watermark_lag_s"] <= 60
+    assert 30 <= page_data["partitions"][1]["watermark_lag_s"] <= 60
 
 
 def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
@@ -146,11 +149,11 @@ def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
 ):
     worker = realistic_worker()
     (silence,) = worker.parts[-1].core.status()["silences"]
-    found = {
-        one["service"]: one.get("silenced_until")
-        for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
+    silenced = {
+        episode["service"]: episode.get("silenced_until")
+        for episode in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
     }
-    assert found == {"search": silence["until"], "support-bot": None}
+    assert silenced == {"search": silence["until"], "support-bot": None}
     later = {**silence, "until": "2099-01-01T00:00:00.5Z", "environments": []}
     worker.parts[-1] = part(
         fake_core(
@@ -165,11 +168,11 @@ def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
         ),
         agent="notify",
     )
-    found = {
-        one["service"]: one.get("silenced_until")
-        for one in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
+    silenced = {
+        episode["service"]: episode.get("silenced_until")
+        for episode in json.loads(_get(worker, "/api/status")[0][2])["episodes"]
     }
-    assert found == {"search": later["until"], "support-bot": None}
+    assert silenced == {"search": later["until"], "support-bot": None}
 
 
 def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
@@ -177,33 +180,33 @@ def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
 ):
     from datetime import UTC, datetime
 
-    told = status(datetime.now(UTC))
-    told["episodes"] = [{**told["episodes"][0], "service": "softfail", "feature": "monitor"}]
+    page_data = status(datetime.now(UTC))
+    page_data["episodes"] = [{**page_data["episodes"][0], "service": "softfail", "feature": "monitor"}]
     silence = {"match": "*", "environments": [], "severity": [], "until": "2099-01-01T00:00:00Z"}
     answer = json.loads(
-        _get(fake_worker([part(fake_core(status={**told, "silences": [silence]}))]), "/api/status")[0][2]
+        _get(fake_worker([part(fake_core(status={**page_data, "silences": [silence]}))]), "/api/status")[0][2]
     )
     assert "silenced_until" not in answer["episodes"][0]
 
 
 def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
     monkeypatch.setattr(status_endpoint, "MOST_FEATURES", 2)
-    everything, some = (
-        json.loads(one[2])
-        for one in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*")
+    complete, filtered = (
+        json.loads(answer[2])
+        for answer in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*")
     )
-    assert (len(everything["features"]), everything["features_total"]) == (2, 6)
-    assert everything["features"][0]["pass_rate"]["value"] == 0.42, "what is broken stays"
-    assert {one["service"] for one in some["features"]} == {"support-bot"}
-    assert some["features_total"] == 3
+    assert (len(complete["features"]), complete["features_total"]) == (2, 6)
+    assert complete["features"][0]["pass_rate"]["value"] == 0.42, "what is broken stays"
+    assert {feature["service"] for feature in filtered["features"]} == {"support-bot"}
+    assert filtered["features_total"] == 3
 
 
 def test_undefined_figures_reach_the_page_as_null(fake_worker, fake_core, part, status):
     from datetime import UTC, datetime
 
-    told = status(datetime.now(UTC))
-    told["features"][0]["pass_rate"]["value"] = float("nan")
-    body = _get(fake_worker([part(fake_core(status=told))]), "/api/status")[0][2]
+    page_data = status(datetime.now(UTC))
+    page_data["features"][0]["pass_rate"]["value"] = float("nan")
+    body = _get(fake_worker([part(fake_core(status=page_data))]), "/api/status")[0][2]
     assert b"NaN" not in body
     assert json.loads(body)["features"][0]["pass_rate"]["value"] is None
 
@@ -242,9 +245,9 @@ def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more
         def measures(self):
             return iter(())
 
-    told = json.loads(_get(fake_worker([part(Outbox(), agent="notify")]), "/api/status")[0][2])
-    assert [one["agent"] for one in told["partitions"]] == ["notify"]
-    assert told["features"] == []
+    page_data = json.loads(_get(fake_worker([part(Outbox(), agent="notify")]), "/api/status")[0][2])
+    assert [partition["agent"] for partition in page_data["partitions"]] == ["notify"]
+    assert page_data["features"] == []
 
 
 def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker):

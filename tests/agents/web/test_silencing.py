@@ -20,16 +20,16 @@ ASK = {"match": "bot/*", "for": "2h", "reason": "deploy", "author": "ann"}
 @pytest.fixture
 def written(monkeypatch):
     """What would have gone to Kafka."""
-    held = {}
+    silences = {}
 
     async def known(*_):
-        return held
+        return silences
 
     monkeypatch.setattr(silence_records, "read_silences", known)
     monkeypatch.setattr(
-        silence_records, "write_silence", lambda _, one: held.__setitem__(one.silence_id, one)
+        silence_records, "write_silence", lambda _, silence: silences.__setitem__(silence.silence_id, silence)
     )
-    return held
+    return silences
 
 
 def ask(worker, *requests, http=None):
@@ -56,9 +56,9 @@ def ask(worker, *requests, http=None):
     return asyncio.run(run())
 
 
-def that(told):
+def that(answer):
     """The path of the silence that the first request set."""
-    return f"/api/silences/{told[0][1]['silence_id']}"
+    return f"/api/silences/{answer[0][1]['silence_id']}"
 
 
 def test_a_silence_is_set_and_ended(fake_worker, written):
@@ -68,14 +68,14 @@ def test_a_silence_is_set_and_ended(fake_worker, written):
         ("DELETE", that, None, {}),
         ("DELETE", that, None, {}),
     )
-    (one,) = written.values()
+    (silence,) = written.values()
     assert (first[0], first[1]["silence_id"], first[1]["match"], first[1]["author"]) == (
         201,
-        one.silence_id,
+        silence.silence_id,
         "bot/*",
         "ann",
     )
-    assert (second[0], second[1]["silence_id"]) == (200, one.silence_id)
+    assert (second[0], second[1]["silence_id"]) == (200, silence.silence_id)
     assert (third[0], "ended at" in third[1]["error"]) == (409, True)
 
 
@@ -103,9 +103,9 @@ def test_a_silence_is_set_and_ended(fake_worker, written):
 def test_what_is_wrong_or_comes_from_another_page_is_refused_by_name(
     fake_worker, written, body, headers, status, says
 ):
-    ((found, told),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
-    assert (found, written) == (status, {})
-    assert told["error"].startswith(says)
+    ((status, answer),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
+    assert (status, written) == (status, {})
+    assert answer["error"].startswith(says)
 
 
 def test_another_page_ends_none(fake_worker, written):

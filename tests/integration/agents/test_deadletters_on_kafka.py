@@ -82,13 +82,13 @@ def publish():
         return offsets
 
     yield start
-    for one in made:
-        one.close()
+    for producer in made:
+        producer.close()
 
 
 def rows(ran: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], int]:
-    found = [json.loads(line) for line in ran.stdout.splitlines()]
-    return {(one["outcome"], one["reason"]): one["count"] for one in found}
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    return {(row["outcome"], row["reason"]): row["count"] for row in rows}
 
 
 def test_an_empty_topic_is_said_and_no_error_and_a_missing_one_is_78(make_topics):
@@ -110,7 +110,7 @@ def test_letters_are_listed_by_reason_with_a_redacted_harmless_excerpt(make_topi
         (b"7", WHY, "tokens"),
     )
     listed = [json.loads(line) for line in command(topics, "--format", "ndjson").stdout.splitlines()]
-    assert [(one["count"], one["field"]) for one in listed] == [(2, ""), (1, "tokens")]
+    assert [(group["count"], group["field"]) for group in listed] == [(2, ""), (1, "tokens")]
     assert listed[0]["example"] == {"topic": f"{topics.prefix}.events", "partition": 1, "offset": offsets[1]}
     assert listed[0]["excerpt"] == r"{} <EMAIL> \x1b[2J"
     table = command(topics, "--reason", "JSON", "--since", "1h").stdout
@@ -148,7 +148,7 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
         if REINJECTED in dict(record.headers)
     }
     assert {feature: record.partition for feature, record in written.items()} == {
-        one: partition_of("s", one, 4) for one in ("small", "large", "gone")
+        name: partition_of("s", name, 4) for name in ("small", "large", "gone")
     }
     assert written["large"].value == large
     assert dict(written["large"].headers) == {
@@ -168,7 +168,7 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
 
 
 def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
-    from agents.commands.dead_letters import _planned
+    from agents.commands.dead_letters import _plan
     from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
     from schemas.config.monitor_config import Kafka
@@ -176,16 +176,16 @@ def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_top
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"), (response("b"), WHY, "tokens"))
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    mine, theirs = _planned(kafka, LetterFilter(), 10), _planned(kafka, LetterFilter(), 1)
-    assert theirs.more
-    assert len(inject(kafka, theirs.ready).ready) == 1
-    done = inject(kafka, mine.ready)
+    first, second = _plan(kafka, LetterFilter(), 10), _plan(kafka, LetterFilter(), 1)
+    assert second.more
+    assert len(inject(kafka, second.ready).ready) == 1
+    done = inject(kafka, first.ready)
     assert (len(done.ready), dict(done.skipped)) == (1, {"re-injected by somebody else meanwhile": 1})
     assert len(topics.read("events")[0]) == 4
 
 
 def test_events_without_their_mark_are_not_written(make_topics, publish, monkeypatch):
-    from agents.commands.dead_letters import _planned
+    from agents.commands.dead_letters import _plan
     from agents.dead_letters import reinjection
     from agents.dead_letters.records import LetterFilter
     from schemas.config.monitor_config import Kafka
@@ -193,7 +193,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"))
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    planned = _planned(kafka, LetterFilter(), 10)
+    planned = _plan(kafka, LetterFilter(), 10)
     with monkeypatch.context() as patch:
 
         def breaks(_: Any) -> bytes:
@@ -211,7 +211,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
 def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
     from kafka.errors import ProducerFencedError
 
-    from agents.commands.dead_letters import _planned
+    from agents.commands.dead_letters import _plan
     from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
     from schemas.config.monitor_config import Kafka
@@ -219,16 +219,16 @@ def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
     topics = make_topics(2)
     publish(topics, *[(response("a", output="x" * 60_000), WHY, "tokens")] * 80)  # more than one transaction
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    planned = _planned(kafka, LetterFilter(), 80)
-    theirs = []
+    planned = _plan(kafka, LetterFilter(), 80)
+    second = []
 
     def overtake(count: int) -> None:
-        if not theirs:
-            theirs.append(inject(kafka, planned.ready))
+        if not second:
+            second.append(inject(kafka, planned.ready))
 
     with pytest.raises(ProducerFencedError):
         inject(kafka, planned.ready, overtake)
-    assert 0 < len(theirs[0].ready) < 80
+    assert 0 < len(second[0].ready) < 80
     assert len(topics.read("events")[0]) == 160
 
 
@@ -245,7 +245,7 @@ def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_writ
     ]
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
     result = inject(kafka, ready)
-    assert [one.found.offset for one in result.ready] == [1, 3]
+    assert [event.source.offset for event in result.ready] == [1, 3]
     assert dict(result.skipped) == {"the broker finds it too large": 1}
     assert [len(record.value) for record in topics.read("events")[0]] == [10, 10]
     assert {record.partition for record in topics.read("deadletter")[0]} == {1, 3}

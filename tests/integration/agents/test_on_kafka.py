@@ -127,10 +127,10 @@ def worker(make_workers, tmp_path, free_port):
 
 def wait_for(what: Any, patience_s: float = 30) -> Any:
     deadline = time.monotonic() + patience_s
-    while not (found := what()):
+    while not (result := what()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.3)
-    return found
+    return result
 
 
 def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
@@ -143,14 +143,14 @@ def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
 
         admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
         await admin.start()
-        found = await describe(admin, topics.prefix)
+        result = await describe(admin, topics.prefix)
         await admin.close()
-        return found
+        return result
 
-    found = asyncio.run(scene())
-    assert found[f"{topics.prefix}.events"].settings["message.timestamp.type"] == "LogAppendTime"
-    assert found[f"{topics.prefix}.watch.state"].settings["cleanup.policy"] == "compact"
-    assert {name.removeprefix(topics.prefix + "."): topic.partitions for name, topic in found.items()} == {
+    result = asyncio.run(scene())
+    assert result[f"{topics.prefix}.events"].settings["message.timestamp.type"] == "LogAppendTime"
+    assert result[f"{topics.prefix}.watch.state"].settings["cleanup.policy"] == "compact"
+    assert {name.removeprefix(topics.prefix + "."): topic.partitions for name, topic in result.items()} == {
         "events": 4,
         "watch.state": 4,
         "windows": 16,
@@ -164,9 +164,9 @@ def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
 def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topics):
     topics = make_topics(4)
     alter(topics, "samples", {"retention.ms": "1000"})
-    told = topics_command(topics)
-    assert told.returncode == 0
-    assert f"topic {topics.prefix}.samples has retention.ms=1000" in told.stdout
+    output = topics_command(topics)
+    assert output.returncode == 0
+    assert f"topic {topics.prefix}.samples has retention.ms=1000" in output.stdout
     alter(topics, "events", {"message.timestamp.type": "CreateTime"})
     wrong = topics_command(topics)
     assert wrong.returncode == 78
@@ -205,14 +205,16 @@ def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(ma
             in metrics()
         )
     )
-    letters = wait_for(lambda: some if len(some := topics.read("deadletter")[0]) == 4 else None)
-    found = {json.loads(letter.value)["offset"]: json.loads(letter.value) for letter in letters}
-    assert sorted(found) == [1, 4, 7, 10]
-    for (name, value), letter in zip(bad.items(), (found[offset] for offset in sorted(found)), strict=True):
+    letters = wait_for(
+        lambda: dead_letters if len(dead_letters := topics.read("deadletter")[0]) == 4 else None
+    )
+    result = {json.loads(letter.value)["offset"]: json.loads(letter.value) for letter in letters}
+    assert sorted(result) == [1, 4, 7, 10]
+    for (name, value), letter in zip(bad.items(), (result[offset] for offset in sorted(result)), strict=True):
         assert (letter["topic"], letter["partition"]) == (f"{topics.prefix}.events", here), name
         assert base64.b64decode(letter["value"]) == value
         assert letter["error"]
-    assert found[7]["field"] == "output_tokens"
+    assert result[7]["field"] == "output_tokens"
     assert not workers.exits
     assert "RESTART" not in workers.log()
 

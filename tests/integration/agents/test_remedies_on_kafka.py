@@ -41,7 +41,7 @@ def changelogs(topics: Any, scene: Callable[[Callable[[], Changelog]], Awaitable
         try:
             await asyncio.wait_for(scene(make), 120)
         finally:
-            await asyncio.gather(*(one.close() for one in made), return_exceptions=True)
+            await asyncio.gather(*(changelog.close() for changelog in made), return_exceptions=True)
 
     asyncio.run(play())
 
@@ -167,11 +167,11 @@ def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_top
     alter(topics, "windows", max_message_bytes="2000")
 
     async def scene(make: Callable[[], Changelog]) -> None:
-        one = make()
-        await one.open()
-        await one.write(5, [(b"k", b"5")], Outputs({"windows": [Message(b"w", b"small")]}))
+        changelog = make()
+        await changelog.open()
+        await changelog.write(5, [(b"k", b"5")], Outputs({"windows": [Message(b"w", b"small")]}))
         with pytest.raises(Exception, match=r".*"):
-            await one.write(9, [(b"k", b"9")], Outputs({"windows": [Message(b"w", b"x" * 100_000)]}))
+            await changelog.write(9, [(b"k", b"9")], Outputs({"windows": [Message(b"w", b"x" * 100_000)]}))
 
     changelogs(topics, scene)
 
@@ -314,9 +314,9 @@ def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_
     time.sleep(5)
     before = _owned(workers, 2)
     assert workers.retire(1) == 0
-    mine = _owned(workers, 1)
+    owned = _owned(workers, 1)
     workers.start(1)
-    until(lambda: _owned(workers, 1) >= mine + 2, 40, "the worker did not come back to its partitions")
+    until(lambda: _owned(workers, 1) >= owned + 2, 40, "the worker did not come back to its partitions")
     time.sleep(8)  # longer than the session
     assert _owned(workers, 2) == before
     send(topics, 1, 50)

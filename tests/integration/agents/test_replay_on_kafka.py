@@ -97,12 +97,16 @@ def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topic
     topic = told(capsys.readouterr().out)
     assert from_files([str(path), "--config", str(config), "--format", "ndjson"]) == 0
     files = told(capsys.readouterr().out)
-    assert [one for one in topic if one["record"] == "window"] == [
+    assert [record for record in topic if record["record"] == "window"] == [
         file for file in files if file["record"] == "window"
     ]
     fired = [
-        [(one["state"], one["feature"], one["time"]) for one in some if one["record"] == "transition"]
-        for some in (topic, files)
+        [
+            (record["state"], record["feature"], record["time"])
+            for record in records
+            if record["record"] == "transition"
+        ]
+        for records in (topic, files)
     ]
     assert fired[0][: len(fired[1])] == fired[1]
     assert fired[1][0][:2] == ("firing", "a")
@@ -112,8 +116,8 @@ def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topic
         == 0
     )
     later = told(capsys.readouterr().out)
-    assert {one["feature"] for one in later} == {"b"}
-    assert sum(one["events"] for one in later if one["record"] == "window") == 60
+    assert {record["feature"] for record in later} == {"b"}
+    assert sum(record["events"] for record in later if record["record"] == "window") == 60
 
 
 def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, tmp_path, capsys):

@@ -262,8 +262,8 @@ def test_all_of_it_runs_over_tls_with_login_and_certificate_and_tells_no_secret(
 ):
     port = free_port()
     path = str(configured("secured", port))
-    said = [(made := agents("topics", "--config", path)).stdout + made.stderr]
-    assert made.returncode == 0, said
+    outputs = [(made := agents("topics", "--config", path)).stdout + made.stderr]
+    assert made.returncode == 0, outputs
     workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", path], SECRETS)
     workers.start(1)
     awaited(port, "readyz", '"ready": true')
@@ -284,7 +284,7 @@ def test_all_of_it_runs_over_tls_with_login_and_certificate_and_tells_no_secret(
     for page in PAGES:
         for token in (None, "wrong" * 5, SECRETS["SOFTFAIL_HTTP_TOKEN"]):
             status, text = got(port, page, token)
-            said.append(text)
+            outputs.append(text)
             probe = page in ("healthz", "readyz")
             assert (
                 status == (404 if page == "nothing" else 200)
@@ -294,15 +294,15 @@ def test_all_of_it_runs_over_tls_with_login_and_certificate_and_tells_no_secret(
     for command in (["state", "inspect"], ["deadletters"], ["deadletters", "--reinject", "--yes"]):
         done = agents(*command, "--config", path)
         assert done.returncode == 0, done.stdout + done.stderr
-        said += [done.stdout, done.stderr]
-    assert "shop/answer" in said[-6]
-    assert "JSON" in said[-4]
+        outputs += [done.stdout, done.stderr]
+    assert "shop/answer" in outputs[-6]
+    assert "JSON" in outputs[-4]
     assert workers.retire(1, signal.SIGTERM) == exits.OK
     # as soon as the group forgets the worker, or refused until then
     done = agents("state", "reset", "--agent", "watch", "--yes", "--config", path)
-    said += [done.stdout, done.stderr, workers.log()]
+    outputs += [done.stdout, done.stderr, workers.log()]
     for name, secret in SECRETS.items():
-        assert [text for text in said if secret in text] == [], name
+        assert [text for text in outputs if secret in text] == [], name
 
     consumer = KafkaConsumer(bootstrap_servers=broker.address, isolation_level="read_committed")
     tps = [
@@ -471,12 +471,12 @@ def test_a_worker_and_the_commands_end_with_one_clear_error_and_do_not_spin(
     for command in commands:
         began = time.monotonic()
         ended = agents(*command, "--config", path, WRONG="marker-wrong-00", PYTHONUNBUFFERED="1")
-        told = ended.stdout + ended.stderr
-        assert ended.returncode == exits.CONFIGURATION, told
-        assert WRONG[wrong][1] in told
-        assert "Traceback" not in told
-        assert "marker" not in told
-        assert len(told.splitlines()) <= 8, told
+        output = ended.stdout + ended.stderr
+        assert ended.returncode == exits.CONFIGURATION, output
+        assert WRONG[wrong][1] in output
+        assert "Traceback" not in output
+        assert "marker" not in output
+        assert len(output.splitlines()) <= 8, output
         assert time.monotonic() - began < 45
 
 
@@ -492,7 +492,7 @@ def test_a_worker_and_the_commands_end_with_one_clear_error_and_do_not_spin(
 )
 def test_a_producer_that_is_refused_says_why_keeps_the_service_running_and_sends_nothing(
     wrong: str,
-    said: str,
+    outputs: str,
     broker: Any,
     block: dict[str, str],
     pki: Path,
@@ -514,7 +514,7 @@ def test_a_producer_that_is_refused_says_why_keeps_the_service_running_and_sends
         sf.response(feature="answer", model="m")
         sf.flush(5)
         sf.close(0.5)
-    told = [record.getMessage() for record in caplog.records if record.name == "softfail"]
-    assert any(said in line for line in told), told
+    output = [record.getMessage() for record in caplog.records if record.name == "softfail"]
+    assert any(outputs in line for line in output), output
     assert sf.counts()["shop/answer"]["sent"] == 0
     assert "marker" not in caplog.text

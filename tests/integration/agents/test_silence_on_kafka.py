@@ -58,7 +58,7 @@ def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_
 
     def held() -> list[int]:
         try:
-            return [one["holds"] for one in ask("/api/status")["silences"]]
+            return [silence["holds"] for silence in ask("/api/status")["silences"]]
         except OSError:
             return []
 

@@ -106,8 +106,8 @@ def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgot
         json.loads(line)
         for line in state(topics, "inspect", "--format", "ndjson", "--partition", "0").stdout.splitlines()
     ]
-    assert {"k 0", "k 3", "\\x00header", "\\x00position"} <= {one["key"] for one in objects}
-    assert {one["partition"] for one in objects} == {0}
+    assert {"k 0", "k 3", "\\x00header", "\\x00position"} <= {entry["key"] for entry in objects}
+    assert {entry["partition"] for entry in objects} == {0}
 
     before = topics.state()
     for arguments in (
@@ -184,8 +184,8 @@ def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
     assert ", 1 open episodes, 0 unreadable" in looked.stdout
     assert "s/answer (production): 1 segments" in looked.stdout
     assert "firing since" in looked.stdout
-    told = state(topics, "inspect", "--agent", "notify")
-    assert ", 0 unreadable" in told.stdout
+    output = state(topics, "inspect", "--agent", "notify")
+    assert ", 0 unreadable" in output.stdout
     workers.retire(1)
     asked = state(topics, "reset", "--agent", "watch")
     if "6 s" in asked.stderr:
@@ -266,11 +266,11 @@ def test_a_zombie_is_fenced_by_a_reset_and_a_reset_by_a_worker_that_starts(make_
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         zombie = await written(kafka, 0, 0, (b"a", b"1"))
         rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
-        found = await rewriter.fence_and_read()
-        assert found[b"a"] == b"1"
+        result = await rewriter.fence_and_read()
+        assert result[b"a"] == b"1"
         worker = await written(kafka, 0, 0, (b"b", b"2"))  # starts between what was read and what is written
         with pytest.raises(Refused, match="took"):
-            await rewriter.rewrite([(key, None) for key in found])
+            await rewriter.rewrite([(key, None) for key in result])
         await rewriter.close()
         await worker.close()
         rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
@@ -367,19 +367,19 @@ class Monitored:
         publish_values(self.topics, [json.dumps(value).encode() for value in values], 0)
 
     def episodes(self) -> list[dict[str, Any]]:
-        found = [
+        result = [
             json.loads(record.value)
             for record in self.topics.read("alerts")[0]
             if b'"episode"' in record.value
         ]
-        return [one for one in found if one["record"] == "episode" and one["service"] == "s"]
+        return [row for row in result if row["record"] == "episode" and row["service"] == "s"]
 
     def await_(self, what: Any, patience_s: float = 60) -> Any:
         deadline = time.monotonic() + patience_s
-        while not (found := what()):
+        while not (result := what()):
             assert time.monotonic() < deadline
             time.sleep(0.5)
-        return found
+        return result
 
     def fire(self) -> dict[str, Any]:
         self.workers.start(1)
