@@ -481,7 +481,7 @@ def test_a_worker_and_the_commands_end_with_one_clear_error_and_do_not_spin(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "outputs"),
     [
         ("password", "security.username, password"),
         ("authority", "security.ca_file"),
