@@ -10,11 +10,11 @@ from pathlib import Path
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
 from monitor.references.pinned import pin_fault
-from monitor.rules.threshold import BUDGETS_S
+from monitor.rules.threshold_resolution import latency_budget_s
 from monitor.windows.metric_definitions import SUCCESS_RATES, drift_metric_fault, metric_fault
 from schemas.config.load import InvalidConfig, load
-from schemas.config.monitor_config import Config
-from schemas.config.rules import GATING
+from schemas.config.monitor_config import Config, Feature
+from schemas.config.rules import GATING, BudgetThreshold
 from softfail.sanitize import sanitize
 
 
@@ -28,7 +28,6 @@ def faults_of(config: Config) -> list[str]:
             Suite.of(feature.evaluators, feature.gating, feature.interaction)
         except ValueError as error:
             faults.append(f"features[{at}]: {error}")
-    known = {one.interaction for one in config.features if one.interaction}
     for at, rule in enumerate(config.rules):
         if rule.on != GATING and (fault := metric_fault(rule.on, tuple(EVALUATORS))):
             faults.append(f"rules[{at}].on: {fault}")
@@ -37,8 +36,9 @@ def faults_of(config: Config) -> list[str]:
             faults.append(
                 f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
             )
-        if rule.above == "budget" and not any(
-            one in BUDGETS_S.get(rule.on.rpartition(".")[0], {}) for one in known
+        threshold = rule.threshold
+        if isinstance(threshold, BudgetThreshold) and not any(
+            _has_budget(feature, threshold.quantity) for feature in config.features
         ):
             faults.append(
                 f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set"
@@ -59,6 +59,13 @@ def faults_of(config: Config) -> list[str]:
         if one.pin is not None and (fault := pin_fault(one.pin))
     ]
     return faults
+
+
+def _has_budget(feature: Feature, quantity: str) -> bool:
+    try:
+        return latency_budget_s(feature, quantity) is not None
+    except ValueError:  # reported as a fault of the feature
+        return True
 
 
 def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:

@@ -10,6 +10,7 @@ from monitor.references.pinned import PinnedReferences
 from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
 from monitor.rules.reading import Reading
+from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState
 from monitor.windows.segment_keys import SegmentKey
@@ -31,6 +32,7 @@ class RuleReader:
         self._config, self._partition_state = config, partition_state
         self.versions = EvaluatorVersions(config, partition_state)
         self.baselines = BaselineStore(config, partition_state, self.versions)
+        self._thresholds = ThresholdResolver(config)
         self._pins = PinnedReferences(config.pinned)
         self._drift = DriftReader(partition_state.pane_us, self._pins)
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
@@ -73,9 +75,12 @@ class RuleReader:
             feature.resolved_edges.get(series_name(segment_key, rule)) if feature.resolved_edges else None
         )
         series = feature if segment_key is None else feature.segments[segment_key]
-        interaction = self._config.feature(feature.key.service, feature.key.feature).interaction
         return threshold.read(
-            rule, series, edge_us, interaction, self.versions.cleared_us(feature.key, rule, cleared_us)
+            rule,
+            self._thresholds.resolve(rule, feature.key.service, feature.key.feature),
+            series,
+            edge_us,
+            self.versions.cleared_us(feature.key, rule, cleared_us),
         )
 
     def _read_drift(

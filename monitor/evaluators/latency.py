@@ -24,6 +24,15 @@ class LatencyParameters(Parameters):
     progressive_s: Budget = Field(5.0, description="Budget of a `progressive` call")
     async_s: Budget = Field(20.0, description="Budget of an `async` call")
 
+    def budget_s(self, quantity: str, interaction: str | None) -> float | None:
+        """Return the budget of a quantity (``duration_s`` or ``time_to_first_token_s``), seconds; None where the
+        interaction has none.
+        """
+        if quantity == "time_to_first_token_s":
+            return self.first_token_s if interaction == "progressive" else None
+        budgets_s = {"sync": self.sync_s, "progressive": self.progressive_s, "async": self.async_s}
+        return budgets_s.get(interaction or "")
+
 
 class LatencyEvaluator(Evaluator):
     """Fails when the call took longer than the budget of its interaction; the score is its duration in

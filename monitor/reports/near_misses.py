@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from monitor.rules import threshold
 from monitor.rules.evidence import Evidence
+from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
@@ -32,7 +33,7 @@ class NearMisses:
     """The reading closest to a breach, for each threshold rule and feature. Segments are left out."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._thresholds = ThresholdResolver(config)
         self._rules = [rule for rule in config.all_rules() if _is_threshold(rule)]
         self._pane_us = config.time.pane_us
         self.closest: dict[tuple[str, FeatureKey], NearMiss] = {}
@@ -50,8 +51,8 @@ class NearMisses:
                     self._read(rule, key, feature, edge_us)
 
     def _read(self, rule: Rule, key: FeatureKey, feature: threshold.Series, edge_us: int) -> None:
-        interaction = self._config.feature(key.service, key.feature).interaction
-        evidence = threshold.read(rule, feature, edge_us, interaction).evidence
+        limit = self._thresholds.resolve(rule, key.service, key.feature)
+        evidence = threshold.read(rule, limit, feature, edge_us).evidence
         if evidence.n < rule.min_events:
             return
         above, below, low, high = evidence.above, evidence.below, evidence.low, evidence.high

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from monitor.evaluators import EVALUATORS
-from monitor.rules.threshold import BUDGETS_S
+from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.config.monitor_config import Config
 
@@ -124,20 +124,17 @@ def metrics_of(configs: Sequence[Config]) -> list[str]:
 def limits_of(config: Config, service: str, feature: str, environment: str) -> dict[str, list[Limit]]:
     """Return the thresholds that apply to a feature, by panel name."""
     limits: dict[str, list[Limit]] = {}
+    thresholds = ThresholdResolver(config)
     for rule in config.all_rules():
         if not fnmatchcase(f"{service}/{feature}", rule.match) or environment not in (
             rule.environments or (environment,)
         ):
             continue
         name, reading = split(rule.on)
-        above: Any = (
-            rule.above
-            if rule.above != "budget"
-            else BUDGETS_S.get(name, {}).get(config.feature(service, feature).interaction or "")
-        )
         # a learnt baseline is not constant, so it is not drawn
-        above, below = (bound if isinstance(bound, int | float) else None for bound in (above, rule.below))
-        if above is not None or below is not None:
+        if (threshold := thresholds.resolve(rule, service, feature)) is not None:
+            above = threshold.value if threshold.side == "above" else None
+            below = threshold.value if threshold.side == "below" else None
             limits.setdefault(name, []).append(Limit(rule.name, reading, above, below))
     for objective in config.objectives:
         if fnmatchcase(f"{service}/{feature}", objective.match) and environment in (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from schemas.fields import Duration, Part, Severity, duration_s
 
@@ -70,6 +70,34 @@ class Watched(Named):
         return self
 
 
+Side = Literal["above", "below"]
+"""On which side of the threshold a value is bad."""
+
+
+class FixedThreshold(NamedTuple):
+    """A number."""
+
+    side: Side
+    value: float
+
+
+class BudgetThreshold(NamedTuple):
+    """The latency budget of the feature for a quantity: ``duration_s`` or ``time_to_first_token_s``. Above it a
+    value is bad.
+    """
+
+    quantity: str
+
+
+class BaselineThreshold(NamedTuple):
+    """The baseline that is learnt of each series."""
+
+    side: Side
+
+
+Threshold = FixedThreshold | BudgetThreshold | BaselineThreshold
+
+
 class Rule(Watched):
     """A threshold on a metric over a window."""
 
@@ -90,6 +118,7 @@ class Rule(Watched):
     clear: float | None = Field(
         None, description="Threshold at which the value is good again; by default that of the breach"
     )
+    _threshold: Threshold = PrivateAttr()
 
     @model_validator(mode="after")
     def _has_one_threshold(self) -> Rule:
@@ -123,7 +152,13 @@ class Rule(Watched):
                 )
         if self.clear is not None and self.is_learnt:
             raise ValueError("clear: a rule on the baseline clears when the rate is back there; remove clear")
+        self._threshold = _threshold(self)
         return self
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold, resolved when the configuration is read."""
+        return self._threshold
 
     @property
     def is_rate(self) -> bool:
@@ -134,6 +169,18 @@ class Rule(Watched):
     def is_learnt(self) -> bool:
         """Whether the threshold is the baseline that softfail learns."""
         return "baseline" in (self.above, self.below)
+
+
+def _threshold(rule: Rule) -> Threshold:
+    side: Side = "above" if rule.above is not None else "below"
+    match rule.above if rule.above is not None else rule.below:
+        case "budget":
+            return BudgetThreshold(rule.on.rpartition(".")[0])
+        case "baseline":
+            return BaselineThreshold(side)
+        case float() as value:
+            return FixedThreshold(side, value)
+    raise AssertionError("a rule has exactly one threshold")
 
 
 class Drift(Watched):

@@ -19,7 +19,7 @@ from monitor.rules.threshold import read
 from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
-from schemas.config.rules import Rule
+from schemas.config.rules import FixedThreshold, Rule
 
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = Rule.model_validate({"name": "errors", "on": "error_rate", "above": 0.02, "keep_firing_for": 0})
@@ -39,7 +39,10 @@ class One:
 def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_fire_at_six_of_fifty() -> (
     None
 ):
-    states = [read(RULE, One(failures), 60_000_000, None).state for failures in (6, 7, 8, 9)]
+    states = [
+        read(RULE, FixedThreshold("above", 0.02), One(failures), 60_000_000).state
+        for failures in (6, 7, 8, 9)
+    ]
     assert states == ["between", "between", "between", "breach"]
 
 

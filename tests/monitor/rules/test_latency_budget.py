@@ -1,0 +1,105 @@
+"""`above: budget` is the latency budget of the feature itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.config_check import faults_of
+from monitor.protocol.messages import FileRecord
+from monitor.reports.plot_panels import limits_of
+from monitor.watch import Watch
+from schemas.config.monitor_config import Config
+
+BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def config(on: str = "duration_s.p90", **feature: Any) -> Config:
+    """A rule on the budget, and one feature; nothing else is watched."""
+    return Config.model_validate(
+        {
+            "features": [{"match": "bot/*", **feature}],
+            "rules": [{"name": "slow", "on": on, "above": "budget", "window": "5m"}],
+            "default_rules": False,
+            "no_data": {"severity": None},
+        }
+    )
+
+
+def fired(settings: Config, duration_s: float) -> list[dict[str, Any]]:
+    """The transitions to firing of the feature after ten minutes of calls that all take so long."""
+    records = [
+        FileRecord(
+            json.dumps(
+                {
+                    "event_id": str(nth),
+                    "time": (BEGAN + timedelta(seconds=nth)).isoformat(),
+                    "service": "bot",
+                    "feature": "answer",
+                    "model": "m",
+                    "duration_s": duration_s,
+                    "time_to_first_token_s": duration_s,
+                }
+            ).encode(),
+            nth,
+        )
+        for nth in range(600)
+    ]
+    written = [
+        json.loads(message.value) for message in Watch(settings).apply(records).messages.get("alerts", ())
+    ]
+    return [
+        record
+        for record in written
+        if (record["record"], record["state"], record.get("level")) == ("transition", "firing", "feature")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interaction", "on", "parameter", "budget_s"),
+    [
+        ("sync", "duration_s.p90", "sync_s", 3.0),
+        ("progressive", "duration_s.p90", "progressive_s", 8.0),
+        ("async", "duration_s.p90", "async_s", 60.0),
+        ("progressive", "time_to_first_token_s.p90", "first_token_s", 2.0),
+    ],
+)
+def test_a_rule_on_the_budget_fires_above_the_budget_that_the_feature_configures(
+    interaction: str, on: str, parameter: str, budget_s: float
+) -> None:
+    settings = config(on, interaction=interaction, evaluators=[{"latency": {parameter: budget_s}}])
+    assert faults_of(settings) == []
+    assert fired(settings, 0.9 * budget_s) == []
+    (transition,) = fired(settings, 1.1 * budget_s)
+    assert transition["evidence"]["above"] == budget_s
+
+
+def test_a_plot_shows_the_budget_that_the_feature_configures() -> None:
+    settings = config(interaction="sync", evaluators=["error", {"latency": {"sync_s": 3}}])
+    (limit,) = limits_of(settings, "bot", "answer", "production")["duration_s"]
+    assert (limit.reading, limit.above) == ("p90", 3.0)
+
+
+@pytest.mark.parametrize("evaluators", [None, ["error"], ["latency"]])
+def test_without_parameters_the_budgets_are_the_defaults(evaluators: list[str] | None) -> None:
+    settings = config(interaction="sync", evaluators=evaluators)
+    (limit,) = limits_of(settings, "bot", "answer", "production")["duration_s"]
+    assert limit.above == 1.0
+    (transition,) = fired(settings, 1.5)
+    assert transition["evidence"]["above"] == 1.0
+
+
+def test_a_feature_without_an_interaction_has_no_budget() -> None:
+    settings = config(evaluators=[{"latency": {"sync_s": 3}}])
+    assert limits_of(settings, "bot", "answer", "production") == {}
+    assert fired(settings, 100.0) == []
+    assert len(faults_of(settings)) == 1
+
+
+def test_a_fault_in_the_parameters_is_reported_once() -> None:
+    settings = config(interaction="sync", evaluators=[{"latency": {"sync_s": -1}}])
+    (fault,) = faults_of(settings)
+    assert fault.startswith("features[0]: evaluator latency: parameter sync_s")
