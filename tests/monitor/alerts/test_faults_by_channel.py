@@ -1,8 +1,7 @@
-"""Faults × channels, in simulated time: outbox, breaker and the five channels as they are, against a receiver
-each.
+"""Test every fault on every channel in simulated time: real outbox, breaker and channels, one receiver each.
 
-The table of `docs/operations.md`, "What becomes of each fault", says no more than what is held here and, over
-real connections, in `tests/agents/notify/test_channels.py` and `test_dead_channel.py`.
+These tests and, over real connections, `tests/agents/notify/test_channels.py` and `test_dead_channel.py` check
+the table "Faults of a channel" of `docs/operations.md`.
 """
 
 from __future__ import annotations
