@@ -231,20 +231,23 @@ def test_an_old_record_without_causes_is_read(episode_of: Any) -> None:
 
 def test_each_line_of_advice_can_be_reached_and_the_examples_hold() -> None:
     assert doctest.testmod(next_steps).failed == 0
-    for nth, (begin, said) in enumerate(next_steps._ADVICE):
-        assert next_steps.next_step_for(begin, "") == said, (
-            f"{begin} is hidden by what stands before place {nth}"
-        )
+    for prefix, advice in next_steps._NEXT_STEPS:
+        assert next_steps.next_step_for(prefix, "") == advice, f"an earlier prefix hides {prefix}"
 
 
 def test_what_advice_asks_to_run_or_to_read_exists() -> None:
     operations = (ROOT / "docs/operations.md").read_text("utf-8")
-    said = [*(text for _, text in next_steps._ADVICE), *next_steps._HEALTH.values()]
-    commands = {one for text in said for one in re.findall(r"python -m [a-z -]+", text)}
+    advice = [
+        *(text for _, text in next_steps._NEXT_STEPS),
+        *next_steps._SELF_HEALTH_NEXT_STEPS.values(),
+    ]
+    commands = {command for text in advice for command in re.findall(r"python -m [a-z -]+", text)}
     assert {"python -m agents deadletters", "python -m agents test-alert"} <= commands
     assert [
-        one for one in commands if not re.search(rf"^{one}( +[a-z0-9]* |  | --|$)", operations, re.MULTILINE)
+        command
+        for command in commands
+        if not re.search(rf"^{command}( +[a-z0-9]* |  | --|$)", operations, re.MULTILINE)
     ] == []
-    documents = {one for text in said for one in re.findall(r"docs/\w+\.md", text)}
+    documents = {path for text in advice for path in re.findall(r"docs/\w+\.md", text)}
     assert documents
-    assert [one for one in documents if not (ROOT / one).exists()] == []
+    assert [path for path in documents if not (ROOT / path).exists()] == []
