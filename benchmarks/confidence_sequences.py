@@ -1,10 +1,12 @@
-"""Confidence sequences of samples that grow: how soon two versions are told apart, and how often a look is
-wrong. Tables of docs/statistics.md.
+"""Measure confidence sequences of growing samples: how soon two versions differ, how often a look is wrong.
 
-    python benchmarks/confidence_sequences.py apart      events until two rates are told apart: ours, the ways
-    not taken, a test of fixed size python benchmarks/confidence_sequences.py coverage   streams in which some
-    look misses the truth: rates, differences, means; weights, dispersion python
-    benchmarks/confidence_sequences.py means      events until two means are told apart
+Prints the tables of docs/statistics.md:
+
+    apart       events until two rates differ: softfail, the rejected alternatives, a test of fixed size
+    coverage    streams in which some look misses the truth: rates, differences, means; weights, dispersion
+    means       events until two means differ
+
+Example: python benchmarks/confidence_sequences.py coverage
 """
 
 from __future__ import annotations

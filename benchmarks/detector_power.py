@@ -1,13 +1,15 @@
-"""What the sequential detector and the drift tests find, how soon, and how often they are wrong. The tables
-of docs/statistics.md.
+"""Measure what the sequential detector and the drift tests find, how soon, and how often they are wrong.
 
-    python benchmarks/detector_power.py delays      rates, at one false alarm in 100,000 events: ours,
-    all-knowing CUSUM, river's ADWIN python benchmarks/detector_power.py default     rates, at the default run
-    length python benchmarks/detector_power.py runs        run length at the default, by importance sampling
-    python benchmarks/detector_power.py dispersed   false alarms where rates are overdispersed or go up and
-    down over the day python benchmarks/detector_power.py numbers     latency and tokens: drift tests on
-    histograms against KS on raw samples python benchmarks/detector_power.py forgetting  a reference that
-    halves, beside one that does not
+Prints the tables of docs/statistics.md:
+
+    delays      rates, at one false alarm in 100,000 events: softfail, CUSUM with known rates, river's ADWIN
+    default     rates, at the default run length
+    runs        run length at the default, by importance sampling
+    dispersed   false alarms if rates are overdispersed or have a daily cycle
+    numbers     latency and tokens: drift tests on histograms against KS on raw samples
+    forgetting  a reference that halves, beside one that does not
+
+Example: python benchmarks/detector_power.py delays --seed 100
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How often the default configuration pages where nothing is wrong. The table of docs/statistics.md, "False
-pages of the default configuration".
+"""Count the pages of the default configuration on features in which nothing is wrong.
 
-    nice -n 19 python benchmarks/false_pages.py --days 500                         high urgency; the drift
-    rule, which only warns, is off nice -n 19 python benchmarks/false_pages.py --days 500 --append pages.json
-    the next 500, added to what was run before nice -n 19 python benchmarks/false_pages.py --tickets --days 28
-    every episode, with drift of numbers and categories
+Prints the table of docs/statistics.md, "False pages of the default configuration". Use with ``nice -n 19``:
 
-The real core is fed without JSON: each minute's pane of a feature gets counts drawn by numpy, is marked as
-the intake marks it, and its edge is closed. A feature lives seven days, of which the first is the one it
-learns on. Windows are not written: nothing reads them, and to encode them costs most.
+    python benchmarks/false_pages.py --days 500                      high urgency, without the drift rule
+    python benchmarks/false_pages.py --days 500 --append pages.json  the next 500, added to an earlier run
+    python benchmarks/false_pages.py --tickets --days 28             every episode, with drift
+
+The core is fed without JSON. Each minute's pane of a feature gets counts drawn by numpy and is marked as the
+ingestor marks it; then its edge is closed. A feature lives seven days and learns on the first. Windows are
+not written: they cost most and nothing reads them.
 """
 
 from __future__ import annotations
