@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 
 USAGE = """usage: python -m monitor COMMAND ...
 
-  baseline pin    keep how features were between two times, from files of events, as a reference with a name for drift
-  check FILE      check a configuration file: each fault with its path and remedy
-  evaluate FILES  the verdicts on each event of NDJSON files
-  replay FILES    what files of events would have told and paged, as text or as a page with plots; what another configuration would change
+  baseline pin    write the distributions of a period to a file, as a named reference for drift rules
+  check FILE      check a configuration file; print each fault with its path and remedy
+  evaluate FILES  print the verdicts on each response in NDJSON files
+  replay FILES    run the rules over files of events: which episodes they would have opened, as text or as a
+                  page with plots, and what another configuration would change
 
-python -m monitor COMMAND --help says more."""
+python -m monitor COMMAND --help prints the options of a command."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; its exit code."""
+    """Run a command; return its exit code."""
     if not argv or argv[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if argv else 2

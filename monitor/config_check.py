@@ -1,4 +1,4 @@
-"""``python -m monitor check softfail.yaml``: every fault with its path and remedy."""
+"""``python -m monitor check softfail.yaml``: print every fault with its path and remedy."""
 
 from __future__ import annotations
 
@@ -19,44 +19,46 @@ from softfail.sanitize import sanitize
 
 
 def faults_of(config: Config) -> list[str]:
-    """What only the core can see: evaluators that do not exist, rules that cannot fire. One line each, path
-    first.
+    """List the faults that only the core can find: unknown evaluators, rules that cannot fire.
+
+    One line a fault; it begins with the path of the key. Empty if there is none.
     """
     faults = []
-    for at, feature in enumerate(config.features):
+    for index, feature in enumerate(config.features):
         try:
             Suite.of(feature.evaluators, feature.gating, feature.interaction)
         except ValueError as error:
-            faults.append(f"features[{at}]: {error}")
-    for at, rule in enumerate(config.rules):
+            faults.append(f"features[{index}]: {error}")
+    for index, rule in enumerate(config.rules):
         if rule.on != GATING and (fault := metric_fault(rule.on, tuple(EVALUATORS))):
-            faults.append(f"rules[{at}].on: {fault}")
+            faults.append(f"rules[{index}].on: {fault}")
         if rule.is_learnt and (rule.on in SUCCESS_RATES) != (rule.below == "baseline"):
             good = "below" if rule.on in SUCCESS_RATES else "above"
             faults.append(
-                f"rules[{at}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
+                f"rules[{index}]: {rule.on} gets worse by going {good} its baseline; write {good}: baseline"
             )
         threshold = rule.threshold
         if isinstance(threshold, BudgetThreshold) and not any(
             _has_budget(feature, threshold.quantity) for feature in config.features
         ):
             faults.append(
-                f"rules[{at}].above: budget holds for features whose interaction is known, and none is; set"
+                f"rules[{index}].above: budget holds for features whose interaction is known, and none is; "
+                f"set"
                 " features[].interaction"
             )
-    for at, objective in enumerate(config.objectives):
+    for index, objective in enumerate(config.objectives):
         if fault := metric_fault(objective.on, tuple(EVALUATORS)):
-            faults.append(f"objectives[{at}].on: {fault}")
-    for at, drift in enumerate(config.drift):
+            faults.append(f"objectives[{index}].on: {fault}")
+    for index, drift in enumerate(config.drift):
         faults += [
-            f"drift[{at}].on: {fault}"
+            f"drift[{index}].on: {fault}"
             for name in drift.on or ()
             if (fault := drift_metric_fault(name, tuple(EVALUATORS)))
         ]
     faults += [
-        f"pinned.{name}.file: {one.file} {fault}"
-        for name, one in config.pinned.items()
-        if one.pin is not None and (fault := pin_fault(one.pin))
+        f"pinned.{name}.file: {reference.file} {fault}"
+        for name, reference in config.pinned.items()
+        if reference.pin is not None and (fault := pin_fault(reference.pin))
     ]
     return faults
 
@@ -68,13 +70,16 @@ def _has_budget(feature: Feature, quantity: str) -> bool:
         return True
 
 
-def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:
-    """The configuration of a file (None: the defaults), read and checked whole; ``with_secrets``: whether it
-    must be ready to deliver;
-    ``with_pins``: whether what it names under `pinned` must be there.
+def load_checked_config(path: Path | None, *, with_secrets: bool = False, with_pins: bool = True) -> Config:
+    """Read a configuration and check all of it.
+
+    Args:
+        path: the file; None: the defaults.
+        with_secrets: whether the keys of all channels must be present.
+        with_pins: whether the files under `pinned` must be present.
 
     Raises:
-        InvalidConfig: with every fault that was found.
+        InvalidConfig: with all faults.
     """
     config = load(path, with_secrets=with_secrets, with_pins=with_pins)
     if faults := faults_of(config):
@@ -83,15 +88,15 @@ def checked(path: Path | None, *, with_secrets: bool = False, with_pins: bool = 
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0 if the file is well, 1 if it is not."""
+    """Run the command; return exit code 0 if the file has no fault, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m monitor check",
-        description="Check a configuration file and say what is wrong with it.",
+        description="Check a configuration file and print its faults.",
     )
     parser.add_argument("file", type=Path, help="softfail.yaml")
     options = parser.parse_args(argv)
     try:
-        config = checked(options.file)
+        config = load_checked_config(options.file)
     except InvalidConfig as error:
         for fault in error.faults:
             print(sanitize(fault, lines=True))
@@ -106,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
     )
     silence = "" if config.no_data.severity is None else ", no-data"
     print(
-        f"{options.file}: well. Rules: {rules}{silence}. Channels:"
+        f"{options.file}: valid. Rules: {rules}{silence}. Channels:"
         f" {', '.join(config.channels.names()) or 'none'}."
     )
     return 0

@@ -1,1 +1,1 @@
-"""All that crosses a topic, and the configuration: frozen pydantic models."""
+"""The records of all topics and the configuration, as frozen pydantic models."""

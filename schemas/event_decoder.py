@@ -1,8 +1,8 @@
-"""Bytes from a topic or a file to an event, at the worker's speed.
+"""Decode events from JSON fast enough for the worker.
 
-msgspec structs *generated from* the pydantic fields decode what is well; what they refuse goes to pydantic,
-which has the last word and the error text. So there is one contract, and a property test holds: what msgspec
-accepts, pydantic accepts, with equal values.
+msgspec structs are generated from the pydantic models and decode valid events. Pydantic decodes the others
+and writes the error message. So the models are the only contract. A property test checks that pydantic
+accepts everything that msgspec accepts, with equal values.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _BOUNDS = {
     annotated_types.MinLen: "min_length",
     annotated_types.MaxLen: "max_length",
 }
-_NUMBER_BOUNDS = {"ge", "gt", "le", "lt"}
 
 
 class InvalidEvent(ValueError):
-    """An event that cannot be read. ``field`` is the path of the first field at fault, empty when the JSON
-    itself is.
+    """Raised for an event that cannot be read.
+
+    ``field`` is the path of the first invalid field; empty if the JSON itself is invalid.
     """
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -41,10 +41,10 @@ class InvalidEvent(ValueError):
 
 
 def _constrained(kind: Any, metadata: list[Any]) -> Any:
-    """The msgspec type for a pydantic annotation: the bare type with the same bounds."""
+    """Return the msgspec type of a pydantic annotation: the plain type with the same bounds."""
     if get_origin(kind) is Annotated:
         inner, *more = get_args(kind)
-        flat = [item for one in more for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        flat = [item for part in more for item in (part.metadata if isinstance(part, FieldInfo) else [part])]
         return _constrained(inner, flat + metadata)
     if kind is AwareDatetime or kind is datetime:
         return Annotated[datetime, msgspec.Meta(tz=True)]
@@ -55,7 +55,10 @@ def _constrained(kind: Any, metadata: list[Any]) -> Any:
         (inner,) = (part for part in get_args(kind) if part is not type(None))
         return _constrained(inner, metadata) | None
     bounds = {
-        name: getattr(item, name) for item in metadata for of, name in _BOUNDS.items() if isinstance(item, of)
+        name: getattr(item, name)
+        for item in metadata
+        for bound, name in _BOUNDS.items()
+        if isinstance(item, bound)
     }
     return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
 
@@ -70,7 +73,7 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
             fields.append((name, kind, msgspec.field(default_factory=dict)))
         else:
             fields.append((name, kind, info.default))
-    fields.sort(key=lambda field: len(field))  # msgspec wants the required ones first
+    fields.sort(key=lambda field: len(field))  # msgspec requires that required fields come first
     return msgspec.defstruct(f"{model.__name__}Struct", fields, frozen=True, gc=False, kw_only=True)
 
 
@@ -79,7 +82,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 
 STRUCTS = {kind: _struct(model) for kind, model in KINDS.items()}
-"""Kind -> generated struct; the attributes are those of the pydantic model."""
+"""Kind of event -> generated struct, with the attributes of the pydantic model."""
 
 _DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
 _decode_response = _DECODE["response"]
@@ -87,12 +90,16 @@ _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 def decode(value: bytes) -> Any:
-    """One event from its JSON text: an object with the attributes of the model of its kind.
+    """Decode one event from JSON.
+
+    Returns:
+        An object with the attributes of the model of its kind.
 
     Raises:
-        InvalidEvent: it cannot be read; the message names the field and what would be right.
+        InvalidEvent: the event cannot be read; the message names the field and the remedy.
 
-    >>> decode(b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}').environment
+    >>> text = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
+    >>> decode(text).environment
     'production'
     """
     try:
@@ -115,7 +122,7 @@ def _decode_other(value: bytes) -> Any:
 
 
 def decode_exactly(value: bytes) -> Event:
-    """The same through pydantic, whose word is final.
+    """Decode one event with pydantic, which decides what is valid.
 
     Raises:
         InvalidEvent: as in ``decode``.
@@ -138,9 +145,9 @@ def decode_exactly(value: bytes) -> Event:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+        value_text = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
         raise InvalidEvent(
-            f"{field}: {first['msg'].removeprefix('Value error, ')}{got}{more}", field
+            f"{field}: {first['msg'].removeprefix('Value error, ')}{value_text}{more}", field
         ) from None
 
 

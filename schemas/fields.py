@@ -1,4 +1,4 @@
-"""What parts of the configuration have in common: durations, severities, and that unknown keys are errors."""
+"""Field types of the configuration: durations, severities, and sections that refuse unknown keys."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def duration_s(value: Any) -> float:
-    """Seconds of a duration as people write it.
+    """Parse a duration to seconds.
+
+    Args:
+        value: seconds, or a text such as `90s`, `5m`, `1h`, `3d`.
 
     Raises:
-        ValueError: neither a number of seconds nor like `90s`, `5m`, `1h`, `3d`.
+        ValueError: the value is not a duration.
 
     >>> duration_s("5m"), duration_s(2), duration_s("2"), duration_s("1h")
     (300.0, 2.0, 2.0, 3600.0)
@@ -35,6 +38,6 @@ Severity = Literal["critical", "error", "warning", "info"]
 
 
 class Part(BaseModel):
-    """A part of the configuration: unknown keys are errors, for a misspelt rule would never fire."""
+    """Base class of configuration sections. Unknown keys are errors: a misspelt rule would never fire."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)

@@ -1,6 +1,4 @@
-"""References that were pinned: how `python -m monitor baseline pin` writes one, and how the configuration
-names and reads it.
-"""
+"""The file of a pinned reference, which `python -m monitor baseline pin` writes and `pinned:` names."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ PIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
 
 def pinned_name(reference: str) -> str | None:
-    """The name of the pin that a `reference:` of drift stands for; None if it is another kind of reference.
+    """Return the name of the pin in a `reference:` of a drift rule; None for another kind of reference.
 
     >>> pinned_name("pinned march"), pinned_name("trailing 24h")
     ('march', None)
@@ -28,26 +26,23 @@ def pinned_name(reference: str) -> str | None:
 
 
 class _Stored(BaseModel):
-    """A part of the file. What a newer release adds is left out; what a newer one means otherwise, ``layout``
-    says.
+    """Base class of the parts of the file.
+
+    Fields that a newer release adds are ignored. ``layout`` changes if the meaning of a field changes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
 
 class Block(_Stored):
-    """What was counted from ``start`` on: a pane as records of state have it
-    (``monitor.windows.format_versions``).
-    """
+    """A pane that begins at ``start``, encoded as in state records (``monitor.windows.format_versions``)."""
 
     start: Time
     pane: Base64Bytes
 
 
 class Series(_Stored):
-    """One series from its first pane to the end of its last. All of it is the merge of its blocks, which is
-    exact; so are its texts.
-    """
+    """One series, from the start of its first pane to the end of its last, as blocks that merge exactly."""
 
     events: Total
     start: Time
@@ -57,7 +52,7 @@ class Series(_Stored):
 
 
 class PinnedSegment(Series):
-    """A segment that had events enough to be a reference by itself."""
+    """A segment with enough events to be a reference of its own."""
 
     model: str
     prompt_version: str
@@ -66,7 +61,7 @@ class PinnedSegment(Series):
 
 
 class PinnedFeature(_Stored):
-    """A feature in one environment. ``evaluators``: name -> identity of those that counted."""
+    """A feature in one environment. ``evaluators``: name -> identity of the evaluators that counted it."""
 
     service: str
     feature: str
@@ -77,7 +72,7 @@ class PinnedFeature(_Stored):
 
 
 class Pin(_Stored):
-    """All of the file: how it was from ``from`` until before ``to``."""
+    """The whole file: all features from ``from`` (inclusive) to ``to`` (exclusive)."""
 
     record: Literal["pin"]
     name: str = Field(pattern=f"^{PIN_NAME.pattern}$")
@@ -91,7 +86,7 @@ class Pin(_Stored):
 
 
 class Pinned(Part):
-    """A reference with a name, made by `python -m monitor baseline pin NAME`."""
+    """A named reference, written by `python -m monitor baseline pin NAME`."""
 
     file: str = Field(
         min_length=1, description="The file that baseline pin wrote; a path relative to this one"
@@ -100,8 +95,12 @@ class Pinned(Part):
 
 
 def inline_pins(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
-    """Read the files that `pinned:` names, so that the core reads nothing. What is not shaped as it should be
-    is left for the models to tell.
+    """Read the files that `pinned:` names into the tree, so that the core reads no files.
+
+    Args:
+        tree: the configuration; changed in place. Values of a wrong type are left to the models.
+        folder: the folder that relative paths start from.
+        faults: faults are appended here.
     """
     pinned = tree.get("pinned")
     for name, setting in pinned.items() if isinstance(pinned, dict) else ():
@@ -118,25 +117,25 @@ def inline_pins(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
 
 
 def _read(path: Path, name: str) -> Pin:
-    anew = f"make it with: python -m monitor baseline pin {name} --from TIME --to TIME FILES"
+    remedy = f"create it with: python -m monitor baseline pin {name} --from TIME --to TIME FILES"
     try:
-        found = json.loads(path.read_text("utf-8"))
+        raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}; {anew}") from None
+        raise ValueError(f"cannot be read: {error.strerror}; {remedy}") from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON: {error}; {anew}") from None
-    if not isinstance(found, dict) or found.get("record") != "pin":
-        raise ValueError(f"is no pin; {anew}")
+        raise ValueError(f"is not JSON: {error}; {remedy}") from None
+    if not isinstance(raw, dict) or raw.get("record") != "pin":
+        raise ValueError(f"is not a pin file; {remedy}")
     try:
-        pin = Pin.model_validate(found)
+        pin = Pin.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(
+        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(
             "."
         )
         raise ValueError(
-            f"is a broken pin: {at}: {first['msg'].removeprefix('Value error, ')}; {anew}"
+            f"is not a valid pin: {field}: {first['msg'].removeprefix('Value error, ')}; {remedy}"
         ) from None
     if pin.name != name:
-        raise ValueError(f"is the pin {pin.name!r}; write pinned: {{{pin.name}: {{file: ...}}}}, or {anew}")
+        raise ValueError(f"is the pin {pin.name!r}; write pinned: {{{pin.name}: {{file: ...}}}}, or {remedy}")
     return pin

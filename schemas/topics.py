@@ -1,4 +1,4 @@
-"""Every topic of softfail: how many partitions, and what Kafka keeps of it."""
+"""The topics of softfail: partitions and settings, and what is wrong with those of a broker."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. ``partitions`` None: as many as ``kafka.partitions`` says."""
+    """One topic. ``partitions`` is None if ``kafka.partitions`` decides."""
 
     name: str
     partitions: int | None
     settings: Mapping[str, str]
-    """What it is created with."""
-    must: frozenset[str] = frozenset({"cleanup.policy"})
-    """Settings without which the worker would be wrong, and so refuses to start."""
+    """Settings with which the topic is created."""
+    required: frozenset[str] = frozenset({"cleanup.policy"})
+    """Settings that the worker requires: with another value it refuses to start."""
 
 
 class TopicDescription(NamedTuple):
-    """A topic as a broker has it."""
+    """A topic as the broker describes it."""
 
     partitions: int
     settings: Mapping[str, str]
 
 
 class Fault(NamedTuple):
-    """What is wrong with a topic, with its remedy. ``fatal``: a worker must not run on it."""
+    """A fault of a topic, with its remedy. ``fatal``: a worker must not run with it."""
 
     fatal: bool
     text: str
@@ -70,11 +70,11 @@ TOPICS: tuple[Topic, ...] = (
         frozenset(),
     ),
 )
-"""In the order in which they are created. ``windows`` has 16 partitions whatever the events have."""
+"""All topics, in the order in which they are created."""
 
 
 def source_of(state: str) -> str | None:
-    """The topic whose positions a state topic keeps, so that both must have the same number of partitions.
+    """Return the topic whose positions a state topic stores; both need the same number of partitions.
 
     >>> source_of("watch.state"), source_of("notify.state"), source_of("events")
     ('events', 'alerts', None)
@@ -82,52 +82,57 @@ def source_of(state: str) -> str | None:
     return {"watch.state": "events", "notify.state": "alerts"}.get(state)
 
 
-def faults(found: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[Fault]:
-    """What is wrong with the topics of a broker.
+def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[Fault]:
+    """List the faults of the topics of a broker.
 
     Args:
-        found: full name -> what the broker says; a topic that is missing is missing here.
+        descriptions: full name -> description; without the topics that do not exist.
+        prefix: ``kafka.prefix``.
         partitions: ``kafka.partitions``.
     """
     result: list[Fault] = []
     for topic in TOPICS:
         name = f"{prefix}.{topic.name}"
-        if name not in found:
+        if name not in descriptions:
             result.append(Fault(True, f"topic {name} does not exist; run: python -m agents topics"))
             continue
-        result += _wrong_partitions(topic, found, prefix, partitions)
-        for key, wanted in topic.settings.items():
-            has = found[name].settings.get(key, "")
-            if not _same(has, wanted):
-                value = f"[{wanted}]" if "," in wanted else wanted
+        result += _wrong_partitions(topic, descriptions, prefix, partitions)
+        for key, expected in topic.settings.items():
+            actual = descriptions[name].settings.get(key, "")
+            if not _same(actual, expected):
+                value = f"[{expected}]" if "," in expected else expected
                 remedy = (
                     f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config"
                     f" {key}={value}"
                 )
                 result.append(
                     Fault(
-                        key in topic.must,
-                        f"topic {name} has {key}={has}, it should be {wanted}; run: {remedy}",
+                        key in topic.required,
+                        f"topic {name} has {key}={actual}, it should be {expected}; run: {remedy}",
                     )
                 )
     return result
 
 
 def _wrong_partitions(
-    topic: Topic, found: Mapping[str, TopicDescription], prefix: str, partitions: int
+    topic: Topic, descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int
 ) -> list[Fault]:
     name = f"{prefix}.{topic.name}"
-    count = found[name].partitions
-    remedy = "the number is fixed when topics are created: take a new kafka.prefix, drain the old one, switch"
+    count = descriptions[name].partitions
+    remedy = (
+        "the number is fixed when topics are created: use a new kafka.prefix, drain the old topics, switch"
+    )
     source = f"{prefix}.{source_of(topic.name)}"
-    if source in found:
-        has = found[source].partitions
+    if source in descriptions:
+        source_count = descriptions[source].partitions
         return (
             []
-            if has == count
+            if source_count == count
             else [
                 Fault(
-                    True, f"topic {name} has {count} partitions, but its source {source} has {has}; {remedy}"
+                    True,
+                    f"topic {name} has {count} partitions, but its source {source} has {source_count}; "
+                    f"{remedy}",
                 )
             ]
         )
@@ -148,5 +153,5 @@ def _wrong_partitions(
     return []
 
 
-def _same(has: str, wanted: str) -> bool:
-    return sorted(has.replace(" ", "").split(",")) == sorted(wanted.split(","))
+def _same(actual: str, expected: str) -> bool:
+    return sorted(actual.replace(" ", "").split(",")) == sorted(expected.split(","))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from agents.commands.command_line import add_config, invalid_configuration
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from schemas.config.load import InvalidConfig
 
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_config(parser, "without it every key has its default")
     options = parser.parse_args(argv)
     try:
-        config = checked(options.config, with_secrets=True)
+        config = load_checked_config(options.config, with_secrets=True)
     except InvalidConfig as error:
         return invalid_configuration(error)
     # Faust takes a second to import: a wrong configuration is reported before.

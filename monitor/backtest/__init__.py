@@ -1,1 +1,1 @@
-"""Run files of events through the core."""
+"""Backtests: run files of events through the core, without Kafka."""

@@ -10,11 +10,11 @@ from monitor.protocol.messages import Outputs, Record
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
-BUNDLE = 5000  # records that are applied at once
+BUNDLE = 5000  # records that are applied together
 
 
 def replay(config: Config, records: Iterable[Record]) -> Iterator[Outputs]:
-    """Run a ``Watch`` over records; the last step closes every pane that is open."""
+    """Run a ``Watch`` over records; the last step closes every open pane."""
     watch = Watch(config)
     for bundle in bundles(records):
         yield watch.apply(bundle)
@@ -22,9 +22,9 @@ def replay(config: Config, records: Iterable[Record]) -> Iterator[Outputs]:
 
 
 def bundles(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Records in lists of at most ``BUNDLE``."""
-    rest = iter(records)
-    while bundle := list(islice(rest, BUNDLE)):
+    """Split records into lists of at most ``BUNDLE``."""
+    remaining = iter(records)
+    while bundle := list(islice(remaining, BUNDLE)):
         yield bundle
 
 
@@ -36,7 +36,8 @@ def run_side_by_side(
     Args:
         runs: at least one.
         records: in the order of the log.
-        until_us: up to when time goes on after the last record, microseconds since 1970; None: no further.
+        until_us: time to which the watermark advances after the last record, microseconds since 1970; None:
+            it stays at the last record.
     """
     for bundle in bundles(records):
         outputs, *_ = [run.apply(bundle) for run in runs]

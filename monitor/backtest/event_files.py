@@ -1,4 +1,4 @@
-"""Files of events as logs: each in its own order, several side by side by the time they have come to."""
+"""Read files of events as logs: each file in its own order, several files merged by time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _GZIP = b"\x1f\x8b"
 
 
 class UnreadableInput(ValueError):
-    """An input that cannot be read. The message names it and the remedy."""
+    """Raised when an input cannot be read. The message names the input and the remedy."""
 
 
 class Files:
-    """NDJSON files (`-`: standard input; gzip is unpacked), and how much of them has been read.
+    """NDJSON files (`-`: standard input; gzip is unpacked), with the progress of reading them.
 
-    ``total`` and ``done`` are bytes as they lie on disk; ``total`` is None where nobody knows it.
+    ``total`` and ``done`` are bytes on disk, before unpacking; ``total`` is None for standard input.
 
     Raises:
         UnreadableInput: one of them does not exist.
@@ -47,21 +47,21 @@ class Files:
                 raise UnreadableInput(f"{path}: cannot be read: {error.strerror}") from None
         if len(set(paths)) < len(paths):
             raise UnreadableInput(
-                f"{next(path for path in paths if paths.count(path) > 1)}: is given twice, and each event"
-                " would count twice; give it once"
+                f"{next(path for path in paths if paths.count(path) > 1)}: is listed twice, so each event"
+                " would count twice; list it once"
             )
         self.total = None if None in sizes else sum(cast("list[int]", sizes))
 
     @property
     def done(self) -> int:
-        """Bytes read so far."""
+        """Number of bytes read so far."""
         return self._closed + sum(raw.tell() for raw in self._open.values())
 
     def records(self) -> Iterator[FileRecord]:
-        """Each file in its own order, the files side by side by the time they have come to.
+        """Return the records of each file in its own order; several files are merged by time.
 
         Raises:
-            UnreadableInput: a file cannot be read, or not to its end.
+            UnreadableInput: a file cannot be read to its end.
         """
         if len(self.paths) == 1:
             return self._lines(0)
@@ -79,13 +79,13 @@ class Files:
                         yield FileRecord(line.rstrip(b"\r\n"), number, topic=path)
         except gzip.BadGzipFile as error:
             raise UnreadableInput(
-                f"{path}: is not gzip, or is damaged after line {number} ({error}); unpack it, or give it"
-                " without .gz"
+                f"{path}: is not gzip, or is damaged after line {number} ({error}); unpack it, or rename"
+                " it without .gz"
             ) from None
         except (EOFError, zlib.error) as error:
             raise UnreadableInput(
-                f"{path}: its gzip is cut or damaged after line {number} ({error}); get it again, or unpack"
-                " what is whole: zcat"
+                f"{path}: the gzip data is truncated or damaged after line {number} ({error}); copy the"
+                " file again, or unpack its readable part with zcat"
             ) from None
         except OSError as error:
             raise UnreadableInput(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -108,38 +108,47 @@ class Files:
 
 
 def timed(records: Iterable[Any], nth: int) -> Iterator[tuple[int, int, int, Any]]:
-    """Records of one log with the time that it has come to (microseconds since 1970), so that ``heapq.merge``
-    lays logs side by side.
+    """Yield each record with the time that its log has reached, so that ``heapq.merge`` can merge logs.
 
-    A clock that is ahead counts no more than the broker's own, as for the watermark.
+    A producer's clock that is ahead of the broker's clock counts as the broker's, as for the watermark.
+
+    Args:
+        records: of one log.
+        nth: number of the log, which decides between equal times.
+
+    Returns:
+        Time in microseconds since 1970, ``nth``, offset and record.
     """
-    reached = 0
+    reached_us = 0
     for record in records:
-        with suppress(InvalidEvent):  # it becomes a dead letter where it stands
+        with suppress(InvalidEvent):  # an unreadable record keeps its place and becomes a dead letter
             time_us = microseconds(decode(cast(bytes, record.value or b"")).time)
-            reached = max(
-                reached,
+            reached_us = max(
+                reached_us,
                 (
                     time_us
                     if record.timestamp is None or record.timestamp < 0
                     else min(time_us, record.timestamp * 1000)
                 ),
             )
-        yield reached, nth, record.offset, record
+        yield reached_us, nth, record.offset, record
 
 
 class EventFilter(NamedTuple):
-    """Which events are replayed: of [``start_us``, ``end_us``) in event time, microseconds since 1970, of
-    features that ``match``; None: all.
+    """Select events by time and feature.
+
+    ``start_us`` (inclusive) and ``end_us`` (exclusive) are event times in microseconds since 1970; ``match``
+    is a pattern such as ``support-bot/*``. None selects all.
     """
 
     start_us: int | None = None
     end_us: int | None = None
     match: str | None = None
 
-    def of(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records that are meant. What cannot be read has no feature and no time of its own: it stays,
-        beside those that stay.
+    def select(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the selected records.
+
+        A record that cannot be read has no time: it is selected if the record before it lies in the period.
         """
         if self == EventFilter():
             yield from records
@@ -161,10 +170,10 @@ class EventFilter(NamedTuple):
 
 
 def lines_of(path: str) -> Iterator[FileRecord]:
-    """The records of an NDJSON file, numbered by line from 1. Empty lines are left out."""
+    """Read the records of an NDJSON file, numbered by line from 1, without empty lines."""
     return Files([path]).records()
 
 
 def merged_by_time(paths: Sequence[str]) -> Iterator[FileRecord]:
-    """Records of several files, as ``Files.records`` gives them."""
+    """Read the records of several files, merged by time."""
     return Files(paths).records()

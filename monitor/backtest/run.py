@@ -1,4 +1,4 @@
-"""Run one configuration over a log, with the same core as the worker's."""
+"""Run one configuration over a log, with the core that the worker uses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from schemas.config.monitor_config import Config
 
 
 class BacktestRun:
-    """Apply records to a core of its own and collect the result.
+    """Apply records to a core and collect the result.
 
     Args:
         config: the configuration.
         name: its name, for people.
-        panels: what is to be plotted; None: windows are not collected.
+        panels: the plots of the report; None: windows are not collected.
         near_misses: whether to collect how close each rule came.
     """
 
@@ -45,8 +45,10 @@ class BacktestRun:
         return outputs
 
     def finish(self, until_us: int | None = None) -> Outputs:
-        """End the log: advance time to ``until_us`` (microseconds since 1970; None: no further), and close
-        every open pane.
+        """End the log and close every open pane.
+
+        Args:
+            until_us: time to which the watermark advances, microseconds since 1970; None: it stays.
         """
         outputs = Outputs()
         if until_us is not None:

@@ -1,4 +1,4 @@
-"""Where a command writes: standard output, or a file that appears only when it is whole."""
+"""Write the output of a command to standard output or, when it is complete, to a file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from monitor.backtest.event_files import UnreadableInput
 
 @contextmanager
 def atomic_output(path: Path | None) -> Iterator[TextIO]:
-    """A stream for text; None: standard output. The file takes its name when all went well, and nothing is
-    left of it otherwise.
+    """Open a text stream; a file gets its name when it is complete, and is removed after a failure.
+
+    Args:
+        path: the file; None: standard output.
 
     Raises:
-        UnreadableInput: it cannot be written.
+        UnreadableInput: the file cannot be written.
     """
     if path is None:
         yield sys.stdout
         return
-    part = path.with_name(path.name + ".part")
+    temporary = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8") as stream:
             yield stream
-        part.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise UnreadableInput(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
-            part.unlink()
+            temporary.unlink()

@@ -1,6 +1,4 @@
-"""``python -m monitor baseline pin NAME``: how features were between two times, kept in a file, as a
-reference with a name for drift.
-"""
+"""``python -m monitor baseline pin NAME``: write a pinned reference for drift rules to a file."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
 from monitor.cli.atomic_output import atomic_output
 from monitor.cli.options import instant
 from monitor.cli.progress_bar import with_progress
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.protocol.messages import Outputs
 from monitor.references.reference import MIN_REFERENCE_EVENTS
 from monitor.reports.data_gaps import DeadLetterCounts
@@ -32,24 +30,35 @@ from schemas.times import rfc3339
 from softfail.sanitize import sanitize
 
 
-def measured(config: Config, source: Files, chosen: EventFilter) -> tuple[PartitionState, TextCollector, int]:
-    """Run the core over files, without rules; gives what it counted, and how many records could not be read,
-    which are told as they come.
+def measure(
+    config: Config, source: Files, event_filter: EventFilter
+) -> tuple[PartitionState, TextCollector, int]:
+    """Run the core over files, without rules; print each record that cannot be read to standard error.
+
+    Returns:
+        The state with all counts, the texts, and the number of records that could not be read.
     """
-    watch, texts, letters = Watch(config.model_copy(update=_QUIET)), TextCollector(), DeadLetterCounts()
+    watch, texts, dead_letters = (
+        Watch(config.model_copy(update=_NO_RULES)),
+        TextCollector(),
+        DeadLetterCounts(),
+    )
     with with_progress(source, shown=sys.stderr.isatty()) as records:
-        for bundle in bundles(chosen.of(records)):
-            out = Outputs()
-            for _ in watch.steps(bundle, None, out):
+        for bundle in bundles(event_filter.select(records)):
+            outputs = Outputs()
+            for _ in watch.steps(bundle, None, outputs):
                 texts.collect(watch.partition_state)
-            for letter in letters.take(out.messages.get("deadletter", ())):
-                print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
+            for dead_letter in dead_letters.take(outputs.messages.get("deadletter", ())):
+                print(
+                    sanitize(f"{dead_letter.topic}:{dead_letter.offset}: {dead_letter.error}"),
+                    file=sys.stderr,
+                )
     texts.collect(watch.partition_state)
     watch.finish()
-    return watch.partition_state, texts, letters.total
+    return watch.partition_state, texts, dead_letters.total
 
 
-_QUIET = {
+_NO_RULES = {
     "default_rules": False,
     "rules": (),
     "drift": (),
@@ -59,93 +68,107 @@ _QUIET = {
 }
 
 
-def pinned(name: str, chosen: EventFilter, partition_state: PartitionState, texts: TextCollector) -> Pin:
-    """The pin of what was counted.
+def pin_of(
+    name: str, event_filter: EventFilter, partition_state: PartitionState, texts: TextCollector
+) -> Pin:
+    """Make the pin of the counted events.
 
     Raises:
-        UnreadableInput: no feature had events enough.
+        UnreadableInput: no feature has enough events.
     """
-    assert chosen.start_us is not None
-    assert chosen.end_us is not None
+    assert event_filter.start_us is not None
+    assert event_filter.end_us is not None
     features = []
     for key, state in sorted(partition_state.features.items()):
         evaluators = {
             name: identity for name, (identity, _) in partition_state.evaluators.get(key, {}).items()
         }
         features.append(
-            (key, evaluators, {at: _counted(partition_state, texts, key, at) for at in state.segments})
+            (
+                key,
+                evaluators,
+                {
+                    segment_key: _counted(partition_state, texts, key, segment_key)
+                    for segment_key in state.segments
+                },
+            )
         )
-    pin = make_pin(name, chosen.start_us, chosen.end_us, features)
+    pin = make_pin(name, event_filter.start_us, event_filter.end_us, features)
     if not pin.features:
-        most = max(
+        busiest = max(
             ((sum(segment.events for segment in segments.values()), key) for key, _, segments in features),
             default=None,
         )
-        found = (
+        events = (
             "there are no events"
-            if most is None
-            else f"{most[1].service}/{most[1].feature} has most, {most[0]:,}"
+            if busiest is None
+            else f"{busiest[1].service}/{busiest[1].feature} has most, {busiest[0]:,}"
         )
         raise UnreadableInput(
-            f"no feature has {MIN_REFERENCE_EVENTS} events from {rfc3339(chosen.start_us)} until"
-            f" {rfc3339(chosen.end_us)}: {found}; take a longer time, or other files"
+            f"no feature has {MIN_REFERENCE_EVENTS} events from {rfc3339(event_filter.start_us)} until"
+            f" {rfc3339(event_filter.end_us)}: {events}; choose a longer period or other files"
         )
     return pin
 
 
 def _counted(
-    partition_state: PartitionState, texts: TextCollector, key: FeatureKey, at: SegmentKey
+    partition_state: PartitionState, texts: TextCollector, key: FeatureKey, segment_key: SegmentKey
 ) -> CountedSeries:
     lengths_us = {FINE: partition_state.pane_us, HOUR: HOUR_US}
-    held = partition_state.features[key].segments[at].panes_by_resolution
+    panes_by_resolution = partition_state.features[key].segments[segment_key].panes_by_resolution
     panes = [
         (start_us, lengths_us.get(resolution, DAY_US), pane)
-        for resolution, some in held.items()
-        for start_us, pane in sorted(some.items())
+        for resolution, panes_by_start in panes_by_resolution.items()
+        for start_us, pane in sorted(panes_by_start.items())
     ]
-    return CountedSeries(panes, texts.sketches(key, at))
+    return CountedSeries(panes, texts.sketches(key, segment_key))
 
 
 def write(pin: Pin, path: Path) -> None:
-    """Write a file that appears only when it is whole.
+    """Write a pin to a file, which appears when it is complete.
 
     Raises:
-        UnreadableInput: it cannot be written.
+        UnreadableInput: the file cannot be written.
     """
-    with suppress(OSError):  # said better when the file cannot be written
+    with suppress(OSError):  # the write below reports the reason
         path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_output(path) as stream:
         stream.write(pin.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
-def told(pin: Pin, path: Path, config: Path | None, partition_state: PartitionState) -> Iterator[str]:
-    """What was kept, what was not, and what to write into the configuration, line by line."""
+def summary_lines(
+    pin: Pin, path: Path, config: Path | None, partition_state: PartitionState
+) -> Iterator[str]:
+    """Write what the pin contains, what it leaves out, and the lines for the configuration."""
     yield (
         f"{path}: {pin.events:,} events from {pin.from_:%Y-%m-%dT%H:%M:%SZ} until {pin.to:%Y-%m-%dT%H:%M:%SZ}"
     )
-    names = {
+    pinned_features = {
         FeatureKey(feature.service, feature.feature, feature.environment): feature for feature in pin.features
     }
     for key, state in sorted(partition_state.features.items()):
-        one = names.get(key)
+        pinned_feature = pinned_features.get(key)
         segments = (
             ""
-            if one is None
+            if pinned_feature is None
             else (
-                f", {len(one.segments)} of {len(state.segments.keys() - {UNLABELLED})} segments by themselves"
+                f", {len(pinned_feature.segments)} of {len(state.segments.keys() - {UNLABELLED})} segments"
+                " by themselves"
             )
         )
-        what = (
-            f"{sum(pane.events for held in state.segments.values() for some in held.panes_by_resolution.values() for pane in some.values()):,}"
-            " events"
+        events = sum(
+            pane.events
+            for segment in state.segments.values()
+            for panes in segment.panes_by_resolution.values()
+            for pane in panes.values()
         )
         yield (
             f"  {key.service}/{key.feature} ({key.environment}):"
-            f" {what}{segments if one else f', under {MIN_REFERENCE_EVENTS}: left out'}"
+            f" {events:,} events{segments if pinned_feature else f', under {MIN_REFERENCE_EVENTS}: left out'}"
         )
         if state.expired:
             yield (
-                f"    {state.expired:,} more came over two hours behind others and were left out; sort the"
+                f"    {state.expired:,} more events were over two hours late and were left out; sort the"
                 " files by time"
             )
     file = path if config is None else os.path.relpath(path, config.parent)
@@ -157,13 +180,13 @@ def told(pin: Pin, path: Path, config: Path | None, partition_state: PartitionSt
 def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     parser = argparse.ArgumentParser(
         prog="python -m monitor baseline",
-        description="References with names, for `drift: [{reference: pinned NAME}]`.",
+        description="Named references for `drift: [{reference: pinned NAME}]`.",
     )
     commands = parser.add_subparsers(required=True, metavar="pin")
     pin = commands.add_parser(
         "pin",
-        help="keep how features were between two times",
-        description="Keep how features were between two times in a file.",
+        help="write the distributions of a period to a file",
+        description="Write the distributions of a period to a file, as a reference for drift rules.",
     )
     pin.add_argument("name", metavar="NAME", help="letters, digits, _ . -")
     pin.add_argument(
@@ -175,7 +198,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         type=instant,
         required=True,
         metavar="TIME",
-        help="like 2026-11-01T00:00Z (UTC unless it says otherwise)",
+        help="like 2026-11-01T00:00Z (UTC unless it has an offset)",
     )
     pin.add_argument(
         "--to", dest="until", type=instant, required=True, metavar="TIME", help="only before this time"
@@ -185,58 +208,61 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "--config",
         type=Path,
         metavar="FILE",
-        help="softfail.yaml: which dimensions and evaluators there are; by default the defaults",
+        help="softfail.yaml with dimensions and evaluators; default: the defaults",
     )
     pin.add_argument(
-        "--output", type=Path, metavar="FILE", help="by default pinned/NAME.json; it must not exist yet"
+        "--output", type=Path, metavar="FILE", help="default: pinned/NAME.json; the file must not exist"
     )
     return parser, pin
 
 
-def _refuse_wrong(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def _check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if not PIN_NAME.fullmatch(options.name):
         parser.error(
             f"NAME: {options.name!r} must be letters, digits, _ . - and begin with a letter or digit, at"
             " most 64"
         )
     if options.since >= options.until:
-        parser.error("--from must lie before --to; exchange them")
+        parser.error("--from must be before --to; swap them")
     if options.until - options.since > DAY_RETENTION_US:
         parser.error(f"--from, --to: at most {DAY_RETENTION_US // DAY_US} days can be pinned")
     if options.match is not None and "/" not in options.match:
         parser.error(f"--match: write service/feature, like support-bot/*, not {options.match!r}")
     if options.output.exists():
         parser.error(
-            f"--output: {options.output} exists, and a pin stays what it is; take another name, or remove the"
+            f"--output: {options.output} exists, and a pin is never changed; choose another name, or "
+            f"remove the"
             " file first"
         )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0; 1 if a line could not be read as an event; 2 if nothing was pinned, for what is said on
-    standard error.
+    """Run the command.
+
+    Returns:
+        Exit code: 0; 1 if a line could not be read as an event; 2 if nothing was pinned.
     """
     parser, pin_parser = _parser()
     options = parser.parse_args(argv)
     options.output = options.output or Path("pinned") / f"{options.name}.json"
-    _refuse_wrong(pin_parser, options)
+    _check_options(pin_parser, options)
     try:
-        config = checked(options.config, with_pins=False)
-        chosen = EventFilter(options.since, options.until, options.match)
-        partition_state, texts, bad = measured(config, Files(options.files), chosen)
-        pin = pinned(options.name, chosen, partition_state, texts)
+        config = load_checked_config(options.config, with_pins=False)
+        event_filter = EventFilter(options.since, options.until, options.match)
+        partition_state, texts, unreadable = measure(config, Files(options.files), event_filter)
+        pin = pin_of(options.name, event_filter, partition_state, texts)
         write(pin, options.output)
     except (InvalidConfig, UnreadableInput) as error:
         print(sanitize(str(error), lines=True), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; nothing was kept", file=sys.stderr)
+        print("interrupted; nothing was written", file=sys.stderr)
         return 130
-    print("\n".join(map(sanitize, told(pin, options.output, options.config, partition_state))))
-    if bad:
+    print("\n".join(map(sanitize, summary_lines(pin, options.output, options.config, partition_state))))
+    if unreadable:
         print(
-            f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"
-            " left out",
+            f"{unreadable} line{'s' if unreadable > 1 else ''} could not be read and"
+            f" {'were' if unreadable > 1 else 'was'} left out",
             file=sys.stderr,
         )
-    return 1 if bad else 0
+    return 1 if unreadable else 0

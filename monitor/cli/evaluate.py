@@ -1,4 +1,4 @@
-"""``python -m monitor evaluate``: the verdicts on every response in files of events."""
+"""``python -m monitor evaluate``: print the verdicts on every response in files of events."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from softfail.sanitize import sanitize
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the verdicts; 0, or 1 when a line or file could not be read, or 2 when the configuration is at
-    fault.
+    """Run the command.
+
+    Returns:
+        Exit code: 0; 1 if a line or file could not be read; 2 if the configuration has faults.
     """
     parser = argparse.ArgumentParser(
         prog="python -m monitor evaluate",
-        description="Judge the responses in files of events, one JSON object a line.",
+        description="Evaluate the responses in files of events, one JSON object a line.",
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="NDJSON, may be gzipped (.gz); - is standard input"
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config",
         metavar="softfail.yaml",
-        help="which evaluators judge which feature; without it the default ones",
+        help="softfail.yaml with the evaluators of each feature; default: the default evaluators",
     )
     parser.add_argument(
         "--format",
@@ -41,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="ndjson",
         help="one JSON object an event, or a table with a summary",
     )
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     try:
-        config = _load(given.config)
-        return _run(given.files, config, given.format)
+        config = _load(options.config)
+        return _run(options.files, config, options.format)
     except (ValueError, OSError) as error:
-        # the reader has seen enough; what Python would flush at exit has nowhere to go
+        # The reader of the pipe has exited: prevent an error when Python flushes at exit.
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -57,21 +59,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load(path: str | None) -> Any:
     if path is None:
         return None
-    from monitor.config_check import checked  # needed only here, and it reads files
+    from monitor.config_check import load_checked_config  # imported late: only needed with --config
 
-    return checked(Path(path))
+    return load_checked_config(Path(path))
 
 
 def _run(files: Sequence[str], config: Any, form: str) -> int:
     reader = _Reader(files)
     suites: dict[tuple[str, str], Suite] = {}
-    show = _Table() if form == "table" else _Lines()
+    printer = _Table() if form == "table" else _Lines()
     for event in reader.responses():
         key = event.service, event.feature
         if (suite := suites.get(key)) is None:
             suite = suites[key] = suite_for(config, *key)
-        show.add(event, suite, suite.judge(event))
-    show.end()
+        printer.add(event, suite, suite.judge(event))
+    printer.end()
     sys.stdout.flush()
     if reader.others:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(reader.others.items()))
@@ -80,13 +82,13 @@ def _run(files: Sequence[str], config: Any, form: str) -> int:
 
 
 class _Reader:
-    """The responses of some files, in order. Counts what is of another kind, reports what cannot be read."""
+    """Reads the responses of files; counts events of other kinds, reports unreadable lines."""
 
     def __init__(self, files: Sequence[str]) -> None:
         self.files, self.faults, self.others = files, 0, Counter[str]()
 
     def responses(self) -> Iterator[Any]:
-        """One after another; what is wrong is reported as it comes."""
+        """Yield the responses in order; print each unreadable line to standard error."""
         for name in self.files:
             number = 0
             try:
@@ -104,7 +106,7 @@ class _Reader:
                         else:
                             self.others[event.kind] += 1
             except (OSError, EOFError, zlib.error) as error:
-                # the latter two: a gzip file that is cut or damaged
+                # EOFError, zlib.error: a truncated or damaged gzip file
                 self._report(
                     f"{name}{f':{number + 1}' if number else ''}: {getattr(error, 'strerror', None) or error}"
                 )
@@ -121,7 +123,7 @@ def _opened(name: str) -> IO[bytes]:
 
 
 def report(event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What is printed of one event: its id, and by evaluator ``passed``, ``score``, ``reason`` and ``state``."""
+    """Return the output for an event: its id, and by evaluator ``passed``, ``score``, ``reason``, ``state``."""
     return {
         "event_id": event.event_id,
         "verdicts": {
@@ -145,7 +147,7 @@ class _Lines:
 
 
 class _Table:
-    """A line per event that failed or broke somewhere, then how often each evaluator did what."""
+    """Prints a line for each event, then the number of verdicts of each evaluator."""
 
     def __init__(self) -> None:
         self._seen = self._passed = self._judged = 0
@@ -156,12 +158,12 @@ class _Table:
         self._seen += 1
         self._judged += State.PASSED in states or State.FAILED in states
         self._passed += State.FAILED not in states and State.PASSED in states
-        said = []
+        problems = []
         for name, verdict in zip(suite.names, verdicts, strict=True):
             self._counts.setdefault(name, Counter())[verdict.state] += 1
             if verdict.state in (State.FAILED, State.ERROR):
-                said.append(f"{name} {State(verdict.state).name.lower()} ({verdict.reason})")
-        print(f"{sanitize(event.event_id):<36} {sanitize('; '.join(said)) if said else 'ok'}")
+                problems.append(f"{name} {State(verdict.state).name.lower()} ({verdict.reason})")
+        print(f"{sanitize(event.event_id):<36} {sanitize('; '.join(problems)) if problems else 'ok'}")
 
     def end(self) -> None:
         print(

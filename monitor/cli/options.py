@@ -1,4 +1,4 @@
-"""The flags that a replay has wherever its records come from."""
+"""Flags of `replay`, for files and for topics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds
@@ -16,15 +16,15 @@ FORMATS = ("table", "ndjson", "summary", "html")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Teach a parser the flags."""
+    """Add the flags to a parser."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; by default what an empty file gives"
+        "--config", type=Path, metavar="FILE", help="softfail.yaml; default: the defaults of every key"
     )
     parser.add_argument(
         "--what-if",
         type=Path,
         metavar="FILE",
-        help="another softfail.yaml: say which episodes it would add, drop or change",
+        help="another softfail.yaml: show which episodes it would add, remove or change",
     )
     parser.add_argument(
         "--format",
@@ -37,24 +37,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write there and not to standard output; it is replaced only when it is whole",
+        help="write to this file, not to standard output; it is replaced when the output is complete",
     )
     parser.add_argument(
         "--from",
         dest="since",
         type=instant,
         metavar="TIME",
-        help="only from here on, like 2026-11-01T00:00Z (UTC unless it says otherwise)",
+        help="only from this time on, like 2026-11-01T00:00Z (UTC unless it has an offset)",
     )
     parser.add_argument("--to", dest="until", type=instant, metavar="TIME", help="only before this time")
     parser.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
 
 
 def instant(text: str) -> int:
-    """A time as people write it, microseconds since 1970.
+    """Parse an ISO 8601 time to microseconds since 1970; UTC unless it has an offset.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is not a time.
 
     >>> instant("1970-01-01T00:01Z"), instant("1970-01-02")
     (60000000, 86400000000)
@@ -69,27 +69,27 @@ def instant(text: str) -> int:
 
 
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with 2 where options do not go together."""
+    """Exit with code 2 if options contradict each other."""
     if options.since is not None and options.until is not None and options.since >= options.until:
-        parser.error("--from must lie before --to; exchange them")
+        parser.error("--from must be before --to; swap them")
     if options.format == "html" and options.output is None and sys.stdout.isatty():
         parser.error("--format html is for a browser; give --output report.html")
     if options.match is not None and "/" not in options.match:
         parser.error(f"--match: write service/feature, like support-bot/*, not {options.match!r}")
     if options.output is not None and not options.output.parent.is_dir():
-        parser.error(f"--output: the directory {options.output.parent} does not exist; make it")
+        parser.error(f"--output: the directory {options.output.parent} does not exist; create it")
 
 
 def configurations(options: argparse.Namespace) -> list[tuple[Config, str]]:
-    """The configuration to be replayed and, with `--what-if`, the other, each with its name.
+    """Read the configuration and, with `--what-if`, the other one, each with its name.
 
     Raises:
-        InvalidConfig: one of them is wrong; each fault names the file.
+        InvalidConfig: a configuration has faults; each fault names the file.
     """
-    found = []
+    configs = []
     for path in [options.config, *([options.what_if] if options.what_if else [])]:
         try:
-            found.append((checked(path), path.name if path else "the defaults"))
+            configs.append((load_checked_config(path), path.name if path else "the defaults"))
         except InvalidConfig as error:
             raise InvalidConfig(
                 [
@@ -97,9 +97,9 @@ def configurations(options: argparse.Namespace) -> list[tuple[Config, str]]:
                     for fault in error.faults
                 ]
             ) from None
-    if len(found) == 2 and found[0][1] == found[1][1]:
-        found = [
+    if len(configs) == 2 and configs[0][1] == configs[1][1]:
+        configs = [
             (config, str(path))
-            for (config, _), path in zip(found, (options.config, options.what_if), strict=True)
+            for (config, _), path in zip(configs, (options.config, options.what_if), strict=True)
         ]
-    return found
+    return configs

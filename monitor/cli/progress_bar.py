@@ -1,4 +1,4 @@
-"""A bar on standard error while a long input is read: only on a terminal, and only once it takes a while."""
+"""Show a progress bar on standard error while an input is read for more than ``AFTER_S`` seconds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Protocol
 from monitor.protocol.messages import Record
 
 AFTER_S = 3.0
-EVERY = 1000  # records between two looks at the clock
+EVERY = 1000  # records between two reads of the clock
 
 
 class Source(Protocol):
-    """An input that knows how much of it has been read. ``unit``: what ``done`` and ``total`` count;
-    ``total`` None: nobody knows.
+    """An input that reports its progress.
+
+    ``done`` and ``total`` are in ``unit``; ``total`` is None if it is unknown.
     """
 
     @property
@@ -35,11 +36,12 @@ class Source(Protocol):
 def with_progress(
     source: Source, *, shown: bool, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Iterable[Record]]:
-    """The records of a source, with a bar while they are taken.
+    """Return the records of a source; show a progress bar while they are read.
 
     Args:
-        shown: whether there is anybody to see it.
-        clock: seconds, for deciding whether it takes a while.
+        source: the input.
+        shown: whether to show the bar at all.
+        clock: monotonic time, seconds.
     """
     if not shown:
         yield source.records()
@@ -80,5 +82,5 @@ def with_progress(
     try:
         yield records()
     finally:
-        if bar.live.is_started:  # to stop one that was never shown writes an empty line
+        if bar.live.is_started:  # stopping a bar that was never shown would print an empty line
             bar.stop()

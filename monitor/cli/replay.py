@@ -1,7 +1,7 @@
 """``python -m monitor replay FILES``: run rules over files of events in event time, without Kafka.
 
-Each file is a log and is read in its own order, so late events are late here too. Several files are merged
-by time, as partitions are. ``python -m agents replay`` does the same from a topic, with the same flags, core
+Each file is a log and is read in its own order, so late events stay late. Several files are merged by time,
+as partitions are. ``python -m agents replay`` does the same from a topic, with the same flags, core
 and reports.
 """
 
@@ -34,81 +34,99 @@ from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
-PRINTED = ("windows", "alerts")  # topics that the formats table and ndjson show
+PRINTED_TOPICS = ("windows", "alerts")  # topics that the formats table and ndjson show
 
 
 def run(
     options: argparse.Namespace,
     configs: Sequence[tuple[Config, str]],
     source: Source,
-    records: EventFilter,
+    event_filter: EventFilter,
     *,
     print_dead_letters: bool,
     until_us: int | None = None,
 ) -> int:
-    """Replay a source under one or two configurations and write the report; how many records could not be
-    read.
+    """Replay a source with one or two configurations and write the report.
 
     Args:
-        letters_told: whether each of those is told on standard error as it is met.
-        until_us: up to when time went on after the last record, microseconds since 1970, so that a silence at
-            the end is seen; None: it did not.
+        options: the flags of ``monitor.cli.options``.
+        configs: the configuration and, for a comparison, the other one, each with its name.
+        source: the records.
+        event_filter: the records to replay.
+        print_dead_letters: whether to print each unreadable record to standard error.
+        until_us: time to which the watermark advances after the last record, microseconds since 1970, so that
+            missing events at the end are noticed; None: it stays at the last record.
+
+    Returns:
+        The number of records that could not be read.
     """
-    reported = options.format in ("summary", "html")
+    is_report = options.format in ("summary", "html")
     panels = (
         panels_of(metrics_of([config for config, _ in configs]) if options.format == "html" else ())
-        if reported
+        if is_report
         else None
     )
     runs = [
-        BacktestRun(config, name, None if number else panels, near_misses=reported and not number)
+        BacktestRun(config, name, None if number else panels, near_misses=is_report and not number)
         for number, (config, name) in enumerate(configs)
     ]
     results = [run.result for run in runs]
-    letters = DeadLetterCounts()
-    visible = sys.stderr.isatty() and (reported or options.output is not None or not sys.stdout.isatty())
-    with atomic_output(options.output) as stream, with_progress(source, shown=visible) as given:
+    dead_letters = DeadLetterCounts()
+    shows_progress = sys.stderr.isatty() and (
+        is_report or options.output is not None or not sys.stdout.isatty()
+    )
+    with atomic_output(options.output) as stream, with_progress(source, shown=shows_progress) as records:
         table = LiveTable(stream) if options.format == "table" else None
-        for outputs in run_side_by_side(runs, records.of(given), until_us):
-            for letter in letters.take(outputs.messages.get("deadletter", ())):
+        for outputs in run_side_by_side(runs, event_filter.select(records), until_us):
+            for dead_letter in dead_letters.take(outputs.messages.get("deadletter", ())):
                 if print_dead_letters:
-                    print(sanitize(f"{letter.topic}:{letter.offset}: {letter.error}"), file=sys.stderr)
-            if not reported:
+                    print(
+                        sanitize(f"{dead_letter.topic}:{dead_letter.offset}: {dead_letter.error}"),
+                        file=sys.stderr,
+                    )
+            if not is_report:
                 _write(outputs, table, stream)
         if table is not None:
             table.end()
-        _report(options.format, results, letters, stream)
+        _report(options.format, results, dead_letters, stream)
         stream.flush()
-    return letters.total
+    return dead_letters.total
 
 
 def _write(outputs: Outputs, table: LiveTable | None, stream: TextIO) -> None:
     for topic, message in outputs.order:
-        if topic in PRINTED and table is None:
+        if topic in PRINTED_TOPICS and table is None:
             stream.write(message.value.decode() + "\n")
-        elif topic in PRINTED and table is not None:
+        elif topic in PRINTED_TOPICS and table is not None:
             table.take(msgspec.json.decode(message.value))
 
 
-def _report(form: str, results: Sequence[BacktestResult], letters: DeadLetterCounts, stream: TextIO) -> None:
+def _report(
+    form: str, results: Sequence[BacktestResult], dead_letters: DeadLetterCounts, stream: TextIO
+) -> None:
     first, other = results[0], results[1] if len(results) > 1 else None
-    found = None if other is None else differences(first.alerts, other.alerts)
+    compared = None if other is None else differences(first.alerts, other.alerts)
     name = "" if other is None else other.name
     if form == "html":
-        stream.writelines(page.render(first, letters, other, found))
+        stream.writelines(page.render(first, dead_letters, other, compared))
     elif form == "summary":
-        stream.writelines(sanitize(line) + "\n" for line in text_report.lines(first, letters, found, name))
-    elif form == "ndjson":
-        stream.writelines(to_json(one.record()).decode() + "\n" for one in found or ())
-    elif found is not None:
         stream.writelines(
-            sanitize(line) + "\n" for line in text_report.difference_lines(found, first.name, name)
+            sanitize(line) + "\n" for line in text_report.lines(first, dead_letters, compared, name)
+        )
+    elif form == "ndjson":
+        stream.writelines(to_json(difference.record()).decode() + "\n" for difference in compared or ())
+    elif compared is not None:
+        stream.writelines(
+            sanitize(line) + "\n" for line in text_report.difference_lines(compared, first.name, name)
         )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0; 1 if a line could not be read as an event; 2 if a file or the configuration cannot be
-    read.
+    """Run the command.
+
+    Returns:
+        Exit code: 0; 1 if a line could not be read as an event; 2 if a file or the configuration cannot be
+        read.
     """
     parser = argparse.ArgumentParser(
         prog="python -m monitor replay",
@@ -125,37 +143,37 @@ def main(argv: Sequence[str]) -> int:
         for file in options.files
         if os.path.exists(file)
     ):
-        parser.error(f"--output: {options.output} is one of the files to be read; name another")
+        parser.error(f"--output: {options.output} is one of the input files; choose another name")
     with ExitStack() as stack:
         stack.callback(ignore_closed_pipe)
         try:
-            chosen = EventFilter(options.since, options.until, options.match)
-            bad = run(
+            event_filter = EventFilter(options.since, options.until, options.match)
+            unreadable = run(
                 options,
                 configurations(options),
                 Files(options.files),
-                chosen,
+                event_filter,
                 print_dead_letters=options.format in ("table", "ndjson"),
             )
         except (InvalidConfig, UnreadableInput) as error:
             print(sanitize(str(error), lines=True), file=sys.stderr)
             return 2
         except BrokenPipeError:
-            return 0  # whoever read us has gone; there is nobody to tell
+            return 0  # the reader of the pipe has exited
         except KeyboardInterrupt:
-            print("stopped; nothing was kept", file=sys.stderr)
+            print("interrupted; nothing was written", file=sys.stderr)
             return 130
-    if bad:
+    if unreadable:
         print(
-            f"{bad} line{'s' if bad > 1 else ''} could not be read and {'were' if bad > 1 else 'was'}"
-            " left out",
+            f"{unreadable} line{'s' if unreadable > 1 else ''} could not be read and"
+            f" {'were' if unreadable > 1 else 'was'} left out",
             file=sys.stderr,
         )
-    return 1 if bad else 0
+    return 1 if unreadable else 0
 
 
 def ignore_closed_pipe() -> None:
-    """What Python would flush at its end has nowhere to go once the reader has gone."""
+    """Prevent an error when Python flushes standard output at exit after its reader has exited."""
     try:
         sys.stdout.flush()
     except (BrokenPipeError, ValueError):

@@ -1,4 +1,4 @@
-"""Evaluators: ``Response -> Verdict``, pure. One a file; ``EVALUATORS`` is the whole list."""
+"""Evaluators: pure functions from a response to a verdict. One a file; ``EVALUATORS`` lists all of them."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ EVALUATORS: dict[str, type[Evaluator]] = {
     "length": LengthEvaluator,
     "latency": LatencyEvaluator,
 }
-"""Name -> class, in the order in which verdicts are shown."""
+"""Name -> class, in the order of display."""

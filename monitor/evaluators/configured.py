@@ -1,4 +1,4 @@
-"""An evaluator as the configuration names it: ``length``, or ``{length: {max_chars: 400}}``."""
+"""Parse evaluators of the configuration: ``length``, or ``{length: {max_chars: 400}}``."""
 
 from __future__ import annotations
 
@@ -15,83 +15,86 @@ from monitor.evaluators.interface import Evaluator, Parameters
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorSetting:
-    """A known evaluator with valid parameters."""
+    """The name of an evaluator and its valid parameters."""
 
     name: str
     parameters: Parameters
 
     def build(self, interaction: str | None = None) -> Evaluator:
-        """The evaluator. ``interaction`` is that of the feature's configuration.
+        """Make the evaluator.
+
+        Args:
+            interaction: of the feature's configuration; None: not configured.
 
         Raises:
-            ValueError: the parameters cannot be used together.
+            ValueError: the parameters contradict each other.
         """
         return EVALUATORS[self.name].build(self.parameters, interaction)
 
 
 def parse_setting(value: Any) -> EvaluatorSetting:
-    """A setting from the configuration's value, a name or ``{name: {parameter: value}}``.
+    """Parse a value of the configuration: a name or ``{name: {parameter: value}}``.
 
     Raises:
-        ValueError: the name or a parameter is not known, or a value is not valid; the message names it and
-            says what is.
+        ValueError: the name or a parameter is unknown, or a value is invalid; the message names what is
+            valid.
 
     >>> parse_setting({"length": {"max_chars": 400}}).parameters.max_chars
     400
     """
     if isinstance(value, EvaluatorSetting):
         return value
-    given: Any = {}
+    parameters: Any = {}
     if isinstance(value, str):
         name = value
     elif isinstance(value, dict) and len(value) == 1:
-        name, given = next(iter(value.items()))
-        given = {} if given is None else given
+        name, parameters = next(iter(value.items()))
+        parameters = {} if parameters is None else parameters
     else:
-        raise ValueError(f"an evaluator is a name, or one {{name: {{parameter: value}}}}; got {value!r:.80}")
+        raise ValueError(f"an evaluator is a name, or {{name: {{parameter: value}}}}; got {value!r:.80}")
     if name not in EVALUATORS:
         raise ValueError(
-            f"evaluator {name!r} is not known{closest(str(name), EVALUATORS)}; known are"
+            f"evaluator {name!r} is unknown{closest(str(name), EVALUATORS)}; there are"
             f" {', '.join(EVALUATORS)}"
         )
     model = EVALUATORS[name].parameters_model
-    if not isinstance(given, dict):
+    if not isinstance(parameters, dict):
         example = next(iter(_names(model)), "parameter")
         raise ValueError(
             f"evaluator {name}: parameters are a mapping, like {{{name}: {{{example}: ...}}}}; got"
-            f" {given!r:.80}"
+            f" {parameters!r:.80}"
         )
     try:
-        setting = EvaluatorSetting(name, model.model_validate(given))
+        setting = EvaluatorSetting(name, model.model_validate(parameters))
         setting.build()
     except ValidationError as error:
-        raise ValueError(_explained(name, model, error)) from None
+        raise ValueError(_message(name, model, error)) from None
     except ValueError as error:
         raise ValueError(f"evaluator {name}: {error}") from None
     return setting
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean ...?`` when one of the known names is near, else nothing.
+def closest(name: str, valid_names: Iterable[str]) -> str:
+    """Return ``; did you mean ...?`` if a valid name is similar, else an empty string.
 
     >>> closest("lenght", ["length"])
     "; did you mean 'length'?"
     """
-    near = get_close_matches(name, list(known), 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    matches = get_close_matches(name, list(valid_names), 1, 0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _names(model: type[Parameters]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _explained(name: str, model: type[Parameters], error: ValidationError) -> str:
+def _message(name: str, model: type[Parameters], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         names = _names(model)
         valid = f"valid are {', '.join(names)}" if names else "it has none"
-        return f"evaluator {name}: parameter {path!r} is not known{closest(path, names)}; {valid}"
+        return f"evaluator {name}: parameter {path!r} is unknown{closest(path, names)}; {valid}"
     message = first["msg"].removeprefix("Value error, ")
     return f"evaluator {name}: {f'parameter {path}: ' if path else ''}{message}" + (
         f"; got {first['input']!r:.60}" if path else ""

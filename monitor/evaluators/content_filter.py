@@ -1,4 +1,4 @@
-"""Was the answer withheld by a filter or a guardrail?"""
+"""Detect answers that a content filter or a guardrail stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.truncation import normal
+from monitor.evaluators.truncation import normalized
 from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
 
 # OpenAI and Azure; Bedrock; Google: SAFETY, RECITATION, ...; Cohere; Anthropic's refusal stop reason
@@ -32,8 +32,9 @@ _BLOCKED = failed("blocked by a guardrail")
 
 
 class ContentFilterEvaluator(Evaluator):
-    """Fails when the finish reason names a content filter, or a guardrail blocked the answer (one that only
-    flags it does not count).
+    """Fails when the finish reason names a content filter, or a guardrail blocked the answer.
+
+    A guardrail that only flags an answer does not count.
     """
 
     name = "content_filter"
@@ -48,11 +49,11 @@ class ContentFilterEvaluator(Evaluator):
     )
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Always: by the labels."""
+        """Return True: finish reason and guardrail are labels."""
         return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the finish reason, or the guardrail, as reason."""
+        """Fail with the finish reason, or the guardrail, as reason."""
         if event.guardrail == "blocked":
             return _BLOCKED
         reason = event.finish_reason
@@ -60,4 +61,4 @@ class ContentFilterEvaluator(Evaluator):
             return PASSED
         if not reason:
             return _UNKNOWN if event.guardrail is None else PASSED
-        return failed(f"finish reason {reason}") if normal(reason) in _FILTERED else PASSED
+        return failed(f"finish reason {reason}") if normalized(reason) in _FILTERED else PASSED

@@ -1,4 +1,4 @@
-"""Is there an answer at all?"""
+"""Detect empty and invisible answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
 
-# White space and what is invisible: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
+# White space and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
 # fillers, Braille blank.
 _INVISIBLE = re.compile(
     "[\\s\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0]*"
@@ -23,9 +23,9 @@ TOOL_CALL_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "function_
 class EmptyEvaluator(Evaluator):
     """Fails when the output is empty or invisible and no tool was called.
 
-    Without text it goes by ``output_chars``, else by ``output_tokens`` less ``reasoning_tokens``. Where a
-    size is stated it answers for every event, so each weighs by its ``sample_probability`` alone; where none
-    is, only the text answers.
+    Without text it uses ``output_chars``, else ``output_tokens`` minus ``reasoning_tokens``. With a size,
+    every event has a verdict and weighs by its ``sample_probability`` alone. Without a size, only events with
+    text have a verdict.
     """
 
     name = "empty"
@@ -39,16 +39,16 @@ class EmptyEvaluator(Evaluator):
     )
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Where the call failed: what is visible, and sizes, are no labels."""
+        """Return whether the call failed; otherwise text and sizes decide, which are no labels."""
         return bool(event.error_type)
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed when there is nothing that a user could see."""
+        """Fail if a user would see nothing."""
         if event.error_type:
             return SKIPPED_ERROR
         output = event.output
         if output:
-            # nearly every answer shows something in its first character
+            # the first character of nearly every answer is visible
             if output[0].isalnum() or _INVISIBLE.fullmatch(output) is None:
                 return PASSED
             return PASSED if _called_tools(event) else _BLANK

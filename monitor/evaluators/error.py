@@ -1,4 +1,4 @@
-"""Did the call itself fail?"""
+"""Detect calls that failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.evaluators.verdict import PASSED, Verdict, failed
 
 
 class ErrorEvaluator(Evaluator):
-    """Fails when ``error_type`` is set. It is part of every suite: a response with an error never passes."""
+    """Fails when ``error_type`` is set. It is in every suite: a response with an error never passes."""
 
     name = "error"
     labels = ("error_type",)
@@ -23,9 +23,9 @@ class ErrorEvaluator(Evaluator):
     signals_provider_fault = True
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Always: by the label."""
+        """Return True: the error type is a label."""
         return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the error's type as reason."""
+        """Fail with the error type as reason."""
         return failed(event.error_type) if event.error_type else PASSED

@@ -1,4 +1,4 @@
-"""Interface of an evaluator: name, version, parameters, patterns, words, and a pure verdict on a response."""
+"""Interface of an evaluator: name, version, parameters, patterns, texts, and a pure verdict on a response."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READ_FAILURES = "Read the failing answers; compare prompt versions and models, r
 
 
 class Parameters(BaseModel):
-    """Parameters of an evaluator: frozen, and an unknown one is an error. This one has none."""
+    """Base class of the parameters of an evaluator: frozen; unknown parameters are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -21,30 +21,30 @@ class Parameters(BaseModel):
 class Evaluator:
     """Judge one response; pure. One instance serves every event of a feature configuration.
 
-    Everything that the product says or assumes about an evaluator stands on its class. A subclass and one
+    All texts and properties of an evaluator are attributes of its class. A subclass and one
     line in ``monitor.evaluators.EVALUATORS`` are all that a new evaluator needs.
 
-    What it judges:
+    Verdicts:
         gating: whether a failure makes the response fail, unless the configuration says otherwise.
-        opt_in: judge only where the configuration names it.
+        opt_in: whether it runs only if the configuration names it.
         reads_text: whether the verdict needs the text.
-        sizes: fields that answer in place of the text; an event without any of them is judged by its text.
+        sizes: fields that replace the text; an event without any of them is judged by its text.
         patterns: name -> RE2 expression. The patterns of all evaluators are matched in one pass over the
-            output; a call gets the names of its own that occur. They say where a closer look pays, so they
-            must match whatever the closer look can find.
-        labels, depends_only_on_labels: say when few values decide a verdict; the suite then caches it.
-            ``labels`` are text fields with few values. Without them nothing is wrong, only slow.
+            output; a call gets the names of its own patterns that occur. They are a filter before the exact
+            check, so they must match every text that the exact check can fail.
+        labels, depends_only_on_labels: when few values decide a verdict; the suite then caches it. ``labels``
+            are text fields with few values. Without them verdicts are the same, but slower.
 
-    What is said of it:
+    Texts:
         failure_text: completes "23 % of ..." in findings, like "answers refused". Empty: "answers failed the
             evaluator NAME".
-        next_step: one line for whoever was paged.
-        failing_example: fields of a response that fails, for the documents.
+        next_step: one line for the person on call.
+        failing_example: fields of a response that fails, for the documentation.
         example_parameters: the parameters that the example needs, as the configuration has them.
 
-    What a rise of its failures means to diagnosis:
-        signals_provider_fault: the error types of the calls are looked at for a cause.
-        signals_loop: together with longer texts it points at a loop or an injection.
+    Diagnosis, when its failures rise:
+        signals_provider_fault: whether the error types of the calls may name the cause.
+        signals_loop: whether, together with longer texts, a loop or an injection is likely.
     """
 
     name: ClassVar[str]
@@ -81,12 +81,14 @@ class Evaluator:
         return cls(parameters)
 
     def identity(self) -> dict[str, Any]:
-        """Return what makes two evaluators of one name and version different statistics; JSON types only."""
+        """Return what distinguishes two evaluators of one name and version as statistics; JSON types only."""
         return {"parameters": self.parameters.model_dump(mode="json"), "patterns": dict(self.patterns)}
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Whether the verdict, and this answer, is the same on every event that agrees with this one in
-        ``labels`` and in having output text or not, as long as no own pattern occurs in the text.
+        """Return whether the verdict is the same for all events with the same labels as this event.
+
+        Compared are events that also have, or also lack, output text, and in whose text none of the
+        evaluator's own patterns occurs. The result must be the same for all these events, too.
         """
         return False
 

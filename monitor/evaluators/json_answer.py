@@ -1,4 +1,4 @@
-"""Is the answer JSON?"""
+"""Check that answers are JSON."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class JsonParameters(Parameters):
 
 
 class JsonEvaluator(Evaluator):
-    """Fails when the output is not one JSON value (RFC 8259: no NaN, no comments, nothing around it). Only
-    where configured.
+    """Fails when the output is not exactly one JSON value (RFC 8259: no NaN, no comments, no other text).
+
+    Runs only where configured.
     """
 
     name = "json"
@@ -38,13 +39,13 @@ class JsonEvaluator(Evaluator):
     )
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the parser's message as reason."""
+        """Fail with the parser's message as reason."""
         verdict, _ = parse(event, self.parameters.fenced)
         return verdict
 
 
 def parse(event: Any, fenced: bool) -> tuple[Verdict, Any]:
-    """The output as JSON: a verdict, and the value when it passed."""
+    """Parse the output as JSON; return a verdict, and the value if it passed, else None."""
     if event.error_type:
         return SKIPPED_ERROR, None
     output = event.output

@@ -1,4 +1,4 @@
-"""Does the answer follow its JSON Schema?"""
+"""Check that answers follow a JSON Schema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REASON_CHARS = 300
 
 
 class JsonSchemaParameters(JsonParameters):
-    """Parameters of ``json_schema``: a schema, or a file that the loader of the configuration replaces by its
+    """Parameters of ``json_schema``: a schema, or a file that the configuration loader replaces by its
     content.
     """
 
@@ -37,8 +37,9 @@ class JsonSchemaParameters(JsonParameters):
 
 
 class JsonSchemaEvaluator(JsonEvaluator):
-    """Fails when the output is not JSON or breaks the schema; the reason names the place. Only where
-    configured.
+    """Fails when the output is not JSON or violates the schema; the reason names the path.
+
+    Runs only where configured.
     """
 
     name = "json_schema"
@@ -52,7 +53,7 @@ class JsonSchemaEvaluator(JsonEvaluator):
     )
 
     def __init__(self, parameters: Parameters | None = None) -> None:
-        import jsonschema  # here, for it takes half a second, and most configurations have no schema
+        import jsonschema  # imported late: it takes half a second, and few configurations need it
         from jsonschema.validators import validator_for
 
         super().__init__(parameters)
@@ -70,13 +71,12 @@ class JsonSchemaEvaluator(JsonEvaluator):
         self._errors = kind(schema).iter_errors
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the first violation, as path and message."""
+        """Fail with path and keyword of the first violation as reason."""
         verdict, value = parse(event, self.parameters.fenced)
         if verdict.state is not State.PASSED:
             return verdict
         for error in self._errors(value):
-            # what the schema asks, and not what the answer says: a reason travels further than the text it is
-            # about
+            # The reason quotes the schema, never the answer: reasons are stored where answers are not.
             return failed(
                 f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS]
             )

@@ -1,4 +1,4 @@
-"""Does the answer show one of the failures that everybody knows?"""
+"""Detect well-known failures: templates, special tokens, raw tool calls, stack traces, loops."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import re2
 
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.repetition import loops
-from monitor.evaluators.text_scan import scanned, without_code
+from monitor.evaluators.repetition import ends_in_loop
+from monitor.evaluators.text_scan import text_to_scan, without_code
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _PATTERNS = {
@@ -63,8 +63,8 @@ _INSTRUCTS = re2.compile(
     r" (?:reveal|mention"
     r"|share|answer)|always (?:respond|answer|reply|be)|never (?:reveal|share|mention|say))\b"
 )
-# Whoever talks about templates, tokens or placeholders writes them rightly.
-_ABOUT = {
+# An answer about templates, tokens or placeholders may contain them.
+_TOPIC_WORDS = {
     "placeholder": re2.compile(
         r"(?i)\b(?:templat|placeholder|jinja|mustache|handlebars|liquid|vue|angular|syntax|variables?|helm"
         r"|ansible|interpolat|shell|bash|environment|django|logger|logging|curly)"
@@ -81,11 +81,11 @@ _ABOUT = {
 
 
 class KnownFailureEvaluator(Evaluator):
-    """Fails on what no user should see: unfilled templates, special tokens, raw tool calls, stack traces,
-    provider errors, leaked prompts, endless loops.
+    """Fails on text that no user should see: unfilled templates, special tokens, raw tool calls, stack
+    traces, provider errors, leaked prompts, endless loops.
 
-    Not where it stands in code, where the answer talks about such things, or where the input already held the
-    same text.
+    It does not fail if the text is code, if the answer is about such texts, or if the input contains the same
+    text.
     """
 
     name = "known_failure"
@@ -97,22 +97,22 @@ class KnownFailureEvaluator(Evaluator):
     signals_loop = True
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Where there is no text to look for loops in."""
+        """Return whether the call failed or has no text that could contain a loop."""
         return bool(event.error_type) or not event.output
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the kind of failure as reason."""
+        """Fail with the kind of failure as reason."""
         if event.error_type:
             return SKIPPED_ERROR
         output = event.output
         if not output:
             return SKIPPED_NO_TEXT
         if hits:
-            text = without_code(scanned(output).encode()).decode()
+            text = without_code(text_to_scan(output).encode()).decode()
             for kind in _PATTERNS:
                 if kind in hits and _occurs(kind, text, event):
                     return failed(f"known failure: {kind}")
-        if loops(output) and not _asked_to_repeat(event.input):
+        if ends_in_loop(output) and not _asked_to_repeat(event.input):
             return failed("known failure: repetition")
         return PASSED
 
@@ -124,14 +124,14 @@ def _occurs(kind: str, text: str, event: Any) -> bool:
     match = _COMPILED[kind].search(text)
     if match is None or (event.input and match[0].strip() in event.input):
         return False
-    if (about := _ABOUT.get(kind)) and about.search(text[: match.start()] + " " + text[match.end() :]):
+    if (topic := _TOPIC_WORDS.get(kind)) and topic.search(text[: match.start()] + " " + text[match.end() :]):
         return False
-    closer = _CLOSER.get(kind)
-    return closer is None or closer(match[0], text, event)
+    check = _EXACT_CHECKS.get(kind)
+    return check is None or check(match[0], text, event)
 
 
-def _is_tool_call(found: str, text: str, event: Any) -> bool:
-    if found.lstrip()[:1] not in ("{", "["):
+def _is_tool_call(matched: str, text: str, event: Any) -> bool:
+    if matched.lstrip()[:1] not in ("{", "["):
         return True
     value = _parsed(text)
     if isinstance(value, list) and value:
@@ -142,8 +142,8 @@ def _is_tool_call(found: str, text: str, event: Any) -> bool:
     return "name" in inner and ("arguments" in inner or "parameters" in inner) and len(inner) <= 4
 
 
-def _is_error(found: str, text: str, event: Any) -> bool:
-    if not found.lstrip().startswith("{"):
+def _is_error(matched: str, text: str, event: Any) -> bool:
+    if not matched.lstrip().startswith("{"):
         return len(text) < 2_000
     value = _parsed(text)
     if not isinstance(value, dict):
@@ -182,13 +182,13 @@ _ERROR_WORDS = re2.compile(
 )
 
 
-def _is_leak(found: str, text: str, event: Any) -> bool:
-    if found.startswith("#"):
+def _is_leak(matched: str, text: str, event: Any) -> bool:
+    if matched.startswith("#"):
         return True
-    return "my" in found.lower() or _INSTRUCTS.search(text) is not None
+    return "my" in matched.lower() or _INSTRUCTS.search(text) is not None
 
 
-def _is_prose(found: str, text: str, event: Any) -> bool:
+def _is_prose(matched: str, text: str, event: Any) -> bool:
     return _CODE_LINE.search(text) is None
 
 
@@ -197,7 +197,7 @@ _CODE_LINE = re2.compile(
     r"|apiVersion:|export"
     r"|return)\b[^.!?]*$|</?[a-z]+[ >]|^\s*[\w.-]+:\s*[\"'{\[]|\{%"
 )
-_CLOSER: dict[str, Callable[[str, str, Any], bool]] = {
+_EXACT_CHECKS: dict[str, Callable[[str, str, Any], bool]] = {
     "placeholder": _is_prose,
     "tool_markup": _is_tool_call,
     "provider_error": _is_error,
@@ -212,7 +212,7 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _asked_to_repeat(given: str | None) -> bool:
-    return given is not None and any(
-        word in given.lower() for word in ("repeat", " times", "wiederhol", "répét", "repit", "ripet")
+def _asked_to_repeat(prompt: str | None) -> bool:
+    return prompt is not None and any(
+        word in prompt.lower() for word in ("repeat", " times", "wiederhol", "répét", "repit", "ripet")
     )

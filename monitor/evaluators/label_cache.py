@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, State, Verdict
 
-MAX_COMBINATIONS = 1024  # of labels; a service that writes free text into a label must not fill the memory
+MAX_COMBINATIONS = 1024  # of labels: free text in a label must not fill the memory
 
 
 class LabelVerdicts(NamedTuple):
@@ -28,13 +28,13 @@ class LabelVerdicts(NamedTuple):
 
 
 def label_getter(evaluators: Sequence[Evaluator]) -> Callable[[Any], Any]:
-    """Make a function from an event to a tuple of the values of all labels that the evaluators name."""
+    """Make a function that returns the values of all labels of the evaluators as a tuple."""
     fields = {"error_type"}.union(*(evaluator.labels for evaluator in evaluators))
-    return attrgetter("error_type", *sorted(fields))  # twice: with a single name attrgetter returns no tuple
+    return attrgetter("error_type", *sorted(fields))  # twice: for a single name attrgetter returns no tuple
 
 
 def judge_labels(evaluators: Sequence[Evaluator], event: Any, *, has_match: bool) -> LabelVerdicts:
-    """Judge what an event's labels decide.
+    """Compute the verdicts that depend only on the labels of an event.
 
     Args:
         evaluators: of the suite, in its order.
@@ -49,7 +49,7 @@ def judge_labels(evaluators: Sequence[Evaluator], event: Any, *, has_match: bool
                 undecided.append((index, evaluator.__call__))
             else:
                 verdicts[index] = evaluator(event, ())
-        except Exception as error:  # noqa: BLE001  # an evaluator that raises must cost neither the event nor the others
+        except Exception as error:  # noqa: BLE001  # one faulty evaluator must not affect the others
             verdicts[index] = error_verdict(error)
     notable = tuple(
         (index, verdict)

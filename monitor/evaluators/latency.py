@@ -1,4 +1,4 @@
-"""Was the answer there in time for whoever waits?"""
+"""Check the duration of a call against a latency budget."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ class LatencyParameters(Parameters):
 
 
 class LatencyEvaluator(Evaluator):
-    """Fails when the call took longer than the budget of its interaction; the score is its duration in
-    seconds. Informative.
+    """Fails when the call took longer than the budget of its interaction. Informative; the score is the
+    duration in seconds.
 
-    The interaction is the event's, else the configuration's; without either there is no budget and it is
-    skipped.
+    The interaction is that of the event, else that of the configuration; skipped without either.
     """
 
     name = "latency"
@@ -56,37 +55,37 @@ class LatencyEvaluator(Evaluator):
     def __init__(self, parameters: Parameters | None = None, interaction: str | None = None) -> None:
         super().__init__(parameters)
         self._interaction = interaction
-        self._whole = {
+        self._duration_budgets = {
             "sync": self.parameters.sync_s,
             "progressive": self.parameters.progressive_s,
             "async": self.parameters.async_s,
         }
-        self._first = self.parameters.first_token_s
+        self._first_token_budget = self.parameters.first_token_s
 
     @classmethod
     def build(cls, parameters: Parameters, interaction: str | None) -> Self:
-        """Make the evaluator with the feature's interaction, for events that do not state theirs."""
+        """Make the evaluator with the feature's interaction, for events without one."""
         return cls(parameters, interaction)
 
     def identity(self) -> dict[str, Any]:
-        """With the configured interaction, which decides the budget."""
+        """Include the configured interaction, which selects the budget."""
         return {**super().identity(), "interaction": self._interaction}
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Where nobody is said to wait."""
+        """Return whether there is no interaction, and so no budget."""
         return event.interaction is None and self._interaction is None
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed when over budget, saying by how much."""
+        """Fail if over budget; the reason has duration and budget."""
         interaction = event.interaction or self._interaction
         if interaction is None:
             return _NO_INTERACTION
         duration, first = event.duration_s, event.time_to_first_token_s
-        if interaction == "progressive" and first is not None and first > self._first:
-            return failed(f"first token after {first:.3g} s, budget {self._first:g} s", duration)
+        if interaction == "progressive" and first is not None and first > self._first_token_budget:
+            return failed(f"first token after {first:.3g} s, budget {self._first_token_budget:g} s", duration)
         if duration is None:
             return _UNKNOWN
-        budget = self._whole[interaction]
+        budget = self._duration_budgets[interaction]
         if duration > budget:
             return failed(f"{duration:.3g} s, budget {budget:g} s ({interaction})", duration)
         return Verdict(_PASSED, "", duration)

@@ -1,4 +1,4 @@
-"""Is the answer as long as it should be?"""
+"""Check the length of answers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LengthParameters(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min_chars is not None and self.max_chars is not None and self.min_chars > self.max_chars:
-            raise ValueError(f"min_chars {self.min_chars} lies above max_chars {self.max_chars}")
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
         return self
 
 
 class LengthEvaluator(Evaluator):
-    """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. The score is the length.
-    Informative.
+    """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. Informative; the score is the
+    length.
     """
 
     name = "length"
@@ -47,11 +47,11 @@ class LengthEvaluator(Evaluator):
         self._least, self._most = self.parameters.min_chars, self.parameters.max_chars
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Where no limit is configured, or the call failed."""
+        """Return whether no limit is configured or the call failed."""
         return bool(event.error_type) or (self._least is None and self._most is None)
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed when too short or too long, in characters."""
+        """Fail if the output is too short or too long, in characters."""
         least, most = self._least, self._most
         if least is None and most is None:
             return _NO_LIMIT

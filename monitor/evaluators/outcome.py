@@ -1,4 +1,4 @@
-"""What became of the answer in the service."""
+"""Check whether the service could use the answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _UNKNOWN = skipped("no outcome reported")
 
 
 class OutcomeEvaluator(Evaluator):
-    """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped when it does
-    not say.
+    """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped without
+    outcome.
     """
 
     name = "outcome"
@@ -23,11 +23,11 @@ class OutcomeEvaluator(Evaluator):
     next_step = "Look in the service at why it could not use these answers; read the failing ones."
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Always: by the label."""
+        """Return True: the outcome is a label."""
         return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the outcome as reason."""
+        """Fail with the outcome as reason."""
         outcome = event.outcome
         if outcome == "ok":
             return PASSED

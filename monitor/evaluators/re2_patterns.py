@@ -1,8 +1,8 @@
-"""RE2 on UTF-8 bytes.
+"""Match RE2 patterns on UTF-8 bytes.
 
-The Python wrapper of RE2 recounts every match in characters and makes objects for it, which costs several
-times the matching itself. What stands below it (``Match`` of a compiled expression and of a set) takes bytes;
-where a version hides that, the wrapper does the same, slower.
+The Python wrapper of RE2 converts every match to character offsets and objects, which costs several times
+the matching itself. The functions below it (``Match`` of an expression and of a set) take bytes. If a version
+of the wrapper hides them, the wrapper is used.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import re2
 
-# at RE2's default of 8 MiB it is thrown away and built again all the time: 140 µs a text instead of 4
+# with RE2's default of 8 MiB the automaton is discarded and rebuilt all the time: 140 µs a text, not 4
 _AUTOMATON_BYTES = 64 << 20
-_NOWHERE = (-1, -1)
+_NO_MATCH = (-1, -1)
 
 
 class Expression:
@@ -33,23 +33,25 @@ class Expression:
         self._occurs: Callable[[bytes], Sequence[int] | None] | None = None
 
     def search(self, data: bytes, start: int = 0) -> tuple[int, int] | None:
-        """Where it first matches from ``start`` on, as byte offsets; ``^`` and ``\\b`` see what stands
-        before.
+        """Return the byte offsets of the first match from ``start`` on; None without a match.
+
+        ``^`` and ``\\b`` take the bytes before ``start`` into account.
         """
         span = self._match(data, start)
         return span if span[1] >= 0 else None
 
     def occurs(self, text: str) -> bool:
-        """Whether it matches anywhere in a text without lone surrogates. It reads all of it: for what can
-        only stand at the start, ``search``.
+        """Return whether it matches anywhere in a text without lone surrogates.
+
+        This reads the whole text; for a pattern anchored at the start, ``search`` is faster.
         """
         if self._occurs is None:
-            # a set says yes or no in half the time that it takes to say where
+            # a set answers yes or no in half the time of a search for the position
             self._occurs = _search_set((self._pattern,))
         return bool(self._occurs(text.encode()))
 
     def spans(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Where it matches, from left to right and without overlap."""
+        """Yield the offsets of all matches, from left to right, without overlap."""
         match = self._match
         start, end = match(data, 0)
         size = len(data)
@@ -60,33 +62,35 @@ class Expression:
             start, end = match(data, end)
 
     def without(self, data: bytes, by: bytes) -> bytes:
-        """The bytes with each match replaced."""
-        kept, begin = [], 0
+        """Return the bytes with each match replaced."""
+        between, begin = [], 0
         for start, end in self.spans(data):
-            kept.append(data[begin:start])
+            between.append(data[begin:start])
             begin = end
-        return by.join([*kept, data[begin:]]) if kept else data
+        return by.join([*between, data[begin:]]) if between else data
 
 
 def matcher(compiled: Any) -> Callable[[bytes, int], tuple[int, int]]:
-    """A function from bytes and a start to the first match's offsets, (-1, -1) when there is none; of a
-    compiled ``re2`` expression.
+    """Make a search function of a compiled ``re2`` expression.
+
+    The function takes bytes and a start and returns the offsets of the first match, (-1, -1) without a match.
     """
     try:
         match, anywhere = compiled._regexp.Match, re2._Anchor.UNANCHORED
         match(anywhere, b"", 0, 0)
     except (AttributeError, TypeError):  # another version of the wrapper
-        return lambda data, start: found.span() if (found := compiled.search(data, start)) else _NOWHERE
+        return lambda data, start: hit.span() if (hit := compiled.search(data, start)) else _NO_MATCH
     return lambda data, start: match(anywhere, data, start, len(data))[0]
 
 
-@lru_cache(maxsize=64)  # features share one automaton, and what it has learnt of texts
+@lru_cache(maxsize=64)  # features share one automaton and its cached states
 def search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | None]:
-    """A function from UTF-8 to the numbers of the patterns that occur in it, in no order; None or empty when
-    none does.
+    """Make a function that returns the indices of the patterns that occur in UTF-8 bytes, in any order.
+
+    The function returns None or an empty sequence if none occurs.
 
     Raises:
-        ValueError: a pattern is not RE2.
+        ValueError: a pattern is not valid in RE2.
     """
     return _search_set(patterns)
 
@@ -95,14 +99,14 @@ def _search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | 
     options = re2.Options()
     options.max_mem = _AUTOMATON_BYTES
     options.log_errors = False
-    found = re2.Set.SearchSet(options)
+    pattern_set = re2.Set.SearchSet(options)
     for pattern in patterns:
         try:
-            found.Add(pattern)
+            pattern_set.Add(pattern)
         except re2.error as error:
             raise ValueError(f"pattern {pattern!r:.80}: {error}") from None
-    found.Compile()
+    pattern_set.Compile()
     match: Callable[[bytes], Sequence[int] | None] = getattr(
-        getattr(found, "_set", found), "Match", found.Match
+        getattr(pattern_set, "_set", pattern_set), "Match", pattern_set.Match
     )
     return match

@@ -1,4 +1,4 @@
-"""Judge responses with all evaluators of one feature configuration."""
+"""Run all evaluators of a feature configuration on responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from monitor.evaluators.label_cache import (
     label_getter,
 )
 from monitor.evaluators.re2_patterns import search_set
-from monitor.evaluators.text_scan import WHOLE_CHARS, scanned
+from monitor.evaluators.text_scan import WHOLE_CHARS, text_to_scan
 from monitor.evaluators.verdict import PASSED, State, Verdict
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
@@ -35,12 +35,13 @@ _index = itemgetter(0)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Verdicts on a run of events.
+    """Verdicts on a batch of events.
 
-    ``codes``: states, int8, shape (events, evaluators). ``failures`` and ``errors``: event index ->
-    (evaluator index, verdict), only for events that have any. ``label_verdicts``: for each event the verdicts
-    that its labels decide, the same object for many events; ``skips``: (event index, evaluator index, reason)
-    of the other skipped verdicts.
+    Attributes:
+        codes: states, int8, shape (events, evaluators).
+        failures, errors: event index -> (evaluator index, verdict), only for events that have any.
+        label_verdicts: for each event the verdicts that its labels decide; many events share one object.
+        skips: (event index, evaluator index, reason) of the other skipped verdicts.
     """
 
     codes: npt.NDArray[np.int8]
@@ -58,7 +59,7 @@ class Suite:
     """
 
     def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
-        """Make a suite. ``gating`` overrides what the class says, by name."""
+        """Make a suite. ``gating`` overrides ``Evaluator.gating`` by name."""
         overrides = gating or {}
         self.names = tuple(evaluator.name for evaluator in evaluators)
         self.gating = tuple(overrides.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
@@ -86,13 +87,15 @@ class Suite:
     ) -> Suite:
         """Make the suite of a feature configuration.
 
-        ``evaluators``: settings, parsed or as the configuration has them; None: the default ones. ``error``
-        is always among them, because a response with an error never passes. ``interaction``: ``sync`` |
-        ``progressive`` | ``async``, for events that do not say.
+        Args:
+            evaluators: settings, parsed or as in the configuration; None: the default evaluators. ``error``
+                is always added, because a response with an error never passes.
+            gating: evaluator name -> whether it gates; overrides ``Evaluator.gating``.
+            interaction: ``sync`` | ``progressive`` | ``async``, for events without one; None: not configured.
 
         Raises:
-            ValueError: an evaluator or parameter is not known, is named twice, or ``gating`` names one that
-                is not in the suite.
+            ValueError: an evaluator or parameter is unknown or repeated, or ``gating`` names an evaluator
+                that is not in the suite.
         """
         settings: list[EvaluatorSetting] = [
             parse_setting(value) for value in (DEFAULT_EVALUATORS if evaluators is None else evaluators)
@@ -113,8 +116,8 @@ class Suite:
         return cls([setting.build(interaction) for setting in settings], gating)
 
     def judge(self, event: Any) -> tuple[Verdict, ...]:
-        """Return one verdict for each name on a decoded ``response``. The verdict of an evaluator that raises
-        is ``ERROR``.
+        """Return the verdict of each evaluator on a decoded ``response``; ``ERROR`` of an evaluator that
+        raises.
         """
         decided, others = self._judge(event)
         verdicts = list(decided.verdicts)
@@ -123,7 +126,7 @@ class Suite:
         return tuple(verdicts)
 
     def judge_all(self, events: Sequence[Any]) -> Judged:
-        """Judge many events: states in an array, verdicts where they say more."""
+        """Evaluate many events: return all states as an array, and verdicts only of failures and errors."""
         rows: list[bytes | bytearray] = []
         failures: dict[int, list[tuple[int, Verdict]]] = {}
         errors: dict[int, list[tuple[int, Verdict]]] = {}
@@ -133,7 +136,7 @@ class Suite:
             decided, others = self._judge(event)
             label_verdicts.append(decided)
             if others:
-                # PASSED is 0, which the codes hold already
+                # PASSED is 0, the initial code
                 others = [item for item in others if item[1][0]]
             if not others and not decided.notable:  # nearly always
                 rows.append(decided.codes)
@@ -151,7 +154,7 @@ class Suite:
         return Judged(states, failures, errors, label_verdicts, skips)
 
     def _judge(self, event: Any) -> tuple[LabelVerdicts, list[tuple[int, Verdict]]]:
-        """Return the verdicts that the labels decide, and those of the others that are no plain pass."""
+        """Return the verdicts that the labels decide, and the other verdicts that are not ``PASSED``."""
         labels, hits = self._labels(event), None
         if not event.output:
             cache = self._without_text
@@ -170,7 +173,7 @@ class Suite:
         for index, call in decided.undecided:
             try:
                 verdict = call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS)
-            except Exception as error:  # noqa: BLE001  # an evaluator that raises must cost neither the event nor the others
+            except Exception as error:  # noqa: BLE001  # one faulty evaluator must not affect the others
                 verdict = error_verdict(error)
             if verdict is not PASSED:
                 others.append((index, verdict))
@@ -178,9 +181,9 @@ class Suite:
 
     def _hits(self, output: str) -> dict[int, list[str]] | None:
         try:
-            numbers = self._match((output if len(output) <= WHOLE_CHARS else scanned(output)).encode())
+            numbers = self._match((output if len(output) <= WHOLE_CHARS else text_to_scan(output)).encode())
         except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
-            numbers = self._match(scanned(output).encode())
+            numbers = self._match(text_to_scan(output).encode())
         if not numbers:
             return None
         hits: dict[int, list[str]] = {}
@@ -195,11 +198,15 @@ def _no_match(data: bytes) -> None:
 
 
 def suite_for(config: Any, service: str, feature: str) -> Suite:
-    """Make the suite for a feature. ``config.feature(service, feature)`` gives ``evaluators``, ``gating`` and
-    ``interaction``; None: the defaults.
+    """Make the suite of a feature.
+
+    Args:
+        config: a configuration; None: the default evaluators.
+        service: of the feature.
+        feature: of the feature.
 
     Raises:
-        ValueError: as ``Suite.of``, with the feature named.
+        ValueError: as ``Suite.of``; the message names the feature.
     """
     if config is None:
         return Suite.of()

@@ -1,4 +1,4 @@
-"""Was the answer cut off?"""
+"""Detect answers that a limit cut off."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ _UNKNOWN = skipped("no finish reason")
 
 
 class TruncationEvaluator(Evaluator):
-    """Fails when the finish reason says that a limit ended the answer; skipped when there is no finish
-    reason.
+    """Fails when the finish reason names a limit; skipped without a finish reason.
 
-    It does not guess from the text: answers rightly end in a comma ("Best regards,"), a colon or an open code
+    The text is not used: a complete answer may end in a comma ("Best regards,"), a colon or an open code
     fence (a stop sequence).
     """
 
@@ -42,23 +41,23 @@ class TruncationEvaluator(Evaluator):
     next_step = "Compare max_tokens with the length of answers: raise it, or find out why answers grew."
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Always: by the label."""
+        """Return True: the finish reason is a label."""
         return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the finish reason as reason."""
+        """Fail with the finish reason as reason."""
         reason = event.finish_reason
         if reason == "stop":
             return PASSED
         if not reason:
             return _UNKNOWN
-        return failed(f"finish reason {reason}") if normal(reason) in _CUT else PASSED
+        return failed(f"finish reason {reason}") if normalized(reason) in _CUT else PASSED
 
 
-def normal(finish_reason: str) -> str:
-    """A finish reason as providers' dialects agree on it.
+def normalized(finish_reason: str) -> str:
+    """Normalize the spelling of a finish reason, which differs between providers.
 
-    >>> normal("FinishReason.MAX_TOKENS"), normal("content-filter")
+    >>> normalized("FinishReason.MAX_TOKENS"), normalized("content-filter")
     ('max_tokens', 'content_filter')
     """
     return (

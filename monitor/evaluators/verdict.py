@@ -1,4 +1,4 @@
-"""What an evaluator says of one response."""
+"""The verdict of an evaluator on one response."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 
 class State(IntEnum):
-    """The four answers. ``SKIPPED``: does not apply. ``ERROR``: the evaluator broke; it counts in no quality
-    figure.
-    """
+    """State of a verdict. ``SKIPPED``: does not apply. ``ERROR``: the evaluator raised; in no metric."""
 
     PASSED = 0
     FAILED = 1
@@ -18,8 +16,7 @@ class State(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """One evaluator's answer. ``reason`` says why it is not a plain pass; ``score`` is what was measured, if
-    anything.
+    """The verdict of one evaluator. ``reason``: why it did not pass; ``score``: the measured value, if any.
 
     >>> Verdict(State.FAILED, "refuses").passed
     False
@@ -31,23 +28,23 @@ class Verdict(NamedTuple):
 
     @property
     def passed(self) -> bool | None:
-        """True or False; None when it was skipped or broke."""
+        """Whether the response passed; None if the evaluator was skipped or raised."""
         return _PASSED.get(self.state)
 
 
 _PASSED = {State.PASSED: True, State.FAILED: False}
 
-# Nearly every verdict is one of these: sharing them keeps the hot path free of allocations.
+# Nearly every verdict is one of these constants, which saves allocations.
 PASSED = Verdict(State.PASSED)
 SKIPPED_ERROR = Verdict(State.SKIPPED, "the call failed")
 SKIPPED_NO_TEXT = Verdict(State.SKIPPED, "no output text")
 
 
 def failed(reason: str, score: float | None = None) -> Verdict:
-    """A failed verdict."""
+    """Make a failed verdict."""
     return Verdict(State.FAILED, reason, score)
 
 
 def skipped(reason: str) -> Verdict:
-    """A skipped verdict; keep the result as a constant."""
+    """Make a skipped verdict; meant for module constants."""
     return Verdict(State.SKIPPED, reason)

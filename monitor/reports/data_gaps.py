@@ -33,7 +33,7 @@ class DeadLetterSummary(msgspec.Struct):
 
 
 class DataGap(NamedTuple):
-    """Number of events that were not measured or not judged, the reason, and the features, most events first."""
+    """Number of events without measurement or verdict, the reason, and the features, most events first."""
 
     events: int
     reason: str

@@ -40,7 +40,8 @@ class LiveTable:
         else:
             self._episodes[record["episode_id"]] = record
             self._print(
-                f"  {_clock(record['time'])}  EPISODE {record['state']} ({record['urgency']} urgency) {feature}:"
+                f"  {_clock(record['time'])}  EPISODE {record['state']} ({record['urgency']} urgency) "
+                f"{feature}:"
                 f" {record['reason']}"
             )
 

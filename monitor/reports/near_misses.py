@@ -69,7 +69,9 @@ class NearMisses:
     def closest_feature(
         self, rule: str, fired: tuple[tuple[str, str, str], ...]
     ) -> tuple[FeatureKey, NearMiss] | None:
-        """Return the feature that came closest to a breach, without those in ``fired``; None without a reading."""
+        """Return the feature that came closest to a breach, without those in ``fired``; None without a
+        reading.
+        """
         candidates = [
             (key, near_miss)
             for (name, key), near_miss in self.closest.items()

@@ -78,7 +78,7 @@ ON_FINDING = (
         for name in ("input_tokens", "time_to_first_token_s", "cost_usd", "output_chars")
     ),
 )
-"""Panels of metrics that baseline and drift rules may report although the configuration does not name them."""
+"""Panels of metrics that baseline and drift rules may report without being configured."""
 
 
 def split(metric: str) -> tuple[str, str]:

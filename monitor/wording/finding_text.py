@@ -67,7 +67,8 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     """
     if evidence.expected is not None:
         received = f"only {evidence.value:.0f}" if evidence.value else "no"
-        return f"{received} events for {span(evidence.window_s)}, where about {evidence.expected:.0f} were expected"
+        expected = f"about {evidence.expected:.0f} were expected"
+        return f"{received} events for {span(evidence.window_s)}, where {expected}"
     if evidence.metric in _TEXT_METRICS:
         return f"{_TEXT_METRICS[evidence.metric]} are not what they were" + (
             "" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)"

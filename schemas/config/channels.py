@@ -46,8 +46,8 @@ class PagerDuty(Part):
     change_events: bool = Field(
         True,
         description=(
-            "Tell of new prompt versions and models, too, at /v2/change/enqueue; only where url ends in"
-            " /v2/enqueue"
+            "Send new prompt versions and models as change events to /v2/change/enqueue; requires a url that"
+            " ends in /v2/enqueue"
         ),
     )
 
@@ -60,16 +60,15 @@ class PagerDuty(Part):
             )
         if self.change_events and "change_events" in self.model_fields_set and not self.changes_url:
             raise ValueError(
-                "change_events: their address follows from url, which must end in /v2/enqueue for that; mend"
-                " url, or leave this out"
+                "change_events: their address is derived from url, which must end in /v2/enqueue; change "
+                "url, or"
+                " remove this key"
             )
         return self
 
     @property
     def changes_url(self) -> str:
-        """Where change events go; empty when they are not wanted, or ``url`` is not PagerDuty's and so does
-        not say where.
-        """
+        """Address for change events; empty if they are off, or if ``url`` does not end in /v2/enqueue."""
         path, mark, query = self.url.partition("?")
         return (
             f"{path.removesuffix(_ENQUEUE)}/v2/change/enqueue{mark}{query}"
@@ -102,19 +101,19 @@ class Alertmanager(Part):
         if fault := address_fault(self.url):
             raise ValueError(f"url: {fault}")
         if urlsplit(self.url).query or re.search(r"/api/v\d", self.url):
-            raise ValueError(
-                "url: is the address up to /api/v2, which is added; like http://alertmanager:9093"
-            )
+            raise ValueError("url: must be the address without /api/v2, like http://alertmanager:9093")
         if (self.username is None) != (self.password is None):
             raise ValueError("username: basic authentication needs both username and password")
         if self.username is not None and (":" in self.username or not self.username.isprintable()):
-            raise ValueError("username: basic authentication knows no colon and no control characters in it")
+            raise ValueError(
+                "username: must not contain a colon or control characters (basic authentication)"
+            )
         if self.token is not None and self.username is not None:
             raise ValueError("token: either a token or username and password, not both")
         if self.token is not None and not re.fullmatch(r"[!-~]{1,4000}", self.token.get_secret_value()):
             raise ValueError("token: must be letters, digits and signs without spaces")
         if (self.token or self.username) and is_open(self.url):
-            raise ValueError("url: the login would go over the network in the clear; write https://")
+            raise ValueError("url: the credentials would be sent unencrypted; write https://")
         return self
 
 
@@ -122,7 +121,7 @@ class Slack(Part):
     """Slack, an incoming webhook."""
 
     webhook_url: SecretStr = Field(
-        description="Whoever has it can write to the channel; from the environment: ${SLACK_WEBHOOK_URL}"
+        description="A secret: it allows to post to the channel; from the environment: ${SLACK_WEBHOOK_URL}"
     )
     timeout: Duration = Field(10.0, gt=0, le=120, description="Longest time that a request may take")
 
@@ -134,9 +133,7 @@ class Slack(Part):
                 "webhook_url: must be like https://hooks.slack.com/services/T.../B.../..., as Slack shows it"
             )
         if is_open(url):
-            raise ValueError(
-                "webhook_url: is a secret and would go over the network in the clear; write https://"
-            )
+            raise ValueError("webhook_url: is a secret and would be sent unencrypted; write https://")
         return self
 
 
@@ -164,20 +161,18 @@ class Webhook(Part):
             )
         for name, value in self.headers.items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
-                raise ValueError(f"headers: {name[:100]!r} is no name of a header")
+                raise ValueError(f"headers: {name[:100]!r} is not a valid header name")
             if name.lower() in _OWN_HEADERS:
-                raise ValueError(f"headers: {name} is set by softfail; leave it out")
+                raise ValueError(f"headers: {name} is set by softfail; remove it")
             if not re.fullmatch(r"[!-~]([ -~]{0,3998}[!-~])?", value.get_secret_value()):
                 raise ValueError(
                     f"headers: the value of {name} must be 1 to 4,000 ASCII characters, without spaces at its"
                     " ends and without line breaks"
                 )
         if len({name.lower() for name in self.headers}) < len(self.headers):
-            raise ValueError("headers: a name stands twice; upper and lower case are one")
+            raise ValueError("headers: a name appears twice; case does not matter")
         if self.headers and is_open(url):
-            raise ValueError(
-                "url: the headers may be secrets and would go over the network in the clear; write https://"
-            )
+            raise ValueError("url: the headers may be secrets and would be sent unencrypted; write https://")
         return self
 
 
@@ -195,32 +190,35 @@ class Channels(Part):
     console: Console | None = Field(None, description="Standard output of the worker")
 
     def names(self) -> tuple[str, ...]:
-        """The channels that are configured."""
+        """Return the names of the configured channels."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
 
 
 def address_fault(url: str) -> str:
-    """What is wrong with an address; empty if nothing. It quotes nothing of it: an address may hold a secret."""
-    wrong = "must be an address like https://host:port/path"
+    """Return what is wrong with an address; empty if it is valid.
+
+    The text quotes no part of the address, which may contain a secret.
+    """
+    syntax_fault = "must be an address like https://host:port/path"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return wrong
+        return syntax_fault
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or port == 0
         or not re.fullmatch(r"[!-~]{8,4000}", url)
     ):
-        return wrong
+        return syntax_fault
     if parts.username is not None or parts.password is not None:
-        return "must hold no login (user:password@); there are other keys for that"
-    return "must have no part after #, for that is never sent" if "#" in url else ""
+        return "must not contain credentials (user:password@); there are other keys for them"
+    return "must not contain #: the part after it is never sent" if "#" in url else ""
 
 
 def is_open(url: str) -> bool:
-    """Whether others can read what goes to this address: no TLS, and it leaves the machine."""
+    """Return whether requests to this address are unencrypted and leave the machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:

@@ -1,4 +1,4 @@
-"""softfail.yaml and the environment to a checked ``Config``."""
+"""Read softfail.yaml and the environment into a validated ``Config``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from softfail.security import Security
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url", "dead_mans_url"}
-_MAY_BE_SECRET = re.compile(r"channels\.webhook\.(url|headers\..*)")  # or not: it may stand in the file
+_MAY_BE_SECRET = re.compile(
+    r"channels\.webhook\.(url|headers\..*)"
+)  # a secret in some configurations, so it may be written in the file
 
 
 class InvalidConfig(ValueError):
-    """The configuration cannot be used. ``faults`` holds one line each: path, what is wrong, what would be
-    right.
-    """
+    """Raised for an invalid configuration. ``faults``: one line each, with path, fault and remedy."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -41,19 +41,22 @@ def load(
     with_secrets: bool | str = True,
     with_pins: bool = True,
 ) -> Config:
-    """Read a file (None: an empty one), lay the environment over it and check it whole.
+    """Read a configuration file, apply the environment to it, and validate all of it.
 
-    ``with_secrets`` False: who only looks (check, replay) needs no secrets; one that the environment lacks is
-    taken for well. The name of a
-    section: only the secrets in it are needed (`kafka` for who connects and delivers nothing). ``with_pins``
-    False: files under `pinned` are not read; they may be about to be made.
+    `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`. Two underscores separate the keys, list
+    items are numbers, values are YAML. The file contains secrets only as `${NAME}`; their values come from
+    the environment.
 
-    `SOFTFAIL_KAFKA__BROKERS=host:9092` overrides `kafka.brokers`; parts are joined by two underscores, list
-    items are numbers, values are YAML. Secrets stand in the file as `${NAME}` only, and come from the
-    environment.
+    Args:
+        path: the file; None: an empty file.
+        environment: variables; None: those of the process.
+        with_secrets: whether the secrets must be set. False, for commands that deliver nothing: a secret that
+            is not set is replaced by a valid placeholder. The name of a section: only its secrets must be
+            set.
+        with_pins: whether to read the files under `pinned`. False, for the command that writes them.
 
     Raises:
-        InvalidConfig: with every fault that was found.
+        InvalidConfig: with all faults.
     """
     environment = os.environ if environment is None else environment
     tree = _read(path) if path else {}
@@ -76,18 +79,18 @@ def load(
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        faults += [_fault(one) for one in error.errors(include_url=False)]
+        faults += [_fault(detail) for detail in error.errors(include_url=False)]
     if faults or config is None:
         raise InvalidConfig(list(dict.fromkeys(faults)))
     return config
 
 
 class _Unset(dict[str, str]):
-    """An environment in which a secret that is not set has a value that says so and has the right form."""
+    """An environment that gives secrets that are not set a valid placeholder."""
 
     @staticmethod
-    def stand_in(leaf: str) -> str:
-        """What has the right form under this key."""
+    def placeholder(leaf: str) -> str:
+        """Return a placeholder that is valid under this key."""
         return "https://host.invalid/0" if leaf in ("url", "webhook_url", "dead_mans_url") else "0" * 32
 
 
@@ -96,13 +99,13 @@ def _read(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise InvalidConfig([f"{path}: cannot be read: {error.strerror}"]) from None
-    except yaml.MarkedYAMLError as error:  # its text quotes the line, and what stands there may be a secret
-        at = (
+    except yaml.MarkedYAMLError as error:  # its text quotes the line, which may contain a secret
+        position = (
             f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
             if error.problem_mark
             else ""
         )
-        raise InvalidConfig([f"{path}: not YAML: {at}{error.problem or error.context}"]) from None
+        raise InvalidConfig([f"{path}: not YAML: {position}{error.problem or error.context}"]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidConfig([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
     if tree is None:
@@ -121,7 +124,7 @@ def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[
             if len(steps) > 1:
                 close = difflib.get_close_matches(steps[0], Config.model_fields, 1)
                 faults.append(
-                    f"{name} (environment): {steps[0]!r} is no section of the configuration"
+                    f"{name} (environment): {steps[0]!r} is not a section of the configuration"
                     + (f"; did you mean {close[0]!r}?" if close else "")
                 )
             continue
@@ -130,17 +133,17 @@ def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[
         except yaml.YAMLError:
             value = environment[name]
         if steps[-1] in _SECRETS:
-            value = environment[name]  # as it stands: 0123... is no number
+            value = environment[name]  # as text: YAML would read 0123 as a number
         try:
             _put(tree, steps, value)
         except (TypeError, IndexError, ValueError):
-            faults.append(f"{name} (environment): {'.'.join(steps)} does not fit what the file holds there")
+            faults.append(f"{name} (environment): {'.'.join(steps)} does not fit the structure of the file")
 
 
 def _put(tree: Any, steps: list[str], value: Any) -> None:
     path: list[Any] = [int(step) if step.isdigit() else step for step in steps]
-    *way, last = path
-    for step in way:
+    *parents, last = path
+    for step in parents:
         if isinstance(tree, list):
             tree = tree[int(step)]
         else:
@@ -156,27 +159,27 @@ def _put(tree: Any, steps: list[str], value: Any) -> None:
 
 
 def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[str]) -> Any:
-    """The same tree with `${NAME}` replaced, and secrets refused that stand there in the clear."""
+    """Return the tree with `${NAME}` replaced; report secrets that are written in the file."""
     if isinstance(value, dict):
         return {
             key: _filled(item, environment, f"{path}.{key}" if path else str(key), faults)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_filled(item, environment, f"{path}[{at}]", faults) for at, item in enumerate(value)]
+        return [_filled(item, environment, f"{path}[{index}]", faults) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     leaf = path.rsplit(".", 1)[-1]
     from_environment = f"{_PREFIX}{path.replace('.', '__').upper()}" in environment
     if leaf in _SECRETS and not _VARIABLE.fullmatch(value) and not from_environment:
         faults.append(
-            f"{path}: a secret stands in the file; put it into the environment and write ${{NAME}} here"
+            f"{path}: the file contains a secret; move it to the environment and write ${{NAME}} here"
         )
         return value
 
     def variable(match: re.Match[str]) -> str:
         if (leaf in _SECRETS or _MAY_BE_SECRET.fullmatch(path)) and isinstance(environment, _Unset):
-            return environment.get(match[1], _Unset.stand_in(leaf))
+            return environment.get(match[1], _Unset.placeholder(leaf))
         if match[1] not in environment:
             faults.append(f"{path}: the environment has no variable {match[1]}; set it")
         return environment.get(match[1], "")
@@ -185,11 +188,11 @@ def _filled(value: Any, environment: Mapping[str, str], path: str, faults: list[
 
 
 def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
-    """Read the JSON Schema files that evaluators name, so that the core reads nothing."""
+    """Read the JSON Schema files that evaluators name into the tree, so that the core reads no files."""
     features = tree.get("features")
-    for at, feature in enumerate(features if isinstance(features, list) else ()):
+    for feature_index, feature in enumerate(features if isinstance(features, list) else ()):
         evaluators = feature.get("evaluators") if isinstance(feature, dict) else None
-        for nth, setting in enumerate(evaluators if isinstance(evaluators, list) else ()):
+        for evaluator_index, setting in enumerate(evaluators if isinstance(evaluators, list) else ()):
             for parameters in setting.values() if isinstance(setting, dict) else ():
                 if isinstance(parameters, dict) and isinstance(file := parameters.get("file"), str):
                     try:
@@ -197,10 +200,16 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
                         del parameters["file"]
                     except OSError as error:
                         faults.append(
-                            f"features[{at}].evaluators[{nth}].file: {file} cannot be read: {error.strerror}"
+                            f"features[{feature_index}].evaluators[{evaluator_index}].file: {file} cannot "
+                            f"be read:"
+                            f" {error.strerror}"
                         )
                     except ValueError as error:
-                        faults.append(f"features[{at}].evaluators[{nth}].file: {file} is not JSON: {error}")
+                        faults.append(
+                            f"features[{feature_index}].evaluators[{evaluator_index}].file: {file} is not "
+                            f"JSON:"
+                            f" {error}"
+                        )
 
 
 def _fault(error: Any) -> str:
@@ -224,9 +233,9 @@ def _fault(error: Any) -> str:
     if (
         error["type"] == "value_error"
         and path
-        and (at := message.partition(": "))[0] in _fields_at(error["loc"])
+        and (parts := message.partition(": "))[0] in _fields_at(error["loc"])
     ):
-        path, message = f"{path}.{at[0]}", at[2]  # a fault of two fields together, told of the one to mend
+        path, message = f"{path}.{parts[0]}", parts[2]  # a fault of two fields, reported at the one to change
     return f"{path}: {message}" if path and not message.startswith(path) else message
 
 
@@ -237,7 +246,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     for step in loc:
         if isinstance(step, int) or model is None:
             continue
-        if keyed:  # a name that the user gave
+        if keyed:  # a name chosen by the user
             keyed = False
             continue
         info = model.model_fields.get(step) or next(
@@ -248,4 +257,6 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
             None,
         )
         keyed = info is not None and str(info.annotation).startswith("dict[")
-    return [one.alias or name for name, one in model.model_fields.items() if not one.exclude] if model else []
+    if model is None:
+        return []
+    return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]

@@ -70,7 +70,8 @@ class Kafka(Part):
     prefix: str = Field(
         "softfail",
         pattern=r"^[a-zA-Z0-9._\-]{1,100}$",
-        description="Prefix of topics, consumer group, transactional ids and PagerDuty keys; one for each deployment",
+        description="Prefix of topics, consumer group, transactional ids and PagerDuty keys; one for each "
+        "deployment",
     )
     start: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a partition without state begins to read"
@@ -85,7 +86,8 @@ class Kafka(Part):
         None,
         ge=1,
         le=9,
-        description="Replication factor of the topics; by default 3, or the number of brokers if that is less",
+        description="Replication factor of the topics; by default 3, or the number of brokers if that is "
+        "less",
     )
     checkpoint: Duration = Field(5.0, gt=0, le=60, description="Longest time between two checkpoints")
     session_timeout: Duration = Field(
@@ -153,7 +155,8 @@ class Feature(Part):
     interaction: Literal["sync", "progressive", "async"] | None = Field(
         None,
         description=(
-            "Who waits for the answer; decides the latency budget: `sync` 1 s, `progressive` 0.5 s to the first"
+            "Who waits for the answer; decides the latency budget: `sync` 1 s, `progressive` 0.5 s to the "
+            "first"
             " token and 5 s in all, `async` 20 s"
         ),
     )
@@ -165,7 +168,8 @@ class Feature(Part):
     )
     gating: dict[str, bool] = Field(
         {},
-        description="Evaluator -> whether its failures make a response fail, where that differs from its default",
+        description="Evaluator -> whether its failures make a response fail, where that differs from its "
+        "default",
     )
 
 
@@ -233,9 +237,7 @@ class Health(Part):
             if fault := address_fault(url):
                 raise ValueError(f"dead_mans_url: {fault}")
             if is_open(url):
-                raise ValueError(
-                    "dead_mans_url: is a secret and would go over the network in the clear; write https://"
-                )
+                raise ValueError("dead_mans_url: is a secret and would be sent unencrypted; write https://")
         return self
 
 

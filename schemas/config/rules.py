@@ -109,7 +109,8 @@ class Rule(Watched):
     )
     above: float | Literal["budget", "baseline"] | None = Field(
         None,
-        description="Breach above this value, above the feature's latency `budget`, or above the learnt `baseline`",
+        description="Breach above this value, above the feature's latency `budget`, or above the learnt "
+        "`baseline`",
     )
     below: float | Literal["baseline"] | None = Field(
         None,
@@ -285,7 +286,8 @@ class Objective(Named):
     burn: tuple[Burn, ...] | None = Field(
         None,
         min_length=1,
-        description="Burn rates; by default 2 % of the budget in 1h and 5 % in 6h (pages), 10 % in 3d (a ticket)",
+        description="Burn rates; by default 2 % of the budget in 1h and 5 % in 6h (pages), 10 % in 3d (a "
+        "ticket)",
     )
     level: Literal["feature", "segment", "both"] = Field(
         "feature", description="Whether it reads whole features, their segments, or both"

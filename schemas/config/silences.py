@@ -1,4 +1,4 @@
-"""Silences that stand in softfail.yaml: one window of time, or a maintenance window that recurs."""
+"""Silences planned in softfail.yaml: one period, or a recurring maintenance window."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _WEEK_S = 7 * 86_400
 
 
 def match_of(value: str) -> str:
-    """The text, if it can be like any `service/feature`.
+    """Return a pattern that can match `service/feature`.
 
     Raises:
-        ValueError: it never is.
+        ValueError: the pattern matches no feature.
 
     >>> match_of("bot/*")
     'bot/*'
     """
     if "/" not in value and "*" not in value:
-        raise ValueError(f"is like no feature; write service/feature, with * and ?: {value}/*")
+        raise ValueError(f"matches no feature; write service/feature, with * and ?: {value}/*")
     return value
 
 
@@ -82,8 +82,8 @@ class PlannedSilence(Part):
         except (LookupError, ValueError, OSError):
             pass
         raise ValueError(
-            "is no time zone that this machine knows; write one like Europe/Berlin or UTC (the system's"
-            " tzdata has them)"
+            "is not a time zone of this machine; write a name like Europe/Berlin or UTC (they come from the"
+            " system's tzdata)"
         )
 
     @model_validator(mode="after")
@@ -94,15 +94,14 @@ class PlannedSilence(Part):
             assert self.from_ is not None
             assert self.to is not None
             if not timedelta(0) < self.to - self.from_ <= LONGEST:
-                raise ValueError("to: must lie after from, and 30 d after it at the most")
+                raise ValueError("to: must be after from, by at most 30 d")
         elif None not in recurring and once == (None, None):
             assert self.for_ is not None
             days = sorted({WEEK.index(day) for day in self.days or WEEK})
             apart = max(later - day for day, later in itertools.pairwise([*days, days[0] + 7]))
-            if self.for_ >= apart * 86_400 - 3600:  # where the clock jumps, days are an hour shorter
+            if self.for_ >= apart * 86_400 - 3600:  # days may be an hour shorter when daylight saving begins
                 raise ValueError(
-                    "for: as long as that, on these days, it would never end; write fewer days or a shorter"
-                    " time"
+                    "for: the silence would never end on these days; write fewer days or a shorter duration"
                 )
         else:
             raise ValueError(

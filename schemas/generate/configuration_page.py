@@ -78,7 +78,8 @@ routes:
 silences:
   - {match: support-bot/*, days: [sun], at: "02:00", for: 2h, timezone: Europe/Berlin, reason: weekly reindex}
 """,
-    "links": 'links: {dashboard: "https://grafana.example/d/softfail?var-feature={feature}&from={from_ms}&to={to_ms}"}\n',
+    "links": "links: {dashboard: "
+    '"https://grafana.example/d/softfail?var-feature={feature}&from={from_ms}&to={to_ms}"}\n',
 }
 """Section -> an example that a test loads."""
 

@@ -178,7 +178,7 @@ def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+        (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must be before --to"),
         (["--to", "soon"], "'soon' is not a time"),
         (["file.ndjson"], "unrecognized arguments"),
     ],

@@ -101,7 +101,7 @@ def test_list_of_none_says_so(topic, capsys):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"match": "bot"}, "match: is like no feature; write service/feature"),
+        ({"match": "bot"}, "match: matches no feature; write service/feature"),
         ({"length_s": 0}, "for: must be 1 s to 30 d"),
         ({"length_s": 31 * 86_400}, "for: must be 1 s to 30 d"),
         ({"reason": " "}, "reason: is empty"),
@@ -149,4 +149,4 @@ def test_a_wrong_configuration_or_the_embedded_broker_is_78(tmp_path: Path, caps
     assert "needs an Apache Kafka" in capsys.readouterr().err
     config.write_text("silences: [{match: bot, reason: r, at: '22:00', for: 1h}]")
     assert main(["list", "--config", str(config)]) == 78
-    assert "silences[0].match: is like no feature" in capsys.readouterr().err
+    assert "silences[0].match: matches no feature" in capsys.readouterr().err

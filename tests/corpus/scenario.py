@@ -20,7 +20,7 @@ from typing import NamedTuple
 from monitor.__main__ import main
 from monitor.channels import change_channels, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.protocol.metrics import Measure
@@ -169,7 +169,7 @@ def evaluate() -> Texts:
 def configuration() -> Config:
     """Return the configuration of the corpus."""
     with corpus_directory():
-        return checked(Path(CONFIG))
+        return load_checked_config(Path(CONFIG))
 
 
 def steps() -> list[Step]:

@@ -1,5 +1,6 @@
-"""A broker that restarts or hangs: nothing is lost or doubled, and the memory of a worker that is far behind is
-bounded, for what waits between the broker and a checkpoint is bounded in bytes, however large the events unpack.
+"""A broker that restarts or hangs: nothing is lost or doubled, and the memory of a worker that is far behind
+is bounded, for what waits between the broker and a checkpoint is bounded in bytes, however large the events
+unpack.
 """
 
 from __future__ import annotations

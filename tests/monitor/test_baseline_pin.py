@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from monitor.__main__ import main
 from monitor.backtest.engine import replay
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.protocol.messages import FileRecord
 from monitor.references.finder import ReferenceFinder
 from monitor.references.pinned import PinnedReferences
@@ -83,7 +83,7 @@ class Desk:
 
     def config(self, text: str = CONFIG) -> Any:
         (self.folder / "softfail.yaml").write_text(text)
-        return checked(self.folder / "softfail.yaml")
+        return load_checked_config(self.folder / "softfail.yaml")
 
     def told(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
         """Transitions at feature level."""
@@ -276,7 +276,7 @@ def test_too_few_events_pin_nothing_and_say_who_had_most(
 ) -> None:
     assert desk.pin([*events(499), *events(3, feature="rare")]) == 2
     assert "no feature has 500 events" in (said := capsys.readouterr().err)
-    assert "bot/answer has most, 499; take a longer time, or other files" in said
+    assert "bot/answer has most, 499; choose a longer period or other files" in said
     assert desk.pin(events(600), "--match", "other/*") == 2
     assert "there are no events" in capsys.readouterr().err
     assert not (desk.folder / "march.json").exists()
@@ -289,7 +289,7 @@ def test_a_pin_stays_what_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) 
         desk.pin(events(700))
     assert ended.value.code == 2
     assert (
-        "exists, and a pin stays what it is; take another name, or remove the file first"
+        "exists, and a pin is never changed; choose another name, or remove the file first"
         in capsys.readouterr().err
     )
     assert (desk.folder / "march.json").read_text() == before
@@ -307,7 +307,7 @@ def test_a_line_that_cannot_be_read_is_told_and_left_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--from", "2026-03-03", "--to", "2026-03-02", "x"], "--from must lie before --to"),
+        (["--from", "2026-03-03", "--to", "2026-03-02", "x"], "--from must be before --to"),
         (["--from", "2026-03-03", "--to", "2026-09-02", "x"], "at most 90 days"),
         (["--from", "2026-03-03", "--to", "then", "x"], "'then' is not a time"),
         (["--from", "2026-03-03", "--to", "2026-03-04", "--match", "bot", "x"], "write service/feature"),
@@ -331,7 +331,7 @@ def test_a_configuration_that_names_the_pin_already_can_be_used_to_make_it(
 ) -> None:
     assert desk.pin(events(600), config=CONFIG) == 0
     assert "pinned: {march: {file: march.json}}" in capsys.readouterr().out
-    assert checked(desk.folder / "softfail.yaml").pinned["march"].pin is not None
+    assert load_checked_config(desk.folder / "softfail.yaml").pinned["march"].pin is not None
 
 
 Change = Callable[[dict[str, Any]], Any]

@@ -66,7 +66,7 @@ def test_who_delivers_is_told_of_each_that_is_missing(written):
     ],
 )
 def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
-    with pytest.raises(InvalidConfig, match="a secret stands in the file") as caught:
+    with pytest.raises(InvalidConfig, match="the file contains a secret") as caught:
         load(written(f"channels: {{{text}}}"), {})
     assert "geheim" not in str(caught.value)
 
@@ -88,7 +88,10 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
             "webhook: {url: https://a, header: {X-A: geheim}}",
             "channels.webhook.header: no such key; did you mean 'headers'?",
         ),
-        ("alertmanager: {url: 'https://geheim:geheim@a'}", "channels.alertmanager.url: must hold no login"),
+        (
+            "alertmanager: {url: 'https://geheim:geheim@a'}",
+            "channels.alertmanager.url: must not contain credentials",
+        ),
         ("slack: {}", "channels.slack.webhook_url: is missing; add it"),
     ],
 )

@@ -46,7 +46,7 @@ def test_without_one_there_is_none(written):
 @pytest.mark.parametrize(
     ("health", "url", "says"),
     [
-        (f"{{dead_mans_url: '{URL}'}}", "", "health.dead_mans_url: a secret stands in the file"),
+        (f"{{dead_mans_url: '{URL}'}}", "", "health.dead_mans_url: the file contains a secret"),
         (
             '{dead_mans_url: "${NOT_SET}"}',
             "",
@@ -57,17 +57,17 @@ def test_without_one_there_is_none(written):
         (
             '{dead_mans_url: "${URL}"}',
             "https://me:geheim@hc-ping.com/",
-            "health.dead_mans_url: must hold no login",
+            "health.dead_mans_url: must not contain credentials",
         ),
         (
             '{dead_mans_url: "${URL}"}',
             "https://hc-ping.com/#geheim",
-            "health.dead_mans_url: must have no part after #",
+            "health.dead_mans_url: must not contain #",
         ),
         (
             '{dead_mans_url: "${URL}"}',
             "http://hc-ping.com/geheim",
-            "would go over the network in the clear; write https://",
+            "would be sent unencrypted; write https://",
         ),
         (
             '{dead_mans_urls: "geheim"}',

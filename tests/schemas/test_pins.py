@@ -42,7 +42,7 @@ PIN: dict[str, Any] = {
     ],
 }
 CONFIG = "pinned: {march: {file: pinned/march.json}}\ndrift: [{name: since-march, reference: pinned march}]\n"
-ANEW = "make it with: python -m monitor baseline pin march --from TIME --to TIME FILES"
+REMEDY = "create it with: python -m monitor baseline pin march --from TIME --to TIME FILES"
 
 
 def written(folder: Path, text: str, pin: str | None = json.dumps(PIN)) -> Path:
@@ -79,28 +79,32 @@ def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pin", "fault"),
     [
-        (None, f"cannot be read: No such file or directory; {ANEW}"),
+        (None, f"cannot be read: No such file or directory; {REMEDY}"),
         (
             "{",
-            f"is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); {ANEW}",
+            f"is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); "
+            f"{REMEDY}",
         ),
-        ('{"record": "window"}', f"is no pin; {ANEW}"),
-        ("[]", f"is no pin; {ANEW}"),
+        ('{"record": "window"}', f"is not a pin file; {REMEDY}"),
+        ("[]", f"is not a pin file; {REMEDY}"),
         (
             json.dumps({**PIN, "layout": "two"}),
-            f"is a broken pin: layout: Input should be a valid integer, unable to parse string as an integer; {ANEW}",
+            f"is not a valid pin: layout: Input should be a valid integer, unable to parse string as an "
+            f"integer; {REMEDY}",
         ),
         (
             json.dumps({**PIN, "from": "March"}),
-            f"is a broken pin: from: not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z; {ANEW}",
+            f"is not a valid pin: from: not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z; "
+            f"{REMEDY}",
         ),
         (
             json.dumps({**PIN, "features": [{**PIN["features"][0], "whole": {**SERIES, "blocks": []}}]}),
-            f"is a broken pin: features[0].whole.blocks: Tuple should have at least 1 item after validation, not 0; {ANEW}",
+            f"is not a valid pin: features[0].whole.blocks: Tuple should have at least 1 item after "
+            f"validation, not 0; {REMEDY}",
         ),
         (
             json.dumps({**PIN, "name": "june"}),
-            f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {ANEW}",
+            f"is the pin 'june'; write pinned: {{june: {{file: ...}}}}, or {REMEDY}",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""Recognize refusals: clauses, speakers, and patterns by language."""
+"""Detect refusals: clause segmentation, the author's own text, and patterns by language."""

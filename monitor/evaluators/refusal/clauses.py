@@ -1,4 +1,4 @@
-"""A text as the clauses that its writer speaks in his own voice, in order."""
+"""Split a text into the clauses that its author says in their own voice."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from itertools import islice
 from typing import NamedTuple
 
 from monitor.evaluators.re2_patterns import Expression
-from monitor.evaluators.refusal.speaker import beginning, own_words
+from monitor.evaluators.refusal.speaker import author_text, independent_prefix
 
-_LABEL = Expression(
+_ANSWER_LABEL = Expression(
     r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final"
     r" answer|note|agent|chatgpt|explanation|reason|result"
     r"|message|text)\s*: ?"
 )
-_SPEAKER = Expression(r"^[A-Z][\w.' -]{0,24}: ")
-_OPTION = Expression(r"^\(?[A-Z][).]+\s+")
-_END = Expression(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
-_TURN = Expression(
+_SPEAKER_LABEL = Expression(r"^[A-Z][\w.' -]{0,24}: ")
+_OPTION_LETTER = Expression(r"^\(?[A-Z][).]+\s+")
+_SENTENCE_END = Expression(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
+_CLAUSE_BREAK = Expression(
     r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |,"
     r" (?:aber|jedoch|mais|pero|però"
     r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、"
@@ -27,17 +27,17 @@ _TURN = Expression(
 class Clause(NamedTuple):
     """A clause with straight apostrophes and single spaces.
 
-    ``turns``: it stands in contrast to, or follows from, the one before. ``spoken``: a line with a speaker's
-    name, as in a dialogue.
+    ``is_contrast``: a conjunction of contrast or consequence joins it to the previous clause.
+    ``is_dialogue``: a line with the name of a speaker.
     """
 
     text: str
-    turns: bool = False
-    spoken: bool = False
+    is_contrast: bool = False
+    is_dialogue: bool = False
 
 
 def clauses(text: str) -> Iterator[Clause]:
-    """The clauses of a text, in order. Whoever stops early pays only for the beginning of a long text.
+    """Yield the clauses of a text in order; stopping early costs only the beginning of a long text.
 
     >>> [clause.text for clause in clauses("Sorry, but I can’t. He said “no way”. Ask me later!")]
     ['Sorry', "I can't", 'He said', 'Ask me later!']
@@ -45,38 +45,38 @@ def clauses(text: str) -> Iterator[Clause]:
     for sentence in _sentences(text):
         plain = sentence
         if ":" in sentence:
-            plain = _without_start(sentence, _LABEL)
-            if plain is sentence and _SPEAKER.search(sentence.encode()):
-                yield Clause(sentence, spoken=True)
+            plain = _without_prefix(sentence, _ANSWER_LABEL)
+            if plain is sentence and _SPEAKER_LABEL.search(sentence.encode()):
+                yield Clause(sentence, is_dialogue=True)
                 continue
         if ")" in (start := plain[:3]) or "." in start:
-            plain = _without_start(plain, _OPTION)
+            plain = _without_prefix(plain, _OPTION_LETTER)
         data = plain.replace(" help but ", " help_but ").encode()
-        for number, part in enumerate(_cut(data, _TURN, keep=False)):
+        for number, part in enumerate(_split(data, _CLAUSE_BREAK, keep=False)):
             yield Clause(part, number > 0)
 
 
 def _sentences(text: str) -> Iterator[str]:
-    done = 0
-    if head := beginning(text):
-        last = None  # the one that the cut may have touched is left to the second look
-        for sentence in _cut(own_words(head), _END, keep=True):
+    yielded = 0
+    if head := independent_prefix(text):
+        last = None  # the last sentence may be cut, so the second pass yields it
+        for sentence in _split(author_text(head), _SENTENCE_END, keep=True):
             if last is not None:
                 yield last
-                done += 1
+                yielded += 1
             last = sentence
-    yield from islice(_cut(own_words(text), _END, keep=True), done, None)
+    yield from islice(_split(author_text(text), _SENTENCE_END, keep=True), yielded, None)
 
 
-def _without_start(sentence: str, expression: Expression) -> str:
+def _without_prefix(sentence: str, expression: Expression) -> str:
     data = sentence.encode()
-    found = expression.search(data)
-    return data[found[1] :].decode() if found else sentence
+    span = expression.search(data)
+    return data[span[1] :].decode() if span else sentence
 
 
-def _cut(data: bytes, at: Expression, keep: bool) -> Iterator[str]:
+def _split(data: bytes, separator: Expression, keep: bool) -> Iterator[str]:
     begin = 0
-    for start, end in at.spans(data):
+    for start, end in separator.spans(data):
         if part := data[begin : end if keep else start].decode().strip(" \n.。"):
             yield part
         begin = end

@@ -1,14 +1,15 @@
-"""The grammar of English refusals: who, a negated ability or will, and what is not done.
+"""Patterns of English refusals: subject, negated modality (ability or will), and the refused action.
 
-Patterns are RE2 for one clause of plain text (straight apostrophes, single spaces), matched without regard to
-case.
+Patterns are RE2 for one clause of plain text (straight apostrophes, single spaces), matched
+case-insensitively.
 """
 
 from __future__ import annotations
 
 _ADVERB = r"(?:(?:\w+ly|also|just|still|however|at this time|at the moment|afraid|sorry),? )?"
 _TO = (
-    r"(?:able|allowed|permitted|authori[sz]ed|designed|programmed|equipped|trained|qualified|supposed|intended|built|configured"
+    r"(?:able|allowed|permitted|authori[sz]ed|designed|programmed|equipped|trained|qualified|supposed"
+    r"|intended|built|configured"
     r"|in a position|going|willing) to"
 )
 _CANNOT = (
@@ -28,7 +29,8 @@ _WE_CANNOT = (
     rf"|'re {_ADVERB}(?:unable|not able) to) {_ADVERB}"
 )
 _ASSIST = (
-    r"(?:help(?:ing)?|assist(?:ing)?|aid(?:ing)?|fulfil{1,2}(?:ing)?|comply(?:ing)?|answer(?:ing)?|engag(?:e|ing)"
+    r"(?:help(?:ing)?|assist(?:ing)?|aid(?:ing)?|fulfil{1,2}(?:ing)?|comply(?:ing)?|answer(?:ing)?"
+    r"|engag(?:e|ing)"
     r" (?:in|with)"
     r"|participat(?:e|ing)"
     r"|support(?:ing)?|condon(?:e|ing)|facilitat(?:e|ing)|accommodat(?:e|ing)|proceed|continu(?:e|ing)"
@@ -54,9 +56,11 @@ _EXPRESS = (
     r"|predict|determin(?:e|ing)|verify|confirm|brows(?:e|ing)|search(?:ing)?"
     r" (?:the|for)|retriev(?:e|ing)|look(?:ing)? up"
     r"|identify|translat(?:e|ing)|summari[sz](?:e|ing)"
-    r"|speculat(?:e|ing)|comment(?:ing)?|advis(?:e|ing)|recommend(?:ing)?|suggest(?:ing)?|endors(?:e|ing)|promot(?:e|ing)"
+    r"|speculat(?:e|ing)|comment(?:ing)?|advis(?:e|ing)|recommend(?:ing)?|suggest(?:ing)?|endors(?:e|ing)"
+    r"|promot(?:e|ing)"
     r"|encourag(?:e|ing)|disclos(?:e|ing)|reveal(?:ing)?"
-    r"|describ(?:e|ing)|explain(?:ing)?|evaluat(?:e|ing)|assess(?:ing)?|judge|rate|choos(?:e|ing)|select(?:ing)?|state|tak(?:e"
+    r"|describ(?:e|ing)|explain(?:ing)?|evaluat(?:e|ing)|assess(?:ing)?|judge|rate|choos(?:e|ing)"
+    r"|select(?:ing)?|state|tak(?:e"
     r"|ing) (?:a |any |sides)|form|perform"
     r"|send (?:you|emails?|messages?)|execut(?:e|ing)|run (?:code|this|that|the|your)|act"
     r" as|role-?play|pretend|impersonat(?:e"
@@ -69,7 +73,8 @@ _EXPRESS = (
     r" ){0,4}?(?:images?|photos?"
     r"|pictures?|videos?|audio|files?|attachments?|documents?|links?"
     r"|web"
-    r" ?sites?|urls?|internet|web|pages?|screens?|content|camera|accounts?|data(?:bases?)?|information|records?|emails?))"
+    r" ?sites?|urls?|internet|web|pages?|screens?|content|camera|accounts?|data(?:bases?)?|information"
+    r"|records?|emails?))"
 )
 _AI_NOUN = (
     r"(?:AI|A\.I\.|artificial intelligence|(?:large )?language model|machine learning model|chat"
@@ -79,20 +84,25 @@ _AI_NOUN = (
 _AI = (
     r"(?:an? |the )?(?:\w+[ -]){0,3}?"
     + _AI_NOUN
-    + r"(?: \(?(?:language|model|assistant|chatbot|system|program|developed|created|trained|made|designed|tool|based|AI)\b[^,.;]*)?"
+    + r"(?: \(?(?:language|model|assistant|chatbot|system|program|developed|created|trained|made|designed"
+    r"|tool|based|AI)\b[^,.;]*)?"
 )
 _NOT = (
-    r"(?:n't|\bnot\b|\bcannot\b|\bunable\b|\bno\b|\black\b|\bincapable\b|\bneutral\b|\bwithout\b|\bneither\b|\bnever\b|\bonly\b"
+    r"(?:n't|\bnot\b|\bcannot\b|\bunable\b|\bno\b|\black\b|\bincapable\b|\bneutral\b|\bwithout\b"
+    r"|\bneither\b|\bnever\b|\bonly\b"
     r"|\bdecline\b)"
 )
 _PERSONAL = (
-    r"(?:opinions?|beliefs?|feelings?|emotions?|preferences?|experiences?|views?|viewpoints?|values?|perspectives?|perceptions?"
+    r"(?:opinions?|beliefs?|feelings?|emotions?|preferences?|experiences?|views?|viewpoints?|values?"
+    r"|perspectives?|perceptions?"
     r"|attitudes?|tastes?|interpretations?"
-    r"|understanding|judge?ments?|knowledge|circumstances?|situations?|assessments?|choices?|predictions?|expectations?"
+    r"|understanding|judge?ments?|knowledge|circumstances?|situations?|assessments?|choices?|predictions?"
+    r"|expectations?"
     r"|thoughts?|identity|lives|life|habits?|priorities)"
 )
 _INFORMATION = (
-    r"(?:favou?rites?|access|ability|abilities|capability|capabilities|capacity|information|data|details|knowledge|context"
+    r"(?:favou?rites?|access|ability|abilities|capability|capabilities|capacity|information|data|details"
+    r"|knowledge|context"
     r"|insight|means"
     r"|answers?|authority|"
     r"physical (?:body|form)|consciousness|" + _PERSONAL + r")"
@@ -103,7 +113,7 @@ _IT = (
     r"|responses?|opinions?)(?: \w+){0,3}?"
 )
 
-REFUSES = {
+DIRECT_REFUSALS = {
     "cannot_help": _CANNOT + _ASSIST + r"\b",
     "we_cannot_help": (
         _WE_CANNOT
@@ -131,7 +141,8 @@ REFUSES = {
         r"\b(?:against|violates?|violation of|goes against|contrary to|conflicts? with|outside(?: of)?|not"
         r" within"
         r"|beyond) (?:my|our|openai's|the (?:content|usage|safety|community)) (?:\w+ ){0,3}?"
-        r"(?:programming|guidelines|polic(?:y|ies)|principles|rules|terms|scope|capabilities|purpose|expertise)\b"
+        r"(?:programming|guidelines|polic(?:y|ies)|principles|rules|terms|scope|capabilities|purpose"
+        r"|expertise)\b"
         r"|\bmy (?:\w+ )?(?:programming|guidelines|instructions|polic(?:y|ies)) (?:\w+ )?(?:do not|don't|does"
         r" not|doesn't"
         r"|prohibits?|prevents?|forbids?|restricts?)"
@@ -163,9 +174,9 @@ REFUSES = {
         r"|'s) nothing I can (?:do|say)\b"
     ),
 }
-"""Refuses outright, whatever else is said around it."""
+"""Kind -> pattern of a direct refusal, which courtesies around it do not weaken."""
 
-WITHHOLDS = {
+WITHHELD_ANSWERS = {
     "cannot_say": _CANNOT + r"(?:(?:" + _EXPRESS[3:-1] + r")\b)",
     "could_not": (
         r"\b(?:I|we) (?:was|were|am|'m) ?(?:not able|unable) to"
@@ -248,9 +259,9 @@ WITHHOLDS = {
         r"|your )?(?:\w+ )?personal (?:opinion|information|experience|judge?ment|belief|preference)"
     ),
 }
-"""Says that it does not answer; what follows may answer even so."""
+"""Kind -> pattern of a withheld answer; an answer may still follow."""
 
-TRIGGERS = {
+TRIGGER_PATTERNS = {
     "inappropriate": (
         r"\b(?:inappropriate|unethical|not (?:\w+ )?(?:appropriate|ethical|possible|within my|my"
         r" place)|illegal"
@@ -264,7 +275,8 @@ TRIGGERS = {
         rf"|\ba matter of (?:personal )?{_PERSONAL}|\bthis is a (?:\w+ )?personal (?:question|matter)"
     ),
     "depends": (
-        rf"\b(?:depends?|dependent|depending|vary|varies|differs?)\b[^.]*\b(?:individual|person|personal|respondent|people"
+        rf"\b(?:depends?|dependent|depending|vary|varies|differs?)\b[^.]*\b(?:individual|person|personal"
+        rf"|respondent|people"
         rf"|{_PERSONAL[3:]}"
     ),
     "not_answerable": (
@@ -275,6 +287,7 @@ TRIGGERS = {
         r"|\bquestion (?:\w+ )+personal\b"
     ),
 }
-"""Where a kind's own pattern begins with everyday words, and so would cost time in every text: what to look for first.
+"""Kind -> cheaper pattern for raw text, for kinds whose own pattern begins with frequent words.
 
-It must match whenever the kind's own pattern does."""
+It must match wherever the pattern of the kind matches.
+"""

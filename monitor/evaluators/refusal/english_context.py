@@ -1,8 +1,8 @@
-"""What English says around a refusal: courtesies, offers, morals. Patterns as in ``refusal_english``."""
+"""Patterns of English courtesies, offers and justifications around a refusal. Form as in ``english``."""
 
 from __future__ import annotations
 
-ASIDE = (
+COURTESIES = (
     r"^(?:(?:I'?m|I am|we'?re|we are) (?:\w+ )?(?:sorry|afraid)|sorry|apologies|my apologies|I (?:\w+"
     r" )?apologi[sz]e"
     r"|we (?:\w+ )?apologi[sz]e|unfortunately|regrettably|thank(?:s| you)|hi\b|hello|hey\b|dear\b"
@@ -12,7 +12,7 @@ ASIDE = (
     r"|(?:great|good|interesting) question|ok(?:ay)?$|sure$|well$|hmm|oh\b|no$|yes$|please"
     r" note|note$|disclaimer)"
 )
-"""A clause before a refusal that answers nothing."""
+"""A courtesy before a refusal; no answer."""
 
 OFFERS = (
     r"(?:\bI (?:can|could|would|will|am able to|'d|'ll|'m able to|am here|'m"
@@ -21,20 +21,22 @@ OFFERS = (
     r"|\bI(?:'d|'m| am| would be) (?:\w+ )*(?:happy|glad|here|pleased|delighted) to\b|\bfeel free\b|\blet me"
     r" know\b"
     r"|\bplease (?:\w+"
-    r" )?(?:consult|contact|reach|seek|try|ask|provide|refer|visit|check|speak|call|rephrase|note|choose|keep|let|feel"
+    r" )?(?:consult|contact|reach|seek|try|ask|provide|refer|visit|check|speak|call|rephrase|note|choose"
+    r"|keep|let|feel"
     r"|refrain|consider)"
     r"|\bis there (?:anything|something)|\bhow (?:can|may) I\b|\bI(?:'d| would)? (?:\w+"
     r" )?(?:recommend|suggest|encourage|urge|advise)\b"
     r"|\byou (?:should|may|might|can|could) (?:\w+ )?(?:want to |wish to |try |also )?"
-    r"(?:consult|contact|reach|speak|talk|seek|refer|visit|ask|choose|provide|check)\b|\b(?:consult|contact|seek|speak"
+    r"(?:consult|contact|reach|speak|talk|seek|refer|visit|ask|choose|provide|check)\b|\b(?:consult"
+    r"|contact|seek|speak"
     r"|talk)(?:ing)? (?:with |to )?(?:a|an|your|the)\b|\bif you"
     r" (?:have|need|want|would|are|'re|require|feel)\b"
     r"|\banything else\b|\bgood luck\b|\bbest of luck\b|\bcan I help\b|\bhelp (?:you )?with"
     r" (?:something|anything) else\b)"
 )
-"""An offer or a referral: polite, and no answer."""
+"""An offer or a referral; no answer."""
 
-MORALISES = (
+JUSTIFICATIONS = (
     r"(?:\b(?:it|that|this|doing so|which)(?:'s| is| would be| can be| are) (?:\w+"
     r" ){0,2}?(?:illegal|unethical|harmful|dangerous"
     r"|important|crucial|essential|immoral|wrong|inappropriate|against|not"
@@ -43,7 +45,8 @@ MORALISES = (
     r" crime|inappropriate|offensive|derogatory"
     r"|disrespectful)"
     r"|\bmy (?:\w+"
-    r" )?(?:purpose|programming|guidelines|goal|role|function|training|job|knowledge|responses?|aim|capabilities|main)\b"
+    r" )?(?:purpose|programming|guidelines|goal|role|function|training|job|knowledge|responses?|aim"
+    r"|capabilities|main)\b"
     r"|\bI(?: am|'m) (?:programmed|designed|trained|committed|built|just|only|here|bound)\b|\bI"
     r" (?:strive|aim|must|prioriti[sz]e|only)\b"
     r"|\b(?:guidelines|polic(?:y|ies)|ethical|harmful|legal"
@@ -52,16 +55,16 @@ MORALISES = (
     r" |$)[^.]*\b(?:survey|themsel"
     r"|respon))"
 )
-"""Says why it refuses, or what everybody knows."""
+"""A justification or a moral remark; no answer."""
 
-DELIVERS = (
+TEXT_INTRODUCTIONS = (
     r"\bhere(?:'s| is) (?:a|an|the|your|my|one) (?:\w+"
     r" ){0,3}?(?:story|poem|drafts?|e-?mail|letter|dialogue|script|scene|song|examples?"
     r"|summary|translation|version|rewrite|reply)\b"
 )
-"""Hands over a text that somebody else speaks in."""
+"""Introduces a text that is not in the author's own voice."""
 
-NOT_REFUSALS = (
+FALSE_REFUSALS = (
     r"(?:^.*,? (?:he|she|they|it|the \w+)"
     r" (?:said|says|thought|wrote|replied|answered|whispered|muttered|cried|shouted|sighed"
     r"|added)\b.*$)|"
@@ -83,4 +86,4 @@ NOT_REFUSALS = (
     r" not|refuse|decline)\b"
     r"|\bI (?:don't|do not) know (?:if|whether|about) you\b)"
 )
-"""Phrases that look like refusals and are none; taken out first."""
+"""Idioms that look like refusals; they are removed first."""

@@ -1,4 +1,4 @@
-"""Does the model refuse, or answer with anything but an answer?"""
+"""Detect answers that refuse, or that only say why there is no answer."""
 
 from __future__ import annotations
 
@@ -9,45 +9,51 @@ from typing import Any
 
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.re2_patterns import Expression
-from monitor.evaluators.refusal.clause_meaning import KINDS, NOTHING, TRIGGERS, Said, said
+from monitor.evaluators.refusal.clause_meaning import (
+    NO_MEANING,
+    REFUSAL_PATTERNS,
+    TRIGGER_PATTERNS,
+    ClauseMeaning,
+    classify_clause,
+)
 from monitor.evaluators.refusal.clauses import Clause, clauses
-from monitor.evaluators.text_scan import scanned
+from monitor.evaluators.text_scan import text_to_scan
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
-# How much answer, in characters, outweighs a refusal. An outright one ("I can't help with that") stays one
-# beside much moralising; "I don't have opinions, but ..." is an answer as soon as one follows.
-_BEFORE_OUTRIGHT, _BEFORE_WITHHELD = 160, 40
-_AFTER_OUTRIGHT, _AFTER_TURNED, _AFTER_WITHHELD = 700, 20, 250
-_ANSWERS_AFTER_ALL = 40  # "I can't do it here, but you can do it under Settings > Orders"
+# How many characters of answer outweigh a refusal. A direct refusal ("I can't help with that") needs much
+# more than a withheld answer: "I don't have opinions, but ..." is an answer as soon as one follows.
+_BEFORE_DIRECT, _BEFORE_WITHHELD = 160, 40
+_AFTER_DIRECT, _AFTER_CONTRAST, _AFTER_WITHHELD = 700, 20, 250
+_CONTRASTING_ANSWER = 40  # "I can't do it here, but you can do it under Settings > Orders"
 
-# Refusals come in the same words again and again: what was found in the last ones is remembered.
-_REMEMBERED, _REMEMBERED_CHARS = 4096, 200
+# Models repeat the same refusals, so the results for short texts are cached.
+_CACHE_SIZE, _CACHED_CHARS = 4096, 200
 
-_INPUT_QUOTES = Expression(
+_REWORDING_TASK = Expression(
     r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳"
 )
-_FAILED = {kind: failed(f"refusal: {kind}") for kind in (*KINDS, "option")}
-_WHOLE_OPTION = Expression(  # a survey's "(D). Refused"
+_FAILED = {kind: failed(f"refusal: {kind}") for kind in (*REFUSAL_PATTERNS, "option")}
+_SURVEY_OPTION = Expression(  # the answer to a survey: "(D). Refused"
     r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$"
 )
-_SUBJECT = Expression(r"(?i)\A\s*subject: ")
-_SIGNED = Expression(
+_SUBJECT_LINE = Expression(r"(?i)\A\s*subject: ")
+_SIGNATURE = Expression(
     r"(?im)^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
     r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z"
 )
-_SUPPORT = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
-_NUMBERED = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
+_SUPPORT_SIGNATURE = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
+_LIST_ITEM = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
 _BLANK = " \t\n\f\r"
 
 
 class RefusalEvaluator(Evaluator):
-    """Fails when the answer refuses, or says only why there is none ("This is subjective and depends on the
-    individual").
+    """Fails when the answer refuses, or only says why there is no answer ("This is subjective and depends on
+    the individual").
 
-    A refusal counts where the answer begins, after any apology or thanks; in a long answer, a quotation,
-    code, a drafted letter or another speaker's line it does not. An answer that follows it ("I'm not a
-    doctor, but ...") outweighs it. English is covered well; German, French, Spanish, Italian, Portuguese,
-    Dutch, Chinese and Japanese for the usual forms; Korean, Russian and Polish for a few.
+    A refusal counts at the beginning of an answer, after courtesies. It does not count within a long answer,
+    a quotation, code, a drafted letter or a dialogue. An answer that follows it ("I'm not a doctor, but ...")
+    outweighs it. Coverage is best in English; German, French, Spanish, Italian, Portuguese, Dutch, Chinese
+    and Japanese: the usual forms; Korean, Russian and Polish: a few forms.
     """
 
     name = "refusal"
@@ -61,104 +67,109 @@ class RefusalEvaluator(Evaluator):
         "provider's policy changed."
     )
     patterns: Mapping[str, str] = {  # type: ignore[misc]
-        **TRIGGERS,
+        **TRIGGER_PATTERNS,
         "option": "(?i)\\brefused?\\b|\\bdeclined?\\b",
     }
 
     def depends_only_on_labels(self, event: Any) -> bool:
-        """Always: without a pattern in it, no text refuses."""
+        """Return True: a text in which no pattern occurs does not refuse."""
         return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Failed with the kind of refusal as reason; the text itself is not repeated."""
+        """Fail with the kind of refusal as reason; the reason does not quote the text."""
         if event.error_type:
             return SKIPPED_ERROR
         if not event.output:
             return SKIPPED_NO_TEXT
         if not hits:
             return PASSED
-        kind = refusal(scanned(event.output))
-        if kind is None or _repeats_input(event.input):
+        kind = refusal(text_to_scan(event.output))
+        if kind is None or _is_rewording_task(event.input):
             return PASSED
         return _FAILED[kind]
 
 
 def refusal(text: str) -> str | None:
-    """The kind of refusal that a text without lone surrogates is, or None.
+    """Return the kind of refusal of a text without lone surrogates; None if it is no refusal.
 
     >>> refusal("I'm sorry, but I can't help with that.")
     'cannot_help'
     >>> refusal("I'm sorry for the delay, your order ships on Tuesday.") is None
     True
     """
-    return _remembered_kind(text) if len(text) <= _REMEMBERED_CHARS else _kind(text)
+    return _cached_kind(text) if len(text) <= _CACHED_CHARS else _kind(text)
 
 
 def _kind(text: str) -> str | None:
-    if _WHOLE_OPTION.search(text.encode()):
+    if _SURVEY_OPTION.search(text.encode()):
         return "option"
     if _is_letter(text):
         return None
     before = 0
-    waiting = _read(text)
-    for clause, means in waiting:
-        if means.delivers:
+    clauses_left = _classified_clauses(text)
+    for clause, meaning in clauses_left:
+        if meaning.introduces_text:
             return None
-        if means.kind is None:
-            before += 0 if means.polite else len(clause.text)
-        elif means.outright or before <= _BEFORE_WITHHELD:
-            return None if _answers(clause, means, waiting, text) else means.kind
-        if before > _BEFORE_OUTRIGHT:
+        if meaning.refusal is None:
+            before += 0 if meaning.is_courtesy else len(clause.text)
+        elif meaning.is_direct or before <= _BEFORE_WITHHELD:
+            return None if _answers(clause, meaning, clauses_left, text) else meaning.refusal
+        if before > _BEFORE_DIRECT:
             return None
     return None
 
 
-_remembered_kind = lru_cache(_REMEMBERED)(_kind)
+_cached_kind = lru_cache(_CACHE_SIZE)(_kind)
 
 
 def _is_letter(text: str) -> bool:
-    """Whether it is drafted for somebody else to send."""
-    drafted = (":" in text and _SUBJECT.search(text.encode()) is not None) or (
-        "\n" in text and _SIGNED.occurs(_last_lines(text))
+    """Return whether a text is a letter drafted for the user to send."""
+    drafted = (":" in text and _SUBJECT_LINE.search(text.encode()) is not None) or (
+        "\n" in text and _SIGNATURE.occurs(_last_lines(text))
     )
-    return drafted and not _SUPPORT.occurs(text)
+    return drafted and not _SUPPORT_SIGNATURE.occurs(text)
 
 
 def _last_lines(text: str) -> str:
-    """From the last line but one on, blank ones aside."""
+    """Return the last two lines of a text that are not blank."""
     end = text.rstrip(_BLANK).rfind("\n")
     return text[text[: max(end, 0)].rstrip(_BLANK).rfind("\n") + 1 :]
 
 
-def _read(text: str) -> Iterator[tuple[Clause, Said]]:
+def _classified_clauses(text: str) -> Iterator[tuple[Clause, ClauseMeaning]]:
     for clause in clauses(text):
-        yield clause, NOTHING if clause.spoken else said(clause.text)
+        yield clause, NO_MEANING if clause.is_dialogue else classify_clause(clause.text)
 
 
-def _answers(clause: Clause, means: Said, rest: Iterable[tuple[Clause, Said]], text: str) -> bool:
-    """Whether what follows a refusal is an answer all the same. It reads on only until that is certain."""
-    answer, turned = 0, means.hedges
-    if means.hedges and not means.polite:  # "While I can't ..., X": the turn is inside the clause
+def _answers(
+    clause: Clause, meaning: ClauseMeaning, rest: Iterable[tuple[Clause, ClauseMeaning]], text: str
+) -> bool:
+    """Return whether an answer follows a refusal. Reads only as many clauses as it needs."""
+    answer, contrasted = 0, meaning.is_concession
+    if meaning.is_concession and not meaning.is_courtesy:  # "While I can't ..., X": one clause has both
         answer = len(clause.text.rpartition(", ")[2])
-    after_turn, alone = (_AFTER_OUTRIGHT, inf) if means.outright else (_AFTER_TURNED, _AFTER_WITHHELD)
-    for number, (part, of_part) in enumerate(rest):
-        if answer >= (after_turn if turned else alone):
+    after_contrast, alone = (_AFTER_DIRECT, inf) if meaning.is_direct else (_AFTER_CONTRAST, _AFTER_WITHHELD)
+    for number, (following, its_meaning) in enumerate(rest):
+        if answer >= (after_contrast if contrasted else alone):
             return True
-        if of_part.kind is not None or of_part.polite:
+        if its_meaning.refusal is not None or its_meaning.is_courtesy:
             continue
-        turned = turned or part.turns or of_part.turns
-        if means.outright and number == 0 and part.turns and len(part.text) >= _ANSWERS_AFTER_ALL:
+        contrasted = contrasted or following.is_contrast or its_meaning.is_contrast
+        is_long = len(following.text) >= _CONTRASTING_ANSWER
+        if meaning.is_direct and number == 0 and following.is_contrast and is_long:
             return True
-        answer += len(part.text)
-    if answer >= (after_turn if turned else alone):
+        answer += len(following.text)
+    if answer >= (after_contrast if contrasted else alone):
         return True
-    return means.outright and answer >= _AFTER_OUTRIGHT and sum(1 for _ in _NUMBERED.spans(text.encode())) > 2
-
-
-def _repeats_input(given: str | None) -> bool:
-    """Whether the input asks to reword or translate a refusal, which is then no refusal."""
     return (
-        given is not None
-        and _INPUT_QUOTES.occurs(head := scanned(given))
-        and said(head.replace("’", "'")).kind is not None
+        meaning.is_direct and answer >= _AFTER_DIRECT and sum(1 for _ in _LIST_ITEM.spans(text.encode())) > 2
+    )
+
+
+def _is_rewording_task(prompt: str | None) -> bool:
+    """Return whether the input asks to reword or translate a refusal; the answer is then no refusal."""
+    return (
+        prompt is not None
+        and _REWORDING_TASK.occurs(head := text_to_scan(prompt))
+        and classify_clause(head.replace("’", "'")).refusal is not None
     )

@@ -1,6 +1,4 @@
-"""Refusals in other languages than English: one pattern a language, for one sentence of plain text, matched
-without regard to case.
-"""
+"""Patterns of refusals in languages other than English, for one sentence, matched case-insensitively."""
 
 from __future__ import annotations
 
@@ -13,9 +11,11 @@ LANGUAGES = {
         r"\b(?:ich (?:\w+ )?(?:kann|darf|könnte|möchte|werde|will)|(?:kann|darf|könnte|möchte|werde|will)"
         rf" ich)\b{_GAP}\b(?:nicht"
         rf"|keine?[nrm]?)\b{_GAP}"
-        r"(?:helfen|beantworten|antworten|erfüllen|unterstütz|behilflich|bereitstellen|nachkommen|bewerten|teilnehmen|diskutieren|äußern"
+        r"(?:helfen|beantworten|antworten|erfüllen|unterstütz|behilflich|bereitstellen|nachkommen|bewerten"
+        r"|teilnehmen|diskutieren|äußern"
         r"|generieren|erstellen|verfassen"
-        r"|(?:auskunft|rat|ratschläge|meinung|empfehlung(?:en)?|informationen|anleitung(?:en)?|antwort)\b[^.!?\n]*"
+        r"|(?:auskunft|rat|ratschläge|meinung|empfehlung(?:en)?|informationen|anleitung(?:en)?"
+        r"|antwort)\b[^.!?\n]*"
         r" (?:geben|erteilen"
         r"|anbieten|liefern))"
         rf"|\bich bin (?:\w+ )?nicht (?:in der lage|befugt|berechtigt|dazu)\b|\bals (?:\w+"
@@ -29,7 +29,8 @@ LANGUAGES = {
     "fr": (
         r"\bil m'est impossible\b|"
         r"\bje (?:ne"
-        rf" |n')(?:peux|puis|suis|saurais|pourrai|pourrais)\b{_GAP}(?:aider|répondre|fournir|assister|satisfaire|créer|générer"
+        rf" |n')(?:peux|puis|suis|saurais|pourrai|pourrais)\b{_GAP}(?:aider|répondre|fournir|assister"
+        rf"|satisfaire|créer|générer"
         rf"|rédiger|écrire|traiter|participer|donner|offrir|partager"
         r"|discuter|en mesure|capable|autorisée?|habilitée?|accéder)"
         rf"|\bje (?:refuse|dois (?:\w+ )?(?:décliner|refuser))|\ben tant qu(?:'|e )(?:\w+["
@@ -42,7 +43,8 @@ LANGUAGES = {
         rf"\bno (?:te |le |les |lo )?(?:puedo|podré|podría|soy capaz|estoy (?:en"
         rf" condiciones|autorizad[oa]|capacitad[oa]|programad[oa]"
         rf"|diseñad[oa]))\b{_GAP}"
-        r"(?:ayudar|asistir|responder|proporcionar|cumplir|ofrecer|generar|crear|dar|brindar|completar|procesar|contestar|participar"
+        r"(?:ayudar|asistir|responder|proporcionar|cumplir|ofrecer|generar|crear|dar|brindar|completar"
+        r"|procesar|contestar|participar"
         r"|compartir|acceder|escribir|facilitar|hacer es[oa])"
         rf"|\bno me es posible\b|\bcomo (?:\w+ ){{0,2}}?(?:modelo de lenguaje|IA|inteligencia"
         rf" artificial|asistente (?:virtual"
@@ -53,7 +55,8 @@ LANGUAGES = {
     "it": (
         r"\bnon (?:ti |vi |le )?(?:posso|potrei|potrò|sono (?:in"
         rf" grado|autorizzat[oa]|programmat[oa]|capace))\b{_GAP}"
-        r"(?:aiutar|assister|risponder|fornir|soddisfar|offrir|generar|crear|dar|esaudir|completar|partecipar|condivider|scriver|acceder"
+        r"(?:aiutar|assister|risponder|fornir|soddisfar|offrir|generar|crear|dar|esaudir|completar"
+        r"|partecipar|condivider|scriver|acceder"
         r"|aiuto|procedere|far(?:e|lo))"
         rf"|\bnon mi è possibile\b|\b(?:come|in quanto) (?:\w+ ){{0,2}}?(?:IA|intelligenza"
         rf" artificiale|modello linguistico"
@@ -65,7 +68,8 @@ LANGUAGES = {
         rf"\bnão (?:te |lhe |o )?(?:posso|consigo|poderei|poderia|sou capaz|estou (?:autorizad[oa]|apt[oa]|em"
         rf" condições"
         rf"|programad[oa]))\b{_GAP}"
-        r"(?:ajud|auxiliar|responder|fornecer|atender|oferecer|gerar|criar|dar|cumprir|completar|participar|compartilhar|partilhar"
+        r"(?:ajud|auxiliar|responder|fornecer|atender|oferecer|gerar|criar|dar|cumprir|completar"
+        r"|participar|compartilhar|partilhar"
         r"|escrever|acessar|aceder|prosseguir|fazer isso|assist)"
         r"|\bcomo (?:\w+ ){0,2}?(?:IA|inteligência artificial|modelo de linguagem|assistente (?:virtual|de"
         rf" IA))\b{_GAP}\bnão\b"
@@ -115,17 +119,17 @@ LANGUAGES = {
 }
 """Language -> pattern."""
 
-NOT_REFUSALS = (
+FALSE_REFUSALS = (
     r"\bno puedo (?:dejar de|creer|esperar|sino)\b|\bnon posso (?:che|fare a meno|credere)\b|\bnão posso"
     r" (?:deixar de|acreditar)\b"
     r"|\bje ne peux (?:pas croire|que)\b|\bkan niet wachten\b|不能不|不得不"
 )
-"""Phrases that look like refusals and are none."""
+"""Idioms that look like refusals."""
 
-BUT = (
+CONTRAST_MARKERS = (
     r"^(?:but|however|that said|nevertheless|instead|as of|based on|in"
     r" general|generally|here|aber|jedoch|allerdings|mais|cependant"
     r"|toutefois|pero|sin embargo|ma|però|tuttavia|mas|porém|no"
     r" entanto|maar|echter|ale)\b|^(?:但是|但|不过|ただし|しかし|но |однако)"
 )
-"""How a sentence turns after a refusal."""
+"""Contrastive markers at the start of a sentence after a refusal."""

@@ -1,4 +1,4 @@
-"""A text without what its writer does not say himself: code, quotations, markup."""
+"""Reduce a text to what its author says in their own voice: no code, quotations or markup."""
 
 from __future__ import annotations
 
@@ -17,48 +17,52 @@ _MARKUP = Expression(
 )
 _WRAPPED = Expression(r"(?s)\A\s*[\"“'«「].*[\"”'»」]\s*\z")
 _SPACES = Expression(r"[ \t\r\x0b\x0c]{2,}|[\t\r\x0b\x0c]")
-# What each of the above begins with. Nearly every refusal has none of it, and then one search says so.
-_MARKED = Expression(r"[\"“„«»「『`<>~*_#•\t\r\x0b\x0c]|  |(?:^|[\s(])[‘']|(?m:^[ \t]*-)")
+# The first characters of all patterns above. Nearly every refusal has none of them, so one search suffices.
+_ANY_MARKUP = Expression(r"[\"“„«»「『`<>~*_#•\t\r\x0b\x0c]|  |(?:^|[\s(])[‘']|(?m:^[ \t]*-)")
 _PLAIN = str.maketrans(
     dict.fromkeys("’ʼ´`′", "'")
     | dict.fromkeys("\xa0\u2002\u2003\u2009\u202f\u3000", " ")
     | dict.fromkeys("\xad\u200b\u200c\u200d\u2060\ufeff")
 )
 
-_READ_CHARS = 4_000  # a refusal stands at the beginning, and what outweighs it is shorter than this
-_BEGINNING_CHARS = 320  # most long answers show within it that they are answers
+_READ_CHARS = 4_000  # a refusal is at the beginning, and an answer that outweighs it is shorter than this
+_PREFIX_CHARS = 320  # most long answers can be recognized as answers within it
 
 
-def own_words(text: str) -> bytes:
-    """A text without code, quotations and markup, in UTF-8. One that is quoted as a whole, or is JSON, is
-    what stands inside.
+def author_text(text: str) -> bytes:
+    """Return a text without code, quotations and markup, in UTF-8.
+
+    Of a text that is one quotation, or JSON, return the content.
     """
     text = _strings(text)[:_READ_CHARS]
     data = text.encode()
-    if _MARKED.occurs(text):
+    if _ANY_MARKUP.occurs(text):
         data = _MARKUP.without(
             _BLOCK_QUOTE.without(_QUOTED.without(without_code(_unwrapped(data)), b" "), b""), b""
         )
     elif data.isascii():
         return data
-    text = data.decode().replace("’", "'").replace("`", "'")  # the usual ones, which need no table
+    text = (
+        data.decode().replace("’", "'").replace("`", "'")
+    )  # the most frequent characters need no translation table
     return _SPACES.without((text if text.isascii() else text.translate(_PLAIN)).encode(), b" ")
 
 
-def beginning(text: str) -> str:
-    """A start of a long text whose own words are the start of the text's own words, but for the last
-    sentence; empty if there is none such.
+def independent_prefix(text: str) -> str:
+    """Return a prefix of a long text that can be reduced by itself; empty if there is none.
+
+    Its ``author_text`` is a prefix of that of the whole text, except for its last sentence.
     """
-    if len(text) <= 2 * _BEGINNING_CHARS or text.lstrip()[:1] in _WHOLE:
+    if len(text) <= 2 * _PREFIX_CHARS or text.lstrip()[:1] in _WRAPPERS:
         return ""
-    head = text[:_BEGINNING_CHARS]
-    if not _MARKED.occurs(head):
+    head = text[:_PREFIX_CHARS]
+    if not _ANY_MARKUP.occurs(head):
         return head
-    # Quotations and markup end with their line; tags, and a model's thoughts, do not.
+    # Quotations and markup end with their line; tags and reasoning blocks do not.
     return "" if "<" in head else head[: head.rfind("\n") + 1]
 
 
-_WHOLE = frozenset("{[\"“'«「")  # may begin JSON or a quotation of everything, of which the end decides
+_WRAPPERS = frozenset("{[\"“'«「")  # may open JSON or a quotation that its last character closes
 
 
 def _unwrapped(data: bytes) -> bytes:
@@ -69,25 +73,25 @@ def _unwrapped(data: bytes) -> bytes:
 
 
 def _strings(text: str) -> str:
-    """The sentences inside a JSON object or list, a line each; any other text as it is."""
+    """Return the sentences of a JSON object or list, one a line; any other text unchanged."""
     if text.lstrip()[:1] not in ("{", "["):
         return text
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    found: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
+    strings: list[str] = []
+    stack = [value]
+    while stack:
+        item = stack.pop()
         if isinstance(item, str):
-            found.append(item)
+            strings.append(item)
         elif isinstance(item, dict):
-            waiting += reversed(item.values())
+            stack += reversed(item.values())
         elif isinstance(item, list):
-            waiting += reversed(item)
+            stack += reversed(item)
     text = "\n".join(
-        item for item in found if len(item.split()) > 2 or (len(item) > 5 and not item.isascii())
+        string for string in strings if len(string.split()) > 2 or (len(string) > 5 and not string.isascii())
     )
-    # escapes can spell lone surrogates
+    # JSON escapes can contain lone surrogates
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -82,7 +82,7 @@ def test_a_silence_is_set_and_ended(fake_worker, written):
 @pytest.mark.parametrize(
     ("body", "headers", "status", "says"),
     [
-        ({**ASK, "match": "bot"}, {}, 400, "match: is like no feature"),
+        ({**ASK, "match": "bot"}, {}, 400, "match: matches no feature"),
         ({**ASK, "for": "31d"}, {}, 400, "for: must be"),
         ({**ASK, "for": "soon"}, {}, 400, "for: not a duration"),
         ({**ASK, "reason": ""}, {}, 400, "reason: is empty"),

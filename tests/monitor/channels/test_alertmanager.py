@@ -217,8 +217,8 @@ def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
         ({"username": "m:e", "password": "geheim"}, "no colon"),
         ({"token": "geheim", "username": "me", "password": "geheim"}, "not both"),
         ({"token": "geheim geheim"}, "without spaces"),
-        ({"token": "geheim"}, "in the clear; write https"),
-        ({"username": "me", "password": "geheim"}, "in the clear; write https"),
+        ({"token": "geheim"}, "sent unencrypted; write https"),
+        ({"username": "me", "password": "geheim"}, "sent unencrypted; write https"),
     ],
 )
 def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(settings, says):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.documentation import __main__ as documentation
 from monitor.documentation.metrics_page import _RATES
 from monitor.evaluators import EVALUATORS
@@ -65,7 +65,7 @@ def test_every_example_of_the_configuration_reference_is_a_valid_configuration(
         tree["pinned"], tree["drift"] = {}, []
     path = tmp_path / "softfail.yaml"
     path.write_text(yaml.safe_dump(tree))
-    checked(path)
+    load_checked_config(path)
 
 
 def test_the_metrics_page_names_every_rate_and_every_series():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.evaluators.repetition import loops
+from monitor.evaluators.repetition import ends_in_loop
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State
 
@@ -127,7 +127,7 @@ def test_a_repetition_that_was_asked_for_passes(response):
 
 
 def test_a_loop_is_found_in_a_very_long_text():
-    assert loops(
+    assert ends_in_loop(
         "A long and proper beginning. "
         + "".join(chr(97 + n * n % 23) for n in range(30_000))
         + "and so on, " * 30
@@ -136,5 +136,5 @@ def test_a_loop_is_found_in_a_very_long_text():
 
 def test_six_turns_are_a_loop_and_three_are_none():
     turn = "This sentence has about fifty characters in itself. "
-    assert loops(turn * 6)
-    assert not loops("Once. " + turn * 3)
+    assert ends_in_loop(turn * 6)
+    assert not ends_in_loop("Once. " + turn * 3)

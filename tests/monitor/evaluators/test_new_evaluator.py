@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from monitor.backtest.event_files import FileRecord
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator, Parameters
 from monitor.evaluators.verdict import PASSED, SKIPPED_NO_TEXT, failed
@@ -64,7 +64,7 @@ def config(tmp_path):
             }
         )
     )
-    return checked(path)
+    return load_checked_config(path)
 
 
 def event(number: int, output: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.label_cache import MAX_COMBINATIONS
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
-from monitor.evaluators.text_scan import scanned
+from monitor.evaluators.text_scan import text_to_scan
 from monitor.evaluators.verdict import PASSED, State, Verdict
 from schemas.event_decoder import decode
 from tests.tiers import examples
@@ -60,10 +60,12 @@ fragments = st.sampled_from(
         '{"error": [[]]}',
     ]
 )
-loops = st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90))
+ends_in_loop = st.builds(
+    lambda part, times: part * times, st.text(min_size=1, max_size=9), st.integers(0, 90)
+)
 texts = (
     st.lists(fragments | st.text(max_size=30), max_size=6).map("".join)
-    | loops
+    | ends_in_loop
     | st.sampled_from(
         [
             '{"name": "x", "arguments": 1, "function": []}',
@@ -129,7 +131,7 @@ def asked_one_by_one(evaluators, event):
     """What each evaluator says for itself, with the patterns that occur by RE2's own search: no set, no
     memory.
     """
-    text = scanned(event.output) if event.output and not event.error_type else ""
+    text = text_to_scan(event.output) if event.output and not event.error_type else ""
     return tuple(
         evaluator(
             event,
@@ -263,13 +265,13 @@ def test_the_version_is_another_when_parameters_are():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("lenght", "evaluator 'lenght' is not known; did you mean 'length'?; known are error, "),
-        (3, "an evaluator is a name, or one {name: {parameter: value}}; got 3"),
+        ("lenght", "evaluator 'lenght' is unknown; did you mean 'length'?; there are error, "),
+        (3, "an evaluator is a name, or {name: {parameter: value}}; got 3"),
         ({"length": {}, "refusal": {}}, "an evaluator is a name"),
         (
             {"length": {"max": 3}},
             (
-                "evaluator length: parameter 'max' is not known; did you mean 'max_chars'?; valid are"
+                "evaluator length: parameter 'max' is unknown; did you mean 'max_chars'?; valid are"
                 " min_chars, max_chars"
             ),
         ),
@@ -279,10 +281,10 @@ def test_the_version_is_another_when_parameters_are():
         ),
         (
             {"length": {"min_chars": 3, "max_chars": 2}},
-            "evaluator length: min_chars 3 lies above max_chars 2",
+            "evaluator length: min_chars 3 is above max_chars 2",
         ),
         ({"length": 5}, "evaluator length: parameters are a mapping, like {length: {min_chars: ...}}; got 5"),
-        ({"refusal": {"x": 1}}, "evaluator refusal: parameter 'x' is not known; it has none"),
+        ({"refusal": {"x": 1}}, "evaluator refusal: parameter 'x' is unknown; it has none"),
         ("json_schema", "evaluator json_schema: needs `schema` (a JSON Schema object) or `file`"),
         ({"json_schema": {"file": "a.json"}}, "evaluator json_schema: file 'a.json' has not been read"),
         (
@@ -333,7 +335,7 @@ def test_the_suite_of_a_feature_follows_its_configuration():
     assert suite_for(config, "s", "f").gating == (True, True)
     assert suite_for(None, "s", "f").names == DEFAULT_EVALUATORS
     chosen.evaluators = ("nope",)
-    with pytest.raises(ValueError, match="s/f: evaluator 'nope' is not known"):
+    with pytest.raises(ValueError, match="s/f: evaluator 'nope' is unknown"):
         suite_for(config, "s", "f")
 
 

@@ -178,9 +178,9 @@ def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must lie before --to"),
+        (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must be before --to"),
         (["{log}", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01"),
         (["{log}", "--match", "answer"], "write service/feature"),
         (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; make it"),
@@ -188,11 +188,11 @@ def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
         ([], "FILE"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_the_remedy(capsys, log, tmp_path, arguments, said):
+def test_wrong_arguments_end_with_2_and_the_remedy(capsys, log, tmp_path, arguments, message):
     with pytest.raises(SystemExit) as ended:
         main([argument.format(log=log, folder=tmp_path) for argument in arguments])
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_wrong_other_configuration_is_told_with_the_name_of_its_file(capsys, log, tmp_path):

@@ -47,7 +47,9 @@ def test_a_gzip_that_is_cut_gives_its_lines_and_then_says_so(tmp_path):
     path.write_bytes(gzip.compress(b"\n".join([event(1)] * 5000))[:-30])
     given = lines_of(str(path))
     assert next(given).value == event(1)
-    with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: its gzip is cut or damaged after line \d+"):
+    with pytest.raises(
+        UnreadableInput, match=r"week.ndjson.gz: the gzip data is truncated or damaged after line \d+"
+    ):
         list(given)
 
 
@@ -66,7 +68,7 @@ def test_gzip_on_standard_input_is_unpacked(monkeypatch):
 def test_a_file_given_twice_is_refused_for_its_events_would_count_twice(tmp_path):
     path = tmp_path / "week.ndjson"
     path.write_bytes(event(1))
-    with pytest.raises(UnreadableInput, match="is given twice"):
+    with pytest.raises(UnreadableInput, match="is listed twice"):
         Files([str(path), str(path)])
 
 
@@ -107,7 +109,7 @@ def test_only_what_is_chosen_is_replayed_and_what_cannot_be_read_stays_with_its_
             [b"garbage", event(1), event(2), event(2, "summary"), b"garbage", event(3), b"garbage", event(9)]
         )
     ]
-    chosen = EventFilter(2 * MINUTE_US, 4 * MINUTE_US, "bot/a*")
-    assert [record.offset for record in chosen.of(records)] == [2, 4, 5, 6]
-    assert [record.offset for record in EventFilter().of(records)] == list(range(8))
-    assert [record.offset for record in EventFilter(end_us=2 * MINUTE_US).of(records)] == [0, 1]
+    event_filter = EventFilter(2 * MINUTE_US, 4 * MINUTE_US, "bot/a*")
+    assert [record.offset for record in event_filter.select(records)] == [2, 4, 5, 6]
+    assert [record.offset for record in EventFilter().select(records)] == list(range(8))
+    assert [record.offset for record in EventFilter(end_us=2 * MINUTE_US).select(records)] == [0, 1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config_check import checked
+from monitor.config_check import load_checked_config
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.wording.finding_text import measure
@@ -158,7 +158,7 @@ def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
 def test_a_rule_may_name_a_language_and_one_misspelt_is_refused_with_the_name(tmp_path: Path) -> None:
     path = tmp_path / "softfail.yaml"
     path.write_text("drift: [{name: d, on: [output_language]}]")
-    assert checked(path).drift[-1].on == ("output_language",)
+    assert load_checked_config(path).drift[-1].on == ("output_language",)
     path.write_text("drift: [{name: d, on: [output_langauge]}]")
     with pytest.raises(ValueError, match="did you mean 'output_language'"):
-        checked(path)
+        load_checked_config(path)

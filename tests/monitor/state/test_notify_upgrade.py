@@ -112,10 +112,10 @@ def test_every_open_page_is_resolved_under_its_key():
     assert {action for _, action, _ in upgraded.sent} == {"resolve"}
 
 
-KINDS = {b"delivery": EpisodeDelivery, b"change": ChangeDelivery}
-DELIVERIES = [(key, value) for key, value in STATE if key.partition(b"/")[0] in KINDS]
+REFUSAL_PATTERNS = {b"delivery": EpisodeDelivery, b"change": ChangeDelivery}
+DELIVERIES = [(key, value) for key, value in STATE if key.partition(b"/")[0] in REFUSAL_PATTERNS]
 
 
 @pytest.mark.parametrize(("key", "value"), DELIVERIES, ids=[key.decode() for key, _ in DELIVERIES])
 def test_a_delivery_is_written_byte_for_byte_as_it_was_read(key, value):
-    assert KINDS[key.partition(b"/")[0]].from_state(value).to_state() == value
+    assert REFUSAL_PATTERNS[key.partition(b"/")[0]].from_state(value).to_state() == value

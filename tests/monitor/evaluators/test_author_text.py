@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.evaluators.refusal.clauses import _END, _cut, _sentences
+from monitor.evaluators.refusal.clauses import _SENTENCE_END, _sentences, _split
 from monitor.evaluators.refusal.evaluator import refusal
-from monitor.evaluators.refusal.speaker import beginning, own_words
+from monitor.evaluators.refusal.speaker import author_text, independent_prefix
 from tests.tiers import examples
 
 pieces = st.sampled_from(
@@ -75,20 +75,20 @@ long_texts = st.builds(
 
 @settings(max_examples=examples(3))
 @given(long_texts)
-def test_reading_the_beginning_of_a_long_text_first_changes_no_sentence(text):
-    assert list(_sentences(text)) == list(_cut(own_words(text), _END, keep=True))
+def test_splitting_the_prefix_of_a_long_text_first_gives_the_same_sentences(text):
+    assert list(_sentences(text)) == list(_split(author_text(text), _SENTENCE_END, keep=True))
 
 
 @pytest.mark.parametrize("lead", ["{", "[", '"', "“", "'", " \n«"])
-def test_what_may_be_quoted_as_a_whole_has_no_beginning(lead):
-    assert beginning(lead + "word " * 500) == ""
+def test_a_text_that_may_be_one_quotation_has_no_independent_prefix(lead):
+    assert independent_prefix(lead + "word " * 500) == ""
 
 
-def test_a_short_text_has_no_beginning_and_a_long_plain_one_has():
-    assert beginning("word " * 20) == ""
-    assert beginning("word " * 500).startswith("word word")
-    assert beginning("One **bold** line.\n" + "word " * 500) == "One **bold** line.\n"
-    assert beginning("One `line` <b>with</b> a tag.\n" + "word " * 500) == ""
+def test_only_a_long_text_has_an_independent_prefix():
+    assert independent_prefix("word " * 20) == ""
+    assert independent_prefix("word " * 500).startswith("word word")
+    assert independent_prefix("One **bold** line.\n" + "word " * 500) == "One **bold** line.\n"
+    assert independent_prefix("One `line` <b>with</b> a tag.\n" + "word " * 500) == ""
 
 
 def test_a_lone_surrogate_spelled_in_json_breaks_nothing():
@@ -107,5 +107,5 @@ def test_a_lone_surrogate_spelled_in_json_breaks_nothing():
         ('{"answer": "I am sorry to say no.", "id": "x1"}', "I am sorry to say no."),
     ],
 )
-def test_own_words_are_what_is_said_in_the_writers_voice(text, words):
-    assert own_words(text).decode() == words
+def test_author_text_has_no_quotations_code_or_markup(text, words):
+    assert author_text(text).decode() == words
