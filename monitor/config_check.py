@@ -42,9 +42,8 @@ def faults_of(config: Config) -> list[str]:
             _has_budget(feature, threshold.quantity) for feature in config.features
         ):
             faults.append(
-                f"rules[{index}].above: budget holds for features whose interaction is known, and none is; "
-                f"set"
-                " features[].interaction"
+                f"rules[{index}].above: budget holds for features whose interaction is known, and none is;"
+                " set features[].interaction"
             )
     for index, objective in enumerate(config.objectives):
         if fault := metric_fault(objective.on, tuple(EVALUATORS)):
