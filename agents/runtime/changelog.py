@@ -23,17 +23,12 @@ from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, kee
 from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
 from agents.process import exits
-from monitor.delivery import outbox
+from agents.runtime.state_header import expected_header, read_header
 from monitor.protocol.messages import Message, Outputs
-from monitor.windows import format_versions
 from schemas.config.monitor_config import Kafka
 
 log = logging.getLogger("softfail.journal")
 
-LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
-"""Agent to the newest format version among its state records. The header has it; an older worker refuses the
-partition.
-"""
 # of a record; forwarded events and dead letters are exempt, because they are as large as their source
 MOST_BYTES = 256 << 10
 # of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of
@@ -280,13 +275,7 @@ class Changelog:
         return latest
 
     def _header(self, partitions: int) -> dict[str, Any]:
-        return {
-            "layout": LAYOUTS.get(self._agent, 1),
-            "agent": self._agent,
-            "cluster": self._cluster,
-            "source": self._source.topic,
-            "partitions": partitions,
-        }
+        return expected_header(self._agent, self._cluster, self._source.topic, partitions)
 
     def _check_header(self, value: bytes | None, partitions: int, has_records: bool) -> None:
         where = f"{self.state_topic}/{self._source.partition}"
@@ -296,31 +285,13 @@ class Changelog:
                     f"{where} has records without a header, so they are not of softfail; {self.remedy}"
                 )
             return
-        try:
-            header = json.loads(value)
-            layout = int(header["layout"])
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise exits.Misconfigured(
-                f"{where}: the header cannot be read ({error}); {self.remedy}"
-            ) from error
         expected = self._header(partitions)
-        if layout > expected["layout"]:
-            raise exits.Misconfigured(
-                f"{where} was written by a newer softfail (layout {layout}, this one knows"
-                f" {expected['layout']}); upgrade this worker"
-            )
-        if layout < 1:
-            raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {self.remedy}")
-        for name, ours in expected.items():
-            if header.get(name) != ours and name != "layout":
-                raise exits.Misconfigured(
-                    f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}; {self.remedy}"
-                )
+        header = read_header(value, expected, where, self.remedy)
         began = header.get("began")
         self._began = began if isinstance(began, int) else None
         # An older format is read record by record. The new header goes into the first transaction, so that no
         # older worker reads newer records.
-        self._has_header = layout == expected["layout"]
+        self._has_header = header["layout"] == expected["layout"]
 
     async def _begin_at(self, reader: TopicReader, recorded: int | None) -> tuple[int, int]:
         """Return the position to begin at, and how many offsets before it are lost."""

@@ -14,12 +14,12 @@ from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
 from agents.runtime import changelog as changelog_module
 from agents.runtime.changelog import (
-    LAYOUTS,
     MOST_BYTES,
     MOST_STATE_BYTES,
     Changelog,
     WriteResult,
 )
+from agents.runtime.state_header import LAYOUTS
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 

@@ -19,7 +19,8 @@ from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from agents.process.exits import Misconfigured, Refused
-from agents.runtime.changelog import LAYOUTS, Changelog
+from agents.runtime.changelog import Changelog
+from agents.runtime.state_header import LAYOUTS
 from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
 from monitor.watch import Watch

@@ -1,0 +1,60 @@
+"""The header record of state: whose state it is, and the newest format version among its records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agents.process import exits
+from monitor.delivery import outbox
+from monitor.windows import format_versions
+
+LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
+"""Agent to the newest format version among its state records. An older worker refuses the partition."""
+
+
+def expected_header(agent: str, cluster: str, source: str, partitions: int) -> dict[str, Any]:
+    """Return the header that state of this deployment has.
+
+    Args:
+        source: name of the source topic.
+        partitions: how many the source has.
+    """
+    return {
+        "layout": LAYOUTS.get(agent, 1),
+        "agent": agent,
+        "cluster": cluster,
+        "source": source,
+        "partitions": partitions,
+    }
+
+
+def read_header(value: bytes, expected: Mapping[str, Any], where: str, remedy: str) -> dict[str, Any]:
+    """Decode a header and compare it with the expected one.
+
+    Args:
+        where: topic and partition of the state, for messages.
+        remedy: what to do about state that cannot be used, for messages.
+
+    Raises:
+        Misconfigured: it cannot be read, belongs to another deployment, or is of a newer release.
+    """
+    try:
+        header: dict[str, Any] = json.loads(value)
+        layout = int(header["layout"])
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise exits.Misconfigured(f"{where}: the header cannot be read ({error}); {remedy}") from error
+    if layout > expected["layout"]:
+        raise exits.Misconfigured(
+            f"{where} was written by a newer softfail (layout {layout}, this one knows"
+            f" {expected['layout']}); upgrade this worker"
+        )
+    if layout < 1:
+        raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {remedy}")
+    for name, ours in expected.items():
+        if header.get(name) != ours and name != "layout":
+            raise exits.Misconfigured(
+                f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}; {remedy}"
+            )
+    return {**header, "layout": layout}
