@@ -1,6 +1,4 @@
-"""All that ``notify`` knows: what channels have to be sent, and the health of softfail itself. A ``Core`` over
-the alerts topic.
-"""
+"""Core of ``notify``, over the alerts topic: what has to be sent to channels, and the health of softfail."""
 
 from __future__ import annotations
 

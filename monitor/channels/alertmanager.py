@@ -17,6 +17,7 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    required,
     without_secrets,
 )
 from monitor.channels.links import links_of
@@ -26,31 +27,28 @@ from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize, sanitize_json
 
-HOLD_US = 12 * 3600 * 1_000_000  # a firing alert ends so long after it was last told: so long may we be down
-NOTE_US = 3600 * 1_000_000  # and what was over already
-WATCHDOG_US = 300 * 1_000_000  # and the one that says that we live: it ends when we fall silent
-# an end lies at least so far back: one that its clock takes for the future would be passed over
+# a firing alert ends so long after it was last sent, so softfail may be down for as long
+HOLD_US = 12 * 3600 * 1_000_000
+NOTE_US = 3600 * 1_000_000  # the same of an episode that has already ended
+WATCHDOG_US = 300 * 1_000_000  # the same of the watchdog: it ends when softfail stops sending it
+# an end lies at least so far back: Alertmanager ignores an end that its clock takes for the future
 PAST_US = 300 * 1_000_000
-FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager sets no limit, but whom it tells does
+FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager has no limit, but its receivers do
 
 _LINKS = {"Status": "status_url", "Dashboard": "dashboard_url", "Runbook": "runbook_url"}
 
 
 class Alertmanager:
-    """Steps to alerts. Credentials stand in request headers only."""
+    """Turn steps into alerts. Credentials are part of request headers only."""
 
     name = "alertmanager"
 
     def __init__(self, config: Config) -> None:
-        settings = config.channels.alertmanager
-        if settings is None:
-            raise ValueError("channels.alertmanager: is not configured")
-        self._settings, self._links, self._prefix = settings, config.links, config.kafka.prefix
+        self._settings = required(config.channels.alertmanager, self.name)
+        self._links, self._prefix = config.links, config.kafka.prefix
 
     def request(self, step: Step, now_us: int) -> Request:
-        """One alert. Its labels are the same from trigger to resolve, for they are what Alertmanager knows it
-        by.
-        """
+        """Build the alert. Its labels are the same from trigger to resolve, because they identify it."""
         began_us = microseconds(step.episode.started_at)
         if step.action == "resolve":
             ends_us = max(began_us, min(microseconds(step.episode.time), now_us - PAST_US))
@@ -59,7 +57,7 @@ class Alertmanager:
         links = links_of(step.episode, self._links)
         alert: dict[str, Any] = {
             "labels": labels(step),
-            "annotations": sanitize_json(told(step), lines=True)
+            "annotations": sanitize_json(alert_annotations(step), lines=True)
             | {_LINKS[text]: href for text, href in links.items()},
             "startsAt": rfc3339(step.episode.started_at),
             "endsAt": rfc3339(ends_us),
@@ -69,8 +67,9 @@ class Alertmanager:
         return self._post(f"{self.name}/{step.episode_id}", alert)
 
     def watchdog(self, now_us: int) -> Request:
-        """The alert that fires while all is well, as Prometheus' own ``Watchdog``; told again within
-        ``WATCHDOG_US``, or it ends.
+        """Build the alert that fires while softfail is healthy, as the ``Watchdog`` of Prometheus.
+
+        It ends unless it is sent again within ``WATCHDOG_US``.
         """
         alert = {
             "labels": {
@@ -103,7 +102,7 @@ class Alertmanager:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """200 taken; 400 never; 429, 5xx and silence again."""
+        """Interpret an answer. 200: delivered. 429, 5xx and no answer: retry. 400: permanent."""
         return without_secrets(interpret_http(status, headers, body, now_us), *self._secrets())
 
     def _login(self) -> tuple[tuple[str, str], ...]:
@@ -124,12 +123,13 @@ class Alertmanager:
 
 
 def labels(step: Step) -> dict[str, str]:
-    """What the alert is known by. Nothing that changes while the episode lasts: `severity` says the urgency
-    (the episode's own may rise without it).
+    """Return the labels, which identify the alert and so never change while the episode lasts.
+
+    ``severity`` stands for the urgency: the severity of the episode may rise without it.
     """
     episode = step.episode
     high = step.urgency == "high" and step.action != "note"
-    found = {
+    values = {
         "alertname": "SoftfailMissed" if step.action == "note" else "SoftfailDegraded",
         "service": episode.service,
         "feature": episode.feature,
@@ -139,19 +139,20 @@ def labels(step: Step) -> dict[str, str]:
         "episode": episode.episode_id,
         "key": step.dedup_key,
     }
-    return {name: sanitize(value, TEXT_CHARS) for name, value in found.items()}
+    return {name: sanitize(value, TEXT_CHARS) for name, value in values.items()}
 
 
-def told(step: Step) -> dict[str, str]:
-    """The annotations: what the person on call reads, new with each trigger."""
-    episode, found = step.episode, episode_text.finding_lines(step.episode)
-    findings = [sanitize(one, TEXT_CHARS) for one in found[:FINDINGS]]
-    more = len(found) + step.left_out - len(findings)
+def alert_annotations(step: Step) -> dict[str, str]:
+    """Return the annotations: what the person on call reads, new with each trigger."""
+    episode, all_findings = step.episode, episode_text.finding_lines(step.episode)
+    findings = [sanitize(finding, TEXT_CHARS) for finding in all_findings[:FINDINGS]]
+    more = len(all_findings) + step.left_out - len(findings)
     line = episode_text.summary(episode, step.left_out, 1024)
     if step.action == "note":
         line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
     examples = [
-        f"e.g. {one.evaluator}: {sanitize(one.output or one.reason, TEXT_CHARS)}" for one in episode.examples
+        f"e.g. {example.evaluator}: {sanitize(example.output or example.reason, TEXT_CHARS)}"
+        for example in episode.examples
     ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
     causes = {"likely_cause": "; ".join(episode_text.likely_causes(episode))} if episode.causes else {}
@@ -162,6 +163,6 @@ def told(step: Step) -> dict[str, str]:
         "next_step": episode_text.next_step(episode),
         "why_now": step.reason,
         "episode_severity": episode.severity,
-        "findings": str(len(found) + step.left_out),
+        "findings": str(len(all_findings) + step.left_out),
         "last_change": f"{episode.state}: {sanitize(episode.reason, TEXT_CHARS)}, {rfc3339(episode.time)}",
     }

@@ -1,4 +1,4 @@
-"""Episodes as lines on the worker's standard output: what an empty configuration has."""
+"""Console: episodes as lines on the standard output of the worker; the channel of an empty configuration."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ _HEADS = {
 
 
 class Console:
-    """A head line, and one line a finding."""
+    """Turn steps into a head line and one line a finding."""
 
     name = "console"
 
     def __init__(self, config: Config) -> None:
-        del config  # nothing to set
+        del config  # it has no settings
 
     def request(self, step: Step, now_us: int) -> Request:
-        """The lines of a step, without control characters: what a model wrote must not drive a terminal."""
+        """Build the lines of a step, without control characters: the output of a model must not control a
+        terminal.
+        """
         del now_us
         episode = step.episode
         head = _HEADS.get((step.action, step.urgency), "MISSED WHILE DOWN")
         where, name = episode_text.place(episode), f"[{episode.episode_id}]"
-        if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
+        if (
+            step.action == "resolve" and episode.state != "resolved"
+        ):  # the ticket of an episode that became a page
             lines = [f"CLOSED {where}: {step.urgency} urgency, {step.reason} {name}"]
         elif step.action == "resolve":
             lines = [
@@ -40,7 +44,8 @@ class Console:
             ]
         else:
             lines = [
-                f"{head} ({episode.severity}, {step.reason}) {episode_text.summary(episode, step.left_out)} {name}"
+                f"{head} ({episode.severity}, {step.reason})"
+                f" {episode_text.summary(episode, step.left_out)} {name}"
             ]
             listed = episode_text.member_lines(episode, 10) or episode_text.detail_lines(episode)[:10]
             lines += [f"  - {line}" for line in listed]
@@ -59,7 +64,7 @@ class Console:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """Printed, or again."""
+        """Interpret an answer: printed, or retry."""
         return (
             Delivered()
             if status is not None

@@ -1,4 +1,4 @@
-"""What every channel has: a step of an episode becomes a request, the answer to it a result. Nothing here
+"""Interface of channels: a step becomes a request, and the answer to it a delivery result. Nothing here
 sends.
 """
 
@@ -9,24 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from schemas.records import Change, Episode
 
 Action = Literal["trigger", "resolve", "note"]
 Urgency = Literal["high", "low"]
+_Settings = TypeVar("_Settings")
 
-CLIENT = "softfail"  # what we call ourselves
+CLIENT = "softfail"  # User-Agent of requests, and client of PagerDuty events
 LONGEST_RETRY_AFTER_S = 3600.0
-DEDUP_CHARS = 255  # PagerDuty's limit, the smallest of those we know
+DEDUP_CHARS = 255  # limit of PagerDuty, the smallest of all channels
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to tell one channel about one episode.
+    """One message about one episode to one channel.
 
-    ``trigger`` opens ``dedup_key`` or, when it is open, adds to it; ``resolve`` closes it; ``note`` says what
-    is over already, and stays until a person closes it.
+    ``trigger`` opens ``dedup_key``, or updates it if it is open. ``resolve`` closes it. ``note`` reports what
+    has already ended; it stays until a person closes it. ``left_out``: incidents that the episode had beside
+    those it lists.
     """
 
     channel: str
@@ -35,11 +37,11 @@ class Step:
     urgency: Urgency
     reason: str
     episode: Episode
-    left_out: int = 0  # incidents that the episode had beside those it lists
+    left_out: int = 0
 
     @property
     def dedup_key(self) -> str:
-        """The key under which the receiver recognises the incident."""
+        """Key under which the receiver recognises the incident."""
         return f"{self.episode.dedup_key}/{'missed' if self.action == 'note' else self.urgency}"
 
     @property
@@ -65,11 +67,10 @@ class ChangeStep:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the shell is to do. Address, headers and body may hold secrets and never show; method PRINT writes
-    the body to standard output.
+    """A request for the shell to send. Method PRINT writes the body to standard output.
 
-    Order: requests of one ``key`` go out one after the other, each when the one before has been answered and
-    recorded.
+    Address, headers and body may contain secrets, so they are not part of its repr. Requests with the same
+    ``key`` are sent one after the other: each after the answer to the previous one was saved.
     """
 
     method: Literal["POST", "GET", "PRINT"]
@@ -81,11 +82,11 @@ class Request:
 
 
 class Delivered(NamedTuple):
-    """The receiver has it."""
+    """The receiver has confirmed it."""
 
 
 class Retry(NamedTuple):
-    """Try again. ``after_s`` is the least wait; ``hold`` says that the whole channel waits, not only this
+    """Try again. ``after_s``: the shortest wait, seconds; ``hold``: the whole channel waits, not only this
     episode.
     """
 
@@ -95,7 +96,7 @@ class Retry(NamedTuple):
 
 
 class Permanent(NamedTuple):
-    """The same request will never be taken."""
+    """The receiver will never take this request."""
 
     reason: str
 
@@ -104,20 +105,25 @@ DeliveryResult = Delivered | Retry | Permanent
 
 
 class Channel(Protocol):
-    """Where episodes go."""
+    """A receiver of episodes."""
 
     @property
     def name(self) -> str:
-        """As in the configuration."""
+        """Its name under ``channels`` in the configuration."""
 
     def request(self, step: Step, now_us: int) -> Request:
-        """The request that tells a step. Pure. ``now_us``: wall clock, microseconds since 1970."""
+        """Build the request that sends a step. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """What an answer means. ``status`` None: there was none, and ``body`` says why. ``now_us``: wall
-        clock, microseconds since 1970.
+        """Interpret an answer.
+
+        Args:
+            status: HTTP status; None: there was no answer, and ``body`` says why.
+            headers: of the answer.
+            body: of the answer, or its beginning.
+            now_us: wall clock, microseconds since 1970.
         """
 
 
@@ -127,17 +133,29 @@ class ChangeChannel(Channel, Protocol):
 
     @property
     def sends_changes(self) -> bool:
-        """Whether it is configured to."""
+        """Whether the configuration wants it to."""
 
     def change_request(self, change: Change, now_us: int) -> Request:
         """Build the request that sends a change. Pure. ``now_us``: wall clock, microseconds since 1970."""
 
 
+def required(settings: _Settings | None, name: str) -> _Settings:
+    """Return the settings of a channel.
+
+    Raises:
+        ValueError: the configuration has none.
+    """
+    if settings is None:
+        raise ValueError(f"channels.{name}: is not configured")
+    return settings
+
+
 def interpret_http(
     status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
 ) -> DeliveryResult:
-    """The common meaning of HTTP answers: 2xx taken; 408, 425, 429, 5xx and none at all: again; the rest
-    never.
+    """Interpret an HTTP answer as most receivers mean it.
+
+    2xx: delivered. 408, 425, 429, 5xx and no answer: retry. All others: permanent.
 
     >>> interpret_http(503, {"Retry-After": "7"}, b"busy", 0)
     Retry(reason='503: busy', after_s=7.0, hold=False)
@@ -146,10 +164,10 @@ def interpret_http(
     """
     if status is not None and 200 <= status < 300:
         return Delivered()
-    said = " ".join(body[:300].decode("utf-8", "replace").split())
+    text = " ".join(body[:300].decode("utf-8", "replace").split())
     if status is None:
-        return Retry(said or "no answer")
-    reason = f"{status}: {said}" if said else str(status)
+        return Retry(text or "no answer")
+    reason = f"{status}: {text}" if text else str(status)
     after_s = retry_after_s(headers, now_us)
     if status == 429:
         return Retry(reason, 30.0 if after_s is None else after_s, hold=True)
@@ -163,13 +181,16 @@ def interpret_http(
 
 
 def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, 0 to 3600; None without a readable one. Source: RFC
-    9110, 10.2.3.
+    """Return the seconds that a ``Retry-After`` header asks for, 0 to 3600; None without a valid one.
 
-    >>> retry_after_s({"retry-after": "120"}, 0), retry_after_s({"Retry-After": "Thu, 01 Jan 1970 00:00:30 GMT"}, 10_000_000)
-    (120.0, 20.0)
+    >>> retry_after_s({"retry-after": "120"}, 0)
+    120.0
+    >>> retry_after_s({"Retry-After": "Thu, 01 Jan 1970 00:00:30 GMT"}, 10_000_000)
+    20.0
     >>> retry_after_s({"Retry-After": "soon"}, 0), retry_after_s({}, 0)
     (None, None)
+
+    Source: RFC 9110, 10.2.3.
     """
     value = next((text.strip() for name, text in headers.items() if name.lower() == "retry-after"), "")
     if value.isascii() and value.isdigit():
@@ -183,7 +204,7 @@ def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:
 
 
 def without_secrets(result: DeliveryResult, *secrets: str) -> DeliveryResult:
-    """The result without secrets: an answer may quote what was sent, an error the address.
+    """Remove secrets from a result: an answer may quote the request, an error the address.
 
     >>> without_secrets(Permanent("403: no hook at /services/T0/B0/abc"), "/services/T0/B0/abc")
     Permanent(reason='403: no hook at <SECRET>')
@@ -191,14 +212,15 @@ def without_secrets(result: DeliveryResult, *secrets: str) -> DeliveryResult:
     if isinstance(result, Delivered):
         return result
     reason = result.reason
-    for secret in sorted(secrets, key=len, reverse=True):  # the longest first: one may be a part of another
-        if len(secret) >= 4:  # a header's value may be "1", which is in many a reason and no secret
+    for secret in sorted(secrets, key=len, reverse=True):  # the longest first: a secret may contain another
+        if len(secret) >= 4:  # a header may be "1", which is no secret and part of many reasons
             reason = reason.replace(secret, "<SECRET>")
     return result._replace(reason=reason)
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON in UTF-8. Lone surrogates can stand in the JSON escapes that we read, and in no UTF-8: they become
-    ``?``.
+    """Encode a value as JSON in UTF-8.
+
+    Lone surrogates, which JSON escapes may contain and UTF-8 may not, become ``?``.
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Where a page leads to: the links of the configuration, filled in for an episode or a change."""
+"""Links of a page: those of the configuration, filled in for an episode or a change."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from schemas.config.monitor_config import Links
 from schemas.records import Change, Episode
 
 _PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms)\}")
-_LEAD_S = 900  # seconds before and after it that a dashboard link shows
+_MARGIN_S = 900  # that a dashboard link shows before and after
 
 
-def links_of(told: Episode | Change, links: Links) -> dict[str, str]:
-    """The configured links, filled in; those that are not http(s) are left out."""
-    since = told.started_at if isinstance(told, Episode) else told.time
+def links_of(subject: Episode | Change, links: Links) -> dict[str, str]:
+    """Return the configured links by name, filled in; without those that are not http(s)."""
+    since = subject.started_at if isinstance(subject, Episode) else subject.time
     values = {
-        "service": told.service,
-        "feature": told.feature,
-        "environment": told.environment,
-        "from_ms": str(int(since.timestamp() - _LEAD_S) * 1000),
-        "to_ms": str(int(told.time.timestamp() + _LEAD_S) * 1000),
+        "service": subject.service,
+        "feature": subject.feature,
+        "environment": subject.environment,
+        "from_ms": str(int(since.timestamp() - _MARGIN_S) * 1000),
+        "to_ms": str(int(subject.time.timestamp() + _MARGIN_S) * 1000),
     }
     templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
     filled = {

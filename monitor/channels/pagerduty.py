@@ -17,6 +17,7 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    required,
     without_secrets,
 )
 from monitor.channels.links import links_of
@@ -33,20 +34,17 @@ _HEADERS = (("Content-Type", "application/json"), ("Accept", "application/json")
 
 
 class PagerDuty:
-    """Steps to events. The routing key stands in request bodies only: never in a repr, an error or a log
-    line.
+    """Turn steps into events. The routing key is part of request bodies only: never of a repr, an error or a
+    log line.
     """
 
     name = "pagerduty"
 
     def __init__(self, config: Config) -> None:
-        settings = config.channels.pagerduty
-        if settings is None:
-            raise ValueError("channels.pagerduty: is not configured")
-        self._settings, self._links = settings, config.links
+        self._settings, self._links = required(config.channels.pagerduty, self.name), config.links
 
     def request(self, step: Step, now_us: int) -> Request:
-        """The event as PagerDuty wants it, whatever the size of the episode."""
+        """Build the event, within the limits of PagerDuty whatever the size of the episode."""
         del now_us
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
@@ -54,7 +52,7 @@ class PagerDuty:
             "dedup_key": step.dedup_key,
         }
         if step.action != "resolve":
-            event |= self._told(step)
+            event |= self._episode_fields(step)
         body = json_bytes(event)
         # the labels alone of many segments can exceed the limit
         for name in ("examples", "incidents", "findings", "features"):
@@ -75,11 +73,11 @@ class PagerDuty:
 
     @property
     def sends_changes(self) -> bool:
-        """Whether changes have an address, and are wanted."""
+        """Whether there is an address for changes, and the configuration wants them."""
         return bool(self._settings.changes_url)
 
     def change_request(self, change: Change, now_us: int) -> Request:
-        """The change event."""
+        """Build the change event."""
         del now_us
         links, where = links_of(change, self._links), f"{change.service}/{change.feature}"
         where = sanitize(
@@ -88,7 +86,7 @@ class PagerDuty:
         event: dict[str, Any] = {
             "routing_key": self._settings.routing_key.get_secret_value(),
             "payload": {
-                "summary": sanitize(f"{where}: {changed(change)}", SUMMARY_CHARS),
+                "summary": sanitize(f"{where}: {change_text(change)}", SUMMARY_CHARS),
                 "source": where,
                 "timestamp": rfc3339(change.time),
                 "custom_details": change.model_dump(mode="json", exclude={"record", "time"}),
@@ -109,14 +107,15 @@ class PagerDuty:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """202 taken; 400 never; 429, 5xx and silence again. 403 was how the older API throttled, but here it
-        is a refusal.
+        """Interpret an answer. 202: delivered. 429, 5xx and no answer: retry. 400 and 403: permanent.
+
+        Only the older API throttled by 403.
         """
         return without_secrets(
             interpret_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value()
         )
 
-    def _told(self, step: Step) -> dict[str, Any]:
+    def _episode_fields(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
         incidents = episode_text.by_importance(episode)
         line = episode_text.summary(episode, step.left_out, SUMMARY_CHARS - 80)
@@ -143,8 +142,8 @@ class PagerDuty:
         return event
 
 
-def changed(change: Change) -> str:
-    """A change in words: what is used now, and what was before."""
+def change_text(change: Change) -> str:
+    """Describe a change: what is used now, and what was used before."""
     name, before = sanitize(change.name, 200), sanitize(change.before, 200)
     if change.kind == ANSWERING:
         return (
@@ -155,8 +154,8 @@ def changed(change: Change) -> str:
 
 
 def severity(step: Step) -> str:
-    """The severity that fits the urgency: services with dynamic notifications page by it, and a ticket must
-    not page.
+    """Return the severity that fits the urgency: services with dynamic notifications page by it, and a ticket
+    must not page.
 
     A page is at least `error`, a ticket at most `warning`.
     """
@@ -166,13 +165,13 @@ def severity(step: Step) -> str:
 
 
 def details(step: Step) -> dict[str, Any]:
-    """What the person on call reads when the summary is not enough."""
+    """Return what the person on call reads when the summary is not enough."""
     episode, incidents = step.episode, episode_text.by_importance(step.episode)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "why_now": step.reason,
         **(
-            {"features": listed}
-            if (listed := episode_text.member_lines(episode, 50))
+            {"features": members}
+            if (members := episode_text.member_lines(episode, 50))
             else {"findings": episode_text.finding_lines(episode)}
         ),
         **({"likely_cause": causes} if (causes := episode_text.likely_causes(episode)) else {}),
@@ -182,14 +181,15 @@ def details(step: Step) -> dict[str, Any]:
         "started_at": rfc3339(episode.started_at),
         "last_change": f"{episode.state}: {sanitize(episode.reason, 500)}, {rfc3339(episode.time)}",
         "incidents": [
-            ({"feature": f"{one.service}/{one.feature}"} if episode.members else {}) | _incident(one)
-            for one in incidents
+            ({"feature": f"{incident.service}/{incident.feature}"} if episode.members else {})
+            | _incident(incident)
+            for incident in incidents
         ],
         "examples": [example.model_dump(mode="json") for example in episode.examples],
     }
     if step.left_out:
-        found["left_out"] = f"{step.left_out} more incidents"
-    return found
+        fields["left_out"] = f"{step.left_out} more incidents"
+    return fields
 
 
 def _incident(incident: EpisodeIncident) -> dict[str, Any]:

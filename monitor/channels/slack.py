@@ -1,5 +1,4 @@
-"""Slack, incoming webhook: each step is a message of its own, because a webhook cannot change one that it has
-sent.
+"""Slack, incoming webhook: each step is a message of its own, because a webhook cannot change a message.
 
 Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (answers) and
 https://docs.slack.dev/reference/block-kit/blocks (limits: header 150 characters, section 3000, 50 blocks).
@@ -21,6 +20,7 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    required,
     without_secrets,
 )
 from monitor.channels.links import links_of
@@ -35,22 +35,19 @@ _HEADS = {"high": "PAGE", "low": "TICKET"}
 _AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE", "more features": "UPDATE"}
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
-_APART = "@\u2060"  # a word joiner, which nobody sees
+_NO_MENTION = "@\u2060"  # with an invisible word joiner
 
 
 class Slack:
-    """Steps to messages. The address is the secret: it stands nowhere but in the request."""
+    """Turn steps into messages. The address is the secret: it is part of the request only."""
 
     name = "slack"
 
     def __init__(self, config: Config) -> None:
-        settings = config.channels.slack
-        if settings is None:
-            raise ValueError("channels.slack: is not configured")
-        self._settings, self._links = settings, config.links
+        self._settings, self._links = required(config.channels.slack, self.name), config.links
 
     def request(self, step: Step, now_us: int) -> Request:
-        """The message: what, findings, examples, links, and the name of the episode to search for."""
+        """Build the message: headline, findings, examples, links, and the id of the episode to search for."""
         del now_us
         head, line = headline(step)
         blocks: list[dict[str, Any]] = [
@@ -63,8 +60,9 @@ class Slack:
         if step.action != "resolve":
             blocks += _findings(step)
         links = links_of(step.episode, self._links)
-        if shown := _joined((f"<{_address(href)}|{text}>" for text, href in links.items()), " · "):
-            blocks.append(_section(shown))
+        link_line = _join_parts((f"<{_escape_address(href)}|{text}>" for text, href in links.items()), " · ")
+        if link_line:
+            blocks.append(_section(link_line))
         blocks.append(
             {"type": "context", "elements": [_text(safe(f"{step.reason} · episode {step.episode_id}", 600))]}
         )
@@ -88,23 +86,25 @@ class Slack:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """`ok` taken; 400 (`invalid_payload`), 403, 404 (`no_service`) and 410 never; 429, 5xx and silence
-        again.
+        """Interpret an answer.
 
-        A 200 that says something else comes from what stands between, a proxy's login say: nobody has read
-        the message.
+        `ok`: delivered. 429, 5xx and no answer: retry. 400 (`invalid_payload`), 403, 404 (`no_service`) and
+        410: permanent.
+
+        A 200 with another text comes from something in between, as the login page of a proxy, so Slack does
+        not have the message.
         """
         url = self._settings.webhook_url.get_secret_value()
         result = interpret_http(status, headers, body, now_us)
         if isinstance(result, Delivered) and body.strip() not in (b"", b"ok"):
-            said = " ".join(body[:300].decode("utf-8", "replace").split())
-            result = Retry(f"{status}, but not Slack's ok: {said}")
+            text = " ".join(body[:300].decode("utf-8", "replace").split())
+            result = Retry(f"{status}, but not Slack's ok: {text}")
         path = urlsplit(url).path
         return without_secrets(result, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
 
 
 def headline(step: Step) -> tuple[str, str]:
-    """The head, and the one line under it."""
+    """Return the head of a message, and the line under it."""
     episode = step.episode
     where = episode_text.place(episode)
     if step.action == "note":
@@ -112,7 +112,9 @@ def headline(step: Step) -> tuple[str, str]:
             f"MISSED WHILE DOWN {where}",
             f"Over since {episode_text.clock(episode.time)}. {episode_text.summary(episode, step.left_out)}",
         )
-    if step.action == "resolve" and episode.state != "resolved":  # the ticket of what became a page
+    if (
+        step.action == "resolve" and episode.state != "resolved"
+    ):  # the ticket of an episode that became a page
         return f"CLOSED {where}", f"The {_HEADS[step.urgency].lower()} is closed: {step.reason}"
     if step.action == "resolve":
         return (
@@ -125,19 +127,18 @@ def headline(step: Step) -> tuple[str, str]:
 
 
 def safe(text: str, most: int) -> str:
-    """The text as Slack shows it and no more: no control sequence, no mention, at most ``most`` characters
-    after escaping.
+    """Escape a text for Slack: no control sequence, no mention, at most ``most`` characters after escaping.
 
     >>> safe("<!channel> a & b", 100), safe("<<<<", 9), safe("cc @Here", 100) == "cc @\\u2060Here"
     ('&lt;!channel&gt; a &amp; b', '&lt;&lt;…', True)
     """
-    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_APART, sanitize(text, most))]
+    pieces = [_ESCAPES.get(char, char) for char in _MENTION.sub(_NO_MENTION, sanitize(text, most))]
     if sum(map(_size, pieces)) <= most:
         return "".join(pieces)
-    room, kept = most - 1, []
+    left, kept = most - 1, []
     for piece in pieces:
-        room -= _size(piece)
-        if room < 0:
+        left -= _size(piece)
+        if left < 0:
             break
         kept.append(piece)
     return "".join(kept) + "…"
@@ -146,22 +147,22 @@ def safe(text: str, most: int) -> str:
 def _findings(step: Step) -> list[dict[str, Any]]:
     findings = episode_text.detail_lines(step.episode)
     more = max(0, len(findings) - FINDINGS) + step.left_out
-    listed = episode_text.member_lines(step.episode, FINDINGS)
-    if not listed and findings:
-        listed = [*findings[:FINDINGS], *([f"and {more} more"] if more else [])]
-    lines = [f"• {safe(line, FINDING_CHARS)}" for line in listed]
+    lines = episode_text.member_lines(step.episode, FINDINGS)
+    if not lines and findings:
+        lines = [*findings[:FINDINGS], *([f"and {more} more"] if more else [])]
+    lines = [f"• {safe(line, FINDING_CHARS)}" for line in lines]
     lines += [f"*Likely:* {safe(cause, FINDING_CHARS)}" for cause in episode_text.likely_causes(step.episode)]
     if step.action == "trigger":
         lines.append(f"*Next:* {safe(episode_text.next_step(step.episode), FINDING_CHARS)}")
     blocks = [_section(text) for text in _paragraphs(lines)]
     for example in step.episode.examples:
-        said = safe(f"e.g. {example.evaluator}: {example.output or example.reason}", EXAMPLE_CHARS)
-        blocks.append({"type": "section", "text": {"type": "plain_text", "text": said, "emoji": False}})
+        text = safe(f"e.g. {example.evaluator}: {example.output or example.reason}", EXAMPLE_CHARS)
+        blocks.append({"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}})
     return blocks
 
 
 def _paragraphs(lines: Iterable[str]) -> list[str]:
-    """Lines joined to texts that fit into a section each."""
+    """Join lines to texts that fit into one section each."""
     texts: list[str] = []
     for line in lines:
         if texts and sum(map(_size, texts[-1])) + sum(map(_size, line)) < SECTION_CHARS:
@@ -171,16 +172,16 @@ def _paragraphs(lines: Iterable[str]) -> list[str]:
     return texts
 
 
-def _joined(parts: Iterable[str], between: str) -> str:
-    """The first of the parts that fit into a section together: half a link is none."""
+def _join_parts(parts: Iterable[str], separator: str) -> str:
+    """Join the parts that fit into one section, each whole: half a link leads nowhere."""
     text = ""
     for part in parts:
-        longer = f"{text}{between}{part}" if text else part
+        longer = f"{text}{separator}{part}" if text else part
         text = longer if len(longer) <= SECTION_CHARS else text
     return text
 
 
-def _address(href: str) -> str:
+def _escape_address(href: str) -> str:
     return (
         href.replace("&", "&amp;")
         .replace("<", "%3C")
@@ -195,7 +196,7 @@ def _size(text: str) -> int:
 
 
 def _text(text: str) -> dict[str, Any]:
-    # verbatim: names in it are not made into mentions
+    # verbatim: Slack makes no mentions of names in it
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 

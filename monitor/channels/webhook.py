@@ -1,5 +1,6 @@
-"""Any receiver that takes JSON: the step as it is, signed. The body and the signature are described in
-`docs/operations.md`, "Channels".
+"""Webhook: any receiver that takes JSON gets the step, signed.
+
+`docs/operations.md`, "Channels", describes the body and the signature.
 """
 
 from __future__ import annotations
@@ -17,30 +18,28 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    required,
     without_secrets,
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 
-VERSION = 1  # of the body; fields may be added to it, but none changes its meaning
+VERSION = 1  # of the body; new fields keep the version, a new meaning of a field raises it
 BODY_BYTES = 512 * 1024
 SIGNATURE = "X-Softfail-Signature"
 
 
 class Webhook:
-    """Steps to requests. Address, headers and the signing secret are never shown."""
+    """Turn steps into requests. Address, headers and the signing secret are never shown."""
 
     name = "webhook"
 
     def __init__(self, config: Config) -> None:
-        settings = config.channels.webhook
-        if settings is None:
-            raise ValueError("channels.webhook: is not configured")
-        self._settings, self._links = settings, config.links
+        self._settings, self._links = required(config.channels.webhook, self.name), config.links
 
     def request(self, step: Step, now_us: int) -> Request:
-        """The step as JSON, within 512 KB whatever the size of the episode."""
+        """Build the request: the step as JSON, within 512 KB whatever the size of the episode."""
         settings, body = self._settings, self._body(step)
         headers = [("Content-Type", "application/json"), ("User-Agent", CLIENT)]
         headers += [(name, value.get_secret_value()) for name, value in settings.headers.items()]
@@ -60,35 +59,37 @@ class Webhook:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """2xx taken; 408, 425, 429, 5xx and silence again; the rest never."""
+        """Interpret an answer as ``interpret_http`` does."""
         settings = self._settings
         url = settings.url.get_secret_value()
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         secrets = [
-            one.get_secret_value() for one in (*settings.headers.values(), settings.secret) if one is not None
+            secret.get_secret_value()
+            for secret in (*settings.headers.values(), settings.secret)
+            if secret is not None
         ]
         secrets += [url, target, parts.query, *(value for _, value in parse_qsl(parts.query))]
-        # a word is shorter, a token is not
+        # a token is that long, a word of a path is shorter
         secrets += [part for part in parts.path.split("/") if len(part) >= 16]
         return without_secrets(interpret_http(status, headers, body, now_us), *secrets)
 
     def _body(self, step: Step) -> bytes:
         episode, left_out = step.episode, step.left_out
-        body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
+        body = json_bytes(self._fields(step, episode.model_dump(mode="json"), left_out))
         if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
             episode = episode.model_copy(
                 update={"examples": [], "incidents": episode_text.by_importance(episode)}
             )
-            body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
+            body = json_bytes(self._fields(step, episode.model_dump(mode="json"), left_out))
         while len(body) > BODY_BYTES and episode.incidents:
             kept = episode.incidents[: len(episode.incidents) // 2]
             left_out += len(episode.incidents) - len(kept)
             episode = episode.model_copy(update={"incidents": kept})
-            body = json_bytes(self._told(step, episode.model_dump(mode="json"), left_out))
+            body = json_bytes(self._fields(step, episode.model_dump(mode="json"), left_out))
         return body
 
-    def _told(self, step: Step, episode: dict[str, Any], left_out: int) -> dict[str, Any]:
+    def _fields(self, step: Step, episode: dict[str, Any], left_out: int) -> dict[str, Any]:
         return {
             "version": VERSION,
             "action": step.action,
@@ -105,10 +106,10 @@ class Webhook:
 
 
 def signature(secret: str, time_s: int, body: bytes) -> str:
-    """The header that proves who sent a body, and when: HMAC-SHA256 over ``TIME.BODY``.
+    """Sign a body: return the header that proves who sent it, and when (HMAC-SHA256 over ``TIME.BODY``).
 
-    ``time_s``: seconds since 1970, which a receiver holds against its clock, so that nobody can play an old
-    request again.
+    ``time_s``: seconds since 1970. A receiver compares it with its clock, so that nobody can replay an old
+    request.
 
     >>> signature("0123456789abcdef", 1_772_442_000, b"{}")[:32]
     't=1772442000,v1=5ad22d4b8dd43190'

@@ -141,7 +141,10 @@ class Dispatcher:
     # silences
 
     def silence_of(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> ScheduledSilence | None:
-        """Return a silence that holds a delivery back now, or None: of a group, all members must be silenced."""
+        """Return a silence that holds a delivery back now, or None.
+
+        Of a group, all members must be silenced.
+        """
         silences = [
             self.silences.in_force(silence_subject(episode), now_us)
             for episode in self._firing_members(channel, delivery)
@@ -173,7 +176,7 @@ class Dispatcher:
                 continue
             ended = since_us >= delivery.silence_end_us - LATE_US
             if delivery.is_silenced and not delivery.ended_silenced and ended:
-                # it may have been tried before this record was read, by a notifier that crashed before saving that
+                # a notifier that crashed may have tried it before this record was read, and not saved that
                 delivery.release_silenced()
                 self.log.touch((channel, episode_id))
             at_us = min(now_us, delivery.silence_end_us)

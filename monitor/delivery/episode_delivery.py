@@ -13,7 +13,7 @@ from pydantic import Field
 
 from monitor.channels.interface import Action, Urgency
 from monitor.delivery.delivery_log import Delivery
-from monitor.delivery.snapshot import Snapshot
+from monitor.delivery.snapshot import Snapshot, finding_keys, member_keys
 from monitor.protocol.severity import severity_rank
 from schemas.records import Episode
 from schemas.times import microseconds
@@ -113,7 +113,7 @@ class EpisodeDelivery(Delivery):
             self.silence_end_us is not None
             and microseconds(episode.decided_at) >= self.silence_end_us - LATE_US
         ):
-            self.release_silenced()  # it may have been tried since by a notifier that crashed before saving that
+            self.release_silenced()  # a notifier that crashed may have tried it since, and not saved that
         if episode.state != "resolved" and not episode.muted:
             self.last_firing = snapshot
             self.keys.setdefault(episode.urgency, "wanted" if silence_end_us is None else "held")
@@ -261,13 +261,13 @@ class EpisodeDelivery(Delivery):
 
     def _lists_all(self, episode: Episode) -> bool:
         """Return whether the last trigger listed all members of the group."""
-        return _members(episode) <= set(self.sent_findings)
+        return member_keys(episode) <= set(self.sent_findings)
 
     def _has_changed(self, episode: Episode) -> bool:
         """Return whether it became more severe, or has findings that were not sent."""
         severity, *rules = self.sent_findings or ["info"]
         is_worse = severity_rank(episode.severity) > severity_rank(severity)
-        return is_worse or not _findings(episode) <= set(rules)
+        return is_worse or not finding_keys(episode) <= set(rules)
 
     # what came of it
 
@@ -297,7 +297,7 @@ class EpisodeDelivery(Delivery):
 
     def _note_sent(self, episode: Episode, now_us: int) -> None:
         self.sent_us = now_us
-        self.sent_findings = [episode.severity, *sorted(_findings(episode) | _members(episode))]
+        self.sent_findings = [episode.severity, *sorted(finding_keys(episode) | member_keys(episode))]
 
     def retry_refused(self) -> None:
         """Try what was refused once more: after a restart the channel may have another address or key."""
@@ -309,24 +309,3 @@ class EpisodeDelivery(Delivery):
         """Note that nothing is left to send: keep the states of the keys only."""
         self.done_us, self.latest, self.last_firing, self.own_latest = now_us, None, None, None
         self.sent_findings = []
-
-
-def _findings(episode: Episode) -> set[str]:
-    """Return what counts as new: a rule that was not sent before, its first value that was never seen, and an
-    incident that failed again.
-    """
-    unseen = {
-        f"{incident.rule}: {incident.evidence.metric}"
-        for incident in episode.incidents
-        if incident.evidence.test == "never_seen"
-    }
-    again = {
-        f"{incident.incident_id} again {incident.returned.isoformat()}"
-        for incident in episode.incidents
-        if incident.returned is not None
-    }
-    return {incident.rule for incident in episode.incidents} | unseen | again
-
-
-def _members(episode: Episode) -> set[str]:
-    return {f"with {member.episode_id}" for member in episode.members}

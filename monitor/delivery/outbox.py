@@ -5,7 +5,7 @@ Pure: the shell asks ``due`` or ``change_due``, sends, and answers with ``delive
 episode's under the same key.
 
 Changes page nobody. No page waits for one: a change goes out only while its channel is owed nothing else, and
-its failures delay changes only (docs/decisions/0021). Silences do not hold changes back.
+its failures delay changes only (docs/decisions/0021).
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from monitor.channels import change_channels
 from monitor.channels.interface import ChangeStep, Step
 from monitor.delivery.alert_records import AlertRecord
-from monitor.delivery.change_delivery import STATE_PREFIX as CHANGE_PREFIX
-from monitor.delivery.change_delivery import ChangeDelivery
+from monitor.delivery.change_dispatcher import ChangeDispatcher
 from monitor.delivery.circuit_breaker import CircuitBreaker
 from monitor.delivery.delivery_counts import STATE_KEY as COUNTS_KEY
 from monitor.delivery.delivery_counts import DeliveryCounts, Outcome
-from monitor.delivery.delivery_log import DeliveryLog
 from monitor.delivery.dispatcher import Dispatcher
 from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.delivery.retries import CHANGES, EPISODES, RetryLane
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord, Outputs, Record
 from monitor.protocol.metrics import Measure
-from monitor.protocol.severity import SEVERITIES
 from schemas.config.monitor_config import Config
 from schemas.records import Change, Episode, Silence
 
@@ -38,7 +34,6 @@ LAYOUT = 4
 2: findings of self-health beside deliveries. 3: silences, and until when they hold deliveries back. 4: pages
 over several features, changes.
 """
-MOST_CHANGES = 2000  # open or remembered, in all channels; the oldest is dropped first
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
@@ -47,18 +42,15 @@ class Outbox:
     """Deliveries of episodes and changes to all channels, and their retries.
 
     Args:
-        config: the whole configuration. Changes go to channels that take them, to which an episode of the
-            feature may go, and only from environments that may page.
+        config: the whole configuration.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._episodes = Dispatcher(config)
-        self._changes = DeliveryLog(CHANGE_PREFIX, ChangeDelivery)
-        self._change_channels = tuple(change_channels(config))
+        self._changes = ChangeDispatcher(config, CHANGES)
         self._counts = DeliveryCounts()
         self._lanes: dict[str, RetryLane] = {}
-        self._change_lanes: dict[str, RetryLane] = {}
         self._refusal_reasons: dict[str, str] = {}  # the last of each channel
         self._refusing: set[str] = set()  # channels whose last answer was a refusal
         self._now_us = 0
@@ -86,7 +78,7 @@ class Outbox:
         elif isinstance(record, Silence):
             self._episodes.take_silence(record, self._now_us)
         elif isinstance(record, Change):
-            self._take_change(record, offset)
+            self._changes.take(record, offset, self._now_us)
 
     def reject(self, record: Record, error: ValueError) -> Outputs:
         """Count a record that cannot be read; return its dead letter. ``error``: why, the field first."""
@@ -97,25 +89,6 @@ class Outbox:
         )
         self._counts.add_unreadable()
         return outputs
-
-    def _take_change(self, change: Change, offset: int) -> None:
-        delivery = ChangeDelivery.opened(change, 0, offset, self._now_us)
-        if delivery.is_expired(self._now_us) or change.environment not in self._config.page_environments:
-            return
-        routed = {
-            channel
-            for severity in SEVERITIES
-            for channel in self._config.channels_for(
-                change.service, change.feature, change.environment, severity
-            )
-        }
-        for channel in self._change_channels:
-            key = channel, change.change_id
-            if channel in routed and key not in self._changes:
-                order = self._changes.next_order()
-                self._changes.put(key, delivery.model_copy(update={"order": order}))
-        while len(self._changes) > MOST_CHANGES:
-            self._changes.drop(next(iter(self._changes)))
 
     # what goes out
 
@@ -157,28 +130,17 @@ class Outbox:
         None: nothing, or not yet: while the channel is owed anything else, does not answer, or asked to be
         left alone. ``now_us``: wall clock, microseconds since 1970.
         """
-        for name, change_id in self._changes.drop_expired(now_us):
-            self._change_lane(name).forget(change_id)
-        lane = self._change_lane(channel)
-        if lane.breaker.state(now_us) == "open":
+        step = self._changes.due(channel, now_us)
+        if step is None or self.breaker(channel).open_since_us is not None or self.is_held(channel, now_us):
             return None
-        waiting = [
-            (lane.rank(change_id, now_us) or 0, delivery.order, delivery.change)
-            for (name, change_id), delivery in self._changes.open_items()
-            if name == channel and delivery.change is not None
-        ]
-        if not waiting or self.breaker(channel).open_since_us is not None or self.is_held(channel, now_us):
-            return None
-        if self.due(channel, now_us) is not None:
-            return None
-        return ChangeStep(channel, min(waiting, key=lambda item: item[:2])[2])
+        return step if self.due(channel, now_us) is None else None
 
     # what came of it
 
     def delivered(self, step: Step | ChangeStep, now_us: int) -> None:
         """Note that the receiver has confirmed a step. ``now_us``: wall clock, microseconds since 1970."""
         if isinstance(step, ChangeStep):
-            self._end_change(step, now_us)
+            self._changes.answered(step, now_us)
             return
         self._refusing.discard(step.channel)
         if (delivery := self._answered(step, "delivered", now_us)) is not None:
@@ -189,13 +151,11 @@ class Outbox:
         waits for it.
         """
         if isinstance(step, ChangeStep):
-            change = self._changes.get((step.channel, step.change.change_id))
             why = (
-                f"{step.channel} refused the change {step.change.change_id}: {reason}; mend the channel, or set"
-                f" channels.{step.channel}.change_events to false"
+                f"{step.channel} refused the change {step.change.change_id}: {reason}; mend the channel, or"
+                f" set channels.{step.channel}.change_events to false"
             )
-            self._end_change(step, now_us)
-            return self._dead_letter(step.change, change.offset if change is not None else 0, why)
+            return self._dead_letter(step.change, self._changes.answered(step, now_us), why)
         self._refusal_reasons[step.channel] = reason
         self._refusing.add(step.channel)
         delivery = self._answered(step, "refused", now_us)
@@ -231,8 +191,7 @@ class Outbox:
             reason: why it failed.
         """
         if isinstance(step, ChangeStep):
-            lane = self._change_lane(step.channel)
-            return lane.failed(step.change.change_id, now_us, jitter, after_s, reason=reason)
+            return self._changes.failed(step, now_us, jitter, after_s, reason)
         self._counts.add(step.channel, "retried")
         lane = self._lane(step.channel)
         return lane.failed(step.episode_id, now_us, jitter, after_s, hold=hold, reason=reason)
@@ -244,12 +203,6 @@ class Outbox:
         key = step.channel, step.episode_id
         self._episodes.log.touch(key)
         return self._episodes.log.open_delivery(key)
-
-    def _end_change(self, step: ChangeStep, now_us: int) -> None:
-        key = step.channel, step.change.change_id
-        self._change_lane(step.channel).answered(step.change.change_id)
-        if (delivery := self._changes.get(key)) is not None:
-            self._changes.put(key, delivery.done(now_us))
 
     def _dead_letter(self, sent: Episode | Change, offset: int, why: str) -> Outputs:
         topic = f"{self._config.kafka.prefix}.alerts"
@@ -288,9 +241,6 @@ class Outbox:
     def _lane(self, channel: str) -> RetryLane:
         return self._lanes.setdefault(channel, RetryLane(EPISODES))
 
-    def _change_lane(self, channel: str) -> RetryLane:
-        return self._change_lanes.setdefault(channel, RetryLane(CHANGES))
-
     # what is shown
 
     @property
@@ -316,7 +266,7 @@ class Outbox:
         return self._counts.measures()
 
     def silences(self) -> list[dict[str, Any]]:
-        """Return the silences in force at the last known time, each with how many deliveries it holds back."""
+        """Return the silences in force at the last known time, and how many deliveries each holds back."""
         held: dict[str, int] = {}
         for (channel, _), delivery in self._episodes.log.open_items():
             silence = self._episodes.silence_of(channel, delivery, self._now_us)
@@ -334,7 +284,7 @@ class Outbox:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call; None deletes."""
-        return [*self._episodes.changed(), *self._counts.changed(), *self._changes.changed()]
+        return [*self._episodes.changed(), *self._counts.changed(), *self._changes.log.changed()]
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take back what ``changed`` returned. Only on a fresh object.
@@ -346,11 +296,11 @@ class Outbox:
             try:
                 if key == COUNTS_KEY:
                     self._counts.restore(value)
-                elif self._changes.owns(key):
-                    self._changes.restore(key, value)
+                elif self._changes.log.owns(key):
+                    self._changes.log.restore(key, value)
                 elif not self._episodes.restore(key, value):
                     raise ValueError("no record of an outbox")
             except (ValueError, TypeError, AttributeError) as error:
                 raise ValueError(f"state record {key!r}: {error}") from None
         self._episodes.restored()
-        self._changes.restored()
+        self._changes.log.restored()

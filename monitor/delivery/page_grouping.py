@@ -178,7 +178,7 @@ def _member(episode: Episode) -> Member:
 def _may_share(
     delivery: EpisodeDelivery, episode: Episode, group_key: str, at_us: int, is_silenced: IsSilenced
 ) -> bool:
-    """Return whether a delivery has this group key, began at about the same time, and is sent or to be sent."""
+    """Return whether a delivery has this group key, began at about the same time, and is to be sent."""
     if (
         delivery.latest is None
         or delivery.was_refused

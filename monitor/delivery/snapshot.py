@@ -46,3 +46,25 @@ def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) ->
     ]
     cut = episode.model_copy(update={"incidents": incidents, "examples": examples})
     return Snapshot(episode=cut, left_out=len(episode.incidents) - len(incidents), offset=offset)
+
+
+def finding_keys(episode: Episode) -> set[str]:
+    """Return what counts as new: a rule that was not sent before, its first value that was never seen, and an
+    incident that failed again.
+    """
+    unseen = {
+        f"{incident.rule}: {incident.evidence.metric}"
+        for incident in episode.incidents
+        if incident.evidence.test == "never_seen"
+    }
+    again = {
+        f"{incident.incident_id} again {incident.returned.isoformat()}"
+        for incident in episode.incidents
+        if incident.returned is not None
+    }
+    return {incident.rule for incident in episode.incidents} | unseen | again
+
+
+def member_keys(episode: Episode) -> set[str]:
+    """Return the members that its page lists."""
+    return {f"with {member.episode_id}" for member in episode.members}

@@ -95,9 +95,7 @@ class DeadMansSwitch:
         return [Ping(to, self._request(to, now_us)) for to in ready]
 
     def sent(self, ping: Ping, now_us: int, *, arrived: bool) -> None:
-        """Note whether a ping arrived. After one that did not the next follows an interval later; it withholds
-        nothing.
-        """
+        """Note whether a ping arrived. The next follows an interval later, also if it did not."""
         self._counts[ping.to, "sent" if arrived else "failed"] += 1
         if arrived:
             self._sent_us[ping.to] = now_us

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from monitor.evaluators.verdict import SKIPPED_ERROR
-from monitor.self_health.partition_health import Finding
+from monitor.self_health.share_checks import Finding
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState
 from monitor.windows.segment_keys import OTHER

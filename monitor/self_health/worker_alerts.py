@@ -19,7 +19,7 @@ from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
-from monitor.self_health.partition_health import Finding, ShareChecks
+from monitor.self_health.share_checks import Finding, ShareChecks
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
-from monitor.self_health.partition_health import Finding
+from monitor.self_health.share_checks import Finding
 from monitor.wording.episode_text import next_step
 from schemas.config.monitor_config import Config
 from schemas.records import Episode

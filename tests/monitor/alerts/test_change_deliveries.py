@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.delivery import outbox as outbox_module
+from monitor.delivery import change_dispatcher
 from monitor.delivery.outbox import Outbox
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
@@ -146,7 +146,7 @@ def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(outbox, ni
 
 
 def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(outbox, nine_us, monkeypatch):
-    monkeypatch.setattr(outbox_module, "MOST_CHANGES", 3)
+    monkeypatch.setattr(change_dispatcher, "MOST", 3)
     for number in range(5):
         outbox.take(change(f"v{number}"), number, nine_us)
     assert names(outbox, nine_us) == ["v2", "v3", "v4"]

@@ -1,0 +1,153 @@
+"""Find which shares of what went wrong are too large, with hysteresis. The wall clock is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from monitor.protocol.severity import most_severe
+from monitor.wording.number_format import share, span
+from schemas.config.monitor_config import Health as Settings
+from schemas.times import rfc3339
+
+MOST_ERROR_SHARE = 0.5
+
+Counts = Mapping[str, int]
+"""Counts by name, and parts of them by ``NAME/CAUSE``."""
+
+
+class ShareLimit(NamedTuple):
+    """A part of a whole that ought to be small.
+
+    From ``warning`` on it is a finding of that severity, from ``error`` on an error (``worst`` fixes another
+    severity). ``least``: a part smaller than this many is no finding. ``each``: check each cause against a
+    whole of its own, and report the worst. It ends below half of ``warning``, or half of ``least``.
+    """
+
+    name: str
+    whole: str
+    warning: float
+    error: float
+    least: int
+    says: str
+    worst: str = "error"
+    each: bool = False
+
+
+SHARE_LIMITS = (
+    ShareLimit("dead-letters", "records", 0.01, 0.10, 10, "of records could not be read"),
+    ShareLimit("evaluator-errors", "judged", 0.01, 0.10, 10, "of evaluations broke", each=True),
+    ShareLimit(
+        "producer-drops",
+        "sampled",
+        0.01,
+        1.0,
+        10,
+        "of sampled calls were dropped by their producers",
+        "warning",
+    ),
+    ShareLimit("events-missing", "numbered", 0.01, 1.0, 10, "of numbered events have not arrived", "warning"),
+    ShareLimit(
+        "wrong-partition",
+        "records",
+        0.20,
+        1.0,
+        100,
+        "of records lay in a partition that is not theirs, and were sent on",
+        "info",
+    ),
+)
+
+
+class Finding(NamedTuple):
+    """Something wrong with softfail itself. ``since_us``: wall clock, microseconds since 1970."""
+
+    name: str
+    severity: str
+    text: str
+    since_us: int
+    value: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return it as a heartbeat has it; see ``schemas.records.Finding``."""
+        return {
+            "name": self.name,
+            "severity": self.severity,
+            "text": self.text,
+            "since": rfc3339(self.since_us),
+            "value": self.value,
+        }
+
+
+class ShareChecks:
+    """Find which shares are too large, with hysteresis. A severity does not sink before the finding ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        error = max(settings.dead_letter_share, min(MOST_ERROR_SHARE, 10 * settings.dead_letter_share))
+        self._limits = [
+            limit._replace(warning=settings.dead_letter_share, error=error)
+            if limit.name == "dead-letters"
+            else limit
+            for limit in SHARE_LIMITS
+        ]
+        self._findings: dict[str, Finding] = {}
+
+    def check(self, counts: Counts, seconds: float, now_us: int) -> list[Finding]:
+        """Return the findings of a window.
+
+        Args:
+            counts: counted in the window.
+            seconds: its length.
+            now_us: wall clock, microseconds since 1970.
+        """
+        for limit in self._limits:
+            measured = _measure(limit, counts)
+            previous = self._findings.get(limit.name)
+            if measured.part >= limit.least and measured.share >= limit.warning:
+                self._findings[limit.name] = _finding(limit, measured, previous, seconds, now_us)
+            elif previous is not None and (
+                measured.part * 2 < limit.least or measured.share * 2 < limit.warning
+            ):
+                del self._findings[limit.name]
+        return list(self._findings.values())
+
+
+class _Measured(NamedTuple):
+    """A share, its part, and the cause of most of it."""
+
+    share: float
+    part: int
+    main_cause: str
+
+
+def _measure(limit: ShareLimit, counts: Counts) -> _Measured:
+    causes = {
+        name.partition("/")[2]: count for name, count in counts.items() if name.startswith(f"{limit.name}/")
+    }
+    if limit.each:
+        measured = [
+            _Measured(_ratio(count, counts.get(f"{limit.whole}/{cause}", 0)), count, cause)
+            for cause, count in causes.items()
+            if count >= limit.least
+        ]
+        return max(measured, default=_Measured(0.0, 0, ""))
+    part = counts.get(limit.name, 0)
+    main_cause = max(causes, key=lambda cause: (causes[cause], cause), default="")
+    return _Measured(_ratio(part, counts.get(limit.whole, 0)), part, main_cause)
+
+
+def _finding(
+    limit: ShareLimit, measured: _Measured, previous: Finding | None, seconds: float, now_us: int
+) -> Finding:
+    severity, since_us = limit.worst, now_us
+    if severity == "error" and measured.share < limit.error:
+        severity = "warning"
+    if previous is not None:
+        severity, since_us = most_severe((severity, previous.severity)), previous.since_us
+    cause = f" (mostly: {measured.main_cause})" if measured.main_cause else ""
+    text = f"{share(measured.share)} {limit.says} in {span(max(1, round(seconds)))}{cause}"
+    return Finding(limit.name, severity, text, since_us, round(measured.share, 6))
+
+
+def _ratio(part: int, whole: int) -> float:
+    return min(1.0, part / whole) if whole > 0 else float(part > 0)
