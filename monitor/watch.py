@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerts.pane_close import PaneCloser
-from monitor.ingest.ingestor import Ingestor, RejectedRecord
+from monitor.ingest.dead_letters import RejectedRecord
+from monitor.ingest.ingestor import Ingestor
 from monitor.protocol.messages import Message, Outputs, Record, to_json
 from monitor.protocol.metrics import Measure
 from monitor.self_health.partition_health import PartitionHealth, ReadProgress, partition_counts

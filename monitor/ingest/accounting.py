@@ -1,6 +1,4 @@
-"""What arrived of what producers numbered, and which verdicts were not reached and why: a chunk of responses
-at a time.
-"""
+"""Loss accounting of a chunk of responses: the event numbers that arrived, and why verdicts were skipped."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ from monitor.ingest.batch import CountGroup
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER
 
-# why an evaluator skips, of a feature; further ones are counted as `other`, for a reason may quote what came
-_REASONS = 16
+_MAX_REASONS = 16
+"""Skip reasons of an evaluator of a feature; further ones count as ``other``, since a reason may quote data."""
 _producer = attrgetter("producer_id")
 _sequence = attrgetter("sequence")
 
@@ -26,8 +24,10 @@ Ints = npt.NDArray[np.int64]
 
 
 def producer_name(feature: FeatureState, event: Any) -> str:
-    """Under which name a feature follows an event's producer: where features share an account, each numbers
-    its own events.
+    """Return the name under which a feature tracks the producer of an event.
+
+    Features that share the state ``other`` have separate names, because producers number the events of each
+    feature separately.
     """
     return (
         f"{event.producer_id} {event.service}/{event.feature}"
@@ -37,65 +37,76 @@ def producer_name(feature: FeatureState, event: Any) -> str:
 
 
 def count_sequence_numbers(events: Sequence[Any], group: Ints, groups: Sequence[CountGroup]) -> None:
-    """Tell each feature which numbers of its producers have arrived. ``group``: index into ``groups`` of each
-    event, shape (n,).
+    """Count which numbered events of each producer have arrived.
+
+    Args:
+        group: index into ``groups`` of each event, shape (n,).
     """
     names = list(map(_producer, events))
     if not any(names):
         return
     numbers = list(map(_sequence, events))
     if None in numbers or "" in names:
-        known = [at for at, number in enumerate(numbers) if number is not None and names[at]]
-        if not known:
+        numbered = [index for index, number in enumerate(numbers) if number is not None and names[index]]
+        if not numbered:
             return
-        names, numbers, group = [names[at] for at in known], [numbers[at] for at in known], group[known]
-    producers = {name: at for at, name in enumerate(dict.fromkeys(names))}
+        names, numbers = [names[index] for index in numbered], [numbers[index] for index in numbered]
+        group = group[numbered]
+    producers = {name: index for index, name in enumerate(dict.fromkeys(names))}
     accounts: dict[tuple[int, str], int] = {}
     account = np.array(
-        [accounts.setdefault((id(one.feature), one.shared), at) for at, one in enumerate(groups)], np.int64
+        [
+            accounts.setdefault((id(target.feature), target.producer_suffix), index)
+            for index, target in enumerate(groups)
+        ],
+        np.int64,
     )
     pairs = account[group] * len(producers) + np.array(list(map(producers.__getitem__, names)), np.int64)
     order = np.argsort(pairs, kind="stable")
     pairs, values = pairs[order], np.array(numbers, np.int64)[order]
-    starts = np.array([one.pane.start_us for one in groups], np.int64)[group[order]]
+    starts = np.array([target.pane.start_us for target in groups], np.int64)[group[order]]
     firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    found = (
+    columns = (
         pairs[firsts],
         np.maximum.reduceat(starts, firsts),
         np.minimum.reduceat(values, firsts),
         np.maximum.reduceat(values, firsts),
         np.diff(firsts, append=len(pairs)),
     )
-    by_number = list(producers)
-    for pair, time_us, lowest, highest, n in zip(*(row.tolist() for row in found), strict=True):
-        one = groups[pair // len(producers)]
-        one.feature.producers.count_events(
-            by_number[pair % len(producers)] + one.shared, time_us, lowest, highest, n
-        )
+    producer_names = list(producers)
+    for pair, time_us, lowest, highest, n in zip(*(column.tolist() for column in columns), strict=True):
+        target = groups[pair // len(producers)]
+        name = producer_names[pair % len(producers)] + target.producer_suffix
+        target.feature.producers.count_events(name, time_us, lowest, highest, n)
 
 
 def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Sequence[CountGroup]) -> None:
-    """Count by feature, evaluator and reason what was skipped. ``names``: of the evaluators."""
+    """Count skipped verdicts by feature, evaluator and reason.
+
+    Args:
+        names: of the evaluators.
+        group: index into ``groups`` of each event, shape (n,).
+    """
     features: dict[int, int] = {}
-    place = np.array([features.setdefault(id(one.feature), at) for at, one in enumerate(groups)], np.int64)[
-        group
-    ]
+    place = np.array(
+        [features.setdefault(id(target.feature), index) for index, target in enumerate(groups)], np.int64
+    )[group]
     ids = list(map(id, judged.label_verdicts))
-    kinds = dict(zip(ids, judged.label_verdicts, strict=True))  # one for very many events, as a rule
-    numbered = {of: at for at, of in enumerate(kinds)}
-    counts = np.bincount(place * len(kinds) + np.array(list(map(numbered.__getitem__, ids)), np.int64))
-    settled = list(kinds.values())
+    by_id = dict(zip(ids, judged.label_verdicts, strict=True))  # usually the same for very many events
+    numbers = {verdicts_id: number for number, verdicts_id in enumerate(by_id)}
+    rows = np.array(list(map(numbers.__getitem__, ids)), np.int64)
+    counts = np.bincount(place * len(numbers) + rows)
+    label_verdicts = list(by_id.values())
     for pair in np.flatnonzero(counts).tolist():
-        for evaluator, reason in settled[pair % len(kinds)].skips:
-            _skip(groups[pair // len(kinds)].feature, names[evaluator], reason, int(counts[pair]))
-    for (at, evaluator, reason), n in Counter(
-        (place[index], evaluator, reason) for index, evaluator, reason in judged.skips
-    ).items():
-        _skip(groups[at].feature, names[evaluator], reason, n)
+        for evaluator, reason in label_verdicts[pair % len(numbers)].skips:
+            _skip(groups[pair // len(numbers)].feature, names[evaluator], reason, int(counts[pair]))
+    skips = Counter((place[index], evaluator, reason) for index, evaluator, reason in judged.skips)
+    for (index, evaluator, reason), n in skips.items():
+        _skip(groups[index].feature, names[evaluator], reason, n)
 
 
 def _skip(feature: FeatureState, evaluator: str, reason: str, n: int) -> None:
     reasons = feature.skipped.setdefault(evaluator, {})
-    if reason not in reasons and len(reasons) >= _REASONS:
+    if reason not in reasons and len(reasons) >= _MAX_REASONS:
         reason = OTHER
     reasons[reason] = reasons.get(reason, 0) + n

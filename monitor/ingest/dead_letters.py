@@ -1,4 +1,4 @@
-"""What could not be read or delivered, from where, and why."""
+"""Dead letters: records that could not be read or delivered, their place, and the reason."""
 
 from __future__ import annotations
 
@@ -6,14 +6,32 @@ import base64
 
 from monitor.protocol.messages import Message, Record, to_json
 
-VALUE_BYTES = 64 << 10  # of the value, in base64; the rest lies where the record came from
-TEXT_BYTES = 1 << 10  # of a key or a header
+VALUE_BYTES = 64 << 10
+"""Bytes of the value that a dead letter has; the source has the rest."""
+TEXT_BYTES = 1 << 10
+"""Bytes of a key or a header."""
+
+
+class RejectedRecord(Exception):
+    """A record that cannot be counted becomes a dead letter with this reason.
+
+    ``field``: the wrong field; empty if the record itself is wrong.
+    """
+
+    def __init__(self, reason: str, error: str, field: str = "") -> None:
+        super().__init__(error)
+        self.reason = reason
+        self.field = field
 
 
 def dead_letter(record: Record, error: str, field: str = "") -> Message:
-    """The dead letter of a record. ``field``: the one at fault; empty when the record itself is.
+    """Return the dead letter of a record.
 
-    Keys and headers are shown as text, bytes that are no UTF-8 as ``\\xff``.
+    Keys and headers become text; bytes that are not UTF-8 become escapes like ``\\xff``.
+
+    Args:
+        error: the reason and the remedy.
+        field: the wrong field of the event; empty if the record itself is wrong.
     """
     value = record.value
     letter = {

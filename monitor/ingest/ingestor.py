@@ -1,6 +1,4 @@
-"""From records to counted events: read, refuse with a reason, send on what lies in the wrong partition,
-group, measure.
-"""
+"""Ingest records: decode them, reject or forward what cannot be counted here, group events, count them."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ from monitor.ingest.aggregation import (
     aggregate_feedback,
     aggregate_responses,
 )
-from monitor.ingest.batch import CountGroup
-from monitor.ingest.dead_letters import dead_letter
+from monitor.ingest.batch import Chunk, CountGroup
+from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.partition_state import PartitionState
@@ -30,38 +28,22 @@ from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
-FORWARDED_HEADER = (
-    "softfail-forwarded"  # header of an event that was found in another partition; it says which
-)
-MAX_FEATURES = 1000  # a partition; counted are those active in the last 24 h
-
-
-class RejectedRecord(Exception):
-    """A record that is not measured: a dead letter with this reason."""
-
-    def __init__(self, reason: str, error: str, field: str = "") -> None:
-        super().__init__(error)
-        self.reason = reason
-        self.field = field
-
-
-class Chunk:
-    """Events of one kind and suite that wait to be counted; ``group_of[i]`` is the number of event i's group."""
-
-    __slots__ = ("events", "group_of", "groups", "kind", "records", "suite")
-
-    def __init__(self, kind: str, suite: Suite) -> None:
-        self.kind = kind
-        self.suite = suite
-        self.events: list[Any] = []
-        self.group_of: list[int] = []
-        self.records: list[Record] = []
-        self.groups: list[CountGroup] = []
+FORWARDED_HEADER = "softfail-forwarded"
+"""Header of a forwarded event; its value is the partition where it was found."""
+MAX_FEATURES = 1000
+"""Features of a partition that were active in the last 24 hours."""
 
 
 class Ingestor:
-    """Collects the events of a chunk and counts them when it is flushed. Where chunks are cut makes no
-    difference.
+    """Collects events in chunks and counts them in ``flush``.
+
+    The result does not depend on where chunks are cut.
+
+    Args:
+        partition, partitions: of the events topic; 0 partitions: every event belongs here.
+
+    Attributes:
+        groups: key of ``group_key`` -> group and chunk, for events since the last flush.
     """
 
     def __init__(
@@ -80,13 +62,13 @@ class Ingestor:
         self._too_old: set[Any] = set()
 
     def decode(self, record: Record) -> tuple[Any, int, int]:
-        """The decoded event, its time, and what the watermark may learn from it: a clock that is ahead counts
-        no more than the broker's own.
+        """Return the decoded event, its time, and the time for the watermark, microseconds since 1970.
 
-        Times are microseconds since 1970.
+        The time for the watermark is at most the append time, so that a producer's clock that is ahead closes
+        no panes.
 
         Raises:
-            Refusal: it cannot be measured, ever.
+            RejectedRecord: it can never be counted.
         """
         if record.value is None:
             raise RejectedRecord("empty", "the record has no value; send one JSON object a message")
@@ -111,30 +93,35 @@ class Ingestor:
         return event, time_us, append_us
 
     def owns(self, event: Any) -> bool:
-        """Whether this partition is the event's own."""
-        return self._of(event.service, event.feature)[2]
+        """Return whether the event belongs to this partition."""
+        return self._feature_settings(event.service, event.feature)[2]
 
     def group_key(self, event: Any, time_us: int) -> Any:
-        """What events that are counted together have in common; ``groups`` holds those that were seen since
-        the last flush.
-        """
+        """Return the key of the group of an event: all that events counted together have in common."""
         kind = event.kind
         return (
-            event.service, event.feature, event.model, event.prompt_version, event.variant, event.environment, time_us - time_us % self._pane_us,
-            event.sample_probability, event.content_probability if kind == "response" else 1.0, kind,
+            event.service,
+            event.feature,
+            event.model,
+            event.prompt_version,
+            event.variant,
+            event.environment,
+            time_us - time_us % self._pane_us,
+            event.sample_probability,
+            event.content_probability if kind == "response" else 1.0,
+            kind,
             self._dimensions(event) if self._has_dimensions else (),
-        )  # fmt: skip
+        )
 
     def open_group(
         self, key: Any, event: Any, closed_us: int, out: Outputs
     ) -> tuple[CountGroup, Chunk] | None:
-        """Where the events of a new key are counted; None: the event is no event to count (a meter), or too
-        old.
+        """Open the group of a new key; None if the event is a meter, which is applied at once, or too old.
 
         ``closed_us``: the last closed edge.
         """
         if event.kind == "meter":
-            self._take_meter(event)
+            self._apply_meter(event)
             return None
         start_us = key[6]
         if (
@@ -145,32 +132,32 @@ class Ingestor:
             self._too_old.add(key)
             self._expire(event, start_us)
             return None
-        suite = self._of(event.service, event.feature)[1]
+        suite = self._feature_settings(event.service, event.feature)[1]
         feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
-        at = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
+        segment_key = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
         if event.kind != "response" and not event.model:
-            at = UNLABELLED
-        segment = feature.segments.get(at)
+            segment_key = UNLABELLED
+        segment = feature.segments.get(segment_key)
         if segment is None:
             if feature.is_full(start_us):
-                # what was taken in is counted where it was seen, before a segment leaves
+                # Count waiting events in their segments before one of these is merged into `other`.
                 self.flush(closed_us, out)
                 self.partition_state.overflow(feature)
-            segment = feature.segments[at] = SegmentSeries(at)
+            segment = feature.segments[segment_key] = SegmentSeries(segment_key)
         pane = self.partition_state.pane(feature, segment, start_us)
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
-        shared = (
-            producer_name(feature, event).removeprefix(event.producer_id) if event.kind == "response" else ""
-        )
+        producer_suffix = ""
+        if event.kind == "response":
+            producer_suffix = producer_name(feature, event).removeprefix(event.producer_id)
         group = CountGroup(
             len(chunk.groups),
             feature,
             pane,
             key[7],
             key[8],
-            shared,
+            producer_suffix,
             partial(self.partition_state.texts, feature, segment, start_us),
         )
         chunk.groups.append(group)
@@ -178,11 +165,11 @@ class Ingestor:
         return opened
 
     def flush(self, closed_us: int, out: Outputs) -> None:
-        """Count what was taken in since the last flush."""
-        kept: list[tuple[int, SampleRecord]] = []
+        """Count the events since the last flush; write the failure samples among them."""
+        samples: list[tuple[int, SampleRecord]] = []
         for chunk in self._chunks.values():
             if chunk.kind == "response":
-                kept += self._keep(
+                samples += self._failure_samples(
                     chunk, aggregate_responses(chunk.events, chunk.group_of, chunk.groups, chunk.suite)
                 )
             elif chunk.kind == "feedback":
@@ -192,42 +179,41 @@ class Ingestor:
             counts = np.bincount(np.asarray(chunk.group_of, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)
-        # in the order of the log, whatever the chunks and suites
-        for _, one in sorted(kept, key=lambda pair: pair[0]):
-            out.write("samples", one.event_id.encode(), one)
+        # In the order of the log, independent of chunks and suites.
+        for _, record in sorted(samples, key=lambda pair: pair[0]):
+            out.write("samples", record.event_id.encode(), record)
         self._chunks.clear()
         self.groups.clear()
         self._too_old.clear()
 
-    def reject(self, record: Record, refusal: RejectedRecord, out: Outputs) -> None:
-        """Write a dead letter: what could not be read, from where, and why."""
-        letters = self.partition_state.dead_letters
-        letters[refusal.reason] = letters.get(refusal.reason, 0) + 1
-        out.add("deadletter", dead_letter(record, str(refusal), refusal.field))
+    def reject(self, record: Record, rejection: RejectedRecord, out: Outputs) -> None:
+        """Write the dead letter of a record."""
+        counts = self.partition_state.dead_letters
+        counts[rejection.reason] = counts.get(rejection.reason, 0) + 1
+        out.add("deadletter", dead_letter(record, str(rejection), rejection.field))
 
-    def _of(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
-        """Dimensions and suite of a feature, and whether this is its partition."""
-        known = self._settings.get((service, feature))
-        if known is None:
-            one = self._config.feature(service, feature)
-            suite = self._suites.get(id(one)) or self._suites.setdefault(
-                id(one), Suite.of(one.evaluators, one.gating, one.interaction)
+    def _feature_settings(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
+        """Return dimensions and suite of a feature, and whether it belongs to this partition."""
+        settings = self._settings.get((service, feature))
+        if settings is None:
+            config = self._config.feature(service, feature)
+            suite = self._suites.get(id(config)) or self._suites.setdefault(
+                id(config), Suite.of(config.evaluators, config.gating, config.interaction)
             )
             here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
             if len(self._settings) >= 10 * MAX_FEATURES:  # names come from outside
                 self._settings.clear()
-            known = self._settings[service, feature] = (one.dimensions, suite, here)
-        return known
+            settings = self._settings[service, feature] = (config.dimensions, suite, here)
+        return settings
 
     def _dimensions(self, event: Any) -> tuple[tuple[str, str], ...]:
         return tuple(
-            (name, event.dimensions.get(name, "")) for name in self._of(event.service, event.feature)[0]
+            (name, event.dimensions.get(name, ""))
+            for name in self._feature_settings(event.service, event.feature)[0]
         )
 
     def forward(self, event: Any, record: Record, out: Outputs) -> None:
-        """Send an event to its own partition, with a mark; one that was marked before goes to the dead
-        letters.
-        """
+        """Forward an event to its own partition; one that was forwarded before becomes a dead letter."""
         if any(name == FORWARDED_HEADER for name, _ in record.headers):
             error = (
                 f"sent on once and still not in its partition of {self._partitions}; was the number of"
@@ -244,8 +230,8 @@ class Ingestor:
         assert record.value is not None
         out.add("events", Message(f"{event.service}/{event.feature}".encode(), record.value, target, headers))
 
-    def _account_of(self, event: Any) -> FeatureState:
-        """The feature of what is not measured: it makes a new one only while there is room."""
+    def _totals_feature(self, event: Any) -> FeatureState:
+        """Return the feature that counts an event without panes; add a new one only while there is room."""
         key = FeatureKey(event.service, event.feature, event.environment)
         is_new = (
             key not in self.partition_state.features and len(self.partition_state.features) >= MAX_FEATURES
@@ -253,9 +239,9 @@ class Ingestor:
         return self.partition_state.feature(FeatureKey(OTHER, OTHER, key.environment) if is_new else key)
 
     def _expire(self, event: Any, start_us: int) -> None:
-        feature = self._account_of(event)
+        feature = self._totals_feature(event)
         feature.expired += 1
-        # it has arrived, if late
+        # It has arrived, although late.
         if event.kind == "response" and event.producer_id and event.sequence is not None:
             feature.producers.count_events(
                 producer_name(feature, event), start_us, event.sequence, event.sequence, 1
@@ -263,7 +249,7 @@ class Ingestor:
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
         features = self.partition_state.features
-        active = (one for one in features.values() if one.active_us >= pane_us - DAY_US)
+        active = (state for state in features.values() if state.active_us >= pane_us - DAY_US)
         if key not in features and len(features) >= MAX_FEATURES and sum(1 for _ in active) >= MAX_FEATURES:
             key = FeatureKey(OTHER, OTHER, key.environment)
         feature = self.partition_state.feature(key)
@@ -279,29 +265,30 @@ class Ingestor:
         if kind == "response":
             feature.count_arrivals(start_us, n, self.partition_state.pane_us)
 
-    def _take_meter(self, event: Any) -> None:
-        feature = self._account_of(event)
+    def _apply_meter(self, event: Any) -> None:
+        feature = self._totals_feature(event)
         counts = (event.seen, event.sampled, event.sent, event.dropped)
         feature.producers.apply_meter(
             producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts
         )
 
-    def _keep(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:
-        """The first few failing responses of each pane become samples, and examples for pages; each with its
-        offset.
+    def _failure_samples(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:
+        """Return the first failing responses of each pane as failure samples, each with its offset.
+
+        They become examples of the feature too, for pages.
         """
-        found = []
+        samples = []
         for index, failed in failures.items():
             group, suite = chunk.groups[chunk.group_of[index]], chunk.suite
-            gating = [(nth, verdict) for nth, verdict in failed if suite.gating[nth]]
+            gating = [(number, verdict) for number, verdict in failed if suite.gating[number]]
             if not gating or group.pane.samples >= A_PANE:
                 continue
             group.pane.samples += 1
             offset = chunk.records[index].offset
-            kept = sample(chunk.events[index], gating, suite, self.partition, offset)
-            found.append((offset, kept))
-            for nth, _ in gating:
-                examples = group.feature.examples.setdefault(suite.names[nth], [])
-                examples.append(example(kept, suite.names[nth]))
+            record = sample(chunk.events[index], gating, suite, self.partition, offset)
+            samples.append((offset, record))
+            for number, _ in gating:
+                examples = group.feature.examples.setdefault(suite.names[number], [])
+                examples.append(example(record, suite.names[number]))
                 del examples[:-AN_EVALUATOR]
-        return found
+        return samples

@@ -147,7 +147,7 @@ def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(tex
 
 def test_a_language_does_not_depend_on_what_was_asked_before():
     asked_first = (
-        "from monitor.ingest.language_detection import language_of; import json, sys; print(json.dumps([language_of(text) for"
+        "from monitor.ingest.language_detection import detect_language; import json, sys; print(json.dumps([detect_language(text) for"
         " text in json.load(sys.stdin)]))"
     )
     backwards = subprocess.run(
