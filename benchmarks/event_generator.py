@@ -76,7 +76,7 @@ def messages(
     """
     rng = random.Random(seed)
     calls, _ = rows(rng)
-    names = [(f"service-{one}", f"feature-{two}") for one in range(SERVICES) for two in range(FEATURES)]
+    names = [(f"service-{item}", f"feature-{two}") for item in range(SERVICES) for two in range(FEATURES)]
     places = {name: (partition_of(*name, partitions), f"{name[0]}/{name[1]}".encode()) for name in names}
     # Texts are escaped once, and event times written once a second: making events must not take longer than
     # measuring them.

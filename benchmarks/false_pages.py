@@ -144,7 +144,7 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
     expected = expected * shape.every * ((at + int(phase * shape.every)) % shape.every == 0)
     segments = int(rng.integers(1, 4))
     calls = rng.multinomial(rng.poisson(expected), rng.dirichlet(np.full(segments, 4.0)))
-    rates = np.exp([rng.uniform(*np.log(one)) for one in (ERRORS, *[FAILURES] * len(EVALUATORS))])
+    rates = np.exp([rng.uniform(*np.log(item)) for item in (ERRORS, *[FAILURES] * len(EVALUATORS))])
     rates[1:] *= (rng.random(len(EVALUATORS)) >= shape.zeros) * min(1.0, IN_ALL / rates.sum())
     unlike = rng.lognormal(0, 0.2, segments)
     failures, left = np.zeros((len(at), len(rates), segments), np.int64), calls.copy()
@@ -293,7 +293,10 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
             ]
         start_us = START_US + at * MINUTE_US
         feature.count(
-            start_us, calls.tolist(), failures.tolist(), [one[at % MINUTES] for one in held] if held else None
+            start_us,
+            calls.tolist(),
+            failures.tolist(),
+            [item[at % MINUTES] for item in held] if held else None,
         )
         for episode in feature.close(start_us + MINUTE_US):
             is_new = (episode["episode_id"], episode["urgency"]) not in known and (
@@ -308,9 +311,9 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
                         "minute": at,
                         "urgency": episode["urgency"],
                         "incidents": [
-                            {key: one[key] for key in ("rule", "severity", "level", "model", "evidence")}
-                            for one in episode["incidents"]
-                            if one["state"] == "firing"
+                            {key: item[key] for key in ("rule", "severity", "level", "model", "evidence")}
+                            for item in episode["incidents"]
+                            if item["state"] == "firing"
                         ],
                     }
                     | life.told
@@ -328,11 +331,11 @@ def interval(n: int) -> tuple[float, float]:
 def row(name: str, features: int, found: list[dict[str, Any]], promised: str) -> str:
     days, n = features * LIFE, len(found)
     rules = Counter(
-        max(one["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"]
-        for one in found
+        max(item["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"]
+        for item in found
     )
     low, high = (1000 * end / days for end in interval(n))
-    first = sum(one["minute"] < MINUTES for one in found)
+    first = sum(item["minute"] < MINUTES for item in found)
     shown = ", ".join(f"{rule} {times}" for rule, times in sorted(rules.items()))
     return (
         f"| {name} | {days} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g}"
@@ -349,7 +352,7 @@ def table(done: dict[str, Any]) -> str:
         ),
         "|---|---:|---|---:|---|---|",
     ]
-    by = {name: [one for one in done["found"] if one["shape"] == name] for name in ALL}
+    by = {name: [item for item in done["found"] if item["shape"] == name] for name in ALL}
     ran = {
         name: row(name, done["features"][name], by[name], promised)
         for name in ALL
@@ -360,7 +363,7 @@ def table(done: dict[str, Any]) -> str:
         ran["all"] = row(
             "**all of these**",
             sum(done["features"][name] for name in summed),
-            [one for name in summed for one in by[name]],
+            [item for name in summed for item in by[name]],
             promised,
         )
     return "\n".join([*lines, *(ran[name] for name in (*SHAPES, "all", *APART) if name in ran)])
@@ -402,7 +405,7 @@ def main() -> None:
     names = options.shape or list(SHAPES)
     ahead, tasks = dict(done["features"]), []
     for _ in range(-(-options.days // LIFE)):
-        name = min(names, key=lambda one: (ahead.get(one, 0), names.index(one)))
+        name = min(names, key=lambda name: (ahead.get(name, 0), names.index(name)))
         tasks.append((name, ahead.get(name, 0), options.seed, options.tickets))
         ahead[name] = ahead.get(name, 0) + 1
     with Pool(options.jobs) as pool:

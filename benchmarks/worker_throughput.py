@@ -177,7 +177,7 @@ def report(
 
 def _parts(ours: Speed, alone: dict[str, Speed]) -> list[str]:
     decode, evaluate, apply, whole = (
-        1e6 / one.cpu for one in (alone["decode"], alone["bare"], alone["apply"], ours)
+        1e6 / item.cpu for item in (alone["decode"], alone["bare"], alone["apply"], ours)
     )
     parts = {
         "decode": decode,

@@ -33,7 +33,7 @@ CONFIG = Config.model_validate(
         "features": [{"match": "s1/*", "dimensions": ["region", "tier"]}],
     }
 )
-NAMES = [(f"s{one}", f"f{two}") for one in range(3) for two in range(8)]
+NAMES = [(f"s{item}", f"f{two}") for item in range(3) for two in range(8)]
 HERE = [name for name in NAMES if partition_of(*name, PARTITIONS) == 0]
 
 _TEXTS = (
@@ -261,7 +261,7 @@ def _meters(records: list[FileRecord], refused: set[int]) -> int:
         if b"meter" in (record.value or b"") and record.offset not in refused
     )
     return sum(
-        one.kind == "meter" and partition_of(one.service, one.feature, PARTITIONS) == 0 for one in some
+        item.kind == "meter" and partition_of(item.service, item.feature, PARTITIONS) == 0 for item in some
     )
 
 

@@ -147,7 +147,7 @@ def compare_rates(new: Counts, old: Counts, alpha: float) -> Bounds:
         for a, b in LADDER
     ]
     top = max(logs)
-    room = _room(alpha, top + math.log(sum(math.exp(one - top) for one in logs)), new, old)
+    room = _room(alpha, top + math.log(sum(math.exp(log - top) for log in logs)), new, old)
     least, most = (a - b for a, b in (_ends((new, old), room, sign) for sign in (1.0, -1.0)))
     value = new.failures / new.n - old.failures / old.n
     return Bounds(value, min(value, least), max(value, most))

@@ -67,7 +67,7 @@ class PooledNumber:
                 self._classes.setdefault(ppm, []).append(held)
         self._whole: NumberSummary | None = None
         if len(self._classes) > MAX_CLASSES or any(
-            one.level != first.level or one.scale != first.scale for one in numbers
+            number.level != first.level or number.scale != first.scale for number in numbers
         ):
             self._merge()
 
@@ -105,8 +105,8 @@ class PooledNumber:
             for (_, several), size in zip(classes, sizes, strict=True)
         ]
         low, high = (
-            int(min(one.min() for one in codes if len(one))),
-            int(max(one.max() for one in codes if len(one))),
+            int(min(code.min() for code in codes if len(code))),
+            int(max(code.max() for code in codes if len(code))),
         )
         if low < 0 or high - max(low, CODE_OFFSET) >= MAX_BUCKETS:
             return None

@@ -111,9 +111,9 @@ def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> Non
         start_us = bench.START_US + at * bench.MINUTE_US
         feature.count(start_us, [60], [[30 if at >= 120 else 0], *[[1]] * 6], None)
         paged += [
-            (at, one["episode_id"], one["state"])
-            for one in feature.close(start_us + bench.MINUTE_US)
-            if one["urgency"] == "high"
+            (at, item["episode_id"], item["state"])
+            for item in feature.close(start_us + bench.MINUTE_US)
+            if item["urgency"] == "high"
         ]
     assert len({episode for _, episode, _ in paged}) == 1
     assert (paged[0][0], paged[0][2]) in {(120, "opened"), (121, "opened")}

@@ -1,9 +1,11 @@
 """Write `events.ndjson.gz` and `arrivals.gz`, the recorded input of the corpus.
 
-`python tests/corpus/generate.py` replaces both files. They are recorded in git, and the tests read only the recorded files: another
-Python may draw other random numbers. After a change here record the expected outputs anew with `record.py`.
+`python tests/corpus/generate.py` replaces both files. They are recorded in git, and the tests read only the
+recorded files: another Python may draw other random numbers. After a change here record the expected outputs
+anew with `record.py`.
 
-The world lasts 26 hours of event time, from 2026-03-02T06:00Z on: 200 busy minutes, a night, and half an hour of the next morning.
+The world lasts 26 hours of event time, from 2026-03-02T06:00Z on: 200 busy minutes, a night, and half an hour
+of the next morning.
 """
 
 from __future__ import annotations
@@ -408,11 +410,20 @@ class World:
         rng = self.random
         passed = rng.random() < (0.4 if fault == "languages" else 0.93)
         return {
-            "kind": "evaluation", "event_id": f"e{event['event_id']}", "response_id": event["event_id"], "time": stamp(minute, rng),
-            **self._labels(event), "evaluator": "judge", "evaluator_version": "1", "passed": passed,
-            "score": round(rng.uniform(0.5, 1) if passed else rng.uniform(0, 0.5), 4), "reason": "helpful" if passed else "off topic",
-            "sample_probability": round(event["sample_probability"] * JUDGED.get(f"{event['service']}/{event['feature']}", 1), 6),
-        }  # fmt: skip
+            "kind": "evaluation",
+            "event_id": f"e{event['event_id']}",
+            "response_id": event["event_id"],
+            "time": stamp(minute, rng),
+            **self._labels(event),
+            "evaluator": "judge",
+            "evaluator_version": "1",
+            "passed": passed,
+            "score": round(rng.uniform(0.5, 1) if passed else rng.uniform(0, 0.5), 4),
+            "reason": "helpful" if passed else "off topic",
+            "sample_probability": round(
+                event["sample_probability"] * JUDGED.get(f"{event['service']}/{event['feature']}", 1), 6
+            ),
+        }
 
     def _labels(self, event: dict[str, Any]) -> dict[str, Any]:
         keep = ("service", "feature", "environment", "model", "prompt_version", "variant", "dimensions")
@@ -428,9 +439,17 @@ class World:
             seen = int(min(minute, BUSY_MIN) * 12)
             sampled, lost = seen // 2, int(seen // 2 * dropped) if minute > 60 else 0
             meter = {
-                "kind": "meter", "service": service, "feature": feature, "time": stamp(minute, self.random), "producer_id": producer,
-                "started_at": "2026-03-02T05:59:30Z", "seen": seen, "sampled": sampled, "sent": sampled - lost, "dropped": lost,
-            }  # fmt: skip
+                "kind": "meter",
+                "service": service,
+                "feature": feature,
+                "time": stamp(minute, self.random),
+                "producer_id": producer,
+                "started_at": "2026-03-02T05:59:30Z",
+                "seen": seen,
+                "sampled": sampled,
+                "sent": sampled - lost,
+                "dropped": lost,
+            }
             self._add(minute, json.dumps(meter).encode())
 
     def _add(self, minute: float, line: bytes) -> None:

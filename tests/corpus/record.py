@@ -1,11 +1,12 @@
 """Record anew what softfail writes for the corpus: `python tests/corpus/record.py`.
 
-Run it on purpose only, after a change that alters outputs knowingly. Name the outputs that the change may alter
-(`record.py watch-alerts notify-requests`), so that the others still prove that nothing else changed; without names all are recorded.
+Run it on purpose only, after a change that alters outputs knowingly. Name the outputs that the change may
+alter (`record.py watch-alerts notify-requests`), so that the others still prove that nothing else changed;
+without names all are recorded.
 Review the difference: each output whose hash in `hashes.json` changes is different now.
 
-`--stop` also replaces `stop.json.xz`, the state of an older release from which the test goes on. Without it the state of the older
-release stays, and the test proves that it can still be read.
+`--stop` also replaces `stop.json.xz`, the state of an older release from which the test goes on. Without it
+the state of the older release stays, and the test proves that it can still be read.
 """
 
 from __future__ import annotations

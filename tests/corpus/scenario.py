@@ -1,7 +1,7 @@
 """Run softfail over the recorded corpus and return everything that it writes, as named texts of lines.
 
-Only facades are called: the commands (`python -m monitor`), `Watch`, `Notifier` and the channels. Time, answers of receivers and jitter
-are scripted, so the texts are the same on each run.
+Only facades are called: the commands (`python -m monitor`), `Watch`, `Notifier` and the channels. Time,
+answers of receivers and jitter are scripted, so the texts are the same on each run.
 """
 
 from __future__ import annotations
@@ -59,13 +59,23 @@ ERRORS = {  # channel, number of the request modulo 23 -> HTTP status
 Texts = dict[str, list[str]]
 State = dict[bytes, bytes]
 SILENCE = {
-    "record": "silence", "silence_id": "corpus-1", "match": "shop/*", "environments": [], "severity": [], "author": "corpus",
-    "starts_at": "2026-03-02T07:48:00Z", "ends_at": "2026-03-02T07:56:00Z", "reason": "a test", "time": "2026-03-02T07:45:00Z",
-}  # fmt: skip
+    "record": "silence",
+    "silence_id": "corpus-1",
+    "match": "shop/*",
+    "environments": [],
+    "severity": [],
+    "author": "corpus",
+    "starts_at": "2026-03-02T07:48:00Z",
+    "ends_at": "2026-03-02T07:56:00Z",
+    "reason": "a test",
+    "time": "2026-03-02T07:45:00Z",
+}
 
 
 class Step(NamedTuple):
-    """One bundle: its number, the wall clock, and the records of each partition. ``idle``: no records, the clock alone moves the watermark."""
+    """One bundle: its number, the wall clock, and the records of each partition. ``idle``: no records, the
+    clock alone moves the watermark.
+    """
 
     number: int
     now_us: int
@@ -83,7 +93,9 @@ class Alerts(NamedTuple):
 
 @contextlib.contextmanager
 def corpus_directory() -> Iterator[None]:
-    """Work in the directory of the corpus, so that no path of this machine is in an output, with the environment that the configuration names."""
+    """Work in the directory of the corpus, so that no path of this machine is in an output, with the
+    environment that the configuration names.
+    """
     before = {name: os.environ.get(name) for name in SECRETS}
     os.environ.update(SECRETS)
     try:
@@ -98,7 +110,9 @@ def corpus_directory() -> Iterator[None]:
 
 
 def command(*arguments: str) -> Texts:
-    """Run ``python -m monitor`` in this process; return its standard output, and its errors with the exit code."""
+    """Run ``python -m monitor`` in this process; return its standard output, and its errors with the exit
+    code.
+    """
     out, errors = io.StringIO(), io.StringIO()
     with corpus_directory(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
         code = main(arguments)
@@ -230,7 +244,9 @@ def digest(data: bytes | None) -> str:
 
 
 def keep(state: State, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-    """Take state records into a state as Kafka's compacted log has it: in the order in which they were written last."""
+    """Take state records into a state as Kafka's compacted log has it: in the order in which they were
+    written last.
+    """
     for key, value in records:
         state.pop(key, None)
         if value is not None:
@@ -352,7 +368,8 @@ def measured(measures: Iterable[Measure]) -> list[str]:
 class Notify:
     """The notifier over the alerts topic, with channels whose receivers answer by script.
 
-    ``state``: what another one kept, with which this one goes on; ``offset``: how many records of the topic that one had read.
+    ``state``: what another one kept, with which this one goes on; ``offset``: how many records of the topic
+    that one had read.
     """
 
     def __init__(
@@ -497,7 +514,9 @@ def rendered(request: Request) -> str:
 
 
 class Stop(NamedTuple):
-    """What was kept when the worker stopped after ``STOP_STEP``: the states of all partitions and of the notifier, and where the script was."""
+    """What was kept when the worker stopped after ``STOP_STEP``: the states of all partitions and of the
+    notifier, and where the script was.
+    """
 
     watch: list[State]
     notify: State
@@ -529,7 +548,9 @@ def _text(data: bytes) -> str:
 
 
 def live() -> tuple[Texts, Stop]:
-    """Run two partitions that never stop, and a notifier that another one replaces after ``STOP_STEP``; return all texts, and what was kept then."""
+    """Run two partitions that never stop, and a notifier that another one replaces after ``STOP_STEP``;
+    return all texts, and what was kept then.
+    """
     bundles = steps()
     worker = Worker()
     worker.run(bundles[: STOP_STEP + 1])
@@ -553,8 +574,8 @@ def live() -> tuple[Texts, Stop]:
 def resumed(stop: Stop, heartbeats: Sequence[str]) -> Texts:
     """Go on after ``STOP_STEP`` with what was kept, and return the texts from there on.
 
-    ``heartbeats``: lines of the run that never stopped, for the notifier. A new worker has looked at its partitions for a shorter time,
-    so its own heartbeats differ.
+    ``heartbeats``: lines of the run that never stopped, for the notifier. A new worker has looked at its
+    partitions for a shorter time, so its own heartbeats differ.
     """
     bundles = steps()[STOP_STEP + 1 :]
     worker = Worker(stop.watch)

@@ -1,6 +1,7 @@
 """What softfail writes for the recorded corpus is what it wrote before, byte for byte.
 
-After a change that alters outputs knowingly: `python tests/corpus/record.py`, and review the difference. See README.md.
+After a change that alters outputs knowingly: `python tests/corpus/record.py`, and review the difference. See
+README.md.
 """
 
 from __future__ import annotations

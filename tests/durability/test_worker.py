@@ -248,7 +248,7 @@ def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(
         } | more
 
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    wrong = [json.dumps(event(**one)).encode() for one in ({"duration_s": "fast"}, {"time": tomorrow})]
+    wrong = [json.dumps(event(**item)).encode() for item in ({"duration_s": "fast"}, {"time": tomorrow})]
     poison = [bytes(range(250)) * 4, json.dumps(event()).encode()[:-20], *wrong]
     large = json.dumps(event(output="x" * 900_000)).encode()
     from softfail.partitioning import partition_of

@@ -45,10 +45,18 @@ def events(
     for nth in range(count):
         tokens = round(rng.lognormvariate(5, 0.4) * factor)
         time = (NINE + timedelta(seconds=start_s + nth * every_s)).isoformat()
-        out.append({
-            "event_id": f"{start_s} {nth}", "time": time, "service": "bot", "feature": "answer", "model": "m", "output_tokens": tokens,
-            "output": "word " * rng.randrange(1, 9), **more,
-        })  # fmt: skip
+        out.append(
+            {
+                "event_id": f"{start_s} {nth}",
+                "time": time,
+                "service": "bot",
+                "feature": "answer",
+                "model": "m",
+                "output_tokens": tokens,
+                "output": "word " * rng.randrange(1, 9),
+                **more,
+            }
+        )
     return out
 
 
@@ -93,7 +101,7 @@ class Desk:
             for outputs in replay(self.config(text), records)
             for message in outputs.messages.get("alerts", ())
         ]
-        return [one for one in found if one["record"] == "transition" and one["level"] == "feature"]
+        return [item for item in found if item["record"] == "transition" and item["level"] == "feature"]
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(des
     found = desk.pins().find("march", KEY, None)
     assert found is not None
     assert found.pane.events == 700
-    assert found.pane.numbers["output_tokens"].weighted_sum() == sum(one["output_tokens"] for one in inside)
+    assert found.pane.numbers["output_tokens"].weighted_sum() == sum(item["output_tokens"] for item in inside)
     texts = desk.pins().texts("march", KEY, None, "output_text")
     assert texts is not None
     assert texts.sketch.n == 700
@@ -120,7 +128,7 @@ def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(des
 
 def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(desk: Desk) -> None:
     days = [
-        one for day in range(4) for one in events(1500, every_s=40, start_s=day * 86_400, seed=day)
+        event for day in range(4) for event in events(1500, every_s=40, start_s=day * 86_400, seed=day)
     ] + events(300, every_s=60, start_s=6 * 86_400)
     assert desk.pin(days, config="time: {pane: 5m}\n" + QUIET) == 0
     pins = desk.pins()
@@ -139,7 +147,7 @@ def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_
     for nth in range(2):
         names.append(str(tmp_path / f"{nth}.ndjson.gz"))
         with gzip.open(names[-1], "wt") as stream:
-            stream.writelines(json.dumps(one) + "\n" for one in rows[nth::2])
+            stream.writelines(json.dumps(row) + "\n" for row in rows[nth::2])
     assert (
         main(
             [
@@ -247,7 +255,7 @@ def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(d
     long = events(26 * 120, every_s=30, start_s=86_400, factor=5, seed=2)
     panes = "time: {pane: 5m}\n"
     drift = CONFIG.replace("reference", "on: [output_tokens], min_events: 10, reference")
-    assert [one["state"] for one in desk.told(long, panes + drift)] == ["firing"]
+    assert [item["state"] for item in desk.told(long, panes + drift)] == ["firing"]
     well = events(240, every_s=30, start_s=86_400 + 26 * 3600, seed=3)
     last = desk.told([*long, *well], panes + drift)[-1]
     assert (last["state"], "normal" in last["reason"]) == ("resolved", False)
@@ -392,12 +400,20 @@ def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
         rows = [row for row in csv.DictReader(stream) if row["model"] == model]
     return [
         {
-            "event_id": str(nth), "time": (begin + timedelta(seconds=nth)).isoformat(), "service": "bot", "feature": "answer", "model": "gpt-4",
-            "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]),
-            "cost_usd": float(row["cost"]), "finish_reason": "stop",
+            "event_id": str(nth),
+            "time": (begin + timedelta(seconds=nth)).isoformat(),
+            "service": "bot",
+            "feature": "answer",
+            "model": "gpt-4",
+            "input": row["query"],
+            "output": row["answer"],
+            "output_tokens": int(row["answer_token"]),
+            "duration_s": float(row["latency"]),
+            "cost_usd": float(row["cost"]),
+            "finish_reason": "stop",
         }
         for nth, row in enumerate(rows)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.llmdrift
@@ -409,7 +425,7 @@ def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself
     assert desk.pin(march) == 0
     first, *_ = desk.told(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
     assert datetime.fromisoformat(first["time"]) == NINE + timedelta(days=90, minutes=1)
-    assert {one["metric"].partition(".")[0] for one in first["evidence"]["findings"]} >= {
+    assert {item["metric"].partition(".")[0] for item in first["evidence"]["findings"]} >= {
         "output_chars",
         "output_tokens",
     }

@@ -141,9 +141,9 @@ def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_
         return {"response_model": "m-0314" if minute < 40 else "m-0613"}
 
     found = fired(records(traffic(41, fields)))
-    assert [(one["level"], one["model"], one["time"][11:16], one["evidence"]["test"]) for one in found] == [
-        ("segment", "m", "09:41", "never_seen")
-    ]
+    assert [
+        (item["level"], item["model"], item["time"][11:16], item["evidence"]["test"]) for item in found
+    ] == [("segment", "m", "09:41", "never_seen")]
     evidence = found[0]["evidence"]
     assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["n"]) == (
         "response_model=m-0613",
@@ -179,12 +179,14 @@ def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_alre
 
     found = records(traffic(53, fields, 60))
     # one incident, which fires once
-    assert {one["evidence"]["metric"] for one in fired(found)} == {"output_tokens.p90"}
-    said = [(one["time"][11:16], one["state"], one["reason"]) for one in found if one["record"] == "episode"]
+    assert {item["evidence"]["metric"] for item in fired(found)} == {"output_tokens.p90"}
+    said = [
+        (item["time"][11:16], item["state"], item["reason"]) for item in found if item["record"] == "episode"
+    ]
     assert said[0][1] == "opened"
     assert said[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
-    (shown,) = (one for one in found if one["record"] == "episode" and one["time"][11:16] == "09:51")
-    assert "response_model=m-0613" in {one["evidence"]["metric"] for one in shown["incidents"]}
+    (shown,) = (item for item in found if item["record"] == "episode" and item["time"][11:16] == "09:51")
+    assert "response_model=m-0613" in {item["evidence"]["metric"] for item in shown["incidents"]}
 
 
 def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
@@ -193,7 +195,7 @@ def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
 
     others = [record for record in records(traffic(80, fields)) if record["record"] != "window"]
-    assert [(one["record"], one["kind"], one["name"], one["before"]) for one in others] == [
+    assert [(other["record"], other["kind"], other["name"], other["before"]) for other in others] == [
         ("change", "model", "n", "m")
     ]
 
@@ -202,8 +204,8 @@ def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> Non
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"fallback": "model" if minute >= 60 and nth % 2 else "none"}
 
-    found = [one for one in fired(records(traffic(70, fields, 60))) if one["level"] == "feature"]
-    assert [one["time"][11:16] for one in found] == ["10:01"]
+    found = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    assert [item["time"][11:16] for item in found] == ["10:01"]
     evidence = found[0]["evidence"]
     assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == (
         "fallback=model",
@@ -219,7 +221,7 @@ def test_a_changed_mix_of_finish_reasons_is_found_and_chance_is_not() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"finish_reason": "length" if nth % (20 if minute < 60 else 2) == 0 else "stop"}
 
-    found = [one for one in fired(records(traffic(70, fields, 60))) if one["level"] == "feature"]
-    assert [one["evidence"]["metric"] for one in found] == ["finish_reason=length"]
+    found = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    assert [item["evidence"]["metric"] for item in found] == ["finish_reason=length"]
     assert found[0]["time"][11:16] in ("10:01", "10:02")
     assert fired(records(traffic(70, lambda nth, _: fields(nth, 0), 60))) == []

@@ -28,8 +28,20 @@ def line(event_id, **fields):
     )
 
 
-METER = json.dumps({"kind": "meter", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "producer_id": "p",
-                    "started_at": "2026-03-02T08:00:00Z", "seen": 1, "sampled": 1, "sent": 1, "dropped": 0})  # fmt: skip
+METER = json.dumps(
+    {
+        "kind": "meter",
+        "time": "2026-03-02T09:00:00Z",
+        "service": "s",
+        "feature": "f",
+        "producer_id": "p",
+        "started_at": "2026-03-02T08:00:00Z",
+        "seen": 1,
+        "sampled": 1,
+        "sent": 1,
+        "dropped": 0,
+    }
+)
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def file(tmp_path):
 
     def write(*lines, name="events.ndjson"):
         path = tmp_path / name
-        data = "".join(f"{one}\n" for one in lines).encode()
+        data = "".join(f"{line}\n" for line in lines).encode()
         path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
         return str(path)
 
@@ -52,7 +64,7 @@ def test_each_response_gives_one_object_in_the_order_of_the_file(file, capsys):
         line("c", error_type="timeout"),
     )
     assert main([path]) == 0
-    first, second, third = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    first, second, third = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [first["event_id"], second["event_id"], third["event_id"]] == ["a", "b", "c"]
     assert first["verdicts"]["refusal"] == {
         "passed": False,
@@ -74,8 +86,8 @@ def test_what_cannot_be_read_is_reported_by_line_and_the_rest_is_judged(file, ca
     path = file(line("a"), "{", line("b", duration_s=-1), "", line("c"))
     assert main([path]) == 1
     out, err = capsys.readouterr()
-    assert [json.loads(one)["event_id"] for one in out.splitlines()] == ["a", "c"]
-    assert [one.split(": ")[0] for one in err.splitlines()] == [f"{path}:2", f"{path}:3"]
+    assert [json.loads(line)["event_id"] for line in out.splitlines()] == ["a", "c"]
+    assert [line.split(": ")[0] for line in err.splitlines()] == [f"{path}:2", f"{path}:3"]
     assert "duration_s" in err
 
 
@@ -99,7 +111,7 @@ def test_other_kinds_are_counted_and_not_judged(file, capsys):
 def test_gzip_and_standard_input_are_read_like_files(file, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(line("b").encode())))
     assert main([file(line("a"), name="events.ndjson.gz"), "-"]) == 0
-    assert [json.loads(one)["event_id"] for one in capsys.readouterr().out.splitlines()] == ["a", "b"]
+    assert [json.loads(line)["event_id"] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
 
 
 def test_the_configuration_chooses_the_evaluators(file, tmp_path, capsys):
@@ -146,7 +158,7 @@ def test_the_table_ends_with_a_summary(file, capsys):
     out = capsys.readouterr().out
     assert "refusal failed (refusal: cannot_help)" in out
     assert not set("\x1b\u202e\u200b") & set(out)
-    row = next(one for one in out.splitlines() if one.startswith("refusal "))
+    row = next(line for line in out.splitlines() if line.startswith("refusal "))
     assert row.split() == ["refusal", "1", "1", "0", "0", "50.00%"]
     assert out.splitlines()[-1] == "2 responses, pass rate 50.00%"
 

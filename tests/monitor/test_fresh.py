@@ -26,11 +26,21 @@ PPM = [1_000_000, 500_000, 370_000, 250_000, 123_456, 90_000, 61_803, 33_000, 20
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("count"), st.integers(0, 6), st.integers(0, 3), st.sampled_from(PPM), st.integers(1, 9), st.floats(0, 1)),
-        st.just(("edge",)), st.just(("restart",)), st.just(("overflow",)),
+        st.tuples(
+            st.just("count"),
+            st.integers(0, 6),
+            st.integers(0, 3),
+            st.sampled_from(PPM),
+            st.integers(1, 9),
+            st.floats(0, 1),
+        ),
+        st.just(("edge",)),
+        st.just(("restart",)),
+        st.just(("overflow",)),
     ),
-    min_size=1, max_size=60,
-)  # fmt: skip
+    min_size=1,
+    max_size=60,
+)
 
 
 def count(

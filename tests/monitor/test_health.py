@@ -45,7 +45,9 @@ def beats(
 
 
 def named(found):
-    return [(second, {(one["name"], one["severity"]) for one in beat["findings"]}) for second, beat in found]
+    return [
+        (second, {(item["name"], item["severity"]) for item in beat["findings"]}) for second, beat in found
+    ]
 
 
 def records(share):
@@ -94,7 +96,7 @@ def test_news_does_not_wait_for_the_minute_and_says_what_and_mostly_why():
     found = beats(counts, seconds=90)
     second, beat = found[-1]
     assert second == 75
-    assert [one["text"] for one in beat["findings"]] == [
+    assert [item["text"] for item in beat["findings"]] == [
         "6.7 % of records could not be read in 75 s (mostly: no_text)"
     ]
 
@@ -119,8 +121,8 @@ def test_a_severity_never_sinks_while_its_finding_lasts(steps):
     checks, before = ShareChecks(Settings()), {}
     for nth, (good, bad) in enumerate(steps):
         found = {
-            one.name: one.severity
-            for one in checks.check({"records": good + bad, "dead-letters": bad}, 300, nth)
+            item.name: item.severity
+            for item in checks.check({"records": good + bad, "dead-letters": bad}, 300, nth)
         }
         if before.get("dead-letters") == "error" and found:
             assert found == {"dead-letters": "error"}
@@ -138,9 +140,9 @@ def test_one_broken_evaluator_of_ten_is_an_error_and_named():
         }
 
     _, beat = beats(counts, seconds=120)[-1]
-    assert [(one["name"], one["severity"], "mostly: broken" in one["text"]) for one in beat["findings"]] == [
-        ("evaluator-errors", "error", True)
-    ]
+    assert [
+        (item["name"], item["severity"], "mostly: broken" in item["text"]) for item in beat["findings"]
+    ] == [("evaluator-errors", "error", True)]
 
 
 @pytest.mark.parametrize(
@@ -194,11 +196,13 @@ def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
 )
 def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a_window(took_s, said):
     found = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
-    told = {second: {one["text"] for one in beat["findings"]} for second, beat in found}
+    told = {second: {item["text"] for item in beat["findings"]} for second, beat in found}
     assert told[0] == told[300] == said
     assert found[-1][0] >= 540
     assert not found[-1][1]["findings"]
-    since = {(one["name"], one["severity"], one["since"]) for _, beat in found for one in beat["findings"]}
+    since = {
+        (item["name"], item["severity"], item["since"]) for _, beat in found for item in beat["findings"]
+    }
     assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if said else set())
 
 
@@ -239,7 +243,7 @@ def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_noth
     ] * 2
     beat = json.loads(told[-1].value)
     assert (beat["counts"]["records"], beat["counts"]["dead-letters"]) == (101, 20)
-    assert [one["name"] for one in beat["findings"]] == ["dead-letters"]
+    assert [item["name"] for item in beat["findings"]] == ["dead-letters"]
     assert outputs == [other.apply(log, now_us)]
     assert one.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
     assert one.changed() == other.changed()
@@ -302,7 +306,7 @@ def test_what_producers_drop_and_what_does_not_arrive_is_found_from_one_percent_
     # what is missing is known when it is too late for it
     watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)
     told = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
-    assert [(one["name"], one["severity"]) for one in json.loads(told[-1].value)["findings"]] == (
+    assert [(load["name"], load["severity"]) for load in json.loads(told[-1].value)["findings"]] == (
         [(name, severity)] if name else []
     )
 
@@ -325,11 +329,11 @@ def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
         [event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US
     )
     beat = json.loads(watch.heartbeat(WELL, NINE_US + 60 * SECOND).messages["alerts"][-1].value)
-    assert [(one["name"], one["severity"]) for one in beat["findings"]] == (
+    assert [(item["name"], item["severity"]) for item in beat["findings"]] == (
         [("wrong-partition", "info")] if found else []
     )
     assert beat["counts"]["wrong-partition"] == 1000 * wrong
 
 
 def test_every_share_has_a_name_of_its_own():
-    assert len({one.name for one in SHARE_LIMITS}) == len(SHARE_LIMITS)
+    assert len({limit.name for limit in SHARE_LIMITS}) == len(SHARE_LIMITS)

@@ -97,13 +97,35 @@ SENTENCES = {
     ),
 }
 NO_LANGUAGE = (
-    "", " ", "A", "(A).", "C. Somewhat worried", "(E). Refused.", "Yes", "[No]", "OK", "positive", "42", "17077", "\x00", "\ud800", "a" * 5000,
-    "ha " * 50, "Berlin, Hamburg, München", "John Smith, Maria Garcia, Wei Chen", "pizza margherita, tiramisu, espresso",
-    "Toyota Corolla, Honda Civic, Ford Focus, Renault Clio", "SELECT name FROM users WHERE id = 3", "def f(x): return x + 1", "https://example.com/a/b?c=d",
-    '{"name": "Anna Schmidt", "city": "Toulouse", "items": ["vino", "sushi"], "total": 12}', "0123456789" * 100, "🙂 👍 🎉 🚀 🙏" * 20,
+    "",
+    " ",
+    "A",
+    "(A).",
+    "C. Somewhat worried",
+    "(E). Refused.",
+    "Yes",
+    "[No]",
+    "OK",
+    "positive",
+    "42",
+    "17077",
+    "\x00",
+    "\ud800",
+    "a" * 5000,
+    "ha " * 50,
+    "Berlin, Hamburg, München",
+    "John Smith, Maria Garcia, Wei Chen",
+    "pizza margherita, tiramisu, espresso",
+    "Toyota Corolla, Honda Civic, Ford Focus, Renault Clio",
+    "SELECT name FROM users WHERE id = 3",
+    "def f(x): return x + 1",
+    "https://example.com/a/b?c=d",
+    '{"name": "Anna Schmidt", "city": "Toulouse", "items": ["vino", "sushi"], "total": 12}',
+    "0123456789" * 100,
+    "🙂 👍 🎉 🚀 🙏" * 20,
     "```python\nfor item in items:\n    print('the answer is here and it is written in English', item)\n```",
     "```\nvotre commande arrivera vendredi et la facture est jointe",
-)  # fmt: skip
+)
 TEXTS = [text for texts in SENTENCES.values() for text in texts]
 ENGLISH, FRENCH = SENTENCES["en"], SENTENCES["fr"]
 
@@ -254,10 +276,17 @@ def test_without_texts_there_is_no_language():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["m", "n"]), st.sampled_from([None, "", *ENGLISH, *FRENCH]), st.sampled_from([None, *FRENCH])), min_size=12, max_size=40
+        st.tuples(
+            st.sampled_from(["m", "n"]),
+            st.sampled_from([None, "", *ENGLISH, *FRENCH]),
+            st.sampled_from([None, *FRENCH]),
+        ),
+        min_size=12,
+        max_size=40,
     ),
-    st.lists(st.integers(0, 40), max_size=4), st.booleans(),
-)  # fmt: skip
+    st.lists(st.integers(0, 40), max_size=4),
+    st.booleans(),
+)
 def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_nor_weights(
     rows, cuts, restart
 ):

@@ -48,10 +48,18 @@ def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
     records = []
     for nth, row in enumerate(rows):
         event = {
-            "event_id": str(nth), "time": (BEGIN + timedelta(seconds=nth + offset)).isoformat(), "service": "survey", "feature": "answer", "model": "gpt-4",
-            "input": row["query"], "output": row["answer"], "output_tokens": int(row["answer_token"]), "duration_s": float(row["latency"]),
-            "cost_usd": float(row["cost"]), "finish_reason": "stop",
-        }  # fmt: skip
+            "event_id": str(nth),
+            "time": (BEGIN + timedelta(seconds=nth + offset)).isoformat(),
+            "service": "survey",
+            "feature": "answer",
+            "model": "gpt-4",
+            "input": row["query"],
+            "output": row["answer"],
+            "output_tokens": int(row["answer_token"]),
+            "duration_s": float(row["latency"]),
+            "cost_usd": float(row["cost"]),
+            "finish_reason": "stop",
+        }
         records.append(FileRecord(json.dumps(event).encode(), nth + 1))
     return records
 
@@ -117,7 +125,7 @@ def test_the_refusals_of_june_are_an_episode_that_names_them(
     named = next(r for r in episodes if r["examples"])
     assert {example["evaluator"] for example in named["examples"]} == {"refusal"}
     assert {"evaluator.refusal.fail_rate", "pass_rate"} & {
-        one["evidence"]["metric"] for one in named["incidents"]
+        item["evidence"]["metric"] for item in named["incidents"]
     }
 
 
@@ -143,13 +151,18 @@ def test_the_default_configuration_opens_an_episode_within_a_hundred_answers_and
 ) -> None:
     march, june = answers(name, MARCH), answers(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march) + offset)
-    found = [json.loads(message.value) for outputs in replay(Config(), iter(events_of(march + june, offset)))
-             for message in outputs.messages.get("alerts", ())]  # fmt: skip
-    opened = next(one for one in found if one["record"] == "episode")
+    found = [
+        json.loads(message.value)
+        for outputs in replay(Config(), iter(events_of(march + june, offset)))
+        for message in outputs.messages.get("alerts", ())
+    ]
+    opened = next(item for item in found if item["record"] == "episode")
     assert opened["state"] == "opened"
-    assert all(datetime.fromisoformat(one["time"]) > change for one in found)
+    assert all(datetime.fromisoformat(item["time"]) > change for item in found)
     assert datetime.fromisoformat(opened["decided_at"]) <= change + timedelta(seconds=100 + 60 + 30)
-    metrics = {one["metric"] for incident in opened["incidents"] for one in incident["evidence"]["findings"]}
+    metrics = {
+        item["metric"] for incident in opened["incidents"] for item in incident["evidence"]["findings"]
+    }
     assert any(metric.startswith(SAID[name]) for metric in metrics)
     told = summary(Episode.model_validate_json(json.dumps(opened)))
     assert "output length" in told

@@ -25,7 +25,7 @@ def test_the_names_of_layout_3_stand_where_they_stood():
 
 def test_what_every_pane_counts_has_a_number():
     counted = [*RATES]
-    counted += [one.name for one in (*RESPONSE_QUANTITIES, *FEEDBACK_QUANTITIES, *CATEGORIES, *LANGUAGES)]
+    counted += [item.name for item in (*RESPONSE_QUANTITIES, *FEEDBACK_QUANTITIES, *CATEGORIES, *LANGUAGES)]
     assert {name: metric_id(name) for name in counted if isinstance(metric_id(name), str)} == {}
 
 

@@ -47,7 +47,7 @@ class Bench:
 
     def beat(self):
         for partition in set(range(self.partitions)) - self.silent:
-            found = [one.record() for one in self.findings.get(partition, ())]
+            found = [finding.record() for finding in self.findings.get(partition, ())]
             self.write(
                 json.dumps(
                     {
@@ -121,7 +121,7 @@ def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_pa
     bench.pass_time(600)
     bench.findings = {}
     bench.pass_time(120)
-    paged = [one for one in bench.told if one[0] == "pagerduty"]
+    paged = [item for item in bench.told if item[0] == "pagerduty"]
     assert [(action, urgency, feature) for _, action, urgency, feature, _ in paged] == [
         ("trigger", "high", "monitor"),
         ("resolve", "high", "monitor"),
@@ -143,8 +143,8 @@ def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
     bench.pass_time(120)
     bench.findings = {1: [DEAD], 2: [LAG]}
     bench.pass_time(120)
-    assert [one["state"] for one in bench.episodes()] == ["opened", "escalated"]
-    assert len({one["episode_id"] for one in bench.episodes()}) == 1
+    assert [episode["state"] for episode in bench.episodes()] == ["opened", "escalated"]
+    assert len({episode["episode_id"] for episode in bench.episodes()}) == 1
     assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == [
         ("trigger", "low"),
         ("trigger", "high"),
@@ -174,10 +174,10 @@ def test_a_new_owner_that_has_not_looked_for_a_whole_window_ends_nothing(bench):
     bench.pass_time(120)
     bench.findings, bench.observed_s = {}, 60.0
     bench.pass_time(240)
-    assert [one["state"] for one in bench.episodes()] == ["opened"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened"]
     bench.observed_s = 300.0
     bench.pass_time(120)
-    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened", "resolved"]
 
 
 def test_a_loss_stays_open_for_an_hour(bench):
@@ -185,9 +185,9 @@ def test_a_loss_stays_open_for_an_hour(bench):
     bench.pass_time(60)
     bench.findings = {}
     bench.pass_time(3540)
-    assert [one["state"] for one in bench.episodes()] == ["opened"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened"]
     bench.pass_time(180)
-    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened", "resolved"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_an
     assert "its status page" not in next_step(Episode.model_validate_json(json.dumps(opened)))
     assert bool(over) is not kept
     bench.pass_time(2000)
-    assert [one["state"] for one in bench.episodes()] == ["opened", "resolved"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened", "resolved"]
 
 
 def test_a_partition_that_falls_silent_is_an_error_after_five_minutes_and_well_when_it_is_heard_again(bench):
@@ -239,7 +239,7 @@ def test_a_partition_that_falls_silent_is_an_error_after_five_minutes_and_well_w
 def test_that_nobody_is_heard_at_all_is_found_too(bench):
     bench.silent = set(range(4))
     bench.pass_time(400)
-    assert [one["rule"] for one in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
+    assert [episode["rule"] for episode in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
 
 
 def test_nobody_is_blamed_for_silence_while_the_notifier_itself_was_away(bench):
@@ -267,7 +267,7 @@ def test_what_is_spread_over_all_partitions_is_found_though_none_has_ten(bench):
 def test_a_channel_that_takes_nothing_for_five_minutes_is_told_through_the_others_only(bench):
     bench.write(_quality("q"))
     bench.pass_time(480, "failed")
-    down = [one for one in bench.told if one[3] == "channel-pagerduty"]
+    down = [item for item in bench.told if item[3] == "channel-pagerduty"]
     assert [(channel, action, urgency) for channel, action, urgency, *_ in down] == [
         ("console", "trigger", "high")
     ]
@@ -289,9 +289,9 @@ def test_a_refusal_is_told_through_the_others_and_never_of_itself(bench):
     assert about == [("console", "trigger"), ("console", "resolve")]  # an hour later
     assert (
         "400: no such key"
-        in next(one for one in bench.episodes() if one["feature"] == "channel-pagerduty")["incidents"][0][
-            "text"
-        ]
+        in next(episode for episode in bench.episodes() if episode["feature"] == "channel-pagerduty")[
+            "incidents"
+        ][0]["text"]
     )
 
 
@@ -299,7 +299,7 @@ def test_a_lone_channel_that_is_down_makes_no_page_about_itself_when_it_is_back(
     bench = Bench({"channels": {"pagerduty": PAGERDUTY["channels"]["pagerduty"]}})
     bench.write(_quality("q"))
     bench.pass_time(900, "failed")
-    assert any(one["feature"] == "channel-pagerduty" for one in bench.episodes())
+    assert any(episode["feature"] == "channel-pagerduty" for episode in bench.episodes())
     bench.pass_time(120)
     assert {feature for _, _, _, feature, _ in bench.told} == {"answer"}
 
@@ -321,7 +321,7 @@ def test_an_end_is_as_durable_as_a_beginning(bench):
         bench.crash()
         bench.pass_time(60)
         assert len(bench.episodes()) == written
-    assert [one["state"] for one in bench.episodes()] == ["opened", "updated", "resolved"]
+    assert [episode["state"] for episode in bench.episodes()] == ["opened", "updated", "resolved"]
 
 
 STEPS = st.lists(
@@ -353,7 +353,7 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
         == (1, "opened", 1, "resolved")
         for name in states
     )
-    runs = [one["state"] for one in bench.episodes() if one["state"] in ("opened", "resolved")]
+    runs = [episode["state"] for episode in bench.episodes() if episode["state"] in ("opened", "resolved")]
     assert runs == ["opened", "resolved"] * (len(runs) // 2)  # never two at once
     assert not list(bench.notifier.status()["episodes"])
 

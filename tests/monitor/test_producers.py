@@ -289,7 +289,7 @@ def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_af
     )
     assert sum(feature.expired for feature in watch.partition_state.features.values()) == 300
     assert watch.partition_state.features[other].producers.entries.keys() >= {f"p bot/m{MAX_FEATURES + 499}"}
-    seen_before = sum(one.seen for one in totals)
+    seen_before = sum(total.seen for total in totals)
     watch.apply([FileRecord(response(40 * HOUR_S, feature="real"), 10**6)])
     assert set(watch.partition_state.features) == {FeatureKey("bot", "real", "production"), other}
     assert (

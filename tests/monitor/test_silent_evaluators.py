@@ -43,9 +43,9 @@ class World:
                     "alerts", ()
                 ):
                     self.found = [
-                        one
-                        for one in json.loads(message.value)["findings"]
-                        if one["name"] == "evaluator-silence"
+                        load
+                        for load in json.loads(message.value)["findings"]
+                        if load["name"] == "evaluator-silence"
                     ]
 
     def restart(self):
@@ -117,7 +117,7 @@ def test_a_new_owner_knows_it_by_the_past_that_is_durable(world):
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     world.restart()
     world.pass_minutes(8, ("answer", 40, NO_REASON))
-    assert [one["text"].split(" has")[0] for one in world.found] == ["truncation"]
+    assert [item["text"].split(" has")[0] for item in world.found] == ["truncation"]
 
 
 NOTHING_TO_JUDGE = {

@@ -100,14 +100,14 @@ def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart(
         if number not in (3, 4)
     ]
     watch = watched([*numbered, meter])
-    for one in (watch, restarted(watch)):
-        shown, at = read(one), ("bot", "answer", "production")
+    for item in (watch, restarted(watch)):
+        shown, at = read(item), ("bot", "answer", "production")
         stages = ("seen", "sampled", "sent", "dropped")
         assert [shown[("softfail_producer_calls_total", *at, stage)] for stage in stages] == [120, 13, 12, 1]
         assert shown[("softfail_missing_events", *at)] == 2
         assert shown[("softfail_verdicts_total", *at, "refusal")] == 9
         assert shown[("softfail_skipped_verdicts_total", *at, "refusal", "no output text")] == 1
-        told = one.status()
+        told = item.status()
         account = told["features"][0]["account"]
         assert [account[name] for name in (*stages, "received", "missing", "late", "expired")] == [
             120,
@@ -134,7 +134,7 @@ def test_a_feature_of_which_only_meters_come_is_shown_and_one_without_meters_say
         "sent": 0,
         "dropped": 9,
     }
-    features = {one["feature"]: one["account"] for one in watched([meter, {}]).status()["features"]}
+    features = {item["feature"]: item["account"] for item in watched([meter, {}]).status()["features"]}
     assert (features["lost"]["dropped"], features["lost"]["received"]) == (9, 0)
     assert (features["answer"]["seen"], features["answer"]["received"]) == (None, 1)
 
@@ -172,16 +172,20 @@ def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
         }
         out = watch.apply([FileRecord(json.dumps(event).encode(), nth)])
         written += [json.loads(message.value) for message in out.messages.get("alerts", ())]
-    last = [one for one in written if one["record"] == "episode"][-1]
+    last = [item for item in written if item["record"] == "episode"][-1]
     (shown,) = watch.status()["episodes"]
     assert shown["causes"] == last["causes"] != []
-    assert [one["event_id"] for one in shown["examples"]] != []
+    assert [item["event_id"] for item in shown["examples"]] != []
     assert " of calls failed (" in shown["headline"]
     assert [
-        one
-        for one in shown["incidents"]
-        if one["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in one["text"]
+        item
+        for item in shown["incidents"]
+        if item["rule"] == "error-rate" and "should stay under 2 %), 300 events in 5 min" in item["text"]
     ]
     # what is written to alerts stays as it is
-    assert not [one for one in watch.partition_state.episodes.popitem()[1].incidents.values() if one.text]
+    assert not [
+        incident
+        for incident in watch.partition_state.episodes.popitem()[1].incidents.values()
+        if incident.text
+    ]
     assert shown["next_step"].startswith("Look at the provider's status page")

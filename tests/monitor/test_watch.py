@@ -231,10 +231,16 @@ def test_windows_hold_what_an_oracle_counts() -> None:
         late = rng.uniform(60, 3000) if rng.random() < 0.05 else 0
         values.append(
             event(
-                max(0.0, round(nth * 1.7 - late, 3)), model=rng.choice("ab"), prompt_version=rng.choice("12"), output=text[0], error_type=text[1],
-                output_tokens=rng.randint(0, 99), duration_s=round(rng.uniform(0, 9), 6), event_id=str(nth),
+                max(0.0, round(nth * 1.7 - late, 3)),
+                model=rng.choice("ab"),
+                prompt_version=rng.choice("12"),
+                output=text[0],
+                error_type=text[1],
+                output_tokens=rng.randint(0, 99),
+                duration_s=round(rng.uniform(0, 9), 6),
+                event_id=str(nth),
             )
-        )  # fmt: skip
+        )
     windows = last_windows(run(values), "segment")
     expected = oracle(values)
     assert windows.keys() == expected.keys()

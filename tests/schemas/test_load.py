@@ -140,7 +140,7 @@ def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
     ],
 )
 def test_each_fault_says_where_and_what_would_be_right(tmp_path: Path, text: str, fault: str) -> None:
-    assert any(fault in one for one in faults(tmp_path, text)), faults(tmp_path, text)
+    assert any(fault in item for item in faults(tmp_path, text)), faults(tmp_path, text)
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         SOFTFAIL_KAFFKA__X="1",
     )
     assert len(found) == 4
-    assert any("did you mean 'kafka'?" in one for one in found)
+    assert any("did you mean 'kafka'?" in item for item in found)
 
 
 def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_each_fault_of_the_links_says_where_and_what_would_be_right(
     tmp_path: Path, text: str, fault: str
 ) -> None:
     found = faults(tmp_path, text, SHORT="geheim")
-    assert any(one.startswith(fault) for one in found), found
+    assert any(item.startswith(fault) for item in found), found
     assert "geheim" not in str(found)
 
 

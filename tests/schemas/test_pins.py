@@ -144,7 +144,7 @@ def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_the_section_is_told_with_its_path(tmp_path: Path, text: str, fault: str) -> None:
-    assert any(one.startswith(fault) for one in faults(tmp_path, text))
+    assert any(item.startswith(fault) for item in faults(tmp_path, text))
 
 
 def test_a_path_of_the_environment_overrides_the_file_s(tmp_path: Path) -> None:

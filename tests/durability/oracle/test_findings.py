@@ -133,9 +133,9 @@ def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
 
 def windows_with(written: dict[str, list[Any]], change: int, field: str = "events") -> dict[str, list[Any]]:
     """The same, but one window of a segment counts so many events more, or another field."""
-    some = {**written, "windows": [copy.copy(one) for one in written["windows"]]}
+    some = {**written, "windows": [copy.copy(item) for item in written["windows"]]}
     record = next(
-        one for one in reversed(some["windows"]) if b'"level":"segment"' in one.value.replace(b" ", b"")
+        item for item in reversed(some["windows"]) if b'"level":"segment"' in item.value.replace(b" ", b"")
     )
     window = json.loads(record.value)
     window[field] += change
@@ -176,7 +176,7 @@ def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_e
         (1, True, []),
         (-1, True, ["transitions differing"]),
     ):
-        some = {**written, "alerts": [copy.copy(one) for one in written["alerts"]]}
+        some = {**written, "alerts": [copy.copy(item) for item in written["alerts"]]}
         record = json.loads(some["alerts"][at].value)
         record["evidence"]["n"] -= less
         record["evidence"]["value"] /= 1.01
@@ -204,7 +204,7 @@ def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(
 def test_a_window_that_was_never_written_is_a_finding(exact, written):
     some = {
         **written,
-        "windows": [one for one in written["windows"] if one.key != written["windows"][-1].key],
+        "windows": [item for item in written["windows"] if item.key != written["windows"][-1].key],
     }
     assert differing(findings(exact, held_of(exact, some))) == ["windows differing"]
 
@@ -212,8 +212,8 @@ def test_a_window_that_was_never_written_is_a_finding(exact, written):
 def test_a_dead_letter_written_twice_and_a_transition_that_is_missing_are_findings(exact, written):
     some = {**written, "deadletter": [*written["deadletter"], written["deadletter"][0]]}
     assert differing(findings(exact, held_of(exact, some))) == ["dead letters differing"]
-    cut = next(one for one in written["alerts"] if json.loads(one.value)["record"] == "transition")
-    some = {**written, "alerts": [one for one in written["alerts"] if one is not cut]}
+    cut = next(item for item in written["alerts"] if json.loads(item.value)["record"] == "transition")
+    some = {**written, "alerts": [item for item in written["alerts"] if item is not cut]}
     assert differing(findings(exact, held_of(exact, some))) == ["transitions differing"]
 
 

@@ -42,8 +42,8 @@ def ordinary(run: Run) -> list[tuple[str, Findings]]:
         run.deploy("softfail-b", run.options.seed + 1000, rate, 1)
     run.disturb()
     run.say("the faults are over")
-    for one in run.deployments:
-        run.calm(one)
+    for item in run.deployments:
+        run.calm(item)
     return [(deployment.prefix, run.settled(deployment)) for deployment in run.deployments]
 
 

@@ -42,10 +42,10 @@ def spans(
             source = rng.choice([source for source in sources if source not in HEALTHY])
             start_s = begin_s + rng.random() * max(0.0, end_s - clearing_s - length_s - begin_s)
             if start_s + length_s + clearing_s > end_s or any(
-                one.source == source
-                and start_s < one.end_s + APART_S
-                and one.begin_s < start_s + length_s + APART_S
-                for one in found
+                item.source == source
+                and start_s < item.end_s + APART_S
+                and item.begin_s < start_s + length_s + APART_S
+                for item in found
             ):
                 continue
             found.append(Span(source, ("errors", "refusals")[number % 2], start_s, start_s + length_s))

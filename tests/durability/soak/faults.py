@@ -194,8 +194,8 @@ def receiver(deployment: Deployment, rng: random.Random) -> str:
     some = rng.choices(kinds, k=rng.randint(1, 5))
     deployment.pager.receiver.faults.extend(some)
     return ", ".join(
-        f"{one.kind}{' ' + str(one.status) if one.kind == 'status' else ''}{' taken' if one.taken else ''}"
-        for one in some
+        f"{item.kind}{' ' + str(item.status) if item.kind == 'status' else ''}{' taken' if item.taken else ''}"
+        for item in some
     )
 
 

@@ -74,7 +74,7 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
         KeyError: a text that is not in ``oracle_verdicts.TEXTS``.
     """
     truth, parts = Truth(), [Partition(settings, number, partitions) for number in range(partitions)]
-    for record in sorted(records, key=lambda one: (one.partition, one.offset)):
+    for record in sorted(records, key=lambda record: (record.partition, record.offset)):
         parts[record.partition].take(record)
     for number, part in enumerate(parts):
         if part.edge_us is not None:
@@ -90,8 +90,8 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
         truth.late += part.late
     _match_copies(parts, truth)
     truth.dead_letters.sort()
-    truth.transitions.sort(key=lambda one: json.dumps([one["time"], one["incident_id"], one["state"]]))
-    truth.episodes.sort(key=lambda one: json.dumps([one["opened"], one["episode_id"]]))
+    truth.transitions.sort(key=lambda item: json.dumps([item["time"], item["incident_id"], item["state"]]))
+    truth.episodes.sort(key=lambda item: json.dumps([item["opened"], item["episode_id"]]))
     return truth
 
 

@@ -108,8 +108,8 @@ def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
     total = squares = 0.0
     for ppm, these in coarse.items():
         weight = figures.WHOLE / ppm
-        for one in these:
-            for label, n in fine[one].items():
+        for item in these:
+            for label, n in fine[item].items():
                 counts[label] = counts.get(label, 0.0) + n * weight
                 total += n * weight
                 squares += n * weight**2

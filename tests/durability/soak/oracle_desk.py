@@ -134,7 +134,7 @@ class Desk:
             return changes
         ending = [one for _, one, state, _ in changes if state == "resolved"]
         firing = [incident for incident in feature.incidents.values() if incident.state == "firing"]
-        if any(one.severity in PAGING and one.name in episode.firing for one in (*firing, *ending)):
+        if any(item.severity in PAGING and item.name in episode.firing for item in (*firing, *ending)):
             return changes
         pages = {rule.name for rule in self._rules if rule.severity in PAGING}
         calm_us = edge_us - max(

@@ -81,7 +81,7 @@ def coarse_rate(classes: Classes) -> Classes:
     if len(classes) <= 8:
         return classes
     return {
-        ppm: [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these)]
+        ppm: [sum(classes[item][0] for item in these), sum(classes[item][1] for item in these)]
         for ppm, these in sorted(coarse_enough(classes).items())
     }
 
@@ -201,7 +201,11 @@ def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, An
     """Reading (mean, p50, ...) -> figures. ``classes``: ppm -> [n, sum, {code: count}]."""
     of: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
     for ppm, these in sorted(coarse_enough(classes).items()) if not of else ():
-        held = of[ppm] = [sum(classes[one][0] for one in these), sum(classes[one][1] for one in these), {}]
+        held = of[ppm] = [
+            sum(classes[item][0] for item in these),
+            sum(classes[item][1] for item in these),
+            {},
+        ]
         for one in these:
             for name, count in classes[one][2].items():
                 held[2][name] = held[2].get(name, 0) + count

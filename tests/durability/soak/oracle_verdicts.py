@@ -86,8 +86,8 @@ def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
     )
     named = DEFAULTS if chosen.get("evaluators") is None else chosen["evaluators"]
     evaluators: dict[str, dict[str, Any]] = {}
-    for one in named:
-        evaluators.update({one: {}} if isinstance(one, str) else one)
+    for item in named:
+        evaluators.update({item: {}} if isinstance(item, str) else item)
     evaluators.setdefault("error", {})
     moved = chosen.get("gating", {})
     gating = frozenset(name for name in evaluators if moved.get(name, name not in INFORMS))

@@ -91,7 +91,7 @@ def _publishing(
 ) -> None:
     """A loss on the way into the topic is the publisher's or the broker's, and not ours."""
     holds = {(record.partition, record.offset): (record.key, record.value) for record in held.events}
-    acknowledged = {one.at: (one.key, one.value) for one in told if one.at is not None}
+    acknowledged = {item.at: (item.key, item.value) for item in told if item.at is not None}
     found.row("published / acknowledged / in the topic", len(told), len(acknowledged), len(held.events))
     found.row("refused to the publisher", len(failed))
     found.row("sent on to their partition / copies", len(expected.forwarded), len(expected.copies))
@@ -201,7 +201,7 @@ def _pages(found: Findings, held: Held, episodes: Sequence[Mapping[str, Any]]) -
         # taken, but answered by 503 or not at all: a note too is better than none
         if len(some) + len(note) != 1 and not unconfirmed:
             wrong.append(f"{key} ({episode['urgency']}): opened {len(some)} times, {len(note)} notes")
-        open_ones = [one for one in (*some, *lower) if one.resolved_at is None]
+        open_ones = [item for item in (*some, *lower) if item.resolved_at is None]
         if open_ones and episode["resolved"] is not None:
             wrong.append(f"{key} ({episode['urgency']}): is over and was not resolved at the receiver")
         if len(lower) > 1:

@@ -71,7 +71,7 @@ def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dic
         {name: item for name, item in alert.items() if name != "decided_at"}
         for alert in _alerts(records, "transition")
     ]
-    return before(sorted(found, key=lambda one: json.dumps([one[name] for name in _IDENTITY])), until)
+    return before(sorted(found, key=lambda item: json.dumps([item[name] for name in _IDENTITY])), until)
 
 
 def before(found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str, Any]]:
@@ -81,10 +81,10 @@ def before(found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str,
     if until is None:
         return list(found)
     limit = _time(until)
-    kept = [one for one in found if _time(one.get("time") or one["opened"]) <= limit]
+    kept = [item for item in found if _time(item.get("time") or item["opened"]) <= limit]
     return [
-        {**one, "resolved": None} if one.get("resolved") and _time(one["resolved"]) > limit else one
-        for one in kept
+        {**item, "resolved": None} if item.get("resolved") and _time(item["resolved"]) > limit else item
+        for item in kept
     ]
 
 
@@ -115,7 +115,7 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
         if state in ("opened", "resolved") and times > 1:
             found[name]["fault"] = f"{state} {times} times"
     return before(
-        sorted(found.values(), key=lambda one: json.dumps([one["opened"], one["episode_id"]])), until
+        sorted(found.values(), key=lambda item: json.dumps([item["opened"], item["episode_id"]])), until
     )
 
 
@@ -152,7 +152,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
             == [fault.service, fault.feature, fault.environment]
             and begin <= _time(episode["opened"]) <= end + timedelta(seconds=FOUND_S)
         ]
-        with_text |= {one["episode_id"] for one in mine}
+        with_text |= {item["episode_id"] for item in mine}
         # it is news of an episode that came back within the hour, and so lasts an hour more
         if not mine and any(covers(episode, fault) for episode in episodes):
             continue
@@ -162,9 +162,9 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
                 " page, expected one"
             )
         lines += [
-            f"{fault}: its episode {one['episode_id']} ended at {one['resolved']}"
-            for one in mine
-            if one["resolved"] is None or (_time(one["resolved"]) < end and fault.metric != "rollback")
+            f"{fault}: its episode {item['episode_id']} ended at {item['resolved']}"
+            for item in mine
+            if item["resolved"] is None or (_time(item["resolved"]) < end and fault.metric != "rollback")
         ]
     return lines + [
         f"no fault explains episode {episode}"
@@ -190,7 +190,7 @@ def covers(episode: Mapping[str, Any], fault: Any) -> bool:
 
 def _alerts(records: Iterable[Any], kind: str) -> list[dict[str, Any]]:
     found = [json.loads(record.value) for record in sorted(records, key=_place) if record.value is not None]
-    return [one for one in found if one["record"] == kind]
+    return [item for item in found if item["record"] == kind]
 
 
 def _place(record: Any) -> tuple[int, int]:
@@ -247,6 +247,8 @@ def _differences(got: Any, expected: Any, path: str) -> list[tuple[str, Any, Any
 
 def _equal(got: Any, expected: Any) -> bool:
     if isinstance(got, float) or isinstance(expected, float):
-        numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (got, expected))
+        numbers = all(
+            isinstance(item, int | float) and not isinstance(item, bool) for item in (got, expected)
+        )
         return numbers and math.isclose(got, expected, rel_tol=TOLERANCE, abs_tol=1e-15)
     return type(got) is type(expected) and bool(got == expected)

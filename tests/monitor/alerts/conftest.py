@@ -131,13 +131,13 @@ class Laws:
             # at the same edge, which ``between_edges`` holds against
             parted = "goes on as a ticket" in record["reason"]
             assert (state == "resolved") == (not firing or parted)
-            assert {one["incident_id"] for one in record["incidents"] if one["state"] == "firing"} <= set(
+            assert {item["incident_id"] for item in record["incidents"] if item["state"] == "firing"} <= set(
                 firing
             )
 
     def between_edges(self):
         """What holds whenever a step is whole."""
-        assert set(self.homes.values()) == {one["episode_id"] for one in self.episodes.values()}, (
+        assert set(self.homes.values()) == {episode["episode_id"] for episode in self.episodes.values()}, (
             "what fires is in the one episode that is open"
         )
 
@@ -268,10 +268,10 @@ class World:
     def transitions(self, rule, level="feature", **labels):
         """(state, second of the edge) of a rule's incidents."""
         return [
-            (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds())
-            for one in self.records
-            if (one["record"], one.get("rule"), one.get("level")) == ("transition", rule, level)
-            and labels.items() <= one.items()
+            (record["state"], (datetime.fromisoformat(record["time"]) - NINE).total_seconds())
+            for record in self.records
+            if (record["record"], record.get("rule"), record.get("level")) == ("transition", rule, level)
+            and labels.items() <= record.items()
         ]
 
     def told(self, kind):

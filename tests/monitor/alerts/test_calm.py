@@ -61,14 +61,14 @@ def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_tick
     world.run(traffic(call, 6 * HOUR, fails=((begin, end),), longer_from=begin), 6 * HOUR + 30)
     ((_, page),) = keys(world, "page")
     assert page not in world.pagerduty.open
-    episodes = [one for one in world.records if one["record"] == "episode"]
-    over = next(one for one in episodes if one["state"] == "resolved")
+    episodes = [record for record in world.records if record["record"] == "episode"]
+    over = next(episode for episode in episodes if episode["state"] == "resolved")
     assert over["firing"] == 0
-    assert all(one["state"] == "resolved" for one in over["incidents"])
-    opened = [one for one in episodes if one["state"] == "opened"][1]
+    assert all(item["state"] == "resolved" for item in over["incidents"])
+    opened = [episode for episode in episodes if episode["state"] == "opened"][1]
     assert (opened["urgency"], opened["time"]) == ("low", over["time"])
     assert list(world.pagerduty.open) == [f"softfail/{opened['episode_id']}/low"]
-    assert {one["rule"] for one in opened["incidents"]} == {"drift"}
+    assert {item["rule"] for item in opened["incidents"]} == {"drift"}
 
 
 def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, call):
@@ -90,7 +90,7 @@ def test_a_restart_in_between_changes_nothing(make_world, call):
     whole, cut = make_world(), make_world()
     whole.run(calls, 4 * HOUR + 30)
     for until in (2 * HOUR + 300, 2 * HOUR + 1800, 3 * HOUR + 600, 4 * HOUR + 30):
-        cut.run([one for one in calls if cut.second <= one[0] < until], until)
+        cut.run([call for call in calls if cut.second <= call[0] < until], until)
         cut.restart()
     assert json.dumps(cut.records) == json.dumps(whole.records)
 
@@ -100,19 +100,19 @@ def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_
     # each is over, and the next comes within the hour
     spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]
     calls = traffic(call, 5 * HOUR, fails=spells)
-    world.run([one for one in calls if one[0] < spells[2][0]], spells[2][0])
+    world.run([call for call in calls if call[0] < spells[2][0]], spells[2][0])
     assert len(world.told("page")) == 2
     held = next(iter(world.pagerduty.open))  # the second, which came back
     del world.pagerduty.open[held]  # somebody closes it by hand
-    world.run([one for one in calls if one[0] >= spells[2][0]], 5 * HOUR + 30)
+    world.run([call for call in calls if call[0] >= spells[2][0]], 5 * HOUR + 30)
     third = [second for second, what, _ in world.pagerduty.told if what == "page"][2:]
     assert [spells[2][0] < second < spells[2][1] for second in third] == [True]
     again = [
-        one
+        item
         for record in world.records
         if record["record"] == "episode"
-        for one in record["incidents"]
-        if one.get("returned")
+        for item in record["incidents"]
+        if item.get("returned")
     ]
     assert again[-1]["returned"].startswith("2026-03-02T10:5")
     states = [state for state, _ in world.transitions("error-rate")]
@@ -129,9 +129,9 @@ def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from
         traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30
     )
     findings = AlertHistory()
-    findings.take(Message(b"", json.dumps(one).encode(), 0) for one in world.records)
+    findings.take(Message(b"", json.dumps(record).encode(), 0) for record in world.records)
     drift = next(
-        one for one in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if one.rule == "drift"
+        item for item in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if item.rule == "drift"
     )
     assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
     assert drift.firing > timedelta(minutes=110)

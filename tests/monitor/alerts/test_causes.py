@@ -76,7 +76,9 @@ def named(values: list[bytes]) -> list[str]:
     found = episodes(written(values))
     assert found, "nothing was opened"
     return list(
-        dict.fromkeys(cause for one in found if one.episode_id == found[0].episode_id for cause in one.causes)
+        dict.fromkeys(
+            cause for item in found if item.episode_id == found[0].episode_id for cause in item.causes
+        )
     )
 
 
@@ -134,20 +136,49 @@ def test_a_service_version_of_which_there_is_little_is_not_named() -> None:
             "output": text(m >= 64 and rng.random() < 0.3),
         }
     )
-    assert not [one for one in named(values) if "service version" in one]
+    assert not [item for item in named(values) if "service version" in item]
 
 
-@pytest.mark.parametrize(("why", "of"), [
-    ("the old version fails as much", lambda m, rng: {"prompt_version": "v8" if m >= 62 and rng.random() < 0.5 else "v7",
-                                                      "output": text(m >= 66 and rng.random() < 0.3)}),
-    ("it came an hour before", lambda m, rng: {"prompt_version": "v8" if m >= 20 else "v7", "output": text(m >= 66 and rng.random() < 0.3)}),
-    ("the feature began with it", lambda m, rng: {"prompt_version": "v8" if m >= 60 else "v7", "feature": "answer" if m >= 52 else "else",
-                                                  "output": text(m >= 66 and rng.random() < 0.4)}),
-    ("hardly anything uses it", lambda m, rng: {"prompt_version": "v8" if (new := m >= 62 and rng.random() < 0.03) else "v7",
-                                                "output": text(m >= 66 and (new or rng.random() < 0.3))}),
-    ("each call has its own", lambda m, rng: {"prompt_version": f"v{m // 4}", "output": text(m >= 66 and rng.random() < 0.3)})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("why", "of"),
+    [
+        (
+            "the old version fails as much",
+            lambda m, rng: {
+                "prompt_version": "v8" if m >= 62 and rng.random() < 0.5 else "v7",
+                "output": text(m >= 66 and rng.random() < 0.3),
+            },
+        ),
+        (
+            "it came an hour before",
+            lambda m, rng: {
+                "prompt_version": "v8" if m >= 20 else "v7",
+                "output": text(m >= 66 and rng.random() < 0.3),
+            },
+        ),
+        (
+            "the feature began with it",
+            lambda m, rng: {
+                "prompt_version": "v8" if m >= 60 else "v7",
+                "feature": "answer" if m >= 52 else "else",
+                "output": text(m >= 66 and rng.random() < 0.4),
+            },
+        ),
+        (
+            "hardly anything uses it",
+            lambda m, rng: {
+                "prompt_version": "v8" if (new := m >= 62 and rng.random() < 0.03) else "v7",
+                "output": text(m >= 66 and (new or rng.random() < 0.3)),
+            },
+        ),
+        (
+            "each call has its own",
+            lambda m, rng: {"prompt_version": f"v{m // 4}", "output": text(m >= 66 and rng.random() < 0.3)},
+        ),
+    ],
+)
 def test_what_is_not_the_cause_is_not_named(why: str, of: Any) -> None:
-    assert not [one for one in named(scene(of)) if "prompt version" in one], why
+    assert not [item for item in named(scene(of)) if "prompt version" in item], why
 
 
 def test_an_outage_of_the_provider_says_what_most_errors_are_and_with_which_models() -> None:
@@ -214,7 +245,7 @@ def test_causes_are_the_same_whatever_restarts_also_when_panes_have_been_rolled_
 
     values = scene(of, minutes=255, a_minute=20)
     whole = written(values)
-    told = [one.causes for one in episodes(whole)]
+    told = [episode.causes for episode in episodes(whole)]
     assert told[0][0] == V8
     assert (
         told[-1][0] == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"

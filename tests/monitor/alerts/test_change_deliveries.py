@@ -29,8 +29,18 @@ def config(**more):
 
 def change(name="v8", minute=0.0, **more):
     time = NINE + timedelta(minutes=minute)
-    fields = {"record": "change", "change_id": f"id-{name}", "service": "bot", "feature": "answer", "environment": "production", "kind": "prompt version",
-              "name": name, "before": "v7", "time": time, "decided_at": time}  # fmt: skip
+    fields = {
+        "record": "change",
+        "change_id": f"id-{name}",
+        "service": "bot",
+        "feature": "answer",
+        "environment": "production",
+        "kind": "prompt version",
+        "name": name,
+        "before": "v7",
+        "time": time,
+        "decided_at": time,
+    }
     return Change(**(fields | more))
 
 
@@ -185,7 +195,9 @@ def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver
     notifier = Notifier(config())
 
     def put(*records):
-        return notifier.apply([FileRecord(one.model_dump_json().encode(), 3) for one in records], nine_us)
+        return notifier.apply(
+            [FileRecord(record.model_dump_json().encode(), 3) for record in records], nine_us
+        )
 
     put(change(), episode_of("a"))
     assert notifier.change_due("pagerduty", nine_us) is None
@@ -221,8 +233,8 @@ def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_ve
     good = change().model_dump(mode="json")
     outputs = notifier.apply(
         [
-            FileRecord(json.dumps(one).encode(), 3)
-            for one in (good | {"time": "soon"}, good | {"since_version": 9})
+            FileRecord(json.dumps(item).encode(), 3)
+            for item in (good | {"time": "soon"}, good | {"since_version": 9})
         ],
         nine_us,
     )

@@ -73,7 +73,8 @@ def written(
 
 def told(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
     return [
-        (one.kind, one.name, one.before) for one in map(Change.model_validate_json, written(values, **more))
+        (item.kind, item.name, item.before)
+        for item in map(Change.model_validate_json, written(values, **more))
     ]
 
 
@@ -93,14 +94,29 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
     )
 
 
-@pytest.mark.parametrize(("of", "change"), [
-    (lambda m, rng: {"model": "n" if m >= 30 else "m"}, ("model", "n", "m")),
-    (lambda m, rng: {"response_model": "gpt-n" if m >= 30 else "gpt-o"}, ("answering model", "gpt-n", "gpt-o")),
-    (lambda m, rng: {"dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}}, ("service version", "2.1", "2.0")),
-    (lambda m, rng: {"service_version": "2.1" if m >= 30 else "2.0"}, ("service version", "2.1", "2.0")),
-    (lambda m, rng: {"service_version": "b" if m >= 30 else "a", "dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}},
-     ("service version", "2.1", "2.0")),
-    (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", ""))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("of", "change"),
+    [
+        (lambda m, rng: {"model": "n" if m >= 30 else "m"}, ("model", "n", "m")),
+        (
+            lambda m, rng: {"response_model": "gpt-n" if m >= 30 else "gpt-o"},
+            ("answering model", "gpt-n", "gpt-o"),
+        ),
+        (
+            lambda m, rng: {"dimensions": {"service_version": "2.1" if m >= 30 else "2.0"}},
+            ("service version", "2.1", "2.0"),
+        ),
+        (lambda m, rng: {"service_version": "2.1" if m >= 30 else "2.0"}, ("service version", "2.1", "2.0")),
+        (
+            lambda m, rng: {
+                "service_version": "b" if m >= 30 else "a",
+                "dimensions": {"service_version": "2.1" if m >= 30 else "2.0"},
+            },
+            ("service version", "2.1", "2.0"),
+        ),
+        (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", "")),
+    ],
+)
 def test_each_kind_of_change_is_told(of: Of, change: tuple[str, str, str]) -> None:
     assert told(
         scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
@@ -129,12 +145,19 @@ def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> No
     assert told(scene(of, 80)) == [("model", "n", "m"), ("answering model", "n-2", "n-1")]
 
 
-@pytest.mark.parametrize(("why", "of"), [
-    ("the feature is newborn", versions(since=8)),
-    ("each call has a service version of its own", lambda m, rng: {"service_version": f"v{m // 2}"}),
-    ("hardly an event has it", lambda m, rng: {"prompt_version": "v8" if round(m * 20) in (600, 640, 700, 790) else "v7"}),
-    ("each call has its own", lambda m, rng: {"prompt_version": f"v{m}", "response_model": f"m{m}"}),
-    ("it goes back to what it was", lambda m, rng: {"prompt_version": "v8" if 5 <= m < 30 else "v7"})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("why", "of"),
+    [
+        ("the feature is newborn", versions(since=8)),
+        ("each call has a service version of its own", lambda m, rng: {"service_version": f"v{m // 2}"}),
+        (
+            "hardly an event has it",
+            lambda m, rng: {"prompt_version": "v8" if round(m * 20) in (600, 640, 700, 790) else "v7"},
+        ),
+        ("each call has its own", lambda m, rng: {"prompt_version": f"v{m}", "response_model": f"m{m}"}),
+        ("it goes back to what it was", lambda m, rng: {"prompt_version": "v8" if 5 <= m < 30 else "v7"}),
+    ],
+)
 def test_what_is_no_news_is_not_told(why: str, of: Of) -> None:
     assert told(scene(of)) == [], why
 
@@ -191,7 +214,11 @@ def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
         return {"prompt_version": f"v{day}", "response_model": "ab"[day % 2]}
 
     assert told(scene(each_day, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
-        ("prompt version", "v1", "v0"), ("answering model", "b", "a"), ("prompt version", "v2", "v1"), ("prompt version", "v3", "v2")]  # fmt: skip
+        ("prompt version", "v1", "v0"),
+        ("answering model", "b", "a"),
+        ("prompt version", "v2", "v1"),
+        ("prompt version", "v3", "v2"),
+    ]
 
     def each_hour(minute: float, rng: random.Random) -> dict[str, Any]:
         return {"prompt_version": "v8" if minute >= 30 else "v7", "model": "n" if minute >= 110 else "m"}
@@ -209,12 +236,12 @@ def test_each_feature_and_environment_has_changes_of_its_own() -> None:
         }
 
     found = [Change.model_validate_json(value) for value in written(scene(of))]
-    assert sorted((one.feature, one.environment) for one in found) == [
+    assert sorted((item.feature, item.environment) for item in found) == [
         ("a", "production"),
         ("a", "staging"),
         ("b", "production"),
     ]
-    assert len({one.change_id for one in found}) == 3
+    assert len({item.change_id for item in found}) == 3
 
 
 def test_a_change_that_is_found_again_has_the_same_id() -> None:
@@ -252,8 +279,12 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
 
     def of(minute: float, rng: random.Random) -> dict[str, Any]:
         now = [rng.random() < rare if minute >= at else False for at in switch]
-        return {"prompt_version": f"v{now[0] + now[1]}", "model": "ab"[now[2]], "response_model": f"r{now[3] + 2 * now[4]}",
-                "environment": "staging" if now[5] else None}  # fmt: skip
+        return {
+            "prompt_version": f"v{now[0] + now[1]}",
+            "model": "ab"[now[2]],
+            "response_model": f"r{now[3] + 2 * now[4]}",
+            "environment": "staging" if now[5] else None,
+        }
 
     in_order = enumerate(scene(of, round(300 / a_minute), a_minute))
     values = [
@@ -261,7 +292,7 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     ]
     straight = written(values)
     assert written(values, every) == straight
-    names = [(one.environment, one.kind, one.name) for one in map(Change.model_validate_json, straight)]
+    names = [(item.environment, item.kind, item.name) for item in map(Change.model_validate_json, straight)]
     assert len(names) == len(set(names))
 
 

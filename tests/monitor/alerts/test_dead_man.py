@@ -251,7 +251,7 @@ def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(be
 
 
 def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
-    next_one = Bench([one for one in bench.notifier.changed() if one[1] is not None], bench.now_us)
+    next_one = Bench([item for item in bench.notifier.changed() if item[1] is not None], bench.now_us)
     next_one.silent = {0}
     next_one.pass_time(120)
     assert (next_one.reason, next_one.text) == ("waiting", "waiting for the first heartbeat of partition 0")
@@ -268,7 +268,9 @@ def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
     bench.notifier.dead_mans_switch.sent(bench.pings[1][1], bench.now_us, arrived=True)
     assert (bench.reason, len(bench.pings)) == ("", 2)
     found = {
-        (one.name, *one.labels): one.value for one in bench.notifier.measures() if "dead_man" in one.name
+        (measure.name, *measure.labels): measure.value
+        for measure in bench.notifier.measures()
+        if "dead_man" in measure.name
     }
     assert found == {("softfail_dead_man_withheld", why): 0.0 for why in REASONS} | {
         ("softfail_dead_man_pings_total", "url", "sent"): 1,
@@ -282,9 +284,9 @@ def test_why_it_is_withheld_is_measured_and_shown_and_the_address_is_not(bench):
     bench.silent = {3}
     bench.pass_time(400)
     (one,) = [
-        one.labels
-        for one in bench.notifier.measures()
-        if one.name == "softfail_dead_man_withheld" and one.value
+        measure.labels
+        for measure in bench.notifier.measures()
+        if measure.name == "softfail_dead_man_withheld" and measure.value
     ]
     assert one == ("no-heartbeat",)
     status = bench.notifier.status()
@@ -311,7 +313,7 @@ def test_where_nobody_is_to_be_told_nobody_is_and_nothing_is_measured():
     for channels in (CHANNELS, {"alertmanager": {"url": "http://alertmanager:9093"}}):
         notifier = Notifier(Config.model_validate({"channels": channels}))
         assert not notifier.dead_mans_switch.is_wanted
-        assert [one for one in notifier.measures() if "dead_man" in one.name] == []
+        assert [measure for measure in notifier.measures() if "dead_man" in measure.name] == []
 
 
 def test_only_the_first_partition_of_the_alerts_topic_has_one():

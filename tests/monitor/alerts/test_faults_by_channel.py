@@ -1,7 +1,7 @@
 """Test every fault on every channel in simulated time: real outbox, breaker and channels, one receiver each.
 
-These tests and, over real connections, `tests/agents/notify/test_channels.py` and `test_dead_channel.py` check
-the table "Faults of a channel" of `docs/operations.md`.
+These tests and, over real connections, `tests/agents/notify/test_channels.py` and `test_dead_channel.py`
+check the table "Faults of a channel" of `docs/operations.md`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Notifier:
 
     def __init__(self, began_us, episodes):
         self.began_us, self.now_us, self.offset = began_us, began_us, 0
-        self.coming = sorted(episodes, key=lambda one: one.time)
+        self.coming = sorted(episodes, key=lambda episode: episode.time)
         self.outbox, self.channels = OutboxCore(CONFIG), configured(CONFIG)
         self.receivers = {name: FakePagerDuty(name) for name in CHANNELS}
         self.letters = []
@@ -159,11 +159,15 @@ def day(episode_of):
 
     def make():
         return [
-            episode_of("a", minute=0.1), episode_of("a", "resolved", minute=9),
-            episode_of("b", minute=0.2, urgency="low"), episode_of("b", "escalated", minute=5), episode_of("b", "resolved", minute=12),
-            episode_of("c", minute=0.3, urgency="low"), episode_of("c", "resolved", minute=10, urgency="low"),
+            episode_of("a", minute=0.1),
+            episode_of("a", "resolved", minute=9),
+            episode_of("b", minute=0.2, urgency="low"),
+            episode_of("b", "escalated", minute=5),
+            episode_of("b", "resolved", minute=12),
+            episode_of("c", minute=0.3, urgency="low"),
+            episode_of("c", "resolved", minute=10, urgency="low"),
             episode_of("d", minute=0.4),
-        ]  # fmt: skip
+        ]
 
     return make
 

@@ -34,7 +34,9 @@ def of(episode_of):
         made = episode_of(
             name, state, minute=minute, feature=name, provider=provider, started_at=began, **more
         )
-        incidents = [one.model_copy(update={"feature": name, "since": began}) for one in made.incidents]
+        incidents = [
+            incident.model_copy(update={"feature": name, "since": began}) for incident in made.incidents
+        ]
         return made.model_copy(update={"incidents": incidents})
 
     return make
@@ -64,7 +66,7 @@ def brief(steps):
 
 
 def names(step):
-    return [one.feature for one in step.episode.members]
+    return [member.feature for member in step.episode.members]
 
 
 def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(outbox, of, nine_us):
@@ -356,7 +358,7 @@ class World:
             return
         if step.dedup_key not in self.open:
             self.opened[step.dedup_key] += 1
-        listed = {one.episode_id for one in step.episode.members} or {step.episode_id}
+        listed = {member.episode_id for member in step.episode.members} or {step.episode_id}
         self.open[step.dedup_key] = listed
         self.told |= listed
 
@@ -443,10 +445,19 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
             failed = (is_hit and begins <= second < ends and index % 10 < 8) or (
                 nth == 7 and second >= 70 * 60
             )
-            calls.append(call(second, event_id=f"{nth}-{index}", feature=f"f{nth}", provider=provider, model=f"m{nth % 2}",
-                              error_type="timeout" if failed else None, output=None if failed else "It ships on Tuesday."))  # fmt: skip
+            calls.append(
+                call(
+                    second,
+                    event_id=f"{nth}-{index}",
+                    feature=f"f{nth}",
+                    provider=provider,
+                    model=f"m{nth % 2}",
+                    error_type="timeout" if failed else None,
+                    output=None if failed else "It ships on Tuesday.",
+                )
+            )
     calls.sort()
-    world.run([one for one in calls if one[0] < begins + 15 * 60], begins + 15 * 60)
+    world.run([call for call in calls if call[0] < begins + 15 * 60], begins + 15 * 60)
     first, *others = world.told("page")
     assert (first - begins < 180, others) == (True, [])
     (key,) = (key for key in world.pagerduty.open if key.endswith("/high"))
@@ -454,7 +465,7 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
     assert sorted(names(step)) == [f"f{nth}" for nth in range(6)]
     assert (step.episode.provider, step.episode.model) == ("acme", "")
     assert "the provider does not answer" in episode_text.summary(step.episode)
-    world.run([one for one in calls if one[0] >= begins + 15 * 60], 141 * 60)
+    world.run([call for call in calls if call[0] >= begins + 15 * 60], 141 * 60)
     # the eighth alone, which is a page of its own
     assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]
     assert len(world.told("page")) == 2

@@ -36,10 +36,19 @@ def found(
         "above": 0.02,
     }
     fields: dict[str, Any] = {
-        "level": "segment" if model else "feature", "service": "s", "feature": "f", "environment": "production", "model": model, "text": text,
-        "incident_id": f"{rule} {model} {state} {minute}", "rule": rule, "severity": "error", "state": state, "since": NINE + timedelta(minutes=minute),
+        "level": "segment" if model else "feature",
+        "service": "s",
+        "feature": "f",
+        "environment": "production",
+        "model": model,
+        "text": text,
+        "incident_id": f"{rule} {model} {state} {minute}",
+        "rule": rule,
+        "severity": "error",
+        "state": state,
+        "since": NINE + timedelta(minutes=minute),
         "evidence": evidence,
-    }  # fmt: skip
+    }
     return EpisodeIncident.model_validate(fields)
 
 
@@ -51,7 +60,8 @@ def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(epi
     several = [found("errors", nth / 100, f"m{nth}", minute=1, n=30.0) for nth in range(20, 32)]
     assert lines(episode_of, found("errors", 0.25), *several) == [
         "25 % of calls failed (18 to 34 %; should stay under 2 %), since 2 Mar 09:00 UTC, 100 events in 60 s; "
-        "by segment: model m20 20 %, model m21 21 %, model m22 22 % and 9 more"]  # fmt: skip
+        "by segment: model m20 20 %, model m21 21 %, model m22 22 % and 9 more"
+    ]
 
 
 def test_a_segment_that_is_all_of_the_feature_is_not_told_beside_it(episode_of: Any) -> None:
@@ -84,8 +94,14 @@ def test_segments_alone_are_one_line_with_the_first_in_full(episode_of: Any) -> 
 
 
 def test_what_differs_in_rule_statistic_or_state_is_told_apart(episode_of: Any) -> None:
-    apart = [found("a", 0.2, "m"), found("b", 0.2, "n"), found("a", 0.2, "n", state="resolved"), found("a", 9.0, "n", metric="duration_s.p90"),
-             found("a", 0.3, "n", metric="error_type=timeout"), found("a", 0.3, "n", metric="error_type=reset")]  # fmt: skip
+    apart = [
+        found("a", 0.2, "m"),
+        found("b", 0.2, "n"),
+        found("a", 0.2, "n", state="resolved"),
+        found("a", 9.0, "n", metric="duration_s.p90"),
+        found("a", 0.3, "n", metric="error_type=timeout"),
+        found("a", 0.3, "n", metric="error_type=reset"),
+    ]
     assert len(lines(episode_of, *apart)) == len(apart)
 
 
@@ -106,17 +122,28 @@ def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> Non
     )
 
 
-@given(st.lists(st.builds(found, st.sampled_from("ab"), st.just(0.2), st.sampled_from(["", "m", "n"]), state=st.sampled_from(["firing", "resolved"]),
-                          metric=st.sampled_from(["error_rate", "duration_s.p90", "duration_s.p50"]), text=st.sampled_from(["", "it lags"]))))  # fmt: skip
+@given(
+    st.lists(
+        st.builds(
+            found,
+            st.sampled_from("ab"),
+            st.just(0.2),
+            st.sampled_from(["", "m", "n"]),
+            state=st.sampled_from(["firing", "resolved"]),
+            metric=st.sampled_from(["error_rate", "duration_s.p90", "duration_s.p50"]),
+            text=st.sampled_from(["", "it lags"]),
+        )
+    )
+)
 def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_head(
     incidents: list[EpisodeIncident],
 ) -> None:
     groups = group_incidents(incidents)
-    assert sorted(map(id, (one for group in groups for one in group))) == sorted(map(id, incidents))
+    assert sorted(map(id, (item for group in groups for item in group))) == sorted(map(id, incidents))
     assert all(
-        one.level == "segment" and one.rule == group[0].rule and one.state == group[0].state
+        item.level == "segment" and item.rule == group[0].rule and item.state == group[0].state
         for group in groups
-        for one in group[1:]
+        for item in group[1:]
     )
     places = [next(nth for nth, one in enumerate(incidents) if one is group[0]) for group in groups]
     assert places == sorted(places)

@@ -44,12 +44,19 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
         late = rng.choice([45, 130, 900]) if rng.random() < 0.05 else 0
         drifted = 45 <= minute < 85
         failed = 55 <= minute < 65 and rng.random() < 0.4
-        values.append(event(
-            max(0.0, second - late), model=rng.choice("ab"), variant=f"v{rng.randrange(variants)}" if rng.random() < 0.04 else "",
-            output_tokens=round(rng.lognormvariate(5, 0.4) * (2.5 if drifted else 1)), duration_s=round(rng.lognormvariate(0, 0.5), 6),
-            sample_probability=rng.choice([1.0, 1.0, 0.5]), response_model="n" if minute >= 140 and rng.random() < 0.5 else "m",
-            finish_reason=rng.choice(["stop", "stop", "length"]), **({"error_type": "timeout"} if failed else {}),
-        ))  # fmt: skip
+        values.append(
+            event(
+                max(0.0, second - late),
+                model=rng.choice("ab"),
+                variant=f"v{rng.randrange(variants)}" if rng.random() < 0.04 else "",
+                output_tokens=round(rng.lognormvariate(5, 0.4) * (2.5 if drifted else 1)),
+                duration_s=round(rng.lognormvariate(0, 0.5), 6),
+                sample_probability=rng.choice([1.0, 1.0, 0.5]),
+                response_model="n" if minute >= 140 and rng.random() < 0.5 else "m",
+                finish_reason=rng.choice(["stop", "stop", "length"]),
+                **({"error_type": "timeout"} if failed else {}),
+            )
+        )
     return values
 
 
@@ -108,16 +115,18 @@ def test_bundles_make_no_difference_to_what_is_learnt() -> None:
 def test_what_became_normal_is_remembered_over_restarts() -> None:
     rng = random.Random(5)
     values = [
-        event(nth * 30.0, output_tokens=round(rng.lognormvariate(5, 0.3) * (3 if nth > 600 else 1)), output=None)
+        event(
+            nth * 30.0, output_tokens=round(rng.lognormvariate(5, 0.3) * (3 if nth > 600 else 1)), output=None
+        )
         for nth in range(31 * 120)
-    ]  # fmt: skip
+    ]
     settings = Config.model_validate({"time": {"pane": "5m"}})
     whole = written(values, 5000, None, settings)
     records = [json.loads(value) for topic, value in whole if topic == "alerts"]
     found = [
-        (one["state"], one["reason"][:13])
-        for one in records
-        if one.get("rule") == "drift" and one["level"] == "feature"
+        (record["state"], record["reason"][:13])
+        for record in records
+        if record.get("rule") == "drift" and record["level"] == "feature"
     ]
     assert found == [("firing", "breached"), ("resolved", "became_normal")]
     assert written(values, 50, 60, settings) == whole

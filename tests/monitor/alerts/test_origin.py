@@ -51,18 +51,19 @@ def feature_of(
     *several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane
 ) -> FeatureState:
     feature = FeatureState(KEY)
-    for one in several:
-        segment = SegmentSeries(one.labels or SegmentKey(one.model))
+    for item in several:
+        segment = SegmentSeries(item.labels or SegmentKey(item.model))
         feature.segments[segment.key] = segment
         for minute in range(minutes):
             pane = segment.panes[minute * MINUTE_US] = of(minute * MINUTE_US)
-            pane.events = one.calls
-            pane.rate(metric).add(one.sent, one.calls, one.since if minute >= BEGUN - 1 else one.before)
+            pane.events = item.calls
+            pane.rate(metric).add(item.sent, item.calls, item.since if minute >= BEGUN - 1 else item.before)
             if metric != "error_rate":
-                pane.rate("error_rate").add(one.sent, one.calls, 0)
-            if one.provider:
+                pane.rate("error_rate").add(item.sent, item.calls, 0)
+            if item.provider:
                 pane.category("provider").add(
-                    one.sent, {one.provider: one.calls} if isinstance(one.provider, str) else one.provider
+                    item.sent,
+                    {item.provider: item.calls} if isinstance(item.provider, str) else item.provider,
                 )
     return feature
 
@@ -270,9 +271,16 @@ def test_a_feature_that_fell_silent_is_of_nobody() -> None:
     assert named(feature, silent, incident()) == ("one", "m")
 
 
-@pytest.mark.parametrize(("labels", "provider", "says"), [
-    (UNLABELLED, "one", ("one", "")), (OVERFLOW, "one", ("one", "")), (OVERFLOW, "other", NO_ORIGIN), (UNLABELLED, "", NO_ORIGIN),
-    (SegmentKey("m"), "", ("", "m"))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("labels", "provider", "says"),
+    [
+        (UNLABELLED, "one", ("one", "")),
+        (OVERFLOW, "one", ("one", "")),
+        (OVERFLOW, "other", NO_ORIGIN),
+        (UNLABELLED, "", NO_ORIGIN),
+        (SegmentKey("m"), "", ("", "m")),
+    ],
+)
 def test_what_is_no_name_is_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
     assert named(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
 
@@ -324,9 +332,9 @@ def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_
     ]
     found = named(feature_of(*several))
     assert named(feature_of(*data.draw(st.permutations(several)))) == found
-    if any(one.since for one in several):
-        assert not found.provider or any(one.since and one.provider == found.provider for one in several)
-        assert not found.model or any(one.since and one.model == found.model for one in several)
+    if any(item.since for item in several):
+        assert not found.provider or any(item.since and item.provider == found.provider for item in several)
+        assert not found.model or any(item.since and item.model == found.model for item in several)
 
 
 def event(second: float, **more: Any) -> bytes:
@@ -382,8 +390,8 @@ def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever
         )
     whole = written(values)
     told = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
-    first = [one for one in told if one.episode_id == told[0].episode_id]
-    assert {(one.provider, one.model) for one in first} == {("one", "")}
+    first = [item for item in told if item.episode_id == told[0].episode_id]
+    assert {(item.provider, item.model) for item in first} == {("one", "")}
     assert (first[0].state, first[-1].time >= NINE + timedelta(hours=4)) == ("opened", True)
     assert written(values, every=7) == whole
 

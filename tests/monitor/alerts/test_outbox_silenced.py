@@ -76,7 +76,7 @@ class World:
 
     @property
     def counted(self):
-        return {(one.name, *one.labels): one.value for one in self.outbox.measures()}
+        return {(measure.name, *measure.labels): measure.value for measure in self.outbox.measures()}
 
     @property
     def silenced(self):

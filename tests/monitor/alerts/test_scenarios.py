@@ -41,7 +41,7 @@ def between(begin, end, share=1.0, usual=0.0):
 
 
 def in_order(*logs):
-    return sorted((one for log in logs for one in log), key=lambda one: one[0])
+    return sorted((item for log in logs for item in log), key=lambda item: item[0])
 
 
 def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_segments_is_one_page(
@@ -65,9 +65,9 @@ def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_
     )
     world.run(events, 120 * MINUTE)
     fired = {
-        (one["rule"], one["model"], one["prompt_version"])
-        for one in world.records
-        if (one["record"], one.get("level"), one["state"]) == ("transition", "segment", "firing")
+        (record["rule"], record["model"], record["prompt_version"])
+        for record in world.records
+        if (record["record"], record.get("level"), record["state"]) == ("transition", "segment", "firing")
     }
     assert {rule for rule, *_ in fired} >= {"pass-rate-fell", "failures-rose", "slow", "drift"}
     assert len({segment for _, *segment in map(list, fired) for segment in [tuple(segment)]}) == 12
@@ -162,7 +162,7 @@ def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_st
     """
     world = make_world({"default_rules": False})
     days = [calls(day * 1440, day * 1440 + (600 if day < 8 else 240), 0.5) for day in range(9)]
-    world.run([one for day in days for one in day], 8 * DAY + 10 * HOUR)
+    world.run([item for day in days for item in day], 8 * DAY + 10 * HOUR)
     after_a_week = [second for second in world.told("page") if second > 7 * DAY]
     assert [second for second in after_a_week if second < 8 * DAY] == []
     assert len(after_a_week) == 1
@@ -180,13 +180,13 @@ def after_three_hours(make_world, calls):
     def make(until, bundle):
         log = calls(0, 300, 30, between(100, until))
         world = make_world()
-        world.run([one for one in log if one[0] < HOUR], HOUR)
+        world.run([item for item in log if item[0] < HOUR], HOUR)
         world.restart()
         world.second = 4.0 * HOUR
-        missed = [one for one in log if HOUR <= one[0] < 4 * HOUR]
+        missed = [item for item in log if HOUR <= item[0] < 4 * HOUR]
         for at in range(0, len(missed), bundle):  # and after each the notifier has its turn
             world.read(missed[at : at + bundle])
-        world.run([one for one in log if one[0] >= 4 * HOUR], 5 * HOUR)
+        world.run([item for item in log if item[0] >= 4 * HOUR], 5 * HOUR)
         return world
 
     return make
@@ -229,24 +229,30 @@ def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
     log = calls(0, 60, 60, between(10, 40, 0.6))
-    world.run([one for one in log if one[0] < 20 * MINUTE], 20 * MINUTE)
+    world.run([item for item in log if item[0] < 20 * MINUTE], 20 * MINUTE)
     (first,) = world.pagerduty.open
     world.restart(rules=[] if change is None else [ERRORS | change])
-    world.run([one for one in log if 20 * MINUTE <= one[0] < 30 * MINUTE], 30 * MINUTE)
-    over = [one for one in world.records if one["record"] == "transition" and one["state"] == "resolved"]
-    assert {(one["rule"], one["level"], one["reason"]) for one in over} == {
+    world.run([item for item in log if 20 * MINUTE <= item[0] < 30 * MINUTE], 30 * MINUTE)
+    over = [
+        record
+        for record in world.records
+        if record["record"] == "transition" and record["state"] == "resolved"
+    ]
+    assert {(item["rule"], item["level"], item["reason"]) for item in over} == {
         ("e", "feature", "rule_changed"),
         ("e", "segment", "rule_changed"),
     }
     assert len(world.pagerduty.open) == still
     new = [
-        one
-        for one in world.records
-        if one["record"] == "transition" and one["state"] == "firing" and one["time"] > over[0]["time"][:16]
+        record
+        for record in world.records
+        if record["record"] == "transition"
+        and record["state"] == "firing"
+        and record["time"] > over[0]["time"][:16]
     ]
     assert bool(new) is still
-    assert {one["incident_id"] for one in new}.isdisjoint(one["incident_id"] for one in over)
-    world.run([one for one in log if one[0] >= 30 * MINUTE], 130 * MINUTE)
+    assert {item["incident_id"] for item in new}.isdisjoint(item["incident_id"] for item in over)
+    world.run([item for item in log if item[0] >= 30 * MINUTE], 130 * MINUTE)
     assert world.pagerduty.open == {}
     assert world.pagerduty.ended[first] == 1
 
@@ -260,15 +266,15 @@ def test_an_incident_whose_episode_is_gone_from_the_state_is_told_anew_if_it_sti
     )
     log = calls(0, 60, 60, between(10, until))
     # the edge of minute 21 is not closed yet
-    world.run([one for one in log if one[0] < 21 * MINUTE], 21 * MINUTE)
+    world.run([item for item in log if item[0] < 21 * MINUTE], 21 * MINUTE)
     world.drop(next(key for key in world.keep() if key.startswith(b'["episode"')))
     world.second += MINUTE
     world.pass_time()
-    world.run([one for one in log if one[0] >= 21 * MINUTE], 60 * MINUTE)
+    world.run([item for item in log if item[0] >= 21 * MINUTE], 60 * MINUTE)
     anew = [
-        one["state"]
-        for one in world.records
-        if one["record"] == "episode" and one["time"] > "2026-03-02T09:20:59"
+        record["state"]
+        for record in world.records
+        if record["record"] == "episode" and record["time"] > "2026-03-02T09:20:59"
     ][1:]
     assert anew == (["opened", "resolved"] if until == 30 else [])
     assert len(world.told("page")) == 1 + (until == 30)

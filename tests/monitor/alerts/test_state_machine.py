@@ -69,7 +69,12 @@ class Life(RuleBasedStateMachine):
         self.rng = random.Random(seed)
         # so that silence is a surprise
         self.live(
-            [one for feature in ("answer", "search") for one in self.events(feature, "ab", "good", 40, 0)], 40
+            [
+                event
+                for feature in ("answer", "search")
+                for event in self.events(feature, "ab", "good", 40, 0)
+            ],
+            40,
         )
 
     def events(self, feature, models, kind, minutes, delay):
@@ -109,9 +114,9 @@ class Life(RuleBasedStateMachine):
     def traffic_of_both(self, kinds, minutes):
         self.live(
             [
-                one
+                event
                 for feature, kind in zip(("answer", "search"), kinds, strict=True)
-                for one in self.events(feature, "ab", kind, minutes, 0)
+                for event in self.events(feature, "ab", kind, minutes, 0)
             ],
             minutes,
         )
@@ -188,13 +193,15 @@ class Life(RuleBasedStateMachine):
         world.fates = []
         self.silence(20)  # longer than any wait
         assert pages(pagerduty) == {
-            f"{one['dedup_key']}/{one['urgency']}" for one in world.laws.episodes.values() if not one["muted"]
+            f"{episode['dedup_key']}/{episode['urgency']}"
+            for episode in world.laws.episodes.values()
+            if not episode["muted"]
         } | {
             key
-            for one in world.laws.episodes.values()
-            if one["muted"]
+            for episode in world.laws.episodes.values()
+            if episode["muted"]
             for key in pages(pagerduty)
-            if key.startswith(one["dedup_key"])
+            if key.startswith(episode["dedup_key"])
         }
         # nobody asks any more: everything ends
         world.restart(**(USUAL | {"rules": [], "no_data": {"severity": None}}))
@@ -206,7 +213,7 @@ class Life(RuleBasedStateMachine):
             "a key that was closed was opened again"
         )
         assert all(pagerduty.ended[key] == 1 for key in pagerduty.openings if not key.endswith("/missed"))
-        told = {one["dedup_key"] for one in world.records if one["record"] == "episode"}
+        told = {record["dedup_key"] for record in world.records if record["record"] == "episode"}
         assert {key.rpartition("/")[0] for key in (*pagerduty.openings, *pagerduty.never_open)} <= told
 
 

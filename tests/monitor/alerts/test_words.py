@@ -33,8 +33,8 @@ def incident(
 
 def test_the_examples_hold():
     found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
-    assert sum(one.failed for one in found) == 0
-    assert all(one.attempted for one in found)
+    assert sum(item.failed for item in found) == 0
+    assert all(item.attempted for item in found)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
         incident("error_rate", 0.1, rule="a", minute=5),
     ]
     episode = episode_of().model_copy(update={"incidents": order})
-    assert [one.rule for one in episode_text.by_importance(episode)] == ["a", "b", "c", "d"]
+    assert [item.rule for item in episode_text.by_importance(episode)] == ["a", "b", "c", "d"]
 
 
 def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_after_it(episode_of):

@@ -124,7 +124,7 @@ def test_labels_are_the_same_from_the_first_trigger_to_the_resolve(episode_of):
         step(episode_of("e1", "updated", minute=9, severity="critical"), reason="still firing"),
         step(episode_of("e1", "resolved", minute=20, severity="critical"), "resolve", reason="resolved"),
     ]
-    alerts = [sent(one) for one in steps]
+    alerts = [sent(step) for step in steps]
     assert [alert["labels"] for alert in alerts] == [alerts[0]["labels"]] * 4
     assert [alert["startsAt"] for alert in alerts] == [alerts[0]["startsAt"]] * 4
 

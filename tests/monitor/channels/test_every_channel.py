@@ -13,9 +13,15 @@ from schemas.records import Episode
 from tests.tiers import examples
 
 SECRETS = (
-    "0123456789abcdef0123456789abcdef", "tokentokentoken", "https://hooks.slack.com/services/T0/B0/slackslackslack", "slackslackslack",
-    "https://hooks.example/in?key=urlurlurlurl", "urlurlurlurl", "signsignsignsign", "headheadhead",
-)  # fmt: skip
+    "0123456789abcdef0123456789abcdef",
+    "tokentokentoken",
+    "https://hooks.slack.com/services/T0/B0/slackslackslack",
+    "slackslackslack",
+    "https://hooks.example/in?key=urlurlurlurl",
+    "urlurlurlurl",
+    "signsignsignsign",
+    "headheadhead",
+)
 EVERYTHING = Config.model_validate(
     {
         "channels": {
@@ -54,8 +60,16 @@ def test_every_step_has_a_request_and_the_same_one_each_time(episode_of, name):
 
 HIDDEN = "\x1b\x07\x9b\x00\u2028\u202e\u2066\u200e\u061c\u200b\u2060\ufeff\ud800"
 _WORDS = {"record", "state", "severity", "urgency", "level", "test"} | {  # words of ours, ids and times
-    "episode_id", "incident_id", "dedup_key", "started_at", "time", "decided_at", "since", "began", "returned",
-}  # fmt: skip
+    "episode_id",
+    "incident_id",
+    "dedup_key",
+    "started_at",
+    "time",
+    "decided_at",
+    "since",
+    "began",
+    "returned",
+}
 
 
 def hostile(value, name=""):
@@ -85,8 +99,12 @@ def test_no_hidden_character_of_a_label_or_an_answer_gets_into_what_a_channel_sh
     plain = episode_of(rules=("refusals", "slow"), reason="why").model_dump(mode="json")
     plain["causes"] = ["a new prompt version"]
     plain["incidents"][1] |= {
-        "level": "segment", "model": "m", "prompt_version": "7", "variant": "b", "dimensions": {"region": "eu"},
-    }  # fmt: skip
+        "level": "segment",
+        "model": "m",
+        "prompt_version": "7",
+        "variant": "b",
+        "dimensions": {"region": "eu"},
+    }
     member = {
         field: plain[field]
         for field in ("episode_id", "service", "feature", "environment", "severity", "started_at")
@@ -158,8 +176,8 @@ def test_no_secret_shows_in_a_channel_a_request_or_a_reason(episode_of, name):
         "console": (),
     }[name]
     for secret in own:
-        assert secret not in "".join(f"{one!r}{one}" for one in shown)
-    others = "".join(f"{one!r}" for one in shown[:2])
+        assert secret not in "".join(f"{item!r}{item}" for item in shown)
+    others = "".join(f"{item!r}" for item in shown[:2])
     assert not [secret for secret in SECRETS if secret in others]
 
 
@@ -177,11 +195,12 @@ def test_an_episode_of_any_size_makes_a_request_of_bounded_size_in_utf_8(episode
     huge = huge.model_copy(
         update={
             "incidents": [
-                one.model_copy(update={"level": "segment", "dimensions": dimensions})
-                for one in huge.incidents
+                incident.model_copy(update={"level": "segment", "dimensions": dimensions})
+                for incident in huge.incidents
             ],
             "examples": (
-                [one.model_copy(update={"output": "word " * 40_000 + label}) for one in huge.examples] * 3
+                [example.model_copy(update={"output": "word " * 40_000 + label}) for example in huge.examples]
+                * 3
             ),
         }
     )

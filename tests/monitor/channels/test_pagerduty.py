@@ -184,10 +184,12 @@ def test_an_episode_of_any_size_stays_within_every_limit(channel, episode_of):
     huge = huge.model_copy(
         update={
             "incidents": [
-                one.model_copy(update={"level": "segment", "dimensions": dimensions})
-                for one in huge.incidents
+                incident.model_copy(update={"level": "segment", "dimensions": dimensions})
+                for incident in huge.incidents
             ],
-            "examples": [one.model_copy(update={"output": "word " * 40_000}) for one in huge.examples],
+            "examples": [
+                example.model_copy(update={"output": "word " * 40_000}) for example in huge.examples
+            ],
         }
     )
     body = channel.request(step(huge, left_out=77), NOW_US).body
@@ -250,8 +252,18 @@ def test_it_cannot_be_made_without_its_configuration():
 
 def change(**more):
     time = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    fields = {"record": "change", "change_id": "c1", "service": "support-bot", "feature": "answer", "environment": "production", "kind": "prompt version",
-              "name": "v8", "before": "v7", "time": time, "decided_at": time + timedelta(seconds=61)}  # fmt: skip
+    fields = {
+        "record": "change",
+        "change_id": "c1",
+        "service": "support-bot",
+        "feature": "answer",
+        "environment": "production",
+        "kind": "prompt version",
+        "name": "v8",
+        "before": "v7",
+        "time": time,
+        "decided_at": time + timedelta(seconds=61),
+    }
     return Change(**(fields | more))
 
 

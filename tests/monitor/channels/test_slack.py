@@ -74,7 +74,7 @@ def sent(channel, one):
 
 def texts(message):
     for block in message["blocks"]:
-        yield from (one["text"] for one in block.get("elements", [block.get("text")]))
+        yield from (item["text"] for item in block.get("elements", [block.get("text")]))
 
 
 def test_the_message_is_what_it_always_was(channel, episode_of):
@@ -146,10 +146,13 @@ def test_every_text_stays_within_the_limits_of_slack(channel, episode_of, fillin
     huge = huge.model_copy(
         update={
             "incidents": [
-                one.model_copy(update={"level": "segment", "dimensions": dimensions, "text": filling * 900})
-                for one in huge.incidents
+                incident.model_copy(
+                    update={"level": "segment", "dimensions": dimensions, "text": filling * 900}
+                )
+                for incident in huge.incidents
             ],
-            "examples": [one.model_copy(update={"output": filling * 40_000}) for one in huge.examples] * 3,
+            "examples": [example.model_copy(update={"output": filling * 40_000}) for example in huge.examples]
+            * 3,
         }
     )
     message = sent(channel, step(huge, left_out=9))

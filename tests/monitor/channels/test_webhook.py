@@ -84,7 +84,11 @@ def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)))
     dimensions = {f"{number}-{'x' * 200}": "y" * 256 for number in range(32)}
     huge = huge.model_copy(
-        update={"incidents": [one.model_copy(update={"dimensions": dimensions}) for one in huge.incidents]}
+        update={
+            "incidents": [
+                incident.model_copy(update={"dimensions": dimensions}) for incident in huge.incidents
+            ]
+        }
     )
     body = channel().request(step(huge, left_out=5), NOW_US).body
     told = json.loads(body)

@@ -183,8 +183,8 @@ DRAWS = {
 def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(
     draw, seed, n, m, times
 ):
-    """Of the same ``NumberSummary``s that panes keep. What lies between two values of one bucket is all that bins
-    cannot see.
+    """Of the same ``NumberSummary``s that panes keep. What lies between two values of one bucket is all that
+    bins cannot see.
     """
     rng = np.random.default_rng(seed)
     before, after = draw(rng, n).astype(np.int64), (draw(rng, m) * times).astype(np.int64)

@@ -36,7 +36,7 @@ def number_of(ppm: int, some: list[int]) -> NumberSummary:
 def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
     some: list[tuple[int, list[int]]], scale: int
 ) -> None:
-    numbers, merged = [number_of(*one) for one in some], NumberSummary()
+    numbers, merged = [number_of(*item) for item in some], NumberSummary()
     for number in numbers:
         merged.merge(number)
     joined, expected = PooledNumber(numbers), HistogramShape.from_number(merged, min(scale, merged.scale))

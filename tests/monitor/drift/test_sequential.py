@@ -131,7 +131,7 @@ def test_no_block_alarms_alone_however_large():
 def test_below_five_hundred_events_nothing_is_said():
     detector = ShiryaevRoberts(10)
     readings = [detector.step(1, edge % 2, edge) for edge in range(int(MIN_REFERENCE_EVENTS))]
-    assert {(one.statistic, one.rate) for one in readings[:-1]} == {(0.0, None)}
+    assert {(reading.statistic, reading.rate) for reading in readings[:-1]} == {(0.0, None)}
     assert detector.step(1, 0, 500).rate == pytest.approx(0.5)
 
 

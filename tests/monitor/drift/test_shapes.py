@@ -41,8 +41,8 @@ def slow(test: DriftTest, reference: NumberSummary, current: NumberSummary) -> t
     scale = min(reference.scale, current.scale)
     told = test(
         *(
-            Distribution.from_weights(distribution_of(one, scale), one.effective_n)
-            for one in (reference, current)
+            Distribution.from_weights(distribution_of(item, scale), item.effective_n)
+            for item in (reference, current)
         )
     )
     return told.statistic, told.p_value

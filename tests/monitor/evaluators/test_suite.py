@@ -23,13 +23,13 @@ from tests.tiers import examples
 REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
 SUITE = Suite.of(ALL)
-LIMITED = [{"length": {"min_chars": 2, "max_chars": 40}} if "length" in one else one for one in ALL]
+LIMITED = [{"length": {"min_chars": 2, "max_chars": 40}} if "length" in item else item for item in ALL]
 # interaction of the configuration -> the suite, with and without what a configuration can add, and its
 # evaluators
 TOGETHER = {
     interaction: (
         Suite.of(chosen, interaction=interaction or None),
-        [parse_setting(one).build(interaction or None) for one in chosen],
+        [parse_setting(item).build(interaction or None) for item in chosen],
     )
     for interaction, chosen in (("", ALL), ("sync", LIMITED))
 }
@@ -161,7 +161,7 @@ def test_judging_together_is_asking_each_evaluator_about_each_event(response, co
 @pytest.mark.parametrize(
     "evaluator",
     [evaluator for _, evaluators in TOGETHER.values() for evaluator in evaluators],
-    ids=lambda one: one.name,
+    ids=lambda item: item.name,
 )
 @settings(max_examples=examples(1 / 2))
 @given(first=events, second=events)

@@ -120,7 +120,7 @@ def test_what_if_in_ndjson_is_the_records_as_before_and_then_one_difference_each
         "changed",
         "answer",
     )
-    assert "told" in {one["what"] for one in difference["changes"]}
+    assert "told" in {item["what"] for item in difference["changes"]}
 
 
 def test_the_same_configuration_twice_differs_in_nothing(capsys, log, config_files):

@@ -67,10 +67,10 @@ def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
     measured = Measurements(PANE_US, FIXED)
     measured.take([window(minute, tokens, failed=1) for minute, tokens in panes])
     bins = [one for _, one in measured.series[KEY].points()]
-    assert sum(one.events for one in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
-    assert sum(one.rates["pass_rate"].failures for one in bins) == len(panes)
+    assert sum(item.events for item in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
+    assert sum(item.rates["pass_rate"].failures for item in bins) == len(panes)
     assert sum(
-        one.spreads["output_tokens"].mean() * one.spreads["output_tokens"].n for one in bins
+        item.spreads["output_tokens"].mean() * item.spreads["output_tokens"].n for item in bins
     ) == pytest.approx(sum(map(sum, dict(panes).values())))
 
 
@@ -117,10 +117,10 @@ def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
 def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histograms_error(groups, q):
     measured = Measurements(PANE_US, panels_of(["output_tokens.p99"]))
     measured.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
-    bins = [one for _, one in measured.series[KEY].points()]
+    bins = [item for _, item in measured.series[KEY].points()]
     whole = bins[0]
-    for one in bins[1:]:
-        whole.merge(one)
+    for item in bins[1:]:
+        whole.merge(item)
     values = sorted(value for tokens in groups for value in tokens)
     exact = values[max(0, int(np.ceil(q * len(values) * (1 - 1e-12))) - 1)]
     assert whole.read("output_tokens", f"p{q * 100:.0f}").value == pytest.approx(exact, rel=0.012)

@@ -111,7 +111,7 @@ def test_what_still_fires_at_the_end_fires_until_then(tried, week, rules_only, e
 
 def test_a_rule_that_is_not_configured_and_fired_is_told_too(tried, hours, rules_only, errors_rule):
     findings = tried(rules_only(errors_rule), hours).alerts
-    assert [one.rule for one in by_rule(findings, ["other"], None)] == ["other", "errors"]
+    assert [item.rule for item in by_rule(findings, ["other"], None)] == ["other", "errors"]
 
 
 def kinds(here, there):
@@ -169,7 +169,7 @@ def test_an_episode_that_is_still_open_overlaps_all_that_comes_later(episode_of)
 
 
 def test_lengths_of_time_are_told_in_at_most_two_units():
-    assert [length(timedelta(seconds=one)) for one in (0, 119, 120, 3600, 86_400 * 6.99, 90_000)] == [
+    assert [length(timedelta(seconds=item)) for item in (0, 119, 120, 3600, 86_400 * 6.99, 90_000)] == [
         "0 s",
         "119 s",
         "2 min",

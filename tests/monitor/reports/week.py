@@ -82,10 +82,10 @@ def events(
             for trouble in troubles
             if trouble.feature == feature and trouble.start <= hour < trouble.end
         ]
-        if any(one.what == "silent" for one in known):
+        if any(item.what == "silent" for item in known):
             continue
         number += 1
-        yield _response(rng, number, second, feature, {one.what: one.share for one in known})
+        yield _response(rng, number, second, feature, {item.what: item.share for item in known})
 
 
 def _response(

@@ -24,11 +24,15 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
 ANSWER = "It ships on Tuesday."
 MINUTE_US = 60_000_000
-DEFAULTS = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in DEFAULT_RULES]
-LEARNT = {"default_rules": False, "no_data": {"severity": None}, "rules": [
-    {"name": "fell", "on": "pass_rate", "below": "baseline"},
-    {"name": "rose", "on": "evaluator.*.fail_rate", "above": "baseline"},
-]}  # fmt: skip
+DEFAULTS = [rule.model_dump(mode="json", by_alias=True, exclude_none=True) for rule in DEFAULT_RULES]
+LEARNT = {
+    "default_rules": False,
+    "no_data": {"severity": None},
+    "rules": [
+        {"name": "fell", "on": "pass_rate", "below": "baseline"},
+        {"name": "rose", "on": "evaluator.*.fail_rate", "above": "baseline"},
+    ],
+}
 
 
 def event(second: float, **more: Any) -> bytes:
@@ -77,21 +81,21 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
 
 def told(records: list[dict[str, Any]], rule: str, level: str = "feature") -> list[dict[str, Any]]:
     return [
-        one
-        for one in records
-        if one["record"] == "transition" and one["rule"] == rule and one["level"] == level
+        record
+        for record in records
+        if record["record"] == "transition" and record["rule"] == rule and record["level"] == level
     ]
 
 
 def minutes(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
     return [
-        (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60)
-        for one in told(records, rule)
+        (item["state"], (datetime.fromisoformat(item["time"]) - NINE).total_seconds() / 60)
+        for item in told(records, rule)
     ]
 
 
 def pages(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for one in records if one["record"] == "episode" and one["urgency"] == "high"]
+    return [record for record in records if record["record"] == "episode" and record["urgency"] == "high"]
 
 
 # ---- what is found
@@ -112,7 +116,7 @@ def test_a_fall_of_the_pass_rate_pages_within_minutes_and_resolves_after_recover
     assert evidence["reference"] == pytest.approx(0.97, abs=0.01)
     assert evidence["low"] <= evidence["value"] <= evidence["high"] < evidence["reference"]
     assert (evidence["reference_name"], evidence["test"]) == ("baseline", "shiryaev_roberts")
-    assert [one["state"] for one in pages(records)].count("resolved") == 1
+    assert [page["state"] for page in pages(records)].count("resolved") == 1
 
 
 def test_a_rate_that_stays_as_it_is_pages_nobody() -> None:
@@ -149,9 +153,9 @@ def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
         )
     records = run(values, LEARNT)
     (fired,) = told(records, "rose")
-    last = [one for one in records if one["record"] == "episode"][-1]
+    last = [record for record in records if record["record"] == "episode"][-1]
     assert fired["state"] == "firing"
-    assert {one["metric"] for one in fired["evidence"]["findings"]} == {
+    assert {item["metric"] for item in fired["evidence"]["findings"]} == {
         "evaluator.refusal.fail_rate",
         "evaluator.empty.fail_rate",
     }
@@ -159,9 +163,9 @@ def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
     assert (
         len(
             {
-                one["incident_id"]
-                for one in last["incidents"]
-                if one["rule"] == "rose" and one["level"] == "feature"
+                item["incident_id"]
+                for item in last["incidents"]
+                if item["rule"] == "rose" and item["level"] == "feature"
             }
         )
         == 1
@@ -190,10 +194,10 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
     assert opened["state"] in ("opened", "escalated")
     since = (datetime.fromisoformat(opened["time"]) - NINE).total_seconds() - 7 * 72 * 1200
     assert since <= 7 * 1200 + 90  # the edge after the eighth, and lateness
-    first = [one["evidence"]["began"] for one in opened["incidents"] if one["rule"] == "failures-rose"]
-    began = [(datetime.fromisoformat(one) - NINE).total_seconds() - 7 * 72 * 1200 for one in first]
+    first = [item["evidence"]["began"] for item in opened["incidents"] if item["rule"] == "failures-rose"]
+    began = [(datetime.fromisoformat(item) - NINE).total_seconds() - 7 * 72 * 1200 for item in first]
     # the minute of the first failure, two hours before it was found
-    assert all(-60 <= one <= 0 for one in began)
+    assert all(-60 <= item <= 0 for item in began)
     assert began
 
 
@@ -204,7 +208,12 @@ def test_three_events_an_hour_of_which_one_fails_each_day_page_nobody(history: i
         for nth in range((history + 20) * 72)
     ]
     assert (
-        pages(run(values, {"time": {"pane": "30m"}, "rules": [{**one, "window": "30m"} for one in DEFAULTS]}))
+        pages(
+            run(
+                values,
+                {"time": {"pane": "30m"}, "rules": [{**default, "window": "30m"} for default in DEFAULTS]},
+            )
+        )
         == []
     )
 
@@ -261,9 +270,9 @@ def test_what_lasts_a_day_has_become_normal_and_a_further_fall_is_found_again() 
         return 0.02 if minute < 120 else 0.2 if minute < 30 * 60 else 0.8
 
     records = run(traffic(31 * 60, failing, 8), {**LEARNT, "time": {"pane": "5m"}})
-    found = [(one["state"], one["reason"][:13]) for one in told(records, "fell")]
+    found = [(item["state"], item["reason"][:13]) for item in told(records, "fell")]
     assert found[:3] == [("firing", "breached"), ("resolved", "became_normal"), ("firing", "breached")]
-    first, second = (one["evidence"] for one in told(records, "fell") if one["state"] == "firing")
+    first, second = (item["evidence"] for item in told(records, "fell") if item["state"] == "firing")
     assert (first["reference"], second["reference"]) == (
         pytest.approx(0.98, abs=0.02),
         pytest.approx(0.8, abs=0.04),
@@ -287,7 +296,7 @@ def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
         if n:
             rate.add(1_000_000, n, round(n * share))
         edge_us = (nth + 20) * MINUTE_US
-        for one in {id(one): one for one in (whole, again)}.values():
+        for one in {id(item): item for item in (whole, again)}.values():
             one.feed(rate, edge_us, MINUTE_US, frozen=frozen)
         assert again.state() == whole.state()
         if whole.risen is not None:

@@ -24,9 +24,13 @@ MINUTE_US = 60_000_000
 
 
 def config(**more: Any) -> Config:
-    return Config.model_validate({
-        "default_rules": False, "no_data": {"severity": None}, "objectives": [{"name": "good", "on": "pass_rate", "target": 0.97, **more}],
-    })  # fmt: skip
+    return Config.model_validate(
+        {
+            "default_rules": False,
+            "no_data": {"severity": None},
+            "objectives": [{"name": "good", "on": "pass_rate", "target": 0.97, **more}],
+        }
+    )
 
 
 def event(second: float, bad: bool) -> bytes:
@@ -55,16 +59,25 @@ def run(
 
 def states(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
     return [
-        (one["state"], (datetime.fromisoformat(one["time"]) - NINE).total_seconds() / 60)
-        for one in records
-        if one["rule"] == rule
+        (record["state"], (datetime.fromisoformat(record["time"]) - NINE).total_seconds() / 60)
+        for record in records
+        if record["rule"] == rule
     ]
 
 
 def rule(**more: Any) -> Burning:
-    return Burning.model_validate({
-        "name": "good-1h", "on": "error_rate", "target": 0.99, "window": 3600.0, "short": 300.0, "factor": 14.4, "level": "feature", **more,
-    })  # fmt: skip
+    return Burning.model_validate(
+        {
+            "name": "good-1h",
+            "on": "error_rate",
+            "target": 0.99,
+            "window": 3600.0,
+            "short": 300.0,
+            "factor": 14.4,
+            "level": "feature",
+            **more,
+        }
+    )
 
 
 def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> SegmentSeries:
@@ -77,11 +90,13 @@ def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> 
 
 def test_an_objective_is_three_rules_named_after_it_and_their_windows() -> None:
     rules = config().all_burning()
-    assert [(one.name, one.window, one.short, one.severity) for one in rules] == [
-        ("good-1h", 3600, 300, "critical"), ("good-6h", 6 * 3600, 1800, "critical"), ("good-3d", 3 * 86_400, 6 * 3600, "warning"),
-    ]  # fmt: skip
-    assert [round(one.factor, 6) for one in rules] == [14.4, 6, 1]
-    assert [round(one.failing, 6) for one in rules] == [0.432, 0.18, 0.03]
+    assert [(rule.name, rule.window, rule.short, rule.severity) for rule in rules] == [
+        ("good-1h", 3600, 300, "critical"),
+        ("good-6h", 6 * 3600, 1800, "critical"),
+        ("good-3d", 3 * 86_400, 6 * 3600, "warning"),
+    ]
+    assert [round(rule.factor, 6) for rule in rules] == [14.4, 6, 1]
+    assert [round(rule.failing, 6) for rule in rules] == [0.432, 0.18, 0.03]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +104,7 @@ def test_an_objective_is_three_rules_named_after_it_and_their_windows() -> None:
     [("7d", [3.36, 1.4, 0.233333]), ("28d", [13.44, 5.6, 0.933333]), ("90d", [43.2, 18, 3])],
 )
 def test_another_period_spends_the_same_shares_of_its_own_budget(period: str, factors: list[float]) -> None:
-    assert [round(one.factor, 6) for one in config(period=period, target=0.99).all_burning()] == factors
+    assert [round(item.factor, 6) for item in config(period=period, target=0.99).all_burning()] == factors
 
 
 def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -> None:
@@ -98,7 +113,7 @@ def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -
     assert (fired, resolved, more) == ("firing", "resolved", [])
     assert 105 < at < 120  # over an hour 43 % must fail, and surely
     assert 120 < until <= 124  # five minutes of which no more than 43 % failed
-    evidence = next(one["evidence"] for one in records if one["rule"] == "good-1h")
+    evidence = next(record["evidence"] for record in records if record["rule"] == "good-1h")
     assert evidence["below"] == pytest.approx(0.568)
     assert evidence["high"] < evidence["below"]
     assert evidence["burn"] == pytest.approx((1 - evidence["value"]) / 0.03, rel=0.01)

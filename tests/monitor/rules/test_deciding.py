@@ -59,8 +59,14 @@ def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> No
     records = []
     for nth in range(150 * 60):
         tokens = rng.lognormvariate(5, 0.5) * (3 if 60 <= nth // 60 < 80 else 1)
-        event = {"event_id": str(nth), "time": (BEGAN + timedelta(seconds=nth)).isoformat(), "service": "s", "feature": "f", "model": "m",
-                 "output_tokens": round(tokens)}  # fmt: skip
+        event = {
+            "event_id": str(nth),
+            "time": (BEGAN + timedelta(seconds=nth)).isoformat(),
+            "service": "s",
+            "feature": "f",
+            "model": "m",
+            "output_tokens": round(tokens),
+        }
         records.append(FileRecord(json.dumps(event).encode(), nth + 1))
     out = Watch(Config()).apply(records)
     told = [
@@ -69,9 +75,9 @@ def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> No
         if (one := json.loads(message.value))["record"] == "transition" and one["level"] == "feature"
     ]
     minutes = [
-        (one["state"], (datetime.fromisoformat(one["time"]) - BEGAN).total_seconds() / 60)
-        for one in told
-        if one["rule"] == "drift"
+        (item["state"], (datetime.fromisoformat(item["time"]) - BEGAN).total_seconds() / 60)
+        for item in told
+        if item["rule"] == "drift"
     ]
     assert [state for state, _ in minutes] == ["firing", "resolved"]
     assert 60 < minutes[0][1] <= 63

@@ -61,16 +61,16 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
 
 def told(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[dict[str, Any]]:
     return [
-        one
-        for one in records
-        if one["record"] == "transition" and one["rule"] == rule and one["level"] == level
+        record
+        for record in records
+        if record["record"] == "transition" and record["rule"] == rule and record["level"] == level
     ]
 
 
 def states(
     records: list[dict[str, Any]], rule: str = "drift", level: str = "feature"
 ) -> list[tuple[str, str]]:
-    return [(one["state"], one["time"][11:16]) for one in told(records, rule, level)]
+    return [(item["state"], item["time"][11:16]) for item in told(records, rule, level)]
 
 
 def only(**more: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_wha
     assert evidence["low"] < evidence["value"] < evidence["high"]
     assert evidence["p_value"] < 1e-6
     assert evidence["effect"] > 0.5
-    assert [one["metric"] for one in evidence["findings"]] == ["output_tokens.p50"]
+    assert [item["metric"] for item in evidence["findings"]] == ["output_tokens.p50"]
 
 
 def test_what_is_small_is_found_by_a_longer_window() -> None:
@@ -138,27 +138,28 @@ def test_what_is_certain_but_tiny_is_no_drift() -> None:
 
 def test_drift_opens_a_ticket_and_not_a_page() -> None:
     episodes = [
-        one
-        for one in run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60))
-        if one["record"] == "episode"
+        item
+        for item in run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60))
+        if item["record"] == "episode"
     ]
-    assert {one["urgency"] for one in episodes} == {"low"}
+    assert {episode["urgency"] for episode in episodes} == {"low"}
 
 
 def test_it_looks_at_what_on_says_and_at_nothing_else() -> None:
     def fields(rng: random.Random, minute: float) -> dict[str, Any]:
         moved = minute >= 60
         return {
-            "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if moved else 1)), "duration_s": rng.lognormvariate(0, 0.4),
+            "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if moved else 1)),
+            "duration_s": rng.lognormvariate(0, 0.4),
             "finish_reason": "length" if moved and rng.random() < 0.5 else "stop",
-        }  # fmt: skip
+        }
 
     values = traffic(70, fields, 60)
     assert run(values, only(on=["duration_s"])) == []
     fired, *_ = told(run(values, only(on=["finish_reason"])))
     assert fired["evidence"]["metric"] in ("finish_reason=length", "finish_reason=stop")
     fired, *_ = told(run(values, only(on=["output_tokens", "duration_s"])))
-    assert [one["metric"].split(".")[0] for one in fired["evidence"]["findings"]] == ["output_tokens"]
+    assert [item["metric"].split(".")[0] for item in fired["evidence"]["findings"]] == ["output_tokens"]
 
 
 def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_one_is_not() -> None:
@@ -195,10 +196,10 @@ def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_on
     )
     drifted = told(run(failing, only()))
     assert all(
-        not one["metric"].endswith("_rate")
+        not item["metric"].endswith("_rate")
         for fired in drifted
         if fired["state"] == "firing"
-        for one in fired["evidence"]["findings"]
+        for item in fired["evidence"]["findings"]
     )
 
 
@@ -255,11 +256,11 @@ def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
 
     rule = {"time": {"pane": "10m"}} | only()
     days = traffic(4.5 * 1440, tokens(cycle), 2)
-    fired = [one["time"][:13] for one in told(run(days, rule)) if one["state"] == "firing"]
+    fired = [item["time"][:13] for item in told(run(days, rule)) if item["state"] == "firing"]
     assert fired
     assert all(time < "2026-03-04T20" for time in fired)
     broken = run(days + traffic(60, tokens(lambda minute: 2 * cycle(minute)), 20, start=4.5 * 1440), rule)
-    assert [one["time"][:13] for one in told(broken) if one["state"] == "firing"][len(fired) :] == [
+    assert [item["time"][:13] for item in told(broken) if item["state"] == "firing"][len(fired) :] == [
         "2026-03-06T21"
     ]
 
@@ -288,8 +289,8 @@ def test_a_reference_is_frozen_while_an_incident_is_open_and_what_lies_in_one_is
         return 2 if 180 <= minute < 360 or minute >= 600 else 1
 
     records = run(traffic(640, tokens(factor), 20), {"time": {"pane": "5m"}})
-    fired = [one for one in told(records) if one["state"] == "firing"]
-    assert [one["time"][11:16] for one in fired] == ["12:05", "19:05"]
+    fired = [item for item in told(records) if item["state"] == "firing"]
+    assert [item["time"][11:16] for item in fired] == ["12:05", "19:05"]
     for one in fired:
         assert one["evidence"]["reference"] == pytest.approx(150, rel=0.05)
     assert [state for state, _ in states(records)] == ["firing", "resolved", "firing"]
@@ -300,10 +301,10 @@ def test_after_a_day_the_drifted_is_normal_and_going_back_is_the_drift() -> None
         return 2 if 180 <= minute < 180 + 30 * 60 else 1
 
     records = run(traffic(40 * 60, tokens(factor), 10), {"time": {"pane": "5m"}})
-    found = [(one["state"], one["time"][8:16], one["reason"][:13]) for one in told(records)]
+    found = [(item["state"], item["time"][8:16], item["reason"][:13]) for item in told(records)]
     assert found[:2] == [("firing", "02T12:05", "breached"), ("resolved", "03T12:05", "became_normal")]
-    assert [one[:2] for one in found[2:3]] == [("firing", "03T18:05")]
-    back = [one for one in told(records) if one["state"] == "firing"][1]
+    assert [item[:2] for item in found[2:3]] == [("firing", "03T18:05")]
+    back = [item for item in told(records) if item["state"] == "firing"][1]
     assert back["evidence"]["reference"] == pytest.approx(300, rel=0.1)
 
 
@@ -337,7 +338,9 @@ def test_the_previous_prompt_version_is_the_reference_of_the_next() -> None:
     old, other = traffic(150, fields("1", 1), 20), traffic(150, fields("1", 5, "n"), 20)
     before = sorted(old + other, key=lambda value: json.loads(value)["time"])
     fired = told(run(before + traffic(10, fields("2", 1.6), 60, start=150), rule), level="segment")
-    assert [(one["state"], one["model"], one["prompt_version"]) for one in fired] == [("firing", "m", "2")]
+    assert [(item["state"], item["model"], item["prompt_version"]) for item in fired] == [
+        ("firing", "m", "2")
+    ]
     assert fired[0]["evidence"]["reference"] == pytest.approx(150, rel=0.05)
     assert told(run(before + traffic(10, fields("2", 1), 60, start=150), rule), level="segment") == []
 
@@ -356,7 +359,7 @@ def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
         after.restore(state)
         out = after.advance(int((NINE + timedelta(minutes=72)).timestamp() * 1e6))
         found = told([json.loads(message.value) for message in out.messages["alerts"]])
-        assert [(one["state"], one["reason"]) for one in found[:1]] == [("resolved", "rule_changed")]
+        assert [(item["state"], item["reason"]) for item in found[:1]] == [("resolved", "rule_changed")]
 
 
 def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
@@ -388,7 +391,7 @@ def test_what_is_significant_is_what_benjamini_and_hochberg_say(p_values: list[f
         _Candidate(DriftResult(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, unused)
         for nth, p in enumerate(p_values)
     ]
-    kept = {one.result.statistic for one in DriftReader(60_000_000)._significant(rule, found)}
+    kept = {item.result.statistic for item in DriftReader(60_000_000)._significant(rule, found)}
     adjusted = false_discovery_control(p_values)
     sure = np.abs(adjusted - level) > 1e-9 * level  # rounding decides on the bound
     assert {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) & sure)} <= kept

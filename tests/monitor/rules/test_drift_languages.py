@@ -54,19 +54,19 @@ def fired(
     out = watch.apply(records)
     out.extend(watch.finish())
     found = [json.loads(message.value) for _, message in out.order]
-    return [one for one in found if one["record"] == "transition" and one["state"] == "firing"]
+    return [item for item in found if item["record"] == "transition" and item["state"] == "firing"]
 
 
 def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {one["metric"]: one for one in transition["evidence"]["findings"]}
+    return {item["metric"]: item for item in transition["evidence"]["findings"]}
 
 
 @pytest.mark.parametrize("name", ["input", "output"])
 def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
     found = fired(90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]})
-    assert {one["rule"] for one in found} == {"drift"}
-    assert {one["level"] for one in found} == {"segment", "feature"}
-    assert min(one["time"][11:16] for one in found) <= "10:15"
+    assert {item["rule"] for item in found} == {"drift"}
+    assert {item["level"] for item in found} == {"segment", "feature"}
+    assert min(item["time"][11:16] for item in found) <= "10:15"
     for transition in found:
         told = findings(transition)[f"{name}_language=fr"]
         assert (told["reference"], told["test"]) == (0.0, "g")
@@ -114,7 +114,7 @@ def test_a_new_prompt_version_that_answers_in_french_is_found_in_the_feature_as_
             "output": (ENGLISH if minute < 70 else FRENCH)[nth % 2],
         }
 
-    assert {(one["level"], *findings(one)) for one in fired(90, fields, ON_LANGUAGES)} == {
+    assert {(item["level"], *findings(item)) for item in fired(90, fields, ON_LANGUAGES)} == {
         ("feature", "output_language=fr")
     }
 
@@ -150,7 +150,7 @@ def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
         }
 
     found = fired(100, fields, WITH_COUNTRIES)
-    assert [(one["level"], one["dimensions"], *findings(one)) for one in found] == [
+    assert [(item["level"], item["dimensions"], *findings(item)) for item in found] == [
         ("segment", {"country": "fr"}, "output_language=en")
     ]
 

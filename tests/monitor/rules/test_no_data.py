@@ -47,8 +47,14 @@ def paged(seconds: Iterable[float], until_s: float) -> list[float]:
     """
 
     def record(second: float, number: int, feature: str) -> FileRecord:
-        event = {"event_id": str(number), "time": (BEGAN + timedelta(seconds=second)).isoformat(), "service": "s", "feature": feature, "model": "m",
-                 "finish_reason": "stop"}  # fmt: skip
+        event = {
+            "event_id": str(number),
+            "time": (BEGAN + timedelta(seconds=second)).isoformat(),
+            "service": "s",
+            "feature": feature,
+            "model": "m",
+            "finish_reason": "stop",
+        }
         return FileRecord(json.dumps(event).encode(), number)
 
     calls = [(second, "f") for second in seconds] + [
@@ -60,10 +66,10 @@ def paged(seconds: Iterable[float], until_s: float) -> list[float]:
     )
     told = [json.loads(message.value) for message in outputs.messages.get("alerts", ())]
     fired = [
-        one["time"]
-        for one in told
-        if one["record"] == "transition"
-        and (one["rule"], one["feature"], one["state"]) == ("no-data", "f", "firing")
+        item["time"]
+        for item in told
+        if item["record"] == "transition"
+        and (item["rule"], item["feature"], item["state"]) == ("no-data", "f", "firing")
     ]
     return [(datetime.fromisoformat(time) - BEGAN).total_seconds() / 60 for time in fired]
 

@@ -71,9 +71,9 @@ class Partition:
 
     def told(self, kind: str) -> list[tuple[str, str]]:
         return [
-            (one["state"], one["reason"])
-            for one in self.alerts
-            if one["record"] == kind and one.get("level", "feature") == "feature"
+            (alert["state"], alert["reason"])
+            for alert in self.alerts
+            if alert["record"] == kind and alert.get("level", "feature") == "feature"
         ]
 
 
@@ -117,11 +117,13 @@ def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breac
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
     assert partition.told("transition")[-1][0] == "firing"
     partition.run(config(rules=rules), minutes(10, 13, error_type="timeout", output=None))
-    ended = [one for one in partition.alerts if one.get("reason") == "rule_changed"]
-    assert {one["state"] for one in ended} == {"resolved"}
-    assert len(ended) == len({one["incident_id"] for one in ended}) == 2  # of the feature and of its segment
-    assert {one["episode_id"] for one in ended} == {
-        next(one["episode_id"] for one in partition.alerts if one["record"] == "episode")
+    ended = [alert for alert in partition.alerts if alert.get("reason") == "rule_changed"]
+    assert {item["state"] for item in ended} == {"resolved"}
+    assert (
+        len(ended) == len({item["incident_id"] for item in ended}) == 2
+    )  # of the feature and of its segment
+    assert {item["episode_id"] for item in ended} == {
+        next(alert["episode_id"] for alert in partition.alerts if alert["record"] == "episode")
     }
     goes_on = any(rule.get("match", "*") == "*" and "environments" not in rule for rule in rules)
     # a page of which only a warning is left is over
@@ -153,30 +155,30 @@ def test_two_configurations_that_alternate_on_a_partition_lose_and_double_nothin
     # what falls silent with the other dimensions is gone after a quarter of an hour
     partition.run(old, minutes(40, 60))
     opened = [
-        one["episode_id"]
-        for one in partition.alerts
-        if one["record"] == "episode" and one["state"] == "opened"
+        alert["episode_id"]
+        for alert in partition.alerts
+        if alert["record"] == "episode" and alert["state"] == "opened"
     ]
     ended = [
-        one["episode_id"]
-        for one in partition.alerts
-        if one["record"] == "episode" and one["state"] == "resolved"
+        alert["episode_id"]
+        for alert in partition.alerts
+        if alert["record"] == "episode" and alert["state"] == "resolved"
     ]
     assert opened == ended
     assert len(set(opened)) == len(opened) > 0
     fired = [
-        one["incident_id"]
-        for one in partition.alerts
-        if one["record"] == "transition" and one["state"] == "firing"
+        alert["incident_id"]
+        for alert in partition.alerts
+        if alert["record"] == "transition" and alert["state"] == "firing"
     ]
     resolved = [
-        one["incident_id"]
-        for one in partition.alerts
-        if one["record"] == "transition" and one["state"] == "resolved"
+        alert["incident_id"]
+        for alert in partition.alerts
+        if alert["record"] == "transition" and alert["state"] == "resolved"
     ]
     assert len(set(fired)) == len(fired)
     assert set(fired) <= set(resolved)
-    last = {one["start"]: one["events"] for one in partition.windows if one["level"] == "feature"}
+    last = {window["start"]: window["events"] for window in partition.windows if window["level"] == "feature"}
     assert last == {
         (NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z"): 20 for minute in range(59)
     }
@@ -199,9 +201,9 @@ def evidence(partition: Partition, configuration: Config, values: list[bytes], r
     """Effective events that a rule looked at, at each edge of its incident."""
     partition.run(configuration, values)
     return [
-        one["evidence"]["n"]
-        for one in partition.alerts
-        if one["record"] == "transition" and one["rule"] == rule and one["level"] == "feature"
+        alert["evidence"]["n"]
+        for alert in partition.alerts
+        if alert["record"] == "transition" and alert["rule"] == rule and alert["level"] == "feature"
     ]
 
 
@@ -269,9 +271,11 @@ def test_other_dimensions_are_other_segments_of_the_same_feature():
     # the feature counts on over the change
     assert sum(pane.events for pane in feature.window(0, 2**62)) == 600
     gone = [
-        one for one in partition.alerts if one["record"] == "transition" and one["reason"] == "segment_gone"
+        alert
+        for alert in partition.alerts
+        if alert["record"] == "transition" and alert["reason"] == "segment_gone"
     ]
-    assert [one["dimensions"] for one in gone] == [{}]
+    assert [item["dimensions"] for item in gone] == [{}]
     assert partition.told("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
     assert [state for state, _ in partition.told("episode")].count("opened") == 1
 
@@ -284,16 +288,18 @@ def test_another_lateness_never_moves_the_watermark_back_nor_counts_a_window_twi
     assert before is not None
     assert after is not None
     assert after >= before
-    revisions = [(one["start"], one["revision"]) for one in partition.windows if one["level"] == "feature"]
+    revisions = [
+        (window["start"], window["revision"]) for window in partition.windows if window["level"] == "feature"
+    ]
     assert len(set(revisions)) == len(revisions)
-    assert {one["events"] for one in partition.windows} == {20}
+    assert {window["events"] for window in partition.windows} == {20}
 
 
 def test_an_open_episode_keeps_its_urgency_when_its_environment_no_longer_pages():
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
     partition.run(config(rules=[ERRORS]), minutes(0, 10, **fault))
     partition.run(config(rules=[ERRORS], page_environments=[]), minutes(10, 30))
-    assert {one["urgency"] for one in partition.alerts if one["record"] == "episode"} == {"high"}
+    assert {alert["urgency"] for alert in partition.alerts if alert["record"] == "episode"} == {"high"}
     assert partition.told("episode")[-1][0] == "resolved"
 
 
@@ -355,9 +361,9 @@ def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
     dropped(partition, b"episode")
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
     (again,) = [
-        one
-        for one in partition.alerts
-        if one["record"] == "episode" and one["state"] == "opened" and one["episode_id"] != first
+        alert
+        for alert in partition.alerts
+        if alert["record"] == "episode" and alert["state"] == "opened" and alert["episode_id"] != first
     ]
     partition.run(config(rules=[ERRORS]), minutes(12, 30))
     assert partition.alerts[-1]["episode_id"] == again["episode_id"]
@@ -377,7 +383,7 @@ def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_
     partition.state |= dict(watch.changed())
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
     partition.run(config(rules=[ERRORS]), minutes(12, 30))
-    assert len({one["episode_id"] for one in partition.alerts if one["record"] == "episode"}) == 1
+    assert len({alert["episode_id"] for alert in partition.alerts if alert["record"] == "episode"}) == 1
     assert partition.told("episode")[-1][0] == "resolved"
 
 

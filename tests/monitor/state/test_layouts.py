@@ -120,14 +120,16 @@ def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     step = notifier.outbox.due("pagerduty", now_us)
     assert step is not None
     assert (step.action, step.urgency) == ("trigger", "high")
-    assert [one.feature for one in step.episode.members] == (
+    assert [member.feature for member in step.episode.members] == (
         ["answer", "moderate", "search", "title"] if layout > 3 else []
     )
     # a page goes first
     assert notifier.change_due("pagerduty", now_us) is None
     assert not any(key.startswith(b"change/") for key, _ in notifier.changed())
     assert notifier.outbox.counts["console"]["delivered"] == 1
-    assert [one["silence_id"] for one in notifier.outbox.silences()] == (["ab12"] if layout > 2 else [])
+    assert [silence["silence_id"] for silence in notifier.outbox.silences()] == (
+        ["ab12"] if layout > 2 else []
+    )
 
 
 def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is_left():

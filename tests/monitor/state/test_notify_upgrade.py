@@ -1,4 +1,5 @@
-"""A notifier of this release takes over the state of commit 97ec117, under open pages, and sends no second page.
+"""A notifier of this release takes over the state of commit 97ec117, under open pages, and sends no second
+page.
 
 ``notify_before_renaming.json`` holds state records as that commit wrote them: an open page, a page over three
 features, a ticket, an episode under a silence, an open episode of self-health, a change that was sent and one

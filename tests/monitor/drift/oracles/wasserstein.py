@@ -34,8 +34,8 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
     cumulative = np.cumsum((n * p + m * q) / (n + m))[:-1]
     if len(gaps) > POINTS:  # fewer points of about equal weight
         groups = np.array_split(np.arange(len(gaps)), POINTS)
-        cumulative = np.array([np.average(cumulative[one], weights=gaps[one]) for one in groups])
-        gaps = np.array([gaps[one].sum() for one in groups])
+        cumulative = np.array([np.average(cumulative[group], weights=gaps[group]) for group in groups])
+        gaps = np.array([gaps[group].sum() for group in groups])
     mean, variance = _area_of_bridge(cumulative, gaps)
     root = np.sqrt(harmonic_size(n, m))
     p_value = (
