@@ -200,7 +200,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
             time.sleep(0.5)  # the event is at the broker by now
             raise RuntimeError("the disk is full")
 
-        patch.setattr(reinjection, "mark_of", breaks)
+        patch.setattr(reinjection, "encode_mark", breaks)
         with pytest.raises(RuntimeError, match="full"):
             reinjection.inject(kafka, planned.ready)
     assert len(topics.read("events")[0]) == 1

@@ -18,7 +18,7 @@ from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
 
-HERE = Path(__file__).parent
+WORKERS = Path(__file__).parents[2] / "agents"
 
 
 def changelogs(topics: Any, scene: Callable[[Callable[[], Changelog]], Awaitable[None]]) -> None:
@@ -191,7 +191,7 @@ def failing(make_topics, make_workers, counting_command) -> Any:
         topics = make_topics(2)
         command = counting_command(topics)
         workers = make_workers(
-            lambda number: [sys.executable, str(HERE / "failing_worker.py"), command(number)[-1], fault]
+            lambda number: [sys.executable, str(WORKERS / "failing_worker.py"), command(number)[-1], fault]
         )
         send(topics, 0, 50)
         workers.start(1)
@@ -245,12 +245,12 @@ def transaction() -> Any:
 
 
 def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction):
-    from agents.dead_letters.records import Reader
+    from agents.kafka.topic_reader import BlockingTopicReader
 
     topics = make_topics(1)
     transaction(topics, "deadletter", b"a", b"kept").commit_transaction()
     transaction(topics, "deadletter", b"b", b"aborted").abort_transaction()
-    with Reader(Kafka(brokers=topics.address, prefix=topics.prefix)) as reader:
+    with BlockingTopicReader(Kafka(brokers=topics.address, prefix=topics.prefix)) as reader:
         assert [record.value for record in reader.records(f"{topics.prefix}.deadletter")] == [b"kept"]
 
 
