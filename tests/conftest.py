@@ -133,7 +133,11 @@ class Topics:
             max_partition_fetch_bytes=16 << 20,
         )
         topic = f"{self.prefix}.{suffix}"
-        tps = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        deadline = time.monotonic() + 30
+        while not (partitions := consumer.partitions_for_topic(topic)):  # a broker names a new topic late
+            assert time.monotonic() < deadline, f"{topic} does not exist"
+            consumer.poll(timeout_ms=100)
+        tps = [TopicPartition(topic, number) for number in sorted(partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
         ends, found = consumer.end_offsets(tps), []

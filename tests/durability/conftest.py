@@ -108,7 +108,7 @@ def two_workers(make_topics, make_workers, counting_command, publish):
         while workers.log().count(" owns ") < PARTITIONS and time.monotonic() < deadline:
             time.sleep(0.1)
         publisher = publish(topics, event)
-        time.sleep(6)
+        time.sleep(3)
         return topics, workers, publisher
 
     return start

@@ -115,6 +115,10 @@ def test_broker_restarts_lose_and_double_nothing(kafka, two_workers, counting):
         kafka.stop(number)
         time.sleep(down_s)
         kafka.start()
-        time.sleep(10)
+        durable = sum(topics.state()[1].values())
+        deadline = time.monotonic() + 90
+        while sum(topics.state()[1].values()) <= durable + 1000:
+            assert time.monotonic() < deadline, "nothing is counted after the restart"
+            time.sleep(0.5)
     publisher.finish()
     disturbed_equals_undisturbed(topics, workers, counting)

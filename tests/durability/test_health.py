@@ -19,7 +19,7 @@ from kafka import KafkaProducer
 from agents.demo.fake_pagerduty import FakePagerDuty
 from softfail import Softfail
 
-WINDOW_S = 20
+WINDOW_S, PANE_S = 10, 5
 
 
 class Producers(threading.Thread):
@@ -68,7 +68,7 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
             "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4},
             "http": {"port": port},
             "health": {"window": WINDOW_S},
-            "time": {"pane": "10s", "lateness": "2s"},
+            "time": {"pane": PANE_S, "lateness": "2s"},
             "channels": {"pagerduty": {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url}},
         }
         path = tmp_path / f"softfail{number}.yaml"
@@ -79,18 +79,21 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
     workers.start(1)
     producers = Producers(topics.address, f"{topics.prefix}.events", 4)
     producers.start()
-    time.sleep(15 + WINDOW_S / 2)
+    until(lambda: len(topics.read("windows")[0]) >= 2, 60, "nothing is measured")
+    time.sleep(WINDOW_S)
     assert receiver.incidents == []
     producers.poisoning.set()
     until(lambda: bool(receiver.incidents), 30 + 2 * WINDOW_S, "no page")
+    owned = workers.log().count(" owns ")
     workers.send(1, signal.SIGKILL)
-    time.sleep(10 + WINDOW_S)
+    until(lambda: workers.log().count(" owns ") >= 2 * owned, 60, "the worker did not come back")
+    time.sleep(WINDOW_S)
     assert receiver.incidents[0].resolved_at is None  # a new owner that knows no shares yet ends nothing
     producers.poisoning.clear()
     until(
         lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved"
     )
-    time.sleep(10)
+    time.sleep(2 * PANE_S)
     producers.done.set()
     producers.join(30)
     (incident,) = receiver.incidents
@@ -108,9 +111,9 @@ def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_a
             for window in windows
             if window["feature"] == feature and window["level"] == "feature"
         )
-        assert len(set(starts)) >= (30 + 2 * WINDOW_S) // 10 - 2
+        assert len(set(starts)) >= 3 * WINDOW_S // PANE_S
         assert all(
-            window["events"] > 100
+            window["events"] > 10 * PANE_S
             for window in windows
             if window["feature"] == feature and window["start"] in starts[2:-2]
         )

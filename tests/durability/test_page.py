@@ -82,7 +82,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     workers.start(2)
     service = Service(topics.address, f"{topics.prefix}.events")
     service.start()
-    time.sleep(20)
+    until(lambda: len(topics.read("windows")[0]) >= 8, 60, "nothing is measured")
     assert receiver.incidents == []
     receiver.faults.extend(
         [
@@ -103,7 +103,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
     time.sleep(5)
     service.refusing.clear()
     until(lambda: receiver.incidents[0].resolved_at is not None, 120, "the page was not resolved")
-    time.sleep(10)
+    time.sleep(4)  # two panes in which nothing more comes
     service.done.set()
     service.join(30)
     (incident,) = receiver.incidents

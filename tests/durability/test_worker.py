@@ -167,8 +167,10 @@ def test_real_answers_through_a_real_kafka_give_the_windows_of_replay_and_the_in
 ) -> None:
     values = real_answers(name)
     rules = [{"name": "length", "on": "output_chars.mean", "window": "5m", "severity": "warning", **rule}]
-    expected = replayed(Config.model_validate({"rules": rules}), values)
-    topics, _, _ = worker(1, rules=rules)
+    # the last pane closes by the wall clock, a pane and the lateness later
+    settings = {"rules": rules, "time": {"pane": "10s", "lateness": "5s"}}
+    expected = replayed(Config.model_validate(settings), values)
+    topics, _, _ = worker(1, **settings)
     publish(topics, values)
     goal = windows(expected)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from tests.tiers import examples
+from tests.tiers import by_profile, examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -37,6 +37,10 @@ def event(second: float, **more: Any) -> bytes:
 
 def config(**more: Any) -> Config:
     return Config.model_validate(more)
+
+
+# Most of the time of a long simulation goes into the edges of panes.
+LONG = config(time={"pane": by_profile("5m", "1m")})
 
 
 def run(
@@ -136,12 +140,13 @@ def test_the_whole_interval_must_lie_beyond_the_threshold() -> None:
     assert [state for state, _ in transitions(sure, "e")] == ["firing"]
 
 
-def test_a_hundred_healthy_hours_open_nothing() -> None:
-    rng = random.Random(5)
+@pytest.mark.long_form
+def test_many_healthy_hours_open_nothing() -> None:
+    rng, hours = random.Random(5), by_profile(30, 100)
     values = [
-        event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(10_000)
+        event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(hours * 100)
     ]
-    assert run(values) == []
+    assert run(values, LONG) == []
 
 
 def test_a_feature_that_is_born_bad_gets_one_warning_and_not_a_page() -> None:
@@ -166,13 +171,16 @@ def test_the_floor_pages_when_most_answers_fail_whatever_fails_them() -> None:
     assert 1 <= len(paged["examples"]) <= 3
 
 
+@pytest.mark.long_form
 def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_opens_one() -> None:
-    healthy = [event(nth * 1200.0, error_type="timeout" if nth % 72 == 5 else None) for nth in range(72 * 7)]
-    assert episodes(run(healthy)) == []
-    after = [event((72 * 7 + nth) * 1200.0, error_type="timeout") for nth in range(72)]
-    assert [
-        record["urgency"] for record in episodes(run(healthy + after)) if record["state"] == "opened"
-    ] == ["high"]
+    days = by_profile(3, 7)
+    failing = [nth % 72 == 5 for nth in range(72 * days)] + [True] * 72
+    values = [
+        event(nth * 1200.0, error_type="timeout" if fails else None) for nth, fails in enumerate(failing)
+    ]
+    opened = [record for record in episodes(run(values, LONG)) if record["state"] == "opened"]
+    assert [record["urgency"] for record in opened] == ["high"]
+    assert opened[0]["time"] > json.loads(values[72 * days])["time"]
 
 
 # ---- windows and their ladder
@@ -475,8 +483,9 @@ def test_total_silence_of_a_busy_feature_pages_within_its_window_and_resolves_wh
     assert episodes(records)[0]["urgency"] == "high"
 
 
+@pytest.mark.long_form
 def test_a_feature_that_was_switched_off_pages_once_and_is_let_go_after_a_day() -> None:
-    records = run(in_order(traffic(60, a_minute=100), other(50 * 60)))
+    records = run(in_order(traffic(60, a_minute=100), other(50 * 60)), LONG)
     silent = [
         record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"
     ]
@@ -490,11 +499,13 @@ def test_silence_is_seen_by_the_clock_alone() -> None:
     assert transitions(records, "no-data") == [("firing", "10:05")]
 
 
+@pytest.mark.long_form
 def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
-    days = [traffic(12 * 60, a_minute=1, start=day * 24 * HOUR) for day in range(6)]
-    busy = [value for log in days for value in log]
+    days = by_profile(3, 6)
+    busy = [value for day in range(days) for value in traffic(12 * 60, a_minute=1, start=day * 24 * HOUR)]
     records = run(
-        in_order(busy, [event(nth * 600.0, service="other", feature="alive") for nth in range(6 * 144)])
+        in_order(busy, [event(nth * 600.0, service="other", feature="alive") for nth in range(days * 144)]),
+        LONG,
     )
     fired = [
         record["time"][:10]
@@ -504,12 +515,14 @@ def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
     assert fired == ["2026-03-02"]  # on its very first evening nobody could know
 
 
+@pytest.mark.long_form
 def test_a_service_that_stops_at_half_past_every_evening_is_not_silent() -> None:
-    busy = [value for day in range(4) for value in traffic(11.5 * 60, a_minute=2, start=day * 24 * HOUR)]
-    alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(4 * 144)]
+    days = by_profile(2, 4)
+    busy = [value for day in range(days) for value in traffic(11.5 * 60, a_minute=1, start=day * 24 * HOUR)]
+    alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(days * 144)]
     fired = [
         record["time"][:10]
-        for record in run(in_order(busy, alive))
+        for record in run(in_order(busy, alive), LONG)
         if record.get("rule") == "no-data" and record["state"] == "firing"
     ]
     assert fired == ["2026-03-02"]
@@ -533,10 +546,12 @@ def test_a_feature_whose_producer_lives_and_sees_no_calls_is_idle() -> None:
     assert transitions(run(values), "no-data") == []
 
 
+@pytest.mark.long_form
 def test_low_traffic_is_never_expected_to_speak_within_minutes() -> None:
-    values = [event(nth * 1200.0) for nth in range(72 * 7)]
-    values += [event(72 * 7 * 1200.0 + 30 * HOUR + nth * 1200.0) for nth in range(3)]
-    fired = transitions(run(values), "no-data")
+    days = by_profile(3, 7)
+    values = [event(nth * 1200.0) for nth in range(72 * days)]
+    values += [event(72 * days * 1200.0 + 30 * HOUR + nth * 1200.0) for nth in range(3)]
+    fired = transitions(run(values, LONG), "no-data")
     assert [state for state, _ in fired] in ([], ["firing", "resolved"])
     # after six hours of silence at the earliest
     assert all(int(time[:2]) >= 15 or state == "resolved" for state, time in fired)
