@@ -412,8 +412,8 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
     watch.apply(records_of(values))
     state = dict(watch.changed())
     (segment,) = next(iter(watch.partition_state.features.values())).segments.values()
-    assert len(segment.held["hour"]) == 3
-    assert min(segment.panes) >= max(segment.held["hour"]) + 3_600_000_000
+    assert len(segment.panes_by_resolution["hour"]) == 3
+    assert min(segment.panes) >= max(segment.panes_by_resolution["hour"]) + 3_600_000_000
     held = [pane for panes in segment.panes_by_resolution.values() for pane in panes.values()]
     assert sum(pane.events for pane in held) == 360
     assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in held) == sum(range(360))
@@ -429,7 +429,7 @@ def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch
     for minute in range(178, 190):
         watch.advance(int((NINE + timedelta(minutes=minute)).timestamp() * 1e6))
         (feature,) = watch.partition_state.features.values()
-        held.append(sum(bool(segment.held["hour"]) for segment in feature.segments.values()))
+        held.append(sum(bool(segment.panes_by_resolution["hour"]) for segment in feature.segments.values()))
         panes = [
             pane
             for segment in feature.segments.values()
