@@ -104,13 +104,13 @@ def safe(new: Array, old: Array) -> Array:
     """
     out, total = np.zeros(new.shape), np.zeros(new.shape[1])
     heads = np.zeros((2, new.shape[1]))
-    for at, pair in enumerate(zip(new, old, strict=True)):
-        p = (heads + 0.18) / (at + 0.36)
+    for index, pair in enumerate(zip(new, old, strict=True)):
+        p = (heads + 0.18) / (index + 0.36)
         null = p.mean(0)
         for side, outcome in enumerate(pair):
             total = total + np.where(outcome, np.log(p[side] / null), np.log((1 - p[side]) / (1 - null)))
         heads = heads + np.stack(pair)
-        out[at] = total
+        out[index] = total
     return out
 
 
@@ -168,15 +168,15 @@ def show_apart(streams: int = 1000) -> None:
         logs = {name: np.concatenate(several, 1) for name, several in parts.items()}
         for alpha in ALPHAS:
             fixed = planned(p, q, alpha)
-            told = {name: first(log, alpha, STEP) for name, log in logs.items()}
+            detections = {name: first(log, alpha, STEP) for name, log in logs.items()}
             rows.append(
                 [
                     f"{1 - p:.2f}, {1 - q:.2f}",
                     str(alpha),
-                    *(told[name][0] for name in parts),
+                    *(detections[name][0] for name in parts),
                     f"{fixed:,}",
-                    f"{(told['ours'][1] <= fixed).mean():.0%}",
-                    f"{(told['full'][1] <= fixed).mean():.0%}",
+                    f"{(detections['ours'][1] <= fixed).mean():.0%}",
+                    f"{(detections['full'][1] <= fixed).mean():.0%}",
                 ]
             )
     table(
@@ -328,9 +328,15 @@ def show_means(streams: int = 300) -> None:
                     * (1 + factor**2)
                     / ((factor - 1) * mean) ** 2
                 )
-                told, when = first(log_e, alpha, 1)
+                detections, when = first(log_e, alpha, 1)
                 rows.append(
-                    [f"{name}, × {factor}", str(alpha), told, f"{fixed:,}", f"{(when <= fixed).mean():.0%}"]
+                    [
+                        f"{name}, × {factor}",
+                        str(alpha),
+                        detections,
+                        f"{fixed:,}",
+                        f"{(when <= fixed).mean():.0%}",
+                    ]
                 )
     table(
         ["change of the mean", "alpha", "`compare_means`", "fixed n, power 80 %", "`compare_means` by then"],

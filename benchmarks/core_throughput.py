@@ -44,7 +44,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     values = options.file.read_bytes().splitlines()
-    chunks = [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
+    chunks = [values[index : index + CHUNK] for index in range(0, len(values), CHUNK)]
     config = Config()
     suite = suite_for(config, "service-0", "feature-0")
 
@@ -57,7 +57,7 @@ def main() -> None:
             suite.judge_all([decode(value) for value in chunk])
 
     records = [
-        [FileRecord(value, nth * CHUNK + at) for at, value in enumerate(chunk)]
+        [FileRecord(value, nth * CHUNK + index) for index, value in enumerate(chunk)]
         for nth, chunk in enumerate(chunks)
     ]
 

@@ -112,11 +112,11 @@ def same(blocks: int = 400) -> None:
 
     rng = np.random.default_rng(5)
     bank, one = Bank(1, 1e6), ShiryaevRoberts(1e6)
-    for at in range(blocks):
+    for index in range(blocks):
         n = int(rng.integers(1, 200))
-        f = rng.binomial(n, 0.03 if at < 300 else 0.08)
+        f = rng.binomial(n, 0.03 if index < 300 else 0.08)
         bank.step(n, np.array([float(f)]))
-        one.step(n, f, at)
+        one.step(n, f, index)
     state = one.state()
     assert np.allclose(
         [bank.n[0], bank.f[0], bank.held_n[0], bank.recent_n[0], bank.rho[0], *bank.logs[:, 0]],
@@ -149,9 +149,9 @@ def prepared(
 ) -> Bank:
     """Streams that have seen so many events without change; alarms on the way are forgotten."""
     bank = Bank(streams, run_length)
-    for at in range(reference // block):
+    for index in range(reference // block):
         alarm = bank.step(
-            block, drawn(rng, block, p, streams), learn=at * block < bank.law.MIN_REFERENCE_EVENTS
+            block, drawn(rng, block, p, streams), learn=index * block < bank.law.MIN_REFERENCE_EVENTS
         )
         bank.logs[:, alarm] = 0
     return bank
@@ -186,13 +186,13 @@ def delays(
     """
     rng = np.random.default_rng(12 + SEED)
     bank = prepared(rng, run_length, p, reference, block, streams)
-    found = np.full(streams, np.inf)
-    for at in range(block, longest + block, block):
-        alarm = bank.step(block, drawn(rng, block, risen, streams)) & np.isinf(found)
-        found[alarm] = at
-        if np.isfinite(found).all():
+    detected = np.full(streams, np.inf)
+    for index in range(block, longest + block, block):
+        alarm = bank.step(block, drawn(rng, block, risen, streams)) & np.isinf(detected)
+        detected[alarm] = index
+        if np.isfinite(detected).all():
             break
-    return float(np.sort(found)[streams // 2]), float(np.isinf(found).mean())
+    return float(np.sort(detected)[streams // 2]), float(np.isinf(detected).mean())
 
 
 def cusum(p: float, told: float, risen: float, streams: int = 3000) -> float:
@@ -200,16 +200,16 @@ def cusum(p: float, told: float, risen: float, streams: int = 3000) -> float:
     rng, failure, success = np.random.default_rng(13 + SEED), np.log(told / p), np.log((1 - told) / (1 - p))
 
     def run(bound: float, rate: float, steps: int, g: np.ndarray, stop: bool) -> tuple[np.ndarray, int]:
-        found, count = np.full(streams, np.inf), 0
-        for at in range(1, steps + 1):
+        detected, count = np.full(streams, np.inf), 0
+        for index in range(1, steps + 1):
             g = np.maximum(0, g) + np.where(rng.random(streams) < rate, failure, success)
             alarm = g >= bound
             count += int(alarm.sum())
-            found[alarm & np.isinf(found)] = at
-            if stop and np.isfinite(found).all():
+            detected[alarm & np.isinf(detected)] = index
+            if stop and np.isfinite(detected).all():
                 break
             g[alarm & (not stop)] = 0
-        return (found if stop else g), count
+        return (detected if stop else g), count
 
     def events_to_alarm(bound: float) -> float:
         return streams * 4000 / max(1, run(bound, p, 4000, np.zeros(streams), False)[1])
@@ -409,20 +409,20 @@ def rare(p: float, reference: int, block: int, blocks: int = 1440, streams: int 
     )
     weight = np.zeros(streams)
     with np.errstate(over="ignore", under="ignore"):
-        for at in range(blocks):
-            f = drawn(rng, block, np.where(at >= begins, high, low), streams)
+        for index in range(blocks):
+            f = drawn(rng, block, np.where(index >= begins, high, low), streams)
             up = np.exp(
                 np.minimum(
                     f * np.log(risen / p)[:, None] + (block - f) * np.log((1 - risen) / (1 - p))[:, None], 500
                 )
             )
-            told = np.minimum((told + starts[at] * first[:, :, None]) * up, 1e280)
+            told = np.minimum((told + starts[index] * first[:, :, None]) * up, 1e280)
             first[1] = np.minimum(
                 first[1] * np.exp(f * np.log(ratio / p) + (block - f) * np.log((1 - ratio) / (1 - p))), 1e280
             )
             alarm = bank.step(block, f) & (weight == 0)
             if alarm.any():
-                mixture = told[..., alarm].mean(2) + max(0.0, later[at]) * first[..., alarm]
+                mixture = told[..., alarm].mean(2) + max(0.0, later[index]) * first[..., alarm]
                 weight[alarm] = 1 / (of_reference[:, alarm] * mixture.mean(0)).sum(0)
     return blocks / max(weight.mean(), 1e-300), float(
         weight.std() / max(weight.mean(), 1e-300) / np.sqrt(streams)
@@ -450,11 +450,11 @@ def wild(
     rng = np.random.default_rng(16 + SEED)
     bank, count, phase = Bank(streams, run_length), 0, rng.random(streams) * 2 * np.pi
     warm = max(30, -(-500 // block))
-    for at in range(warm + blocks):
-        angle = 2 * np.pi * at / 1440 + phase
+    for index in range(warm + blocks):
+        angle = 2 * np.pi * index / 1440 + phase
         n = np.maximum(1, np.round(block * (1 + (0.7 if cycle else 0) * np.sin(angle)))).astype(int)
         alarm = bank.step(
-            n, drawn(rng, n, p * (1 + cycle * np.sin(angle + 1)), streams, rho), learn=at < warm
+            n, drawn(rng, n, p * (1 + cycle * np.sin(angle + 1)), streams, rho), learn=index < warm
         )
         bank.logs[:, alarm] = 0
         count += int(alarm.sum())
@@ -521,15 +521,15 @@ def show_forgetting() -> None:
         row = [title]
         for horizon in (100_000.0, 1_000_000.0, np.inf):
             rng, streams = np.random.default_rng(17 + SEED), 100
-            bank, found = Bank(streams, DEFAULT_RUN, horizon), np.full(streams, np.inf)
+            bank, detected = Bank(streams, DEFAULT_RUN, horizon), np.full(streams, np.inf)
             bank.n[:], bank.f[:] = min(horizon, 1e6) * 0.75, min(horizon, 1e6) * 0.0225
             bank.refresh()
-            for at in range(45_000):
-                rate = 0.03 + 0.03 * min(1, at / (1440 * days)) if days else 0.05
-                found[bank.step(60, drawn(rng, 60, rate, streams)) & np.isinf(found)] = at + 1
-                if np.isfinite(found).all():
+            for index in range(45_000):
+                rate = 0.03 + 0.03 * min(1, index / (1440 * days)) if days else 0.05
+                detected[bank.step(60, drawn(rng, 60, rate, streams)) & np.isinf(detected)] = index + 1
+                if np.isfinite(detected).all():
                     break
-            row.append(f"{np.sort(found)[streams // 2]:,.0f} ({np.isinf(found).mean():.0%})")
+            row.append(f"{np.sort(detected)[streams // 2]:,.0f} ({np.isinf(detected).mean():.0%})")
         rows.append(row)
     table(["60 events a block", "halved beyond 100,000", "beyond 1,000,000", "never"], rows)
 
@@ -573,14 +573,14 @@ def show_numbers(trials: int = 300, nulls: int = 2000) -> None:
     for kind, draw in kinds.items():
         for a_minute in (10, 100):
             null = []
-            for at in range(nulls):
-                if at % 20 == 0:
+            for index in range(nulls):
+                if index % 20 == 0:
                     reference = draw(5000).astype(np.int64)
                     sketch = histogram(reference)
                 null.append(told(reference, sketch, draw(5 * a_minute).astype(np.int64)))
             cut = np.quantile(np.array(null), 0.01, axis=0)
             for factor in (1.3, 2.0):
-                found = np.full((trials, len(tests) + 1), np.inf)
+                detected = np.full((trials, len(tests) + 1), np.inf)
                 for trial in range(trials):
                     if trial % 10 == 0:
                         reference = draw(5000).astype(np.int64)
@@ -590,11 +590,12 @@ def show_numbers(trials: int = 300, nulls: int = 2000) -> None:
                         window = np.concatenate(
                             [before[minute * a_minute :], after[: minute * a_minute]]
                         ).astype(np.int64)
-                        found[
-                            trial, (np.array(told(reference, sketch, window)) <= cut) & np.isinf(found[trial])
+                        detected[
+                            trial,
+                            (np.array(told(reference, sketch, window)) <= cut) & np.isinf(detected[trial]),
                         ] = minute
-                median = np.sort(found, axis=0)[trials // 2]
-                share = np.isfinite(found).mean(0)
+                median = np.sort(detected, axis=0)[trials // 2]
+                share = np.isfinite(detected).mean(0)
                 cells = [
                     f"{'—' if np.isinf(d) else f'{d:.0f} min'}, {s:.0%}"
                     for d, s in zip(median, share, strict=True)

@@ -29,12 +29,12 @@ def rows(rng: random.Random) -> tuple[list[Row], str]:
     """Calls to choose from, and where they come from."""
     if not DATA.is_dir():
         return [_generated(rng) for _ in range(2000)], "generated English"
-    found = {
+    answers = {
         name: [_real(row) for row in _read(DATA / f"{name}.csv.gz")] for name in ("PRIME_FULL", "OPINIONQA")
     }
     # about two long answers to one short: together they come to about 1 kB an event
     return (
-        found["PRIME_FULL"] * 2 + found["OPINIONQA"][: len(found["PRIME_FULL"])],
+        answers["PRIME_FULL"] * 2 + answers["OPINIONQA"][: len(answers["PRIME_FULL"])],
         "LLMDrift's PRIME_FULL and OPINIONQA, GPT-3.5 and GPT-4",
     )
 
@@ -82,11 +82,11 @@ def messages(
     # measuring them.
     bodies = [_body(*call) for call in rng.sample(calls, min(len(calls), 5000))]
     start = time.time() - count / per_second
-    for at in range(count):
+    for index in range(count):
         name = names[rng.randrange(len(names))]
         stamp = (
-            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start + at // per_second))
-            + f".{at % per_second * 1000 // per_second:03d}Z"
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start + index // per_second))
+            + f".{index % per_second * 1000 // per_second:03d}Z"
         )
         partition, key = places[name]
         head = f'{{"kind":"response","event_id":"{rng.getrandbits(64):016x}","time":"{stamp}","service":"{name[0]}","feature":"{name[1]}",'

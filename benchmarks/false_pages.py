@@ -126,28 +126,28 @@ class Life(NamedTuple):
 
 
 def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
-    at, phase = np.arange(days * MINUTES), rng.uniform(0, 1)
-    cycle = np.sin(2 * np.pi * (at / MINUTES + phase))
+    minute_index, phase = np.arange(days * MINUTES), rng.uniform(0, 1)
+    cycle = np.sin(2 * np.pi * (minute_index / MINUTES + phase))
     base = float(np.exp(rng.uniform(*np.log(shape.a_minute))))
     expected = base * (1 + shape.volume * cycle)
     if shape.bursts > 1:
         # one in three hours, of a quarter of an hour on average
-        for begin in np.flatnonzero(rng.random(len(at)) < 1 / 180):
+        for begin in np.flatnonzero(rng.random(len(minute_index)) < 1 / 180):
             expected[begin : begin + rng.geometric(1 / 15)] = base * shape.bursts
     if shape.grain:
-        expected = expected * rng.gamma(shape.grain, 1 / shape.grain, len(at))
+        expected = expected * rng.gamma(shape.grain, 1 / shape.grain, len(minute_index))
     if shape.night:
-        hour = (at / 60 + phase * 24) % 24 - shape.night  # of the day that follows the night
+        hour = (minute_index / 60 + phase * 24) % 24 - shape.night  # of the day that follows the night
         expected = expected * np.where(
             hour < 0, 0, np.clip(np.minimum(hour, 24 - shape.night - hour) / max(shape.dusk, 1e-9), 0, 1)
         )
-    expected = expected * shape.every * ((at + int(phase * shape.every)) % shape.every == 0)
+    expected = expected * shape.every * ((minute_index + int(phase * shape.every)) % shape.every == 0)
     segments = int(rng.integers(1, 4))
     calls = rng.multinomial(rng.poisson(expected), rng.dirichlet(np.full(segments, 4.0)))
     rates = np.exp([rng.uniform(*np.log(item)) for item in (ERRORS, *[FAILURES] * len(EVALUATORS))])
     rates[1:] *= (rng.random(len(EVALUATORS)) >= shape.zeros) * min(1.0, IN_ALL / rates.sum())
     unlike = rng.lognormal(0, 0.2, segments)
-    failures, left = np.zeros((len(at), len(rates), segments), np.int64), calls.copy()
+    failures, left = np.zeros((len(minute_index), len(rates), segments), np.int64), calls.copy()
     for nth, rate in enumerate(rates):
         if rate:
             mean = rate * (1 + shape.rates * cycle)
@@ -187,10 +187,10 @@ def numbers(
         for key, n in zip(keys[firsts].tolist(), np.diff(firsts, append=len(keys)).tolist(), strict=True):
             buckets[key // 8192][key % 8192 - 4096] = n
         sums = np.bincount(minute, values, len(calls)).astype(np.int64).tolist()
-        for held, n, total, of in zip(out, calls.tolist(), sums, buckets, strict=True):
+        for day_numbers, n, total, of in zip(out, calls.tolist(), sums, buckets, strict=True):
             if n:
-                held[name] = NumberSummary()
-                held[name].add(MILLION, n, total, of)
+                day_numbers[name] = NumberSummary()
+                day_numbers[name].add(MILLION, n, total, of)
     return out
 
 
@@ -211,7 +211,7 @@ class Feature:
         start_us: int,
         calls: list[int],
         failures: list[list[int]],
-        held: list[dict[str, NumberSummary]] | None,
+        day_numbers: list[dict[str, NumberSummary]] | None,
     ) -> None:
         """One minute's pane of each segment, as ``monitor.ingest.ingestor`` and
         ``monitor.ingest.aggregation`` would leave it.
@@ -223,7 +223,12 @@ class Feature:
                     self.keys[nth], SegmentSeries(self.keys[nth])
                 )
                 self._pane(
-                    feature, segment, start_us, n, [row[nth] for row in failures], held[nth] if held else None
+                    feature,
+                    segment,
+                    start_us,
+                    n,
+                    [row[nth] for row in failures],
+                    day_numbers[nth] if day_numbers else None,
                 )
         if total := sum(calls):
             feature.first_us = feature.first_us or start_us
@@ -237,7 +242,7 @@ class Feature:
         start_us: int,
         n: int,
         failed: list[int],
-        held: dict[str, NumberSummary] | None,
+        day_numbers: dict[str, NumberSummary] | None,
     ) -> None:
         pane = self.partition_state.pane(feature, segment, start_us)
         pane.events += n
@@ -247,9 +252,9 @@ class Feature:
         if answered := n - failed[0]:
             for name, f in zip(EVALUATORS, failed[1:], strict=True):
                 pane.rate(f"evaluator.{name}.fail_rate").add(MILLION, answered, f)
-        if held is None:
+        if day_numbers is None:
             return
-        pane.numbers |= held
+        pane.numbers |= day_numbers
         finished = {
             "length": failed[4],
             "content_filter": failed[5],
@@ -282,21 +287,21 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
     gc.disable()  # nothing here is a cycle
     rng = np.random.default_rng([seed, list(ALL).index(name), number])
     life = drawn(shape, rng, LIFE)
-    feature, found, known = Feature(f"{name} {number}", life.calls.shape[1], tickets=tickets), [], set()
-    held: list[list[dict[str, NumberSummary]]] = []
-    for at, (calls, failures) in enumerate(zip(life.calls, life.failures, strict=True)):
-        if tickets and at % MINUTES == 0:
-            day = slice(at, at + MINUTES)
-            held = [
+    feature, episodes, known = Feature(f"{name} {number}", life.calls.shape[1], tickets=tickets), [], set()
+    day_numbers: list[list[dict[str, NumberSummary]]] = []
+    for minute_index, (calls, failures) in enumerate(zip(life.calls, life.failures, strict=True)):
+        if tickets and minute_index % MINUTES == 0:
+            day = slice(minute_index, minute_index + MINUTES)
+            day_numbers = [
                 numbers(life.calls[day, nth], life.cycle[day], shape, rng)
                 for nth in range(life.calls.shape[1])
             ]
-        start_us = START_US + at * MINUTE_US
+        start_us = START_US + minute_index * MINUTE_US
         feature.count(
             start_us,
             calls.tolist(),
             failures.tolist(),
-            [item[at % MINUTES] for item in held] if held else None,
+            [item[minute_index % MINUTES] for item in day_numbers] if day_numbers else None,
         )
         for episode in feature.close(start_us + MINUTE_US):
             is_new = (episode["episode_id"], episode["urgency"]) not in known and (
@@ -304,11 +309,11 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
             )
             if is_new and episode["state"] != "resolved":
                 known.add((episode["episode_id"], episode["urgency"]))
-                found.append(
+                episodes.append(
                     {
                         "shape": name,
                         "number": number,
-                        "minute": at,
+                        "minute": minute_index,
                         "urgency": episode["urgency"],
                         "incidents": [
                             {key: item[key] for key in ("rule", "severity", "level", "model", "evidence")}
@@ -318,7 +323,7 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
                     }
                     | life.told
                 )
-    return {"shape": name, "number": number, "found": found, "cpu_s": time.process_time() - begun}
+    return {"shape": name, "number": number, "found": episodes, "cpu_s": time.process_time() - begun}
 
 
 def interval(n: int) -> tuple[float, float]:
@@ -328,14 +333,14 @@ def interval(n: int) -> tuple[float, float]:
     return float(gammaincinv(n, 0.025)) if n else 0.0, float(gammaincinv(n + 1, 0.975))
 
 
-def row(name: str, features: int, found: list[dict[str, Any]], promised: str) -> str:
-    days, n = features * LIFE, len(found)
+def row(name: str, features: int, episodes: list[dict[str, Any]], promised: str) -> str:
+    days, n = features * LIFE, len(episodes)
     rules = Counter(
         max(item["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"]
-        for item in found
+        for item in episodes
     )
     low, high = (1000 * end / days for end in interval(n))
-    first = sum(item["minute"] < MINUTES for item in found)
+    first = sum(item["minute"] < MINUTES for item in episodes)
     shown = ", ".join(f"{rule} {times}" for rule, times in sorted(rules.items()))
     return (
         f"| {name} | {days} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g}"

@@ -29,11 +29,11 @@ def main() -> None:
     settings = re2.Options()
     settings.max_mem = 64 << 20  # as ours: with RE2's default of 8 MiB it would be far slower
     settings.log_errors = False
-    found = re2.Set.SearchSet(settings)
+    pattern_set = re2.Set.SearchSet(settings)
     for pattern in json.loads(options.patterns.read_text("utf-8")):
-        found.Add(pattern)
-    found.Compile()
-    match = found.Match
+        pattern_set.Add(pattern)
+    pattern_set.Compile()
+    match = pattern_set.Match
 
     seen, first, last = 0, None, None
 

@@ -69,13 +69,13 @@ async def build(
         cluster = str((await admin.describe_cluster())["cluster_id"])
     rng, start = random.Random(1), int(time.time()) // PANE_S * PANE_S - (panes - 1) * PANE_S
     features = -(-segments // SEGMENTS_A_FEATURE)
-    of: dict[int, list[str]] = {}
+    names_by_partition: dict[int, list[str]] = {}
     for number in range(features):
-        of.setdefault(partition_of("service", f"feature-{number}", partitions), []).append(
+        names_by_partition.setdefault(partition_of("service", f"feature-{number}", partitions), []).append(
             f"feature-{number}"
         )
-    told = {"records": 0.0, "bytes": 0.0, "partitions": float(len(of))}
-    for partition, names in of.items():
+    totals = {"records": 0.0, "bytes": 0.0, "partitions": float(len(names_by_partition))}
+    for partition, names in names_by_partition.items():
         watch = Watch(config, partition, partitions)
         journal = Changelog(kafka, "watch", TP(f"{PREFIX}.events", partition), cluster)
         await journal.open()
@@ -97,10 +97,10 @@ async def build(
             watch.apply(records)
             # no event is on the topic, so the position stays
             await journal.write(0, watch.changed(), Outputs())
-        told["records"] += journal.records
-        told["bytes"] += journal.bytes
+        totals["records"] += journal.records
+        totals["bytes"] += journal.bytes
         await journal.close()
-    return told
+    return totals
 
 
 def _event(rng: random.Random, at_s: int, feature: str, segment: int) -> bytes:
@@ -183,9 +183,9 @@ def imports_s() -> float:
     return time.perf_counter() - began
 
 
-def _print(name: str, told: dict[str, float]) -> None:
+def _print(name: str, totals: dict[str, float]) -> None:
     print(
-        f"{name}: " + ", ".join(f"{what} {value:,.2f}".removesuffix(".00") for what, value in told.items()),
+        f"{name}: " + ", ".join(f"{what} {value:,.2f}".removesuffix(".00") for what, value in totals.items()),
         flush=True,
     )
 

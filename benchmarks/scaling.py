@@ -74,11 +74,14 @@ def drain(address: str, folder: Path, workers: int, prefix: str, events: list[An
             assert time.monotonic() < deadline, "not everything was applied"
             time.sleep(0.2)
         spent, wall_s = cpu() - before, time.monotonic() - began
-        found = [figures(port, *EXTRA) for port in ports]
-        received = sum(item["softfail_received_events_total"] for item in found)
+        metrics_by_worker = [figures(port, *EXTRA) for port in ports]
+        received = sum(item["softfail_received_events_total"] for item in metrics_by_worker)
         assert received == len(events), f"{received:,.0f} events were measured, {len(events):,} published"
         return Cost(
-            idle, 1e6 * spent / len(events), wall_s, sum(item["softfail_checkpoints_total"] for item in found)
+            idle,
+            1e6 * spent / len(events),
+            wall_s,
+            sum(item["softfail_checkpoints_total"] for item in metrics_by_worker),
         )
 
 

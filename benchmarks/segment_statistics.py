@@ -14,6 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from event_generator import rows
@@ -136,12 +137,13 @@ def counting(runs: int) -> None:
     for name, fields in SHAPES.items():
         events = events_of(fields, BUNDLE)
         judged = suite.judge_all(events)
-        known: Any = Prejudged(suite, judged)
+        prejudged: Any = Prejudged(suite, judged)
         cells = []
         for size in (1, 24, 200):
-            at, groups = [index % size for index in range(BUNDLE)], groups_of(size)
-            aggregate_responses(events, at, groups, known)
-            cells.append(cpu_us(lambda: aggregate_responses(events, at, groups, known), runs) / BUNDLE)  # noqa: B023 called at once
+            indices, groups = [index % size for index in range(BUNDLE)], groups_of(size)
+            aggregate_responses(events, indices, groups, prejudged)
+            measured_us = cpu_us(partial(aggregate_responses, events, indices, groups, prejudged), runs)
+            cells.append(measured_us / BUNDLE)
         judging = cpu_us(lambda: suite.judge_all(events), max(2, runs // 4)) / BUNDLE  # noqa: B023 called at once
         print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + f" | {judging:.2f} |")
     print(f"\nAim: under {AIM_US:g} for one segment.\n")
@@ -156,12 +158,14 @@ def sizes(panes: int) -> None:
     for name, fields in SHAPES.items():
         cells = []
         for count in (5, 60, 300, 3000):
-            found = []
+            record_sizes = []
             for nth in range(max(3, min(panes, 6000 // count))):
                 group = groups_of(1)
                 aggregate_responses(events_of(fields, count, seed=nth), [0] * count, group, suite)
-                found.append(len(encode_record(group[0].pane.state())))
-            cells.append(f"{statistics.median(found):.0f} ({sorted(found)[int(0.95 * (len(found) - 1))]})")
+                record_sizes.append(len(encode_record(group[0].pane.state())))
+            cells.append(
+                f"{statistics.median(record_sizes):.0f} ({sorted(record_sizes)[int(0.95 * (len(record_sizes) - 1))]})"
+            )
         print(f"| {name} | " + " | ".join(cells) + " |")
     print(f"\nAim: at most {AIM_BYTES} at the median.\n")
 

@@ -43,14 +43,14 @@ def bench() -> ModuleType:
 def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
     """The same calls and failures as events, through the whole core."""
     watch, number = Watch(Config()), 0
-    for at, (calls, failures) in enumerate(minutes):
+    for minute, (calls, failures) in enumerate(minutes):
         for segment, n in enumerate(calls):
             kinds = [extra for extra, row in zip(FAILING, failures, strict=True) for _ in range(row[segment])]
             for extra in [*kinds, *[{}] * (n - len(kinds))]:
                 event = {
                     "kind": "response",
                     "event_id": str(number),
-                    "time": rfc3339(bench.START_US + at * bench.MINUTE_US + 1_000_000 * (number % 50)),
+                    "time": rfc3339(bench.START_US + minute * bench.MINUTE_US + 1_000_000 * (number % 50)),
                     "service": "simulated",
                     "feature": "f",
                     "environment": "production",
@@ -76,42 +76,49 @@ def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleTy
         ([7, 0], [[0, 0]] * 7),
     ]
     simulated = bench.Feature("f", 2, tickets=False)
-    for at, (calls, failures) in enumerate(minutes):
-        simulated.count(bench.START_US + at * bench.MINUTE_US, calls, failures, None)
-    mine, real = simulated.partition_state.features[simulated.key], watched(bench, minutes)
-    assert (mine.received, mine.hourly_responses, mine.active_us, mine.first_us) == (
+    for minute, (calls, failures) in enumerate(minutes):
+        simulated.count(bench.START_US + minute * bench.MINUTE_US, calls, failures, None)
+    feature_state, real = simulated.partition_state.features[simulated.key], watched(bench, minutes)
+    assert (
+        feature_state.received,
+        feature_state.hourly_responses,
+        feature_state.active_us,
+        feature_state.first_us,
+    ) == (
         real.received,
         real.hourly_responses,
         real.active_us,
         real.first_us,
     )
-    assert mine.segments.keys() == real.segments.keys()
+    assert feature_state.segments.keys() == real.segments.keys()
     for key, segment in real.segments.items():
-        assert mine.segments[key].panes.keys() == segment.panes.keys()
+        assert feature_state.segments[key].panes.keys() == segment.panes.keys()
         for start_us, pane in segment.panes.items():
-            held = mine.segments[key].panes[start_us]
-            assert held.events == pane.events
+            simulated_pane = feature_state.segments[key].panes[start_us]
+            assert simulated_pane.events == pane.events
             for name in ("error_rate", "pass_rate", "evaluator.error.fail_rate"):
-                assert held.rates[name].state() == pane.rates[name].state(), name
+                assert simulated_pane.rates[name].state() == pane.rates[name].state(), name
             # of what is empty, some evaluators say nothing: how many they judged differs by those
             for name in bench.EVALUATORS:
                 rate, other = (
-                    held.rates[f"evaluator.{name}.fail_rate"],
+                    simulated_pane.rates[f"evaluator.{name}.fail_rate"],
                     pane.rates[f"evaluator.{name}.fail_rate"],
                 )
                 assert rate.failures == other.failures, name
-                assert 0 <= rate.events - other.events <= held.rates["evaluator.empty.fail_rate"].failures, (
-                    name
-                )
+                assert (
+                    0
+                    <= rate.events - other.events
+                    <= simulated_pane.rates["evaluator.empty.fail_rate"].failures
+                ), name
 
 
 def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> None:
     feature, paged = bench.Feature("f", 1, tickets=False), []
-    for at in range(130):
-        start_us = bench.START_US + at * bench.MINUTE_US
-        feature.count(start_us, [60], [[30 if at >= 120 else 0], *[[1]] * 6], None)
+    for minute in range(130):
+        start_us = bench.START_US + minute * bench.MINUTE_US
+        feature.count(start_us, [60], [[30 if minute >= 120 else 0], *[[1]] * 6], None)
         paged += [
-            (at, item["episode_id"], item["state"])
+            (minute, item["episode_id"], item["state"])
             for item in feature.close(start_us + bench.MINUTE_US)
             if item["urgency"] == "high"
         ]

@@ -86,10 +86,10 @@ def receiver() -> Iterator[FakePagerDuty]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    one = FakePagerDuty("0123456789abcdef0123456789abcdef")
-    asyncio.run_coroutine_threadsafe(one.start(), loop).result(10)
-    yield one
-    asyncio.run_coroutine_threadsafe(one.stop(), loop).result(10)
+    server = FakePagerDuty("0123456789abcdef0123456789abcdef")
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
 

@@ -44,10 +44,10 @@ def publish_large(topics: Any) -> dict[int, int]:
         linger_ms=50,
     )
     output = ("the parcel ships on monday and you can follow its way. " * (CHARS // 55 + 1))[:CHARS]
-    for at in range(EVENTS):
-        partition = at % PARTITIONS
+    for index in range(EVENTS):
+        partition = index % PARTITIONS
         event = {
-            "event_id": f"e{at}",
+            "event_id": f"e{index}",
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "service": "service",
             "feature": names[partition],

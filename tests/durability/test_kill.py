@@ -32,7 +32,7 @@ def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
     one in fifty is late.
     """
     late_s = rng.uniform(20, 300) if rng.random() < 0.02 else rng.uniform(0, 3)
-    at = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
+    event_time = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
     feature = rng.randrange(FEATURES)
     answer = (
         {"error_type": "timeout"}
@@ -42,7 +42,7 @@ def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
     value = {
         "kind": "response",
         "event_id": f"{rng.getrandbits(64):x}",
-        "time": at.isoformat(),
+        "time": event_time.isoformat(),
         "service": f"s{feature % 3}",
         "feature": f"f{feature}",
         "model": rng.choice(("large", "small")),
@@ -58,10 +58,10 @@ def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
 def undisturbed(records: list[Any]) -> dict[bytes, Any]:
     """Key -> last revision of each window, from a core over the records of each partition."""
     config, windows = Config.model_validate(SETTINGS), {}
-    of: dict[int, list[Any]] = collections.defaultdict(list)
+    by_partition: dict[int, list[Any]] = collections.defaultdict(list)
     for record in records:
-        of[record.partition].append(record)
-    for partition, some in of.items():
+        by_partition[record.partition].append(record)
+    for partition, some in by_partition.items():
         core = Watch(config, partition, PARTITIONS)
         outputs = core.apply(some)
         outputs.extend(core.finish())
@@ -98,11 +98,11 @@ def test_kills_of_two_workers_leave_every_window_exact(make_topics, make_workers
     topics.await_positions(ends, patience_s=60)
     deadline = time.monotonic() + 30  # the last panes close by the wall clock, after pane and lateness
     while True:
-        got = {record.key: json.loads(record.value) for record in topics.read("windows")[0]}
+        actual = {record.key: json.loads(record.value) for record in topics.read("windows")[0]}
         wrong = {
-            key: (got.get(key), expected.get(key))
-            for key in got.keys() | expected.keys()
-            if got.get(key) != expected.get(key)
+            key: (actual.get(key), expected.get(key))
+            for key in actual.keys() | expected.keys()
+            if actual.get(key) != expected.get(key)
         }
         if not wrong or time.monotonic() > deadline:
             break

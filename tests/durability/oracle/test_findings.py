@@ -21,7 +21,7 @@ import report  # noqa: E402
 from corpus import Corpus  # noqa: E402
 from faults import KINDS, duration_s, schedule  # noqa: E402
 from fleet import seeded  # noqa: E402
-from publisher import Told  # noqa: E402
+from publisher import SentEvent  # noqa: E402
 
 PREFIX = "softfail-a"
 
@@ -30,7 +30,7 @@ PREFIX = "softfail-a"
 def exact() -> dict[str, Any]:
     """What a run without a difference would hand to the report: Kafka holds what the oracle says."""
     corpus = Corpus(3, 2, speed=30.0, length_s=40.0)
-    events, told = [], []
+    events, sent_events = [], []
     ends = [0, 0]
     for number in range(4000):
         one = corpus.message(number / 100)
@@ -52,16 +52,16 @@ def exact() -> dict[str, Any]:
         )
         ends[partition] += 1
         events.append(record)
-        told.append(Told(one.key, one.value, (partition, record.offset)))
+        sent_events.append(SentEvent(one.key, one.value, (partition, record.offset)))
     return {
         "corpus": corpus,
         "events": events,
-        "told": told,
+        "sent_events": sent_events,
         "truth": oracle.compute(events, corpus.settings(), 2),
     }
 
 
-def held_of(exact: dict[str, Any], core: Any) -> report.Held:
+def contents_of(exact: dict[str, Any], core: Any) -> report.TopicContents:
     """What Kafka holds when it holds what ``core``, a run of the product, wrote."""
     incidents = [
         SimpleNamespace(
@@ -72,7 +72,7 @@ def held_of(exact: dict[str, Any], core: Any) -> report.Held:
         )
         for episode in exact["truth"].episodes
     ]
-    return report.Held(
+    return report.TopicContents(
         exact["events"], core["windows"], core["deadletter"], core["alerts"], incidents, PREFIX
     )
 
@@ -84,15 +84,15 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
     from schemas.config.monitor_config import Config
 
     config = Config.model_validate(exact["corpus"].settings())
-    found: dict[str, list[Any]] = {"windows": [], "deadletter": [], "alerts": []}
+    comparison: dict[str, list[Any]] = {"windows": [], "deadletter": [], "alerts": []}
     for partition in (0, 1):
         core = Watch(config, partition, 2)
         outputs = core.apply(
             [record for record in exact["events"] if record.partition == partition], 1_795_000_000_000_000
         )
         outputs.extend(core.finish())
-        for suffix in found:
-            found[suffix] += [
+        for suffix in comparison:
+            comparison[suffix] += [
                 SimpleNamespace(
                     topic=suffix,
                     partition=partition,
@@ -105,27 +105,31 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
                 for at, message in enumerate(outputs.messages.get(suffix, ()))
             ]
     # The table compares window by window; these are enough to see each kind of difference.
-    keys = sorted({record.key for record in found["windows"]})[::6]
-    found["windows"] = [record for record in found["windows"] if record.key in set(keys)]
+    keys = sorted({record.key for record in comparison["windows"]})[::6]
+    comparison["windows"] = [record for record in comparison["windows"] if record.key in set(keys)]
     exact["truth"].windows = {key: exact["truth"].windows[key] for key in keys}
-    return found
+    return comparison
 
 
-def findings(exact: dict[str, Any], held: report.Held, told: Any = None) -> report.Findings:
-    return report.examined(held, exact["truth"], exact["told"] if told is None else told, {}, [])
+def findings(
+    exact: dict[str, Any], contents: report.TopicContents, sent_events: Any = None
+) -> report.Comparison:
+    return report.compare_run(
+        contents, exact["truth"], exact["sent_events"] if sent_events is None else sent_events, {}, []
+    )
 
 
-def differing(found: report.Findings) -> list[str]:
+def differing(comparison: report.Comparison) -> list[str]:
     """Names of the rows that are wrong; the corpus's own faults are not looked at here, for some are cut by
     the short run.
     """
-    names = [line.split(":")[0] for line in found.wrong if not line.startswith(" ")]
+    names = [line.split(":")[0] for line in comparison.wrong if not line.startswith(" ")]
     return [name for name in names if not name.startswith("true faults")]
 
 
 def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
-    found = findings(exact, held_of(exact, written))
-    assert differing(found) == []
+    comparison = findings(exact, contents_of(exact, written))
+    assert differing(comparison) == []
     assert len(exact["truth"].windows) > 500
     assert exact["truth"].dead_letters
     assert exact["truth"].episodes
@@ -147,9 +151,9 @@ def windows_with(written: dict[str, list[Any]], change: int, field: str = "event
 def test_an_event_that_is_lost_or_counted_twice_is_a_finding_and_stands_in_the_table(
     exact, written, change, shown
 ):
-    found = findings(exact, held_of(exact, windows_with(written, change)))
-    assert differing(found) == ["windows differing"]
-    assert dict(found.rows)["events lost / counted twice"] == shown
+    comparison = findings(exact, contents_of(exact, windows_with(written, change)))
+    assert differing(comparison) == ["windows differing"]
+    assert dict(comparison.rows)["events lost / counted twice"] == shown
 
 
 def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too_few_always_is(
@@ -161,8 +165,10 @@ def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too
         (-1, True, ["windows differing"]),
     ):
         some = windows_with(written, change, "revision")
-        found = report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages)
-        assert differing(found) == expected
+        comparison = report.compare_run(
+            contents_of(exact, some), exact["truth"], exact["sent_events"], {}, [], outages
+        )
+        assert differing(comparison) == expected
 
 
 def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_events_in_an_outage(
@@ -182,23 +188,27 @@ def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_e
         record["evidence"]["value"] /= 1.01
         some["alerts"][at].value = json.dumps(record).encode()
         assert (
-            differing(report.examined(held_of(exact, some), exact["truth"], exact["told"], {}, [], outages))
+            differing(
+                report.compare_run(
+                    contents_of(exact, some), exact["truth"], exact["sent_events"], {}, [], outages
+                )
+            )
             == expected
         )
 
 
 def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(exact, written):
-    held = held_of(exact, written)
-    key = held.incidents[-1].dedup_key
-    note = copy.copy(held.incidents[-1])
+    contents = contents_of(exact, written)
+    key = contents.incidents[-1].dedup_key
+    note = copy.copy(contents.incidents[-1])
     note.dedup_key, note.resolved_at = f"{key.rpartition('/')[0]}/missed", 1.0
-    held.incidents = [*held.incidents, note]
+    contents.incidents = [*contents.incidents, note]
     for answers, expected in (
         ([("trigger", key, 202)], ["episodes not told rightly"]),
         ([("trigger", key, 503)], []),
     ):
-        held.answers = answers
-        assert differing(findings(exact, held)) == expected
+        contents.answers = answers
+        assert differing(findings(exact, contents)) == expected
 
 
 def test_a_window_that_was_never_written_is_a_finding(exact, written):
@@ -206,15 +216,15 @@ def test_a_window_that_was_never_written_is_a_finding(exact, written):
         **written,
         "windows": [item for item in written["windows"] if item.key != written["windows"][-1].key],
     }
-    assert differing(findings(exact, held_of(exact, some))) == ["windows differing"]
+    assert differing(findings(exact, contents_of(exact, some))) == ["windows differing"]
 
 
 def test_a_dead_letter_written_twice_and_a_transition_that_is_missing_are_findings(exact, written):
     some = {**written, "deadletter": [*written["deadletter"], written["deadletter"][0]]}
-    assert differing(findings(exact, held_of(exact, some))) == ["dead letters differing"]
+    assert differing(findings(exact, contents_of(exact, some))) == ["dead letters differing"]
     cut = next(item for item in written["alerts"] if json.loads(item.value)["record"] == "transition")
     some = {**written, "alerts": [item for item in written["alerts"] if item is not cut]}
-    assert differing(findings(exact, held_of(exact, some))) == ["transitions differing"]
+    assert differing(findings(exact, contents_of(exact, some))) == ["transitions differing"]
 
 
 def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exact, written):
@@ -223,15 +233,15 @@ def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exac
         lambda some: some.append(some[-1]),
         lambda some: setattr(some[-1], "resolved_at", None),
     ):
-        held = held_of(exact, written)
-        held.incidents = copy.copy(held.incidents)
-        change(held.incidents)
-        assert differing(findings(exact, held)) == ["episodes not told rightly"]
+        contents = contents_of(exact, written)
+        contents.incidents = copy.copy(contents.incidents)
+        change(contents.incidents)
+        assert differing(findings(exact, contents)) == ["episodes not told rightly"]
 
 
 def test_what_the_broker_lost_is_laid_at_its_door_and_not_at_ours(exact, written):
-    told = [*exact["told"], Told(b"shop/f1", b"{}", (0, 10**6))]
-    assert differing(findings(exact, held_of(exact, written), told)) == [
+    sent_events = [*exact["sent_events"], SentEvent(b"shop/f1", b"{}", (0, 10**6))]
+    assert differing(findings(exact, contents_of(exact, written), sent_events)) == [
         "acknowledged and not in the topic (the broker's)"
     ]
 

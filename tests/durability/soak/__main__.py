@@ -28,12 +28,12 @@ sys.path.insert(1, str(Path(__file__).parents[3]))
 
 from faults import KINDS, SHAPES
 from fleet import module
-from report import Findings, table
+from report import Comparison, table
 from run import MOST_EVENTS, MOST_RATE, Run, Stalled
 from workers import ROOT, Workers
 
 
-def ordinary(run: Run) -> list[tuple[str, Findings]]:
+def ordinary(run: Run) -> list[tuple[str, Comparison]]:
     """A schedule of faults, then everything compared."""
     two = "two" in run.options.kinds
     rate = min(MOST_RATE, MOST_EVENTS / run.length_s) / (2 if two else 1)
@@ -44,10 +44,10 @@ def ordinary(run: Run) -> list[tuple[str, Findings]]:
     run.say("the faults are over")
     for item in run.deployments:
         run.calm(item)
-    return [(deployment.prefix, run.settled(deployment)) for deployment in run.deployments]
+    return [(deployment.prefix, run.wait_until_equal(deployment)) for deployment in run.deployments]
 
 
-def recreate(run: Run) -> list[tuple[str, Findings]]:
+def recreate(run: Run) -> list[tuple[str, Comparison]]:
     """The events topic is deleted and made again under the workers. What comes after the reset must be exact."""
     run.length_s = 30.0
     one = run.deploy("softfail-a", run.options.seed, 400, run.options.workers)
@@ -88,10 +88,10 @@ def recreate(run: Run) -> list[tuple[str, Findings]]:
     run.say("workers and publisher go on")
     run.done["recreate"] += 1
     run.calm(one)
-    found = run.settled(one)
-    found.row("workers that ended with 78", len(last))
-    found.equal("messages without the topic and the remedy", wrong)
-    return [(one.prefix, found)]
+    comparison = run.wait_until_equal(one)
+    comparison.row("workers that ended with 78", len(last))
+    comparison.equal("messages without the topic and the remedy", wrong)
+    return [(one.prefix, comparison)]
 
 
 def until(condition: Callable[[], bool], patience_s: float, what: str, workers: Workers) -> None:
@@ -107,41 +107,41 @@ def until(condition: Callable[[], bool], patience_s: float, what: str, workers: 
         time.sleep(0.5)
 
 
-def finish(run: Run, columns: list[tuple[str, Findings]]) -> int:
+def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
     """Print the table and what is wrong; 0 if nothing is."""
-    for one, (_, found) in zip(run.deployments, columns, strict=True):
+    for one, (_, comparison) in zip(run.deployments, columns, strict=True):
         log = one.workers.log()
-        found.row(
+        comparison.row(
             "worker exits by code", ", ".join(f"{code}: {n}" for code, n in sorted(one.workers.exits.items()))
         )
         counts = (
             log.count(words)
             for words in (" RESTART ", "Fenced", "fetching again: gap", "fetching again: lag", "(code 75)")
         )
-        found.row("restarts in place / fenced / gaps / silences / watchdog", *counts)
-        found.row(
+        comparison.row("restarts in place / fenced / gaps / silences / watchdog", *counts)
+        comparison.row(
             "bundles thrown away / after the last was published",
             one.dropped(),
             one.dropped() - one.dropped_before_end,
         )
-        found.row("largest lag seen, records", f"{one.max_lag:.0f}")
+        comparison.row("largest lag seen, records", f"{one.max_lag:.0f}")
         lost = [line for line in log.splitlines() if " LOST " in line]
-        found.equal("lines that say LOST", lost)
+        comparison.equal("lines that say LOST", lost)
         # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it
         # could hear it
         allowed = {0, -9, -15, 70, *([78] if run.done["recreate"] else [])}
         unexpected = [
             f"{n} exits with {code}" for code, n in one.workers.exits.items() if code not in allowed
         ]
-        found.equal(
+        comparison.equal(
             "exits that nothing asked for",
             [*unexpected, *(line for line in log.splitlines() if "given up after" in line)],
         )
     faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.done.items()))
     columns[0][1].row("faults", faults)
     columns[0][1].row("seed / seconds", run.options.seed, f"{time.monotonic() - run.began:.0f}")
-    print("\n" + table([name for name, _ in columns], [found.rows for _, found in columns]))
-    wrong = [f"{name}: {line}" for name, found in columns for line in found.wrong]
+    print("\n" + table([name for name, _ in columns], [comparison.rows for _, comparison in columns]))
+    wrong = [f"{name}: {line}" for name, comparison in columns for line in comparison.wrong]
     print("\n" + ("\n".join(["NOT EQUAL", *wrong]) if wrong else "ALL EQUAL"))
     return 1 if wrong else 0
 

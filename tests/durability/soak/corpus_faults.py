@@ -34,10 +34,10 @@ def spans(
     parts = [(BEFORE_S, calm_s)] if jump_s is None else [(BEFORE_S, jump_s), (jump_s + BEFORE_S, calm_s)]
     length_s = max(SHORTEST_S, min(LONGEST_S, SHARE * run_s))
     clearing_s = min(CLEARING_S, CLEARING_SHARE * run_s)
-    found: list[Span] = []
+    faults: list[Span] = []
     for begin_s, end_s in parts:
         if end_s - begin_s >= ROLLBACK_S + GONE_S:
-            found.append(Span(CANARY, "rollback", begin_s, begin_s + ROLLBACK_S))
+            faults.append(Span(CANARY, "rollback", begin_s, begin_s + ROLLBACK_S))
         for number in range(max(2, int((end_s - begin_s) / 1000))):
             source = rng.choice([source for source in sources if source not in HEALTHY])
             start_s = begin_s + rng.random() * max(0.0, end_s - clearing_s - length_s - begin_s)
@@ -45,8 +45,8 @@ def spans(
                 item.source == source
                 and start_s < item.end_s + APART_S
                 and item.begin_s < start_s + length_s + APART_S
-                for item in found
+                for item in faults
             ):
                 continue
-            found.append(Span(source, ("errors", "refusals")[number % 2], start_s, start_s + length_s))
-    return sorted(found, key=lambda span: span.begin_s)
+            faults.append(Span(source, ("errors", "refusals")[number % 2], start_s, start_s + length_s))
+    return sorted(faults, key=lambda span: span.begin_s)

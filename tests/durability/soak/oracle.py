@@ -106,17 +106,19 @@ def _match_copies(parts: list[Partition], truth: Truth) -> None:
             target = events.partition_of(event["service"], event["feature"], len(parts))
             owed.setdefault((target, str(number), record.value), []).append(f"{number}-{offset}")
             truth.forwarded.append(f"{number}-{offset}")
-    held: Counter[tuple[int, str, bytes]] = Counter()
+    copy_counts: Counter[tuple[int, str, bytes]] = Counter()
     for number, part in enumerate(parts):
         for offset, record in part.copies:
             origin = next(data.decode() for name, data in record.headers if name == events.FORWARDED)
-            held[number, origin, record.value] += 1
+            copy_counts[number, origin, record.value] += 1
             truth.copies.append(f"{number}-{offset}")
     for identity, names in owed.items():
-        truth.lost_forwards += names[held[identity] :]
-        truth.doubled_forwards += names[:1] * max(0, held[identity] - len(names))
-    for identity in held.keys() - owed.keys():
-        truth.doubled_forwards += [f"a copy in {identity[0]} of nothing in {identity[1]}"] * held[identity]
+        truth.lost_forwards += names[copy_counts[identity] :]
+        truth.doubled_forwards += names[:1] * max(0, copy_counts[identity] - len(names))
+    for identity in copy_counts.keys() - owed.keys():
+        truth.doubled_forwards += [f"a copy in {identity[0]} of nothing in {identity[1]}"] * copy_counts[
+            identity
+        ]
 
 
 def _episode(key: tuple[str, str, str], episode: Any) -> dict[str, Any]:

@@ -57,13 +57,13 @@ class Pane:
         for name, classes in other.rates.items():
             for ppm, (n, failures) in classes.items():
                 add_rate(self.rates, name, ppm, n, failures)
-        for at, held in other.numbers.items():
-            for ppm, (n, total, buckets) in held.items():
-                mine = self.numbers.setdefault(at, {}).setdefault(ppm, [0, 0, {}])
-                mine[0] += n
-                mine[1] += total
+        for at, counts_by_ppm in other.numbers.items():
+            for ppm, (n, total, buckets) in counts_by_ppm.items():
+                own_counts = self.numbers.setdefault(at, {}).setdefault(ppm, [0, 0, {}])
+                own_counts[0] += n
+                own_counts[1] += total
                 for name, count in buckets.items():
-                    mine[2][name] = mine[2].get(name, 0) + count
+                    own_counts[2][name] = own_counts[2].get(name, 0) + count
         for at_category, fine in other.categories.items():
             for ppm, counts in fine.items():
                 for label, n in counts.items():
@@ -71,16 +71,16 @@ class Pane:
 
     def label(self, name: str, ppm: int, label: str, n: int = 1) -> None:
         """Count a category."""
-        held = self.categories.setdefault(name, {}).setdefault(ppm, {})
-        held[label] = held.get(label, 0) + n
+        counts_by_ppm = self.categories.setdefault(name, {}).setdefault(ppm, {})
+        counts_by_ppm[label] = counts_by_ppm.get(label, 0) + n
 
     def value(self, name: str, ppm: int, value: int, unit: float) -> None:
         """Count one number."""
-        held = self.numbers.setdefault((name, unit), {}).setdefault(ppm, [0, 0, {}])
-        held[0] += 1
-        held[1] += value
+        counts_by_ppm = self.numbers.setdefault((name, unit), {}).setdefault(ppm, [0, 0, {}])
+        counts_by_ppm[0] += 1
+        counts_by_ppm[1] += value
         code = figures.code(value)
-        held[2][code] = held[2].get(code, 0) + 1
+        counts_by_ppm[2][code] = counts_by_ppm[2].get(code, 0) + 1
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """All figures as a window record has them."""
@@ -92,8 +92,10 @@ class Pane:
                 **shown,
                 "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())],
             }
-        for (name, unit), held in self.numbers.items():
-            out.update({f"{name}.{reading}": shown for reading, shown in figures.number(held, unit).items()})
+        for (name, unit), counts_by_ppm in self.numbers.items():
+            out.update(
+                {f"{name}.{reading}": shown for reading, shown in figures.number(counts_by_ppm, unit).items()}
+            )
         for name, fine in self.categories.items():
             out[name] = _shares(fine)
         return out
@@ -118,9 +120,9 @@ def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
 
 def add_rate(rates: dict[str, figures.Classes], name: str, ppm: int, n: int, failures: int) -> None:
     """Count n events of which so many failed."""
-    held = rates.setdefault(name, {}).setdefault(ppm, [0, 0])
-    held[0] += n
-    held[1] += failures
+    counts_by_ppm = rates.setdefault(name, {}).setdefault(ppm, [0, 0])
+    counts_by_ppm[0] += n
+    counts_by_ppm[1] += failures
 
 
 Rates = list[tuple[str, int, int]]  # metric, ppm, failures (0 or 1)

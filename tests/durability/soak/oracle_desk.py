@@ -47,9 +47,9 @@ class Feature:
         self.cleared: dict[tuple[At | None, str], int] = {}
         self.well: set[str] = set()
 
-    def series(self, at: At) -> Series:
+    def series(self, segment_key: At) -> Series:
         """Of a segment, made when first asked for."""
-        return self.segments.get(at) or self.segments.setdefault(at, Series(self._pane_us))
+        return self.segments.get(segment_key) or self.segments.setdefault(segment_key, Series(self._pane_us))
 
 
 class Desk:
@@ -73,54 +73,67 @@ class Desk:
                 continue
             if rule.level != "segment":
                 changes += self._apply(rule, feature, None, feature.whole, edge_us, rolled_us)
-            for at in sorted(feature.segments) if rule.level != "feature" else ():
+            for segment_key in sorted(feature.segments) if rule.level != "feature" else ():
                 live = (
-                    feature.segment_active_us[at] >= edge_us - DAY_US or (at, rule.name) in feature.incidents
+                    feature.segment_active_us[segment_key] >= edge_us - DAY_US
+                    or (segment_key, rule.name) in feature.incidents
                 )
-                if at != UNLABELLED and live:
-                    changes += self._apply(rule, feature, at, feature.segments[at], edge_us, rolled_us)
+                if segment_key != UNLABELLED and live:
+                    changes += self._apply(
+                        rule, feature, segment_key, feature.segments[segment_key], edge_us, rolled_us
+                    )
         for change in self._end_page(feature, changes, edge_us):
             self._join(feature, *change, edge_us)
         if feature.episode is not None and not feature.episode.firing:
             feature.episode.resolved_us, feature.episode = edge_us, None
 
     def _apply(
-        self, rule: Rule, feature: Feature, at: At | None, series: Series, edge_us: int, rolled_us: int
+        self,
+        rule: Rule,
+        feature: Feature,
+        segment_key: At | None,
+        series: Series,
+        edge_us: int,
+        rolled_us: int,
     ) -> list[tuple[Any, Incident, str, str]]:
-        known = feature.incidents.get((at, rule.name))
-        gone = at is not None and self._is_gone(rule, feature, at, edge_us)
-        if gone and known is None:
+        opened_incident = feature.incidents.get((segment_key, rule.name))
+        gone = segment_key is not None and self._is_gone(rule, feature, segment_key, edge_us)
+        if gone and opened_incident is None:
             return []
-        state, evidence = reading(rule, series, edge_us, rolled_us, feature.cleared.get((at, rule.name)))
-        if state == "good" and (at is None or rule.level == "segment"):
+        state, evidence = reading(
+            rule, series, edge_us, rolled_us, feature.cleared.get((segment_key, rule.name))
+        )
+        if state == "good" and (segment_key is None or rule.level == "segment"):
             feature.well.add(rule.name)
         ended = feature.active_us < edge_us - DAY_US
         changes: list[tuple[Any, Incident, str, str]] = []
-        if known is None:
+        if opened_incident is None:
             if state != "breach" or ended:
                 return []
             newborn = rule.severity in PAGING and not rule.page_newborn and rule.name not in feature.well
-            known = opened(rule, feature.key, _plain(at), edge_us, "warning" if newborn else rule.severity)
-            feature.incidents[at, rule.name] = known
+            opened_incident = opened(
+                rule, feature.key, _plain(segment_key), edge_us, "warning" if newborn else rule.severity
+            )
+            feature.incidents[segment_key, rule.name] = opened_incident
             if rule.for_s:
-                changes.append((at, known, "pending", "breached"))
-        keep_us = HOUR_US if self._came_back(feature, at, known) else 0
+                changes.append((segment_key, opened_incident, "pending", "breached"))
+        keep_us = HOUR_US if self._came_back(feature, segment_key, opened_incident) else 0
         if gone:
             change: tuple[str, str] | None = (
                 "resolved",
-                "segment_gone" if known.state == "firing" else "did not last",
+                "segment_gone" if opened_incident.state == "firing" else "did not last",
             )
         elif ended:
             change = ("resolved", "became_normal: silent for a day, so it is taken to have ended")
         else:
-            change = known.step(rule, state, evidence, edge_us, keep_us)
+            change = opened_incident.step(rule, state, evidence, edge_us, keep_us)
         if change is not None:
-            changes.append((at, known, *change))
+            changes.append((segment_key, opened_incident, *change))
             if change[0] == "resolved":
-                del feature.incidents[at, rule.name]
-                feature.cleared[at, rule.name] = edge_us
-        elif not known.evidence:
-            known.evidence = evidence
+                del feature.incidents[segment_key, rule.name]
+                feature.cleared[segment_key, rule.name] = edge_us
+        elif not opened_incident.evidence:
+            opened_incident.evidence = evidence
         return changes
 
     def _end_page(
@@ -150,35 +163,48 @@ class Desk:
         for change in over:
             self._join(feature, *change, edge_us)
         left = [
-            (at, one, "firing", "what paged beside it is over")
-            for (at, _), one in feature.incidents.items()
+            (segment_key, one, "firing", "what paged beside it is over")
+            for (segment_key, _), one in feature.incidents.items()
             if one.state == "firing" and one.name in episode.firing
         ]
         episode.resolved_us, feature.episode = edge_us, None
         return [change for change in changes if change not in over] + left
 
-    def _came_back(self, feature: Feature, at: At | None, known: Incident) -> bool:
+    def _came_back(self, feature: Feature, segment_key: At | None, opened_incident: Incident) -> bool:
         """Whether it fired and ended within the hour before it fired again, in this episode or one that ended
         within that hour.
         """
-        since_us = known.since_us
-        if since_us - feature.cleared.get((at, known.rule), since_us - 2 * HOUR_US) > HOUR_US:
+        since_us = opened_incident.since_us
+        if (
+            since_us - feature.cleared.get((segment_key, opened_incident.rule), since_us - 2 * HOUR_US)
+            > HOUR_US
+        ):
             return False
         ended = [
             one.resolved_us
             for key, one in self.episodes
             if key == feature.key and one.resolved_us is not None
         ]
-        return (feature.episode is not None and (at, known.rule) in feature.episode.over) or any(
-            0 <= since_us - at_us <= HOUR_US for at_us in ended
+        return (
+            feature.episode is not None and (segment_key, opened_incident.rule) in feature.episode.over
+        ) or any(0 <= since_us - at_us <= HOUR_US for at_us in ended)
+
+    def _is_gone(self, rule: Rule, feature: Feature, segment_key: At, edge_us: int) -> bool:
+        since_us = edge_us - max(GONE_US, round(rule.window_s * 1e6))
+        return (
+            feature.segment_active_us[segment_key] + self._pane_us
+            <= since_us
+            < feature.active_us + self._pane_us
         )
 
-    def _is_gone(self, rule: Rule, feature: Feature, at: At, edge_us: int) -> bool:
-        since_us = edge_us - max(GONE_US, round(rule.window_s * 1e6))
-        return feature.segment_active_us[at] + self._pane_us <= since_us < feature.active_us + self._pane_us
-
     def _join(
-        self, feature: Feature, at: At | None, incident: Incident, state: str, reason: str, edge_us: int
+        self,
+        feature: Feature,
+        segment_key: At | None,
+        incident: Incident,
+        state: str,
+        reason: str,
+        edge_us: int,
     ) -> None:
         episode = feature.episode
         joins = state == "firing" or (episode is not None and incident.name in episode.firing)
@@ -193,7 +219,7 @@ class Desk:
                 self.episodes.append((feature.key, episode))
             (episode.firing.add if state == "firing" else episode.firing.discard)(incident.name)
             if state == "resolved":
-                episode.over.add((at, incident.rule))
+                episode.over.add((segment_key, incident.rule))
             episode.rules.add(incident.rule)
             episode.started_us = min(episode.started_us, incident.since_us)
             episode.severity = max(episode.severity, incident.severity, key=SEVERITIES.index)
@@ -210,18 +236,18 @@ class Desk:
                     "severity": incident.severity,
                     "state": state,
                     "reason": reason,
-                    **labels(feature.key, at),
+                    **labels(feature.key, segment_key),
                     "evidence": incident.evidence,
                 },
             )
         )
 
 
-def labels(key: Key, at: At | None) -> dict[str, Any]:
+def labels(key: Key, segment_key: At | None) -> dict[str, Any]:
     """The labels of a segment (None: the feature as a whole) as records carry them."""
-    model, prompt_version, variant, dimensions = at or UNLABELLED
+    model, prompt_version, variant, dimensions = segment_key or UNLABELLED
     return {
-        "level": "feature" if at is None else "segment",
+        "level": "feature" if segment_key is None else "segment",
         "service": key[0],
         "feature": key[1],
         "environment": key[2],
@@ -232,5 +258,9 @@ def labels(key: Key, at: At | None) -> dict[str, Any]:
     }
 
 
-def _plain(at: At | None) -> Any:
-    return None if at is None else [at[0], at[1], at[2], [list(pair) for pair in at[3]]]
+def _plain(segment_key: At | None) -> Any:
+    return (
+        None
+        if segment_key is None
+        else [segment_key[0], segment_key[1], segment_key[2], [list(pair) for pair in segment_key[3]]]
+    )

@@ -189,19 +189,19 @@ def code(value: int) -> int:
 
 
 @lru_cache(8192)
-def middle(of: int) -> float:
+def middle(by_ppm: int) -> float:
     """The value that is at most 1.1 % from all of a bucket: the harmonic mean of its ends."""
-    if of == 0:
+    if by_ppm == 0:
         return 0.0
-    low, high = 2 ** ((abs(of) - 2) / 32), 2 ** ((abs(of) - 1) / 32)
-    return math.copysign(2 * low * high / (low + high), of)
+    low, high = 2 ** ((abs(by_ppm) - 2) / 32), 2 ** ((abs(by_ppm) - 1) / 32)
+    return math.copysign(2 * low * high / (low + high), by_ppm)
 
 
 def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, Any]]:
     """Reading (mean, p50, ...) -> figures. ``classes``: ppm -> [n, sum, {code: count}]."""
-    of: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
-    for ppm, these in sorted(coarse_enough(classes).items()) if not of else ():
-        held = of[ppm] = [
+    by_ppm: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
+    for ppm, these in sorted(coarse_enough(classes).items()) if not by_ppm else ():
+        held = by_ppm[ppm] = [
             sum(classes[item][0] for item in these),
             sum(classes[item][1] for item in these),
             {},
@@ -209,12 +209,12 @@ def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, An
         for one in these:
             for name, count in classes[one][2].items():
                 held[2][name] = held[2].get(name, 0) + count
-    total = sum(n * WHOLE / ppm for ppm, (n, _, _) in of.items())
-    effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _, _) in of.items())
-    whole = list(of) == [WHOLE]
-    summed = of[WHOLE][1] if whole else sum(part * WHOLE / ppm for ppm, (_, part, _) in of.items())
+    total = sum(n * WHOLE / ppm for ppm, (n, _, _) in by_ppm.items())
+    effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _, _) in by_ppm.items())
+    whole = list(by_ppm) == [WHOLE]
+    summed = by_ppm[WHOLE][1] if whole else sum(part * WHOLE / ppm for ppm, (_, part, _) in by_ppm.items())
     counts: dict[int, float] = {}
-    for ppm, (_, _, buckets) in of.items():
+    for ppm, (_, _, buckets) in by_ppm.items():
         for name, count in buckets.items():
             counts[name] = counts.get(name, 0) + (count if whole else count * WHOLE / ppm)
     counts = dict(sorted(counts.items()))

@@ -65,26 +65,26 @@ def rules_of(settings: dict[str, Any]) -> list[Rule]:
     return [_rule(setting) for setting in settings.get("rules", ())]
 
 
-def _rule(one: dict[str, Any]) -> Rule:
-    if not one["on"].endswith("_rate"):
-        raise ValueError(f"rule {one['name']}: the oracle reads rates only, not {one['on']}")
-    confidence = one.get("confidence")
+def _rule(raw: dict[str, Any]) -> Rule:
+    if not raw["on"].endswith("_rate"):
+        raise ValueError(f"rule {raw['name']}: the oracle reads rates only, not {raw['on']}")
+    confidence = raw.get("confidence")
     return Rule(
-        one["name"],
-        one["on"],
-        one.get("above"),
-        one.get("below"),
-        one.get("clear"),
-        one.get("level", "both"),
-        one.get("match", "*"),
-        one.get("environments"),
-        seconds(one.get("window", 300)),
-        seconds(one.get("for", 0)),
-        seconds(one.get("keep_firing_for", 120)),
-        one.get("min_events", 50),
+        raw["name"],
+        raw["on"],
+        raw.get("above"),
+        raw.get("below"),
+        raw.get("clear"),
+        raw.get("level", "both"),
+        raw.get("match", "*"),
+        raw.get("environments"),
+        seconds(raw.get("window", 300)),
+        seconds(raw.get("for", 0)),
+        seconds(raw.get("keep_firing_for", 120)),
+        raw.get("min_events", 50),
         BUDGET_Z if confidence is None else NormalDist().inv_cdf(confidence),
-        one.get("severity", "error"),
-        one.get("page_newborn", True),
+        raw.get("severity", "error"),
+        raw.get("page_newborn", True),
     )
 
 

@@ -44,10 +44,10 @@ class Sliding:
 
     def _add(self, classes: figures.Classes, sign: int) -> None:
         for ppm, (n, failures) in classes.items():
-            held = self._total.setdefault(ppm, [0, 0])
-            held[0] += sign * n
-            held[1] += sign * failures
-            if not held[0]:
+            sums = self._total.setdefault(ppm, [0, 0])
+            sums[0] += sign * n
+            sums[1] += sign * failures
+            if not sums[0]:
                 del self._total[ppm]
 
 
@@ -61,15 +61,15 @@ class Series:
 
     def count(self, metric: str, start_us: int, ppm: int, failures: int) -> None:
         """Count one event."""
-        held = self._panes.setdefault(metric, {}).setdefault(start_us, {}).setdefault(ppm, [0, 0])
-        held[0] += 1
-        held[1] += failures
+        sums = self._panes.setdefault(metric, {}).setdefault(start_us, {}).setdefault(ppm, [0, 0])
+        sums[0] += 1
+        sums[1] += failures
         for sliding in self._sliding.get(metric, {}).values():
             sliding.count(start_us, ppm, failures)
 
     def sum(self, metric: str, window_s: float, start_us: int, end_us: int) -> figures.Classes:
         """The sum over [start, end); ``window_s`` names the window, so that it can slide."""
-        of = self._sliding.setdefault(metric, {})
-        if window_s not in of:
-            of[window_s] = Sliding(self._panes.setdefault(metric, {}), self._pane_us)
-        return of[window_s].move(start_us, end_us)
+        by_window = self._sliding.setdefault(metric, {})
+        if window_s not in by_window:
+            by_window[window_s] = Sliding(self._panes.setdefault(metric, {}), self._pane_us)
+        return by_window[window_s].move(start_us, end_us)

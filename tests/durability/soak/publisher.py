@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
-class Told(NamedTuple):
+class SentEvent(NamedTuple):
     """A message that the publisher sent. ``at``: (partition, offset) once the broker has acknowledged it."""
 
     key: bytes | None
@@ -58,9 +58,14 @@ class Publisher(threading.Thread):
         producer.flush(timeout=120)
         producer.close(timeout=30)
 
-    def _send(self, producer: Any, one: Any) -> None:
+    def _send(self, producer: Any, record: Any) -> None:
         number = len(self._sent)
-        key, value, partition, headers = one.key, one.value, one.partition, list(one.headers or ())
+        key, value, partition, headers = (
+            record.key,
+            record.value,
+            record.partition,
+            list(record.headers or ()),
+        )
         self._sent.append((key, value))
         future = producer.send(self._topic, key=key, value=value, partition=partition, headers=headers)
         future.add_callback(lambda got: self._at.__setitem__(number, (got.partition, got.offset)))
@@ -73,6 +78,6 @@ class Publisher(threading.Thread):
         if self.is_alive():
             raise RuntimeError("the publisher does not come to its end: is the broker there?")
 
-    def told(self) -> list[Told]:
+    def sent_events(self) -> list[SentEvent]:
         """Everything that was sent, in order."""
-        return [Told(key, value, self._at.get(number)) for number, (key, value) in enumerate(self._sent)]
+        return [SentEvent(key, value, self._at.get(number)) for number, (key, value) in enumerate(self._sent)]

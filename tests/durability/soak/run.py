@@ -12,7 +12,7 @@ import oracle
 from corpus import Corpus
 from faults import KINDS, duration_s, schedule
 from fleet import Deployment, seeded
-from report import Findings, Held, examined
+from report import Comparison, TopicContents, compare_run
 
 # the oracle is plain Python; two cores hold broker, workers and publisher
 MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100
@@ -52,7 +52,7 @@ class Run:
         """Topics, publisher and workers under a prefix."""
         corpus = self.corpus(seed, rate)
         static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 never is
-        one = Deployment(
+        deployment = Deployment(
             self.broker,
             name,
             self.directory / name,
@@ -62,12 +62,12 @@ class Run:
             static=static,
             dropping=workers if "drop-bundles" in self.options.kinds else 0,
         )
-        self.deployments.append(one)
+        self.deployments.append(deployment)
         for number in range(1, workers + 1):
-            one.workers.start(number)
-        one.publisher.start()
+            deployment.workers.start(number)
+        deployment.publisher.start()
         self.say(f"{name}: {workers} workers, {rate:.0f} events/s for {self.length_s:.0f} s")
-        return one
+        return deployment
 
     def corpus(self, seed: int, rate: float) -> Corpus:
         """What is published. Its time runs so fast that the wall clock closes nothing, and so slowly that a
@@ -80,88 +80,95 @@ class Run:
         time.sleep(QUIET_S)
         for number, kind in enumerate(self.plan, 1):
             rng = seeded(self.options.seed, kind, number)
-            one = rng.choice(self.deployments)
+            deployment = rng.choice(self.deployments)
             if rng.random() < WAITING:
-                self.await_progress(one)
+                self.await_progress(deployment)
                 time.sleep(rng.uniform(0, 1))
-            what = KINDS[kind].do(one, rng)
+            what = KINDS[kind].do(deployment, rng)
             self.done[kind] += 1
             pause_s = rng.uniform(*KINDS[kind].pause_s)
             self.say(
-                f"{number}/{len(self.plan)} {kind} of {one.prefix}: {what}; pause {pause_s:.1f} s; exits"
-                f" {dict(one.workers.exits)}"
+                f"{number}/{len(self.plan)} {kind} of {deployment.prefix}: {what}; pause {pause_s:.1f} s; exits"
+                f" {dict(deployment.workers.exits)}"
             )
             time.sleep(pause_s)
 
-    def await_progress(self, one: Deployment) -> None:
+    def await_progress(self, deployment: Deployment) -> None:
         """Return when something has become durable since now, or the patience is at its end: faults that hit
         only what is still starting prove little.
         """
-        before, deadline = sum(one.positions().values()), time.monotonic() + PROGRESS_S
-        while sum(one.positions().values()) <= before and time.monotonic() < deadline:
+        before, deadline = sum(deployment.positions().values()), time.monotonic() + PROGRESS_S
+        while sum(deployment.positions().values()) <= before and time.monotonic() < deadline:
             time.sleep(0.2)
 
-    def calm(self, one: Deployment) -> None:
+    def calm(self, deployment: Deployment) -> None:
         """Publish to the end of the corpus and until everything is read, then a little more: so nothing is
         left for the wall clock to decide.
         """
-        one.pager.receiver.faults.clear()
-        time.sleep(max(0.0, one.publisher.began + self.length_s - time.monotonic()))
-        one.publisher.rate = CALM_RATE  # whoever lags on a busy machine must be able to catch up
-        self.await_position(one, "while it is published")
-        self.say(f"{one.prefix}: the workers have caught up")
+        deployment.pager.receiver.faults.clear()
+        time.sleep(max(0.0, deployment.publisher.began + self.length_s - time.monotonic()))
+        deployment.publisher.rate = CALM_RATE  # whoever lags on a busy machine must be able to catch up
+        self.await_position(deployment, "while it is published")
+        self.say(f"{deployment.prefix}: the workers have caught up")
         time.sleep(3)
         if "drop-bundles" in self.options.kinds:
             # after the last bundle of a topic none comes that would show the gap
-            one.drop_share.write_text("0.3")
-        one.publisher.finish()
-        one.dropped_before_end = one.dropped()
+            deployment.drop_share.write_text("0.3")
+        deployment.publisher.finish()
+        deployment.dropped_before_end = deployment.dropped()
         time.sleep(2)
-        one.drop_share.write_text("0")
-        self.await_position(one, "at the end")
+        deployment.drop_share.write_text("0")
+        self.await_position(deployment, "at the end")
 
-    def await_position(self, one: Deployment, when: str) -> None:
+    def await_position(self, deployment: Deployment, when: str) -> None:
         """Return when the state stands at the end that the topic has now.
 
         Raises:
             Stalled: no position moves for longer than the patience.
         """
-        ends, before, since = one.ends("events"), None, time.monotonic()
+        ends, before, since = deployment.ends("events"), None, time.monotonic()
         while True:
-            positions = one.positions()
+            positions = deployment.positions()
             if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
                 return
             if positions != before:
                 before, since = positions, time.monotonic()
             if time.monotonic() - since > PATIENCE_S:
                 raise Stalled(
-                    f"{one.prefix}, {when}: no progress for {PATIENCE_S:.0f} s, positions {positions}, ends"
+                    f"{deployment.prefix}, {when}: no progress for {PATIENCE_S:.0f} s, positions {positions}, ends"
                     f" {ends}"
                 )
             time.sleep(1)
 
-    def settled(self, one: Deployment) -> Findings:
+    def wait_until_equal(self, deployment: Deployment) -> Comparison:
         """The comparison, made again and again until all is equal or the patience is at its end."""
-        events, told = one.read("events"), one.publisher.told()
-        self.say(f"{one.prefix}: {len(events)} records read")
-        expected = oracle.compute(events, one.corpus.settings(), PARTITIONS)
+        events, sent_events = deployment.read("events"), deployment.publisher.sent_events()
+        self.say(f"{deployment.prefix}: {len(events)} records read")
+        expected = oracle.compute(events, deployment.corpus.settings(), PARTITIONS)
         self.say(
-            f"{one.prefix}: the oracle has {len(expected.windows)} windows, {len(expected.episodes)} episodes"
+            f"{deployment.prefix}: the oracle has {len(expected.windows)} windows, {len(expected.episodes)} episodes"
         )
         outages = any(self.done[kind] for kind in ("broker", "broker-kill", "zombie", "nobody"))
         deadline = time.monotonic() + SETTLE_S
         while True:
-            some = {suffix: one.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
-            receiver = one.pager.receiver
-            held = Held(
+            some = {suffix: deployment.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
+            receiver = deployment.pager.receiver
+            contents = TopicContents(
                 events=events,
-                incidents=receiver.incidents[one.incidents_before :],
-                prefix=one.prefix,
+                incidents=receiver.incidents[deployment.incidents_before :],
+                prefix=deployment.prefix,
                 answers=list(receiver.answers),
                 **some,
             )
-            found = examined(held, expected, told, one.publisher.failed, one.corpus.faults, outages)
-            self.say(f"{one.prefix}: compared, {len(found.wrong)} lines of differences")
-            if not found.wrong or time.monotonic() > deadline:
-                return found
+            comparison = compare_run(
+                contents,
+                expected,
+                sent_events,
+                deployment.publisher.failed,
+                deployment.corpus.faults,
+                outages,
+            )
+            self.say(f"{deployment.prefix}: compared, {len(comparison.wrong)} lines of differences")
+            if not comparison.wrong or time.monotonic() > deadline:
+                return comparison
             time.sleep(2)

@@ -67,24 +67,26 @@ def class_of(letter: Mapping[str, Any]) -> str:
 
 def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
     """Transitions without ``decided_at``, in the oracle's order."""
-    found = [
+    records_found = [
         {name: item for name, item in alert.items() if name != "decided_at"}
         for alert in _alerts(records, "transition")
     ]
-    return before(sorted(found, key=lambda item: json.dumps([item[name] for name in _IDENTITY])), until)
+    return before(
+        sorted(records_found, key=lambda item: json.dumps([item[name] for name in _IDENTITY])), until
+    )
 
 
-def before(found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str, Any]]:
+def before(records_found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str, Any]]:
     """Transitions at edges up to ``until``, or episodes opened by then (one that resolved later counts as
     open); None: all. RFC 3339.
     """
     if until is None:
-        return list(found)
+        return list(records_found)
     limit = _time(until)
-    kept = [item for item in found if _time(item.get("time") or item["opened"]) <= limit]
+    within = [item for item in records_found if _time(item.get("time") or item["opened"]) <= limit]
     return [
         {**item, "resolved": None} if item.get("resolved") and _time(item["resolved"]) > limit else item
-        for item in kept
+        for item in within
     ]
 
 
@@ -92,12 +94,12 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
     """One dict an episode, as the oracle has it; one that was opened or resolved twice says so under
     ``fault``.
     """
-    found: dict[str, dict[str, Any]] = {}
+    records_found: dict[str, dict[str, Any]] = {}
     states: Counter[tuple[str, str]] = Counter()
     for alert in _alerts(records, "episode"):
         name = alert["episode_id"]
         states[name, alert["state"]] += 1
-        held = found.setdefault(
+        held = records_found.setdefault(
             name,
             {
                 "episode_id": name,
@@ -113,26 +115,27 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
             held["resolved"] = alert["time"]
     for (name, state), times in states.items():
         if state in ("opened", "resolved") and times > 1:
-            found[name]["fault"] = f"{state} {times} times"
+            records_found[name]["fault"] = f"{state} {times} times"
     return before(
-        sorted(found.values(), key=lambda item: json.dumps([item["opened"], item["episode_id"]])), until
+        sorted(records_found.values(), key=lambda item: json.dumps([item["opened"], item["episode_id"]])),
+        until,
     )
 
 
-def compare(got: Any, expected: Any, revisions: bool = True) -> list[str]:
+def compare(actual: Any, expected: Any, revisions: bool = True) -> list[str]:
     """One line a difference, none when equal. Dicts go by key; lists of transitions, episodes and letters by
     what identifies each.
 
     ``revisions`` False leaves ``revision`` out.
     """
-    if isinstance(got, list) and isinstance(expected, list):
-        got, expected = _by_identity(got), _by_identity(expected)
-    lines = [f"{_shown(key)}: missing" for key in expected.keys() - got.keys()]
-    lines += [f"{_shown(key)}: not expected" for key in got.keys() - expected.keys()]
-    for key in got.keys() & expected.keys():
+    if isinstance(actual, list) and isinstance(expected, list):
+        actual, expected = _by_identity(actual), _by_identity(expected)
+    lines = [f"{_shown(key)}: missing" for key in expected.keys() - actual.keys()]
+    lines += [f"{_shown(key)}: not expected" for key in actual.keys() - expected.keys()]
+    for key in actual.keys() & expected.keys():
         lines += [
             f"{_shown(key)}{path}: got {a!r}, expected {b!r}"
-            for path, a, b in _differences(got[key], expected[key], "")
+            for path, a, b in _differences(actual[key], expected[key], "")
             if revisions or path != ".revision"
         ]
     return sorted(lines)
@@ -145,25 +148,25 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
     lines, with_text = [], set()
     for fault in faults:
         begin, end = _time(fault.begin), _time(fault.end)
-        mine = [
+        own_episodes = [
             episode
             for episode in episodes
             if [episode["service"], episode["feature"], episode["environment"]]
             == [fault.service, fault.feature, fault.environment]
             and begin <= _time(episode["opened"]) <= end + timedelta(seconds=FOUND_S)
         ]
-        with_text |= {item["episode_id"] for item in mine}
+        with_text |= {item["episode_id"] for item in own_episodes}
         # it is news of an episode that came back within the hour, and so lasts an hour more
-        if not mine and any(covers(episode, fault) for episode in episodes):
+        if not own_episodes and any(covers(episode, fault) for episode in episodes):
             continue
-        if len(mine) != 1 or mine[0]["urgency"] != "high":
+        if len(own_episodes) != 1 or own_episodes[0]["urgency"] != "high":
             lines.append(
-                f"{fault}: {len(mine)} episodes, {sum(one['urgency'] == 'high' for one in mine)} of them"
+                f"{fault}: {len(own_episodes)} episodes, {sum(one['urgency'] == 'high' for one in own_episodes)} of them"
                 " page, expected one"
             )
         lines += [
             f"{fault}: its episode {item['episode_id']} ended at {item['resolved']}"
-            for item in mine
+            for item in own_episodes
             if item["resolved"] is None or (_time(item["resolved"]) < end and fault.metric != "rollback")
         ]
     return lines + [
@@ -189,8 +192,10 @@ def covers(episode: Mapping[str, Any], fault: Any) -> bool:
 
 
 def _alerts(records: Iterable[Any], kind: str) -> list[dict[str, Any]]:
-    found = [json.loads(record.value) for record in sorted(records, key=_place) if record.value is not None]
-    return [item for item in found if item["record"] == kind]
+    records_found = [
+        json.loads(record.value) for record in sorted(records, key=_place) if record.value is not None
+    ]
+    return [item for item in records_found if item["record"] == kind]
 
 
 def _place(record: Any) -> tuple[int, int]:
@@ -226,29 +231,33 @@ def _shown(key: Any) -> str:
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
 
 
-def _differences(got: Any, expected: Any, path: str) -> list[tuple[str, Any, Any]]:
-    if isinstance(got, Mapping) and isinstance(expected, Mapping):
-        names = [*expected, *(name for name in got if name not in expected)]
+def _differences(actual: Any, expected: Any, path: str) -> list[tuple[str, Any, Any]]:
+    if isinstance(actual, Mapping) and isinstance(expected, Mapping):
+        names = [*expected, *(name for name in actual if name not in expected)]
         return [
             difference
             for name in names
             for difference in _differences(
-                got.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}"
+                actual.get(name, "absent"), expected.get(name, "absent"), f"{path}.{name}"
             )
         ]
-    if isinstance(got, list | tuple) and isinstance(expected, list | tuple) and len(got) == len(expected):
+    if (
+        isinstance(actual, list | tuple)
+        and isinstance(expected, list | tuple)
+        and len(actual) == len(expected)
+    ):
         return [
             difference
-            for at, pair in enumerate(zip(got, expected, strict=True))
+            for at, pair in enumerate(zip(actual, expected, strict=True))
             for difference in _differences(*pair, f"{path}[{at}]")
         ]
-    return [] if _equal(got, expected) else [(path, got, expected)]
+    return [] if _equal(actual, expected) else [(path, actual, expected)]
 
 
-def _equal(got: Any, expected: Any) -> bool:
-    if isinstance(got, float) or isinstance(expected, float):
+def _equal(actual: Any, expected: Any) -> bool:
+    if isinstance(actual, float) or isinstance(expected, float):
         numbers = all(
-            isinstance(item, int | float) and not isinstance(item, bool) for item in (got, expected)
+            isinstance(item, int | float) and not isinstance(item, bool) for item in (actual, expected)
         )
-        return numbers and math.isclose(got, expected, rel_tol=TOLERANCE, abs_tol=1e-15)
-    return type(got) is type(expected) and bool(got == expected)
+        return numbers and math.isclose(actual, expected, rel_tol=TOLERANCE, abs_tol=1e-15)
+    return type(actual) is type(expected) and bool(actual == expected)

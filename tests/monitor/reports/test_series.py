@@ -62,23 +62,25 @@ KEY = ("bot", "answer", "production")
         max_size=60,
     )
 )
-def test_however_panes_are_merged_no_event_is_lost_and_sums_are_exact(panes):
+def test_merging_panes_loses_no_event_and_sums_are_exact(panes):
     panes = sorted(dict(panes).items())
-    measured = Measurements(PANE_US, FIXED)
-    measured.take([window(minute, tokens, failed=1) for minute, tokens in panes])
-    bins = [one for _, one in measured.series[KEY].points()]
-    assert sum(item.events for item in bins) == measured.events == sum(len(tokens) for _, tokens in panes)
+    measurements = Measurements(PANE_US, FIXED)
+    measurements.take([window(minute, tokens, failed=1) for minute, tokens in panes])
+    bins = [one for _, one in measurements.series[KEY].points()]
+    assert sum(item.events for item in bins) == measurements.events == sum(len(tokens) for _, tokens in panes)
     assert sum(item.rates["pass_rate"].failures for item in bins) == len(panes)
     assert sum(
         item.spreads["output_tokens"].mean() * item.spreads["output_tokens"].n for item in bins
     ) == pytest.approx(sum(map(sum, dict(panes).values())))
 
 
-def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
-    measured = Measurements(PANE_US, FIXED)
+def test_a_plot_has_a_limited_number_of_points_of_equal_width_and_keeps_extremes():
+    measurements = Measurements(PANE_US, FIXED)
     worst = 3333
-    measured.take([window(minute, [100] * 30, failed=30 if minute == worst else 0) for minute in range(5000)])
-    series = measured.series[KEY]
+    measurements.take(
+        [window(minute, [100] * 30, failed=30 if minute == worst else 0) for minute in range(5000)]
+    )
+    series = measurements.series[KEY]
     points = series.points()
     assert POINTS / 2 < len(points) <= POINTS
     assert {start_us % series.width_us for start_us, _ in points} == {0}
@@ -88,7 +90,7 @@ def test_a_plot_has_at_most_so_many_points_of_one_width_and_loses_no_extreme():
     assert at.panes == series.width_us // PANE_US
 
 
-def test_where_events_are_few_a_point_stands_for_more_time_but_some_points_remain():
+def test_with_few_events_points_are_wider_but_some_points_remain():
     busy, seldom = Measurements(PANE_US, FIXED), Measurements(PANE_US, FIXED)
     busy.take([window(minute, [100] * 100) for minute in range(180)])
     seldom.take([window(minute, [100]) for minute in range(180)])
@@ -96,17 +98,17 @@ def test_where_events_are_few_a_point_stands_for_more_time_but_some_points_remai
     assert 40 <= len(seldom.series[KEY].points()) < 80
 
 
-def test_a_revision_replaces_the_window_before_it():
-    measured = Measurements(PANE_US, FIXED)
-    measured.take([window(1, [10]), window(2, [10]), window(1, [10, 20, 30], failed=2, revision=2)])
-    assert measured.events == 4
-    assert [one.events for _, one in measured.series[KEY].points()] == [3, 1]
+def test_a_revision_replaces_the_previous_window():
+    measurements = Measurements(PANE_US, FIXED)
+    measurements.take([window(1, [10]), window(2, [10]), window(1, [10, 20, 30], failed=2, revision=2)])
+    assert measurements.events == 4
+    assert [one.events for _, one in measurements.series[KEY].points()] == [3, 1]
 
 
-def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
-    measured = Measurements(PANE_US, FIXED)
-    measured.take([window(1, [10], level="segment"), window(1, [10])])
-    assert measured.events == 1
+def test_windows_of_segments_are_not_counted():
+    measurements = Measurements(PANE_US, FIXED)
+    measurements.take([window(1, [10], level="segment"), window(1, [10])])
+    assert measurements.events == 1
 
 
 @settings(max_examples=examples(1 / 2))
@@ -115,9 +117,9 @@ def test_windows_of_segments_are_not_counted_beside_those_of_the_feature():
     st.sampled_from([0.5, 0.9, 0.99]),
 )
 def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histograms_error(groups, q):
-    measured = Measurements(PANE_US, panels_of(["output_tokens.p99"]))
-    measured.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
-    bins = [item for _, item in measured.series[KEY].points()]
+    measurements = Measurements(PANE_US, panels_of(["output_tokens.p99"]))
+    measurements.take([window(minute, tokens) for minute, tokens in enumerate(groups)])
+    bins = [item for _, item in measurements.series[KEY].points()]
     whole = bins[0]
     for item in bins[1:]:
         whole.merge(item)
@@ -139,9 +141,9 @@ def test_histograms_of_different_scales_merge_at_the_coarser_one():
 
 
 def test_negative_values_come_before_zero_and_positive_ones():
-    spread = MergeableHistogram(
+    histogram = MergeableHistogram(
         HistogramRecord(5, 31, [1.0], zero=1.0, negative=HistogramRecord(5, 95, [1.0])), 2.0**-1, -6.0
     )
-    assert spread.quantile(0.2) == pytest.approx(-4, rel=0.02)
-    assert spread.quantile(0.5) == 0.0
-    assert spread.quantile(0.9) == pytest.approx(1, rel=0.02)
+    assert histogram.quantile(0.2) == pytest.approx(-4, rel=0.02)
+    assert histogram.quantile(0.5) == 0.0
+    assert histogram.quantile(0.9) == pytest.approx(1, rel=0.02)

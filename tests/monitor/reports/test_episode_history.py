@@ -43,7 +43,7 @@ def episode(episode_of, name, minutes, *, urgency="high", rules=("refusals",), f
     return made
 
 
-def test_an_episode_keeps_what_broke_as_it_broke_and_ends_when_it_resolves(episode_of):
+def test_incidents_keep_their_values_of_when_they_fired_and_the_episode_ends_when_it_resolves(episode_of):
     opened = episode_of("e", "opened", minute=3, urgency="low")
     well = opened.incidents[0].model_copy(
         update={
@@ -51,17 +51,17 @@ def test_an_episode_keeps_what_broke_as_it_broke_and_ends_when_it_resolves(episo
             "evidence": opened.incidents[0].evidence.model_copy(update={"value": 0.001}),
         }
     )
-    told = history_of(
+    history = history_of(
         opened,
         episode_of("e", "escalated", minute=9),
         episode_of("e", "resolved", minute=30, incidents=[well]),
     ).episodes["e"]
-    assert [incident.evidence.value for incident in told.as_fired().incidents] == [0.23]
-    assert told.until == episode_of(minute=30).time
-    assert told.paged == episode_of(minute=9).time
+    assert [incident.evidence.value for incident in history.as_fired().incidents] == [0.23]
+    assert history.until == episode_of(minute=30).time
+    assert history.paged == episode_of(minute=9).time
 
 
-def test_what_never_had_high_urgency_is_a_ticket_and_what_was_muted_woke_nobody(episode_of):
+def test_episodes_of_low_urgency_are_tickets_and_muted_episodes_are_no_pages(episode_of):
     findings = history_of(
         *episode(episode_of, "a", (0, 9)),
         *episode(episode_of, "b", (0, 9), urgency="low"),
@@ -70,9 +70,7 @@ def test_what_never_had_high_urgency_is_a_ticket_and_what_was_muted_woke_nobody(
     assert (findings.pages, findings.tickets) == (1, 2)
 
 
-def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping_segments_once(
-    tried, hours, rules_only, errors_rule
-):
+def test_overlapping_firings_of_a_feature_and_its_segments_count_once(tried, hours, rules_only, errors_rule):
     trial = tried(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
     errors, never = trial.rules()
     assert (errors.rule, errors.pages, errors.tickets) == ("errors", 1, 0)
@@ -88,7 +86,7 @@ def test_a_rule_is_told_with_its_firings_at_features_and_the_time_of_overlapping
     assert trial.near_misses.closest_feature("errors", errors.features)[0].feature == "rerank"
 
 
-def test_the_nearest_margin_is_the_least_over_all_edges_and_is_no_breach_where_nothing_fired(
+def test_the_near_miss_is_the_smallest_distance_over_all_edges_and_no_breach_where_nothing_fired(
     tried, hours, rules_only, errors_rule
 ):
     loose = tried(rules_only(errors_rule), hours).near_misses
@@ -96,20 +94,22 @@ def test_the_nearest_margin_is_the_least_over_all_edges_and_is_no_breach_where_n
     assert any(margin.distance < 0 for (_, key), margin in loose.closest.items() if key.feature == "answer")
 
 
-def test_a_breach_that_does_not_last_is_counted_beside_the_firings(tried, hours, rules_only, errors_rule):
+def test_breaches_that_end_before_the_incident_fires_are_counted_separately(
+    tried, hours, rules_only, errors_rule
+):
     (count,) = tried(rules_only({**errors_rule, "for": "3h"}), hours).rules()
     assert count.fired == 0
     assert count.brief >= 1
 
 
-def test_what_still_fires_at_the_end_fires_until_then(tried, week, rules_only, errors_rule):
+def test_an_incident_that_still_fires_is_cut_at_the_end_of_the_input(tried, week, rules_only, errors_rule):
     events = week.events(2, 20, ("a/b",), seed=1, troubles=(week.Trouble("a/b", 1, 9, "errors", 0.5),))
     trial = tried(rules_only(errors_rule), events)
-    assert [told.until for told in trial.alerts.in_order()] == [None]
+    assert [history.until for history in trial.alerts.in_order()] == [None]
     assert timedelta(minutes=50) < trial.rules()[0].firing < timedelta(minutes=60)
 
 
-def test_a_rule_that_is_not_configured_and_fired_is_told_too(tried, hours, rules_only, errors_rule):
+def test_rules_that_fired_are_counted_although_they_are_not_configured(tried, hours, rules_only, errors_rule):
     findings = tried(rules_only(errors_rule), hours).alerts
     assert [item.rule for item in by_rule(findings, ["other"], None)] == ["other", "errors"]
 
@@ -118,7 +118,7 @@ def kinds(here, there):
     return [difference.kind for difference in differences(here, there)]
 
 
-def test_episodes_of_both_that_overlap_are_one_difference_and_others_are_of_one_side_only(episode_of):
+def test_overlapping_episodes_of_both_configurations_form_one_difference(episode_of):
     here = history_of(*episode(episode_of, "a", (0, 10)), *episode(episode_of, "b", (100, 110)))
     there = history_of(
         *episode(episode_of, "c", (5, 12)),
@@ -133,13 +133,13 @@ def test_episodes_of_both_that_overlap_are_one_difference_and_others_are_of_one_
     ]
 
 
-def test_what_is_the_same_but_for_its_name_is_no_difference(episode_of):
+def test_episodes_that_differ_only_in_their_id_are_the_same(episode_of):
     assert kinds(
         history_of(*episode(episode_of, "a", (0, 10))), history_of(*episode(episode_of, "b", (0, 10)))
     ) == ["same"]
 
 
-def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(episode_of):
+def test_differences_in_urgency_severity_time_or_rules_are_named(episode_of):
     here = history_of(*episode(episode_of, "a", (0, 10)))
     for other, named in (
         (episode(episode_of, "a", (0, 10), urgency="low"), {"paged", "urgency", "severity"}),
@@ -152,7 +152,7 @@ def test_another_urgency_severity_time_or_rule_is_a_difference_and_is_named(epis
         assert {what for what, _, _ in one.changes()} == named
 
 
-def test_one_long_episode_and_the_two_that_another_configuration_makes_of_it_stand_together(episode_of):
+def test_a_long_episode_and_the_two_that_overlap_it_form_one_difference(episode_of):
     here = history_of(*episode(episode_of, "a", (0, 100)))
     there = history_of(*episode(episode_of, "b", (10, 20)), *episode(episode_of, "c", (50, 60)))
     (one,) = differences(here, there)
@@ -160,7 +160,7 @@ def test_one_long_episode_and_the_two_that_another_configuration_makes_of_it_sta
     assert ("episodes", "1", "2") in one.changes()
 
 
-def test_an_episode_that_is_still_open_overlaps_all_that_comes_later(episode_of):
+def test_an_open_episode_overlaps_all_later_episodes(episode_of):
     here, there = (
         history_of(*episode(episode_of, "a", (0, 0), ends=False)),
         history_of(*episode(episode_of, "b", (5000, 5010))),
@@ -168,7 +168,7 @@ def test_an_episode_that_is_still_open_overlaps_all_that_comes_later(episode_of)
     assert kinds(here, there) == ["changed"]
 
 
-def test_lengths_of_time_are_told_in_at_most_two_units():
+def test_durations_have_at_most_two_units():
     assert [length(timedelta(seconds=item)) for item in (0, 119, 120, 3600, 86_400 * 6.99, 90_000)] == [
         "0 s",
         "119 s",
