@@ -31,12 +31,12 @@ $(COMMANDS): $(BIN)/softfail-%: Makefile | $(STAMP)
 demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka needed)
 	$(BIN)/python -m agents demo
 
-# A test waits for its own process most of the time where it needs Kafka, so there are more processes than cores.
+# Some tests wait for processes of their own, and those on Kafka most of the time: more workers than cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest --quiet --durations 20 --durations-min 1
 
 check: $(STAMP) ## the tests that need only Python, and the examples in docstrings (what to run while writing)
-	$(PYTEST) -n $(CORES) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
+	$(PYTEST) -n $$(($(CORES) + 1)) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
 
 test: check integration ## check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
 

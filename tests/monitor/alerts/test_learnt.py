@@ -14,6 +14,7 @@ import pytest
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.tiers import by_profile
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
@@ -87,7 +88,8 @@ def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("every", "bundle"), [(1, 15), (11, 200)])
+@pytest.mark.long_form
+@pytest.mark.parametrize(("every", "bundle"), by_profile([(4, 60)], [(1, 15), (11, 200)]))
 def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(
     every: int, bundle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,6 @@ def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_t
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples(1 / 4), stateful_step_count=25, suppress_health_check=list(HealthCheck)
+            max_examples=examples(1 / 8), stateful_step_count=25, suppress_health_check=list(HealthCheck)
         ),
     )
