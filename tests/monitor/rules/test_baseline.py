@@ -18,7 +18,7 @@ from monitor.stats.rate import Rate
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import DEFAULT_RULES
-from tests.tiers import examples
+from tests.tiers import by_profile, examples
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -201,11 +201,12 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
     assert began
 
 
+@pytest.mark.long_form
 @pytest.mark.parametrize("history", [0, 7])
 def test_three_events_an_hour_of_which_one_fails_each_day_page_nobody(history: int) -> None:
     values = [
         event(nth * 1200.0, **({"error_type": "timeout"} if nth >= history * 72 and nth % 72 == 31 else {}))
-        for nth in range((history + 20) * 72)
+        for nth in range((history + by_profile(7, 20)) * 72)
     ]
     assert (
         pages(
