@@ -1,5 +1,6 @@
-"""Rates of samples that grow and are looked at at any time: confidence sequences of one rate and of the
-difference of two.
+"""Confidence sequences of a rate and of the difference of two rates.
+
+Their bounds hold at all sample sizes at once, so a growing sample may be evaluated at any time.
 """
 
 from __future__ import annotations
@@ -15,27 +16,30 @@ from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION
 
 PRIOR = 0.5
-"""Both parameters of the beta mixture (Krichevsky and Trofimov's): alike, so that failures and successes may be swapped; below 1, for failures are rare."""
+"""Both parameters of the beta mixture (Krichevsky and Trofimov).
 
-# the lesser parameter of each of these: the ln odds of the two rates then differ by a standard deviation of
-# 0.9
+They are equal, so that failures and successes may be swapped, and below 1, because failures are rare.
+"""
+
+# The lesser parameter of each: the ln odds of the two rates then differ by a standard deviation of 0.9.
 _FIRM = 3.0
 LADDER = tuple(
     (_FIRM * max(1.0, math.exp(rung)), _FIRM * max(1.0, math.exp(-rung))) for rung in range(-9, 10)
 )
-"""Of the mixture of two rates: beta distributions, one of which is that of both, for a new version is seldom far from the old."""
+"""Beta distributions of the mixture of two rates; each is a distribution of both rates.
+
+A new version is rarely far from the old.
+"""
 
 INDEPENDENT_WEIGHT = 0.1
-"""The weight in that mixture of two rates that have nothing to do with each other."""
+"""Weight in that mixture of two independent rates."""
 
 _HALVINGS = 45
-_STEEPEST = 690.0  # ln of a slope at which a rate is as good as 0 or 1; beyond it floats overflow
+_STEEPEST = 690.0  # ln of a slope at which a rate is almost 0 or 1; beyond it floats overflow
 
 
 class Bounds(NamedTuple):
-    """A value with the ends of its confidence sequence. It says nothing of better or worse: that is the
-    rule's.
-    """
+    """A value with the bounds of its confidence sequence. Whether it is better or worse decides the caller."""
 
     value: float
     low: float
@@ -43,27 +47,28 @@ class Bounds(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many events there were, and how many of them failed; not whole where events have weights."""
+    """Numbers of events and of failures; not integers if events have weights."""
 
     n: float
     failures: float
 
     @classmethod
     def from_rate(cls, rate: Rate, least: float = 1.0) -> Counts:
-        """The counts of a rate, an event kept with probability p counting least/p: so weighted, the bounds
-        hold exactly. (0, 0) if nothing was counted.
+        """Return the counts of a rate; an event of sampling probability p counts least/p.
 
-        Why not the effective n: until rare classes have shown what they hold it is too large
+        With these weights the bounds hold exactly. (0, 0) if nothing was counted.
+
+        The effective n is not used: it is too large until events of rare classes have occurred
         (docs/statistics.md: 6 to 62 % of streams miss at an alpha of 5 %). A likelihood ratio to the power u
-        ≤ 1 is at most 1 + u (ratio - 1), whose mean is 1 where u is least/p.
+        ≤ 1 is at most 1 + u (ratio - 1), whose mean is 1 if u is least/p.
 
         Args:
-            least: the least probability with which any event may have been kept, above 0 to 1, known before
-                the sample. Where it is far below those of most events, the bounds are wide. If an event was
-                kept with a lesser one, that is taken, and the promise is broken until it comes.
+            least: the least sampling probability of any event, above 0 to 1, known before the sample. If it
+                is far below that of most events, the bounds are wide. If an event has a lesser one, that is
+                used, and the bounds do not hold before that event.
 
         Raises:
-            ValueError: ``least`` is no probability.
+            ValueError: ``least`` is not a probability.
 
         >>> rate = Rate()
         >>> rate.add(1_000_000, 100, 3)
@@ -79,23 +84,25 @@ class Counts(NamedTuple):
 
 
 def rate_bounds(counts: Counts, alpha: float) -> Bounds:
-    """The share of failures with bounds that hold at all n at once: those rates p against which ``log_e_value``
-    stays below ln(1/alpha).
+    """Return the share of failures with bounds that hold at all n at once.
 
-    Null: every event fails with probability p, independently. Least n: none; with few events it is wide.
-    False alarms: p is outside at *any* n, however often one looks and whenever one stops, with probability at
-    most ``alpha``, by Ville's inequality. Under weights that holds for the counts of ``Counts.from_rate``; with an
-    effective n it is approximate, and poor at first. Rates that vary by block or hour miss oftener: multiply
-    n and failures by what an event is worth. No running intersection is taken, though one would be valid and
-    a little narrower: its state would be more than the counts, so that a restart, or panes merged in another
-    order, would tell otherwise.
+    Inside are the rates p against which ``log_e_value`` stays below ln(1/alpha).
+
+    Null: every event fails with probability p, independently. Least n: none; with few events the bounds are
+    wide. False alarms: p is outside at *any* n, however often one looks and whenever one stops, with
+    probability at most ``alpha``, by Ville's inequality. With weights that holds for the counts of
+    ``Counts.from_rate``; with an effective n it is approximate, and poor at first. Rates that vary by block or
+    hour are missed more often: multiply n and failures by the effective size of an event.
+
+    No running intersection is used, although it would be valid and a little narrower. Its state would be more
+    than the counts, so a restart, or panes merged in another order, would change the result.
 
     Args:
-        counts: n above 0, failures 0 to n, of all that came since the sample began: not of a sliding window.
-        alpha: between 0 and 1.
+        counts: n above 0, failures 0 to n, of all events since the sample began: not of a sliding window.
+        alpha: between 0 and 1, exclusive.
 
     Raises:
-        ValueError: counts or an alpha that cannot be.
+        ValueError: impossible counts or alpha.
 
     Source: Robbins, Ann. Math. Statist. 41 (1970); Howard, Ramdas, McAuliffe, Sekhon, Ann. Statist. 49
     (2021), 3.2, the beta-binomial mixture; Krichevsky and Trofimov, IEEE Trans. Inf. Theory 27 (1981),
@@ -105,36 +112,35 @@ def rate_bounds(counts: Counts, alpha: float) -> Bounds:
     [0.03, 0.0143, 0.054]
     """
     _check(alpha, counts)
-    room = _room(alpha, _mixed(counts, PRIOR, PRIOR), counts)
-    (low,), (high,) = _ends((counts,), room, 1.0), _ends((counts,), room, -1.0)
+    margin = _margin(alpha, _mixed(counts, PRIOR, PRIOR), counts)
+    (low,), (high,) = _ends((counts,), margin, 1.0), _ends((counts,), margin, -1.0)
     value = counts.failures / counts.n
     return Bounds(value, min(value, low), max(value, high))
 
 
 def compare_rates(new: Counts, old: Counts, alpha: float) -> Bounds:
-    """The rate of failures of the new less that of the old, with bounds that hold at all sizes of both at
-    once, whichever of them grows.
+    """Return the failure rate of the new less that of the old, with bounds that hold at all sizes of both.
 
     A difference lies outside where a mixture of pairs of rates is 1/alpha times as likely as any pair that
-    differs by it. Why this one: two sequences at alpha / 2 each are as safe but take 1.6 to 1.8 times as many
-    events (docs/statistics.md). The 2x2 safe test takes a quarter to a half fewer, but holds only for blocks
-    of new and old in a ratio fixed beforehand, with their order for a state: a version that replaces another
-    gives it no blocks.
+    differs by it. Two sequences at alpha / 2 each are as safe but take 1.6 to 1.8 times as many events
+    (docs/statistics.md). The 2x2 safe test takes a quarter to a half fewer, but holds only for blocks of new
+    and old in a ratio fixed beforehand, with their order as state. A version that replaces another gives no
+    such blocks.
 
     Null: the rates differ by d; events fail independently. Least n: one of each. False alarms: d is outside
-    at any look with probability at most ``alpha``; weights, and why nothing is intersected: ``rate_bounds``.
-    A caller answers *worse* where ``low`` is above 0 (or its margin), *not worse by more than the margin*
-    where ``high`` is below the margin, and otherwise *undecided*.
+    at any look with probability at most ``alpha``; for weights, and why nothing is intersected, see
+    ``rate_bounds``. A caller decides *worse* if ``low`` is above 0 (or its tolerance), *not worse by more than
+    the tolerance* if ``high`` is below the tolerance, and otherwise *undecided*.
 
     Args:
-        new, old: n above 0, failures 0 to n, of all that came.
-        alpha: between 0 and 1.
+        new, old: n above 0, failures 0 to n, of all events.
+        alpha: between 0 and 1, exclusive.
 
     Raises:
-        ValueError: counts or an alpha that cannot be.
+        ValueError: impossible counts or alpha.
 
     Source: Wasserman, Ramdas, Balakrishnan, PNAS 117 (2020), a mixture over the likeliest of the null;
-    Robbins, Ann. Math. Statist. 41 (1970). Not kept: Turner, Ly, Grünwald, Generic E-variables for exact
+    Robbins, Ann. Math. Statist. 41 (1970). Not used: Turner, Ly, Grünwald, Generic E-variables for exact
     sequential k-sample tests (2021).
 
     >>> [round(x, 4) for x in compare_rates(Counts(1000, 70), Counts(5000, 150), alpha=0.05)]
@@ -147,22 +153,24 @@ def compare_rates(new: Counts, old: Counts, alpha: float) -> Bounds:
         for a, b in LADDER
     ]
     top = max(logs)
-    room = _room(alpha, top + math.log(sum(math.exp(log - top) for log in logs)), new, old)
-    least, most = (a - b for a, b in (_ends((new, old), room, sign) for sign in (1.0, -1.0)))
+    margin = _margin(alpha, top + math.log(sum(math.exp(log - top) for log in logs)), new, old)
+    least, most = (a - b for a, b in (_ends((new, old), margin, sign) for sign in (1.0, -1.0)))
     value = new.failures / new.n - old.failures / old.n
     return Bounds(value, min(value, least), max(value, most))
 
 
 def log_e_value(n: npt.ArrayLike, failures: npt.ArrayLike, p: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """ln of the e-value against a rate ``p``, strictly between 0 and 1: the mixture's likelihood over p's. Of
-    arrays too, elementwise.
+    """Return ln of the e-value against a rate ``p``: the likelihood of the mixture over that of p.
+
+    Args:
+        n, failures: counts; ``p``: between 0 and 1, exclusive. Arrays are evaluated elementwise.
 
     Source: Howard et al. (2021), 3.2.
 
     >>> round(float(log_e_value(100, 20, 0.1)), 2)
     1.91
     """
-    from scipy.special import betaln, xlog1py, xlogy  # here, as in rate.py: who only counts need not pay
+    from scipy.special import betaln, xlog1py, xlogy  # imported here, as in rate.py
 
     good = np.asarray(n, float) - failures
     mixed = betaln(np.asarray(failures, float) + PRIOR, good + PRIOR) - betaln(PRIOR, PRIOR)
@@ -180,21 +188,22 @@ def _check(alpha: float, *several: Counts) -> None:
 
 
 def _mixed(counts: Counts, a: float, b: float) -> float:
-    """ln of the likelihood of the counts in their order, mixed over rates by Beta(a, b)."""
+    """Return ln of the likelihood of the counts in their order, mixed over rates by Beta(a, b)."""
     n, failures = counts
-    held = math.lgamma(failures + a) + math.lgamma(n - failures + b) - math.lgamma(n + a + b)
-    return held - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
+    posterior = math.lgamma(failures + a) + math.lgamma(n - failures + b) - math.lgamma(n + a + b)
+    return posterior - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
 
 
-def _room(alpha: float, mixture: float, *several: Counts) -> float:
-    """By how much a likelihood may fall short of the greatest: below that the mixture, given as ln, is less
-    than 1/alpha times as likely.
+def _margin(alpha: float, mixture: float, *several: Counts) -> float:
+    """Return by how much a ln likelihood may fall short of the largest one.
+
+    Up to that the mixture, given as ln, is less than 1/alpha times as likely.
     """
     return math.log(1 / alpha) - mixture + sum(_likelihood(n, f, f / n, 1 - f / n) for n, f in several)
 
 
-def _ends(several: Sequence[Counts], room: float, sign: float) -> tuple[float, ...]:
-    """The rates on the edge of the joint confidence region where the first less the second is as small (sign
+def _ends(several: Sequence[Counts], margin: float, sign: float) -> tuple[float, ...]:
+    """Return the rates on the edge of the joint confidence region where the first less the second is as small (sign
     1) or as large (-1) as can be.
 
     The region is convex, and there the log likelihoods have slopes s and -s: one number to look for, by
@@ -215,23 +224,23 @@ def _ends(several: Sequence[Counts], room: float, sign: float) -> tuple[float, .
     inside, outside = -_STEEPEST, _STEEPEST
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if lost(sign * math.exp(middle)) < room else (inside, middle)
+        inside, outside = (middle, outside) if lost(sign * math.exp(middle)) < margin else (inside, middle)
     return tuple(p for p, _ in rates(sign * math.exp(outside)))
 
 
 def _rate(n: float, failures: float, slope: float) -> float:
-    """The rate at which the log likelihood less slope times the rate is largest: a root of slope p² - (n +
+    """Return the rate at which the log likelihood less slope times the rate is largest: a root of slope p² - (n +
     slope) p + failures, the one in [0, 1].
     """
     along = n + slope
     legs = (n - slope, slope, n - failures) if slope > 0 else (along, -slope, failures)
     root = math.hypot(legs[0], 2 * math.sqrt(legs[1]) * math.sqrt(legs[2]))  # not squared: it would overflow
-    found = 2 * failures / (along + root) if along > 0 else (along - root) / (2 * slope)
-    return min(1.0, max(0.0, found))
+    root_rate = 2 * failures / (along + root) if along > 0 else (along - root) / (2 * slope)
+    return min(1.0, max(0.0, root_rate))
 
 
 def _likelihood(n: float, failures: float, p: float, q: float) -> float:
-    """ln p^failures q^(n - failures); q = 1 - p is given, for it may be too small to be told from 1 - p."""
+    """Return ln p^failures q^(n - failures); q = 1 - p is given, for it may be too small to be told from 1 - p."""
     if (failures > 0 and p <= 0) or (n > failures and q <= 0):
         return -math.inf
     return (failures * math.log(p) if failures > 0 else 0.0) + (

@@ -1,6 +1,4 @@
-"""Drift tests: two distributions, or two sketches of texts, in; a ``Comparison`` out. One a file; the dicts
-are all there is.
-"""
+"""Drift tests, one file each: two distributions, or two sketches of texts, in; a ``Comparison`` out."""
 
 from monitor.drift.category_tests import g_test
 from monitor.drift.divergences import jensen_shannon
@@ -15,7 +13,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
     "g": g_test,
     "two_proportions": two_proportions,
 }
-"""Name -> test. Adding one is a file, a line here and a test."""
+"""Name -> test. A new test is a file, a line here and a test of it."""
 
 TEXT_TESTS: dict[str, TextTest] = {"mmd": mmd}
-"""Name -> test of texts, by their sketches."""
+"""Name -> test of texts by their sketches."""

@@ -16,11 +16,11 @@ from monitor.drift.interface import (
 )
 
 BINS = 20
-EXPECTED = 10.0  # events a bin; with five the Freeman–Tukey statistic alarms half as often again as it says
+EXPECTED = 10.0  # events of a bin under no drift
 
 
 def jensen_shannon(reference: Distribution, current: Distribution) -> Comparison:
-    """Jensen–Shannon distance, the root of the divergence in bits: 0 equal, 1 disjoint.
+    """Compare by the Jensen–Shannon distance, the root of the divergence in bits: 0 equal, 1 disjoint.
 
     Null: both have one distribution; then the divergence weighed by n/(n+m) and m/(n+m), in nats, times
     2(n+m) is the G statistic: about chi-square with B − 1 degrees of freedom over bins that expect ten
@@ -30,7 +30,7 @@ def jensen_shannon(reference: Distribution, current: Distribution) -> Comparison
     """
     p, q, n, m = _binned(reference, current)
     half = (p + q) / 2
-    # rounding can take it below
+    # Rounding may give a negative sum.
     divergence = max(0.0, float(np.sum(rel_entr(p, half) + rel_entr(q, half)) / 2 / np.log(2)))
     share = n / (n + m)
     mixed = share * p + (1 - share) * q
@@ -44,7 +44,7 @@ def jensen_shannon(reference: Distribution, current: Distribution) -> Comparison
 def _binned(reference: Distribution, current: Distribution) -> tuple[Floats, Floats, float, float]:
     values, p, q = align(reference, current)
     ordered = not isinstance(values[0], str)
-    # with a bin for each small bucket the expected counts are so low that the chi-square is too small
+    # With a bin for each small bucket the expected counts are too low for the chi-square distribution.
     if ordered:
         p, q = quantile_bins(p, q, BINS)
     return (

@@ -1,4 +1,4 @@
-"""Two histograms compared in microseconds: what decides whether the slower tests are asked at all."""
+"""Compare two histograms in microseconds, to decide whether slower tests need to run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from monitor.stats.exponential_histogram import ExponentialHistogram
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.sampling_weights import MAX_CLASSES, MILLION
 
-_REACH = 2048  # codes on either side of zero
+_MAX_CODE = 2048  # of either sign
 
 
 class HistogramShape(NamedTuple):
-    """Shares of a number by bucket code, ``shares[i]`` that of code ``low + i``, sum 1; ``n`` effective
-    events.
+    """The distribution of a number over bucket codes.
+
+    Attributes:
+        scale: of the bucket codes.
+        low: the lowest code.
+        shares: ``shares[i]`` is the share of code ``low + i``, sum 1.
+        n: effective number of events.
     """
 
     scale: int
@@ -31,14 +36,14 @@ class HistogramShape(NamedTuple):
 
     @property
     def spread(self) -> float:
-        """The standard deviation."""
-        values = _values(self.scale)[self.low + _REACH : self.low + _REACH + len(self.shares)]
+        """Standard deviation."""
+        values = _values(self.scale)[self.low + _MAX_CODE : self.low + _MAX_CODE + len(self.shares)]
         mean = float(self.shares @ values)
         return math.sqrt(max(0.0, float(self.shares @ (values - mean) ** 2)))
 
     @classmethod
     def from_number(cls, number: NumberSummary, scale: int | None = None) -> HistogramShape | None:
-        """That of a number, at its own scale or a lower one; None if nothing is counted."""
+        """Return the distribution of a number, at its own scale or a lower one; None if nothing is counted."""
         scale = number.scale if scale is None else scale
         counts: dict[int, Any] = number.weighted_buckets()
         counts = counts if scale == number.scale else downscaled(counts, number.scale - scale)
@@ -53,19 +58,26 @@ class HistogramShape(NamedTuple):
 
 
 class PooledNumber:
-    """A number of several panes as one. Where all have one grid, which is nearly always, their buckets are
-    added up without merging the numbers.
+    """A number over several panes.
+
+    If all panes have one grid, as in nearly all cases, buckets are added without merging the numbers.
+
+    Args:
+        numbers: of the panes, at least one.
+
+    Attributes:
+        scale: the lowest of the numbers; ``shape`` lowers it if all together span too many buckets.
     """
 
     def __init__(self, numbers: Sequence[NumberSummary]) -> None:
         first = numbers[0]
-        self.scale = first.scale  # until ``shape`` finds that all together need a lower one
+        self.scale = first.scale
         self._numbers = numbers
         self._classes: dict[int, list[ExponentialHistogram]] = {}
         for number in numbers:
-            for ppm, held in number.classes.items():
-                self._classes.setdefault(ppm, []).append(held)
-        self._whole: NumberSummary | None = None
+            for ppm, histogram in number.classes.items():
+                self._classes.setdefault(ppm, []).append(histogram)
+        self._merged: NumberSummary | None = None
         if len(self._classes) > MAX_CLASSES or any(
             number.level != first.level or number.scale != first.scale for number in numbers
         ):
@@ -73,60 +85,62 @@ class PooledNumber:
 
     @property
     def effective_n(self) -> float:
-        """As ``NumberSummary`` has it."""
-        if self._whole is not None:
-            return self._whole.effective_n
+        """Kish's effective sample size, as ``NumberSummary.effective_n``."""
+        if self._merged is not None:
+            return self._merged.effective_n
         counts = [
-            (MILLION / ppm, ppm, sum([held.n for held in several])) for ppm, several in self._classes.items()
+            (MILLION / ppm, ppm, sum([histogram.n for histogram in histograms]))
+            for ppm, histograms in self._classes.items()
         ]
         total = sum(n * MILLION / ppm for _, ppm, n in counts)
         return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0
 
     def shape(self, scale: int) -> HistogramShape | None:
-        """At this scale, or its own if that is lower; None if nothing is counted."""
-        if self._whole is None and scale >= self.scale and (laid := self._laid_out()) is not None:
-            low, weights = laid
+        """Return the distribution at ``scale``, or at its own if that is lower; None if nothing is counted."""
+        if self._merged is None and scale >= self.scale and (laid_out := self._lay_out()) is not None:
+            low, weights = laid_out
             return HistogramShape(self.scale, low, weights / weights.sum(), self.effective_n)
-        whole = self._whole or self._merge()
-        return HistogramShape.from_number(whole, min(scale, whole.scale))
+        merged = self._merged or self._merge()
+        return HistogramShape.from_number(merged, min(scale, merged.scale))
 
-    def _laid_out(self) -> tuple[int, Floats] | None:
-        """The lowest code, and from there on the weight of each; None where it takes a lower scale to hold
-        them all, or might.
-        """
+    def _lay_out(self) -> tuple[int, Floats] | None:
+        """Return the lowest code and the weights from there on; None if a lower scale may be necessary."""
         classes = [
-            (ppm, [held.buckets for held in several]) for ppm, several in sorted(self._classes.items())
+            (ppm, [histogram.buckets for histogram in histograms])
+            for ppm, histograms in sorted(self._classes.items())
         ]
-        sizes = [sum(map(len, several)) for _, several in classes]
+        sizes = [sum(map(len, buckets)) for _, buckets in classes]
         if not sum(sizes):
             return None
         codes = [
-            np.fromiter(chain.from_iterable(several), np.int64, size)
-            for (_, several), size in zip(classes, sizes, strict=True)
+            np.fromiter(chain.from_iterable(buckets), np.int64, size)
+            for (_, buckets), size in zip(classes, sizes, strict=True)
         ]
-        low, high = (
-            int(min(code.min() for code in codes if len(code))),
-            int(max(code.max() for code in codes if len(code))),
-        )
+        low = int(min(part.min() for part in codes if len(part)))
+        high = int(max(part.max() for part in codes if len(part)))
         if low < 0 or high - max(low, CODE_OFFSET) >= MAX_BUCKETS:
             return None
         out: Floats = np.zeros(high - low + 1)
-        for (ppm, several), at, size in zip(classes, codes, sizes, strict=True):
-            counts = np.fromiter(chain.from_iterable(one.values() for one in several), np.float64, size)
-            out += np.bincount(at - low, counts, len(out)) * MILLION / ppm
+        for (ppm, buckets), part, size in zip(classes, codes, sizes, strict=True):
+            counts = np.fromiter(chain.from_iterable(map(dict.values, buckets)), np.float64, size)
+            out += np.bincount(part - low, counts, len(out)) * MILLION / ppm
         return low, out
 
     def _merge(self) -> NumberSummary:
-        self._whole = NumberSummary()
+        self._merged = NumberSummary()
         for number in self._numbers:
-            self._whole.merge(number)
-        self.scale = self._whole.scale
-        return self._whole
+            self._merged.merge(number)
+        self.scale = self._merged.scale
+        return self._merged
 
 
 class HistogramDistance(NamedTuple):
-    """How far apart two shapes are: the largest difference of their cumulative shares, and the area between
-    them in the reference's spreads.
+    """The distance of two distributions.
+
+    Attributes:
+        d: the largest difference of their cumulative shares (Kolmogorov–Smirnov).
+        wasserstein: the area between them, over the standard deviation of the reference.
+        p_value: of ``d``.
     """
 
     d: float
@@ -137,14 +151,17 @@ class HistogramDistance(NamedTuple):
 def histogram_distance(
     reference: HistogramShape, current: HistogramShape, alpha: float = 1.0
 ) -> HistogramDistance:
-    """Kolmogorov–Smirnov and normalised Wasserstein, as ``monitor.drift`` has them, without what chance gives
-    taken off the second.
+    """Compare two distributions by Kolmogorov–Smirnov and the normalised Wasserstein distance.
+
+    The mean that chance gives is not subtracted from the second.
 
     Args:
-        alpha: where the p-value exceeds it nobody asks how far apart they are, and the second is 0.
+        alpha: if the p-value exceeds it, the second is not computed and is 0.
 
     Raises:
-        ValueError: the two are of different scales.
+        ValueError: they have different scales.
+
+    Source: Kolmogorov (1933), Smirnov (1948); del Barrio, Giné, Matrán, Ann. Probab. 27 (1999).
     """
     if reference.scale != current.scale:
         raise ValueError(f"shapes of scale {reference.scale} and {current.scale} cannot be compared")
@@ -158,15 +175,22 @@ def histogram_distance(
     p_value = kolmogorov_p_value(d, reference.n, current.n)
     if p_value > alpha:
         return HistogramDistance(d, 0.0, p_value)
-    values = _values(reference.scale)[low + _REACH : high + _REACH]
+    values = _values(reference.scale)[low + _MAX_CODE : high + _MAX_CODE]
     spread = reference.spread or current.spread
     area = float(apart[:-1] @ np.diff(values)) / spread if spread else 0.0
     return HistogramDistance(d, area, p_value)
 
 
 def kolmogorov_p_value(d: float, n: float, m: float) -> float:
-    """P(D ≥ d) under no drift: asymptotic, with Stephens' correction, as ``scipy.stats.kstwobign`` where that
-    is below 0.1.
+    """Return P(D ≥ d) under no drift: asymptotic, with Stephens' correction.
+
+    Equal to ``scipy.stats.kstwobign`` where that is below 0.1.
+
+    Args:
+        d: largest difference of the cumulative shares, 0 to 1.
+        n, m: effective numbers of events, above 0.
+
+    Source: Stephens, J. R. Statist. Soc. B 32 (1970): (√N + 0.12 + 0.11/√N) D.
 
     >>> round(kolmogorov_p_value(0.2, 200, 200), 6)
     0.000543
@@ -178,4 +202,4 @@ def kolmogorov_p_value(d: float, n: float, m: float) -> float:
 
 @cache
 def _values(scale: int) -> Floats:
-    return np.array([bucket_middle(code, scale) for code in range(-_REACH, _REACH + 1)])
+    return np.array([bucket_middle(code, scale) for code in range(-_MAX_CODE, _MAX_CODE + 1)])

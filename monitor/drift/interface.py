@@ -1,4 +1,4 @@
-"""What a drift test takes and what it gives. It says nothing of thresholds: that is the rule's."""
+"""The interface of drift tests: two distributions in, a ``Comparison`` out. Rules have the thresholds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ Floats = npt.NDArray[np.float64]
 class Comparison(NamedTuple):
     """The outcome of a drift test.
 
-    ``statistic`` in the test's own unit, ``p_value`` under no drift (two-sided, 0 to 1), ``effect`` its size
-    as the test's docstring says, ``n`` and ``m`` the effective numbers of events of reference and current.
+    Attributes:
+        statistic: in the unit of the test.
+        p_value: under no drift, two-sided, 0 to 1.
+        effect: size of the drift, as the docstring of the test defines it.
+        n, m: effective numbers of events of reference and current.
     """
 
     statistic: float
@@ -28,10 +31,12 @@ class Comparison(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """Weights (any positive scale) by value, and how many events they are worth.
+    """Weights (of any positive scale) by value, and the number of events that they stand for.
 
-    ``values``: bucket middles of a number, in ascending order, or names of categories. ``weights``: shape
-    (k,), at least 0. ``n``: effective.
+    Attributes:
+        values: bucket middles of a number, ascending, or names of categories; shape (k,).
+        weights: shape (k,), at least 0.
+        n: effective number of events.
     """
 
     values: tuple[Any, ...]
@@ -40,14 +45,14 @@ class Distribution(NamedTuple):
 
     @classmethod
     def from_weights(cls, weights: Mapping[Any, float], n: float | None = None) -> Distribution:
-        """From value -> weight; ``n`` by default the sum of the weights.
+        """Return the distribution of value -> weight; ``n`` is the sum of the weights by default.
 
         >>> Distribution.from_weights({"stop": 90, "length": 10})
         Distribution(values=('length', 'stop'), weights=(10.0, 90.0), n=100.0)
         """
         values = tuple(sorted(weights))
-        held = tuple(float(weights[value]) for value in values)
-        return cls(values, held, float(sum(held)) if n is None else n)
+        ordered = tuple(float(weights[value]) for value in values)
+        return cls(values, ordered, float(sum(ordered)) if n is None else n)
 
 
 class DriftTest(Protocol):
@@ -63,17 +68,17 @@ class TextTest(Protocol):
 
 
 def align(reference: Distribution, current: Distribution) -> tuple[Sequence[Hashable], Floats, Floats]:
-    """The values of both in order, and the share of each in either: shapes (k,), sums 1.
+    """Return the values of both in order, and the share of each in either: shapes (k,), sums 1.
 
     Raises:
-        ValueError: one of them is empty.
+        ValueError: one of them has no events.
     """
     values = sorted({*reference.values, *current.values})
-    at = {value: index for index, value in enumerate(values)}
+    indices = {value: index for index, value in enumerate(values)}
     shares = np.zeros((2, len(values)))
-    for row, some in enumerate((reference, current)):
-        for value, weight in zip(some.values, some.weights, strict=True):
-            shares[row, at[value]] += weight
+    for row, distribution in enumerate((reference, current)):
+        for value, weight in zip(distribution.values, distribution.weights, strict=True):
+            shares[row, indices[value]] += weight
     totals = shares.sum(axis=1)
     if not (totals > 0).all() or min(reference.n, current.n) <= 0:
         raise ValueError("nothing to compare: one of the two has no events")
@@ -84,10 +89,12 @@ def align(reference: Distribution, current: Distribution) -> tuple[Sequence[Hash
 def pool_rare_bins(
     p: Floats, q: Floats, n: float, m: float, least: float = 5.0, ordered: bool = True
 ) -> tuple[Floats, Floats]:
-    """The same shares in fewer bins: each expects at least ``least`` events on either side if there were no
-    drift.
+    """Return the shares in fewer bins, each of which expects ``least`` events on either side without drift.
 
-    Ordered bins join their neighbours; categories that are too rare become one.
+    Ordered bins are joined with their neighbours; all categories that are too rare become one.
+
+    Args:
+        p, q: shares, shape (k,), sums 1; ``n``, ``m``: effective numbers of events.
     """
     both = (n * p + m * q) / (n + m)
     need = least / min(n, m)
@@ -96,19 +103,19 @@ def pool_rare_bins(
         if not rare.any():
             return p, q
         return np.append(p[~rare], p[rare].sum()), np.append(q[~rare], q[rare].sum())
-    starts, held = [0], 0.0
+    starts, total = [0], 0.0
     for index, share in enumerate(both):
-        if held >= need:
+        if total >= need:
             starts.append(index)
-            held = 0.0
-        held += share
-    if held < need and len(starts) > 1:
+            total = 0.0
+        total += share
+    if total < need and len(starts) > 1:
         starts.pop()
     return np.add.reduceat(p, starts), np.add.reduceat(q, starts)
 
 
 def quantile_bins(p: Floats, q: Floats, bins: int) -> tuple[Floats, Floats]:
-    """Ordered shares in at most so many bins of about equal share of the two together."""
+    """Return ordered shares in at most ``bins`` bins, each of about an equal share of both together."""
     both = np.cumsum(p + q) / 2
     group = np.minimum((np.maximum(both - (p + q) / 4, 0) * bins).astype(int), bins - 1)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
@@ -116,5 +123,5 @@ def quantile_bins(p: Floats, q: Floats, bins: int) -> tuple[Floats, Floats]:
 
 
 def harmonic_size(n: float, m: float) -> float:
-    """nm/(n+m): what the null distributions of two-sample statistics scale with."""
+    """Return nm/(n+m), with which the null distributions of two-sample statistics scale."""
     return n * m / (n + m)

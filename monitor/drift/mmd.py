@@ -1,4 +1,4 @@
-"""Kernel two-sample test on sketches of texts."""
+"""The kernel two-sample test (MMD) on sketches of texts."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from scipy.special import gammaincc, ndtr
 from monitor.drift.interface import Comparison
 from monitor.stats.text_sketch import FEATURE_UNIT, FEATURES, FREQUENCIES, TextSketch
 
-# a text's product with itself, about: all of what follows is in shares of it
-_SCALE = FEATURE_UNIT * FEATURE_UNIT * FREQUENCIES
+_SCALE = FEATURE_UNIT * FEATURE_UNIT * FREQUENCIES  # about the product of a text with itself
 _HALVINGS = 55
 
 Floats = npt.NDArray[np.float64]
 
 
 def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
-    """Maximum mean discrepancy: how far apart the mean features of two sets of texts are.
+    """Compare the mean features of two sets of texts: maximum mean discrepancy.
 
-    Null: both come from one distribution of texts, drawn independently (the same text may come often). Tested
-    is the squared distance of the means regularised by the covariance E, Σ (d·vᵢ)²/(λᵢ + γ) over the
-    eigenvectors of E with γ the mean eigenvalue, which finds what changed in directions in which texts
-    otherwise hardly vary: twice as often as the plain distance on LLMDrift. Under the null it is a sum of
-    chi-squares of weights λᵢ/(λᵢ + γ). E is two thirds the covariance of both together and one third that of
-    each side, which is Bernstein's denominator e + (k − e)/3 for a text of which k came where e were
-    expected: without it a rare answer that comes four times makes five false alarms where one is promised.
+    Null: both come from one distribution of texts, drawn independently; the same text may occur often. The
+    test uses the squared distance of the means regularised by the covariance E, Σ (d·vᵢ)²/(λᵢ + γ) over the
+    eigenvectors of E, with γ the mean eigenvalue. So it also finds changes in directions in which texts
+    hardly vary otherwise: twice as often as the plain distance on LLMDrift. Under the null it is a sum of
+    chi-squares with weights λᵢ/(λᵢ + γ).
 
-    Statistic: the unbiased squared distance (a text's kernel with itself is 1), so about 0 and at times below
-    under no drift. Effect: its root over that of the sum of the squares of both means, 0 equal to 1 apart:
-    about the share of texts that became wholly other ones. Needs n, m ≥ 50; with fewer than two texts on a
-    side p is 1. False alarms measured on answers of LLMDrift and on answers that come by Zipf's law, n = 60
-    to 2,000, m = 50 to 300: 1 to 6 % at p < 0.05, 0.05 % at p < 0.001. With m = 20 it is up to 10 % and 0.1
-    %.
+    E is two thirds the covariance of both together and one third that of each side. That is Bernstein's
+    denominator e + (k − e)/3 for a text that occurred k times and was expected e times. Without it a rare
+    answer that occurs four times causes five times the false alarms.
+
+    Statistic: the unbiased squared distance (the kernel of a text with itself is 1), so about 0, at times
+    below, without drift. Effect: its root over that of the sum of the squares of both means, 0 equal to 1
+    apart: about the share of texts that were replaced by entirely different ones. Needs n, m ≥ 50; with fewer
+    than two texts on a side p is 1.
+
+    Measured false alarms on answers of LLMDrift and on answers distributed by Zipf's law, n = 60 to 2,000,
+    m = 50 to 300: 1 to 6 % at p < 0.05, 0.05 % at p < 0.001. With m = 20 up to 10 % and 0.1 %.
 
     Raises:
         ValueError: one of them has no texts.
@@ -48,17 +50,17 @@ def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
         raise ValueError("nothing to compare: one of the two has no texts")
     if min(n, m) < 2:
         return Comparison(0.0, 1.0, 0.0, n, m)
-    one, two = (some.sum / some.n for some in (reference, current))
-    apart, both = one - two, (reference.sum + current.sum) / (n + m)
+    mean, other = reference.sum / n, current.sum / m
+    apart, both = mean - other, (reference.sum + current.sum) / (n + m)
     pooled = _covariance(reference.products + current.products, both, n + m)
-    first, second = _covariance(reference.products, one, n), _covariance(current.products, two, m)
+    first, second = _covariance(reference.products, mean, n), _covariance(current.products, other, m)
     values, vectors = np.linalg.eigh((2 * pooled + (m * first + n * second) / (n + m)) / 3)
     values = values.clip(0)
     unbiased = float(apart @ apart - np.trace(first) / n - np.trace(second) / m) / _SCALE
-    size = max(1e-9, float(one @ one + two @ two)) / _SCALE
+    size = max(1e-9, float(mean @ mean + other @ other)) / _SCALE
     effect = min(1.0, math.sqrt(max(0.0, unbiased) / size))
     gamma = values.sum() / FEATURES
-    if gamma <= 1e-9:  # one and the same text on both sides
+    if gamma <= 1e-9:  # all texts on both sides are the same
         return Comparison(unbiased, 1.0, effect, n, m)
     distance = n * m / (n + m) * float((vectors.T @ apart) ** 2 @ (1 / (values + gamma)))
     return Comparison(
@@ -67,17 +69,19 @@ def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
 
 
 def weighted_chi_square_p_value(x: float, weights: Floats) -> float:
-    """The probability that Σ wᵢ Zᵢ², of independent standard normal Zᵢ, exceeds x.
+    """Return the probability that Σ wᵢ Zᵢ², of independent standard normal Zᵢ, exceeds x.
 
     Args:
-        weights: shape (k,), at least 0, one of them above.
+        weights: shape (k,), at least 0, at least one positive.
 
-    Source: Kuonen, Biometrika 86 (1999), eq. 3 (saddlepoint, right within some per cent however far out);
-    near the mean, where it is undefined, the chi-square of equal mean, variance and skewness: Imhof,
+    Source: Kuonen, Biometrika 86 (1999), eq. 3 (saddlepoint, accurate within some per cent even in the far
+    tail); near the mean, where it is undefined, the chi-square of equal mean, variance and skewness: Imhof,
     Biometrika 48 (1961), eq. 4.1.
 
-    >>> round(weighted_chi_square_p_value(3.841, np.array([1.0])), 2), round(weighted_chi_square_p_value(18.31, np.ones(10)), 3)
-    (0.05, 0.05)
+    >>> round(weighted_chi_square_p_value(3.841, np.array([1.0])), 2)
+    0.05
+    >>> round(weighted_chi_square_p_value(18.31, np.ones(10)), 3)
+    0.05
     """
     w = weights[weights > 1e-9 * weights.max()]
     mean, variance, third = float(w.sum()), 2 * float(w @ w), 8 * float(w**3 @ np.ones(len(w)))
