@@ -183,8 +183,8 @@ def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
         (["{log}", "--from", "2026-11-03", "--to", "2026-11-02"], "--from must be before --to"),
         (["{log}", "--from", "yesterday"], "'yesterday' is not a time; write 2026-11-01"),
         (["{log}", "--match", "answer"], "write service/feature"),
-        (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; make it"),
-        (["{log}", "--output", "{log}"], "is one of the files to be read"),
+        (["{log}", "--format", "html", "--output", "{folder}/none/report.html"], "does not exist; create it"),
+        (["{log}", "--output", "{log}"], "is one of the input files"),
         ([], "FILE"),
     ],
 )
