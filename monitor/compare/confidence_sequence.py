@@ -39,7 +39,7 @@ _STEEPEST = 690.0  # ln of a slope at which a rate is almost 0 or 1; beyond it f
 
 
 class Bounds(NamedTuple):
-    """A value with the bounds of its confidence sequence. Whether it is better or worse decides the caller."""
+    """A value with the bounds of its confidence sequence. The caller decides what is better or worse."""
 
     value: float
     low: float
@@ -91,8 +91,8 @@ def rate_bounds(counts: Counts, alpha: float) -> Bounds:
     Null: every event fails with probability p, independently. Least n: none; with few events the bounds are
     wide. False alarms: p is outside at *any* n, however often one looks and whenever one stops, with
     probability at most ``alpha``, by Ville's inequality. With weights that holds for the counts of
-    ``Counts.from_rate``; with an effective n it is approximate, and poor at first. Rates that vary by block or
-    hour are missed more often: multiply n and failures by the effective size of an event.
+    ``Counts.from_rate``; with an effective n it is approximate, and poor at first. Rates that vary by block
+    or hour are missed more often: multiply n and failures by the effective size of an event.
 
     No running intersection is used, although it would be valid and a little narrower. Its state would be more
     than the counts, so a restart, or panes merged in another order, would change the result.
@@ -129,8 +129,8 @@ def compare_rates(new: Counts, old: Counts, alpha: float) -> Bounds:
 
     Null: the rates differ by d; events fail independently. Least n: one of each. False alarms: d is outside
     at any look with probability at most ``alpha``; for weights, and why nothing is intersected, see
-    ``rate_bounds``. A caller decides *worse* if ``low`` is above 0 (or its tolerance), *not worse by more than
-    the tolerance* if ``high`` is below the tolerance, and otherwise *undecided*.
+    ``rate_bounds``. A caller decides *worse* if ``low`` is above 0 (or its tolerance), *not worse by more
+    than the tolerance* if ``high`` is below the tolerance, and otherwise *undecided*.
 
     Args:
         new, old: n above 0, failures 0 to n, of all events.
@@ -203,11 +203,10 @@ def _margin(alpha: float, mixture: float, *several: Counts) -> float:
 
 
 def _ends(several: Sequence[Counts], margin: float, sign: float) -> tuple[float, ...]:
-    """Return the rates on the edge of the joint confidence region where the first less the second is as small (sign
-    1) or as large (-1) as can be.
+    """Return the rates at which the first less the second is as small (sign 1) or large (-1) as possible.
 
-    The region is convex, and there the log likelihoods have slopes s and -s: one number to look for, by
-    halving on a logarithmic scale, instead of two.
+    They lie on the edge of the joint confidence region, which is convex. There the log likelihoods have the
+    slopes s and -s: one number to find, by halving on a logarithmic scale, instead of two.
     """
 
     def rates(slope: float) -> list[tuple[float, float]]:
@@ -229,8 +228,9 @@ def _ends(several: Sequence[Counts], margin: float, sign: float) -> tuple[float,
 
 
 def _rate(n: float, failures: float, slope: float) -> float:
-    """Return the rate at which the log likelihood less slope times the rate is largest: a root of slope p² - (n +
-    slope) p + failures, the one in [0, 1].
+    """Return the rate at which the log likelihood less slope times the rate is largest.
+
+    It is the root in [0, 1] of slope p² - (n + slope) p + failures.
     """
     along = n + slope
     legs = (n - slope, slope, n - failures) if slope > 0 else (along, -slope, failures)
@@ -240,7 +240,7 @@ def _rate(n: float, failures: float, slope: float) -> float:
 
 
 def _likelihood(n: float, failures: float, p: float, q: float) -> float:
-    """Return ln p^failures q^(n - failures); q = 1 - p is given, for it may be too small to be told from 1 - p."""
+    """Return ln p^failures q^(n - failures). q is 1 - p, which may be too small for that difference."""
     if (failures > 0 and p <= 0) or (n > failures and q <= 0):
         return -math.inf
     return (failures * math.log(p) if failures > 0 else 0.0) + (

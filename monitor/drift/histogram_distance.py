@@ -43,7 +43,7 @@ class HistogramShape(NamedTuple):
 
     @classmethod
     def from_number(cls, number: NumberSummary, scale: int | None = None) -> HistogramShape | None:
-        """Return the distribution of a number, at its own scale or a lower one; None if nothing is counted."""
+        """Return the distribution of a number at its own scale or a lower one; None if nothing is counted."""
         scale = number.scale if scale is None else scale
         counts: dict[int, Any] = number.weighted_buckets()
         counts = counts if scale == number.scale else downscaled(counts, number.scale - scale)
@@ -96,7 +96,7 @@ class PooledNumber:
         return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0
 
     def shape(self, scale: int) -> HistogramShape | None:
-        """Return the distribution at ``scale``, or at its own if that is lower; None if nothing is counted."""
+        """Return the distribution at ``scale`` or its own, whichever is lower; None if nothing is counted."""
         if self._merged is None and scale >= self.scale and (laid_out := self._lay_out()) is not None:
             low, weights = laid_out
             return HistogramShape(self.scale, low, weights / weights.sum(), self.effective_n)

@@ -16,7 +16,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER
 
 _MAX_REASONS = 16
-"""Skip reasons of an evaluator of a feature; further ones count as ``other``, since a reason may quote data."""
+"""Skip reasons of an evaluator of a feature; further ones count as ``other``: a reason may quote data."""
 _producer = attrgetter("producer_id")
 _sequence = attrgetter("sequence")
 

@@ -24,7 +24,7 @@ class CountGroup:
         texts: returns the text block of the pane; its argument says whether texts will be added to it.
 
     Attributes:
-        call_ppm, text_ppm: probabilities of the call, and of the call with its text, as ``to_ppm`` gives them.
+        call_ppm, text_ppm: probability of the call, and of the call with its text, as ``to_ppm`` gives it.
     """
 
     __slots__ = (

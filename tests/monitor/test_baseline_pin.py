@@ -93,15 +93,15 @@ class Desk:
         (self.folder / "softfail.yaml").write_text(text)
         return load_checked_config(self.folder / "softfail.yaml")
 
-    def told(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
+    def transitions(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
         """Transitions at feature level."""
         records = (FileRecord(json.dumps(row).encode(), nth) for nth, row in enumerate(rows))
-        found = [
+        alerts = [
             json.loads(message.value)
             for outputs in replay(self.config(text), records)
             for message in outputs.messages.get("alerts", ())
         ]
-        return [item for item in found if item["record"] == "transition" and item["level"] == "feature"]
+        return [item for item in alerts if item["record"] == "transition" and item["level"] == "feature"]
 
 
 @pytest.fixture
@@ -116,10 +116,12 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(desk: Desk) -> None:
     inside = events(700)
     assert desk.pin([*events(50, start_s=-200), *inside, *events(50, start_s=86_400 + 10)], days=1) == 0
-    found = desk.pins().find("march", KEY, None)
-    assert found is not None
-    assert found.pane.events == 700
-    assert found.pane.numbers["output_tokens"].weighted_sum() == sum(item["output_tokens"] for item in inside)
+    reference = desk.pins().find("march", KEY, None)
+    assert reference is not None
+    assert reference.pane.events == 700
+    assert reference.pane.numbers["output_tokens"].weighted_sum() == sum(
+        item["output_tokens"] for item in inside
+    )
     texts = desk.pins().texts("march", KEY, None, "output_text")
     assert texts is not None
     assert texts.sketch.n == 700
@@ -132,11 +134,11 @@ def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(des
     ] + events(300, every_s=60, start_s=6 * 86_400)
     assert desk.pin(days, config="time: {pane: 5m}\n" + QUIET) == 0
     pins = desk.pins()
-    found, texts = pins.find("march", KEY, M), pins.texts("march", KEY, M, "output_text")
-    assert found is not None
+    reference, texts = pins.find("march", KEY, M), pins.texts("march", KEY, M, "output_text")
+    assert reference is not None
     assert texts is not None
-    assert (found.pane.events, texts.sketch.n) == (6300, 6300)
-    assert 24 <= len(found.blocks) <= MAX_BLOCKS
+    assert (reference.pane.events, texts.sketch.n) == (6300, 6300)
+    assert 24 <= len(reference.blocks) <= MAX_BLOCKS
     assert len(texts.blocks) <= MAX_BLOCKS
 
 
@@ -181,14 +183,14 @@ def test_whatever_is_counted_when_blocks_are_together_the_whole(
         pane.events += events_of
         pane.rate("error_rate").add(1_000_000, events_of, events_of // 3)
     whole = merge_panes(panes.values(), 0)
-    one = CountedSeries([(start_us, length_us, pane) for start_us, pane in panes.items()], {})
-    pin = make_pin("p", 0, 400 * length_us, [(KEY, {}, {M: one})])
-    found = PinnedReferences({"p": Pinned(file="-", pin=pin)}).find("p", KEY, M)
-    assert (found is None) is (whole.events < 500)
-    if found is not None:
-        assert found.pane.state() == whole.state()
-        assert len(found.blocks) <= min(MAX_BLOCKS, max(1, whole.events // 100))
-        assert (found.start_us, found.end_us) == (min(panes), max(panes) + length_us)
+    series = CountedSeries([(start_us, length_us, pane) for start_us, pane in panes.items()], {})
+    pin = make_pin("p", 0, 400 * length_us, [(KEY, {}, {M: series})])
+    reference = PinnedReferences({"p": Pinned(file="-", pin=pin)}).find("p", KEY, M)
+    assert (reference is None) is (whole.events < 500)
+    if reference is not None:
+        assert reference.pane.state() == whole.state()
+        assert len(reference.blocks) <= min(MAX_BLOCKS, max(1, whole.events // 100))
+        assert (reference.start_us, reference.end_us) == (min(panes), max(panes) + length_us)
 
 
 # ---- what it is to a rule
@@ -201,9 +203,9 @@ def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_
     assert desk.pin([*events(600), *events(100, start_s=2000, model="small")]) == 0
     pins = desk.pins()
     events_of = {
-        model: found.pane.events
+        model: reference.pane.events
         for model in ("m", "small", "new")
-        if (found := pins.find("march", KEY, SegmentKey(model)))
+        if (reference := pins.find("march", KEY, SegmentKey(model)))
     }
     assert events_of == {"m": 600, "small": 700, "new": 700}
     assert pins.find("march", KEY._replace(feature="other"), None) is None
@@ -215,12 +217,14 @@ def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(de
     config = QUIET + "features: [{match: '*', dimensions: [region, tier]}]\n"
     assert desk.pin(events(600, every_s=0.5, dimensions={"region": "eu", "tier": "pro"}), config=config) == 0
     pins = desk.pins()
-    found = pins.find("march", KEY, SegmentKey("m", dimensions=(("tier", "pro"), ("region", "eu"))))
-    assert found is pins.find("march", KEY, SegmentKey("m", dimensions=(("region", "eu"), ("tier", "pro"))))
-    assert found is not pins.find("march", KEY, None)
-    assert found is not None
-    assert found.end_us - found.start_us < 15 * 60_000_000
-    assert not found.is_young
+    reference = pins.find("march", KEY, SegmentKey("m", dimensions=(("tier", "pro"), ("region", "eu"))))
+    assert reference is pins.find(
+        "march", KEY, SegmentKey("m", dimensions=(("region", "eu"), ("tier", "pro")))
+    )
+    assert reference is not pins.find("march", KEY, None)
+    assert reference is not None
+    assert reference.end_us - reference.start_us < 15 * 60_000_000
+    assert not reference.is_young
 
 
 def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
@@ -239,8 +243,8 @@ def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_n
     desk: Desk,
 ) -> None:
     assert desk.pin(events(2000)) == 0
-    assert desk.told(events(1500, start_s=5 * 86_400, seed=2)) == []
-    first, *_ = desk.told(events(300, start_s=5 * 86_400, factor=2, seed=2))
+    assert desk.transitions(events(1500, start_s=5 * 86_400, seed=2)) == []
+    first, *_ = desk.transitions(events(300, start_s=5 * 86_400, factor=2, seed=2))
     assert (first["state"], first["evidence"]["reference_name"], first["evidence"]["metric"]) == (
         "firing",
         "pinned march",
@@ -255,9 +259,9 @@ def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(d
     long = events(26 * 120, every_s=30, start_s=86_400, factor=5, seed=2)
     panes = "time: {pane: 5m}\n"
     drift = CONFIG.replace("reference", "on: [output_tokens], min_events: 10, reference")
-    assert [item["state"] for item in desk.told(long, panes + drift)] == ["firing"]
+    assert [item["state"] for item in desk.transitions(long, panes + drift)] == ["firing"]
     well = events(240, every_s=30, start_s=86_400 + 26 * 3600, seed=3)
-    last = desk.told([*long, *well], panes + drift)[-1]
+    last = desk.transitions([*long, *well], panes + drift)[-1]
     assert (last["state"], "normal" in last["reason"]) == ("resolved", False)
     assert datetime.fromisoformat(last["time"]) > NINE + timedelta(days=2, hours=2)
 
@@ -269,9 +273,9 @@ def test_what_another_evaluator_counted_is_not_compared(desk: Desk) -> None:
     )
     drift = CONFIG.replace("reference", "on: [evaluator.length.fail_rate], reference")
     assert desk.pin(events(2000), config=QUIET + short) == 0
-    assert desk.told(events(600, start_s=86_400), short + drift) == []
-    assert desk.told(events(600, start_s=86_400), long + drift) == []
-    first, *_ = desk.told(events(600, start_s=86_400, output="long " * 30), short + drift)
+    assert desk.transitions(events(600, start_s=86_400), short + drift) == []
+    assert desk.transitions(events(600, start_s=86_400), long + drift) == []
+    first, *_ = desk.transitions(events(600, start_s=86_400, output="long " * 30), short + drift)
     assert first["evidence"]["metric"] == "evaluator.length.fail_rate"
 
 
@@ -423,10 +427,10 @@ def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself
 ) -> None:
     march = answers(name, "openaichat/gpt-4-0314", NINE)
     assert desk.pin(march) == 0
-    first, *_ = desk.told(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
+    first, *_ = desk.transitions(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
     assert datetime.fromisoformat(first["time"]) == NINE + timedelta(days=90, minutes=1)
     assert {item["metric"].partition(".")[0] for item in first["evidence"]["findings"]} >= {
         "output_chars",
         "output_tokens",
     }
-    assert desk.told(march) == []
+    assert desk.transitions(march) == []

@@ -44,10 +44,10 @@ def windows(values: list[bytes], level: str = "segment") -> list[dict[str, Any]]
     return [record for record in records(values) if record["record"] == "window" and record["level"] == level]
 
 
-def fired(found: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
+def fired(alerts: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
     return [
         record
-        for record in found
+        for record in alerts
         if record["record"] == "transition" and record["rule"] == rule and record["state"] == "firing"
     ]
 
@@ -67,10 +67,10 @@ def test_a_window_has_the_weighted_counts_of_each_category() -> None:
         for nth in range(13)
     ]
     (window,) = windows(values)
-    held = window["metrics"]["finish_reason"]
-    assert held["counts"] == {"length": 3.0, "stop": pytest.approx(100.0)}
-    assert held["n"] == pytest.approx(103**2 / (3 + 10 * 100))
-    assert (held["value"], held["low"], held["high"]) == (None, None, None)
+    metric = window["metrics"]["finish_reason"]
+    assert metric["counts"] == {"length": 3.0, "stop": pytest.approx(100.0)}
+    assert metric["n"] == pytest.approx(103**2 / (3 + 10 * 100))
+    assert (metric["value"], metric["low"], metric["high"]) == (None, None, None)
     Window.model_validate_json(json.dumps(window))
 
 
@@ -140,11 +140,11 @@ def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_
     def fields(_: int, minute: float) -> dict[str, Any]:
         return {"response_model": "m-0314" if minute < 40 else "m-0613"}
 
-    found = fired(records(traffic(41, fields)))
+    transitions = fired(records(traffic(41, fields)))
     assert [
-        (item["level"], item["model"], item["time"][11:16], item["evidence"]["test"]) for item in found
+        (item["level"], item["model"], item["time"][11:16], item["evidence"]["test"]) for item in transitions
     ] == [("segment", "m", "09:41", "never_seen")]
-    evidence = found[0]["evidence"]
+    evidence = transitions[0]["evidence"]
     assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["n"]) == (
         "response_model=m-0613",
         1.0,
@@ -177,15 +177,15 @@ def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_alre
             "response_model": "m-0314" if minute < 50 else "m-0613",
         }
 
-    found = records(traffic(53, fields, 60))
+    alerts = records(traffic(53, fields, 60))
     # one incident, which fires once
-    assert {item["evidence"]["metric"] for item in fired(found)} == {"output_tokens.p90"}
+    assert {item["evidence"]["metric"] for item in fired(alerts)} == {"output_tokens.p90"}
     said = [
-        (item["time"][11:16], item["state"], item["reason"]) for item in found if item["record"] == "episode"
+        (item["time"][11:16], item["state"], item["reason"]) for item in alerts if item["record"] == "episode"
     ]
     assert said[0][1] == "opened"
     assert said[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
-    (shown,) = (item for item in found if item["record"] == "episode" and item["time"][11:16] == "09:51")
+    (shown,) = (item for item in alerts if item["record"] == "episode" and item["time"][11:16] == "09:51")
     assert "response_model=m-0613" in {item["evidence"]["metric"] for item in shown["incidents"]}
 
 
@@ -204,9 +204,9 @@ def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> Non
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"fallback": "model" if minute >= 60 and nth % 2 else "none"}
 
-    found = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
-    assert [item["time"][11:16] for item in found] == ["10:01"]
-    evidence = found[0]["evidence"]
+    transitions = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    assert [item["time"][11:16] for item in transitions] == ["10:01"]
+    evidence = transitions[0]["evidence"]
     assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == (
         "fallback=model",
         0.5,
@@ -221,7 +221,7 @@ def test_a_changed_mix_of_finish_reasons_is_found_and_chance_is_not() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"finish_reason": "length" if nth % (20 if minute < 60 else 2) == 0 else "stop"}
 
-    found = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
-    assert [item["evidence"]["metric"] for item in found] == ["finish_reason=length"]
-    assert found[0]["time"][11:16] in ("10:01", "10:02")
+    transitions = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    assert [item["evidence"]["metric"] for item in transitions] == ["finish_reason=length"]
+    assert transitions[0]["time"][11:16] in ("10:01", "10:02")
     assert fired(records(traffic(70, lambda nth, _: fields(nth, 0), 60))) == []

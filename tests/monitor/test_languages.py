@@ -169,8 +169,8 @@ def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(tex
 
 def test_a_language_does_not_depend_on_what_was_asked_before():
     asked_first = (
-        "from monitor.ingest.language_detection import detect_language; import json, sys; print(json.dumps([detect_language(text) for"
-        " text in json.load(sys.stdin)]))"
+        "from monitor.ingest.language_detection import detect_language; import json, sys;"
+        " print(json.dumps([detect_language(text) for text in json.load(sys.stdin)]))"
     )
     backwards = subprocess.run(
         [sys.executable, "-c", asked_first],
@@ -221,7 +221,7 @@ def response(number: int, **fields: Any) -> FileRecord:
     return FileRecord(json.dumps(base | fields).encode(), number)
 
 
-def told(
+def measured(
     records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False
 ) -> dict[str, dict[str, Any]]:
     """The windows of segments by model, of a log that comes in bundles cut there."""
@@ -246,15 +246,15 @@ def test_a_window_counts_the_languages_of_inputs_and_outputs_whatever_their_weig
         )
         for nth in range(8)
     ]
-    found = told(records)["m"]
-    assert found["input_language"] == {
+    metrics_by_model = measured(records)["m"]
+    assert metrics_by_model["input_language"] == {
         "value": None,
         "n": 8.0,
         "low": None,
         "high": None,
         "counts": {"fr": 8.0},
     }
-    assert found["output_language"]["counts"] == {"en": 4.0}
+    assert metrics_by_model["output_language"]["counts"] == {"en": 4.0}
 
 
 def test_only_the_first_ten_responses_with_text_of_a_segment_are_asked():
@@ -262,15 +262,15 @@ def test_only_the_first_ten_responses_with_text_of_a_segment_are_asked():
     first = [response(10 + nth, output=ENGLISH[0] if nth < 9 else FRENCH[0]) for nth in range(10)]
     then = [response(100 + nth, output=FRENCH[0]) for nth in range(100)]
     other = [response(300, model="n", output=FRENCH[0])]
-    found = told([*silent, *first, *then, *other])
-    assert found["m"]["output_language"]["counts"] == {"en": 9.0, "fr": 1.0}
-    assert found["n"]["output_language"]["counts"] == {"fr": 1.0}
+    metrics_by_model = measured([*silent, *first, *then, *other])
+    assert metrics_by_model["m"]["output_language"]["counts"] == {"en": 9.0, "fr": 1.0}
+    assert metrics_by_model["n"]["output_language"]["counts"] == {"fr": 1.0}
 
 
 def test_without_texts_there_is_no_language():
     assert (
         not {"input_language", "output_language"}
-        & told([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
+        & measured([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
     )
 
 
@@ -304,8 +304,8 @@ def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_no
             if seen[model] <= 10 and text:
                 counts = expected.setdefault(model, {}).setdefault(name, {})
                 counts[detect_language(text)] = counts.get(detect_language(text), 0) + 1.0
-    found = told(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)
+    metrics_by_model = measured(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)
     assert {
-        model: {name: one["counts"] for name, one in metrics.items() if name.endswith("_language")}
-        for model, metrics in found.items()
-    } == {model: expected.get(model, {}) for model in found}
+        model: {name: metric["counts"] for name, metric in metrics.items() if name.endswith("_language")}
+        for model, metrics in metrics_by_model.items()
+    } == {model: expected.get(model, {}) for model in metrics_by_model}

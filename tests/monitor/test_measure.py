@@ -29,8 +29,8 @@ def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
     for at in range(0, len(records), bundle):
         watch.apply(records[at : at + bundle])
     windows = [json.loads(message.value) for message in watch.finish().messages["windows"]]
-    (found,) = [window["metrics"] for window in windows if window["level"] == "segment"]
-    return found
+    (values,) = [window["metrics"] for window in windows if window["level"] == "segment"]
+    return values
 
 
 @pytest.mark.parametrize(("sizes", "n"), [({}, 100), ({"output_tokens": 0}, None)])
@@ -44,13 +44,13 @@ def test_half_the_answers_empty_is_half_whoever_says_so(sizes, n):
         stated = {"output_tokens": 0 if empty else 9} if sizes else {}
         text = {"output": "" if empty else "It ships."} if number % 10 == 0 else {}
         records.append(record(number, content_probability=0.1, **text, **stated))
-    found = metrics(records)
-    assert found["evaluator.empty.fail_rate"]["value"] == pytest.approx(0.5)
-    assert found["pass_rate"]["value"] == pytest.approx(0.5, abs=0.001)
+    values = metrics(records)
+    assert values["evaluator.empty.fail_rate"]["value"] == pytest.approx(0.5)
+    assert values["pass_rate"]["value"] == pytest.approx(0.5, abs=0.001)
     if n:
-        assert found["evaluator.empty.fail_rate"]["n"] == pytest.approx(n)
+        assert values["evaluator.empty.fail_rate"]["n"] == pytest.approx(n)
     else:
-        assert found["evaluator.empty.fail_rate"]["n"] == pytest.approx(1000)
+        assert values["evaluator.empty.fail_rate"]["n"] == pytest.approx(1000)
 
 
 def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
@@ -60,20 +60,24 @@ def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
         for number, name in enumerate(names)
     ]
     records.insert(40, record(99, output="It ships.", finish_reason="stop", duration_s=1.0))
-    found = metrics(records)
-    assert {"evaluator.x0.fail_rate", "evaluator.x1.fail_rate", "evaluator.refusal.fail_rate"} <= found.keys()
-    assert "evaluator.x2.fail_rate" not in found
-    assert found["evaluator.other.fail_rate"]["n"] == 3
-    assert metrics(records, bundle=1) == found
-    assert metrics(records, bundle=7) == found
+    values = metrics(records)
+    assert {
+        "evaluator.x0.fail_rate",
+        "evaluator.x1.fail_rate",
+        "evaluator.refusal.fail_rate",
+    } <= values.keys()
+    assert "evaluator.x2.fail_rate" not in values
+    assert values["evaluator.other.fail_rate"]["n"] == 3
+    assert metrics(records, bundle=1) == values
+    assert metrics(records, bundle=7) == values
 
 
 def test_scores_alone_are_capped_as_well():
-    found = metrics(
+    values = metrics(
         [
             record(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5)
             for number in range(200)
         ]
     )
-    assert sum(name.endswith(".score.mean") for name in found) == 65
-    assert found["evaluator.other.score.mean"]["n"] == 136
+    assert sum(name.endswith(".score.mean") for name in values) == 65
+    assert values["evaluator.other.score.mean"]["n"] == 136

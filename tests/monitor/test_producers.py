@@ -73,14 +73,14 @@ def watched(values: list[bytes], bundle: int = 1000, config: Config | None = Non
 def accounts(watch: Watch) -> dict[FeatureKey, Any]:
     return {
         key: (
-            one.received,
-            one.missing,
-            one.producer_totals(),
-            one.producers.state(),
-            one.verdicts,
-            one.skipped,
+            feature.received,
+            feature.missing,
+            feature.producer_totals(),
+            feature.producers.state(),
+            feature.verdicts,
+            feature.skipped,
         )
-        for key, one in watch.partition_state.features.items()
+        for key, feature in watch.partition_state.features.items()
     }
 
 
@@ -198,9 +198,7 @@ def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its
     assert watched(values).partition_state.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
 
 
-def test_a_producer_that_leaves_keeps_what_it_counted_and_missed_and_one_that_comes_back_is_not_counted_twice() -> (
-    None
-):
+def test_the_counts_of_an_evicted_producer_stay_and_one_that_returns_is_not_counted_twice() -> None:
     producers, second = ProducerTracker(), 1_000_000
     producers.apply_meter("first", second, 0, (100, 50, 40, 10))
     producers.count_events("first", second, 0, 9, 7)
@@ -330,12 +328,12 @@ def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason_why_not() -
         response(5, output=None, output_tokens=7),
     ]
     feature = watched(values).partition_state.features[ANSWER]
-    of = {
+    totals = {
         name: feature.verdicts.get(name, 0) + sum(feature.skipped.get(name, {}).values())
         for name in {*feature.verdicts, *feature.skipped}
     }
-    assert set(of.values()) == {5}
-    assert {"error", "refusal", "length", "outcome"} <= of.keys()
+    assert set(totals.values()) == {5}
+    assert {"error", "refusal", "length", "outcome"} <= totals.keys()
     assert feature.skipped["refusal"] == {"no output text": 2, "the call failed": 1}
     assert feature.skipped["empty"] == {"neither output text nor its size": 1, "the call failed": 1}
     assert feature.skipped["outcome"] == {"no outcome reported": 4}

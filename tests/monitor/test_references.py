@@ -32,8 +32,8 @@ def state(
     """A feature with panes: resolution -> start -> events."""
     feature = into or FeatureState(KEY)
     segment = feature.segments.setdefault(at, SegmentSeries(at))
-    for resolution, held in panes.items():
-        for start_us, events in held.items():
+    for resolution, counts in panes.items():
+        for start_us, events in counts.items():
             pane = segment.panes_by_resolution[resolution][start_us] = Pane(start_us)
             pane.events = events
             pane.rate("error_rate").add(1_000_000, events, 0)
@@ -156,9 +156,9 @@ def test_the_previous_prompt_version_is_the_one_before_at_the_same_model() -> No
 def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
     feature = state(hours(40, 0))
     state(hours(40, 0), SegmentKey("n"), into=feature)
-    for resolution, held in hours(40, 0).items():
+    for resolution, counts in hours(40, 0).items():
         segment = feature.segments.setdefault(UNLABELLED, SegmentSeries(UNLABELLED))
-        for start_us in held:
+        for start_us in counts:
             segment.panes_by_resolution[resolution][start_us] = Pane(start_us)
             segment.panes_by_resolution[resolution][start_us].rate("feedback.acceptance_rate").add(
                 1_000_000, 7, 1

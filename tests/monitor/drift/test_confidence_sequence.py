@@ -93,10 +93,10 @@ def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_differ
     for stream in range(pairs):
         for look in looks.tolist():
             m = look if grows else 3000
-            found = compare_rates(
+            bounds = compare_rates(
                 Counts(look, int(failures[look - 1, stream])), Counts(m, int(before[m - 1, stream])), alpha
             )
-            if not found.low <= new - old <= found.high:
+            if not bounds.low <= new - old <= bounds.high:
                 missed += 1
                 break
     assert missed / pairs <= most_missed(alpha, pairs)
@@ -105,7 +105,7 @@ def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_differ
 def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_each_event() -> None:
     rng = np.random.default_rng(9)
     n, alpha = np.arange(1, EVENTS + 1), 0.3
-    found = []
+    misses = []
     for _ in range(STREAMS):
         new, old = np.cumsum(rng.random((2, EVENTS)) < 0.1, axis=1)
         likeliest = np.where(
@@ -120,16 +120,16 @@ def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_
             + likeliest
         )
         # the part of the mixture without the ladder
-        found.append((math.log(INDEPENDENT_WEIGHT) + apart >= math.log(1 / alpha)).any())
+        misses.append((math.log(INDEPENDENT_WEIGHT) + apart >= math.log(1 / alpha)).any())
         at = int(np.argmax(apart))
         bounds = compare_rates(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
-        found[-1] |= bounds.low > 0 or bounds.high < 0
-    assert np.mean(found) <= most_missed(alpha, STREAMS)
+        misses[-1] |= bounds.low > 0 or bounds.high < 0
+    assert np.mean(misses) <= most_missed(alpha, STREAMS)
 
 
 @given(counts(), st.floats(1e-6, 1 - 1e-6))
-def test_the_mixture_is_that_of_scipys_beta_binomial(some: Counts, p: float) -> None:
-    n, failures = round(some.n), min(round(some.n), round(some.failures))
+def test_the_mixture_is_that_of_scipys_beta_binomial(counts: Counts, p: float) -> None:
+    n, failures = round(counts.n), min(round(counts.n), round(counts.failures))
     sequences = math.lgamma(n + 1) - math.lgamma(failures + 1) - math.lgamma(n - failures + 1)
     mixture = float(betabinom.logpmf(failures, n, PRIOR, PRIOR)) - sequences
     likelihood = failures * math.log(p) + (n - failures) * math.log1p(-p)
@@ -138,17 +138,17 @@ def test_the_mixture_is_that_of_scipys_beta_binomial(some: Counts, p: float) -> 
 
 @given(counts(), alphas)
 def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alpha(
-    some: Counts, alpha: float
+    counts: Counts, alpha: float
 ) -> None:
-    for end in rate_bounds(some, alpha)[1:]:
+    for end in rate_bounds(counts, alpha)[1:]:
         if 1e-300 < end < 1 - 1e-9:
-            assert float(log_e_value(*some, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
+            assert float(log_e_value(*counts, end)) == pytest.approx(math.log(1 / alpha), rel=1e-5, abs=1e-5)
 
 
 @given(counts(), st.floats(1e-9, 0.3))
-def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha: float) -> None:
-    value, low, high = rate_bounds(some, alpha)
-    fixed = clopper_pearson_interval(value, some.n, float(norm.isf(alpha / 2)))
+def test_they_contain_clopper_and_pearsons_of_the_same_alpha(counts: Counts, alpha: float) -> None:
+    value, low, high = rate_bounds(counts, alpha)
+    fixed = clopper_pearson_interval(value, counts.n, float(norm.isf(alpha / 2)))
     assert 0 <= low <= fixed[0] + FAULT
     assert fixed[1] - FAULT <= high <= 1
 
@@ -157,16 +157,18 @@ def test_they_contain_clopper_and_pearsons_of_the_same_alpha(some: Counts, alpha
 def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(
     new: Counts, old: Counts, alpha: float
 ) -> None:
-    one, both = rate_bounds(new, alpha), compare_rates(new, old, alpha)
-    assert 0 <= one.low <= one.value <= one.high <= 1
+    single, both = rate_bounds(new, alpha), compare_rates(new, old, alpha)
+    assert 0 <= single.low <= single.value <= single.high <= 1
     assert -1 <= both.low <= both.value <= both.high <= 1
 
 
 @given(counts(), counts(), alphas)
 def test_successes_counted_for_failures_turn_everything_round(new: Counts, old: Counts, alpha: float) -> None:
-    swapped = [Counts(some.n, some.n - some.failures) for some in (new, old)]
-    one, other = rate_bounds(new, alpha), rate_bounds(swapped[0], alpha)
-    assert [1 - other.high, 1 - other.low] == pytest.approx([one.low, one.high], abs=1e-7)
+    swapped = [Counts(counts.n, counts.n - counts.failures) for counts in (new, old)]
+    bounds, swapped_bounds = rate_bounds(new, alpha), rate_bounds(swapped[0], alpha)
+    assert [1 - swapped_bounds.high, 1 - swapped_bounds.low] == pytest.approx(
+        [bounds.low, bounds.high], abs=1e-7
+    )
     both, turned = compare_rates(new, old, alpha), compare_rates(*swapped, alpha)
     assert [-turned.high, -turned.low] == pytest.approx([both.low, both.high], abs=1e-7)
 
@@ -192,7 +194,7 @@ def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float])
 def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
     new: Counts, old: Counts, alpha: float
 ) -> None:
-    more = [Counts(2 * some.n, 2 * some.failures) for some in (new, old)]
+    more = [Counts(2 * counts.n, 2 * counts.failures) for counts in (new, old)]
     assert width(rate_bounds(more[0], alpha)) <= width(rate_bounds(new, alpha)) + FAULT
     assert width(compare_rates(*more, alpha)) <= width(compare_rates(new, old, alpha)) + FAULT
 
@@ -209,9 +211,9 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
         ]
         logs = []
         for weight, a, b in both:
-            one = math.log(weight)
+            log = math.log(weight)
             for n, f in (new, old):
-                one += (
+                log += (
                     math.lgamma(f + a)
                     + math.lgamma(n - f + b)
                     - math.lgamma(n + a + b)
@@ -219,7 +221,7 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
                     - math.lgamma(b)
                     + math.lgamma(a + b)
                 )
-            logs.append(one)
+            logs.append(log)
         return float(np.logaddexp.reduce(logs))
 
     def log_likelihood(n: float, f: float, p: float) -> float:
@@ -227,7 +229,7 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
 
     def against(difference: float) -> float:
         least, most = max(0.0, -difference), min(1.0, 1.0 - difference)
-        found = minimize_scalar(
+        minimum = minimize_scalar(
             lambda p: (
                 -log_likelihood(*new, min(1 - 1e-15, max(1e-300, p + difference))) - log_likelihood(*old, p)
             ),
@@ -235,7 +237,7 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
             method="bounded",
             options={"xatol": 1e-12},
         )
-        return log_mixture() + float(found.fun)
+        return log_mixture() + float(minimum.fun)
 
     _, low, high = compare_rates(new, old, alpha)
     for end in (low, high):
@@ -244,13 +246,13 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
 
 
 def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
-    one, other = Rate(), Rate()
+    rate, reordered = Rate(), Rate()
     for part in ((10, 1), (500, 20), (490, 9)):
-        one.add(1_000_000, *part)
+        rate.add(1_000_000, *part)
     for part in ((490, 9), (510, 21)):
-        other.add(1_000_000, *part)
-    assert rate_bounds(Counts.from_rate(one), 0.01) == rate_bounds(
-        Counts.from_rate(Rate.from_state(other.state())), 0.01
+        reordered.add(1_000_000, *part)
+    assert rate_bounds(Counts.from_rate(rate), 0.01) == rate_bounds(
+        Counts.from_rate(Rate.from_state(reordered.state())), 0.01
     )
 
 
@@ -342,16 +344,18 @@ def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_diffe
     values[0] += 1.0
     missed = naive = 0
     for new, old in zip(*values, strict=True):
-        found = []
+        outside = []
         for look in looks.tolist():
-            one, other = new[:look], old[: look if grows else 3000]
+            current, reference = new[:look], old[: look if grows else 3000]
             bounds = compare_means(
-                Moments(look, one.mean(), one.var()), Moments(len(other), other.mean(), other.var()), alpha
+                Moments(look, current.mean(), current.var()),
+                Moments(len(reference), reference.mean(), reference.var()),
+                alpha,
             )
-            spread = norm.isf(alpha / 2) * math.sqrt(one.var() / look + other.var() / len(other))
-            found.append((not bounds.low <= 1.0 <= bounds.high, abs(bounds.value - 1.0) > spread))
-        missed += any(outside for outside, _ in found)
-        naive += any(outside for _, outside in found)
+            spread = norm.isf(alpha / 2) * math.sqrt(current.var() / look + reference.var() / len(reference))
+            outside.append((not bounds.low <= 1.0 <= bounds.high, abs(bounds.value - 1.0) > spread))
+        missed += any(sequential for sequential, _ in outside)
+        naive += any(fixed for _, fixed in outside)
     assert missed / pairs <= most_missed(alpha, pairs)
     assert naive / pairs > 1.5 * most_missed(alpha, pairs)
 
@@ -374,7 +378,9 @@ def test_means_have_the_laws_of_rates(new: Moments, old: Moments, alpha: float) 
 def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
     new: Moments, old: Moments, alpha: float, unit: float, origin: float
 ) -> None:
-    changed = [Moments(some.n, some.mean * unit + origin, some.variance * unit**2) for some in (new, old)]
+    changed = [
+        Moments(moments.n, moments.mean * unit + origin, moments.variance * unit**2) for moments in (new, old)
+    ]
     assert compare_means(*changed, alpha) == pytest.approx(
         [unit * x for x in compare_means(new, old, alpha)], rel=1e-6, abs=1e-5
     )
@@ -383,8 +389,8 @@ def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
 def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
     many, few = Moments(1000, 5.0, 1.0), Moments(MIN_EVENTS - 1, 1.0, 1.0)
     for pair in ((many, few), (few, many)):
-        found = compare_means(*pair, 0.05)
-        assert (found.low, found.high) == (-math.inf, math.inf)
+        bounds = compare_means(*pair, 0.05)
+        assert (bounds.low, bounds.high) == (-math.inf, math.inf)
 
 
 def test_moments_are_those_of_the_number() -> None:

@@ -58,42 +58,42 @@ def shares(n: int, failures: int) -> Distribution:
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (500, 100), (5000, 300)])
 def test_without_drift_a_test_of_numbers_alarms_about_as_often_as_it_says(name, n, m):
     rng = np.random.default_rng(1)
-    found = [
+    p_values = [
         TESTS[name](numbers(rng.lognormal(0, 1, n)), numbers(rng.lognormal(0, 1, m))).p_value
         for _ in range(400)
     ]
-    assert np.mean(np.array(found) < 0.05) < 0.10
-    assert np.mean(np.array(found) < 0.01) < 0.035
+    assert np.mean(np.array(p_values) < 0.05) < 0.10
+    assert np.mean(np.array(p_values) < 0.01) < 0.035
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (5000, 300)])
 def test_without_drift_a_test_of_categories_alarms_about_as_often_as_it_says(name, n, m):
     rng = np.random.default_rng(2)
-    found = [TESTS[name](categories(rng, n), categories(rng, m)).p_value for _ in range(400)]
-    assert np.mean(np.array(found) < 0.05) < 0.10
-    assert np.mean(np.array(found) < 0.01) < 0.035
+    p_values = [TESTS[name](categories(rng, n), categories(rng, m)).p_value for _ in range(400)]
+    assert np.mean(np.array(p_values) < 0.05) < 0.10
+    assert np.mean(np.array(p_values) < 0.01) < 0.035
 
 
 def test_without_drift_two_shares_alarm_about_as_often_as_they_say():
     rng = np.random.default_rng(3)
-    found = [
+    p_values = [
         TESTS["two_proportions"](
             shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))
         ).p_value
         for _ in range(1000)
     ]
-    assert np.mean(np.array(found) < 0.05) < 0.08
+    assert np.mean(np.array(p_values) < 0.05) < 0.08
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_that_doubled_are_found_and_the_effect_is_large(name):
     rng = np.random.default_rng(4)
     before, after = numbers(rng.lognormal(0, 1, 2000)), numbers(rng.lognormal(np.log(2), 1, 500))
-    found = TESTS[name](before, after)
-    assert found.p_value < 1e-6
-    assert found.effect > 0.1
-    assert (found.n, found.m) == (2000, 500)
+    comparison = TESTS[name](before, after)
+    assert comparison.p_value < 1e-6
+    assert comparison.effect > 0.1
+    assert (comparison.n, comparison.m) == (2000, 500)
     assert TESTS[name](before, before).effect < 0.01
 
 
@@ -101,21 +101,21 @@ def test_numbers_that_doubled_are_found_and_the_effect_is_large(name):
 def test_a_category_that_grew_is_found(name):
     rng = np.random.default_rng(5)
     grown = {**SHARES, "stop": 0.3, "content_filter": 0.26}
-    found = TESTS[name](categories(rng, 2000), categories(rng, 500, grown))
-    assert found.p_value < 1e-6
-    assert found.effect > 0.1
+    comparison = TESTS[name](categories(rng, 2000), categories(rng, 500, grown))
+    assert comparison.p_value < 1e-6
+    assert comparison.effect > 0.1
 
 
 @pytest.mark.parametrize("name", TESTS)
 def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
-    some = (
+    distribution = (
         Distribution.from_weights({False: 90, True: 10})
         if name == "two_proportions"
         else Distribution.from_weights({1.0: 60, 2.0: 60, 4.0: 60})
     )
     with pytest.raises(ValueError, match="nothing to compare"):
-        TESTS[name](some, Distribution((), (), 0.0))
-    same = TESTS[name](some, some)
+        TESTS[name](distribution, Distribution((), (), 0.0))
+    same = TESTS[name](distribution, distribution)
     assert (round(same.effect, 9), same.p_value > 0.5) == (0.0, True)
 
 
@@ -129,30 +129,30 @@ def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, 
     if sum(before) == 0 or sum(after) == 0:
         return
     values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
-    one, two = (
+    reference, current = (
         Distribution.from_weights(dict(zip(values, counts, strict=False)), float(sum(counts)))
         for counts in (before, after)
     )
-    if not (sum(one.weights) and sum(two.weights)):
+    if not (sum(reference.weights) and sum(current.weights)):
         return
-    found = TESTS[name](one, two)
-    assert all(np.isfinite(found))
-    assert 0 <= found.p_value <= 1
-    heavier = two._replace(weights=tuple(weight * 7 for weight in two.weights))
-    assert TESTS[name](one, heavier) == pytest.approx(found, rel=1e-9, abs=1e-9)
+    comparison = TESTS[name](reference, current)
+    assert all(np.isfinite(comparison))
+    assert 0 <= comparison.p_value <= 1
+    heavier = current._replace(weights=tuple(weight * 7 for weight in current.weights))
+    assert TESTS[name](reference, heavier) == pytest.approx(comparison, rel=1e-9, abs=1e-9)
 
 
 def test_g_and_two_shares_are_scipys():
     before, after = {"a": 400, "b": 300, "c": 100}, {"a": 150, "b": 160, "c": 70}
     table = np.array([[before[name] for name in "abc"], [after[name] for name in "abc"]])
     expected = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
-    found = TESTS["g"](Distribution.from_weights(before), Distribution.from_weights(after))
-    assert (found.statistic, found.p_value) == (
+    comparison = TESTS["g"](Distribution.from_weights(before), Distribution.from_weights(after))
+    assert (comparison.statistic, comparison.p_value) == (
         pytest.approx(expected.statistic),
         pytest.approx(expected.pvalue),
     )
-    found = TESTS["two_proportions"](shares(800, 40), shares(300, 30))
-    assert found.p_value == pytest.approx(
+    comparison = TESTS["two_proportions"](shares(800, 40), shares(300, 30))
+    assert comparison.p_value == pytest.approx(
         stats.chi2_contingency([[760, 40], [270, 30]], correction=False).pvalue
     )
 
@@ -160,11 +160,11 @@ def test_g_and_two_shares_are_scipys():
 def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
     rng = np.random.default_rng(6)
     before, after = rng.lognormal(0, 1, 3000), rng.lognormal(0.3, 1, 1000)
-    one, two = numbers(before), numbers(after)
+    reference, current = numbers(before), numbers(after)
     exact = stats.ks_2samp(before, after)
-    found = TESTS["kolmogorov_smirnov"](one, two)
-    assert found.statistic == pytest.approx(exact.statistic, abs=0.01)
-    assert TESTS["wasserstein"](one, two).statistic == pytest.approx(
+    comparison = TESTS["kolmogorov_smirnov"](reference, current)
+    assert comparison.statistic == pytest.approx(exact.statistic, abs=0.01)
+    assert TESTS["wasserstein"](reference, current).statistic == pytest.approx(
         stats.wasserstein_distance(before, after) / before.std(), rel=0.03
     )
 
@@ -188,10 +188,10 @@ def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_shar
     """
     rng = np.random.default_rng(seed)
     before, after = draw(rng, n).astype(np.int64), (draw(rng, m) * times).astype(np.int64)
-    one, two = number_of(before), number_of(after)
-    scale = min(one.scale, two.scale)
-    p, q = distribution_of(one, scale), distribution_of(two, scale)
+    reference, current = number_of(before), number_of(after)
+    scale = min(reference.scale, current.scale)
+    p, q = distribution_of(reference, scale), distribution_of(current, scale)
     exact = stats.ks_2samp(before, after, method="asymp")
-    found = TESTS["kolmogorov_smirnov"](Distribution.from_weights(p), Distribution.from_weights(q))
+    comparison = TESTS["kolmogorov_smirnov"](Distribution.from_weights(p), Distribution.from_weights(q))
     fullest = max(max(p.values()) / n, max(q.values()) / m)
-    assert exact.statistic - fullest - 1e-9 <= found.statistic <= exact.statistic + 1e-9
+    assert exact.statistic - fullest - 1e-9 <= comparison.statistic <= exact.statistic + 1e-9

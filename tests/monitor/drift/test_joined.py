@@ -24,32 +24,32 @@ parts = st.lists(
 counts = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 500), min_size=2)
 
 
-def number_of(ppm: int, some: list[int]) -> NumberSummary:
+def number_of(ppm: int, values: list[int]) -> NumberSummary:
     number, buckets = NumberSummary(), {}
-    for code in bucket_codes(np.array(some, np.int64)).tolist():
+    for code in bucket_codes(np.array(values, np.int64)).tolist():
         buckets[code] = buckets.get(code, 0) + 1
-    number.add(ppm, len(some), sum(some), buckets)
+    number.add(ppm, len(values), sum(values), buckets)
     return number
 
 
 @given(parts, st.integers(0, 5))
 def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
-    some: list[tuple[int, list[int]]], scale: int
+    panes: list[tuple[int, list[int]]], scale: int
 ) -> None:
-    numbers, merged = [number_of(*item) for item in some], NumberSummary()
+    numbers, merged = [number_of(*item) for item in panes], NumberSummary()
     for number in numbers:
         merged.merge(number)
     joined, expected = PooledNumber(numbers), HistogramShape.from_number(merged, min(scale, merged.scale))
-    found = joined.shape(scale)
+    shape = joined.shape(scale)
     assert expected is not None
-    assert found is not None
-    assert (joined.effective_n, found.scale, found.low, found.n) == (
+    assert shape is not None
+    assert (joined.effective_n, shape.scale, shape.low, shape.n) == (
         merged.effective_n,
         expected.scale,
         expected.low,
         expected.n,
     )
-    assert found.shares.tolist() == expected.shares.tolist()
+    assert shape.shares.tolist() == expected.shares.tolist()
 
 
 @given(counts, counts)
@@ -57,17 +57,18 @@ def test_g_is_never_more_than_before_rare_categories_are_pooled(
     before: dict[str, float], now: dict[str, float]
 ) -> None:
     n, m = float(sum(before.values())), float(sum(now.values()))
-    told = DRIFT_TESTS["g"](Distribution.from_weights(before, n), Distribution.from_weights(now, m))
-    assert told.statistic <= g_upper_bound(before, n, now, m) * (1 + 1e-9) + 1e-6
+    comparison = DRIFT_TESTS["g"](Distribution.from_weights(before, n), Distribution.from_weights(now, m))
+    assert comparison.statistic <= g_upper_bound(before, n, now, m) * (1 + 1e-9) + 1e-6
 
 
 def test_how_far_apart_two_shapes_are_is_worked_out_only_where_it_can_matter() -> None:
-    one, other = (
-        HistogramShape.from_number(number_of(1_000_000, some)) for some in ([1, 2, 3] * 100, [2, 3, 4] * 100)
+    shape, other = (
+        HistogramShape.from_number(number_of(1_000_000, values))
+        for values in ([1, 2, 3] * 100, [2, 3, 4] * 100)
     )
-    assert one is not None
+    assert shape is not None
     assert other is not None
-    full = histogram_distance(one, other)
-    assert histogram_distance(one, other, full.p_value) == full
-    assert histogram_distance(one, other, full.p_value / 2) == full._replace(wasserstein=0.0)
-    assert full.wasserstein == pytest.approx(1 / one.spread, rel=0.05)
+    full = histogram_distance(shape, other)
+    assert histogram_distance(shape, other, full.p_value) == full
+    assert histogram_distance(shape, other, full.p_value / 2) == full._replace(wasserstein=0.0)
+    assert full.wasserstein == pytest.approx(1 / shape.spread, rel=0.05)

@@ -48,11 +48,11 @@ def sketch_of(vectors: np.ndarray) -> TextSketch:
 
 def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np.ndarray:
     """Of random splits of what ``draw`` gives."""
-    found = []
+    drawn_p_values = []
     for _ in range(runs):
         drawn = draw(n + m)
-        found.append(mmd(sketch_of(drawn[:n]), sketch_of(drawn[n:])).p_value)
-    return np.array(found)
+        drawn_p_values.append(mmd(sketch_of(drawn[:n]), sketch_of(drawn[n:])).p_value)
+    return np.array(drawn_p_values)
 
 
 @pytest.mark.llmdrift
@@ -61,11 +61,11 @@ def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np
 def test_of_one_models_answers_split_at_random_it_alarms_about_as_often_as_it_says(answers, name, model):
     """June's answers of PRIME_FULL are three texts, one of which comes 934 times in 1,000."""
     vectors, rng = answers(name, model), np.random.default_rng(21)
-    found = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
-    assert (found < 0.05).mean() < 0.075
-    assert (found < 0.001).sum() <= 5  # one expected; six come one time in 1,700
+    drawn_p_values = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
+    assert (drawn_p_values < 0.05).mean() < 0.075
+    assert (drawn_p_values < 0.001).sum() <= 5  # one expected; six come one time in 1,700
     if len(np.unique(vectors, axis=0)) > 100:
-        assert (found < 0.05).mean() > 0.03
+        assert (drawn_p_values < 0.05).mean() > 0.03
 
 
 REPEATED = {
@@ -85,9 +85,9 @@ def generated() -> np.ndarray:
 @pytest.mark.parametrize("kind", REPEATED)
 def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(generated, kind):
     rng = np.random.default_rng(23)
-    found = p_values(lambda count: generated[REPEATED[kind](rng, count)], 300, 60, 1000)
-    assert (found < 0.05).mean() < 0.075
-    assert (found < 0.001).sum() <= 5
+    drawn_p_values = p_values(lambda count: generated[REPEATED[kind](rng, count)], 300, 60, 1000)
+    assert (drawn_p_values < 0.05).mean() < 0.075
+    assert (drawn_p_values < 0.001).sum() <= 5
 
 
 @pytest.mark.llmdrift
@@ -95,13 +95,13 @@ def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(
 def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_large(answers, name, effect):
     march, june, rng = answers(name, MARCH), answers(name, JUNE), np.random.default_rng(24)
     for _ in range(20):
-        found = mmd(
+        comparison = mmd(
             sketch_of(march[rng.permutation(len(march))[:500]]),
             sketch_of(june[rng.permutation(len(june))[:60]]),
         )
-        assert found.p_value < 1e-12
-        assert found.effect > effect
-        assert (found.n, found.m) == (500, 60)
+        assert comparison.p_value < 1e-12
+        assert comparison.effect > effect
+        assert (comparison.n, comparison.m) == (500, 60)
 
 
 @pytest.mark.llmdrift
@@ -111,17 +111,17 @@ def test_the_effect_grows_with_the_share_of_answers_that_changed(answers):
         np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE)
     )
     mixed = [np.concatenate([march[500 : 1000 - changed], june[:changed]]) for changed in (0, 50, 100, 250)]
-    effects = [mmd(sketch_of(march[:500]), sketch_of(some)).effect for some in mixed]
+    effects = [mmd(sketch_of(march[:500]), sketch_of(sketch)).effect for sketch in mixed]
     assert effects == sorted(effects)
     assert effects[1] == pytest.approx(effects[3] / 5, abs=0.05)
 
 
 @pytest.mark.parametrize("name", TEXT_TESTS)
 def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, generated):
-    some = sketch_of(generated[:100])
+    sketch = sketch_of(generated[:100])
     with pytest.raises(ValueError, match="nothing to compare"):
-        TEXT_TESTS[name](some, TextSketch())
-    same = TEXT_TESTS[name](some, some)
+        TEXT_TESTS[name](sketch, TextSketch())
+    same = TEXT_TESTS[name](sketch, sketch)
     assert (same.effect, same.p_value > 0.5) == (0.0, True)
 
 
@@ -129,19 +129,19 @@ def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, gene
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (2, 2), (3, 50), (10_000, 2)])
 def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
     for first, second in ((0, 0), (0, 1)):
-        one, two = (
+        reference, current = (
             sketch_of(np.repeat(generated[[first]], n, axis=0)),
             sketch_of(np.repeat(generated[[second]], m, axis=0)),
         )
-        found = TEXT_TESTS[name](one, two)
-        assert np.isfinite(found).all()
-        assert 0 <= found.p_value <= 1
-        assert 0 <= found.effect <= 1
+        comparison = TEXT_TESTS[name](reference, current)
+        assert np.isfinite(comparison).all()
+        assert 0 <= comparison.p_value <= 1
+        assert 0 <= comparison.effect <= 1
     if min(n, m) > 2:
-        assert found.effect > 0.5
+        assert comparison.effect > 0.5
 
 
-def test_the_tail_of_a_weighted_chi_square_is_scipys_where_the_weights_are_equal_and_that_of_simulation_where_not():
+def test_the_tail_of_a_weighted_chi_square_is_scipys_for_equal_weights_and_that_of_simulation_for_others():
     for freedom in (1, 2, 10, 30):
         for p in (0.9, 0.5, 0.1, 1e-3, 1e-6, 1e-12):
             assert weighted_chi_square_p_value(

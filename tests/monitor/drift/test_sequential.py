@@ -77,7 +77,7 @@ def test_a_rate_that_fell_is_none_of_its_business():
 
 
 def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_counted():
-    """100 streams of 300 blocks at a run length of 3,000 blocks: ten expected at the most that is promised."""
+    """100 streams of 300 blocks at a run length of 3,000 blocks: at most ten false alarms are expected."""
     rng, alarms = np.random.default_rng(3), 0
     for _ in range(100):
         detector = ShiryaevRoberts(3000)

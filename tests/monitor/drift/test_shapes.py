@@ -31,21 +31,21 @@ def number_of(values: list[int], ppm: int = 1_000_000) -> NumberSummary:
 
 def quick(reference: NumberSummary, current: NumberSummary) -> HistogramDistance:
     scale = min(reference.scale, current.scale)
-    one, other = HistogramShape.from_number(reference, scale), HistogramShape.from_number(current, scale)
-    assert one is not None
-    assert other is not None
-    return histogram_distance(one, other)
+    first, second = HistogramShape.from_number(reference, scale), HistogramShape.from_number(current, scale)
+    assert first is not None
+    assert second is not None
+    return histogram_distance(first, second)
 
 
 def slow(test: DriftTest, reference: NumberSummary, current: NumberSummary) -> tuple[float, float]:
     scale = min(reference.scale, current.scale)
-    told = test(
+    comparison = test(
         *(
             Distribution.from_weights(distribution_of(item, scale), item.effective_n)
             for item in (reference, current)
         )
     )
-    return told.statistic, told.p_value
+    return comparison.statistic, comparison.p_value
 
 
 near = st.lists(st.integers(-300, 5000), min_size=2, max_size=80)
@@ -73,13 +73,13 @@ def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
 ) -> None:
     apart = quick(number_of(first), number_of(second))
     assert apart.d == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-9)
-    one, other = (
+    first_middles, second_middles = (
         [bucket_middle(code) for code in bucket_codes(np.array(values)).tolist()]
         for values in (first, second)
     )
-    assume(np.ptp(one) > 0)
+    assume(np.ptp(first_middles) > 0)
     assert apart.wasserstein == pytest.approx(
-        wasserstein_distance(one, other) / np.std(one), rel=1e-6, abs=1e-9
+        wasserstein_distance(first_middles, second_middles) / np.std(first_middles), rel=1e-6, abs=1e-9
     )
 
 
@@ -87,12 +87,12 @@ def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
 def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int) -> None:
     root = harmonic_size(n, m) ** 0.5
     p = float(kstwobign.sf((root + 0.12 + 0.11 / root) * d))
-    told = kolmogorov_p_value(d, n, m)
-    assert 0 <= told <= 1
+    p_value = kolmogorov_p_value(d, n, m)
+    assert 0 <= p_value <= 1
     if 1e-250 < p < 0.3:
-        assert told == pytest.approx(p, rel=1e-3)
+        assert p_value == pytest.approx(p, rel=1e-3)
     elif p >= 0.3:
-        assert told > 0.29
+        assert p_value > 0.29
 
 
 def test_a_shape_is_no_farther_from_itself_and_none_of_nothing() -> None:
@@ -107,11 +107,11 @@ def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
 
 
 def test_shapes_of_two_scales_are_refused() -> None:
-    one, other = (
+    fine, coarse = (
         HistogramShape.from_number(number_of([1, 2, 3])),
         HistogramShape.from_number(number_of([1, 2, 3]), 3),
     )
-    assert one is not None
-    assert other is not None
+    assert fine is not None
+    assert coarse is not None
     with pytest.raises(ValueError, match="scale 5 and 3"):
-        histogram_distance(one, other)
+        histogram_distance(fine, coarse)

@@ -214,22 +214,22 @@ def meaning(watch: Watch) -> dict[str, Any]:
             for resolution in ("pane", "hour", "day")
         }
         read = {metric: list(estimate_metric(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
-        mine = {
+        incidents = {
             f"{segment_to_json(at)} {rule}": [
-                one.incident_id,
-                one.state,
-                one.severity,
-                one.since_us,
-                one.breached_us,
-                msgspec.to_builtins(one.evidence),
+                incident.incident_id,
+                incident.state,
+                incident.severity,
+                incident.since_us,
+                incident.breached_us,
+                msgspec.to_builtins(incident.evidence),
             ]
-            for (at, rule), one in watch.partition_state.incidents.get(key, {}).items()
+            for (at, rule), incident in watch.partition_state.incidents.get(key, {}).items()
         }
         episode = watch.partition_state.episodes.get(key)
         out["features"]["/".join(key)] = {
             "panes": panes,
             "metrics": read,
-            "incidents": mine,
+            "incidents": incidents,
             "received": feature.received,
             "late": feature.late,
             "expired": feature.expired,
@@ -251,28 +251,28 @@ def outcome(out: Outputs) -> list[Any]:
     """Windows, transitions and episodes in short."""
     short: list[Any] = []
     for topic, message in out.order:
-        one = json.loads(message.value)
-        if one.get("record") == "window":
+        record = json.loads(message.value)
+        if record.get("record") == "window":
             short.append(
                 [
-                    one["level"],
-                    one["feature"],
-                    one["model"],
-                    one["start"],
-                    one["revision"],
-                    one["events"],
-                    one["metrics"].get("pass_rate"),
+                    record["level"],
+                    record["feature"],
+                    record["model"],
+                    record["start"],
+                    record["revision"],
+                    record["events"],
+                    record["metrics"].get("pass_rate"),
                 ]
             )
         elif topic == "alerts":
             short.append(
                 [
-                    one["record"],
-                    one["state"],
-                    one["reason"],
-                    one["time"],
-                    one.get("rule"),
-                    one.get("episode_id"),
+                    record["record"],
+                    record["state"],
+                    record["reason"],
+                    record["time"],
+                    record.get("rule"),
+                    record.get("episode_id"),
                 ]
             )
     return short
@@ -320,8 +320,8 @@ def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
         for name in ("title", "moderate", "search")
     ]
     more = [
-        FileRecord(json.dumps(one).encode(), len(alerts) + nth)
-        for nth, one in enumerate((silence, change, *others))
+        FileRecord(json.dumps(record).encode(), len(alerts) + nth)
+        for nth, record in enumerate((silence, change, *others))
     ]
     notifier.apply([*alerts, *more], now_us)
     outbox = notifier.outbox
@@ -341,29 +341,29 @@ def main(layout: str, agent: str = "") -> None:
     watch = Watch(CONFIG)
     alerts = watch.apply(records(early()), None).messages["alerts"]
     state = watch.changed()
-    kept = {"watch": state, "notify": notified(records([message.value for message in alerts]))}
-    for name, found in kept.items():
+    states = {"watch": state, "notify": notified(records([message.value for message in alerts]))}
+    for name, changes in states.items():
         if agent in ("", name):
             lines = [
                 json.dumps([base64.b64encode(key).decode(), base64.b64encode(value).decode()])
-                for key, value in found
+                for key, value in changes
                 if value is not None
             ]
             (HERE / f"layout{layout}.{name}.ndjson").write_text("\n".join(lines) + "\n")
     if agent in ("", "watch"):
         again = Watch(CONFIG)
         again.restore(state)
-        told = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
-        (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(told, indent=1) + "\n")
+        expected = {"meaning": meaning(again), "next": outcome(again.apply(records(later(), 10_000), None))}
+        (HERE / f"layout{layout}.meaning.json").write_text(json.dumps(expected, indent=1) + "\n")
     kinds = sorted(
         {
             json.loads(key)[0] if key.startswith(b"[") else key.decode().partition("/")[0]
-            for found in kept.values()
-            for key, value in found
+            for changes in states.values()
+            for key, value in changes
             if value is not None
         }
     )
-    print(kinds, [len(found) for found in kept.values()])
+    print(kinds, [len(changes) for changes in states.values()])
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class Partition:
         for topic, message in out.order:
             {"alerts": self.alerts, "windows": self.windows}.get(topic, []).append(json.loads(message.value))
 
-    def told(self, kind: str) -> list[tuple[str, str]]:
+    def states_of(self, kind: str) -> list[tuple[str, str]]:
         return [
             (alert["state"], alert["reason"])
             for alert in self.alerts
@@ -115,7 +115,7 @@ def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breac
 ):
     partition = Partition()
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
-    assert partition.told("transition")[-1][0] == "firing"
+    assert partition.states_of("transition")[-1][0] == "firing"
     partition.run(config(rules=rules), minutes(10, 13, error_type="timeout", output=None))
     ended = [alert for alert in partition.alerts if alert.get("reason") == "rule_changed"]
     assert {item["state"] for item in ended} == {"resolved"}
@@ -128,17 +128,17 @@ def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breac
     goes_on = any(rule.get("match", "*") == "*" and "environments" not in rule for rule in rules)
     # a page of which only a warning is left is over
     is_ticket = any(rule["severity"] == "warning" for rule in rules)
-    assert partition.told("episode")[-1][0] == (
+    assert partition.states_of("episode")[-1][0] == (
         "resolved" if not goes_on else "opened" if is_ticket else "updated"
     )
-    assert [state for state, _ in partition.told("episode")].count("opened") == 1 + is_ticket
+    assert [state for state, _ in partition.states_of("episode")].count("opened") == 1 + is_ticket
 
 
 def test_an_edited_rule_ends_the_incident_of_a_feature_that_has_fallen_silent():
     partition = Partition()
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
     partition.run(config(), [event(12 * 60, feature="other")])
-    assert partition.told("episode")[-1] == ("resolved", "errors: rule_changed; errors: rule_changed")
+    assert partition.states_of("episode")[-1] == ("resolved", "errors: rule_changed; errors: rule_changed")
 
 
 def test_two_configurations_that_alternate_on_a_partition_lose_and_double_nothing():
@@ -222,10 +222,10 @@ def test_what_a_changed_evaluator_counts_is_not_mixed_with_what_it_counted_befor
 def test_failures_of_an_evaluator_that_was_loosened_are_not_held_against_it():
     partition = Partition()
     partition.run(length(500), minutes(0, 60))
-    assert partition.told("transition")[-1][0] == "firing"
+    assert partition.states_of("transition")[-1][0] == "firing"
     partition.run(length(5), minutes(60, 66))
     # within 50 events, and not when the old failures are an hour away
-    assert partition.told("transition")[-1] == ("resolved", "well again")
+    assert partition.states_of("transition")[-1] == ("resolved", "well again")
 
 
 def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informative_one_does_not():
@@ -236,10 +236,10 @@ def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informa
         watch = Watch(after)
         watch.restore(partition.state.items())
         watch.apply([FileRecord(value) for value in minutes(60, 64)])
-        (found,) = watch.partition_state.evaluators.values()
-        assert (found["pass_rate"][1] > 0) == gating
-        assert found["length"][1] > 0
-        assert found["refusal"][1] == 0
+        (versions,) = watch.partition_state.evaluators.values()
+        assert (versions["pass_rate"][1] > 0) == gating
+        assert versions["length"][1] > 0
+        assert versions["refusal"][1] == 0
 
 
 def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
@@ -276,8 +276,8 @@ def test_other_dimensions_are_other_segments_of_the_same_feature():
         if alert["record"] == "transition" and alert["reason"] == "segment_gone"
     ]
     assert [item["dimensions"] for item in gone] == [{}]
-    assert partition.told("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
-    assert [state for state, _ in partition.told("episode")].count("opened") == 1
+    assert partition.states_of("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
+    assert [state for state, _ in partition.states_of("episode")].count("opened") == 1
 
 
 @pytest.mark.parametrize("lateness", ["0s", "5m"])
@@ -300,7 +300,7 @@ def test_an_open_episode_keeps_its_urgency_when_its_environment_no_longer_pages(
     partition.run(config(rules=[ERRORS]), minutes(0, 10, **fault))
     partition.run(config(rules=[ERRORS], page_environments=[]), minutes(10, 30))
     assert {alert["urgency"] for alert in partition.alerts if alert["record"] == "episode"} == {"high"}
-    assert partition.told("episode")[-1][0] == "resolved"
+    assert partition.states_of("episode")[-1][0] == "resolved"
 
 
 # ---- delivery
@@ -352,7 +352,7 @@ def test_an_episode_whose_incidents_are_gone_from_the_state_ends_at_the_next_edg
     partition = firing()
     dropped(partition, b"incident")
     partition.run(config(), minutes(10, 12))
-    assert partition.told("episode")[-1] == ("resolved", "an incident of it is gone from the state")
+    assert partition.states_of("episode")[-1] == ("resolved", "an incident of it is gone from the state")
 
 
 def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
@@ -367,7 +367,7 @@ def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
     ]
     partition.run(config(rules=[ERRORS]), minutes(12, 30))
     assert partition.alerts[-1]["episode_id"] == again["episode_id"]
-    assert partition.told("episode")[-1][0] == "resolved"
+    assert partition.states_of("episode")[-1][0] == "resolved"
 
 
 def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_episode():
@@ -375,16 +375,16 @@ def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_
     watch = Watch(config(rules=[ERRORS]))
     watch.restore(partition.state.items())
     for at, incidents in watch.partition_state.incidents.items():
-        for (segment, rule), one in list(incidents.items()):
+        for (segment, rule), incident in list(incidents.items()):
             incidents[segment, rule] = Incident.from_state_values(
-                ["x" + one.incident_id, *one.state_values()[1:]]
+                ["x" + incident.incident_id, *incident.state_values()[1:]]
             )
             watch.partition_state.mark_incident(at, segment, rule)
     partition.state |= dict(watch.changed())
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
     partition.run(config(rules=[ERRORS]), minutes(12, 30))
     assert len({alert["episode_id"] for alert in partition.alerts if alert["record"] == "episode"}) == 1
-    assert partition.told("episode")[-1][0] == "resolved"
+    assert partition.states_of("episode")[-1][0] == "resolved"
 
 
 def test_a_state_of_features_incidents_and_episodes_alone_goes_on():
@@ -394,4 +394,4 @@ def test_a_state_of_features_incidents_and_episodes_alone_goes_on():
         dropped(partition, kind)
         partition.run(config(rules=[ERRORS]), minutes(10, 11))
     partition.run(config(), minutes(11, 13))
-    assert partition.told("episode")[-1][0] == "resolved"
+    assert partition.states_of("episode")[-1][0] == "resolved"

@@ -41,12 +41,12 @@ def _module(path: Path) -> ModuleType:
 golden = _module(HERE / "make_golden.py")
 
 
-def kept(layout: int, agent: str = "watch") -> dict[bytes, bytes]:
+def golden_records(layout: int, agent: str = "watch") -> dict[bytes, bytes]:
     lines = (HERE / f"layout{layout}.{agent}.ndjson").read_text().splitlines()
     return {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
 
 
-def told(layout: int) -> dict:
+def golden_meaning(layout: int) -> dict:
     return json.loads((HERE / f"layout{layout}.meaning.json").read_text())
 
 
@@ -65,7 +65,7 @@ def restored(records: dict[bytes, bytes], layout: int = NEWEST) -> Watch:
 
 
 ALL = range(1, NEWEST + 1)
-RECORDS = {layout: kept(layout) for layout in ALL}
+RECORDS = {layout: golden_records(layout) for layout in ALL}
 SAMPLE = {
     layout: [
         max(
@@ -96,12 +96,15 @@ NOTIFIED = range(1, outbox.LAYOUT + 1)
 @pytest.mark.parametrize("layout", NOTIFIED)
 def test_the_golden_files_hold_every_kind_of_record_of_the_notifier(layout):
     more = ({b"silence"} if layout > 2 else set()) | ({b"change"} if layout > 3 else set())
-    assert {key.partition(b"/")[0] for key in kept(layout, "notify")} == {b"delivery", b"counts"} | more
+    assert {key.partition(b"/")[0] for key in golden_records(layout, "notify")} == {
+        b"delivery",
+        b"counts",
+    } | more
 
 
 @pytest.mark.parametrize("layout", ALL)
 def test_every_layout_means_what_it_meant_and_goes_on_as_it_would_have(layout):
-    watch, then = restored(RECORDS[layout], layout), told(layout)
+    watch, then = restored(RECORDS[layout], layout), golden_meaning(layout)
     assert golden.meaning(watch) == then["meaning"]
     assert golden.outcome(watch.apply(golden.records(golden.later(), 10_000), None)) == then["next"]
 
@@ -109,10 +112,10 @@ def test_every_layout_means_what_it_meant_and_goes_on_as_it_would_have(layout):
 @pytest.mark.parametrize("layout", NOTIFIED)
 def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     notifier = Notifier(golden.CONFIG)
-    notifier.restore(kept(layout, "notify").items())
+    notifier.restore(golden_records(layout, "notify").items())
     deliveries = [
         EpisodeDelivery.from_state(value)
-        for key, value in kept(layout, "notify").items()
+        for key, value in golden_records(layout, "notify").items()
         if key.startswith(b"delivery/")
     ]
     now_us = max(delivery.sent_us for delivery in deliveries) + 1
@@ -140,7 +143,7 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
         sizes.append(len(changed))
         log |= {key: value for key, value in changed if value is not None}
         mixed = restored(log)  # as a worker finds it that takes over in the middle
-        assert golden.meaning(mixed) == told(1)["meaning"]
+        assert golden.meaning(mixed) == golden_meaning(1)["meaning"]
         if len(changed) == 1:
             break
     assert max(sizes) <= MAX_MIGRATED + 1
@@ -150,7 +153,9 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
 
 def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
     (feature,) = (
-        one for at, one in restored(RECORDS[1]).partition_state.features.items() if at.feature == "answer"
+        feature
+        for key, feature in restored(RECORDS[1]).partition_state.features.items()
+        if key.feature == "answer"
     )
     assert feature.producer_totals() == (4000, 3950, 3940, 10)
     assert (feature.verdicts, feature.skipped) == ({}, {})

@@ -1,4 +1,4 @@
-"""Laws of counters of names: exact in any order, of bounded size, weighed by how likely each event was kept."""
+"""Laws of category counts: exact in any order, of bounded size, weighted by sampling probability."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ parts = st.lists(
 )
 
 
-def counted(some: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
+def counted(additions: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
     categories = CategoryCounts()
-    for probability, counts in some:
+    for probability, counts in additions:
         categories.add(to_ppm(probability), counts)
     return categories
 
 
 @given(parts, st.randoms(use_true_random=False))
 def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
-    some: list[tuple[float, dict[str, int]]], rng: random.Random
+    additions: list[tuple[float, dict[str, int]]], rng: random.Random
 ) -> None:
-    whole = counted(some)
-    shuffled = some[:]
+    whole = counted(additions)
+    shuffled = additions[:]
     rng.shuffle(shuffled)
-    cuts = sorted(rng.randint(0, len(some)) for _ in range(3))
-    groups = [counted(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(some)], strict=True)]
+    cuts = sorted(rng.randint(0, len(additions)) for _ in range(3))
+    groups = [
+        counted(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(additions)], strict=True)
+    ]
     merged = CategoryCounts()
     merged.merge(groups[3])
     groups[1].merge(groups[0])
@@ -48,28 +50,28 @@ def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
     back.add(MILLION, {"zz-new": 1})
     whole.add(MILLION, {"zz-new": 1})
     assert back.state() == whole.state()
-    assert whole.n == sum(sum(counts.values()) for _, counts in some) + 1
+    assert whole.n == sum(sum(counts.values()) for _, counts in additions) + 1
 
 
 @given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), max_size=300, unique=True))
-def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(some: list[str]) -> None:
+def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(names: list[str]) -> None:
     categories = CategoryCounts()
-    for nth, name in enumerate(some):
+    for nth, name in enumerate(names):
         categories.add(MILLION, {name: nth + 1})
-    found = categories.weighted_counts()
-    own = {name: n for name, n in found.items() if name != OTHER}
-    assert len(own) == min(MAX_NAMES, len(set(some) - {OTHER}))
-    assert all(some.index(name) + 1 == n for name, n in own.items())
-    assert sum(found.values()) == sum(range(1, len(some) + 1))
+    counts = categories.weighted_counts()
+    own = {name: n for name, n in counts.items() if name != OTHER}
+    assert len(own) == min(MAX_NAMES, len(set(names) - {OTHER}))
+    assert all(names.index(name) + 1 == n for name, n in own.items())
+    assert sum(counts.values()) == sum(range(1, len(names) + 1))
 
 
 def test_known_names_keep_their_count_whatever_else_comes() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {f"error {number}": 1 for number in range(5000)})
     categories.add(MILLION, {"length": 3, "": 2, "content_filter": 1})
-    found = categories.weighted_counts()
-    assert (found["length"], found[""], found["content_filter"]) == (3, 2, 1)
-    assert (len(found), found[OTHER]) == (MAX_NAMES + 1, 5000 - (MAX_NAMES - 3))
+    counts = categories.weighted_counts()
+    assert (counts["length"], counts[""], counts["content_filter"]) == (3, 2, 1)
+    assert (len(counts), counts[OTHER]) == (MAX_NAMES + 1, 5000 - (MAX_NAMES - 3))
 
 
 def test_a_name_is_cut_to_128_characters() -> None:

@@ -11,35 +11,35 @@ from monitor.stats import STATISTICS
 from monitor.stats.text_sketch import text_features
 
 FILLED = {
-    "rate": lambda one, nth: one.add((1_000_000, 500_000, 10_000)[nth % 3], 5 + nth, nth % 5),
-    "number": lambda one, nth: one.add(
+    "rate": lambda statistic, nth: statistic.add((1_000_000, 500_000, 10_000)[nth % 3], 5 + nth, nth % 5),
+    "number": lambda statistic, nth: statistic.add(
         (1_000_000, 500_000, 10_000)[nth % 3], 2, 60 + nth, {33 + 400 * nth: 1, -7: 1}
     ),
-    "categories": lambda one, nth: one.add(
+    "categories": lambda statistic, nth: statistic.add(
         (1_000_000, 500_000, 10_000)[nth % 3], {f"name {at}": at for at in range(20 * nth, 20 * nth + 20)}
     ),
-    "text": lambda one, nth: one.update(text_features([f"answer {nth}", "yes"])),
+    "text": lambda statistic, nth: statistic.update(text_features([f"answer {nth}", "yes"])),
 }
 
 
 def filled(kind: str, *numbers: int) -> Any:
-    one = STATISTICS[kind]()
+    statistic = STATISTICS[kind]()
     for nth in numbers:
-        FILLED[kind](one, nth)
-    return one
+        FILLED[kind](statistic, nth)
+    return statistic
 
 
-def bytes_of(one: Any) -> bytes:
-    return msgspec.msgpack.encode(one.state())
+def bytes_of(statistic: Any) -> bytes:
+    return msgspec.msgpack.encode(statistic.state())
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
 def test_nothing_changes_nothing(kind):
-    some, empty = filled(kind, 0, 1, 2), STATISTICS[kind]()
-    before = bytes_of(some)
-    some.merge(empty)
-    empty.merge(some)
-    assert bytes_of(some) == bytes_of(empty) == before != bytes_of(STATISTICS[kind]())
+    statistic, empty = filled(kind, 0, 1, 2), STATISTICS[kind]()
+    before = bytes_of(statistic)
+    statistic.merge(empty)
+    empty.merge(statistic)
+    assert bytes_of(statistic) == bytes_of(empty) == before != bytes_of(STATISTICS[kind]())
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
@@ -57,9 +57,9 @@ def test_parts_merge_to_the_whole_however_they_are_bracketed_and_stay_as_they_ar
 
 @pytest.mark.parametrize("kind", STATISTICS)
 def test_what_comes_back_from_state_goes_on_as_if_it_had_never_left(kind):
-    one = filled(kind, 0, 1)
-    back = STATISTICS[kind].from_state(msgspec.msgpack.decode(bytes_of(one)))
-    for some in (one, back):
-        FILLED[kind](some, 3)
-        some.merge(filled(kind, 2))
-    assert bytes_of(back) == bytes_of(one) == bytes_of(filled(kind, 0, 1, 2, 3))
+    statistic = filled(kind, 0, 1)
+    back = STATISTICS[kind].from_state(msgspec.msgpack.decode(bytes_of(statistic)))
+    for either in (statistic, back):
+        FILLED[kind](either, 3)
+        either.merge(filled(kind, 2))
+    assert bytes_of(back) == bytes_of(statistic) == bytes_of(filled(kind, 0, 1, 2, 3))

@@ -106,8 +106,8 @@ def test_more_than_eight_probabilities_are_rounded_together_and_lose_nothing() -
     for k in range(1, 40):
         number.add(to_ppm(k / 1000), 1, k, {33: 1})
     assert len(number.classes) <= 8
-    assert sum(held.n for held in number.classes.values()) == 39
-    assert sum(held.sum for held in number.classes.values()) == sum(range(1, 40))
+    assert sum(histogram.n for histogram in number.classes.values()) == 39
+    assert sum(histogram.sum for histogram in number.classes.values()) == sum(range(1, 40))
     assert all(1 <= ppm <= MILLION for ppm in number.classes)
 
 
@@ -124,7 +124,7 @@ def indices(values: list[int], scale: int) -> list[int]:
 
 
 @given(st.lists(st.integers(1, 2**61), min_size=1, max_size=20))
-def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_building_at_that_scale(
+def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_that_scale(
     values: list[int],
 ) -> None:
     number = number_of(values)
@@ -166,13 +166,13 @@ def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_bucket
     rng.shuffle(numbers)
     tree = [*numbers]
     while len(tree) > 1:  # merged in pairs, and pairs of pairs
-        one, two = tree.pop(), tree.pop()
-        whole = NumberSummary.from_state(one.state())
-        whole.merge(two)
+        first, second = tree.pop(), tree.pop()
+        whole = NumberSummary.from_state(first.state())
+        whole.merge(second)
         tree.insert(rng.randint(0, len(tree)), whole)
     right.merge(tree[0] if tree else NumberSummary())
     assert left.state() == right.state()
-    assert all(len(held.buckets) <= 2 * MAX_BUCKETS + 1 for held in left.classes.values())
+    assert all(len(histogram.buckets) <= 2 * MAX_BUCKETS + 1 for histogram in left.classes.values())
 
 
 def test_what_has_fallen_keeps_taking_in_both_finer_and_coarser_numbers() -> None:

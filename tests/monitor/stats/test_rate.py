@@ -76,8 +76,8 @@ def test_the_variance_of_a_weighted_rate_is_what_simulation_shows() -> None:
     values, ns = [], []
     for _ in range(runs):
         errors = sum(rng.random() < true for _ in range(calls))
-        kept = sum(rng.random() < p for _ in range(calls - errors))
-        estimate = rate_of([(1.0, errors, errors), (p, kept, 0)]).estimate(1.96)
+        sampled = sum(rng.random() < p for _ in range(calls - errors))
+        estimate = rate_of([(1.0, errors, errors), (p, sampled, 0)]).estimate(1.96)
         assert estimate.value is not None
         values.append(estimate.value)
         ns.append(estimate.n)

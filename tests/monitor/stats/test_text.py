@@ -15,18 +15,18 @@ from monitor.stats.text_sketch import _WEIGHTS, FEATURE_UNIT, FEATURES, TextSket
 texts = st.lists(st.text(max_size=80), max_size=20)
 
 
-def sketch_of(some: list[str]) -> TextSketch:
+def sketch_of(texts: list[str]) -> TextSketch:
     sketch = TextSketch()
-    if some:
-        sketch.update(text_features(some))
+    if texts:
+        sketch.update(text_features(texts))
     return sketch
 
 
 @given(texts)
-def test_a_texts_features_do_not_depend_on_the_texts_beside_it(some: list[str]) -> None:
-    together = text_features(some)
-    assert together.shape == (len(some), FEATURES)
-    for text, row in zip(some, together, strict=True):
+def test_a_texts_features_do_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
+    together = text_features(texts)
+    assert together.shape == (len(texts), FEATURES)
+    for text, row in zip(texts, together, strict=True):
         assert text_features([text])[0].tolist() == row.tolist()
 
 
@@ -34,7 +34,7 @@ def test_features_are_the_same_on_every_machine() -> None:
     """A sketch outlives the process and the machine: another digest would make a drift of every text. Then
     VERSION must rise.
     """
-    some = [
+    texts = [
         "It ships on Monday.",
         "",
         "x",
@@ -42,7 +42,7 @@ def test_features_are_the_same_on_every_machine() -> None:
         "a" * 5000,
         " ".join(map(str, range(2000))),
     ]
-    assert hashlib.sha256(text_features(some).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
+    assert hashlib.sha256(text_features(texts).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
 
 
 def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
@@ -62,10 +62,10 @@ def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
 
 @given(texts, texts)
 def test_merging_is_counting_together_in_any_order_and_state_comes_back(
-    one: list[str], two: list[str]
+    first: list[str], second: list[str]
 ) -> None:
-    whole, merged = sketch_of([*one, *two]), sketch_of(two)
-    merged.merge(sketch_of(one))
+    whole, merged = sketch_of([*first, *second]), sketch_of(second)
+    merged.merge(sketch_of(first))
     assert merged.state() == whole.state()
     back = TextSketch.from_state(whole.state())
     assert back.state() == whole.state()
@@ -84,8 +84,8 @@ def test_sums_are_those_of_numpy() -> None:
 
 
 def test_like_texts_lie_close_and_unlike_ones_apart_as_the_kernel_says() -> None:
-    def kernel(one: str, two: str) -> float:
-        first, second = text_features([one, two]).astype(float)
+    def kernel(text: str, other: str) -> float:
+        first, second = text_features([text, other]).astype(float)
         return float(first @ second) / (FEATURE_UNIT**2 * FEATURES / 2)
 
     text = "The parcel ships on Monday and you can follow it by the number that we sent."

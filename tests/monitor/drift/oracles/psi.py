@@ -1,4 +1,4 @@
-"""Population stability index, less its mean under no drift: what benchmarks/detector_power.py compares with."""
+"""Population stability index, less its mean under no drift; benchmarks/detector_power.py compares with it."""
 
 from __future__ import annotations
 
