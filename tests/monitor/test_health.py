@@ -32,7 +32,7 @@ def beats(
     every=1,
 ):
     """The heartbeats of a partition whose cumulative counts and figures are functions of the second."""
-    health, found = PartitionHealth(settings or Settings(), 3, 16), []
+    health, heartbeats = PartitionHealth(settings or Settings(), 3, 16), []
     for second in range(0, seconds, every):
         now_us = 1_000_000 * SECOND + second * SECOND
         if health.is_due(now_us):
@@ -40,13 +40,14 @@ def beats(
             watermark_us = None if watermark_s is None else now_us - watermark_s * SECOND
             beat = health.look(counts_at(second), figures_at(second), watermark_us, now_us)
             if beat is not None:
-                found.append((second, beat))
-    return found
+                heartbeats.append((second, beat))
+    return heartbeats
 
 
-def named(found):
+def named(heartbeats):
     return [
-        (second, {(item["name"], item["severity"]) for item in beat["findings"]}) for second, beat in found
+        (second, {(finding["name"], finding["severity"]) for finding in beat["findings"]})
+        for second, beat in heartbeats
     ]
 
 
@@ -58,11 +59,11 @@ def records(share):
     }
 
 
-def test_a_well_partition_says_so_once_a_minute():
-    found = beats(records(0.0), seconds=601)
-    assert [second for second, _ in found] == list(range(0, 601, 60))
-    assert not any(beat["findings"] for _, beat in found)
-    assert [beat["observed_s"] for _, beat in found[:7]] == [0, 60, 120, 180, 240, 300, 300]
+def test_a_healthy_partition_sends_a_heartbeat_once_a_minute():
+    heartbeats = beats(records(0.0), seconds=601)
+    assert [second for second, _ in heartbeats] == list(range(0, 601, 60))
+    assert not any(beat["findings"] for _, beat in heartbeats)
+    assert [beat["observed_s"] for _, beat in heartbeats[:7]] == [0, 60, 120, 180, 240, 300, 300]
 
 
 def test_a_heartbeat_is_what_the_schema_promises():
@@ -88,15 +89,15 @@ def test_fewer_than_ten_dead_letters_are_nothing_whatever_their_share():
     assert not any(findings for _, findings in named(beats(counts, seconds=290)))
 
 
-def test_news_does_not_wait_for_the_minute_and_says_what_and_mostly_why():
+def test_a_new_finding_does_not_wait_for_the_minute_and_names_its_main_cause():
     def counts(second):
         bad = 100 * max(0, second - 70)
         return records(0.0)(second) | {"dead-letters": bad, "dead-letters/no_text": bad}
 
-    found = beats(counts, seconds=90)
-    second, beat = found[-1]
+    heartbeats = beats(counts, seconds=90)
+    second, beat = heartbeats[-1]
     assert second == 75
-    assert [item["text"] for item in beat["findings"]] == [
+    assert [finding["text"] for finding in beat["findings"]] == [
         "6.7 % of records could not be read in 75 s (mostly: no_text)"
     ]
 
@@ -120,13 +121,13 @@ def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before()
 def test_a_severity_never_sinks_while_its_finding_lasts(steps):
     checks, before = ShareChecks(Settings()), {}
     for nth, (good, bad) in enumerate(steps):
-        found = {
-            item.name: item.severity
-            for item in checks.check({"records": good + bad, "dead-letters": bad}, 300, nth)
+        heartbeats = {
+            finding.name: finding.severity
+            for finding in checks.check({"records": good + bad, "dead-letters": bad}, 300, nth)
         }
-        if before.get("dead-letters") == "error" and found:
-            assert found == {"dead-letters": "error"}
-        before = found
+        if before.get("dead-letters") == "error" and heartbeats:
+            assert heartbeats == {"dead-letters": "error"}
+        before = heartbeats
 
 
 def test_one_broken_evaluator_of_ten_is_an_error_and_named():
@@ -141,7 +142,8 @@ def test_one_broken_evaluator_of_ten_is_an_error_and_named():
 
     _, beat = beats(counts, seconds=120)[-1]
     assert [
-        (item["name"], item["severity"], "mostly: broken" in item["text"]) for item in beat["findings"]
+        (finding["name"], finding["severity"], "mostly: broken" in finding["text"])
+        for finding in beat["findings"]
     ] == [("evaluator-errors", "error", True)]
 
 
@@ -178,7 +180,7 @@ def test_a_lag_ends_when_everything_is_applied():
     }
 
 
-def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
+def test_records_lost_before_the_first_look_are_in_the_first_heartbeat():
     (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: ReadProgress(True, 1234))
     assert second == 0
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
@@ -194,19 +196,21 @@ def test_what_was_lost_before_the_first_look_is_told_in_the_first_heartbeat():
         ),
     ],
 )
-def test_a_recovery_of_over_a_minute_is_a_warning_that_is_told_at_once_and_for_a_window(took_s, said):
-    found = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
-    told = {second: {item["text"] for item in beat["findings"]} for second, beat in found}
-    assert told[0] == told[300] == said
-    assert found[-1][0] >= 540
-    assert not found[-1][1]["findings"]
+def test_a_recovery_of_over_a_minute_is_a_warning_at_once_and_for_a_window(took_s, said):
+    heartbeats = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
+    texts = {second: {finding["text"] for finding in beat["findings"]} for second, beat in heartbeats}
+    assert texts[0] == texts[300] == said
+    assert heartbeats[-1][0] >= 540
+    assert not heartbeats[-1][1]["findings"]
     since = {
-        (item["name"], item["severity"], item["since"]) for _, beat in found for item in beat["findings"]
+        (finding["name"], finding["severity"], finding["since"])
+        for _, beat in heartbeats
+        for finding in beat["findings"]
     }
     assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if said else set())
 
 
-def test_what_others_find_stands_in_the_heartbeat_and_is_news():
+def test_findings_of_other_checks_are_in_the_heartbeat_at_once():
     health, silent = (
         PartitionHealth(Settings(), 0, 1),
         Finding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
@@ -222,7 +226,7 @@ def test_a_clock_that_is_set_back_stops_no_heartbeat():
     assert health.is_due(4_000_000 * SECOND)
 
 
-def test_the_share_that_is_configured_holds():
+def test_the_configured_share_applies():
     settings = Settings.model_validate({"dead_letter_share": 0.3})
     assert not named(beats(records(0.2), seconds=120, settings=settings))[-1][1]
     assert named(beats(records(0.4), seconds=120, settings=settings))[-1][1] == {("dead-letters", "warning")}
@@ -243,7 +247,7 @@ def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_noth
     ] * 2
     beat = json.loads(told[-1].value)
     assert (beat["counts"]["records"], beat["counts"]["dead-letters"]) == (101, 20)
-    assert [item["name"] for item in beat["findings"]] == ["dead-letters"]
+    assert [finding["name"] for finding in beat["findings"]] == ["dead-letters"]
     assert outputs == [other.apply(log, now_us)]
     assert one.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
     assert one.changed() == other.changed()
@@ -299,20 +303,20 @@ WORLDS = {
 
 
 @pytest.mark.parametrize(("log", "name", "severity"), WORLDS.values(), ids=WORLDS)
-def test_what_producers_drop_and_what_does_not_arrive_is_found_from_one_percent_on(log, name, severity):
+def test_dropped_and_missing_events_are_findings_from_one_percent_on(log, name, severity):
     watch = Watch(Config(), 0, 1)
     watch.heartbeat(WELL, NINE_US)
     watch.apply(log, NINE_US + 100 * SECOND)
     # what is missing is known when it is too late for it
     watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)
     told = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
-    assert [(load["name"], load["severity"]) for load in json.loads(told[-1].value)["findings"]] == (
+    assert [(finding["name"], finding["severity"]) for finding in json.loads(told[-1].value)["findings"]] == (
         [(name, severity)] if name else []
     )
 
 
-@pytest.mark.parametrize(("wrong", "found"), [(0.5, True), (0.05, False)])
-def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
+@pytest.mark.parametrize(("wrong", "heartbeats"), [(0.5, True), (0.05, False)])
+def test_a_producer_with_another_partitioner_is_an_info_finding(wrong, heartbeats):
     here = next(
         number
         for number in range(4)
@@ -329,8 +333,8 @@ def test_a_producer_with_another_partitioner_is_told_as_a_note(wrong, found):
         [event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US
     )
     beat = json.loads(watch.heartbeat(WELL, NINE_US + 60 * SECOND).messages["alerts"][-1].value)
-    assert [(item["name"], item["severity"]) for item in beat["findings"]] == (
-        [("wrong-partition", "info")] if found else []
+    assert [(finding["name"], finding["severity"]) for finding in beat["findings"]] == (
+        [("wrong-partition", "info")] if heartbeats else []
     )
     assert beat["counts"]["wrong-partition"] == 1000 * wrong
 

@@ -40,14 +40,14 @@ class Bench:
         self.notifier, self.log, self.position = Notifier(self.config), [], 0
         self.durable, self.durable_position = {}, 0
         self.findings, self.silent, self.observed_s = {}, set(), 300.0
-        self.told, self.counts = [], {}
+        self.sent, self.counts = [], {}
 
     def write(self, value):
         self.log.append(FileRecord(value, len(self.log)))
 
     def beat(self):
         for partition in set(range(self.partitions)) - self.silent:
-            found = [finding.record() for finding in self.findings.get(partition, ())]
+            findings = [finding.record() for finding in self.findings.get(partition, ())]
             self.write(
                 json.dumps(
                     {
@@ -58,7 +58,7 @@ class Bench:
                         "time": rfc3339(self.now_us),
                         "observed_s": self.observed_s,
                         "counts": self.counts.get(partition, {}),
-                        "findings": found,
+                        "findings": findings,
                     },
                     separators=(",", ":"),
                 ).encode()
@@ -86,7 +86,7 @@ class Bench:
             while (step := self.notifier.outbox.due(channel, self.now_us)) is not None:
                 if verdict == "delivered" or channel != "pagerduty":
                     self.notifier.outbox.delivered(step, self.now_us)
-                    self.told.append((channel, step.action, step.urgency, step.episode.feature, step.reason))
+                    self.sent.append((channel, step.action, step.urgency, step.episode.feature, step.reason))
                 elif verdict == "refused":
                     self.notifier.outbox.refused(step, "400: no such key", self.now_us)
                 else:
@@ -104,9 +104,9 @@ class Bench:
 
     def episodes(self):
         return [
-            one
+            episode
             for record in self.log
-            if record.value.startswith(b'{"record":"episode"') and (one := json.loads(record.value))
+            if record.value.startswith(b'{"record":"episode"') and (episode := json.loads(record.value))
         ]
 
 
@@ -121,7 +121,7 @@ def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_pa
     bench.pass_time(600)
     bench.findings = {}
     bench.pass_time(120)
-    paged = [item for item in bench.told if item[0] == "pagerduty"]
+    paged = [message for message in bench.sent if message[0] == "pagerduty"]
     assert [(action, urgency, feature) for _, action, urgency, feature, _ in paged] == [
         ("trigger", "high", "monitor"),
         ("resolve", "high", "monitor"),
@@ -134,8 +134,8 @@ def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_pa
         "resolved",
     )
     assert opened["incidents"][0]["text"] == f"{DEAD.text}, in partitions 1, 3"
-    for one in bench.episodes():
-        Episode.model_validate_json(json.dumps(one))
+    for episode in bench.episodes():
+        Episode.model_validate_json(json.dumps(episode))
 
 
 def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
@@ -145,7 +145,7 @@ def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
     bench.pass_time(120)
     assert [episode["state"] for episode in bench.episodes()] == ["opened", "escalated"]
     assert len({episode["episode_id"] for episode in bench.episodes()}) == 1
-    assert [(action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"] == [
+    assert [(action, urgency) for channel, action, urgency, *_ in bench.sent if channel == "pagerduty"] == [
         ("trigger", "low"),
         ("trigger", "high"),
         ("resolve", "low"),
@@ -158,7 +158,7 @@ def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
         bench.findings = {1: [DEAD]}
         bench.pass_time(120)
         assert [
-            (action, urgency) for channel, action, urgency, *_ in bench.told if channel == "pagerduty"
+            (action, urgency) for channel, action, urgency, *_ in bench.sent if channel == "pagerduty"
         ] == told
 
 
@@ -166,7 +166,7 @@ def test_without_an_environment_that_may_page_it_is_a_ticket():
     bench = Bench(PAGERDUTY | {"page_environments": []})
     bench.findings = {1: [DEAD]}
     bench.pass_time(120)
-    assert {urgency for _, _, urgency, _, _ in bench.told} == {"low"}
+    assert {urgency for _, _, urgency, _, _ in bench.sent} == {"low"}
 
 
 def test_a_new_owner_that_has_not_looked_for_a_whole_window_ends_nothing(bench):
@@ -206,7 +206,7 @@ def test_a_loss_stays_open_for_an_hour(bench):
         ),
     ],
 )
-def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_and_both_are_tickets_with_advice(
+def test_a_long_recovery_stays_for_an_hour_and_a_silent_evaluator_until_it_judges_both_as_tickets(
     bench, one, kept
 ):
     bench.findings = {2: [one]}
@@ -221,7 +221,7 @@ def test_a_long_recovery_stays_for_an_hour_a_silent_evaluator_until_it_judges_an
     assert [episode["state"] for episode in bench.episodes()] == ["opened", "resolved"]
 
 
-def test_a_partition_that_falls_silent_is_an_error_after_five_minutes_and_well_when_it_is_heard_again(bench):
+def test_a_silent_partition_is_an_error_after_five_minutes_until_its_next_heartbeat(bench):
     bench.pass_time(120)
     bench.silent = {2}
     bench.pass_time(220)
@@ -236,13 +236,13 @@ def test_a_partition_that_falls_silent_is_an_error_after_five_minutes_and_well_w
     assert bench.episodes()[-1]["state"] == "resolved"
 
 
-def test_that_nobody_is_heard_at_all_is_found_too(bench):
+def test_no_heartbeat_of_any_partition_is_a_finding(bench):
     bench.silent = set(range(4))
     bench.pass_time(400)
-    assert [episode["rule"] for episode in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
+    assert [incident["rule"] for incident in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
 
 
-def test_nobody_is_blamed_for_silence_while_the_notifier_itself_was_away(bench):
+def test_no_partition_counts_as_silent_while_the_notifier_itself_was_down(bench):
     bench.pass_time(600)
     bench.now_us += 20 * MINUTE  # it was stopped, and nobody wrote meanwhile
     bench.look()
@@ -254,7 +254,7 @@ def test_nobody_is_blamed_for_silence_while_the_notifier_itself_was_away(bench):
     assert bench.episodes() == []
 
 
-def test_what_is_spread_over_all_partitions_is_found_though_none_has_ten(bench):
+def test_dead_letters_spread_over_all_partitions_are_found_although_none_has_ten(bench):
     bench.counts = {
         partition: {"records": 100, "dead-letters": 4, "dead-letters/unreadable": 4} for partition in range(4)
     }
@@ -264,27 +264,27 @@ def test_what_is_spread_over_all_partitions_is_found_though_none_has_ten(bench):
     assert opened["urgency"] == "low"
 
 
-def test_a_channel_that_takes_nothing_for_five_minutes_is_told_through_the_others_only(bench):
+def test_a_channel_that_is_down_for_five_minutes_is_reported_through_the_others_only(bench):
     bench.write(_quality("q"))
     bench.pass_time(480, "failed")
-    down = [item for item in bench.told if item[3] == "channel-pagerduty"]
+    down = [message for message in bench.sent if message[3] == "channel-pagerduty"]
     assert [(channel, action, urgency) for channel, action, urgency, *_ in down] == [
         ("console", "trigger", "high")
     ]
     assert "pagerduty takes nothing: no answer" in bench.episodes()[-1]["incidents"][0]["text"]
     bench.pass_time(180)
     assert [
-        (channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"
+        (channel, action) for channel, action, _, feature, _ in bench.sent if feature == "channel-pagerduty"
     ] == [("console", "trigger"), ("console", "resolve")]
-    assert ("pagerduty", "trigger", "high", "answer", "opened") in bench.told
+    assert ("pagerduty", "trigger", "high", "answer", "opened") in bench.sent
 
 
-def test_a_refusal_is_told_through_the_others_and_never_of_itself(bench):
+def test_a_refusal_is_reported_through_the_other_channels_only(bench):
     bench.write(_quality("q"))
     bench.pass_time(10, "refused")
     bench.pass_time(7200)
     about = [
-        (channel, action) for channel, action, _, feature, _ in bench.told if feature == "channel-pagerduty"
+        (channel, action) for channel, action, _, feature, _ in bench.sent if feature == "channel-pagerduty"
     ]
     assert about == [("console", "trigger"), ("console", "resolve")]  # an hour later
     assert (
@@ -301,10 +301,10 @@ def test_a_lone_channel_that_is_down_makes_no_page_about_itself_when_it_is_back(
     bench.pass_time(900, "failed")
     assert any(episode["feature"] == "channel-pagerduty" for episode in bench.episodes())
     bench.pass_time(120)
-    assert {feature for _, _, _, feature, _ in bench.told} == {"answer"}
+    assert {feature for _, _, _, feature, _ in bench.sent} == {"answer"}
 
 
-def test_refusals_of_a_release_before_there_was_a_desk_are_no_news():
+def test_refusals_counted_by_a_release_without_self_health_are_not_reported():
     bench = Bench()
     bench.notifier.restore([(b"counts", b'{"pagerduty": {"refused": 7}}')])
     bench.pass_time(60)
@@ -346,8 +346,8 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
     bench.findings = {}
     bench.pass_time(180)
     states = {}
-    for one in bench.episodes():
-        states.setdefault(one["episode_id"], []).append(one["state"])
+    for episode in bench.episodes():
+        states.setdefault(episode["episode_id"], []).append(episode["state"])
     assert all(
         (states[name].count("opened"), states[name][0], states[name].count("resolved"), states[name][-1])
         == (1, "opened", 1, "resolved")
@@ -359,7 +359,7 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
 
 
 @given(steps=STEPS)
-def test_a_restored_notifier_goes_on_as_the_one_before(steps):
+def test_a_restored_notifier_continues_as_before(steps):
     bench = Bench()
     for step in steps:
         if step in ("bad", "worse", "well", "lag"):
@@ -419,7 +419,7 @@ def test_findings_of_a_thousand_partitions_fit_into_a_record():
     assert bench.episodes()[0]["incidents"][0]["text"].endswith(", in all partitions")
 
 
-def test_only_the_first_partition_of_the_alerts_has_a_desk():
+def test_only_the_first_partition_of_the_alerts_topic_has_self_health():
     second = Notifier(Config(), partition=1)
     assert not second.check_health(BEGAN)
     assert not second.check_health(BEGAN + 600 * SECOND)

@@ -25,7 +25,7 @@ class World:
 
     def __init__(self, looks=4, **config):
         self.looks, self.config = looks, Config.model_validate(config)
-        self.watch, self.now_us, self.offset, self.found = Watch(self.config, 0, 1), BEGAN_US, 0, []
+        self.watch, self.now_us, self.offset, self.findings = Watch(self.config, 0, 1), BEGAN_US, 0, []
 
     def pass_minutes(self, minutes, *streams):
         """Each stream: (feature, calls a minute, fields)."""
@@ -42,10 +42,10 @@ class World:
                 for message in self.watch.heartbeat(ReadProgress(True, 0), self.now_us).messages.get(
                     "alerts", ()
                 ):
-                    self.found = [
-                        load
-                        for load in json.loads(message.value)["findings"]
-                        if load["name"] == "evaluator-silence"
+                    self.findings = [
+                        finding
+                        for finding in json.loads(message.value)["findings"]
+                        if finding["name"] == "evaluator-silence"
                     ]
 
     def restart(self):
@@ -72,44 +72,46 @@ def world():
     return World()
 
 
-def test_an_evaluator_whose_field_is_not_sent_any_more_is_told_after_a_window_with_how_much_and_why(world):
+def test_an_evaluator_whose_field_is_not_sent_any_more_is_reported_after_a_window_with_number_and_reason(
+    world,
+):
     world.pass_minutes(60, ("answer", 40, WELL))
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(4, ("answer", 40, NO_REASON))
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(4, ("answer", 40, NO_REASON))
-    (one,) = world.found
-    assert one["severity"] == "warning"
-    assert one["text"].endswith("; and 1 more like it")  # the content filter reads the finish reason, too
-    assert one["text"].startswith("truncation has judged none of the last ")
-    assert " answers of bot/answer (no finish reason); before, it judged 100 %;" in one["text"]
+    (finding,) = world.findings
+    assert finding["severity"] == "warning"
+    assert finding["text"].endswith("; and 1 more like it")  # the content filter reads the finish reason, too
+    assert finding["text"].startswith("truncation has judged none of the last ")
+    assert " answers of bot/answer (no finish reason); before, it judged 100 %;" in finding["text"]
 
 
 def test_it_ends_with_the_first_verdict(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
-    assert world.found
+    assert world.findings
     world.pass_minutes(1, ("answer", 40, WELL))
-    assert world.found == []
+    assert world.findings == []
 
 
 def test_it_ends_when_no_more_answers_come_and_begins_again_with_them(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
-    assert world.found
+    assert world.findings
     world.pass_minutes(8, ("other", 4, WELL))
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(30, ("answer", 40, NO_REASON))
-    assert world.found
+    assert world.findings
 
 
 def test_it_ends_when_it_has_been_so_for_a_day():
     world = World(looks=1, time={"pane": "5m"}, default_rules=False)
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(10 * 60, ("answer", 4, NO_REASON))
-    assert world.found
+    assert world.findings
     world.pass_minutes(16 * 60, ("answer", 4, NO_REASON))
-    assert world.found == []
+    assert world.findings == []
 
 
 def test_a_new_owner_knows_it_by_the_past_that_is_durable(world):
@@ -117,7 +119,7 @@ def test_a_new_owner_knows_it_by_the_past_that_is_durable(world):
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     world.restart()
     world.pass_minutes(8, ("answer", 40, NO_REASON))
-    assert [item["text"].split(" has")[0] for item in world.found] == ["truncation"]
+    assert [finding["text"].split(" has")[0] for finding in world.findings] == ["truncation"]
 
 
 NOTHING_TO_JUDGE = {
@@ -131,21 +133,21 @@ def test_an_evaluator_that_has_nothing_to_judge_is_not_silent(world, fields):
     whole = {**WELL, "finish_reason": None, "duration_s": None}
     world.pass_minutes(60, ("answer", 40, whole))
     world.pass_minutes(20, ("answer", 40, fields))
-    assert world.found == []
+    assert world.findings == []
 
 
 def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there_whatever_it_does_elsewhere(world):
     world.pass_minutes(90, ("answer", 40, NO_REASON), ("search", 40, WELL))
-    assert world.found == []
+    assert world.findings == []
 
 
 @pytest.mark.parametrize("often", [10, 25, 40])
-def test_one_that_can_judge_few_of_the_answers_is_not_silent_by_chance(world, often):
+def test_an_evaluator_that_can_judge_few_responses_is_not_silent_by_chance(world, often):
     """Where several services share a feature, some never send what it reads."""
     world.pass_minutes(120, ("answer", 1, WELL), ("answer", often, NO_REASON))
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(8, ("answer", often, NO_REASON))
-    assert world.found == []  # of some hundred answers too few verdicts were to be expected
+    assert world.findings == []  # of some hundred answers too few verdicts were to be expected
 
 
 def test_a_nightly_job_that_sends_less_is_no_silence_once_it_is_known():
@@ -154,31 +156,31 @@ def test_a_nightly_job_that_sends_less_is_no_silence_once_it_is_known():
     world.pass_minutes(8 * 60, day)
     world.pass_minutes(120, night)
     world.pass_minutes(8 * 60, day)
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(90, night)
-    assert world.found == []
+    assert world.findings == []
 
 
 def test_a_few_answers_prove_nothing(world):
     world.pass_minutes(240, ("answer", 2, WELL))
     world.pass_minutes(24, ("answer", 2, NO_REASON))
-    assert world.found == []
+    assert world.findings == []
     world.pass_minutes(6, ("answer", 2, NO_REASON))
-    assert world.found
+    assert world.findings
 
 
 def test_the_worst_is_named_and_the_others_are_counted():
     world = World(features=[{"match": "*", "evaluators": ["error", "truncation"]}])
     world.pass_minutes(30, ("answer", 40, WELL), ("search", 60, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON), ("search", 60, NO_REASON))
-    (one,) = world.found
-    assert "of bot/search (no finish reason)" in one["text"]
-    assert one["text"].endswith("; and 1 more like it")
+    (finding,) = world.findings
+    assert "of bot/search (no finish reason)" in finding["text"]
+    assert finding["text"].endswith("; and 1 more like it")
 
 
-def test_many_that_fall_silent_at_once_are_all_told_in_the_end_though_the_past_of_only_one_is_asked_at_a_look():
+def test_many_silent_evaluators_are_all_reported_although_each_look_reads_the_past_of_one():
     world = World(default_rules=False, features=[{"match": "*", "evaluators": ["error", "truncation"]}])
     names = [f"f{number}" for number in range(8)]
     world.pass_minutes(10, *((name, 12, WELL) for name in names))
     world.pass_minutes(10, *((name, 12, NO_REASON) for name in names))
-    assert world.found[0]["text"].endswith("; and 7 more like it")
+    assert world.findings[0]["text"].endswith("; and 7 more like it")

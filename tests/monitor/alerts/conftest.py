@@ -35,7 +35,7 @@ class PagerDuty:
     def __init__(self):
         self.open, self.last = {}, {}  # key -> the step that opened it, the last one of it
         # what reaches a person: (second, page | ticket | note, key); what adds to an open key reaches nobody
-        self.told = []
+        self.received = []
         self.openings, self.ended, self.never_open = {}, {}, []
 
     def take(self, step, second):
@@ -51,7 +51,7 @@ class PagerDuty:
         elif key not in self.open:
             self.open[key] = step
             self.openings[key] = self.openings.get(key, 0) + 1
-            self.told.append(
+            self.received.append(
                 (
                     second,
                     "note" if step.action == "note" else "page" if step.urgency == "high" else "ticket",
@@ -249,8 +249,8 @@ class World:
         self.watch.restore(self.state.items())
 
     def drop(self, key):
-        """``python -m agents state drop``: the worker is down, a record is gone, and what was told of it is
-        told to be over.
+        """Drop a record as ``python -m agents state drop`` does while the worker is down: what was sent about
+        it is resolved.
         """
         partition_state = PartitionState(
             self.watch.partition_state.pane_us, self.watch.partition_state.digest
@@ -274,9 +274,9 @@ class World:
             and labels.items() <= record.items()
         ]
 
-    def told(self, kind):
+    def times_of(self, kind):
         """Seconds at which a person got a page, a ticket or a note."""
-        return [second for second, what, _ in self.pagerduty.told if what == kind]
+        return [second for second, what, _ in self.pagerduty.received if what == kind]
 
 
 def _keep(state, changed):

@@ -1,4 +1,4 @@
-"""A page is over when what paged is over, so that the next one is told; what only warns goes on as a ticket."""
+"""A page is over when all that paged is over, so that the next is sent; warnings go on as a ticket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
 
 
 def keys(world, kind):
-    return [(round(second / 60), key) for second, what, key in world.pagerduty.told if what == kind]
+    return [(round(second / 60), key) for second, what, key in world.pagerduty.received if what == kind]
 
 
 def test_a_second_outage_pages_again_though_a_warning_of_the_first_still_fires(make_world, call):
@@ -64,11 +64,11 @@ def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_tick
     episodes = [record for record in world.records if record["record"] == "episode"]
     over = next(episode for episode in episodes if episode["state"] == "resolved")
     assert over["firing"] == 0
-    assert all(item["state"] == "resolved" for item in over["incidents"])
+    assert all(incident["state"] == "resolved" for incident in over["incidents"])
     opened = [episode for episode in episodes if episode["state"] == "opened"][1]
     assert (opened["urgency"], opened["time"]) == ("low", over["time"])
     assert list(world.pagerduty.open) == [f"softfail/{opened['episode_id']}/low"]
-    assert {item["rule"] for item in opened["incidents"]} == {"drift"}
+    assert {incident["rule"] for incident in opened["incidents"]} == {"drift"}
 
 
 def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, call):
@@ -82,7 +82,7 @@ def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, cal
         ),
         4 * HOUR + 30,
     )
-    assert len(world.told("page")) == 1
+    assert len(world.times_of("page")) == 1
 
 
 def test_a_restart_in_between_changes_nothing(make_world, call):
@@ -95,24 +95,24 @@ def test_a_restart_in_between_changes_nothing(make_world, call):
     assert json.dumps(cut.records) == json.dumps(whole.records)
 
 
-def test_what_fails_again_while_its_page_is_held_open_for_flapping_is_told(make_world, call):
+def test_what_fails_again_while_its_page_is_kept_open_for_flapping_is_sent(make_world, call):
     world = make_world()
     # each is over, and the next comes within the hour
     spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]
     calls = traffic(call, 5 * HOUR, fails=spells)
     world.run([call for call in calls if call[0] < spells[2][0]], spells[2][0])
-    assert len(world.told("page")) == 2
-    held = next(iter(world.pagerduty.open))  # the second, which came back
-    del world.pagerduty.open[held]  # somebody closes it by hand
+    assert len(world.times_of("page")) == 2
+    second_key = next(iter(world.pagerduty.open))  # the second, which came back
+    del world.pagerduty.open[second_key]  # somebody closes it by hand
     world.run([call for call in calls if call[0] >= spells[2][0]], 5 * HOUR + 30)
-    third = [second for second, what, _ in world.pagerduty.told if what == "page"][2:]
+    third = [second for second, what, _ in world.pagerduty.received if what == "page"][2:]
     assert [spells[2][0] < second < spells[2][1] for second in third] == [True]
     again = [
-        item
+        incident
         for record in world.records
         if record["record"] == "episode"
-        for item in record["incidents"]
-        if item.get("returned")
+        for incident in record["incidents"]
+        if incident.get("returned")
     ]
     assert again[-1]["returned"].startswith("2026-03-02T10:5")
     states = [state for state, _ in world.transitions("error-rate")]
@@ -131,7 +131,9 @@ def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from
     findings = AlertHistory()
     findings.take(Message(b"", json.dumps(record).encode(), 0) for record in world.records)
     drift = next(
-        item for item in by_rule(findings, ["drift"], NINE + timedelta(hours=4)) if item.rule == "drift"
+        finding
+        for finding in by_rule(findings, ["drift"], NINE + timedelta(hours=4))
+        if finding.rule == "drift"
     )
     assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
     assert drift.firing > timedelta(minutes=110)

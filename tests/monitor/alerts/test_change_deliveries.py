@@ -50,15 +50,15 @@ def outbox():
 
 
 def names(outbox, now_us, channel="pagerduty", most=10):
-    """What is told now, one after the other, all of it taken."""
-    found = []
-    while len(found) < most and (one := outbox.change_due(channel, now_us)) is not None:
-        found.append(one.change.name)
-        outbox.delivered(one, now_us)
-    return found
+    """The changes that are sent now, one after the other, each delivered."""
+    sent = []
+    while len(sent) < most and (step := outbox.change_due(channel, now_us)) is not None:
+        sent.append(step.change.name)
+        outbox.delivered(step, now_us)
+    return sent
 
 
-def test_each_change_is_told_once_in_order_of_arrival(outbox, nine_us):
+def test_each_change_is_sent_once_in_order_of_arrival(outbox, nine_us):
     for name in ("b", "a", "b"):
         outbox.take(change(name), 7, nine_us)
     assert names(outbox, nine_us) == ["b", "a"]
@@ -66,7 +66,7 @@ def test_each_change_is_told_once_in_order_of_arrival(outbox, nine_us):
     assert names(outbox, nine_us + 60 * MINUTE_US) == []
 
 
-def test_what_is_delivered_is_remembered_for_a_day_and_a_restart_does_not_forget_it(outbox, nine_us):
+def test_a_delivered_change_is_remembered_for_a_day_across_a_restart(outbox, nine_us):
     outbox.take(change(), 7, nine_us)
     assert names(outbox, nine_us) == ["v8"]
     again = Outbox(config())
@@ -77,7 +77,7 @@ def test_what_is_delivered_is_remembered_for_a_day_and_a_restart_does_not_forget
     assert again.changed() == [(b"change/pagerduty/id-v8", None)]
 
 
-def test_the_day_of_remembering_begins_when_it_is_delivered(outbox, nine_us):
+def test_a_delivered_change_is_remembered_for_a_day_from_its_delivery(outbox, nine_us):
     late_us = nine_us + DAY_US - MINUTE_US
     outbox.take(change(), 7, nine_us)
     assert names(outbox, late_us) == ["v8"]
@@ -88,7 +88,7 @@ def test_the_day_of_remembering_begins_when_it_is_delivered(outbox, nine_us):
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
-def test_what_could_not_be_told_for_a_day_is_news_no_longer(outbox, nine_us):
+def test_a_change_that_could_not_be_sent_for_a_day_is_dropped(outbox, nine_us):
     outbox.take(change(), 7, nine_us)
     assert outbox.change_due("pagerduty", nine_us + DAY_US - 1)
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
@@ -102,7 +102,7 @@ def test_a_record_from_the_future_is_not_kept_for_longer(outbox, nine_us):
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
-def test_only_environments_that_page_are_told_and_only_channels_to_which_a_route_leads(nine_us):
+def test_changes_go_only_from_environments_that_page_to_channels_on_a_route(nine_us):
     routes = [
         {"match": "bot/secret", "to": []},
         {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]},
@@ -136,7 +136,7 @@ def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(outbo
     )
 
 
-def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(outbox, nine_us):
+def test_a_change_that_the_receiver_cannot_take_delays_no_other(outbox, nine_us):
     for name in ("bad", "a", "b"):
         outbox.take(change(name), 1, nine_us)
     outbox.failed(outbox.change_due("pagerduty", nine_us), nine_us, 0.0)
@@ -145,7 +145,7 @@ def test_one_that_the_receiver_chokes_on_keeps_no_other_waiting(outbox, nine_us)
     assert outbox.change_due("pagerduty", later_us).change.name == "bad"
 
 
-def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(outbox, nine_us):
+def test_a_refused_change_becomes_a_dead_letter_and_is_not_sent_again(outbox, nine_us):
     outbox.take(change("a"), 41, nine_us)
     outputs = outbox.refused(outbox.change_due("pagerduty", nine_us), "404: no such page", nine_us)
     (letter,) = [json.loads(message.value) for message in outputs.messages["deadletter"]]
@@ -155,7 +155,7 @@ def test_what_is_refused_becomes_a_dead_letter_and_is_not_tried_again(outbox, ni
     assert outbox.change_due("pagerduty", nine_us + 60 * MINUTE_US) is None
 
 
-def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(outbox, nine_us, monkeypatch):
+def test_the_number_of_changes_is_limited_and_the_oldest_is_dropped_first(outbox, nine_us, monkeypatch):
     monkeypatch.setattr(change_dispatcher, "MOST", 3)
     for number in range(5):
         outbox.take(change(f"v{number}"), number, nine_us)
@@ -164,32 +164,32 @@ def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(outbox, nine_us
 
 @settings(max_examples=examples(2))
 @given(st.lists(st.tuples(st.sampled_from("tdfrw"), st.integers(0, 5)), max_size=60), st.integers(0, 60))
-def test_a_restart_at_any_step_tells_each_once_and_forgets_none(steps, at):
+def test_a_restart_at_any_step_sends_each_change_once_and_loses_none(steps, at):
     now_us = round(NINE.timestamp() * 1e6)
-    outbox, log, taken, told = Outbox(config()), {}, set(), []
+    outbox, log, taken, sent = Outbox(config()), {}, set(), []
     for number, (what, which) in enumerate([*steps, *[("w", 5), ("d", 0)] * 20]):
         if what == "t":
             outbox.take(change(f"v{which}"), number, now_us)
             taken.add(f"v{which}")
         elif what == "w":
             now_us += which * MINUTE_US
-        elif (one := outbox.change_due("pagerduty", now_us)) is not None:
+        elif (step := outbox.change_due("pagerduty", now_us)) is not None:
             if what == "f":
-                outbox.failed(one, now_us, 0.0)
+                outbox.failed(step, now_us, 0.0)
             elif what == "r":
-                outbox.refused(one, "no", now_us)
-                told.append(one.change.name)
+                outbox.refused(step, "no", now_us)
+                sent.append(step.change.name)
             else:
-                outbox.delivered(one, now_us)
-                told.append(one.change.name)
+                outbox.delivered(step, now_us)
+                sent.append(step.change.name)
         log.update(outbox.changed())
         if number == at:
             outbox = Outbox(config())
             outbox.restore(log.items())
-    assert sorted(told) == sorted(taken)
+    assert sorted(sent) == sorted(taken)
 
 
-def test_a_change_waits_for_whatever_else_the_channel_is_owed_and_for_a_receiver_that_wants_to_be_left_alone(
+def test_a_change_waits_for_all_episodes_of_the_channel_and_for_a_receiver_that_asked_for_a_pause(
     episode_of, nine_us
 ):
     notifier = Notifier(config())
@@ -222,7 +222,7 @@ def test_a_failed_change_delays_no_page(episode_of, nine_us):
 
 
 @pytest.mark.parametrize("settings", [{"change_events": False}, {"url": "https://proxy.example/pagerduty"}])
-def test_who_takes_no_changes_is_owed_none(settings, nine_us):
+def test_a_channel_that_takes_no_changes_gets_none(settings, nine_us):
     notifier = Notifier(config(channels={"pagerduty": {"routing_key": KEY} | settings, "console": {}}))
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
     assert notifier.changed() == []
@@ -233,8 +233,8 @@ def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_ve
     good = change().model_dump(mode="json")
     outputs = notifier.apply(
         [
-            FileRecord(json.dumps(item).encode(), 3)
-            for item in (good | {"time": "soon"}, good | {"since_version": 9})
+            FileRecord(json.dumps(fields).encode(), 3)
+            for fields in (good | {"time": "soon"}, good | {"since_version": 9})
         ],
         nine_us,
     )
@@ -243,7 +243,7 @@ def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_ve
     assert notifier.change_due("pagerduty", nine_us).change == change()
 
 
-def test_a_restored_notifier_owes_what_the_one_before_did(nine_us):
+def test_a_restored_notifier_sends_the_changes_that_the_previous_did_not(nine_us):
     notifier, again = Notifier(config()), Notifier(config())
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
     again.restore(notifier.changed())

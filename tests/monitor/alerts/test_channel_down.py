@@ -133,12 +133,14 @@ def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_makes_up_for_
     assert {key.split("/")[1] for _, key, what in down.effects if what == "noted"} >= notes
     assert notes
     for name in published:
-        mine = [(key.rsplit("/", 1)[1], what) for _, key, what in down.effects if key.split("/")[1] == name]
+        effects = [
+            (key.rsplit("/", 1)[1], what) for _, key, what in down.effects if key.split("/")[1] == name
+        ]
         noted, paged = (
             [("missed", "noted")],
             [("high", "opened")] + ([("high", "closed")] if name in over_us else []),
         )
-        assert mine in ([noted] if name in notes else [paged, noted] if name in over_us else [paged]), name
+        assert effects in ([noted] if name in notes else [paged, noted] if name in over_us else [paged]), name
     assert max(at for at, _, _ in down.effects) - back_us <= 61 * SECOND
     assert all(
         step is None for step in (notifier.outbox.due(channel, notifier.now_us) for channel in CHANNELS)
@@ -215,18 +217,18 @@ def machine(episode_of, nine_us):
             self.notifier.pass_time(75)
             for receiver in self.notifier.receivers.values():
                 for name, (urgency, firing) in self.states.items():
-                    mine = [
+                    effects = [
                         (key.rsplit("/", 1)[1], what)
                         for _, key, what in receiver.effects
                         if key.split("/")[1] == name
                     ]
-                    assert len(mine) == len(set(mine)), f"{name}: {mine}"  # nothing twice in effect
+                    assert len(effects) == len(set(effects)), f"{name}: {effects}"  # nothing twice in effect
                     if firing:
                         assert {key for key in receiver.open if key.split("/")[1] == name} == {
                             f"softfail/{name}/{urgency}"
                         }
-                    else:  # told and taken back; nothing stays open
-                        assert (urgency, "opened") in mine
+                    else:  # sent and resolved; nothing stays open
+                        assert (urgency, "opened") in effects
                         assert not [key for key in receiver.open if key.split("/")[1] == name]
 
     return Deliveries

@@ -34,7 +34,7 @@ def put(outbox, *episodes, now_us=0):
     )
 
 
-def told(outbox, now_us, channel="pagerduty"):
+def send_due(outbox, now_us, channel="pagerduty"):
     """Deliver everything that is due."""
     steps = []
     while (step := outbox.due(channel, now_us)) is not None:
@@ -50,59 +50,57 @@ def measured(outbox):
 def test_an_episode_is_triggered_when_it_opens_and_resolved_when_it_ends(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    assert told(outbox, nine_us) == [("trigger", "softfail/e1/high", "opened")]
+    assert send_due(outbox, nine_us) == [("trigger", "softfail/e1/high", "opened")]
     put(outbox, episode_of(state="resolved", minute=9))
-    assert told(outbox, nine_us + 9 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
-    assert told(outbox, nine_us + 900 * MINUTE) == []
+    assert send_due(outbox, nine_us + 9 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(outbox, nine_us + 900 * MINUTE) == []
 
 
 def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(urgency="low"))
-    assert told(outbox, nine_us) == [("trigger", "softfail/e1/low", "opened")]
+    assert send_due(outbox, nine_us) == [("trigger", "softfail/e1/low", "opened")]
     put(outbox, episode_of(state="escalated", minute=2))
-    assert told(outbox, nine_us) == [
+    assert send_due(outbox, nine_us) == [
         ("trigger", "softfail/e1/high", "escalated"),
         ("resolve", "softfail/e1/low", "is a page now"),
     ]
     put(outbox, episode_of(state="resolved", minute=9))
-    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
 def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(urgency="low"))
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(state="escalated"))
     outbox.refused(outbox.due("pagerduty", nine_us), "400", nine_us)
-    assert told(outbox, nine_us) == []
+    assert send_due(outbox, nine_us) == []
 
 
 def test_urgency_never_sinks(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(state="updated", urgency="low"), episode_of(state="resolved", urgency="low"))
-    assert told(outbox, nine_us) == [
+    assert send_due(outbox, nine_us) == [
         ("resolve", "softfail/e1/high", "resolved"),
         ("resolve", "softfail/e1/low", "resolved"),
     ]
 
 
-def test_what_was_never_delivered_and_is_over_for_less_than_an_hour_is_told_in_order(
+def test_an_undelivered_episode_that_ended_less_than_an_hour_ago_is_sent_in_order(
     config, episode_of, nine_us
 ):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="resolved", minute=5))
-    assert [action for action, *_ in told(outbox, nine_us + 64 * MINUTE)] == ["trigger", "resolve"]
+    assert [action for action, *_ in send_due(outbox, nine_us + 64 * MINUTE)] == ["trigger", "resolve"]
 
 
-def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_note(
-    config, episode_of, nine_us
-):
+def test_an_undelivered_episode_that_ended_over_an_hour_ago_becomes_one_note(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved", minute=5))
-    steps = told(outbox, nine_us + 66 * MINUTE)
+    steps = send_due(outbox, nine_us + 66 * MINUTE)
     # an attempt may have got through
     assert steps == [
         ("resolve", "softfail/e1/high", "resolved"),
@@ -110,22 +108,22 @@ def test_what_was_never_delivered_and_is_over_for_more_than_an_hour_becomes_one_
     ]
 
 
-def test_what_was_never_delivered_and_is_over_for_more_than_a_day_is_history_unless_asked_for(
+def test_an_undelivered_episode_that_ended_over_a_day_ago_is_not_sent_unless_configured(
     config, episode_of, nine_us
 ):
     for page_old, last in ((False, "resolve"), (True, "note")):
         outbox = OutboxCore(config.model_copy(update={"page_old_events": page_old}))
         put(outbox, episode_of(), episode_of(state="resolved", minute=5))
-        assert told(outbox, nine_us + 1500 * MINUTE)[-1][0] == last
+        assert send_due(outbox, nine_us + 1500 * MINUTE)[-1][0] == last
 
 
 def test_what_still_fires_pages_however_long_the_notifier_was_away(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="updated", minute=10))
-    assert told(outbox, nine_us + 2000 * MINUTE) == [("trigger", "softfail/e1/high", "opened")]
+    assert send_due(outbox, nine_us + 2000 * MINUTE) == [("trigger", "softfail/e1/high", "opened")]
 
 
-def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
+def test_a_muted_episode_is_not_sent(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(
         outbox,
@@ -133,29 +131,29 @@ def test_a_muted_episode_is_not_told(config, episode_of, nine_us):
         episode_of(state="updated", muted="maintenance"),
         episode_of(state="resolved", muted="maintenance"),
     )
-    assert told(outbox, nine_us) == []
+    assert send_due(outbox, nine_us) == []
 
 
 def test_an_episode_muted_after_its_trigger_is_still_resolved(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(state="updated", muted="silence", rules=("refusals", "slow")))
-    assert told(outbox, nine_us + 400 * MINUTE) == []
+    assert send_due(outbox, nine_us + 400 * MINUTE) == []
     put(outbox, episode_of(state="resolved", muted="silence", minute=400))
-    assert told(outbox, nine_us + 400 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(outbox, nine_us + 400 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
 
 
 def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
-    assert told(outbox, nine_us + 359 * MINUTE) == []
-    assert told(outbox, nine_us + 360 * MINUTE) == [("trigger", "softfail/e1/high", "still firing")]
-    assert told(outbox, nine_us + 719 * MINUTE) == []
+    send_due(outbox, nine_us)
+    assert send_due(outbox, nine_us + 359 * MINUTE) == []
+    assert send_due(outbox, nine_us + 360 * MINUTE) == [("trigger", "softfail/e1/high", "still firing")]
+    assert send_due(outbox, nine_us + 719 * MINUTE) == []
 
 
-def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes(episode_of, nine_us):
+def test_a_receiver_that_forgets_at_its_restart_gets_open_episodes_every_five_minutes(episode_of, nine_us):
     config = Config.model_validate(
         {"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}}
     )
@@ -175,18 +173,18 @@ def test_a_receiver_that_forgets_at_its_restart_is_told_again_every_five_minutes
 def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(state="updated", rules=("refusals", "slow")))
-    assert told(outbox, nine_us + 4 * MINUTE) == []
-    assert told(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
-    assert told(outbox, nine_us + 15 * MINUTE) == []
+    assert send_due(outbox, nine_us + 4 * MINUTE) == []
+    assert send_due(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
+    assert send_due(outbox, nine_us + 15 * MINUTE) == []
 
 
-def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config, episode_of, nine_us):
+def test_a_value_never_seen_before_is_sent_although_its_rule_was_sent(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     before = episode_of(rules=("drift",))
     put(outbox, before)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     evidence = before.incidents[0].evidence.model_copy(
         update={"metric": "response_model=m-0613", "test": "never_seen"}
     )
@@ -197,8 +195,8 @@ def test_a_model_that_nobody_saw_before_is_news_though_its_rule_was_told(config,
             update={"incidents": [after.incidents[0].model_copy(update={"evidence": evidence})]}
         ),
     )
-    assert told(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
-    assert told(outbox, nine_us + 15 * MINUTE) == []
+    assert send_due(outbox, nine_us + 5 * MINUTE) == [("trigger", "softfail/e1/high", "updated")]
+    assert send_due(outbox, nine_us + 15 * MINUTE) == []
 
 
 def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
@@ -206,20 +204,20 @@ def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_
 ):
     before = OutboxCore(both)
     put(before, episode_of())
-    assert told(before, nine_us)
+    assert send_due(before, nine_us)
     after = OutboxCore(both.model_copy(update={"routes": ()}))
     after.restore(before.changed())
     put(after, episode_of(state="resolved"), episode_of("e2"))
-    assert told(after, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(after, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
 def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episode_of, nine_us):
     outbox = OutboxCore(both)
     put(outbox, episode_of(urgency="low"))
-    assert (told(outbox, nine_us), len(told(outbox, nine_us, "console"))) == ([], 1)
+    assert (send_due(outbox, nine_us), len(send_due(outbox, nine_us, "console"))) == ([], 1)
     put(outbox, episode_of(state="escalated"), episode_of(state="resolved", minute=1))
-    assert [action for action, *_ in told(outbox, nine_us)] == ["trigger", "resolve"]
-    assert [key for action, key, _ in told(outbox, nine_us, "console") if action == "resolve"] == [
+    assert [action for action, *_ in send_due(outbox, nine_us)] == ["trigger", "resolve"]
+    assert [key for action, key, _ in send_due(outbox, nine_us, "console") if action == "resolve"] == [
         "softfail/e1/high",
         "softfail/e1/low",
     ]
@@ -234,7 +232,7 @@ def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of
         episode_of("c"),
         episode_of("d", urgency="low"),
     )
-    assert [key for _, key, _ in told(outbox, nine_us)] == [
+    assert [key for _, key, _ in send_due(outbox, nine_us)] == [
         "softfail/b/high",
         "softfail/c/high",
         "softfail/a/low",
@@ -251,16 +249,14 @@ def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_tim
     for nth in range(11):
         waits.append(outbox.failed(outbox.due("pagerduty", now), now, jitter=0.0))
         put(outbox, episode_of(f"other-{nth}"))
-        assert [key for _, key, _ in told(outbox, now + round(waits[-1] * 1e6) - 1)] == [
+        assert [key for _, key, _ in send_due(outbox, now + round(waits[-1] * 1e6) - 1)] == [
             f"softfail/other-{nth}/high"
         ]
         now += round(waits[-1] * 1e6)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_a_channel_that_fails_altogether_is_asked_at_growing_intervals_of_at_most_a_minute(
-    config, episode_of, nine_us
-):
+def test_a_channel_that_fails_is_probed_at_growing_intervals_of_at_most_a_minute(config, episode_of, nine_us):
     outbox, now = OutboxCore(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
@@ -287,7 +283,7 @@ def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_
     assert outbox.due("pagerduty", now + 65_000_000).episode_id == "ticket"
 
 
-def test_one_step_that_the_receiver_chokes_on_keeps_no_other_waiting_for_more_than_a_probe(
+def test_a_step_that_the_receiver_cannot_take_delays_no_other_for_more_than_a_probe(
     config, episode_of, nine_us
 ):
     outbox, now, got = OutboxCore(config), nine_us, []
@@ -336,20 +332,20 @@ def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_oth
     put(outbox, episode_of("a"), episode_of("b"))
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.0, after_s=60, hold=True)
     assert outbox.due("pagerduty", nine_us + 59 * 1_000_000) is None
-    assert len(told(outbox, nine_us, "console")) == 2
-    assert len(told(outbox, nine_us + 60 * 1_000_000)) == 2
+    assert len(send_due(outbox, nine_us, "console")) == 2
+    assert len(send_due(outbox, nine_us + 60 * 1_000_000)) == 2
 
 
-def test_what_is_refused_becomes_a_dead_letter_and_holds_up_nothing(config, episode_of, nine_us):
+def test_a_refused_step_becomes_a_dead_letter_and_delays_nothing(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of("a"), episode_of("b"))
     (letter,) = outbox.refused(outbox.due("pagerduty", nine_us), "400: no such thing", nine_us).messages[
         "deadletter"
     ]
     assert "400: no such thing" in json.loads(letter.value)["error"]
-    assert told(outbox, nine_us) == [("trigger", "softfail/b/high", "opened")]
+    assert send_due(outbox, nine_us) == [("trigger", "softfail/b/high", "opened")]
     put(outbox, episode_of("a", "resolved"))
-    assert told(outbox, nine_us) == []  # it was never open there
+    assert send_due(outbox, nine_us) == []  # it was never open there
     assert measured(outbox)["softfail_deliveries_total", ("pagerduty", "refused")] == 1
 
 
@@ -359,24 +355,24 @@ def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(co
     outbox.refused(outbox.due("pagerduty", nine_us), "403", nine_us)
     again = OutboxCore(config)
     again.restore(outbox.changed())
-    assert told(again, nine_us)[0][0] == "trigger"
-    assert told(outbox, nine_us + 359 * MINUTE) == []
-    assert told(outbox, nine_us + 360 * MINUTE)[0][0] == "trigger"
+    assert send_due(again, nine_us)[0][0] == "trigger"
+    assert send_due(outbox, nine_us + 359 * MINUTE) == []
+    assert send_due(outbox, nine_us + 360 * MINUTE)[0][0] == "trigger"
 
 
-def test_a_refused_update_does_not_make_one_forget_that_the_episode_is_open(config, episode_of, nine_us):
+def test_after_a_refused_update_the_episode_is_still_open(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     outbox.refused(outbox.due("pagerduty", nine_us + 360 * MINUTE), "400", nine_us)
     put(outbox, episode_of(state="resolved"))
-    assert told(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
 def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     ((key, value), _) = sorted(outbox.changed(), reverse=True)
     assert key == b"delivery/pagerduty/e1"
     assert json.loads(value)["keys"] == {"high": "closed"}
@@ -389,9 +385,9 @@ def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(confi
 def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(), episode_of(state="updated"), episode_of(state="escalated"))
-    assert told(outbox, nine_us + 1000 * MINUTE) == []
+    assert send_due(outbox, nine_us + 1000 * MINUTE) == []
 
 
 @pytest.mark.parametrize(
@@ -404,7 +400,7 @@ def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode
         (b"[" * 100_000, "not JSON"),
     ],
 )
-def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(
+def test_a_record_that_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_sent(
     config, episode_of, nine_us, value, says
 ):
     outbox = OutboxCore(config)
@@ -413,7 +409,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_told(
     content = json.loads(letter.value)
     assert content["offset"] == 7
     assert says in content["error"]
-    assert len(told(outbox, nine_us)) == 1
+    assert len(send_due(outbox, nine_us)) == 1
     assert measured(outbox)["softfail_dead_letters_total", ("alert",)] == 1
 
 
@@ -422,7 +418,7 @@ def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(co
     newer = episode_of().model_dump(mode="json") | {"weather": "fine"}
     newer["incidents"][0]["evidence"]["burn"] = 3
     assert not outbox.apply([FileRecord(b'{"record": "transition"}'), FileRecord(json.dumps(newer).encode())])
-    assert len(told(outbox, nine_us)) == 1
+    assert len(send_due(outbox, nine_us)) == 1
 
 
 def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(
@@ -430,12 +426,12 @@ def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_o
 ):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, episode_of(state="resolved", minute=5), episode_of(state="updated", minute=4))
-    assert told(outbox, nine_us + 5 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
+    assert send_due(outbox, nine_us + 5 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
 
 
-def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, nine_us):
+def test_pending_counts_only_deliveries_with_something_to_send(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     assert measured(outbox) == {
         ("softfail_deliveries_pending", ("pagerduty",)): 0,
@@ -444,7 +440,7 @@ def test_pending_counts_what_is_owed_and_not_what_is_known(config, episode_of, n
     put(outbox, episode_of("a"), episode_of("b"), now_us=nine_us)
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.5)
     assert measured(outbox)["softfail_deliveries_pending", ("pagerduty",)] == 2
-    told(outbox, nine_us + MINUTE)
+    send_due(outbox, nine_us + MINUTE)
     assert measured(outbox) == {
         ("softfail_deliveries_pending", ("pagerduty",)): 0,
         ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,

@@ -169,7 +169,7 @@ def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, 
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
-def test_a_restored_outbox_goes_on_as_the_one_before(episode_of, nine_us, order, steps):
+def test_a_restored_outbox_continues_as_before(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     for step in steps:
         if step in ("read", "checkpoint", "crash"):
@@ -244,7 +244,7 @@ MUTED_STEPS = st.lists(
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=MUTED_STEPS)
-def test_under_silences_nothing_is_opened_nothing_stays_open_that_is_over_and_what_still_fires_is_open_in_the_end(
+def test_under_silences_nothing_opens_no_ended_episode_stays_open_and_in_the_end_what_fires_is_open(
     episode_of, nine_us, order, steps
 ):
     """Records are written when they are decided, as in the world, and silences come in between; whatever
@@ -297,7 +297,7 @@ def notifier_reads_all(notifier):
 
 def decided(record, now_us, offset):
     """The same episode, of now."""
-    one = json.loads(record.value)
+    fields = json.loads(record.value)
     return FileRecord(
-        json.dumps(one | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset
+        json.dumps(fields | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset
     )

@@ -1,6 +1,4 @@
-"""A silence keeps back what is new and never what takes something back; what it kept back is told at its end,
-if it still fires.
-"""
+"""A silence holds triggers back and no resolves; it sends them at its end for what still fires."""
 
 from __future__ import annotations
 
@@ -62,7 +60,7 @@ class World:
         }
         return self.put(start if at is None else at, json.dumps(value).encode())
 
-    def told(self, minute):
+    def send_due(self, minute):
         steps = []
         while (step := self.outbox.due("pagerduty", self.us(minute))) is not None:
             self.outbox.delivered(step, self.us(minute))
@@ -83,22 +81,22 @@ class World:
         return self.counted.get(("softfail_deliveries_silenced_total", "pagerduty"), 0)
 
 
-def test_what_fires_under_a_silence_and_still_fires_at_its_end_is_told_then(world):
+def test_an_episode_that_fires_under_a_silence_and_beyond_is_sent_at_its_end(world):
     world.silence(0, 30)
     world.episode(5)
-    assert (world.told(5), world.told(29.9)) == ([], [])
+    assert (world.send_due(5), world.send_due(29.9)) == ([], [])
     assert world.counted["softfail_deliveries_pending", "pagerduty"] == 0
-    assert world.told(30) == [OPENED]
+    assert world.send_due(30) == [OPENED]
     world.episode(40, "resolved")
-    assert (world.told(40), world.silenced) == ([RESOLVED], 0)
+    assert (world.send_due(40), world.silenced) == ([RESOLVED], 0)
 
 
 @pytest.mark.parametrize("asked", [[12], [12, 40], [40], [200], [2000]])
-def test_what_fires_and_ends_under_a_silence_is_never_told_and_counted_once(world, asked):
+def test_an_episode_that_fires_and_ends_under_a_silence_is_never_sent_and_counted_once(world, asked):
     world.silence(0, 30)
     world.episode(5)
     world.episode(12, "resolved")
-    assert [world.told(minute) for minute in asked] == [[]] * len(asked)
+    assert [world.send_due(minute) for minute in asked] == [[]] * len(asked)
     assert world.silenced == 1
     assert world.counted["softfail_deliveries_silenced_total", "pagerduty"] == 1
 
@@ -113,7 +111,7 @@ def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwar
         world.record(45, "resolved", "e2"),
         world.record(21, name="e3"),
     )
-    assert [step[:2] for step in world.told(60)] == [
+    assert [step[:2] for step in world.send_due(60)] == [
         ("trigger", "softfail/e2/high"),
         ("trigger", "softfail/e3/high"),
         ("resolve", "softfail/e2/high"),
@@ -121,31 +119,31 @@ def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwar
     assert world.silenced == 1
 
 
-def test_what_was_told_before_the_silence_is_resolved_under_it_and_nothing_else_is_told(world):
+def test_an_episode_sent_before_the_silence_is_resolved_under_it_and_nothing_else_is_sent(world):
     world.episode(0)
-    assert world.told(0) == [OPENED]
+    assert world.send_due(0) == [OPENED]
     world.silence(1, 600)
     world.episode(10, "updated", rules=("refusals", "slow"))
-    assert (world.told(10), world.told(400)) == ([], [])  # neither news nor the repetition
+    assert (world.send_due(10), world.send_due(400)) == ([], [])  # neither news nor the repetition
     world.episode(401, "resolved")
-    assert (world.told(401), world.silenced) == ([RESOLVED], 0)
+    assert (world.send_due(401), world.silenced) == ([RESOLVED], 0)
 
 
-def test_what_was_told_before_the_silence_and_still_fires_is_repeated_after_it(world):
+def test_an_episode_sent_before_the_silence_that_still_fires_is_repeated_after_it(world):
     world.episode(0)
-    world.told(0)
+    world.send_due(0)
     world.silence(1, 400)
-    assert world.told(399) == []
-    assert world.told(400) == [("trigger", "softfail/e1/high", "still firing")]
+    assert world.send_due(399) == []
+    assert world.send_due(400) == [("trigger", "softfail/e1/high", "still firing")]
 
 
 def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolved_either_way(world):
     world.episode(0, urgency="low")
-    assert world.told(0) == [("trigger", "softfail/e1/low", "opened")]
+    assert world.send_due(0) == [("trigger", "softfail/e1/low", "opened")]
     world.silence(1, 30)
     world.episode(2, "escalated")
-    assert world.told(2) == []
-    assert world.told(30) == [
+    assert world.send_due(2) == []
+    assert world.send_due(30) == [
         ("trigger", "softfail/e1/high", "escalated"),
         ("resolve", "softfail/e1/low", "is a page now"),
     ]
@@ -153,20 +151,20 @@ def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolv
 
 def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_and_never_pages(world):
     world.episode(0, urgency="low")
-    world.told(0)
+    world.send_due(0)
     world.silence(1, 30)
     world.episode(2, "escalated")
     world.episode(9, "resolved")
-    assert (world.told(9), world.told(40)) == ([("resolve", "softfail/e1/low", "resolved")], [])
+    assert (world.send_due(9), world.send_due(40)) == ([("resolve", "softfail/e1/low", "resolved")], [])
     assert world.silenced == 1
 
 
-def test_what_rises_above_the_severity_of_a_silence_is_told_at_once(world):
+def test_an_episode_that_rises_above_the_severity_of_a_silence_is_sent_at_once(world):
     world.silence(0, 30, severity=["warning"])
     world.episode(1, urgency="low", severity="warning")
-    assert world.told(1) == []
+    assert world.send_due(1) == []
     world.episode(2, "escalated", severity="critical")
-    assert world.told(2) == [OPENED]
+    assert world.send_due(2) == [OPENED]
 
 
 def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_got_through(world):
@@ -174,22 +172,22 @@ def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_
     world.outbox.failed(world.outbox.due("pagerduty", world.us(0)), world.us(0), 0.5)
     world.silence(1, 30)
     world.episode(5, "resolved")
-    assert world.told(5) == [RESOLVED]
+    assert world.send_due(5) == [RESOLVED]
     # it did not fire under the silence
-    assert world.told(31) == [("note", "softfail/e1/missed", "missed while down")]
+    assert world.send_due(31) == [("note", "softfail/e1/missed", "missed while down")]
 
 
-def test_a_resolve_that_was_decided_under_the_silence_and_comes_after_its_end_takes_back_what_was_tried_and_pages_nobody(
+def test_a_resolve_decided_under_the_silence_that_comes_after_its_end_resolves_what_was_tried_and_pages_nobody(
     world,
 ):
     world.silence(0, 30)
     world.episode(5)
     world.outbox.failed(world.outbox.due("pagerduty", world.us(30)), world.us(30), 0.5)
     world.put(31, world.record(12, "resolved"))
-    assert (world.told(32), world.told(200), world.silenced) == ([RESOLVED], [], 1)
+    assert (world.send_due(32), world.send_due(200), world.silenced) == ([RESOLVED], [], 1)
 
 
-def test_what_ends_after_its_silence_was_taken_out_of_the_configuration_is_told(world):
+def test_an_episode_that_ends_after_its_silence_left_the_configuration_is_sent(world):
     plan = CONFIG.model_validate(
         {
             "channels": {"pagerduty": {"routing_key": "0" * 32}},
@@ -198,56 +196,56 @@ def test_what_ends_after_its_silence_was_taken_out_of_the_configuration_is_told(
     )
     world.restart(plan)
     world.episode(1)
-    assert world.told(19) == []
+    assert world.send_due(19) == []
     world.restart(CONFIG)
     world.outbox.failed(world.outbox.due("pagerduty", world.us(20)), world.us(20), 0.5)
     world.episode(25, "resolved")
-    assert world.told(26) == [OPENED, RESOLVED]
+    assert world.send_due(26) == [OPENED, RESOLVED]
 
 
-def test_ending_a_silence_early_tells_what_still_fires_and_not_what_ended_before(world):
+def test_ending_a_silence_early_sends_what_still_fires_and_not_what_ended_before(world):
     world.silence(0, 300)
     world.episode(5)
     world.episode(6, name="e2")
     world.episode(9, "resolved", "e2")
     world.silence(0, 10, at=10)
-    assert world.told(10) == [OPENED]
+    assert world.send_due(10) == [OPENED]
     world.episode(12, "resolved")
-    assert (world.told(12), world.silenced) == ([RESOLVED], 1)
+    assert (world.send_due(12), world.silenced) == ([RESOLVED], 1)
 
 
-def test_a_silence_that_is_prolonged_before_its_end_holds_on(world):
+def test_a_silence_that_is_prolonged_before_its_end_continues(world):
     world.silence(0, 30)
     world.episode(5)
     world.silence(29, 90, "s2")
-    assert world.told(31) == []
+    assert world.send_due(31) == []
     world.episode(60, "resolved")
-    assert (world.told(60), world.told(100), world.silenced) == ([], [], 1)
+    assert (world.send_due(60), world.send_due(100), world.silenced) == ([], [], 1)
 
 
 @pytest.mark.parametrize("minute", [6, 31])
-def test_a_restart_forgets_no_silence_and_nothing_that_it_holds(world, minute):
+def test_a_restart_forgets_no_silence_and_no_delivery_that_it_holds_back(world, minute):
     world.silence(0, 30)
     world.episode(5)
     world.restart()
-    assert world.told(minute) == ([] if minute < 30 else [OPENED])
+    assert world.send_due(minute) == ([] if minute < 30 else [OPENED])
     world.episode(40, name="e2")
-    assert world.told(40)[-1] == ("trigger", "softfail/e2/high", "opened")
+    assert world.send_due(40)[-1] == ("trigger", "softfail/e2/high", "opened")
 
 
 def test_a_crash_after_the_page_at_the_end_of_a_silence_leaves_no_orphan_though_another_begins(world):
     world.silence(0, 30)
     world.episode(5)
-    world.told(6)
+    world.send_due(6)
     world.restart()
     assert world.outbox.due("pagerduty", world.us(30)).action == "trigger"
     world.restart()  # it was sent, and nobody noted it
     world.silence(31, 60, "s2")
     world.episode(35, "resolved")
-    assert world.told(35) == [RESOLVED]
+    assert world.send_due(35) == [RESOLVED]
 
 
-def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_it_is_a_page_by_now(
+def test_a_ticket_sent_at_the_end_of_a_silence_is_resolved_although_a_crash_forgot_it_and_it_is_a_page(
     world,
 ):
     world.silence(0, 30)
@@ -257,10 +255,10 @@ def test_a_ticket_that_was_told_at_the_end_of_a_silence_is_resolved_though_a_cra
     world.outbox = OutboxCore(CONFIG)
     world.outbox.restore(world.kept.items())  # all is read again since the last that was durable
     world.put(32, world.record(5, urgency="low"), world.record(31, "escalated"))
-    assert [key for action, key, _ in world.told(32) if action == "resolve"] == ["softfail/e1/low"]
+    assert [key for action, key, _ in world.send_due(32) if action == "resolve"] == ["softfail/e1/low"]
 
 
-def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and_the_resolve_was_decided_just_before(
+def test_a_page_at_the_end_of_a_silence_is_resolved_although_a_crash_forgot_it_and_it_ended_just_before(
     world,
 ):
     world.silence(0, 30)
@@ -270,10 +268,10 @@ def test_a_page_at_the_end_of_a_silence_is_resolved_though_a_crash_forgot_it_and
     world.outbox = OutboxCore(CONFIG)
     world.outbox.restore(world.kept.items())
     world.put(30.1, world.record(5), world.record(29.99, "resolved"))
-    assert world.told(30.1) == [RESOLVED]
+    assert world.send_due(30.1) == [RESOLVED]
 
 
-def test_silences_of_the_configuration_hold_as_those_that_were_asked_for_and_end_when_they_are_taken_out(
+def test_silences_of_the_configuration_work_as_requested_ones_and_end_when_they_are_removed(
     world,
 ):
     plan = CONFIG.model_validate(
@@ -294,46 +292,46 @@ def test_silences_of_the_configuration_hold_as_those_that_were_asked_for_and_end
     )
     world.restart(plan)
     world.episode(1)
-    assert world.told(30) == []
+    assert world.send_due(30) == []
     world.restart(plan)
-    assert world.told(59) == []
+    assert world.send_due(59) == []
     world.restart(CONFIG)
-    assert world.told(59.5) == [OPENED]
+    assert world.send_due(59.5) == [OPENED]
 
 
-def test_softfails_own_health_is_told_under_any_silence_that_does_not_name_it(world):
+def test_self_health_is_sent_under_any_silence_that_does_not_name_it(world):
     world.silence(0, 30, match="*")
     world.episode(1, service="softfail", feature="monitor")
-    assert world.told(1) == [OPENED]
+    assert world.send_due(1) == [OPENED]
     world.silence(2, 30, "s2", match="softfail/*")
     world.episode(3, name="e2", service="softfail", feature="monitor")
-    assert world.told(3) == []
+    assert world.send_due(3) == []
 
 
-def test_a_silence_that_cannot_be_is_a_dead_letter_that_says_why_and_holds_nothing(world):
+def test_an_invalid_silence_is_a_dead_letter_with_the_reason_and_holds_nothing_back(world):
     assert "30 d" in world.silence(0, 31 * 1440)[0]
     assert world.silence(0, 30, severity=["loud"])[0].startswith("severity.0: ")
     assert world.silence(0, 30, name="a b")[0].startswith("silence_id: ")
     world.episode(1)
-    assert world.told(1) == [OPENED]
+    assert world.send_due(1) == [OPENED]
 
 
 def test_fields_of_a_newer_release_are_passed_over(world):
     assert world.silence(0, 30, weather="fine") == []
     world.episode(1)
-    assert world.told(1) == []
+    assert world.send_due(1) == []
 
 
 def test_an_expired_silence_leaves_the_state_a_day_after_its_end(world):
     world.silence(0, 30)
     assert [key for key, value in world.outbox.changed() if value] == [b"silence/s1"]
-    world.told(30 + 1439)
+    world.send_due(30 + 1439)
     assert world.outbox.changed() == []
-    world.told(30 + 1440)
+    world.send_due(30 + 1440)
     assert world.outbox.changed() == [(b"silence/s1", None)]
 
 
-def test_the_page_is_told_which_are_in_force_until_when_and_what_they_hold(world):
+def test_the_status_shows_silences_in_force_until_when_and_how_many_deliveries_they_hold_back(world):
     notifier = Notifier(CONFIG)
     notifier.outbox = world.outbox
     world.silence(0, 30)

@@ -41,7 +41,7 @@ def between(begin, end, share=1.0, usual=0.0):
 
 
 def in_order(*logs):
-    return sorted((item for log in logs for item in log), key=lambda item: item[0])
+    return sorted((call for log in logs for call in log), key=lambda call: call[0])
 
 
 def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_segments_is_one_page(
@@ -71,11 +71,11 @@ def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_
     }
     assert {rule for rule, *_ in fired} >= {"pass-rate-fell", "failures-rose", "slow", "drift"}
     assert len({segment for _, *segment in map(list, fired) for segment in [tuple(segment)]}) == 12
-    (page,) = world.told("page")
+    (page,) = world.times_of("page")
     assert 60 * MINUTE < page < 65 * MINUTE
     # what is noticed first may be drift, which is a ticket until it is known to be worse
-    assert len(world.told("ticket")) <= 1
-    assert len(world.pagerduty.openings) == 1 + len(world.told("ticket"))
+    assert len(world.times_of("ticket")) <= 1
+    assert len(world.pagerduty.openings) == 1 + len(world.times_of("ticket"))
     assert world.pagerduty.open == {}
     assert all(count == 1 for count in world.pagerduty.ended.values())
 
@@ -91,7 +91,7 @@ UP_AND_DOWN = [
 
 
 @pytest.mark.parametrize(("settings", "rule"), UP_AND_DOWN)
-def test_a_rate_that_goes_up_and_down_around_the_threshold_for_hours_pages_twice_at_the_most_and_is_over_after_a_quiet_hour(
+def test_a_rate_around_its_threshold_for_hours_pages_at_most_twice_and_is_over_after_a_quiet_hour(
     make_world, calls, settings, rule
 ):
     world = make_world(settings)
@@ -99,13 +99,13 @@ def test_a_rate_that_goes_up_and_down_around_the_threshold_for_hours_pages_twice
         calls(0, 400, 60, lambda minute: 0.12 if 130 <= minute < 250 and minute % 15 < 6 else 0.004),
         400 * MINUTE,
     )
-    assert 1 <= len(world.told("page")) <= 2  # that it goes up and down is known when it has come back
+    assert 1 <= len(world.times_of("page")) <= 2  # that it goes up and down is known when it has come back
     assert 1 <= [state for state, _ in world.transitions(rule)].count("firing") <= 2
     assert world.pagerduty.open == {}
     assert max(second for state, second in world.transitions(rule) if state == "resolved") >= 300 * MINUTE
 
 
-def test_what_comes_back_within_an_hour_is_over_after_a_quiet_hour_and_what_comes_back_later_ends_as_it_did_before(
+def test_what_returns_within_an_hour_is_over_after_a_quiet_hour_and_what_returns_later_ends_as_before(
     make_world, calls
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
@@ -120,7 +120,7 @@ def test_what_comes_back_within_an_hour_is_over_after_a_quiet_hour_and_what_come
     lasted = [round(end - begin) for begin, end in zip(firing, resolved, strict=True)]
     assert lasted[0] == lasted[2] < 20
     assert lasted[1] == lasted[0] + 60 - 2
-    assert len(world.told("page")) == 3
+    assert len(world.times_of("page")) == 3
 
 
 def test_what_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
@@ -132,23 +132,23 @@ def test_what_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
     assert states[-1][1] <= 30 * MINUTE
 
 
-def test_of_three_events_an_hour_of_which_one_a_day_fails_nobody_hears(make_world, call):
+def test_three_events_an_hour_of_which_one_a_day_fails_page_nobody(make_world, call):
     world = make_world()
     world.run(
         [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)],
         3 * DAY,
     )
-    assert world.pagerduty.told == []
+    assert world.pagerduty.received == []
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_feature_of_a_hundred_calls_a_minute_that_falls_silent_pages_within_its_window_whoever_else_shares_its_partition(
+def test_a_busy_feature_that_falls_silent_pages_within_its_window_whoever_shares_its_partition(
     make_world, calls, beside
 ):
     world = make_world()
     other = calls(0, 90, 6, feature="beside") if beside else []
     world.run(in_order(calls(0, 60, 100), calls(80, 90, 100), other), 90 * MINUTE)
-    assert world.told("page") == [65.5 * MINUTE]  # five minutes of the window, and the lateness
+    assert world.times_of("page") == [65.5 * MINUTE]  # five minutes of the window, and the lateness
     assert world.pagerduty.open == {}
     # at the edge at which the first call is there
     assert world.transitions("no-data") == [("firing", 65 * MINUTE), ("resolved", 80 * MINUTE)]
@@ -162,13 +162,13 @@ def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_st
     """
     world = make_world({"default_rules": False})
     days = [calls(day * 1440, day * 1440 + (600 if day < 8 else 240), 0.5) for day in range(9)]
-    world.run([item for day in days for item in day], 8 * DAY + 10 * HOUR)
-    after_a_week = [second for second in world.told("page") if second > 7 * DAY]
+    world.run([call for day in days for call in day], 8 * DAY + 10 * HOUR)
+    after_a_week = [second for second in world.times_of("page") if second > 7 * DAY]
     assert [second for second in after_a_week if second < 8 * DAY] == []
     assert len(after_a_week) == 1
     assert 8 * DAY + 4 * HOUR < after_a_week[0] < 8 * DAY + 5 * HOUR + 30 * MINUTE
     # only on its first evening nobody could know
-    assert [second for second in world.told("page") if DAY < second < 8 * DAY] == []
+    assert [second for second in world.times_of("page") if DAY < second < 8 * DAY] == []
 
 
 @pytest.fixture
@@ -180,13 +180,13 @@ def after_three_hours(make_world, calls):
     def make(until, bundle):
         log = calls(0, 300, 30, between(100, until))
         world = make_world()
-        world.run([item for item in log if item[0] < HOUR], HOUR)
+        world.run([call for call in log if call[0] < HOUR], HOUR)
         world.restart()
         world.second = 4.0 * HOUR
-        missed = [item for item in log if HOUR <= item[0] < 4 * HOUR]
+        missed = [call for call in log if HOUR <= call[0] < 4 * HOUR]
         for at in range(0, len(missed), bundle):  # and after each the notifier has its turn
             world.read(missed[at : at + bundle])
-        world.run([item for item in log if item[0] >= 4 * HOUR], 5 * HOUR)
+        world.run([call for call in log if call[0] >= 4 * HOUR], 5 * HOUR)
         return world
 
     return make
@@ -197,7 +197,7 @@ def test_an_outage_that_began_and_ended_while_the_worker_was_down_is_one_note_an
     after_three_hours, bundle
 ):
     world = after_three_hours(130, bundle)
-    assert [(second, what) for second, what, _ in world.pagerduty.told] == [(4 * HOUR, "note")]
+    assert [(second, what) for second, what, _ in world.pagerduty.received] == [(4 * HOUR, "note")]
     assert {key.rsplit("/", 1)[1] for key in world.pagerduty.open} == {"missed"}
     assert world.transitions("error-rate")[-1][0] == "resolved"
 
@@ -207,7 +207,9 @@ def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_aft
     after_three_hours, bundle
 ):
     world = after_three_hours(260, bundle)
-    assert [(second, what) for second, what, _ in world.pagerduty.told] == [(4 * HOUR + 5 * MINUTE, "page")]
+    assert [(second, what) for second, what, _ in world.pagerduty.received] == [
+        (4 * HOUR + 5 * MINUTE, "page")
+    ]
     assert world.pagerduty.open == {}  # it ended in the fifth hour
     assert list(world.pagerduty.ended.values()) == [1]
 
@@ -224,21 +226,21 @@ def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_aft
         ({"for": "2m"}, True),
     ],
 )
-def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing_open_but_what_its_successor_finds(
+def test_a_rule_edited_renamed_or_removed_while_it_fires_leaves_open_only_what_its_successor_finds(
     make_world, calls, change, still
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
     log = calls(0, 60, 60, between(10, 40, 0.6))
-    world.run([item for item in log if item[0] < 20 * MINUTE], 20 * MINUTE)
+    world.run([call for call in log if call[0] < 20 * MINUTE], 20 * MINUTE)
     (first,) = world.pagerduty.open
     world.restart(rules=[] if change is None else [ERRORS | change])
-    world.run([item for item in log if 20 * MINUTE <= item[0] < 30 * MINUTE], 30 * MINUTE)
+    world.run([call for call in log if 20 * MINUTE <= call[0] < 30 * MINUTE], 30 * MINUTE)
     over = [
         record
         for record in world.records
         if record["record"] == "transition" and record["state"] == "resolved"
     ]
-    assert {(item["rule"], item["level"], item["reason"]) for item in over} == {
+    assert {(record["rule"], record["level"], record["reason"]) for record in over} == {
         ("e", "feature", "rule_changed"),
         ("e", "segment", "rule_changed"),
     }
@@ -251,14 +253,14 @@ def test_a_rule_that_was_edited_renamed_or_removed_while_it_fires_leaves_nothing
         and record["time"] > over[0]["time"][:16]
     ]
     assert bool(new) is still
-    assert {item["incident_id"] for item in new}.isdisjoint(item["incident_id"] for item in over)
-    world.run([item for item in log if item[0] >= 30 * MINUTE], 130 * MINUTE)
+    assert {record["incident_id"] for record in new}.isdisjoint(record["incident_id"] for record in over)
+    world.run([call for call in log if call[0] >= 30 * MINUTE], 130 * MINUTE)
     assert world.pagerduty.open == {}
     assert world.pagerduty.ended[first] == 1
 
 
 @pytest.mark.parametrize("until", [20, 30])
-def test_an_incident_whose_episode_is_gone_from_the_state_is_told_anew_if_it_still_fires_and_only_then(
+def test_an_incident_whose_episode_was_dropped_from_the_state_is_sent_again_only_if_it_still_fires(
     make_world, calls, until
 ):
     world = make_world(
@@ -266,24 +268,22 @@ def test_an_incident_whose_episode_is_gone_from_the_state_is_told_anew_if_it_sti
     )
     log = calls(0, 60, 60, between(10, until))
     # the edge of minute 21 is not closed yet
-    world.run([item for item in log if item[0] < 21 * MINUTE], 21 * MINUTE)
+    world.run([call for call in log if call[0] < 21 * MINUTE], 21 * MINUTE)
     world.drop(next(key for key in world.keep() if key.startswith(b'["episode"')))
     world.second += MINUTE
     world.pass_time()
-    world.run([item for item in log if item[0] >= 21 * MINUTE], 60 * MINUTE)
+    world.run([call for call in log if call[0] >= 21 * MINUTE], 60 * MINUTE)
     anew = [
         record["state"]
         for record in world.records
         if record["record"] == "episode" and record["time"] > "2026-03-02T09:20:59"
     ][1:]
     assert anew == (["opened", "resolved"] if until == 30 else [])
-    assert len(world.told("page")) == 1 + (until == 30)
+    assert len(world.times_of("page")) == 1 + (until == 30)
     assert world.pagerduty.open == {}
 
 
-def test_of_a_feature_that_was_switched_off_while_it_failed_everything_ends_once_a_day_later_and_is_not_told_for_ever(
-    make_world, calls
-):
+def test_episodes_of_a_feature_that_was_switched_off_while_it_failed_end_once_a_day_later(make_world, calls):
     world = make_world({"default_rules": False, "rules": [ERRORS | {"level": "feature"}]})
     world.run(calls(0, 8 * 1440, 0.25, between(8 * 1440 - 1600, 8 * 1440)), 9 * DAY + 10 * MINUTE)
     silent = world.transitions("no-data")
@@ -291,4 +291,4 @@ def test_of_a_feature_that_was_switched_off_while_it_failed_everything_ends_once
     assert silent[1][1] == 9 * DAY - 3 * MINUTE  # a day after the edge of its last call
     assert world.transitions("e")[1:] == [("resolved", silent[1][1])]
     assert world.pagerduty.open == {}
-    assert len(world.told("page")) == 1
+    assert len(world.times_of("page")) == 1

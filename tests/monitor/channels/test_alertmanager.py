@@ -68,8 +68,8 @@ def step(episode, action="trigger", urgency=None, reason="opened", **more):
     )
 
 
-def sent(one, now_us=NOW_US):
-    (alert,) = json.loads(channel().request(one, now_us).body)
+def sent(step, now_us=NOW_US):
+    (alert,) = json.loads(channel().request(step, now_us).body)
     return alert
 
 
@@ -176,7 +176,7 @@ def test_a_note_ends_by_itself_within_the_hour(episode_of):
     assert NOW < ends(sent(step(episode_of(state="resolved"), "note", "low"))) <= NOW + timedelta(hours=1)
 
 
-def test_the_likely_causes_stand_beside_the_findings(episode_of):
+def test_the_likely_causes_are_listed_beside_the_findings(episode_of):
     alert = sent(step(episode_of(causes=["a new prompt version", "a new model"])))
     assert alert["annotations"]["likely_cause"] == "a new prompt version; a new model"
 
@@ -196,13 +196,13 @@ def test_many_findings_are_cut_and_counted(episode_of):
     ],
 )
 def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
-    one = channel(url="https://alertmanager:9093", **login)
-    request = one.request(step(episode_of()), NOW_US)
+    alertmanager = channel(url="https://alertmanager:9093", **login)
+    request = alertmanager.request(step(episode_of()), NOW_US)
     assert dict(request.headers)["Authorization"] == header
-    assert one.interpret(401, {}, f"not {header}".encode(), 0) == Permanent(
+    assert alertmanager.interpret(401, {}, f"not {header}".encode(), 0) == Permanent(
         f"401: not {header.split()[0]} <SECRET>"
     )
-    assert "geheim" not in f"{request!r}{vars(one)}{request.body!r}"
+    assert "geheim" not in f"{request!r}{vars(alertmanager)}{request.body!r}"
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def test_no_secret_shows_in_a_channel_a_request_or_a_reason(episode_of, name):
         "console": (),
     }[name]
     for secret in own:
-        assert secret not in "".join(f"{item!r}{item}" for item in shown)
-    others = "".join(f"{item!r}" for item in shown[:2])
+        assert secret not in "".join(f"{line!r}{line}" for line in shown)
+    others = "".join(f"{line!r}" for line in shown[:2])
     assert not [secret for secret in SECRETS if secret in others]
 
 

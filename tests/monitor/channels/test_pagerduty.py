@@ -101,8 +101,8 @@ def step(episode, action="trigger", urgency=None, reason="opened", **more):
     return Step("pagerduty", episode.episode_id, action, urgency or episode.urgency, reason, episode, **more)
 
 
-def sent(channel, one):
-    return json.loads(channel.request(one, NOW_US).body)
+def sent(channel, step):
+    return json.loads(channel.request(step, NOW_US).body)
 
 
 def test_the_payload_is_what_it_always_was(channel, episode_of):

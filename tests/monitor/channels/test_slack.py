@@ -68,13 +68,13 @@ def step(episode, action="trigger", urgency=None, reason="opened", **more):
     return Step("slack", episode.episode_id, action, urgency or episode.urgency, reason, episode, **more)
 
 
-def sent(channel, one):
-    return json.loads(channel.request(one, 0).body)
+def sent(channel, step):
+    return json.loads(channel.request(step, 0).body)
 
 
 def texts(message):
     for block in message["blocks"]:
-        yield from (item["text"] for item in block.get("elements", [block.get("text")]))
+        yield from (element["text"] for element in block.get("elements", [block.get("text")]))
 
 
 def test_the_message_is_what_it_always_was(channel, episode_of):
@@ -163,7 +163,7 @@ def test_every_text_stays_within_the_limits_of_slack(channel, episode_of, fillin
 
 
 @given(st.text(st.characters() | st.sampled_from("<>&@"), max_size=200), st.integers(2, 60))
-def test_a_cut_text_holds_no_half_of_an_escape_and_no_more_than_it_may(text, most):
+def test_a_cut_text_contains_no_half_of_an_escape_and_keeps_the_limit(text, most):
     cut = safe(text, most)
     assert len(cut.encode("utf-16-le", "surrogatepass")) // 2 <= most
     for whole in ("&amp;", "&lt;", "&gt;"):

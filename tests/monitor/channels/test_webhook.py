@@ -91,12 +91,12 @@ def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(
         }
     )
     body = channel().request(step(huge, left_out=5), NOW_US).body
-    told = json.loads(body)
-    episode = Episode.model_validate_json(json.dumps(told["episode"]))
+    body_fields = json.loads(body)
+    episode = Episode.model_validate_json(json.dumps(body_fields["episode"]))
     assert len(body) <= BODY_BYTES
     assert 0 < len(episode.incidents) < 400
-    assert told["left_out"] == 405 - len(episode.incidents)
-    assert told["summary"].endswith("; and 404 more findings")
+    assert body_fields["left_out"] == 405 - len(episode.incidents)
+    assert body_fields["summary"].endswith("; and 404 more findings")
 
 
 def test_a_header_of_one_letter_does_not_garble_the_reason():

@@ -105,7 +105,7 @@ def put(bench, episode_of, nine_us):
     )
 
 
-def test_while_all_is_well_a_sign_is_due_each_interval_and_no_more(bench):
+def test_while_softfail_is_healthy_one_ping_is_due_each_interval(bench):
     bench.pass_time(600)
     times = [at_us for at_us, _ in bench.pings]
     assert {later - earlier for earlier, later in pairwise(times)} == {MINUTE}
@@ -122,7 +122,7 @@ def test_the_interval_is_as_configured():
     assert len(bench.pings) == 3
 
 
-def test_nothing_is_due_before_each_partition_was_heard_of():
+def test_no_ping_is_due_before_the_first_heartbeat_of_each_partition():
     bench = Bench()
     bench.pass_time(0)
     bench.notifier.check_health(bench.now_us)
@@ -140,7 +140,7 @@ def test_nothing_is_due_before_each_partition_was_heard_of():
     assert len(bench.pings) == 1
 
 
-def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
+def test_a_partition_that_never_sends_a_heartbeat_is_silent_after_the_window():
     bench = Bench()
     bench.silent = {1, 3}
     bench.pass_time(302)
@@ -153,7 +153,7 @@ def test_a_partition_that_is_never_heard_of_is_at_last_called_silent():
 
 @given(partition=st.integers(0, PARTITIONS - 1))
 @settings(max_examples=PARTITIONS)
-def test_one_silent_partition_is_enough_and_its_return_lets_go(partition):
+def test_one_silent_partition_withholds_pings_until_its_next_heartbeat(partition):
     bench = Bench()
     bench.pass_time(120)
     bench.silent = {partition}
@@ -201,7 +201,7 @@ def test_a_channel_that_asks_to_be_left_alone_withholds_for_as_long(bench, put):
     assert bench.pings
 
 
-def test_what_is_refused_and_owed_withholds_although_other_steps_are_taken(bench, put):
+def test_a_refused_step_withholds_pings_although_other_steps_are_delivered(bench, put):
     put("a")
     bench.answer("refused")
     put("b")
@@ -251,13 +251,13 @@ def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(be
 
 
 def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
-    next_one = Bench([item for item in bench.notifier.changed() if item[1] is not None], bench.now_us)
-    next_one.silent = {0}
-    next_one.pass_time(120)
-    assert (next_one.reason, next_one.text) == ("waiting", "waiting for the first heartbeat of partition 0")
-    next_one.silent = set()
-    next_one.pass_time(60)
-    assert next_one.pings
+    successor = Bench([item for item in bench.notifier.changed() if item[1] is not None], bench.now_us)
+    successor.silent = {0}
+    successor.pass_time(120)
+    assert (successor.reason, successor.text) == ("waiting", "waiting for the first heartbeat of partition 0")
+    successor.silent = set()
+    successor.pass_time(60)
+    assert successor.pings
 
 
 def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
@@ -267,33 +267,33 @@ def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
     bench.pass_time(60)
     bench.notifier.dead_mans_switch.sent(bench.pings[1][1], bench.now_us, arrived=True)
     assert (bench.reason, len(bench.pings)) == ("", 2)
-    found = {
+    measures = {
         (measure.name, *measure.labels): measure.value
         for measure in bench.notifier.measures()
         if "dead_man" in measure.name
     }
-    assert found == {("softfail_dead_man_withheld", why): 0.0 for why in REASONS} | {
+    assert measures == {("softfail_dead_man_withheld", why): 0.0 for why in REASONS} | {
         ("softfail_dead_man_pings_total", "url", "sent"): 1,
         ("softfail_dead_man_pings_total", "url", "failed"): 1,
     }
-    assert {name for name, *_ in found} <= METRICS.keys()
+    assert {name for name, *_ in measures} <= METRICS.keys()
     assert bench.notifier.status()["dead_man"] == {"withheld": None, "last": {"url": rfc3339(bench.now_us)}}
 
 
-def test_why_it_is_withheld_is_measured_and_shown_and_the_address_is_not(bench):
+def test_the_reason_for_withholding_is_measured_and_shown_and_the_address_is_not(bench):
     bench.silent = {3}
     bench.pass_time(400)
-    (one,) = [
+    (labels,) = [
         measure.labels
         for measure in bench.notifier.measures()
         if measure.name == "softfail_dead_man_withheld" and measure.value
     ]
-    assert one == ("no-heartbeat",)
+    assert labels == ("no-heartbeat",)
     status = bench.notifier.status()
     assert status["dead_man"]["withheld"] == "no heartbeat for 5 min of partition 3"
     assert (
-        "geheim"
-        not in f"{status}{bench.pings}{vars(bench.notifier.dead_mans_switch)}{list(bench.notifier.measures())}{bench.notifier.changed()}"
+        "geheim" not in f"{status}{bench.pings}{vars(bench.notifier.dead_mans_switch)}"
+        f"{list(bench.notifier.measures())}{bench.notifier.changed()}"
     )
 
 
@@ -309,7 +309,7 @@ def test_the_watchdog_of_alertmanager_goes_by_itself_beside_the_address_and_alon
         assert (request.url, request.timeout_s) == ("http://alertmanager:9093/api/v2/alerts", 10.0)
 
 
-def test_where_nobody_is_to_be_told_nobody_is_and_nothing_is_measured():
+def test_without_a_dead_mans_switch_nothing_is_sent_or_measured():
     for channels in (CHANNELS, {"alertmanager": {"url": "http://alertmanager:9093"}}):
         notifier = Notifier(Config.model_validate({"channels": channels}))
         assert not notifier.dead_mans_switch.is_wanted

@@ -49,11 +49,11 @@ def outbox():
 
 def put(outbox, *episodes, now_us=None):
     outbox.apply(
-        [FileRecord(one.model_dump_json().encode(), nth) for nth, one in enumerate(episodes)], now_us
+        [FileRecord(episode.model_dump_json().encode(), nth) for nth, episode in enumerate(episodes)], now_us
     )
 
 
-def told(outbox, now_us, channel="pagerduty"):
+def send_due(outbox, now_us, channel="pagerduty"):
     steps = []
     while (step := outbox.due(channel, now_us)) is not None:
         outbox.delivered(step, now_us)
@@ -71,10 +71,10 @@ def names(step):
 
 def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(outbox, of, nine_us):
     put(outbox, of("a"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     put(outbox, of("b"), of("c"), of("d", minute=0.1), now_us=nine_us + 6 * SECOND)
     put(outbox, of("e", minute=1), of("f", minute=2), now_us=nine_us + 2 * MINUTE)
-    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert (step.action, step.dedup_key, step.reason, step.episode.features) == (
         "trigger",
         "softfail/a/high",
@@ -88,32 +88,32 @@ def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(out
         " more; worst support-bot/"
     )
     put(outbox, *(of(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
-    assert told(outbox, nine_us + 9 * MINUTE) == []
+    assert send_due(outbox, nine_us + 9 * MINUTE) == []
     put(outbox, of("f", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
-    assert brief(told(outbox, nine_us + 9 * MINUTE)) == [("resolve", "a/high", "resolved")]
-    assert told(outbox, nine_us + 900 * MINUTE) == []
+    assert brief(send_due(outbox, nine_us + 9 * MINUTE)) == [("resolve", "a/high", "resolved")]
+    assert send_due(outbox, nine_us + 900 * MINUTE) == []
 
 
 def test_two_of_a_provider_are_two_pages_and_the_second_waits_a_little_for_a_third(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
-    assert told(outbox, nine_us + WAIT_US - 1) == []
-    assert brief(told(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
+    assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    assert send_due(outbox, nine_us + WAIT_US - 1) == []
+    assert brief(send_due(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
 
 
-def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_second_goes_on_by_itself(
+def test_a_third_episode_after_the_second_was_sent_joins_the_first_and_the_second_keeps_its_page(
     outbox, of, nine_us
 ):
     put(outbox, of("a"), of("b"), now_us=nine_us)
-    told(outbox, nine_us)
-    told(outbox, nine_us + 2 * MINUTE)
+    send_due(outbox, nine_us)
+    send_due(outbox, nine_us + 2 * MINUTE)
     put(outbox, of("c", minute=3), now_us=nine_us + 3 * MINUTE)
-    (step,) = told(outbox, nine_us + 3 * MINUTE)
+    (step,) = send_due(outbox, nine_us + 3 * MINUTE)
     assert (step.dedup_key, names(step)) == ("softfail/a/high", ["a", "b", "c"])
     put(outbox, of("a", "resolved", minute=9), of("b", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
-    assert brief(told(outbox, nine_us + 9 * MINUTE)) == [("resolve", "b/high", "resolved")]
+    assert brief(send_due(outbox, nine_us + 9 * MINUTE)) == [("resolve", "b/high", "resolved")]
     put(outbox, of("c", "resolved", minute=10), now_us=nine_us + 10 * MINUTE)
-    assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("resolve", "a/high", "resolved")]
+    assert brief(send_due(outbox, nine_us + 10 * MINUTE)) == [("resolve", "a/high", "resolved")]
 
 
 @pytest.mark.parametrize(
@@ -126,25 +126,25 @@ def test_a_third_that_comes_after_the_second_was_told_joins_the_first_and_the_se
         {"muted": "over 24 h old on arrival"},
     ],
 )
-def test_what_has_nothing_in_common_begins_later_or_is_not_told_is_not_folded(outbox, of, nine_us, third):
+def test_episodes_without_a_common_cause_later_or_not_sent_are_not_grouped(outbox, of, nine_us, third):
     put(outbox, of("a"), of("b"), of("c", **third), now_us=nine_us + 6 * MINUTE)
-    steps = told(outbox, nine_us + 10 * MINUTE)
+    steps = send_due(outbox, nine_us + 10 * MINUTE)
     assert not any(step.episode.members for step in steps)
     assert len(steps) == (2 if "muted" in third else 3)
 
 
-def test_one_model_is_common_enough_where_the_provider_is_not_known(outbox, of, nine_us):
+def test_a_common_model_groups_episodes_whose_provider_is_not_known(outbox, of, nine_us):
     put(outbox, *(of(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
-    (step,) = told(outbox, nine_us)
+    (step,) = send_due(outbox, nine_us)
     assert (names(step), step.episode.model, step.episode.provider) == (["a", "b", "c"], "m-1", "")
     assert episode_text.place(step.episode) == "3 features with model m-1"
 
 
-def test_the_page_of_a_ticket_is_a_page_as_soon_as_one_that_joins_it_is_urgent(outbox, of, nine_us):
+def test_a_ticket_that_leads_a_group_becomes_a_page_when_an_urgent_episode_joins(outbox, of, nine_us):
     put(outbox, of("a", urgency="low"), of("b", urgency="low"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, of("c", minute=0.1), now_us=nine_us + 6 * SECOND)
-    assert brief(told(outbox, nine_us + 6 * SECOND)) == [
+    assert brief(send_due(outbox, nine_us + 6 * SECOND)) == [
         ("trigger", "a/high", "escalated"),
         ("resolve", "a/low", "is a page now"),
     ]
@@ -152,11 +152,14 @@ def test_the_page_of_a_ticket_is_a_page_as_soon_as_one_that_joins_it_is_urgent(o
 
 def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
     put(outbox, of("a", urgency="low"), of("b"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "b/high", "opened"), ("trigger", "a/low", "opened")]
+    assert brief(send_due(outbox, nine_us)) == [
+        ("trigger", "b/high", "opened"),
+        ("trigger", "a/low", "opened"),
+    ]
     put(outbox, of("c", urgency="low", provider="x"), of("d", urgency="low", provider="x"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "c/low", "opened")]
+    assert brief(send_due(outbox, nine_us)) == [("trigger", "c/low", "opened")]
     put(outbox, of("d", "escalated", provider="x"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [
+    assert brief(send_due(outbox, nine_us)) == [
         ("trigger", "d/high", "escalated"),
         ("resolve", "d/low", "is a page now"),
     ]
@@ -164,91 +167,96 @@ def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
 
 def test_the_second_does_not_wait_for_what_is_over(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, of("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
-    assert brief(told(outbox, nine_us + 12 * SECOND)) == [
+    assert brief(send_due(outbox, nine_us + 12 * SECOND)) == [
         ("trigger", "b/high", "opened"),
         ("resolve", "a/high", "resolved"),
     ]
 
 
-def test_where_the_page_is_refused_each_tells_for_itself(outbox, of, nine_us):
+def test_after_a_refused_group_page_each_episode_is_sent_by_itself(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     step = outbox.due("pagerduty", nine_us)
     assert step.episode.features == 3
     outbox.refused(step, "400", nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "b/high", "opened"), ("trigger", "c/high", "opened")]
+    assert brief(send_due(outbox, nine_us)) == [
+        ("trigger", "b/high", "opened"),
+        ("trigger", "c/high", "opened"),
+    ]
     put(outbox, of("d"), now_us=nine_us)
-    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert (step.dedup_key, names(step)) == ("softfail/b/high", ["b", "c", "d"])  # of what the receiver takes
 
 
-def test_who_groups_by_itself_is_told_of_each(of, nine_us):
+def test_a_channel_that_groups_by_itself_gets_each_episode(of, nine_us):
     outbox = OutboxCore(
         Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}})
     )
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    assert [key for _, key, _ in brief(told(outbox, nine_us, "alertmanager"))] == [
+    assert [key for _, key, _ in brief(send_due(outbox, nine_us, "alertmanager"))] == [
         "a/high",
         "b/high",
         "c/high",
     ]
 
 
-def test_what_began_and_ended_since_the_page_was_told_is_told_before_it_is_resolved(outbox, of, nine_us):
+def test_a_member_that_began_and_ended_since_the_last_trigger_is_sent_before_the_page_is_resolved(
+    outbox, of, nine_us
+):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, of("d"), *(of(name, "resolved", minute=0.1) for name in "abcd"), now_us=nine_us + 6 * SECOND)
-    first, second = told(outbox, nine_us + 6 * SECOND)
+    first, second = send_due(outbox, nine_us + 6 * SECOND)
     assert (first.reason, names(first), second.action) == ("more features", ["d", "a", "b", "c"], "resolve")
 
 
-def test_an_outage_that_was_over_before_anybody_could_be_told_is_one_note_with_the_list(outbox, of, nine_us):
+def test_an_outage_that_ended_before_it_could_be_sent_is_one_note_with_the_list(outbox, of, nine_us):
     put(
         outbox,
         *(of(name) for name in "abcdef"),
         *(of(name, "resolved", minute=5) for name in "abcdef"),
         now_us=nine_us + 200 * MINUTE,
     )
-    steps = told(outbox, nine_us + 200 * MINUTE)
+    steps = send_due(outbox, nine_us + 200 * MINUTE)
     notes = [step for step in steps if step.action == "note"]
     assert [(len(names(step)), step.urgency) for step in notes] == [(6, "low")]
     assert not [step for step in steps if step.action == "trigger"]
 
 
-def test_a_notifier_that_was_away_tells_one_page_and_takes_back_what_may_have_been_told_of_the_second(
+def test_a_notifier_that_was_down_sends_one_page_and_resolves_what_may_have_been_sent_of_the_second(
     outbox, of, nine_us
 ):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us + 10 * MINUTE)
-    assert brief(told(outbox, nine_us + 10 * MINUTE)) == [("trigger", "a/high", "opened")]
+    assert brief(send_due(outbox, nine_us + 10 * MINUTE)) == [("trigger", "a/high", "opened")]
     put(outbox, *(of(name, "resolved", minute=20) for name in "abc"), now_us=nine_us + 20 * MINUTE)
-    assert brief(told(outbox, nine_us + 20 * MINUTE)) == [
+    assert brief(send_due(outbox, nine_us + 20 * MINUTE)) == [
         ("resolve", "a/high", "resolved"),
         ("resolve", "b/high", "resolved"),
     ]
 
 
-def test_the_list_goes_on_to_name_what_is_well_again(outbox, of, nine_us):
+def test_the_list_still_names_members_that_have_ended(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     put(outbox, of("b", "resolved", minute=1), now_us=nine_us + MINUTE)
-    told(outbox, nine_us + MINUTE)
+    send_due(outbox, nine_us + MINUTE)
     put(outbox, of("d", minute=2), now_us=nine_us + 2 * MINUTE)
-    (step,) = told(outbox, nine_us + 2 * MINUTE)
+    (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert names(step) == ["a", "c", "d", "b"]
     assert episode_text.member_lines(step.episode, 10)[3].endswith("; over")
 
 
 def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
     put(outbox, of("a"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("b", minute=1), of("c", minute=1), now_us=nine_us + MINUTE)
-    assert brief(told(outbox, nine_us + 3 * MINUTE)) == [
+    assert brief(send_due(outbox, nine_us + 3 * MINUTE)) == [
         ("trigger", "b/high", "opened"),
         ("trigger", "c/high", "opened"),
     ]
@@ -256,14 +264,14 @@ def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
 
 def test_a_silence_over_one_feature_does_not_silence_the_page_over_several(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    told(outbox, nine_us)
+    send_due(outbox, nine_us)
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("d", minute=1), now_us=nine_us + MINUTE)
-    assert brief(told(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
+    assert brief(send_due(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
 
 
 def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
@@ -273,8 +281,8 @@ def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
-    assert brief(told(outbox, nine_us)) == [("trigger", "a/high", "opened")]
-    assert brief(told(outbox, nine_us + 61 * MINUTE)) == [
+    assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
+    assert brief(send_due(outbox, nine_us + 61 * MINUTE)) == [
         ("trigger", "b/high", "opened"),
         ("trigger", "c/high", "opened"),
     ]
@@ -282,7 +290,7 @@ def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
 
 def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
     put(outbox, *(of(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
-    (step,) = told(outbox, nine_us)
+    (step,) = send_due(outbox, nine_us)
     assert (step.episode.features, len(step.episode.members)) == (300, 50)
     assert len(episode_text.summary(step.episode)) <= 1024
     assert episode_text.member_lines(step.episode, 10)[-1] == "and 290 more features"
@@ -290,7 +298,7 @@ def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, n
     assert max(map(len, state.values())) < 256 * 1024
     restored = OutboxCore(CONFIG)
     restored.restore(state.items())
-    assert told(restored, nine_us) == []
+    assert send_due(restored, nine_us) == []
 
 
 class World:
@@ -309,7 +317,7 @@ class World:
         )
         self.lives, self.of, self.log = lives, of, []
         self.outbox, self.position, self.durable, self.durable_position = OutboxCore(CONFIG), 0, {}, 0
-        self.open, self.told, self.opened = {}, set(), Counter()
+        self.open, self.sent_features, self.opened = {}, set(), Counter()
 
     def tick(self, seconds):
         """Time goes by, and records of it are written and read."""
@@ -317,10 +325,10 @@ class World:
         while self.coming and self.coming[0][0] * SECOND <= self.now_us - self.start_us:
             at, nth, state = self.coming.pop(0)
             provider, begins, _, urgency = self.lives[nth]
-            one = self.of(
+            episode = self.of(
                 f"f{nth}", state, minute=at / 60, began=begins / 60, provider=provider, urgency=urgency
             )
-            self.log.append(FileRecord(one.model_dump_json().encode(), len(self.log)))
+            self.log.append(FileRecord(episode.model_dump_json().encode(), len(self.log)))
         self.read()
 
     def read(self):
@@ -360,7 +368,7 @@ class World:
             self.opened[step.dedup_key] += 1
         listed = {member.episode_id for member in step.episode.members} or {step.episode_id}
         self.open[step.dedup_key] = listed
-        self.told |= listed
+        self.sent_features |= listed
 
 
 LIVES = st.lists(
@@ -383,7 +391,7 @@ FATES = st.lists(
 
 @settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
-def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_nothing_else_stays_open(
+def test_whatever_fails_each_episode_is_sent_each_that_fires_is_on_an_open_page_and_nothing_else_stays_open(
     of, lives, fates
 ):
     world = World(of, lives)
@@ -404,7 +412,7 @@ def test_whatever_fails_each_is_told_each_that_lasts_stands_in_an_open_page_and_
     lasting = {f"f{nth}" for nth, (_, _, lasts, _) in enumerate(lives) if not lasts}
     assert {name for listed in world.open.values() for name in listed} >= lasting
     assert all(listed & lasting for listed in world.open.values())
-    assert world.told == {f"f{nth}" for nth in range(6)}
+    assert world.sent_features == {f"f{nth}" for nth in range(6)}
     assert all(times == 1 for times in world.opened.values())
 
 
@@ -427,7 +435,7 @@ def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, l
         and not any(provider == "acme" and lasts for provider, _, lasts, _ in lives)
     ):
         assert sum(f"softfail/f{nth}/high" in world.opened for _, nth in begun[:3]) <= 1
-    assert world.told == {f"f{nth}" for nth in range(6)}
+    assert world.sent_features == {f"f{nth}" for nth in range(6)}
 
 
 def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_one_page_with_the_list(
@@ -458,7 +466,7 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
             )
     calls.sort()
     world.run([call for call in calls if call[0] < begins + 15 * 60], begins + 15 * 60)
-    first, *others = world.told("page")
+    first, *others = world.times_of("page")
     assert (first - begins < 180, others) == (True, [])
     (key,) = (key for key in world.pagerduty.open if key.endswith("/high"))
     step = world.pagerduty.last[key]
@@ -467,5 +475,5 @@ def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_on
     assert "the provider does not answer" in episode_text.summary(step.episode)
     world.run([call for call in calls if call[0] >= begins + 15 * 60], 141 * 60)
     # the eighth alone, which is a page of its own
-    assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.told[-1][2]]
-    assert len(world.told("page")) == 2
+    assert [key for key in world.pagerduty.open if key.endswith("/high")] == [world.pagerduty.received[-1][2]]
+    assert len(world.times_of("page")) == 2
