@@ -153,6 +153,7 @@ class World:
         self.watch, self.outbox = Watch(self.settings), OutboxCore(self.settings)
         self.second, self.offset, self.state, self.log, self.records = 0.0, 0, {}, [], []
         self.position, self.kept_position, self.deliveries, self.fates = 0, 0, {}, []
+        self.output_records = []  # typed, as the worker made them
         self.pagerduty, self.laws, self.is_up = PagerDuty(), Laws(), True
 
     @property
@@ -190,6 +191,7 @@ class World:
 
     def write(self, outputs):
         """A checkpoint of the worker, and the notifier's turn."""
+        self.output_records += outputs.records.get("alerts", ())
         self.publish(outputs.messages.get("alerts", ()))
         self.laws.between_edges()
         self.deliver()

@@ -6,7 +6,6 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 
-from monitor.protocol.messages import Message
 from monitor.reports.episode_history import AlertHistory, by_rule
 
 HOUR = 3600
@@ -128,12 +127,8 @@ def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from
     world.run(
         traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30
     )
-    findings = AlertHistory()
-    findings.take(Message(b"", json.dumps(record).encode(), 0) for record in world.records)
-    drift = next(
-        finding
-        for finding in by_rule(findings, ["drift"], NINE + timedelta(hours=4))
-        if finding.rule == "drift"
-    )
+    history = AlertHistory()
+    history.take(world.output_records)
+    drift = next(row for row in by_rule(history, ["drift"], NINE + timedelta(hours=4)) if row.rule == "drift")
     assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
     assert drift.firing > timedelta(minutes=110)
