@@ -1,5 +1,5 @@
-"""Status of a partition, for /metrics and the status page. Figures are computed once a pane edge, at the first
-request.
+"""Status of a partition, for /metrics and the status page. Figures are computed once a pane edge, at the
+first request.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from monitor.status import StatusView
 from monitor.windows.watermark import NEVER, Watermark
 from schemas.config.monitor_config import Config
 
-# edges after a pane that are closed one by one when the watermark jumps; later ones show nothing new until the
-# end of the jump
+# edges after a pane that are closed one by one when the watermark jumps; later ones show nothing new until
+# the end of the jump
 WALK = 120
 
 
@@ -53,8 +53,8 @@ class Watch:
 
     @property
     def watermark_us(self) -> int | None:
-        """The time up to which the partition is assumed complete, microseconds since 1970; None before the first
-        event.
+        """The time up to which the partition is assumed complete, microseconds since 1970; None before the
+        first event.
         """
         return self._watermark.time_us
 
@@ -69,7 +69,8 @@ class Watch:
         return out
 
     def steps(self, records: Sequence[Record], now_us: int | None, out: Outputs) -> Iterator[None]:
-        """Do the same in steps from one pane edge to the next, into ``out``, for a caller whose event loop must
+        """Do the same in steps from one pane edge to the next, into ``out``, for a caller whose event loop
+        must
         not wait: hours of a quiet log, or a jump over them, take seconds. Until the iterator is exhausted the
         core may only be read; do not call ``changed``, ``advance`` or ``apply``.
         """
@@ -173,8 +174,8 @@ class Watch:
         return self._view.status()
 
     def _seen_until(self) -> tuple[int, int]:
-        """Return the latest event time seen, and the event time at which the next pane closes: the watermark and
-        its next edge, plus the lateness.
+        """Return the latest event time seen, and the event time at which the next pane closes: the watermark
+        and its next edge, plus the lateness.
         """
         mark = self._watermark
         seen_us = NEVER if mark.time_us is None else mark.time_us + mark.lateness_us

@@ -29,7 +29,7 @@ def kind_of(record: bytes | Mapping[str, Any] | None, headers: Sequence[tuple[st
         The kind, one of ``schemas.records.RECORDS`` or of a newer release; empty where nothing says it, or
         where the value is no JSON object.
 
-    >>> kind_of(b'{"record": "episode", "state": "opened"}'), kind_of(b"{}", [("record", b"change")]), kind_of(b"[]")
+    >>> kind_of(b'{"record": "episode"}'), kind_of(b"{}", [("record", b"change")]), kind_of(b"[]")
     ('episode', 'change', '')
     """
     for name, content in headers:

@@ -1,7 +1,7 @@
-"""What other programs read from our topics. The names are a promise; times are RFC 3339 UTC.
+"""Records on softfail's topics, for their readers. Names are a promise; times are RFC 3339 UTC.
 
-The worker builds these records as plain dictionaries, for speed; tests hold what it writes against these
-models.
+The worker writes the same records as msgspec structs, for speed (``monitor.protocol.messages.OutputRecord``);
+tests compare them with these models. ``schemas.record_kinds`` says which kind a record is.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Labels(Written):
 
 
 class Window(Labels):
-    """One pane of one segment (or feature), closed. A higher ``revision`` of the same key replaces a lower
-    one.
+    """One closed pane of a segment or feature. A record of the same key with a higher ``revision`` replaces
+    it.
     """
 
     record: Literal["window"]
@@ -86,30 +86,28 @@ class Window(Labels):
 
 
 class Moved(Written):
-    """A statistic that is not what it was."""
+    """A statistic that differs from its reference."""
 
-    metric: str = Field(
-        description="A reading of a number, a rate, or CATEGORY=VALUE: the one that moved most"
-    )
+    metric: str = Field(description="The reading that moved most: of a number, a rate, or CATEGORY=VALUE")
     value: float | None
     low: float | None
     high: float | None
     n: float
-    reference: float | None = Field(description="The same in the reference")
+    reference: float | None = Field(description="The value in the reference")
     reference_n: float
-    test: str = Field(description="Which test said so; never_seen: a value that the reference does not know")
+    test: str = Field(description="The test that decided; never_seen: a value that is not in the reference")
     p_value: float | None = Field(
-        description="None of the sequential test, which is bound by its run length to a false alarm"
+        description="None for the sequential test, which has a run length to a false alarm instead"
     )
     effect: float = Field(
         description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds"
     )
     window_s: float
-    began: Time | None = Field(None, description="Baselines: when it began to differ, as far as can be told")
+    began: Time | None = Field(None, description="Baselines: estimated time at which it began to differ")
 
 
 class Evidence(Written):
-    """Why a rule says what it says."""
+    """The value that a rule measured, and what it was compared with."""
 
     metric: str
     value: float | None
@@ -119,22 +117,24 @@ class Evidence(Written):
     above: float | None = None
     below: float | None = None
     window_s: float
-    expected: float | None = Field(None, description="no-data: events that the past led to expect")
-    reference: float | None = Field(None, description="What it was before")
-    reference_n: float | None = Field(None, description="Effective events behind that")
-    reference_name: str | None = Field(None, description="Which past it is: the baseline, trailing 24h, ...")
+    expected: float | None = Field(None, description="no-data: events that the past leads one to expect")
+    reference: float | None = Field(None, description="The value in the reference")
+    reference_n: float | None = Field(None, description="Effective events in the reference")
+    reference_name: str | None = Field(None, description="Name of the reference: baseline, trailing 24h, ...")
     test: str | None = None
     p_value: float | None = None
     effect: float | None = None
     burn: float | None = Field(None, description="Objectives: times as fast as the budget allows")
-    target: float | None = Field(None, description="Objectives: the share that was promised to be good")
+    target: float | None = Field(None, description="Objectives: the share that must be good")
     began: Time | None = Field(
         None,
         description=(
-            "Baselines: when it began to differ, as far as can be told; before the edge at which it was found"
+            "Baselines: estimated time at which it began to differ, before the edge at which it was found"
         ),
     )
-    findings: list[Moved] = Field([], description="All that moved, at most five; the first is the one above")
+    findings: list[Moved] = Field(
+        [], description="All statistics that moved, at most five; the first is this evidence"
+    )
 
 
 class Transition(Labels):
@@ -163,16 +163,11 @@ class EpisodeIncident(Labels):
     evidence: Evidence
     returned: Time | None = Field(
         None,
-        description=(
-            "When it failed again, after it had been well for so long that it would be over, were it not"
-            " flapping"
-        ),
+        description="When it failed again, while its page was kept open for flapping",
     )
     text: str = Field(
         "",
-        description=(
-            "What it says in words; only of findings about softfail itself, whose evidence says too little"
-        ),
+        description="The finding in words; only of findings about softfail itself",
     )
 
 
@@ -201,7 +196,7 @@ class Member(Written):
 
 
 class Episode(Written):
-    """The overlapping incidents of one service/feature/environment; the only thing that is delivered."""
+    """The overlapping incidents of one service/feature/environment. Only episodes are delivered."""
 
     record: Literal["episode"]
     episode_id: str
@@ -226,11 +221,12 @@ class Episode(Written):
         [], max_length=3, description="What is probably behind it, in words, the likeliest first"
     )
     provider: str = Field(
-        "", description="To whom most of what went wrong was sent; empty when several, or not known"
+        "",
+        description="Provider of most calls that went wrong; empty when there are several, or none is known",
     )
     model: str = Field(
         "",
-        description="The model that was asked for most of what went wrong; empty when several, or not known",
+        description="Requested model of most calls that went wrong; empty when there are several, or none is known",
     )
     features: int = Field(
         0,

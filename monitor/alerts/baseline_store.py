@@ -101,8 +101,8 @@ class BaselineStore:
         self._partition_state.mark_baselines(feature.key, segment_key)
 
     def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:
-        """Whether an episode is open that began within a day. One that lasts longer (a ticket against a pinned
-        reference) must not keep all baselines from learning.
+        """Whether an episode is open that began within a day. One that lasts longer (a ticket against a
+        pinned reference) must not keep all baselines from learning.
         """
         episode = self._partition_state.episodes.get(key)
         return episode is not None and edge_us - episode.started_us < DAY_US

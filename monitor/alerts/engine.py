@@ -87,8 +87,8 @@ class AlertEngine:
         self._writer.write(Edge(feature, edge_us, decided_us, late, out), changes, reasons)
 
     def _read_rules(self, feature: FeatureState, incidents: Incidents, edge_us: int) -> list[IncidentChange]:
-        """Read every rule that matches the feature, on it and on its segments that were active within a day or
-        have an incident.
+        """Read every rule that matches the feature, on it and on its segments that were active within a day
+        or have an incident.
         """
         key, changes = feature.key, list[IncidentChange]()
         # by the hour, as rolled-up panes know it: the same before and after a restart
@@ -137,8 +137,8 @@ class AlertEngine:
     def _drop_lost(
         self, key: FeatureKey, incidents: Incidents, changes: Sequence[IncidentChange]
     ) -> list[str]:
-        """Resolve the episode's incidents whose record of state was dropped: nothing else would ever end them.
-        Return the reason, if there are any.
+        """Resolve the episode's incidents whose record of state was dropped: nothing else would ever end
+        them. Return the reason, if there are any.
         """
         episode = self.partition_state.episodes.get(key)
         if episode is None:

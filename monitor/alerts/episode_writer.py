@@ -117,7 +117,7 @@ class EpisodeWriter:
     def _end_page(
         self, edge: Edge, episode: Episode, changes: Sequence[IncidentChange]
     ) -> list[IncidentChange]:
-        """Resolve an episode of which only warnings are left; return the changes with which another begins."""
+        """Resolve an episode of which only warnings are left; return the changes of the next episode."""
         key, rest, reasons = edge.feature.key, list[IncidentChange](), list[str]()
         for change in changes:
             incident = change.incident

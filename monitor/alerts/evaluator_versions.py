@@ -1,5 +1,5 @@
-"""The edge from which the present version of each evaluator of a feature counts. A changed evaluator is another
-statistic, and its change is no fall of quality.
+"""The edge from which the present version of each evaluator of a feature counts. A changed evaluator is
+another statistic, and its change is no fall of quality.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class EvaluatorVersions:
             self._partition_state.mark_feature(feature.key)
 
     def cleared_us(self, key: FeatureKey, rule: Rule, cleared_us: int | None) -> int | None:
-        """Return the edge from which windows of a rule may begin, plus one window, as ``threshold.read`` takes
-        it.
+        """Return the edge from which windows of a rule may begin, plus one window, as ``threshold.read``
+        takes it.
 
         ``cleared_us``: the edge at which the rule was last good again.
         """
@@ -70,7 +70,9 @@ class EvaluatorVersions:
         return gating
 
     def changed(self, key: FeatureKey) -> dict[str, int]:
-        """Map each evaluator (and ``pass_rate``) to the edge from which its present version counts; 0: always."""
+        """Map each evaluator (and ``pass_rate``) to the edge from which its present version counts; 0:
+        always.
+        """
         return {
             name: since_us for name, (_, since_us) in self._partition_state.evaluators.get(key, {}).items()
         }
@@ -94,8 +96,8 @@ class EvaluatorVersions:
 
 
 def evaluator_of(metric: str) -> str:
-    """Return the evaluator that counts a metric; `pass_rate` for all gating ones together, empty where there is
-    none.
+    """Return the evaluator that counts a metric; `pass_rate` for all gating ones together, empty where there
+    is none.
 
     >>> evaluator_of("evaluator.refusal.fail_rate"), evaluator_of("pass_rate"), evaluator_of("duration_s.p90")
     ('refusal', 'pass_rate', '')

@@ -1,4 +1,4 @@
-"""Forced resolution of incidents and episodes whose state is dropped: nothing else would ever resolve them."""
+"""Forced resolution of incidents and episodes whose state is dropped: nothing else would resolve them."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class PagePolicy:
         )
 
     def severity(self, rule: Watched, feature: FeatureState) -> str:
-        """Return the severity of a new incident: the rule's; a warning on a feature that was never good, where
-        the rule asks for that.
+        """Return the severity of a new incident: the rule's; a warning on a feature that was never good,
+        where the rule asks for that.
         """
         is_newborn = not rule.page_newborn and rule.name not in feature.healthy_rules
         return "warning" if rule.severity in PAGING and is_newborn else rule.severity
@@ -101,8 +101,9 @@ class PagePolicy:
     def has_calmed(
         self, feature: FeatureState, episode: Episode, changes: Sequence[IncidentChange], edge_us: int
     ) -> bool:
-        """Whether a page is over: no paging incident fires any more, for so long. Otherwise the page would stay
-        open as long as any warning does, and a new fault would only add to a page that somebody has dealt with.
+        """Whether a page is over: no paging incident fires any more, for so long. Otherwise the page would
+        stay open as long as any warning does, and a new fault would only add to a page that somebody has
+        dealt with.
         """
         firing = [
             incident

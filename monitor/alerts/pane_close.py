@@ -1,4 +1,4 @@
-"""The close of a pane: windows are written, rules read, incidents and episodes updated, old panes rolled up."""
+"""Close a pane: write windows, read rules, update incidents and episodes, roll up old panes."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ class PaneCloser:
         out.write("windows", key, record)
 
     def _roll_up(self, edge_us: int) -> None:
-        """Merge panes that are too old to be kept fine: at most ``ROLL_UPS`` at an edge, the rest at the next.
-        No event is counted before ``rolled_us`` any more.
+        """Merge panes that are too old to be kept fine: at most ``ROLL_UPS`` at an edge, the rest at the
+        next. No event is counted before ``rolled_us`` any more.
         """
         until_us = (edge_us - FINE_RETENTION_US) // HOUR_US * HOUR_US
         if until_us > self.partition_state.rolled_us:

@@ -23,9 +23,9 @@ from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESS_RA
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
 
-# Share of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one is
-# named in half of cases at 0.6, and in one of ten at this share; a single one that went from 2 % to 30 % is
-# named in nineteen of twenty, and the other never.
+# Share of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one
+# is named in half of cases at 0.6, and in one of ten at this share; a single one that went from 2 % to 30 %
+# is named in nineteen of twenty, and the other never.
 MOST = 0.75
 BEFORE_US = 5 * 60 * 1_000_000  # a breach begins to go wrong before its edge
 USUAL_US = 30 * 60 * 1_000_000  # before that: the usual
@@ -47,7 +47,8 @@ class _Part(NamedTuple):
 def origin_of(
     feature: FeatureState, incidents: Mapping[str, ShownIncident], started_us: int, edge_us: int
 ) -> Origin:
-    """Return the provider and the model of an episode, where one of each has three quarters of what went wrong.
+    """Return the provider and the model of an episode, where one of each has three quarters of what went
+    wrong.
 
     The gravest incidents say what went wrong, those of the whole feature before those of segments: of a rate
     its failures, of a category the calls that have it, of a number its sum, each in excess of the half hour
@@ -148,8 +149,8 @@ def _part(segment: SegmentSeries, started_us: int, since_us: int, until_us: int,
 
 
 def _excess(evidence: Evidence, parts: list[_Part]) -> list[float]:
-    """Return by how much each part exceeds its usual amount of what is wrong, below zero where it has less; its
-    calls where that says nothing.
+    """Return by how much each part exceeds its usual amount of what is wrong, below zero where it has less;
+    its calls where that says nothing.
     """
     sign = -1.0 if _fell(evidence) else 1.0
     amount = _amount_of(evidence.metric)
@@ -173,8 +174,8 @@ def _fell(evidence: Evidence) -> bool:
 
 
 def _amount_of(metric: str) -> Callable[[list[Pane]], tuple[float, float]] | None:
-    """Return the function from panes to (weight of events, amount of the metric); None for a metric that has no
-    amount.
+    """Return the function from panes to (weight of events, amount of the metric); None for a metric that has
+    no amount.
     """
     if "=" in metric:
         name, _, label = metric.partition("=")
@@ -229,7 +230,9 @@ def _shares(names: Iterable[str], weights: Iterable[float]) -> dict[str, float]:
 
 
 def _most(weights: Mapping[str, float], least: float) -> str:
-    """Return the name that has more than this share of all weight; empty if there is none, or it is ``other``."""
+    """Return the name that has more than this share of all weight; empty if there is none, or it is
+    ``other``.
+    """
     total = sum(weights.values())
     name = max(sorted(weights), key=lambda name: weights[name], default="")
     return name if name != OTHER and total and weights[name] > least * total else ""

@@ -1,5 +1,5 @@
-"""Changes: a version of the prompt or the service, a requested model or an answering model that a feature uses
-for the first time. A change is no fault.
+"""Changes: a version of the prompt or the service, a requested model or an answering model that a feature
+uses for the first time. A change is no fault.
 
 A change is written once, from five events on; none of a feature's first ten minutes, when everything is new,
 and none where new names are usual. Only panes decide this, with the names that were decided within the last
@@ -119,8 +119,8 @@ class ChangeDetector:
     def _new_in_panes(
         self, feature: FeatureState, kind: str, names: Sequence[str]
     ) -> dict[Version, list[SegmentSeries]]:
-        """Do the same for a kind that only panes count. An old name stands in the panes just before, so few are
-        unpacked.
+        """Do the same for a kind that only panes count. An old name stands in the panes just before, so few
+        are unpacked.
         """
         undecided = [
             name

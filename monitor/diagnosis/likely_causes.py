@@ -1,8 +1,8 @@
-"""Likely causes of an episode, in words: what was first seen shortly before, and findings that together have a
-name.
+"""Likely causes of an episode, in words: what was first seen shortly before, and findings that together have
+a name.
 
-Nothing of it is stored. It is computed from panes and evidence whenever a record of the episode is written, so
-it is the same after a restart.
+Nothing of it is stored. It is computed from panes and evidence whenever a record of the episode is written,
+so it is the same after a restart.
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ class Timing(Protocol):
 class Incident:
     """An incident that is pending or firing. One that is neither is not kept.
 
-    ``breached_us`` and ``good_us``: how long it has breached, or been good, without a break. Readings with too
-    few events add nothing and break nothing. ``breached_us`` is -1 from the edge at which the incident would
-    have resolved, had it not come back soon after it ended before.
+    ``breached_us`` and ``good_us``: how long it has breached, or been good, without a break. Readings with
+    too few events add nothing and break nothing. ``breached_us`` is -1 from the edge at which the incident
+    would have resolved, had it not come back soon after it ended before.
     """
 
     incident_id: str
@@ -85,8 +85,8 @@ class Incident:
     good_us: int = 0
 
     def step(self, rule: Timing, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
-        """Apply the reading of the next edge; return the change of state, if there is one. A resolved incident
-        is to be dropped.
+        """Apply the reading of the next edge; return the change of state, if there is one. A resolved
+        incident is to be dropped.
 
         ``keep_us``: the least time for which it must be good, if longer than the rule says.
         """

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where most of the calls that went wrong were sent. A name is empty where it is not known, or where there
-    are several.
+    """Where most of the calls that went wrong were sent. A name is empty where it is not known, or where
+    there are several.
     """
 
     provider: str = ""

@@ -17,7 +17,7 @@ from monitor.windows.segment_keys import Level
 
 
 class TransitionRecord(OutputRecord, frozen=True, kw_only=True, tag="transition"):
-    """A change of an incident's state. Times are RFC 3339: ``time`` the pane edge, ``decided_at`` wall clock."""
+    """A change of an incident's state. ``time``: the pane edge; ``decided_at``: wall clock; RFC 3339."""
 
     incident_id: str
     episode_id: str | None

@@ -91,8 +91,8 @@ def example(record: SampleRecord, evaluator: str) -> Example:
 
 
 def chosen(examples: Mapping[str, Sequence[Example]], metrics: Sequence[str]) -> list[Example]:
-    """Choose up to three examples for the metrics of an episode's incidents, of different events; those of the
-    evaluators that the metrics name come first.
+    """Choose up to three examples for the metrics of an episode's incidents, of different events; those of
+    the evaluators that the metrics name come first.
 
     ``examples``: evaluator -> its last failing responses, the oldest first.
     """

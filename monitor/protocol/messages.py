@@ -55,7 +55,7 @@ class FileRecord(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One record to write. ``partition`` None: that of the source, modulo the topic's number of partitions."""
+    """One record to write. ``partition`` None: that of the source, modulo the partitions of the topic."""
 
     key: bytes | None
     value: bytes

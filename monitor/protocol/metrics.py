@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 
 class Metric(NamedTuple):
-    """Kind, help text and label names of an exported metric. Of a histogram the labels of a ``Measure`` have
-    one more: see ``SUM``.
+    """Kind, help text and label names of an exported metric. Every ``Measure`` of a histogram has one more label:
+    see ``SUM``.
     """
 
     kind: Literal["counter", "gauge", "histogram"]
@@ -29,7 +29,9 @@ class Measure(NamedTuple):
 
 
 SUM = "sum"
-"""Last label of the measure that holds a histogram's sum; that of its cumulative counts is the upper bound (``le``), the last one ``+Inf``."""
+"""Last label of the measure with a histogram's sum. The last label of its cumulative counts is the upper bound
+(``le``), up to ``+Inf``.
+"""
 
 FEATURE = ("service", "feature", "environment")
 SEGMENT = ("level", *FEATURE, "model", "prompt_version", "variant", "dimensions")
@@ -39,7 +41,8 @@ _OVER = (
 )
 
 METRICS: dict[str, Metric] = {
-    # what came in (durable; exported as since this process took the partition: agents/runtime/process_counters.py)
+    # what came in (durable; exported as since this process took the partition:
+    # agents/runtime/process_counters.py)
     "softfail_received_events_total": Metric("counter", "Events read and measured", (*FEATURE, "kind")),
     "softfail_dead_letters_total": Metric("counter", "Records that could not be read", ("reason",)),
     "softfail_late_events_total": Metric(
@@ -51,7 +54,7 @@ METRICS: dict[str, Metric] = {
         "counter", "Events too far behind the watermark to be measured", ("service", "feature")
     ),
     "softfail_forwarded_events_total": Metric(
-        "counter", "Events found in a partition that is not theirs and sent on", ("partition",)
+        "counter", "Events found in a wrong partition and forwarded to their own", ("partition",)
     ),
     "softfail_producer_calls_total": Metric(
         "counter",
@@ -103,22 +106,22 @@ METRICS: dict[str, Metric] = {
     "softfail_checkpoint_seconds_total": Metric("counter", "Time spent in checkpoints by this process"),
     "softfail_gaps_refetched_total": Metric("counter", "Bundles lost on the way and fetched again"),
     "softfail_lost_records_total": Metric(
-        "counter", "Records that the source no longer held when they were due"
+        "counter", "Records that the source had dropped before they were read"
     ),
     "softfail_applied_records_total": Metric("counter", "Records of all sources applied by this process"),
     "softfail_restore_seconds_total": Metric("counter", "Time spent reading state back by this process"),
     "softfail_checkpoint_duration_seconds": Metric(
-        "histogram", "Time of one checkpoint, from taking what has changed to the commit"
+        "histogram", "Time of one checkpoint, from collecting changes to the commit"
     ),
     "softfail_checkpoint_size_bytes": Metric("histogram", "Keys and values that one checkpoint wrote"),
     "softfail_checkpoint_age_seconds": Metric(
         "gauge", "Time since the last checkpoint of a partition", ("agent", "partition")
     ),
     "softfail_large_checkpoints_total": Metric(
-        "counter", "Checkpoints above 16 MB: one step changed more than a transaction ought to hold"
+        "counter", "Checkpoints above 16 MB, more than a transaction should contain"
     ),
     "softfail_apply_duration_seconds": Metric(
-        "histogram", "Time to apply one bundle, or a piece of one, in which the event loop does nothing else"
+        "histogram", "Time to apply one bundle, or a part of it, during which the event loop is blocked"
     ),
     "softfail_loop_delay_seconds": Metric(
         "histogram", "How late the event loop wakes from a sleep, looked at each second"
@@ -144,7 +147,7 @@ METRICS: dict[str, Metric] = {
     # delivery
     "softfail_deliveries_total": Metric("counter", "Deliveries of episodes", ("channel", "result")),
     "softfail_deliveries_silenced_total": Metric(
-        "counter", "Episodes that fired and ended under a silence, and so were never told", ("channel",)
+        "counter", "Episodes that fired and resolved under a silence, and so were never sent", ("channel",)
     ),
     "softfail_deliveries_pending": Metric("gauge", "Deliveries waiting", ("channel",)),
     "softfail_dead_man_withheld": Metric(
@@ -196,7 +199,7 @@ class FixedBucketHistogram:
         self.total += value
 
     def measures(self, name: str) -> Iterator[Measure]:
-        """Yield the cumulative count of each upper bound, then the sum, as measures of the metric ``name``."""
+        """Yield the cumulative count of each upper bound, then the sum; all are named ``name``."""
         cumulative = 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             cumulative += count

@@ -1,9 +1,9 @@
 """Drift: a distribution that changed beyond chance, by an amount that matters, and by more than it varies
 anyway.
 
-Windows of several lengths are read: a large change is found at once, a small one when there are enough events.
-Benjamini and Hochberg's procedure says which of all tests are significant. A finding needs both: significance
-and the effect.
+Windows of several lengths are read: a large change is found at once, a small one when there are enough
+events. Benjamini and Hochberg's procedure says which of all tests are significant. A finding needs both:
+significance and the effect.
 
 Source: Benjamini, Hochberg, J. R. Statist. Soc. B 57 (1995) 289.
 """
@@ -45,7 +45,8 @@ EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language":
 Numbers: a tenth of a standard deviation (normalised Wasserstein). Categories: Jensen-Shannon distance. Rates:
 Cohen's h. These are Evidently's defaults and Cohen's small effect. Texts: the root of the share of texts that
 were replaced by wholly different ones; more than the answers of LLMDrift vary within one month. Languages:
-Jensen-Shannon distance, 0.3 is one of six texts in a new language; less may be the conversation of one person.
+Jensen-Shannon distance; 0.3 is one of six texts in a new language, less may be the conversation of one
+person.
 """
 
 LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
@@ -72,8 +73,8 @@ class _View(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A test that may become a finding. ``least`` (the effect that it needs) and ``finding`` are computed only
-    for what is significant.
+    """A test that may become a finding. ``least`` (the effect that it needs) and ``finding`` are computed
+    only for what is significant.
     """
 
     result: DriftResult
@@ -137,8 +138,8 @@ class DriftReader:
                 them.
             changed: evaluator (and ``pass_rate``) -> the edge from which its present version counts. Older
                 panes hold another statistic.
-            cleared_us: the edge at which the rule was last good again here. No window begins before it: what is
-                over would be found again.
+            cleared_us: the edge at which the rule was last good again here. No window begins before it: what
+                is over would be found again.
         """
         alpha = _alpha(rule.confidence)
         scope = _Scope(rule, feature, segment_key, edge_us, since_us, cleared_us, gating, changed, alpha)
@@ -158,8 +159,8 @@ class DriftReader:
         return Reading("breach", evidence_of(findings[0], rule.reference, findings))
 
     def _windows(self, rule: Drift, edge_us: int, firing_window_s: float | None) -> list[int]:
-        """Return the lengths to read, microseconds: short ones at each edge, long ones every few minutes. While
-        a finding fires, none is longer than its own: it would still contain what is over.
+        """Return the lengths to read, microseconds: short ones at each edge, long ones every few minutes.
+        While a finding fires, none is longer than its own: it would still contain what is over.
         """
         least_us = max(self._pane_us, round(rule.window * 1e6))
         firing_us = None if firing_window_s is None else round(firing_window_s * 1e6)
@@ -349,8 +350,8 @@ def _rates(scope: _Scope, view: _View) -> Iterator[DriftResult]:
 
 
 def _reads_rate(scope: _Scope, name: str, reference_start_us: int) -> bool:
-    """Whether drift reads a rate: one that the rule names, feedback, or an evaluator that no baseline watches;
-    and counted by one version of its evaluator since the reference began.
+    """Whether drift reads a rate: one that the rule names, feedback, or an evaluator that no baseline
+    watches; and counted by one version of its evaluator since the reference began.
     """
     evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
     is_watched = (
@@ -414,8 +415,8 @@ def _kind(statistic: str) -> str:
 
 
 def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
-    """Return the effect between a block of the reference and all of it, less the effect of chance; 0 where the
-    block has too few events.
+    """Return the effect between a block of the reference and all of it, less the effect of chance; 0 where
+    the block has too few events.
     """
     if kind == "number":
         return _numbers_apart(block, whole, name)

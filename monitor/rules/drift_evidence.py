@@ -75,7 +75,8 @@ def shares(name: str, absent: str | None, pane: Pane) -> tuple[dict[str, float],
     """Return the weight of each label of a category, and the effective events; {} and 0 where nothing is
     counted.
 
-    ``absent``: the label of responses that are not counted because they have no value; None if there are none.
+    ``absent``: the label of responses that are not counted because they have no value; None if there are
+    none.
     """
     category = pane.categories.get(name) or CategoryCounts()
     if absent is None:

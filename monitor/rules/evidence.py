@@ -19,8 +19,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """A metric and its value in the metric's own unit; None when nothing was counted.
 
     Every class below adds ``n`` (effective events), ``low`` and ``high`` (the interval, None where there is
-    none) and ``window_s`` (length of the window, seconds). What only some classes have is None or empty in the
-    others.
+    none) and ``window_s`` (length of the window, seconds). What only some classes have is None or empty in
+    the others.
     """
 
     metric: str
@@ -119,7 +119,8 @@ class TextFinding(Measurement, frozen=True, kw_only=True):
 
 
 class RateFinding(Measurement, frozen=True, kw_only=True):
-    """A rate that left its learnt baseline. ``began``: when, RFC 3339; empty in records of the first releases.
+    """A rate that left its learnt baseline. ``began``: when, RFC 3339; empty in records of the first
+    releases.
     ``effect``: the ratio of the odds.
     """
 

@@ -38,8 +38,8 @@ class Risen(NamedTuple):
 
 
 class Baseline:
-    """The baseline of one rate of one series. It counts failures; of success rates, those that did not succeed.
-    While the rate is risen it learns nothing.
+    """The baseline of one rate of one series. It counts failures; of success rates, those that did not
+    succeed. While the rate is risen it learns nothing.
     """
 
     __slots__ = ("begun_us", "detector", "risen")

@@ -9,8 +9,8 @@ silence, and at most what the last two of them lead on to, so that traffic that 
 no outage. Hours inside an outage teach nothing; a silence of over four hours is learnt as quiet, because
 nobody ended it.
 
-Traffic that comes in batches pauses by itself: a silence must be half as long again as the pauses of a day with
-as many events. A feature whose meters still come is idle, not silent.
+Traffic that comes in batches pauses by itself: a silence must be half as long again as the pauses of a day
+with as many events. A feature whose meters still come is idle, not silent.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
 
 
 def usual_pause_us(feature: FeatureState, before_us: int, events_per_hour: float) -> int:
-    """Return the second longest pause, microseconds, in the hours of the day before ``before_us`` with at least
-    half as many events; 0 where there are not two pauses.
+    """Return the second longest pause, microseconds, in the hours of the day before ``before_us`` with at
+    least half as many events; 0 where there are not two pauses.
     """
     last_hour = before_us // HOUR_US
     pauses = [

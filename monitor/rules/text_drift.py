@@ -33,7 +33,9 @@ class TextReader:
         name: str,
         cleared_us: int,
     ) -> tuple[DriftResult, TextReference] | None:
-        """Test the texts of one of ``TEXT_NAMES`` at a pane edge; None where there are too few, or no block ends."""
+        """Test the texts of one of ``TEXT_NAMES`` at a pane edge; None where there are too few, or no block
+        ends.
+        """
         if edge_us % BLOCK_US:
             return None
         for window_us in LENGTHS_US:

@@ -19,8 +19,8 @@ LADDER_S = (300, 1800, 7200, 21_600, 86_400)
 """Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d."""
 
 BUDGET_Z = 4.8
-"""At most one false page in 1,000 feature-days over all default rules, levels and segments, for windows looked
-at each minute.
+"""At most one false page in 1,000 feature-days over all default rules, levels and segments, for windows that
+are read each minute.
 """
 
 WHOLE_EVENTS = 1 - 1e-9
@@ -45,8 +45,8 @@ def read(
 
     Args:
         rule: what is measured, and how.
-        threshold: of the rule on this feature (``monitor.rules.threshold_resolution``); without one nothing is
-            known.
+        threshold: of the rule on this feature (``monitor.rules.threshold_resolution``); without one nothing
+            is known.
         series: of which windows are read.
         edge_us: the pane edge, microseconds since 1970.
         cleared_us: the edge at which the rule was last good again here. No window begins before the one that

@@ -36,7 +36,8 @@ def latency_budget_s(settings: Feature, quantity: str) -> float | None:
     """Return the latency budget of a feature, seconds; None where its interaction has none.
 
     Args:
-        settings: of the feature; the parameters of its `latency` evaluator, else the defaults, are its budgets.
+        settings: of the feature; the parameters of its `latency` evaluator, else the defaults, are its
+            budgets.
         quantity: ``duration_s`` or ``time_to_first_token_s``.
 
     Raises:

@@ -23,8 +23,8 @@ class Window:
         """Names of the categories of which a label is counted."""
 
     def independent_n(self, n: float) -> float:
-        """Return how many independent outcomes ``n`` events are worth: those of one pane are correlated, as in
-        ``monitor.drift.shiryaev_roberts``.
+        """Return how many independent outcomes ``n`` events are worth: those of one pane are correlated, as
+        in ``monitor.drift.shiryaev_roberts``.
         """
         return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
 

@@ -1,4 +1,4 @@
-"""What is looked for: thresholds, falls against a learnt baseline, drift, burnt error budgets, silence."""
+"""Rules: thresholds, falls against a learnt baseline, drift, burn rates of error budgets, no data."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class FixedThreshold(NamedTuple):
 
 
 class BudgetThreshold(NamedTuple):
-    """The latency budget of the feature for a quantity: ``duration_s`` or ``time_to_first_token_s``. Above it a
-    value is bad.
+    """The latency budget of the feature for a quantity: ``duration_s`` or ``time_to_first_token_s``. Above it
+    a value is bad.
     """
 
     quantity: str
@@ -269,7 +269,10 @@ BURNS = (
     (6 * 3600.0, 1800.0, 0.05, "critical"),
     (3 * 86_400.0, 6 * 3600.0, 0.1, "warning"),
 )
-"""Long and short window, seconds; the share of the period's budget that is spent when it fires; severity. Google SRE Workbook, chapter 5, table 5-8."""
+"""Long and short window, seconds; the share of the period's budget that is spent when it fires; severity.
+
+Source: Google SRE Workbook, chapter 5, table 5-8.
+"""
 
 
 class Objective(Named):
@@ -349,7 +352,9 @@ DEFAULT_RULES = (
     Rule.model_validate({"name": "failures-rose", "on": GATING, "above": "baseline", "severity": "error"}),
 )
 DEFAULT_DRIFT = (Drift.model_validate({"name": "drift"}),)
-"""What an empty file gives, beside `no-data`. One of the same name replaces a default; `default_rules: false` drops them all."""
+"""The rules of an empty file, beside `no-data`. A rule of the same name replaces a default;
+`default_rules: false` drops them all.
+"""
 
 
 class NoData(Part):
