@@ -52,21 +52,27 @@ class Bank:
     def refresh(self) -> None:
         n = np.maximum(self.n + 1, self.f + 1.5)
         p = (self.f + 1) / n
-        self.p = p = np.minimum(p * self.law.TOLERANCE, (1 + p) / 2)
+        self.p = p = self.tolerated(p)
         risen = self.odds * p / (1 + (self.odds - 1) * p)
         information = risen * np.log(risen / p) + (1 - risen) * np.log((1 - risen) / (1 - p))
         needed = max(1.0, np.log(self.bound) - self.law.RESTING)
         q = p + (1 - 1 / np.sqrt(1 + needed / information / n)) * (risen - p)
         self.bad, self.good = np.log(risen / q), np.log((1 - risen) / (1 - q))
 
+    def tolerated(self, p: np.ndarray) -> np.ndarray:
+        """Return the rate that counts as no rise."""
+        return np.minimum(p * self.law.TOLERANCE, (1 + p) / 2)
+
+    def log_ratio(self, events: np.ndarray, failed: np.ndarray, worth: np.ndarray) -> np.ndarray:
+        """Return ln LR of a block for each multiplier."""
+        return failed * self.bad + (events - failed) * self.good
+
     def step(self, n: np.ndarray | float, failures: np.ndarray, learn: bool = False) -> np.ndarray:
         law, n = self.law, np.broadcast_to(np.asarray(n, float), self.n.shape)
         worth = 1 / (1 + np.maximum(n - 1, 0) * self.rho * law.CAUTION)
         events, failed = n * worth, failures * worth
         new = np.ones(len(n), bool) if learn else self.n < law.MIN_REFERENCE_EVENTS
-        ratio = np.minimum(
-            failed * self.bad + (events - failed) * self.good, np.log(self.bound / law.WEIGHTS[-1]) / 2
-        )
+        ratio = np.minimum(self.log_ratio(events, failed, worth), np.log(self.bound / law.WEIGHTS[-1]) / 2)
         statistic = np.where(new, 0.0, (self.weights * np.exp(self.logs + ratio)).sum(0))
         self.logs = np.where(
             new,

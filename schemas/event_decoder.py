@@ -17,7 +17,7 @@ import pydantic_core
 from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
-from softfail.events import EPOCH, KINDS, Event
+from softfail.events import EPOCH, KINDS, MIN_TEXT_PROBABILITY, Event
 
 _BOUNDS = {
     annotated_types.Ge: "ge",
@@ -106,7 +106,9 @@ def decode(value: bytes) -> Any:
         event: Any = _decode_response(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_other(value)
-    return event if event.time >= EPOCH else decode_exactly(value)
+    if event.time < EPOCH or event.sample_probability * event.content_probability < MIN_TEXT_PROBABILITY:
+        return decode_exactly(value)
+    return event
 
 
 def _decode_other(value: bytes) -> Any:

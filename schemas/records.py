@@ -6,9 +6,9 @@ tests compare them with these models. ``schemas.record_kinds`` says which kind a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from schemas.fields import Severity
 from softfail.events import Time
@@ -85,7 +85,27 @@ class Window(Labels):
     metrics: dict[str, Metric]
 
 
-class Moved(Written):
+class WeightedSample(Written):
+    """The sampled events behind a rate, where they have different weights."""
+
+    failed: float = Field(description="Estimated failures in the window")
+    calls_per_minute: float = Field(description="Estimated calls a minute")
+    low: float = Field(description="95 % interval of the rate")
+    high: float
+
+
+class Measured(Written):
+    """What a rule measured. ``weighted_sample`` is not written where there is none."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_sample(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        if values.get("weighted_sample") is None:
+            values.pop("weighted_sample", None)
+        return values
+
+
+class Moved(Measured):
     """A statistic that differs from its reference."""
 
     metric: str = Field(description="The reading that moved most: of a number, a rate, or CATEGORY=VALUE")
@@ -104,9 +124,12 @@ class Moved(Written):
     )
     window_s: float
     began: Time | None = Field(None, description="Baselines: estimated time at which it began to differ")
+    weighted_sample: WeightedSample | None = Field(
+        None, description="Rates of events with different weights: the sample; absent for others"
+    )
 
 
-class Evidence(Written):
+class Evidence(Measured):
     """The value that a rule measured, and what it was compared with."""
 
     metric: str
@@ -131,6 +154,9 @@ class Evidence(Written):
         description=(
             "Baselines: estimated time at which it began to differ, before the edge at which it was found"
         ),
+    )
+    weighted_sample: WeightedSample | None = Field(
+        None, description="Rates of events with different weights: the sample; absent for others"
     )
     findings: list[Moved] = Field(
         [], description="All statistics that moved, at most five; the first is this evidence"

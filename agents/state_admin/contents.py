@@ -25,6 +25,7 @@ CLOCK = b'["clock"]'
 _HEALTH = b"health/"  # the notifier's records of softfail's own health
 _SILENCE = b"silence/"  # before its id
 _DELIVERY = b"delivery/"  # before channel/episode, of the notifier's records
+_SHOWN_KINDS = ("clock", "incident", "episode", "feature", "baselines", "weights")
 _OVER = ("held", "closed", "dropped")  # of a page key: nothing is open at the receiver
 
 
@@ -154,7 +155,7 @@ def record_rows(contents: PartitionContents, match: str) -> Iterator[dict[str, A
             row["unreadable"] = why
         elif key in (HEADER, POSITION) or key.startswith((_DELIVERY, _SILENCE, _HEALTH, _CHANGE)):
             row["value"] = _json(value)
-        elif isinstance(plain, list) and plain[0] in ("clock", "incident", "episode", "feature", "baselines"):
+        elif isinstance(plain, list) and plain[0] in _SHOWN_KINDS:
             row |= {"layout": layouts.record_layout(value), "value": layouts.decode_record(plain[0], value)}
         yield row
 

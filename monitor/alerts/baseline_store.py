@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+import msgspec
+
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
 from monitor.references.finder import ReferenceFinder
-from monitor.rules.evidence import evidence_of, no_evidence
+from monitor.rules.evidence import RateFinding, evidence_of, no_evidence
 from monitor.rules.learned_baseline import Baseline
 from monitor.rules.reading import Reading
+from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, FeatureState
+from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState
+from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import merge_rates
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
@@ -56,7 +60,12 @@ class BaselineStore:
         baselines = self._of_series(feature.key, segment_key)
         names = [name for name in self._names(rule, feature.key) if name in baselines]
         findings = [
-            baselines[name].finding(name, edge_us, self._partition_state.pane_us)
+            self._with_sample(
+                baselines[name].finding(name, edge_us, self._partition_state.pane_us),
+                feature,
+                segment_key,
+                edge_us,
+            )
             for name in names
             if baselines[name].risen is not None
         ]
@@ -64,6 +73,34 @@ class BaselineStore:
             return Reading("good" if names else "unknown", no_evidence(rule.on, rule.window))
         findings.sort(key=lambda finding: (-finding.effect, finding.metric))
         return Reading("breach", evidence_of(findings[0], "baseline", tuple(findings[:SHOWN])))
+
+    def _with_sample(
+        self, finding: RateFinding, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
+    ) -> RateFinding:
+        """Add the sample since the rise, if events have different weights.
+
+        The calls a minute are those of the last two hours: since the rise perhaps only failures were sampled.
+        """
+        known = feature.known_units(segment_key, finding.metric)
+        series = feature if segment_key is None else feature.segments.get(segment_key)
+        if known.any == known.failed or series is None:
+            return finding
+        reader = MetricReader(finding.metric)
+        reader.add(series.window(edge_us - round(finding.window_s * 1e6), edge_us))
+        sample = weighted_sample_of(reader, finding.window_s, known)
+        if sample is None:
+            return finding
+        first_us = max(feature.first_us, edge_us - FINE_RETENTION_US)
+        minutes = max((edge_us - first_us) / 60e6, 1.0)
+        recent = MetricReader(finding.metric).add(series.window(first_us, edge_us)).rate
+        assert recent is not None
+        sample = msgspec.structs.replace(
+            sample,
+            calls_per_minute=float(f"{recent.weighted_counts()[1] / minutes:.6g}"),
+            low=finding.low,
+            high=finding.high,
+        )
+        return msgspec.structs.replace(finding, weighted_sample=sample)
 
     def forget(self, rule: Rule, feature: FeatureState, segment_key: SegmentKey | None) -> None:
         """Drop the baselines of a rule on a series, so that they are learnt anew."""
@@ -97,7 +134,14 @@ class BaselineStore:
             if baseline is None or baseline.begun_us < since_us:  # a changed evaluator is another statistic
                 baseline = baselines[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
-                baseline.feed(rates[name], edge_us, pane_us, frozen=frozen, tolerance=cycle.tolerance(name))
+                baseline.feed(
+                    rates[name],
+                    edge_us,
+                    pane_us,
+                    frozen=frozen,
+                    tolerance=cycle.tolerance(name),
+                    known=feature.known_units(segment_key, name),
+                )
         self._partition_state.mark_baselines(feature.key, segment_key)
 
     def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from monitor.alerts.engine import AlertEngine
 from monitor.protocol.messages import Outputs, to_json
 from monitor.state.partition_state import PartitionState
@@ -69,10 +72,12 @@ class PaneCloser:
 
     def _write_windows(self, edge_us: int, out: Outputs) -> Fresh:
         """Write the windows of everything counted since the last edge; return these counts as rates."""
-        fresh: Fresh = {}
-        for start_us in sorted(
-            start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us
-        ):
+        starts = sorted(start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us)
+        fresh = self._fresh_counts(starts)
+        for feature_key, segment_rates in fresh.items():
+            for changed_key in self.partition_state.features[feature_key].observe_weights(segment_rates):
+                self.partition_state.mark_weights(feature_key, changed_key)
+        for start_us in starts:
             touched = sorted(self.partition_state.unwritten.pop(start_us))
             for feature_key, segment_key in touched:
                 segment = self.partition_state.features[feature_key].segments[segment_key]
@@ -80,7 +85,6 @@ class PaneCloser:
                 if start_us + self._pane_us < edge_us:
                     pane.late += 1
                 pane.revision += 1
-                fresh.setdefault(feature_key, []).append((segment_key, pane.new_rates()))
                 pane.stale, pane.rates_at_close = False, None
                 self.partition_state.mark_pane(feature_key, segment_key, FINE, start_us)
                 if segment_key != UNLABELLED:
@@ -92,6 +96,15 @@ class PaneCloser:
                 self._write_window(feature_key, None, whole, _revision(feature, start_us), out)
         return fresh
 
+    def _fresh_counts(self, starts: Sequence[int]) -> Fresh:
+        """Return the rates counted since the last edge in the panes that begin at ``starts``."""
+        fresh: Fresh = {}
+        for start_us in starts:
+            for feature_key, segment_key in sorted(self.partition_state.unwritten[start_us]):
+                pane = self.partition_state.features[feature_key].segments[segment_key].panes[start_us]
+                fresh.setdefault(feature_key, []).append((segment_key, pane.new_rates()))
+        return fresh
+
     def _write_window(
         self,
         feature_key: FeatureKey,
@@ -100,12 +113,13 @@ class PaneCloser:
         revision: int,
         out: Outputs,
     ) -> None:
+        feature = self.partition_state.features[feature_key]
         record = WindowRecord(
             start=rfc3339(pane.start_us),
             end=rfc3339(pane.start_us + self._pane_us),
             revision=revision,
             events=pane.events,
-            metrics=pane_metrics(pane),
+            metrics=pane_metrics(pane, partial(feature.known_units, segment_key)),
             **segment_labels(feature_key, segment_key),
         )
         key = to_json([*feature_key, segment_to_json(segment_key), record.level, record.start])

@@ -64,7 +64,8 @@ class RuleReader:
         assert isinstance(rule, Burning)
         changed = self.versions.changed(feature.key)
         series = feature if segment_key is None else feature.segments[segment_key]
-        return burn_rate.read(rule, series, edge_us, changed.get(evaluator_of(rule.on), 0))
+        since_us, known = changed.get(evaluator_of(rule.on), 0), feature.known_units(segment_key, rule.on)
+        return burn_rate.read(rule, series, edge_us, since_us, known)
 
     def _read_threshold(
         self, rule: Rule, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
@@ -81,6 +82,7 @@ class RuleReader:
             series,
             edge_us,
             self.versions.cleared_us(feature.key, rule, cleared_us),
+            feature.known_units(segment_key, rule.on),
         )
 
     def _read_drift(

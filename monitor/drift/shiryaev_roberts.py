@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from monitor.stats.rate import shift_odds
+
 ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
 """Factors by which the odds of failure may have risen.
 
@@ -45,6 +47,9 @@ RESTING = 4.0
 OVER = 2.0
 """ln by which the evidence of a factor may exceed what alarms alone: a cap, so that recovery shows soon."""
 
+WeightClass = tuple[float, float, float, float]
+"""Failures and the units that each of them counts; other events and the units that each of these counts."""
+
 
 class DetectorReading(NamedTuple):
     """The state of a detector after a block. It alarms if ``statistic`` has reached ``bound``.
@@ -74,6 +79,9 @@ class ShiryaevRoberts:
     rate p' with a rate between p and p', which is nearer to p' the less is known of p over the events that an
     alarm for p' takes. p is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1,
     others), times 1.05.
+
+    Events of different weights count in units, failures and other events apart (``step``, ``weight_classes``).
+    The share of failures is then that of the sample. A rise of the odds by a factor is the same factor in both.
 
     The reference lags by 500 to 1,000 events, and learns nothing while the statistic is above the root of its
     bound. A block of n events counts as n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
@@ -105,6 +113,7 @@ class ShiryaevRoberts:
 
     __slots__ = (
         "_log_ratios",
+        "_odds_factor",
         "_tolerance",
         "_usual_rate",
         "bound",
@@ -128,7 +137,7 @@ class ShiryaevRoberts:
         self.logs = [0.0] * len(ODDS)  # ln(1 + R)
         self.edge = 0.0
         self.since = (0.0, 0.0)
-        self._tolerance = TOLERANCE
+        self._tolerance, self._odds_factor = TOLERANCE, 1.0
         self._usual_rate: float | None = (
             None  # derived from the reference; None after it or the tolerance changed
         )
@@ -155,22 +164,28 @@ class ShiryaevRoberts:
         *,
         frozen: bool = False,
         tolerance: float = TOLERANCE,
+        odds_factor: float = 1.0,
+        weight_classes: Sequence[WeightClass] | None = None,
     ) -> DetectorReading:
         """Weigh a block, then learn from it.
 
         Args:
-            n: (effective) events of the block, at least 0; ``failures``: how many of them failed.
+            n: (effective) events of the block, at least 0, with several weights the sum of units; ``failures``:
+                how many of them failed.
             edge: end of the block, in any unit.
             frozen: an incident is open: the reference stays as it is, and pending events are dropped.
             tolerance: factor by which the rate may exceed the reference, at least ``TOLERANCE``.
+            odds_factor: true odds of failure divided by those of the sample, c_f/c_s.
+            weight_classes: the block by weight; None if each event is one unit.
 
         Raises:
             ValueError: impossible counts.
         """
         if not _checked(n, failures):
-            return self._reading(sum(w * math.expm1(u) for w, u in zip(WEIGHTS, self.logs, strict=True)))
-        if (least := max(TOLERANCE, tolerance)) != self._tolerance:
-            self._tolerance, self._usual_rate, self._log_ratios = least, None, None
+            return self._reading(self._evidence())
+        if (least := max(TOLERANCE, tolerance)) != self._tolerance or odds_factor != self._odds_factor:
+            self._tolerance, self._odds_factor = least, odds_factor
+            self._usual_rate, self._log_ratios = None, None
         if self.n < MIN_REFERENCE_EVENTS:
             self.edge, self.since = float(edge), (0.0, 0.0)
             if not frozen:
@@ -178,7 +193,7 @@ class ShiryaevRoberts:
             return self._reading(0.0)
         weight = self._event_weight(n)
         events, failed = round(n * weight, 4), round(failures * weight, 4)
-        statistic = self._weigh(events, failed, edge)
+        statistic = self._weigh(events, failed, edge, weight, weight_classes)
         reading = self._reading(statistic)
         if frozen:
             self.pending = self.recent = (0.0, 0.0)
@@ -192,6 +207,30 @@ class ShiryaevRoberts:
         """Drop all evidence and pending events: an incident ended, and nothing of it is normal."""
         self.logs = [0.0] * len(ODDS)
         self.pending = self.recent = self.since = (0.0, 0.0)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is next to no evidence for a rise."""
+        return self._evidence() < DOUBT
+
+    def rescale(self, failed: float, others: float) -> None:
+        """Count in other units: a failure counts ``failed`` times as much as before, another event ``others``
+        times.
+
+        The reference, pending events and those that date a change keep their odds, and none of them gains
+        events. The evidence stays.
+        """
+        largest = max(1.0, failed if self.failures else 1.0, others)
+        failed, others = failed / largest, others / largest
+
+        def rescaled(n: float, failures: float) -> tuple[float, float]:
+            return round(failures * failed + (n - failures) * others, 4), round(failures * failed, 4)
+
+        self.n, self.failures = rescaled(self.n, self.failures)
+        self.pending, self.recent, self.since = (
+            rescaled(*counts) for counts in (self.pending, self.recent, self.since)
+        )
+        self._usual_rate = self._log_ratios = None
 
     def state(self) -> list[float]:
         """Return sixteen plain numbers."""
@@ -216,11 +255,26 @@ class ShiryaevRoberts:
         detector.since = (state[14], state[15])
         return detector
 
-    def _weigh(self, events: float, failed: float, edge: float) -> float:
+    def _evidence(self) -> float:
+        return sum(w * math.expm1(u) for w, u in zip(WEIGHTS, self.logs, strict=True))
+
+    def _weigh(
+        self,
+        events: float,
+        failed: float,
+        edge: float,
+        event_weight: float,
+        weight_classes: Sequence[WeightClass] | None,
+    ) -> float:
         block_cap, caps = _limits(self.bound)
         others, total, logs = events - failed, 0.0, []
         for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, self._ratios(), strict=True):
-            after = before + min(failed * bad + others * good, block_cap)
+            gain = (
+                failed * bad + others * good
+                if weight_classes is None
+                else event_weight * _log_likelihood_ratio(weight_classes, bad, good)
+            )
+            after = before + min(gain, block_cap)
             likelihood = math.exp(after)
             total += weight * likelihood
             after = after + math.log1p(math.exp(-after)) if after > 0 else math.log1p(likelihood)
@@ -241,7 +295,9 @@ class ShiryaevRoberts:
         """Return the rate of the reference with its tolerance."""
         if self._usual_rate is None:
             p = (self.failures + 1) / max(self.n + 1, self.failures + 1.5)
-            self._usual_rate = min(p * self._tolerance, (1 + p) / 2)
+            # the true rate may rise by the tolerance, not the share of the sample
+            p = shift_odds(p, self._odds_factor)
+            self._usual_rate = shift_odds(min(p * self._tolerance, (1 + p) / 2), 1 / self._odds_factor)
         return self._usual_rate
 
     def _ratios(self) -> list[tuple[float, float]]:
@@ -318,3 +374,23 @@ def _checked(n: float, failures: float) -> bool:
     if not (math.isfinite(n) and 0 <= failures <= n * (1 + 1e-9)):
         raise ValueError(f"a block of n = {n} with failures = {failures}: give 0 <= failures <= n, finite")
     return n > 0
+
+
+def _log_likelihood_ratio(weight_classes: Sequence[WeightClass], bad: float, good: float) -> float:
+    """Return ln of the product of 1 + u (factor - 1) over events of u units each.
+
+    Its expectation is that of whole units, whatever the weights: with Poisson counts, m_F expected units of
+    failures and m_S of others, E LR = exp(m_F (a - 1) + m_S (b - 1)), which is at most 1 where
+    m_F / (m_F + m_S) is at most the rate that the factors a > 1 > b are taken against. It needs u <= 1 for
+    events that passed.
+
+    Source: Waudby-Smith, Ramdas, J. R. Statist. Soc. B 86 (2024), betting factors 1 + u (x - m).
+    """
+    failure_gain, other_gain = math.expm1(bad), math.expm1(good)
+    total = 0.0
+    for failures, failure_units, others, other_units in weight_classes:
+        if failures:
+            total += failures * (bad if failure_units == 1 else math.log1p(failure_units * failure_gain))
+        if others:
+            total += others * (good if other_units == 1 else math.log1p(other_units * other_gain))
+    return total

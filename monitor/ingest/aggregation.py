@@ -62,7 +62,7 @@ def aggregate_responses(
     for target, n, f in zip(groups, calls, failed_calls, strict=True):
         if n:
             target.pane.events += n
-            target.pane.rate("error_rate").add(target.call_ppm, n, f)
+            target.count_rate("error_rate", n, f)
     has_text = np.fromiter((text is not None for text in map(_OUTPUT, events)), bool, len(events))
     by_text = _reads_text(events, has_text, groups, suite)
     _count_verdicts(codes, by_text, group, groups, suite)
@@ -81,9 +81,9 @@ def aggregate_feedback(events: Sequence[Any], group_of: Sequence[int], groups: S
     for event, index in zip(events, group_of, strict=True):
         target = groups[index]
         if event.accepted is not None:
-            target.pane.rate("feedback.acceptance_rate").add(target.call_ppm, 1, int(not event.accepted))
+            target.count_rate("feedback.acceptance_rate", 1, int(not event.accepted))
         if event.regenerated is not None:
-            target.pane.rate("feedback.regeneration_rate").add(target.call_ppm, 1, int(event.regenerated))
+            target.count_rate("feedback.regeneration_rate", 1, int(event.regenerated))
     count_quantities(events, FEEDBACK_QUANTITIES, np.asarray(group_of, np.int64), groups)
 
 
@@ -105,8 +105,7 @@ def aggregate_evaluations(
             else:
                 names.add(name)
         if event.passed is not None:
-            failures = int(not event.passed)
-            target.pane.rate(f"evaluator.{name}.fail_rate").add(target.call_ppm, 1, failures)
+            target.count_rate(f"evaluator.{name}.fail_rate", 1, int(not event.passed))
         if event.score is not None:
             value = np.array([round(event.score * _SCORE_UNIT)])
             buckets = {int(bucket_codes(value)[0]): 1}
@@ -161,8 +160,7 @@ def _count_verdicts(
             failed = np.bincount(group[mask & (verdicts == State.FAILED)], minlength=size).tolist()
             for target, n, f in zip(groups, applied, failed, strict=True):
                 if n:
-                    ppm = target.text_ppm if weighs_by_text else target.call_ppm
-                    target.pane.rate(metric).add(ppm, n, f)
+                    target.count_rate(metric, n, f, by_text=weighs_by_text)
                     totals = target.feature.verdicts
                     totals[name] = totals.get(name, 0) + n
         broken = verdicts == State.ERROR
@@ -203,9 +201,9 @@ def _count_passes(
     ]
     for target, n, f, n_text, f_text in zip(groups, *rows, strict=True):
         if n:
-            target.pane.rate("pass_rate").add(target.call_ppm, n, f)
+            target.count_rate("pass_rate", n, f)
         if n_text:
-            target.pane.rate("pass_rate").add(target.text_ppm, n_text, f_text)
+            target.count_rate("pass_rate", n_text, f_text, by_text=True)
 
 
 def _count_categories(events: Sequence[Any], group: Ints, groups: Sequence[CountGroup]) -> None:

@@ -22,12 +22,16 @@ class CountGroup:
         content_probability: with which the text of a sampled call was kept, 0 to 1.
         producer_suffix: added to names of producers where features share the loss accounting.
         texts: returns the text block of the pane; its argument says whether texts will be added to it.
+        base_probability: with which ordinary calls are sampled, if these events state another one.
 
     Attributes:
         call_ppm, text_ppm: probability of the call, and of the call with its text, as ``to_ppm`` gives it.
+        base_call_ppm, base_text_ppm: the same of ordinary calls; None if they are the same.
     """
 
     __slots__ = (
+        "base_call_ppm",
+        "base_text_ppm",
         "call_ppm",
         "content_probability",
         "feature",
@@ -47,6 +51,7 @@ class CountGroup:
         content_probability: float,
         producer_suffix: str,
         texts: Callable[[bool], TextBlock],
+        base_probability: float | None = None,
     ) -> None:
         self.index = index
         self.feature = feature
@@ -56,6 +61,22 @@ class CountGroup:
         self.content_probability = content_probability
         self.call_ppm = to_ppm(call_probability)
         self.text_ppm = to_ppm(call_probability * content_probability)
+        self.base_call_ppm = self.base_text_ppm = None
+        if base_probability is not None:
+            self.base_call_ppm = to_ppm(base_probability)
+            self.base_text_ppm = to_ppm(base_probability * content_probability)
+
+    def count_rate(self, name: str, n: int, failures: int, *, by_text: bool = False) -> None:
+        """Count ``n`` events, at least 1, into a rate of the pane; ``by_text``: their texts were read.
+
+        A class of no events states the probability of ordinary calls, so that the rate knows of them before
+        the first of them was sampled.
+        """
+        rate = self.pane.rate(name)
+        rate.add(self.text_ppm if by_text else self.call_ppm, n, failures)
+        base_ppm = self.base_text_ppm if by_text else self.base_call_ppm
+        if base_ppm is not None:
+            rate.add(base_ppm, 0, 0)
 
 
 class Chunk:

@@ -111,6 +111,7 @@ class Ingestor:
             event.content_probability if kind == "response" else 1.0,
             kind,
             self._dimensions(event) if self._has_dimensions else (),
+            event.base_probability,
         )
 
     def open_group(
@@ -159,6 +160,7 @@ class Ingestor:
             key[8],
             producer_suffix,
             partial(self.partition_state.texts, feature, segment, start_us),
+            key[11],
         )
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)

@@ -6,21 +6,24 @@ Source: Google SRE Workbook, chapter 5, "Multiwindow, multi-burn-rate alerts".
 
 from __future__ import annotations
 
-from monitor.rules.evidence import BurnRateEvidence, rounded
+from monitor.rules.evidence import BurnRateEvidence, WeightedSample, rounded
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
+from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.rate import Estimate, clopper_pearson_interval
+from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader
 from schemas.config.rules import Burning
 
 
-def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
+def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Units = NO_UNITS) -> Reading:
     """Read a burn rate at a pane edge. It breaches when the long window's whole interval burns too fast and
     the short window's rate does too; it is good when the short window is.
 
     ``since_us``: older panes were counted by another version of the evaluator and are not read.
+    ``known``: the heaviest weights of the series.
     """
     z = z_of(rule.confidence)
     if edge_us - since_us > FINE_RETENTION_US:
@@ -29,23 +32,28 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int) -> Reading:
     long_since_us, short_since_us = (
         max(since_us, edge_us - round(window_s * 1e6)) for window_s in (rule.window, rule.short)
     )
-    long = (
-        MetricReader(rule.on).add(series.window(long_since_us, edge_us)).estimate(z, clopper_pearson_interval)
-    )
-    short = MetricReader(rule.on).add(series.window(short_since_us, edge_us)).estimate(z)
-    evidence = _evidence(rule, long)
+    long_reader = MetricReader(rule.on).add(series.window(long_since_us, edge_us))
+    short_reader = MetricReader(rule.on).add(series.window(short_since_us, edge_us))
+    long = long_reader.estimate(z, clopper_pearson_interval, known)
+    short = short_reader.estimate(z, known=known)
+    evidence = _evidence(rule, long, weighted_sample_of(long_reader, rule.window, known))
     if long.value is None or long.n < rule.min_events * WHOLE_EVENTS:
         return Reading("unknown", evidence)
     if short.value is None:
         return Reading("good", evidence)
     least_bad = 1 - long.high if rule.on in SUCCESS_RATES and long.high is not None else long.low
-    bad_now = 1 - short.value if rule.on in SUCCESS_RATES else short.value
-    if bad_now <= rule.failing:
+    clearing = short_reader.clearing_value()
+    bad_now, bad_to_clear = (
+        1 - value if rule.on in SUCCESS_RATES else value
+        for value in (short.value, short.value if clearing is None else clearing)
+    )
+    if max(bad_now, bad_to_clear) <= rule.failing:
         return Reading("good", evidence)
-    return Reading("breach" if least_bad is not None and least_bad > rule.failing else "between", evidence)
+    burns = bad_now > rule.failing and least_bad is not None and least_bad > rule.failing
+    return Reading("breach" if burns else "between", evidence)
 
 
-def _evidence(rule: Burning, estimate: Estimate) -> BurnRateEvidence:
+def _evidence(rule: Burning, estimate: Estimate, sample: WeightedSample | None) -> BurnRateEvidence:
     is_success = rule.on in SUCCESS_RATES
     limit = rounded(1 - rule.failing if is_success else rule.failing)
     bad = None if estimate.value is None else 1 - estimate.value if is_success else estimate.value
@@ -58,6 +66,7 @@ def _evidence(rule: Burning, estimate: Estimate) -> BurnRateEvidence:
         above=None if is_success else limit,
         below=limit if is_success else None,
         window_s=rule.window,
+        weighted_sample=sample,
         burn=None if bad is None else float(f"{bad / (1 - rule.target):.3g}"),
         target=rule.target,
     )

@@ -15,6 +15,19 @@ Number = int | float
 """Kept as it was written: JSON tells 1 from 1.0."""
 
 
+class WeightedSample(msgspec.Struct, frozen=True):
+    """The sampled events behind a rate, where they have different weights.
+
+    ``failed``: estimated failures in the window. ``calls_per_minute``: estimated calls. ``low`` and ``high``:
+    the 95 % interval of the rate, in its own direction.
+    """
+
+    failed: float
+    calls_per_minute: float
+    low: float
+    high: float
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A metric and its value in the metric's own unit; None when nothing was counted.
 
@@ -25,6 +38,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     metric: str
     value: Number | None
+
+    @property
+    def weighted_sample(self) -> WeightedSample | None:
+        """The sample behind a rate of unequal weights."""
+        return None
 
     @property
     def above(self) -> Number | None:
@@ -61,6 +79,7 @@ class ThresholdEvidence(Measurement, frozen=True, kw_only=True):
     above: Number | None
     below: Number | None
     window_s: Number
+    weighted_sample: WeightedSample | None = None
 
 
 class BurnRateEvidence(ThresholdEvidence, frozen=True, kw_only=True):
@@ -134,6 +153,7 @@ class RateFinding(Measurement, frozen=True, kw_only=True):
     p_value: Number | None
     window_s: Number
     began: str = ""
+    weighted_sample: WeightedSample | None = None
 
 
 Finding = StatisticFinding | TextFinding | RateFinding

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monitor.drift.shiryaev_roberts import ShiryaevRoberts
+from monitor.drift.shiryaev_roberts import ShiryaevRoberts, WeightClass
 from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded
-from monitor.stats.rate import Rate, wilson_interval
+from monitor.stats.rate import Rate, shift_odds, wilson_interval
+from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
 from monitor.windows.feature_series import FINE_RETENTION_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.times import rfc3339
@@ -40,49 +41,116 @@ class Risen(NamedTuple):
 class Baseline:
     """The baseline of one rate of one series. It counts failures; of success rates, those that did not
     succeed. While the rate is risen it learns nothing.
+
+    Events count in ``units``, failures and others apart, so the detector sees the odds of the sample. They are
+    the true odds divided by c_f/c_s (``monitor.stats.rate``).
     """
 
-    __slots__ = ("begun_us", "detector", "risen")
+    __slots__ = ("begun_us", "detector", "risen", "units")
 
     def __init__(
-        self, begun_us: int, detector: ShiryaevRoberts | None = None, risen: Risen | None = None
+        self,
+        begun_us: int,
+        detector: ShiryaevRoberts | None = None,
+        risen: Risen | None = None,
+        units: Units = NO_UNITS,
     ) -> None:
         self.begun_us = begun_us
         self.detector = detector or ShiryaevRoberts(RUN_LENGTH)
         self.risen = risen
+        self.units = units
 
-    def feed(self, rate: Rate, edge_us: int, pane_us: int, *, frozen: bool, tolerance: float = 1.0) -> None:
+    def feed(
+        self,
+        rate: Rate,
+        edge_us: int,
+        pane_us: int,
+        *,
+        frozen: bool,
+        tolerance: float = 1.0,
+        known: Units = NO_UNITS,
+    ) -> None:
         """Add the counts since the last edge.
 
+        The unit of other events rises before the block is weighed. The unit of failures is only changed while
+        the statistic is calm, so that an outage in which failures are sampled differently does not discard the
+        reference.
+
         ``frozen``: an incident is open, so these counts do not become part of the baseline. ``tolerance``: as
-        in ``monitor.references.daily_cycle``.
+        in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series.
         """
-        counted = rate.estimate(0.0, interval=no_interval)
-        if not counted.n or counted.value is None:
+        if not rate.events:
             return
-        n, failures, edge = counted.n, counted.n * counted.value, edge_us // pane_us
+        units = rate.units(known)
+        self._forget_unweighted(rate, units, edge_us)
         if self.risen is not None:
-            self._recover(n, failures)
+            self._change_units(units)
+            self._recover(*_count_units(rate, units)[:2])
             return
+        self._change_units(Units(units.any, self.units.failed or units.failed))
+        n, failures, weight_classes = _count_units(rate, self.units)
         if edge_us - self.begun_us < LEARNT_US:
             if not frozen:
                 self.detector.learn(n, failures)
+                self._change_units(units)
             return
-        alarm = self.detector.step(n, failures, edge, frozen=frozen, tolerance=tolerance)
+        alarm = self.detector.step(
+            n,
+            failures,
+            edge_us // pane_us,
+            frozen=frozen,
+            tolerance=tolerance,
+            odds_factor=self._odds_factor,
+            weight_classes=weight_classes,
+        )
         if alarm.statistic < alarm.bound or alarm.rate is None or alarm.since is None:
+            if self.detector.is_calm and not frozen:
+                self._change_units(units)
             return
         odds = max(
             alarm.since / (1 - alarm.since) if alarm.since < 1 else math.inf,
             LEAST_ODDS * alarm.rate / (1 - alarm.rate),
         )
         after = 1.0 if math.isinf(odds) else odds / (1 + odds)
-        self.risen = Risen(alarm.rate, alarm.n, after, alarm.edge, alarm.events)
+        before, after = (shift_odds(share, self._odds_factor) for share in (alarm.rate, after))
+        self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events)
+
+    @property
+    def _odds_factor(self) -> float:
+        """True odds divided by the odds of the sample."""
+        return self.units.failed / self.units.any if self.units.any else 1.0
+
+    @property
+    def has_equal_weights(self) -> bool:
+        """Whether failures and other events count in the same unit."""
+        return self._odds_factor == 1
+
+    def _forget_unweighted(self, rate: Rate, units: Units, edge_us: int) -> None:
+        """Drop a reference that a release without units learnt from events of several weights: it was learnt
+        from ratios of single minutes, which are biased.
+        """
+        is_unweighted = self.units == NO_UNITS and self.detector.n > 0
+        if is_unweighted and (units.any != units.failed or len(rate.classes) > 1):
+            self.begun_us, self.detector = edge_us, ShiryaevRoberts(RUN_LENGTH)
+
+    def _change_units(self, units: Units) -> None:
+        """Count in other units from now on."""
+        if units == self.units:
+            return
+        if self.units != NO_UNITS:
+            self.detector.rescale(self.units.failed / units.failed, self.units.any / units.any)
+        self.units = units
 
     def _recover(self, n: float, failures: float) -> None:
         """Weigh the baseline against the raised rate; end the rise when the odds say that it is back."""
         risen = self.risen
         assert risen is not None
-        before, after = (min(1 - 1e-6, max(1e-6, rate)) for rate in (risen.before, risen.after))
+        before, after = risen.before, risen.after
+        if not self.has_equal_weights:
+            before, after = (shift_odds(rate, 1 / self._odds_factor) for rate in (before, after))
+            # a few units that all failed do not rule out a lower rate; one heavy event must not end the rise
+            after = max(before, min(after, 1 - 0.5 / (risen.events + 1)))
+        before, after = (min(1 - 1e-6, max(1e-6, rate)) for rate in (before, after))
         gain = failures * math.log(before / after) + (n - failures) * math.log((1 - before) / (1 - after))
         back = max(0.0, risen.back + gain)
         self.risen = None if back >= BACK else risen._replace(back=back)
@@ -93,7 +161,13 @@ class Baseline:
         """Return the rise as a finding; only of a baseline that is risen."""
         risen = self.risen
         assert risen is not None
-        low, high = wilson_interval(min(1.0, risen.after), max(1.0, risen.events), Z)
+        n, odds_factor = risen.events, self._odds_factor
+        share = shift_odds(risen.after, 1 / odds_factor)
+        low, high = (
+            shift_odds(bound, odds_factor) for bound in wilson_interval(min(1.0, share), max(1.0, n), Z)
+        )
+        if odds_factor != 1:  # effective events as in monitor.stats.rate, from units
+            n *= (odds_factor * share + 1 - share) ** 2 / odds_factor
         value, reference = risen.after, risen.before
         if metric in SUCCESS_RATES:
             value, reference, low, high = 1 - value, 1 - reference, 1 - high, 1 - low
@@ -104,7 +178,7 @@ class Baseline:
             value=rounded(value),
             low=rounded(low),
             high=rounded(high),
-            n=float(f"{risen.events:.6g}"),
+            n=float(f"{n:.6g}"),
             reference=rounded(reference),
             reference_n=float(f"{risen.before_n:.6g}"),
             effect=float(f"{min(1e6, odds_ratio):.6g}"),
@@ -116,14 +190,34 @@ class Baseline:
 
     def state(self) -> list[Any]:
         """Return plain values for the state topic."""
-        return [self.begun_us, self.detector.state(), None if self.risen is None else list(self.risen)]
+        return [
+            self.begun_us,
+            self.detector.state(),
+            None if self.risen is None else list(self.risen),
+            list(self.units),
+        ]
 
     @classmethod
     def from_state(cls, state: Any) -> Baseline:
         """Build a baseline from the values of ``state``."""
-        begun_us, detector, risen = state
+        begun_us, detector, risen, units = state
         return cls(
             begun_us,
             ShiryaevRoberts.from_state(detector, RUN_LENGTH),
             None if risen is None else Risen(*risen),
+            Units(*units),
         )
+
+
+def _count_units(rate: Rate, units: Units) -> tuple[float, float, list[WeightClass] | None]:
+    """Return events and failures in units, and the counts by weight; None there if each event is one unit."""
+    if len(rate.classes) == 1 and units.any == units.failed == MILLION / next(iter(rate.classes)):
+        counted = rate.estimate(0.0, interval=no_interval)
+        return counted.n, counted.n * (counted.value or 0.0), None
+    weight_classes: list[WeightClass] = [
+        (f, MILLION / ppm / units.failed, n - f, MILLION / ppm / units.any)
+        for ppm, (n, f) in sorted(rate.classes.items())
+    ]
+    failures = math.fsum(f * failure_units for f, failure_units, _, _ in weight_classes)
+    others = math.fsum(n * other_units for _, _, n, other_units in weight_classes)
+    return failures + others, failures, weight_classes

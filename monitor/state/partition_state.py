@@ -13,12 +13,14 @@ from monitor.state.record_codec import (
     record_value,
     restore_record,
 )
+from monitor.stats.sampling_weights import WeightMemory
 from monitor.windows.feature_series import FINE, FeatureState, SegmentSeries
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
 from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
 
+FIRST_LAYOUT_WITH_WEIGHTS = 4
 MAX_MIGRATED = 2000
 """Records of an older layout that are written again with one checkpoint."""
 
@@ -108,25 +110,35 @@ class PartitionState(PartitionContents):
                 self.mark_texts(feature.key, leaving.key, resolution, start_us)
                 self.mark_texts(feature.key, OVERFLOW, resolution, start_us)
         other.active_us = max(other.active_us, leaving.active_us)
+        for name, memory in feature.weights.get(leaving.key, {}).items():
+            feature.weights.setdefault(OVERFLOW, {}).setdefault(name, WeightMemory()).merge(memory)
+            self.mark_weights(feature.key, OVERFLOW)
         self.drop_segment(feature, leaving.key)
         feature.overflowed += 1
         self.mark_feature(feature.key)
 
     def drop_segment(self, feature: FeatureState, key: SegmentKey) -> None:
-        """Drop a segment that has no panes, and its learned baselines."""
+        """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
+        if feature.weights.pop(key, None) is not None:
+            self.mark_weights(feature.key, key)
         if self.baselines.get(feature.key, {}).pop(key, None) is not None:
             self.mark_baselines(feature.key, key)
 
     def drop_feature(self, key: FeatureKey) -> None:
-        """Drop a feature and its learned baselines."""
-        del self.features[key]
+        """Drop a feature with its learned baselines and weights."""
+        for segment_key in self.features.pop(key).weights:
+            self.mark_weights(key, segment_key)
         for segment_key in self.baselines.pop(key, {}):
             self.mark_baselines(key, segment_key)
 
     def mark_baselines(self, feature: FeatureKey, segment: SegmentKey | None) -> None:
         """Mark the learned baselines of a series as changed."""
         self._dirty["baselines", feature, segment] = None
+
+    def mark_weights(self, feature: FeatureKey, segment: SegmentKey | None) -> None:
+        """Mark the weights of a series as changed."""
+        self._dirty["weights", feature, segment] = None
 
     def mark_pane(self, feature: FeatureKey, segment: SegmentKey, resolution: str, start_us: int) -> None:
         """Mark a pane as changed or removed."""
@@ -172,9 +184,16 @@ class PartitionState(PartitionContents):
             ValueError: a record cannot be read, or is of an unknown layout or another pane length; the
                 message names its key.
         """
+        without_weights: list[FeatureState] = []
         for key, value in dict(records).items():  # the last record of each key
             if value is None:
                 continue
             part = restore_record(self, key, value)
-            if part is not None and record_layout(value) != LAYOUT:
+            layout = record_layout(value)
+            if part is not None and layout != LAYOUT:
                 self._outdated[part] = None
+                if part[0] == "feature" and layout < FIRST_LAYOUT_WITH_WEIGHTS:
+                    without_weights.append(self.features[part[1]])
+        for feature in without_weights:
+            for segment_key in feature.observe_panes():
+                self._outdated["weights", feature.key, segment_key] = None

@@ -2,8 +2,8 @@
 
 A part is a tuple: kind, feature, and what tells parts of that kind apart:
 ``("pane", feature, segment, resolution, start_us)``, ``("texts", feature, segment, resolution, start_us)``,
-``("baselines", feature, segment)``, ``("incident", feature, segment, rule)``, ``("episode", feature)``,
-``("feature", feature)``. The segment of incidents and baselines is None for the whole feature. One more
+``("baselines", feature, segment)``, ``("weights", feature, segment)``, ``("incident", feature, segment, rule)``, ``("episode", feature)``,
+``("feature", feature)``. The segment of incidents, baselines and weights is None for the whole feature. One more
 record, the clock, has the watermark and the counts of the partition.
 """
 
@@ -17,6 +17,7 @@ from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
 from monitor.rules.learned_baseline import Baseline
 from monitor.state.partition_contents import PartitionContents
+from monitor.stats.sampling_weights import WeightMemory
 from monitor.windows.feature_series import DAY, FINE, HOUR
 from monitor.windows.format_versions import decode_record, encode_record
 from monitor.windows.pane import Pane
@@ -29,7 +30,15 @@ _encode_key = msgspec.json.Encoder().encode
 _decode_key = msgspec.json.Decoder().decode
 
 CLOCK_KEY = _encode_key(["clock"])
-_KEY_LENGTHS = {"feature": 0, "pane": 3, "incident": 2, "episode": 0, "baselines": 1, "texts": 3}
+_KEY_LENGTHS = {
+    "feature": 0,
+    "pane": 3,
+    "incident": 2,
+    "episode": 0,
+    "baselines": 1,
+    "weights": 1,
+    "texts": 3,
+}
 
 
 def record_key(part: Part) -> bytes:
@@ -38,7 +47,7 @@ def record_key(part: Part) -> bytes:
     if kind in ("pane", "texts"):
         segment, resolution, start_us = rest
         return _encode_key([kind, *feature, segment_to_json(segment), resolution, start_us])
-    if kind == "baselines":
+    if kind in ("baselines", "weights"):
         return _encode_key([kind, *feature, segment_to_json(rest[0])])
     if kind == "incident":
         segment, rule = rest
@@ -62,6 +71,12 @@ def record_value(contents: PartitionContents, part: Part) -> bytes | None:
             encode_record({name: baselines[name].state() for name in sorted(baselines)})
             if baselines
             else None
+        )
+    if kind == "weights":
+        state = contents.features.get(feature)
+        memories = state.weights.get(rest[0]) if state else None
+        return (
+            encode_record({name: memories[name].state() for name in sorted(memories)}) if memories else None
         )
     if kind == "incident":
         incident = contents.incidents.get(feature, {}).get((rest[0], rest[1]))
@@ -131,6 +146,12 @@ def _restore(contents: PartitionContents, key: Any, value: bytes) -> Part | None
         contents.feature_or_new(feature)
         contents.baselines.setdefault(feature, {})[segment] = {
             name: Baseline.from_state(state) for name, state in values.items()
+        }
+        return kind, feature, segment
+    if kind == "weights":
+        segment = segment_from_json(rest[0])
+        contents.feature_or_new(feature).weights[segment] = {
+            name: WeightMemory.from_state(state) for name, state in values.items()
         }
         return kind, feature, segment
     if kind == "incident":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, coarsen
+from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, NO_UNITS, Units, coarsen
 
 
 class Estimate(NamedTuple):
@@ -97,23 +97,38 @@ class Rate:
             self._coarsen()
 
     def estimate(
-        self, z: float, *, inverted: bool = False, interval: IntervalMethod | None = None
+        self,
+        z: float,
+        *,
+        inverted: bool = False,
+        interval: IntervalMethod | None = None,
+        known: Units = NO_UNITS,
     ) -> Estimate:
         """Estimate the share of failures with its interval at ``z`` standard errors.
 
-        The value is R = sum(f/p) / sum(n/p). Its variance follows by linearisation, V = sum((f(1-R)^2 +
-        (n-f)R^2)/p^2) / sum(n/p)^2, and the effective n is R(1-R)/V. If all events failed, or none, it is
-        Kish's (sum w)^2 / sum w^2.
+        The value is R = sum(f/p) / sum(n/p). With one weight the effective n is the number of events.
+
+        With several weights, failures and other events are counted apart, each in units of its heaviest weight
+        (c_f and c_s, see ``units``): F = sum(f w)/c_f, S = sum((n - f) w)/c_s. The sampled odds F/S are the
+        true odds divided by c_f/c_s. Then
+
+        - the effective n is T^2 / (c_f y_S + c_s y_F), where y_F = F c_f, y_S = S c_s and T = y_F + y_S: the
+          linearised variance with the mean weight of each outcome replaced by its heaviest;
+        - the interval is that of the share F/(F + S) on F + S events, with its odds times c_f/c_s, and at
+          least contains the value. ``clopper_pearson_interval`` is replaced by the bounds of
+          ``_exact_bounds``.
 
         Args:
             inverted: estimate the share of successes instead.
             interval: ``wilson_interval`` by default.
+            known: heaviest weights that the series is known to have. A class that exists but was not sampled
+                in this window still makes the interval wide.
 
         Returns:
             The estimate; ``NO_ESTIMATE`` if nothing is counted.
 
         Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 5.6 (ratio); Wilson, JASA 22
-        (1927); Kish, Survey Sampling (1965).
+        (1927); Przyborowski, Wilenski, Biometrika 31 (1940), the ratio of two Poisson means is binomial.
         """
         # Sums of floats depend on the order, and after a restart the classes are in order.
         classes = self.classes.items() if len(self.classes) < 2 else sorted(self.classes.items())
@@ -123,6 +138,8 @@ class Rate:
             total += n * MILLION / ppm
         if total <= 0:
             return NO_ESTIMATE
+        if len(self.classes) > 1 or known.any > MILLION / next(iter(self.classes)):
+            return self._estimate_weighted(z, inverted, interval or wilson_interval, self.units(known))
         rate = min(1.0, failed / total)
         if 0 < failed < total:
             squares = sum(
@@ -134,6 +151,56 @@ class Rate:
         if inverted:
             rate = 1 - rate
         return Estimate(rate, effective, *(interval or wilson_interval)(rate, effective, z))
+
+    def units(self, known: Units = NO_UNITS) -> Units:
+        """Return the heaviest weights of this rate and of what is known of its series.
+
+        Where no failure was ever seen, a failure is taken to weigh as much as the heaviest event.
+        """
+        heaviest = max([known.any, *(MILLION / ppm for ppm in self.classes)])
+        failed = max([known.failed, *(MILLION / ppm for ppm, (_, f) in self.classes.items() if f)])
+        return Units(heaviest, failed or heaviest)
+
+    def unit_counts(self, units: Units) -> tuple[float, float]:
+        """Return failures and other events, an event of weight w counted as w / unit.
+
+        A failure heavier than its unit counts once, so that a decision may choose a lighter unit: failures
+        that are left out only make the rate lower.
+        """
+        failed = others = 0.0
+        for ppm, (n, f) in sorted(self.classes.items()):
+            weight = MILLION / ppm
+            failed += f * min(1.0, weight / units.failed)
+            others += (n - f) * weight / units.any
+        return failed, others
+
+    def weighted_counts(self) -> tuple[float, float]:
+        """Return failures and all events, weighted: estimates of how many calls failed, and of all calls."""
+        classes = sorted(self.classes.items())
+        return (
+            sum(f * MILLION / ppm for ppm, (_, f) in classes),
+            sum(n * MILLION / ppm for ppm, (n, _) in classes),
+        )
+
+    def share_without_heaviest(self) -> float | None:
+        """Return the share of failures without the heaviest event that passed; None if nothing is counted.
+
+        With one weight it is the plain share. A page is cleared by this share, so that no single event of a
+        large weight clears it.
+
+        >>> rate = Rate()
+        >>> rate.add(1_000_000, 50, 50), rate.add(100, 1, 0)  # 50 failures, and one event for 10,000 calls
+        (None, None)
+        >>> round(rate.estimate(1.96).value, 3), rate.share_without_heaviest()
+        (0.005, 1.0)
+        """
+        failed, total = self.weighted_counts()
+        if total <= 0:
+            return None
+        weights = {ppm for ppm, (n, _) in self.classes.items() if n}
+        if len(weights) > 1:
+            total -= max((MILLION / ppm for ppm, (n, f) in self.classes.items() if n > f), default=0.0)
+        return min(1.0, failed / total) if total > 0 else float(failed > 0)
 
     @property
     def events(self) -> int:
@@ -156,6 +223,53 @@ class Rate:
         rate.level = state[0]
         rate.classes = {ppm: [n, f] for ppm, n, f in state[1]}
         return rate
+
+    def _estimate_weighted(
+        self, z: float, inverted: bool, interval: IntervalMethod, units: Units
+    ) -> Estimate:
+        """Estimate as ``estimate`` states for several weights."""
+        failed, others = self.unit_counts(units)
+        failed_calls, other_calls = failed * units.failed, others * units.any
+        total = failed_calls + other_calls
+        rate = failed_calls / total
+        n = total**2 / (units.failed * other_calls + units.any * failed_calls)
+        if interval is clopper_pearson_interval:
+            low, high = self._exact_bounds(z, units)
+        else:
+            odds_factor = units.failed / units.any
+            low, high = (
+                shift_odds(bound, odds_factor)
+                for bound in interval(failed / (failed + others), failed + others, z)
+            )
+        low, high = min(rate, low), max(rate, high)
+        return Estimate(1 - rate, n, 1 - high, 1 - low) if inverted else Estimate(rate, n, low, high)
+
+    def _exact_bounds(self, z: float, units: Units) -> tuple[float, float]:
+        """Return bounds that each miss the true share at most as often as a normal variate exceeds ``z``.
+
+        For each weight c of a class with failures, F_c = sum(f min(w, c))/c; x = BetaInv(side/K; F_c, S + 1)
+        bounds the sampled share, and its odds times c/c_s the true one. The largest of the K bounds is used,
+        hence side/K. The upper bound mirrors it. The upper tail of a weighted Poisson sum with weights up to
+        c, and its lower tail too, is bounded by that of c times a Poisson variate of the same mean.
+
+        Source: Hoeffding, JASA 58 (1963), section 5 (convex order); Przyborowski, Wilenski, Biometrika 31
+        (1940); Fay, Proschan, Brittain, Biometrics 71 (2015), for counts that are not whole.
+        """
+        side = math.erfc(z / math.sqrt(2)) / 2
+        classes = sorted(self.classes.items())
+        failing = [MILLION / ppm for ppm, (_, f) in classes if f]
+        passing = [MILLION / ppm for ppm, (n, f) in classes if n > f]
+        low, high = 0.0, 1.0
+        for unit in failing:
+            failed, others = self.unit_counts(Units(units.any, unit))
+            bound = _beta_quantile(failed, others + 1, side / len(failing))
+            low = max(low, shift_odds(bound, unit / units.any))
+        failed, _ = self.unit_counts(units)
+        for unit in passing:
+            others = sum((n - f) * min(1.0, MILLION / ppm / unit) for ppm, (n, f) in classes)
+            bound = 1 - _beta_quantile(others, failed + 1, side / len(passing))
+            high = min(high, shift_odds(bound, units.failed / unit))
+        return low, high
 
     def _put(self, ppm: int, n: int, failures: int) -> None:
         counts = self.classes.get(ppm)
@@ -218,3 +332,21 @@ def clopper_pearson_interval(rate: float, n: float, z: float) -> tuple[float, fl
     low = float(betaincinv(failed, others + 1, side)) if failed > 0 else 0.0
     high = 1 - float(betaincinv(others, failed + 1, side)) if others > 0 else 1.0
     return max(0.0, min(rate, low)), min(1.0, max(rate, high))
+
+
+def shift_odds(share: float, factor: float) -> float:
+    """Return the share whose odds are ``factor`` times as large.
+
+    >>> round(shift_odds(0.5, 0.01), 4), shift_odds(1.0, 0.01), shift_odds(0.3, 1.0)
+    (0.0099, 1.0, 0.3)
+    """
+    if factor == 1:
+        return share
+    return share * factor / (share * factor + 1 - share) if share < 1 else 1.0
+
+
+@lru_cache(maxsize=16_384)
+def _beta_quantile(a: float, b: float, probability: float) -> float:
+    from scipy.special import betaincinv  # as above
+
+    return float(betaincinv(a, b, probability))

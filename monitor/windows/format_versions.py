@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 3
+LAYOUT = 4
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -63,7 +63,13 @@ _IncidentRecord = tuple[
     int,
     dict[str, Any],
 ]
-_BaselineState = tuple[int, list[float], tuple[float, float, float, float, float, float] | None]
+_BaselineState = tuple[
+    int,  # begun_us
+    list[float],  # ShiryaevRoberts.state()
+    tuple[float, float, float, float, float, float] | None,  # Risen
+    tuple[float, float],  # Units
+]
+_WeightState = tuple[float, float, float, float, float, float, float]
 
 SHAPES: Mapping[str, Any] = {
     "clock": _ClockRecord,
@@ -73,6 +79,7 @@ SHAPES: Mapping[str, Any] = {
     "episode": tuple[str, int, str, str, str, dict[str, dict[str, Any]], list[str]],
     "texts": tuple[dict[int, int], dict[str, bytes]],  # responses by pane; name -> TextSketch.state()
     "baselines": dict[str, _BaselineState],  # metric -> Baseline.state()
+    "weights": dict[str, _WeightState],  # rate -> WeightMemory.state()
 }
 """Kind of record -> content in the layout of this release; a different number or type is refused."""
 
@@ -101,15 +108,21 @@ def _migrate_pane_1(values: list[Any]) -> list[Any]:
     return [*values, [], None]
 
 
-MIGRATIONS: Mapping[int, Mapping[str, Callable[[list[Any]], list[Any]]]] = {
+def _migrate_baselines_3(baselines: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Add units, which layout 3 does not have: none. ``Baseline`` drops what was learnt of several weights."""
+    return {name: [*state, [0.0, 0.0]] for name, state in baselines.items()}
+
+
+MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
+    3: {"baselines": _migrate_baselines_3},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
 _PREFIX = bytes((MARK, LAYOUT))
 _encode = msgspec.msgpack.Encoder().encode
-_plain = msgspec.msgpack.Decoder(list[Any])
+_plain = msgspec.msgpack.Decoder()
 _decoders = {kind: msgspec.msgpack.Decoder(shape) for kind, shape in SHAPES.items()}
 
 
@@ -125,7 +138,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (3, 1)
+    (4, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT
@@ -153,12 +166,13 @@ def decode_record(kind: str, value: bytes) -> Any:
     if not steps:
         return _decoders[kind].decode(body)
     values = _plain.decode(body)
-    if len(values) != LENGTHS[layout][kind]:
+    length = LENGTHS.get(layout, {}).get(kind)
+    if length is not None and (not isinstance(values, list) or len(values) != length):
+        if not isinstance(values, list):
+            raise ValueError(f"it is no {kind} of layout {layout}")
         if kind == "clock" and values and values[0] != layout:
             raise ValueError(_unknown_layout(values[0]))
-        raise ValueError(
-            f"a {kind} of layout {layout} has {LENGTHS[layout][kind]} values, this one {len(values)}"
-        )
+        raise ValueError(f"a {kind} of layout {layout} has {length} values, this one {len(values)}")
     try:
         for step in steps:
             values = step(values)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import NO_ESTIMATE, Estimate, IntervalMethod, Rate, wilson_interval
+from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of, unit_of
 from monitor.windows.pane import Pane
 
@@ -49,18 +50,35 @@ class MetricReader:
                     self._number.merge(number)
         return self
 
-    def estimate(self, z: float, interval: IntervalMethod = wilson_interval) -> Estimate:
+    def estimate(
+        self, z: float, interval: IntervalMethod = wilson_interval, known: Units = NO_UNITS
+    ) -> Estimate:
         """Estimate the metric in its own unit, with its interval at ``z`` standard errors.
 
-        ``interval`` applies to rates. ``NO_ESTIMATE`` if nothing was counted or no such metric exists.
+        ``interval`` and ``known`` apply to rates, see ``Rate.estimate``. ``NO_ESTIMATE`` if nothing was counted or no such metric exists.
         """
         if self._rate is not None:
-            return self._rate.estimate(z, inverted=self._metric in SUCCESS_RATES, interval=interval)
+            return self._rate.estimate(
+                z, inverted=self._metric in SUCCESS_RATES, interval=interval, known=known
+            )
         if self._reading == "mean":
             return self._number.mean(z).scaled(unit_of(self._name))
         if (q := quantile_of(self._reading)) is None:
             return NO_ESTIMATE
         return self._number.quantile(q, z).scaled(unit_of(self._name))
+
+    @property
+    def rate(self) -> Rate | None:
+        """The rate that was added so far; None if the metric is no rate."""
+        return self._rate
+
+    def clearing_value(self) -> float | None:
+        """Return the value by which a page may be cleared: of a rate without the heaviest event that passed.
+
+        None if the metric is no rate, or nothing was counted.
+        """
+        share = None if self._rate is None else self._rate.share_without_heaviest()
+        return share if share is None or self._metric not in SUCCESS_RATES else 1 - share
 
 
 def estimate_metric(panes: Iterable[Pane], metric: str, z: float) -> Estimate:

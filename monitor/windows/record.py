@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from monitor.protocol.messages import OutputRecord
 from monitor.stats.exponential_buckets import to_opentelemetry
 from monitor.stats.rate import Estimate
-from monitor.stats.sampling_weights import MILLION
+from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import Level
@@ -34,16 +35,18 @@ class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
     metrics: dict[str, dict[str, Any]]
 
 
-def pane_metrics(pane: Pane) -> dict[str, dict[str, Any]]:
+def pane_metrics(
+    pane: Pane, known_units: Callable[[str], Units] = lambda name: NO_UNITS
+) -> dict[str, dict[str, Any]]:
     """Return metric -> value with its 95 % interval, and the counts that merge.
 
-    An empty pane has no metrics.
+    ``known_units``: name of a rate -> the heaviest weights that its series is known to have. An empty pane has no metrics.
     """
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(pane.rates):
         rate = pane.rates[name]
         classes = [[ppm / MILLION, n, f] for ppm, (n, f) in sorted(rate.classes.items())]
-        estimate = rate.estimate(Z95, inverted=name in SUCCESS_RATES)
+        estimate = rate.estimate(Z95, inverted=name in SUCCESS_RATES, known=known_units(name))
         out[name] = {**_fields(estimate), "classes": classes}
     for name in sorted(pane.numbers):
         number, unit = pane.numbers[name], unit_of(name)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from monitor.evaluators import EVALUATORS
-from monitor.wording.number_format import figure, figures_between, share, shares_between, span
-from schemas.records import Evidence
+from monitor.wording.number_format import (
+    figure,
+    figures_between,
+    share,
+    shares_between,
+    span,
+    supports_share,
+    weighted_sample_of,
+)
+from schemas.records import Evidence, WeightedSample  # noqa: F401 - used in doctests  # noqa: F401 - WeightedSample is used in doctests
 from softfail.sanitize import sanitize
 
 _NUMBERS = {
@@ -38,6 +46,12 @@ _CATEGORIES = {
     "input_language": "the texts sent, where the language can be told, are",
     "output_language": "the answers, where the language can be told, are",
 }
+_FAILURES = {
+    "error_rate": "calls failed",
+    "pass_rate": "answers did not pass",
+    "feedback.acceptance_rate": "answers that people judged were not accepted",
+    "feedback.regeneration_rate": "answers were asked for anew",
+}
 _ABSENT = {
     "error_type=none": "calls have no error",
     "guardrail=none": "calls pass the guardrail",
@@ -64,6 +78,9 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     'median of output length is 412 tokens (was 181 tokens)'
     >>> measure(Evidence(metric="pass_rate", value=0.81, low=0.7, high=0.9, n=310, window_s=300, reference=0.97), interval=False)
     'only 81 % of answers pass (was 97 %)'
+    >>> few = WeightedSample(failed=8, calls_per_minute=203, low=0.001, high=1)
+    >>> measure(Evidence(metric="error_rate", value=1, low=0.001, high=1, n=0.1, window_s=300, reference=0.01, weighted_sample=few))
+    '8 calls failed in 5 min, of about 203 a minute (was 1 %)'
     """
     if evidence.expected is not None:
         received = f"only {evidence.value:.0f}" if evidence.value else "no"
@@ -80,7 +97,10 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
         value, limit, before = (
             "?" if rate is None else share(rate) for rate in (evidence.value, threshold, evidence.reference)
         )
-        text, between = _rate(evidence, value), shares_between(evidence) if interval else ""
+        if supports_share(evidence):
+            text, between = _rate(evidence, value), shares_between(evidence) if interval else ""
+        else:
+            text, between = _failure_count(evidence), ""
     else:
         name, unit = _number(evidence.metric)
         value, limit, before = (
@@ -100,14 +120,14 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
 
 
 def amount(evidence: Evidence) -> str:
-    """Write the value alone; empty without a value.
+    """Write the value alone; empty without a value, or if the sample does not support one.
 
     >>> amount(Evidence(metric="error_rate", value=0.23, low=None, high=None, n=310, window_s=300))
     '23 %'
     >>> amount(Evidence(metric="duration_s.p90", value=8.31, low=None, high=None, n=310, window_s=300))
     '8.31 s'
     """
-    if evidence.value is None or evidence.metric in _TEXT_METRICS:
+    if evidence.value is None or evidence.metric in _TEXT_METRICS or not supports_share(evidence):
         return ""
     if evidence.metric.endswith("_rate") or "=" in evidence.metric:
         return share(evidence.value)
@@ -142,6 +162,21 @@ def _rate(evidence: Evidence, share_of: str) -> str:
     if f"evaluator.{evaluator}.fail_rate" == metric:
         return f"{share_of} of {_failure_text(evaluator)}"
     return f"{metric} is {share_of}"
+
+
+def _failure_count(evidence: Evidence) -> str:
+    """Write how many failed, where too few events were sampled to state a share."""
+    sample = weighted_sample_of(evidence)
+    assert sample is not None
+    metric = evidence.metric
+    evaluator = metric.removeprefix("evaluator.").removesuffix(".fail_rate")
+    failures = _FAILURES.get(metric) or (
+        _failure_text(evaluator) if metric != evaluator else f"failures of {sanitize(metric, 100)}"
+    )
+    return (
+        f"{figure(sample.failed, 'tokens')} {failures} in {span(evidence.window_s)},"
+        f" of about {figure(sample.calls_per_minute, '')} a minute"
+    )
 
 
 def _failure_text(evaluator: str) -> str:

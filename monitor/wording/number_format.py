@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from monitor.stats.rate import wilson_interval
 from monitor.windows.record import Z95
-from schemas.records import Evidence
+from schemas.records import Evidence, WeightedSample
 
+MAX_WIDTH = 0.9  # of an interval; a wider one says nothing
 LEAST_WIDTH = 3  # percentage points; an interval at least as wide is written in whole percents
 
 
@@ -49,8 +50,23 @@ def figure(value: float, unit: str) -> str:
     return f"{value:{'.3g' if abs(value) < 1000 else ',.0f'}}"
 
 
+def weighted_sample_of(evidence: Evidence) -> WeightedSample | None:
+    """Return the sample behind a rate of events with different weights; None for other evidence."""
+    sample = evidence.weighted_sample
+    return WeightedSample.model_validate(sample) if isinstance(sample, dict) else sample
+
+
+def supports_share(evidence: Evidence) -> bool:
+    """Return whether the sample supports a share: at least one effective event, and an interval that is not
+    nearly all of 0 to 100 %.
+    """
+    sample = weighted_sample_of(evidence)
+    return sample is None or (evidence.n >= 1 and sample.high - sample.low < MAX_WIDTH)
+
+
 def shares_between(evidence: Evidence) -> str:
-    """Write the 95 % Wilson interval of a share on its effective events; empty if both ends read the same.
+    """Write the 95 % interval of a share; empty if both ends read the same. It is that of the sample if events
+    have different weights, otherwise Wilson's on the effective events.
 
     A wide interval is written in whole percents. A narrow interval has more digits, and so has an end that
     rounds to the threshold.
@@ -71,7 +87,8 @@ def shares_between(evidence: Evidence) -> str:
     )
     if value is None or not 0 <= value <= 1 or evidence.n < 1:
         return ""
-    ends = wilson_interval(value, evidence.n, Z95)
+    sample = weighted_sample_of(evidence)
+    ends = (sample.low, sample.high) if sample is not None else wilson_interval(value, evidence.n, Z95)
     wide = 100 * (ends[1] - ends[0]) >= LEAST_WIDTH
     low, high = (
         f"{100 * end:.0f}" if wide and _is_plain(end, limit) else share(end).removesuffix(" %")

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from softfail.events import MIN_SAMPLE_PROBABILITY
 from softfail.options import Options
 from softfail.outgoing_event import TEXT_FIELDS, OutgoingEvent
 from softfail.producer_counters import ProducerCounters, meter_key
 from softfail.response_id import LABELS, ResponseId
-from softfail.sampling import Sampler
+from softfail.sampling import Sampler, SamplingDecision
 from softfail.send_queue import QueueItem
 from softfail.text_truncation import TruncatedText, truncate_for_queue
 
@@ -64,8 +65,10 @@ class EventBuilder:
                 session_id if isinstance(session_id, str) and session_id else event_id, failed
             )
         size = self._limit_texts(fields, decision.include_texts)
+        given = fields.get("sample_probability")
         for name in ("sample_probability", "content_probability"):
             fields[name] = _multiply(fields.get(name), getattr(decision, name))
+        self._set_base_probability(fields, given, decision)
         labels = {label: fields[label] for label in LABELS if fields.get(label) is not None}
         response_id = ResponseId(event_id, labels, decision.send, decision.sample_probability)
         key = meter_key(fields["service"], fields["environment"], fields.get("feature"))
@@ -115,6 +118,21 @@ class EventBuilder:
         else:
             self._counters.count(counts, "seen")
         return str(fields["event_id"])
+
+    def _set_base_probability(self, fields: dict[str, Any], given: Any, decision: SamplingDecision) -> None:
+        """Record the probability that ordinary calls have, if this call was kept with another one.
+
+        ``given``: the sample probability of the service itself. A value too small for an event is left out:
+        the event must not be refused for it.
+        """
+        base = fields.get("base_probability")
+        if base is None and decision.base_probability is not None:
+            base = 1.0 if given is None else given
+        if base is None:
+            return
+        fields["base_probability"] = base = _multiply(base, self._options.sample_probability)
+        if isinstance(base, float) and base < MIN_SAMPLE_PROBABILITY:
+            del fields["base_probability"]
 
     def _fill_in(self, fields: dict[str, Any]) -> None:
         """Set the id, the time and the labels that the caller left out."""

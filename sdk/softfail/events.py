@@ -13,7 +13,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,6 +69,19 @@ Count = Annotated[int, Field(ge=0, le=10**9)]  # the bounds keep integer sums of
 Total = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[float, Field(ge=0, le=10**7)]
 Probability = Annotated[float, Field(gt=0, le=1)]
+MIN_SAMPLE_PROBABILITY = 1e-4
+MIN_TEXT_PROBABILITY = 1e-6
+"""Least probability that an event is sent with its texts: sample_probability times content_probability."""
+
+
+def _not_too_rare(value: Any) -> Any:
+    """Refuse a probability at which one event would stand for more calls than a feature has in most minutes."""
+    if isinstance(value, int | float) and 0 < value < MIN_SAMPLE_PROBABILITY:
+        raise ValueError(f"is below {MIN_SAMPLE_PROBABILITY:g}; sample at least one call in 10,000")
+    return value
+
+
+SampleProbability = Annotated[float, Field(ge=MIN_SAMPLE_PROBABILITY, le=1), BeforeValidator(_not_too_rare)]
 Score = Annotated[float, Field(ge=-(10**9), le=10**9)]
 
 
@@ -90,8 +112,15 @@ class Event(BaseModel):
         max_length=32,
         description="More labels; the configuration selects those that become part of the segment",
     )
-    sample_probability: Probability = Field(
-        1.0, description="Probability that this event was sent, (0, 1]. No OTel attribute"
+    sample_probability: SampleProbability = Field(
+        1.0, description="Probability that this event was sent, 0.0001 to 1. No OTel attribute"
+    )
+    base_probability: SampleProbability | None = Field(
+        None,
+        description=(
+            "Probability that an ordinary call of the feature is sent, where this event was sent with another"
+            " one (an error that is always kept). No OTel attribute"
+        ),
     )
     schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         SCHEMA_VERSION, description="Version of this layout"
@@ -130,7 +159,11 @@ class Response(Event):
         description="Retrieved text, or instructions sent with the input. OTel: gen_ai.system_instructions",
     )
     content_probability: Probability = Field(
-        1.0, description="Probability that the texts were included, given that the event was sent, (0, 1]"
+        1.0,
+        description=(
+            "Probability that the texts were included, given that the event was sent, (0, 1];"
+            " times `sample_probability` at least 0.000001"
+        ),
     )
     input_chars: Count | None = Field(None, description="Characters sent. No OTel attribute")
     output_chars: Count | None = Field(None, description="Characters received. No OTel attribute")
@@ -198,6 +231,16 @@ class Response(Event):
             " feature and environment. No OTel attribute"
         ),
     )
+
+    @field_validator("content_probability")
+    @classmethod
+    def _texts_not_too_rare(cls, value: float, info: ValidationInfo) -> float:
+        if value * info.data.get("sample_probability", 1.0) < MIN_TEXT_PROBABILITY:
+            raise ValueError(
+                f"times sample_probability is below {MIN_TEXT_PROBABILITY:g}; include the texts of at least"
+                " one call in 1,000,000"
+            )
+        return value
 
 
 class Feedback(Event):

@@ -22,6 +22,7 @@ class EventFields(TypedDict, total=False):
     variant: str | None
     dimensions: dict[str, str] | None
     sample_probability: float | None
+    base_probability: float | None
     schema_version: int | None
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from kafka import KafkaProducer
 from kafka.codec import has_zstd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from softfail.events import OptionalLabel
+from softfail.events import MIN_TEXT_PROBABILITY, OptionalLabel, SampleProbability
 from softfail.security import InvalidSecurity, RejectedSecurity, Security, parse_security
 
 # options of KafkaProducer that the SDK sets itself
@@ -47,11 +47,15 @@ class Options(BaseModel):
     )
     environment: OptionalLabel = Field("production", description="Only `production` pages by default")
     service_version: OptionalLabel = Field("", description="Set on every response that has none")
-    sample_probability: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="Share of calls (of sessions, if given) that is sent"
+    sample_probability: SampleProbability = Field(
+        1.0, description="Share of calls (of sessions, if given) that is sent, at least 0.0001"
     )
     content_probability: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="Share of the sent calls that include their texts"
+        0.1,
+        description=(
+            "Share of the sent calls that include their texts: 0, or at least 1e-6 when multiplied by"
+            " sample_probability"
+        ),
     )
     error_content_per_minute: Annotated[float, Field(ge=0, le=1e6)] = Field(
         60.0, description="Errors a minute that are always sent, with texts"
@@ -74,6 +78,16 @@ class Options(BaseModel):
     exit_timeout_s: Annotated[float, Field(ge=0, le=600)] = Field(
         5.0, description="Maximum duration of the flush at exit, seconds"
     )
+
+    @field_validator("content_probability")
+    @classmethod
+    def _texts_not_too_rare(cls, value: float, info: ValidationInfo) -> float:
+        if 0 < value * info.data.get("sample_probability", 1.0) < MIN_TEXT_PROBABILITY:
+            raise ValueError(
+                f"times sample_probability is below {MIN_TEXT_PROBABILITY:g}; include the texts of at least"
+                " one call in 1,000,000, or 0 for none"
+            )
+        return value
 
 
 def parse_options(arguments: Mapping[str, Any]) -> tuple[Options, dict[str, Any], list[str]]:
@@ -112,7 +126,7 @@ def parse_options(arguments: Mapping[str, Any]) -> tuple[Options, dict[str, Any]
                 name = str(detail["loc"][0])
                 if name in option_values:
                     errors.append(
-                        f"{name}: {detail['msg']}, got {option_values.pop(name)!r:.60}; the default"
+                        f"{name}: {detail['msg'].removeprefix('Value error, ')}, got {option_values.pop(name)!r:.60}; the default"
                         f" {Options.model_fields[name].default!r} is used"
                     )
 

@@ -18,12 +18,16 @@ _CONTENT_SALT = b"softfail-text"
 
 
 class SamplingDecision(NamedTuple):
-    """Whether a call is sent, whether its texts are included, and the probabilities to record, (0, 1]."""
+    """Whether a call is sent, whether its texts are included, and the probabilities to record, (0, 1].
+
+    ``base_probability``: the one with which an ordinary call is sent, where this call has another one.
+    """
 
     send: bool
     include_texts: bool
     sample_probability: float
     content_probability: float
+    base_probability: float | None = None
 
 
 def hash_to_unit(name: str, salt: bytes) -> float:
@@ -74,8 +78,9 @@ class Sampler:
     include their texts when a second hash is below q. Both probabilities are recorded, so weighting by 1/p
     and 1/(p·q) is unbiased. Hashing the session keeps conversations whole: all of a session is sent, or none.
 
-    *Errors* are sent with p = q = 1 while the token bucket has a token. When it is empty they are sampled
-    like ordinary calls. This is unbiased, because
+    *Errors* are sent with p = q = 1 while the token bucket has a token. They also record p as
+    ``base_probability``, so that a reader of errors alone knows that ordinary calls are sampled. When the
+    bucket is empty, errors are sampled like ordinary calls. This is unbiased, because
 
     1. the recorded probability is the one that applied to this call. With a token the error is certain to be
        sent with its texts, so 1 is true. Without one the hash decides, so p and q are true;
@@ -116,7 +121,7 @@ class Sampler:
             error: whether the call failed.
         """
         if error and self._bucket.take():
-            return SamplingDecision(True, True, 1.0, 1.0)
+            return SamplingDecision(True, True, 1.0, 1.0, self._p if self._p < 1 else None)
         send = self._p >= 1.0 or hash_to_unit(unit_id, _SAMPLE_SALT) < self._p
         include_texts = send and (self._q >= 1.0 or hash_to_unit(unit_id, _CONTENT_SALT) < self._q)
         return SamplingDecision(send, include_texts, self._p, self._q or 1.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
-from softfail.options import Options
+from softfail.options import Options, parse_options
 from tests.softfail.polling import wait_until
 from tests.tiers import examples
 
@@ -153,15 +153,50 @@ def test_sampling_is_recorded_metered_and_multiplied_with_the_probability_given_
 def test_errors_are_sent_with_texts_and_probability_one_while_the_bucket_has_tokens(
     client: Make, fake: Any
 ) -> None:
-    sf = client(sample_probability=1e-9, content_probability=1e-9, error_content_per_minute=2)
-    for _ in range(5):
-        sf.response(feature="f", model="m", output="x", error_type="Timeout")
-    sf.response(feature="f", model="m", output="x", outcome="schema_error")
+    sf = client(sample_probability=1e-4, content_probability=0.01, error_content_per_minute=2)
+    for number in range(5):
+        sf.response(event_id=f"e{number}", feature="f", model="m", output="x", error_type="Timeout")
+    sf.response(event_id="e5", feature="f", model="m", output="x", outcome="schema_error")
     assert sf.flush(5)
     assert [
-        (event["output"], event["sample_probability"], event["content_probability"])
+        (
+            event["output"],
+            event["sample_probability"],
+            event["content_probability"],
+            event["base_probability"],
+        )
         for event in fake.events()
-    ] == [("x", 1.0, 1.0)] * 2
+    ] == [("x", 1.0, 1.0, 1e-4)] * 2
+
+
+def test_a_kept_error_states_the_probability_of_ordinary_calls_as_the_service_samples_them_too(
+    client: Make, fake: Any
+) -> None:
+    sf = client(sample_probability=0.5, error_content_per_minute=1000)
+    sf.response(event_id="a", feature="f", model="m", error_type="Timeout", sample_probability=0.1)
+    sf.response(event_id="b", feature="f", model="m", error_type="Timeout", base_probability=0.2)
+    sf.response(event_id="c", feature="f", model="m", error_type="Timeout", sample_probability=0.0001)
+    assert sf.flush(5)
+    stated = {event["event_id"]: event.get("base_probability") for event in fake.events()}
+    assert stated == {"a": 0.05, "b": 0.1, "c": None}
+
+
+def test_options_that_sample_too_rarely_are_refused_and_name_the_remedy() -> None:
+    options, _, errors = parse_options({"service": "shop", "sample_probability": 1e-5})
+    assert options.sample_probability == 1.0
+    assert errors == [
+        "sample_probability: is below 0.0001; sample at least one call in 10,000, got 1e-05; the default 1.0 is"
+        " used"
+    ]
+    options, _, errors = parse_options(
+        {"service": "shop", "sample_probability": 1e-4, "content_probability": 1e-3}
+    )
+    assert (options.sample_probability, options.content_probability) == (1e-4, 0.1)
+    assert errors == [
+        "content_probability: times sample_probability is below 1e-06; include the texts of at least one call in"
+        " 1,000,000, or 0 for none, got 0.001; the default 0.1 is used"
+    ]
+    assert parse_options({"service": "shop", "sample_probability": 1e-4, "content_probability": 0})[2] == []
 
 
 def test_a_call_is_timed_and_its_exception_is_recorded_and_propagates(client: Make, fake: Any) -> None:

@@ -63,8 +63,8 @@ def test_an_error_records_probability_one_with_a_token_and_the_ordinary_probabil
     clock = Clock()
     sampler = Sampler(0.01, 0.02, 3, clock)
     decisions = [sampler.decide(f"e{number}", True) for number in range(5)]
-    assert [tuple(decision) for decision in decisions[:3]] == [(True, True, 1.0, 1.0)] * 3
-    assert [decision[2:] for decision in decisions[3:]] == [(0.01, 0.02)] * 2
+    assert [tuple(decision) for decision in decisions[:3]] == [(True, True, 1.0, 1.0, 0.01)] * 3
+    assert [decision[2:] for decision in decisions[3:]] == [(0.01, 0.02, None)] * 2
     clock.now_s = 20.0  # a third of a minute: one token
     assert [sampler.decide(f"f{number}", True).sample_probability for number in range(2)] == [1.0, 0.01]
 

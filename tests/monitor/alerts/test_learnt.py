@@ -44,7 +44,7 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
         minute = second / 60
         late = rng.choice([45, 130, 900]) if rng.random() < 0.05 else 0
         drifted = 45 <= minute < 85
-        failed = 55 <= minute < 65 and rng.random() < 0.4
+        failed = 55 <= minute < 65 and rng.random() < 0.6
         values.append(
             event(
                 max(0.0, second - late),
@@ -96,7 +96,7 @@ def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that
     monkeypatch.setattr(
         "monitor.windows.feature_series.MAX_SEGMENTS", 6
     )  # so that segments leave for `other`
-    values = troubled(190, 15, variants=12)
+    values = troubled(190, 20, variants=12)
     whole = written(values, 5000, None)
     assert rules_that(whole, "firing") >= {"drift", "pass-rate-fell", "failures-rose", "error-rate"}
     assert rules_that(whole, "resolved") >= {"pass-rate-fell", "failures-rose", "error-rate"}
