@@ -82,12 +82,12 @@ class Pane:
         code = figures.code(value)
         counts_by_ppm[2][code] = counts_by_ppm[2].get(code, 0) + 1
 
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """All figures as a window record has them."""
+    def metrics(self, known: dict[str, figures.Units]) -> dict[str, dict[str, Any]]:
+        """All figures as a window record has them; ``known``: rate -> heaviest weights when it was written."""
         out: dict[str, dict[str, Any]] = {}
         for name, fine in self.rates.items():
             classes = figures.coarse_rate(fine)
-            shown = figures.rate(classes, figures.Z95, name in figures.SUCCESSES)._asdict()
+            shown = figures.rate(classes, figures.Z95, name in figures.SUCCESSES, known[name])._asdict()
             out[name] = {
                 **shown,
                 "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())],

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from oracle_rules import HOUR_US, Incident, Rule, digest, opened, reading
+from oracle_weights import Weights
 from oracle_windows import Series
 
 DAY_US, GONE_US = 24 * HOUR_US, 15 * 60 * 1_000_000
@@ -46,6 +47,7 @@ class Feature:
         self.episode: Episode | None = None
         self.cleared: dict[tuple[At | None, str], int] = {}
         self.well: set[str] = set()
+        self.weights = Weights()
 
     def series(self, segment_key: At) -> Series:
         """Of a segment, made when first asked for."""
@@ -101,7 +103,12 @@ class Desk:
         if gone and opened_incident is None:
             return []
         state, evidence = reading(
-            rule, series, edge_us, rolled_us, feature.cleared.get((segment_key, rule.name))
+            rule,
+            series,
+            edge_us,
+            rolled_us,
+            feature.cleared.get((segment_key, rule.name)),
+            feature.weights.units(segment_key, rule.on),
         )
         if state == "good" and (segment_key is None or rule.level == "segment"):
             feature.well.add(rule.name)

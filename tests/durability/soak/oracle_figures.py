@@ -86,15 +86,86 @@ def coarse_rate(classes: Classes) -> Classes:
     }
 
 
-def rate(classes: Classes, z: float, inverted: bool = False) -> Shown:
-    """R = sum(f/p) / sum(n/p); V by linearisation; n = R(1-R)/V, Kish's where all ended alike; Wilson's
-    interval on that n.
-    """
-    return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
+Units = tuple[float, float]  # heaviest weights known: of any event, of a failed one
+NO_UNITS: Units = (0.0, 0.0)
 
 
-def decided(classes: Classes, z: float, inverted: bool = False) -> Shown:
-    """The same with the interval that rules decide by: Clopper and Pearson's on the effective n."""
+def rate(classes: Classes, z: float, inverted: bool = False, known: Units = NO_UNITS) -> Shown:
+    """R = sum(f/p) / sum(n/p) with Wilson's interval on n events; with several weights as decision 30 says."""
+    if has_one_weight(classes, known):
+        return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
+    return _in_units(classes, z, inverted, known, False)
+
+
+def has_one_weight(classes: Classes, known: Units) -> bool:
+    """Whether neither the classes nor what is known of the series have a second, heavier weight."""
+    return not classes or (len(classes) == 1 and known[0] <= max(WHOLE / ppm for ppm in classes))
+
+
+def units_of(classes: Classes, known: Units) -> Units:
+    """c_s and c_f: the heaviest weights; of failures that of any event where none ever failed."""
+    every = max(known[0], *(WHOLE / ppm for ppm in classes))
+    failed = max([known[1]] + [WHOLE / ppm for ppm, (_, f) in classes.items() if f])
+    return every, failed or every
+
+
+def without_heaviest(classes: Classes) -> float:
+    """The share of failures without the heaviest event that passed."""
+    bad = sum(f * WHOLE / ppm for ppm, (_, f) in sorted(classes.items()))
+    whole = sum(n * WHOLE / ppm for ppm, (n, _) in sorted(classes.items()))
+    if sum(n > 0 for n, _ in classes.values()) > 1:
+        whole -= max([WHOLE / ppm for ppm, (n, f) in classes.items() if n > f] or [0.0])
+    return min(1.0, bad / whole) if whole > 0 else float(bad > 0)
+
+
+def _odds_times(share: float, factor: float) -> float:
+    return 1.0 if share >= 1 else 1 - 1 / (1 + factor * share / (1 - share))
+
+
+def _in_units(classes: Classes, z: float, inverted: bool, known: Units, decides: bool) -> Shown:
+    every, failing = units_of(classes, known)
+    bad = sum(f * WHOLE / ppm for ppm, (_, f) in classes.items())
+    good = sum((n - f) * WHOLE / ppm for ppm, (n, f) in classes.items())
+    if not bad + good:
+        return NOTHING
+    share, n = bad / (bad + good), (bad + good) ** 2 / (failing * good + every * bad)
+    if decides:
+        low, high = _bounds(classes, z, every, failing, bad, good)
+    else:
+        count = bad / failing + good / every
+        seen = bad / failing / count
+        middle = (seen + z * z / (2 * count)) / (1 + z * z / count)
+        half = z / (1 + z * z / count) * math.sqrt(seen * (1 - seen) / count + z * z / (4 * count**2))
+        low, high = (
+            _odds_times(min(1.0, max(0.0, end)), failing / every)
+            for end in (min(seen, middle - half), max(seen, middle + half))
+        )
+    low, high = min(share, low), max(share, high)
+    return Shown(1 - share, n, 1 - high, 1 - low) if inverted else Shown(share, n, low, high)
+
+
+def _bounds(
+    classes: Classes, z: float, every: float, failing: float, bad: float, good: float
+) -> tuple[float, float]:
+    side = math.erfc(z / math.sqrt(2)) / 2
+    weights = {WHOLE / ppm: (f, n - f) for ppm, (n, f) in classes.items()}
+    lows = [weight for weight, (f, _) in weights.items() if f]
+    highs = [weight for weight, (_, g) in weights.items() if g]
+    low, high = 0.0, 1.0
+    for unit in lows:
+        count = sum(f * min(1.0, weight / unit) for weight, (f, _) in weights.items())
+        low = max(low, _odds_times(_beta_quantile(side / len(lows), count, good / every + 1), unit / every))
+    for unit in highs:
+        count = sum(g * min(1.0, weight / unit) for weight, (_, g) in weights.items())
+        end = 1 - _beta_quantile(side / len(highs), count, bad / failing + 1)
+        high = min(high, _odds_times(end, failing / unit))
+    return low, high
+
+
+def decided(classes: Classes, z: float, inverted: bool = False, known: Units = NO_UNITS) -> Shown:
+    """The same with the interval that rules decide by: Clopper and Pearson's."""
+    if not has_one_weight(classes, known):
+        return _in_units(classes, z, inverted, known, True)
     shown = rate(classes, z, inverted)
     return shown if shown.value is None else Shown(shown.value, shown.n, *_exact(shown.value, shown.n, z))
 
@@ -107,6 +178,7 @@ def _exact(share: float, n: float, z: float) -> tuple[float, float]:
     return max(0.0, min(share, low)), min(1.0, max(share, high))
 
 
+@lru_cache(1 << 16)
 def _beta_quantile(chance: float, a: float, b: float) -> float:
     """x with I_x(a, b) = chance, by halving."""
     low, high = 0.0, 1.0

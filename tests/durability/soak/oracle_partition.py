@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import oracle_events as events
-from oracle_counts import Pane, count
+import oracle_figures as figures
+from oracle_counts import Pane, add_rate, count
 from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
 from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
 from oracle_verdicts import Judges, judges_of
@@ -39,6 +40,9 @@ class Partition:
         self.features: dict[Key, Feature] = {}
         self.panes: dict[tuple[Key, At], dict[int, Pane]] = {}
         self._unwritten: dict[int, set[tuple[Key, At]]] = {}
+        # start -> series -> rate -> counts since its last window
+        self._fresh: dict[int, dict[tuple[Key, At], dict[str, figures.Classes]]] = {}
+        self._known: dict[tuple[Key, At | None, int], dict[str, figures.Units]] = {}  # at the last window
         self._judges: dict[tuple[str, str], tuple[Judges, bool]] = {}
         self.watermark_us: int | None = None
         self._rolled_us = 0
@@ -115,7 +119,9 @@ class Partition:
         feature.segment_active_us[at] = max(feature.segment_active_us.get(at, 0), start_us)
         if event["kind"] == "response":
             feature.active_us = max(feature.active_us, start_us)
+        fresh = self._fresh.setdefault(start_us, {}).setdefault((key, at), {})
         for metric, ppm, failures in count(event, pane, judges):
+            add_rate(fresh, metric, ppm, 1, failures)
             if metric in self._ruled:
                 series.count(metric, start_us, ppm, failures)
                 feature.whole.count(metric, start_us, ppm, failures)
@@ -141,7 +147,9 @@ class Partition:
         return sorted({edge for edge in walked if first <= edge <= last} | {last})
 
     def _close(self, edge_us: int) -> None:
-        for start_us in [start for start in self._unwritten if start + self.pane_us <= edge_us]:
+        closing = sorted(start for start in self._unwritten if start + self.pane_us <= edge_us)
+        self._observe(closing)
+        for start_us in closing:
             for at in self._unwritten.pop(start_us):
                 pane = self.panes[at][start_us]
                 pane.revision += 1
@@ -149,6 +157,38 @@ class Partition:
         for key in sorted(self.features):
             self.desk.look(self.features[key], edge_us, self._rolled_us)
         self._rolled_us = max(self._rolled_us, (edge_us - FINE_US) // HOUR_US * HOUR_US)
+
+    def _observe(self, starts: list[int]) -> None:
+        """Note the weights of what was counted since the last edge, then those known as windows are written."""
+        wholes: dict[Key, dict[str, figures.Classes]] = {}
+        for start_us in starts:
+            counted = self._fresh.pop(start_us, {})
+            for key, at in sorted(self._unwritten[start_us]):
+                fresh = counted.get((key, at), {})
+                for name, fine in self.panes[key, at][start_us].rates.items():
+                    new, classes = fresh.get(name, {}), {}
+                    if not new and self.panes[key, at][start_us].revision == 0:
+                        continue
+                    for ppm, these in figures.coarse_enough(fine).items():
+                        pairs = [new.get(item, (0, 0)) for item in these]
+                        classes[ppm] = [sum(n for n, _ in pairs), sum(f for _, f in pairs)]
+                    self.features[key].weights.observe(at, name, classes)
+                    for ppm, (n, failures) in classes.items():
+                        add_rate(wholes.setdefault(key, {}), name, ppm, n, failures)
+        for key, rates in wholes.items():
+            for name, classes in rates.items():
+                self.features[key].weights.observe(None, name, classes)
+        for start_us in starts:
+            for key, at in self._unwritten[start_us]:
+                weights = self.features[key].weights
+                names = {
+                    name
+                    for (of, _), panes in self.panes.items()
+                    if of == key and start_us in panes
+                    for name in panes[start_us].rates
+                }
+                self._known[key, at, start_us] = {name: weights.units(at, name) for name in names}
+                self._known[key, None, start_us] = {name: weights.units(None, name) for name in names}
 
     def windows(self) -> dict[bytes, dict[str, Any]]:
         """Kafka key -> the last revision of each window."""
@@ -188,5 +228,5 @@ class Partition:
             "end": end,
             "revision": revision,
             "events": pane.events,
-            "metrics": pane.metrics(),
+            "metrics": pane.metrics(self._known[key, at, pane.start_us]),
         }

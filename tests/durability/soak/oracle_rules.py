@@ -89,7 +89,12 @@ def _rule(raw: dict[str, Any]) -> Rule:
 
 
 def reading(
-    rule: Rule, series: Series, edge_us: int, rolled_us: int, cleared_us: int | None
+    rule: Rule,
+    series: Series,
+    edge_us: int,
+    rolled_us: int,
+    cleared_us: int | None,
+    known: figures.Units,
 ) -> tuple[str, dict[str, Any]]:
     """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
 
@@ -97,11 +102,12 @@ def reading(
         rolled_us: panes before this lie in hours.
         cleared_us: the edge at which the last incident of this rule and series ended: no window begins before
             the one that showed it well.
+        known: heaviest weights of the series.
     """
     oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
     if oldest_us is not None and edge_us - oldest_us > FINE_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US
-    found, counted = figures.NOTHING, 0
+    found, counted, classes = figures.NOTHING, 0, {}
     for window_s in (rule.window_s, *(step for step in LADDER_S if step > rule.window_s)):
         start_us = edge_us - round(window_s * 1e6)
         start_us = start_us if oldest_us is None else max(oldest_us, start_us)
@@ -112,7 +118,7 @@ def reading(
         if (more := sum(n for n, _ in classes.values())) > counted:
             counted, found = (
                 more,
-                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES),
+                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, known),
             )
         if found.n >= rule.min_events - 1e-6:
             break
@@ -120,16 +126,52 @@ def reading(
         name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
     }
     evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
+    evidence |= _sample(rule, figures.coarse_rate(classes), window_s, known)
     if found.value is None or found.low is None or found.high is None or found.n < rule.min_events - 1e-6:
         return "unknown", evidence
+    clearing = figures.without_heaviest(figures.coarse_rate(classes))
+    if rule.on in figures.SUCCESSES:
+        clearing = 1 - clearing
     if rule.above is not None:
         clear = rule.above if rule.clear is None else rule.clear
-        state = "breach" if found.low > rule.above else "good" if found.value <= clear else "between"
+        state = (
+            "breach"
+            if found.low > rule.above
+            else "good"
+            if max(found.value, clearing) <= clear
+            else "between"
+        )
     else:
         assert rule.below is not None
         clear = rule.below if rule.clear is None else rule.clear
-        state = "breach" if found.high < rule.below else "good" if found.value >= clear else "between"
+        state = (
+            "breach"
+            if found.high < rule.below
+            else "good"
+            if min(found.value, clearing) >= clear
+            else "between"
+        )
     return state, evidence
+
+
+def _sample(
+    rule: Rule, classes: figures.Classes, window_s: float, known: figures.Units
+) -> dict[str, dict[str, float]]:
+    """What evidence says of a sample of several weights."""
+    if not classes or (len(classes) == 1 and len(set(figures.units_of(classes, known))) == 1):
+        return {}
+    failed = sum(f * figures.WHOLE / ppm for ppm, (_, f) in classes.items())
+    calls = sum(n * figures.WHOLE / ppm for ppm, (n, _) in classes.items())
+    shown = figures.rate(classes, figures.Z95, rule.on in figures.SUCCESSES, known)
+    assert shown.low is not None
+    assert shown.high is not None
+    figures_by_name = {
+        "failed": failed,
+        "calls_per_minute": calls * 60 / window_s,
+        "low": shown.low,
+        "high": shown.high,
+    }
+    return {"weighted_sample": {name: float(f"{value:.6g}") for name, value in figures_by_name.items()}}
 
 
 @dataclass

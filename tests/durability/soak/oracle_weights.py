@@ -1,0 +1,48 @@
+"""The heaviest weights that are known of each rate and series at an edge: decision 30."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import oracle_figures as figures
+
+FORGET = 100  # times the calls that a weight stands for
+
+Column = tuple[float, float, float]  # heaviest weight, calls counted since it was seen, heaviest since then
+
+
+class Weights:
+    """Of the rates of a feature, by segment; None: the whole feature."""
+
+    def __init__(self) -> None:
+        self._columns: dict[tuple[Any, str], tuple[Column, Column]] = {}
+        self._passed: set[tuple[Any, str]] = set()
+
+    def observe(self, segment_key: Any, name: str, classes: figures.Classes) -> None:
+        """Add what was counted since the last edge; classes without events were seen as well."""
+        at = segment_key, name
+        nothing = (0.0, 0.0, 0.0)
+        every, failed = self._columns.get(at, (nothing, nothing))
+        if any(n > f for n, f in classes.values()):
+            self._passed.add(at)
+        self._columns[at] = (
+            _after(every, {figures.WHOLE / ppm: n for ppm, (n, _) in classes.items()}),
+            _after(failed, {figures.WHOLE / ppm: f for ppm, (_, f) in classes.items() if f}),
+        )
+
+    def units(self, segment_key: Any, name: str) -> figures.Units:
+        """The heaviest weights; of a series in which nothing passed yet, those of the whole feature."""
+        at = segment_key, name
+        if at not in self._passed and (None, name) in self._columns:
+            at = None, name
+        every, failed = self._columns.get(at, ((0.0,), (0.0,)))
+        return every[0], failed[0]
+
+
+def _after(column: Column, counts: dict[float, int]) -> Column:
+    if not counts:
+        return column
+    if max(counts) >= column[0]:
+        return max(counts), 0.0, 0.0
+    since, following = column[1] + sum(w * n for w, n in counts.items()), max(column[2], *counts)
+    return (following, 0.0, 0.0) if since >= FORGET * column[0] else (column[0], since, following)
