@@ -312,8 +312,8 @@ def alarms(rows: Rows, scale: float) -> Iterator[list[str]]:
 
 
 def delays(rows: Rows, scale: float) -> Iterator[list[str]]:
-    """Median minutes from a change to an alarm at the default run length; of the detector that knows the rates
-    before and after as well.
+    """Median minutes from a change to an alarm at the default run length; of the detector that knows the
+    rates before and after as well.
     """
     streams = int(100 * scale)
     yield ["design", "calls a minute", "change", "softfail", "knows all"]

@@ -80,8 +80,9 @@ class ShiryaevRoberts:
     alarm for p' takes. p is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1,
     others), times 1.05.
 
-    Events of different weights count in units, failures and other events apart (``step``, ``weight_classes``).
-    The share of failures is then that of the sample. A rise of the odds by a factor is the same factor in both.
+    Events of different weights count in units, failures and other events apart (``step``,
+    ``weight_classes``). The share of failures is then that of the sample. A rise of the odds by a factor is
+    the same factor in both.
 
     The reference lags by 500 to 1,000 events, and learns nothing while the statistic is above the root of its
     bound. A block of n events counts as n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
@@ -170,8 +171,8 @@ class ShiryaevRoberts:
         """Weigh a block, then learn from it.
 
         Args:
-            n: (effective) events of the block, at least 0, with several weights the sum of units; ``failures``:
-                how many of them failed.
+            n: (effective) events of the block, at least 0, with several weights the sum of units;
+                ``failures``: how many of them failed.
             edge: end of the block, in any unit.
             frozen: an incident is open: the reference stays as it is, and pending events are dropped.
             tolerance: factor by which the rate may exceed the reference, at least ``TOLERANCE``.

@@ -25,8 +25,8 @@ class LatencyParameters(Parameters):
     async_s: Budget = Field(20.0, description="Budget of an `async` call")
 
     def budget_s(self, quantity: str, interaction: str | None) -> float | None:
-        """Return the budget of a quantity (``duration_s`` or ``time_to_first_token_s``), seconds; None where the
-        interaction has none.
+        """Return the budget of a quantity (``duration_s`` or ``time_to_first_token_s``), seconds; None where
+        the interaction has none.
         """
         if quantity == "time_to_first_token_s":
             return self.first_token_s if interaction == "progressive" else None

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 
 class Metric(NamedTuple):
-    """Kind, help text and label names of an exported metric. Every ``Measure`` of a histogram has one more label:
-    see ``SUM``.
+    """Kind, help text and label names of an exported metric. Every ``Measure`` of a histogram has one more
+    label: see ``SUM``.
     """
 
     kind: Literal["counter", "gauge", "histogram"]

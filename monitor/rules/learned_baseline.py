@@ -42,8 +42,8 @@ class Baseline:
     """The baseline of one rate of one series. It counts failures; of success rates, those that did not
     succeed. While the rate is risen it learns nothing.
 
-    Events count in ``units``, failures and others apart, so the detector sees the odds of the sample. They are
-    the true odds divided by c_f/c_s (``monitor.stats.rate``).
+    Events count in ``units``, failures and others apart, so the detector sees the odds of the sample. They
+    are the true odds divided by c_f/c_s (``monitor.stats.rate``).
     """
 
     __slots__ = ("begun_us", "detector", "risen", "units")
@@ -73,8 +73,8 @@ class Baseline:
         """Add the counts since the last edge.
 
         The unit of other events rises before the block is weighed. The unit of failures is only changed while
-        the statistic is calm, so that an outage in which failures are sampled differently does not discard the
-        reference.
+        the statistic is calm, so that an outage in which failures are sampled differently does not discard
+        the reference.
 
         ``frozen``: an incident is open, so these counts do not become part of the baseline. ``tolerance``: as
         in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series.

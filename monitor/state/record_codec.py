@@ -2,9 +2,9 @@
 
 A part is a tuple: kind, feature, and what tells parts of that kind apart:
 ``("pane", feature, segment, resolution, start_us)``, ``("texts", feature, segment, resolution, start_us)``,
-``("baselines", feature, segment)``, ``("weights", feature, segment)``, ``("incident", feature, segment, rule)``, ``("episode", feature)``,
-``("feature", feature)``. The segment of incidents, baselines and weights is None for the whole feature. One more
-record, the clock, has the watermark and the counts of the partition.
+``("baselines", feature, segment)``, ``("weights", feature, segment)``, ``("incident", feature, segment,
+rule)``, ``("episode", feature)``, ``("feature", feature)``. The segment of incidents, baselines and weights
+is None for the whole feature. One more record, the clock, has the watermark and the counts of the partition.
 """
 
 from __future__ import annotations

@@ -108,9 +108,9 @@ class Rate:
 
         The value is R = sum(f/p) / sum(n/p). With one weight the effective n is the number of events.
 
-        With several weights, failures and other events are counted apart, each in units of its heaviest weight
-        (c_f and c_s, see ``units``): F = sum(f w)/c_f, S = sum((n - f) w)/c_s. The sampled odds F/S are the
-        true odds divided by c_f/c_s. Then
+        With several weights, failures and other events are counted apart, each in units of its heaviest
+        weight (c_f and c_s, see ``units``): F = sum(f w)/c_f, S = sum((n - f) w)/c_s. The sampled odds F/S
+        are the true odds divided by c_f/c_s. Then
 
         - the effective n is T^2 / (c_f y_S + c_s y_F), where y_F = F c_f, y_S = S c_s and T = y_F + y_S: the
           linearised variance with the mean weight of each outcome replaced by its heaviest;

@@ -49,8 +49,8 @@ def _round_significant(ppm: int, digits: int) -> int:
 class Units(NamedTuple):
     """The heaviest weights that a rate of a series is known to have; 0 where none is known.
 
-    ``any``: of any event. ``failed``: of an event that failed. Counts in these units, failures and other events
-    apart, support exact intervals (``monitor.stats.rate``).
+    ``any``: of any event. ``failed``: of an event that failed. Counts in these units, failures and other
+    events apart, support exact intervals (``monitor.stats.rate``).
     """
 
     any: float = 0.0
@@ -63,8 +63,8 @@ NO_UNITS = Units()
 class WeightMemory:
     """Remember the heaviest weights of one rate of one series, in seven numbers; initially none.
 
-    A class of events exists also in a minute in which none of it was sampled. Without a memory of it, a minute
-    with two errors of probability 1 and no sampled success reads as an outage.
+    A class of events exists also in a minute in which none of it was sampled. Without a memory of it, a
+    minute with two errors of probability 1 and no sampled success reads as an outage.
 
     >>> memory = WeightMemory()
     >>> memory.observe({1_000_000: [2, 2], 10_000: [3, 0]}), memory.units

@@ -164,7 +164,8 @@ class FeatureState:
         return list(changed)
 
     def observe_panes(self) -> list[SegmentKey | None]:
-        """Note the weights of all events of the last day, in state of a release that did not remember weights.
+        """Note the weights of all events of the last day, in state of a release that did not remember
+        weights.
 
         Return the series whose weights have changed.
         """

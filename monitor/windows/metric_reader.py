@@ -55,7 +55,8 @@ class MetricReader:
     ) -> Estimate:
         """Estimate the metric in its own unit, with its interval at ``z`` standard errors.
 
-        ``interval`` and ``known`` apply to rates, see ``Rate.estimate``. ``NO_ESTIMATE`` if nothing was counted or no such metric exists.
+        ``interval`` and ``known`` apply to rates, see ``Rate.estimate``. ``NO_ESTIMATE`` if nothing was
+        counted or no such metric exists.
         """
         if self._rate is not None:
             return self._rate.estimate(

@@ -40,7 +40,8 @@ def pane_metrics(
 ) -> dict[str, dict[str, Any]]:
     """Return metric -> value with its 95 % interval, and the counts that merge.
 
-    ``known_units``: name of a rate -> the heaviest weights that its series is known to have. An empty pane has no metrics.
+    ``known_units``: name of a rate -> the heaviest weights that its series is known to have. An empty pane
+    has no metrics.
     """
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(pane.rates):

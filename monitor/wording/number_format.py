@@ -65,8 +65,8 @@ def supports_share(evidence: Evidence) -> bool:
 
 
 def shares_between(evidence: Evidence) -> str:
-    """Write the 95 % interval of a share; empty if both ends read the same. It is that of the sample if events
-    have different weights, otherwise Wilson's on the effective events.
+    """Write the 95 % interval of a share; empty if both ends read the same. It is that of the sample if
+    events have different weights, otherwise Wilson's on the effective events.
 
     A wide interval is written in whole percents. A narrow interval has more digits, and so has an end that
     rounds to the threshold.
