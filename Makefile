@@ -41,7 +41,7 @@ check: $(STAMP) ## the tests that need only Python, and the examples in docstrin
 test: check integration ## check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
 
 integration: $(STAMP)
-	$(PYTEST) -n $$((2 * $(CORES))) --tier integration tests
+	$(PYTEST) -n $$(($(CORES) + 1)) --tier integration tests
 
 lint: $(STAMP) ## ruff, mypy, the import contract, generated files
 	$(BIN)/ruff format --check --quiet .

@@ -302,7 +302,8 @@ def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
 def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_workers, counting_command):
     """A static member comes back under its name; without one, both would lose and restore everything."""
     topics = make_topics(4)
-    workers = make_workers(counting_command(topics))
+    session_s = 15  # much longer than a worker takes to start on a busy machine
+    workers = make_workers(counting_command(topics, session_timeout=session_s))
     workers.start(1)
     workers.start(2)
     send(topics, 0, 50)
@@ -317,7 +318,7 @@ def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_
     owned = _owned(workers, 1)
     workers.start(1)
     until(lambda: _owned(workers, 1) >= owned + 2, 40, "the worker did not come back to its partitions")
-    time.sleep(8)  # longer than the session
+    time.sleep(session_s + 2)
     assert _owned(workers, 2) == before
     send(topics, 1, 50)
     state = topics.await_positions(topics.read("events")[1], patience_s=30)

@@ -65,7 +65,7 @@ def publish_values(topics: Any, values: list[bytes], partition: int) -> None:
     producer.close()
 
 
-def await_free(topics: Any, *arguments: str, patience_s: float = 30) -> subprocess.CompletedProcess[str]:
+def await_free(topics: Any, *arguments: str, patience_s: float = 90) -> subprocess.CompletedProcess[str]:
     """The command, repeated until the worker that stopped is forgotten by the group."""
     deadline = time.monotonic() + patience_s
     while "6 s" in (done := state(topics, *arguments)).stderr and time.monotonic() < deadline:
@@ -298,7 +298,8 @@ def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over
     make_topics, make_workers, counting_command
 ):
     topics = make_topics(2)
-    workers = make_workers(counting_command(topics))
+    # a session much longer than the command takes to start on a busy machine
+    workers = make_workers(counting_command(topics, session_timeout=20))
     workers.start(1)
     publish(topics, 20, 1)
     topics.await_positions(topics.read("events")[1], 60)
@@ -375,7 +376,7 @@ class Monitored:
         ]
         return [row for row in result if row["record"] == "episode" and row["service"] == "s"]
 
-    def await_(self, what: Any, patience_s: float = 60) -> Any:
+    def await_(self, what: Any, patience_s: float = 120) -> Any:
         deadline = time.monotonic() + patience_s
         while not (result := what()):
             assert time.monotonic() < deadline
