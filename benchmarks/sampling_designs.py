@@ -126,8 +126,9 @@ def estimate(classes: list[WeightClass], counts: Counts, side: float) -> tuple[n
 
 def same(trials: int = 200) -> None:
     """The copy here and the product agree."""
-    from monitor.stats.rate import Rate, clopper_pearson_interval
+    from monitor.stats.rate import Rate
     from monitor.stats.sampling_weights import Units, to_ppm
+    from monitor.stats.share_intervals import clopper_pearson_interval
 
     side = math.erfc(BUDGET_Z / math.sqrt(2)) / 2
     for name, design in DESIGNS.items():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from monitor.stats.rate import shift_odds
+from monitor.stats.share_intervals import shift_odds
 
 ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
 """Factors by which the odds of failure may have risen.

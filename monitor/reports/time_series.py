@@ -15,7 +15,8 @@ import msgspec
 from monitor.protocol.messages import OutputRecord
 from monitor.reports.plot_panels import EVENTS, Panel
 from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
-from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of
 from monitor.windows.record import Z95, WindowRecord

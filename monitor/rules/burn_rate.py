@@ -10,8 +10,9 @@ from monitor.rules.evidence import BurnRateEvidence, WeightedSample, rounded
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
 from monitor.rules.weighted_sample import weighted_sample_of
-from monitor.stats.rate import Estimate, clopper_pearson_interval
+from monitor.stats.estimate import Estimate
 from monitor.stats.sampling_weights import NO_UNITS, Units
+from monitor.stats.share_intervals import clopper_pearson_interval
 from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from monitor.references.reference import Reference
 from monitor.rules.evidence import Number, StatisticFinding
 from monitor.stats.category_counts import MAX_NAMES, CategoryCounts
-from monitor.stats.rate import Estimate
+from monitor.stats.estimate import Estimate
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import CATEGORIES, QUANTILES
 from monitor.windows.metric_reader import MetricReader

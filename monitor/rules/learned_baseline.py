@@ -9,8 +9,9 @@ from monitor.drift.shiryaev_roberts import ShiryaevRoberts, WeightClass
 from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded
-from monitor.stats.rate import Rate, shift_odds, wilson_interval
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
+from monitor.stats.share_intervals import shift_odds, wilson_interval
 from monitor.windows.feature_series import FINE_RETENTION_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from schemas.times import rfc3339

@@ -10,8 +10,9 @@ from typing import Protocol
 from monitor.rules.evidence import ThresholdEvidence, no_evidence, rounded
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
-from monitor.stats.rate import NO_ESTIMATE, Estimate, clopper_pearson_interval
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
 from monitor.stats.sampling_weights import NO_UNITS, Units
+from monitor.stats.share_intervals import clopper_pearson_interval
 from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane

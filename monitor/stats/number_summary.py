@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
 from monitor.stats.exponential_buckets import MAX_SCALE, bucket_middle, downscaled, relative_error
 from monitor.stats.exponential_histogram import EMPTY_RANGE, BucketRange, ExponentialHistogram
-from monitor.stats.rate import NO_ESTIMATE, Estimate
 from monitor.stats.sampling_weights import COARSEST_LEVEL, MAX_CLASSES, MILLION, coarsen
 
 _SLACK = 1 - 1e-12  # so that rounding does not move a rank that is a whole count into the next bucket

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
 from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, NO_UNITS, Units, coarsen
-
-
-class Estimate(NamedTuple):
-    """A value with its interval. ``n``: effective number of events; at n = 0 the other fields are None."""
-
-    value: float | None
-    n: float
-    low: float | None
-    high: float | None
-
-    def scaled(self, unit: float) -> Estimate:
-        """Return the estimate in another unit: value and interval times ``unit``.
-
-        >>> Estimate(2_000_000.0, 10.0, None, None).scaled(1e-6)
-        Estimate(value=2.0, n=10.0, low=None, high=None)
-        """
-        if unit == 1:
-            return self
-        value, n, low, high = self
-        return Estimate(
-            None if value is None else value * unit,
-            n,
-            None if low is None else low * unit,
-            None if high is None else high * unit,
-        )
-
-
-NO_ESTIMATE = Estimate(None, 0.0, None, None)
-
-IntervalMethod = Callable[[float, float, float], tuple[float, float]]
-"""Observed share, (effective) number of events, standard errors -> low, high.
-
-``wilson_interval`` is for display, ``clopper_pearson_interval`` for decisions.
-"""
+from monitor.stats.share_intervals import (
+    IntervalMethod,
+    beta_quantile,
+    clopper_pearson_interval,
+    shift_odds,
+    wilson_interval,
+)
 
 
 class Rate:
@@ -262,12 +235,12 @@ class Rate:
         low, high = 0.0, 1.0
         for unit in failing:
             failed, others = self.unit_counts(Units(units.any, unit))
-            bound = _beta_quantile(failed, others + 1, side / len(failing))
+            bound = beta_quantile(failed, others + 1, side / len(failing))
             low = max(low, shift_odds(bound, unit / units.any))
         failed, _ = self.unit_counts(units)
         for unit in passing:
             others = sum((n - f) * min(1.0, MILLION / ppm / unit) for ppm, (n, f) in classes)
-            bound = 1 - _beta_quantile(others, failed + 1, side / len(passing))
+            bound = 1 - beta_quantile(others, failed + 1, side / len(passing))
             high = min(high, shift_odds(bound, units.failed / unit))
         return low, high
 
@@ -288,65 +261,3 @@ class Rate:
             counts = self.classes.setdefault(coarsen(ppm, self.level), [0, 0])
             counts[0] += n
             counts[1] += failures
-
-
-def wilson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Return the Wilson score interval of a share at ``z`` standard errors, inside [0, 1].
-
-    Args:
-        rate: observed share, 0 to 1.
-        n: (effective) number of events, above 0.
-
-    Source: Wilson, JASA 22 (1927) 209; Brown, Cai, DasGupta, Statist. Sci. 16 (2001), eq. 4.
-
-    >>> [round(x, 4) for x in wilson_interval(0.1, 100, 1.96)]
-    [0.0552, 0.1744]
-    """
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
-
-
-@lru_cache(maxsize=16_384)
-def clopper_pearson_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Return the Clopper–Pearson interval of a share, inside [0, 1].
-
-    Each side misses the true share at most as often as a normal variate exceeds ``z``. Wilson's interval does
-    not keep that far out: at z = 4.8 and a few hundred events of a rate of 1 % it misses hundreds of times
-    too often, because the binomial is skewed there. So decisions use this interval.
-
-    Args:
-        rate: observed share, 0 to 1.
-        n: (effective) number of events, above 0, not necessarily an integer.
-
-    Source: Clopper and Pearson, Biometrika 26 (1934); by the beta distribution as in Brown, Cai, DasGupta,
-    Statist. Sci. 16 (2001), 4.2.1; with an effective n: Korn and Graubard, Survey Methodology 24 (1998).
-
-    >>> [round(x, 4) for x in clopper_pearson_interval(0.1, 100, 1.959964)]
-    [0.049, 0.1762]
-    """
-    from scipy.special import betaincinv  # imported here: a command that only counts saves 0.1 s
-
-    side = math.erfc(z / math.sqrt(2)) / 2
-    failed, others = rate * n, n - rate * n
-    low = float(betaincinv(failed, others + 1, side)) if failed > 0 else 0.0
-    high = 1 - float(betaincinv(others, failed + 1, side)) if others > 0 else 1.0
-    return max(0.0, min(rate, low)), min(1.0, max(rate, high))
-
-
-def shift_odds(share: float, factor: float) -> float:
-    """Return the share whose odds are ``factor`` times as large.
-
-    >>> round(shift_odds(0.5, 0.01), 4), shift_odds(1.0, 0.01), shift_odds(0.3, 1.0)
-    (0.0099, 1.0, 0.3)
-    """
-    if factor == 1:
-        return share
-    return share * factor / (share * factor + 1 - share) if share < 1 else 1.0
-
-
-@lru_cache(maxsize=16_384)
-def _beta_quantile(a: float, b: float, probability: float) -> float:
-    from scipy.special import betaincinv  # as above
-
-    return float(betaincinv(a, b, probability))

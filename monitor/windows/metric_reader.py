@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
 from monitor.stats.number_summary import NumberSummary
-from monitor.stats.rate import NO_ESTIMATE, Estimate, IntervalMethod, Rate, wilson_interval
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import NO_UNITS, Units
+from monitor.stats.share_intervals import IntervalMethod, wilson_interval
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of, unit_of
 from monitor.windows.pane import Pane
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.protocol.messages import OutputRecord
+from monitor.stats.estimate import Estimate
 from monitor.stats.exponential_buckets import to_opentelemetry
-from monitor.stats.rate import Estimate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
 from monitor.windows.pane import Pane

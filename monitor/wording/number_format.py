@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.stats.rate import wilson_interval
+from monitor.stats.share_intervals import wilson_interval
 from monitor.windows.record import Z95
 from schemas.records import Evidence, WeightedSample
 

@@ -24,7 +24,8 @@ from monitor.compare.confidence_sequence import (
 )
 from monitor.compare.confidence_sequence_means import MIN_EVENTS, Moments, compare_means
 from monitor.stats.number_summary import NumberSummary
-from monitor.stats.rate import Rate, clopper_pearson_interval
+from monitor.stats.rate import Rate
+from monitor.stats.share_intervals import clopper_pearson_interval
 from tests.tiers import examples
 
 STREAMS, EVENTS = 400, 5000

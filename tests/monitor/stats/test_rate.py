@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 
-from monitor.stats.rate import Rate, clopper_pearson_interval, wilson_interval
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, to_ppm
+from monitor.stats.share_intervals import clopper_pearson_interval, wilson_interval
 
 counts = st.lists(
     st.tuples(st.floats(1e-7, 1.0), st.integers(0, 50)).flatmap(

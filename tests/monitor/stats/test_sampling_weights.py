@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from monitor.stats.rate import NO_ESTIMATE, Estimate, Rate, clopper_pearson_interval, wilson_interval
+from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units, WeightMemory, to_ppm
+from monitor.stats.share_intervals import clopper_pearson_interval, wilson_interval
 from tests.tiers import examples
 
 BUDGET_Z = 4.8
