@@ -4,7 +4,7 @@ with its reason.
     python tests/fuzz.py --values 10000000 --seed 1
 
 Random bytes, mutated events, deep nesting, huge numbers, lone surrogates, doubled keys, impossible times,
-foreign encodings. A short run is part of the tests (``tests/monitor/test_fuzz.py``).
+foreign encodings. A short run is part of the tests (``tests/monitor/ingest/test_fuzz.py``).
 """
 
 from __future__ import annotations

@@ -111,18 +111,24 @@ class Removal(NamedTuple):
         return text[:start] + _indented_like(text, start, self.new.splitlines() or [""]) + text[end:]
 
 
-TRANSPORT, FAUST = "tests/agents/test_transport.py", "tests/agents/test_remedies_in_faust.py"
-STATE, KAFKA = "tests/agents/test_remedies_in_state.py", "tests/integration/agents/test_remedies_on_kafka.py"
+TRANSPORT, FAUST = (
+    "tests/agents/runtime/test_faust_transport.py",
+    "tests/agents/runtime/test_remedies_in_faust.py",
+)
+STATE, KAFKA = (
+    "tests/agents/runtime/test_remedies_in_state.py",
+    "tests/integration/agents/test_remedies_on_kafka.py",
+)
 JOURNAL, PARTITION, INTAKE = (
-    "tests/agents/test_changelog.py",
-    "tests/agents/test_partition.py",
-    "tests/agents/test_intake.py",
+    "tests/agents/runtime/test_changelog.py",
+    "tests/agents/runtime/test_partition.py",
+    "tests/agents/runtime/test_bundle_intake.py",
 )
 WATCHDOG, EXITS, STORE, APP = (
-    "tests/agents/test_watchdog.py",
-    "tests/agents/test_exits.py",
-    "tests/agents/test_store.py",
-    "tests/agents/test_app.py",
+    "tests/agents/runtime/test_watchdog.py",
+    "tests/agents/process/test_exits.py",
+    "tests/agents/runtime/test_owned_partitions.py",
+    "tests/agents/runtime/test_app.py",
 )
 ANEW = f"{KAFKA}::test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work"
 
@@ -666,7 +672,7 @@ REMOVALS = (
         "        await self._between_bundles.wait()\n",
         "",
         (
-            "tests/agents/test_long_bundle.py::test_others_have_their_turn_and_nothing_is_written_before_it_is_whole",
+            "tests/agents/runtime/test_long_bundle.py::test_others_have_their_turn_and_nothing_is_written_before_it_is_whole",
         ),
     ),
     Removal(
@@ -675,7 +681,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "        except asyncio.CancelledError:\n            for _ in applying:\n                pass\n",
         "        except asyncio.CancelledError:\n",
-        ("tests/agents/test_long_bundle.py::test_who_is_cancelled_in_the_middle_finishes_first",),
+        ("tests/agents/runtime/test_long_bundle.py::test_who_is_cancelled_in_the_middle_finishes_first",),
     ),
     Removal(
         "transaction-timeout",

@@ -10,7 +10,7 @@ from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 
 MINUTE = 60_000_000
 CONFIG = Config.model_validate(

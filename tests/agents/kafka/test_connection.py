@@ -12,7 +12,7 @@ from agents.kafka import connection, handshake, topics
 from agents.process import exits
 from schemas.config.monitor_config import Config, Kafka
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIENTS = {
     "AIOKafkaConsumer",
     "AIOKafkaProducer",

@@ -16,7 +16,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import examples
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -21,7 +21,7 @@ from monitor.wording.episode_text import summary
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
 BEGIN = datetime(2023, 6, 1, tzinfo=UTC)
 

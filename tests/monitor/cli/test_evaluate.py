@@ -12,7 +12,7 @@ import pytest
 
 from monitor.cli.evaluate import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def line(event_id, **fields):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import examples
 
 CONFIG = Config.model_validate(

@@ -22,7 +22,7 @@ from agents.commands.send_test_alert import main
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from softfail.backoff import Backoff
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
 
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import examples
 
 SECOND, MINUTE = 1_000_000, 60_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 
 MINUTE = 60_000_000
 KEY = "0123456789abcdef0123456789abcdef"

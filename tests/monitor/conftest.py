@@ -15,7 +15,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000

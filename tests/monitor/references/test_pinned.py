@@ -31,7 +31,7 @@ from schemas.config.load import InvalidConfig
 from schemas.pin_file import Pinned
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
+DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 KEY, M = FeatureKey("bot", "answer", "production"), SegmentKey("m")
 QUIET = "default_rules: false\nno_data: {severity: null}\n"
 CONFIG = QUIET + "pinned: {march: {file: march.json}}\ndrift: [{name: drift, reference: pinned march}]\n"

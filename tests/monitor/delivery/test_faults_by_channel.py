@@ -16,7 +16,7 @@ from monitor.channels.interface import Delivered, Permanent, Retry
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell

@@ -14,7 +14,7 @@ from monitor.incidents.incident import Incident
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from tests.monitor.alerts.outbox_core import OutboxCore
+from tests.monitor.delivery.outbox_core import OutboxCore
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday. " * 3
