@@ -20,7 +20,7 @@ from monitor.incidents.incident import (
 )
 from monitor.protocol.messages import Outputs
 from monitor.rules import no_data
-from monitor.rules.drift import NEVER_SEEN
+from monitor.rules.drift_evidence import NEVER_SEEN
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate

@@ -54,6 +54,15 @@ class Distribution(NamedTuple):
         ordered = tuple(float(weights[value]) for value in values)
         return cls(values, ordered, float(sum(ordered)) if n is None else n)
 
+    @classmethod
+    def from_rate(cls, rate: float, n: float) -> Distribution:
+        """Return the distribution of failed or not, of ``n`` events that fail at ``rate`` (0 to 1).
+
+        >>> Distribution.from_rate(0.25, 100)
+        Distribution(values=(False, True), weights=(0.75, 0.25), n=100)
+        """
+        return cls((False, True), (1 - rate, rate), n)
+
 
 class DriftTest(Protocol):
     """Compares two distributions."""

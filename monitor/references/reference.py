@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows.pane import Pane
+
+T = TypeVar("T")
 
 MIN_REFERENCE_EVENTS = 500
 MIN_REFERENCE_TEXTS = 250
@@ -36,6 +39,13 @@ class Reference(NamedTuple):
     def is_young(self) -> bool:
         """Whether it is too short to show what is usual. A pinned reference never is: a person chose it."""
         return not self.is_pinned and self.end_us - self.start_us < SURE_REFERENCE_US
+
+    def cached(self, key: Any, compute: Callable[[], T]) -> T:
+        """Return a result that follows from this reference alone; compute it at the first call."""
+        if key not in self.cache:
+            self.cache[key] = compute()
+        value: T = self.cache[key]
+        return value
 
 
 class TextReference(NamedTuple):

@@ -14,6 +14,8 @@ from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 
 Z = 1.959963984540054  # of the intervals that people see
+NEVER_SEEN = "never_seen"
+"""The test of a model that the reference never saw, by its name in evidence."""
 _READINGS = ("p50", "p90", "p99", "mean")
 _LEAST_BEYOND = 5  # events that must lie beyond a quantile
 _CLEARLY_MORE = 1.25  # the median is shown unless another reading moved by so much more

@@ -1,0 +1,118 @@
+"""The least effect that a drift must have to matter: the usual one of its kind, and more than the reference
+itself varies.
+"""
+
+from __future__ import annotations
+
+import math
+
+from monitor.drift import DRIFT_TESTS
+from monitor.drift.histogram_distance import HistogramShape, histogram_distance
+from monitor.drift.interface import Distribution
+from monitor.references.reference import Reference, TextReference
+from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult, shares
+from monitor.rules.threshold import z_of
+from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
+from monitor.windows.pane import Pane
+from schemas.config.rules import Drift
+
+EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3}
+"""Least effect by kind of statistic.
+
+Numbers: a tenth of a standard deviation (normalised Wasserstein). Categories: Jensen-Shannon distance. Rates:
+Cohen's h. These are Evidently's defaults and Cohen's small effect. Texts: the root of the share of texts that
+were replaced by wholly different ones; more than the answers of LLMDrift vary within one month. Languages:
+Jensen-Shannon distance; 0.3 is one of six texts in a new language, less may be the conversation of one
+person.
+"""
+
+YOUNG_FACTOR = 5.0
+"""Factor on the effect where the reference is shorter than half an hour; for texts ``YOUNG_TEXTS_FACTOR``."""
+YOUNG_TEXTS_FACTOR = 5 / 3
+VARIATION_FACTOR = 1.25
+"""How many times as far from the reference as the farthest of its own blocks a window must be."""
+MIN_BLOCK_EVENTS = 50
+"""Effective events of a block from which it shows how much the reference varies."""
+
+_ABSENT = {category.name: category.absent for category in CATEGORIES + LANGUAGES}
+_LANGUAGES = tuple(category.name for category in LANGUAGES)
+
+
+def least_text_effect(rule: Drift, reference: TextReference, variation: float) -> float:
+    """Return the effect that a drift of texts needs.
+
+    Args:
+        variation: distance of the reference's farthest own block from the whole, as an effect.
+    """
+    least = max(rule.effect or 0.0, EFFECTS["text"]) * (YOUNG_TEXTS_FACTOR if reference.is_young else 1)
+    return max(least, VARIATION_FACTOR * variation)
+
+
+def least_effect(rule: Drift, result: DriftResult, reference: Reference) -> float:
+    """Return the effect that a drift of a number, category or rate needs; 0 for a model never seen before."""
+    if result.test == NEVER_SEEN:
+        return 0.0
+    kind = _statistic_kind(result.statistic)
+    usual = EFFECTS["language" if result.statistic in _LANGUAGES else kind]
+    least = (rule.effect or usual) * (YOUNG_FACTOR if reference.is_young else 1)
+    variation = _variation(reference, result.statistic, kind)
+    # the whole interval must lie beyond it: numbers and arcsines of rates have a standard error of
+    # 1/sqrt(n)
+    if variation and kind != "category":
+        return max(least, VARIATION_FACTOR * variation + z_of(rule.confidence) / math.sqrt(result.n))
+    return max(least, VARIATION_FACTOR * variation)
+
+
+def _variation(reference: Reference, name: str, kind: str) -> float:
+    """Return the distance of the reference's farthest own block from the whole."""
+    return reference.cached(
+        ("varies", name),
+        lambda: float(
+            max((_apart(block, reference.pane, name, kind) for block in reference.blocks), default=0.0)
+        ),
+    )
+
+
+def _statistic_kind(statistic: str) -> str:
+    """Return the key of ``EFFECTS`` for a statistic of panes, a language being a category."""
+    if statistic in _ABSENT:
+        return "category"
+    return "rate" if statistic.endswith("_rate") else "number"
+
+
+def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
+    """Return the effect between a block of the reference and all of it, less the effect of chance; 0 where
+    the block has too few events.
+    """
+    if kind == "number":
+        return _numbers_apart(block, whole, name)
+    if kind == "category":
+        (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
+        if n < MIN_BLOCK_EVENTS or not now or not then:
+            return 0.0
+        return DRIFT_TESTS["jensen_shannon"](
+            Distribution.from_weights(then, m), Distribution.from_weights(now, n)
+        ).effect
+    if name not in block.rates:
+        return 0.0
+    now_rate, then_rate = block.rates[name].estimate(1.0), whole.rates[name].estimate(1.0)
+    if now_rate.n < MIN_BLOCK_EVENTS or now_rate.value is None or then_rate.value is None:
+        return 0.0
+    result = DRIFT_TESTS["two_proportions"](
+        Distribution.from_rate(then_rate.value, then_rate.n),
+        Distribution.from_rate(now_rate.value, now_rate.n),
+    )
+    return float(max(0.0, abs(result.effect) - 1 / now_rate.n**0.5))
+
+
+def _numbers_apart(block: Pane, whole: Pane, name: str) -> float:
+    if name not in block.numbers:
+        return 0.0
+    scale = min(block.numbers[name].scale, whole.numbers[name].scale)
+    shape, whole_shape = (
+        HistogramShape.from_number(block.numbers[name], scale),
+        HistogramShape.from_number(whole.numbers[name], scale),
+    )
+    if shape is None or whole_shape is None or shape.n < MIN_BLOCK_EVENTS:
+        return 0.0
+    return float(max(0.0, histogram_distance(whole_shape, shape).wasserstein - 1 / shape.n**0.5))
