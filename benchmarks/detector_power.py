@@ -40,12 +40,17 @@ class Bank:
     """``ShiryaevRoberts`` over many streams at once, in numpy; ``same`` holds the two together."""
 
     def __init__(self, streams: int, run_length: float, horizon: float | None = None) -> None:
+        from monitor.drift import block_correlation, likelihood_ratios
         from monitor.drift import shiryaev_roberts as law
 
+        self.ratios, self.correlation = likelihood_ratios, block_correlation
         self.law, self.bound, self.horizon = law, run_length, horizon or law.HORIZON_EVENTS
-        self.odds, self.weights = np.array(law.ODDS)[:, None], np.array(law.WEIGHTS)[:, None]
+        self.odds, self.weights = (
+            np.array(likelihood_ratios.ODDS)[:, None],
+            np.array(likelihood_ratios.WEIGHTS)[:, None],
+        )
         self.n, self.f, self.held_n, self.held_f, self.recent_n, self.recent_f = np.zeros((6, streams))
-        self.rho = np.full(streams, law.CORRELATION[0])
+        self.rho = np.full(streams, block_correlation.CORRELATION[0])
         self.logs = np.zeros((len(self.odds), streams))
         self.refresh()
 
@@ -55,7 +60,7 @@ class Bank:
         self.p = p = self.tolerated(p)
         risen = self.odds * p / (1 + (self.odds - 1) * p)
         information = risen * np.log(risen / p) + (1 - risen) * np.log((1 - risen) / (1 - p))
-        needed = max(1.0, np.log(self.bound) - self.law.RESTING)
+        needed = max(1.0, np.log(self.bound) - self.ratios.RESTING)
         q = p + (1 - 1 / np.sqrt(1 + needed / information / n)) * (risen - p)
         self.bad, self.good = np.log(risen / q), np.log((1 - risen) / (1 - q))
 
@@ -69,15 +74,19 @@ class Bank:
 
     def step(self, n: np.ndarray | float, failures: np.ndarray, learn: bool = False) -> np.ndarray:
         law, n = self.law, np.broadcast_to(np.asarray(n, float), self.n.shape)
-        worth = 1 / (1 + np.maximum(n - 1, 0) * self.rho * law.CAUTION)
+        worth = 1 / (1 + np.maximum(n - 1, 0) * self.rho * self.correlation.CAUTION)
         events, failed = n * worth, failures * worth
         new = np.ones(len(n), bool) if learn else self.n < law.MIN_REFERENCE_EVENTS
-        ratio = np.minimum(self.log_ratio(events, failed, worth), np.log(self.bound / law.WEIGHTS[-1]) / 2)
+        ratio = np.minimum(
+            self.log_ratio(events, failed, worth), np.log(self.bound / self.ratios.WEIGHTS[-1]) / 2
+        )
         statistic = np.where(new, 0.0, (self.weights * np.exp(self.logs + ratio)).sum(0))
         self.logs = np.where(
             new,
             0.0,
-            np.minimum(np.logaddexp(0, self.logs + ratio), np.log(self.bound / self.weights) + law.OVER),
+            np.minimum(
+                np.logaddexp(0, self.logs + ratio), np.log(self.bound / self.weights) + self.ratios.OVER
+            ),
         )
         self.disperse(n, failures, statistic < law.DOUBT)
         self.take(events, failed, new)
@@ -96,15 +105,18 @@ class Bank:
         return statistic >= self.bound
 
     def disperse(self, n: np.ndarray, failures: np.ndarray, sure: np.ndarray) -> None:
-        law, sure = self.law, sure & (n > 1) & (self.n > 0)
+        sure = sure & (n > 1) & (self.n > 0)
         more, variance = np.maximum(n - 1, 1e-9), n * self.p * (1 - self.p)
         spread = 1 + more * self.rho
         squared = np.minimum(
-            (failures - n * self.p) ** 2 / variance, spread * (1 + law.CLIP * np.sqrt(2 + 1 / variance))
+            (failures - n * self.p) ** 2 / variance,
+            spread * (1 + self.correlation.CLIP * np.sqrt(2 + 1 / variance)),
         )
         weight = more / spread / (1 + 1 / (2 * variance))
-        rho = self.rho + weight / (self.n + weight + law.PRIOR_EVENTS) * ((squared - 1) / more - self.rho)
-        self.rho = np.where(sure, np.clip(rho, *law.CORRELATION), self.rho)
+        rho = self.rho + weight / (self.n + weight + self.correlation.PRIOR_EVENTS) * (
+            (squared - 1) / more - self.rho
+        )
+        self.rho = np.where(sure, np.clip(rho, *self.correlation.CORRELATION), self.rho)
 
     def take(self, events: np.ndarray, failed: np.ndarray, some: np.ndarray) -> None:
         self.n, self.f = self.n + some * events, self.f + some * failed

@@ -287,7 +287,7 @@ def bank_with_reference(classes: list[WeightClass], streams: int, run_length: fl
     failed = sum(c.failed * c.weight for c in classes) / bank.failed_unit
     passed = sum(c.passed * c.weight for c in classes) / bank.any_unit
     per_minute = failed + passed
-    worth = 1 / (1 + max(per_minute - 1, 0) * bank.law.CORRELATION[0] * bank.law.CAUTION)
+    worth = 1 / (1 + max(per_minute - 1, 0) * bank.correlation.CORRELATION[0] * bank.correlation.CAUTION)
     events = min(9e5, per_minute * worth * 1440 * REFERENCE_DAYS)
     bank.f = rng.poisson(events * failed / per_minute, streams).astype(float)
     bank.n = bank.f + rng.poisson(events * passed / per_minute, streams)

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
+from monitor.drift.block_correlation import CORRELATION, event_weight, updated_correlation
+from monitor.drift.likelihood_ratios import (
+    ODDS,
+    WEIGHTS,
+    WeightClass,
+    evidence_caps,
+    log_likelihood_ratio,
+    log_ratios,
+)
 from monitor.stats.share_intervals import shift_odds
-
-ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
-"""Factors by which the odds of failure may have risen.
-
-The first is about the least rise of interest, the last an outage of something that never failed.
-"""
-
-WEIGHTS = (0.22, 0.28, 0.3, 0.12, 0.04, 0.04)
-"""Weight of each factor in the mixture, sum 1.
-
-Small rises, which take long to show, have most; a large rise makes up for its weight with one more event.
-"""
 
 MIN_REFERENCE_EVENTS = 500.0
 """Events of reference before anything is weighed; also the length of a bucket by which the reference lags."""
@@ -32,23 +28,8 @@ HORIZON_EVENTS = 1_000_000.0
 """Events of reference beyond which half is dropped: four days of the largest traffic, so whole days."""
 TOLERANCE = 1.05
 """Factor by which the rate may exceed the reference without drift: real rates vary over the day."""
-CORRELATION = 0.005, 0.2
-"""Least and largest correlation of the outcomes within a block."""
-PRIOR_EVENTS = 500.0
-"""Events of reference that the least correlation counts for."""
-CAUTION = 1.3
-"""Factor on the learned correlation: tails are heavier than the variance shows."""
-CLIP = 6.0
-"""Standard deviations at which the residual of a block is cut."""
 DOUBT = 100.0
 """Value of the statistic from which the correlation is not learned: a rise would look like correlation."""
-RESTING = 4.0
-"""ln of the statistic before a change: an alarm needs less evidence by that."""
-OVER = 2.0
-"""ln by which the evidence of a factor may exceed what alarms alone: a cap, so that recovery shows soon."""
-
-WeightClass = tuple[float, float, float, float]
-"""Failures and the units that each of them counts; other events and the units that each of these counts."""
 
 
 class DetectorReading(NamedTuple):
@@ -153,7 +134,7 @@ class ShiryaevRoberts:
             ValueError: impossible counts.
         """
         if _checked(n, failures):
-            weight = self._event_weight(n)
+            weight = event_weight(n, self.rho)
             self._learn_correlation(n, failures)
             self._learn(n * weight, failures * weight)
 
@@ -192,7 +173,7 @@ class ShiryaevRoberts:
             if not frozen:
                 self.learn(n, failures)
             return self._reading(0.0)
-        weight = self._event_weight(n)
+        weight = event_weight(n, self.rho)
         events, failed = round(n * weight, 4), round(failures * weight, 4)
         statistic = self._weigh(events, failed, edge, weight, weight_classes)
         reading = self._reading(statistic)
@@ -267,13 +248,13 @@ class ShiryaevRoberts:
         event_weight: float,
         weight_classes: Sequence[WeightClass] | None,
     ) -> float:
-        block_cap, caps = _limits(self.bound)
+        block_cap, caps = evidence_caps(self.bound)
         others, total, logs = events - failed, 0.0, []
         for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, self._ratios(), strict=True):
             gain = (
                 failed * bad + others * good
                 if weight_classes is None
-                else event_weight * _log_likelihood_ratio(weight_classes, bad, good)
+                else event_weight * log_likelihood_ratio(weight_classes, bad, good)
             )
             after = before + min(gain, block_cap)
             likelihood = math.exp(after)
@@ -305,28 +286,12 @@ class ShiryaevRoberts:
         """Return for each of ``ODDS`` what a failure and a success add to ln LR."""
         if self._log_ratios is None:
             n, p = max(self.n + 1, self.failures + 1.5), self._rate()
-            needed = max(1.0, math.log(self.bound) - RESTING)
-            self._log_ratios = []
-            for odds in ODDS:
-                risen = odds * p / (1 + (odds - 1) * p)
-                information = risen * math.log(risen / p) + (1 - risen) * math.log((1 - risen) / (1 - p))
-                q = p + (1 - 1 / math.sqrt(1 + needed / information / n)) * (risen - p)
-                self._log_ratios.append((math.log(risen / q), math.log((1 - risen) / (1 - q))))
+            self._log_ratios = log_ratios(n, p, self.bound)
         return self._log_ratios
 
-    def _event_weight(self, n: float) -> float:
-        return 1 / (1 + max(n - 1, 0.0) * self.rho * CAUTION)
-
     def _learn_correlation(self, n: float, failures: float) -> None:
-        if n <= 1 or self.n <= 0:
-            return
-        p = self._rate()
-        variance = n * p * (1 - p)
-        spread = 1 + (n - 1) * self.rho
-        squared = min((failures - n * p) ** 2 / variance, spread * (1 + CLIP * math.sqrt(2 + 1 / variance)))
-        weight = (n - 1) / spread / (1 + 1 / (2 * variance))
-        rho = self.rho + weight / (self.n + weight + PRIOR_EVENTS) * ((squared - 1) / (n - 1) - self.rho)
-        self.rho = round(min(max(rho, CORRELATION[0]), CORRELATION[1]), 6)
+        if n > 1 and self.n > 0:
+            self.rho = updated_correlation(self.rho, self.n, self._rate(), n, failures)
 
     def _queue(self, events: float, failed: float, *, calm: bool) -> None:
         self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
@@ -360,12 +325,6 @@ class ShiryaevRoberts:
         )
 
 
-@cache
-def _limits(bound: float) -> tuple[float, list[float]]:
-    """Return the most that a block adds to ln LR, half of an alarm, and the most that each factor gathers."""
-    return math.log(bound / WEIGHTS[-1]) / 2, [math.log(bound / weight) + OVER for weight in WEIGHTS]
-
-
 def _checked(n: float, failures: float) -> bool:
     """Return whether there is anything to count.
 
@@ -375,23 +334,3 @@ def _checked(n: float, failures: float) -> bool:
     if not (math.isfinite(n) and 0 <= failures <= n * (1 + 1e-9)):
         raise ValueError(f"a block of n = {n} with failures = {failures}: give 0 <= failures <= n, finite")
     return n > 0
-
-
-def _log_likelihood_ratio(weight_classes: Sequence[WeightClass], bad: float, good: float) -> float:
-    """Return ln of the product of 1 + u (factor - 1) over events of u units each.
-
-    Its expectation is that of whole units, whatever the weights: with Poisson counts, m_F expected units of
-    failures and m_S of others, E LR = exp(m_F (a - 1) + m_S (b - 1)), which is at most 1 where
-    m_F / (m_F + m_S) is at most the rate that the factors a > 1 > b are taken against. It needs u <= 1 for
-    events that passed.
-
-    Source: Waudby-Smith, Ramdas, J. R. Statist. Soc. B 86 (2024), betting factors 1 + u (x - m).
-    """
-    failure_gain, other_gain = math.expm1(bad), math.expm1(good)
-    total = 0.0
-    for failures, failure_units, others, other_units in weight_classes:
-        if failures:
-            total += failures * (bad if failure_units == 1 else math.log1p(failure_units * failure_gain))
-        if others:
-            total += others * (good if other_units == 1 else math.log1p(other_units * other_gain))
-    return total

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monitor.drift.shiryaev_roberts import ShiryaevRoberts, WeightClass
+from monitor.drift.likelihood_ratios import WeightClass
+from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.drift.shiryaev_roberts import CAUTION, CORRELATION
+from monitor.drift.block_correlation import CAUTION, CORRELATION
 from monitor.stats.category_counts import CategoryCounts
 from monitor.stats.number_summary import NumberSummary
 from monitor.windows.pane import Pane
@@ -24,7 +24,7 @@ class Window:
 
     def independent_n(self, n: float) -> float:
         """Return how many independent outcomes ``n`` events are worth: those of one pane are correlated, as
-        in ``monitor.drift.shiryaev_roberts``.
+        in ``monitor.drift.block_correlation``.
         """
         return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
 

@@ -11,14 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.drift.shiryaev_roberts import (
-    CORRELATION,
-    HORIZON_EVENTS,
-    MIN_REFERENCE_EVENTS,
-    ODDS,
-    WEIGHTS,
-    ShiryaevRoberts,
-)
+from monitor.drift.block_correlation import CORRELATION
+from monitor.drift.likelihood_ratios import ODDS, WEIGHTS
+from monitor.drift.shiryaev_roberts import HORIZON_EVENTS, MIN_REFERENCE_EVENTS, ShiryaevRoberts
 from tests.tiers import examples
 
 RUN_LENGTH = 1.7e8
