@@ -115,7 +115,7 @@ def bench():
     return Bench()
 
 
-def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_partition_has_it(bench):
+def test_a_finding_becomes_one_page_of_the_deployment_and_ends_when_no_partition_reports_it(bench):
     bench.pass_time(120)
     bench.findings = {1: [DEAD], 3: [DEAD]}
     bench.pass_time(600)
@@ -138,7 +138,7 @@ def test_a_finding_becomes_one_page_for_the_whole_deployment_and_ends_when_no_pa
         Episode.model_validate_json(json.dumps(episode))
 
 
-def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
+def test_several_findings_are_one_episode_and_a_worse_finding_escalates_it(bench):
     bench.findings = {1: [FEW]}
     bench.pass_time(120)
     bench.findings = {1: [DEAD], 2: [LAG]}
@@ -152,7 +152,7 @@ def test_several_findings_are_one_episode_and_a_worse_one_escalates_it(bench):
     ]
 
 
-def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
+def test_the_configured_severity_caps_that_of_findings():
     for severity, told in (("warning", [("trigger", "low")]), (None, [])):
         bench = Bench(PAGERDUTY | {"health": {"severity": severity}})
         bench.findings = {1: [DEAD]}
@@ -162,14 +162,14 @@ def test_a_configured_severity_is_the_worst_that_a_finding_may_be():
         ] == told
 
 
-def test_without_an_environment_that_may_page_it_is_a_ticket():
+def test_without_a_paging_environment_it_is_a_ticket():
     bench = Bench(PAGERDUTY | {"page_environments": []})
     bench.findings = {1: [DEAD]}
     bench.pass_time(120)
     assert {urgency for _, _, urgency, _, _ in bench.sent} == {"low"}
 
 
-def test_a_new_owner_that_has_not_looked_for_a_whole_window_ends_nothing(bench):
+def test_a_new_owner_without_a_full_window_ends_nothing(bench):
     bench.findings = {1: [DEAD]}
     bench.pass_time(120)
     bench.findings, bench.observed_s = {}, 60.0
@@ -206,7 +206,7 @@ def test_a_loss_stays_open_for_an_hour(bench):
         ),
     ],
 )
-def test_a_long_recovery_stays_for_an_hour_and_a_silent_evaluator_until_it_judges_both_as_tickets(
+def test_a_long_recovery_lasts_an_hour_and_a_silent_evaluator_until_its_next_verdict_both_as_tickets(
     bench, one, kept
 ):
     bench.findings = {2: [one]}
@@ -254,7 +254,7 @@ def test_no_partition_counts_as_silent_while_the_notifier_itself_was_down(bench)
     assert bench.episodes() == []
 
 
-def test_dead_letters_spread_over_all_partitions_are_found_although_none_has_ten(bench):
+def test_dead_letters_spread_over_all_partitions_are_a_finding_although_none_has_ten(bench):
     bench.counts = {
         partition: {"records": 100, "dead-letters": 4, "dead-letters/unreadable": 4} for partition in range(4)
     }
@@ -264,7 +264,7 @@ def test_dead_letters_spread_over_all_partitions_are_found_although_none_has_ten
     assert opened["urgency"] == "low"
 
 
-def test_a_channel_that_is_down_for_five_minutes_is_reported_through_the_others_only(bench):
+def test_a_channel_down_for_five_minutes_is_reported_through_the_other_channels_only(bench):
     bench.write(_quality("q"))
     bench.pass_time(480, "failed")
     down = [message for message in bench.sent if message[3] == "channel-pagerduty"]
@@ -295,7 +295,7 @@ def test_a_refusal_is_reported_through_the_other_channels_only(bench):
     )
 
 
-def test_a_lone_channel_that_is_down_makes_no_page_about_itself_when_it_is_back():
+def test_the_only_channel_gets_no_page_about_its_own_outage_after_it():
     bench = Bench({"channels": {"pagerduty": PAGERDUTY["channels"]["pagerduty"]}})
     bench.write(_quality("q"))
     bench.pass_time(900, "failed")
@@ -311,7 +311,7 @@ def test_refusals_counted_by_a_release_without_self_health_are_not_reported():
     assert bench.episodes() == []
 
 
-def test_an_end_is_as_durable_as_a_beginning(bench):
+def test_a_resolve_is_as_durable_as_an_opening(bench):
     bench.findings = {1: [FEW, LAG]}
     bench.pass_time(60)
     for left in ([FEW], []):
@@ -334,7 +334,7 @@ STEPS = st.lists(
 
 @settings(max_examples=examples(2))
 @given(steps=STEPS)
-def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
+def test_a_restart_at_any_record_opens_and_resolves_each_episode_once(steps):
     bench = Bench()
     for step in steps:
         if step in ("bad", "worse", "well", "lag"):
@@ -359,7 +359,7 @@ def test_wherever_it_restarts_each_episode_opens_once_and_ends_once(steps):
 
 
 @given(steps=STEPS)
-def test_a_restored_notifier_continues_as_before(steps):
+def test_a_restored_notifier_behaves_as_before(steps):
     bench = Bench()
     for step in steps:
         if step in ("bad", "worse", "well", "lag"):
@@ -389,7 +389,7 @@ def test_a_restored_notifier_continues_as_before(steps):
         b'{"record":"health","agent":"watch","partition":0,"partitions":4,"observed_s":1,"counts":{},"findings":[{"name":"a"}]}',
     ],
 )
-def test_a_heartbeat_that_cannot_be_read_is_passed_over(bench, value):
+def test_an_unreadable_heartbeat_is_ignored(bench, value):
     bench.write(value)
     bench.pass_time(60)
     assert bench.episodes() == []
@@ -404,7 +404,7 @@ def test_a_heartbeat_that_cannot_be_read_is_passed_over(bench, value):
         (b"health/seen", b"[]"),
     ],
 )
-def test_a_state_record_that_cannot_be_read_is_named(record):
+def test_an_unreadable_state_record_is_named_in_the_error(record):
     with pytest.raises(ValueError, match=record[0].decode()):
         Notifier(Config()).restore([record])
 
@@ -426,7 +426,7 @@ def test_only_the_first_partition_of_the_alerts_topic_has_self_health():
     assert second.status() == {"episodes": []}
 
 
-def test_open_episodes_stand_on_the_status_page_and_in_the_figures(bench):
+def test_open_episodes_are_on_the_status_page_and_in_the_metrics(bench):
     bench.findings = {1: [DEAD]}
     bench.pass_time(60)
     (episode,) = bench.notifier.status()["episodes"]

@@ -44,7 +44,7 @@ def read(watch: Watch) -> dict[tuple[Any, ...], float]:
     return {(measure.name, *measure.labels): measure.value for measure in watch.measures()}
 
 
-def test_every_measure_is_in_the_one_list_with_its_labels() -> None:
+def test_every_measure_is_in_the_metric_list_with_its_labels() -> None:
     watch = watched([{"error_type": "timeout"} if 700 < nth < 1000 else {} for nth in range(1100)])
     names = set()
     for measure in watch.measures():
@@ -60,7 +60,7 @@ def test_every_measure_is_in_the_one_list_with_its_labels() -> None:
     } <= names
 
 
-def test_measures_are_those_of_the_last_five_closed_minutes() -> None:
+def test_measures_cover_the_last_five_closed_minutes() -> None:
     shown = read(
         watched(
             [
@@ -77,14 +77,14 @@ def test_measures_are_those_of_the_last_five_closed_minutes() -> None:
     assert shown[("softfail_dead_letters_total", "unreadable")] == 1
 
 
-def test_what_is_seldom_used_shows_its_last_minute() -> None:
+def test_a_rarely_used_feature_shows_its_last_minute() -> None:
     watch = watched([{} for _ in range(100)])
     watch.advance(int((NINE + timedelta(hours=1)).timestamp() * 1e6))
     shown = read(watch)
     assert shown[("softfail_window_events", "feature", "bot", "answer", "production", "", "", "", "")] == 40
 
 
-def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart() -> None:
+def test_the_outcome_of_every_call_is_exported_and_shown_and_survives_a_restart() -> None:
     meter = {
         "kind": "meter",
         "producer_id": "p",
@@ -123,7 +123,7 @@ def test_what_became_of_every_call_is_measured_and_shown_and_survives_a_restart(
         assert (told["dead_letters"], told["forwarded"]) == ({"unreadable": 1}, 0)
 
 
-def test_a_feature_of_which_only_meters_come_is_shown_and_one_without_meters_says_so() -> None:
+def test_a_feature_with_meters_only_is_shown_and_missing_meters_are_stated() -> None:
     meter = {
         "kind": "meter",
         "feature": "lost",
@@ -146,7 +146,7 @@ def test_counts_survive_a_restart() -> None:
     assert read(again) == read(watch)
 
 
-def test_the_status_names_what_is_broken() -> None:
+def test_the_status_names_broken_evaluators() -> None:
     status = watched([{"error_type": "timeout"} if nth > 700 else {} for nth in range(1100)]).status()
     (feature,) = status["features"]
     assert feature["pass_rate"]["value"] < 0.1
@@ -156,7 +156,7 @@ def test_the_status_names_what_is_broken() -> None:
     assert json.dumps(status)
 
 
-def test_an_open_episode_on_the_status_page_says_what_its_page_says() -> None:
+def test_an_open_episode_has_the_text_of_its_page_on_the_status_page() -> None:
     broken = {"error_type": "timeout", "prompt_version": "v8"}
     watch, written = Watch(Config()), []
     for nth in range(1100):

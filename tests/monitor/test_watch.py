@@ -452,7 +452,7 @@ def test_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
     "broken",
     [(b'["pane"', b"x"), (b'["pane","a","b","c",["","","",[]],"pane",0]', b"\xc1"), (b'["new"]', b"x")],
 )
-def test_a_state_record_that_cannot_be_read_is_named(broken: tuple[bytes, bytes]) -> None:
+def test_an_unreadable_state_record_is_named_in_the_error(broken: tuple[bytes, bytes]) -> None:
     with pytest.raises(ValueError, match="cannot be read") as raised:
         Watch(Config()).restore([broken])
     assert repr(broken[0]) in str(raised.value)

@@ -111,7 +111,7 @@ def test_an_outage_pages_once_and_resolves_once_with_an_empty_configuration() ->
     assert [record["state"] for record in episodes(records)].count("resolved") == 1
 
 
-def test_for_one_minute_means_two_breaching_edges_in_a_row() -> None:
+def test_for_one_minute_needs_two_consecutive_breaching_edges() -> None:
     # one failing minute among thirty: it breaches a window of one minute at one edge only
     rule = {
         "name": "e",
@@ -129,7 +129,7 @@ def test_for_one_minute_means_two_breaching_edges_in_a_row() -> None:
     assert transitions(twice, "e") == [("pending", "09:11"), ("firing", "09:12"), ("resolved", "09:13")]
 
 
-def test_the_whole_interval_must_lie_beyond_the_threshold() -> None:
+def test_the_whole_interval_must_breach_the_threshold() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.02, "window": "5m", "min_events": 50}
     near = run(
         [event(float(second), error_type="timeout" if second % 25 == 0 else None) for second in range(3600)],
@@ -141,7 +141,7 @@ def test_the_whole_interval_must_lie_beyond_the_threshold() -> None:
 
 
 @pytest.mark.long_form
-def test_many_healthy_hours_open_nothing() -> None:
+def test_many_healthy_hours_open_no_incident() -> None:
     rng, hours = random.Random(5), by_profile(30, 100)
     values = [
         event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(hours * 100)
@@ -149,14 +149,14 @@ def test_many_healthy_hours_open_nothing() -> None:
     assert run(values, LONG) == []
 
 
-def test_a_feature_that_is_born_bad_gets_one_warning_and_not_a_page() -> None:
+def test_a_new_feature_that_fails_from_its_start_gets_one_warning_and_no_page() -> None:
     records = run(traffic(30, failing=(0, 30)))
     assert {record["severity"] for record in records} == {"warning"}
     assert {record["urgency"] for record in episodes(records)} == {"low"}
     assert [record["state"] for record in episodes(records)].count("opened") == 1
 
 
-def test_the_floor_pages_when_most_answers_fail_whatever_fails_them() -> None:
+def test_the_pass_rate_floor_pages_when_most_answers_fail_any_evaluator() -> None:
     values = [
         event(second, output=REFUSAL if second > 1200 else "It ships on Tuesday.")
         for second in range(0, 2400, 2)
@@ -172,7 +172,7 @@ def test_the_floor_pages_when_most_answers_fail_whatever_fails_them() -> None:
 
 
 @pytest.mark.long_form
-def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_opens_one() -> None:
+def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_opens_one_episode() -> None:
     days = by_profile(3, 7)
     failing = [nth % 72 == 5 for nth in range(72 * days)] + [True] * 72
     values = [
@@ -187,7 +187,7 @@ def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_ope
 # ------------------------------------------------------------------------------------------
 
 
-def test_too_few_events_make_the_rule_look_further_back_and_say_so() -> None:
+def test_too_few_events_extend_the_window_and_the_record_states_it() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.2, "window": "5m", "min_events": 50}
     records = run(traffic(240, failing=(0, 240), a_minute=1), config(rules=[rule], default_rules=False))
     (first, *_) = [record for record in records if record["record"] == "transition"]
@@ -195,9 +195,7 @@ def test_too_few_events_make_the_rule_look_further_back_and_say_so() -> None:
     assert first["evidence"]["n"] >= 50
 
 
-def test_too_few_even_so_is_unknown_and_neither_fires_nor_clears_until_the_feature_was_silent_for_a_day() -> (
-    None
-):
+def test_an_unknown_reading_neither_fires_nor_clears_until_the_feature_was_silent_for_a_day() -> None:
     rule = {
         "name": "e",
         "on": "error_rate",
@@ -224,7 +222,7 @@ def test_too_few_even_so_is_unknown_and_neither_fires_nor_clears_until_the_featu
     assert set(over) == {"became_normal: silent for a day, so it is taken to have ended"}
 
 
-def test_an_outage_that_is_over_is_not_found_again_when_traffic_thins_out() -> None:
+def test_a_resolved_outage_does_not_fire_again_when_traffic_decreases() -> None:
     busy, thin = traffic(40, failing=(10, 20)), traffic(20 * 60, a_minute=1, start=40 * MINUTE)
     assert transitions(run(busy + thin), "error-rate") == [
         ("pending", "09:11"),
@@ -233,7 +231,7 @@ def test_an_outage_that_is_over_is_not_found_again_when_traffic_thins_out() -> N
     ]
 
 
-def test_clearing_needs_the_clear_threshold_for_as_long_as_it_says() -> None:
+def test_clearing_needs_the_clear_threshold_for_the_configured_time() -> None:
     rule = {
         "name": "e",
         "on": "error_rate",
@@ -304,7 +302,7 @@ def test_rules_read_rates_means_and_quantiles(
 # --------------------------------------------------------------------------------------------
 
 
-def test_one_fault_that_breaches_many_rules_in_many_segments_is_one_episode() -> None:
+def test_one_fault_that_breaches_many_rules_and_segments_is_one_episode() -> None:
     values = []
     for nth in range(4800):
         bad = nth > 2400
@@ -334,7 +332,7 @@ def test_one_fault_that_breaches_many_rules_in_many_segments_is_one_episode() ->
     )
 
 
-def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_the_last_of_them() -> None:
+def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_the_last_incident() -> None:
     values = []
     for nth in range(150 * 60 * 10):
         minute = nth / (150 * 60) * 3
@@ -371,7 +369,7 @@ def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_th
     assert (found[-1]["state"], found[-1]["firing"]) == ("resolved", 0)
 
 
-def test_urgency_rises_once_and_never_sinks() -> None:
+def test_urgency_increases_once_and_never_decreases() -> None:
     rules = [
         {"name": "slow", "on": "duration_s.p90", "above": 3, "severity": "warning", "keep_firing_for": 0},
         {
@@ -409,7 +407,7 @@ def test_only_production_pages() -> None:
     assert {record["severity"] for record in episodes(records)} == {"critical"}
 
 
-def test_what_is_over_a_day_old_on_arrival_is_recorded_and_muted_unless_asked() -> None:
+def test_an_episode_over_a_day_old_on_arrival_is_recorded_and_muted_by_default() -> None:
     old = run(traffic(30, failing=(10, 20)), now=48)
     assert {record["muted"] for record in episodes(old)} == {"over 24 h old on arrival"}
     assert {
@@ -419,7 +417,7 @@ def test_what_is_over_a_day_old_on_arrival_is_recorded_and_muted_unless_asked() 
     assert {record["muted"] for record in episodes(run(traffic(30, failing=(10, 20)), now=1))} == {""}
 
 
-def test_a_rule_that_was_edited_or_removed_resolves_its_incident_with_that_reason() -> None:
+def test_an_edited_or_removed_rule_resolves_its_incident_with_that_reason() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.1}
     before = Watch(config(rules=[rule], default_rules=False))
     fired = alerts(
@@ -447,7 +445,7 @@ def test_a_rule_that_was_edited_or_removed_resolves_its_incident_with_that_reaso
         assert resolved[0]["incident_id"] == whole["incident_id"]
 
 
-def test_a_segment_that_is_gone_while_its_feature_lives_resolves() -> None:
+def test_an_incident_of_a_vanished_segment_resolves_while_its_feature_is_active() -> None:
     old = traffic(20, failing=(10, 20), model="old")
     new = traffic(40, start=1200, model="new")
     records = run(
@@ -474,7 +472,7 @@ def in_order(*logs: list[bytes]) -> list[bytes]:
     return sorted((value for log in logs for value in log), key=lambda value: json.loads(value)["time"])
 
 
-def test_total_silence_of_a_busy_feature_pages_within_its_window_and_resolves_when_it_is_back() -> None:
+def test_no_data_of_a_busy_feature_pages_within_its_window_and_resolves_when_traffic_returns() -> None:
     values = in_order(traffic(60, a_minute=100), other(120), traffic(40, a_minute=100, start=80 * MINUTE))
     records = [
         record for record in run(values) if record.get("rule") == "no-data" or record["record"] == "episode"
@@ -484,7 +482,7 @@ def test_total_silence_of_a_busy_feature_pages_within_its_window_and_resolves_wh
 
 
 @pytest.mark.long_form
-def test_a_feature_that_was_switched_off_pages_once_and_is_let_go_after_a_day() -> None:
+def test_a_feature_that_was_switched_off_pages_once_and_is_dropped_after_a_day() -> None:
     records = run(in_order(traffic(60, a_minute=100), other(50 * 60)), LONG)
     silent = [
         record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"
@@ -494,13 +492,13 @@ def test_a_feature_that_was_switched_off_pages_once_and_is_let_go_after_a_day() 
     assert silent[1]["time"] == "2026-03-03T10:00:00Z"
 
 
-def test_silence_is_seen_by_the_clock_alone() -> None:
+def test_no_data_is_detected_by_the_clock_alone() -> None:
     records = run(traffic(60, a_minute=100), until=66 * MINUTE)
     assert transitions(records, "no-data") == [("firing", "10:05")]
 
 
 @pytest.mark.long_form
-def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
+def test_a_service_idle_every_night_causes_no_no_data_page() -> None:
     days = by_profile(3, 6)
     busy = [value for day in range(days) for value in traffic(12 * 60, a_minute=1, start=day * 24 * HOUR)]
     records = run(
@@ -516,7 +514,7 @@ def test_a_service_that_is_idle_every_night_is_not_silent() -> None:
 
 
 @pytest.mark.long_form
-def test_a_service_that_stops_at_half_past_every_evening_is_not_silent() -> None:
+def test_a_service_that_stops_at_half_past_every_evening_causes_no_no_data_page() -> None:
     days = by_profile(2, 4)
     busy = [value for day in range(days) for value in traffic(11.5 * 60, a_minute=1, start=day * 24 * HOUR)]
     alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(days * 144)]
@@ -528,7 +526,7 @@ def test_a_service_that_stops_at_half_past_every_evening_is_not_silent() -> None
     assert fired == ["2026-03-02"]
 
 
-def test_a_feature_whose_producer_lives_and_sees_no_calls_is_idle() -> None:
+def test_a_feature_whose_producer_reports_zero_calls_is_idle() -> None:
     meters = [
         event(
             60 * MINUTE + nth * 10,
@@ -547,7 +545,7 @@ def test_a_feature_whose_producer_lives_and_sees_no_calls_is_idle() -> None:
 
 
 @pytest.mark.long_form
-def test_low_traffic_is_never_expected_to_speak_within_minutes() -> None:
+def test_low_traffic_causes_no_no_data_page_within_minutes() -> None:
     days = by_profile(3, 7)
     values = [event(nth * 1200.0) for nth in range(72 * days)]
     values += [event(72 * days * 1200.0 + 30 * HOUR + nth * 1200.0) for nth in range(3)]
@@ -568,7 +566,7 @@ def test_low_traffic_is_never_expected_to_speak_within_minutes() -> None:
     ),
     st.integers(0, 3),
 )
-def test_never_two_open_incidents_of_a_rule_and_segment_and_every_trigger_has_at_most_one_resolve(
+def test_at_most_one_open_incident_per_rule_and_segment_and_at_most_one_resolve_per_trigger(
     plan: list[Any], seed: int
 ) -> None:
     rng = random.Random(seed)

@@ -39,7 +39,7 @@ def keys(world, kind):
     return [(round(second / 60), key) for second, what, key in world.pagerduty.received if what == kind]
 
 
-def test_a_second_outage_pages_again_though_a_warning_of_the_first_still_fires(make_world, call):
+def test_a_second_outage_pages_again_while_a_warning_of_the_first_still_fires(make_world, call):
     world = make_world()
     first, second = (2 * HOUR, 2 * HOUR + 900), (5 * HOUR, 5 * HOUR + 900)
     calls = traffic(call, 6 * HOUR, fails=(first, second), longer_from=first[0])
@@ -52,7 +52,7 @@ def test_a_second_outage_pages_again_though_a_warning_of_the_first_still_fires(m
     assert len({key for _, key in pages}) == 2
 
 
-def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_ticket_until_it_is_over(
+def test_a_page_resolves_an_hour_after_its_paging_incidents_and_a_firing_warning_becomes_a_ticket(
     make_world, call
 ):
     world = make_world()
@@ -70,7 +70,7 @@ def test_the_page_is_resolved_an_hour_after_what_paged_and_the_warning_is_a_tick
     assert {incident["rule"] for incident in opened["incidents"]} == {"drift"}
 
 
-def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, call):
+def test_paging_incidents_within_a_quarter_of_an_hour_share_one_page(make_world, call):
     world = make_world()
     world.run(
         traffic(
@@ -84,7 +84,7 @@ def test_what_pages_within_a_quarter_of_an_hour_is_the_same_page(make_world, cal
     assert len(world.times_of("page")) == 1
 
 
-def test_a_restart_in_between_changes_nothing(make_world, call):
+def test_a_restart_between_two_outages_changes_nothing(make_world, call):
     calls = traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR)
     whole, cut = make_world(), make_world()
     whole.run(calls, 4 * HOUR + 30)
@@ -94,7 +94,7 @@ def test_a_restart_in_between_changes_nothing(make_world, call):
     assert json.dumps(cut.records) == json.dumps(whole.records)
 
 
-def test_what_fails_again_while_its_page_is_kept_open_for_flapping_is_sent(make_world, call):
+def test_a_failure_during_the_flapping_hold_is_sent(make_world, call):
     world = make_world()
     # each is over, and the next comes within the hour
     spells = [(minute * 60, minute * 60 + 360) for minute in (60, 85, 110)]
@@ -120,9 +120,7 @@ def test_what_fails_again_while_its_page_is_kept_open_for_flapping_is_sent(make_
     assert not any(key.endswith("/high") for key in world.pagerduty.open)
 
 
-def test_a_report_counts_a_warning_that_goes_on_in_another_episode_once_and_from_its_beginning(
-    make_world, call
-):
+def test_a_report_counts_a_warning_that_moves_to_another_episode_once_from_its_start(make_world, call):
     world = make_world()
     world.run(
         traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30

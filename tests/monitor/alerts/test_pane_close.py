@@ -70,7 +70,7 @@ def restarted(
 
 
 @given(steps)
-def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any]) -> None:
+def test_fresh_counts_of_all_edges_sum_to_the_total_count(plan: list[Any]) -> None:
     config = Config(default_rules=False)
     partition_state, log, edge_us = PartitionState(PANE_US, "d"), dict[bytes, bytes | None](), 0
     counted, fresh = [0, 0], [0, 0]
@@ -102,7 +102,7 @@ def test_what_is_fresh_at_all_edges_adds_up_to_what_was_counted(plan: list[Any])
     assert fresh == counted
 
 
-def test_a_late_event_is_fresh_at_the_next_edge_and_alone() -> None:
+def test_a_late_event_alone_is_fresh_at_the_next_edge() -> None:
     pane = Pane(0)
     pane.open_for_counting()
     pane.rate("error_rate").add(1_000_000, 10, 2)
@@ -122,7 +122,7 @@ def test_a_late_event_is_fresh_at_the_next_edge_and_alone() -> None:
     assert again.state() == pane.state()
 
 
-def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> None:
+def test_fresh_counts_are_complete_when_late_events_coarsen_the_weight_classes() -> None:
     pane = Pane(0)
     pane.open_for_counting()
     for ppm in PPM[:8]:
@@ -136,7 +136,7 @@ def test_fresh_is_whole_where_late_events_make_the_weight_classes_coarser() -> N
 
 
 @pytest.mark.parametrize("stale", [False, True])
-def test_a_segment_that_leaves_takes_nothing_twice_to_other(stale: bool) -> None:
+def test_an_evicted_segment_adds_its_counts_to_other_once(stale: bool) -> None:
     config, partition_state = Config(default_rules=False), PartitionState(PANE_US, "d")
     count(partition_state, SegmentKey("a"), 0, 1_000_000, 10, 1)
     PaneCloser(config, partition_state)._write_windows(PANE_US, Outputs())

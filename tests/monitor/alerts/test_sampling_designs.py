@@ -108,14 +108,14 @@ def test_a_healthy_feature_is_not_paged(design, per_minute, failing, minutes):
 @pytest.mark.parametrize(
     ("p", "per_minute", "within_minutes"), [(0.1, 100, 5), (0.01, 200, 5), (0.01, 20, 10), (0.005, 200, 5)]
 )
-def test_an_outage_of_all_calls_is_paged_soon(p, per_minute, within_minutes):
+def test_an_outage_of_all_calls_pages_within_minutes(p, per_minute, within_minutes):
     before = 300
     (opened, *_) = pages(traffic(errors_kept(p), per_minute, [(before, 0.01), (30, 1.0)], seed=1))
     begin = NINE + timedelta(minutes=before)
     assert begin < datetime.fromisoformat(opened) <= begin + timedelta(minutes=within_minutes)
 
 
-def test_a_new_feature_whose_first_events_are_kept_errors_is_judged_by_the_ordinary_p_that_they_state():
+def test_a_new_feature_whose_first_events_are_kept_errors_is_judged_by_their_ordinary_probability():
     """Of 200 calls a minute one in 50 fails, and no ordinary one was sampled yet."""
 
     def rules(**more: Any) -> set[str]:
@@ -132,7 +132,7 @@ def test_a_new_feature_whose_first_events_are_kept_errors_is_judged_by_the_ordin
     assert rules(base_probability=0.001) == set()
 
 
-def test_a_restart_between_any_edges_changes_nothing_at_unequal_weights():
+def test_a_restart_at_any_edge_changes_nothing_with_unequal_weights():
     rates = [(90, 0.01), (20, 0.6), (40, 0.01)]
     values = traffic(errors_kept(0.05, base_probability=0.05), 60, rates, seed=4)
     values += traffic(fleet_and_canary(0.1, 0.2), 30, rates, seed=5, feature="search")
@@ -154,7 +154,7 @@ def test_a_restart_between_any_edges_changes_nothing_at_unequal_weights():
         ),
     ],
 )
-def test_an_event_of_an_absurd_probability_is_a_dead_letter_that_names_field_and_remedy(
+def test_an_event_of_implausible_probability_is_a_dead_letter_that_names_field_and_remedy(
     fields, field, remedy
 ):
     out = Watch(Config()).apply([FileRecord(event(0.0, **fields), 0)])

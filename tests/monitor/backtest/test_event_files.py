@@ -25,7 +25,7 @@ def event(minute: int, feature: str = "answer") -> bytes:
     return json.dumps(fields).encode()
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UnreadableInput, match=r"gone.ndjson: cannot be read: No such file"):
         Files([str(tmp_path / "gone.ndjson")])
 
@@ -35,14 +35,14 @@ def test_a_directory_is_named(tmp_path):
         list(lines_of(str(tmp_path)))
 
 
-def test_what_is_called_gz_and_is_no_gzip_is_told_with_the_remedy(tmp_path):
+def test_a_gz_file_that_is_no_gzip_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(event(1))
     with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: is not gzip.*without .gz"):
         list(lines_of(str(path)))
 
 
-def test_a_gzip_that_is_cut_gives_its_lines_and_then_says_so(tmp_path):
+def test_a_truncated_gzip_gives_its_lines_and_then_an_error(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(gzip.compress(b"\n".join([event(1)] * 5000))[:-30])
     given = lines_of(str(path))
@@ -53,26 +53,26 @@ def test_a_gzip_that_is_cut_gives_its_lines_and_then_says_so(tmp_path):
         list(given)
 
 
-def test_gzip_is_unpacked_whatever_the_file_is_called(tmp_path):
+def test_gzip_is_decompressed_under_any_file_name(tmp_path):
     path = tmp_path / "week.ndjson"
     path.write_bytes(gzip.compress(event(1) + b"\n\n" + event(2) + b"\n"))
     assert [(record.offset, record.value) for record in lines_of(str(path))] == [(1, event(1)), (3, event(2))]
 
 
-def test_gzip_on_standard_input_is_unpacked(monkeypatch):
+def test_gzip_on_standard_input_is_decompressed(monkeypatch):
     stdin = io.BufferedReader(io.BytesIO(gzip.compress(event(1))))  # type: ignore[arg-type]
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stdin))
     assert [record.value for record in lines_of("-")] == [event(1)]
 
 
-def test_a_file_given_twice_is_refused_for_its_events_would_count_twice(tmp_path):
+def test_a_file_given_twice_is_refused_because_its_events_would_count_twice(tmp_path):
     path = tmp_path / "week.ndjson"
     path.write_bytes(event(1))
     with pytest.raises(UnreadableInput, match="is listed twice"):
         Files([str(path), str(path)])
 
 
-def test_all_bytes_are_read_at_the_end_and_none_before_the_beginning(tmp_path):
+def test_reported_progress_reaches_all_bytes_at_the_end_and_starts_at_zero(tmp_path):
     paths = [tmp_path / "a.ndjson", tmp_path / "b.ndjson.gz"]
     paths[0].write_bytes(b"\n".join([event(1)] * 3000))
     paths[1].write_bytes(gzip.compress(b"\n".join([event(2)] * 3000)))
@@ -86,7 +86,7 @@ def test_all_bytes_are_read_at_the_end_and_none_before_the_beginning(tmp_path):
     assert files.done == files.total
 
 
-def test_files_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keeps_its_order(tmp_path):
+def test_files_are_merged_by_running_maximum_time_and_each_keeps_its_order(tmp_path):
     first, second = tmp_path / "a.ndjson", tmp_path / "b.ndjson"
     first.write_bytes(b"\n".join([event(1), event(5), event(2), event(6)]))
     second.write_bytes(b"\n".join([event(3), b"garbage", event(4)]))
@@ -102,7 +102,7 @@ def test_files_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keep
     ]
 
 
-def test_only_what_is_chosen_is_replayed_and_what_cannot_be_read_stays_with_its_neighbours():
+def test_only_selected_events_are_replayed_and_unreadable_lines_stay_with_their_neighbours():
     records = [
         FileRecord(value, nth)
         for nth, value in enumerate(

@@ -86,7 +86,7 @@ SHORT = {
 
 
 @pytest.mark.parametrize(("name", "settings"), [("OPINIONQA", LENGTH), ("PRIME_FULL", SHORT)])
-def test_a_rule_on_mean_length_fires_at_the_first_edge_that_is_certain_and_only_after_the_change(
+def test_a_rule_on_mean_length_fires_at_the_first_certain_edge_after_the_change_only(
     answers: Callable[[str, str], list[dict[str, Any]]], name: str, settings: dict[str, Any]
 ) -> None:
     march, june = answers(name, MARCH), answers(name, JUNE)
@@ -104,7 +104,7 @@ def test_a_rule_on_mean_length_fires_at_the_first_edge_that_is_certain_and_only_
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_march_alone_shuffled_opens_no_episode_at_the_default_configuration(
+def test_shuffled_answers_of_march_open_no_episode_with_the_default_configuration(
     answers: Callable[[str, str], list[dict[str, Any]]], name: str
 ) -> None:
     rows = answers(name, MARCH)
@@ -113,7 +113,7 @@ def test_march_alone_shuffled_opens_no_episode_at_the_default_configuration(
         assert [r for r in written(Config(), rows) if r["record"] != "window"] == []
 
 
-def test_the_refusals_of_june_are_an_episode_that_names_them(
+def test_the_refusals_of_june_open_an_episode_that_names_them(
     answers: Callable[[str, str], list[dict[str, Any]]],
 ) -> None:
     march, june = answers("OPINIONQA", MARCH), answers("OPINIONQA", JUNE)
@@ -146,7 +146,7 @@ SAID = {
 
 @pytest.mark.parametrize("offset", [0, 7, 25, 31, 50])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_the_default_configuration_opens_an_episode_within_a_hundred_answers_and_a_pane_of_the_change(
+def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_pane_of_the_change(
     answers: Callable[[str, str], list[dict[str, Any]]], name: str, offset: int
 ) -> None:
     march, june = answers(name, MARCH), answers(name, JUNE)
@@ -170,7 +170,7 @@ def test_the_default_configuration_opens_an_episode_within_a_hundred_answers_and
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_march_followed_by_march_shuffled_opens_no_episode_not_even_a_warning(
+def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(
     answers: Callable[[str, str], list[dict[str, Any]]], name: str
 ) -> None:
     rows = answers(name, MARCH)

@@ -80,7 +80,7 @@ def ends(alert):
 NOW = datetime.fromtimestamp(NOW_US / 1e6, UTC)
 
 
-def test_the_alert_is_what_it_always_was(episode_of):
+def test_the_alert_equals_its_golden_payload(episode_of):
     request = channel().request(step(episode_of(minute=2)), NOW_US)
     (alert,) = json.loads(request.body)
     assert alert["annotations"].pop("next_step") == episode_text.next_step(episode_of())
@@ -93,7 +93,7 @@ def test_the_alert_is_what_it_always_was(episode_of):
     assert "Authorization" not in dict(request.headers)
 
 
-def test_the_watchdog_is_what_it_always_was_and_logs_in_as_the_others_do():
+def test_the_watchdog_equals_its_golden_payload_and_logs_in_like_alerts():
     request = channel(url="https://alertmanager:9093/", token="geheim").watchdog(NOW_US)
     assert json.loads(request.body) == [
         {
@@ -117,7 +117,7 @@ def test_the_watchdog_is_what_it_always_was_and_logs_in_as_the_others_do():
     assert dict(request.headers)["Authorization"] == "Bearer geheim"
 
 
-def test_labels_are_the_same_from_the_first_trigger_to_the_resolve(episode_of):
+def test_labels_are_constant_from_the_first_trigger_to_the_resolve(episode_of):
     steps = [
         step(episode_of(severity="error")),
         step(episode_of("e1", "updated", minute=9, severity="critical", rules=("a", "b")), reason="updated"),
@@ -148,7 +148,7 @@ def test_page_ticket_and_note_of_an_episode_are_three_alerts(episode_of):
     )
 
 
-def test_a_firing_alert_outlives_the_repetition_of_its_trigger_and_one_that_is_lost(episode_of):
+def test_a_firing_alert_outlives_one_lost_repetition_of_its_trigger(episode_of):
     assert HOLD_US >= 2 * REPEAT_US
     assert ends(sent(step(episode_of()))) == NOW + timedelta(microseconds=HOLD_US)
     assert ends(sent(step(episode_of()), NOW_US + REPEAT_US)) == NOW + timedelta(
@@ -160,11 +160,13 @@ def test_a_firing_alert_outlives_the_repetition_of_its_trigger_and_one_that_is_l
     ("minute", "ends_at"),
     [(20, "2026-03-02T09:20:00Z"), (29, "2026-03-02T09:25:00Z"), (99, "2026-03-02T09:25:00Z")],
 )
-def test_a_resolve_ends_in_the_past_also_by_a_clock_that_is_minutes_behind(episode_of, minute, ends_at):
+def test_the_end_of_a_resolve_is_in_the_past_also_for_a_clock_that_is_minutes_behind(
+    episode_of, minute, ends_at
+):
     assert sent(step(episode_of(state="resolved", minute=minute), "resolve"))["endsAt"] == ends_at
 
 
-def test_no_alert_ends_before_it_began(episode_of):
+def test_no_alert_ends_before_its_start(episode_of):
     began_us = NOW_US - 30 * 60_000_000
     for action in ("trigger", "resolve", "note"):
         for now_us in (began_us - 3_600_000_000, began_us, began_us + 60_000_000):
@@ -172,7 +174,7 @@ def test_no_alert_ends_before_it_began(episode_of):
             assert ends(alert) >= datetime.fromisoformat(alert["startsAt"])
 
 
-def test_a_note_ends_by_itself_within_the_hour(episode_of):
+def test_a_note_expires_within_the_hour(episode_of):
     assert NOW < ends(sent(step(episode_of(state="resolved"), "note", "low"))) <= NOW + timedelta(hours=1)
 
 
@@ -181,7 +183,7 @@ def test_the_likely_causes_are_listed_beside_the_findings(episode_of):
     assert alert["annotations"]["likely_cause"] == "a new prompt version; a new model"
 
 
-def test_many_findings_are_cut_and_counted(episode_of):
+def test_many_findings_are_truncated_and_counted(episode_of):
     alert = sent(step(episode_of(rules=tuple(map(str, range(15)))), left_out=3))
     assert alert["annotations"]["description"].count("- 23 % of answers refused") == 10
     assert "\n- and 8 more\n" in alert["annotations"]["description"]
@@ -195,7 +197,7 @@ def test_many_findings_are_cut_and_counted(episode_of):
         ({"username": "me", "password": "geheim"}, "Basic bWU6Z2VoZWlt"),
     ],
 )
-def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
+def test_the_login_is_sent_and_never_shown(episode_of, login, header):
     alertmanager = channel(url="https://alertmanager:9093", **login)
     request = alertmanager.request(step(episode_of()), NOW_US)
     assert dict(request.headers)["Authorization"] == header
@@ -221,7 +223,7 @@ def test_the_login_is_sent_and_shown_nowhere(episode_of, login, header):
         ({"username": "me", "password": "geheim"}, "sent unencrypted; write https"),
     ],
 )
-def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(settings, says):
+def test_invalid_settings_are_refused_with_the_remedy_and_without_the_secret(settings, says):
     with pytest.raises(ValueError, match=says) as caught:
         channel(**settings)
     assert "geheim" not in str(caught.value)

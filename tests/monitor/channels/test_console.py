@@ -15,7 +15,7 @@ def printed():
     ).body.decode()
 
 
-def test_a_page_says_what_broke_with_an_example(episode_of, printed):
+def test_a_page_describes_the_failure_with_an_example(episode_of, printed):
     assert (
         printed(episode_of())
         == "PAGE (critical, opened) support-bot/answer: 23 % of answers refused (19 to 28 %; should stay"
@@ -25,11 +25,11 @@ def test_a_page_says_what_broke_with_an_example(episode_of, printed):
     )
 
 
-def test_several_findings_stand_on_lines_of_their_own(episode_of, printed):
+def test_several_findings_are_on_separate_lines(episode_of, printed):
     assert printed(episode_of(rules=("a", "b"))).count("\n  - 23 % of answers refused") == 2
 
 
-def test_likely_causes_stand_in_the_head_line_and_below_it(episode_of, printed):
+def test_likely_causes_are_in_the_headline_and_below_it(episode_of, printed):
     head, second, *_ = printed(
         episode_of(causes=["new prompt version v8", "a fallback has taken over"])
     ).splitlines()
@@ -38,7 +38,7 @@ def test_likely_causes_stand_in_the_head_line_and_below_it(episode_of, printed):
     assert "next:" not in printed(episode_of(state="resolved"), "note", "low", "missed while down")
 
 
-def test_tickets_notes_and_ends_have_words_of_their_own(episode_of, printed):
+def test_tickets_notes_and_resolves_have_their_own_text(episode_of, printed):
     assert printed(episode_of(urgency="low", environment="staging"), urgency="low").startswith(
         "TICKET (warning, opened) support-bot/answer (staging): "
     )
@@ -55,7 +55,7 @@ def test_tickets_notes_and_ends_have_words_of_their_own(episode_of, printed):
     )
 
 
-def test_what_a_model_wrote_cannot_drive_the_terminal(episode_of, printed):
+def test_model_output_cannot_control_the_terminal(episode_of, printed):
     episode = episode_of(service="a\x1b]0;owned\x07\nPAGE fake")
     episode = episode.model_copy(
         update={"examples": [episode.examples[0].model_copy(update={"output": "\x1b[2J\u2028\x9b31m\nx"})]}

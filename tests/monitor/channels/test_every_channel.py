@@ -229,6 +229,6 @@ def test_whatever_services_are_called_and_models_write_each_channel_can_tell_it(
 
 
 @pytest.mark.parametrize("name", [name for name in CHANNELS if name != "console"])
-def test_it_cannot_be_made_without_its_configuration(name):
+def test_a_channel_requires_its_configuration(name):
     with pytest.raises(ValueError, match=rf"channels\.{name}: is not configured"):
         CHANNELS[name](Config())

@@ -105,7 +105,7 @@ def sent(channel, step):
     return json.loads(channel.request(step, NOW_US).body)
 
 
-def test_the_payload_is_what_it_always_was(channel, episode_of):
+def test_the_payload_equals_its_golden_file(channel, episode_of):
     request = channel.request(step(episode_of(minute=2)), NOW_US)
     assert json.loads(request.body) == GOLDEN
     assert (request.method, request.url, request.timeout_s) == (
@@ -116,7 +116,7 @@ def test_the_payload_is_what_it_always_was(channel, episode_of):
     assert dict(request.headers)["Content-Type"] == "application/json"
 
 
-def test_the_likely_cause_stands_in_the_summary_and_before_the_figures(channel, episode_of):
+def test_the_likely_cause_is_in_the_summary_before_the_numbers(channel, episode_of):
     payload = sent(
         channel,
         step(
@@ -136,7 +136,7 @@ def test_the_likely_cause_stands_in_the_summary_and_before_the_figures(channel, 
     assert list(payload["custom_details"])[:4] == ["why_now", "findings", "likely_cause", "next_step"]
 
 
-def test_a_resolve_says_only_which(channel, episode_of):
+def test_a_resolve_contains_only_its_key(channel, episode_of):
     assert sent(channel, step(episode_of(state="resolved"), "resolve")) == {
         "routing_key": KEY,
         "event_action": "resolve",
@@ -144,7 +144,7 @@ def test_a_resolve_says_only_which(channel, episode_of):
     }
 
 
-def test_a_note_is_a_ticket_under_a_key_of_its_own(channel, episode_of):
+def test_a_note_is_a_ticket_with_its_own_key(channel, episode_of):
     event = sent(channel, step(episode_of(state="resolved", minute=30), "note", "low", "missed while down"))
     assert (event["event_action"], event["dedup_key"], event["payload"]["severity"]) == (
         "trigger",
@@ -172,7 +172,7 @@ def test_severity_never_contradicts_the_urgency(channel, episode_of, urgency, se
     assert sent(channel, step(episode_of(urgency=urgency, severity=severity)))["payload"]["severity"] == says
 
 
-def test_an_episode_of_any_size_stays_within_every_limit(channel, episode_of):
+def test_an_episode_of_any_size_respects_every_limit(channel, episode_of):
     label = "ж" * 256
     huge = episode_of(
         rules=tuple(f"rule-{number}" for number in range(400)),
@@ -200,13 +200,13 @@ def test_an_episode_of_any_size_stays_within_every_limit(channel, episode_of):
     assert event["payload"]["custom_details"]["left_out"]
 
 
-def test_lone_surrogates_and_control_characters_make_no_broken_event(channel, episode_of):
+def test_lone_surrogates_and_control_characters_produce_a_valid_event(channel, episode_of):
     odd = episode_of(service="a\x00\n\x1b[31mb")
     odd = odd.model_copy(update={"examples": [odd.examples[0].model_copy(update={"output": "\ud800"})]})
     assert sent(channel, step(odd))["payload"]["summary"].startswith("a [31mb/answer:")
 
 
-def test_only_links_to_the_web_are_sent_and_values_are_quoted(channel, episode_of):
+def test_only_http_links_are_sent_and_their_values_are_quoted(channel, episode_of):
     links = sent(channel, step(episode_of(service="a b&c=d/../{feature}")))["links"]
     assert [link["text"] for link in links] == ["Status", "Dashboard"]
     assert "service=a%20b%26c%3Dd%2F..%2F%7Bfeature%7D&" in links[1]["href"]
@@ -238,14 +238,14 @@ def test_a_redirect_is_refused_with_the_remedy(channel):
     assert "configure the address" in channel.interpret(301, {}, b"", 0).reason
 
 
-def test_the_routing_key_shows_nowhere_but_in_the_body(channel, episode_of):
+def test_the_routing_key_is_only_in_the_body(channel, episode_of):
     request = channel.request(step(episode_of()), NOW_US)
     quoted = channel.interpret(400, {}, f"invalid key {KEY}".encode(), 0)
     assert KEY not in f"{request!r}{request}{channel!r}{vars(channel)}{quoted!r}"
     assert KEY.encode() in request.body
 
 
-def test_it_cannot_be_made_without_its_configuration():
+def test_a_channel_requires_its_configuration():
     with pytest.raises(ValueError, match="not configured"):
         PagerDuty(Config())
 
@@ -274,7 +274,7 @@ def test_a_change_shows_no_hidden_character(channel):
     assert payload["custom_details"]["name"] == payload["custom_details"]["service"] == "v [2J8"
 
 
-def test_a_change_is_what_it_always_was(channel):
+def test_a_change_equals_its_golden_payload(channel):
     request = channel.change_request(change(), NOW_US)
     assert (request.method, request.url, request.timeout_s) == (
         "POST",
@@ -326,11 +326,11 @@ def test_a_change_is_what_it_always_was(channel):
         ),
     ],
 )
-def test_a_change_is_said_in_words(channel, more, says):
+def test_a_change_is_described_in_a_sentence(channel, more, says):
     assert json.loads(channel.change_request(change(**more), NOW_US).body)["payload"]["summary"] == says
 
 
-def test_a_change_of_any_name_stays_within_the_limits(channel):
+def test_a_change_with_any_labels_respects_the_limits(channel):
     odd = change(
         service="ж\n" * 300,
         feature="ж" * 600,

@@ -77,7 +77,7 @@ def texts(message):
         yield from (element["text"] for element in block.get("elements", [block.get("text")]))
 
 
-def test_the_message_is_what_it_always_was(channel, episode_of):
+def test_the_message_equals_its_golden_payload(channel, episode_of):
     request = channel.request(step(episode_of(minute=2)), 0)
     message = json.loads(request.body)
     assert (
@@ -99,9 +99,7 @@ def test_the_message_is_what_it_always_was(channel, episode_of):
         ("note", "resolved", "low", "missed while down", "MISSED WHILE DOWN support-bot/answer"),
     ],
 )
-def test_each_kind_of_message_has_a_head_of_its_own(
-    channel, episode_of, action, state, urgency, reason, head
-):
+def test_each_kind_of_message_has_its_own_header(channel, episode_of, action, state, urgency, reason, head):
     message = sent(channel, step(episode_of(state=state), action, urgency, reason))
     assert message["blocks"][0]["text"]["text"] == head
     assert message["text"].startswith(head)
@@ -120,7 +118,7 @@ def test_several_findings_are_a_list_of_at_most_ten(channel, episode_of):
     assert "\n• and 8 more\n*Likely:* a &lt;new&gt; model\n*Next:* " in lists
 
 
-def test_nobody_is_mentioned_by_what_a_model_or_a_service_is_called(channel, episode_of):
+def test_labels_and_model_output_mention_nobody(channel, episode_of):
     shout = "<!channel> <@U123> <!subteam^S1|x> @here @Everyone &lt;!here&gt; <https://evil.example|click>"
     odd = episode_of(service=shout, feature=shout, reason=shout, rules=(shout, "b"))
     odd = odd.model_copy(
@@ -138,7 +136,7 @@ def test_nobody_is_mentioned_by_what_a_model_or_a_service_is_called(channel, epi
 
 
 @pytest.mark.parametrize("filling", ["<", "&", "\U0001f525", "x"])
-def test_every_text_stays_within_the_limits_of_slack(channel, episode_of, filling):
+def test_every_text_respects_the_limits_of_slack(channel, episode_of, filling):
     huge = episode_of(
         rules=tuple(f"rule-{number}" for number in range(400)), service=filling * 256, feature=filling * 256
     )
@@ -163,7 +161,7 @@ def test_every_text_stays_within_the_limits_of_slack(channel, episode_of, fillin
 
 
 @given(st.text(st.characters() | st.sampled_from("<>&@"), max_size=200), st.integers(2, 60))
-def test_a_cut_text_contains_no_half_of_an_escape_and_keeps_the_limit(text, most):
+def test_a_truncated_text_respects_the_limit_and_splits_no_escape(text, most):
     cut = safe(text, most)
     assert len(cut.encode("utf-16-le", "surrogatepass")) // 2 <= most
     for whole in ("&amp;", "&lt;", "&gt;"):
@@ -190,7 +188,7 @@ def test_each_answer_has_one_meaning(channel, status, body, result):
     assert channel.interpret(status, {}, body, 0) == result
 
 
-def test_the_address_is_in_no_reason(channel):
+def test_the_address_is_in_no_failure_reason(channel):
     for said in (
         f"InvalidURL: {URL}",
         "no hook at /services/T0000/B0000/abcdefghijkl",
@@ -212,7 +210,7 @@ def test_the_address_is_in_no_reason(channel):
         "https://hooks.slack.com/geheim geheim",
     ],
 )
-def test_an_address_that_cannot_be_right_is_refused_without_being_shown(url):
+def test_an_invalid_address_is_refused_without_being_shown(url):
     with pytest.raises(ValueError, match="webhook_url: ") as caught:
         Config.model_validate({"channels": {"slack": {"webhook_url": url}}})
     assert "geheim" not in str(caught.value)

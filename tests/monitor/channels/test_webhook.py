@@ -40,7 +40,7 @@ def step(episode, action="trigger", **more):
     return Step("webhook", episode.episode_id, action, episode.urgency, "opened", episode, **more)
 
 
-def test_the_body_is_what_it_always_was(episode_of):
+def test_the_body_equals_its_golden_payload(episode_of):
     episode = episode_of(minute=2, causes=["a new prompt version"])
     request = channel().request(step(episode), NOW_US)
     assert json.loads(request.body) == {
@@ -67,7 +67,7 @@ def test_the_body_is_what_it_always_was(episode_of):
     }
 
 
-def test_the_signature_covers_the_time_and_every_byte(episode_of):
+def test_the_signature_covers_the_timestamp_and_every_byte(episode_of):
     request = channel().request(step(episode_of()), NOW_US)
     expected = hmac.new(SECRET.encode(), b"1772442120." + request.body, hashlib.sha256).hexdigest()
     assert dict(request.headers)["X-Softfail-Signature"] == f"t=1772442120,v1={expected}"
@@ -80,7 +80,7 @@ def test_without_a_secret_nothing_is_signed(episode_of):
     )
 
 
-def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(episode_of):
+def test_an_oversized_episode_keeps_its_most_severe_incidents_and_counts_the_omitted_ones(episode_of):
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)))
     dimensions = {f"{number}-{'x' * 200}": "y" * 256 for number in range(32)}
     huge = huge.model_copy(
@@ -99,7 +99,7 @@ def test_what_is_left_out_of_a_huge_episode_is_counted_and_the_weightiest_stays(
     assert body_fields["summary"].endswith("; and 404 more findings")
 
 
-def test_a_header_of_one_letter_does_not_garble_the_reason():
+def test_a_one_letter_header_does_not_garble_the_reason():
     assert channel(headers={"X-On": "1"}).interpret(401, {}, b"", 0) == Permanent("401")
 
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(
     assert "geheim" not in str(caught.value)
 
 
-def test_a_receiver_on_this_machine_needs_no_tls():
+def test_a_receiver_on_localhost_needs_no_tls():
     assert (
         channel(url="http://127.0.0.1:8080/in").name
         == channel(url="http://localhost/in").name

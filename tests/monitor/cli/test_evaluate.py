@@ -57,7 +57,7 @@ def file(tmp_path):
     return write
 
 
-def test_each_response_gives_one_object_in_the_order_of_the_file(file, capsys):
+def test_each_response_gives_one_object_in_file_order(file, capsys):
     path = file(
         line("a", output="I can't help with that."),
         line("b", output="Paris", finish_reason="length"),
@@ -82,7 +82,7 @@ def test_each_response_gives_one_object_in_the_order_of_the_file(file, capsys):
     }
 
 
-def test_what_cannot_be_read_is_reported_by_line_and_the_rest_is_judged(file, capsys):
+def test_unreadable_lines_are_reported_by_number_and_the_rest_is_judged(file, capsys):
     path = file(line("a"), "{", line("b", duration_s=-1), "", line("c"))
     assert main([path]) == 1
     out, err = capsys.readouterr()
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_reported_by_line_and_the_rest_is_judged(file, ca
     assert "duration_s" in err
 
 
-def test_a_file_that_is_missing_or_damaged_is_reported_and_the_others_are_judged(file, tmp_path, capsys):
+def test_a_missing_or_damaged_file_is_reported_and_the_others_are_judged(file, tmp_path, capsys):
     cut = tmp_path / "cut.ndjson.gz"
     cut.write_bytes(gzip.compress(line("a").encode())[:-9])
     assert main([str(tmp_path / "none"), str(cut), file(line("b"))]) == 1
@@ -101,14 +101,14 @@ def test_a_file_that_is_missing_or_damaged_is_reported_and_the_others_are_judged
     assert str(cut) in err
 
 
-def test_other_kinds_are_counted_and_not_judged(file, capsys):
+def test_events_of_other_kinds_are_counted_and_not_judged(file, capsys):
     assert main([file(line("a"), METER, METER)]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1
     assert "2 meter" in err
 
 
-def test_gzip_and_standard_input_are_read_like_files(file, capsys, monkeypatch):
+def test_gzip_and_standard_input_are_read_like_plain_files(file, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(line("b").encode())))
     assert main([file(line("a"), name="events.ndjson.gz"), "-"]) == 0
     assert [json.loads(line)["event_id"] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
@@ -133,7 +133,7 @@ def test_the_configuration_chooses_the_evaluators(file, tmp_path, capsys):
     assert verdicts["json_schema"]["reason"] == "$: breaks type: 'object'"
 
 
-def test_a_configuration_at_fault_is_named_and_nothing_is_judged(file, tmp_path, capsys):
+def test_an_invalid_configuration_is_named_and_nothing_is_judged(file, tmp_path, capsys):
     config = tmp_path / "softfail.yaml"
     config.write_text("features:\n  - match: s/*\n    evaluators: [refusall]\n")
     assert main([file(line("a")), "--config", str(config)]) == 2
@@ -163,7 +163,7 @@ def test_the_table_ends_with_a_summary(file, capsys):
     assert out.splitlines()[-1] == "2 responses, pass rate 50.00%"
 
 
-def test_a_reader_that_goes_away_is_no_fault(file):
+def test_a_closed_output_pipe_is_no_error(file):
     path = file(*(line(str(n), output="Paris") for n in range(3000)))
     command = f"{sys.executable} -m monitor evaluate {path} | head -n 1"
     done = subprocess.run(

@@ -23,18 +23,18 @@ class Counted:
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_a_bar_takes_nothing_away_and_adds_nothing(shown):
+def test_a_bar_passes_all_lines_unchanged(shown):
     with with_progress(Counted(3 * EVERY), shown=shown, clock=itertools.count(0, 10).__next__) as records:
         assert [record.offset for record in records] == list(range(3 * EVERY))
 
 
-def test_an_input_that_is_read_at_once_shows_no_bar(capsys):
+def test_an_input_read_immediately_shows_no_bar(capsys):
     with with_progress(Counted(3 * EVERY), shown=True, clock=lambda: 0.0) as records:
         assert len(list(records)) == 3 * EVERY
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_long_input_shows_how_much_of_it_has_been_read_on_standard_error_only(capsys, monkeypatch):
+def test_a_long_input_shows_its_progress_on_standard_error_only(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
     with with_progress(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
@@ -45,7 +45,7 @@ def test_a_long_input_shows_how_much_of_it_has_been_read_on_standard_error_only(
     assert f"{2 * EVERY + 1}/{3 * EVERY}" in told.err
 
 
-def test_a_reader_that_fails_takes_the_bar_away(capsys, monkeypatch):
+def test_a_failing_reader_removes_the_bar(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
 
     def read():

@@ -57,9 +57,7 @@ alphas = st.floats(1e-9, 0.5)
 
 @pytest.mark.parametrize("p", [0.003, 0.03, 0.3])
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
-def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate(
-    p: float, alpha: float
-) -> None:
+def test_at_most_alpha_of_all_streams_ever_exclude_the_true_rate(p: float, alpha: float) -> None:
     rng = np.random.default_rng(round(1000 * p))
     n = np.arange(1, EVENTS + 1)[:, None]
     failures = np.cumsum(rng.random((EVENTS, STREAMS)) < p, axis=0)
@@ -67,7 +65,7 @@ def test_however_often_one_looks_at_most_alpha_of_the_streams_ever_miss_the_rate
     assert 0 < missed <= most_missed(alpha, STREAMS)
 
 
-def test_clopper_and_pearson_looked_at_after_each_event_break_the_promise() -> None:
+def test_repeated_clopper_pearson_intervals_exceed_alpha() -> None:
     rng = np.random.default_rng(30)
     n = np.arange(1, EVENTS + 1, 5)[:, None]
     failures = np.cumsum(rng.random((EVENTS, STREAMS)) < 0.03, axis=0)[::5]
@@ -83,7 +81,7 @@ def test_clopper_and_pearson_looked_at_after_each_event_break_the_promise() -> N
 @pytest.mark.parametrize(
     ("new", "old", "grows"), [(0.03, 0.03, True), (0.03, 0.03, False), (0.08, 0.03, True), (0.5, 0.9, True)]
 )
-def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_difference(
+def test_at_most_alpha_of_all_pairs_ever_exclude_the_true_difference(
     new: float, old: float, grows: bool
 ) -> None:
     alpha, pairs, looks = 0.2, 100, np.unique(np.geomspace(1, 3000, 25).astype(int))
@@ -103,7 +101,7 @@ def test_however_often_one_looks_at_most_alpha_of_the_pairs_ever_miss_the_differ
     assert missed / pairs <= most_missed(alpha, pairs)
 
 
-def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_each_event() -> None:
+def test_at_most_alpha_of_all_equal_pairs_ever_show_a_difference() -> None:
     rng = np.random.default_rng(9)
     n, alpha = np.arange(1, EVENTS + 1), 0.3
     misses = []
@@ -129,7 +127,7 @@ def test_no_difference_is_found_in_more_than_alpha_of_the_pairs_looked_at_after_
 
 
 @given(counts(), st.floats(1e-6, 1 - 1e-6))
-def test_the_mixture_is_that_of_scipys_beta_binomial(counts: Counts, p: float) -> None:
+def test_the_mixture_equals_scipys_beta_binomial(counts: Counts, p: float) -> None:
     n, failures = round(counts.n), min(round(counts.n), round(counts.failures))
     sequences = math.lgamma(n + 1) - math.lgamma(failures + 1) - math.lgamma(n - failures + 1)
     mixture = float(betabinom.logpmf(failures, n, PRIOR, PRIOR)) - sequences
@@ -147,7 +145,7 @@ def test_the_bounds_of_a_rate_are_where_the_evidence_against_it_is_one_over_alph
 
 
 @given(counts(), st.floats(1e-9, 0.3))
-def test_they_contain_clopper_and_pearsons_of_the_same_alpha(counts: Counts, alpha: float) -> None:
+def test_the_bounds_contain_clopper_pearson_of_the_same_alpha(counts: Counts, alpha: float) -> None:
     value, low, high = rate_bounds(counts, alpha)
     fixed = clopper_pearson_interval(value, counts.n, float(norm.isf(alpha / 2)))
     assert 0 <= low <= fixed[0] + FAULT
@@ -155,7 +153,7 @@ def test_they_contain_clopper_and_pearsons_of_the_same_alpha(counts: Counts, alp
 
 
 @given(counts(), counts(), alphas)
-def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(
+def test_a_value_is_within_its_bounds_and_the_bounds_within_the_possible_range(
     new: Counts, old: Counts, alpha: float
 ) -> None:
     single, both = rate_bounds(new, alpha), compare_rates(new, old, alpha)
@@ -164,7 +162,7 @@ def test_a_value_lies_within_its_bounds_and_they_within_what_can_be(
 
 
 @given(counts(), counts(), alphas)
-def test_successes_counted_for_failures_turn_everything_round(new: Counts, old: Counts, alpha: float) -> None:
+def test_swapping_successes_and_failures_mirrors_the_bounds(new: Counts, old: Counts, alpha: float) -> None:
     swapped = [Counts(counts.n, counts.n - counts.failures) for counts in (new, old)]
     bounds, swapped_bounds = rate_bounds(new, alpha), rate_bounds(swapped[0], alpha)
     assert [1 - swapped_bounds.high, 1 - swapped_bounds.low] == pytest.approx(
@@ -175,13 +173,13 @@ def test_successes_counted_for_failures_turn_everything_round(new: Counts, old: 
 
 
 @given(counts(), counts(), alphas)
-def test_old_and_new_exchanged_turn_the_difference_round(new: Counts, old: Counts, alpha: float) -> None:
+def test_swapping_old_and_new_mirrors_the_difference(new: Counts, old: Counts, alpha: float) -> None:
     value, low, high = compare_rates(new, old, alpha)
     assert compare_rates(old, new, alpha) == pytest.approx((-value, -high, -low), abs=1e-7)
 
 
 @given(counts(), counts(), st.tuples(alphas, alphas))
-def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float]) -> None:
+def test_higher_confidence_widens_the_bounds(new: Counts, old: Counts, two: tuple[float, float]) -> None:
     surer, less_sure = sorted(two)
     for wide, narrow in (
         (rate_bounds(new, surer), rate_bounds(new, less_sure)),
@@ -192,7 +190,7 @@ def test_the_surer_the_wider(new: Counts, old: Counts, two: tuple[float, float])
 
 
 @given(counts(most=10_000), counts(most=10_000), alphas)
-def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
+def test_doubling_the_events_at_equal_rates_narrows_the_bounds(
     new: Counts, old: Counts, alpha: float
 ) -> None:
     more = [Counts(2 * counts.n, 2 * counts.failures) for counts in (new, old)]
@@ -202,7 +200,7 @@ def test_twice_as_many_events_of_the_same_rates_narrow_the_bounds(
 
 @settings(max_examples=examples(1 / 2))
 @given(counts(2, 2000), counts(2, 2000), st.floats(1e-6, 0.3))
-def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_that_differ_by_it(
+def test_a_difference_is_excluded_iff_the_mixture_beats_every_pair_of_rates_with_it(
     new: Counts, old: Counts, alpha: float
 ) -> None:
     def log_mixture() -> float:
@@ -246,7 +244,7 @@ def test_a_difference_is_outside_where_the_mixture_beats_every_pair_of_rates_tha
             assert against(end) == pytest.approx(math.log(1 / alpha), abs=0.01)
 
 
-def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
+def test_only_the_counts_matter_and_not_their_order() -> None:
     rate, reordered = Rate(), Rate()
     for part in ((10, 1), (500, 20), (490, 9)):
         rate.add(1_000_000, *part)
@@ -258,7 +256,7 @@ def test_the_state_is_the_counts_so_the_way_to_them_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(("kept_of_failures", "kept_of_others"), [(1.0, 0.05), (0.05, 1.0), (0.05, 0.05)])
-def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(
+def test_coverage_holds_when_sampling_depends_on_the_outcome(
     kept_of_failures: float, kept_of_others: float
 ) -> None:
     rng = np.random.default_rng(31)
@@ -276,7 +274,7 @@ def test_the_promise_holds_where_what_is_kept_depends_on_the_outcome(
     assert missed <= most_missed(0.2, STREAMS)
 
 
-def test_an_event_that_is_one_of_many_counts_for_more_and_the_rarest_kept_for_one() -> None:
+def test_a_sampled_event_counts_for_several_and_the_rarest_class_for_one() -> None:
     rate = Rate()
     rate.add(1_000_000, 20, 20)
     rate.add(10_000, 20, 0)
@@ -289,12 +287,12 @@ def test_an_event_that_is_one_of_many_counts_for_more_and_the_rarest_kept_for_on
 
 
 @pytest.mark.parametrize("least", [0.0, -1.0, 1.5, math.nan])
-def test_a_least_probability_that_cannot_be_is_refused(least: float) -> None:
+def test_an_invalid_minimum_probability_is_refused(least: float) -> None:
     with pytest.raises(ValueError, match="least is"):
         Counts.from_rate(Rate(), least)
 
 
-def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin() -> None:
+def test_a_drop_is_detected_and_later_its_absence_beyond_a_margin() -> None:
     old = Counts(20_000, 600)
     assert compare_rates(Counts(400, 40), old, 0.001).low > 0
     few, many = (compare_rates(Counts(n, 0.03 * n), old, 0.05) for n in (300, 10_000))
@@ -313,7 +311,7 @@ def test_a_drop_is_told_and_after_more_events_that_there_is_none_beyond_a_margin
         Counts(math.inf, 1),
     ],
 )
-def test_counts_that_cannot_be_are_refused(bad: Counts) -> None:
+def test_invalid_counts_are_refused(bad: Counts) -> None:
     good = Counts(10, 1)
     with pytest.raises(ValueError, match="cannot be"):
         rate_bounds(bad, 0.05)
@@ -323,7 +321,7 @@ def test_counts_that_cannot_be_are_refused(bad: Counts) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 5.0, math.nan])
-def test_an_alpha_that_is_no_probability_is_refused(alpha: float) -> None:
+def test_an_alpha_outside_zero_to_one_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         rate_bounds(Counts(10, 1), alpha)
     with pytest.raises(ValueError, match="between 0 and 1"):
@@ -336,7 +334,7 @@ moments = st.builds(Moments, st.floats(MIN_EVENTS, 1e6), st.floats(-1e6, 1e6), s
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_difference_of_means(
+def test_from_100_events_at_most_alpha_of_all_pairs_ever_exclude_the_difference_of_means(
     grows: bool,
 ) -> None:
     alpha, pairs, looks = 0.2, 200, np.unique(np.geomspace(MIN_EVENTS, 3000, 60).astype(int))
@@ -362,7 +360,7 @@ def test_from_a_hundred_events_on_at_most_alpha_of_the_pairs_ever_miss_the_diffe
 
 
 @given(moments, moments, alphas)
-def test_means_have_the_laws_of_rates(new: Moments, old: Moments, alpha: float) -> None:
+def test_means_have_the_properties_of_rates(new: Moments, old: Moments, alpha: float) -> None:
     value, low, high = compare_means(new, old, alpha)
     assert low <= value <= high
     assert compare_means(old, new, alpha) == pytest.approx((-value, -high, -low))
@@ -376,7 +374,7 @@ def test_means_have_the_laws_of_rates(new: Moments, old: Moments, alpha: float) 
 
 
 @given(moments, moments, alphas, st.floats(0.001, 1000), st.floats(-1e5, 1e5))
-def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
+def test_bounds_of_means_are_equivariant_under_scale_and_shift(
     new: Moments, old: Moments, alpha: float, unit: float, origin: float
 ) -> None:
     changed = [
@@ -387,14 +385,14 @@ def test_another_unit_or_origin_changes_means_as_it_changes_numbers(
     )
 
 
-def test_fewer_than_a_hundred_events_say_nothing_of_a_mean() -> None:
+def test_fewer_than_100_events_give_no_bounds_of_a_mean() -> None:
     many, few = Moments(1000, 5.0, 1.0), Moments(MIN_EVENTS - 1, 1.0, 1.0)
     for pair in ((many, few), (few, many)):
         bounds = compare_means(*pair, 0.05)
         assert (bounds.low, bounds.high) == (-math.inf, math.inf)
 
 
-def test_moments_are_those_of_the_number() -> None:
+def test_moments_equal_those_of_the_number_summary() -> None:
     number = NumberSummary()
     number.add(1_000_000, 6, 60, {33: 3, 0: 3})
     assert Moments.from_number(number) == (number.effective_n, 10.0, number.variance())
@@ -411,7 +409,7 @@ def test_moments_are_those_of_the_number() -> None:
         Moments(math.inf, 1, 1),
     ],
 )
-def test_moments_that_cannot_be_are_refused(bad: Moments) -> None:
+def test_invalid_moments_are_refused(bad: Moments) -> None:
     for pair in itertools.permutations((bad, Moments(200, 1, 1))):
         with pytest.raises(ValueError, match="cannot be"):
             compare_means(*pair, 0.05)

@@ -88,7 +88,7 @@ def test_a_delivered_change_is_remembered_for_a_day_from_its_delivery(outbox, ni
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
-def test_a_change_that_could_not_be_sent_for_a_day_is_dropped(outbox, nine_us):
+def test_an_undelivered_change_is_dropped_after_a_day(outbox, nine_us):
     outbox.take(change(), 7, nine_us)
     assert outbox.change_due("pagerduty", nine_us + DAY_US - 1)
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
@@ -97,12 +97,12 @@ def test_a_change_that_could_not_be_sent_for_a_day_is_dropped(outbox, nine_us):
     assert dict(outbox.changed()) == {b"change/pagerduty/id-v8": None}
 
 
-def test_a_record_from_the_future_is_not_kept_for_longer(outbox, nine_us):
+def test_a_record_with_a_future_time_is_kept_no_longer(outbox, nine_us):
     outbox.take(change(minute=10**6), 7, nine_us)
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 
 
-def test_changes_go_only_from_environments_that_page_to_channels_on_a_route(nine_us):
+def test_changes_are_sent_only_from_paging_environments_to_channels_on_a_route(nine_us):
     routes = [
         {"match": "bot/secret", "to": []},
         {"match": "bot/*", "severity": ["critical"], "to": ["pagerduty"]},
@@ -117,7 +117,7 @@ def test_changes_go_only_from_environments_that_page_to_channels_on_a_route(nine
     assert outbox.change_due("console", nine_us) is None
 
 
-def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(outbox, nine_us):
+def test_failures_double_the_backoff_up_to_five_minutes_and_a_success_resets_it(outbox, nine_us):
     outbox.take(change("a"), 1, nine_us)
     now_us, waits = nine_us, []
     for _ in range(11):
@@ -136,7 +136,7 @@ def test_failures_double_the_wait_up_to_five_minutes_and_a_success_ends_it(outbo
     )
 
 
-def test_a_change_that_the_receiver_cannot_take_delays_no_other(outbox, nine_us):
+def test_a_change_that_the_receiver_cannot_accept_delays_no_other(outbox, nine_us):
     for name in ("bad", "a", "b"):
         outbox.take(change(name), 1, nine_us)
     outbox.failed(outbox.change_due("pagerduty", nine_us), nine_us, 0.0)
@@ -189,9 +189,7 @@ def test_a_restart_at_any_step_sends_each_change_once_and_loses_none(steps, at):
     assert sorted(sent) == sorted(taken)
 
 
-def test_a_change_waits_for_all_episodes_of_the_channel_and_for_a_receiver_that_asked_for_a_pause(
-    episode_of, nine_us
-):
+def test_a_change_waits_for_all_episodes_of_its_channel_and_for_a_requested_pause(episode_of, nine_us):
     notifier = Notifier(config())
 
     def put(*records):
@@ -222,13 +220,13 @@ def test_a_failed_change_delays_no_page(episode_of, nine_us):
 
 
 @pytest.mark.parametrize("settings", [{"change_events": False}, {"url": "https://proxy.example/pagerduty"}])
-def test_a_channel_that_takes_no_changes_gets_none(settings, nine_us):
+def test_a_channel_without_change_support_gets_no_changes(settings, nine_us):
     notifier = Notifier(config(channels={"pagerduty": {"routing_key": KEY} | settings, "console": {}}))
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
     assert notifier.changed() == []
 
 
-def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_version_does_no_harm(nine_us):
+def test_an_unreadable_change_is_a_dead_letter_and_unknown_fields_are_ignored(nine_us):
     notifier = Notifier(config())
     good = change().model_dump(mode="json")
     outputs = notifier.apply(
@@ -243,7 +241,7 @@ def test_a_change_that_cannot_be_read_is_a_dead_letter_and_a_field_of_a_newer_ve
     assert notifier.change_due("pagerduty", nine_us).change == change()
 
 
-def test_a_restored_notifier_sends_the_changes_that_the_previous_did_not(nine_us):
+def test_a_restored_notifier_sends_the_remaining_changes(nine_us):
     notifier, again = Notifier(config()), Notifier(config())
     notifier.apply([FileRecord(change().model_dump_json().encode(), 3)], nine_us)
     again.restore(notifier.changed())
@@ -251,6 +249,6 @@ def test_a_restored_notifier_sends_the_changes_that_the_previous_did_not(nine_us
     assert again.changed() == []
 
 
-def test_a_state_record_that_cannot_be_read_is_named():
+def test_an_unreadable_state_record_is_named_in_the_error():
     with pytest.raises(ValueError, match="change/pagerduty/x"):
         Notifier(config()).restore([(b"change/pagerduty/x", b"{}")])

@@ -99,7 +99,7 @@ class Notifier:
                     pass
 
 
-def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_makes_up_for_it_in_a_minute(
+def test_channel_outage_of_an_hour_delays_only_that_channel_and_its_backlog_is_sent_within_a_minute(
     episode_of, nine_us
 ):
     notifier = Notifier(nine_us)
@@ -234,7 +234,7 @@ def machine(episode_of, nine_us):
     return Deliveries
 
 
-def test_whatever_is_down_and_wherever_the_notifier_restarts_nothing_is_repeated_or_forgotten(machine):
+def test_outages_and_notifier_restarts_at_any_time_repeat_and_lose_no_delivery(machine):
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -69,7 +69,7 @@ def test_escalation_opens_the_page_before_it_closes_the_ticket(config, episode_o
     assert send_due(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
-def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode_of, nine_us):
+def test_a_ticket_stays_open_until_its_page_is_delivered(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(urgency="low"))
     send_due(outbox, nine_us)
@@ -78,7 +78,7 @@ def test_a_ticket_stays_open_while_its_page_does_not_get_through(config, episode
     assert send_due(outbox, nine_us) == []
 
 
-def test_urgency_never_sinks(config, episode_of, nine_us):
+def test_urgency_never_decreases(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     send_due(outbox, nine_us)
@@ -117,7 +117,7 @@ def test_an_undelivered_episode_that_ended_over_a_day_ago_is_not_sent_unless_con
         assert send_due(outbox, nine_us + 1500 * MINUTE)[-1][0] == last
 
 
-def test_what_still_fires_pages_however_long_the_notifier_was_away(config, episode_of, nine_us):
+def test_a_firing_episode_pages_after_any_notifier_downtime(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="updated", minute=10))
     assert send_due(outbox, nine_us + 2000 * MINUTE) == [("trigger", "softfail/e1/high", "opened")]
@@ -144,7 +144,7 @@ def test_an_episode_muted_after_its_trigger_is_still_resolved(config, episode_of
     assert send_due(outbox, nine_us + 400 * MINUTE) == [("resolve", "softfail/e1/high", "resolved")]
 
 
-def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_of, nine_us):
+def test_a_trigger_is_repeated_every_six_hours_while_the_episode_is_open(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     send_due(outbox, nine_us)
@@ -153,7 +153,7 @@ def test_a_trigger_is_sent_again_every_six_hours_while_it_lasts(config, episode_
     assert send_due(outbox, nine_us + 719 * MINUTE) == []
 
 
-def test_a_receiver_that_forgets_at_its_restart_gets_open_episodes_every_five_minutes(episode_of, nine_us):
+def test_a_receiver_without_durable_state_gets_open_episodes_every_five_minutes(episode_of, nine_us):
     config = Config.model_validate(
         {"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}, "console": {}}}
     )
@@ -180,7 +180,7 @@ def test_a_new_rule_is_added_to_an_open_episode_at_most_once_in_five_minutes(con
     assert send_due(outbox, nine_us + 15 * MINUTE) == []
 
 
-def test_a_value_never_seen_before_is_sent_although_its_rule_was_sent(config, episode_of, nine_us):
+def test_a_new_category_value_is_sent_although_its_rule_was_already_sent(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     before = episode_of(rules=("drift",))
     put(outbox, before)
@@ -199,7 +199,7 @@ def test_a_value_never_seen_before_is_sent_although_its_rule_was_sent(config, ep
     assert send_due(outbox, nine_us + 15 * MINUTE) == []
 
 
-def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
+def test_an_open_episode_is_resolved_on_the_channel_that_was_triggered_after_routes_change(
     both, episode_of, nine_us
 ):
     before = OutboxCore(both)
@@ -211,7 +211,7 @@ def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_
     assert send_due(after, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
-def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episode_of, nine_us):
+def test_a_channel_is_triggered_when_the_episode_reaches_its_minimum_severity(both, episode_of, nine_us):
     outbox = OutboxCore(both)
     put(outbox, episode_of(urgency="low"))
     assert (send_due(outbox, nine_us), len(send_due(outbox, nine_us, "console"))) == ([], 1)
@@ -223,7 +223,7 @@ def test_a_channel_joins_when_the_episode_becomes_bad_enough_for_it(both, episod
     ]
 
 
-def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of, nine_us):
+def test_pages_are_sent_before_tickets_and_otherwise_in_order_of_arrival(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(
         outbox,
@@ -240,7 +240,7 @@ def test_pages_go_before_tickets_and_else_in_order_of_arrival(config, episode_of
     ]
 
 
-def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_time_up_to_five_minutes(
+def test_a_failing_step_backs_off_exponentially_up_to_five_minutes_while_others_succeed(
     config, episode_of, nine_us
 ):
     outbox, now = OutboxCore(config), nine_us
@@ -256,7 +256,7 @@ def test_a_step_that_fails_while_others_get_through_waits_twice_as_long_each_tim
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_a_channel_that_fails_is_probed_at_growing_intervals_of_at_most_a_minute(config, episode_of, nine_us):
+def test_a_failing_channel_is_probed_at_growing_intervals_of_at_most_a_minute(config, episode_of, nine_us):
     outbox, now = OutboxCore(config), nine_us
     put(outbox, episode_of("a"))
     waits = []
@@ -267,7 +267,7 @@ def test_a_channel_that_fails_is_probed_at_growing_intervals_of_at_most_a_minute
     assert waits == [1, 2, 5, 10, 20, 40, 60, 60, 60]
 
 
-def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_a_ticket_waits_for_the_probe(
+def test_a_new_page_is_tried_within_five_seconds_at_an_open_breaker_and_a_ticket_waits_for_the_probe(
     config, episode_of, nine_us
 ):
     outbox, now = OutboxCore(config), nine_us
@@ -283,7 +283,7 @@ def test_a_new_page_is_tried_within_five_seconds_though_the_channel_is_open_and_
     assert outbox.due("pagerduty", now + 65_000_000).episode_id == "ticket"
 
 
-def test_a_step_that_the_receiver_cannot_take_delays_no_other_for_more_than_a_probe(
+def test_a_step_that_the_receiver_cannot_accept_delays_others_by_at_most_one_probe(
     config, episode_of, nine_us
 ):
     outbox, now, got = OutboxCore(config), nine_us, []
@@ -302,7 +302,7 @@ def test_a_step_that_the_receiver_cannot_take_delays_no_other_for_more_than_a_pr
     assert all(at - int(name.removeprefix("ticket-")) <= 60 for name, at in got)
 
 
-def test_two_hundred_waiting_episodes_do_not_hammer_a_receiver_that_is_down(config, episode_of, nine_us):
+def test_two_hundred_waiting_episodes_do_not_flood_a_receiver_that_is_down(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, *(episode_of(f"e{number}", urgency="low") for number in range(200)))
     tries = 0
@@ -314,7 +314,9 @@ def test_two_hundred_waiting_episodes_do_not_hammer_a_receiver_that_is_down(conf
     assert measured(outbox)["softfail_channel_open", ("pagerduty",)] > 0
 
 
-def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(config, episode_of, nine_us):
+def test_jitter_shortens_a_wait_by_up_to_half_and_never_below_the_requested_pause(
+    config, episode_of, nine_us
+):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     step = outbox.due("pagerduty", nine_us)
@@ -325,7 +327,7 @@ def test_jitter_takes_up_to_half_of_the_wait_and_never_less_than_was_asked_for(c
     ] == [0.5, 1.5, 90]
 
 
-def test_a_channel_that_asks_for_silence_gets_it_for_all_its_episodes_and_no_other_channel_waits(
+def test_a_requested_pause_applies_to_all_episodes_of_the_channel_and_to_no_other_channel(
     both, episode_of, nine_us
 ):
     outbox = OutboxCore(both.model_copy(update={"routes": None}))
@@ -360,7 +362,7 @@ def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(co
     assert send_due(outbox, nine_us + 360 * MINUTE)[0][0] == "trigger"
 
 
-def test_after_a_refused_update_the_episode_is_still_open(config, episode_of, nine_us):
+def test_an_episode_stays_open_after_a_refused_update(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     send_due(outbox, nine_us)
@@ -369,7 +371,7 @@ def test_after_a_refused_update_the_episode_is_still_open(config, episode_of, ni
     assert send_due(outbox, nine_us) == [("resolve", "softfail/e1/high", "resolved")]
 
 
-def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(config, episode_of, nine_us):
+def test_delivery_state_is_kept_for_a_day_after_the_last_step_and_then_deleted(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
     send_due(outbox, nine_us)
@@ -382,7 +384,7 @@ def test_the_ledger_is_kept_for_a_day_after_the_last_step_and_then_deleted(confi
     assert outbox.changed() == [(key, None)]
 
 
-def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode_of, nine_us):
+def test_a_repeated_record_after_the_end_reopens_nothing(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of(), episode_of(state="resolved"))
     send_due(outbox, nine_us)
@@ -400,7 +402,7 @@ def test_a_record_that_comes_again_after_the_end_reopens_nothing(config, episode
         (b"[" * 100_000, "not JSON"),
     ],
 )
-def test_a_record_that_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_sent(
+def test_an_unreadable_record_is_a_dead_letter_and_the_others_are_sent(
     config, episode_of, nine_us, value, says
 ):
     outbox = OutboxCore(config)
@@ -413,7 +415,7 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_se
     assert measured(outbox)["softfail_dead_letters_total", ("alert",)] == 1
 
 
-def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(config, episode_of, nine_us):
+def test_transitions_and_unknown_fields_are_ignored(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     newer = episode_of().model_dump(mode="json") | {"weather": "fine"}
     newer["incidents"][0]["evidence"]["burn"] = 3
@@ -421,9 +423,7 @@ def test_a_transition_is_passed_over_and_fields_of_a_newer_version_do_no_harm(co
     assert len(send_due(outbox, nine_us)) == 1
 
 
-def test_a_stale_state_after_a_resolve_that_is_not_yet_delivered_keeps_nothing_open(
-    config, episode_of, nine_us
-):
+def test_a_stale_state_after_an_undelivered_resolve_keeps_nothing_open(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     send_due(outbox, nine_us)
@@ -449,7 +449,7 @@ def test_pending_counts_only_deliveries_with_something_to_send(config, episode_o
     }
 
 
-def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(config, episode_of):
+def test_a_state_record_stays_below_the_size_limit_for_any_episode(config, episode_of):
     outbox = OutboxCore(config)
     huge = episode_of(rules=tuple(f"rule-{number}" for number in range(3000)))
     huge = huge.model_copy(
@@ -473,6 +473,6 @@ def test_a_state_record_stays_below_the_limit_of_a_record_whatever_the_episode(c
         (b"counts", b"{"),
     ],
 )
-def test_a_state_record_that_cannot_be_read_is_named(config, record):
+def test_an_unreadable_state_record_is_named_in_the_error(config, record):
     with pytest.raises(ValueError, match=record[0].decode()):
         OutboxCore(config).restore([record])

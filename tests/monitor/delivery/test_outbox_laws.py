@@ -132,9 +132,7 @@ def run(notifier, steps):
 
 @settings(max_examples=examples(3))
 @given(order=ORDER, steps=STEPS)
-def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(
-    episode_of, nine_us, order, steps
-):
+def test_each_episode_is_opened_once_then_resolved_once_and_none_is_lost(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     run(notifier, steps)
     effects = {
@@ -156,7 +154,7 @@ def test_each_episode_is_opened_once_then_closed_once_and_nothing_is_forgotten(
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
-def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, steps):
+def test_a_page_opens_before_its_ticket_is_resolved(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     run(notifier, steps)
     effects = notifier.receiver.effects
@@ -169,7 +167,7 @@ def test_a_page_is_open_before_its_ticket_is_closed(episode_of, nine_us, order, 
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
-def test_a_restored_outbox_continues_as_before(episode_of, nine_us, order, steps):
+def test_a_restored_outbox_behaves_as_before(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     for step in steps:
         if step in ("read", "checkpoint", "crash"):
@@ -244,7 +242,7 @@ MUTED_STEPS = st.lists(
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=MUTED_STEPS)
-def test_under_silences_nothing_opens_no_ended_episode_stays_open_and_in_the_end_what_fires_is_open(
+def test_silences_suppress_triggers_leave_no_ended_episode_open_and_end_with_all_firing_episodes_open(
     episode_of, nine_us, order, steps
 ):
     """Records are written when they are decided, as in the world, and silences come in between; whatever

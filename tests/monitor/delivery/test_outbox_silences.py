@@ -81,7 +81,7 @@ class World:
         return self.counted.get(("softfail_deliveries_silenced_total", "pagerduty"), 0)
 
 
-def test_an_episode_that_fires_under_a_silence_and_beyond_is_sent_at_its_end(world):
+def test_an_episode_that_still_fires_when_its_silence_ends_is_sent_then(world):
     world.silence(0, 30)
     world.episode(5)
     assert (world.send_due(5), world.send_due(29.9)) == ([], [])
@@ -92,7 +92,7 @@ def test_an_episode_that_fires_under_a_silence_and_beyond_is_sent_at_its_end(wor
 
 
 @pytest.mark.parametrize("asked", [[12], [12, 40], [40], [200], [2000]])
-def test_an_episode_that_fires_and_ends_under_a_silence_is_never_sent_and_counted_once(world, asked):
+def test_an_episode_that_starts_and_ends_under_a_silence_is_never_sent_and_counted_once(world, asked):
     world.silence(0, 30)
     world.episode(5)
     world.episode(12, "resolved")
@@ -101,7 +101,7 @@ def test_an_episode_that_fires_and_ends_under_a_silence_is_never_sent_and_counte
     assert world.counted["softfail_deliveries_silenced_total", "pagerduty"] == 1
 
 
-def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwards(world):
+def test_a_silenced_episode_is_never_sent_when_the_notifier_reads_it_after_downtime(world):
     world.silence(0, 30, at=60)
     world.put(
         60,
@@ -119,7 +119,7 @@ def test_so_it_is_when_the_notifier_was_away_meanwhile_and_reads_it_all_afterwar
     assert world.silenced == 1
 
 
-def test_an_episode_sent_before_the_silence_is_resolved_under_it_and_nothing_else_is_sent(world):
+def test_an_episode_sent_before_the_silence_is_resolved_under_it_without_other_messages(world):
     world.episode(0)
     assert world.send_due(0) == [OPENED]
     world.silence(1, 600)
@@ -137,7 +137,7 @@ def test_an_episode_sent_before_the_silence_that_still_fires_is_repeated_after_i
     assert world.send_due(400) == [("trigger", "softfail/e1/high", "still firing")]
 
 
-def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolved_either_way(world):
+def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolved_in_both_cases(world):
     world.episode(0, urgency="low")
     assert world.send_due(0) == [("trigger", "softfail/e1/low", "opened")]
     world.silence(1, 30)
@@ -149,7 +149,7 @@ def test_an_escalation_waits_for_the_end_of_the_silence_and_its_ticket_is_resolv
     ]
 
 
-def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_and_never_pages(world):
+def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_without_a_page(world):
     world.episode(0, urgency="low")
     world.send_due(0)
     world.silence(1, 30)
@@ -159,7 +159,7 @@ def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_and_never
     assert world.silenced == 1
 
 
-def test_an_episode_that_rises_above_the_severity_of_a_silence_is_sent_at_once(world):
+def test_an_episode_that_exceeds_the_severity_of_its_silence_is_sent_at_once(world):
     world.silence(0, 30, severity=["warning"])
     world.episode(1, urgency="low", severity="warning")
     assert world.send_due(1) == []
@@ -167,7 +167,7 @@ def test_an_episode_that_rises_above_the_severity_of_a_silence_is_sent_at_once(w
     assert world.send_due(2) == [OPENED]
 
 
-def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_got_through(world):
+def test_a_page_attempted_before_the_silence_is_resolved_because_it_may_have_arrived(world):
     world.episode(0)
     world.outbox.failed(world.outbox.due("pagerduty", world.us(0)), world.us(0), 0.5)
     world.silence(1, 30)
@@ -177,7 +177,7 @@ def test_a_page_that_was_tried_before_the_silence_is_taken_back_for_it_may_have_
     assert world.send_due(31) == [("note", "softfail/e1/missed", "missed while down")]
 
 
-def test_a_resolve_decided_under_the_silence_that_comes_after_its_end_resolves_what_was_tried_and_pages_nobody(
+def test_a_resolve_read_after_the_silence_resolves_attempted_deliveries_and_pages_nobody(
     world,
 ):
     world.silence(0, 30)
@@ -187,7 +187,7 @@ def test_a_resolve_decided_under_the_silence_that_comes_after_its_end_resolves_w
     assert (world.send_due(32), world.send_due(200), world.silenced) == ([RESOLVED], [], 1)
 
 
-def test_an_episode_that_ends_after_its_silence_left_the_configuration_is_sent(world):
+def test_an_episode_that_ends_after_its_silence_was_removed_from_the_configuration_is_sent(world):
     plan = CONFIG.model_validate(
         {
             "channels": {"pagerduty": {"routing_key": "0" * 32}},
@@ -203,7 +203,7 @@ def test_an_episode_that_ends_after_its_silence_left_the_configuration_is_sent(w
     assert world.send_due(26) == [OPENED, RESOLVED]
 
 
-def test_ending_a_silence_early_sends_what_still_fires_and_not_what_ended_before(world):
+def test_ending_a_silence_early_sends_firing_episodes_and_not_those_that_ended(world):
     world.silence(0, 300)
     world.episode(5)
     world.episode(6, name="e2")
@@ -214,7 +214,7 @@ def test_ending_a_silence_early_sends_what_still_fires_and_not_what_ended_before
     assert (world.send_due(12), world.silenced) == ([RESOLVED], 1)
 
 
-def test_a_silence_that_is_prolonged_before_its_end_continues(world):
+def test_a_silence_extended_before_its_end_stays_in_force(world):
     world.silence(0, 30)
     world.episode(5)
     world.silence(29, 90, "s2")
@@ -224,7 +224,7 @@ def test_a_silence_that_is_prolonged_before_its_end_continues(world):
 
 
 @pytest.mark.parametrize("minute", [6, 31])
-def test_a_restart_forgets_no_silence_and_no_delivery_that_it_holds_back(world, minute):
+def test_a_restart_loses_no_silence_and_no_suppressed_delivery(world, minute):
     world.silence(0, 30)
     world.episode(5)
     world.restart()
@@ -233,7 +233,7 @@ def test_a_restart_forgets_no_silence_and_no_delivery_that_it_holds_back(world, 
     assert world.send_due(40)[-1] == ("trigger", "softfail/e2/high", "opened")
 
 
-def test_a_crash_after_the_page_at_the_end_of_a_silence_leaves_no_orphan_though_another_begins(world):
+def test_a_crash_after_a_page_at_the_end_of_a_silence_leaves_no_orphan_when_another_silence_starts(world):
     world.silence(0, 30)
     world.episode(5)
     world.send_due(6)
@@ -245,7 +245,7 @@ def test_a_crash_after_the_page_at_the_end_of_a_silence_leaves_no_orphan_though_
     assert world.send_due(35) == [RESOLVED]
 
 
-def test_a_ticket_sent_at_the_end_of_a_silence_is_resolved_although_a_crash_forgot_it_and_it_is_a_page(
+def test_a_ticket_sent_at_the_end_of_a_silence_is_resolved_after_a_crash_and_an_escalation(
     world,
 ):
     world.silence(0, 30)
@@ -258,7 +258,7 @@ def test_a_ticket_sent_at_the_end_of_a_silence_is_resolved_although_a_crash_forg
     assert [key for action, key, _ in world.send_due(32) if action == "resolve"] == ["softfail/e1/low"]
 
 
-def test_a_page_at_the_end_of_a_silence_is_resolved_although_a_crash_forgot_it_and_it_ended_just_before(
+def test_a_page_sent_at_the_end_of_a_silence_is_resolved_after_a_crash_and_the_end_of_its_episode(
     world,
 ):
     world.silence(0, 30)
@@ -271,7 +271,7 @@ def test_a_page_at_the_end_of_a_silence_is_resolved_although_a_crash_forgot_it_a
     assert world.send_due(30.1) == [RESOLVED]
 
 
-def test_silences_of_the_configuration_work_as_requested_ones_and_end_when_they_are_removed(
+def test_configured_silences_behave_like_requested_ones_and_end_when_they_are_removed(
     world,
 ):
     plan = CONFIG.model_validate(
@@ -299,7 +299,7 @@ def test_silences_of_the_configuration_work_as_requested_ones_and_end_when_they_
     assert world.send_due(59.5) == [OPENED]
 
 
-def test_self_health_is_sent_under_any_silence_that_does_not_name_it(world):
+def test_self_health_is_sent_under_any_silence_that_does_not_name_softfail(world):
     world.silence(0, 30, match="*")
     world.episode(1, service="softfail", feature="monitor")
     assert world.send_due(1) == [OPENED]
@@ -308,7 +308,7 @@ def test_self_health_is_sent_under_any_silence_that_does_not_name_it(world):
     assert world.send_due(3) == []
 
 
-def test_an_invalid_silence_is_a_dead_letter_with_the_reason_and_holds_nothing_back(world):
+def test_an_invalid_silence_is_a_dead_letter_with_the_reason_and_suppresses_nothing(world):
     assert "30 d" in world.silence(0, 31 * 1440)[0]
     assert world.silence(0, 30, severity=["loud"])[0].startswith("severity.0: ")
     assert world.silence(0, 30, name="a b")[0].startswith("silence_id: ")
@@ -316,13 +316,13 @@ def test_an_invalid_silence_is_a_dead_letter_with_the_reason_and_holds_nothing_b
     assert world.send_due(1) == [OPENED]
 
 
-def test_fields_of_a_newer_release_are_passed_over(world):
+def test_unknown_fields_of_a_newer_release_are_ignored(world):
     assert world.silence(0, 30, weather="fine") == []
     world.episode(1)
     assert world.send_due(1) == []
 
 
-def test_an_expired_silence_leaves_the_state_a_day_after_its_end(world):
+def test_an_expired_silence_is_deleted_from_the_state_after_a_day(world):
     world.silence(0, 30)
     assert [key for key, value in world.outbox.changed() if value] == [b"silence/s1"]
     world.send_due(30 + 1439)
@@ -331,7 +331,7 @@ def test_an_expired_silence_leaves_the_state_a_day_after_its_end(world):
     assert world.outbox.changed() == [(b"silence/s1", None)]
 
 
-def test_the_status_shows_silences_in_force_until_when_and_how_many_deliveries_they_hold_back(world):
+def test_the_status_shows_active_silences_with_their_end_and_their_suppressed_deliveries(world):
     notifier = Notifier(CONFIG)
     notifier.outbox = world.outbox
     world.silence(0, 30)
@@ -348,6 +348,6 @@ def test_the_status_shows_silences_in_force_until_when_and_how_many_deliveries_t
 
 
 @pytest.mark.parametrize("value", [b"{}", b"{", b'{"record":"silence","more":1}'])
-def test_a_silence_in_the_state_that_cannot_be_read_is_named(value):
+def test_an_unreadable_silence_in_the_state_is_named_in_the_error(value):
     with pytest.raises(ValueError, match="silence/s1"):
         OutboxCore(CONFIG).restore([(b"silence/s1", value)])

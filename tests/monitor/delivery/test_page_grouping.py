@@ -69,7 +69,7 @@ def names(step):
     return [member.feature for member in step.episode.members]
 
 
-def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(outbox, of, nine_us):
+def test_a_provider_outage_in_six_features_is_one_page_that_lists_them(outbox, of, nine_us):
     put(outbox, of("a"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     put(outbox, of("b"), of("c"), of("d", minute=0.1), now_us=nine_us + 6 * SECOND)
@@ -94,16 +94,16 @@ def test_an_outage_of_a_provider_over_six_features_is_one_page_with_the_list(out
     assert send_due(outbox, nine_us + 900 * MINUTE) == []
 
 
-def test_two_of_a_provider_are_two_pages_and_the_second_waits_a_little_for_a_third(outbox, of, nine_us):
+def test_two_episodes_of_a_provider_are_two_pages_and_the_second_waits_briefly_for_a_third(
+    outbox, of, nine_us
+):
     put(outbox, of("a"), of("b"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     assert send_due(outbox, nine_us + WAIT_US - 1) == []
     assert brief(send_due(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
 
 
-def test_a_third_episode_after_the_second_was_sent_joins_the_first_and_the_second_keeps_its_page(
-    outbox, of, nine_us
-):
+def test_a_third_episode_joins_the_first_page_and_the_second_keeps_its_page(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), now_us=nine_us)
     send_due(outbox, nine_us)
     send_due(outbox, nine_us + 2 * MINUTE)
@@ -126,21 +126,23 @@ def test_a_third_episode_after_the_second_was_sent_joins_the_first_and_the_secon
         {"muted": "over 24 h old on arrival"},
     ],
 )
-def test_episodes_without_a_common_cause_later_or_not_sent_are_not_grouped(outbox, of, nine_us, third):
+def test_episodes_without_a_common_cause_and_late_or_unsent_episodes_are_not_grouped(
+    outbox, of, nine_us, third
+):
     put(outbox, of("a"), of("b"), of("c", **third), now_us=nine_us + 6 * MINUTE)
     steps = send_due(outbox, nine_us + 10 * MINUTE)
     assert not any(step.episode.members for step in steps)
     assert len(steps) == (2 if "muted" in third else 3)
 
 
-def test_a_common_model_groups_episodes_whose_provider_is_not_known(outbox, of, nine_us):
+def test_a_common_model_groups_episodes_of_unknown_provider(outbox, of, nine_us):
     put(outbox, *(of(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
     (step,) = send_due(outbox, nine_us)
     assert (names(step), step.episode.model, step.episode.provider) == (["a", "b", "c"], "m-1", "")
     assert episode_text.place(step.episode) == "3 features with model m-1"
 
 
-def test_a_ticket_that_leads_a_group_becomes_a_page_when_an_urgent_episode_joins(outbox, of, nine_us):
+def test_a_group_led_by_a_ticket_becomes_a_page_when_a_page_joins(outbox, of, nine_us):
     put(outbox, of("a", urgency="low"), of("b", urgency="low"), now_us=nine_us)
     send_due(outbox, nine_us)
     put(outbox, of("c", minute=0.1), now_us=nine_us + 6 * SECOND)
@@ -165,7 +167,7 @@ def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
     ]
 
 
-def test_the_second_does_not_wait_for_what_is_over(outbox, of, nine_us):
+def test_the_second_episode_does_not_wait_for_a_resolved_one(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), now_us=nine_us)
     send_due(outbox, nine_us)
     put(outbox, of("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
@@ -175,7 +177,7 @@ def test_the_second_does_not_wait_for_what_is_over(outbox, of, nine_us):
     ]
 
 
-def test_after_a_refused_group_page_each_episode_is_sent_by_itself(outbox, of, nine_us):
+def test_each_episode_is_sent_separately_after_a_refused_group_page(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     step = outbox.due("pagerduty", nine_us)
     assert step.episode.features == 3
@@ -189,7 +191,7 @@ def test_after_a_refused_group_page_each_episode_is_sent_by_itself(outbox, of, n
     assert (step.dedup_key, names(step)) == ("softfail/b/high", ["b", "c", "d"])  # of what the receiver takes
 
 
-def test_a_channel_that_groups_by_itself_gets_each_episode(of, nine_us):
+def test_a_channel_with_its_own_grouping_gets_each_episode(of, nine_us):
     outbox = OutboxCore(
         Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}})
     )
@@ -201,7 +203,7 @@ def test_a_channel_that_groups_by_itself_gets_each_episode(of, nine_us):
     ]
 
 
-def test_a_member_that_began_and_ended_since_the_last_trigger_is_sent_before_the_page_is_resolved(
+def test_a_member_that_started_and_ended_since_the_last_trigger_is_sent_before_the_resolve(
     outbox, of, nine_us
 ):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
@@ -211,7 +213,7 @@ def test_a_member_that_began_and_ended_since_the_last_trigger_is_sent_before_the
     assert (first.reason, names(first), second.action) == ("more features", ["d", "a", "b", "c"], "resolve")
 
 
-def test_an_outage_that_ended_before_it_could_be_sent_is_one_note_with_the_list(outbox, of, nine_us):
+def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members(outbox, of, nine_us):
     put(
         outbox,
         *(of(name) for name in "abcdef"),
@@ -224,7 +226,7 @@ def test_an_outage_that_ended_before_it_could_be_sent_is_one_note_with_the_list(
     assert not [step for step in steps if step.action == "trigger"]
 
 
-def test_a_notifier_that_was_down_sends_one_page_and_resolves_what_may_have_been_sent_of_the_second(
+def test_a_notifier_after_downtime_sends_one_page_and_resolves_a_possibly_delivered_second_one(
     outbox, of, nine_us
 ):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us + 10 * MINUTE)
@@ -236,7 +238,7 @@ def test_a_notifier_that_was_down_sends_one_page_and_resolves_what_may_have_been
     ]
 
 
-def test_the_list_still_names_members_that_have_ended(outbox, of, nine_us):
+def test_the_page_lists_members_that_have_ended(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     send_due(outbox, nine_us)
     put(outbox, of("b", "resolved", minute=1), now_us=nine_us + MINUTE)
@@ -247,7 +249,7 @@ def test_the_list_still_names_members_that_have_ended(outbox, of, nine_us):
     assert episode_text.member_lines(step.episode, 10)[3].endswith("; over")
 
 
-def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
+def test_an_episode_under_an_active_silence_leads_no_group(outbox, of, nine_us):
     put(outbox, of("a"), now_us=nine_us)
     send_due(outbox, nine_us)
     quiet = (
@@ -262,7 +264,7 @@ def test_what_is_under_a_silence_by_now_leads_nobody(outbox, of, nine_us):
     ]
 
 
-def test_a_silence_over_one_feature_does_not_silence_the_page_over_several(outbox, of, nine_us):
+def test_a_silence_of_one_feature_does_not_suppress_the_group_page(outbox, of, nine_us):
     put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
     send_due(outbox, nine_us)
     quiet = (
@@ -274,7 +276,7 @@ def test_a_silence_over_one_feature_does_not_silence_the_page_over_several(outbo
     assert brief(send_due(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
 
 
-def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
+def test_an_episode_that_starts_under_a_silence_joins_no_page(outbox, of, nine_us):
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/c","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
@@ -288,7 +290,7 @@ def test_what_arises_under_a_silence_joins_no_page(outbox, of, nine_us):
     ]
 
 
-def test_a_page_over_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
+def test_a_page_of_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
     put(outbox, *(of(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
     (step,) = send_due(outbox, nine_us)
     assert (step.episode.features, len(step.episode.members)) == (300, 50)
@@ -391,7 +393,7 @@ FATES = st.lists(
 
 @settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
-def test_whatever_fails_each_episode_is_sent_each_that_fires_is_on_an_open_page_and_nothing_else_stays_open(
+def test_under_any_failures_each_episode_is_sent_and_exactly_the_firing_ones_are_on_an_open_page(
     of, lives, fates
 ):
     world = World(of, lives)
@@ -418,7 +420,7 @@ def test_whatever_fails_each_episode_is_sent_each_that_fires_is_on_an_open_page_
 
 @settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES)
-def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, lives):
+def test_without_failures_three_episodes_of_a_provider_within_the_wait_are_one_page(of, lives):
     world = World(of, lives)
     for _ in range(300):
         world.tick(10)
@@ -438,9 +440,7 @@ def test_where_nothing_fails_three_of_a_provider_within_the_wait_wake_once(of, l
     assert world.sent_features == {f"f{nth}" for nth in range(6)}
 
 
-def test_the_same_outage_of_a_provider_over_six_features_from_their_events_is_one_page_with_the_list(
-    make_world, call
-):
+def test_a_provider_outage_in_six_features_is_one_page_from_events_to_delivery(make_world, call):
     """Through the real rules and their defaults; beside them a seventh feature of another provider that is
     well, and an eighth that breaks later.
     """

@@ -66,13 +66,13 @@ def us(text, zone):
         ({"match": "softfail/channel-*"}, ("softfail", "monitor", "", "error"), False),
     ],
 )
-def test_a_silence_matches_what_it_names_and_softfail_itself_only_by_name(fields, subject, matches):
+def test_a_silence_matches_its_labels_and_softfail_itself_only_by_name(fields, subject, matches):
     silences = Silences()
     silences.take(silence(**({"match": "bot/*"} | fields)), NOW)
     assert (silences.in_force(subject, NOW) is not None) == matches
 
 
-def test_a_silence_is_in_force_from_its_start_until_just_before_its_end():
+def test_a_silence_is_active_from_its_start_until_just_before_its_end():
     silences = Silences()
     silences.take(silence(minutes=(10, 20)), NOW)
     in_force = [
@@ -82,14 +82,14 @@ def test_a_silence_is_in_force_from_its_start_until_just_before_its_end():
     assert in_force == [False, True, True, False]
 
 
-def test_a_later_record_of_an_id_replaces_the_earlier_one():
+def test_a_later_record_replaces_the_silence_of_the_same_id():
     silences = Silences()
     silences.take(silence(minutes=(0, 60)), NOW)
     silences.take(silence(minutes=(0, 10)), NOW)
     assert (silences.silenced_until(BOT, NOW), len(silences.records)) == (NOW + 10 * MINUTE, 1)
 
 
-def test_silences_that_join_count_as_one():
+def test_adjacent_silences_count_as_one():
     silences = Silences(
         [PlannedSilence.model_validate({"match": "bot/*", "reason": "r", "at": "10:30", "for": "1h"})]
     )
@@ -109,7 +109,7 @@ def test_an_expired_silence_is_dropped_a_day_after_its_end():
     assert (silences.records, silences.take(silence(), NOW + 3 * DAY), silences.records) == ({}, ["s1"], {})
 
 
-def test_at_most_a_thousand_are_kept_and_those_that_ended_make_room():
+def test_at_most_a_thousand_silences_are_kept_and_expired_ones_are_evicted_first():
     silences = Silences()
     for number in range(MOST):
         silences.take(silence(f"s{number}", minutes=(0, 10 + number)), NOW)
@@ -125,7 +125,7 @@ def test_no_silence_is_longer_than_thirty_days():
     assert Silences().take(silence(minutes=(0, 30 * 1440)), NOW) == ["s1"]
 
 
-def test_active_silences_are_named_with_their_end():
+def test_active_silences_are_listed_with_their_end():
     silences = Silences(
         [
             PlannedSilence.model_validate(
@@ -172,22 +172,20 @@ def test_active_silences_are_named_with_their_end():
         ),
     ],
 )
-def test_a_maintenance_window_follows_its_local_clock_on_the_days_on_which_it_changes(
-    zone, at, inside, outside
-):
+def test_a_maintenance_window_follows_local_time_across_clock_changes(zone, at, inside, outside):
     window = weekly(at=at, timezone=zone)
     assert all(window.end(us(text, zone)) is not None for text in inside)
     assert all(window.end(us(text, zone)) is None for text in outside)
 
 
-def test_an_hour_that_a_clock_shows_twice_starts_one_window():
+def test_a_repeated_local_hour_starts_one_window():
     window = weekly(at="02:30", timezone="Europe/Berlin", **{"for": "30m"})
     first = microseconds(datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     assert window.end(first) == first + 30 * MINUTE
     assert window.end(first + HOUR) is None
 
 
-def test_a_window_that_starts_on_saturday_reaches_into_sunday():
+def test_a_window_that_starts_on_saturday_extends_into_sunday():
     window = weekly(days=["sat"], at="23:00", **{"for": "3h"})
     assert window.end(us("2026-03-08T01:59", "UTC")) == us("2026-03-08T02:00", "UTC")
     assert window.end(us("2026-03-08T23:30", "UTC")) is None
@@ -233,7 +231,7 @@ def found_by_walking_back(window, minute):
 
 @settings(max_examples=examples(1 / 2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
-def test_a_weekly_window_is_in_force_exactly_when_walking_back_finds_its_start(window, day, minute):
+def test_a_weekly_window_is_active_exactly_when_a_backward_search_finds_its_start(window, day, minute):
     at = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
     skipped = any(
         datetime.combine(each, window.start, window.zone).astimezone(UTC).astimezone(window.zone).time()
@@ -249,7 +247,7 @@ def test_a_weekly_window_is_in_force_exactly_when_walking_back_finds_its_start(w
 
 @settings(max_examples=examples(2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
-def test_nothing_changes_before_the_next_change_and_then_a_window_starts_or_ends(window, day, minute):
+def test_the_next_change_is_the_first_start_or_end_of_a_window(window, day, minute):
     at = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
     change = window.next_change(at)
     assert at < change <= at + 8 * DAY
@@ -269,7 +267,7 @@ def test_nothing_changes_before_the_next_change_and_then_a_window_starts_or_ends
     ),
     at=st.lists(st.integers(0, 600), min_size=1, max_size=8),
 )
-def test_in_force_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, at):
+def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, at):
     silences = Silences()
     for number, (start, length, match) in enumerate(spans):
         silences.take(silence(f"s{number}", match, (start, start + length)), NOW)

@@ -115,25 +115,25 @@ def named(feature: FeatureState, *several: ShownIncident) -> Origin:
     )
 
 
-def test_the_provider_that_fails_is_named_though_another_has_more_calls() -> None:
+def test_the_failing_provider_is_named_although_another_has_more_calls() -> None:
     assert named(feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8))) == ("two", "n")
 
 
-def test_of_two_models_of_one_provider_that_both_fail_the_provider_is_named_and_no_model() -> None:
+def test_when_two_models_of_a_provider_fail_only_the_provider_is_named() -> None:
     assert named(
         feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))
     ) == ("one", "")
 
 
-def test_of_two_providers_that_both_fail_neither_is_named() -> None:
+def test_when_two_providers_fail_neither_is_named() -> None:
     assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NO_ORIGIN
 
 
-def test_what_always_fails_is_not_what_went_wrong() -> None:
+def test_constant_failures_are_not_part_of_the_excess() -> None:
     assert named(feature_of(Traffic("m", "one", 100, 20, 20), Traffic("n", "two", 20, 0, 10))) == ("two", "n")
 
 
-def test_where_it_fails_no_more_than_always_the_calls_decide() -> None:
+def test_without_excess_failures_the_calls_decide() -> None:
     assert named(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == ("one", "m")
     assert named(feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))) == (
         "one",
@@ -141,7 +141,7 @@ def test_where_it_fails_no_more_than_always_the_calls_decide() -> None:
     ), "most were not sent to us"
 
 
-def test_who_fails_less_than_before_does_not_make_others_most_of_it() -> None:
+def test_a_segment_that_improved_does_not_increase_the_share_of_others() -> None:
     assert (
         named(
             feature_of(
@@ -152,7 +152,7 @@ def test_who_fails_less_than_before_does_not_make_others_most_of_it() -> None:
     )
 
 
-def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_not_looked_at() -> None:
+def test_attribution_uses_the_data_at_the_start_and_not_an_hour_later() -> None:
     first = feature_of(Traffic("m", "one", 20, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=BEGUN)
     assert origin_of(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
     later = feature_of(Traffic("m", "one", 200, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=240)
@@ -161,7 +161,7 @@ def test_what_is_known_when_it_begins_is_enough_and_what_comes_an_hour_later_is_
     assert origin_of(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
 
 
-def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
+def test_the_hour_of_the_start_is_not_part_of_the_usual_rate() -> None:
     feature = feature_of(Traffic("m", "one", 90), Traffic("n", "two", 20, 0, 9), minutes=120)
     for segment in feature.segments.values():
         for hour in (0, 60):
@@ -171,7 +171,7 @@ def test_an_hour_in_which_it_began_is_not_what_was_usual() -> None:
     assert origin_of(feature, {"a": incident()}, 70 * MINUTE_US, 120 * MINUTE_US) == ("two", "n")
 
 
-def test_a_segment_that_is_new_is_held_against_what_is_usual_in_the_feature() -> None:
+def test_a_new_segment_is_compared_with_the_usual_rate_of_the_feature() -> None:
     new, old = Traffic("n", "two", 40, 0, 4), Traffic("m", "one", 40, 4, 16)
     feature = feature_of(new, old)
     panes = feature.segments[SegmentKey("n")].panes
@@ -180,7 +180,7 @@ def test_a_segment_that_is_new_is_held_against_what_is_usual_in_the_feature() ->
     assert named(feature) == ("one", "m")
 
 
-def test_calls_that_were_not_sent_count_by_their_probability() -> None:
+def test_unsampled_calls_count_by_their_probability() -> None:
     assert named(feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == (
         "one",
         "m",
@@ -199,13 +199,13 @@ def test_calls_that_were_not_sent_count_by_their_probability() -> None:
         drift("evaluator.refusal.fail_rate", 0.3, 0.01),
     ],
 )
-def test_failures_of_any_rate_weigh_where_they_are(fired: ShownIncident) -> None:
+def test_failures_of_any_rate_are_counted_in_their_segment(fired: ShownIncident) -> None:
     metric = fired.evidence.metric
     feature = feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8), metric=metric)
     assert named(feature, fired) == ("two", "n")
 
 
-def test_a_rate_that_should_not_have_fallen_is_of_the_segment_where_it_fell() -> None:
+def test_a_rate_that_must_not_fall_is_attributed_to_the_segment_where_it_fell() -> None:
     feature = feature_of(
         Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate"
     )
@@ -215,7 +215,7 @@ def test_a_rate_that_should_not_have_fallen_is_of_the_segment_where_it_fell() ->
     )
 
 
-def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
+def test_slow_calls_are_attributed_to_the_provider_that_became_slow() -> None:
     feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
     for key, segment in feature.segments.items():
         for at, pane in segment.panes.items():
@@ -226,7 +226,7 @@ def test_slow_calls_are_of_the_provider_that_became_slow() -> None:
     assert named(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
 
 
-def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
+def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
     feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
     for at, pane in feature.segments[SegmentKey("n")].panes.items():
         if at >= (BEGUN - 1) * MINUTE_US:
@@ -238,7 +238,7 @@ def test_a_label_that_became_frequent_is_of_the_segment_that_has_it() -> None:
     ), "what became rare"
 
 
-def test_where_nothing_can_be_counted_the_calls_decide() -> None:
+def test_without_countable_failures_the_calls_decide() -> None:
     few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
     assert named(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
     assert (
@@ -246,7 +246,7 @@ def test_where_nothing_can_be_counted_the_calls_decide() -> None:
     ), "seven tenths are not enough"
 
 
-def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
+def test_incidents_of_segments_use_only_those_segments() -> None:
     feature = feature_of(Traffic("m", "one", 100, 0, 90), Traffic("n", "two", 10, 0, 5))
     assert named(feature, incident(model="n")) == ("two", "n")
     assert named(feature, incident("output_text", model="n"), incident()) == (
@@ -256,14 +256,14 @@ def test_incidents_of_segments_alone_look_at_those_segments_alone() -> None:
     assert named(feature, incident(model="gone")) == NO_ORIGIN
 
 
-def test_the_gravest_incidents_decide_and_of_those_that_fire_still() -> None:
+def test_the_incidents_of_highest_severity_that_still_fire_decide() -> None:
     feature = feature_of(Traffic("m", "one", 40, 0, 20), Traffic("n", "two", 40, 0, 20))
     assert named(feature, incident(model="n", severity="warning"), incident(model="m")) == ("one", "m")
     assert named(feature, incident(model="n"), incident(model="m", state="resolved")) == ("two", "n")
     assert named(feature, incident(model="n", state="resolved")) == ("two", "n"), "all is over"
 
 
-def test_a_feature_that_fell_silent_is_of_nobody() -> None:
+def test_a_no_data_incident_has_no_origin() -> None:
     silent = incident("events", above=None, below=1.0)
     feature = feature_of(Traffic("m", "one", 40, 0, 20))
     assert named(feature, silent) == NO_ORIGIN
@@ -281,16 +281,16 @@ def test_a_feature_that_fell_silent_is_of_nobody() -> None:
         (SegmentKey("m"), "", ("", "m")),
     ],
 )
-def test_what_is_no_name_is_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
+def test_placeholders_are_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
     assert named(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
 
 
-def test_a_segment_is_of_the_provider_that_answers_most_of_its_calls_that_name_one() -> None:
+def test_a_segment_belongs_to_the_provider_that_answers_most_of_its_labelled_calls() -> None:
     assert named(feature_of(Traffic("m", {"one": 6, "two": 4}, 40, 0, 20))) == ("one", "m")
     assert named(feature_of(Traffic("m", {"one": 5, "two": 5}, 40, 0, 20))) == ("", "m")
 
 
-def test_an_episode_without_incidents_or_panes_is_of_nobody() -> None:
+def test_an_episode_without_incidents_or_panes_has_no_origin() -> None:
     assert origin_of(feature_of(), {}, BEGUN * MINUTE_US, NOW * MINUTE_US) == NO_ORIGIN
     assert named(feature_of(Traffic("m", "one", 40), minutes=5)) == NO_ORIGIN
 
@@ -305,7 +305,7 @@ class Opened(Pane):
         return super().unpacked()
 
 
-def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -> None:
+def test_at_most_the_allowed_number_of_panes_of_two_hundred_segments_is_read() -> None:
     several = [Traffic(f"m{nth}", "one" if nth % 10 else "two", 5, 0, 2) for nth in range(200)]
     feature = feature_of(*several, minutes=180, of=Opened)
     Opened.looked = 0
@@ -317,7 +317,7 @@ def test_of_two_hundred_segments_no_more_panes_are_looked_at_than_is_allowed() -
 
 
 @given(st.data())
-def test_the_order_of_segments_does_not_matter_and_what_is_named_has_calls_that_fail(
+def test_the_order_of_segments_does_not_matter_and_the_named_origin_has_failing_calls(
     data: st.DataObject,
 ) -> None:
     of = st.builds(
@@ -368,7 +368,7 @@ def written(values: list[bytes], every: int | None = None) -> list[bytes]:
     return [message.value for topic, message in out.order if topic == "alerts"]
 
 
-def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever_restarts() -> None:
+def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts() -> None:
     """It lasts until the hour in which it began is rolled up, and then more is wrong."""
     rng = random.Random(3)
     values = []
@@ -396,7 +396,7 @@ def test_an_outage_is_of_its_provider_from_the_first_record_to_the_last_whatever
     assert written(values, every=7) == whole
 
 
-def test_a_record_names_only_what_is_known() -> None:
+def test_a_record_has_only_known_origin_fields() -> None:
     values = [
         event(
             nth * 3, model="a", **({"output": "", "error_type": "timeout"} if nth > 1320 and nth % 2 else {})

@@ -90,7 +90,7 @@ def failing(when: bool, error: str) -> dict[str, Any]:
     return {"output": None, "error_type": error} if when else {}
 
 
-def test_a_prompt_version_that_came_just_before_and_fails_is_named_with_its_time() -> None:
+def test_a_failing_prompt_version_introduced_just_before_is_named_with_its_time() -> None:
     assert named(
         scene(
             lambda m, rng: {
@@ -101,7 +101,7 @@ def test_a_prompt_version_that_came_just_before_and_fails_is_named_with_its_time
     ) == [V8]
 
 
-def test_a_dimension_that_is_a_version_is_named_too() -> None:
+def test_a_version_in_a_dimension_is_named_too() -> None:
     config = Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
     values = scene(
         lambda m, rng: {
@@ -114,7 +114,7 @@ def test_a_dimension_that_is_a_version_is_named_too() -> None:
     assert told[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
 
 
-def test_a_service_version_that_came_just_before_is_named_and_is_no_drift() -> None:
+def test_a_service_version_introduced_just_before_is_named_and_is_no_drift() -> None:
     values = scene(
         lambda m, rng: {
             "service_version": "2.1" if m >= 62 else "2.0",
@@ -129,7 +129,7 @@ def test_a_service_version_that_came_just_before_is_named_and_is_no_drift() -> N
     assert last["metrics"]["service_version"]["counts"].keys() == {"2.1"}
 
 
-def test_a_service_version_of_which_there_is_little_is_not_named() -> None:
+def test_a_service_version_of_few_calls_is_not_named() -> None:
     values = scene(
         lambda m, rng: {
             "service_version": "2.1" if m >= 62 and rng.random() < 0.3 else "2.0",
@@ -177,11 +177,11 @@ def test_a_service_version_of_which_there_is_little_is_not_named() -> None:
         ),
     ],
 )
-def test_what_is_not_the_cause_is_not_named(why: str, of: Any) -> None:
+def test_an_unrelated_change_is_not_named(why: str, of: Any) -> None:
     assert not [item for item in named(scene(of)) if "prompt version" in item], why
 
 
-def test_an_outage_of_the_provider_says_what_most_errors_are_and_with_which_models() -> None:
+def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> None:
     every = named(
         scene(lambda m, rng: {"model": rng.choice("ab")} | failing(m >= 66 and rng.random() < 0.3, "timeout"))
     )
@@ -199,7 +199,7 @@ def test_an_outage_of_the_provider_says_what_most_errors_are_and_with_which_mode
     assert one == ["the provider limits our calls: 100 % of the errors are rate_limit, only with model a"]
 
 
-def test_another_model_that_answers_is_a_silent_change_unless_another_was_asked_for() -> None:
+def test_a_different_answering_model_is_a_silent_change_unless_it_was_requested() -> None:
     def longer(m: float, rng: random.Random, model: str) -> dict[str, Any]:
         tokens = round(rng.lognormvariate(5, 0.4) * (1.8 if m >= 66 else 1))
         return {
@@ -217,7 +217,7 @@ def test_another_model_that_answers_is_a_silent_change_unless_another_was_asked_
     ]
 
 
-def test_longer_answers_with_more_tool_calls_are_a_loop_or_an_injection() -> None:
+def test_longer_answers_with_more_tool_calls_are_named_a_loop_or_an_injection() -> None:
     def of(m: float, rng: random.Random) -> dict[str, Any]:
         return {
             "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if m >= 66 else 1)),
@@ -227,13 +227,13 @@ def test_longer_answers_with_more_tool_calls_are_a_loop_or_an_injection() -> Non
     assert named(scene(of)) == ["a loop or an injection: answers became longer, with more tool calls"]
 
 
-def test_a_fallback_that_took_over_is_named() -> None:
+def test_a_fallback_in_use_is_named() -> None:
     assert named(scene(lambda m, rng: {"fallback": "model" if m >= 66 and rng.random() < 0.5 else None})) == [
         "a fallback has taken over from the first choice"
     ]
 
 
-def test_causes_are_the_same_whatever_restarts_also_when_panes_have_been_rolled_up() -> None:
+def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
     """The refusals last so long that the hour in which v8 came is rolled up, and more fails after that."""
 
     def of(m: float, rng: random.Random) -> dict[str, Any]:
@@ -253,20 +253,20 @@ def test_causes_are_the_same_whatever_restarts_also_when_panes_have_been_rolled_
     assert written(values, every=7) == whole
 
 
-def test_an_old_record_without_causes_is_read(episode_of: Any) -> None:
+def test_a_record_of_an_older_release_without_causes_is_read(episode_of: Any) -> None:
     old = {
         name: value for name, value in json.loads(episode_of().model_dump_json()).items() if name != "causes"
     }
     assert Episode.model_validate_json(json.dumps(old)).causes == []
 
 
-def test_each_line_of_advice_can_be_reached_and_the_examples_hold() -> None:
+def test_each_next_step_is_reachable_and_its_examples_pass() -> None:
     assert doctest.testmod(next_steps).failed == 0
     for prefix, advice in next_steps._NEXT_STEPS:
         assert next_steps.next_step_for(prefix, "") == advice, f"an earlier prefix hides {prefix}"
 
 
-def test_what_advice_asks_to_run_or_to_read_exists() -> None:
+def test_commands_and_pages_named_by_next_steps_exist() -> None:
     operations = (ROOT / "docs/operations.md").read_text("utf-8")
     advice = [
         *(text for _, text in next_steps._NEXT_STEPS),

@@ -56,7 +56,7 @@ def shares(n: int, failures: int) -> Distribution:
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (500, 100), (5000, 300)])
-def test_without_drift_a_test_of_numbers_alarms_about_as_often_as_it_says(name, n, m):
+def test_without_drift_a_test_of_numbers_has_its_nominal_false_alarm_rate(name, n, m):
     rng = np.random.default_rng(1)
     p_values = [
         TESTS[name](numbers(rng.lognormal(0, 1, n)), numbers(rng.lognormal(0, 1, m))).p_value
@@ -68,14 +68,14 @@ def test_without_drift_a_test_of_numbers_alarms_about_as_often_as_it_says(name, 
 
 @pytest.mark.parametrize("name", CATEGORIES)
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (5000, 300)])
-def test_without_drift_a_test_of_categories_alarms_about_as_often_as_it_says(name, n, m):
+def test_without_drift_a_test_of_categories_has_its_nominal_false_alarm_rate(name, n, m):
     rng = np.random.default_rng(2)
     p_values = [TESTS[name](categories(rng, n), categories(rng, m)).p_value for _ in range(400)]
     assert np.mean(np.array(p_values) < 0.05) < 0.10
     assert np.mean(np.array(p_values) < 0.01) < 0.035
 
 
-def test_without_drift_two_shares_alarm_about_as_often_as_they_say():
+def test_without_drift_two_proportions_have_the_nominal_false_alarm_rate():
     rng = np.random.default_rng(3)
     p_values = [
         TESTS["two_proportions"](
@@ -87,7 +87,7 @@ def test_without_drift_two_shares_alarm_about_as_often_as_they_say():
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_that_doubled_are_found_and_the_effect_is_large(name):
+def test_doubled_numbers_are_detected_with_a_large_effect(name):
     rng = np.random.default_rng(4)
     before, after = numbers(rng.lognormal(0, 1, 2000)), numbers(rng.lognormal(np.log(2), 1, 500))
     comparison = TESTS[name](before, after)
@@ -98,7 +98,7 @@ def test_numbers_that_doubled_are_found_and_the_effect_is_large(name):
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
-def test_a_category_that_grew_is_found(name):
+def test_a_category_that_grew_is_detected(name):
     rng = np.random.default_rng(5)
     grown = {**SHARES, "stop": 0.3, "content_filter": 0.26}
     comparison = TESTS[name](categories(rng, 2000), categories(rng, 500, grown))
@@ -107,7 +107,7 @@ def test_a_category_that_grew_is_found(name):
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
+def test_an_empty_side_is_refused_and_equal_sides_show_no_drift(name):
     distribution = (
         Distribution.from_weights({False: 90, True: 10})
         if name == "two_proportions"
@@ -125,7 +125,7 @@ def test_a_side_without_events_is_refused_and_equal_sides_show_nothing(name):
     st.lists(st.integers(0, 500), min_size=2, max_size=12),
 )
 @settings(max_examples=examples(1 / 4))
-def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, after):
+def test_any_counts_give_finite_results_that_do_not_depend_on_the_scale_of_weights(name, before, after):
     if sum(before) == 0 or sum(after) == 0:
         return
     values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
@@ -142,7 +142,7 @@ def test_any_counts_give_finite_figures_and_weights_have_no_scale(name, before, 
     assert TESTS[name](reference, heavier) == pytest.approx(comparison, rel=1e-9, abs=1e-9)
 
 
-def test_g_and_two_shares_are_scipys():
+def test_g_and_two_proportions_equal_scipy():
     before, after = {"a": 400, "b": 300, "c": 100}, {"a": 150, "b": 160, "c": 70}
     table = np.array([[before[name] for name in "abc"], [after[name] for name in "abc"]])
     expected = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
@@ -157,7 +157,7 @@ def test_g_and_two_shares_are_scipys():
     )
 
 
-def test_distances_are_scipys_on_raw_samples_within_the_histograms_error():
+def test_distances_equal_scipys_on_raw_samples_within_the_error_of_the_histogram():
     rng = np.random.default_rng(6)
     before, after = rng.lognormal(0, 1, 3000), rng.lognormal(0.3, 1, 1000)
     reference, current = numbers(before), numbers(after)
@@ -180,7 +180,7 @@ DRAWS = {
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(20, 1500), m=st.integers(20, 500), times=st.floats(0.5, 2))
 @settings(max_examples=examples(1 / 4))
-def test_on_bins_the_kolmogorov_smirnov_distance_is_scipys_less_at_most_the_share_that_one_bin_holds(
+def test_the_binned_kolmogorov_smirnov_distance_is_below_scipys_by_at_most_the_share_of_one_bin(
     draw, seed, n, m, times
 ):
     """Of the same ``NumberSummary``s that panes keep. What lies between two values of one bucket is all that

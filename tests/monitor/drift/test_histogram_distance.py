@@ -57,7 +57,7 @@ far = st.lists(st.one_of(st.integers(0, 10), st.integers(-(10**12), 10**15)), mi
     st.one_of(st.tuples(near, near), st.tuples(far, near), st.tuples(near, far)),
     st.sampled_from([1_000_000, 100_000]),
 )
-def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int) -> None:
+def test_fast_and_reference_implementation_agree(pair: tuple[list[int], list[int]], ppm: int) -> None:
     reference, current = number_of(pair[0], ppm), number_of(pair[1])
     apart = quick(reference, current)
     assert apart.d == pytest.approx(slow(kolmogorov_smirnov, reference, current)[0], abs=1e-9)
@@ -68,7 +68,7 @@ def test_quick_and_slow_say_the_same(pair: tuple[list[int], list[int]], ppm: int
     st.lists(st.integers(0, 30), min_size=2, max_size=60),
     st.lists(st.integers(0, 30), min_size=2, max_size=60),
 )
-def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
+def test_values_in_separate_buckets_compare_like_raw_values_in_scipy(
     first: list[int], second: list[int]
 ) -> None:
     apart = quick(number_of(first), number_of(second))
@@ -84,7 +84,7 @@ def test_what_has_a_bucket_of_its_own_is_compared_as_scipy_compares_raw_values(
 
 
 @given(st.floats(0, 1), st.integers(1, 10**6), st.integers(1, 10**6))
-def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int) -> None:
+def test_the_kolmogorov_p_value_equals_scipys_in_the_deciding_range(d: float, n: int, m: int) -> None:
     root = harmonic_size(n, m) ** 0.5
     p = float(kstwobign.sf((root + 0.12 + 0.11 / root) * d))
     p_value = kolmogorov_p_value(d, n, m)
@@ -95,18 +95,18 @@ def test_kolmogorovs_p_value_is_scipys_where_it_decides(d: float, n: int, m: int
         assert p_value > 0.29
 
 
-def test_a_shape_is_no_farther_from_itself_and_none_of_nothing() -> None:
+def test_a_histogram_has_distance_zero_to_itself_and_none_to_an_empty_one() -> None:
     number = number_of([1, 5, 5, 900])
     assert quick(number, number) == (0.0, 0.0, 1.0)
     assert HistogramShape.from_number(NumberSummary()) is None
 
 
-def test_a_single_value_against_another_is_as_far_apart_as_can_be() -> None:
+def test_two_different_single_values_have_the_maximum_distance() -> None:
     apart = quick(number_of([7] * 100), number_of([9] * 100))
     assert (apart.d, apart.p_value < 1e-9) == (1.0, True)
 
 
-def test_shapes_of_two_scales_are_refused() -> None:
+def test_histograms_of_different_scales_are_refused() -> None:
     fine, coarse = (
         HistogramShape.from_number(number_of([1, 2, 3])),
         HistogramShape.from_number(number_of([1, 2, 3]), 3),

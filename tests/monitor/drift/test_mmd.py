@@ -58,7 +58,7 @@ def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np
 @pytest.mark.llmdrift
 @pytest.mark.parametrize("model", [MARCH, JUNE])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_of_one_models_answers_split_at_random_it_alarms_about_as_often_as_it_says(answers, name, model):
+def test_random_splits_of_one_models_answers_have_the_nominal_false_alarm_rate(answers, name, model):
     """June's answers of PRIME_FULL are three texts, one of which comes 934 times in 1,000."""
     vectors, rng = answers(name, model), np.random.default_rng(21)
     drawn_p_values = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
@@ -83,7 +83,7 @@ def generated() -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(generated, kind):
+def test_generated_repetitive_answers_alarm_at_most_at_the_nominal_rate(generated, kind):
     rng = np.random.default_rng(23)
     drawn_p_values = p_values(lambda count: generated[REPEATED[kind](rng, count)], 300, 60, 1000)
     assert (drawn_p_values < 0.05).mean() < 0.075
@@ -92,7 +92,7 @@ def test_of_generated_answers_that_repeat_it_alarms_at_most_as_often_as_it_says(
 
 @pytest.mark.llmdrift
 @pytest.mark.parametrize(("name", "effect"), [("OPINIONQA", 0.4), ("PRIME_FULL", 0.7)])
-def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_large(answers, name, effect):
+def test_june_is_detected_against_march_from_60_answers_with_a_large_effect(answers, name, effect):
     march, june, rng = answers(name, MARCH), answers(name, JUNE), np.random.default_rng(24)
     for _ in range(20):
         comparison = mmd(
@@ -105,7 +105,7 @@ def test_gpt_4s_june_is_found_against_march_from_60_answers_and_the_effect_is_la
 
 
 @pytest.mark.llmdrift
-def test_the_effect_grows_with_the_share_of_answers_that_changed(answers):
+def test_the_effect_grows_with_the_share_of_changed_answers(answers):
     # the rows have an order of their own
     march, june = (
         np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE)
@@ -117,7 +117,7 @@ def test_the_effect_grows_with_the_share_of_answers_that_changed(answers):
 
 
 @pytest.mark.parametrize("name", TEXT_TESTS)
-def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, generated):
+def test_an_empty_side_is_refused_and_equal_sides_show_no_drift(name, generated):
     sketch = sketch_of(generated[:100])
     with pytest.raises(ValueError, match="nothing to compare"):
         TEXT_TESTS[name](sketch, TextSketch())
@@ -127,7 +127,7 @@ def test_a_side_without_texts_is_refused_and_equal_sides_show_nothing(name, gene
 
 @pytest.mark.parametrize("name", TEXT_TESTS)
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (2, 2), (3, 50), (10_000, 2)])
-def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
+def test_any_number_of_texts_gives_finite_results(name, n, m, generated):
     for first, second in ((0, 0), (0, 1)):
         reference, current = (
             sketch_of(np.repeat(generated[[first]], n, axis=0)),
@@ -141,7 +141,7 @@ def test_any_numbers_of_texts_give_finite_figures(name, n, m, generated):
         assert comparison.effect > 0.5
 
 
-def test_the_tail_of_a_weighted_chi_square_is_scipys_for_equal_weights_and_that_of_simulation_for_others():
+def test_the_weighted_chi_square_tail_equals_scipy_for_equal_weights_and_simulation_for_others():
     for freedom in (1, 2, 10, 30):
         for p in (0.9, 0.5, 0.1, 1e-3, 1e-6, 1e-12):
             assert weighted_chi_square_p_value(

@@ -31,7 +31,7 @@ def fed(
     return first
 
 
-def test_three_events_an_hour_that_all_fail_after_a_healthy_week_alarm_by_the_eighth():
+def test_three_failing_events_an_hour_after_a_healthy_week_alarm_by_the_eighth():
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, 0, edge)
@@ -41,7 +41,7 @@ def test_three_events_an_hour_that_all_fail_after_a_healthy_week_alarm_by_the_ei
 
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("hour", [0, 11, 23])
-def test_one_failing_event_a_day_of_three_an_hour_never_alarms_whether_history_knew_it_or_not(before, hour):
+def test_one_daily_failure_at_three_events_an_hour_never_alarms_with_or_without_history(before, hour):
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, float(before and edge % 72 == 5), edge)
@@ -52,7 +52,7 @@ def test_one_failing_event_a_day_of_three_an_hour_never_alarms_whether_history_k
 @pytest.mark.parametrize(
     ("before", "after"), [(0.03, 0.07), (0.03, 0.2), (0.001, 0.02), (0.3, 0.5), (0.0, 0.05)]
 )
-def test_a_rate_that_rose_is_found_and_said_from_what_to_what_and_since_when(before, after):
+def test_an_increased_rate_is_detected_with_both_rates_and_the_time_of_the_change(before, after):
     rng = np.random.default_rng(1)
     detector = ShiryaevRoberts(RUN_LENGTH)
     assert fed(detector, rng, before, 300) is None
@@ -64,14 +64,14 @@ def test_a_rate_that_rose_is_found_and_said_from_what_to_what_and_since_when(bef
     assert reading.since == pytest.approx(after, rel=0.2)
 
 
-def test_a_rate_that_fell_is_none_of_its_business():
+def test_a_decreased_rate_is_ignored():
     rng = np.random.default_rng(2)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.3, 100)
     assert fed(detector, rng, 0.05, 400, begin=100) is None
 
 
-def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_counted():
+def test_the_run_length_between_false_alarms_is_at_least_the_promised_one():
     """100 streams of 300 blocks at a run length of 3,000 blocks: at most ten false alarms are expected."""
     rng, alarms = np.random.default_rng(3), 0
     for _ in range(100):
@@ -86,7 +86,7 @@ def test_false_alarms_are_no_more_than_promised_at_a_run_length_that_can_be_coun
 
 
 @pytest.mark.parametrize("rho", [0.002, 0.005])
-def test_rates_that_vary_from_block_to_block_and_by_a_twentieth_over_the_day_do_not_alarm(rho):
+def test_rates_that_vary_between_blocks_and_by_a_twentieth_over_the_day_do_not_alarm(rho):
     rng = np.random.default_rng(4)
     for _ in range(3):
         detector = ShiryaevRoberts(1e5)
@@ -100,7 +100,7 @@ def test_rates_that_vary_from_block_to_block_and_by_a_twentieth_over_the_day_do_
             assert reading.statistic < reading.bound
 
 
-def test_the_correlation_within_blocks_is_learnt_and_not_from_the_rise_itself():
+def test_the_correlation_within_blocks_is_learned_and_excludes_the_increase():
     rng = np.random.default_rng(5)
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(400):
@@ -112,7 +112,7 @@ def test_the_correlation_within_blocks_is_learnt_and_not_from_the_rise_itself():
     assert CORRELATION[0] <= calm.rho < 2 * CORRELATION[0]
 
 
-def test_no_block_alarms_alone_however_large():
+def test_no_single_block_alarms_at_any_size():
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(30):
         detector.step(1000, 1, edge)
@@ -123,14 +123,14 @@ def test_no_block_alarms_alone_however_large():
     )
 
 
-def test_below_five_hundred_events_nothing_is_said():
+def test_below_500_events_there_is_no_statistic():
     detector = ShiryaevRoberts(10)
     readings = [detector.step(1, edge % 2, edge) for edge in range(int(MIN_REFERENCE_EVENTS))]
     assert {(reading.statistic, reading.rate) for reading in readings[:-1]} == {(0.0, None)}
     assert detector.step(1, 0, 500).rate == pytest.approx(0.5)
 
 
-def test_a_step_does_not_enter_the_reference_while_it_is_in_doubt():
+def test_a_step_change_does_not_enter_the_reference_while_it_is_undecided():
     rng = np.random.default_rng(6)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 200)
@@ -138,7 +138,7 @@ def test_a_step_does_not_enter_the_reference_while_it_is_in_doubt():
     assert detector.failures / detector.n < 0.04
 
 
-def test_frozen_and_after_calm_the_reference_holds_nothing_of_the_incident():
+def test_the_reference_contains_nothing_of_the_incident_while_frozen_and_afterwards():
     rng = np.random.default_rng(7)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 50)
@@ -152,7 +152,7 @@ def test_frozen_and_after_calm_the_reference_holds_nothing_of_the_incident():
     assert fed(detector, rng, 0.03, 50, begin=80) is None
 
 
-def test_recovery_is_seen_within_a_few_blocks_of_the_outage_ending():
+def test_recovery_is_detected_within_a_few_blocks_after_the_outage():
     rng = np.random.default_rng(8)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.01, 100)
@@ -161,7 +161,7 @@ def test_recovery_is_seen_within_a_few_blocks_of_the_outage_ending():
     assert readings[-1].statistic < RUN_LENGTH
 
 
-def test_beyond_its_horizon_the_reference_halves_and_keeps_its_rate():
+def test_beyond_its_horizon_the_reference_is_halved_and_keeps_its_rate():
     detector = ShiryaevRoberts(RUN_LENGTH)
     while detector.n < HORIZON_EVENTS * 0.45:
         detector.learn(1e7, 3e5)
@@ -176,7 +176,7 @@ blocks = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1)), min_size=1, max
 
 @settings(max_examples=examples(1 / 2))
 @given(blocks, st.integers(0, 60))
-def test_snapshot_then_restore_is_the_same_and_every_number_stays_finite(given_blocks, cut):
+def test_a_restored_snapshot_is_identical_and_every_number_stays_finite(given_blocks, cut):
     through, stopped = ShiryaevRoberts(RUN_LENGTH), ShiryaevRoberts(RUN_LENGTH)
     for edge, (n, share) in enumerate(given_blocks):
         if edge == cut:
@@ -196,7 +196,7 @@ def test_a_snapshot_is_short():
     assert len(json.dumps(detector.state(), separators=(",", ":"))) < 160
 
 
-def test_weights_are_shares_one_for_each_multiplier():
+def test_weights_are_shares_one_per_multiplier():
     assert len(WEIGHTS) == len(ODDS)
     assert sum(WEIGHTS) == pytest.approx(1)
 
@@ -204,13 +204,13 @@ def test_weights_are_shares_one_for_each_multiplier():
 @pytest.mark.parametrize(
     ("n", "failures"), [(-1, 0), (1, 2), (1, -1), (float("nan"), 0), (float("inf"), 0), (1, float("nan"))]
 )
-def test_counts_that_cannot_be_are_refused_by_name(n, failures):
+def test_invalid_counts_are_refused_by_name(n, failures):
     for take in (ShiryaevRoberts(100).step, ShiryaevRoberts(100).learn):
         with pytest.raises(ValueError, match="failures"):
             take(n, failures)
 
 
 @pytest.mark.parametrize("run_length", [0, 1, -5, float("nan")])
-def test_a_run_length_that_promises_nothing_is_refused(run_length):
+def test_a_run_length_below_one_block_is_refused(run_length):
     with pytest.raises(ValueError, match="run_length"):
         ShiryaevRoberts(run_length)

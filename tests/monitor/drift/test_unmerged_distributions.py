@@ -33,7 +33,7 @@ def number_of(ppm: int, values: list[int]) -> NumberSummary:
 
 
 @given(parts, st.integers(0, 5))
-def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
+def test_unmerged_numbers_have_bit_for_bit_the_histogram_of_the_merged_ones(
     panes: list[tuple[int, list[int]]], scale: int
 ) -> None:
     numbers, merged = [number_of(*item) for item in panes], NumberSummary()
@@ -53,15 +53,13 @@ def test_numbers_side_by_side_have_the_shape_of_the_merged_one_to_the_last_bit(
 
 
 @given(counts, counts)
-def test_g_is_never_more_than_before_rare_categories_are_pooled(
-    before: dict[str, float], now: dict[str, float]
-) -> None:
+def test_pooling_rare_categories_never_increases_g(before: dict[str, float], now: dict[str, float]) -> None:
     n, m = float(sum(before.values())), float(sum(now.values()))
     comparison = DRIFT_TESTS["g"](Distribution.from_weights(before, n), Distribution.from_weights(now, m))
     assert comparison.statistic <= g_upper_bound(before, n, now, m) * (1 + 1e-9) + 1e-6
 
 
-def test_how_far_apart_two_shapes_are_is_worked_out_only_where_it_can_matter() -> None:
+def test_the_histogram_distance_is_computed_only_where_it_can_matter() -> None:
     shape, other = (
         HistogramShape.from_number(number_of(1_000_000, values))
         for values in ([1, 2, 3] * 100, [2, 3, 4] * 100)

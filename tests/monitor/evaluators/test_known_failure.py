@@ -106,18 +106,18 @@ def test_a_known_failure_fails_and_is_named(text, kind, response):
 
 
 @pytest.mark.parametrize("text", FINE)
-def test_what_only_resembles_a_known_failure_passes(text, response):
+def test_text_that_resembles_a_known_failure_passes(text, response):
     assert judged(text, response).state is State.PASSED
 
 
-def test_what_the_input_held_may_come_back(response):
+def test_content_of_the_input_may_be_repeated(response):
     assert (
         judged("Hello {{name}}!", response, input="Correct the spelling: Helo {{name}}!").state
         is State.PASSED
     )
 
 
-def test_a_repetition_that_was_asked_for_passes(response):
+def test_a_requested_repetition_passes(response):
     assert (
         judged(
             "I will not talk in class. " * 50, response, input="Write it 50 times: I will not talk in class."
@@ -134,7 +134,7 @@ def test_a_loop_is_found_in_a_very_long_text():
     )
 
 
-def test_six_turns_are_a_loop_and_three_are_none():
+def test_six_repetitions_are_a_loop_and_three_are_not():
     turn = "This sentence has about fifty characters in itself. "
     assert ends_in_loop(turn * 6)
     assert not ends_in_loop("Once. " + turn * 3)

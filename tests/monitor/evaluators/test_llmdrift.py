@@ -30,7 +30,7 @@ def share_failed(name, answers, response):
         ("PRIME_FULL", "gpt-3.5-turbo-0301", 0.0, 0.002),
     ],
 )
-def test_the_share_of_refusals_is_that_of_the_model(dataset, model, least, most, llmdrift, response):
+def test_the_share_of_refusals_matches_the_model(dataset, model, least, most, llmdrift, response):
     assert least <= share_failed("refusal", llmdrift(dataset, model), response) <= most
 
 

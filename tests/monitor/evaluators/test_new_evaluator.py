@@ -79,7 +79,7 @@ def event(number: int, output: str) -> dict[str, Any]:
     }
 
 
-def test_it_is_configured_counted_kept_in_state_and_paged_in_its_own_words(config):
+def test_a_new_evaluator_is_configured_counted_stored_and_paged_with_its_own_texts(config):
     watch = Watch(config)
     lines = [event(number, "NO WAY" if number % 2 else "Gladly.") for number in range(600)]
     alerts = [
@@ -101,7 +101,7 @@ def test_it_is_configured_counted_kept_in_state_and_paged_in_its_own_words(confi
     assert [measure for measure in restored.measures() if "shouting" in measure.labels] == figures
 
 
-def test_its_words_and_its_advice_are_those_of_its_class():
+def test_the_failure_text_and_the_next_step_come_from_its_class():
     evidence = Evidence(
         metric="evaluator.shouting.fail_rate", value=0.5, low=0.4, high=0.6, n=300, window_s=300, above=0.2
     )

@@ -96,7 +96,7 @@ TEXTLESS = [({}, S), ({"output": ""}, S), ({"output": "I can't help with that.",
         for row in table
     ],
 )
-def test_an_evaluator_answers_as_its_table_says(name, fields, expected, response):
+def test_an_evaluator_returns_the_verdict_of_its_table(name, fields, expected, response):
     suite = Suite.of([name])
     assert suite.judge(response(**fields))[suite.names.index(name)].state is expected
 
@@ -113,12 +113,12 @@ def test_an_evaluator_answers_as_its_table_says(name, fields, expected, response
         ({"min_chars": 1}, {"output": "", "error_type": "timeout"}, S, None),
     ],
 )
-def test_length_judges_only_by_the_limits_that_are_configured(parameters, fields, expected, score, response):
+def test_length_judges_only_by_configured_limits(parameters, fields, expected, score, response):
     verdict = Suite.of([{"length": parameters}]).judge(response(**fields))[1]
     assert (verdict.state, verdict.score) == (expected, score)
 
 
-def test_the_interaction_of_the_event_comes_before_that_of_the_configuration(response):
+def test_the_interaction_of_the_event_overrides_the_configured_one(response):
     suite = Suite.of(["latency"], interaction="async")
     assert suite.judge(response(duration_s=3.0))[1].state is P
     assert suite.judge(response(duration_s=3.0, interaction="sync"))[1].state is F
@@ -141,11 +141,11 @@ def test_the_interaction_of_the_event_comes_before_that_of_the_configuration(res
         ("[" * 5000, F),
     ],
 )
-def test_json_is_one_json_value_and_nothing_else(output, expected, response):
+def test_json_answer_accepts_exactly_one_json_value(output, expected, response):
     assert Suite.of(["json"]).judge(response(output=output))[1].state is expected
 
 
-def test_fenced_json_passes_where_that_is_configured(response):
+def test_fenced_json_passes_if_configured(response):
     suite = Suite.of([{"json": {"fenced": True}}])
     assert suite.judge(response(output='```json\n{"a": 1}\n```'))[1].state is P
     assert suite.judge(response(output="```json\nno\n```"))[1].state is F
@@ -168,7 +168,7 @@ SCHEMA = {
         ("no", F, "not JSON"),
     ],
 )
-def test_json_schema_names_the_place_and_never_the_text(output, expected, reason, response):
+def test_json_schema_names_the_path_and_never_the_text(output, expected, reason, response):
     verdict = Suite.of([{"json_schema": {"schema": SCHEMA}}]).judge(response(output=output))[1]
     assert verdict.state is expected
     assert verdict.reason.startswith(reason)

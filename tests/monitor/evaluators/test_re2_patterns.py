@@ -18,7 +18,7 @@ class Public:
 
 
 @given(st.sampled_from(PATTERNS), texts)
-def test_an_expression_finds_and_replaces_what_the_wrapper_does(pattern, text):
+def test_an_expression_finds_and_replaces_like_the_wrapper(pattern, text):
     expression, data = Expression(pattern), text.encode()
     assert [data[start:end].decode() for start, end in expression.spans(data)] == [
         found[0] for found in re2.finditer(pattern, text)
@@ -32,14 +32,14 @@ def test_an_expression_finds_and_replaces_what_the_wrapper_does(pattern, text):
 
 
 @given(st.sampled_from(PATTERNS), texts, st.integers(0, 3))
-def test_a_version_without_private_parts_finds_the_same(pattern, text, start):
+def test_an_re2_version_without_private_members_gives_the_same_results(pattern, text, start):
     data = text.encode()
     start = min(start, len(data))
     assert matcher(Public(pattern))(data, start) == matcher(re2.compile(pattern))(data, start)
 
 
 @given(st.lists(st.sampled_from(PATTERNS), min_size=1, unique=True), texts)
-def test_a_set_names_the_patterns_that_occur(patterns, text):
+def test_a_set_names_the_matching_patterns(patterns, text):
     found = search_set(tuple(patterns))(text.encode())
     assert sorted(found or ()) == [
         number for number, pattern in enumerate(patterns) if re2.search(pattern, text)

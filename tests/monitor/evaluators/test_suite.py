@@ -100,7 +100,7 @@ events = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize(("name", "kind"), EVALUATORS.items())
-def test_every_evaluator_keeps_the_contract(name, kind):
+def test_every_evaluator_satisfies_the_contract(name, kind):
     assert issubclass(kind, Evaluator)
     assert kind.name == name
     assert kind.__doc__
@@ -117,7 +117,7 @@ def test_every_evaluator_keeps_the_contract(name, kind):
 @pytest.mark.parametrize("name", EVALUATORS)
 @settings(max_examples=examples(1 / 2))
 @given(fields=events)
-def test_every_evaluator_is_deterministic_and_never_breaks(name, response, fields):
+def test_every_evaluator_is_deterministic_and_never_raises(name, response, fields):
     event = response(**fields)
     before = msgspec.structs.asdict(event)
     suite = Suite.of([{name: REQUIRED.get(name, {})}])
@@ -143,7 +143,7 @@ def asked_one_by_one(evaluators, event):
 
 @pytest.mark.parametrize("configured", ["", "sync"])
 @given(many=st.lists(events, max_size=8))
-def test_judging_together_is_asking_each_evaluator_about_each_event(response, configured, many):
+def test_judging_a_batch_equals_judging_each_event_with_each_evaluator(response, configured, many):
     suite, evaluators = TOGETHER[configured]
     run = [response(**fields) for fields in many]
     judged = suite.judge_all(run)
@@ -165,7 +165,7 @@ def test_judging_together_is_asking_each_evaluator_about_each_event(response, co
 )
 @settings(max_examples=examples(1 / 2))
 @given(first=events, second=events)
-def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(response, evaluator, first, second):
+def test_label_verdicts_do_not_depend_on_the_rest_of_the_event(response, evaluator, first, second):
     second |= {name: first[name] for name in evaluator.labels}
     if bool(first["output"]) != bool(second["output"]):
         second["output"] = first["output"]
@@ -177,11 +177,11 @@ def test_what_the_labels_settle_is_the_same_whatever_else_the_event_says(respons
 
 @settings(max_examples=examples(1 / 2))
 @given(fields=events)
-def test_evaluators_read_no_field_that_these_tests_leave_out(response, fields):
+def test_evaluators_read_no_field_that_these_tests_omit(response, fields):
     assert SUITE.judge(SimpleNamespace(**fields)) == SUITE.judge(response(**fields))
 
 
-def test_free_text_in_a_label_fills_no_memory(response):
+def test_free_text_labels_do_not_grow_the_label_cache(response):
     suite = Suite.of()
     run = [
         response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}")
@@ -198,7 +198,7 @@ def test_free_text_in_a_label_fills_no_memory(response):
     )
 
 
-def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):
+def test_a_raising_evaluator_gives_an_error_and_the_others_continue(response):
     class Broken(Evaluator):
         """Breaks."""
 
@@ -215,7 +215,7 @@ def test_an_evaluator_that_breaks_answers_error_and_the_others_go_on(response):
     assert not judged.failures
 
 
-def test_an_event_from_the_exact_decoder_is_judged_like_the_fast_ones(response):
+def test_an_event_of_the_exact_decoder_is_judged_like_one_of_the_fast_decoder(response):
     line = (
         b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m","output":"I'
         b" can't help with that.\"}"
@@ -224,7 +224,7 @@ def test_an_event_from_the_exact_decoder_is_judged_like_the_fast_ones(response):
     assert SUITE.judge(decode(line)) == SUITE.judge(decode(slow))
 
 
-def test_the_default_suite_is_all_that_need_no_configuration():
+def test_the_default_suite_contains_all_evaluators_without_required_configuration():
     suite = Suite.of()
     assert (
         suite.names
@@ -239,17 +239,17 @@ def test_the_default_suite_is_all_that_need_no_configuration():
     }
 
 
-def test_error_is_in_every_suite_and_named_once():
+def test_error_is_in_every_suite_exactly_once():
     assert Suite.of(["refusal"]).names == ("error", "refusal")
     assert Suite.of(["refusal", "error"]).names == ("refusal", "error")
 
 
-def test_gating_moves_an_evaluator():
+def test_gating_is_configurable_per_evaluator():
     suite = Suite.of(["refusal", "latency"], {"latency": True, "refusal": False})
     assert suite.gating == (True, False, True)
 
 
-def test_the_version_is_another_when_parameters_are():
+def test_the_version_changes_with_the_parameters():
     def version(value, interaction=None):
         return Suite.of([value], interaction=interaction).versions[1]
 
@@ -298,13 +298,13 @@ def test_the_version_is_another_when_parameters_are():
         ({"latency": {"sync_s": 0}}, "evaluator latency: parameter sync_s: "),
     ],
 )
-def test_a_wrong_setting_is_explained(value, message):
+def test_an_invalid_setting_is_explained(value, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below
         parse_setting(value)
     assert str(caught.value).startswith(message)
 
 
-def test_a_schema_that_was_read_from_its_file_is_used():
+def test_a_schema_loaded_from_a_file_is_used():
     assert isinstance(
         parse_setting({"json_schema": {"file": "a.json", "schema": {"type": "object"}}}), EvaluatorSetting
     )
@@ -324,7 +324,7 @@ def test_a_schema_that_was_read_from_its_file_is_used():
         ),
     ],
 )
-def test_a_suite_that_cannot_be_is_explained(evaluators, gating, message):
+def test_an_invalid_suite_is_explained(evaluators, gating, message):
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         Suite.of(evaluators, gating)
 
@@ -339,7 +339,7 @@ def test_the_suite_of_a_feature_follows_its_configuration():
         suite_for(config, "s", "f")
 
 
-def test_of_a_long_text_the_head_and_the_tail_are_read(response):
+def test_only_head_and_tail_of_a_long_text_are_read(response):
     refusing = response(output="I can't help with that. " + "Do not steal. It is wrong and illegal. " * 3000)
     ending = response(output="word " * 20_000 + "<|im_end|>")
     assert SUITE.judge(refusing)[SUITE.names.index("refusal")].state is State.FAILED

@@ -32,25 +32,25 @@ def reasons(*states: Any) -> list[tuple[int, str, str]]:
     return [(minute, change.state, change.reason) for minute, change in enumerate(steps(*states)) if change]
 
 
-def test_an_incident_fires_when_it_has_breached_for_as_long_as_the_rule_says() -> None:
+def test_an_incident_fires_after_breaching_for_the_time_of_its_rule() -> None:
     assert reasons("breach", "breach", "breach", "breach") == [(2, "firing", "breached for 2 min")]
 
 
-def test_unknown_readings_count_neither_as_breach_nor_as_good() -> None:
+def test_unknown_readings_count_neither_as_breach_nor_as_recovery() -> None:
     # `for: 2m` at one-minute panes is three breaching edges; unknown ones are passed over
     assert reasons("breach", "unknown", "unknown", "unknown", "breach", "unknown") == []
     assert reasons("breach", "unknown", "unknown", "unknown", "breach", "breach")[0][:2] == (5, "firing")
     assert reasons("breach", "breach", "breach", "good", "unknown", "unknown", "unknown", "good")[1:] == []
 
 
-def test_a_break_begins_the_count_anew() -> None:
+def test_an_interruption_restarts_the_count() -> None:
     assert reasons("breach", "breach", "between") == [(2, "resolved", "did not last")]
     assert reasons("breach", "breach", "breach", "good", "good", "between", "good", "good", "good")[1:] == [
         (8, "resolved", "well for 2 min")
     ]
 
 
-def test_a_restored_incident_goes_on_as_before() -> None:
+def test_a_restored_incident_behaves_as_before() -> None:
     incident = opened(RULE, FEATURE, None, 0, "error", EVIDENCE)
     for minute in range(2):
         incident.step(RULE, Reading("breach", EVIDENCE), minute * MINUTE_US)
@@ -60,7 +60,7 @@ def test_a_restored_incident_goes_on_as_before() -> None:
     assert change == StateChange("firing", "breached for 2 min")
 
 
-def test_an_episode_ends_with_its_last_incident_even_if_that_is_not_shown() -> None:
+def test_an_episode_ends_with_its_last_incident_even_when_that_is_not_listed() -> None:
     def incident(nth: int, state: str) -> ShownIncident:
         found = opened(RULE, FEATURE, SegmentKey("m"), 0, "error", EVIDENCE)
         found.incident_id = f"i{nth}"

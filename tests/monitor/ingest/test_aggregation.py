@@ -34,7 +34,7 @@ def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("sizes", "n"), [({}, 100), ({"output_tokens": 0}, None)])
-def test_half_the_answers_empty_is_half_whoever_says_so(sizes, n):
+def test_half_of_the_answers_empty_is_half_for_every_reporter(sizes, n):
     """Text comes with one call in ten. Where no size is stated, only those with text tell; where one is, all
     do.
     """
@@ -53,7 +53,7 @@ def test_half_the_answers_empty_is_half_whoever_says_so(sizes, n):
         assert values["evaluator.empty.fail_rate"]["n"] == pytest.approx(1000)
 
 
-def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
+def test_external_evaluators_are_capped_and_built_in_ones_do_not_count():
     names = [f"e{number:02}" for number in range(62)] + ["refusal"] + [f"x{number}" for number in range(5)]
     records = [
         record(number, "evaluation", response_id="r", evaluator=name, passed=True)
@@ -72,7 +72,7 @@ def test_evaluators_from_elsewhere_are_capped_and_ours_do_not_count():
     assert metrics(records, bundle=7) == values
 
 
-def test_scores_alone_are_capped_as_well():
+def test_evaluators_with_scores_only_are_capped_too():
     values = metrics(
         [
             record(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5)

@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_is_sent_is_counted_or_in_the_dead_letters_with_its_reason(seed):
+def test_every_input_is_counted_or_a_dead_letter_with_its_reason(seed):
     spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parents[2] / "fuzz.py")
     fuzz = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fuzz)

@@ -133,12 +133,12 @@ ENGLISH, FRENCH = SENTENCES["en"], SENTENCES["fr"]
 @pytest.mark.parametrize(
     ("language", "text"), [(language, text) for language, texts in SENTENCES.items() for text in texts]
 )
-def test_a_sentence_is_told_to_be_in_its_language(language, text):
+def test_a_sentence_is_detected_in_its_language(language, text):
     assert detect_language(text) == language
 
 
 @pytest.mark.parametrize("text", NO_LANGUAGE)
-def test_of_what_is_short_or_names_or_code_no_language_is_told(text):
+def test_short_texts_names_and_code_have_no_language(text):
     assert detect_language(text) is None
 
 
@@ -148,13 +148,13 @@ def test_any_text_has_one_of_the_known_languages_or_none(text):
 
 
 @given(st.sampled_from(TEXTS), st.text())
-def test_what_is_not_read_of_a_long_text_changes_nothing(text, more):
+def test_the_unread_part_of_a_long_text_does_not_matter(text, more):
     begin = (text + " ") * (MAX_CHARS // len(text) + 1)
     assert detect_language(begin) == detect_language(begin + more)
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(text):
+def test_accent_encoding_capitals_and_embedded_code_do_not_matter(text):
     expected = detect_language(text)
     assert detect_language(unicodedata.normalize("NFD", text)) == expected
     assert detect_language(text.upper()) == expected
@@ -167,7 +167,7 @@ def test_how_accents_are_encoded_capitals_and_code_in_between_change_nothing(tex
     )
 
 
-def test_a_language_does_not_depend_on_what_was_asked_before():
+def test_a_detection_does_not_depend_on_previous_ones():
     asked_first = (
         "from monitor.ingest.language_detection import detect_language; import json, sys;"
         " print(json.dumps([detect_language(text) for text in json.load(sys.stdin)]))"
@@ -182,7 +182,7 @@ def test_a_language_does_not_depend_on_what_was_asked_before():
     assert json.loads(backwards.stdout) == [detect_language(text) for text in TEXTS][::-1]
 
 
-def test_the_model_needs_no_disk_to_write_on(monkeypatch):
+def test_the_model_needs_no_writable_disk(monkeypatch):
     def nowhere(*_: Any, **__: Any) -> None:
         raise FileNotFoundError("no usable temporary directory")
 
@@ -192,7 +192,7 @@ def test_the_model_needs_no_disk_to_write_on(monkeypatch):
     assert detect_language(FRENCH[0]) == "fr"
 
 
-def test_it_is_added_up_in_64_bits():
+def test_scores_are_summed_in_64_bits():
     """In 32, and by BLAS, the last digits depend on the processor and its threads. Were the method that we
     replace renamed, this would show.
     """
@@ -200,12 +200,12 @@ def test_it_is_added_up_in_64_bits():
     assert model._raw_score(ENGLISH[0].encode()).dtype == "float64"
 
 
-def test_every_language_is_one_that_the_model_knows():
+def test_every_listed_language_is_supported_by_the_model():
     assert set(language_detection._model().labels) == {*LANGUAGES, "zxx"}
     assert list(LANGUAGES) == sorted(set(LANGUAGES))
 
 
-def test_the_example_holds():
+def test_the_doctest_passes():
     assert doctest.testmod(language_detection) == (0, 1)
 
 
@@ -236,7 +236,7 @@ def measured(
     return {window["model"]: window["metrics"] for window in windows if window["level"] == "segment"}
 
 
-def test_a_window_counts_the_languages_of_inputs_and_outputs_whatever_their_weight():
+def test_a_window_counts_the_languages_of_inputs_and_outputs_unweighted():
     records = [
         response(
             nth,
@@ -257,7 +257,7 @@ def test_a_window_counts_the_languages_of_inputs_and_outputs_whatever_their_weig
     assert metrics_by_model["output_language"]["counts"] == {"en": 4.0}
 
 
-def test_only_the_first_ten_responses_with_text_of_a_segment_are_asked():
+def test_only_the_first_ten_responses_with_text_of_a_segment_are_detected():
     silent = [response(nth) for nth in range(5)]
     first = [response(10 + nth, output=ENGLISH[0] if nth < 9 else FRENCH[0]) for nth in range(10)]
     then = [response(100 + nth, output=FRENCH[0]) for nth in range(100)]
@@ -267,7 +267,7 @@ def test_only_the_first_ten_responses_with_text_of_a_segment_are_asked():
     assert metrics_by_model["n"]["output_language"]["counts"] == {"fr": 1.0}
 
 
-def test_without_texts_there_is_no_language():
+def test_without_texts_there_are_no_languages():
     assert (
         not {"input_language", "output_language"}
         & measured([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
@@ -287,9 +287,7 @@ def test_without_texts_there_is_no_language():
     st.lists(st.integers(0, 40), max_size=4),
     st.booleans(),
 )
-def test_which_are_asked_depends_on_the_log_alone_not_on_bundles_nor_restarts_nor_weights(
-    rows, cuts, restart
-):
+def test_the_detected_responses_depend_on_the_log_alone(rows, cuts, restart):
     records = [
         response(nth, model=model, sample_probability=(1.0, 0.5, 0.1)[nth % 3], output=output, input=asked)
         for nth, (model, output, asked) in enumerate(rows)

@@ -29,7 +29,7 @@ def known(partition_state: PartitionState, failures: tuple[int, ...]) -> Feature
     return feature
 
 
-def test_hours_that_differ_by_chance_are_tolerated_no_more_than_always_and_a_cycle_is() -> None:
+def test_only_a_daily_cycle_raises_the_tolerance_and_chance_differences_do_not() -> None:
     assert (
         ReferenceFinder()
         .cycle(known(PartitionState(60_000_000, ""), (180,)), None, EDGE_US)
@@ -57,7 +57,7 @@ def test_an_incident_of_yesterday_is_no_cycle() -> None:
     assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") == 1
 
 
-def test_the_detector_of_a_series_is_told_of_its_cycle() -> None:
+def test_the_detector_of_a_series_receives_its_cycle() -> None:
     rule = {"name": "rose", "on": "error_rate", "above": "baseline"}
     config, counted = Config.model_validate({"rules": [rule], "default_rules": False}), Rate()
     counted.add(1_000_000, 100, 3)

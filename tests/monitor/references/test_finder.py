@@ -60,13 +60,13 @@ def find(
     return ReferenceFinder().find(name, feature, at, edge_us, window_us, since_us)
 
 
-def test_a_trailing_reference_is_the_whole_hours_that_lie_two_hours_back() -> None:
+def test_a_trailing_reference_is_the_full_hours_before_the_last_two_hours() -> None:
     reference = find(state(hours(40, 0)))
     assert (reference.start_us, reference.end_us) == (T - 26 * HOUR_US, T - 2 * HOUR_US)
     assert (reference.pane.events, len(reference.blocks), reference.is_young) == (2400, 24, False)
 
 
-def test_where_hours_are_too_few_it_is_what_there_is_up_to_three_minutes_back_in_blocks_of_five() -> None:
+def test_a_short_history_gives_a_reference_of_five_minute_blocks_up_to_three_minutes_ago() -> None:
     feature = state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}})
     reference = find(feature)
     assert (reference.start_us, reference.end_us, reference.pane.events) == (
@@ -87,7 +87,7 @@ def test_where_hours_are_too_few_it_is_what_there_is_up_to_three_minutes_back_in
         (LAG + 37, 15, True, False),
     ],
 )
-def test_it_needs_500_events_and_15_minutes_and_is_young_below_30(
+def test_a_reference_needs_500_events_and_15_minutes_and_is_young_below_30_minutes(
     minutes: int, events: int, found: bool, young: bool
 ) -> None:
     reference = find(state({FINE: {T - minute * MINUTE_US: events for minute in range(1, minutes + 1)}}))
@@ -95,7 +95,7 @@ def test_it_needs_500_events_and_15_minutes_and_is_young_below_30(
     assert reference is None or reference.is_young is young
 
 
-def test_panes_in_an_incident_are_no_reference_and_by_whole_hours() -> None:
+def test_panes_of_an_incident_are_excluded_by_full_hours() -> None:
     over = [T - 9 * HOUR_US + 10 * MINUTE_US, T - 8 * HOUR_US + 5 * MINUTE_US]
     assert find(state(hours(40, 0), spans=[over])).pane.events == 2400 - 200
     young = {FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 61)}}
@@ -113,7 +113,7 @@ def test_while_an_incident_is_open_the_reference_ends_before_it() -> None:
     )
 
 
-def test_an_incident_that_was_taken_for_normal_is_the_reference_from_then_on() -> None:
+def test_after_an_incident_was_accepted_as_normal_the_reference_starts_there() -> None:
     since_us = T - 26 * HOUR_US
     feature = state(hours(60, 0), spans=[[since_us - 5 * MINUTE_US, T - 2 * HOUR_US]])
     assert find(feature).pane.events < 60 * 100 - 2400  # what was before it, and what came after
@@ -121,7 +121,7 @@ def test_an_incident_that_was_taken_for_normal_is_the_reference_from_then_on() -
     assert (reference.start_us, reference.end_us, reference.pane.events) == (since_us, T - 2 * HOUR_US, 2400)
 
 
-def test_what_came_back_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the_reference() -> None:
+def test_a_deviation_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the_reference() -> None:
     night = [T - 10 * HOUR_US, T - 5 * HOUR_US]
     before = [start - DAY_US + 30 * MINUTE_US for start in night]
     assert find(state(hours(60, 0), spans=[night])).pane.events == 2400 - 500
@@ -130,7 +130,7 @@ def test_what_came_back_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the
     assert find(state(hours(60, 0), spans=[elsewhere, night])).pane.events < 2400
 
 
-def test_the_same_hours_last_week_are_those_of_the_window_and_one_around_it() -> None:
+def test_the_same_hours_last_week_are_the_window_and_one_window_on_each_side() -> None:
     week = {HOUR: {T - WEEK_US + hour * HOUR_US: 300 + hour for hour in range(-5, 6)}}
     assert find(state(week), "same hours last week").pane.events == 299 + 300 + 301
     assert (
@@ -139,7 +139,7 @@ def test_the_same_hours_last_week_are_those_of_the_window_and_one_around_it() ->
     assert find(state(week), "same hours last week", since_us=T - DAY_US) is None
 
 
-def test_the_previous_prompt_version_is_the_one_before_at_the_same_model() -> None:
+def test_the_previous_prompt_version_is_the_preceding_one_of_the_same_model() -> None:
     def version(text: str, model: str = "m") -> SegmentKey:
         return SegmentKey(model, text)
 
@@ -153,7 +153,7 @@ def test_the_previous_prompt_version_is_the_one_before_at_the_same_model() -> No
     assert find(feature, "previous prompt version", None) is None
 
 
-def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
+def test_the_whole_feature_contains_all_segments_and_unlabelled_events() -> None:
     feature = state(hours(40, 0))
     state(hours(40, 0), SegmentKey("n"), into=feature)
     for resolution, counts in hours(40, 0).items():
@@ -167,7 +167,7 @@ def test_the_whole_feature_is_all_its_segments_and_what_has_no_labels() -> None:
     assert (reference.pane.events, reference.pane.rates["feedback.acceptance_rate"].events) == (4800, 24 * 7)
 
 
-def test_a_late_event_is_in_the_reference_at_once() -> None:
+def test_a_late_event_is_in_the_reference_immediately() -> None:
     feature, references = (
         state({FINE: {T - minute * MINUTE_US: 20 for minute in range(1, 41)}}),
         ReferenceFinder(),
@@ -181,7 +181,7 @@ def test_a_late_event_is_in_the_reference_at_once() -> None:
     assert after.pane.events == before.pane.events + 5
 
 
-def test_a_reference_that_grew_from_edge_to_edge_is_the_one_that_is_made_at_once() -> None:
+def test_an_incrementally_extended_reference_equals_a_rebuilt_one() -> None:
     panes = {FINE: {T + minute * MINUTE_US: 10 + minute % 7 for minute in range(110)}}
     feature, references = state(panes), ReferenceFinder()
     for minute in range(1, 110):

@@ -113,7 +113,7 @@ def desk(tmp_path: Path) -> Desk:
 # -------------------------------------------------------------------------------------------------------
 
 
-def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(desk: Desk) -> None:
+def test_a_pin_contains_exactly_the_counts_between_its_times(desk: Desk) -> None:
     inside = events(700)
     assert desk.pin([*events(50, start_s=-200), *inside, *events(50, start_s=86_400 + 10)], days=1) == 0
     reference = desk.pins().find("march", KEY, None)
@@ -128,7 +128,7 @@ def test_a_pin_holds_all_that_was_counted_between_its_times_and_nothing_else(des
     assert sum(block.n for block in texts.blocks) == 700
 
 
-def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(desk: Desk) -> None:
+def test_days_and_gaps_lose_no_texts_and_make_at_most_48_blocks(desk: Desk) -> None:
     days = [
         event for day in range(4) for event in events(1500, every_s=40, start_s=day * 86_400, seed=day)
     ] + events(300, every_s=60, start_s=6 * 86_400)
@@ -142,7 +142,7 @@ def test_days_and_gaps_between_them_lose_no_texts_and_make_48_blocks_at_most(des
     assert len(texts.blocks) <= MAX_BLOCKS
 
 
-def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_path: Path) -> None:
+def test_the_same_events_in_two_gzip_files_make_the_same_pin(desk: Desk, tmp_path: Path) -> None:
     rows = events(600)
     assert desk.pin(rows) == 0
     names = []
@@ -174,9 +174,7 @@ def test_the_same_events_in_two_gzipped_files_make_the_same_pin(desk: Desk, tmp_
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400)), min_size=1, max_size=80),
     st.sampled_from([60_000_000, HOUR_US, 24 * HOUR_US]),
 )
-def test_whatever_is_counted_when_blocks_are_together_the_whole(
-    counted: list[tuple[int, int]], length_us: int
-) -> None:
+def test_all_blocks_together_contain_every_count(counted: list[tuple[int, int]], length_us: int) -> None:
     panes: dict[int, Pane] = {}
     for nth, events_of in counted:
         pane = panes.setdefault(nth * length_us, Pane(nth * length_us))
@@ -197,7 +195,7 @@ def test_whatever_is_counted_when_blocks_are_together_the_whole(
 # -----------------------------------------------------------------------------------------------
 
 
-def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_the_whole_feature(
+def test_a_segment_is_compared_with_itself_and_an_unknown_or_small_one_with_the_whole_feature(
     desk: Desk,
 ) -> None:
     assert desk.pin([*events(600), *events(100, start_s=2000, model="small")]) == 0
@@ -213,7 +211,7 @@ def test_a_segment_is_held_against_itself_and_an_unknown_or_a_small_one_against_
     assert pins.texts("march", KEY._replace(feature="other"), None, "output_text") is None
 
 
-def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(desk: Desk) -> None:
+def test_a_pinned_reference_ignores_the_order_of_dimensions_and_is_never_young(desk: Desk) -> None:
     config = QUIET + "features: [{match: '*', dimensions: [region, tier]}]\n"
     assert desk.pin(events(600, every_s=0.5, dimensions={"region": "eu", "tier": "pro"}), config=config) == 0
     pins = desk.pins()
@@ -227,7 +225,7 @@ def test_it_is_the_same_however_the_dimensions_are_ordered_and_is_never_young(de
     assert not reference.is_young
 
 
-def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
+def test_without_a_pin_there_is_no_reference(desk: Desk) -> None:
     from monitor.windows.feature_series import FeatureState
 
     assert ReferenceFinder().find("pinned march", FeatureState(KEY), None, HOUR_US, 60_000_000, 0) is None
@@ -239,7 +237,7 @@ def test_where_there_is_no_pin_there_is_no_reference(desk: Desk) -> None:
     )
 
 
-def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_not_opens_nothing(
+def test_a_difference_from_the_pin_is_detected_in_the_first_minutes_and_equality_opens_nothing(
     desk: Desk,
 ) -> None:
     assert desk.pin(events(2000)) == 0
@@ -254,7 +252,7 @@ def test_what_differs_from_the_pin_is_found_in_the_first_minutes_and_what_does_n
     assert first["evidence"]["reference"] == pytest.approx(148, rel=0.1)
 
 
-def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(desk: Desk) -> None:
+def test_a_drift_from_a_pin_never_becomes_normal(desk: Desk) -> None:
     assert desk.pin(events(2000)) == 0
     long = events(26 * 120, every_s=30, start_s=86_400, factor=5, seed=2)
     panes = "time: {pane: 5m}\n"
@@ -266,7 +264,7 @@ def test_a_drift_from_a_pin_lasts_as_long_as_it_lasts_and_never_becomes_normal(d
     assert datetime.fromisoformat(last["time"]) > NINE + timedelta(days=2, hours=2)
 
 
-def test_what_another_evaluator_counted_is_not_compared(desk: Desk) -> None:
+def test_counts_of_another_evaluator_version_are_not_compared(desk: Desk) -> None:
     short, long = (
         f"features: [{{match: '*', evaluators: [{{length: {{max_chars: {most}}}}}]}}]\n"
         for most in (20, 1000)
@@ -283,7 +281,7 @@ def test_what_another_evaluator_counted_is_not_compared(desk: Desk) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def test_too_few_events_pin_nothing_and_say_who_had_most(
+def test_too_few_events_pin_nothing_and_the_largest_feature_is_named(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert desk.pin([*events(499), *events(3, feature="rare")]) == 2
@@ -294,7 +292,7 @@ def test_too_few_events_pin_nothing_and_say_who_had_most(
     assert not (desk.folder / "march.json").exists()
 
 
-def test_a_pin_stays_what_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pin_never_changes(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.pin(events(600)) == 0
     before = (desk.folder / "march.json").read_text()
     with pytest.raises(SystemExit) as ended:
@@ -307,9 +305,7 @@ def test_a_pin_stays_what_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) 
     assert (desk.folder / "march.json").read_text() == before
 
 
-def test_a_line_that_cannot_be_read_is_told_and_left_out(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreadable_line_is_reported_and_omitted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.pin([*events(300), "{", *events(300, start_s=600)]) == 1
     assert "1 line could not be read and was left out" in (said := capsys.readouterr().err)
     assert "events.ndjson:301: not JSON" in said
@@ -338,7 +334,7 @@ def test_wrong_arguments_end_with_2_and_the_remedy(
     assert "must be letters, digits" in capsys.readouterr().err
 
 
-def test_a_configuration_that_names_the_pin_already_can_be_used_to_make_it(
+def test_a_configuration_that_names_a_future_pin_can_be_used_to_make_it(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert desk.pin(events(600), config=CONFIG) == 0
@@ -375,9 +371,7 @@ Change = Callable[[dict[str, Any]], Any]
         ),
     ],
 )
-def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(
-    desk: Desk, change: Change, said: str
-) -> None:
+def test_an_incompatible_pin_is_a_configuration_error(desk: Desk, change: Change, said: str) -> None:
     desk.pin(events(600, every_s=5))
     pin = desk.written()
     change(pin)
@@ -386,7 +380,7 @@ def test_a_pin_that_this_release_cannot_use_is_a_fault_of_the_configuration(
         desk.config()
 
 
-def test_the_core_refuses_a_pin_that_nobody_read() -> None:
+def test_the_core_refuses_a_pin_that_was_not_loaded() -> None:
     with pytest.raises(ValueError, match=r"pinned\.march\.file: march\.json was not read"):
         PinnedReferences({"march": Pinned(file="march.json")})
 
@@ -422,7 +416,7 @@ def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
 
 @pytest.mark.llmdrift
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_june_is_found_against_a_pin_of_march_at_the_first_edge_and_march_itself_is_not(
+def test_june_is_detected_against_a_pin_of_march_at_the_first_edge_and_march_is_not(
     desk: Desk, name: str
 ) -> None:
     march = answers(name, "openaichat/gpt-4-0314", NINE)

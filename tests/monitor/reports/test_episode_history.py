@@ -43,7 +43,7 @@ def episode(episode_of, name, minutes, *, urgency="high", rules=("refusals",), f
     return made
 
 
-def test_incidents_keep_their_values_of_when_they_fired_and_the_episode_ends_when_it_resolves(episode_of):
+def test_incidents_keep_their_values_at_firing_and_the_episode_ends_at_its_resolve(episode_of):
     opened = episode_of("e", "opened", minute=3, urgency="low")
     well = opened.incidents[0].model_copy(
         update={
@@ -70,7 +70,9 @@ def test_episodes_of_low_urgency_are_tickets_and_muted_episodes_are_no_pages(epi
     assert (findings.pages, findings.tickets) == (1, 2)
 
 
-def test_overlapping_firings_of_a_feature_and_its_segments_count_once(tried, hours, rules_only, errors_rule):
+def test_overlapping_incidents_of_a_feature_and_its_segments_count_once(
+    tried, hours, rules_only, errors_rule
+):
     trial = tried(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
     errors, never = trial.rules()
     assert (errors.rule, errors.pages, errors.tickets) == ("errors", 1, 0)
@@ -102,7 +104,7 @@ def test_breaches_that_end_before_the_incident_fires_are_counted_separately(
     assert count.brief >= 1
 
 
-def test_an_incident_that_still_fires_is_cut_at_the_end_of_the_input(tried, week, rules_only, errors_rule):
+def test_a_firing_incident_is_cut_at_the_end_of_the_input(tried, week, rules_only, errors_rule):
     events = week.events(2, 20, ("a/b",), seed=1, troubles=(week.Trouble("a/b", 1, 9, "errors", 0.5),))
     trial = tried(rules_only(errors_rule), events)
     assert [history.until for history in trial.alerts.in_order()] == [None]

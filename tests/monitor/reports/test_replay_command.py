@@ -43,7 +43,7 @@ def run(capsys, *arguments):
     return code, told.out, told.err
 
 
-def test_ndjson_is_exactly_what_the_core_writes_on_the_topics(
+def test_ndjson_equals_the_records_of_the_core_on_the_topics(
     capsys, log, hours, config_files, rules_only, errors_rule
 ):
     code, out, err = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
@@ -71,9 +71,7 @@ def test_the_table_shows_windows_transitions_and_episodes(capsys, log, config_fi
     assert "1 episode\n" in out
 
 
-def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_judged(
-    capsys, log, config_files
-):
+def test_the_summary_lists_episodes_rules_unreadable_and_unjudged_events(capsys, log, config_files):
     code, out, err = run(capsys, log, "--format", "summary", "--config", config_files["softfail"])
     assert (code, err) == (1, "2 lines could not be read and were left out\n")
     assert out.startswith("1 page, 0 tickets in 3 h of 2 features\n")
@@ -83,7 +81,7 @@ def test_the_summary_tells_episodes_rules_what_was_not_read_and_what_was_not_jud
     assert "NOT MEASURED" in out
 
 
-def test_what_if_tells_each_episode_that_only_one_has(capsys, log, config_files):
+def test_what_if_lists_each_episode_of_only_one_configuration(capsys, log, config_files):
     _, out, _ = run(
         capsys,
         log,
@@ -101,7 +99,7 @@ def test_what_if_tells_each_episode_that_only_one_has(capsys, log, config_files)
     assert "only with softfail.yaml: page (critical) support-bot/answer" in out
 
 
-def test_what_if_in_ndjson_is_the_records_as_before_and_then_one_difference_each(capsys, log, config_files):
+def test_what_if_in_ndjson_appends_one_record_per_difference(capsys, log, config_files):
     _, alone, _ = run(capsys, log, "--format", "ndjson", "--config", config_files["softfail"])
     _, both, _ = run(
         capsys,
@@ -123,7 +121,7 @@ def test_what_if_in_ndjson_is_the_records_as_before_and_then_one_difference_each
     assert "told" in {item["what"] for item in difference["changes"]}
 
 
-def test_the_same_configuration_twice_differs_in_nothing(capsys, log, config_files):
+def test_two_equal_configurations_have_no_differences(capsys, log, config_files):
     _, out, _ = run(
         capsys,
         log,
@@ -137,7 +135,7 @@ def test_the_same_configuration_twice_differs_in_nothing(capsys, log, config_fil
     assert "0 with both but not alike, 1 the same\n" in out
 
 
-def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_files):
+def test_only_the_requested_times_and_features_are_replayed(capsys, log, config_files):
     _, out, _ = run(
         capsys,
         log,
@@ -155,7 +153,7 @@ def test_only_the_times_and_features_asked_for_are_replayed(capsys, log, config_
     assert {window["start"][11:13] for window in windows} == {"01"}
 
 
-def test_html_goes_to_a_file_that_appears_when_it_is_whole(capsys, log, tmp_path, config_files):
+def test_html_is_written_to_its_file_atomically(capsys, log, tmp_path, config_files):
     report = tmp_path / "report.html"
     code, out, _ = run(
         capsys, log, "--format", "html", "--output", report, "--config", config_files["softfail"]
@@ -166,7 +164,7 @@ def test_html_goes_to_a_file_that_appears_when_it_is_whole(capsys, log, tmp_path
     assert list(tmp_path.iterdir()) == [report]
 
 
-def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
+def test_a_failing_replay_keeps_the_previous_report(capsys, log, tmp_path):
     report, cut = tmp_path / "report.html", tmp_path / "cut.ndjson.gz"
     report.write_text("the old one")
     cut.write_bytes(b"\x1f\x8b\x08")
@@ -188,14 +186,14 @@ def test_a_replay_that_fails_leaves_the_old_report_alone(capsys, log, tmp_path):
         ([], "FILE"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_the_remedy(capsys, log, tmp_path, arguments, message):
+def test_invalid_arguments_exit_with_2_and_the_remedy(capsys, log, tmp_path, arguments, message):
     with pytest.raises(SystemExit) as ended:
         main([argument.format(log=log, folder=tmp_path) for argument in arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_wrong_other_configuration_is_told_with_the_name_of_its_file(capsys, log, tmp_path):
+def test_an_invalid_other_configuration_is_reported_with_its_file_name(capsys, log, tmp_path):
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("rules: [{name: a, on: pass_rate, below: 95}]\n")
     code, out, err = run(capsys, log, "--format", "summary", "--what-if", wrong)
@@ -206,13 +204,13 @@ def test_a_wrong_other_configuration_is_told_with_the_name_of_its_file(capsys, l
     assert err.count("none.yaml") == 1
 
 
-def test_a_missing_file_ends_with_2_and_its_name(capsys, tmp_path):
+def test_a_missing_file_exits_with_2_and_its_name(capsys, tmp_path):
     code, _, err = run(capsys, tmp_path / "gone.ndjson")
     assert (code, err) == (2, f"{tmp_path / 'gone.ndjson'}: cannot be read: No such file or directory\n")
 
 
 @pytest.mark.parametrize("form", ["table", "summary"])
-def test_nothing_that_a_terminal_obeys_gets_from_a_label_to_the_output(capsys, tmp_path, hours, form):
+def test_no_label_writes_terminal_control_characters(capsys, tmp_path, hours, form):
     path = tmp_path / "evil.ndjson"
     evil = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\n"
     path.write_text(
@@ -228,7 +226,7 @@ def test_nothing_that_a_terminal_obeys_gets_from_a_label_to_the_output(capsys, t
     assert not set("\x1b\x07\u202e\u200b") & set(out)
 
 
-def test_an_empty_input_is_told_and_is_no_error(capsys, tmp_path):
+def test_an_empty_input_is_reported_and_is_no_error(capsys, tmp_path):
     path = tmp_path / "empty.ndjson"
     path.write_text("\n\n")
     code, out, _ = run(capsys, path, "--format", "summary")

@@ -88,7 +88,7 @@ def series(share: Callable[[int], float], minutes: int, a_minute: int = 100) -> 
     return segment
 
 
-def test_an_objective_is_three_rules_named_after_it_and_their_windows() -> None:
+def test_an_objective_expands_to_three_rules_named_after_it_and_their_windows() -> None:
     rules = config().all_burning()
     assert [(rule.name, rule.window, rule.short, rule.severity) for rule in rules] == [
         ("good-1h", 3600, 300, "critical"),
@@ -107,7 +107,7 @@ def test_another_period_spends_the_same_shares_of_its_own_budget(period: str, fa
     assert [round(item.factor, 6) for item in config(period=period, target=0.99).all_burning()] == factors
 
 
-def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -> None:
+def test_a_burn_fires_when_both_windows_burn_and_ends_when_the_short_one_recovers() -> None:
     records = run(200, lambda minute: 0.9 if 80 <= minute < 120 else 0.0, config())
     (fired, at), (resolved, until), *more = states(records, "good-1h")
     assert (fired, resolved, more) == ("firing", "resolved", [])
@@ -120,7 +120,7 @@ def test_it_fires_when_both_windows_burn_and_ends_when_the_short_one_is_well() -
     assert (evidence["target"], evidence["window_s"]) == (0.97, 3600)
 
 
-def test_what_burnt_before_and_is_over_does_not_fire() -> None:
+def test_a_burn_that_is_over_does_not_fire() -> None:
     assert (
         burn_rate.read(
             rule(), series(lambda minute: 0.9 if 10 <= minute < 50 else 0.0, 60), 60 * MINUTE_US, 0
@@ -129,7 +129,7 @@ def test_what_burnt_before_and_is_over_does_not_fire() -> None:
     )
 
 
-def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
+def test_a_burn_of_five_minutes_alone_does_not_fire() -> None:
     assert (
         burn_rate.read(
             rule(), series(lambda minute: 0.5 if minute >= 55 else 0.0, 60), 60 * MINUTE_US, 0
@@ -139,7 +139,7 @@ def test_what_burns_over_five_minutes_alone_does_not_fire() -> None:
 
 
 @pytest.mark.parametrize(("share", "state"), [(0.13, "good"), (0.15, "between"), (0.3, "breach")])
-def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> None:
+def test_the_whole_interval_of_the_long_window_must_burn(share: float, state: str) -> None:
     assert (
         burn_rate.read(
             rule(), series(lambda _: share, 60, 20 if state == "between" else 100), 60 * MINUTE_US, 0
@@ -148,11 +148,11 @@ def test_the_long_windows_whole_interval_must_burn(share: float, state: str) -> 
     )
 
 
-def test_too_few_events_say_nothing() -> None:
+def test_too_few_events_are_unknown() -> None:
     assert burn_rate.read(rule(), series(lambda _: 1.0, 10, 2), 10 * MINUTE_US, 0).state == "unknown"
 
 
-def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
+def test_bad_event_rates_and_good_event_rates_burn_alike() -> None:
     segment = series(lambda _: 0.4, 60)
     for pane in segment.panes.values():
         pane.rate("pass_rate").merge(pane.rates["error_rate"])
@@ -167,13 +167,13 @@ def test_the_rate_of_bad_events_and_that_of_good_ones_burn_alike() -> None:
     )
 
 
-def test_what_an_evaluator_said_before_it_was_changed_is_not_burnt() -> None:
+def test_verdicts_before_a_change_of_the_evaluator_do_not_burn() -> None:
     segment = series(lambda minute: 1.0 if minute < 40 else 0.0, 60)
     assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 0).state == "breach"
     assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 40 * MINUTE_US).state == "good"
 
 
-def test_an_hour_that_holds_both_versions_of_an_evaluator_counts_for_neither() -> None:
+def test_an_hour_with_both_versions_of_an_evaluator_counts_for_neither() -> None:
     segment = SegmentSeries(SegmentKey("m"))
     for hour in range(6):
         pane = segment.panes_by_resolution[HOUR][hour * HOUR_US] = Pane(hour * HOUR_US)

@@ -82,7 +82,7 @@ def only(**more: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------
 
 
-def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_what() -> None:
+def test_doubled_tokens_are_detected_within_minutes_with_both_values() -> None:
     fired, *_ = told(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
     assert (fired["state"], fired["time"][11:16], fired["severity"]) == ("firing", "10:21", "warning")
     evidence = fired["evidence"]
@@ -101,14 +101,14 @@ def test_twice_as_many_tokens_are_found_within_minutes_and_told_from_what_to_wha
     assert [item["metric"] for item in evidence["findings"]] == ["output_tokens.p50"]
 
 
-def test_what_is_small_is_found_by_a_longer_window() -> None:
+def test_a_small_drift_is_detected_by_a_longer_window() -> None:
     fired, *_ = told(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
     assert fired["state"] == "firing"
     assert fired["evidence"]["window_s"] > 60
     assert "12:10" < fired["time"][11:16] < "13:10"
 
 
-def test_what_stays_as_it_is_opens_nothing() -> None:
+def test_stable_traffic_opens_nothing() -> None:
     for seed in range(2):
         assert (
             run(
@@ -126,7 +126,7 @@ def test_what_stays_as_it_is_opens_nothing() -> None:
         )
 
 
-def test_what_is_certain_but_tiny_is_no_drift() -> None:
+def test_a_significant_but_tiny_change_is_no_drift() -> None:
     assert (
         run(
             traffic(220, tokens(lambda minute: 1.03 if minute >= 190 else 1, 0.5, 1000), 200),
@@ -145,7 +145,7 @@ def test_drift_opens_a_ticket_and_not_a_page() -> None:
     assert {episode["urgency"] for episode in episodes} == {"low"}
 
 
-def test_it_looks_at_what_on_says_and_at_nothing_else() -> None:
+def test_a_drift_rule_reads_only_the_metrics_of_its_on() -> None:
     def fields(rng: random.Random, minute: float) -> dict[str, Any]:
         moved = minute >= 60
         return {
@@ -162,7 +162,7 @@ def test_it_looks_at_what_on_says_and_at_nothing_else() -> None:
     assert [item["metric"].split(".")[0] for item in fired["evidence"]["findings"]] == ["output_tokens"]
 
 
-def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_one_is_not() -> None:
+def test_informative_evaluators_and_feedback_are_watched_and_gating_evaluators_are_not() -> None:
     def feedback(rng: random.Random, minute: float) -> dict[str, Any]:
         return rng.choice(
             [
@@ -203,7 +203,7 @@ def test_an_informative_evaluator_and_what_users_say_are_watched_and_a_gating_on
     )
 
 
-def test_feedback_without_labels_counts_at_the_feature_and_in_its_reference_too() -> None:
+def test_feedback_without_labels_counts_at_the_feature_and_in_its_reference() -> None:
     def fields(rng: random.Random, minute: float) -> dict[str, Any]:
         return rng.choice(
             [
@@ -240,7 +240,7 @@ def test_below_15_minutes_there_is_no_reference(minutes: int, fires: bool) -> No
     assert bool(told(run(before + after))) is fires
 
 
-def test_a_reference_of_less_than_half_an_hour_is_good_for_five_times_the_effect_only() -> None:
+def test_a_reference_below_half_an_hour_detects_only_five_times_the_effect() -> None:
     def moved(at: float) -> Fields:
         return tokens(lambda minute: 1.15 if minute >= at else 1)
 
@@ -248,7 +248,7 @@ def test_a_reference_of_less_than_half_an_hour_is_good_for_five_times_the_effect
     assert [state for state, _ in states(run(traffic(58, moved(50), 300)))] == ["firing"]
 
 
-def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
+def test_a_cycle_within_the_reference_is_no_drift() -> None:
     # the third night, for the first two are incidents: who has seen one night does not know that there will
     # be another
     def cycle(minute: float) -> float:
@@ -265,7 +265,7 @@ def test_a_cycle_that_the_reference_knows_is_no_drift() -> None:
     ]
 
 
-def test_a_drift_that_goes_back_resolves_once_after_keep_firing_for_and_the_windows_that_hold_it() -> None:
+def test_a_reverted_drift_resolves_once_after_keep_firing_for_and_its_last_window() -> None:
     values = traffic(120, tokens(lambda minute: 2 if 60 <= minute < 65 else 1), 60)
     late, soon = (
         states(run(values, only(keep_firing_for="20m"))),
@@ -276,13 +276,13 @@ def test_a_drift_that_goes_back_resolves_once_after_keep_firing_for_and_the_wind
     assert int(late[1][1][3:]) - int(soon[1][1][3:]) in (10, 10 - 60)
 
 
-def test_traffic_that_thins_out_ends_no_drift_of_which_nothing_is_known() -> None:
+def test_decreasing_traffic_does_not_resolve_a_drift_of_unknown_state() -> None:
     moved = tokens(lambda minute: 2 if minute >= 60 else 1)
     found = states(run(traffic(80, moved, 60) + traffic(240, moved, 1, start=80), only()))
     assert [state for state, _ in found] == ["firing"]
 
 
-def test_a_reference_is_frozen_while_an_incident_is_open_and_what_lies_in_one_is_none_later() -> None:
+def test_a_reference_is_frozen_during_an_incident_and_excludes_it_later() -> None:
     # three hours of drift, then as before for three, then the same drift again: both times it is told from
     # the same healthy state
     def factor(minute: float) -> float:
@@ -296,7 +296,7 @@ def test_a_reference_is_frozen_while_an_incident_is_open_and_what_lies_in_one_is
     assert [state for state, _ in states(records)] == ["firing", "resolved", "firing"]
 
 
-def test_after_a_day_the_drifted_is_normal_and_going_back_is_the_drift() -> None:
+def test_after_a_day_the_drifted_state_is_normal_and_reverting_it_is_a_drift() -> None:
     def factor(minute: float) -> float:
         return 2 if 180 <= minute < 180 + 30 * 60 else 1
 
@@ -308,7 +308,7 @@ def test_after_a_day_the_drifted_is_normal_and_going_back_is_the_drift() -> None
     assert back["evidence"]["reference"] == pytest.approx(300, rel=0.1)
 
 
-def test_the_same_hours_last_week_are_the_reference_where_that_is_written() -> None:
+def test_same_hours_last_week_is_the_reference_if_configured() -> None:
     def weekly(minute: float) -> float:
         return 3 if minute // 1440 % 7 == 1 else 1  # each Tuesday
 
@@ -326,7 +326,7 @@ def test_the_same_hours_last_week_are_the_reference_where_that_is_written() -> N
     assert fired["evidence"]["value"] / fired["evidence"]["reference"] == pytest.approx(2, rel=0.25)
 
 
-def test_the_previous_prompt_version_is_the_reference_of_the_next() -> None:
+def test_the_previous_prompt_version_is_the_reference_of_the_next_one() -> None:
     def fields(version: str, factor: float, model: str = "m") -> Fields:
         return lambda rng, minute: {
             **tokens(lambda _: factor)(rng, minute),
@@ -362,7 +362,7 @@ def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
         assert [(item["state"], item["reason"]) for item in found[:1]] == [("resolved", "rule_changed")]
 
 
-def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
+def test_a_changed_evaluator_is_no_drift_even_if_the_rule_names_its_rate() -> None:
     def config(longest: int) -> Config:
         return Config.model_validate(
             {
@@ -381,7 +381,7 @@ def test_a_changed_evaluator_is_no_drift_even_where_its_rate_is_named() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from([0.001, 0.05, 0.3]))
-def test_what_is_significant_is_what_benjamini_and_hochberg_say(p_values: list[float], level: float) -> None:
+def test_significance_follows_benjamini_hochberg(p_values: list[float], level: float) -> None:
     rule = Drift.model_validate({"name": "d", "confidence": 1 - level / 2, "effect": 1e-9})
 
     def unused() -> Finding:

@@ -76,7 +76,7 @@ def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_lan
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_mix_of_languages_that_stays_what_it_is_is_none(seed: int) -> None:
+def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
     rng = random.Random(seed)
 
     def fields(_: int, minute: float) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_a_mix_of_languages_that_stays_what_it_is_is_none(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "found"), [(4, False), (5, True)])
-def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_one_conversation_is_no_finding(
+def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_is_not(
     minutes: int, found: bool
 ) -> None:
     """Two of the ten answers of a minute that are told: eight or ten of the fifty in five minutes."""
@@ -100,14 +100,14 @@ def test_it_takes_one_of_six_answers_in_a_language_that_nobody_saw_before_and_on
     assert bool(fired(120, fields, ON_LANGUAGES)) == found
 
 
-def test_answers_that_get_too_short_to_tell_are_no_other_language() -> None:
+def test_answers_too_short_to_detect_are_no_other_language() -> None:
     assert (
         fired(120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES)
         == []
     )
 
 
-def test_a_new_prompt_version_that_answers_in_french_is_found_in_the_feature_as_a_whole() -> None:
+def test_a_new_prompt_version_that_answers_in_french_is_detected_in_the_whole_feature() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {
             "prompt_version": "1" if minute < 70 else "2",
@@ -127,7 +127,7 @@ WITH_COUNTRIES = Config.model_validate(
 )
 
 
-def test_a_quiet_country_that_gets_quieter_is_no_change_of_language() -> None:
+def test_less_traffic_from_one_country_is_no_change_of_language() -> None:
     """A busy segment and a quiet one are told ten texts each: together they are no mix of the traffic."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_a_quiet_country_that_gets_quieter_is_no_change_of_language() -> None:
     assert fired(120, fields, without, 24) != []
 
 
-def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
+def test_a_country_whose_answers_change_language_is_detected_in_its_segment() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {
             "dimensions": {"country": ("fr", "en")[nth % 2]},
@@ -155,7 +155,7 @@ def test_a_country_whose_answers_turn_is_found_in_its_segment() -> None:
     ]
 
 
-def test_a_rule_may_name_a_language_and_one_misspelt_is_refused_with_the_name(tmp_path: Path) -> None:
+def test_a_rule_may_name_a_language_and_a_misspelt_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "softfail.yaml"
     path.write_text("drift: [{name: d, on: [output_language]}]")
     assert load_checked_config(path).drift[-1].on == ("output_language",)

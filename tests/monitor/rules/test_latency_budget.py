@@ -67,7 +67,7 @@ def fired(settings: Config, duration_s: float) -> list[dict[str, Any]]:
         ("progressive", "time_to_first_token_s.p90", "first_token_s", 2.0),
     ],
 )
-def test_a_rule_on_the_budget_fires_above_the_budget_that_the_feature_configures(
+def test_a_rule_above_budget_uses_the_configured_budget_of_the_feature(
     interaction: str, on: str, parameter: str, budget_s: float
 ) -> None:
     settings = config(on, interaction=interaction, evaluators=[{"latency": {parameter: budget_s}}])
@@ -77,14 +77,14 @@ def test_a_rule_on_the_budget_fires_above_the_budget_that_the_feature_configures
     assert transition["evidence"]["above"] == budget_s
 
 
-def test_a_plot_shows_the_budget_that_the_feature_configures() -> None:
+def test_a_plot_shows_the_configured_budget_of_the_feature() -> None:
     settings = config(interaction="sync", evaluators=["error", {"latency": {"sync_s": 3}}])
     (limit,) = limits_of(settings, "bot", "answer", "production")["duration_s"]
     assert (limit.reading, limit.above) == ("p90", 3.0)
 
 
 @pytest.mark.parametrize("evaluators", [None, ["error"], ["latency"]])
-def test_without_parameters_the_budgets_are_the_defaults(evaluators: list[str] | None) -> None:
+def test_without_parameters_the_default_budgets_apply(evaluators: list[str] | None) -> None:
     settings = config(interaction="sync", evaluators=evaluators)
     (limit,) = limits_of(settings, "bot", "answer", "production")["duration_s"]
     assert limit.above == 1.0
@@ -99,7 +99,7 @@ def test_a_feature_without_an_interaction_has_no_budget() -> None:
     assert len(faults_of(settings)) == 1
 
 
-def test_a_fault_in_the_parameters_is_reported_once() -> None:
+def test_an_invalid_parameter_is_reported_once() -> None:
     settings = config(interaction="sync", evaluators=[{"latency": {"sync_s": -1}}])
     (fault,) = faults_of(settings)
     assert fault.startswith("features[0]: evaluator latency: parameter sync_s")

@@ -32,11 +32,11 @@ def known(evening: int) -> FeatureState:
     return feature
 
 
-def test_the_edge_of_a_quiet_night_is_expected_to_be_quiet() -> None:
+def test_low_traffic_is_expected_at_the_start_of_a_quiet_night() -> None:
     assert expectation(known(60), HALF_PAST_EIGHT_US, HALF_PAST_EIGHT_US + HOUR_US // 3) == 0
 
 
-def test_in_the_middle_of_the_day_one_expects_what_the_days_before_brought() -> None:
+def test_at_noon_the_traffic_of_the_previous_days_is_expected() -> None:
     noon_us = (3 * 24 + 12) * HOUR_US
     assert expectation(known(60), noon_us, noon_us + HOUR_US // 2) == 60
 
@@ -80,7 +80,7 @@ def batches(every_s: float, size: int, until_s: float) -> list[float]:
     ]
 
 
-def test_traffic_that_fades_into_its_first_night_is_no_outage_and_a_cliff_is_one() -> None:
+def test_a_gradual_decrease_into_the_first_night_is_no_outage_and_a_sudden_stop_is() -> None:
     steady = [second * 1.0 for second in range(8 * 3600)]
     # from one a second to nothing in three hours
     fading = [8 * 3600 + 3 * 3600 * (1 - (1 - nth / 5400) ** 0.5) for nth in range(5400)]
@@ -89,9 +89,7 @@ def test_traffic_that_fades_into_its_first_night_is_no_outage_and_a_cliff_is_one
 
 
 @pytest.mark.parametrize(("every_s", "size"), [(600, 100), (1800, 300), (3600, 600)])
-def test_pauses_between_batches_are_no_outage_and_a_batch_that_does_not_come_is_one(
-    every_s: float, size: int
-) -> None:
+def test_pauses_between_batches_are_no_outage_and_a_missing_batch_is(every_s: float, size: int) -> None:
     # on a first day fine panes say nothing of silences over twenty minutes
     hours = 12 if every_s == 600 else 28
     fired = paged(batches(every_s, size, hours * 3600), hours * 3600 + 2.2 * every_s)
@@ -99,6 +97,6 @@ def test_pauses_between_batches_are_no_outage_and_a_batch_that_does_not_come_is_
     assert every_s * 1.5 / 60 <= fired[0] - hours * 60 + every_s / 60 <= every_s * 1.6 / 60 + 2
 
 
-def test_one_outage_does_not_blind_for_the_next() -> None:
+def test_an_outage_does_not_prevent_the_detection_of_the_next() -> None:
     day = [second * 1.0 for second in range(8 * 3600) if not 3 * 3600 <= second < 3.5 * 3600]
     assert [round(minute) for minute in paged(day, 9 * 3600)] == [3 * 60 + 5, 8 * 60 + 5]

@@ -36,9 +36,7 @@ class One:
         yield self.pane
 
 
-def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_fire_at_six_of_fifty() -> (
-    None
-):
+def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_at_six_of_fifty() -> None:
     states = [
         read(RULE, FixedThreshold("above", 0.02), One(failures), 60_000_000).state
         for failures in (6, 7, 8, 9)
@@ -46,7 +44,7 @@ def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_which_would_
     assert states == ["between", "between", "between", "breach"]
 
 
-def test_a_finding_that_is_over_keeps_its_figures_where_the_last_reading_has_none() -> None:
+def test_a_resolved_finding_keeps_its_numbers_when_the_last_reading_has_none() -> None:
     nothing = no_evidence("error_rate", 300.0)
     incident = Incident("i", "errors", "d", "error", 0, nothing)
     incident.step(RULE, Reading("breach", msgspec.structs.replace(nothing, value=0.3)), 60_000_000)
@@ -54,7 +52,7 @@ def test_a_finding_that_is_over_keeps_its_figures_where_the_last_reading_has_non
     assert incident.evidence.value == 0.3
 
 
-def test_a_drift_of_twenty_minutes_is_over_a_quarter_of_an_hour_after_it() -> None:
+def test_a_drift_of_twenty_minutes_resolves_a_quarter_of_an_hour_after_its_end() -> None:
     rng = random.Random(5)
     records = []
     for nth in range(150 * 60):

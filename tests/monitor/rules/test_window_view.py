@@ -31,7 +31,7 @@ def pane_of(nth: int, several: list[tuple[int, dict[str, int]]]) -> Pane:
 
 
 @given(st.lists(st.lists(counted, min_size=1, max_size=5), min_size=1, max_size=6), st.booleans())
-def test_a_part_holds_what_the_merged_panes_hold_under_its_names(
+def test_a_part_equals_the_part_of_the_merged_panes(
     several: list[list[tuple[int, dict[str, int]]]], packed: bool
 ) -> None:
     panes = [pane_of(nth, one) for nth, one in enumerate(several)]
@@ -52,7 +52,7 @@ def test_a_part_holds_what_the_merged_panes_hold_under_its_names(
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_most_154(
+def test_correlated_outcomes_of_a_pane_count_for_fewer_and_at_most_154_independent_ones(
     sizes: list[int],
 ) -> None:
     window = Window([Pane(at * 60_000_000) for at in range(len(sizes))], 0)
@@ -63,7 +63,7 @@ def test_outcomes_of_one_pane_are_worth_fewer_independent_ones_and_a_pane_at_mos
     assert window.independent_n(float(len(sizes))) == len(sizes)  # one a pane: they have nothing in common
 
 
-def test_categories_that_cluster_within_a_minute_are_found_no_more_often_than_promised() -> None:
+def test_categories_that_cluster_within_a_minute_alarm_at_most_at_the_nominal_rate() -> None:
     """Without the correction of ``independent_n`` they are found far more often, so this test can fail."""
     rng = np.random.default_rng(5)
     reference, a_pane, rho = Distribution.from_weights({"length": 2000, "stop": 98_000}), 1000, 0.005

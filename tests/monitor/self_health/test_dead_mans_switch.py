@@ -114,7 +114,7 @@ def test_while_softfail_is_healthy_one_ping_is_due_each_interval(bench):
     assert (request.method, request.url, request.body, request.timeout_s) == ("GET", URL, b"", 10.0)
 
 
-def test_the_interval_is_as_configured():
+def test_the_configured_interval_applies():
     bench = Bench(health={"dead_mans_url": URL, "dead_mans_interval": "20s"})
     bench.pass_time(60)
     bench.reset()
@@ -189,7 +189,7 @@ def test_an_open_breaker_withholds_until_the_channel_answers_again(bench, put):
     assert bench.pings
 
 
-def test_a_channel_that_asks_to_be_left_alone_withholds_for_as_long(bench, put):
+def test_a_requested_pause_of_a_channel_withholds_pings_for_its_duration(bench, put):
     put()
     bench.answer({"after_s": 600.0, "hold": True})
     bench.reset()
@@ -219,7 +219,7 @@ def test_a_refused_step_withholds_pings_although_other_steps_are_delivered(bench
     assert bench.pings
 
 
-def test_a_refusal_withholds_beyond_the_end_of_its_episode_until_something_is_delivered(bench, put):
+def test_a_refusal_withholds_pings_after_its_episode_ended_until_a_delivery_succeeds(bench, put):
     put("a")
     bench.answer("refused")
     put("a", state="resolved")
@@ -233,7 +233,7 @@ def test_a_refusal_withholds_beyond_the_end_of_its_episode_until_something_is_de
     assert bench.pings
 
 
-def test_a_notifier_that_does_not_get_through_what_is_written_withholds(bench):
+def test_a_notifier_with_a_backlog_withholds_pings(bench):
     bench.pass_time(20, reading=False)
     assert bench.reason == ""
     bench.pass_time(20, reading=False)
@@ -242,7 +242,7 @@ def test_a_notifier_that_does_not_get_through_what_is_written_withholds(bench):
     assert bench.reason == ""
 
 
-def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(bench):
+def test_a_clock_set_back_does_not_make_a_silent_partition_count_as_alive(bench):
     bench.now_us -= 60 * MINUTE
     bench.silent = {2}
     bench.reset()
@@ -250,7 +250,7 @@ def test_a_clock_that_is_set_back_gives_no_partition_for_alive_that_is_silent(be
     assert (bench.reason, bench.pings) == ("no-heartbeat", [])
 
 
-def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
+def test_a_new_owner_waits_for_each_partition_and_then_sends_pings(bench):
     successor = Bench([item for item in bench.notifier.changed() if item[1] is not None], bench.now_us)
     successor.silent = {0}
     successor.pass_time(120)
@@ -260,7 +260,7 @@ def test_who_takes_over_waits_for_each_partition_itself_and_then_goes_on(bench):
     assert successor.pings
 
 
-def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
+def test_a_failed_ping_is_counted_and_withholds_nothing(bench):
     bench.pass_time(60)
     ((at_us, sign),) = bench.pings
     bench.notifier.dead_mans_switch.sent(sign, at_us, arrived=False)
@@ -280,7 +280,7 @@ def test_a_sign_that_does_not_arrive_withholds_nothing_and_is_counted(bench):
     assert bench.notifier.status()["dead_man"] == {"withheld": None, "last": {"url": rfc3339(bench.now_us)}}
 
 
-def test_the_reason_for_withholding_is_measured_and_shown_and_the_address_is_not(bench):
+def test_the_reason_for_withholding_is_exported_and_shown_without_the_address(bench):
     bench.silent = {3}
     bench.pass_time(400)
     (labels,) = [
@@ -297,7 +297,7 @@ def test_the_reason_for_withholding_is_measured_and_shown_and_the_address_is_not
     )
 
 
-def test_the_watchdog_of_alertmanager_goes_by_itself_beside_the_address_and_alone():
+def test_the_watchdog_of_alertmanager_is_sent_with_or_without_an_address():
     for health, wanted in (({"dead_mans_url": URL}, {"url", "alertmanager"}), ({}, {"alertmanager"})):
         bench = Bench(
             health=health,

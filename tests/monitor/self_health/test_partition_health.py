@@ -66,7 +66,7 @@ def test_a_healthy_partition_sends_a_heartbeat_once_a_minute():
     assert [beat["observed_s"] for _, beat in heartbeats[:7]] == [0, 60, 120, 180, 240, 300, 300]
 
 
-def test_a_heartbeat_is_what_the_schema_promises():
+def test_a_heartbeat_matches_its_schema():
     for _, beat in beats(
         records(0.2),
         seconds=300,
@@ -77,19 +77,19 @@ def test_a_heartbeat_is_what_the_schema_promises():
 
 
 @pytest.mark.parametrize(("share", "severity"), [(0.005, None), (0.03, "warning"), (0.2, "error")])
-def test_dead_letters_are_a_warning_from_one_percent_on_and_an_error_from_ten(share, severity):
+def test_dead_letters_are_a_warning_from_one_percent_and_an_error_from_ten(share, severity):
     last = named(beats(records(share), seconds=120))[-1][1]
     assert last == ({("dead-letters", severity)} if severity else set())
 
 
-def test_fewer_than_ten_dead_letters_are_nothing_whatever_their_share():
+def test_fewer_than_ten_dead_letters_cause_no_finding_at_any_share():
     def counts(second):
         return {"records": second // 30, "dead-letters": second // 31}
 
     assert not any(findings for _, findings in named(beats(counts, seconds=290)))
 
 
-def test_a_new_finding_does_not_wait_for_the_minute_and_names_its_main_cause():
+def test_a_new_finding_is_sent_immediately_and_names_its_main_cause():
     def counts(second):
         bad = 100 * max(0, second - 70)
         return records(0.0)(second) | {"dead-letters": bad, "dead-letters/no_text": bad}
@@ -102,7 +102,7 @@ def test_a_new_finding_does_not_wait_for_the_minute_and_names_its_main_cause():
     ]
 
 
-def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before():
+def test_a_finding_ends_at_half_of_its_threshold_and_not_before():
     def counts(second):
         return {
             "records": 100 * second,
@@ -118,7 +118,7 @@ def test_a_finding_ends_when_the_share_is_half_of_what_it_takes_and_not_before()
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 30)), min_size=1, max_size=60))
-def test_a_severity_never_sinks_while_its_finding_lasts(steps):
+def test_the_severity_of_a_finding_never_decreases(steps):
     checks, before = ShareChecks(Settings()), {}
     for nth, (good, bad) in enumerate(steps):
         heartbeats = {
@@ -130,7 +130,7 @@ def test_a_severity_never_sinks_while_its_finding_lasts(steps):
         before = heartbeats
 
 
-def test_one_broken_evaluator_of_ten_is_an_error_and_named():
+def test_one_broken_evaluator_of_ten_is_an_error_that_names_it():
     def counts(second):
         sound = {f"judged/e{number}": 10 * second for number in range(9)}
         return {
@@ -150,7 +150,7 @@ def test_one_broken_evaluator_of_ten_is_an_error_and_named():
 @pytest.mark.parametrize(
     ("caught_up", "behind_s", "fires"), [(False, 900, True), (False, 200, False), (True, 900, False)]
 )
-def test_a_lag_is_an_error_after_a_window_if_records_wait_and_the_watermark_is_behind(
+def test_a_lag_is_an_error_after_a_window_when_records_wait_and_the_watermark_is_late(
     caught_up, behind_s, fires
 ):
     states = named(
@@ -180,7 +180,7 @@ def test_a_lag_ends_when_everything_is_applied():
     }
 
 
-def test_records_lost_before_the_first_look_are_in_the_first_heartbeat():
+def test_records_lost_before_the_first_check_are_in_the_first_heartbeat():
     (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: ReadProgress(True, 1234))
     assert second == 0
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
@@ -196,7 +196,7 @@ def test_records_lost_before_the_first_look_are_in_the_first_heartbeat():
         ),
     ],
 )
-def test_a_recovery_of_over_a_minute_is_a_warning_at_once_and_for_a_window(took_s, said):
+def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took_s, said):
     heartbeats = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
     texts = {second: {finding["text"] for finding in beat["findings"]} for second, beat in heartbeats}
     assert texts[0] == texts[300] == said
@@ -210,7 +210,7 @@ def test_a_recovery_of_over_a_minute_is_a_warning_at_once_and_for_a_window(took_
     assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if said else set())
 
 
-def test_findings_of_other_checks_are_in_the_heartbeat_at_once():
+def test_findings_of_other_checks_are_sent_immediately():
     health, silent = (
         PartitionHealth(Settings(), 0, 1),
         Finding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
@@ -220,7 +220,7 @@ def test_findings_of_other_checks_are_in_the_heartbeat_at_once():
     assert health.look({}, WELL, None, 1030 * SECOND, [silent])["findings"] == [silent.record()]
 
 
-def test_a_clock_that_is_set_back_stops_no_heartbeat():
+def test_a_clock_set_back_stops_no_heartbeat():
     health = PartitionHealth(Settings(), 0, 1)
     health.look({}, WELL, None, 5_000_000 * SECOND)
     assert health.is_due(4_000_000 * SECOND)
@@ -233,7 +233,7 @@ def test_the_configured_share_applies():
     assert named(beats(records(0.6), seconds=120, settings=settings))[-1][1] == {("dead-letters", "error")}
 
 
-def test_a_watch_counts_what_it_reads_and_refuses_and_its_heartbeats_change_nothing_that_it_gives():
+def test_a_watch_counts_accepted_and_refused_records_and_heartbeats_do_not_affect_its_outputs():
     one, other = Watch(Config(), 0, 1), Watch(Config(), 0, 1)
     log = [FileRecord(GOOD, 0)] + [
         FileRecord(b"garbage" if nth % 5 == 0 else GOOD, nth) for nth in range(1, 101)
@@ -303,7 +303,7 @@ WORLDS = {
 
 
 @pytest.mark.parametrize(("log", "name", "severity"), WORLDS.values(), ids=WORLDS)
-def test_dropped_and_missing_events_are_findings_from_one_percent_on(log, name, severity):
+def test_dropped_and_missing_events_are_findings_from_one_percent(log, name, severity):
     watch = Watch(Config(), 0, 1)
     watch.heartbeat(WELL, NINE_US)
     watch.apply(log, NINE_US + 100 * SECOND)
@@ -339,5 +339,5 @@ def test_a_producer_with_another_partitioner_is_an_info_finding(wrong, heartbeat
     assert beat["counts"]["wrong-partition"] == 1000 * wrong
 
 
-def test_every_share_has_a_name_of_its_own():
+def test_every_share_check_has_a_unique_name():
     assert len({limit.name for limit in SHARE_LIMITS}) == len(SHARE_LIMITS)

@@ -72,7 +72,7 @@ def world():
     return World()
 
 
-def test_an_evaluator_whose_field_is_not_sent_any_more_is_reported_after_a_window_with_number_and_reason(
+def test_an_evaluator_whose_field_is_no_longer_sent_is_reported_after_a_window_with_count_and_reason(
     world,
 ):
     world.pass_minutes(60, ("answer", 40, WELL))
@@ -87,7 +87,7 @@ def test_an_evaluator_whose_field_is_not_sent_any_more_is_reported_after_a_windo
     assert " answers of bot/answer (no finish reason); before, it judged 100 %;" in finding["text"]
 
 
-def test_it_ends_with_the_first_verdict(world):
+def test_the_finding_ends_with_the_first_verdict(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     assert world.findings
@@ -95,7 +95,7 @@ def test_it_ends_with_the_first_verdict(world):
     assert world.findings == []
 
 
-def test_it_ends_when_no_more_answers_come_and_begins_again_with_them(world):
+def test_the_finding_ends_without_answers_and_starts_again_with_them(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     assert world.findings
@@ -105,7 +105,7 @@ def test_it_ends_when_no_more_answers_come_and_begins_again_with_them(world):
     assert world.findings
 
 
-def test_it_ends_when_it_has_been_so_for_a_day():
+def test_the_finding_ends_after_a_day():
     world = World(looks=1, time={"pane": "5m"}, default_rules=False)
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(10 * 60, ("answer", 4, NO_REASON))
@@ -114,7 +114,7 @@ def test_it_ends_when_it_has_been_so_for_a_day():
     assert world.findings == []
 
 
-def test_a_new_owner_knows_it_by_the_past_that_is_durable(world):
+def test_a_new_owner_detects_it_from_durable_state(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     world.restart()
@@ -129,20 +129,20 @@ NOTHING_TO_JUDGE = {
 
 
 @pytest.mark.parametrize("fields", NOTHING_TO_JUDGE.values(), ids=NOTHING_TO_JUDGE)
-def test_an_evaluator_that_has_nothing_to_judge_is_not_silent(world, fields):
+def test_an_evaluator_without_applicable_responses_is_not_silent(world, fields):
     whole = {**WELL, "finish_reason": None, "duration_s": None}
     world.pass_minutes(60, ("answer", 40, whole))
     world.pass_minutes(20, ("answer", 40, fields))
     assert world.findings == []
 
 
-def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there_whatever_it_does_elsewhere(world):
+def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there(world):
     world.pass_minutes(90, ("answer", 40, NO_REASON), ("search", 40, WELL))
     assert world.findings == []
 
 
 @pytest.mark.parametrize("often", [10, 25, 40])
-def test_an_evaluator_that_can_judge_few_responses_is_not_silent_by_chance(world, often):
+def test_an_evaluator_that_judges_few_responses_is_not_silent_by_chance(world, often):
     """Where several services share a feature, some never send what it reads."""
     world.pass_minutes(120, ("answer", 1, WELL), ("answer", often, NO_REASON))
     assert world.findings == []
@@ -150,7 +150,7 @@ def test_an_evaluator_that_can_judge_few_responses_is_not_silent_by_chance(world
     assert world.findings == []  # of some hundred answers too few verdicts were to be expected
 
 
-def test_a_nightly_job_that_sends_less_is_no_silence_once_it_is_known():
+def test_a_nightly_job_with_fewer_fields_is_not_silent_once_it_is_part_of_history():
     world = World(looks=1, time={"pane": "5m"}, default_rules=False)
     day, night = ("answer", 3, WELL), ("answer", 3, NO_REASON)
     world.pass_minutes(8 * 60, day)
@@ -161,7 +161,7 @@ def test_a_nightly_job_that_sends_less_is_no_silence_once_it_is_known():
     assert world.findings == []
 
 
-def test_a_few_answers_prove_nothing(world):
+def test_a_few_answers_are_insufficient(world):
     world.pass_minutes(240, ("answer", 2, WELL))
     world.pass_minutes(24, ("answer", 2, NO_REASON))
     assert world.findings == []
@@ -169,7 +169,7 @@ def test_a_few_answers_prove_nothing(world):
     assert world.findings
 
 
-def test_the_worst_is_named_and_the_others_are_counted():
+def test_the_worst_evaluator_is_named_and_the_others_are_counted():
     world = World(features=[{"match": "*", "evaluators": ["error", "truncation"]}])
     world.pass_minutes(30, ("answer", 40, WELL), ("search", 60, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON), ("search", 60, NO_REASON))
@@ -178,7 +178,7 @@ def test_the_worst_is_named_and_the_others_are_counted():
     assert finding["text"].endswith("; and 1 more like it")
 
 
-def test_many_silent_evaluators_are_all_reported_although_each_look_reads_the_past_of_one():
+def test_many_silent_evaluators_are_all_reported_although_each_check_reads_the_history_of_one():
     world = World(default_rules=False, features=[{"match": "*", "evaluators": ["error", "truncation"]}])
     names = [f"f{number}" for number in range(8)]
     world.pass_minutes(10, *((name, 12, WELL) for name in names))

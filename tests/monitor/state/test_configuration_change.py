@@ -81,14 +81,14 @@ class Partition:
 
 
 @pytest.mark.parametrize("change", [{"time": {"pane": "30s"}}, {"time": {"pane": "5m"}}])
-def test_another_pane_length_is_refused_with_the_remedy(change):
+def test_a_changed_pane_length_is_refused_with_the_remedy(change):
     partition = Partition()
     partition.run(config(), minutes(0, 3))
     with pytest.raises(ValueError, match=r"counted with pane 60 s.*set it back, or use a new kafka\.prefix"):
         partition.run(config(**change), [])
 
 
-def test_another_histogram_scale_is_refused_with_the_remedy(monkeypatch):
+def test_a_changed_histogram_scale_is_refused_with_the_remedy(monkeypatch):
     partition = Partition()
     partition.run(config(), minutes(0, 3))
     monkeypatch.setattr("monitor.watch.MAX_SCALE", 4)
@@ -110,7 +110,7 @@ def test_another_histogram_scale_is_refused_with_the_remedy(monkeypatch):
         [ERRORS | {"environments": ["staging"]}],
     ],
 )
-def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breaches_joins_or_opens_an_episode(
+def test_an_edited_or_removed_rule_ends_its_incident_and_a_remaining_breach_joins_or_opens_an_episode(
     rules,
 ):
     partition = Partition()
@@ -134,14 +134,14 @@ def test_a_rule_that_is_edited_or_removed_ends_its_incident_and_what_still_breac
     assert [state for state, _ in partition.states_of("episode")].count("opened") == 1 + is_ticket
 
 
-def test_an_edited_rule_ends_the_incident_of_a_feature_that_has_fallen_silent():
+def test_an_edited_rule_ends_the_incident_of_a_silent_feature():
     partition = Partition()
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
     partition.run(config(), [event(12 * 60, feature="other")])
     assert partition.states_of("episode")[-1] == ("resolved", "errors: rule_changed; errors: rule_changed")
 
 
-def test_two_configurations_that_alternate_on_a_partition_lose_and_double_nothing():
+def test_two_alternating_configurations_on_a_partition_lose_and_duplicate_nothing():
     """A rolling change in which the partition goes back and forth."""
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
     old, new = (
@@ -207,7 +207,7 @@ def evidence(partition: Partition, configuration: Config, values: list[bytes], r
     ]
 
 
-def test_what_a_changed_evaluator_counts_is_not_mixed_with_what_it_counted_before():
+def test_counts_of_two_evaluator_versions_are_not_mixed():
     """At 20 events a minute the first 50 are there after three panes, and every one of them is the new
     evaluator's.
     """
@@ -219,7 +219,7 @@ def test_what_a_changed_evaluator_counts_is_not_mixed_with_what_it_counted_befor
     assert evidence(unchanged, length(5), minutes(60, 70), "short") == []
 
 
-def test_failures_of_an_evaluator_that_was_loosened_are_not_held_against_it():
+def test_earlier_failures_of_a_relaxed_evaluator_do_not_count():
     partition = Partition()
     partition.run(length(500), minutes(0, 60))
     assert partition.states_of("transition")[-1][0] == "firing"
@@ -228,7 +228,7 @@ def test_failures_of_an_evaluator_that_was_loosened_are_not_held_against_it():
     assert partition.states_of("transition")[-1] == ("resolved", "well again")
 
 
-def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informative_one_does_not():
+def test_a_changed_gating_evaluator_restarts_the_pass_rate_and_an_informative_one_does_not():
     for gating in (True, False):
         partition = Partition()
         before, after = (length(least, gating={"length": gating}) for least in (5, 6))
@@ -242,7 +242,7 @@ def test_a_changed_gating_evaluator_begins_a_pass_rate_of_its_own_and_an_informa
         assert versions["refusal"][1] == 0
 
 
-def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
+def test_a_change_of_evaluators_is_applied_once_and_survives_restarts():
     partition = Partition()
     partition.run(length(5), minutes(0, 30))
     (first,) = partition.run(length(6), minutes(30, 32)).partition_state.evaluators.values()
@@ -259,7 +259,7 @@ def test_a_change_of_evaluators_is_remembered_across_restarts_and_made_once():
 # ---- dimensions, lateness, environments
 
 
-def test_other_dimensions_are_other_segments_of_the_same_feature():
+def test_changed_dimensions_create_new_segments_of_the_same_feature():
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
     partition.run(
         config(rules=[ERRORS | {"window": "10m"}]), minutes(0, 10, dimensions={"region": "eu"}, **fault)
@@ -281,7 +281,7 @@ def test_other_dimensions_are_other_segments_of_the_same_feature():
 
 
 @pytest.mark.parametrize("lateness", ["0s", "5m"])
-def test_another_lateness_never_moves_the_watermark_back_nor_counts_a_window_twice(lateness):
+def test_a_changed_lateness_never_moves_the_watermark_back_nor_counts_a_window_twice(lateness):
     partition = Partition()
     before = partition.run(config(time={"lateness": "1m"}), minutes(0, 10)).watermark_us
     after = partition.run(config(time={"lateness": lateness}), minutes(10, 20)).watermark_us
@@ -295,7 +295,7 @@ def test_another_lateness_never_moves_the_watermark_back_nor_counts_a_window_twi
     assert {window["events"] for window in partition.windows} == {20}
 
 
-def test_an_open_episode_keeps_its_urgency_when_its_environment_no_longer_pages():
+def test_an_open_episode_keeps_its_urgency_when_its_environment_stops_paging():
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
     partition.run(config(rules=[ERRORS]), minutes(0, 10, **fault))
     partition.run(config(rules=[ERRORS], page_environments=[]), minutes(10, 30))
@@ -312,7 +312,7 @@ PAGERDUTY = {"routing_key": "0123456789abcdef0123456789abcdef"}
 @pytest.mark.parametrize(
     "routes", [[], [{"to": ["console"]}], [{"severity": ["info"], "to": ["pagerduty"]}, {"to": ["console"]}]]
 )
-def test_an_open_episode_is_resolved_where_it_was_triggered_whatever_the_routes_say_now(
+def test_an_open_episode_is_resolved_on_the_channel_that_was_triggered_after_routes_change(
     routes, episode_of, nine_us
 ):
     channels = {"pagerduty": PAGERDUTY, "console": {}}
@@ -348,14 +348,14 @@ def dropped(partition: Partition, kind: bytes) -> None:
     }
 
 
-def test_an_episode_whose_incidents_are_gone_from_the_state_ends_at_the_next_edge():
+def test_an_episode_without_incidents_in_the_state_ends_at_the_next_edge():
     partition = firing()
     dropped(partition, b"incident")
     partition.run(config(), minutes(10, 12))
     assert partition.states_of("episode")[-1] == ("resolved", "an incident of it is gone from the state")
 
 
-def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
+def test_incidents_without_their_episode_in_the_state_open_another_one():
     partition = firing()
     first = partition.alerts[-1]["episode_id"]
     dropped(partition, b"episode")
@@ -370,7 +370,7 @@ def test_incidents_whose_episode_is_gone_from_the_state_open_another_one():
     assert partition.states_of("episode")[-1][0] == "resolved"
 
 
-def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_episode():
+def test_an_incident_rebuilt_under_another_id_replaces_its_predecessor_in_the_episode():
     partition = firing()
     watch = Watch(config(rules=[ERRORS]))
     watch.restore(partition.state.items())
@@ -387,7 +387,7 @@ def test_an_incident_that_was_rebuilt_under_another_name_takes_its_place_in_the_
     assert partition.states_of("episode")[-1][0] == "resolved"
 
 
-def test_a_state_of_features_incidents_and_episodes_alone_goes_on():
+def test_a_state_of_features_incidents_and_episodes_alone_is_accepted():
     """Whatever is missing, the worker starts."""
     partition = firing()
     for kind in (b"feature", b"pane"):

@@ -79,7 +79,7 @@ SAMPLE = {
 
 
 @pytest.mark.parametrize("layout", ALL)
-def test_the_golden_files_hold_every_kind_of_record_in_their_layout(layout):
+def test_the_golden_files_contain_every_record_kind_of_their_version(layout):
     kinds = {json.loads(key)[0] for key in RECORDS[layout]}
     later = {1: {"baselines", "texts", "weights"}, 2: {"weights"}, 3: {"weights"}}
     assert kinds == set(format_versions.SHAPES) - later.get(layout, set())
@@ -95,7 +95,7 @@ NOTIFIED = range(1, outbox.LAYOUT + 1)
 
 
 @pytest.mark.parametrize("layout", NOTIFIED)
-def test_the_golden_files_hold_every_kind_of_record_of_the_notifier(layout):
+def test_the_golden_files_contain_every_record_kind_of_the_notifier(layout):
     more = ({b"silence"} if layout > 2 else set()) | ({b"change"} if layout > 3 else set())
     assert {key.partition(b"/")[0] for key in golden_records(layout, "notify")} == {
         b"delivery",
@@ -104,14 +104,14 @@ def test_the_golden_files_hold_every_kind_of_record_of_the_notifier(layout):
 
 
 @pytest.mark.parametrize("layout", ALL)
-def test_every_layout_means_what_it_meant_and_goes_on_as_it_would_have(layout):
+def test_every_format_version_restores_its_meaning_and_continues_identically(layout):
     watch, then = restored(RECORDS[layout], layout), golden_meaning(layout)
     assert golden.meaning(watch) == then["meaning"]
     assert golden.outcome(watch.apply(golden.records(golden.later(), 10_000), None)) == then["next"]
 
 
 @pytest.mark.parametrize("layout", NOTIFIED)
-def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
+def test_the_notifier_continues_with_the_deliveries_of_every_format_version(layout):
     notifier = Notifier(golden.CONFIG)
     notifier.restore(golden_records(layout, "notify").items())
     deliveries = [
@@ -136,7 +136,7 @@ def test_the_notifier_goes_on_with_the_deliveries_of_every_layout(layout):
     )
 
 
-def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is_left():
+def test_records_of_an_older_version_are_rewritten_gradually_at_checkpoints():
     log = dict(RECORDS[1])
     watch, sizes = restored(log), []
     for _ in range(20):
@@ -152,7 +152,7 @@ def test_an_older_layout_is_written_anew_a_part_at_each_checkpoint_until_none_is
     assert watch.changed()[:-1] == []
 
 
-def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
+def test_a_feature_of_version_1_keeps_its_meters_as_producers():
     (feature,) = (
         feature
         for key, feature in restored(RECORDS[1]).partition_state.features.items()
@@ -162,7 +162,7 @@ def test_a_feature_of_layout_1_keeps_its_meters_as_producers():
     assert (feature.verdicts, feature.skipped) == ({}, {})
 
 
-def test_what_a_feature_writes_today_has_the_shape_of_its_layout():
+def test_a_written_feature_has_the_structure_of_its_version():
     """Whoever adds a value must raise the layout and say how older records come by it."""
     partition_state = PartitionState(60_000_000, "d")
     feature = partition_state.feature(FeatureKey("s", "f", "e"))
@@ -180,7 +180,7 @@ def assert_refused_by_name(key: bytes, value: bytes, match: str = "state record"
 
 @pytest.mark.parametrize("layout", ALL)
 @given(data=st.data())
-def test_a_record_that_was_cut_is_refused_by_its_key(layout, data):
+def test_a_truncated_record_is_refused_by_its_key(layout, data):
     key, value = data.draw(st.sampled_from(SAMPLE[layout]))
     at = data.draw(st.integers(0, len(value) - 1))
     assert_refused_by_name(key, value[:at])
@@ -188,7 +188,7 @@ def test_a_record_that_was_cut_is_refused_by_its_key(layout, data):
 
 @pytest.mark.parametrize("layout", ALL)
 @given(data=st.data())
-def test_what_stands_behind_a_record_is_refused(layout, data):
+def test_trailing_bytes_are_refused(layout, data):
     key, value = data.draw(st.sampled_from(SAMPLE[layout]))
     assert_refused_by_name(key, value + data.draw(st.binary(min_size=1, max_size=4)))
 
@@ -198,7 +198,7 @@ def test_what_stands_behind_a_record_is_refused(layout, data):
     at=st.integers(0, 4),
     layout=st.sampled_from(list(ALL)),
 )
-def test_a_record_of_a_layout_that_is_not_known_is_refused_by_its_key(number, at, layout):
+def test_a_record_of_an_unknown_version_is_refused_by_its_key(number, at, layout):
     key, value = SAMPLE[layout][at]
     body = value[2:] if layout > 1 else value
     assert_refused_by_name(
@@ -209,7 +209,7 @@ def test_a_record_of_a_layout_that_is_not_known_is_refused_by_its_key(number, at
 
 
 @pytest.mark.parametrize("number", [0, 2, 7, "x"])
-def test_a_clock_without_a_mark_says_its_layout_itself(number):
+def test_a_clock_record_without_version_mark_contains_its_version(number):
     key, value = SAMPLE[1][0]
     values = msgspec.msgpack.decode(value)
     assert_refused_by_name(key, msgspec.msgpack.encode([number, *values[1:]]))
@@ -217,7 +217,7 @@ def test_a_clock_without_a_mark_says_its_layout_itself(number):
 
 
 @given(data=st.data())
-def test_one_value_more_or_less_or_of_another_kind_is_refused(data):
+def test_an_additional_missing_or_mistyped_value_is_refused(data):
     key, value = data.draw(st.sampled_from(SAMPLE[1] + SAMPLE[NEWEST]))
     body, prefix = (value[2:], value[:2]) if format_versions.record_layout(value) > 1 else (value, b"")
     values = msgspec.msgpack.decode(body)
@@ -232,7 +232,7 @@ def test_one_value_more_or_less_or_of_another_kind_is_refused(data):
     assert_refused_by_name(key, prefix + msgspec.msgpack.encode(values))
 
 
-def test_a_release_before_layouts_cannot_read_a_record_of_today():
+def test_a_release_before_format_versions_cannot_read_a_current_record():
     """It would refuse the header; should that be gone, it finds no MessagePack."""
     for _, value in SAMPLE[NEWEST]:
         with pytest.raises(msgspec.DecodeError):
@@ -247,5 +247,5 @@ def test_a_release_before_layouts_cannot_read_a_record_of_today():
         ).map(lambda plain: json.dumps(plain).encode()),
     )
 )
-def test_a_key_that_softfail_never_writes_is_refused_by_name(key):
+def test_an_unknown_key_is_refused_by_name(key):
     assert_refused_by_name(key, SAMPLE[NEWEST][2][1])

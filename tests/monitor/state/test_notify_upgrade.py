@@ -93,7 +93,7 @@ def finding():
     }
 
 
-def test_nothing_is_sent_again_while_all_goes_on_and_the_change_that_waited_is_sent_once():
+def test_an_upgrade_sends_nothing_again_and_sends_the_waiting_change_once():
     upgraded = Upgraded()
     for episode in latest_episodes().values():
         upgraded.read(episode)  # the records after the last checkpoint are read again
@@ -118,5 +118,5 @@ DELIVERIES = [(key, value) for key, value in STATE if key.partition(b"/")[0] in 
 
 
 @pytest.mark.parametrize(("key", "value"), DELIVERIES, ids=[key.decode() for key, _ in DELIVERIES])
-def test_a_delivery_is_written_byte_for_byte_as_it_was_read(key, value):
+def test_a_delivery_is_rewritten_byte_for_byte(key, value):
     assert REFUSAL_PATTERNS[key.partition(b"/")[0]].from_state(value).to_state() == value

@@ -54,7 +54,7 @@ def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
 
 
 @given(st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), max_size=300, unique=True))
-def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(names: list[str]) -> None:
+def test_at_most_64_names_have_an_exact_count_of_their_own(names: list[str]) -> None:
     categories = CategoryCounts()
     for nth, name in enumerate(names):
         categories.add(MILLION, {name: nth + 1})
@@ -65,7 +65,7 @@ def test_at_most_64_names_have_a_count_of_their_own_and_it_is_exact(names: list[
     assert sum(counts.values()) == sum(range(1, len(names) + 1))
 
 
-def test_known_names_keep_their_count_whatever_else_comes() -> None:
+def test_known_names_keep_their_count_when_others_arrive() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {f"error {number}": 1 for number in range(5000)})
     categories.add(MILLION, {"length": 3, "": 2, "content_filter": 1})
@@ -74,20 +74,20 @@ def test_known_names_keep_their_count_whatever_else_comes() -> None:
     assert (len(counts), counts[OTHER]) == (MAX_NAMES + 1, 5000 - (MAX_NAMES - 3))
 
 
-def test_a_name_is_cut_to_128_characters() -> None:
+def test_a_name_is_truncated_to_128_characters() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {"x" * 128 + "a": 1, "x" * 128 + "b": 2})
     assert categories.weighted_counts() == {"x" * 128: 3}
 
 
-def test_counts_weigh_by_what_they_stand_for() -> None:
+def test_counts_are_weighted_by_their_sampling_probability() -> None:
     categories = counted([(1.0, {"length": 10}), (0.1, {"stop": 9})])
     assert categories.weighted_counts() == {"length": 10.0, "stop": pytest.approx(90.0)}
     assert categories.n == 19
     assert categories.effective_n == pytest.approx(100**2 / (10 + 9 * 100))
 
 
-def test_nothing_counted_is_nothing() -> None:
+def test_empty_counts_have_no_shares() -> None:
     assert (
         CategoryCounts().weighted_counts(),
         CategoryCounts().n,

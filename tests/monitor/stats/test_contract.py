@@ -34,7 +34,7 @@ def bytes_of(statistic: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
-def test_nothing_changes_nothing(kind):
+def test_merging_an_empty_statistic_changes_nothing(kind):
     statistic, empty = filled(kind, 0, 1, 2), STATISTICS[kind]()
     before = bytes_of(statistic)
     statistic.merge(empty)
@@ -43,7 +43,7 @@ def test_nothing_changes_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
-def test_parts_merge_to_the_whole_however_they_are_bracketed_and_stay_as_they_are(kind):
+def test_merge_is_associative_and_leaves_its_arguments_unchanged(kind):
     whole = bytes_of(filled(kind, 0, 1, 2, 3, 4))
     left, right, rest = filled(kind, 4, 1), filled(kind, 0), filled(kind, 3, 2)
     untouched = bytes_of(rest)
@@ -56,7 +56,7 @@ def test_parts_merge_to_the_whole_however_they_are_bracketed_and_stay_as_they_ar
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
-def test_what_comes_back_from_state_goes_on_as_if_it_had_never_left(kind):
+def test_a_restored_statistic_behaves_like_the_original(kind):
     statistic = filled(kind, 0, 1)
     back = STATISTICS[kind].from_state(msgspec.msgpack.decode(bytes_of(statistic)))
     for either in (statistic, back):

@@ -37,13 +37,13 @@ def number_of(values: list[int], probability: float = 1.0) -> NumberSummary:
 
 
 @given(values_of_any_size)
-def test_each_value_lies_within_the_stated_error_of_its_bucket(values: list[int]) -> None:
+def test_each_value_is_within_the_stated_error_of_its_bucket(values: list[int]) -> None:
     for value, code in zip(values, bucket_codes(np.array(values)).tolist(), strict=True):
         assert bucket_middle(code) == pytest.approx(value, rel=ERROR)
 
 
 @given(st.integers(1, 2**62 - 1))
-def test_a_bucket_is_open_below_and_closed_above_as_in_the_data_model(value: int) -> None:
+def test_a_bucket_is_open_below_and_closed_above_as_in_the_otel_data_model(value: int) -> None:
     index = int(bucket_codes(np.array([value]))[0]) - 2
     assert 2 ** (index / 32) * (1 - 1e-12) <= value <= 2 ** ((index + 1) / 32) * (1 + 1e-12)
     assert index == -1 or 2 ** (index / 32) < value * (1 + 1e-12)
@@ -76,7 +76,7 @@ def test_quantiles_agree_with_numpy_within_the_error(values: list[int], q: float
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=200))
-def test_the_mean_is_exact_and_its_interval_is_the_normal_one(values: list[int]) -> None:
+def test_the_mean_is_exact_and_has_a_normal_interval(values: list[int]) -> None:
     mean = number_of(values).mean(1.96)
     assert mean.value == pytest.approx(np.mean(values))
     half = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values))
@@ -85,7 +85,7 @@ def test_the_mean_is_exact_and_its_interval_is_the_normal_one(values: list[int])
     assert (mean.high - mean.low) / 2 == pytest.approx(half, rel=0.2, abs=0.03 * max(values) + 1e-9)
 
 
-def test_a_sampled_half_counts_for_as_much_as_it_stands_for() -> None:
+def test_sampled_values_count_by_their_weight() -> None:
     number = number_of([100] * 90)
     number.merge(number_of([10] * 10, probability=0.1))
     assert number.mean(1.96).value == pytest.approx((90 * 100 + 100 * 10) / 190)
@@ -93,7 +93,7 @@ def test_a_sampled_half_counts_for_as_much_as_it_stands_for() -> None:
     assert number.effective_n == pytest.approx(190**2 / (90 + 10 * 100))
 
 
-def test_the_record_is_that_of_the_data_model() -> None:
+def test_the_record_follows_the_otel_data_model() -> None:
     shown = to_opentelemetry(number_of([0, 0, 1, 2, 4, -2]).weighted_buckets())
     assert (shown["scale"], shown["zero"], shown["offset"]) == (5, 2, -1)
     assert shown["counts"][0] == shown["counts"][32] == shown["counts"][64] == 1
@@ -101,7 +101,7 @@ def test_the_record_is_that_of_the_data_model() -> None:
     assert shown["negative"] == {"scale": 5, "offset": 31, "counts": [1], "zero": 0}
 
 
-def test_more_than_eight_probabilities_are_rounded_together_and_lose_nothing() -> None:
+def test_more_than_eight_probabilities_are_rounded_together_without_loss() -> None:
     number = NumberSummary()
     for k in range(1, 40):
         number.add(to_ppm(k / 1000), 1, k, {33: 1})
@@ -124,7 +124,7 @@ def indices(values: list[int], scale: int) -> list[int]:
 
 
 @given(st.lists(st.integers(1, 2**61), min_size=1, max_size=20))
-def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_counts_are_those_of_that_scale(
+def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets(
     values: list[int],
 ) -> None:
     number = number_of(values)
@@ -144,7 +144,7 @@ def test_the_scale_is_the_largest_at_which_the_values_span_640_buckets_and_the_c
 
 
 @given(values_of_any_size)
-def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> None:
+def test_each_value_is_within_its_error_at_every_scale(values: list[int]) -> None:
     codes = bucket_codes(np.array(values)).tolist()
     for scale in range(MAX_SCALE + 1):
         for value, code in zip(values, codes, strict=True):
@@ -156,7 +156,7 @@ def test_at_every_scale_each_value_lies_within_its_error(values: list[int]) -> N
     st.lists(st.tuples(st.sampled_from([1.0, 0.5, 0.01]), st.integers(-(2**61), 2**61)), max_size=40),
     st.randoms(use_true_random=False),
 )
-def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_buckets(
+def test_all_weight_classes_share_one_scale_and_a_bounded_number_of_buckets(
     parts: list[tuple[float, int]], rng: random.Random
 ) -> None:
     numbers = [number_of([value], probability) for probability, value in parts]
@@ -175,7 +175,7 @@ def test_all_classes_share_one_scale_and_no_more_than_a_bounded_number_of_bucket
     assert all(len(histogram.buckets) <= 2 * MAX_BUCKETS + 1 for histogram in left.classes.values())
 
 
-def test_what_has_fallen_keeps_taking_in_both_finer_and_coarser_numbers() -> None:
+def test_a_rescaled_histogram_merges_with_finer_and_coarser_ones() -> None:
     wide, fine = number_of([1, 2**45]), number_of([7, 7, 9])
     assert (wide.scale, fine.scale, wide.error > fine.error) == (3, 5, True)
     before = fine.state()
@@ -202,7 +202,7 @@ DRAWS = {
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(2, 2000), q=st.floats(0.001, 0.999))
 @settings(max_examples=examples(1 / 4))
-def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
+def test_quantiles_of_random_distributions_equal_numpys_within_the_stated_error(
     draw: Any, seed: int, n: int, q: float
 ) -> None:
     values = draw(np.random.default_rng(seed), n).astype(np.int64)
@@ -221,12 +221,12 @@ def test_over_random_distributions_readings_are_numpys_within_the_stated_error(
     assert list(number.weighted_buckets()) == sorted(number.weighted_buckets())
 
 
-def test_nothing_counted_has_no_distribution() -> None:
+def test_an_empty_summary_has_no_distribution() -> None:
     assert (NumberSummary().variance(), NumberSummary().weighted_buckets()) == (None, {})
     assert NumberSummary.from_state(NumberSummary().state()).state() == [0, []]
 
 
-def test_a_state_from_before_scales_could_fall_is_read_and_falls() -> None:
+def test_a_state_of_the_fixed_scale_release_is_read_and_rescaled() -> None:
     old = [1, [[120_000, 3, 11, [0, 1, 2], [1, 1, 1]]]]
     assert NumberSummary.from_state(old).state() == old
     wide = NumberSummary.from_state([0, [[MILLION, 2, 2**45 + 1, [1, 32 * 45], [1, 1]]]])

@@ -45,13 +45,13 @@ def test_merging_in_any_order_and_grouping_gives_the_same_state(
 
 
 @given(counts)
-def test_state_and_back_is_the_same(parts: list[tuple[float, int, int]]) -> None:
+def test_a_restored_state_is_identical(parts: list[tuple[float, int, int]]) -> None:
     rate = rate_of(parts)
     assert Rate.from_state(rate.state()).state() == rate.state()
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
-def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, int], z: float) -> None:
+def test_without_sampling_the_interval_is_scipys_wilson_interval(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z)
     expected = binomtest(failures, n).proportion_ci(
@@ -63,13 +63,13 @@ def test_without_sampling_it_is_the_wilson_interval_of_scipy(pair: tuple[int, in
     assert estimate.high == pytest.approx(expected.high, abs=1e-6)
 
 
-def test_errors_that_were_all_kept_do_not_bias_the_rate_and_keep_their_precision() -> None:
+def test_errors_kept_at_probability_one_do_not_bias_the_rate_and_keep_their_precision() -> None:
     estimate = rate_of([(1.0, 20, 20), (0.01, 20, 0)]).estimate(1.96)
     assert estimate.value == pytest.approx(20 / 2020)
     assert 900 < estimate.n < 1100  # Kish's figure would be 20
 
 
-def test_the_variance_of_a_weighted_rate_is_what_simulation_shows() -> None:
+def test_the_variance_of_a_weighted_rate_matches_simulation() -> None:
     """Errors are kept always, the others one time in ten: the effective n must give the spread that repeated
     samples really have.
     """
@@ -95,12 +95,12 @@ def test_inverted_mirrors_the_interval() -> None:
     assert (mirrored.low, mirrored.high) == (pytest.approx(1 - plain.high), pytest.approx(1 - plain.low))  # type: ignore[operator]
 
 
-def test_nothing_counted_is_no_value() -> None:
+def test_an_empty_rate_has_no_value() -> None:
     assert Rate().estimate(1.96) == (None, 0.0, None, None)
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
-def test_the_interval_holds_the_rate_and_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
+def test_the_interval_contains_the_rate_and_is_within_zero_to_one(rate: float, n: float, z: float) -> None:
     low, high = wilson_interval(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
@@ -113,7 +113,7 @@ def test_the_grid_keeps_three_digits(probability: float) -> None:
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.floats(0.5, 5))
-def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], z: float) -> None:
+def test_the_exact_interval_equals_scipys_and_contains_the_rate(pair: tuple[int, int], z: float) -> None:
     n, failures = pair
     estimate = rate_of([(1.0, n, failures)]).estimate(z, interval=clopper_pearson_interval)
     expected = binomtest(failures, n).proportion_ci(
@@ -136,9 +136,7 @@ def test_the_exact_interval_is_scipys_and_holds_the_rate(pair: tuple[int, int], 
 
 @pytest.mark.parametrize("n", [50, 200, 1000])
 @pytest.mark.parametrize("p", [0.005, 0.02, 0.05])
-def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_more_often(
-    n: int, p: float
-) -> None:
+def test_the_exact_interval_has_its_nominal_coverage_and_wilsons_does_not(n: int, p: float) -> None:
     """Summed over the binomial: how often the whole interval lies above the true rate."""
     z = 4.8
 
@@ -151,13 +149,13 @@ def test_the_exact_interval_misses_at_most_as_often_as_it_says_and_wilsons_far_m
 
 
 @given(st.floats(0, 1), st.floats(0.5, 1e6), st.floats(0.1, 6))
-def test_the_exact_interval_of_any_effective_n_lies_in_zero_to_one(rate: float, n: float, z: float) -> None:
+def test_the_exact_interval_of_any_effective_n_is_within_zero_to_one(rate: float, n: float, z: float) -> None:
     low, high = clopper_pearson_interval(rate, n, z)
     assert 0 <= low <= rate <= high <= 1
 
 
 @given(st.floats(0.001, 0.999), st.floats(2, 1e5), st.floats(1.01, 3))
-def test_the_exact_interval_narrows_as_events_come(rate: float, n: float, times: float) -> None:
+def test_the_exact_interval_narrows_with_more_events(rate: float, n: float, times: float) -> None:
     few, many = clopper_pearson_interval(rate, n, 3.0), clopper_pearson_interval(rate, n * times, 3.0)
     assert few[0] <= many[0] + 1e-12
     assert many[1] <= few[1] + 1e-12

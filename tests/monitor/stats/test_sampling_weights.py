@@ -49,7 +49,7 @@ def low_of(rate: Rate, known: Units = NO_UNITS, z: float = BUDGET_Z) -> float:
     st.booleans(),
     st.booleans(),
 )
-def test_with_one_weight_the_estimate_is_bit_for_bit_the_one_without_weights(
+def test_with_one_weight_the_estimate_equals_the_unweighted_one_bit_for_bit(
     probability, counts, interval, inverted, is_known
 ):
     n, failures = counts
@@ -71,9 +71,7 @@ def test_with_one_weight_the_estimate_is_bit_for_bit_the_one_without_weights(
 
 
 @given(classes, st.sampled_from([0.0, 1.0, 100.0, 10_000.0]), st.sampled_from([0.0, 1.0, 100.0]))
-def test_an_interval_contains_its_value_and_a_heavier_known_class_never_makes_it_narrower(
-    counts, heaviest, failed
-):
+def test_an_interval_contains_its_value_and_a_known_heavier_class_never_narrows_it(counts, heaviest, failed):
     rate = Rate()
     for ppm, (n, failures) in counts.items():
         rate.add(ppm, n, failures)
@@ -180,7 +178,7 @@ def memory_of(blocks: list[Classes]) -> WeightMemory:
 
 @settings(max_examples=examples(1 / 4))
 @given(observations)
-def test_a_memory_is_the_same_after_a_restart_at_any_block(blocks):
+def test_a_class_memory_is_identical_after_a_restart_at_any_block(blocks):
     for at in range(len(blocks) + 1):
         restored = WeightMemory.from_state(memory_of(blocks[:at]).state())
         for block in blocks[at:]:
@@ -190,7 +188,7 @@ def test_a_memory_is_the_same_after_a_restart_at_any_block(blocks):
 
 @settings(max_examples=examples(1 / 4))
 @given(st.lists(observations, max_size=4), st.randoms(use_true_random=False))
-def test_memories_merge_in_any_order(several, rng: random.Random):
+def test_class_memories_merge_in_any_order(several, rng: random.Random):
     orders = [several[:], several[:]]
     rng.shuffle(orders[1])
     merged = [WeightMemory(), WeightMemory()]
@@ -202,7 +200,7 @@ def test_memories_merge_in_any_order(several, rng: random.Random):
 
 
 @given(classes)
-def test_what_a_block_holds_is_known_and_a_second_look_changes_nothing_with_one_weight(block):
+def test_the_classes_of_a_block_are_known_and_a_second_update_changes_nothing(block):
     memory = WeightMemory()
     assert memory.observe(block) == bool(block)
     assert memory.units.any == max([0.0, *(MILLION / ppm for ppm in block)])
@@ -212,7 +210,7 @@ def test_what_a_block_holds_is_known_and_a_second_look_changes_nothing_with_one_
         assert not memory.observe(block)
 
 
-def test_a_weight_is_forgotten_after_a_hundred_times_the_calls_it_stands_for():
+def test_a_weight_is_forgotten_after_a_hundred_times_its_number_of_calls():
     memory = WeightMemory()
     memory.observe({100: [1, 1], MILLION: [5, 0]})
     memory.observe({MILLION: [999_999, 0]})

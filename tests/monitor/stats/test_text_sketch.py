@@ -23,7 +23,7 @@ def sketch_of(texts: list[str]) -> TextSketch:
 
 
 @given(texts)
-def test_a_texts_features_do_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
+def test_the_features_of_a_text_do_not_depend_on_other_texts(texts: list[str]) -> None:
     together = text_features(texts)
     assert together.shape == (len(texts), FEATURES)
     for text, row in zip(texts, together, strict=True):
@@ -45,7 +45,7 @@ def test_features_are_the_same_on_every_machine() -> None:
     assert hashlib.sha256(text_features(texts).tobytes()).hexdigest()[:16] == "04f76b7c87ba8589"
 
 
-def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
+def test_no_text_exceeds_the_exact_range_of_float32_sums() -> None:
     heaviest = float(np.abs(_WEIGHTS).max())
     worst = [
         "".join(chr(0x4E00 + (7 * i) % 20_000) for i in range(5000)),
@@ -61,7 +61,7 @@ def test_no_text_can_give_a_sum_that_float32_rounds() -> None:
 
 
 @given(texts, texts)
-def test_merging_is_counting_together_in_any_order_and_state_comes_back(
+def test_merging_in_any_order_equals_counting_together_and_survives_a_restore(
     first: list[str], second: list[str]
 ) -> None:
     whole, merged = sketch_of([*first, *second]), sketch_of(second)
@@ -76,14 +76,14 @@ def test_merging_is_counting_together_in_any_order_and_state_comes_back(
     )
 
 
-def test_sums_are_those_of_numpy() -> None:
+def test_sums_equal_numpys() -> None:
     vectors = text_features([f"text number {number}" for number in range(700)]).astype(np.int64)
     sketch = sketch_of([f"text number {number}" for number in range(700)])
     assert sketch.sum.tolist() == vectors.sum(axis=0).tolist()
     assert sketch.products.tolist() == (vectors.T @ vectors).tolist()
 
 
-def test_like_texts_lie_close_and_unlike_ones_apart_as_the_kernel_says() -> None:
+def test_similar_texts_are_close_and_dissimilar_ones_distant_according_to_the_kernel() -> None:
     def kernel(text: str, other: str) -> float:
         first, second = text_features([text, other]).astype(float)
         return float(first @ second) / (FEATURE_UNIT**2 * FEATURES / 2)
@@ -98,7 +98,7 @@ def test_like_texts_lie_close_and_unlike_ones_apart_as_the_kernel_says() -> None
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 52])
-def test_fifty_texts_take_less_than_one_and_a_half_kilobytes_even_if_they_are_one_and_the_same(
+def test_fifty_equal_or_different_texts_take_less_than_1500_bytes(
     count: int,
 ) -> None:
     assert len(sketch_of(["yes"] * count).state()) <= 1500
@@ -106,7 +106,7 @@ def test_fifty_texts_take_less_than_one_and_a_half_kilobytes_even_if_they_are_on
 
 
 @pytest.mark.parametrize("count", [53, 5000, 100_000])
-def test_more_texts_than_two_bytes_hold_come_back_as_well(count: int) -> None:
+def test_more_than_65535_texts_survive_a_restore(count: int) -> None:
     sketch = sketch_of(["yes"])
     for _ in range(count.bit_length()):
         sketch.merge(sketch)
@@ -123,6 +123,6 @@ def test_more_texts_than_two_bytes_hold_come_back_as_well(count: int) -> None:
         b"\x01\x03" + b"0" * 1000,
     ],
 )
-def test_bytes_that_are_no_sketch_of_this_version_are_refused(spoilt: bytes) -> None:
+def test_bytes_of_no_or_another_sketch_version_are_refused(spoilt: bytes) -> None:
     with pytest.raises(ValueError, match="text sketch of"):
         TextSketch.from_state(spoilt)

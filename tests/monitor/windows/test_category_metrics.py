@@ -84,7 +84,7 @@ def test_a_window_has_the_weighted_counts_of_each_category() -> None:
         ("guardrail", "none", "blocked"),
     ],
 )
-def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_compared(
+def test_placeholder_categories_are_omitted_from_windows_and_counted_in_comparisons(
     field: str, absent: Any, said: Any
 ) -> None:
     assert field not in windows([event(nth, **{field: absent}) for nth in range(10)])[0]["metrics"]
@@ -99,14 +99,14 @@ def test_what_says_nothing_is_left_out_of_windows_and_counted_where_shares_are_c
     assert n == 10
 
 
-def test_a_window_names_at_most_64_of_a_category_and_counts_the_rest() -> None:
+def test_a_window_names_at_most_64_values_of_a_category_and_counts_the_rest() -> None:
     (window,) = windows([event(nth / 10, error_type=f"e{nth}") for nth in range(200)])
     counts = window["metrics"]["error_type"]["counts"]
     assert len(counts) == MAX_NAMES + 1
     assert counts["other"] == 200 - MAX_NAMES
 
 
-def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_category() -> None:
+def test_shares_are_correct_when_calls_have_coarser_weight_classes_than_the_category() -> None:
     pane = Pane(0)
     probabilities = [
         1_000_000,
@@ -134,7 +134,7 @@ def test_shares_are_right_where_the_calls_have_coarser_weight_classes_than_the_c
     assert weights["none"] > weights["model"] > 0
 
 
-def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_and_in_the_segment_only() -> (
+def test_another_answering_model_is_detected_at_the_first_edge_with_three_answers_in_its_segment_only() -> (
     None
 ):
     def fields(_: int, minute: float) -> dict[str, Any]:
@@ -154,14 +154,14 @@ def test_another_model_that_answers_is_found_at_the_first_edge_with_three_of_it_
 
 
 @pytest.mark.parametrize(("strange", "expected"), [(2, 0), (3, 1)])
-def test_it_takes_three_answers_of_a_model_that_nobody_saw_before(strange: int, expected: int) -> None:
+def test_a_new_model_needs_three_answers_to_be_a_finding(strange: int, expected: int) -> None:
     def fields(nth: int, _: float) -> dict[str, Any]:
         return {"response_model": "m-0613" if 800 <= nth < 800 + strange else "m-0314"}
 
     assert len(fired(records(traffic(60, fields)))) == expected
 
 
-def test_an_episode_says_which_model_answers_now() -> None:
+def test_an_episode_names_the_answering_model() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
         return {"response_model": "m-0314" if minute < 40 else "m-0613"}
 
@@ -170,7 +170,7 @@ def test_an_episode_says_which_model_answers_now() -> None:
     assert opened["incidents"][0]["evidence"]["metric"] == "response_model=m-0613"
 
 
-def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_already() -> None:
+def test_a_new_model_is_reported_during_another_drift() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
         return {
             "output_tokens": 100 if minute < 40 else 300,
@@ -189,7 +189,7 @@ def test_a_model_that_nobody_saw_before_is_news_while_something_else_drifts_alre
     assert "response_model=m-0613" in {item["evidence"]["metric"] for item in shown["incidents"]}
 
 
-def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
+def test_a_change_of_the_requested_model_is_no_drift() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
         name = "m" if minute < 40 else "n"
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
@@ -200,7 +200,7 @@ def test_a_feature_that_asks_for_another_model_has_drifted_in_nothing() -> None:
     ]
 
 
-def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> None:
+def test_a_fallback_in_use_is_detected_with_both_models() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"fallback": "model" if minute >= 60 and nth % 2 else "none"}
 
@@ -217,7 +217,7 @@ def test_a_fallback_that_takes_over_is_found_and_told_from_what_to_what() -> Non
     assert evidence["reference_name"] == "trailing 24h"
 
 
-def test_a_changed_mix_of_finish_reasons_is_found_and_chance_is_not() -> None:
+def test_a_changed_mix_of_finish_reasons_is_detected_and_random_variation_is_not() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"finish_reason": "length" if nth % (20 if minute < 60 else 2) == 0 else "stop"}
 

@@ -18,23 +18,23 @@ from monitor.windows.metric_ids import METRIC_NAMES, metric_id, metric_name
 from monitor.windows.pane import Pane
 
 
-def test_the_names_of_layout_3_stand_where_they_stood():
+def test_the_metric_ids_of_format_version_3_are_unchanged():
     """Records of state hold the places: a name may be added at the end, and that raises the layout."""
     assert hashlib.sha256("\n".join(METRIC_NAMES).encode()).hexdigest()[:16] == "fd734a42e0600b92"
 
 
-def test_what_every_pane_counts_has_a_number():
+def test_every_metric_of_all_panes_has_an_id():
     counted = [*RATES]
     counted += [item.name for item in (*RESPONSE_QUANTITIES, *FEEDBACK_QUANTITIES, *CATEGORIES, *LANGUAGES)]
     assert {name: metric_id(name) for name in counted if isinstance(metric_id(name), str)} == {}
 
 
-def test_names_come_back_whether_they_have_a_number_or_not():
+def test_names_with_and_without_id_survive_a_restore():
     names = (*METRIC_NAMES, "stage.rank_s", "evaluator.judge.fail_rate", "")
     assert [metric_name(metric_id(name)) for name in names] == list(names)
 
 
-def test_a_pane_with_spelt_out_names_means_what_it_meant():
+def test_a_pane_with_full_names_restores_its_meaning():
     pane = Pane(0)
     pane.rate("error_rate").add(1_000_000, 10, 3)
     values = msgspec.msgpack.decode(pane.state())
@@ -46,7 +46,7 @@ def test_a_pane_with_spelt_out_names_means_what_it_meant():
 
 
 @pytest.mark.parametrize("number", [len(METRIC_NAMES), -1])
-def test_a_number_that_is_no_name_is_refused(number):
+def test_an_unknown_id_is_refused(number):
     pane = Pane(0)
     pane.rate("error_rate").add(1_000_000, 10, 3)
     values = msgspec.msgpack.decode(pane.state())

@@ -19,7 +19,7 @@ def counted() -> Pane:
     return pane
 
 
-def test_a_pane_that_came_back_and_was_never_looked_at_is_not_built():
+def test_a_restored_pane_is_not_unpacked_before_its_first_use():
     back = Pane.from_state(60_000_000, counted().state())
     assert (back.events, back.revision, back.samples, back.stale) == (3, 1, 2, False)
     assert hasattr(back, "_packed")
@@ -27,7 +27,7 @@ def test_a_pane_that_came_back_and_was_never_looked_at_is_not_built():
     assert not hasattr(back, "_packed")
 
 
-def test_a_pane_that_came_back_gives_the_same_bytes_before_and_after_it_is_built_and_counts_on():
+def test_a_restored_pane_gives_the_same_bytes_before_and_after_unpacking_and_counts_on():
     whole, back = counted(), Pane.from_state(60_000_000, counted().state())
     assert back.state() == whole.state()
     for pane in (whole, back):
@@ -35,7 +35,7 @@ def test_a_pane_that_came_back_gives_the_same_bytes_before_and_after_it_is_built
     assert back.state() == whole.state()
 
 
-def test_a_pane_that_came_back_can_be_merged_unbuilt_on_either_side():
+def test_a_restored_pane_merges_from_either_side_without_unpacking():
     packed = counted().state()
     expected = counted()
     expected.merge(counted())
@@ -65,12 +65,12 @@ def test_a_pane_that_came_back_can_be_merged_unbuilt_on_either_side():
         "no buckets",
     ],
 )
-def test_bytes_that_are_no_pane_are_refused_at_once_and_not_when_they_are_looked_at(broken):
+def test_invalid_bytes_are_refused_at_restore_and_not_at_first_use(broken):
     with pytest.raises((ValueError, msgspec.ValidationError)):
         Pane.from_state(60_000_000, msgspec.msgpack.encode(broken))
 
 
-def test_a_pane_that_was_packed_is_not_built_says_the_same_and_counts_on():
+def test_a_packed_pane_is_not_unpacked_gives_the_same_readings_and_counts_on():
     whole, packed = counted(), counted()
     packed.pack(packed.state())
     assert hasattr(packed, "_packed")
@@ -84,7 +84,7 @@ def test_a_pane_that_was_packed_is_not_built_says_the_same_and_counts_on():
     assert packed.state() == whole.state()
 
 
-def test_hours_are_packed_once_they_are_written_and_minutes_are_not():
+def test_hours_are_packed_when_they_are_written_and_minutes_are_not():
     """A week of them is kept of each segment: built, they take eight times the memory."""
     feature = FeatureKey("s", "f", "production")
     partition_state = PartitionState(60_000_000, "d")

@@ -122,7 +122,7 @@ def traffic(draw: st.DrawFn) -> list[bytes]:
 
 @settings(max_examples=examples(1 / 2))
 @given(values=traffic(), bundle=st.integers(1, 40), rng=st.randoms(use_true_random=False))
-def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_restart(
+def test_counters_do_not_depend_on_arrival_order_bundles_or_restarts(
     values: list[bytes], bundle: int, rng: random.Random
 ) -> None:
     expected = accounts(watched(values))
@@ -138,7 +138,7 @@ def test_accounts_are_the_same_in_any_order_of_arrival_any_bundles_and_after_a_r
 @settings(max_examples=examples(1 / 2))
 @given(n=st.integers(2, 60), data=st.data())
 @example(n=2, data=None)
-def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(n: int, data: Any) -> None:
+def test_exactly_the_lost_events_of_a_producer_are_missing(n: int, data: Any) -> None:
     lost = data.draw(st.sets(st.integers(1, max(1, n - 2)))) if data and n > 2 else set()
     feature = watched(
         [response(number, "p", number) for number in range(n) if number not in lost]
@@ -147,7 +147,7 @@ def test_of_n_events_of_a_producer_exactly_those_lost_in_the_middle_are_missing(
     assert feature.received == {"response": n - len(lost)}
 
 
-def test_what_was_missing_and_comes_late_is_missing_no_more_even_when_it_is_too_late_to_be_measured() -> None:
+def test_a_missing_event_that_arrives_late_is_no_longer_missing_even_if_it_expired() -> None:
     lost = [response(number, "p", number) for number in (3, 4)]
     there = [response(number, "p", number) for number in range(10) if number not in (3, 4)]
     assert watched(there).partition_state.features[ANSWER].missing == 2
@@ -158,7 +158,7 @@ def test_what_was_missing_and_comes_late_is_missing_no_more_even_when_it_is_too_
     assert feature.missing == 0
 
 
-def test_a_worker_that_begins_in_the_middle_misses_nothing_that_came_before() -> None:
+def test_a_worker_that_starts_in_the_middle_misses_no_earlier_events() -> None:
     assert (
         watched([response(number, "p", number) for number in range(500, 520)])
         .partition_state.features[ANSWER]
@@ -167,7 +167,7 @@ def test_a_worker_that_begins_in_the_middle_misses_nothing_that_came_before() ->
     )
 
 
-def test_each_producer_numbers_for_itself_and_events_without_a_number_change_nothing() -> None:
+def test_each_producer_has_its_own_sequence_and_events_without_number_change_nothing() -> None:
     values = [response(number, f"p{number % 3}", number // 3) for number in range(30)] + [
         response(31, None, None),
         response(32, "p0", None),
@@ -188,7 +188,7 @@ def test_a_lost_meter_loses_nothing() -> None:
     assert whole.producer_totals() == last.producer_totals() == ProducerTotals(2900, 290, 261, 29)
 
 
-def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its_name() -> None:
+def test_totals_are_sums_over_producers_and_continue_when_a_producer_restarts() -> None:
     values = [
         meter(1, "p", 0, (10, 5, 4, 1)),
         meter(2, "q", 0, (7, 7, 7, 0)),
@@ -198,7 +198,7 @@ def test_totals_are_sums_over_producers_and_go_on_when_one_starts_anew_under_its
     assert watched(values).partition_state.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
 
 
-def test_the_counts_of_an_evicted_producer_stay_and_one_that_returns_is_not_counted_twice() -> None:
+def test_the_counts_of_an_evicted_producer_stay_and_a_returning_one_is_not_counted_twice() -> None:
     producers, second = ProducerTracker(), 1_000_000
     producers.apply_meter("first", second, 0, (100, 50, 40, 10))
     producers.count_events("first", second, 0, 9, 7)
@@ -218,7 +218,7 @@ def test_the_counts_of_an_evicted_producer_stay_and_one_that_returns_is_not_coun
     assert producers.missing == 3
 
 
-def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
+def test_active_producers_do_not_evict_each_other() -> None:
     producers, second = ProducerTracker(), 1_000_000
     for turn in range(5):
         for number in range(MAX_PRODUCERS + 200):
@@ -232,7 +232,7 @@ def test_producers_that_are_all_at_work_do_not_push_each_other_out() -> None:
 
 
 @given(rng=st.randoms(use_true_random=False))
-def test_totals_never_fall_whoever_comes_leaves_and_starts_anew(rng: random.Random) -> None:
+def test_totals_never_decrease_when_producers_come_leave_and_restart(rng: random.Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MAX_PRODUCERS", 3)
         producers, counted, started, before = (
@@ -269,7 +269,7 @@ def test_the_state_of_the_most_producers_with_the_longest_names_fits_into_a_reco
     assert max(len(value) for _, value in watch.changed() if value) < 200 << 10
 
 
-def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_after_a_day() -> None:
+def test_meters_and_expired_events_of_invented_features_are_bounded_and_dropped_after_a_day() -> None:
     values = [response(10 * HOUR_S, feature="real")]
     values += [
         meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(MAX_FEATURES + 500)
@@ -296,7 +296,7 @@ def test_meters_and_expired_events_of_made_up_features_are_bounded_and_let_go_af
     )
 
 
-def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itself() -> None:
+def test_a_producer_has_a_sequence_per_feature_and_environment() -> None:
     keys = [("answer", "production"), ("summary", "production"), ("answer", "staging")]
     features = watched(
         [
@@ -309,7 +309,7 @@ def test_a_producer_numbers_the_events_of_each_feature_and_environment_for_itsel
     assert [features[FeatureKey("bot", *key)].missing for key in keys] == [0, 1, 2]
 
 
-def test_features_that_share_an_account_number_each_for_itself() -> None:
+def test_features_that_share_an_account_have_separate_sequences() -> None:
     fill = [response(1, None, None, feature=f"f{number}") for number in range(MAX_FEATURES)]
     more = [
         response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)
@@ -319,7 +319,7 @@ def test_features_that_share_an_account_number_each_for_itself() -> None:
     assert other.missing == 4
 
 
-def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason_why_not() -> None:
+def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason() -> None:
     values = [
         response(1),
         response(2, output=None),

@@ -31,7 +31,7 @@ def incident(
     )
 
 
-def test_the_examples_hold():
+def test_doctests_pass():
     found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
     assert sum(item.failed for item in found) == 0
     assert all(item.attempted for item in found)
@@ -80,7 +80,7 @@ def test_the_examples_hold():
         ),
     ],
 )
-def test_each_kind_of_metric_has_words(metric, value, evidence, says):
+def test_each_kind_of_metric_has_a_text(metric, value, evidence, says):
     assert measure(incident(metric, value, **evidence).evidence) == says
 
 
@@ -132,11 +132,11 @@ def test_each_kind_of_metric_has_words(metric, value, evidence, says):
         ),
     ],
 )
-def test_what_moved_is_told_by_how_much_of_what(metric, value, evidence, says):
+def test_a_shifted_category_is_described_with_its_old_and_new_share(metric, value, evidence, says):
     assert measure(incident(metric, value, **evidence).evidence) == says
 
 
-def test_the_part_of_a_feature_stands_apart_from_a_clause_before_it():
+def test_the_segment_of_a_feature_is_separated_from_a_preceding_clause():
     found = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
     assert episode_text.sentence(found).startswith(
         "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model"
@@ -144,7 +144,7 @@ def test_the_part_of_a_feature_stands_apart_from_a_clause_before_it():
     )
 
 
-def test_the_worst_that_still_fires_is_told_first(episode_of):
+def test_the_worst_firing_incident_comes_first(episode_of):
     order = [
         incident("error_rate", 0.1, rule="d", severity="warning"),
         incident("error_rate", 0.1, rule="c", state="resolved"),
@@ -155,14 +155,14 @@ def test_the_worst_that_still_fires_is_told_first(episode_of):
     assert [item.rule for item in episode_text.by_importance(episode)] == ["a", "b", "c", "d"]
 
 
-def test_the_likely_cause_stands_in_the_summary_if_it_fits_and_more_findings_after_it(episode_of):
+def test_the_likely_cause_is_in_the_summary_if_it_fits_and_further_findings_follow(episode_of):
     episode = episode_of(rules=("a", "b"), causes=["new prompt version\nv8", "another"])
     assert episode_text.likely_causes(episode) == ["new prompt version v8", "another"]
     assert episode_text.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
     assert "likely" not in episode_text.summary(episode, most=130)
 
 
-def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_lines_of_its_own(episode_of):
+def test_the_next_step_follows_from_the_worst_firing_incident_and_softfail_has_its_own_steps(episode_of):
     def step(metric, service="s"):
         return episode_text.next_step(
             episode_of(service=service).model_copy(update={"incidents": [incident(metric, 0.1, rule="lag")]})
@@ -176,7 +176,7 @@ def test_what_to_do_next_follows_from_the_worst_that_fires_and_softfail_has_line
     )
 
 
-def test_what_began_before_it_was_found_is_told_since_it_began():
+def test_an_incident_that_started_before_detection_states_its_start():
     found = incident(
         "evaluator.refusal.fail_rate",
         0.3,
@@ -189,7 +189,7 @@ def test_what_began_before_it_was_found_is_told_since_it_began():
     assert "since 2 Mar 09:15 UTC" in episode_text.sentence(incident("error_rate", 0.3, minute=15))
 
 
-def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
+def test_a_segment_is_named_and_a_resolved_incident_is_marked():
     assert (
         episode_text.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
         == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC,"
@@ -198,7 +198,7 @@ def test_a_segment_is_named_and_an_incident_that_is_over_says_so():
 
 
 @given(value=st.floats(0, 1))
-def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_something_as_nothing(value):
+def test_a_share_below_one_is_never_shown_as_100_percent_nor_a_positive_one_as_zero(value):
     shown = number_format.share(value)
     assert (shown == "100 %") == (value * 100 == 100)
     assert (shown == "0 %") == (value == 0)
@@ -210,7 +210,7 @@ def test_a_share_that_is_not_everything_is_never_shown_as_100_percent_nor_someth
     text=st.text(min_size=1, max_size=256),
     causes=st.lists(st.text(), max_size=3),
 )
-def test_a_summary_is_one_line_within_its_limit_whatever_the_labels(episode_of, most, left_out, text, causes):
+def test_a_summary_is_one_line_within_its_limit_for_any_labels(episode_of, most, left_out, text, causes):
     line = episode_text.summary(
         episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes),
         left_out,

@@ -64,12 +64,12 @@ def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(epi
     ]
 
 
-def test_a_segment_that_is_all_of_the_feature_is_not_told_beside_it(episode_of: Any) -> None:
+def test_a_segment_equal_to_its_feature_is_not_listed_separately(episode_of: Any) -> None:
     whole, part = found("errors", 0.25), found("errors", 0.25, "m")
     assert lines(episode_of, whole, part) == lines(episode_of, whole)
 
 
-def test_what_the_summary_says_already_is_not_listed_under_it(episode_of: Any) -> None:
+def test_findings_of_the_summary_are_not_repeated_in_the_list(episode_of: Any) -> None:
     def listed(*incidents: EpisodeIncident) -> int:
         return len(episode_text.detail_lines(episode_of().model_copy(update={"incidents": list(incidents)})))
 
@@ -83,7 +83,7 @@ def test_what_the_summary_says_already_is_not_listed_under_it(episode_of: Any) -
     assert listed(found("errors", 0.25), found("slow", 9.0, metric="duration_s.p90")) == 2
 
 
-def test_segments_alone_are_one_line_with_the_first_in_full(episode_of: Any) -> None:
+def test_segments_without_the_feature_are_one_line_with_the_first_in_full(episode_of: Any) -> None:
     (line,) = lines(
         episode_of,
         found("slow", 8.3, "m", metric="duration_s.p90"),
@@ -93,7 +93,7 @@ def test_segments_alone_are_one_line_with_the_first_in_full(episode_of: Any) -> 
     assert line.endswith("; by segment: model n 7 s")
 
 
-def test_what_differs_in_rule_statistic_or_state_is_told_apart(episode_of: Any) -> None:
+def test_incidents_that_differ_in_rule_statistic_or_state_are_separate_lines(episode_of: Any) -> None:
     apart = [
         found("a", 0.2, "m"),
         found("b", 0.2, "n"),
@@ -105,7 +105,7 @@ def test_what_differs_in_rule_statistic_or_state_is_told_apart(episode_of: Any) 
     assert len(lines(episode_of, *apart)) == len(apart)
 
 
-def test_findings_about_softfail_itself_are_told_each_by_its_text(episode_of: Any) -> None:
+def test_findings_about_softfail_are_listed_by_their_text(episode_of: Any) -> None:
     told = lines(
         episode_of,
         found("lag", 9.0, metric="lag", text="one lags"),
@@ -114,7 +114,7 @@ def test_findings_about_softfail_itself_are_told_each_by_its_text(episode_of: An
     assert [line.partition(",")[0] for line in told] == ["one lags", "another lags"]
 
 
-def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> None:
+def test_the_summary_counts_the_remaining_lines(episode_of: Any) -> None:
     several = [found("errors", nth / 100, f"m{nth}") for nth in range(20, 30)]
     incidents = [found("errors", 0.25), *several, found("slow", 9.0, metric="duration_s.p90", minute=1)]
     assert episode_text.summary(episode_of().model_copy(update={"incidents": incidents})).endswith(
@@ -135,7 +135,7 @@ def test_the_summary_counts_the_lines_that_are_not_in_it(episode_of: Any) -> Non
         )
     )
 )
-def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_head(
+def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_start(
     incidents: list[EpisodeIncident],
 ) -> None:
     groups = group_incidents(incidents)

@@ -25,7 +25,7 @@ def ends_of(said: str) -> tuple[float, float]:
 
 
 @given(value=st.floats(0, 1), n=st.floats(1, 1e6), above=st.none() | st.floats(0, 1))
-def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_what_is_allowed(
+def test_a_share_is_within_its_interval_and_no_bound_is_rounded_to_zero_one_or_the_threshold(
     value: float, n: float, above: float | None
 ) -> None:
     said = number_format.shares_between(evidence(value=value, n=n, above=above))
@@ -44,11 +44,11 @@ def test_a_share_lies_in_its_interval_and_no_end_reads_as_nothing_as_all_or_as_w
 
 
 @pytest.mark.parametrize("more", [{"value": None}, {"n": 0.0}, {"n": 0.4}, {"value": 1.2}])
-def test_what_is_not_counted_has_no_interval(more: dict[str, float | None]) -> None:
+def test_an_uncounted_value_has_no_interval(more: dict[str, float | None]) -> None:
     assert number_format.shares_between(evidence(**more)) == ""
 
 
-def test_the_interval_of_a_rate_is_that_of_95_percent_whatever_the_rule_decides_by() -> None:
+def test_the_displayed_interval_of_a_rate_is_always_the_95_percent_interval() -> None:
     assert (
         measure(evidence(low=0.13, high=0.36, above=0.02))
         == "23 % of calls failed (19 to 28 %; should stay under 2 %)"
@@ -60,7 +60,7 @@ def test_the_interval_of_a_rate_is_that_of_95_percent_whatever_the_rule_decides_
     assert measure(evidence()) == "23 % of calls failed (19 to 28 %)"
 
 
-def test_an_end_that_would_read_as_what_is_allowed_is_told_more_exactly() -> None:
+def test_a_bound_that_would_round_to_the_threshold_gets_more_digits() -> None:
     assert (
         measure(evidence(value=0.05, n=200.0, above=0.02))
         == "5 % of calls failed (3 to 9 %; should stay under 2 %)"
@@ -71,14 +71,14 @@ def test_an_end_that_would_read_as_what_is_allowed_is_told_more_exactly() -> Non
     )
 
 
-def test_a_burning_budget_tells_how_sure_the_failures_are() -> None:
+def test_a_burning_budget_states_the_interval_of_its_failures() -> None:
     said = measure(evidence(value=0.2, n=900.0, above=0.05, burn=20.0, target=0.99))
     assert (
         said == "20 % of calls failed (18 to 23 %), so that the error budget of 99 % burns 20 times too fast"
     )
 
 
-def test_a_number_has_the_interval_of_its_evidence_only_where_that_is_one_of_95_percent() -> None:
+def test_a_number_has_an_interval_only_if_its_evidence_is_a_95_percent_interval() -> None:
     number = evidence("output_tokens.p50", 412.0, low=398.0, high=420.0)
     assert (
         measure(number.model_copy(update=DRIFTED))
@@ -99,7 +99,9 @@ def test_a_number_has_the_interval_of_its_evidence_only_where_that_is_one_of_95_
 
 
 @given(value=st.floats(0, 1), n=st.floats(0, 1e9), interval=st.booleans())
-def test_a_category_tells_its_interval_before_what_it_was(value: float, n: float, interval: bool) -> None:
+def test_a_category_states_its_interval_before_its_previous_share(
+    value: float, n: float, interval: bool
+) -> None:
     found = evidence("fallback=cache", value, n=n, reference=0.01, test="g")
     said, between = measure(found, interval=interval), number_format.shares_between(found)
     assert said.endswith(f"({between}; was 1 %)" if between and interval else "(was 1 %)")

@@ -75,7 +75,7 @@ long_texts = st.builds(
 
 @settings(max_examples=examples(3))
 @given(long_texts)
-def test_splitting_the_prefix_of_a_long_text_first_gives_the_same_sentences(text):
+def test_splitting_the_prefix_of_a_long_text_gives_the_same_sentences(text):
     assert list(_sentences(text)) == list(_split(author_text(text), _SENTENCE_END, keep=True))
 
 
@@ -91,7 +91,7 @@ def test_only_a_long_text_has_an_independent_prefix():
     assert independent_prefix("One `line` <b>with</b> a tag.\n" + "word " * 500) == ""
 
 
-def test_a_lone_surrogate_spelled_in_json_breaks_nothing():
+def test_an_escaped_lone_surrogate_in_json_raises_nothing():
     assert refusal('["I cannot help with \\ud800 that, sorry."]') == "cannot_help"
 
 

@@ -303,7 +303,7 @@ def state_of(text, response):
 
 
 @pytest.mark.parametrize("text", REFUSALS)
-def test_a_refusal_in_other_words_fails(text, response):
+def test_an_unusual_refusal_fails(text, response):
     assert state_of(text, response) is State.FAILED
 
 

@@ -49,9 +49,7 @@ def trial(tried, hours, rules_only, errors_rule):
     return tried(rules_only(errors_rule), hours)
 
 
-def test_the_page_is_well_formed_and_refers_to_nothing_outside_itself(
-    trial, tried, hours, rules_only, errors_rule
-):
+def test_the_page_is_valid_html_without_external_references(trial, tried, hours, rules_only, errors_rule):
     text = made(trial, tried(rules_only({**errors_rule, "above": 0.7}), hours))
     elements = Elements(text)
     assert elements.open == []
@@ -82,7 +80,7 @@ def test_the_headline_counts_pages_tickets_time_and_features(trial):
     assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in made(trial)
 
 
-def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shade_in_every_plot_of_its_feature(
+def test_an_episode_is_in_the_table_with_its_interval_and_shaded_in_every_plot_of_its_feature(
     trial,
 ):
     text = made(trial)
@@ -97,7 +95,7 @@ def test_an_episode_stands_in_the_table_with_what_broke_and_how_sure_and_as_shad
     assert '<rect class="page"' not in text[text.index("<h3><bdi>search/rerank") :]
 
 
-def test_the_other_configurations_episodes_are_a_strip_below_the_plots(
+def test_episodes_of_the_other_configuration_are_a_strip_below_the_plots(
     tried, hours, rules_only, errors_rule, trial
 ):
     quiet = tried(rules_only({**errors_rule, "above": 0.9}), hours)
@@ -107,7 +105,7 @@ def test_the_other_configurations_episodes_are_a_strip_below_the_plots(
     assert '<rect class="page"' not in text
 
 
-def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, errors_rule):
+def test_labels_are_shown_as_escaped_text(tried, week, rules_only, errors_rule):
     troubles = (week.Trouble("a/b", 1, 9, "errors", 0.9),)
     events = [
         {
@@ -130,7 +128,7 @@ def test_whatever_stands_in_a_label_is_shown_as_text(tried, week, rules_only, er
     assert {tag for tag, _ in Elements(text).seen} & {"script", "img"} == set()
 
 
-def test_no_template_and_no_module_of_the_report_escapes_by_hand_or_leaves_text_unescaped():
+def test_no_template_or_module_of_the_report_disables_autoescape():
     folder = Path(page.__file__).parent
     templates, modules = list(folder.glob("templates/*.j2")), list(folder.glob("*.py"))
     assert len(templates) >= 3
@@ -151,14 +149,14 @@ def week_record(event):
     return FileRecord(json.dumps(event).encode(), 7)
 
 
-def test_a_log_of_nothing_is_a_page_that_says_so(tried, rules_only):
+def test_an_empty_log_gives_a_page_that_states_it(tried, rules_only):
     text = made(tried(rules_only(), []))
     assert "<h1>Nothing was measured</h1>" in text
     assert "No episode opened." in text
     assert Elements(text).open == []
 
 
-def test_a_metric_that_a_rule_looks_at_gets_a_plot_of_its_own(tried, hours, rules_only):
+def test_a_metric_used_by_a_rule_gets_its_own_plot(tried, hours, rules_only):
     rule = {
         "name": "refusals",
         "on": "evaluator.refusal.fail_rate",
@@ -176,24 +174,24 @@ def drawn(trial, panel, limits=(), spans=()):
     return plot(panel, series.points(), series.width_us, 60_000_000, limits, spans, axis)
 
 
-def test_a_line_has_at_most_so_many_points_and_none_outside_the_picture(trial):
+def test_a_line_has_a_limited_number_of_points_all_inside_the_plot(trial):
     (curve,) = drawn(trial, Panel("pass_rate")).curves
     points = re.findall(r"[ML]([\d.]+) ([\d.]+)", curve.line)
     assert 20 < len(points) <= POINTS
     assert all(36 <= float(x) <= 236 and 8 <= float(y) <= 94 for x, y in points)
 
 
-def test_a_threshold_far_from_what_was_measured_does_not_flatten_the_plot(trial):
+def test_a_distant_threshold_does_not_flatten_the_plot(trial):
     assert len(drawn(trial, Panel("pass_rate"), [Limit("floor", "", None, 0.5)]).limits) == 1
     assert not drawn(trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)]).limits
 
 
-def test_a_short_episode_is_wide_enough_to_be_seen(trial):
+def test_a_short_episode_has_a_visible_width(trial):
     start_s = trial.measurements.start.timestamp()
     (shade,) = drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]).shades
     assert (shade.kind, shade.y) == ("ticket", "8")
     assert float(shade.width) >= 1.5
 
 
-def test_a_panel_of_which_nothing_was_counted_is_not_drawn(trial):
+def test_a_panel_without_data_is_not_drawn(trial):
     assert drawn(trial, Panel("time_to_first_token_s", ("p50",))) is None
