@@ -130,6 +130,8 @@ WATCHDOG, EXITS, STORE, APP = (
     "tests/agents/runtime/test_owned_partitions.py",
     "tests/agents/runtime/test_app.py",
 )
+MEMORY_LAWS = "tests/agents/runtime/test_backend_contract.py"
+KAFKA_LAWS = "tests/integration/agents/test_backend_contract.py"
 ANEW = f"{KAFKA}::test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work"
 
 REMOVALS = (
@@ -187,8 +189,9 @@ REMOVALS = (
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}"',
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{id(self)}"',
         (
-            f"{KAFKA}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
-            f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",
+            f"{MEMORY_LAWS}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
+            f"{KAFKA_LAWS}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
+            f"{KAFKA_LAWS}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",
             f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",
         ),
     ),
@@ -253,7 +256,7 @@ REMOVALS = (
     Removal(
         "own-producer-is-awaited",
         "Faust 6",
-        "agents/runtime/changelog.py",
+        "agents/runtime/kafka_backend.py",
         "        await producer.commit_transaction()\n",
         "        self._committing = asyncio.ensure_future(producer.commit_transaction())\n",
         (f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",),
@@ -345,12 +348,12 @@ REMOVALS = (
     Removal(
         "futures-before-commit",
         "Faust 10",
-        "agents/runtime/changelog.py",
+        "agents/runtime/kafka_backend.py",
         "        results = await asyncio.gather(*pending)\n        await producer.commit_transaction()\n",
         "        await producer.commit_transaction()\n        results = await asyncio.gather(*pending)\n",
         (
             f"{JOURNAL}::test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed",
-            f"{KAFKA}::test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind",
+            f"{KAFKA_LAWS}::test_a_checkpoint_of_which_a_record_is_refused_leaves_nothing_behind",
         ),
     ),
     Removal(
@@ -465,7 +468,7 @@ REMOVALS = (
         "state 2",
         "agents/runtime/changelog.py",
         'state.append((POSITION, b"%d" % position, ()))',
-        'await self._transact({self._state: [(POSITION, b"%d" % position, ())]})',
+        'await self._writer.transact({self._state: [(POSITION, b"%d" % position, ())]})',
         (
             f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",
             f"{JOURNAL}::test_the_first_transaction_has_the_header_and_each_has_the_position",
@@ -582,7 +585,10 @@ REMOVALS = (
         "agents/runtime/changelog.py",
         "            if recorded <= end:",
         "            if True:",
-        (f"{JOURNAL}::test_a_position_beyond_the_end_is_refused_and_never_reset",),
+        (
+            f"{JOURNAL}::test_a_position_beyond_the_end_is_refused_and_never_reset",
+            f"{MEMORY_LAWS}::test_a_source_that_was_created_anew_under_its_state_is_refused",
+        ),
     ),
     Removal(
         "before-the-start-is-counted",
@@ -590,7 +596,10 @@ REMOVALS = (
         "agents/runtime/changelog.py",
         "        if recorded < start:",
         "        if False:",
-        (f"{JOURNAL}::test_where_work_begins",),
+        (
+            f"{JOURNAL}::test_where_work_begins",
+            f"{MEMORY_LAWS}::test_events_that_were_deleted_before_they_were_applied_are_counted_as_lost",
+        ),
     ),
     Removal(
         "lost-on-the-way-is-counted",
@@ -622,7 +631,7 @@ REMOVALS = (
         "agents/kafka/topic_reader.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
-        (f"{KAFKA}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",),
+        (f"{KAFKA_LAWS}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",),
     ),
     Removal(
         "read-committed-ends",
@@ -686,7 +695,7 @@ REMOVALS = (
     Removal(
         "transaction-timeout",
         "state, limits",
-        "agents/runtime/changelog.py",
+        "agents/runtime/kafka_backend.py",
         ", transaction_timeout_ms=20_000",
         "",
         (f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",),

@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka import TopicPartition
 from faust.types import TP
 
-from agents.kafka.connection import clients
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, keep_latest
-from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
 from agents.process import exits
+from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, WriteResult
+from agents.runtime.kafka_backend import KafkaBackend
 from agents.runtime.state_header import expected_header, read_header
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.monitor_config import Kafka
@@ -34,45 +32,29 @@ MOST_BYTES = 256 << 10
 # of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of
 # Kafka
 MOST_STATE_BYTES = 960 << 10
-BATCH_BYTES = 512 << 10
 EXEMPT = {"events", "deadletter"}
 READ_RECORDS = 2000  # at a time; the event loop is busy for some 20 ms
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
 SETTLE_S = 15.0  # how long a broker that has just started may report too early an end
 
-_Target = tuple[str, int]  # topic, partition
-_Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
-
-
-class Recovery(NamedTuple):
-    """The restored state. ``lost``: offsets between the recorded position and the start of the log."""
-
-    records: list[StateRecord]
-    position: int
-    partitions: int
-    fresh: bool
-    lost: int
-
-
-class WriteResult(NamedTuple):
-    """The result of a transaction.
-
-    ``size``: bytes of keys and values; ``oversized``: outputs that were left out; ``large``: state records
-    above 256 KB, which were written nevertheless.
-    """
-
-    size: int
-    oversized: int
-    large: int
-
 
 class Changelog:
-    """Reads and writes the state of one source partition; ``readers`` bounds how many are read at the same
-    time.
+    """Reads and writes the state of one source partition.
+
+    Args:
+        cluster: id of the Kafka cluster, which stands in the header of the state.
+        readers: bounds how many states are read at the same time.
+        backend: where topics are; None: the Kafka of the configuration.
     """
 
     def __init__(
-        self, kafka: Kafka, agent: str, source: TP, cluster: str, readers: asyncio.Semaphore | None = None
+        self,
+        kafka: Kafka,
+        agent: str,
+        source: TP,
+        cluster: str,
+        readers: asyncio.Semaphore | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self._kafka, self._agent, self._source, self._cluster = kafka, agent, source, cluster
         self._readers = readers or asyncio.Semaphore(1)
@@ -82,20 +64,14 @@ class Changelog:
         self.bytes = 0  # of keys and values of the records that the state holds now
         # hash of a key -> bytes of its record; the keys themselves would take twice as much
         self._sizes: dict[int, int] = {}
-        self._state: _Target = self.state_topic, source.partition
+        self._state: Target = self.state_topic, source.partition
         self._partitions: dict[str, int] = {}
         self._has_header = False
         self._began: int | None = None  # the source offset at which this state began to count
         self._open = False
-        self._producer = AIOKafkaProducer(
-            **clients(kafka),
-            transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}",
-            acks="all",
-            max_batch_size=BATCH_BYTES,
-            max_request_size=2 << 20,
-            linger_ms=0,
-            request_timeout_ms=20_000,
-            transaction_timeout_ms=20_000,
+        self._backend: Backend = KafkaBackend(kafka) if backend is None else backend
+        self._writer = self._backend.writer(
+            transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}"
         )
 
     @property
@@ -114,13 +90,13 @@ class Changelog:
             Misconfigured: the state belongs to another deployment, or its position is beyond the log.
         """
         async with asyncio.timeout(OPEN_S):
-            await self._producer.start()  # fences every older owner and ends its open transaction
+            await self._writer.start()  # fences every older owner and ends its open transaction
             self._open = True
             partitions = await self._count(self._source.topic)
             # The barrier is a record behind everything that older owners wrote. Reading up to its POSITION
             # cannot end early, whatever end offset a broker that has just started reports.
-            barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
-        async with self._reader() as reader:
+            barrier = await self._write_barrier()
+        async with self._backend.reader() as reader:
             async with self._readers:
                 latest = await self._read_to(reader, barrier)
             self._check_header(latest.pop(HEADER, None), partitions, bool(latest))
@@ -142,7 +118,7 @@ class Changelog:
             Misconfigured: a record of state is above 960 KB.
         """
         large = self._look_at(changed)
-        rows: dict[_Target, list[_Row]] = {self._state: [(key, value, ()) for key, value in changed]}
+        rows: dict[Target, list[Row]] = {self._state: [(key, value, ()) for key, value in changed]}
         state = rows[self._state]
         if not self._has_header:
             state.append((HEADER, self.header(await self._count(self._source.topic)), ()))
@@ -168,16 +144,16 @@ class Changelog:
             for target_rows in rows.values()
             for key, value, _ in target_rows
         )
-        await self._transact(rows)
+        await self._writer.transact(rows)
         self._has_header = True
         self._count_state(changed)
         return WriteResult(size, oversized, large)
 
     async def close(self) -> None:
-        """Close the producer. The next owner aborts what is not committed."""
+        """Disconnect. The next owner aborts what is not committed."""
         if self._open:
             self._open = False
-            await self._producer.stop()
+            await self._writer.stop()
 
     def header(self, partitions: int) -> bytes:
         """Return the header record, which says whose state this is; ``partitions``: of the source."""
@@ -222,27 +198,7 @@ class Changelog:
                 sizes[digest] = size = len(key) + len(value)
                 self.bytes += size
 
-    async def _transact(self, rows: dict[_Target, list[_Row]]) -> int:
-        """Write a transaction and return the offset of its last state record.
-
-        Every future is awaited before the commit, because aiokafka also commits a transaction of which a
-        batch has failed (sender.py:868 leaves the transaction as it is).
-        """
-        producer = self._producer
-        await producer.begin_transaction()
-        pending: list[asyncio.Future[Any]] = []
-        last, in_last = 0, 0
-        for target, target_rows in rows.items():
-            batches = _batches(producer, target_rows)
-            if target == self._state:
-                last, in_last = len(pending) + len(batches) - 1, batches[-1].record_count()
-            pending += [await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches]
-        results = await asyncio.gather(*pending)
-        await producer.commit_transaction()
-        offset: int = results[last].offset
-        return offset + in_last - 1
-
-    async def _target(self, suffix: str, message: Message) -> _Target:
+    async def _target(self, suffix: str, message: Message) -> Target:
         topic = f"{self._kafka.prefix}.{suffix}"
         if suffix == ALERTS:
             return topic, 0
@@ -254,14 +210,14 @@ class Changelog:
 
     async def _count(self, topic: str) -> int:
         if topic not in self._partitions:
-            self._partitions[topic] = len(await self._producer.partitions_for(topic))
+            self._partitions[topic] = await self._writer.partitions(topic)
         return self._partitions[topic]
 
-    def _reader(self) -> TopicReader:
-        # no time limit: the watchdog looks at ``restored``
-        return TopicReader(self._kafka, patience_s=math.inf)
+    async def _write_barrier(self) -> int:
+        """Write a barrier and return its offset."""
+        return (await self._writer.transact({self._state: [(BARRIER, b"{}", ())]}))[self._state]
 
-    async def _read_to(self, reader: TopicReader, barrier: int) -> dict[bytes, bytes]:
+    async def _read_to(self, reader: LogReader, barrier: int) -> dict[bytes, bytes]:
         """Return the latest value of each key, in the order of the log."""
         state = TopicPartition(*self._state)
         first = (await reader.begins([state]))[state]
@@ -293,7 +249,7 @@ class Changelog:
         # older worker reads newer records.
         self._has_header = header["layout"] == expected["layout"]
 
-    async def _begin_at(self, reader: TopicReader, recorded: int | None) -> tuple[int, int]:
+    async def _begin_at(self, reader: LogReader, recorded: int | None) -> tuple[int, int]:
         """Return the position to begin at, and how many offsets before it are lost."""
         source = TopicPartition(*self._source)
         start: int = (await reader.begins([source]))[source]
@@ -325,14 +281,3 @@ class Changelog:
             )
             return start, start - recorded
         return recorded, 0
-
-
-def _batches(producer: AIOKafkaProducer, rows: list[_Row]) -> list[BatchBuilder]:
-    """Put rows into as few batches as possible, in order."""
-    batches = [producer.create_batch()]
-    for key, value, headers in rows:
-        if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-            batches.append(producer.create_batch())
-            if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                raise ValueError(f"record {key!r} of {len(value or b'')} bytes fits into no batch")
-    return batches

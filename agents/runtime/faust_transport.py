@@ -7,8 +7,7 @@ The one rule: a ``Bundle`` says which RANGE of positions [start, stop) it stands
 it only if its start joins the position already applied; anything else is thrown away and fetched again. So
 whatever is dropped, doubled or reordered on the way costs a fetch and never an event.
 
-The application has a ``ledger`` with ``positions()`` (where to fetch from) and ``durable()`` (what to tell
-the group), both called from the consumer's thread.
+The application has a ``ledger`` (``agents.runtime.backend.Ledger``), asked from the thread of the consumer.
 """
 
 from __future__ import annotations

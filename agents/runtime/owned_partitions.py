@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from faust.types import TP
 
 from agents.process import exits
+from agents.runtime.backend import Backend
 from agents.runtime.changelog import Changelog
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.partition import Agent, Partition
@@ -25,10 +26,16 @@ SAY_S = 2.0  # how often the progress of a restore is logged
 
 
 class OwnedPartitions:
-    """All partitions of this process, by source topic and number."""
+    """All partitions of this process, by source topic and number; the ``Ledger`` of the transport.
 
-    def __init__(self, kafka: Kafka, agents: Sequence[Agent], counters: Counters) -> None:
-        self.kafka, self.counters = kafka, counters
+    Args:
+        backend: where state is; None: the Kafka of the configuration.
+    """
+
+    def __init__(
+        self, kafka: Kafka, agents: Sequence[Agent], counters: Counters, backend: Backend | None = None
+    ) -> None:
+        self.kafka, self.counters, self._backend = kafka, counters, backend
         self.agents = {f"{kafka.prefix}.{agent.source}": agent for agent in agents}
         self.cluster = ""
         self.owned: dict[TP, Partition] = {}
@@ -65,7 +72,7 @@ class OwnedPartitions:
             partition = Partition(
                 agent,
                 TP(*tp),
-                Changelog(self.kafka, agent.name, TP(*tp), self.cluster, self._readers),
+                Changelog(self.kafka, agent.name, TP(*tp), self.cluster, self._readers, self._backend),
                 self.kafka.checkpoint,
                 self.counters,
             )

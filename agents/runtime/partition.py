@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from faust.types import TP
 
 from agents.process import exits
-from agents.runtime.changelog import Changelog, WriteResult
+from agents.runtime.backend import StateLog, WriteResult
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
@@ -64,7 +64,7 @@ class Partition:
     """One owned partition of a source: core, position, and outputs that wait to be written."""
 
     def __init__(
-        self, agent: Agent, tp: TP, changelog: Changelog, checkpoint_s: float, counters: Counters
+        self, agent: Agent, tp: TP, changelog: StateLog, checkpoint_s: float, counters: Counters
     ) -> None:
         self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
         self.core: Core

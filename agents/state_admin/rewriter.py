@@ -11,6 +11,7 @@ from faust.types import TP
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, StateTopic
 from agents.kafka.topics import ALERTS
 from agents.process.exits import Refused
+from agents.runtime.backend import Row, Target
 from agents.runtime.changelog import OPEN_S, Changelog
 from monitor.protocol.messages import Message
 
@@ -26,10 +27,10 @@ class Rewriter(Changelog):
         nothing.
         """
         async with asyncio.timeout(OPEN_S):
-            await self._producer.start()
+            await self._writer.start()
             self._open = True
-            barrier = await self._transact({self._state: [(BARRIER, b"{}", ())]})
-        async with self._reader() as reader:
+            barrier = await self._write_barrier()
+        async with self._backend.reader() as reader:
             return await self._read_to(reader, barrier)
 
     def check(self, header: bytes | None, partitions: int) -> None:
@@ -47,14 +48,14 @@ class Rewriter(Changelog):
             Refused: a worker took the partition meanwhile.
         """
         try:
-            rows: dict[
-                tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
-            ] = {self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]}
+            rows: dict[Target, list[Row]] = {
+                self._state: [(key, value, ()) for key, value in records] or [(BARRIER, b"{}", ())]
+            }
             if messages:
                 rows[f"{self._kafka.prefix}.{ALERTS}", 0] = [
                     (message.key, message.value, ()) for message in messages
                 ]
-            await self._transact(rows)
+            await self._writer.transact(rows)
         except ProducerFenced as error:
             raise Refused(
                 f"a worker took {self.state_topic}/{self._source.partition} meanwhile, so the partition is"

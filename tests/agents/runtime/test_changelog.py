@@ -13,6 +13,7 @@ from faust.types import TP
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
 from agents.runtime import changelog as changelog_module
+from agents.runtime import kafka_backend
 from agents.runtime.changelog import (
     MOST_BYTES,
     MOST_STATE_BYTES,
@@ -71,7 +72,7 @@ class Producer:
 
 @pytest.fixture
 def made(monkeypatch) -> Any:
-    monkeypatch.setattr(changelog_module, "AIOKafkaProducer", Producer)
+    monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
 
     def make() -> Any:
         return Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
@@ -82,13 +83,13 @@ def made(monkeypatch) -> Any:
 def write(changelog: Any, changed: Any = (), **outputs: list[Message]) -> tuple[WriteResult, list[Any]]:
     async def scene() -> tuple[WriteResult, list[Any]]:
         left_out = await changelog.write(42, changed, Outputs(outputs))
-        return left_out, changelog._producer.committed[-1]
+        return left_out, changelog._writer._producer.committed[-1]
 
     return asyncio.run(scene())
 
 
 def test_the_transactional_id_names_prefix_agent_topic_and_partition(made):
-    settings = made()._producer.settings
+    settings = made()._writer._producer.settings
     assert settings["transactional_id"] == "p.watch-p.events-6"
     assert settings["transaction_timeout_ms"] == 20_000
     assert settings["acks"] == "all"
@@ -137,7 +138,7 @@ def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(mad
     changelog = made()
     with pytest.raises(ValueError, match="refused"):
         write(changelog, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
-    assert changelog._producer.committed == []
+    assert changelog._writer._producer.committed == []
 
 
 def test_a_state_record_above_the_limit_is_refused_by_its_key(made):

@@ -26,7 +26,7 @@ class Changelog:
     failure: BaseException | None = None
     made: list[Any] = []
 
-    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str, readers: asyncio.Semaphore) -> None:
+    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str, *_: Any) -> None:
         self.tp, self.written, self.closed, self.restored, self.share, self.records, self.bytes = (
             tp,
             [],

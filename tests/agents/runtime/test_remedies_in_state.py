@@ -17,7 +17,7 @@ from faust.types import TP
 from agents.kafka import topic_reader
 from agents.kafka.state_topic import BARRIER, POSITION
 from agents.process import exits
-from agents.runtime import changelog
+from agents.runtime import kafka_backend
 from agents.runtime import partition as shell
 from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
@@ -65,7 +65,7 @@ class Producer:
 
 @pytest.fixture
 def made(monkeypatch) -> Any:
-    monkeypatch.setattr(changelog, "AIOKafkaProducer", Producer)
+    monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
     return lambda: Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 
@@ -73,7 +73,7 @@ def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_tr
     async def scene() -> list[list[Any]]:
         writer = made()
         await writer.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
-        committed: list[list[Any]] = list(writer._producer.committed)
+        committed: list[list[Any]] = list(writer._writer._producer.committed)
         return committed
 
     (transaction,) = asyncio.run(scene())
@@ -128,7 +128,7 @@ def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(
 
     async def scene() -> dict[bytes, bytes]:
         changelog = made()
-        async with changelog._reader() as reader:
+        async with changelog._backend.reader() as reader:
             state: dict[bytes, bytes] = await changelog._read_to(reader, 3)
             return state
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agents.kafka.topics import create, describe
+from agents.kafka.topics import describe
 from schemas.config.monitor_config import Kafka
 from softfail.partitioning import partition_of
 
@@ -234,21 +234,6 @@ def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(ma
     windows = wait_for(lambda: [json.loads(record.value) for record in topics.read("windows")[0]])
     assert {window["feature"] for window in windows} == {"g"}
     assert "softfail_pass_rate" in metrics()
-
-
-def test_a_source_that_was_re_created_under_its_state_is_refused(make_topics, worker):
-    topics = make_topics(4)
-    workers, metrics = worker(topics)
-    send(topics, *[response("f")] * 20, partition=partition_of("s", "f", 4))
-    wait_for(lambda: topics.state()[1].get(partition_of("s", "f", 4)) == 20)
-    assert workers.retire(1) == 0
-    delete(topics, "events")
-    asyncio.run(create(Kafka(brokers=topics.address, prefix=topics.prefix, partitions=4)))
-    workers.start(1)
-    wait_for(lambda: workers.exits, patience_s=60)
-    assert set(workers.exits) == {78}
-    assert "was the topic re-created?" in workers.log()
-    del metrics
 
 
 def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end(

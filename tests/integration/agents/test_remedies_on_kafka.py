@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from agents.runtime.changelog import Changelog
-from monitor.protocol.messages import Message, Outputs
+from monitor.protocol.messages import Outputs
 from schemas.config.monitor_config import Kafka
 
 WORKERS = Path(__file__).parents[2] / "agents"
@@ -60,70 +60,12 @@ def send(topics: Any, minute: int, count: int) -> None:
     producer.close()
 
 
-def alter(topics: Any, suffix: str, **settings: str) -> None:
-    from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-    async def scene() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
-        await admin.start()
-        named = {name.replace("_", "."): value for name, value in settings.items()}
-        await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, f"{topics.prefix}.{suffix}", named)]
-        )
-        await admin.close()
-
-    asyncio.run(scene())
-
-
 def until(condition: Callable[[], Any], patience_s: float, what: str) -> Any:
     deadline = time.monotonic() + patience_s
     while not (found := condition()):
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
     return found
-
-
-def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(make_topics):
-    topics = make_topics(1)
-    send(topics, 0, 20)
-
-    async def scene(make: Callable[[], Changelog]) -> None:
-        zombie, successor = make(), make()
-        await zombie.open()
-        await zombie.write(5, [(b"k", b"5")], Outputs())
-        assert (await successor.open()).position == 5
-        await successor.write(10, [(b"k", b"10")], Outputs())
-        # whatever the client calls it: the product takes any failure as the end
-        with pytest.raises(Exception, match=r".*"):
-            await asyncio.wait_for(zombie.write(7, [(b"k", b"7")], Outputs()), 30)
-
-    changelogs(topics, scene)
-    state, positions = topics.state()
-    assert (state[0, b"k"], positions[0]) == (b"10", 10)
-
-
-def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for(make_topics):
-    """It would hold back everything behind it for as long as its timeout, and a reader of what is committed
-    would see an end too early.
-    """
-    topics = make_topics(1)
-    send(topics, 0, 20)
-
-    async def scene(make: Callable[[], Changelog]) -> None:
-        gone = make()
-        await gone.open()
-        await gone.write(5, [(b"k", b"5")], Outputs())
-        await gone._producer.begin_transaction()
-        batch = gone._producer.create_batch()
-        batch.append(timestamp=None, key=b"k", value=b"half", headers=[])
-        await (await gone._producer.send_batch(batch, gone.state_topic, partition=0))
-        began = time.monotonic()
-        recovered = await make().open()
-        assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
-        assert time.monotonic() - began < 10  # its timeout is 20 s
-
-    changelogs(topics, scene)
 
 
 def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(
@@ -158,29 +100,6 @@ def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_report
         )
 
     changelogs(topics, scene)
-
-
-def test_a_checkpoint_of_which_a_batch_is_refused_leaves_nothing_behind(make_topics):
-    """aiokafka would commit the rest of the transaction: position and state without the window."""
-    topics = make_topics(1)
-    send(topics, 0, 20)
-    alter(topics, "windows", max_message_bytes="2000")
-
-    async def scene(make: Callable[[], Changelog]) -> None:
-        changelog = make()
-        await changelog.open()
-        await changelog.write(5, [(b"k", b"5")], Outputs({"windows": [Message(b"w", b"small")]}))
-        with pytest.raises(Exception, match=r".*"):
-            await changelog.write(9, [(b"k", b"9")], Outputs({"windows": [Message(b"w", b"x" * 100_000)]}))
-
-    changelogs(topics, scene)
-
-    async def successor(make: Callable[[], Changelog]) -> None:
-        recovered = await make().open()
-        assert (recovered.position, dict(recovered.records)[b"k"]) == (5, b"5")
-
-    changelogs(topics, successor)
-    assert [record.value for record in topics.read("windows")[0]] == [b"small"]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import signal
@@ -15,17 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from agents.process.exits import Misconfigured, Refused
 from agents.runtime.changelog import Changelog
-from agents.runtime.state_header import LAYOUTS
 from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
-from monitor.watch import Watch
-from monitor.windows.format_versions import LAYOUT
-from schemas.config.monitor_config import Config, Kafka
+from schemas.config.monitor_config import Kafka
 
 ROOT = Path(__file__).parents[3]
 
@@ -255,34 +249,6 @@ def test_state_that_no_worker_takes_can_be_reset(make_topics):
         return fresh
 
     assert asyncio.run(opened())
-
-
-def test_a_zombie_is_fenced_by_a_reset_and_a_reset_by_a_worker_that_starts(make_topics):
-    topics = make_topics(2)
-    kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
-    source = TP(f"{topics.prefix}.events", 0)
-
-    async def scene() -> None:
-        # aiokafka leaves futures of a fenced producer that nobody looks at
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        zombie = await written(kafka, 0, 0, (b"a", b"1"))
-        rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
-        result = await rewriter.fence_and_read()
-        assert result[b"a"] == b"1"
-        worker = await written(kafka, 0, 0, (b"b", b"2"))  # starts between what was read and what is written
-        with pytest.raises(Refused, match="took"):
-            await rewriter.rewrite([(key, None) for key in result])
-        await rewriter.close()
-        await worker.close()
-        rewriter = Rewriter(kafka, "watch", source, await cluster_of(kafka))
-        await rewriter.rewrite([(key, None) for key in await rewriter.fence_and_read()])
-        with pytest.raises(ProducerFenced):
-            await zombie.write(0, [(b"a", b"3")], Outputs())
-        await rewriter.close()
-        await zombie.close()
-
-    asyncio.run(scene())
-    assert topics.state()[0] == {}
 
 
 def test_a_prefix_that_is_not_there_is_refused_and_makes_no_topic(make_topics):
@@ -536,67 +502,3 @@ def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_pub
         if b'"level":"feature"' in record.value
     }
     assert sum(last.values()) == 1000
-
-
-def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_takes_it(
-    make_topics, monkeypatch
-):
-    topics = make_topics(1)
-    kafka, source = (
-        Kafka(brokers=topics.address, prefix=topics.prefix, partitions=1),
-        TP(f"{topics.prefix}.events", 0),
-    )
-    lines = (ROOT / "tests/monitor/state/layout1.watch.ndjson").read_text().splitlines()
-    old = {base64.b64decode(key): base64.b64decode(value) for key, value in map(json.loads, lines)}
-
-    async def opened() -> tuple[Changelog, Watch]:
-        changelog, watch = Changelog(kafka, "watch", source, await cluster_of(kafka)), Watch(Config())
-        watch.restore((await changelog.open()).records)
-        return changelog, watch
-
-    async def scene() -> None:
-        header = {
-            "layout": 1,
-            "agent": "watch",
-            "cluster": await cluster_of(kafka),
-            "source": source.topic,
-            "partitions": 1,
-        }
-        rewriter = Rewriter(kafka, "watch", source, "")
-        await rewriter.fence_and_read()
-        await rewriter.rewrite(
-            [(b"\x00header", json.dumps(header).encode()), (b"\x00position", b"0"), *old.items()]
-        )
-        await rewriter.close()
-        changelog, watch = await opened()  # it looks, and goes away without a checkpoint: nothing has changed
-        await changelog.close()
-        with monkeypatch.context() as older:
-            older.setitem(LAYOUTS, "watch", 1)
-            await (await opened())[0].close()
-        changelog, watch = await opened()
-        await changelog.write(0, watch.changed(), Outputs())
-        await changelog.close()
-        with monkeypatch.context() as older:
-            older.setitem(LAYOUTS, "watch", 1)
-            with pytest.raises(
-                Misconfigured,
-                match=rf"newer softfail \(layout {LAYOUT}, this one knows 1\); upgrade this worker",
-            ):
-                await opened()
-        again, now = await opened()
-        await again.close()
-        assert {
-            at: pane.state()
-            for feature in now.partition_state.features.values()
-            for segment in feature.segments.values()
-            for at, pane in segment.panes.items()
-        } == {
-            at: pane.state()
-            for feature in watch.partition_state.features.values()
-            for segment in feature.segments.values()
-            for at, pane in segment.panes.items()
-        }
-
-    asyncio.run(scene())
-    assert {value[:2] for value in topics.state()[0].values()} == {bytes((0xC1, LAYOUT))}
-    assert f"layout {LAYOUT}, agent watch" in state(topics, "inspect").stdout
