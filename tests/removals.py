@@ -132,7 +132,7 @@ WATCHDOG, EXITS, STORE, APP = (
 )
 MEMORY_LAWS = "tests/agents/runtime/test_backend_contract.py"
 KAFKA_LAWS = "tests/integration/agents/test_backend_contract.py"
-ANEW = f"{KAFKA}::test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work"
+ANEW = f"{KAFKA}::test_a_failed_worker_restarts_with_75_under_its_pid_and_then_continues"
 
 REMOVALS = (
     # The table "Faust, used safely", row by row
@@ -152,7 +152,7 @@ REMOVALS = (
         "",
         (
             f"{FAUST}::test_all_records_of_a_fetch_pass_through_faust_as_one_message",
-            f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
         ),
     ),
     Removal(
@@ -162,8 +162,8 @@ REMOVALS = (
         "async def seek_to_committed(",
         "async def seek_to_applied(",
         (
-            f"{FAUST}::test_fausts_seek_after_a_rebalance_is_ours",
-            f"{TRANSPORT}::test_seeking_goes_to_our_positions_in_the_consumers_thread",
+            f"{FAUST}::test_the_seek_after_a_rebalance_is_ours",
+            f"{TRANSPORT}::test_seeks_use_our_positions_in_the_consumer_thread",
         ),
     ),
     Removal(
@@ -172,7 +172,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         "await worker.store.assign(set(app.consumer.assignment()))",
         "worker.assigning = asyncio.create_task(worker.store.assign(set(app.consumer.assignment())))",
-        (f"{FAUST}::test_fetching_goes_on_only_when_everything_assigned_is_restored",),
+        (f"{FAUST}::test_fetching_resumes_only_when_all_assigned_partitions_are_restored",),
     ),
     Removal(
         "no-tables",
@@ -180,7 +180,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         "    app.ledger = worker.store\n",
         "    app.ledger = worker.store\n    app.Table('counts', default=int)\n",
-        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_server_and_reads_only_its_sources",),
     ),
     Removal(
         "fencing",
@@ -189,10 +189,10 @@ REMOVALS = (
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{source.partition}"',
         'transactional_id=f"{kafka.prefix}.{agent}-{source.topic}-{id(self)}"',
         (
-            f"{MEMORY_LAWS}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
-            f"{KAFKA_LAWS}::test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing",
-            f"{KAFKA_LAWS}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",
-            f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",
+            f"{MEMORY_LAWS}::test_an_owner_that_resumes_after_its_successor_started_writes_nothing",
+            f"{KAFKA_LAWS}::test_an_owner_that_resumes_after_its_successor_started_writes_nothing",
+            f"{KAFKA_LAWS}::test_the_open_transaction_of_a_vanished_owner_is_aborted_without_waiting",
+            f"{JOURNAL}::test_the_transactional_id_contains_prefix_agent_topic_and_partition",
         ),
     ),
     Removal(
@@ -201,7 +201,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def _new_offset(",
         "    def _our_offset(",
-        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
     ),
     Removal(
         "pending-acks",
@@ -209,7 +209,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def _filter_tps_with_pending_acks(",
         "    def _our_tps(",
-        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
     ),
     Removal(
         "acknowledges-nothing",
@@ -217,7 +217,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def ack(self, message",
         "    def our_ack(self, message",
-        (f"{FAUST}::test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
     ),
     Removal(
         "crashing-supervisor",
@@ -225,9 +225,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         ", agent_supervisor=mode.CrashingSupervisor",
         "",
-        (
-            f"{FAUST}::test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watchdog_sees_it",
-        ),
+        (f"{FAUST}::test_an_agent_that_fails_outside_our_code_stays_failed_for_the_watchdog",),
     ),
     Removal(
         "an-exception-is-the-end",
@@ -235,7 +233,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         'exits.restart(exits.STATE, f"apply: {error!r}")',
         "del error",
-        (f"{FAUST}::test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing",),
+        (f"{FAUST}::test_an_exception_while_applying_a_bundle_exits_and_acknowledges_nothing",),
     ),
     Removal(
         "a-crash-of-faust-is-the-end",
@@ -243,7 +241,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         'exits.restart(exits.STATE, f"Faust crashed: {reason!r}")',
         "await super().crash(reason)",
-        (f"{APP}::test_a_crash_of_faust_starts_the_process_anew",),
+        (f"{APP}::test_a_crash_of_faust_restarts_the_process",),
     ),
     Removal(
         "raw-values",
@@ -251,7 +249,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         ", schema=faust_transport.Schema()",
         "",
-        (f"{FAUST}::test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it",),
+        (f"{FAUST}::test_values_pass_through_faust_undecoded_so_that_no_value_can_crash_it",),
     ),
     Removal(
         "own-producer-is-awaited",
@@ -259,7 +257,7 @@ REMOVALS = (
         "agents/runtime/kafka_backend.py",
         "        await producer.commit_transaction()\n",
         "        self._committing = asyncio.ensure_future(producer.commit_transaction())\n",
-        (f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",),
+        (f"{STATE}::test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction",),
     ),
     Removal(
         "read-committed-source",
@@ -268,7 +266,7 @@ REMOVALS = (
         'consumer._isolation_level = "read_committed"',
         "pass",
         (
-            f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
             "tests/integration/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end",
         ),
     ),
@@ -279,9 +277,9 @@ REMOVALS = (
         "return Continuity.JOINS if start <= position else Continuity.GAP",
         "return Continuity.JOINS",
         (
-            f"{TRANSPORT}::test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once",
-            f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",
-            "tests/durability/test_faults.py::test_bundles_that_are_thrown_away_on_the_way_are_fetched_again",
+            f"{TRANSPORT}::test_contiguous_bundles_cover_every_position_once_after_drops_duplicates_and_reordering",
+            f"{INTAKE}::test_a_gap_is_fetched_once_and_later_bundles_wait",
+            "tests/durability/test_faults.py::test_dropped_bundles_are_fetched_again",
         ),
     ),
     Removal(
@@ -290,7 +288,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "bundle.start, bundle.stop = start, state._position",
         "bundle.start, bundle.stop = (bundle[0], bundle[-1] + 1) if bundle else (start, start)",
-        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",),
+        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_truthy_and_advances_the_position",),
     ),
     Removal(
         "markers-only-arrive",
@@ -298,7 +296,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "        return self.stop > self.start",
         "        return len(self) > 0",
-        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_true_and_moves_the_position",),
+        (f"{TRANSPORT}::test_a_bundle_of_markers_only_is_truthy_and_advances_the_position",),
     ),
     Removal(
         "our-fetch-result",
@@ -306,7 +304,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "fetcher.FetchResult = FetchResult",
         "",
-        (f"{TRANSPORT}::test_aiokafka_makes_its_fetch_results_of_our_class",),
+        (f"{TRANSPORT}::test_aiokafka_creates_fetch_results_of_our_class",),
     ),
     Removal(
         "read-offset-is-forgotten",
@@ -314,7 +312,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "        self._read_offset = NoReadOffsets()",
         "        pass",
-        (f"{FAUST}::test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it",),
+        (f"{FAUST}::test_a_bundle_that_starts_below_the_read_offset_of_faust_is_not_dropped",),
     ),
     Removal(
         "a-revoked-partition-takes-nothing",
@@ -322,7 +320,7 @@ REMOVALS = (
         "agents/runtime/bundle_intake.py",
         "self._store.owned.get(tp) is partition and ",
         "",
-        (f"{INTAKE}::test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing",),
+        (f"{INTAKE}::test_a_partition_revoked_while_a_bundle_waits_applies_nothing",),
     ),
     Removal(
         "seek-in-the-consumers-thread",
@@ -331,8 +329,8 @@ REMOVALS = (
         "await self.call_thread(self._seek_to_applied)",
         "await self._seek_to_applied()",
         (
-            f"{FAUST}::test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way",
-            f"{TRANSPORT}::test_seeking_goes_to_our_positions_in_the_consumers_thread",
+            f"{FAUST}::test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read",
+            f"{TRANSPORT}::test_seeks_use_our_positions_in_the_consumer_thread",
         ),
     ),
     Removal(
@@ -342,7 +340,7 @@ REMOVALS = (
         "active_partitions and frozenset(active_partitions)",
         "active_partitions",
         (
-            f"{TRANSPORT}::test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_partitions",
+            f"{TRANSPORT}::test_an_active_set_emptied_during_a_wait_of_aiokafka_does_not_select_all_partitions",
         ),
     ),
     Removal(
@@ -352,7 +350,7 @@ REMOVALS = (
         "        results = await asyncio.gather(*pending)\n        await producer.commit_transaction()\n",
         "        await producer.commit_transaction()\n        results = await asyncio.gather(*pending)\n",
         (
-            f"{JOURNAL}::test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed",
+            f"{JOURNAL}::test_a_failed_batch_aborts_the_whole_transaction",
             f"{KAFKA_LAWS}::test_a_checkpoint_of_which_a_record_is_refused_leaves_nothing_behind",
         ),
     ),
@@ -363,8 +361,8 @@ REMOVALS = (
         "        consumer_metadata_max_age_ms=2000)",
         "        )",
         (
-            f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
-            f"{KAFKA}::test_a_topic_that_the_broker_names_late_is_assigned_within_seconds",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
+            f"{KAFKA}::test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds",
         ),
     ),
     Removal(
@@ -374,7 +372,7 @@ REMOVALS = (
         "            self.state.unowned_since = now\n",
         "            pass\n",
         (
-            f"{FAUST}::test_partitions_that_nobody_owns_are_noticed_by_asking_the_group",
+            f"{FAUST}::test_unowned_partitions_are_detected_by_asking_the_group",
             f"{ANEW}[unassigned-the topic has partitions that nobody owns]",
         ),
     ),
@@ -393,7 +391,7 @@ REMOVALS = (
         "if now - self.tick > STUCK_S:",
         "if False:",
         (
-            f"{WATCHDOG}::test_a_loop_that_does_not_answer_is_a_reason",
+            f"{WATCHDOG}::test_an_unresponsive_event_loop_is_a_failure",
             f"{ANEW}[hang-the event loop does not answer]",
         ),
     ),
@@ -404,7 +402,7 @@ REMOVALS = (
         "if self.stuck_since is not None and now - self.stuck_since > STUCK_S:",
         "if False:",
         (
-            f"{WATCHDOG}::test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner",
+            f"{WATCHDOG}::test_lag_without_progress_is_a_failure_after_a_minute_and_not_earlier",
             f"{ANEW}[deaf-lag and no progress]",
         ),
     ),
@@ -414,7 +412,7 @@ REMOVALS = (
         "agents/runtime/watchdog.py",
         "        self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None",
         "        pass",
-        (f"{WATCHDOG}::test_a_process_that_was_stopped_did_not_hang",),
+        (f"{WATCHDOG}::test_a_suspended_process_did_not_hang",),
     ),
     Removal(
         "fewer-log-lines",
@@ -422,7 +420,7 @@ REMOVALS = (
         "agents/process/log_setup.py",
         "    handler.addFilter(RateLimit())\n",
         "",
-        (f"{FAUST}::test_of_a_thousand_errors_of_a_library_one_line_is_written",),
+        (f"{FAUST}::test_a_thousand_errors_of_a_library_are_logged_as_one_line",),
     ),
     Removal(
         "no-leader",
@@ -430,7 +428,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         "topic_disable_leader=True, ",
         "",
-        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_server_and_reads_only_its_sources",),
     ),
     Removal(
         "no-web-of-fausts",
@@ -438,7 +436,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         "web_enabled=False, ",
         "",
-        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only",),
+        (f"{FAUST}::test_a_worker_has_no_tables_no_leader_no_web_server_and_reads_only_its_sources",),
     ),
     # "State, and why nothing is counted twice or lost", rule by rule
     Removal(
@@ -448,9 +446,7 @@ REMOVALS = (
         "self._read_to(reader, barrier)",
         "self._read_to(reader, (await"
         " reader.ends([TopicPartition(*self._state)]))[TopicPartition(*self._state)] - 1)",
-        (
-            f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early",
-        ),
+        (f"{KAFKA}::test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an_early_end",),
     ),
     Removal(
         "not-until-nothing-comes",
@@ -459,8 +455,8 @@ REMOVALS = (
         "            if self._positions[partition] > position:\n",
         "            if not batches:\n                break\n            if self._positions[partition] > position:\n",
         (
-            f"{STATE}::test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while",
-            f"{KAFKA}::test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early",
+            f"{STATE}::test_recovery_continues_to_the_barrier_through_empty_polls",
+            f"{KAFKA}::test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an_early_end",
         ),
     ),
     Removal(
@@ -470,8 +466,8 @@ REMOVALS = (
         'state.append((POSITION, b"%d" % position, ()))',
         'await self._writer.transact({self._state: [(POSITION, b"%d" % position, ())]})',
         (
-            f"{STATE}::test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction",
-            f"{JOURNAL}::test_the_first_transaction_has_the_header_and_each_has_the_position",
+            f"{STATE}::test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction",
+            f"{JOURNAL}::test_the_first_transaction_contains_the_header_and_each_contains_the_position",
         ),
     ),
     Removal(
@@ -480,7 +476,9 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "if outputs.messages.keys() & URGENT or",
         "if",
-        (f"{PARTITION}::test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up",),
+        (
+            f"{PARTITION}::test_a_checkpoint_is_written_immediately_for_outputs_and_otherwise_after_its_interval",
+        ),
     ),
     Removal(
         "last-checkpoint-before-letting-go",
@@ -488,7 +486,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "        await self.checkpoint()\n        await self.changelog.close()",
         "        await self.changelog.close()",
-        (f"{PARTITION}::test_closing_makes_everything_durable_and_ends_what_was_tended",),
+        (f"{PARTITION}::test_closing_writes_everything_and_stops_the_background_task",),
     ),
     Removal(
         "last-checkpoint-before-stopping",
@@ -496,7 +494,7 @@ REMOVALS = (
         "agents/runtime/app.py",
         "await self.store.revoke_all()",
         "await asyncio.sleep(0)",
-        ("tests/durability/test_faults.py::test_a_worker_that_is_told_to_stop_leaves_everything_durable",),
+        ("tests/durability/test_faults.py::test_a_stopping_worker_leaves_everything_durable",),
     ),
     Removal(
         "below-the-position-is-skipped",
@@ -504,7 +502,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "[record for record in bundle if record.offset >= self.position]",
         "bundle",
-        (f"{PARTITION}::test_bundles_that_overlap_count_every_event_once",),
+        (f"{PARTITION}::test_overlapping_bundles_count_every_event_once",),
     ),
     Removal(
         "an-old-bundle-is-skipped",
@@ -512,7 +510,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    if stop <= position:\n        return Continuity.OLD\n",
         "",
-        (f"{TRANSPORT}::test_every_range_is_old_or_joins_or_leaves_a_gap",),
+        (f"{TRANSPORT}::test_every_range_is_old_contiguous_or_leaves_a_gap",),
     ),
     Removal(
         "a-failed-checkpoint-is-the-end",
@@ -521,7 +519,7 @@ REMOVALS = (
         'exits.restart(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}:'
         ' {error!r}")',
         "del error",
-        (f"{PARTITION}::test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70",),
+        (f"{PARTITION}::test_any_failing_checkpoint_exits_with_70",),
     ),
     Removal(
         "an-unclear-checkpoint-is-the-end",
@@ -529,7 +527,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "async with asyncio.timeout(PATIENCE_S):",
         "if True:",
-        (f"{STATE}::test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process",),
+        (f"{STATE}::test_a_checkpoint_of_unknown_outcome_exits_the_process",),
     ),
     Removal(
         "the-same-process-anew",
@@ -537,7 +535,7 @@ REMOVALS = (
         "agents/process/exits.py",
         "os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])",
         "os._exit(code)",
-        (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",),
+        (f"{EXITS}::test_a_process_restarts_ten_times_under_its_pid_and_then_exits_with_the_code",),
     ),
     Removal(
         "at-most-ten",
@@ -545,7 +543,7 @@ REMOVALS = (
         "agents/process/exits.py",
         "if count > MOST_RESTARTS:",
         "if count > 2 * MOST_RESTARTS:",
-        (f"{EXITS}::test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code",),
+        (f"{EXITS}::test_a_process_restarts_ten_times_under_its_pid_and_then_exits_with_the_code",),
     ),
     Removal(
         "a-checkpoint-forgives",
@@ -553,7 +551,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "        exits.reset_restarts()\n",
         "",
-        (f"{STATE}::test_a_checkpoint_begins_the_count_of_restarts_anew",),
+        (f"{STATE}::test_a_checkpoint_resets_the_restart_count",),
     ),
     Removal(
         "jitter",
@@ -561,7 +559,7 @@ REMOVALS = (
         "agents/process/exits.py",
         "        time.sleep(wait_s)",
         "        pass",
-        (f"{STATE}::test_a_process_that_starts_again_waits_a_while_first",),
+        (f"{STATE}::test_a_restarting_process_waits_first",),
     ),
     Removal(
         "a-gap-is-fetched-again",
@@ -569,7 +567,7 @@ REMOVALS = (
         "agents/runtime/bundle_intake.py",
         'await self._rewind(f"gap in {tp.topic}/{tp.partition} at [{partition.position}, {bundle.start})")',
         "pass",
-        (f"{INTAKE}::test_a_gap_is_fetched_again_once_and_what_follows_it_waits",),
+        (f"{INTAKE}::test_a_gap_is_fetched_once_and_later_bundles_wait",),
     ),
     Removal(
         "silence-is-fetched-again",
@@ -577,7 +575,7 @@ REMOVALS = (
         "agents/runtime/watchdog.py",
         'await self._rewind(f"lag without progress at {_shown(positions)}, ends {_shown(ends)}")',
         "pass",
-        (f"{WATCHDOG}::test_lag_and_silence_is_fetched_again_every_few_seconds",),
+        (f"{WATCHDOG}::test_stalled_partitions_are_fetched_again_every_few_seconds",),
     ),
     Removal(
         "beyond-the-end-is-refused",
@@ -586,7 +584,7 @@ REMOVALS = (
         "            if recorded <= end:",
         "            if True:",
         (
-            f"{JOURNAL}::test_a_position_beyond_the_end_is_refused_and_never_reset",
+            f"{JOURNAL}::test_a_position_after_the_end_of_the_log_is_refused_and_never_reset",
             f"{MEMORY_LAWS}::test_a_source_that_was_created_anew_under_its_state_is_refused",
         ),
     ),
@@ -597,7 +595,7 @@ REMOVALS = (
         "        if recorded < start:",
         "        if False:",
         (
-            f"{JOURNAL}::test_where_work_begins",
+            f"{JOURNAL}::test_the_start_offset_follows_from_position_and_log",
             f"{MEMORY_LAWS}::test_events_that_were_deleted_before_they_were_applied_are_counted_as_lost",
         ),
     ),
@@ -607,7 +605,7 @@ REMOVALS = (
         "agents/runtime/bundle_intake.py",
         "        if oldest > position:",
         "        if False:",
-        (f"{INTAKE}::test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it",),
+        (f"{INTAKE}::test_records_deleted_from_the_log_are_counted_as_lost_and_work_continues_after_them",),
     ),
     Removal(
         "a-log-cut-under-way-is-refused",
@@ -615,7 +613,7 @@ REMOVALS = (
         "agents/runtime/watchdog.py",
         "elif now - self.state.cut_since > WITHDRAWN_S:",
         "elif False:",
-        (f"{WATCHDOG}::test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic",),
+        (f"{WATCHDOG}::test_a_log_that_stays_shorter_than_the_position_is_a_failure_that_names_the_topic",),
     ),
     Removal(
         "revoked-is-out-of-memory",
@@ -623,7 +621,7 @@ REMOVALS = (
         "agents/runtime/owned_partitions.py",
         "self.owned.pop(tp).close()",
         "self.owned[tp].close()",
-        (f"{STORE}::test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns",),
+        (f"{STORE}::test_a_revoked_partition_is_hidden_immediately_and_durable_when_revoking_returns",),
     ),
     Removal(
         "read-committed-state",
@@ -631,7 +629,7 @@ REMOVALS = (
         "agents/kafka/topic_reader.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
-        (f"{KAFKA_LAWS}::test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for",),
+        (f"{KAFKA_LAWS}::test_the_open_transaction_of_a_vanished_owner_is_aborted_without_waiting",),
     ),
     Removal(
         "read-committed-ends",
@@ -639,7 +637,9 @@ REMOVALS = (
         "agents/runtime/watchdog.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
-        (f"{KAFKA}::test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends",),
+        (
+            f"{KAFKA}::test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after_the_commit",
+        ),
     ),
     Removal(
         "read-committed-letters",
@@ -647,7 +647,7 @@ REMOVALS = (
         "agents/kafka/topic_reader.py",
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
-        (f"{KAFKA}::test_a_dead_letter_that_was_never_committed_is_none",),
+        (f"{KAFKA}::test_an_uncommitted_dead_letter_is_invisible",),
     ),
     Removal(
         "outbox-checkpoint-first",
@@ -655,7 +655,7 @@ REMOVALS = (
         "agents/notify.py",
         "record(outbox, partition, step, await deliver(channel, step, session))\nawait partition.checkpoint()",
         "record(outbox, partition, step, await deliver(channel, step, session))",
-        ("tests/agents/notify/test_notify.py::test_a_step_is_durable_before_the_next_one_is_sent",),
+        ("tests/agents/notify/test_notify.py::test_a_step_is_durable_before_the_next_is_sent",),
     ),
     # Below the rules and the table
     Removal(
@@ -672,7 +672,9 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "self._pending_bytes > MOST_PENDING",
         "self._pending_bytes < 0",
-        (f"{PARTITION}::test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written",),
+        (
+            f"{PARTITION}::test_a_partition_with_many_unwritten_changes_accepts_no_more_until_they_are_written",
+        ),
     ),
     Removal(
         "only-whole-bundles",
@@ -681,7 +683,7 @@ REMOVALS = (
         "        await self._between_bundles.wait()\n",
         "",
         (
-            "tests/agents/runtime/test_long_bundle.py::test_others_have_their_turn_and_nothing_is_written_before_it_is_whole",
+            "tests/agents/runtime/test_long_bundle.py::test_a_long_bundle_yields_to_other_tasks_and_is_written_only_when_complete",
         ),
     ),
     Removal(
@@ -690,7 +692,7 @@ REMOVALS = (
         "agents/runtime/partition.py",
         "        except asyncio.CancelledError:\n            for _ in applying:\n                pass\n",
         "        except asyncio.CancelledError:\n",
-        ("tests/agents/runtime/test_long_bundle.py::test_who_is_cancelled_in_the_middle_finishes_first",),
+        ("tests/agents/runtime/test_long_bundle.py::test_a_cancelled_bundle_is_completed_first",),
     ),
     Removal(
         "transaction-timeout",
@@ -698,7 +700,7 @@ REMOVALS = (
         "agents/runtime/kafka_backend.py",
         ", transaction_timeout_ms=20_000",
         "",
-        (f"{JOURNAL}::test_the_transactional_id_names_prefix_agent_topic_and_partition",),
+        (f"{JOURNAL}::test_the_transactional_id_contains_prefix_agent_topic_and_partition",),
     ),
     Removal(
         "static-member",
@@ -707,8 +709,8 @@ REMOVALS = (
         "consumer_group_instance_id=None if kafka.embedded else instance_id(config), ",
         "",
         (
-            f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",
-            f"{KAFKA}::test_a_restart_of_one_worker_takes_nothing_from_the_other",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
+            f"{KAFKA}::test_a_restart_of_one_worker_revokes_nothing_of_the_other",
         ),
     ),
     Removal(
@@ -717,7 +719,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def on_buffer_full(",
         "    def our_buffer_full(",
-        (f"{FAUST}::test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched",),
+        (f"{FAUST}::test_a_full_queue_never_removes_its_partition_from_the_fetched_ones",),
     ),
     Removal(
         "highwater-of-what-is-gone",
@@ -725,7 +727,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "            return super().highwater(tp) or 0\n        except Exception:",
         "            return super().highwater(tp) or 0\n        except KeyError:",
-        (f"{FAUST}::test_a_partition_that_has_just_been_taken_does_not_stop_the_stream",),
+        (f"{FAUST}::test_a_revoked_partition_does_not_stop_the_stream",),
     ),
     Removal(
         "a-seek-is-not-held-up",
@@ -733,6 +735,6 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "consumer._fetch_max_wait_ms = 250",
         "pass",
-        (f"{FAUST}::test_the_consumer_that_faust_makes_has_our_settings",),
+        (f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",),
     ),
 )

@@ -38,12 +38,12 @@ def removal(old, new):
         'f(a=1, b="xy", c=[2,])\n',
     ],
 )
-def test_code_is_found_however_it_is_formatted(text):
+def test_code_is_found_with_any_formatting(text):
     changed = removal("b='xy',\n  c=[2]", "d=3").apply(text)
     assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse("f(a=1, d=3)"))
 
 
-def test_code_that_is_not_there_exactly_once_is_refused():
+def test_code_that_does_not_occur_exactly_once_is_refused():
     with pytest.raises(ValueError, match="contains its code 0 times"):
         removal("ab()", "").apply("a()\nb()\n")
     with pytest.raises(ValueError, match="contains its code 2 times"):
@@ -52,14 +52,14 @@ def test_code_that_is_not_there_exactly_once_is_refused():
         removal("", "x").apply("b()\n")
 
 
-def test_lines_that_take_its_place_are_indented_like_it():
+def test_replacement_lines_are_indented_like_the_code():
     text = "try:\n    a()\nexcept E:\n    b()\n"
     changed = removal("a()\nexcept E:", "    if x:\n        a()\nexcept F:").apply(text)
     assert changed == "try:\n    if x:\n        a()\nexcept F:\n    b()\n"
 
 
 @pytest.mark.parametrize("removal", REMOVALS, ids=lambda removal: removal.name)
-def test_what_is_taken_out_is_there_exactly_once_and_the_rest_is_still_python(removal):
+def test_each_removed_code_occurs_exactly_once_and_the_rest_is_valid_python(removal):
     text = (ROOT / removal.file).read_text("utf-8")
     without = removal.apply(text)
     assert ast.dump(ast.parse(without)) != ast.dump(ast.parse(text))
@@ -78,14 +78,14 @@ def functions_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("removal", REMOVALS, ids=lambda removal: removal.name)
-def test_the_tests_that_are_named_exist(removal):
+def test_the_named_tests_exist(removal):
     assert removal.tests
     for test in removal.tests:
         path, name = test.split("::")
         assert name.split("[")[0] in functions_of(ROOT / path), test
 
 
-def test_names_are_given_once_and_every_row_and_rule_of_the_design_has_a_remedy():
+def test_names_are_unique_and_every_row_and_rule_of_the_design_has_a_remedy():
     names = [removal.name for removal in REMOVALS]
     assert len(set(names)) == len(names)
     named = {

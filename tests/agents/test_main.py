@@ -27,7 +27,7 @@ def test_help_names_every_command_the_environment_and_the_exit_codes(capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["wroker"], ["--nonsense"]])
-def test_a_wrong_command_is_an_error_that_names_the_right_ones(arguments, capsys):
+def test_an_unknown_command_is_an_error_that_lists_the_commands(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -35,7 +35,7 @@ def test_a_wrong_command_is_an_error_that_names_the_right_ones(arguments, capsys
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_its_module_with_a_main(name):
+def test_every_command_has_a_module_with_main(name):
     spec = importlib.util.find_spec(COMMANDS[name].module)
     assert spec is not None
     assert spec.origin is not None
@@ -50,7 +50,7 @@ def test_every_command_has_its_module_with_a_main(name):
     assert "main" in named
 
 
-def test_a_wrong_configuration_ends_the_worker_with_78_and_every_fault_on_a_line(tmp_path, capsys):
+def test_an_invalid_configuration_exits_the_worker_with_78_and_one_line_per_fault(tmp_path, capsys):
     wrong = tmp_path / "softfail.yaml"
     wrong.write_text("kafka: {prefix: 'no blanks'}\nhttp: {port: 99999}\n")
     assert worker_main(["--config", str(wrong)]) == 78
@@ -59,7 +59,7 @@ def test_a_wrong_configuration_ends_the_worker_with_78_and_every_fault_on_a_line
     assert any(line.startswith("http.port") for line in output)
 
 
-def test_help_comes_without_importing_faust():
+def test_help_does_not_import_faust():
     code = (
         "import sys; from agents.__main__ import main\ntry: main(['--help'])\nexcept SystemExit:"
         " print('faust' in sys.modules)"

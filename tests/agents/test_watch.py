@@ -18,7 +18,7 @@ from schemas.config.monitor_config import Config
 SECOND = 1_000_000
 
 
-def test_in_silence_the_mark_goes_on_a_second_a_second():
+def test_without_records_the_watermark_advances_one_second_per_second():
     clock, watermark = WallClock(), 100 * SECOND
     marks = []
     for now in range(5):
@@ -27,14 +27,14 @@ def test_in_silence_the_mark_goes_on_a_second_a_second():
     assert marks == [100, 101, 102, 103, 104]
 
 
-def test_records_that_are_ahead_lead_the_mark():
+def test_records_ahead_of_it_advance_the_watermark():
     clock = WallClock()
     clock.mark(100 * SECOND, 0.0)
     assert clock.mark(500 * SECOND, 1.0) == 500 * SECOND
     assert clock.mark(500 * SECOND, 2.0) == 501 * SECOND
 
 
-def test_while_it_stands_still_no_time_passes():
+def test_a_stalled_partition_does_not_advance_the_watermark():
     clock = WallClock()
     clock.mark(100 * SECOND, 0.0)
     clock.stand_still()
@@ -42,7 +42,7 @@ def test_while_it_stands_still_no_time_passes():
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(0, 1)), max_size=50), st.floats(0, 0.9))
-def test_with_live_records_the_mark_never_overtakes_the_real_time(steps, delay_s):
+def test_with_live_records_the_watermark_never_passes_the_real_time(steps, delay_s):
     """Records carry the time at which they were made; each arrives at least ``delay_s`` later."""
     clock, now, watermark = WallClock(), 1000.0, 0
     for step_s, more_s in steps:
@@ -82,7 +82,7 @@ def tended(monkeypatch):
     return agent, partition
 
 
-def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(tended):
+def test_a_caught_up_partition_closes_its_panes_without_records(tended):
     agent, partition = tended
 
     async def scene() -> None:
@@ -97,7 +97,7 @@ def test_a_caught_up_partition_closes_its_panes_though_no_record_comes(tended):
     asyncio.run(scene())
 
 
-def test_the_first_heartbeat_of_a_partition_whose_state_took_long_to_read_says_so(tended):
+def test_the_first_heartbeat_reports_a_long_restore(tended):
     agent, partition = tended
 
     async def scene() -> None:
@@ -111,7 +111,7 @@ def test_the_first_heartbeat_of_a_partition_whose_state_took_long_to_read_says_s
     ]
 
 
-def test_a_process_that_stood_still_lets_no_time_pass_although_it_takes_itself_to_be_caught_up(
+def test_a_suspended_process_that_believes_to_be_caught_up_does_not_advance_the_watermark(
     tended, monkeypatch
 ):
     agent, partition = tended

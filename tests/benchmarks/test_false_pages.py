@@ -69,7 +69,7 @@ def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]])
     return watch.partition_state.features[FeatureKey("simulated", "f", "production")]
 
 
-def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleType) -> None:
+def test_a_simulated_feature_equals_one_made_by_the_ingestor(bench: ModuleType) -> None:
     minutes = [
         ([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]),
         ([0, 5], [[0, 1], *[[0, 0]] * 6]),
@@ -112,7 +112,7 @@ def test_the_simulation_leaves_a_feature_as_the_intake_leaves_it(bench: ModuleTy
                 ), name
 
 
-def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> None:
+def test_a_simulated_failing_feature_is_paged_once(bench: ModuleType) -> None:
     feature, paged = bench.Feature("f", 1, tickets=False), []
     for minute in range(130):
         start_us = bench.START_US + minute * bench.MINUTE_US
@@ -137,9 +137,7 @@ def test_a_simulated_feature_that_breaks_is_paged_once(bench: ModuleType) -> Non
         "a batch every 10 minutes",
     ],
 )
-def test_no_call_of_a_simulated_life_fails_twice_and_its_rates_are_healthy(
-    bench: ModuleType, name: str
-) -> None:
+def test_no_call_of_a_simulation_fails_twice_and_its_rates_are_healthy(bench: ModuleType, name: str) -> None:
     life = bench.drawn(bench.ALL[name], np.random.default_rng(3), 3)
     failed = life.failures.sum(axis=1)
     assert (failed <= life.calls).all()

@@ -19,7 +19,7 @@ def test_the_bounds_of_the_simulation_are_those_of_a_rate():
 @pytest.mark.parametrize(
     "name", ["errors at 1, others at 0.1", "texts at 0.1 (half of the failures need text)"]
 )
-def test_the_bank_and_a_baseline_give_the_same_evidence(name):
+def test_the_detector_bank_and_a_baseline_give_the_same_evidence(name):
     classes = designs.DESIGNS[name](200, 0.05)
     bank = designs.WeightedBank(1, 1e8, classes)
     baseline = Baseline(-(10**10), ShiryaevRoberts(1e8), units=Units(*designs.units_of(classes)))

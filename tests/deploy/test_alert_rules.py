@@ -20,7 +20,7 @@ ALL = pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 
 
 @ALL
-def test_an_alert_asks_for_metrics_and_labels_that_are_exported_and_rates_counters_only(rule):
+def test_an_alert_uses_exported_metrics_and_labels_and_rates_of_counters_only(rule):
     asked = re.findall(r"\b(softfail_\w+)(?:\{([^}]*)\})?", rule["expr"])
     assert {name for name, _ in asked} <= set(METRICS)
     labels = {"job"}.union(*(METRICS[name].labels for name, _ in asked))
@@ -33,7 +33,7 @@ def test_an_alert_asks_for_metrics_and_labels_that_are_exported_and_rates_counte
 
 
 @ALL
-def test_an_alert_says_what_it_means_and_shows_only_labels_that_it_has(rule):
+def test_an_alert_has_a_description_and_shows_only_its_own_labels(rule):
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert rule["annotations"].keys() == {"summary", "description"}
     kept = {
@@ -42,7 +42,7 @@ def test_an_alert_says_what_it_means_and_shows_only_labels_that_it_has(rule):
     assert set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))) <= kept
 
 
-def test_every_alert_has_a_case_in_which_it_fires():
+def test_every_alert_has_a_test_case_in_which_it_fires():
     tests = yaml.safe_load(CASES.read_text("utf-8"))["tests"]
     fired = {
         case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")
@@ -50,7 +50,7 @@ def test_every_alert_has_a_case_in_which_it_fires():
     assert fired == {rule["alert"] for rule in ALERTS}
 
 
-def test_prometheus_is_given_the_rules_where_its_configuration_looks_for_them():
+def test_the_rules_are_mounted_where_prometheus_reads_them():
     (file,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["rule_files"]
     volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["prometheus"][
         "volumes"

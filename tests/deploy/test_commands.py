@@ -36,7 +36,7 @@ def run(program, *arguments, cwd):
     )
 
 
-def test_paths_of_arguments_are_relative_to_the_folder_of_the_caller(bin_folder, tmp_path):
+def test_argument_paths_are_relative_to_the_folder_of_the_caller(bin_folder, tmp_path):
     (tmp_path / "mine.yaml").write_text("kafka: {prefix: t}\n")
     done = run(bin_folder / "softfail-monitor", "check", "mine.yaml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -54,7 +54,7 @@ def test_a_package_of_the_same_name_in_the_folder_of_the_caller_is_not_imported(
     assert "silence" in done.stdout
 
 
-def test_arguments_reach_the_program_as_they_are(bin_folder, tmp_path):
+def test_arguments_are_passed_unchanged(bin_folder, tmp_path):
     done = run(bin_folder / "softfail-agents", "silence", "add", "--match", "a b/$HOME *", cwd=tmp_path)
     assert done.returncode == 2
     done = run(bin_folder / "softfail-monitor", "check", "a b $HOME.yaml", cwd=tmp_path)

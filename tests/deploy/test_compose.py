@@ -18,7 +18,7 @@ TOKEN = "0123456789abcdef"
 _PINNED = re.compile(r"[\w./\-]+:v?\d+\.\d+\.\d+[\w.\-]*")
 
 
-def test_the_services_are_those_that_the_documents_name():
+def test_the_services_are_those_of_the_documents():
     assert set(SERVICES) == {"kafka", "topics", "worker", "prometheus", "grafana"}
 
 
@@ -49,7 +49,7 @@ def test_every_volume_is_a_file_that_exists_or_a_named_volume_that_is_declared(n
 
 
 @ALL
-def test_every_dependency_is_a_service_and_waits_for_what_that_service_can_be(name):
+def test_every_dependency_is_a_service_and_waits_for_a_condition_it_can_reach(name):
     for other, how in SERVICES[name].get("depends_on", {}).items():
         assert other in SERVICES
         checked = "test" in SERVICES[other]["healthcheck"]
@@ -59,7 +59,7 @@ def test_every_dependency_is_a_service_and_waits_for_what_that_service_can_be(na
 
 
 @ALL
-def test_every_service_that_stays_has_a_healthcheck_and_comes_back(name):
+def test_every_long_running_service_has_a_healthcheck_and_a_restart_policy(name):
     service = SERVICES[name]
     if service["healthcheck"].get("disable"):
         assert service["restart"].startswith("on-failure"), "a one-shot"
@@ -81,7 +81,7 @@ def test_no_secret_has_a_default(name):
     assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
 
 
-def test_the_commands_of_the_worker_image_are_commands_that_there_are():
+def test_the_commands_of_the_worker_image_exist():
     from agents.__main__ import COMMANDS
 
     dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
@@ -89,7 +89,7 @@ def test_the_commands_of_the_worker_image_are_commands_that_there_are():
     assert {SERVICES[name]["command"][0] for name in ("topics", "worker")} <= set(COMMANDS)
 
 
-def test_everything_that_the_dockerfile_copies_exists_and_is_not_ignored():
+def test_every_file_copied_by_the_dockerfile_exists_and_is_not_ignored():
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
     sources = [
@@ -103,14 +103,14 @@ def test_everything_that_the_dockerfile_copies_exists_and_is_not_ignored():
         assert f"!{source}" in ignored
 
 
-def test_the_dockerfile_pins_its_base_and_ends_as_nobody_special():
+def test_the_dockerfile_pins_its_base_image_and_runs_as_an_unprivileged_user():
     lines = (ROOT / "deploy/Dockerfile").read_text("utf-8").splitlines()
     (base,) = (line.split()[1] for line in lines if line.startswith("FROM"))
     assert _PINNED.fullmatch(base)
     assert [line for line in lines if line.startswith("USER")] == ["USER 10001"]
 
 
-def test_the_configuration_of_the_worker_is_valid_in_the_environment_that_it_is_given():
+def test_the_configuration_of_the_worker_is_valid_in_its_environment():
     environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {
         "SOFTFAIL_HTTP_TOKEN": TOKEN
     }
@@ -122,7 +122,7 @@ def test_the_configuration_of_the_worker_is_valid_in_the_environment_that_it_is_
     assert SERVICES["worker"]["ports"] == [f"127.0.0.1:{config.http.port}:{config.http.port}"]
 
 
-def test_turning_on_pagerduty_as_the_comment_shows_needs_nothing_but_the_key(tmp_path):
+def test_enabling_pagerduty_as_in_the_comment_needs_only_the_key(tmp_path):
     text = (ROOT / "deploy/softfail.yaml").read_text("utf-8").replace("  # pagerduty:", "  pagerduty:")
     (tmp_path / "softfail.yaml").write_text(text)
     config = load(
@@ -131,7 +131,7 @@ def test_turning_on_pagerduty_as_the_comment_shows_needs_nothing_but_the_key(tmp
     assert config.channels.names() == ("pagerduty", "console")
 
 
-def test_prometheus_scrapes_the_port_on_which_the_worker_serves():
+def test_prometheus_scrapes_the_port_of_the_worker():
     scrapes = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
     (targets,) = (
         scrape["static_configs"][0]["targets"] for scrape in scrapes if scrape["job_name"] == "softfail"
@@ -139,7 +139,7 @@ def test_prometheus_scrapes_the_port_on_which_the_worker_serves():
     assert targets == ["worker:6066"]
 
 
-def test_what_is_reachable_from_other_containers_asks_for_the_token_and_prometheus_has_it():
+def test_services_reachable_from_other_containers_require_the_token_and_prometheus_has_it():
     environment = {key: str(value) for key, value in SERVICES["worker"]["environment"].items()} | {
         "SOFTFAIL_HTTP_TOKEN": TOKEN
     }
@@ -164,7 +164,7 @@ def test_what_is_reachable_from_other_containers_asks_for_the_token_and_promethe
         assert "/healthz" in probe, "the path that needs no token"
 
 
-def test_grafana_finds_its_datasource_and_its_dashboards_where_they_are_mounted():
+def test_grafana_datasource_and_dashboards_are_mounted_where_it_reads_them():
     provisioning = ROOT / "deploy/grafana/provisioning"
     (datasource,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text("utf-8"))[
         "datasources"
@@ -174,7 +174,7 @@ def test_grafana_finds_its_datasource_and_its_dashboards_where_they_are_mounted(
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
 
 
-def test_docker_compose_itself_accepts_the_file():
+def test_docker_compose_accepts_the_file():
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
         # also in CI, where there is none: the tests above hold without it

@@ -15,14 +15,14 @@ EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target i
 VARIABLES = [variable["query"]["query"] for variable in DASHBOARD["templating"]["list"]]
 
 
-def test_every_metric_on_the_dashboard_is_on_the_list():
+def test_every_metric_of_the_dashboard_is_listed():
     used = {name for _, expression in EXPRESSIONS for name in re.findall(r"\bsoftfail_\w+", expression)}
     used |= {name for query in VARIABLES for name in re.findall(r"\bsoftfail_\w+", query)}
     assert used
     assert used - set(METRICS) == set()
 
 
-def test_every_label_that_the_dashboard_selects_or_groups_by_is_one_of_its_metric():
+def test_every_label_selected_or_grouped_by_belongs_to_its_metric():
     for title, expression in EXPRESSIONS:
         for name, selector in re.findall(r"\b(softfail_\w+)\{([^}]*)\}", expression):
             assert set(re.findall(r"(\w+)\s*=~?", selector)) <= set(METRICS[name].labels), title
@@ -33,14 +33,14 @@ def test_every_label_that_the_dashboard_selects_or_groups_by_is_one_of_its_metri
             assert {label.strip() for label in group.split(",")} <= labels, title
 
 
-def test_counters_are_read_as_rates_and_gauges_are_not():
+def test_counters_are_read_as_rates_and_gauges_as_values():
     for title, expression in EXPRESSIONS:
         for name in re.findall(r"\bsoftfail_\w+", expression):
             rated = re.search(rf"(rate|increase)\({name}\b", expression) is not None
             assert rated == (METRICS[name].kind == "counter") or name == "softfail_restarts_total", title
 
 
-def test_panels_have_their_own_ids_and_places_and_one_provisioned_datasource():
+def test_panels_have_unique_ids_and_places_and_one_provisioned_datasource():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     taken = [
         (x, y)
@@ -59,7 +59,7 @@ def test_panels_have_their_own_ids_and_places_and_one_provisioned_datasource():
     assert {panel["datasource"]["uid"] for panel in asking} == {datasource["uid"]}
 
 
-def test_what_must_be_seen_is_on_the_dashboard():
+def test_the_required_metrics_are_on_the_dashboard():
     text = " ".join(expression for _, expression in EXPRESSIONS)
     wanted = [
         "softfail_pass_rate",

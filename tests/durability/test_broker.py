@@ -70,7 +70,7 @@ def peak_mb(pid: int) -> float:
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="reads the peak of the resident memory from /proc"
 )
-def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs(
+def test_memory_stays_bounded_behind_large_events_while_the_broker_hangs(
     make_topics, make_workers, kafka, tmp_path, free_port
 ):
     topics = make_topics(PARTITIONS)
@@ -109,7 +109,7 @@ def test_a_worker_behind_by_large_events_stays_small_even_while_the_broker_hangs
     assert not workers.exits
 
 
-def test_broker_restarts_lose_and_double_nothing(kafka, two_workers, counting):
+def test_broker_restarts_lose_and_duplicate_nothing(kafka, two_workers, counting):
     topics, workers, publisher = two_workers()
     for number, down_s in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 4.0)):
         kafka.stop(number)

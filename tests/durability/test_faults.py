@@ -13,7 +13,7 @@ import time
 from tests.durability.undisturbed import PARTITIONS, disturbed_equals_undisturbed
 
 
-def test_a_worker_that_wakes_up_after_its_session_changes_nothing(two_workers, counting):
+def test_a_worker_that_resumes_after_its_session_changes_nothing(two_workers, counting):
     topics, workers, publisher = two_workers()
     for number in (1, 2):
         workers.send(number, signal.SIGSTOP)
@@ -25,7 +25,7 @@ def test_a_worker_that_wakes_up_after_its_session_changes_nothing(two_workers, c
     assert "Fenced" in workers.log()
 
 
-def test_a_worker_that_is_told_to_stop_leaves_everything_durable(two_workers, counting):
+def test_a_stopping_worker_leaves_everything_durable(two_workers, counting):
     topics, workers, publisher = two_workers(checkpoint=60)
     publisher.finish()
     time.sleep(2)
@@ -40,7 +40,7 @@ def test_a_worker_that_is_told_to_stop_leaves_everything_durable(two_workers, co
     disturbed_equals_undisturbed(topics, workers, counting)
 
 
-def test_bundles_that_are_thrown_away_on_the_way_are_fetched_again(two_workers, counting):
+def test_dropped_bundles_are_fetched_again(two_workers, counting):
     topics, workers, publisher = two_workers({"DROP_BUNDLES": "0.05"})
     time.sleep(8)
     workers.send(1, signal.SIGKILL)

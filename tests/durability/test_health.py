@@ -58,7 +58,7 @@ def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def test_a_producer_of_garbage_is_one_health_page_through_kills_and_all_others_are_measured(
+def test_invalid_events_are_one_health_page_through_kills_and_other_features_are_measured(
     make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
     topics, port = make_topics(4), free_port()

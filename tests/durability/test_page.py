@@ -53,7 +53,7 @@ def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_bad_receiver(
+def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_receiver(
     make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
     topics = make_topics(4)

@@ -41,5 +41,5 @@ def test_faults_of_each_kind_leave_every_deployment_equal_to_the_oracle(kafka_la
 
 
 @pytest.mark.skipif(not nightly(), reason="a long form: make soak")
-def test_workers_refuse_an_events_topic_that_was_made_again_and_are_exact_after_a_reset(kafka_launcher):
+def test_workers_refuse_a_recreated_events_topic_and_are_exact_after_a_reset(kafka_launcher):
     bench(kafka_launcher, "--kinds", "recreate", "--seed", "12")

@@ -162,7 +162,7 @@ def real_answers(name: str) -> list[bytes]:
 
 @pytest.mark.llmdrift
 @pytest.mark.parametrize(("name", "rule"), [("OPINIONQA", {"above": 60}), ("PRIME_FULL", {"below": 200})])
-def test_real_answers_through_a_real_kafka_give_the_windows_of_replay_and_the_incident_after_the_change(
+def test_recorded_answers_through_kafka_give_the_windows_of_replay_and_the_incident_after_the_change(
     worker: Callable[..., Any], name: str, rule: dict[str, Any]
 ) -> None:
     values = real_answers(name)
@@ -205,7 +205,7 @@ def test_real_answers_through_a_real_kafka_give_the_windows_of_replay_and_the_in
     assert {record["muted"] for record in muted} == {"over 24 h old on arrival"}
 
 
-def test_a_hand_written_line_without_a_key_in_any_partition_is_seen_in_metrics(
+def test_a_manually_produced_event_without_key_is_measured_from_any_partition(
     worker: Callable[..., Any],
 ) -> None:
     from confluent_kafka import Producer
@@ -234,7 +234,7 @@ def test_a_hand_written_line_without_a_key_in_any_partition_is_seen_in_metrics(
     )
 
 
-def test_poison_is_a_dead_letter_its_neighbours_count_and_the_worker_lives(
+def test_an_invalid_event_is_a_dead_letter_its_neighbours_count_and_the_worker_continues(
     worker: Callable[..., Any],
 ) -> None:
     topics, workers, ports = worker(1, time={"pane": "2s", "lateness": "1s"})

@@ -91,7 +91,7 @@ def documents(draw: st.DrawFn) -> bytes:
 @example(json.dumps(BASE | {"time": "2026-12-31T23:59:59.9999999Z"}).encode())
 @example(json.dumps(BASE | {"time": "0001-01-01T00:00:00+14:00"}).encode())
 @example(json.dumps(BASE | {"duration_s": 3}).encode())
-def test_what_the_fast_decoder_gives_is_what_pydantic_gives(document: bytes) -> None:
+def test_the_fast_decoder_equals_pydantic(document: bytes) -> None:
     try:
         exact: Event | None = decode_exactly(document)
     except InvalidEvent:
@@ -106,7 +106,7 @@ def test_what_the_fast_decoder_gives_is_what_pydantic_gives(document: bytes) -> 
             assert getattr(fast, name) == getattr(exact, name), name
 
 
-def test_a_plain_event_takes_the_fast_way() -> None:
+def test_a_plain_event_uses_the_fast_decoder() -> None:
     for kind, more in MORE.items():
         assert type(decode(json.dumps({"kind": kind, **BASE, **more}).encode())) is STRUCTS[kind]
 
@@ -141,7 +141,7 @@ def test_an_error_names_the_field(change: dict[str, Any], field: str) -> None:
     assert str(raised.value).startswith(field)
 
 
-def test_unknown_fields_are_left_out_and_null_is_absence() -> None:
+def test_unknown_fields_are_omitted_and_null_means_absent() -> None:
     event = decode(
         json.dumps({**BASE, "colour": [1, {"deep": None}], "variant": None, "environment": None}).encode()
     )
@@ -168,7 +168,7 @@ def test_an_event_without_a_kind_is_a_response() -> None:
 @example(json.dumps(BASE).encode()[:-1] + b',"output_tokens":' + b"9" * 5000 + b"}")
 @example(b"\xef\xbb\xbf{}")
 @example(b"NaN")
-def test_bytes_of_any_kind_give_an_event_or_one_clear_error(value: bytes) -> None:
+def test_any_bytes_give_an_event_or_one_clear_error(value: bytes) -> None:
     told = "fine"
     try:
         decode(value)

@@ -66,11 +66,11 @@ def _decodes(event: dict) -> bool:
     return True
 
 
-def test_what_is_generated_is_fresh():
+def test_the_generated_files_are_fresh():
     assert generate.stale() == [], "run: python -m schemas.generate"
 
 
-def test_a_changed_file_a_missing_file_and_a_leftover_are_all_stale(tmp_path: Path):
+def test_changed_missing_and_leftover_files_are_stale(tmp_path: Path):
     for path, text in generate.generated().items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, "utf-8")
@@ -92,7 +92,7 @@ def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
     assert schema["$id"] == f"urn:softfail:schema:{name}:1"
 
 
-def test_there_is_one_file_for_each_promised_model():
+def test_there_is_one_file_per_promised_model():
     promised = {
         "response",
         "feedback",
@@ -128,7 +128,7 @@ def test_the_schema_of_an_event_and_the_decoder_accept_the_same(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_event_without_a_required_field_is_refused_by_schema_and_decoder_alike(kind: str):
+def test_an_event_without_a_required_field_is_refused_by_schema_and_decoder(kind: str):
     validator = Draft202012Validator(generate.json_schema(kind))
     for field in set(_LEAST[kind]) - {"kind"}:
         event = {name: value for name, value in _LEAST[kind].items() if name != field}
@@ -142,7 +142,7 @@ def test_the_page_names_every_field_of_every_kind():
     ] == []
 
 
-def test_the_schema_of_the_configuration_accepts_what_a_person_writes_and_refuses_a_misspelling():
+def test_the_configuration_schema_accepts_valid_files_and_refuses_misspelt_keys():
     validator = Draft202012Validator(generate.json_schema("config"))
     written = {
         "time": {"pane": "60s"},

@@ -59,7 +59,7 @@ def faults(folder: Path, text: str = CONFIG, pin: str | None = json.dumps(PIN)) 
     return raised.value.faults
 
 
-def test_the_file_of_a_pin_is_read_from_beside_the_configuration(
+def test_a_pin_file_is_read_relative_to_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
@@ -71,7 +71,7 @@ def test_the_file_of_a_pin_is_read_from_beside_the_configuration(
     assert "blocks" not in repr(config)
 
 
-def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
+def test_making_a_pin_does_not_need_the_pin(tmp_path: Path) -> None:
     config = load(written(tmp_path, CONFIG, None), {}, with_pins=False)
     assert config.pinned["march"].pin is None
 
@@ -108,13 +108,11 @@ def test_who_is_about_to_make_the_pin_need_not_have_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_the_file_is_one_fault_with_the_remedy(
-    tmp_path: Path, pin: str | None, fault: str
-) -> None:
+def test_an_invalid_file_is_one_fault_with_the_remedy(tmp_path: Path, pin: str | None, fault: str) -> None:
     assert faults(tmp_path, CONFIG, pin) == [f"pinned.march.file: pinned/march.json {fault}"]
 
 
-def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
+def test_a_reference_to_an_unpinned_feature_is_a_fault(tmp_path: Path) -> None:
     text = CONFIG.replace("reference: pinned march", "reference: pinned may")
     assert faults(tmp_path, text) == [
         "drift[0].reference: there is no 'may' under pinned (march); write pinned: {may: {file:"
@@ -143,10 +141,10 @@ def test_a_reference_to_what_is_not_pinned_is_a_fault(tmp_path: Path) -> None:
         ("pinned: [march]", "pinned: "),
     ],
 )
-def test_what_is_wrong_with_the_section_is_told_with_its_path(tmp_path: Path, text: str, fault: str) -> None:
+def test_an_invalid_section_is_reported_with_its_path(tmp_path: Path, text: str, fault: str) -> None:
     assert any(item.startswith(fault) for item in faults(tmp_path, text))
 
 
-def test_a_path_of_the_environment_overrides_the_file_s(tmp_path: Path) -> None:
+def test_a_path_in_the_environment_overrides_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, CONFIG.replace("pinned/march.json", "elsewhere.json"))
     assert load(path, {"SOFTFAIL_PINNED__MARCH__FILE": "pinned/march.json"}).pinned["march"].pin is not None

@@ -12,12 +12,12 @@ def good(prefix: str = "p", partitions: int = 16) -> dict[str, TopicDescription]
     }
 
 
-def test_topics_as_they_are_created_have_no_faults():
+def test_topics_with_the_created_settings_have_no_faults():
     assert faults(good(), "p", 16) == []
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_each_missing_topic_is_fatal_and_the_line_names_it_and_the_command(topic):
+def test_each_missing_topic_is_fatal_and_named_with_the_command(topic):
     found = good()
     del found[f"p.{topic.name}"]
     (fault,) = faults(found, "p", 16)
@@ -39,9 +39,7 @@ def test_each_missing_topic_is_fatal_and_the_line_names_it_and_the_command(topic
         ("alerts", "retention.ms", "1", False),
     ],
 )
-def test_a_setting_that_would_make_the_worker_wrong_is_fatal_and_any_other_is_told(
-    name, setting, value, fatal
-):
+def test_a_setting_that_breaks_the_worker_is_fatal_and_any_other_is_reported(name, setting, value, fatal):
     found = good()
     found[f"p.{name}"] = TopicDescription(
         found[f"p.{name}"].partitions, {**found[f"p.{name}"].settings, setting: value}
@@ -73,13 +71,13 @@ def test_state_with_another_number_of_partitions_than_its_source_is_fatal(name, 
     assert all("kafka.prefix" in fault.text for fault in wrong)
 
 
-def test_another_number_of_partitions_than_configured_is_told_and_the_topic_counts():
+def test_a_partition_count_other_than_configured_is_reported_and_the_topic_counts():
     (fault,) = faults(good(partitions=4), "p", 16)
     assert not fault.fatal
     assert "set kafka.partitions to 4" in fault.text
 
 
-def test_every_state_topic_has_a_source_that_is_ours():
+def test_every_state_topic_has_its_own_source():
     names = {topic.name for topic in TOPICS}
     assert all(source_of(name) in names for name in names if name.endswith(".state"))
 

@@ -48,9 +48,7 @@ def test_a_response_is_sent_as_reported_under_its_key(client: Make, fake: Any) -
     )
 
 
-def test_texts_are_redacted_and_truncated_and_their_recorded_lengths_are_those_of_the_whole_texts(
-    client: Make, fake: Any
-) -> None:
+def test_texts_are_redacted_and_truncated_and_record_their_original_lengths(client: Make, fake: Any) -> None:
     sf = client()
     sf.response(
         feature="f",

@@ -141,7 +141,7 @@ def test_personal_data_and_secrets_are_replaced(text: str, redacted: str) -> Non
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_texts_that_only_resemble_personal_data_remain(text: str) -> None:
+def test_texts_that_only_resemble_personal_data_are_kept(text: str) -> None:
     assert redact(text) == text
 
 

@@ -44,14 +44,14 @@ def _is_egyptian(char: str) -> bool:  # controls that place one hieroglyph above
     return 0x13430 <= ord(char) <= 0x1345F
 
 
-def test_every_hidden_character_that_unicode_knows_is_removed_wherever_it_stands():
+def test_every_hidden_unicode_character_is_removed():
     for code in range(sys.maxunicode + 1):
         if hidden(char := chr(code)):
             for text in (char, f"a{char}b", f"\u0628{char}\u0628", f"👩{char}👩"):
                 assert not set(filter(hidden, sanitize(text))), f"U+{code:04X}"
 
 
-def test_every_other_character_stays():
+def test_every_other_character_is_kept():
     kept = [
         chr(code)
         for code in range(sys.maxunicode + 1)
@@ -63,21 +63,21 @@ def test_every_other_character_stays():
 
 
 @given(TEXTS, st.booleans())
-def test_no_hidden_character_is_left_but_line_feeds_and_tabs_where_they_are_wanted(text, lines):
+def test_no_hidden_character_remains_except_permitted_line_feeds_and_tabs(text, lines):
     shown = sanitize(text, lines=lines)
     assert {char for char in shown if hidden(char)} <= (set("\n\t") if lines else set())
     shown.encode("utf-8")
 
 
 @given(TEXTS, st.one_of(st.none(), st.integers(1, 20)), st.booleans())
-def test_sanitizing_twice_is_sanitizing_once_and_the_length_is_kept_to(text, most, lines):
+def test_sanitizing_is_idempotent_and_respects_the_length(text, most, lines):
     shown = sanitize(text, most, lines=lines)
     assert sanitize(shown, most, lines=lines) == shown
     assert most is None or len(shown) <= most
 
 
 @given(TEXTS)
-def test_a_joiner_or_a_selector_that_is_left_stands_where_it_has_a_meaning(text):
+def test_joiners_and_selectors_remain_only_where_they_have_a_meaning(text):
     shown = f" {sanitize(text)} "
     for nth, char in enumerate(shown):
         if char in JOINERS:
@@ -89,7 +89,7 @@ def test_a_joiner_or_a_selector_that_is_left_stands_where_it_has_a_meaning(text)
 
 
 @given(st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)))
-def test_plain_text_is_left_as_it_is(text):
+def test_plain_text_is_unchanged(text):
     assert sanitize(text) == text
     assert escape_hidden(text) == text
 
@@ -109,16 +109,16 @@ def test_plain_text_is_left_as_it_is(text):
         ("a\ufe0fb 🏴\U000e0067\U000e007f", "ab 🏴"),
     ],
 )
-def test_a_text_reads_as_it_did_without_what_nobody_sees(text, shown):
+def test_visible_text_is_unchanged(text, shown):
     assert sanitize(text) == shown
 
 
-def test_a_cut_leaves_no_half_of_an_emoji_joined_to_the_ellipsis():
+def test_truncation_leaves_no_half_of_an_emoji_before_the_ellipsis():
     assert sanitize("👩\u200d👩\u200d👧", 3) == "👩…"
     assert sanitize("❤\ufe0f❤\ufe0f", 3) == "❤…"
 
 
-def test_lines_stay_lines_if_wanted():
+def test_line_breaks_are_kept_if_requested():
     assert sanitize("a\r\nb\rc\x85d\u2029e\tf\x07", lines=True) == "a\nb\nc\nd\ne\tf "
 
 
@@ -129,7 +129,7 @@ def test_lines_stay_lines_if_wanted():
         max_leaves=8,
     )
 )
-def test_in_a_json_value_every_string_is_sanitized_and_nothing_else_changes(value):
+def test_every_string_of_a_json_value_is_sanitized_and_nothing_else(value):
     def strings(one):
         if isinstance(one, str):
             return [one]
@@ -144,7 +144,7 @@ def test_in_a_json_value_every_string_is_sanitized_and_nothing_else_changes(valu
 
 
 @given(TEXTS)
-def test_escaped_text_is_printable_and_says_which_character_stood_there(text):
+def test_escaped_text_is_printable_and_names_the_removed_character(text):
     shown = escape_hidden(text)
     assert shown.isprintable()
     assert not set(filter(hidden, shown))

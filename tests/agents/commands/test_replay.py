@@ -93,7 +93,7 @@ def opened():
     return make
 
 
-def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each_keeps_its_order(opened):
+def test_partitions_are_merged_by_running_maximum_time_and_each_keeps_its_order(opened):
     log = opened(
         [
             record(0, 0, 10),
@@ -115,41 +115,41 @@ def test_partitions_are_laid_side_by_side_by_the_time_they_have_come_to_and_each
     assert log.done == log.total == 6
 
 
-def test_a_producer_whose_clock_is_ahead_does_not_put_its_partition_behind_the_others(opened):
+def test_a_producer_with_a_fast_clock_does_not_delay_its_partition(opened):
     log = opened([record(0, 0, 9000, appended=10), record(0, 1, 20), record(1, 0, 15)])
     assert [(record.partition, record.offset) for record in log.records()] == [(0, 0), (1, 0), (0, 1)]
 
 
-def test_what_lies_in_another_partition_than_its_own_is_left_out_for_a_worker_has_sent_it_on(opened):
+def test_an_event_in_a_foreign_partition_is_omitted_because_a_worker_forwards_it(opened):
     log = opened([record(0, 0, 10, feature=NAMES[1]), record(1, 0, 11), record(1, 1, 12)])
     assert [(record.partition, record.offset) for record in log.records()] == [(1, 0), (1, 1)]
     assert log.misplaced == 1
 
 
-def test_what_cannot_be_read_stays_where_it_stands(opened):
+def test_an_unreadable_record_keeps_its_position(opened):
     log = opened([record(0, 0, 10), record(0, 1, 0, appended=11, value=b"garbage"), record(0, 2, 12)])
     assert [record.offset for record in log.records()] == [0, 1, 2]
 
 
-def test_the_range_is_that_of_append_times_and_excludes_its_end(opened):
+def test_the_range_is_in_append_times_and_excludes_its_end(opened):
     records = [record(number % PARTITIONS, number // PARTITIONS, number) for number in range(90)]
     log = opened(records, since_ms=30_000, until_ms=60_000)
     assert sorted(record.timestamp // 1000 for record in log.records()) == list(range(30, 60))
     assert not log.is_cut
 
 
-def test_times_without_records_give_none_and_wait_for_nobody(opened):
+def test_a_range_without_records_gives_none_and_does_not_wait(opened):
     log = opened([record(0, 0, 10)], since_ms=50_000)
     assert (log.total, list(log.records())) == (0, [])
 
 
-def test_a_log_that_begins_after_the_time_asked_for_says_so(opened):
+def test_a_log_that_starts_after_the_requested_time_is_reported(opened):
     assert opened([record(0, 7, 100)], since_ms=50_000, begins={0: 7}).is_cut
     assert not opened([record(0, 7, 100)], since_ms=None, begins={0: 7}).is_cut
     assert not opened([record(0, 7, 40), record(0, 8, 100)], since_ms=50_000, begins={0: 7}).is_cut
 
 
-def test_a_long_partition_waits_in_the_broker_for_the_others_and_not_in_memory(opened):
+def test_a_long_partition_waits_in_the_broker_and_not_in_memory(opened):
     log = opened(
         [record(0, number, 10_000 + number) for number in range(12_000)]
         + [record(1, number, number) for number in range(12_000)]
@@ -168,7 +168,7 @@ def test_an_unknown_topic_is_an_error_that_names_the_remedy():
         EventLog(Reader([]), "x.events", None, None)
 
 
-def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):
+def test_the_embedded_broker_stores_nothing_to_replay(tmp_path, capsys):
     config = tmp_path / "softfail.yaml"
     config.write_text("kafka: {embedded: true}\n")
     assert main(["--config", str(config)]) == exits.CONFIGURATION
@@ -183,14 +183,14 @@ def test_the_embedded_broker_keeps_nothing_to_replay(tmp_path, capsys):
         (["file.ndjson"], "unrecognized arguments"),
     ],
 )
-def test_wrong_arguments_end_with_2(arguments, said, capsys):
+def test_invalid_arguments_exit_with_2(arguments, said, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 
 
-def test_a_broker_that_is_not_there_is_an_error_that_names_it(tmp_path, capsys, free_port):
+def test_an_unreachable_broker_is_an_error_that_names_it(tmp_path, capsys, free_port):
     config = tmp_path / "softfail.yaml"
     config.write_text(f"kafka: {{brokers: 'localhost:{free_port()}'}}\n")
     assert main(["--config", str(config)]) == exits.CONFIGURATION

@@ -92,7 +92,7 @@ def pagerduty(receiver):
     return {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": "300ms"}
 
 
-def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, monkeypatch):
+def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, capsys, monkeypatch):
     pager, others = FakePagerDuty(KEY), Anything()
     with running(pager, others):
         monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{others.url}/services/{HOOK}")
@@ -122,7 +122,7 @@ def test_every_channel_gets_a_marked_test_and_its_resolve(configured, capsys, mo
     assert [line for line in lines if line.startswith("RESOLVED softfail/test-alert")]
 
 
-def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
+def test_high_urgency_pages_and_a_single_channel_can_be_chosen(configured, capsys):
     pager, others = FakePagerDuty(KEY), Anything()
     with running(pager, others):
         path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{others.url}/in"})
@@ -134,7 +134,9 @@ def test_high_urgency_pages_and_one_channel_can_be_chosen(configured, capsys):
     assert capsys.readouterr().out.count("\n") == 1
 
 
-def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_others_go_on(configured, capsys):
+def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_others_go_on(
+    configured, capsys
+):
     pager, others = FakePagerDuty("f" * 32), Anything(status=404)
     with running(pager, others):
         secret = f"/in/{SIGN}"
@@ -157,7 +159,7 @@ def test_a_refused_key_is_said_with_the_reason_and_without_the_key_and_the_other
     assert len(others.taken) == 1  # what was refused is not resolved
 
 
-def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, capsys, free_port):
+def test_a_closed_port_is_retried_until_the_timeout_and_reported(configured, capsys, free_port):
     path = configured(
         pagerduty={
             "routing_key": "${PAGERDUTY_ROUTING_KEY}",
@@ -173,9 +175,7 @@ def test_a_dead_port_is_tried_again_within_the_patience_and_said(configured, cap
     )
 
 
-def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is_resolved_all_the_same(
-    configured, capsys
-):
+def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(configured, capsys):
     pager = FakePagerDuty(KEY, faults=deque([Fault("status", 500), Fault("close")]))
     with running(pager):
         assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
@@ -188,7 +188,7 @@ def test_a_receiver_that_comes_to_itself_is_well_and_one_whose_answer_is_lost_is
     assert [answer[0] for answer in pager.answers].count("resolve") == 2
 
 
-def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configured, capsys):
+def test_a_test_alert_that_cannot_be_resolved_is_reported_with_its_key(configured, capsys):
     pager = FakePagerDuty(KEY)
     taken = pager.take
     pager.take = lambda body: taken(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
@@ -199,7 +199,7 @@ def test_what_was_delivered_and_cannot_be_resolved_is_said_with_its_key(configur
     assert f"close {pager.incidents[0].dedup_key} by hand" in output
 
 
-def test_who_interrupts_leaves_nothing_open(configured):
+def test_an_interrupt_leaves_nothing_open(configured):
     """Ctrl-C while the trigger waits for its answer still sends the resolve."""
     pager = FakePagerDuty(KEY, faults=deque([Fault("slow", delay_s=20)]))
     with running(pager):
@@ -233,13 +233,13 @@ def test_who_interrupts_leaves_nothing_open(configured):
         ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key"),
     ],
 )
-def test_what_cannot_be_tried_is_said_with_the_remedy(configured, capsys, arguments, channels, code, says):
+def test_invalid_settings_are_reported_with_the_remedy(configured, capsys, arguments, channels, code, says):
     assert main(["--config", configured(**channels), *arguments]) == code
     assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--patience", "2h"], ["--patience", "soon"], ["--urgency", "huge"]])
-def test_wrong_arguments_are_refused(arguments):
+def test_invalid_arguments_are_refused(arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

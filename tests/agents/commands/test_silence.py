@@ -42,7 +42,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
     return silences
 
 
-def test_add_writes_one_that_begins_now_and_says_how_to_end_it(topic, capsys, monkeypatch):
+def test_add_writes_a_silence_that_starts_now_and_prints_how_to_end_it(topic, capsys, monkeypatch):
     monkeypatch.setenv("USER", "ann")
     assert main([*ADD, "--environment", "prod*", "--severity", "warning", "info"]) == 0
     (silence,) = topic.values()
@@ -58,7 +58,7 @@ def test_add_writes_one_that_begins_now_and_says_how_to_end_it(topic, capsys, mo
     assert f"python -m agents silence end {silence.silence_id}" in capsys.readouterr().out
 
 
-def test_end_ends_it_now_and_once(topic, capsys):
+def test_end_expires_a_silence_now_and_once(topic, capsys):
     main(ADD)
     (name,) = topic
     assert main(["end", name]) == 0
@@ -71,12 +71,12 @@ def test_end_ends_it_now_and_once(topic, capsys):
     ("name", "says"),
     [("nobody", "there is no silence nobody"), ("silences[0]", "it is configured in softfail.yaml")],
 )
-def test_what_there_is_not_cannot_be_ended(topic, capsys, name, says):
+def test_an_unknown_silence_cannot_be_ended(topic, capsys, name, says):
     assert main(["end", name]) == 1
     assert says in capsys.readouterr().err
 
 
-def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(topic, capsys, tmp_path):
+def test_list_shows_active_then_scheduled_and_no_expired_silences(topic, capsys, tmp_path):
     config = tmp_path / "softfail.yaml"
     config.write_text(
         "silences: [{match: b/*, from: 2020-01-01T00:00:00Z, to: 2020-01-02T00:00:00Z, reason: past},"
@@ -94,7 +94,7 @@ def test_list_shows_those_in_force_then_those_to_come_and_none_that_are_over(top
     assert [(row["state"], row["match"]) for row in rows] == [("active", "bot/*"), ("planned", "c/*")]
 
 
-def test_list_of_none_says_so(topic, capsys):
+def test_list_without_silences_states_it(topic, capsys):
     assert (main(["list"]), capsys.readouterr().out) == (0, "no silences\n")
 
 
@@ -109,7 +109,7 @@ def test_list_of_none_says_so(topic, capsys):
         ({"environments": ["e"] * 21}, "environment: more than 20"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_by_name(change, says):
+def test_invalid_requests_are_refused_by_name(change, says):
     fields = {
         "match": "bot/*",
         "length_s": 60.0,
@@ -122,12 +122,12 @@ def test_what_cannot_be_asked_for_is_refused_by_name(change, says):
         new_silence(now=NOW, **fields)
 
 
-def test_a_refusal_is_one_line_and_1(topic, capsys):
+def test_a_refusal_is_one_line_and_exit_code_1(topic, capsys):
     assert main([*ADD[:2], "bot", *ADD[3:]]) == 1
     assert (topic, capsys.readouterr().err.startswith("refused: match: ")) == ({}, True)
 
 
-def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
+def test_at_most_a_thousand_silences_are_accepted(topic, capsys, monkeypatch):
     monkeypatch.setattr(silence_records, "MOST", 2)
     assert [main(ADD), main(ADD), main(ADD)] == [0, 0, 1]
     assert "refused: 2 silences are active or planned" in capsys.readouterr().err
@@ -136,13 +136,13 @@ def test_no_more_than_a_thousand_are_asked_for(topic, capsys, monkeypatch):
 @pytest.mark.parametrize(
     "arguments", [[], ["add"], [*ADD[:4], "soon", *ADD[5:]], [*ADD, "--severity", "loud"], ["end"], ["begin"]]
 )
-def test_wrong_arguments_are_2(arguments, capsys):
+def test_invalid_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
 
 
-def test_a_wrong_configuration_or_the_embedded_broker_is_78(tmp_path: Path, capsys):
+def test_an_invalid_configuration_or_the_embedded_broker_exits_with_78(tmp_path: Path, capsys):
     config = tmp_path / "softfail.yaml"
     config.write_text("kafka: {embedded: true}")
     assert main(["list", "--config", str(config)]) == 78

@@ -79,7 +79,7 @@ def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(k
     assert "2 features, 7 panes, 1 incidents, 1 open episodes, 0 unreadable" in text
 
 
-def test_only_the_features_asked_for_are_shown(kept):
+def test_only_the_requested_features_are_shown(kept):
     text = no_episodes(kept, "bot/s*")
     assert "bot/search" in text
     assert "bot/answer" not in text
@@ -88,14 +88,14 @@ def test_only_the_features_asked_for_are_shown(kept):
     } == {("bot", "search")}
 
 
-def test_a_position_outside_the_source_is_pointed_out(kept):
+def test_a_position_outside_the_source_is_marked(kept):
     assert "BEYOND THE END" in no_episodes(kept, end=50)
     assert "5 LOST" in no_episodes(kept, begin=95)
     del kept[POSITION]
     assert "a worker begins anew" in no_episodes(kept)
 
 
-def test_bytes_are_those_of_keys_and_values(kept):
+def test_sizes_are_those_of_keys_and_values(kept):
     of_search = sum(len(key) + len(value) for key, value in kept.items() if b"search" in key)
     assert (
         f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes"
@@ -126,7 +126,7 @@ def test_bytes_are_those_of_keys_and_values(kept):
         (b"counts", b"[]"),
     ],
 )
-def test_a_record_that_cannot_be_read_is_named_and_the_others_are_shown(kept, key, value):
+def test_an_unreadable_record_is_named_and_the_others_are_shown(kept, key, value):
     kept[key] = value
     contents = decode_contents(Snapshot(2, kept, 0, 100))
     assert list(contents.unreadable) == [printable_key(key)]
@@ -148,7 +148,7 @@ def test_each_record_is_one_json_object_with_its_key_decoded(kept):
     assert clock["value"][:2] == ["digest of 60 s", NINE_US + 180_000_000]
 
 
-def test_every_printed_key_names_its_record_and_no_other(kept):
+def test_every_printed_key_identifies_exactly_its_record(kept):
     kept[b"\xff\xfe"] = b"no text"
     for key in kept:
         assert keys_matching(kept, printable_key(key)) == [key]
@@ -158,7 +158,7 @@ def test_every_printed_key_names_its_record_and_no_other(kept):
     assert keys_matching(kept, "nothing") == []
 
 
-def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsys):
+def test_external_text_cannot_control_the_terminal(kept, command, capsys):
     partition_state = PartitionState(60_000_000, "d")
     partition_state.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
     kept |= {
@@ -170,14 +170,14 @@ def test_what_came_from_outside_cannot_command_the_terminal(kept, command, capsy
         assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
 
 
-def test_what_a_reset_forgets_names_the_features_and_the_episodes_that_it_resolves(kept):
+def test_a_reset_names_the_features_it_deletes_and_the_episodes_it_resolves(kept):
     text = "\n".join(reset_summary([decode_contents(Snapshot(2, kept, 0, 100))], ["p/e1 of bot/answer"]))
     assert "2 features: bot/answer (production), bot/search (production)" in text
     assert "1 open episodes, which will be resolved (state_reset)" in text
     assert "  p/e1 of bot/answer" in text
 
 
-def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_is_named():
+def test_silences_of_the_notifier_are_listed_and_an_unreadable_one_is_named():
     value = json.dumps(
         {
             "record": "silence",
@@ -194,7 +194,7 @@ def test_silences_of_the_notifier_are_records_of_it_and_one_that_cannot_be_read_
     assert [row["value"]["match"] for row in record_rows(contents, "*") if "value" in row] == ["b/*"]
 
 
-def test_what_the_notifier_has_told_is_shown_with_the_keys_that_stay_open(episode_of):
+def test_deliveries_of_the_notifier_are_shown_with_their_open_keys(episode_of):
     entry = EpisodeDelivery(
         order=1, dedup_key="p/e1", latest=snapshot(episode_of(), 0), keys={"low": "closed", "high": "open"}
     )
@@ -255,12 +255,12 @@ def command(monkeypatch, kept):
 
 
 @pytest.mark.parametrize("key", [HEADER.decode(), "\\x00position", printable_key(POSITION), "\\u0000barrier"])
-def test_the_stores_own_records_are_never_dropped(command, key, capsys):
+def test_internal_records_of_the_store_are_never_dropped(command, key, capsys):
     assert command(["drop", "--agent", "watch", "--partition", "0", "--key", key, "--yes"]) == 1
     assert "store's own" in capsys.readouterr().err
 
 
-def test_a_record_that_is_not_there_is_not_dropped(command, capsys):
+def test_a_missing_record_cannot_be_dropped(command, capsys):
     assert command(["drop", "--agent", "watch", "--partition", "0", "--key", "[1]", "--yes"]) == 1
     assert "has no record [1]" in capsys.readouterr().err
 
@@ -280,7 +280,7 @@ def test_nothing_changes_until_the_prefix_is_typed(command, arguments, typed, mo
 
 
 @pytest.mark.parametrize("to", ["9", "21"])
-def test_a_place_outside_the_source_is_refused(command, to, capsys):
+def test_an_offset_outside_the_source_is_refused(command, to, capsys):
     assert command(["reset", "--agent", "watch", "--partition", "0", "--to", to, "--yes"]) == 1
     assert "holds [10, 20)" in capsys.readouterr().err
 
@@ -299,20 +299,20 @@ def test_a_place_outside_the_source_is_refused(command, to, capsys):
         ["reset", "--agent", "watch", "--to", "soon"],
     ],
 )
-def test_wrong_arguments_are_told(arguments):
+def test_invalid_arguments_are_reported(arguments):
     with pytest.raises(SystemExit) as ended:
         state.main(arguments)
     assert ended.value.code == 2
 
 
-def test_no_broker_is_one_line_and_78(monkeypatch, free_port, capsys):
+def test_an_unreachable_broker_is_one_line_and_exit_code_78(monkeypatch, free_port, capsys):
     monkeypatch.setattr(command_line, "CONNECT_S", 0.1)
     monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", f"localhost:{free_port()}")
     assert state.main(["inspect"]) == 78
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_broker_that_goes_away_meanwhile_is_no_traceback(command, monkeypatch, capsys):
+def test_a_broker_lost_during_the_command_causes_no_traceback(command, monkeypatch, capsys):
     from aiokafka.errors import KafkaConnectionError
 
     async def gone(self, numbers):
@@ -350,7 +350,7 @@ def member(tp_topic: str, *partitions: int) -> dict[str, object]:
         ({"state": "Dead", "members": []}, None),
     ],
 )
-def test_a_partition_is_free_only_if_the_group_is_settled_and_nobody_has_it(group, refused, monkeypatch):
+def test_a_partition_is_free_only_in_a_stable_group_without_its_owner(group, refused, monkeypatch):
     import asyncio
 
     topic = StateTopic(Kafka(), "watch")

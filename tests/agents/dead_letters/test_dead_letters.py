@@ -82,7 +82,7 @@ def judged(letter: StoredLetter, fetch: Any = gone) -> Reinjection | str:
     return judge(letter, fetch, "p.events", 16, NOW_US)
 
 
-def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the_newest_is_its_example():
+def test_dead_letters_are_grouped_without_numbers_and_quoted_values_and_the_newest_is_the_example():
     letters = [
         found_of(error="x: at most 5, got 'ann'", offset=1, refused_ms=20),
         found_of(error="x: at most 7, got 12", offset=2, refused_ms=30),
@@ -98,13 +98,13 @@ def test_letters_that_differ_in_numbers_and_quoted_values_are_one_reason_and_the
 
 
 @given(st.lists(st.text(max_size=8), max_size=40))
-def test_every_letter_is_in_exactly_one_group(errors):
+def test_every_dead_letter_is_in_exactly_one_group(errors):
     groups, _ = group_letters([found_of(error=error) for error in errors], LetterFilter(), set())
     assert sum(group.count for group in groups) == len(errors)
     assert len(groups) == len({kind_of(error) for error in errors})
 
 
-def test_reasons_from_outside_cannot_fill_the_memory():
+def test_external_reasons_cannot_fill_the_memory():
     letter = found_of()
     groups, _ = group_letters(
         (
@@ -118,7 +118,7 @@ def test_reasons_from_outside_cannot_fill_the_memory():
     assert groups[0].count == 50
 
 
-def test_filters_hold_together():
+def test_filters_combine_with_and():
     letter = found_of(error="Not JSON", field="a", refused_ms=100)
     assert all(
         wanted(letter)
@@ -149,7 +149,7 @@ def test_an_excerpt_of_any_bytes_is_short_and_printable(data):
     assert len(as_row) <= EXCERPT
 
 
-def test_an_excerpt_shows_no_address_no_card_and_no_terminal_command():
+def test_an_excerpt_shows_no_address_card_or_terminal_command():
     as_row = excerpt(
         base64.b64encode(
             b'{"input":"ann@example.org 4111 1111 1111 1111 \x1b]0;x\x07\xe2\x80\xaeabc"}'
@@ -168,7 +168,7 @@ def test_errors_and_fields_are_shown_redacted_and_escaped_too():
     assert (group["error"], group["field"]) == (r"<EMAIL>\x9b: bad", r"<EMAIL>\r\u200b")
 
 
-def test_only_our_header_makes_a_mark_for_keys_come_from_outside():
+def test_only_the_softfail_header_marks_a_reinjected_event_because_keys_are_external():
     letter = FileRecord(b"{}", key=MARK_KEY)
     assert not is_mark(letter)
     assert is_mark(letter._replace(headers=[(MARK_HEADER, b"1")]))
@@ -185,16 +185,16 @@ def test_only_our_header_makes_a_mark_for_keys_come_from_outside():
         )
     )
 )
-def test_a_mark_names_its_letters(identities):
+def test_a_mark_names_its_dead_letters(identities):
     assert decode_mark(encode_mark(identities)) == identities
 
 
-def test_a_mark_that_cannot_be_read_is_an_error_and_not_a_second_writing():
+def test_an_unreadable_mark_is_an_error_and_not_a_second_write():
     with pytest.raises(ValueError, match="mark of re-injected"):
         decode_mark(b'{"reinjected":"all"}')
 
 
-def test_a_whole_letter_is_written_from_its_source_with_headers_or_from_the_letter_if_the_source_is_gone():
+def test_a_complete_letter_is_written_from_its_source_with_headers_or_from_itself_if_the_source_is_gone():
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
     ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
     assert isinstance(ready, Reinjection)
@@ -212,7 +212,7 @@ def test_a_whole_letter_is_written_from_its_source_with_headers_or_from_the_lett
     assert "stored" in stored.how
 
 
-def test_a_source_topic_that_was_made_anew_is_not_the_source():
+def test_a_recreated_source_topic_is_not_the_source():
     other = event(event_id="2")
     for fetch in (source_of(other, timestamp=6), source_of(other + b" ")):
         ready = judged(found_of(event()), fetch)
@@ -220,7 +220,7 @@ def test_a_source_topic_that_was_made_anew_is_not_the_source():
         assert ready.value == event()
 
 
-def test_a_cut_letter_needs_its_source():
+def test_a_truncated_letter_needs_its_source():
     large = event(output="x" * 70_000)
     assert "only the first 64 KiB" in str(judged(found_of(large)))
     ready = judged(found_of(large), source_of(large))
@@ -238,11 +238,11 @@ def test_a_cut_letter_needs_its_source():
         (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),
     ],
 )
-def test_what_would_be_refused_again_is_skipped_with_the_reason(letter, why):
+def test_an_event_that_would_be_refused_again_is_skipped_with_the_reason(letter, why):
     assert why in str(judged(letter, source_of(b"{")))
 
 
-def test_an_event_that_will_expire_is_said_to():
+def test_an_event_that_will_expire_is_marked():
     old, young = (
         judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z")
     )
@@ -252,7 +252,7 @@ def test_an_event_that_will_expire_is_said_to():
     assert "expired" not in young.how
 
 
-def test_a_plan_takes_each_record_once_stops_at_its_limit_and_says_that_there_are_more():
+def test_a_plan_has_each_record_once_stops_at_its_limit_and_reports_that_more_exist():
     letters = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
     done = {letters[2].identity}
     result = plan(letters, done, judged, limit=1)
@@ -274,7 +274,7 @@ def reachable(monkeypatch):
     monkeypatch.setattr(command_line, "await_broker", answers)
 
 
-def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, capsys):
+def test_nothing_is_written_without_a_confirmation(reachable, monkeypatch, capsys):
     ready = judged(found_of(event()))
     written = []
     monkeypatch.setattr(dead_letters, "_plan", lambda *_: ReinjectionPlan(ready=[ready]))
@@ -291,7 +291,7 @@ def test_nothing_is_written_when_there_is_nobody_to_ask(reachable, monkeypatch, 
     assert written == [[ready]]
 
 
-def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
+def test_a_failing_broker_is_one_line_and_exit_code_78(reachable, monkeypatch, capsys):
     def fails(*_: Any) -> None:
         raise KafkaTimeoutError("nobody\x1b answers")
 
@@ -306,7 +306,7 @@ def test_a_broker_that_fails_is_one_line_and_78(reachable, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--since", "soon"], ["--limit", "0"], ["--yes"], ["--format", "xml"]])
-def test_a_wrong_argument_is_named(arguments, capsys):
+def test_an_invalid_argument_is_named(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

@@ -43,7 +43,7 @@ def demo(tmp_path):
         process.stdout.close()
 
 
-def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, tmp_path):
+def test_the_fault_is_paged_once_and_resolved_and_no_files_remain(demo, tmp_path):
     process = demo("--duration", "40")
     output = process.communicate(timeout=150)[0]
     assert process.returncode == 0, output
@@ -54,7 +54,7 @@ def test_the_fault_is_paged_once_and_resolved_and_nothing_is_left_behind(demo, t
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_demo_that_is_interrupted_stops_its_worker_and_cleans_up(demo, tmp_path, number):
+def test_an_interrupted_demo_stops_its_worker_and_cleans_up(demo, tmp_path, number):
     process = demo()
     for line in process.stdout:
         if "worker ready" in line:
@@ -81,7 +81,7 @@ def _read(path):
     "arguments",
     [["--duration", "5"], ["--duration", "nan"], ["--duration", "soon"], ["--port", "70000"], ["--fast"]],
 )
-def test_a_wrong_argument_is_said_at_once(arguments, capsys):
+def test_an_invalid_argument_is_reported_immediately(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

@@ -56,7 +56,7 @@ def windows(embedded):
     return records
 
 
-def test_one_worker_counts_on_the_embedded_broker_and_goes_on_after_a_kill(
+def test_a_worker_counts_on_the_embedded_broker_and_continues_after_a_kill(
     embedded, make_workers, counting_command
 ):
     workers = make_workers(counting_command(embedded, embedded=True, checkpoint=0.3))

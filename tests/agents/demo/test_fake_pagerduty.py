@@ -18,7 +18,7 @@ def event(action="trigger", key="k", **changes):
     return json.dumps(whole | changes).encode()
 
 
-def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another():
+def test_a_trigger_opens_an_incident_a_second_adds_to_it_and_after_a_resolve_another_opens():
     receiver = FakePagerDuty(KEY)
     for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
         assert receiver.take(event(action))[0] == 202
@@ -31,7 +31,7 @@ def test_a_trigger_opens_a_second_adds_and_after_a_resolve_the_key_opens_another
     ]
 
 
-def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
+def test_a_resolve_of_an_unknown_key_is_accepted_and_dropped():
     receiver = FakePagerDuty(KEY)
     assert receiver.take(event("resolve")) == (
         202,
@@ -59,7 +59,7 @@ def test_a_resolve_of_an_unknown_key_is_dropped_and_answered_all_the_same():
         (event(client="c" * 600_000), "512 KB"),
     ],
 )
-def test_each_rule_of_the_api_is_held(body, fault):
+def test_each_rule_of_the_api_is_enforced(body, fault):
     receiver = FakePagerDuty(KEY)
     status, answer = receiver.take(body)
     assert status == 400
@@ -67,7 +67,7 @@ def test_each_rule_of_the_api_is_held(body, fault):
     assert receiver.incidents == []
 
 
-def test_faults_are_met_in_order_and_then_all_is_well(monkeypatch):
+def test_faults_are_applied_in_order_and_then_requests_succeed(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     async def post(receiver):
@@ -106,7 +106,7 @@ def change(**more):
     ).encode()
 
 
-def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_again():
+def test_a_change_event_opens_nothing_and_is_not_deduplicated():
     receiver = FakePagerDuty(KEY)
     assert [receiver.take_change(change())[0] for _ in range(2)] == [202, 202]
     assert [change["payload"]["summary"] for change in receiver.changes] == ["a new prompt version"] * 2
@@ -129,7 +129,7 @@ def test_a_change_event_opens_nothing_and_nothing_recognises_one_that_comes_agai
         (change(client="c" * 600_000), "512 KB"),
     ],
 )
-def test_each_rule_of_change_events_is_held(body, fault):
+def test_each_rule_of_change_events_is_enforced(body, fault):
     receiver = FakePagerDuty(KEY)
     status, answer = receiver.take_change(body)
     assert (status, receiver.changes) == (400, [])

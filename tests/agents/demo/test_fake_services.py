@@ -21,7 +21,7 @@ BASE = {
 }
 
 
-def test_every_feature_has_texts_that_are_filled_in():
+def test_every_feature_has_texts_without_placeholders():
     assert set(TRAFFIC) == set(sample_texts.FEATURES)
     draw = random.Random(1)
     for feature in TRAFFIC:
@@ -29,7 +29,7 @@ def test_every_feature_has_texts_that_are_filled_in():
             assert not {"{", "}"} & set("".join(sample_texts.exchange(feature, draw)))
 
 
-def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator():
+def test_every_refusal_is_detected_and_no_answer_fails_a_gating_evaluator():
     suite, draw = Suite.of(), random.Random(1)
     exchanges = [
         sample_texts.exchange(feature, draw) for feature in sample_texts.FEATURES for _ in range(200)
@@ -48,9 +48,7 @@ def test_every_refusal_is_seen_as_one_and_no_answer_fails_any_gating_evaluator()
     }
 
 
-def test_the_workers_configuration_is_one_that_loads_and_settings_for_others_do_not_reach_it(
-    tmp_path, monkeypatch
-):
+def test_the_worker_configuration_is_valid_and_unaffected_by_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", "elsewhere:9092")
     file = tmp_path / "softfail.yaml"
     file.write_text(json.dumps(configuration("127.0.0.1:9999", 6066, "http://127.0.0.1:1/v2/enqueue")))
@@ -59,7 +57,7 @@ def test_the_workers_configuration_is_one_that_loads_and_settings_for_others_do_
     assert config.channels.names() == ("pagerduty",)
 
 
-def test_pass_rates_are_read_at_feature_level_only():
+def test_pass_rates_are_read_at_the_feature_level_only():
     text = (
         '# HELP softfail_pass_rate x\nsoftfail_pass_rate{level="feature",service="s",feature="f",model=""}'
         ' 0.5\nsoftfail_pass_rate{level="segment",service="s",feature="f",model="m"}'

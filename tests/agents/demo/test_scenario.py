@@ -17,19 +17,19 @@ def incident(key="softfail/e1/high", feature="support-bot/answer", resolved_at=9
     )
 
 
-def test_the_phases_take_the_time_that_was_asked_for():
+def test_the_phases_take_the_requested_time():
     for duration_s in (40.0, 60.0, 600.0):
         assert abs(sum(phase.duration_s for phase in phases(duration_s)) - duration_s) < 1e-6
     assert planned(PLAN) == ["support-bot/answer"]
     assert GRACE_S > 0
 
 
-def test_one_episode_opened_and_resolved_is_as_planned_even_when_it_began_as_a_ticket():
+def test_one_opened_and_resolved_episode_is_as_planned_even_if_it_started_as_a_ticket():
     assert misses([incident()], PLAN) == []
     assert misses([incident("softfail/e1/low"), incident()], PLAN) == []
 
 
-def test_everything_else_is_not():
+def test_every_other_outcome_is_a_miss():
     assert misses([], PLAN) == ["support-bot/answer: 0 episodes at the receiver, 1 planned"]
     assert misses([incident(resolved_at=None)], PLAN) == ["softfail/e1/high: never resolved"]
     assert misses([incident(), incident()], PLAN) == ["softfail/e1/high: opened 2 times"]
@@ -41,7 +41,7 @@ def test_everything_else_is_not():
     ]
 
 
-def test_each_page_and_each_end_is_said_once():
+def test_each_page_and_each_resolve_is_printed_once():
     lines = []
     announce = announcer(lambda text, style: lines.append(text))
     page = incident(resolved_at=None)

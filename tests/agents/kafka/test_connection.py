@@ -41,7 +41,7 @@ def name_of(call: ast.expr) -> str:
     return call.attr if isinstance(call, ast.Attribute) else call.id if isinstance(call, ast.Name) else ""
 
 
-def test_no_client_is_made_without_the_settings_of_the_one_place():
+def test_every_client_is_made_with_the_shared_connection_settings():
     made = [(where, call) for where, call in calls() if name_of(call.func) in CLIENTS]
     assert len(made) >= 8, "the clients are called otherwise now; this test must know how"
     bare = [
@@ -68,7 +68,7 @@ def test_no_client_is_made_without_the_settings_of_the_one_place():
     ] == []
 
 
-def test_faust_is_given_the_same():
+def test_faust_gets_the_same_settings():
     (app,) = (
         call
         for where, call in calls()
@@ -84,7 +84,7 @@ def test_faust_is_given_the_same():
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
-def test_what_faust_hands_to_its_clients_is_what_ours_get(mechanism, protocol):
+def test_the_clients_of_faust_get_the_settings_of_ours(mechanism, protocol):
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
     kafka = Kafka.model_validate(
@@ -100,7 +100,7 @@ def test_what_faust_hands_to_its_clients_is_what_ours_get(mechanism, protocol):
     assert connection.blocking_clients(kafka) == {"bootstrap_servers": ["localhost:9092"], **ours}
 
 
-def test_what_faust_hands_on_without_a_login():
+def test_the_clients_of_faust_without_a_login():
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
     tls = Kafka.model_validate({"security": {"protocol": "SSL"}})
@@ -115,7 +115,7 @@ def test_what_faust_hands_on_without_a_login():
     }
 
 
-def test_a_file_that_cannot_be_used_is_a_fault_of_configuration_with_its_whole_path():
+def test_an_unusable_file_is_a_configuration_error_with_its_full_path():
     with pytest.raises(exits.Misconfigured, match=r"kafka\.security\.ca_file: /none\.pem cannot be read"):
         connection.clients(Kafka.model_validate({"security": {"ca_file": "/none.pem"}}))
 
@@ -136,7 +136,9 @@ async def babbling(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 @pytest.mark.parametrize("peer", [silent, hanging_up, babbling])
 @pytest.mark.parametrize("security", [{}, {"protocol": "SSL"}, {"username": "bot", "password": SECRET}])
-def test_whoever_is_no_broker_is_waited_for_in_bounded_steps_and_is_no_refusal(peer, security, monkeypatch):
+def test_an_endpoint_that_is_no_broker_is_retried_with_bounded_backoff_and_is_no_refusal(
+    peer, security, monkeypatch
+):
     monkeypatch.setattr(handshake, "TIMEOUT_S", 0.3)
 
     async def scene() -> None:
@@ -152,7 +154,7 @@ def test_whoever_is_no_broker_is_waited_for_in_bounded_steps_and_is_no_refusal(p
     asyncio.run(asyncio.wait_for(scene(), 30))
 
 
-def test_a_refusal_is_borne_for_a_while_and_then_ends_with_the_key_and_not_before(monkeypatch):
+def test_an_authentication_failure_is_tolerated_for_a_while_and_then_exits_with_its_key(monkeypatch):
     monkeypatch.setattr(topics, "REFUSED_S", 1.2)
     asked = 0
 
@@ -167,7 +169,7 @@ def test_a_refusal_is_borne_for_a_while_and_then_ends_with_the_key_and_not_befor
     assert 2 <= asked <= 5
 
 
-def test_one_broker_that_takes_us_is_enough(monkeypatch):
+def test_one_accepting_broker_is_enough(monkeypatch):
     async def shake(kafka: Kafka, broker: str) -> None:
         if broker != "c:3":
             raise handshake.Refusal("no") if broker == "a:1" else ConnectionRefusedError("nobody")
@@ -176,7 +178,7 @@ def test_one_broker_that_takes_us_is_enough(monkeypatch):
     asyncio.run(asyncio.wait_for(topics.await_broker(Kafka(brokers="a:1,b:2,c:3")), 5))
 
 
-def test_no_text_of_the_configuration_holds_a_secret():
+def test_no_representation_of_the_configuration_contains_a_secret():
     secrets = {"password": "marker-password-1", "key_password": "marker-key-password-2"}
     config = Config.model_validate(
         {

@@ -126,7 +126,7 @@ def test_every_record_of_every_partition_is_read_once_and_in_order(broker):
     assert read() == [(number, offset) for number in range(3) for offset in range(20_000)]
 
 
-def test_a_range_ends_where_it_was_asked_to_end_although_the_broker_gives_more(broker):
+def test_a_range_stops_at_its_end_although_the_broker_returns_more(broker):
     broker(log_of(A, B, count=1000))
     assert read({A: range(250, 260), B: range(995, 1000)}) == [
         *((0, offset) for offset in range(250, 260)),
@@ -139,18 +139,18 @@ def test_a_log_that_ends_with_transaction_markers_is_read_to_its_end(broker):
     assert read() == [(0, offset) for offset in range(280)]
 
 
-def test_an_empty_range_asks_the_broker_for_nothing(broker):
+def test_an_empty_range_sends_no_request(broker):
     broker(log_of(A, count=10), getmany=None)
     assert read({A: range(10, 10)}) == []
 
 
-def test_a_partition_that_stands_still_is_named_although_others_move(broker):
+def test_a_stalled_partition_is_named_although_others_progress(broker):
     broker(log_of(A, B, count=10), stuck=frozenset({B}))
     with pytest.raises(Stalled, match=r"t/1 cannot be read from 0 to its end, 10: a transaction stays open"):
         read(patience_s=0.0)
 
 
-def test_only_the_partition_that_is_wanted_is_asked_for(broker):
+def test_only_the_requested_partition_is_read(broker):
     broker(log_of(A, B, count=10))
 
     async def scene():
@@ -162,7 +162,7 @@ def test_only_the_partition_that_is_wanted_is_asked_for(broker):
     assert asyncio.run(scene()) == [B]
 
 
-def test_times_become_offsets_and_the_end_is_excluded(broker):
+def test_times_are_converted_to_offsets_and_the_end_is_excluded(broker):
     broker(log_of(A, count=100), deleted_below=20)
     with BlockingTopicReader(Kafka()) as reader:
         partitions = reader.partitions("t")
@@ -172,7 +172,7 @@ def test_times_become_offsets_and_the_end_is_excluded(broker):
         assert reader.partitions("another") == []
 
 
-def test_a_record_is_found_by_its_offset_in_any_order_and_none_where_there_is_none(broker):
+def test_records_are_read_by_offset_in_any_order_and_missing_ones_are_none(broker):
     broker(log_of(A, B, count=10, without={4}), deleted_below=2)
     with BlockingTopicReader(Kafka()) as reader:
         offsets = [
@@ -183,7 +183,7 @@ def test_a_record_is_found_by_its_offset_in_any_order_and_none_where_there_is_no
         assert [reader.record_at(A, offset) for offset in (1, 10)] == [None, None]
 
 
-def test_a_reader_closes_its_connection_also_after_an_error(broker):
+def test_a_reader_closes_its_connection_after_an_error(broker):
     broker(log_of(A, count=1), stuck=frozenset({A}))
 
     reader: TopicReader

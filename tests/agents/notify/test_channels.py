@@ -125,7 +125,7 @@ def life(episode_of):
 
 
 @HTTP
-def test_the_life_of_an_episode_arrives_in_order_at_the_right_address(life, name):
+def test_the_steps_of_an_episode_arrive_in_order_at_the_configured_address(life, name):
     verdicts, taken = run(name, life(name))
     assert verdicts == [Delivered()] * 3
     assert [path for path, _, _ in taken] == [PATHS[name]] * 3
@@ -153,7 +153,7 @@ def test_the_life_of_an_episode_arrives_in_order_at_the_right_address(life, name
         ]
 
 
-def test_a_receiver_can_tell_that_a_webhook_is_ours_and_fresh_by_what_the_documentation_says(life):
+def test_a_receiver_can_verify_a_webhook_as_the_documentation_describes(life):
     (snippet,) = re.findall(
         r"```python\n(.*?def is_ours.*?)```",
         (Path(__file__).parents[3] / "docs/operations.md").read_text("utf-8"),
@@ -190,7 +190,7 @@ FAULTS = [
     FAULTS,
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
 )
-def test_each_fault_means_again_or_never_and_the_same_step_gets_through_after_it(
+def test_each_fault_is_retried_or_refused_and_the_same_step_succeeds_after_it(
     life, name, fault, kind, reason, after_s, hold
 ):
     trigger = life(name)[0]
@@ -211,7 +211,7 @@ def test_each_fault_means_again_or_never_and_the_same_step_gets_through_after_it
 
 
 @HTTP
-def test_a_receiver_that_is_gone_is_tried_again_and_no_secret_is_told(life, name, free_port):
+def test_an_unreachable_receiver_is_retried_and_no_secret_is_logged(life, name, free_port):
     async def play():
         channel = configured(config_for(f"http://127.0.0.1:{free_port()}"))[name]
         async with aiohttp.ClientSession() as session:
@@ -227,7 +227,7 @@ def test_a_receiver_that_is_gone_is_tried_again_and_no_secret_is_told(life, name
     ]
 
 
-def test_a_request_is_made_with_the_wall_clock(life, monkeypatch):
+def test_a_request_has_the_wall_clock_time(life, monkeypatch):
     monkeypatch.setattr(notify_http, "wall_clock_us", lambda: 1_772_442_000_000_000)
     _, taken = run("webhook", life("webhook")[:1])
     assert taken[0][1]["X-Softfail-Signature"].startswith("t=1772442000,")

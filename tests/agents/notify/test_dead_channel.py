@@ -152,7 +152,7 @@ async def until(condition, patience_s=20.0):
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_a_channel_that_hangs_delays_no_other_and_afterwards_is_told_the_same_once_and_in_order(
+def test_a_hanging_channel_delays_no_other_and_then_gets_each_step_once_and_in_order(
     recent, monkeypatch, name
 ):
     receivers = Receivers()

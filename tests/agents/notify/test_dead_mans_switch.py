@@ -153,7 +153,7 @@ def run(scene, **channels):
     asyncio.run(play())
 
 
-def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel_is_down(recent, caplog):
+def test_pings_start_after_a_heartbeat_of_each_partition_and_stop_while_the_channel_is_down(recent, caplog):
     async def scene(ears, begin):
         partition = begin()
         partition.beat(0)
@@ -187,7 +187,7 @@ def test_signs_come_once_every_partition_was_heard_of_and_stop_while_the_channel
 @pytest.mark.parametrize(
     ("status", "reason"), [(404, "answered 404"), (302, "answered 302"), (None, "ClientConnectorError")]
 )
-def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is_in_no_log(
+def test_a_failed_ping_disturbs_no_delivery_is_repeated_and_its_address_is_never_logged(
     recent, caplog, status, reason
 ):
     async def scene(ears, begin):
@@ -215,7 +215,7 @@ def test_a_sign_that_fails_disturbs_no_delivery_is_sent_again_and_its_address_is
     assert "geheim" not in caplog.text
 
 
-def test_a_switch_that_does_not_answer_keeps_no_page_waiting(recent):
+def test_an_unresponsive_switch_delays_no_page(recent):
     async def scene(ears, begin):
         ears.slow_s = 60.0
         partition = begin()
@@ -227,7 +227,7 @@ def test_a_switch_that_does_not_answer_keeps_no_page_waiting(recent):
     run(scene)
 
 
-def test_the_next_owner_goes_on_and_the_last_one_is_silent():
+def test_the_next_owner_sends_pings_and_the_previous_stops():
     async def scene(ears, begin):
         first = begin()
         first.beat(0, 1)
@@ -244,7 +244,7 @@ def test_the_next_owner_goes_on_and_the_last_one_is_silent():
     run(scene)
 
 
-def test_alertmanager_gets_its_watchdog_beside_it():
+def test_alertmanager_gets_its_watchdog_too():
     async def scene(ears, begin):
         begin().beat(0, 1)
         await until(lambda: ears.heard and ears.alerts)
@@ -253,7 +253,7 @@ def test_alertmanager_gets_its_watchdog_beside_it():
     run(scene, alertmanager={"watchdog": True})
 
 
-def test_without_an_address_there_is_no_task_for_it():
+def test_without_an_address_there_is_no_ping_task():
     async def play():
         agent = NotifyAgent(Config.model_validate({"channels": {}}))
         partition = Partition(agent.core(0, 1))

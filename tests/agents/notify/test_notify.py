@@ -124,7 +124,7 @@ def run(scene):
     asyncio.run(play())
 
 
-def test_each_delivery_gets_one_202_at_last_in_order_from_a_receiver_that_fails_in_every_way(recent):
+def test_each_delivery_is_accepted_once_in_order_by_a_receiver_with_all_faults(recent):
     async def scene(receiver, begin):
         receiver.faults.extend(EVERY_FAULT)
         partition = begin(config_for(receiver.url))
@@ -146,7 +146,7 @@ def test_each_delivery_gets_one_202_at_last_in_order_from_a_receiver_that_fails_
     run(scene)
 
 
-def test_an_answer_that_is_lost_makes_no_second_incident(recent):
+def test_a_lost_response_opens_no_second_incident(recent):
     async def scene(receiver, begin):
         receiver.faults.extend([Fault("close", taken=True), Fault("silence", delay_s=0.5, taken=True)])
         partition = begin(config_for(receiver.url))
@@ -157,7 +157,7 @@ def test_an_answer_that_is_lost_makes_no_second_incident(recent):
     run(scene)
 
 
-def test_nothing_is_sent_before_everything_is_read(recent, change):
+def test_nothing_is_sent_before_the_backlog_is_read(recent, change):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
         partition.caught_up = False
@@ -176,7 +176,7 @@ def test_nothing_is_sent_before_everything_is_read(recent, change):
     run(scene)
 
 
-def test_a_step_is_durable_before_the_next_one_is_sent(recent):
+def test_a_step_is_durable_before_the_next_is_sent(recent):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
         seen = []
@@ -207,7 +207,7 @@ def test_a_step_is_durable_before_the_next_one_is_sent(recent):
     run(scene)
 
 
-def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
+def test_a_successor_repeats_and_loses_nothing(recent):
     async def scene(receiver, begin):
         first = begin(config_for(receiver.url))
         first.put(recent("a"), recent("b"))
@@ -228,7 +228,7 @@ def test_a_successor_repeats_nothing_and_forgets_nothing(recent):
     run(scene)
 
 
-def test_a_dead_channel_delays_no_other(recent, capfdbinary):
+def test_a_hanging_channel_delays_no_other(recent, capfdbinary):
     async def scene(receiver, begin):
         receiver.faults.extend([Fault("silence", delay_s=50)])
         silent = {"routing_key": KEY, "url": receiver.url, "timeout": 60}
@@ -243,7 +243,7 @@ def test_a_dead_channel_delays_no_other(recent, capfdbinary):
     )
 
 
-def test_what_is_refused_is_written_down_and_the_next_episode_goes_out(recent, caplog):
+def test_a_refused_step_is_a_dead_letter_and_the_next_episode_is_sent(recent, caplog):
     async def scene(receiver, begin):
         receiver.faults.append(Fault("status", 400))
         partition = begin(config_for(receiver.url))
@@ -267,7 +267,7 @@ def test_redirects_are_not_followed(recent):
     run(scene)
 
 
-def test_the_routing_key_is_in_no_log_line_no_state_and_no_dead_letter(recent, caplog):
+def test_the_routing_key_is_in_no_log_line_state_record_or_dead_letter(recent, caplog):
     async def scene(receiver, begin):
         receiver.faults.extend([*EVERY_FAULT, Fault("status", 400)])
         partition = begin(config_for(receiver.url))
@@ -290,7 +290,7 @@ def test_the_routing_key_is_in_no_log_line_no_state_and_no_dead_letter(recent, c
     assert KEY not in caplog.text
 
 
-def test_a_revoked_partition_sends_nothing_more(recent):
+def test_a_revoked_partition_sends_nothing(recent):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
         await asyncio.sleep(0.05)
@@ -303,7 +303,7 @@ def test_a_revoked_partition_sends_nothing_more(recent):
     run(scene)
 
 
-def test_a_change_is_told_once_through_every_fault_and_no_successor_repeats_it(change):
+def test_a_change_is_sent_once_through_every_fault_and_no_successor_repeats_it(change):
     async def scene(receiver, begin):
         receiver.change_faults.extend(EVERY_FAULT)
         first = begin(config_for(receiver.url))
@@ -336,7 +336,7 @@ def test_a_change_is_told_once_through_every_fault_and_no_successor_repeats_it(c
     run(scene)
 
 
-def test_a_receiver_that_wants_no_changes_for_now_or_keeps_silent_delays_no_page(recent, change):
+def test_a_receiver_that_pauses_or_hangs_on_changes_delays_no_page(recent, change):
     async def scene(receiver, begin):
         receiver.change_faults.extend([Fault("status", 429, (("Retry-After", "600"),))])
         partition = begin(config_for(receiver.url))
@@ -361,7 +361,7 @@ def test_a_receiver_that_wants_no_changes_for_now_or_keeps_silent_delays_no_page
     run(silent)
 
 
-def test_pages_go_before_changes(recent, change):
+def test_pages_are_sent_before_changes(recent, change):
     async def scene(receiver, begin):
         seen = []
         take, take_change = receiver.take, receiver.take_change
@@ -378,7 +378,7 @@ def test_pages_go_before_changes(recent, change):
     run(scene)
 
 
-def test_a_refused_change_is_written_down_without_the_key(change, caplog):
+def test_a_refused_change_is_a_dead_letter_without_the_key(change, caplog):
     async def scene(receiver, begin):
         receiver.change_faults.extend([Fault("status", 404)])
         partition = begin(config_for(receiver.url))

@@ -21,9 +21,7 @@ async def until(condition, patience_s=20.0):
         await asyncio.sleep(0.05)
 
 
-def test_a_worker_that_is_killed_between_trigger_and_resolve_repeats_nothing_and_forgets_nothing(
-    episode_of, nine_us, tmp_path
-):
+def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(episode_of, nine_us, tmp_path):
     from confluent_kafka import Producer
 
     minute = (time.time_ns() // 1000 - nine_us) / 60e6

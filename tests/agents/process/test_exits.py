@@ -26,7 +26,7 @@ def run(*arguments: str) -> tuple[int, list[list[str]]]:
     return ended.returncode, [line.split() for line in ended.stdout.splitlines()]
 
 
-def test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_code():
+def test_a_process_restarts_ten_times_under_its_pid_and_then_exits_with_the_code():
     code, lines = run("75")
     assert code == 75
     assert [int(count) for _, count, _, _ in lines] == list(range(11))
@@ -34,14 +34,14 @@ def test_a_process_starts_again_ten_times_under_its_pid_and_then_ends_with_the_c
     assert {argument for _, _, _, argument in lines} == {"75"}
 
 
-def test_a_checkpoint_between_restarts_begins_the_count_anew():
+def test_a_checkpoint_between_restarts_resets_the_count():
     code, lines = run("70", "forgive")
     assert code == 70
     assert [int(count) for _, count, _, _ in lines] == [0, 1, 2, 3, *range(1, 11)]
     assert [int(count) for _, _, count, _ in lines] == list(range(14))
 
 
-def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
+def test_a_signal_during_the_restart_delay_exits_with_zero():
     script = (
         "from agents.process import exits\nexits.JITTER_S = (30.0, 30.0)\nprint('waiting',"
         " flush=True)\nexits.pause_after_restart()"
@@ -59,7 +59,7 @@ def test_a_signal_while_waiting_to_start_again_ends_the_process_with_zero():
     assert process.wait(10) == 0
 
 
-def test_a_first_start_does_not_wait():
+def test_a_first_start_has_no_delay():
     script = (
         "from agents.process import exits\nexits.JITTER_S = (600.0,"
         " 600.0)\nexits.pause_after_restart()\nexits.leave(78, 'a topic is wrong')"
@@ -69,7 +69,7 @@ def test_a_first_start_does_not_wait():
     assert "a topic is wrong" in ended.stderr
 
 
-def test_a_process_that_was_told_to_stop_is_not_started_again_whatever_fails():
+def test_a_stopping_process_is_not_restarted_on_any_failure():
     script = (
         "from agents.process import exits\nprint('started',"
         " flush=True)\nexits.refuse_restarts()\nexits.restart(70, 'fenced')"

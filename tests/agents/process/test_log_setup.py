@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def test_of_equal_lines_one_a_second_passes_and_the_next_says_how_many_did_not():
+def test_one_of_equal_lines_a_second_is_logged_and_the_next_counts_the_suppressed_ones():
     clock = Clock()
     limit = RateLimit(clock=clock)
     assert [limit.filter(line("no broker %s", args=(n,))) for n in range(100)] == [True] + [False] * 99
@@ -30,14 +30,14 @@ def test_of_equal_lines_one_a_second_passes_and_the_next_says_how_many_did_not()
     assert later.getMessage() == "no broker 100 [and 99 more like it]"
 
 
-def test_lines_of_another_kind_pass_at_the_same_moment():
+def test_lines_of_another_template_are_logged_at_the_same_time():
     limit = RateLimit(clock=Clock())
     assert limit.filter(line("a"))
     assert limit.filter(line("b"))
     assert limit.filter(line("a", name="faust"))
 
 
-def test_a_log_line_that_quotes_text_of_others_has_no_hidden_character():
+def test_a_log_line_with_external_text_has_no_hidden_character():
     evil = line("key %s of a record", args=("\x1b[2J\u202ebot\u200b",), name="softfail.store")
     assert SafeFormatter("%(name)s %(message)s").format(evil) == "softfail.store key  [2Jbot of a record"
 
@@ -54,7 +54,7 @@ def test_a_traceback_keeps_its_lines():
     assert text.endswith("\nValueError:  [2J")
 
 
-def test_our_own_lines_always_pass():
+def test_lines_of_softfail_are_never_suppressed():
     limit = RateLimit(clock=Clock())
     assert all(limit.filter(line("EXIT", name="softfail.exits")) for _ in range(10))
     assert not all(limit.filter(line("EXIT", name="softfailure")) for _ in range(10))
@@ -73,7 +73,7 @@ def test_a_percent_sign_in_a_counted_line_does_not_break_it():
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=3000))
-def test_templates_without_number_do_not_grow_memory_without_limit(numbers):
+def test_the_number_of_remembered_templates_is_bounded(numbers):
     limit = RateLimit(clock=Clock())
     for number in numbers:
         limit.filter(line(f"value {number}"))

@@ -287,7 +287,7 @@ def test_a_state_is_restored_as_it_was_last_written(broker: Broker):
     asyncio.run(scene())
 
 
-def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(broker: Broker):
+def test_an_owner_that_resumes_after_its_successor_started_writes_nothing(broker: Broker):
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         await broker.publish("events", 0, *(b"%d" % n for n in range(20)))
@@ -305,7 +305,7 @@ def test_an_owner_that_wakes_up_after_its_successor_began_writes_nothing(broker:
     asyncio.run(scene())
 
 
-def test_the_open_transaction_of_an_owner_that_is_gone_is_ended_and_not_waited_for(broker: Broker):
+def test_the_open_transaction_of_a_vanished_owner_is_aborted_without_waiting(broker: Broker):
     """It would hold back everything behind it for as long as its timeout, 20 s."""
 
     async def scene() -> None:
@@ -406,7 +406,7 @@ def test_a_zombie_is_fenced_by_a_rewrite_and_a_rewrite_by_a_worker_that_starts(b
     asyncio.run(scene())
 
 
-def test_a_partition_of_layout_1_is_taken_over_and_from_then_on_no_older_worker_takes_it(
+def test_a_partition_of_version_1_is_upgraded_and_then_refused_by_older_workers(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ):
     lines = LAYOUT_1.read_text().splitlines()

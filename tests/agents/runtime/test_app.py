@@ -16,7 +16,7 @@ def config(**kafka: object) -> Config:
     return Config.model_validate({"kafka": kafka, "http": {"port": 6066}})
 
 
-def test_the_static_member_keeps_its_name_over_a_restart_and_no_two_workers_of_a_machine_share_it():
+def test_the_static_member_id_survives_a_restart_and_is_unique_on_a_machine():
     first = app.instance_id(config())
     assert first == app.instance_id(config())
     assert first.endswith("-6066")
@@ -24,7 +24,7 @@ def test_the_static_member_keeps_its_name_over_a_restart_and_no_two_workers_of_a
     assert str(os.getpid()) in app.instance_id(Config.model_validate({"http": {"port": 0}}))
 
 
-def test_faust_is_told_to_keep_no_tables_no_web_and_to_crash_rather_than_to_acknowledge(counting):
+def test_faust_has_no_tables_and_no_web_server_and_crashes_instead_of_acknowledging(counting):
     worker = app.Worker(config(brokers="a:1,b:2", prefix="p"), [counting.CountingAgent()])
     settings = worker.faust.conf
     assert [str(url) for url in settings.broker_consumer] == ["aiokafka://a:1", "aiokafka://b:2"]
@@ -39,7 +39,7 @@ def test_faust_is_told_to_keep_no_tables_no_web_and_to_crash_rather_than_to_ackn
     assert worker.healthy
 
 
-def test_a_crash_of_faust_starts_the_process_anew(counting, ends, ended):
+def test_a_crash_of_faust_restarts_the_process(counting, ends, ended):
     import asyncio
 
     worker = app.Worker(config(), [counting.CountingAgent()])
@@ -55,7 +55,7 @@ def start(counting_command, tmp_path, address: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command(1), stdout=subprocess.PIPE, text=True)
 
 
-def test_without_a_broker_a_worker_says_so_waits_and_stops_with_zero_when_told(
+def test_without_a_broker_a_worker_reports_it_waits_and_stops_with_zero_on_a_signal(
     counting_command, tmp_path, free_port
 ):
     process = start(counting_command, tmp_path, f"127.0.0.1:{free_port()}")
@@ -68,7 +68,7 @@ def test_without_a_broker_a_worker_says_so_waits_and_stops_with_zero_when_told(
     assert "told to stop" in process.stdout.read()
 
 
-def test_a_port_in_use_is_a_fault_of_configuration_that_names_it():
+def test_a_port_in_use_is_a_configuration_error_that_names_it():
     script = """
 import asyncio, sys
 from agents.runtime.app import run

@@ -40,7 +40,7 @@ class Stage:
         self.rewound += 1
 
 
-def test_a_bundle_that_joins_is_applied_and_an_old_one_is_not(make_partition, bundle):
+def test_a_contiguous_bundle_is_applied_and_an_old_one_is_not(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition())
         for start, stop in ((0, 4), (0, 4), (2, 4), (4, 6)):
@@ -50,7 +50,7 @@ def test_a_bundle_that_joins_is_applied_and_an_old_one_is_not(make_partition, bu
     asyncio.run(scene())
 
 
-def test_a_gap_is_fetched_again_once_and_what_follows_it_waits(make_partition, bundle):
+def test_a_gap_is_fetched_once_and_later_bundles_wait(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition())
         await stage.intake.take(TPS, bundle(0, 4))
@@ -64,7 +64,9 @@ def test_a_gap_is_fetched_again_once_and_what_follows_it_waits(make_partition, b
     asyncio.run(scene())
 
 
-def test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind_it(make_partition, bundle):
+def test_records_deleted_from_the_log_are_counted_as_lost_and_work_continues_after_them(
+    make_partition, bundle
+):
     async def scene() -> None:
         stage = Stage(await make_partition(), oldest=10)
         await stage.intake.take(TPS, bundle(0, 4))
@@ -74,7 +76,7 @@ def test_what_the_log_no_longer_holds_is_counted_as_lost_and_work_goes_on_behind
     asyncio.run(scene())
 
 
-def test_a_gap_behind_what_is_lost_is_still_fetched_again(make_partition, bundle):
+def test_a_gap_after_lost_records_is_fetched(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition(), oldest=10)
         await stage.intake.take(TPS, bundle(12, 15))
@@ -83,7 +85,7 @@ def test_a_gap_behind_what_is_lost_is_still_fetched_again(make_partition, bundle
     asyncio.run(scene())
 
 
-def test_a_broker_that_does_not_answer_about_a_gap_loses_nothing(make_partition, bundle):
+def test_an_unanswered_request_about_a_gap_loses_nothing(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition(), oldest=None)
         await stage.intake.take(TPS, bundle(3, 5))
@@ -95,7 +97,7 @@ def test_a_broker_that_does_not_answer_about_a_gap_loses_nothing(make_partition,
     asyncio.run(scene())
 
 
-def test_a_bundle_of_a_partition_that_was_revoked_is_ignored(make_partition, bundle):
+def test_a_bundle_of_a_revoked_partition_is_ignored(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition())
         stage.store.owned.clear()
@@ -105,7 +107,7 @@ def test_a_bundle_of_a_partition_that_was_revoked_is_ignored(make_partition, bun
     asyncio.run(scene())
 
 
-def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_partition, bundle):
+def test_a_partition_revoked_while_a_bundle_waits_applies_nothing(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition())
 
@@ -121,7 +123,7 @@ def test_a_partition_that_is_revoked_while_the_bundle_waits_takes_nothing(make_p
 
 @settings(max_examples=examples(1 / 4))
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=15), st.integers(0, 2**32))
-def test_a_stream_that_drops_doubles_and_reorders_ends_exact(counting, lengths, seed):
+def test_a_stream_with_drops_duplicates_and_reordering_gives_the_exact_result(counting, lengths, seed):
     import random
 
     from agents.runtime.faust_transport import Bundle

@@ -88,14 +88,14 @@ def write(changelog: Any, changed: Any = (), **outputs: list[Message]) -> tuple[
     return asyncio.run(scene())
 
 
-def test_the_transactional_id_names_prefix_agent_topic_and_partition(made):
+def test_the_transactional_id_contains_prefix_agent_topic_and_partition(made):
     settings = made()._writer._producer.settings
     assert settings["transactional_id"] == "p.watch-p.events-6"
     assert settings["transaction_timeout_ms"] == 20_000
     assert settings["acks"] == "all"
 
 
-def test_the_first_transaction_has_the_header_and_each_has_the_position(made):
+def test_the_first_transaction_contains_the_header_and_each_contains_the_position(made):
     changelog = made()
     _, first = write(changelog, [(b"pane", b"1")])
     assert [(topic, partition, key) for topic, partition, key, _, _ in first] == [
@@ -108,12 +108,12 @@ def test_the_first_transaction_has_the_header_and_each_has_the_position(made):
     assert [(key, value) for _, _, key, value, _ in second] == [(POSITION, b"42")]
 
 
-def test_more_than_a_batch_holds_goes_into_the_same_transaction_in_order(made):
+def test_records_beyond_a_batch_stay_in_the_same_transaction_in_order(made):
     _, sent = write(made(), [(b"%d" % n, b"") for n in range(10)])
     assert [key for _, _, key, _, _ in sent] == [b"%d" % n for n in range(10)] + [HEADER, POSITION]
 
 
-def test_outputs_go_where_their_kind_belongs(made):
+def test_outputs_go_to_the_topic_of_their_kind(made):
     _, sent = write(
         made(),
         windows=[Message(b"support-bot/answer", b"w")],
@@ -134,7 +134,7 @@ def test_outputs_go_where_their_kind_belongs(made):
     ]
 
 
-def test_a_batch_that_fails_keeps_the_whole_transaction_from_being_committed(made):
+def test_a_failed_batch_aborts_the_whole_transaction(made):
     changelog = made()
     with pytest.raises(ValueError, match="refused"):
         write(changelog, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
@@ -146,26 +146,26 @@ def test_a_state_record_above_the_limit_is_refused_by_its_key(made):
         write(made(), [(b"pane", b"x" * (MOST_STATE_BYTES + 1))])
 
 
-def test_a_large_state_record_that_kafka_takes_is_written_counted_and_named(made, caplog):
+def test_a_large_state_record_accepted_by_kafka_is_written_counted_and_named(made, caplog):
     written, sent = write(made(), [(b"pane", b"x" * (MOST_BYTES + 1)), (b"small", b"x")])
     assert written.large == 1
     assert {key for _, _, key, _, _ in sent} >= {b"pane", b"small"}
     assert "b'pane'" in caplog.text
 
 
-def test_the_size_of_the_state_follows_what_is_written_overwritten_and_deleted(made):
+def test_the_size_of_the_state_follows_writes_overwrites_and_deletions(made):
     changelog = made()
     write(changelog, [(b"a", b"x" * 9), (b"bb", b"x" * 98), (b"c", b"x")])
     write(changelog, [(b"bb", b"x" * 8), (b"c", None), (b"never", None)])
     assert (changelog.records, changelog.bytes) == (2, 10 + 10)
 
 
-def test_a_key_of_the_stores_own_is_refused(made):
+def test_a_key_reserved_by_the_store_is_refused(made):
     with pytest.raises(ValueError, match="zero byte"):
         write(made(), [(POSITION, b"7")])
 
 
-def test_an_output_above_the_limit_is_left_out_and_counted_unless_it_is_as_large_as_what_came(made):
+def test_an_output_above_the_limit_is_omitted_and_counted_unless_its_input_was_as_large(made):
     huge = b"x" * (MOST_BYTES + 1)
     left_out, sent = write(
         made(),
@@ -195,19 +195,19 @@ def test_an_output_above_the_limit_is_left_out_and_counted_unless_it_is_as_large
         ({"layout": None}, "cannot be read"),
     ],
 )
-def test_state_that_is_not_ours_is_refused_with_the_remedy(made, change, words):
+def test_a_foreign_state_is_refused_with_the_remedy(made, change, words):
     with pytest.raises(exits.Misconfigured, match=words) as caught:
         made()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
     assert "p.watch.state/6" in str(caught.value)
 
 
-def test_the_state_of_another_prefix_is_refused_for_its_source(made):
+def test_the_state_of_another_prefix_is_refused_because_of_its_source(made):
     theirs = Changelog(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
     with pytest.raises(exits.Misconfigured, match=r"its source is 'q\.events', here it is 'p\.events'"):
         made()._check_header(theirs.header(16), 16, True)
 
 
-def test_a_header_of_an_older_layout_is_taken_and_written_anew_with_the_first_record(made):
+def test_a_header_of_an_older_version_is_accepted_and_rewritten_with_the_first_record(made):
     changelog = made()
     changelog._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
     _, first = write(changelog, [(b"pane", b"1")])
@@ -217,18 +217,18 @@ def test_a_header_of_an_older_layout_is_taken_and_written_anew_with_the_first_re
     assert HEADER not in [key for _, _, key, _, _ in second]
 
 
-def test_a_header_of_this_layout_is_not_written_again(made):
+def test_a_header_of_the_current_version_is_not_rewritten(made):
     changelog = made()
     changelog._check_header(json.dumps(HEAD).encode(), 16, True)
     assert HEADER not in [key for _, _, key, _, _ in write(changelog, [(b"pane", b"1")])[1]]
 
 
-def test_records_without_a_header_are_not_ours(made):
+def test_records_without_a_header_are_refused(made):
     with pytest.raises(exits.Misconfigured, match="without a header"):
         made()._check_header(None, 16, True)
 
 
-def test_our_own_header_and_an_empty_topic_are_accepted(made):
+def test_our_header_and_an_empty_topic_are_accepted(made):
     made()._check_header(json.dumps(HEAD).encode(), 16, True)
     made()._check_header(None, 16, False)
 
@@ -262,7 +262,7 @@ class Reader:
         return dict.fromkeys(tps, self._ends.pop(0) if len(self._ends) > 1 else self._ends[0])
 
 
-def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier(made):
+def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(made):
     log = [
         (0, BARRIER, b""),
         (2, b"a", b"1"),
@@ -287,13 +287,13 @@ def test_reading_back_gives_the_latest_of_each_key_and_goes_on_up_to_the_barrier
     ],
     ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"],
 )
-def test_where_work_begins(made, recorded, begin, start, expected):
+def test_the_start_offset_follows_from_position_and_log(made, recorded, begin, start, expected):
     changelog = made()
     changelog._kafka = Kafka(prefix="p", start=begin)
     assert asyncio.run(changelog._begin_at(Reader([], start), recorded)) == expected
 
 
-def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch):
+def test_a_position_after_the_end_of_the_log_is_refused_and_never_reset(made, monkeypatch):
     monkeypatch.setattr(changelog_module, "SETTLE_S", 2)
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     with pytest.raises(
@@ -303,7 +303,7 @@ def test_a_position_beyond_the_end_is_refused_and_never_reset(made, monkeypatch)
         asyncio.run(made()._begin_at(Reader([]), 101))
 
 
-def test_an_end_that_a_starting_broker_reports_too_early_is_asked_again(made, monkeypatch):
+def test_an_end_offset_below_the_position_is_requested_again_while_the_broker_starts(made, monkeypatch):
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     assert asyncio.run(made()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
 

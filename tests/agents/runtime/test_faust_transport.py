@@ -63,7 +63,7 @@ async def fetched(
     return bundle
 
 
-def test_a_bundle_stands_for_the_positions_before_and_after_the_fetch():
+def test_a_bundle_has_the_positions_before_and_after_its_fetch():
     bundle = asyncio.run(fetched(1000, 7))
     assert (bundle.start, bundle.stop, [record.offset for record in bundle]) == (
         1000,
@@ -72,7 +72,7 @@ def test_a_bundle_stands_for_the_positions_before_and_after_the_fetch():
     )
 
 
-def test_a_bundle_ends_after_so_many_bytes_and_the_next_one_joins_it():
+def test_a_bundle_is_limited_in_bytes_and_the_next_one_is_contiguous():
     async def scene() -> tuple[list[Bundle], int]:
         _, assignment = assigned(A, position=0)
         result = fetcher.FetchResult(
@@ -90,17 +90,17 @@ def test_a_bundle_ends_after_so_many_bytes_and_the_next_one_joins_it():
     assert position == bundles[-1].stop == 100
 
 
-def test_a_bundle_of_markers_only_is_true_and_moves_the_position():
+def test_a_bundle_of_markers_only_is_truthy_and_advances_the_position():
     bundle = asyncio.run(fetched(1000, 0, after=1003))
     assert (len(bundle), bundle.start, bundle.stop, bool(bundle)) == (0, 1000, 1003, True)
 
 
-def test_a_fetch_of_nothing_is_false():
+def test_an_empty_fetch_is_falsy():
     assert not asyncio.run(fetched(1000, 0))
 
 
 @given(st.integers(0, 50), st.integers(0, 20), st.integers(0, 60))
-def test_every_range_is_old_or_joins_or_leaves_a_gap(start, length, position):
+def test_every_range_is_old_contiguous_or_leaves_a_gap(start, length, position):
     how = continuity(start, start + length, position)
     assert (how is Continuity.OLD) == (start + length <= position)
     assert (how is Continuity.GAP) == (start > position and start + length > position)
@@ -109,7 +109,7 @@ def test_every_range_is_old_or_joins_or_leaves_a_gap(start, length, position):
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(0, 3)
 )
-def test_whatever_is_dropped_doubled_or_reordered_the_joining_bundles_cover_every_position_once(
+def test_contiguous_bundles_cover_every_position_once_after_drops_duplicates_and_reordering(
     lengths, random, again
 ):
     edges = [0]
@@ -151,7 +151,7 @@ async def position_of_b(hand_over: Any) -> int:
     return position
 
 
-def test_an_active_set_that_is_emptied_while_aiokafka_waits_does_not_become_all_partitions(monkeypatch):
+def test_an_active_set_emptied_during_a_wait_of_aiokafka_does_not_select_all_partitions(monkeypatch):
     """Faust hands over its live set (consumer.py:802), and empty means all (aiokafka fetcher.py:1221)."""
 
     async def as_faust_does(inner: Any, active: Any) -> Any:
@@ -182,14 +182,14 @@ def test_one_fetch_becomes_one_message_without_headers():
     )
 
 
-def test_a_read_offset_is_never_known_whatever_is_written_to_it():
+def test_a_read_offset_is_always_unknown():
     offsets = faust_transport.NoReadOffsets()
     offsets[TP("t", 0)] = 100
     offsets.update({TP("t", 0): 100})
     assert offsets[TP("t", 0)] is None
 
 
-def test_seeking_goes_to_our_positions_in_the_consumers_thread():
+def test_seeks_use_our_positions_in_the_consumer_thread():
     called: list[tuple[Any, int, str]] = []
 
     class Inner:
@@ -219,7 +219,7 @@ def test_seeking_goes_to_our_positions_in_the_consumers_thread():
     assert called == [(A, 42, "consumer")]
 
 
-def test_only_what_is_durable_is_committed_whatever_faust_thinks_was_acknowledged():
+def test_only_durable_positions_are_committed_whatever_faust_acknowledged():
     consumer = object.__new__(faust_transport.Consumer)
     ledger = type("Ledger", (), {"durable": lambda self: {TP("t", 0): 17}})()
     consumer.app = type("App", (), {"ledger": ledger})
@@ -230,7 +230,7 @@ def test_only_what_is_durable_is_committed_whatever_faust_thinks_was_acknowledge
     assert consumer._new_offset(TP("t", 1)) is None
 
 
-def test_the_schema_hands_the_bundle_through():
+def test_the_schema_passes_the_bundle_through():
     bundle = Bundle()
     bundle.start, bundle.stop = 1, 2
     message = faust_transport.pseudo_message(A, bundle)
@@ -239,7 +239,7 @@ def test_the_schema_hands_the_bundle_through():
     assert event[1] is bundle
 
 
-def test_only_committed_records_are_read_and_a_seek_is_not_held_up(monkeypatch):
+def test_only_committed_records_are_read_and_a_seek_does_not_block(monkeypatch):
     """Faust asks for committed records only in exactly_once apps (driver:571), and waits 1.5 s for each fetch
     (driver:615).
     """
@@ -256,13 +256,13 @@ def test_only_committed_records_are_read_and_a_seek_is_not_held_up(monkeypatch):
     assert made._fetch_max_wait_ms == 250
 
 
-def test_aiokafka_makes_its_fetch_results_of_our_class():
+def test_aiokafka_creates_fetch_results_of_our_class():
     assert fetcher.FetchResult is faust_transport.FetchResult
     source = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
     assert "FetchResult(" in source
 
 
-def test_a_real_consumer_has_the_settings_that_the_transport_sets():
+def test_a_real_consumer_has_the_settings_of_the_transport():
     """If aiokafka renames them, setting them would change nothing."""
 
     async def scene() -> None:
@@ -273,7 +273,7 @@ def test_a_real_consumer_has_the_settings_that_the_transport_sets():
     asyncio.run(scene())
 
 
-def test_a_codec_that_is_not_installed_is_named_and_ends_the_process_at_once(monkeypatch, ends, ended):
+def test_a_missing_codec_is_named_and_exits_immediately(monkeypatch, ends, ended):
     async def faust(*_: Any) -> Any:
         raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
 

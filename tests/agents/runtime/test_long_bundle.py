@@ -29,7 +29,7 @@ def slow(partition: Any, log: list[str]) -> None:
     core.steps = steps
 
 
-def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(
+def test_a_long_bundle_yields_to_other_tasks_and_is_written_only_when_complete(
     make_partition, bundle, monkeypatch
 ):
     monkeypatch.setattr(shell, "SLICE_S", 0.001)
@@ -57,7 +57,7 @@ def test_others_have_their_turn_and_nothing_is_written_before_it_is_whole(
     asyncio.run(scene())
 
 
-def test_who_is_cancelled_in_the_middle_finishes_first(make_partition, bundle, monkeypatch):
+def test_a_cancelled_bundle_is_completed_first(make_partition, bundle, monkeypatch):
     monkeypatch.setattr(shell, "SLICE_S", 0.001)
 
     async def scene() -> None:
@@ -76,7 +76,7 @@ def test_who_is_cancelled_in_the_middle_finishes_first(make_partition, bundle, m
     asyncio.run(scene())
 
 
-def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
+def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_one():
     def event(minute: int, model: str) -> FileRecord:
         time_of = f"2026-03-02T{9 + minute // 60:02}:{minute % 60:02}:00Z"
         fields = {
@@ -99,7 +99,7 @@ def test_a_jump_of_hours_is_many_steps_with_the_outputs_of_one():
     assert sorted(whole.changed()) == sorted(stepped.changed())
 
 
-def test_who_looks_between_two_edges_sees_as_many_records_as_were_taken():
+def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
     """Dead letters beside no records would be a page that says that nothing can be read."""
     core = Watch(Config())
     event = (

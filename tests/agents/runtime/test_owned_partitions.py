@@ -63,7 +63,7 @@ def make_store(monkeypatch, counting) -> Any:
     return make
 
 
-def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(make_store):
+def test_assigning_returns_after_the_restore_with_known_positions(make_store):
     async def scene() -> None:
         store = make_store()
         assigning = asyncio.create_task(store.assign({A, B}))
@@ -83,7 +83,7 @@ def test_assigning_returns_when_all_is_restored_and_then_positions_are_known(mak
     asyncio.run(scene())
 
 
-def test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_returns(make_store, bundle):
+def test_a_revoked_partition_is_hidden_immediately_and_durable_when_revoking_returns(make_store, bundle):
     async def scene() -> None:
         store = make_store()
         Changelog.may_open.set()
@@ -100,7 +100,7 @@ def test_what_is_revoked_is_out_of_sight_at_once_and_durable_when_revoking_retur
     asyncio.run(scene())
 
 
-def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
+def test_a_partition_revoked_during_its_restore_is_released(make_store):
     async def scene() -> None:
         store = make_store()
         assigning = asyncio.create_task(store.assign({A}))
@@ -112,7 +112,7 @@ def test_what_is_revoked_while_it_is_restored_is_let_go(make_store):
     asyncio.run(scene())
 
 
-def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeypatch, caplog):
+def test_a_restore_logs_its_progress_and_its_total(make_store, monkeypatch, caplog):
     monkeypatch.setattr(owned_partitions, "SAY_S", 0.01)
     caplog.set_level("INFO", "softfail.store")
 
@@ -132,7 +132,7 @@ def test_a_restore_says_how_far_it_is_and_what_it_was_in_all(make_store, monkeyp
     assert "restored 2 partitions: 240,000 records of state in" in caplog.text
 
 
-def test_a_partition_knows_how_long_it_was_restored_when_it_begins_to_work(make_store):
+def test_a_partition_knows_the_duration_of_its_restore(make_store):
     async def scene() -> None:
         store = make_store()
         assigning = asyncio.create_task(store.assign({A}))
@@ -146,7 +146,7 @@ def test_a_partition_knows_how_long_it_was_restored_when_it_begins_to_work(make_
     asyncio.run(scene())
 
 
-def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(make_store):
+def test_the_garbage_collector_is_off_during_a_restore_and_on_after_it(make_store):
     async def scene() -> list[bool]:
         store = make_store()
         assigning = asyncio.create_task(store.assign({A}))
@@ -167,7 +167,7 @@ def test_the_garbage_collector_rests_while_state_is_restored_and_works_after_it(
         (TimeoutError(), ("restart", exits.STATE)),
     ],
 )
-def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, ended, failure, end):
+def test_a_partition_that_cannot_be_restored_exits_the_process(make_store, ends, ended, failure, end):
     async def scene() -> None:
         store = make_store()
         Changelog.failure = failure
@@ -179,7 +179,7 @@ def test_a_partition_that_cannot_be_restored_ends_the_process(make_store, ends, 
     assert ends[0][:2] == end
 
 
-def test_being_given_nothing_is_being_assigned(make_store):
+def test_an_empty_assignment_is_an_assignment(make_store):
     async def scene() -> None:
         store = make_store()
         await store.assign(set())

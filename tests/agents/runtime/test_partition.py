@@ -22,7 +22,7 @@ def counted(partition: Any) -> int:
     return sum(partition.core.counts.values())
 
 
-def test_a_fresh_partition_makes_its_beginning_durable_at_once(make_partition):
+def test_a_new_partition_writes_its_start_position_immediately(make_partition):
     async def scene() -> None:
         partition = await make_partition(fresh=True, position=77)
         assert [position for position, _, _ in partition.changelog.transactions] == [77]
@@ -30,7 +30,7 @@ def test_a_fresh_partition_makes_its_beginning_durable_at_once(make_partition):
     asyncio.run(scene())
 
 
-def test_a_restored_partition_goes_on_where_it_stood_and_writes_nothing(make_partition):
+def test_a_restored_partition_continues_at_its_position_and_writes_nothing(make_partition):
     async def scene() -> None:
         partition = await make_partition(records=[(b"k0 3", b"5"), (b"latest", b"3")], position=42, lost=8)
         assert (partition.position, partition.durable, counted(partition), partition.core.latest) == (
@@ -45,7 +45,7 @@ def test_a_restored_partition_goes_on_where_it_stood_and_writes_nothing(make_par
     asyncio.run(scene())
 
 
-def test_one_transaction_holds_position_state_and_outputs_of_the_same_events(make_partition, bundle):
+def test_one_transaction_contains_position_state_and_outputs_of_the_same_events(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
         partition.apply(bundle(0, 3, minute=7))
@@ -58,7 +58,7 @@ def test_one_transaction_holds_position_state_and_outputs_of_the_same_events(mak
     asyncio.run(scene())
 
 
-def test_a_checkpoint_without_news_writes_nothing(make_partition, bundle):
+def test_a_checkpoint_without_changes_writes_nothing(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
         partition.apply(bundle(0, 3))
@@ -69,7 +69,7 @@ def test_a_checkpoint_without_news_writes_nothing(make_partition, bundle):
     asyncio.run(scene())
 
 
-def test_what_is_applied_while_a_checkpoint_is_under_way_is_in_the_next_one(make_partition, bundle):
+def test_events_applied_during_a_checkpoint_are_in_the_next_one(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
         partition.changelog.gate.clear()
@@ -89,7 +89,7 @@ def test_what_is_applied_while_a_checkpoint_is_under_way_is_in_the_next_one(make
     asyncio.run(scene())
 
 
-def test_whoever_waits_for_a_checkpoint_may_be_cancelled_and_the_transaction_goes_on(make_partition, bundle):
+def test_a_waiter_for_a_checkpoint_can_be_cancelled_without_stopping_the_transaction(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
         partition.changelog.gate.clear()
@@ -110,7 +110,7 @@ def test_whoever_waits_for_a_checkpoint_may_be_cancelled_and_the_transaction_goe
     [((0, 0), 60.0, 0), ((0, 1), 60.0, 1), ((0, 0), 0.02, 1)],
     ids=["neither outputs nor time: not yet", "an output: at once", "the time is up"],
 )
-def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(
+def test_a_checkpoint_is_written_immediately_for_outputs_and_otherwise_after_its_interval(
     make_partition, bundle, minutes, checkpoint_s, written
 ):
     async def scene() -> None:
@@ -126,7 +126,7 @@ def test_a_checkpoint_is_made_at_once_for_outputs_and_else_when_its_time_is_up(
     asyncio.run(scene())
 
 
-def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, monkeypatch):
+def test_many_records_without_outputs_cause_a_checkpoint(make_partition, bundle, monkeypatch):
     monkeypatch.setattr(shell, "MOST_RECORDS", 10)
 
     async def scene() -> None:
@@ -143,7 +143,7 @@ def test_many_records_without_outputs_are_a_reason_too(make_partition, bundle, m
     asyncio.run(scene())
 
 
-def test_a_bundle_that_changes_much_is_taken_in_pieces_that_fit_into_a_checkpoint(
+def test_a_bundle_with_many_changes_is_applied_in_parts_that_fit_into_a_checkpoint(
     make_partition, bundle, monkeypatch
 ):
     monkeypatch.setattr(shell, "MOST_RECORDS", 10)
@@ -162,7 +162,9 @@ def test_a_bundle_that_changes_much_is_taken_in_pieces_that_fit_into_a_checkpoin
     asyncio.run(scene())
 
 
-def test_large_checkpoints_come_sooner_and_small_ones_later_again(make_partition, bundle, monkeypatch):
+def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
+    make_partition, bundle, monkeypatch
+):
     monkeypatch.setattr(shell, "AIM_CHECKPOINT", 3)
     monkeypatch.setattr(shell, "LEAST_RECORDS", 2)
     monkeypatch.setattr(shell, "MOST_RECORDS", 16)
@@ -198,7 +200,7 @@ def test_a_checkpoint_above_its_limit_is_written_counted_and_named(
     asyncio.run(scene())
 
 
-def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_checkpoints_hold(
+def test_a_partition_with_a_hanging_checkpoint_accepts_at_most_two_checkpoints_of_changes(
     make_partition, bundle, monkeypatch
 ):
     monkeypatch.setattr(shell, "MOST_RECORDS", 10)
@@ -222,7 +224,9 @@ def test_a_partition_whose_checkpoint_does_not_come_back_takes_no_more_than_two_
     asyncio.run(scene())
 
 
-def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_partition, monkeypatch):
+def test_a_partition_with_many_unwritten_changes_accepts_no_more_until_they_are_written(
+    make_partition, monkeypatch
+):
     monkeypatch.setattr(shell, "MOST_PENDING", 1000)
 
     async def scene() -> None:
@@ -245,9 +249,7 @@ def test_a_partition_with_much_unwritten_takes_no_more_until_it_is_written(make_
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("fenced"), asyncio.CancelledError(), TimeoutError()])
-def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
-    make_partition, bundle, ends, ended, failure
-):
+def test_any_failing_checkpoint_exits_with_70(make_partition, bundle, ends, ended, failure):
     async def scene() -> None:
         partition = await make_partition()
         partition.changelog.failure = failure
@@ -261,7 +263,7 @@ def test_a_checkpoint_that_fails_in_any_way_ends_the_process_with_70(
     assert "t.events/1" in ends[0][2]
 
 
-def test_a_record_that_is_too_large_is_a_fault_of_configuration(make_partition, bundle, ends, ended):
+def test_an_oversized_record_is_a_configuration_error(make_partition, bundle, ends, ended):
     async def scene() -> None:
         partition = await make_partition()
         partition.changelog.failure = exits.Misconfigured("record b'k' of state has 300000 bytes")
@@ -273,7 +275,7 @@ def test_a_record_that_is_too_large_is_a_fault_of_configuration(make_partition, 
     assert ends[0][:2] == ("leave", exits.CONFIGURATION)
 
 
-def test_closing_makes_everything_durable_and_ends_what_was_tended(make_partition, bundle):
+def test_closing_writes_everything_and_stops_the_background_task(make_partition, bundle):
     async def scene() -> None:
         partition = await make_partition()
         tended: list[str] = []
@@ -297,7 +299,7 @@ def test_closing_makes_everything_durable_and_ends_what_was_tended(make_partitio
     asyncio.run(scene())
 
 
-def test_a_tending_task_that_breaks_ends_the_process(make_partition, ends, ended):
+def test_a_failing_background_task_exits_the_process(make_partition, ends, ended):
     async def scene() -> None:
         partition = await make_partition()
 
@@ -316,7 +318,7 @@ def test_a_tending_task_that_breaks_ends_the_process(make_partition, ends, ended
     assert ends[0][:2] == ("restart", exits.STATE)
 
 
-def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_partition):
+def test_caught_up_requires_a_known_and_recent_end_offset(make_partition):
     async def scene() -> None:
         partition = await make_partition(position=5)
         assert not partition.caught_up
@@ -331,7 +333,7 @@ def test_caught_up_means_that_the_end_is_known_and_the_knowledge_fresh(make_part
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=10), st.data())
-def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
+def test_overlapping_bundles_count_every_event_once(counting, lengths, data):
     async def scene() -> None:
         from agents.runtime.counters import Counters
         from agents.runtime.partition import Partition
@@ -352,7 +354,7 @@ def test_bundles_that_overlap_count_every_event_once(counting, lengths, data):
     asyncio.run(scene())
 
 
-def test_outputs_that_nobody_waits_for_are_written_together_a_moment_later(make_partition, monkeypatch):
+def test_outputs_that_are_not_urgent_are_written_together_a_moment_later(make_partition, monkeypatch):
     monkeypatch.setattr(shell, "LINGER_S", 0.05)
 
     async def scene() -> None:

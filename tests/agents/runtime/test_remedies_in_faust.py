@@ -66,7 +66,7 @@ def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkey
     assert asyncio.run(scene()) == (True, 5000)
 
 
-def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker):
+def test_values_pass_through_faust_undecoded_so_that_no_value_can_crash_it(worker):
     """Faust's own codec raises for a value that it cannot read, and with ``take`` the stream then stands
     still.
     """
@@ -84,7 +84,7 @@ def test_values_pass_through_faust_undecoded_so_that_no_value_can_stop_it(worker
     assert asyncio.run(scene())
 
 
-def test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only(worker):
+def test_a_worker_has_no_tables_no_leader_no_web_server_and_reads_only_its_sources(worker):
     async def scene() -> None:
         running = worker()
         await running.faust._leader_assignor.on_start()
@@ -95,7 +95,7 @@ def test_a_worker_has_no_tables_no_leader_no_web_and_reads_its_sources_only(work
     asyncio.run(scene())
 
 
-def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monkeypatch):
+def test_fetching_resumes_only_when_all_assigned_partitions_are_restored(worker, monkeypatch):
     """Faust waits for this signal's receivers, seeks, and then resumes (recovery.py:309)."""
 
     async def scene() -> None:
@@ -118,7 +118,7 @@ def test_fetching_goes_on_only_when_everything_assigned_is_restored(worker, monk
     asyncio.run(scene())
 
 
-def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
+def test_the_seek_after_a_rebalance_is_ours(worker, monkeypatch):
     """``perform_seek`` is what Faust calls after the signal; a seek made in the signal would be undone by its
     own.
     """
@@ -142,7 +142,7 @@ def test_fausts_seek_after_a_rebalance_is_ours(worker, monkeypatch):
     assert asyncio.run(scene()) == ([(TopicPartition(*A), 42)], None)
 
 
-def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(worker):
+def test_a_bundle_that_starts_below_the_read_offset_of_faust_is_not_dropped(worker):
     """Faust's fetcher drops a message below its read offset (consumer.py:1209); a bundle that begins there
     may end above.
     """
@@ -174,7 +174,7 @@ def test_a_bundle_that_begins_below_what_faust_has_read_is_not_dropped_by_it(wor
     assert asyncio.run(scene()) == [100, 98, 90]
 
 
-def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
+def test_a_full_queue_never_removes_its_partition_from_the_fetched_ones(worker):
     """Faust would, and with all of them out it sleeps a second (consumer.py:808)."""
 
     async def scene() -> set[TP]:
@@ -188,7 +188,7 @@ def test_a_full_queue_never_takes_its_partition_out_of_what_is_fetched(worker):
     assert asyncio.run(scene()) == {A}
 
 
-def test_a_partition_that_has_just_been_taken_does_not_stop_the_stream(worker):
+def test_a_revoked_partition_does_not_stop_the_stream(worker):
     """Faust asks for its high water mark between two messages (consumer.py:763); aiokafka asserts that it is
     assigned.
     """
@@ -205,7 +205,7 @@ def test_a_partition_that_has_just_been_taken_does_not_stop_the_stream(worker):
     assert asyncio.run(scene()) == 0
 
 
-def test_the_consumer_that_faust_makes_has_our_settings(worker):
+def test_the_consumer_created_by_faust_has_our_settings(worker):
     async def scene() -> dict[str, Any]:
         running = worker()
         consumer = running.faust.consumer._thread._create_worker_consumer(running.faust.transport)
@@ -228,7 +228,7 @@ def test_the_consumer_that_faust_makes_has_our_settings(worker):
     }
 
 
-def test_an_exception_while_a_bundle_is_applied_ends_the_process_and_acknowledges_nothing(
+def test_an_exception_while_applying_a_bundle_exits_and_acknowledges_nothing(
     worker, monkeypatch, ends, ended
 ):
     async def scene() -> None:
@@ -272,7 +272,7 @@ class Interrupted:
         return SimpleNamespace(offset=self.next_fetch_offset - 1, serialized_value_size=1)
 
 
-def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way(worker, monkeypatch):
+def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(worker, monkeypatch):
     """From another thread it is: the last step of ``getall`` sets the position anew. In the consumer's thread
     it waits until ``getall`` is over.
     """
@@ -331,7 +331,7 @@ def test_a_seek_in_the_consumers_thread_is_never_overwritten_by_a_read_under_way
     assert asyncio.run(scene()) == (1009, 3)  # the defect, and the remedy
 
 
-def test_of_a_thousand_errors_of_a_library_one_line_is_written():
+def test_a_thousand_errors_of_a_library_are_logged_as_one_line():
     script = """
 import logging
 from agents.process import log_setup
@@ -348,7 +348,7 @@ logging.getLogger("softfail.app").info("ours")
     assert "Unable to connect to 0" in lines[0]
 
 
-def test_partitions_that_nobody_owns_are_noticed_by_asking_the_group(monkeypatch):
+def test_unowned_partitions_are_detected_by_asking_the_group(monkeypatch):
     missing: set[TP] = {A}
 
     async def unowned(*_: Any) -> set[TP]:
@@ -371,7 +371,7 @@ def test_partitions_that_nobody_owns_are_noticed_by_asking_the_group(monkeypatch
     asyncio.run(scene())
 
 
-def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_acknowledged(worker, monkeypatch):
+def test_faust_commits_the_durable_position_whatever_was_acknowledged(worker, monkeypatch):
     async def scene() -> tuple[list[Any], int]:
         running = worker()
         consumer, committed = running.faust.consumer, []
@@ -395,7 +395,7 @@ def test_what_faust_commits_is_the_durable_position_whatever_passed_and_was_ackn
     assert asyncio.run(scene()) == ([{A: 17}], 0)
 
 
-def test_an_agent_that_breaks_outside_of_our_code_stays_broken_so_that_the_watchdog_sees_it(worker):
+def test_an_agent_that_fails_outside_our_code_stays_failed_for_the_watchdog(worker):
     """Faust would start it again and go on behind what it had in hand."""
 
     async def scene() -> tuple[bool, int]:

@@ -69,7 +69,7 @@ def made(monkeypatch) -> Any:
     return lambda: Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 
-def test_when_a_write_returns_state_outputs_and_position_are_committed_in_one_transaction(made):
+def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction(made):
     async def scene() -> list[list[Any]]:
         writer = made()
         await writer.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
@@ -123,7 +123,7 @@ class Slow:
         return {partition: [SimpleNamespace(key=key, value=value, offset=self._offset - 1)]}
 
 
-def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(made, monkeypatch):
+def test_recovery_continues_to_the_barrier_through_empty_polls(made, monkeypatch):
     monkeypatch.setattr(topic_reader, "AIOKafkaConsumer", Slow)
 
     async def scene() -> dict[bytes, bytes]:
@@ -135,7 +135,7 @@ def test_reading_back_goes_on_to_the_barrier_although_nothing_comes_for_a_while(
     assert asyncio.run(scene()) == {b"b": b"2", b"a": b"3"}
 
 
-def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, monkeypatch):
+def test_a_checkpoint_resets_the_restart_count(make_partition, bundle, monkeypatch):
     monkeypatch.setenv("_SOFTFAIL_RESTARTS", "7")
 
     async def scene() -> None:
@@ -148,7 +148,7 @@ def test_a_checkpoint_begins_the_count_of_restarts_anew(make_partition, bundle, 
     asyncio.run(scene())
 
 
-def test_a_process_that_starts_again_waits_a_while_first():
+def test_a_restarting_process_waits_first():
     script = (
         "import time\nfrom agents.process import exits\nexits.JITTER_S = (0.7, 0.8)\nbegan ="
         " time.monotonic()\nexits.pause_after_restart()\nprint(time.monotonic() - began)"
@@ -165,9 +165,7 @@ def test_a_process_that_starts_again_waits_a_while_first():
     assert float(ended.stdout) >= 0.7
 
 
-def test_a_checkpoint_of_which_nobody_knows_what_became_ends_the_process(
-    make_partition, bundle, ends, ended, monkeypatch
-):
+def test_a_checkpoint_of_unknown_outcome_exits_the_process(make_partition, bundle, ends, ended, monkeypatch):
     monkeypatch.setattr(shell, "PATIENCE_S", 0.05)
 
     async def scene() -> None:

@@ -43,7 +43,7 @@ class Stage:
         return self.dog.state.reason(now)
 
 
-def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
+def test_lag_without_progress_is_a_failure_after_a_minute_and_not_earlier():
     scene = Stage()
     scene.at[TPS] = 5
     scene.look(9, 0.0, 1.0, 1.0 + STUCK_S)
@@ -51,7 +51,7 @@ def test_lag_without_progress_for_a_minute_is_a_reason_and_not_sooner():
     assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
 
 
-def test_any_progress_begins_the_patience_anew():
+def test_any_progress_restarts_the_timeout():
     scene = Stage()
     scene.at[TPS] = 5
     scene.look(9, 0.0, 1.0)
@@ -61,7 +61,7 @@ def test_any_progress_begins_the_patience_anew():
     assert scene.reason(STUCK_S + 10) is None
 
 
-def test_records_restored_are_progress():
+def test_restored_records_are_progress():
     scene = Stage()
     for now in range(0, 200, 10):
         scene.restored += 1
@@ -75,7 +75,7 @@ def test_a_partition_that_is_assigned_and_never_restored_is_lag():
     assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
 
 
-def test_standing_at_the_end_is_no_lag():
+def test_a_position_at_the_end_is_no_lag():
     scene = Stage()
     scene.at[TPS] = 9
     scene.look(9, 0.0, 1.0, 1000.0)
@@ -83,7 +83,7 @@ def test_standing_at_the_end_is_no_lag():
     assert scene.rewound == 0
 
 
-def test_lag_and_silence_is_fetched_again_every_few_seconds():
+def test_stalled_partitions_are_fetched_again_every_few_seconds():
     scene = Stage()
     scene.at[TPS] = 5
     began = 1000.0
@@ -91,22 +91,22 @@ def test_lag_and_silence_is_fetched_again_every_few_seconds():
     assert scene.rewound == 2
 
 
-def test_a_loop_that_does_not_answer_is_a_reason():
+def test_an_unresponsive_event_loop_is_a_failure():
     assert WatchdogState(tick=0.0).reason(STUCK_S + 1) == "the event loop does not answer"
 
 
-def test_partitions_without_owner_for_a_minute_are_a_reason():
+def test_partitions_without_owner_for_a_minute_are_a_failure():
     state = WatchdogState(tick=100.0, unowned_since=100.0 - STUCK_S - 1)
     assert state.reason(100.0) == "the topic has partitions that nobody owns"
 
 
-def test_a_process_that_was_stopped_did_not_hang():
+def test_a_suspended_process_did_not_hang():
     state = WatchdogState(tick=0.0, stuck_since=0.0, unowned_since=0.0)
     state.reset(1000.0)
     assert state.reason(1000.0) is None
 
 
-def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_topic(
+def test_a_log_that_stays_shorter_than_the_position_is_a_failure_that_names_the_topic(
     make_partition, ends, ended
 ):
     async def scene() -> None:
@@ -126,7 +126,7 @@ def test_a_log_that_ends_before_the_position_for_long_is_a_fault_that_names_the_
     assert "re-created" in ends[0][2]
 
 
-def test_partitions_learn_the_end_of_their_log(make_partition):
+def test_partitions_are_given_the_end_of_their_log(make_partition):
     async def scene() -> None:
         partition = await make_partition(position=5)
         stage = Stage(partition)
@@ -137,7 +137,7 @@ def test_partitions_learn_the_end_of_their_log(make_partition):
     asyncio.run(scene())
 
 
-def test_a_hung_event_loop_is_noticed_by_the_thread(monkeypatch, ends, ended):
+def test_an_unresponsive_event_loop_is_detected_by_the_thread(monkeypatch, ends, ended):
     monkeypatch.setattr(watchdog, "STUCK_S", 0.05)
     monkeypatch.setattr(watchdog, "TICK_S", 0.05)
     scene = Stage()

@@ -102,7 +102,7 @@ def kept(watch: Watch) -> dict[bytes, bytes]:
     ),
     rng=st.randoms(use_true_random=False),
 )
-def test_a_replay_gives_what_a_worker_has_that_kept_up_however_the_log_is_fetched(delays, rng):
+def test_a_replay_equals_the_state_of_an_uninterrupted_worker_for_any_fetch_sizes(delays, rng):
     records = log(delays)
     watch = worked(records, until_ms=records[-1].timestamp + 30_000)
     replayed = ReplayResult(0)
@@ -141,7 +141,7 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
     )
 
 
-def test_only_what_cannot_be_read_is_replaced():
+def test_only_unreadable_records_are_replaced():
     _, records, episodes = fired()
     contents, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
     plan = _compared(contents, ReplayResult(0, None, 200, records), episodes, everything=False)
@@ -149,7 +149,7 @@ def test_only_what_cannot_be_read_is_replaced():
     assert (sorted(plan.restored), plan.partly, plan.lost) == (sorted(keys), [], [])
 
 
-def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_not_is_lost():
+def test_state_older_than_the_log_is_partly_rebuilt_and_the_rest_is_lost():
     _, records, episodes = fired()
     contents, (pane, incident) = broken(records, b"pane", b"incident")
     contents.note(b"nonsense", "it is none of softfail's")
@@ -160,7 +160,7 @@ def test_what_began_before_the_log_does_is_mended_in_part_and_what_the_log_has_n
     assert plan.changes[b"nonsense"] is None
 
 
-def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
+def test_all_replaces_exactly_the_panes_that_the_log_covers_entirely():
     _, records, episodes = fired()
     panes = sorted((key for key in records if key.startswith(b'["pane"')), key=lambda key: json.loads(key)[6])
     altered = {
@@ -177,7 +177,7 @@ def test_all_replaces_panes_that_the_log_covers_entirely_and_nothing_else():
     assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
 
 
-def test_an_episode_that_cannot_be_read_comes_back_as_it_was_on_the_topic():
+def test_an_unreadable_episode_is_rebuilt_from_the_alerts_topic():
     watch, records, episodes = fired()
     ((key, episode),) = (as_on_topic(episode) for episode in episodes.values())
     assert episode == watch.partition_state.episodes[key]
@@ -194,7 +194,7 @@ def test_an_episode_that_cannot_be_read_comes_back_as_it_was_on_the_topic():
     }
 
 
-def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
+def test_a_resolve_of_a_dropped_episode_is_accepted_by_the_notifier():
     watch, _, episodes = fired()
     now_us = NINE_US + 7_200_000_000
     for known in (episodes, {}):
@@ -226,7 +226,7 @@ def test_a_resolve_of_a_forgotten_episode_is_a_record_that_the_notifier_takes():
         RECORDS["transition"].model_validate_json(json.dumps(record))
 
 
-def test_what_is_open_by_the_alerts_topic_is_what_was_not_resolved_last():
+def test_the_open_episodes_are_those_whose_last_record_is_no_resolve():
     _, _, episodes = fired()
     ((name, last),) = episodes.items()
     assert in_partitions(episodes, 8, [partition_of("s", "answer", 8)]) == episodes

@@ -27,7 +27,7 @@ def scraped(worker):
     return asyncio.run(gather(worker, 0.0))
 
 
-def test_a_counter_begins_at_zero_where_its_state_was_restored(fake_worker, part, letters):
+def test_a_counter_starts_at_zero_where_its_state_was_restored(fake_worker, part, letters):
     """After kill -9 the durable count is a little lower than what was scraped last."""
     worker = fake_worker([replace(part(letters(1_000_007)), counted_at_start={(NAME, ("json",)): 1_000_000})])
     assert scraped(worker)[NAME] == {("json",): 7}
@@ -36,7 +36,7 @@ def test_a_counter_begins_at_zero_where_its_state_was_restored(fake_worker, part
     assert scraped(worker)["softfail_segments"] == {("s", "f", "e"): 1_000_007}
 
 
-def test_the_sum_does_not_fall_when_a_partition_moves_away_and_back(fake_worker, part, letters):
+def test_the_sum_does_not_decrease_when_a_partition_moves_away_and_back(fake_worker, part, letters):
     worker = fake_worker([part(letters(5), 0), part(letters(9), 1)])
     assert scraped(worker)[NAME] == {("json",): 14}
     gone = worker.parts.pop()
@@ -46,7 +46,7 @@ def test_the_sum_does_not_fall_when_a_partition_moves_away_and_back(fake_worker,
     assert scraped(worker)[NAME] == {("json",): 15}
 
 
-def test_what_nobody_counts_any_more_is_forgotten(fake_worker, part, letters):
+def test_a_counter_without_source_is_dropped(fake_worker, part, letters):
     worker = fake_worker([part(letters(5))])
     scraped(worker)
     worker.parts.clear()

@@ -29,7 +29,7 @@ def _scrape(worker, accept=""):
     return asyncio.run(exposition(worker, accept, NOW_S))
 
 
-def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_formats(
+def test_every_listed_metric_is_exported_under_its_exact_name_in_both_formats(
     fake_worker, fake_core, part, every_measure
 ):
     worker = fake_worker([part(fake_core(every_measure))])
@@ -44,7 +44,7 @@ def test_every_metric_of_the_list_is_exported_under_exactly_its_name_in_both_for
         assert {name for name, _ in _samples(body, parse)} == set(METRICS) - histograms | parts
 
 
-def test_each_metric_says_its_kind_and_help(fake_worker, fake_core, part, every_measure):
+def test_each_metric_has_its_type_and_help(fake_worker, fake_core, part, every_measure):
     body, _ = _scrape(fake_worker([part(fake_core(every_measure))]))
     described = {
         family.name + ("_total" if family.type == "counter" else ""): (family.type, family.documentation)
@@ -53,7 +53,7 @@ def test_each_metric_says_its_kind_and_help(fake_worker, fake_core, part, every_
     assert described == {name: (metric.kind, metric.help) for name, metric in METRICS.items()}
 
 
-def test_measures_of_equal_name_and_labels_are_added_up_over_partitions(fake_worker, fake_core, part):
+def test_measures_of_equal_name_and_labels_are_summed_over_partitions(fake_worker, fake_core, part):
     def reason(why, count):
         return Measure("softfail_dead_letters_total", (why,), count)
 
@@ -66,7 +66,7 @@ def test_measures_of_equal_name_and_labels_are_added_up_over_partitions(fake_wor
     assert samples["softfail_dead_letters_total", (("reason", "field"),)] == 1
 
 
-def test_the_series_of_a_partition_that_moved_away_vanish(fake_worker, fake_core, part):
+def test_the_series_of_a_revoked_partition_vanish(fake_worker, fake_core, part):
     first, second = (
         part(fake_core([Measure("softfail_watermark_seconds", (str(number),), NOW_S - 30)]), number)
         for number in (4, 5)
@@ -79,7 +79,7 @@ def test_the_series_of_a_partition_that_moved_away_vanish(fake_worker, fake_core
     assert b'softfail_watermark_seconds{partition="5"}' in body
 
 
-def test_a_partition_taken_away_while_the_scrape_runs_is_not_read(fake_worker, fake_core, part):
+def test_a_partition_revoked_during_the_scrape_is_not_read(fake_worker, fake_core, part):
     class Taking(fake_core):
         def measures(self):
             worker.parts = worker.parts[:1]
@@ -90,7 +90,7 @@ def test_a_partition_taken_away_while_the_scrape_runs_is_not_read(fake_worker, f
     assert b"softfail_watermark_seconds" not in _scrape(worker)[0]
 
 
-def test_a_partition_whose_state_is_being_read_shows_no_figures_yet(fake_worker, fake_core, part):
+def test_a_partition_under_restore_exports_nothing(fake_worker, fake_core, part):
     worker = fake_worker(
         [part(fake_core([Measure("softfail_segments", ("s", "f", "e"), 3)]), 2, restoring=True)]
     )
@@ -123,14 +123,14 @@ def test_consumer_lag_is_the_end_minus_the_position_and_absent_while_the_end_is_
     assert ("softfail_consumer_lag_records", (("agent", "watch"), ("partition", "1"))) not in samples
 
 
-def test_a_worker_that_owns_nothing_says_so_for_each_agent(fake_worker):
+def test_a_worker_without_partitions_exports_it_for_each_agent(fake_worker):
     samples = _samples(_scrape(fake_worker([]))[0])
     assert samples["softfail_owned_partitions", (("agent", "watch"),)] == 0
     assert samples["softfail_owned_partitions", (("agent", "notify"),)] == 0
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=[]), max_size=40), min_size=2, max_size=2))
-def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(labels):
+def test_labels_with_any_characters_are_exported_unchanged(labels):
     from agents.web.metrics_endpoint import ScrapeCollector, Totals, add_up, choose_encoder
 
     totals: Totals = {}
@@ -151,7 +151,7 @@ def test_labels_that_services_choose_come_back_as_they_were_whatever_they_hold(l
 @pytest.mark.parametrize(
     "wrong", [Measure("softfail_unheard_of", (), 1), Measure("softfail_segments", ("only one label",), 1)]
 )
-def test_a_measure_that_the_list_does_not_know_is_logged_and_the_rest_is_exported(
+def test_an_unlisted_measure_is_logged_and_the_rest_is_exported(
     fake_worker, fake_core, part, caplog, monkeypatch, wrong
 ):
     monkeypatch.setattr("agents.web.metrics_endpoint._complained", set())
@@ -164,7 +164,7 @@ def test_a_measure_that_the_list_does_not_know_is_logged_and_the_rest_is_exporte
     assert wrong.name in caplog.text
 
 
-def test_infinite_and_undefined_figures_do_not_break_the_scrape(fake_worker, fake_core, part):
+def test_infinite_and_undefined_values_do_not_break_the_scrape(fake_worker, fake_core, part):
     labels = ("feature", "s", "f", "e", "", "", "", "")
     measures = [
         Measure("softfail_pass_rate", labels, math.nan),
@@ -175,7 +175,7 @@ def test_infinite_and_undefined_figures_do_not_break_the_scrape(fake_worker, fak
     assert not any(name == "softfail_watermark_lag_seconds" for name, _ in samples)
 
 
-def test_the_event_loop_goes_on_between_partitions_and_while_the_text_is_made(fake_worker, fake_core, part):
+def test_the_event_loop_runs_between_partitions_and_while_the_text_is_rendered(fake_worker, fake_core, part):
     measures = [Measure("softfail_late_events_total", ("s", str(at)), 1) for at in range(2000)]
     worker = fake_worker([part(fake_core(measures), number) for number in range(8)])
 

@@ -55,7 +55,7 @@ def test_port_0_takes_a_free_port_and_logs_it(realistic_worker, caplog):
     assert "token" not in caplog.text
 
 
-def test_a_port_in_use_is_one_clear_error_with_its_keys_and_the_remedy(realistic_worker):
+def test_a_port_in_use_is_one_error_with_its_keys_and_the_remedy(realistic_worker):
     async def run():
         first = WebServer(realistic_worker(), Http(port=0))
         await first.start()
@@ -80,7 +80,7 @@ _TYPES = {
 
 
 @pytest.mark.parametrize(("path", "kind"), _TYPES.items())
-def test_every_page_answers_with_its_type_and_headers_that_keep_it_to_itself(realistic_worker, path, kind):
+def test_every_page_has_its_content_type_and_isolating_headers(realistic_worker, path, kind):
     ((status, headers, body),) = _get(realistic_worker(), path)
     assert status == 200
     assert headers["Content-Type"].startswith(kind)
@@ -90,7 +90,7 @@ def test_every_page_answers_with_its_type_and_headers_that_keep_it_to_itself(rea
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_openmetrics_is_given_to_whoever_accepts_it(realistic_worker):
+def test_openmetrics_is_returned_to_clients_that_accept_it(realistic_worker):
     ((_, headers, body),) = _get(
         realistic_worker(),
         "/metrics",
@@ -100,7 +100,7 @@ def test_openmetrics_is_given_to_whoever_accepts_it(realistic_worker):
     assert body.endswith(b"# EOF\n")
 
 
-def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_worker, fake_core, part):
+def test_readyz_is_503_with_reasons_until_all_assigned_partitions_are_restored(fake_worker, fake_core, part):
     restoring = fake_worker([part(fake_core(), 11, restoring=True)], ready=False)
     unassigned = fake_worker([], ready=False, assigned=False)
     for worker, reason in (
@@ -115,13 +115,13 @@ def test_readyz_is_503_with_reasons_until_everything_assigned_is_restored(fake_w
         assert reason in page_data["reasons"][0]
 
 
-def test_healthz_and_readyz_are_503_when_the_watchdog_is_not_content(fake_worker):
+def test_healthz_and_readyz_are_503_when_the_watchdog_reports_a_failure(fake_worker):
     for status, _, body in _get(fake_worker(healthy=False), "/healthz", "/readyz"):
         assert status == 503
         assert "lag without progress" in json.loads(body)["reasons"][0]
 
 
-def test_the_status_puts_all_partitions_together_with_pages_before_tickets(realistic_worker):
+def test_the_status_merges_all_partitions_with_pages_before_tickets(realistic_worker):
     page_data = json.loads(_get(realistic_worker(), "/api/status")[0][2])
     assert [episode["urgency"] for episode in page_data["episodes"]] == ["high", "low"]
     assert [feature["service"] for feature in page_data["features"][:3]] == [
@@ -144,7 +144,7 @@ def test_the_status_puts_all_partitions_together_with_pages_before_tickets(reali
     assert 30 <= page_data["partitions"][1]["watermark_lag_s"] <= 60
 
 
-def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
+def test_an_open_episode_shows_the_end_of_its_silence_and_the_others_do_not(
     realistic_worker, fake_core, part
 ):
     worker = realistic_worker()
@@ -175,9 +175,7 @@ def test_an_open_episode_says_until_when_it_is_silenced_and_the_others_do_not(
     assert silenced == {"search": later["until"], "support-bot": None}
 
 
-def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
-    fake_worker, fake_core, part, status
-):
+def test_a_silence_of_everything_matches_no_episode_about_softfail(fake_worker, fake_core, part, status):
     from datetime import UTC, datetime
 
     page_data = status(datetime.now(UTC))
@@ -189,7 +187,7 @@ def test_a_silence_of_everything_covers_no_episode_about_softfail_itself(
     assert "silenced_until" not in answer["episodes"][0]
 
 
-def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_worker, monkeypatch):
+def test_the_status_filters_by_glob_and_limits_its_rows(realistic_worker, monkeypatch):
     monkeypatch.setattr(status_endpoint, "MOST_FEATURES", 2)
     complete, filtered = (
         json.loads(answer[2])
@@ -201,7 +199,7 @@ def test_the_status_filters_by_glob_and_shows_no_more_than_it_can(realistic_work
     assert filtered["features_total"] == 3
 
 
-def test_undefined_figures_reach_the_page_as_null(fake_worker, fake_core, part, status):
+def test_undefined_values_reach_the_page_as_null(fake_worker, fake_core, part, status):
     from datetime import UTC, datetime
 
     page_data = status(datetime.now(UTC))
@@ -226,7 +224,7 @@ def test_the_status_keeps_the_lines_of_an_answer(realistic_worker):
     assert status["silences"][0]["author"] == "ann\n\tx"
 
 
-def test_many_viewers_cost_one_look_at_the_cores_a_second(fake_worker, fake_core, part):
+def test_many_viewers_cost_one_reading_of_the_cores_a_second(fake_worker, fake_core, part):
     class Counting(fake_core):
         asked = 0
 
@@ -240,7 +238,7 @@ def test_many_viewers_cost_one_look_at_the_cores_a_second(fake_worker, fake_core
     assert core.asked < 5
 
 
-def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more(fake_worker, part):
+def test_a_core_without_status_is_only_a_row_of_the_partition_table(fake_worker, part):
     class Outbox:
         def measures(self):
             return iter(())
@@ -250,7 +248,7 @@ def test_a_core_without_a_status_is_a_row_in_the_table_of_partitions_and_no_more
     assert page_data["features"] == []
 
 
-def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker):
+def test_only_silences_can_be_written_through_the_server(realistic_worker):
     assert {route.method for route in application(realistic_worker()).router.routes()} == {"GET", "HEAD"}
     routes = application(realistic_worker(), kafka=Kafka()).router.routes()
     assert {
@@ -258,7 +256,7 @@ def test_nothing_but_silences_can_be_written_through_the_server(realistic_worker
     } == {("POST", "/api/silences"), ("DELETE", "/api/silences/{silence_id}")}
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_parses_no_text_as_html():
+def test_the_page_loads_no_external_resource_and_parses_no_text_as_html():
     text = page_html()
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", text)
     assert not re.findall(

@@ -61,7 +61,7 @@ def that(answer):
     return f"/api/silences/{answer[0][1]['silence_id']}"
 
 
-def test_a_silence_is_set_and_ended(fake_worker, written):
+def test_a_silence_is_added_and_ended(fake_worker, written):
     first, second, third = ask(
         fake_worker(),
         ("POST", "/api/silences", ASK, {}),
@@ -100,7 +100,7 @@ def test_a_silence_is_set_and_ended(fake_worker, written):
         (ASK, {"Host": "evil.example"}, 403, "Host"),
     ],
 )
-def test_what_is_wrong_or_comes_from_another_page_is_refused_by_name(
+def test_invalid_and_cross_origin_requests_are_refused_by_name(
     fake_worker, written, body, headers, status, says
 ):
     ((status, answer),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
@@ -108,7 +108,7 @@ def test_what_is_wrong_or_comes_from_another_page_is_refused_by_name(
     assert answer["error"].startswith(says)
 
 
-def test_another_page_ends_none(fake_worker, written):
+def test_a_cross_origin_request_ends_no_silence(fake_worker, written):
     answers = ask(
         fake_worker(),
         ("POST", "/api/silences", ASK, {}),
@@ -117,7 +117,7 @@ def test_another_page_ends_none(fake_worker, written):
     assert [status for status, _ in answers] == [201, 403]
 
 
-def test_with_a_token_nobody_sets_one_without_it(fake_worker, written):
+def test_with_a_configured_token_a_silence_needs_it(fake_worker, written):
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     http = Http(port=0, token=TOKEN)
     answers = ask(
@@ -129,7 +129,7 @@ def test_with_a_token_nobody_sets_one_without_it(fake_worker, written):
     assert [status for status, _ in answers] == [401, 201]
 
 
-def test_kafka_that_does_not_take_it_is_503_and_a_refusal_409(fake_worker, written, monkeypatch):
+def test_an_unavailable_kafka_is_503_and_a_refusal_is_409(fake_worker, written, monkeypatch):
     def down(*_):
         raise TimeoutError
 
@@ -145,7 +145,7 @@ def test_kafka_that_does_not_take_it_is_503_and_a_refusal_409(fake_worker, writt
     )
 
 
-def test_the_status_lists_those_in_force(fake_core, fake_worker, part):
+def test_the_status_lists_active_silences(fake_core, fake_worker, part):
     shown = {"silence_id": "s1", "match": "bot/*", "until": "2026-03-02T09:00:00Z"}
     worker = fake_worker(
         [part(fake_core(status={"episodes": [], "silences": [shown]}), agent="notify"), part(fake_core())]

@@ -49,7 +49,7 @@ def basic(user, password):
     )
 
 
-def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_until_it_is_shown(
+def test_with_a_token_every_page_except_the_probes_is_401_without_it(
     realistic_worker,
 ):
     http = Http(port=0, token=TOKEN)
@@ -83,7 +83,7 @@ def test_with_a_token_everything_but_the_probes_is_401_with_one_clear_error_unti
             assert headers_["Cache-Control"] == "no-store"
 
 
-def test_the_token_opens_every_page_as_bearer_and_as_the_password_of_any_user(realistic_worker):
+def test_the_token_is_accepted_as_bearer_and_as_the_password_of_any_user(realistic_worker):
     for headers in (
         bearer(TOKEN),
         {"Authorization": f"bearer  {TOKEN} "},
@@ -95,26 +95,26 @@ def test_the_token_opens_every_page_as_bearer_and_as_the_password_of_any_user(re
         assert all(TOKEN not in body for _, _, body in answers)
 
 
-def test_the_token_in_the_address_opens_nothing(realistic_worker):
+def test_a_token_in_the_address_is_not_accepted(realistic_worker):
     ((status, _, _),) = ask(
         realistic_worker(), Http(port=0, token=TOKEN), (f"/api/status?token={TOKEN}&access_token={TOKEN}", {})
     )
     assert status == 401
 
 
-def test_the_probes_say_nothing_of_what_is_measured(realistic_worker):
+def test_the_probes_reveal_no_measurement(realistic_worker):
     assert set(OPEN) == {"/healthz", "/readyz"}
     for _, _, body in ask(realistic_worker(), Http(port=0, token=TOKEN), *((path, {}) for path in OPEN)):
         assert "support-bot" not in body
 
 
-def test_without_a_token_loopback_asks_nobody(realistic_worker):
+def test_without_a_token_loopback_needs_no_authentication(realistic_worker):
     assert [
         status for status, _, _ in ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS))
     ] == [200] * 5 + [404]
 
 
-def test_the_log_says_that_a_token_is_asked_for_and_not_which(realistic_worker, caplog):
+def test_the_log_mentions_that_a_token_is_required_and_not_its_value(realistic_worker, caplog):
     with caplog.at_level("DEBUG"):
         ask(realistic_worker(), Http(port=0, token=TOKEN), ("/", {}), ("/", bearer(TOKEN)))
     assert "http.token" in caplog.text
@@ -124,7 +124,7 @@ def test_the_log_says_that_a_token_is_asked_for_and_not_which(realistic_worker, 
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "10.0.0.7", "softfail.example", "", "128.0.0.1", "localhost.example"]
 )
-def test_a_host_that_others_can_reach_is_refused_without_a_token(host):
+def test_a_host_reachable_by_others_is_refused_without_a_token(host):
     with pytest.raises(
         ValidationError, match=r"token: is missing, and others can reach .*SOFTFAIL_HTTP_TOKEN.*127\.0\.0\.1"
     ):
@@ -148,18 +148,18 @@ def test_loopback_needs_no_token(host):
         "schlüsselschlüssel",
     ],
 )
-def test_a_token_that_is_short_or_does_not_fit_into_a_header_is_refused_and_not_shown(token):
+def test_a_token_that_is_short_or_invalid_in_a_header_is_refused_and_not_shown(token):
     with pytest.raises(ValidationError, match="token: must be 16 to 500") as refused:
         Http(token=token)
     assert not token or token not in str(refused.value)
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=80))
-def test_no_header_breaks_the_reader(header):
+def test_no_header_raises_an_error(header):
     shown = token_of(header)
     assert shown is None or isinstance(shown, bytes)
 
 
-def test_every_route_is_behind_the_token_but_for_the_probes(realistic_worker):
+def test_every_route_except_the_probes_requires_the_token(realistic_worker):
     routes = {route.resource.canonical for route in application(realistic_worker()).router.routes()}
     assert routes - OPEN == {"/", "/api/status", "/metrics"}, "a new route: is it tested above?"

@@ -91,7 +91,7 @@ def rows(ran: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], int]:
     return {(row["outcome"], row["reason"]): row["count"] for row in rows}
 
 
-def test_an_empty_topic_is_said_and_no_error_and_a_missing_one_is_78(make_topics):
+def test_an_empty_topic_is_reported_without_error_and_a_missing_one_is_78(make_topics):
     topics = make_topics(2)
     ran = command(topics)
     assert (ran.returncode, "no dead letters in" in ran.stdout) == (0, True)
@@ -101,7 +101,7 @@ def test_an_empty_topic_is_said_and_no_error_and_a_missing_one_is_78(make_topics
     assert f"{topics.prefix}.deadletter does not exist" in ran.stderr
 
 
-def test_letters_are_listed_by_reason_with_a_redacted_harmless_excerpt(make_topics, publish):
+def test_dead_letters_are_listed_by_reason_with_a_redacted_sanitized_excerpt(make_topics, publish):
     topics = make_topics(4)
     offsets = publish(
         topics,
@@ -119,7 +119,7 @@ def test_letters_are_listed_by_reason_with_a_redacted_harmless_excerpt(make_topi
     assert "no dead letters" in command(topics, "--field", "nothing").stdout
 
 
-def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partition(make_topics, publish):
+def test_readable_events_are_reinjected_once_completely_into_their_own_partition(make_topics, publish):
     topics = make_topics(4)
     small, large = response("small"), response("large", output="x" * 300_000)
     offsets = publish(topics, (small, WHY, "tokens"), (large, WHY, "tokens"), (b"never", "not JSON", ""))
@@ -167,7 +167,7 @@ def test_what_can_be_read_now_is_written_again_once_whole_and_to_its_own_partiti
     )
 
 
-def test_a_plan_that_somebody_else_carried_out_meanwhile_writes_nothing(make_topics, publish):
+def test_a_plan_already_executed_by_another_process_writes_nothing(make_topics, publish):
     from agents.commands.dead_letters import _plan
     from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
@@ -208,7 +208,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
     assert len(topics.read("events")[0]) == 2
 
 
-def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
+def test_a_fenced_process_writes_nothing_more(make_topics, publish):
     from kafka.errors import ProducerFencedError
 
     from agents.commands.dead_letters import _plan
@@ -232,7 +232,7 @@ def test_who_is_overtaken_by_another_writes_nothing_more(make_topics, publish):
     assert len(topics.read("events")[0]) == 160
 
 
-def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_written(make_topics):
+def test_an_event_too_large_for_the_broker_does_not_prevent_others(make_topics):
     from agents.dead_letters.records import Identity
     from agents.dead_letters.reinjection import Reinjection, inject
     from schemas.config.monitor_config import Kafka
@@ -251,9 +251,7 @@ def test_an_event_that_the_broker_finds_too_large_keeps_no_other_from_being_writ
     assert {record.partition for record in topics.read("deadletter")[0]} == {1, 3}
 
 
-def test_what_a_real_worker_refused_it_counts_once_when_it_is_written_again(
-    make_topics, make_workers, tmp_path, free_port
-):
+def test_a_reinjected_event_is_counted_once_by_a_real_worker(make_topics, make_workers, tmp_path, free_port):
     from kafka import KafkaProducer
 
     topics, port, path = make_topics(2), free_port(), tmp_path / "softfail.yaml"

@@ -133,7 +133,7 @@ def wait_for(what: Any, patience_s: float = 30) -> Any:
     return result
 
 
-def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
+def test_topics_are_created_once_with_the_documented_settings(make_topics):
     topics = make_topics(4)
     again = topics_command(topics)
     assert (again.returncode, again.stdout) == (0, "7 topics, 0 differences\n")
@@ -161,7 +161,7 @@ def test_topics_are_created_once_with_the_settings_of_the_design(make_topics):
     }
 
 
-def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topics):
+def test_different_settings_are_reported_with_the_remedy_and_fatal_ones_fail(make_topics):
     topics = make_topics(4)
     alter(topics, "samples", {"retention.ms": "1000"})
     output = topics_command(topics)
@@ -176,7 +176,7 @@ def test_what_differs_is_told_with_its_remedy_and_what_is_wrong_fails(make_topic
     )
 
 
-def test_a_worker_without_its_topics_ends_with_78_and_names_them(make_topics, worker):
+def test_a_worker_without_its_topics_exits_with_78_and_names_them(make_topics, worker):
     topics = make_topics(4)
     delete(topics, "samples")
     workers, _ = worker(topics)
@@ -185,7 +185,7 @@ def test_a_worker_without_its_topics_ends_with_78_and_names_them(make_topics, wo
     assert f"topic {topics.prefix}.samples does not exist; run: python -m agents topics" in workers.log()
 
 
-def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(make_topics, worker):
+def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_topics, worker):
     topics = make_topics(4)
     workers, metrics = worker(topics)
     here = partition_of("s", "f", 4)
@@ -219,7 +219,7 @@ def test_poison_lands_in_the_dead_letter_topic_and_its_neighbours_are_counted(ma
     assert "RESTART" not in workers.log()
 
 
-def test_an_event_without_a_key_in_any_partition_is_measured_where_it_belongs(make_topics, worker):
+def test_an_event_without_key_in_any_partition_is_measured_in_its_own(make_topics, worker):
     topics = make_topics(4)
     _, metrics = worker(topics)
     elsewhere = (partition_of("s", "g", 4) + 1) % 4
@@ -266,7 +266,7 @@ def test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_r
     assert "lag and silence" not in workers.log()
 
 
-def test_the_group_says_which_partitions_nobody_owns(make_topics, make_workers, counting_command):
+def test_the_group_reports_unowned_partitions(make_topics, make_workers, counting_command):
     from agents.kafka.consumer_group import unowned
 
     topics = make_topics(2)

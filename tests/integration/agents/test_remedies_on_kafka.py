@@ -68,7 +68,7 @@ def until(condition: Callable[[], Any], patience_s: float, what: str) -> Any:
     return found
 
 
-def test_state_is_read_back_whole_although_polls_are_empty_and_the_broker_reports_an_end_too_early(
+def test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an_early_end(
     make_topics, monkeypatch
 ):
     topics = make_topics(1)
@@ -127,9 +127,7 @@ def failing(make_topics, make_workers, counting_command) -> Any:
         ("unassigned", "the topic has partitions that nobody owns"),
     ],
 )
-def test_a_worker_that_cannot_go_on_starts_itself_anew_with_75_under_its_pid_and_then_does_its_work(
-    failing, fault, why
-):
+def test_a_failed_worker_restarts_with_75_under_its_pid_and_then_continues(failing, fault, why):
     topics, workers = failing(fault)
     until(lambda: "RESTART" in workers.log(), 60, "the watchdog saw nothing")
     pid = workers.processes[1].pid
@@ -163,7 +161,7 @@ def transaction() -> Any:
         producer.close()
 
 
-def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction):
+def test_an_uncommitted_dead_letter_is_invisible(make_topics, transaction):
     from agents.kafka.topic_reader import BlockingTopicReader
 
     topics = make_topics(1)
@@ -173,7 +171,7 @@ def test_a_dead_letter_that_was_never_committed_is_none(make_topics, transaction
         assert [record.value for record in reader.records(f"{topics.prefix}.deadletter")] == [b"kept"]
 
 
-def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_when_it_ends(
+def test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after_the_commit(
     failing, transaction
 ):
     topics, workers = failing("none")
@@ -187,7 +185,7 @@ def test_a_transaction_that_a_publisher_leaves_open_is_no_lag_and_is_counted_whe
     assert state[0, b"late 0"] == b"1"
 
 
-def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
+def test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds(
     make_topics, make_workers, counting_command
 ):
     """Faust ignores a topic that is missing and assigns nothing; the group meets again only when the metadata
@@ -218,7 +216,7 @@ def test_a_topic_that_the_broker_names_late_is_assigned_within_seconds(
     assert "RESTART" not in workers.log()
 
 
-def test_a_restart_of_one_worker_takes_nothing_from_the_other(make_topics, make_workers, counting_command):
+def test_a_restart_of_one_worker_revokes_nothing_of_the_other(make_topics, make_workers, counting_command):
     """A static member comes back under its name; without one, both would lose and restore everything."""
     topics = make_topics(4)
     session_s = 15  # much longer than a worker takes to start on a busy machine

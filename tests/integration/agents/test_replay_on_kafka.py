@@ -67,7 +67,7 @@ def without_segments(out):
     ]
 
 
-def test_a_topic_gives_what_its_events_give_as_files_and_the_range_is_kept(topics, tmp_path, capsys):
+def test_a_topic_gives_the_report_of_its_events_as_files_and_the_range_applies(topics, tmp_path, capsys):
     began = datetime.now(UTC) - timedelta(minutes=20)
     first, second = (
         events(["a", "b", "c", "d", "e"], began, 400),
@@ -136,7 +136,7 @@ def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, t
     assert "has no record of these times" in shown.err
 
 
-def test_twenty_thousand_records_in_two_long_partitions_are_all_read(make_topics, tmp_path, capsys):
+def test_all_20000_records_of_two_long_partitions_are_read(make_topics, tmp_path, capsys):
     """Paused partitions of kafka-python stopped for good here, after the first 5,000 records of each."""
     topics = make_topics(2)
     features = {partition_of("bot", feature, 2): feature for feature in ("a", "b", "c", "d")}

@@ -251,7 +251,7 @@ def publish(address: str, topic: str, block: dict[str, str], monkeypatch: pytest
         assert sf.flush(30)
 
 
-def test_all_of_it_runs_over_tls_with_login_and_certificate_and_tells_no_secret(
+def test_worker_and_commands_run_over_tls_with_login_and_certificate_and_log_no_secret(
     broker: Any,
     configured: Any,
     block: dict[str, str],
@@ -363,7 +363,7 @@ def changes(pki: Path, wrong: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_each_thing_that_is_wrong_is_one_error_that_names_its_key(
+def test_each_wrong_setting_is_one_error_that_names_its_key(
     wrong: str, broker: Any, block: dict[str, str], pki: Path
 ):
     security = {name: value for name, value in {**block, **changes(pki, wrong)}.items() if value is not None}
@@ -406,7 +406,7 @@ def test_each_thing_that_is_wrong_is_one_error_that_names_its_key(
         ),
     ],
 )
-def test_a_port_of_another_kind_is_named_as_such(
+def test_a_port_of_another_protocol_is_named(
     port: str, more: dict[str, Any], fault: str, broker: Any, block: dict[str, str]
 ):
     known = {f"${{{name}}}": value for name, value in SECRETS.items()}
@@ -442,7 +442,7 @@ def test_a_port_of_another_kind_is_named_as_such(
         ),
     ],
 )
-def test_every_kind_of_port_takes_who_does_as_it_wants(
+def test_every_listener_accepts_a_client_with_matching_settings(
     port: str, more: dict[str, Any] | None, broker: Any, block: dict[str, str]
 ):
     known = {f"${{{name}}}": value for name, value in SECRETS.items()}
@@ -464,7 +464,7 @@ def test_every_kind_of_port_takes_who_does_as_it_wants(
         ("file", (["worker"], ["topics"], ["state", "inspect"], ["deadletters"])),
     ],
 )
-def test_a_worker_and_the_commands_end_with_one_clear_error_and_do_not_spin(
+def test_a_worker_and_the_commands_exit_with_one_error_without_a_retry_loop(
     wrong: str, commands: Any, configured: Any, pki: Path
 ):
     path = str(configured("refused", **changes(pki, wrong)))
@@ -490,7 +490,7 @@ def test_a_worker_and_the_commands_end_with_one_clear_error_and_do_not_spin(
         ("file", "security.ca_file"),
     ],
 )
-def test_a_producer_that_is_refused_says_why_keeps_the_service_running_and_sends_nothing(
+def test_a_refused_producer_logs_the_reason_keeps_the_service_running_and_sends_nothing(
     wrong: str,
     outputs: str,
     broker: Any,

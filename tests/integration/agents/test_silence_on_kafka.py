@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_silence_holds_through_a_kill_and_what_still_fires_is_told_when_it_is_ended(
+def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
     make_topics, make_workers, tmp_path, free_port, episode_of, nine_us
 ):
     from kafka import KafkaProducer

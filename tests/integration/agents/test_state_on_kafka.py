@@ -83,7 +83,7 @@ async def cluster_of(kafka: Kafka) -> str:
     return await StateTopic(kafka, "watch").cluster()
 
 
-def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgotten_only_after_it(
+def test_reading_state_does_not_disturb_a_running_worker_and_a_reset_needs_it_stopped(
     make_topics, make_workers, counting_command
 ):
     topics = make_topics(2)
@@ -129,9 +129,7 @@ def test_a_running_worker_is_looked_at_but_not_disturbed_and_its_state_is_forgot
     assert topics.await_positions(ends, 60) == before[0]  # measured again, the dropped one too
 
 
-def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
-    make_topics, make_workers, tmp_path, free_port
-):
+def test_every_state_record_of_a_real_worker_is_readable(make_topics, make_workers, tmp_path, free_port):
     topics = make_topics(2)
     path, now = tmp_path / "softfail.yaml", datetime.now(UTC)
     path.write_text(
@@ -192,7 +190,7 @@ def test_what_the_real_worker_keeps_is_readable_to_the_last_record(
     assert "1 features: s/answer (production)" in asked.stdout
 
 
-def test_after_a_reset_without_a_place_a_partition_is_fresh_and_with_one_it_begins_there(make_topics):
+def test_a_reset_partition_starts_fresh_or_at_the_given_offset(make_topics):
     topics = make_topics(2)
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
     publish(topics, 10, 1)
@@ -223,7 +221,7 @@ def test_after_a_reset_without_a_place_a_partition_is_fresh_and_with_one_it_begi
     )
 
 
-def test_state_that_no_worker_takes_can_be_reset(make_topics):
+def test_a_state_refused_by_every_worker_can_be_reset(make_topics):
     topics = make_topics(2)
     kafka = Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)
 
@@ -251,7 +249,7 @@ def test_state_that_no_worker_takes_can_be_reset(make_topics):
     assert asyncio.run(opened())
 
 
-def test_a_prefix_that_is_not_there_is_refused_and_makes_no_topic(make_topics):
+def test_an_unknown_prefix_is_refused_and_creates_no_topic(make_topics):
     topics = make_topics(2)
     topics.prefix += "-not"
     looked = state(topics, "inspect")
@@ -260,7 +258,7 @@ def test_a_prefix_that_is_not_there_is_refused_and_makes_no_topic(make_topics):
     assert state(topics, "inspect").stderr == looked.stderr
 
 
-def test_a_worker_that_was_killed_holds_its_partitions_until_the_session_is_over(
+def test_a_killed_worker_owns_its_partitions_until_its_session_expires(
     make_topics, make_workers, counting_command
 ):
     topics = make_topics(2)
@@ -372,7 +370,7 @@ def monitored(make_topics, make_workers, tmp_path, free_port):
     return Monitored(make_topics(1), make_workers, tmp_path / "softfail.yaml", free_port())
 
 
-def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
+def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
     assert monitored.delivery(open_one)["keys"] == {"high": "open"}
@@ -403,7 +401,7 @@ def test_a_reset_resolves_what_is_open_and_the_notifier_tells_it(monitored):
     }
 
 
-def test_an_episode_that_is_dropped_is_resolved_and_what_still_fires_is_told_anew(monitored):
+def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_one(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
     done = monitored.state(
@@ -447,7 +445,7 @@ def broken(topics: Any, keys: list[bytes]) -> None:
     asyncio.run(scene())
 
 
-def test_records_that_cannot_be_read_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
+def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
     open_one = monitored.fire()
     time.sleep(2)
     monitored.workers.retire(1)

@@ -191,7 +191,7 @@ def test_every_query_of_the_dashboard_gives_a_result_on_a_scraped_worker(prometh
             assert _query(url, f"count by ({label}) ({_substituted(series)})")
 
 
-def test_the_queries_find_what_a_real_watch_measures(prometheus, tmp_path):
+def test_the_queries_return_the_measurements_of_a_real_watch(prometheus, tmp_path):
     with _served(_watch_in_trouble()) as target, _scraping(prometheus, target, tmp_path) as url:
         empty = {title for title, expression in EXPRESSIONS if not _query(url, _substituted(expression))}
         assert empty - ONLY_IN_TROUBLE == set()

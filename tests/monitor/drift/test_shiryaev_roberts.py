@@ -211,6 +211,6 @@ def test_invalid_counts_are_refused_by_name(n, failures):
 
 
 @pytest.mark.parametrize("run_length", [0, 1, -5, float("nan")])
-def test_a_run_length_below_one_block_is_refused(run_length):
+def test_an_invalid_run_length_is_refused(run_length):
     with pytest.raises(ValueError, match="run_length"):
         ShiryaevRoberts(run_length)

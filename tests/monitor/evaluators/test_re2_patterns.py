@@ -32,7 +32,7 @@ def test_an_expression_finds_and_replaces_like_the_wrapper(pattern, text):
 
 
 @given(st.sampled_from(PATTERNS), texts, st.integers(0, 3))
-def test_an_re2_version_without_private_members_gives_the_same_results(pattern, text, start):
+def test_a_version_of_re2_without_private_members_gives_the_same_results(pattern, text, start):
     data = text.encode()
     start = min(start, len(data))
     assert matcher(Public(pattern))(data, start) == matcher(re2.compile(pattern))(data, start)

@@ -32,7 +32,7 @@ def written(tmp_path):
     return write
 
 
-def test_secrets_of_channels_come_from_the_environment_and_stand_in_no_text_of_the_configuration(written):
+def test_secrets_of_channels_come_from_the_environment_and_are_in_no_output(written):
     config = load(written(ALL), ENVIRONMENT)
     assert config.channels.names() == ("pagerduty", "alertmanager", "slack", "webhook")
     assert config.channels.slack.webhook_url.get_secret_value() == ENVIRONMENT["SLACK_WEBHOOK_URL"]
@@ -41,7 +41,7 @@ def test_secrets_of_channels_come_from_the_environment_and_stand_in_no_text_of_t
     assert not [secret for secret in ENVIRONMENT.values() if secret in shown]
 
 
-def test_who_only_looks_needs_none_of_them(written):
+def test_reading_commands_need_no_secrets(written):
     assert load(written(ALL), {}, with_secrets=False).channels.names() == (
         "pagerduty",
         "alertmanager",
@@ -50,7 +50,7 @@ def test_who_only_looks_needs_none_of_them(written):
     )
 
 
-def test_who_delivers_is_told_of_each_that_is_missing(written):
+def test_each_missing_secret_is_reported_to_delivering_commands(written):
     with pytest.raises(InvalidConfig) as caught:
         load(written(ALL), {})
     assert [name for name in ENVIRONMENT if name not in str(caught.value)] == []
@@ -95,7 +95,7 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
         ("slack: {}", "channels.slack.webhook_url: is missing; add it"),
     ],
 )
-def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_secret(written, text, says):
+def test_an_invalid_channel_is_reported_with_its_path_and_without_possible_secrets(written, text, says):
     with pytest.raises(InvalidConfig) as caught:
         load(written(f"channels: {{{text}}}"), {})
     assert says in str(caught.value)
@@ -119,12 +119,12 @@ def test_a_fault_of_a_channel_is_named_with_its_path_and_without_what_may_be_sec
         ("url: https://proxy.example/pagerduty, change_events: false", ""),
     ],
 )
-def test_change_events_go_beside_the_others_where_the_address_says_where_that_is(written, settings, url):
+def test_change_events_are_sent_to_the_configured_address(written, settings, url):
     text = f"channels: {{pagerduty: {{routing_key: '${{PAGERDUTY_ROUTING_KEY}}', {settings}}}}}"
     assert load(written(text), ENVIRONMENT).channels.pagerduty.changes_url == url
 
 
-def test_who_asks_for_change_events_without_an_address_for_them_is_told_so(written):
+def test_change_events_without_an_address_are_refused(written):
     text = (
         "channels: {pagerduty: {routing_key: '${PAGERDUTY_ROUTING_KEY}', url:"
         " 'https://proxy.example/pagerduty', change_events: true}}"

@@ -16,7 +16,7 @@ def written(tmp_path):
     return write
 
 
-def test_the_address_comes_from_the_environment_and_stands_in_no_text_of_the_configuration(written):
+def test_the_address_comes_from_the_environment_and_is_in_no_output(written):
     environment = {"SOFTFAIL_DEAD_MANS_URL": URL}
     config = load(
         written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}", dead_mans_interval: 2m}'), environment
@@ -30,7 +30,7 @@ def test_the_address_comes_from_the_environment_and_stands_in_no_text_of_the_con
 
 
 @pytest.mark.parametrize("needed", [False, "kafka", "channels"])
-def test_who_sends_no_signs_of_life_needs_no_address(written, needed):
+def test_a_process_that_sends_no_pings_needs_no_address(written, needed):
     assert (
         load(
             written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}"}'), {}, with_secrets=needed
@@ -39,7 +39,7 @@ def test_who_sends_no_signs_of_life_needs_no_address(written, needed):
     )
 
 
-def test_without_one_there_is_none(written):
+def test_no_switch_is_configured_by_default(written):
     assert load(written("{}"), {}).health.dead_mans_url is None
 
 
@@ -78,7 +78,7 @@ def test_without_one_there_is_none(written):
         ("{dead_mans_interval: 2h}", "", "health.dead_mans_interval: "),
     ],
 )
-def test_each_fault_says_where_and_what_would_be_right_without_the_secret(written, health, url, says):
+def test_each_fault_names_its_path_and_the_remedy_without_the_secret(written, health, url, says):
     with pytest.raises(InvalidConfig) as caught:
         load(written(health), {"URL": url})
     assert says in str(caught.value)

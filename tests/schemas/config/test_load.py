@@ -48,7 +48,7 @@ def faults(folder: Path, text: str, **environment: str) -> list[str]:
     return raised.value.faults
 
 
-def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_and_a_missing_file_give_the_defaults(tmp_path: Path) -> None:
     assert load(written(tmp_path, ""), {}) == load(None, {}) == Config()
     assert [rule.name for rule in Config().all_rules()] == [
         "error-rate",
@@ -60,7 +60,7 @@ def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
     assert Config().channels.names() == ("console",)
 
 
-def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
+def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     (tmp_path / "answer.schema.json").write_text('{"type": "object"}')
     config = load(written(tmp_path, DESIGN), {"PAGERDUTY_ROUTING_KEY": KEY})
     assert faults_of(config) == []
@@ -139,11 +139,11 @@ def test_the_example_of_the_design_is_well(tmp_path: Path) -> None:
         ("a: [", "not YAML"),
     ],
 )
-def test_each_fault_says_where_and_what_would_be_right(tmp_path: Path, text: str, fault: str) -> None:
+def test_each_fault_names_its_path_and_the_remedy(tmp_path: Path, text: str, fault: str) -> None:
     assert any(fault in item for item in faults(tmp_path, text)), faults(tmp_path, text)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     found = faults(
         tmp_path,
         "time: {pane: 7s}\nkafka: {broker: x}\nrules: [{name: a, on: pass_rate, below: 95}]",
@@ -176,7 +176,7 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
     assert [rule.name for rule in config.all_rules()] == ["a"]
 
 
-def test_a_secret_is_in_no_error_and_no_text_of_the_configuration(tmp_path: Path) -> None:
+def test_no_error_or_output_contains_a_secret(tmp_path: Path) -> None:
     config = load(
         written(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")),
         {"PAGERDUTY_ROUTING_KEY": KEY},
@@ -188,7 +188,7 @@ def test_a_secret_is_in_no_error_and_no_text_of_the_configuration(tmp_path: Path
     assert "geheim" not in str(short)
 
 
-def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
+def test_reading_commands_need_no_secrets(tmp_path: Path) -> None:
     text = 'channels: {pagerduty: {routing_key: "${NOT_SET}"}}'
     assert load(written(tmp_path, text), {}, with_secrets=False).channels.names() == ("pagerduty",)
     assert faults(tmp_path, text)
@@ -196,7 +196,7 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
         load(written(tmp_path, 'kafka: {brokers: "${NOT_SET}"}'), {}, with_secrets=False)
 
 
-def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
+def test_a_rule_with_the_name_of_a_default_replaces_it(tmp_path: Path) -> None:
     config = load(written(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
     assert [(rule.name, rule.above) for rule in config.all_rules()] == [
         ("pass-rate-floor", None),
@@ -206,9 +206,7 @@ def test_a_rule_of_the_same_name_replaces_a_default(tmp_path: Path) -> None:
     ]
 
 
-def test_check_prints_each_fault_and_ends_with_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = (
         "{name: s, on: duration_s.p90, above: budget}",
         "{name: t, on: output_token.mean, above: 1}",
@@ -242,7 +240,7 @@ def test_check_prints_each_fault_and_ends_with_one(
         max_leaves=12,
     )
 )
-def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+def test_no_yaml_tree_crashes_the_loader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     path = written(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
     found = ["none"]
     try:
@@ -256,7 +254,7 @@ def test_no_tree_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, tr
     ("text", "seconds"),
     [("90s", 90), ("5m", 300), ("1.5h", 5400), (30, 30), ("250ms", 0.25), ("2w", 1_209_600)],
 )
-def test_durations_are_written_as_people_do(text: str | int, seconds: float) -> None:
+def test_durations_accept_common_notations(text: str | int, seconds: float) -> None:
     assert duration_s(text) == seconds
 
 
@@ -291,15 +289,13 @@ channels: {pagerduty: {routing_key: "${ROUTING_KEY}"}}
         ('http: {token: "${SHORT}"}', "http.token: must be 16 to 500"),
     ],
 )
-def test_each_fault_of_the_links_says_where_and_what_would_be_right(
-    tmp_path: Path, text: str, fault: str
-) -> None:
+def test_each_invalid_link_names_its_path_and_the_remedy(tmp_path: Path, text: str, fault: str) -> None:
     found = faults(tmp_path, text, SHORT="geheim")
     assert any(item.startswith(fault) for item in found), found
     assert "geheim" not in str(found)
 
 
-def test_who_connects_and_delivers_nothing_needs_the_secrets_of_its_section_only(tmp_path: Path) -> None:
+def test_a_process_that_only_connects_needs_only_the_kafka_secrets(tmp_path: Path) -> None:
     path, environment = written(tmp_path, LINKS), {"KEY_PASSWORD": "geheim-1", "PASSWORD": "geheim-2"}
     security = load(path, environment, with_secrets="kafka").kafka.security
     assert security.password is not None
@@ -317,7 +313,7 @@ def test_who_connects_and_delivers_nothing_needs_the_secrets_of_its_section_only
     ]
 
 
-def test_secrets_of_the_links_can_come_from_the_environment_as_they_stand(tmp_path: Path) -> None:
+def test_secrets_in_links_come_from_the_environment_unchanged(tmp_path: Path) -> None:
     environment = {
         "SOFTFAIL_KAFKA__SECURITY__USERNAME": "bot",
         "SOFTFAIL_KAFKA__SECURITY__PASSWORD": "0123: [not yaml",
@@ -333,7 +329,7 @@ def test_secrets_of_the_links_can_come_from_the_environment_as_they_stand(tmp_pa
     assert config.http.token.get_secret_value() == "0123456789012345"
 
 
-def test_a_line_that_is_not_yaml_is_named_and_not_shown(tmp_path: Path) -> None:
+def test_an_invalid_yaml_line_is_named_and_not_shown(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, "kafka:\n  security: {password: geheim, ca_file: [}\n")
     assert "not YAML: line 2, column" in found
     assert "geheim" not in found

@@ -118,7 +118,7 @@ def recent(episode_of, nine_us):
     return make
 
 
-def test_an_alert_appears_is_brought_up_to_date_and_ends(tell, known, recent):
+def test_an_alert_appears_is_updated_and_ends(tell, known, recent):
     assert tell(
         Step("alertmanager", "life", "trigger", "high", "opened", recent("life", severity="error"))
     ) == [Delivered()]
@@ -162,7 +162,7 @@ def test_an_alert_appears_is_brought_up_to_date_and_ends(tell, known, recent):
     assert known("life") == {}
 
 
-def test_a_page_and_the_ticket_before_it_are_two_alerts_and_each_ends_by_its_own_resolve(tell, known, recent):
+def test_a_page_and_its_previous_ticket_are_two_alerts_and_each_ends_by_its_own_resolve(tell, known, recent):
     tell(Step("alertmanager", "rise", "trigger", "low", "opened", recent("rise", urgency="low")))
     tell(Step("alertmanager", "rise", "trigger", "high", "escalated", recent("rise", "escalated")))
     assert set(known("rise")) == {"softfail/rise/low", "softfail/rise/high"}
@@ -172,7 +172,7 @@ def test_a_page_and_the_ticket_before_it_are_two_alerts_and_each_ends_by_its_own
     assert known("rise") == {}
 
 
-def test_a_resolve_ends_the_alert_although_the_episode_began_this_moment(tell, known, recent):
+def test_a_resolve_ends_the_alert_of_an_episode_that_just_started(tell, known, recent):
     tell(
         Step(
             "alertmanager",
@@ -197,7 +197,7 @@ def test_a_resolve_ends_the_alert_although_the_episode_began_this_moment(tell, k
     assert known("short") == {}
 
 
-def test_a_note_is_an_alert_of_its_own_that_ends_within_the_hour(tell, known, recent):
+def test_a_note_is_a_separate_alert_that_ends_within_the_hour(tell, known, recent):
     tell(Step("alertmanager", "gone", "note", "low", "missed while down", recent("gone", "resolved")))
     (note,) = known("gone").values()
     assert (note["labels"]["alertname"], note["labels"]["severity"]) == ("SoftfailMissed", "warning")
@@ -209,9 +209,7 @@ def test_a_note_is_an_alert_of_its_own_that_ends_within_the_hour(tell, known, re
 
 
 @pytest.mark.parametrize("ahead_us", [240_000_000, -240_000_000], ids=["ahead", "behind"])
-def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_are_minutes_apart(
-    tell, known, recent, monkeypatch, ahead_us
-):
+def test_a_resolve_ends_the_alert_with_clocks_minutes_apart(tell, known, recent, monkeypatch, ahead_us):
     now_us = time.time_ns() // 1000 + ahead_us
     name, at = (
         f"skew{ahead_us}",
@@ -227,7 +225,7 @@ def test_a_resolve_ends_the_alert_although_our_clock_and_that_of_alertmanager_ar
     assert known(name) == {}
 
 
-def test_what_alertmanager_calls_wrong_is_never_sent_again(alertmanager):
+def test_a_request_refused_by_alertmanager_is_never_repeated(alertmanager):
     request = urllib.request.Request(
         f"{alertmanager}/api/v2/alerts", b'[{"labels": {}}]', {"Content-Type": "application/json"}
     )
@@ -239,7 +237,7 @@ def test_what_alertmanager_calls_wrong_is_never_sent_again(alertmanager):
     assert verdict.reason.startswith("400: ")
 
 
-def test_names_of_any_kind_make_alerts_that_alertmanager_takes_and_ends(tell, known, recent):
+def test_alertmanager_accepts_and_ends_alerts_with_any_label_values(tell, known, recent):
     names = {"service": 'a"b\\c\n\x00\u2028', "feature": "\U0001f525 <x>&" * 40, "environment": "\ud800"}
     tell(Step("alertmanager", "names", "trigger", "high", "opened", recent("names", **names)))
     (alert,) = known("names").values()
@@ -248,7 +246,9 @@ def test_names_of_any_kind_make_alerts_that_alertmanager_takes_and_ends(tell, kn
     assert known("names") == {}
 
 
-def test_the_watchdog_is_one_alert_that_each_telling_prolongs_and_silence_ends(alertmanager, monkeypatch):
+def test_the_watchdog_is_one_alert_prolonged_by_each_ping_and_ended_by_their_absence(
+    alertmanager, monkeypatch
+):
     channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))
 
     def active():

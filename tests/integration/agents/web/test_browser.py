@@ -16,7 +16,7 @@ from schemas.config.monitor_config import Http, Kafka
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 
 
-def test_in_a_browser_the_page_works_with_the_token_as_password(chromium, realistic_worker, tmp_path):
+def test_the_page_accepts_the_token_as_password_in_a_browser(chromium, realistic_worker, tmp_path):
 
     async def run():
         server = WebServer(realistic_worker(), Http(port=0, token=TOKEN))
@@ -44,7 +44,7 @@ def test_in_a_browser_the_page_works_with_the_token_as_password(chromium, realis
     assert TOKEN not in dom
 
 
-def test_in_a_browser_a_hostile_label_is_text_and_runs_nothing(chromium, realistic_worker, tmp_path):
+def test_a_hostile_label_is_plain_text_in_a_browser(chromium, realistic_worker, tmp_path):
     hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
     async def run() -> str:
@@ -91,7 +91,7 @@ setTimeout(() => { $("silence-reason").value = "a deploy"; $("silence-for").valu
 </script></body>"""
 
 
-def test_in_a_browser_an_episode_is_silenced_by_its_button_and_a_form(
+def test_an_episode_is_silenced_by_button_and_form_in_a_browser(
     chromium, realistic_worker, tmp_path, monkeypatch
 ):
     written = []

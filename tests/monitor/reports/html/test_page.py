@@ -128,7 +128,7 @@ def test_labels_are_shown_as_escaped_text(tried, week, rules_only, errors_rule):
     assert {tag for tag, _ in Elements(text).seen} & {"script", "img"} == set()
 
 
-def test_no_template_or_module_of_the_report_disables_autoescape():
+def test_the_report_relies_on_autoescape_alone():
     folder = Path(page.__file__).parent
     templates, modules = list(folder.glob("templates/*.j2")), list(folder.glob("*.py"))
     assert len(templates) >= 3
