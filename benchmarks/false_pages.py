@@ -35,8 +35,9 @@ from monitor.state.partition_state import PartitionState  # noqa: E402 after the
 from monitor.stats.exponential_buckets import bucket_codes  # noqa: E402
 from monitor.stats.number_summary import NumberSummary  # noqa: E402
 from monitor.stats.sampling_weights import MILLION  # noqa: E402
-from monitor.windows.feature_series import FeatureState, SegmentSeries  # noqa: E402
+from monitor.windows.feature_series import FeatureState  # noqa: E402
 from monitor.windows.segment_keys import FeatureKey, SegmentKey  # noqa: E402
+from monitor.windows.segment_series import SegmentSeries  # noqa: E402
 from schemas.config.monitor_config import Config  # noqa: E402
 from schemas.config.rules import DEFAULT_RULES  # noqa: E402
 

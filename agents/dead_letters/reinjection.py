@@ -30,7 +30,7 @@ from agents.kafka.connection import command_clients
 from agents.kafka.topic_reader import BlockingTopicReader
 from monitor.ingest.dead_letters import VALUE_BYTES
 from monitor.ingest.ingestor import FORWARDED_HEADER
-from monitor.windows.feature_series import FINE_RETENTION_US
+from monitor.windows.segment_series import FINE_RETENTION_US
 from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Kafka
 from schemas.event_decoder import InvalidEvent, decode

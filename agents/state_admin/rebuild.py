@@ -20,7 +20,7 @@ from monitor.alerts.forced_resolution import as_on_topic, ended_episodes
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
-from monitor.windows.feature_series import DAY, FINE, HOUR
+from monitor.windows.segment_series import DAY, FINE, HOUR
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from softfail.sanitize import sanitize

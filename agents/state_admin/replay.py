@@ -11,7 +11,7 @@ from agents.kafka.topic_reader import TopicReader
 from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from monitor.protocol.messages import Record
 from monitor.watch import Watch
-from monitor.windows.feature_series import HOUR_US
+from monitor.windows.segment_series import HOUR_US
 from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Kafka
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from agents.process.exits import Refused
 from agents.state_admin.contents import PartitionContents, features_matching
-from monitor.windows.feature_series import DAY, FINE, HOUR
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY, FINE, HOUR
 from schemas.times import rfc3339
 
 # of unreadable records and of incidents of a feature; `--format ndjson` has all of them

@@ -15,10 +15,11 @@ from monitor.rules.reading import Reading
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import merge_rates
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, Rule
 

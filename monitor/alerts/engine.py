@@ -24,8 +24,9 @@ from monitor.rules.drift_evidence import NEVER_SEEN
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_US, HOUR_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Watched
 

@@ -13,8 +13,9 @@ from monitor.protocol.messages import to_json
 from monitor.protocol.severity import PAGING
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import SegmentKey, segment_labels, segment_to_json
+from monitor.windows.segment_series import HOUR_US, SegmentSeries
 from schemas.config.rules import Watched
 
 GONE_US = 15 * 60 * 1_000_000

@@ -9,18 +9,7 @@ from monitor.alerts.engine import AlertEngine
 from monitor.protocol.messages import Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import (
-    DAY,
-    DAY_RETENTION_US,
-    DAY_US,
-    FINE,
-    FINE_RETENTION_US,
-    HOUR,
-    HOUR_RETENTION_US,
-    HOUR_US,
-    FeatureState,
-    SegmentSeries,
-)
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.record import WindowRecord, pane_metrics
 from monitor.windows.segment_keys import (
@@ -30,6 +19,17 @@ from monitor.windows.segment_keys import (
     SegmentKey,
     segment_labels,
     segment_to_json,
+)
+from monitor.windows.segment_series import (
+    DAY,
+    DAY_RETENTION_US,
+    DAY_US,
+    FINE,
+    FINE_RETENTION_US,
+    HOUR,
+    HOUR_RETENTION_US,
+    HOUR_US,
+    SegmentSeries,
 )
 from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, roll_up_texts
 from schemas.config.monitor_config import Config

@@ -12,8 +12,9 @@ from monitor.rules.drift import DriftReader
 from monitor.rules.reading import Reading
 from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Burning, Drift, Rule, Watched
 from schemas.pin_file import pinned_name

@@ -21,8 +21,8 @@ from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.state.partition_state import PartitionState
 from monitor.state.pin_writer import CountedSeries, TextCollector, make_pin
 from monitor.watch import Watch
-from monitor.windows.feature_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.pin_file import PIN_NAME, Pin

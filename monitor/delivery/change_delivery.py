@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.delivery.delivery_log import Delivery
-from monitor.windows.feature_series import DAY_US
+from monitor.windows.segment_series import DAY_US
 from schemas.records import Change
 from schemas.times import microseconds
 

@@ -18,10 +18,11 @@ from monitor.stats.category_counts import CategoryCounts
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION
-from monitor.windows.feature_series import HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESS_RATES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
+from monitor.windows.segment_series import HOUR_US, SegmentSeries
 
 # Share of what went wrong. Simulated at the first record of an episode: of two providers that fail alike one
 # is named in half of cases at 0.6, and in one of ten at this share; a single one that went from 2 % to 30 %

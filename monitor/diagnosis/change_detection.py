@@ -25,9 +25,10 @@ from monitor.diagnosis.recent_rollouts import (
 from monitor.protocol.messages import OutputRecord, Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.category_counts import OTHER
-from monitor.windows.feature_series import DAY, DAY_US, FINE, HOUR, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY, DAY_US, FINE, HOUR, HOUR_US, SegmentSeries
 from schemas.times import rfc3339
 
 LEAST = 5  # events: fewer may be stray, and what is in use has five soon

@@ -24,9 +24,10 @@ from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator
 from monitor.incidents.records import ShownIncident
 from monitor.rules.evidence import Evidence, Finding
-from monitor.windows.feature_series import DAY_US, HOUR_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
+from monitor.windows.segment_series import DAY_US, HOUR_US
 from monitor.wording.number_format import share
 from softfail.sanitize import sanitize
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from monitor.incidents.records import ShownIncident
-from monitor.windows.feature_series import DAY, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED
+from monitor.windows.segment_series import DAY, HOUR_US, SegmentSeries
 
 ANSWERING, SERVICE_VERSION = "answering model", "service version"
 PANED = {ANSWERING: "response_model", SERVICE_VERSION: "service_version"}

@@ -20,8 +20,9 @@ from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, SegmentSeries
 from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import InvalidEvent, decode

@@ -13,9 +13,10 @@ from monitor.references.reference import (
     TextReference,
 )
 from monitor.stats.text_sketch import TextSketch
-from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US
 
 

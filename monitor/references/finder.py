@@ -16,9 +16,10 @@ from monitor.references.blocks import (
 from monitor.references.daily_cycle import DailyCycle
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import Reference, TextReference
-from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, HOUR_US, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US
 from schemas.pin_file import pinned_name
 

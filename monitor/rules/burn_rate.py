@@ -13,9 +13,9 @@ from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import Estimate
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import clopper_pearson_interval
-from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader
+from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import Burning
 
 

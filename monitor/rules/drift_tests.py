@@ -15,10 +15,11 @@ from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult, shares
 from monitor.rules.threshold import z_of
 from monitor.rules.window_view import Window
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import SegmentSeries
 from schemas.config.rules import Drift
 
 MIN_EVENTS_UNSEEN = 3

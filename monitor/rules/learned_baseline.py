@@ -13,8 +13,8 @@ from monitor.rules.evidence import RateFinding, rounded
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
 from monitor.stats.share_intervals import shift_odds, wilson_interval
-from monitor.windows.feature_series import FINE_RETENTION_US
 from monitor.windows.metric_definitions import SUCCESS_RATES
+from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.times import rfc3339
 
 RUN_LENGTH = 1.7e8

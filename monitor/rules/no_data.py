@@ -19,7 +19,8 @@ from statistics import median
 
 from monitor.rules.evidence import SilenceEvidence
 from monitor.rules.reading import Reading
-from monitor.windows.feature_series import DAY_US, FINE_RETENTION_US, HOUR_US, FeatureState
+from monitor.windows.feature_series import FeatureState
+from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import NoData, Rule
 
 RULE = "no-data"

@@ -8,8 +8,9 @@ from monitor.references.reference import TextReference
 from monitor.rules.drift_evidence import DriftResult
 from monitor.rules.evidence import TextFinding
 from monitor.stats.text_sketch import TextSketch
-from monitor.windows.feature_series import FINE, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import UNLABELLED, SegmentKey
+from monitor.windows.segment_series import FINE
 from monitor.windows.text_blocks import BLOCK_US
 
 LEAST_TEXTS = 50

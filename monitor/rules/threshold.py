@@ -13,9 +13,9 @@ from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import clopper_pearson_interval
-from monitor.windows.feature_series import FINE_RETENTION_US, HOUR_US
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
+from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import FixedThreshold, Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400)

@@ -15,8 +15,9 @@ from functools import lru_cache
 from monitor.evaluators.verdict import SKIPPED_ERROR
 from monitor.self_health.share_checks import Finding
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import DAY_US, FINE, HOUR, HOUR_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER
+from monitor.windows.segment_series import DAY_US, FINE, HOUR, HOUR_US
 from monitor.wording.number_format import share
 from softfail.sanitize import sanitize
 

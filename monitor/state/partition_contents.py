@@ -5,8 +5,9 @@ from __future__ import annotations
 from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
 from monitor.rules.learned_baseline import Baseline
-from monitor.windows.feature_series import FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import SegmentSeries
 
 
 class PartitionContents:

@@ -14,10 +14,11 @@ from monitor.state.record_codec import (
     restore_record,
 )
 from monitor.stats.sampling_weights import WeightMemory
-from monitor.windows.feature_series import FINE, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
 from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
+from monitor.windows.segment_series import FINE, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
 
 FIRST_LAYOUT_WITH_WEIGHTS = 4

@@ -13,9 +13,9 @@ from monitor.stats import text_sketch
 from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.stats.text_sketch import TextSketch
 from monitor.windows import format_versions
-from monitor.windows.feature_series import FINE, HOUR_US
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import FINE, HOUR_US
 from monitor.windows.text_blocks import BLOCK_US, TEXT_NAMES, TextBlock
 from schemas.pin_file import Block, Pin, PinnedFeature, PinnedSegment, Series
 

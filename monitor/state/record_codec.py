@@ -18,10 +18,10 @@ from monitor.incidents.incident import Incident
 from monitor.rules.learned_baseline import Baseline
 from monitor.state.partition_contents import PartitionContents
 from monitor.stats.sampling_weights import WeightMemory
-from monitor.windows.feature_series import DAY, FINE, HOUR
 from monitor.windows.format_versions import decode_record, encode_record
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, segment_from_json, segment_to_json
+from monitor.windows.segment_series import DAY, FINE, HOUR
 from monitor.windows.text_blocks import TextBlock
 
 Part = tuple[Any, ...]

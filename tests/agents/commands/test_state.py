@@ -19,10 +19,10 @@ from monitor.incidents.episode import Episode
 from monitor.incidents.incident import Incident
 from monitor.rules.evidence import no_evidence
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import HOUR, SegmentSeries
 from monitor.windows.format_versions import LAYOUT
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import HOUR, SegmentSeries
 from schemas.config.monitor_config import Kafka
 
 AT, OTHER_AT = FeatureKey("bot", "answer", "production"), FeatureKey("bot", "search", "production")

@@ -14,9 +14,9 @@ from monitor.alerts.pane_close import PaneCloser
 from monitor.protocol.messages import Outputs
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
+from monitor.windows.segment_series import SegmentSeries
 from schemas.config.monitor_config import Config
 
 KEY = FeatureKey("bot", "answer", "production")

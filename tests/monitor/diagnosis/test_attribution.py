@@ -21,9 +21,10 @@ from monitor.protocol.messages import FileRecord, Outputs
 from monitor.rules.evidence import Evidence, StatisticFinding, evidence_of, no_evidence
 from monitor.stats.sampling_weights import MILLION
 from monitor.watch import Watch
-from monitor.windows.feature_series import HOUR, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey, segment_labels
+from monitor.windows.segment_series import HOUR, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
 

@@ -9,9 +9,10 @@ from monitor.references.finder import ReferenceFinder
 from monitor.rules.learned_baseline import LEARNT_US
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
-from monitor.windows.feature_series import DAY_US, HOUR, HOUR_US, FeatureState, SegmentSeries
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_US, HOUR, HOUR_US, SegmentSeries
 from schemas.config.monitor_config import Config
 
 KEY, AT = FeatureKey("s", "f", "production"), SegmentKey("m", "", "", ())

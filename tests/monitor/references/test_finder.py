@@ -7,17 +7,10 @@ from typing import Any
 import pytest
 
 from monitor.references.finder import WEEK_US, YOUNG_LAG_US, ReferenceFinder
-from monitor.windows.feature_series import (
-    DAY_US,
-    FINE,
-    FINE_RETENTION_US,
-    HOUR,
-    HOUR_US,
-    FeatureState,
-    SegmentSeries,
-)
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
+from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, HOUR, HOUR_US, SegmentSeries
 
 MINUTE_US = 60_000_000
 LAG = YOUNG_LAG_US // MINUTE_US

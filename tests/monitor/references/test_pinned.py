@@ -24,9 +24,9 @@ from monitor.protocol.messages import FileRecord
 from monitor.references.finder import ReferenceFinder
 from monitor.references.pinned import PinnedReferences
 from monitor.state.pin_writer import MAX_BLOCKS, CountedSeries, make_pin
-from monitor.windows.feature_series import HOUR_US
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import HOUR_US
 from schemas.config.load import InvalidConfig
 from schemas.pin_file import Pinned
 

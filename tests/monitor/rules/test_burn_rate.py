@@ -13,9 +13,9 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.rules import burn_rate
 from monitor.watch import Watch
-from monitor.windows.feature_series import FINE, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import FINE, HOUR, HOUR_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Burning
 

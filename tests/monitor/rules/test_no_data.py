@@ -11,8 +11,9 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.rules.no_data import expectation
 from monitor.watch import Watch
-from monitor.windows.feature_series import HOUR_US, FeatureState
+from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey
+from monitor.windows.segment_series import HOUR_US
 from schemas.config.monitor_config import Config
 
 BEGAN = datetime(2026, 3, 2, 6, tzinfo=UTC)

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from monitor.state.partition_state import PartitionState
-from monitor.windows.feature_series import FINE, HOUR, SegmentSeries
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import FINE, HOUR, SegmentSeries
 
 
 def counted() -> Pane:

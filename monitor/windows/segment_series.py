@@ -1,0 +1,57 @@
+"""The panes and texts of one segment, at three resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.text_blocks import TextBlock
+
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+FINE_RETENTION_US = 2 * HOUR_US
+HOUR_RETENTION_US = 8 * DAY_US
+DAY_RETENTION_US = 90 * DAY_US
+FINE, HOUR, DAY = "pane", "hour", "day"
+"""Resolutions, as keys of state records name them."""
+
+
+class SegmentSeries:
+    """The panes of one segment by start, initially none.
+
+    A coarser resolution has the panes that the finer one no longer has.
+
+    Attributes:
+        active_us: start of the latest pane with an event.
+        panes_by_resolution: ``FINE``, ``HOUR`` or ``DAY`` -> start -> pane.
+        texts: ``FINE`` or ``HOUR`` -> start -> text block.
+    """
+
+    __slots__ = ("active_us", "key", "panes_by_resolution", "texts")
+
+    def __init__(self, key: SegmentKey) -> None:
+        self.key = key
+        self.active_us = 0
+        self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
+        self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
+
+    @property
+    def panes(self) -> dict[int, Pane]:
+        """Fine panes by start."""
+        return self.panes_by_resolution[FINE]
+
+    def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
+        """Yield the panes that overlap [start, end): long windows snap outwards to coarse edges."""
+        for resolution, length_us in ((FINE, 0), (HOUR, HOUR_US), (DAY, DAY_US)):
+            panes = self.panes_by_resolution[resolution]
+            if panes:
+                yield from (
+                    pane
+                    for pane_us, pane in panes.items()
+                    if pane_us < end_us and (pane_us >= start_us or pane_us + length_us > start_us)
+                )
+
+    def is_empty(self) -> bool:
+        """Return whether there are no panes and no texts at any resolution."""
+        return not any(self.panes_by_resolution.values()) and not any(self.texts.values())
