@@ -27,7 +27,8 @@ from agents.kafka import topics  # noqa: E402
 from agents.runtime.changelog import Changelog  # noqa: E402
 from monitor.protocol.messages import FileRecord, Outputs  # noqa: E402
 from monitor.watch import Watch  # noqa: E402
-from schemas.config.monitor_config import Config, Kafka  # noqa: E402
+from schemas.config.connections import Kafka  # noqa: E402
+from schemas.config.monitor_config import Config  # noqa: E402
 from softfail.partitioning import partition_of  # noqa: E402
 
 SEGMENTS_A_FEATURE = 200

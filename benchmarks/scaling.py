@@ -19,7 +19,7 @@ from worker_processes import applied, cpu_s, figures, launcher, worker  # noqa: 
 from worker_throughput import PARTITIONS, publish  # noqa: E402
 
 from agents.kafka.topics import create  # noqa: E402
-from schemas.config.monitor_config import Kafka  # noqa: E402
+from schemas.config.connections import Kafka  # noqa: E402
 
 PATIENCE_S = 900
 IDLE_S = 5.0

@@ -26,7 +26,7 @@ from worker_processes import PREFIX, applied, cpu_s, figures, launcher, worker  
 from agents.kafka.topics import create  # noqa: E402
 from monitor.evaluators.configured import parse_setting  # noqa: E402
 from monitor.evaluators.suite import DEFAULT_EVALUATORS  # noqa: E402
-from schemas.config.monitor_config import Kafka  # noqa: E402
+from schemas.config.connections import Kafka  # noqa: E402
 
 QUIX = ROOT / ".cache" / "quix"
 QUIX_VERSION = "quixstreams==3.28.*"

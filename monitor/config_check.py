@@ -12,8 +12,9 @@ from monitor.evaluators.suite import Suite
 from monitor.references.pinned import pin_fault
 from monitor.rules.threshold_resolution import latency_budget_s
 from monitor.windows.metric_definitions import SUCCESS_RATES, drift_metric_fault, metric_fault
+from schemas.config.features import Feature
 from schemas.config.load import InvalidConfig, load
-from schemas.config.monitor_config import Config, Feature
+from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, BudgetThreshold
 from softfail.sanitize import sanitize
 

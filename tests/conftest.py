@@ -192,7 +192,7 @@ class Topics:
 def make_topics(kafka: Any) -> Callable[[int], Topics]:
     """Creates our topics under a fresh prefix, the events with so many partitions."""
     from agents.kafka.topics import create
-    from schemas.config.monitor_config import Kafka
+    from schemas.config.connections import Kafka
 
     def make(partitions: int) -> Topics:
         prefix = f"t{uuid.uuid4().hex[:8]}"

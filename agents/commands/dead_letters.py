@@ -22,7 +22,7 @@ from agents.dead_letters.reinjection import ReinjectionPlan, inject, judge, plan
 from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
 from agents.runtime.clock import wall_clock_us
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from softfail.sanitize import sanitize
 
 UNCONFIRMED = 2

@@ -19,7 +19,7 @@ from agents.runtime.clock import wall_clock_us
 from monitor.backtest.event_files import EventFilter, UnreadableInput
 from monitor.cli.options import add_options, check_options, configurations
 from monitor.cli.replay import ignore_closed_pipe, run
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 
 def _parser() -> argparse.ArgumentParser:

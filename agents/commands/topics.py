@@ -11,8 +11,8 @@ from agents.commands.command_line import add_config, exit_code
 from agents.kafka.topics import SETTLE_S, admin_client, await_broker, create, describe
 from agents.process import exits
 from schemas import topics
+from schemas.config.connections import Kafka
 from schemas.config.load import load
-from schemas.config.monitor_config import Kafka
 
 
 async def _run(kafka: Kafka) -> int:

@@ -32,7 +32,7 @@ from monitor.ingest.dead_letters import VALUE_BYTES
 from monitor.ingest.ingestor import FORWARDED_HEADER
 from monitor.windows.segment_series import FINE_RETENTION_US
 from monitor.windows.watermark import MAX_AHEAD_US
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.records import DeadLetter
 from schemas.times import microseconds

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agents.process import exits
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from softfail.security import InvalidSecurity, Security
 
 if TYPE_CHECKING:

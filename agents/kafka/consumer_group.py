@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from agents.kafka.connection import clients
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 
 async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TopicPartition]:

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from agents.kafka.connection import clients
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 TIMEOUT_S = 5.0  # for a handshake; a slower broker is unhealthy, which is no refusal
 

@@ -20,7 +20,7 @@ from agents.kafka.topics import ALERTS
 from agents.process.exits import Refused
 from monitor.delivery.alert_records import read_alert_record
 from monitor.delivery.silences import MOST, Silences
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from schemas.config.silences import LONGEST, match_of
 from schemas.record_kinds import kind_of
 from schemas.records import Silence

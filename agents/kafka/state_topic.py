@@ -18,7 +18,7 @@ from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import admin_client, partition_counts
 from agents.process.exits import Refused
 from schemas import topics
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 AGENTS = tuple(topic.name.removesuffix(".state") for topic in topics.TOPICS if topic.name.endswith(".state"))
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from agents.kafka.connection import clients
 from agents.kafka.topics import partition_counts
 from agents.process import exits
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 STALL_S = (
     30.0  # an open transaction ends after 20 s; a partition that stands still for longer is not waited for

@@ -16,7 +16,7 @@ from agents.kafka.connection import clients
 from agents.kafka.handshake import Refusal, shake_hands
 from agents.process import exits
 from schemas import topics
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.topics")
 

@@ -23,7 +23,7 @@ from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, Wr
 from agents.runtime.kafka_backend import KafkaBackend
 from agents.runtime.state_header import expected_header, read_header
 from monitor.protocol.messages import Message, Outputs
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.journal")
 

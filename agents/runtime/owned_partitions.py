@@ -16,7 +16,7 @@ from agents.runtime.backend import Backend
 from agents.runtime.changelog import Changelog
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.partition import Agent, Partition
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.store")
 

@@ -20,7 +20,7 @@ from agents.kafka.connection import clients
 from agents.kafka.consumer_group import unowned
 from agents.process import exits
 from agents.runtime.owned_partitions import OwnedPartitions
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.watchdog")
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from schemas.record_kinds import kind_of
 from softfail.partitioning import partition_of
 

@@ -13,7 +13,7 @@ from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.segment_series import HOUR_US
 from monitor.windows.watermark import MAX_AHEAD_US
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 # records between two times that changes are collected, so that deleted panes do not pile up
 FOLD = 100_000

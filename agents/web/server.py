@@ -21,7 +21,7 @@ from agents.web.status_endpoint import narrow, overview, shown
 from agents.web.token_auth import require_token
 from agents.web.ui import page_html
 from agents.web.worker_status import LiveWorker, readiness_faults, unhealthy
-from schemas.config.monitor_config import Http, Kafka
+from schemas.config.connections import Http, Kafka
 
 if TYPE_CHECKING:
     from agents.runtime.app import Worker

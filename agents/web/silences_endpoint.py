@@ -22,7 +22,7 @@ from agents.kafka import silence_records
 from agents.process import exits
 from agents.process.exits import Refused
 from monitor.delivery.silences import ScheduledSilence
-from schemas.config.monitor_config import Http, Kafka
+from schemas.config.connections import Http, Kafka
 from schemas.fields import Duration, Severity
 from schemas.records import Silence
 from schemas.times import microseconds

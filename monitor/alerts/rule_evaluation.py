@@ -16,7 +16,8 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
 from schemas.config.monitor_config import Config
-from schemas.config.rules import Burning, Drift, Rule, Watched
+from schemas.config.objectives import Burning
+from schemas.config.rules import Drift, Rule, Watched
 from schemas.pin_file import pinned_name
 
 NORMAL_US = DAY_US  # a difference from a baseline or reference that lasts this long is the new normal

@@ -16,7 +16,7 @@ from monitor.stats.share_intervals import clopper_pearson_interval
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
-from schemas.config.rules import Burning
+from schemas.config.objectives import Burning
 
 
 def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Units = NO_UNITS) -> Reading:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from monitor.evaluators.configured import parse_setting
 from monitor.evaluators.latency import LatencyEvaluator, LatencyParameters
-from schemas.config.monitor_config import Config, Feature
+from schemas.config.features import Feature
+from schemas.config.monitor_config import Config
 from schemas.config.rules import BaselineThreshold, BudgetThreshold, FixedThreshold, Rule
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from monitor.self_health.share_checks import Counts, Finding, ShareChecks
 from monitor.state.partition_state import PartitionState
 from monitor.wording.number_format import span
-from schemas.config.monitor_config import Health as Settings
+from schemas.config.self_health import Health as Settings
 from schemas.times import rfc3339
 
 HEARTBEAT_S = 60.0  # between two heartbeats with the same findings

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from monitor.protocol.severity import most_severe
 from monitor.wording.number_format import share, span
-from schemas.config.monitor_config import Health as Settings
+from schemas.config.self_health import Health as Settings
 from schemas.times import rfc3339
 
 MOST_ERROR_SHARE = 0.5

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from schemas.config.monitor_config import NOT_YET, Config
+from schemas.config.monitor_config import Config
 from schemas.fields import Part
 from schemas.pin_file import inline_pins
 from softfail.security import Security
@@ -67,10 +67,6 @@ def load(
         name: _filled(part, environment if with_secrets in (True, name) else unset, str(name), faults)
         for name, part in tree.items()
     }
-    for section, why in NOT_YET.items():
-        if section in tree:
-            faults.append(f"{section}: not in this release: {why}; remove the section")
-            del tree[section]
     if not faults:
         _inline_schemas(tree, path.parent if path else Path(), faults)
         if with_pins:

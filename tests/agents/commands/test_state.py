@@ -23,7 +23,7 @@ from monitor.windows.format_versions import LAYOUT
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import HOUR, SegmentSeries
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 AT, OTHER_AT = FeatureKey("bot", "answer", "production"), FeatureKey("bot", "search", "production")
 SEGMENT = SegmentKey("gpt-x", "v1", "a", (("country", "de"),))

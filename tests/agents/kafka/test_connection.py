@@ -10,7 +10,8 @@ import pytest
 
 from agents.kafka import connection, handshake, topics
 from agents.process import exits
-from schemas.config.monitor_config import Config, Kafka
+from schemas.config.connections import Kafka
+from schemas.config.monitor_config import Config
 
 ROOT = Path(__file__).parents[3]
 CLIENTS = {

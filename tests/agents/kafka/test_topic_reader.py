@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from agents.kafka import topic_reader
 from agents.kafka.topic_reader import BlockingTopicReader, Stalled, TopicReader
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
 

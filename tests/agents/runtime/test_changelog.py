@@ -22,7 +22,7 @@ from agents.runtime.changelog import (
 )
 from agents.runtime.state_header import LAYOUTS
 from monitor.protocol.messages import Message, Outputs
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 HEAD = {"layout": LAYOUTS["watch"], "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
 

@@ -14,7 +14,7 @@ from agents.runtime import owned_partitions
 from agents.runtime.changelog import Recovery, WriteResult
 from agents.runtime.counters import Counters
 from agents.runtime.owned_partitions import OwnedPartitions
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 A, B = TP("t.events", 0), TP("t.events", 1)
 

@@ -21,7 +21,8 @@ from agents.process import exits
 from agents.runtime import app, faust_transport, watchdog
 from agents.runtime.faust_transport import Bundle
 from monitor.protocol.messages import FileRecord
-from schemas.config.monitor_config import Config, Kafka
+from schemas.config.connections import Kafka
+from schemas.config.monitor_config import Config
 
 A = TP("p.events", 0)
 

@@ -21,7 +21,7 @@ from agents.runtime import kafka_backend
 from agents.runtime import partition as shell
 from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 
 class Batch(list[Any]):

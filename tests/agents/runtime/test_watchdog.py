@@ -10,7 +10,7 @@ from faust.types import TP
 from agents.process import exits
 from agents.runtime import watchdog
 from agents.runtime.watchdog import REWIND_S, STUCK_S, WITHDRAWN_S, Watchdog, WatchdogState
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 TPS = TP("t.events", 1)
 

@@ -11,7 +11,7 @@ import pytest
 from agents.web import status_endpoint
 from agents.web.server import WebServer, application
 from agents.web.ui import page_html
-from schemas.config.monitor_config import Http, Kafka
+from schemas.config.connections import Http, Kafka
 
 
 def _get(worker, *paths, headers=None):

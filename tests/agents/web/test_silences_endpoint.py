@@ -11,7 +11,7 @@ import pytest
 from agents.kafka import silence_records
 from agents.process.exits import Refused
 from agents.web.server import WebServer
-from schemas.config.monitor_config import Http, Kafka
+from schemas.config.connections import Http, Kafka
 
 TOKEN = "correct-horse:battery"
 ASK = {"match": "bot/*", "for": "2h", "reason": "deploy", "author": "ann"}

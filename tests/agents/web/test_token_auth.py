@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from agents.web.server import WebServer, application
 from agents.web.token_auth import OPEN, token_of
-from schemas.config.monitor_config import Http
+from schemas.config.connections import Http
 
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 PATHS = ("/", "/api/status", "/metrics", "/healthz", "/readyz", "/nothing-here")

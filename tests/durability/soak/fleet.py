@@ -85,7 +85,7 @@ class Deployment:
         dropping: int,
     ) -> None:
         from agents.kafka.topics import create
-        from schemas.config.monitor_config import Kafka
+        from schemas.config.connections import Kafka
 
         self.broker, self.prefix, self.directory, self.corpus, self.partitions = (
             broker,
@@ -163,7 +163,7 @@ class Deployment:
         from kafka.admin import KafkaAdminClient
 
         from agents.kafka.topics import create
-        from schemas.config.monitor_config import Kafka
+        from schemas.config.connections import Kafka
 
         admin = KafkaAdminClient(bootstrap_servers=self.broker.address)
         admin.delete_topics([f"{self.prefix}.events"])

@@ -171,7 +171,7 @@ def test_a_plan_already_executed_by_another_process_writes_nothing(make_topics, 
     from agents.commands.dead_letters import _plan
     from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
-    from schemas.config.monitor_config import Kafka
+    from schemas.config.connections import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"), (response("b"), WHY, "tokens"))
@@ -188,7 +188,7 @@ def test_events_without_their_mark_are_not_written(make_topics, publish, monkeyp
     from agents.commands.dead_letters import _plan
     from agents.dead_letters import reinjection
     from agents.dead_letters.records import LetterFilter
-    from schemas.config.monitor_config import Kafka
+    from schemas.config.connections import Kafka
 
     topics = make_topics(2)
     publish(topics, (response("a"), WHY, "tokens"))
@@ -214,7 +214,7 @@ def test_a_fenced_process_writes_nothing_more(make_topics, publish):
     from agents.commands.dead_letters import _plan
     from agents.dead_letters.records import LetterFilter
     from agents.dead_letters.reinjection import inject
-    from schemas.config.monitor_config import Kafka
+    from schemas.config.connections import Kafka
 
     topics = make_topics(2)
     publish(topics, *[(response("a", output="x" * 60_000), WHY, "tokens")] * 80)  # more than one transaction
@@ -235,7 +235,7 @@ def test_a_fenced_process_writes_nothing_more(make_topics, publish):
 def test_an_event_too_large_for_the_broker_does_not_prevent_others(make_topics):
     from agents.dead_letters.records import Identity
     from agents.dead_letters.reinjection import Reinjection, inject
-    from schemas.config.monitor_config import Kafka
+    from schemas.config.connections import Kafka
 
     topics = make_topics(2)
     sizes = {1: 10, 2: 2_000_000, 3: 10}

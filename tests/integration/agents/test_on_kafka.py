@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from agents.kafka.topics import describe
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from softfail.partitioning import partition_of
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Outputs
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 WORKERS = Path(__file__).parents[2] / "agents"
 

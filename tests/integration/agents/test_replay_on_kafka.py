@@ -12,7 +12,7 @@ import pytest
 
 from agents.commands.replay import main
 from monitor.cli.replay import main as from_files
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from softfail.partitioning import partition_of
 
 PARTITIONS = 4

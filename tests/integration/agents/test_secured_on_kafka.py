@@ -22,7 +22,7 @@ import pytest
 from agents.kafka import topics
 from agents.kafka.handshake import Refusal, shake_hands
 from agents.process import exits
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from softfail import Softfail
 
 ROOT = Path(__file__).parents[3]

@@ -19,7 +19,7 @@ from faust.types import TP
 from agents.runtime.changelog import Changelog
 from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 ROOT = Path(__file__).parents[3]
 

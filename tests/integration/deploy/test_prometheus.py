@@ -25,7 +25,8 @@ from agents.web.server import WebServer
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS, Measure
 from monitor.watch import Watch
-from schemas.config.monitor_config import Config, Http
+from schemas.config.connections import Http
+from schemas.config.monitor_config import Config
 from tests.deploy.test_alert_rules import CASES, RULES
 from tests.deploy.test_dashboard import EXPRESSIONS, VARIABLES
 

@@ -17,7 +17,7 @@ from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import FINE, HOUR, HOUR_US, SegmentSeries
 from schemas.config.monitor_config import Config
-from schemas.config.rules import Burning
+from schemas.config.objectives import Burning
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000

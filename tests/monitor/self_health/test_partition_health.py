@@ -13,7 +13,7 @@ from monitor.self_health.partition_health import PartitionHealth, ReadProgress
 from monitor.self_health.share_checks import SHARE_LIMITS, Finding, ShareChecks
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from schemas.config.monitor_config import Health as Settings
+from schemas.config.self_health import Health as Settings
 from schemas.records import Heartbeat
 from schemas.times import rfc3339
 

@@ -11,7 +11,7 @@ from agents.kafka import silence_records
 from agents.web import server as server_module
 from agents.web.server import WebServer
 from agents.web.ui import page_html
-from schemas.config.monitor_config import Http, Kafka
+from schemas.config.connections import Http, Kafka
 
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 
