@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from schemas.records import Episode, EpisodeIncident, Evidence, Example
+from schemas.evidence_record import Evidence
+from schemas.records import Episode, EpisodeIncident, Example
 from tests import kafka_launcher as launcher
 from tests.tiers import (  # noqa: F401 - hooks of pytest
     missing_service,

@@ -10,7 +10,8 @@ from monitor.rules.evidence import Evidence as RuleEvidence
 from monitor.wording.episode_text import by_importance, clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.number_format import share, span
-from schemas.records import EpisodeIncident, Evidence
+from schemas.evidence_record import Evidence
+from schemas.records import EpisodeIncident
 from softfail.sanitize import sanitize
 
 LABEL = 200  # characters of a label that are shown

@@ -9,7 +9,8 @@ from monitor.wording.finding_text import amount, measure
 from monitor.wording.incident_grouping import group_incidents
 from monitor.wording.next_steps import next_step_for
 from monitor.wording.number_format import span
-from schemas.records import Episode, EpisodeIncident, Evidence
+from schemas.evidence_record import Evidence
+from schemas.records import Episode, EpisodeIncident
 from softfail.sanitize import sanitize
 
 NAMED_FEATURES = 4  # features that the summary of a shared page names

@@ -14,7 +14,7 @@ from monitor.wording.number_format import (
     supports_share,
     weighted_sample_of,
 )
-from schemas.records import Evidence, WeightedSample  # noqa: F401 - used in doctests  # noqa: F401 - WeightedSample is used in doctests
+from schemas.evidence_record import Evidence, WeightedSample
 from softfail.sanitize import sanitize
 
 _NUMBERS = {

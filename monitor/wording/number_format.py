@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.stats.share_intervals import wilson_interval
 from monitor.windows.record import Z95
-from schemas.records import Evidence, WeightedSample
+from schemas.evidence_record import Evidence, WeightedSample
 
 MAX_WIDTH = 0.9  # of an interval; a wider one says nothing
 LEAST_WIDTH = 3  # percentage points; an interval at least as wide is written in whole percents

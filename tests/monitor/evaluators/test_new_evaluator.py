@@ -16,7 +16,7 @@ from monitor.evaluators.verdict import PASSED, SKIPPED_NO_TEXT, failed
 from monitor.watch import Watch
 from monitor.wording.finding_text import measure
 from monitor.wording.next_steps import next_step_for
-from schemas.records import Evidence
+from schemas.evidence_record import Evidence
 
 
 class ShoutingParameters(Parameters):

@@ -9,7 +9,8 @@ import pytest
 from monitor.backtest.engine import replay
 from monitor.cli.replay import main
 from monitor.protocol.messages import FileRecord
-from schemas.records import Episode, Window
+from schemas.records import Episode
+from schemas.window_record import Window
 
 
 @pytest.fixture(scope="module")

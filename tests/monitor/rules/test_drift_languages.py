@@ -16,7 +16,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.wording.finding_text import measure
 from schemas.config.monitor_config import Config
-from schemas.records import Evidence
+from schemas.evidence_record import Evidence
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ENGLISH = (

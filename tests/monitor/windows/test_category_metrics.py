@@ -15,7 +15,7 @@ from monitor.stats.category_counts import MAX_NAMES
 from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
-from schemas.records import Window
+from schemas.window_record import Window
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

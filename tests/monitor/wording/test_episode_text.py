@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from monitor.wording import episode_text, finding_text, number_format
 from monitor.wording.finding_text import measure
-from schemas.records import EpisodeIncident, Evidence
+from schemas.evidence_record import Evidence
+from schemas.records import EpisodeIncident
 
 
 def incident(

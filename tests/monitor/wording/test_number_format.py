@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.wording import number_format
 from monitor.wording.finding_text import measure
-from schemas.records import Evidence
+from schemas.evidence_record import Evidence
 
 DRIFTED = {"reference": 181.0, "reference_n": 900.0, "test": "kolmogorov_smirnov"}
 

@@ -1,0 +1,62 @@
+"""The record of a window: what was counted in one closed pane of a segment or feature."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.record_fields import Labels, Written
+from softfail.events import Time
+
+
+class Histogram(Written):
+    """Exponential histogram of the OpenTelemetry data model.
+
+    Bucket i of ``counts`` holds what lies in (base**(offset + i), base**(offset + i + 1)], base =
+    2**(2**-scale), in units of the metric's ``unit``.
+    """
+
+    scale: int
+    offset: int
+    counts: list[float] = Field(
+        description="Weighted counts, whole numbers when every sample_probability is 1"
+    )
+    zero: float = Field(0, description="Weighted count of zeros")
+    negative: Histogram | None = None
+
+
+class Metric(Written):
+    """One metric of a window: a value with its 95 % interval, and what merges."""
+
+    value: float | None = Field(description="None when nothing was counted")
+    n: float = Field(description="Effective number of events behind the value")
+    low: float | None
+    high: float | None
+    counts: dict[str, float] | None = Field(
+        None,
+        description=(
+            "Categories: weighted count of each; what says nothing (no error, no fallback) is left out"
+        ),
+    )
+    classes: list[tuple[float, int, int]] | None = Field(
+        None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed"
+    )
+    sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")
+    unit: float | None = Field(
+        None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)"
+    )
+    histogram: Histogram | None = None
+
+
+class Window(Labels):
+    """One closed pane of a segment or feature. A record of the same key with a higher ``revision`` replaces
+    it.
+    """
+
+    record: Literal["window"]
+    start: Time
+    end: Time
+    revision: int = Field(ge=1, description="Rises with late data")
+    events: int
+    metrics: dict[str, Metric]
