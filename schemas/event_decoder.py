@@ -17,7 +17,8 @@ import pydantic_core
 from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
-from softfail.events import EPOCH, KINDS, MIN_TEXT_PROBABILITY, Event
+from softfail.event_time import EPOCH
+from softfail.events import KINDS, MIN_TEXT_PROBABILITY, Event
 
 _BOUNDS = {
     annotated_types.Ge: "ge",

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from schemas.record_fields import Written
-from softfail.events import Time
+from softfail.event_time import Time
 
 
 class WeightedSample(Written):

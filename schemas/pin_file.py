@@ -11,7 +11,8 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
 from schemas.fields import Part
-from softfail.events import Time, Total
+from softfail.event_time import Time
+from softfail.events import Total
 
 PIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 

@@ -14,7 +14,7 @@ from schemas.evidence_record import Evidence
 from schemas.fields import Severity
 from schemas.record_fields import Labels, Written
 from schemas.window_record import Window
-from softfail.events import Time
+from softfail.event_time import Time
 
 
 class Transition(Labels):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from softfail.events import EPOCH
+from softfail.event_time import EPOCH
 
 __all__ = ["EPOCH", "microseconds", "rfc3339", "utc"]
 

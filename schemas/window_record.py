@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.record_fields import Labels, Written
-from softfail.events import Time
+from softfail.event_time import Time
 
 
 class Histogram(Written):

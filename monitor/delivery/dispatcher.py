@@ -8,16 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.delivery.delivery_log import DeliveryLog, Key
-from monitor.delivery.episode_delivery import (
-    CATCH_UP_US,
-    LATE_US,
-    OLD_US,
-    REPEAT_AT_US,
-    REPEAT_US,
-    STATE_PREFIX,
-    Decision,
-    EpisodeDelivery,
-)
+from monitor.delivery.delivery_times import CATCH_UP_US, LATE_US, OLD_US, REPEAT_AT_US, REPEAT_US
+from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery
 from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
 from monitor.delivery.silences import ScheduledSilence, Silences, silence_subject
 from monitor.delivery.snapshot import Snapshot, snapshot
@@ -41,7 +33,7 @@ class Dispatcher:
         # whether silences may have changed since the deliveries were saved
         self._silences_uncertain = False
 
-    # what comes in
+    # incoming records
 
     def take_silence(self, silence: Silence, now_us: int) -> None:
         """Take a silence that a person asked for.
@@ -190,7 +182,7 @@ class Dispatcher:
                 delivery.silence_end_us = until_us
                 self.log.touch((channel, episode_id))
 
-    # what goes out
+    # outgoing steps
 
     def next_step(
         self, channel: str, delivery: EpisodeDelivery, now_us: int, *, ignore_silences: bool = False
@@ -243,7 +235,7 @@ class Dispatcher:
         self.log.touch(key)
         return ended_silenced
 
-    # what is saved
+    # saved state
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call."""

@@ -13,6 +13,15 @@ from pydantic import Field
 
 from monitor.channels.interface import Action, Urgency
 from monitor.delivery.delivery_log import Delivery
+from monitor.delivery.delivery_times import (
+    JOINED_US,
+    KEPT_US,
+    LATE_US,
+    OLD_US,
+    RECENT_US,
+    REPEAT_US,
+    UPDATE_US,
+)
 from monitor.delivery.snapshot import Snapshot, finding_keys, member_keys
 from monitor.protocol.severity import severity_rank
 from schemas.records import Episode
@@ -20,18 +29,6 @@ from schemas.times import microseconds
 
 STATE_PREFIX = b"delivery/"  # of its state records; channel and id follow
 
-MINUTE_US = 60_000_000
-REPEAT_US = 360 * MINUTE_US  # an open trigger is sent again so often, in case somebody closed it by hand
-# the same for receivers that forget their alerts at a restart
-REPEAT_AT_US = {"alertmanager": 5 * MINUTE_US}
-UPDATE_US = 5 * MINUTE_US  # least time between two updates of an open episode
-# the same if another feature joined its group: nobody has been sent anything about that one yet
-JOINED_US = MINUTE_US // 2
-RECENT_US = 60 * MINUTE_US  # what ended longer ago without having been sent is a note
-OLD_US = 24 * 60 * MINUTE_US  # and what ended longer ago than this is not sent
-CATCH_UP_US = 5 * MINUTE_US  # so long after it was decided, an episode of long ago waits for its end
-LATE_US = 5_000_000  # longest time that a record is on its way while a silence ends
-KEPT_US = 24 * 60 * MINUTE_US  # a delivery is remembered so long after its last step
 
 KeyState = Literal["held", "wanted", "open", "refused", "closed", "dropped", "stuck"]
 """State of a key at the receiver.
@@ -97,7 +94,7 @@ class EpisodeDelivery(Delivery):
         """Return whether its last step lies over a day back."""
         return self.done_us is not None and now_us - self.done_us > KEPT_US
 
-    # what comes in
+    # incoming records
 
     def update(self, snapshot: Snapshot, silence_end_us: int | None = None) -> None:
         """Take a newer state. After a resolve there is none. ``silence_end_us``: when the silence ends under
@@ -159,7 +156,7 @@ class EpisodeDelivery(Delivery):
         if self.has_ended and now_us < (self.catch_up_until_us or 0) - LATE_US:
             self.keys |= {urgency: "dropped" for urgency, state in self.keys.items() if state == "wanted"}
 
-    # what is known
+    # properties
 
     @property
     def has_ended(self) -> bool:
@@ -188,7 +185,7 @@ class EpisodeDelivery(Delivery):
         """Its urgency, which rises and never sinks."""
         return "high" if "high" in self.keys else "low"
 
-    # what goes out
+    # outgoing steps
 
     def next_step(
         self, now_us: int, page_old: bool = False, *, silenced: bool = False, repeat_us: int = REPEAT_US
@@ -269,7 +266,7 @@ class EpisodeDelivery(Delivery):
         is_worse = severity_rank(episode.severity) > severity_rank(severity)
         return is_worse or not finding_keys(episode) <= set(rules)
 
-    # what came of it
+    # results of steps
 
     def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
         """Note that the receiver has confirmed a step. ``now_us``: wall clock, microseconds since 1970."""

@@ -1,4 +1,4 @@
-"""Outbox: all that has to be sent to channels, episodes and changes, as a value.
+"""Outbox: the episodes and changes that have to be sent to channels, as a value.
 
 Pure: the shell asks ``due`` or ``change_due``, sends, and answers with ``delivered``, ``failed`` or
 ``refused``. It saves each answer before it sends the next step, so a crash repeats at most the last step, an
@@ -19,6 +19,7 @@ from monitor.delivery.change_dispatcher import ChangeDispatcher
 from monitor.delivery.circuit_breaker import CircuitBreaker
 from monitor.delivery.delivery_counts import STATE_KEY as COUNTS_KEY
 from monitor.delivery.delivery_counts import DeliveryCounts, Outcome
+from monitor.delivery.delivery_status import pending_steps, silences_in_force
 from monitor.delivery.dispatcher import Dispatcher
 from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.delivery.retries import CHANGES, EPISODES, RetryLane
@@ -31,8 +32,8 @@ from schemas.records import Change, Episode, Silence
 LAYOUT = 4
 """Version of the state records of ``notify``: JSON, and a name that a release does not know is refused.
 
-2: findings of self-health beside deliveries. 3: silences, and until when they hold deliveries back. 4: pages
-over several features, changes.
+2: findings of self-health beside deliveries. 3: silences, and when they end. 4: pages over several features,
+changes.
 """
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
@@ -59,10 +60,10 @@ class Outbox:
         """Move the wall clock on, microseconds since 1970; it never goes back."""
         self._now_us = max(self._now_us, now_us)
 
-    # what comes in
+    # incoming records
 
     def take(self, record: AlertRecord, offset: int, now_us: int) -> None:
-        """Take a record of the alerts topic; heartbeats are of no concern here.
+        """Take a record of the alerts topic; heartbeats are ignored.
 
         Args:
             record: an episode, a silence or a change.
@@ -90,7 +91,7 @@ class Outbox:
         self._counts.add_unreadable()
         return outputs
 
-    # what goes out
+    # outgoing steps
 
     def due(self, channel: str, now_us: int) -> Step | None:
         """Return the step of an episode that this channel is to be sent now: pages first, then in order of
@@ -135,7 +136,7 @@ class Outbox:
             return None
         return step if self.due(channel, now_us) is None else None
 
-    # what came of it
+    # results of steps
 
     def delivered(self, step: Step | ChangeStep, now_us: int) -> None:
         """Note that the receiver has confirmed a step. ``now_us``: wall clock, microseconds since 1970."""
@@ -211,7 +212,7 @@ class Outbox:
         outputs.add("deadletter", dead_letter(record, why))
         return outputs
 
-    # how the channels do
+    # state of the channels
 
     def breaker(self, channel: str) -> CircuitBreaker:
         """Return the circuit breaker of a channel."""
@@ -241,7 +242,7 @@ class Outbox:
     def _lane(self, channel: str) -> RetryLane:
         return self._lanes.setdefault(channel, RetryLane(EPISODES))
 
-    # what is shown
+    # metrics and status
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -251,11 +252,8 @@ class Outbox:
     def measures(self) -> Iterator[Measure]:
         """Yield the values for /metrics."""
         yield from self.counters()
-        items, channels = self._episodes.log.open_items(), self._config.channels.names()
-        pending = dict.fromkeys((*channels, *(channel for (channel, _), _ in items)), 0)
-        for (channel, _), delivery in items:
-            pending[channel] += self._episodes.next_step(channel, delivery, self._now_us) is not None
-        for channel, count in pending.items():
+        channels = self._config.channels.names()
+        for channel, count in pending_steps(self._episodes, channels, self._now_us).items():
             yield Measure("softfail_deliveries_pending", (channel,), count)
         for channel in channels:
             state = self.breaker(channel).state(self._now_us)
@@ -267,20 +265,9 @@ class Outbox:
 
     def silences(self) -> list[dict[str, Any]]:
         """Return the silences in force at the last known time, and how many deliveries each holds back."""
-        held: dict[str, int] = {}
-        for (channel, _), delivery in self._episodes.log.open_items():
-            silence = self._episodes.silence_of(channel, delivery, self._now_us)
-            if silence is None:
-                continue
-            audible = self._episodes.next_step(channel, delivery, self._now_us, ignore_silences=True)
-            if audible != self._episodes.next_step(channel, delivery, self._now_us):
-                held[silence.name] = held.get(silence.name, 0) + 1
-        return [
-            {**silence.status(until_us), "holds": held.get(silence.name, 0)}
-            for silence, until_us in self._episodes.silences.active(self._now_us)
-        ]
+        return silences_in_force(self._episodes, self._now_us)
 
-    # what is saved
+    # saved state
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call; None deletes."""

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from monitor.delivery.episode_delivery import LATE_US, MINUTE_US, EpisodeDelivery
+from monitor.delivery.delivery_times import LATE_US, MINUTE_US
+from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.delivery.snapshot import Snapshot, snapshot
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank

@@ -51,7 +51,7 @@ class WorkerAlerts:
         self._began_us = self._evaluated_us = 0
         self._changed: dict[bytes, None] = {}  # keys of state records, an ordered set
 
-    # what comes in
+    # incoming records
 
     def take(self, heartbeat: Heartbeat, now_us: int) -> None:
         """Take a heartbeat. ``now_us``: wall clock, microseconds since 1970."""
@@ -185,7 +185,7 @@ class WorkerAlerts:
             if not state.reports:
                 del self._findings[subject, name]
 
-    # what is shown
+    # metrics and status
 
     def last_heartbeats(self) -> dict[int, int]:
         """Return when the last heartbeat of each partition came, wall clock, microseconds since 1970; 0: none
@@ -213,7 +213,7 @@ class WorkerAlerts:
         """Return the open episodes for the status page."""
         return [with_text(msgspec.to_builtins(record)) for record in self._episodes.records(now_us)]
 
-    # what is saved
+    # saved state
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call."""

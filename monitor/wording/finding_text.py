@@ -14,7 +14,7 @@ from monitor.wording.number_format import (
     supports_share,
     weighted_sample_of,
 )
-from schemas.evidence_record import Evidence, WeightedSample
+from schemas.evidence_record import Evidence
 from softfail.sanitize import sanitize
 
 _NUMBERS = {

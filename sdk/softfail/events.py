@@ -9,12 +9,9 @@ Source of the attribute names: OpenTelemetry semantic conventions for generative
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,45 +21,13 @@ from pydantic import (
     model_validator,
 )
 
+from softfail.event_time import Time
+
 SCHEMA_VERSION = 1
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Labels appear in keys, metric series and pages. A longer one is a text in the wrong field.
 LABEL_CHARS = 256
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
 
-
-def _utc_time(value: Any) -> datetime:
-    """Parse RFC 3339 text into an aware time in UTC.
-
-    Fractions below a microsecond (Go prints nanoseconds) are rounded half up.
-    """
-    if isinstance(value, datetime):
-        time = value
-    elif isinstance(value, str) and (match := _RFC3339.fullmatch(value)):
-        date, clock, fraction, zone = match.groups()
-        nanoseconds = int((fraction or "0").ljust(9, "0"))
-        try:
-            time = datetime.fromisoformat(f"{date}T{clock}{zone.upper()}") + timedelta(
-                microseconds=(nanoseconds + 500) // 1000
-            )
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"{error}; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z") from None
-    else:
-        raise ValueError("not a time; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
-    if time.tzinfo is None:
-        raise ValueError("has no UTC offset; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
-    if time < EPOCH:
-        raise ValueError("lies before 1970; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z")
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(
-            "lies after the year 9999; send RFC 3339 in UTC, like 2026-03-02T09:00:00Z"
-        ) from None
-
-
-Time = Annotated[datetime, BeforeValidator(_utc_time, json_schema_input_type=AwareDatetime)]
 Label = Annotated[str, Field(min_length=1, max_length=LABEL_CHARS)]
 OptionalLabel = Annotated[str, Field(max_length=LABEL_CHARS)]
 Count = Annotated[int, Field(ge=0, le=10**9)]  # the bounds keep integer sums of a bundle inside 64 bits

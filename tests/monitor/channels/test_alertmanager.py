@@ -7,7 +7,7 @@ import pytest
 
 from monitor.channels.alertmanager import HOLD_US, Alertmanager
 from monitor.channels.interface import Permanent, Step
-from monitor.delivery.episode_delivery import REPEAT_US
+from monitor.delivery.delivery_times import REPEAT_US
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
 
