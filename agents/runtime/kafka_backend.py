@@ -13,7 +13,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from agents.kafka.connection import clients
 from agents.kafka.topic_reader import TopicReader
 from agents.runtime.backend import Row, Target
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 
 BATCH_BYTES = 512 << 10
 

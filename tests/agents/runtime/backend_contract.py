@@ -28,7 +28,8 @@ from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Message, Outputs
 from monitor.watch import Watch
 from monitor.windows.format_versions import LAYOUT
-from schemas.config.monitor_config import Config, Kafka
+from schemas.config.connections import Kafka
+from schemas.config.monitor_config import Config
 
 PARTITIONS = 2
 LAYOUT_1 = Path(__file__).parents[2] / "monitor/state/layout1.watch.ndjson"

@@ -10,7 +10,7 @@ from faust.types import TP
 from agents.runtime.backend import Row, Target
 from agents.runtime.faust_transport import Bundle
 from schemas import topics
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from tests.agents.runtime.backend_contract import *  # noqa: F403 - all laws
 from tests.agents.runtime.backend_contract import PARTITIONS
 from tests.agents.runtime.memory_backend import MemoryKafka, MemoryWriter, bundles

@@ -16,7 +16,7 @@ from agents.kafka.topics import create, describe
 from agents.runtime.backend import Row, Target
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.kafka_backend import KafkaBackend, KafkaWriter
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from tests.agents.runtime.backend_contract import *  # noqa: F403 - all laws
 from tests.agents.runtime.backend_contract import PARTITIONS
 
