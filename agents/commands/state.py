@@ -63,6 +63,79 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _add_inspect(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    parser = actions.add_parser(
+        "inspect", parents=[common], help="show the state; changes nothing, also while workers run"
+    )
+    parser.add_argument("--agent", choices=AGENTS, default="watch")
+    parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    parser.add_argument(
+        "--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "ndjson"),
+        default="table",
+        help="ndjson: one object for each record, with its key decoded",
+    )
+    parser.set_defaults(action=inspect)
+
+
+def _add_drop(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    parser = actions.add_parser("drop", parents=[common], help="delete one record")
+    parser.add_argument("--agent", choices=AGENTS, required=True)
+    parser.add_argument("--partition", type=_number, metavar="N", required=True)
+    parser.add_argument("--key", required=True, help="as inspect prints it")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(action=drop)
+
+
+def _add_reset(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    parser = actions.add_parser(
+        "reset", parents=[common], help="delete all state of an agent, or of one partition"
+    )
+    parser.add_argument("--agent", choices=AGENTS, required=True)
+    parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    parser.add_argument(
+        "--to",
+        type=_place,
+        metavar="earliest|latest|OFFSET",
+        help="where a worker begins; else as on a new partition (kafka.start)",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(action=reset)
+
+
+def _add_rebuild(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    parser = actions.add_parser(
+        "rebuild",
+        parents=[common],
+        help="replace unreadable records by replaying the log of the source",
+    )
+    parser.add_argument(
+        "--agent",
+        choices=("watch",),
+        default="watch",
+        help="the state of notify says what was delivered, which no log has: use drop or reset",
+    )
+    parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="count every pane again that the log still covers entirely, with the current evaluators",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(action=rebuild)
+
+
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m agents state",
@@ -73,59 +146,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     add_config(common)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    inspect_parser = actions.add_parser(
-        "inspect", parents=[common], help="show the state; changes nothing, also while workers run"
-    )
-    inspect_parser.add_argument("--agent", choices=AGENTS, default="watch")
-    inspect_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
-    inspect_parser.add_argument(
-        "--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?"
-    )
-    inspect_parser.add_argument(
-        "--format",
-        choices=("table", "ndjson"),
-        default="table",
-        help="ndjson: one object for each record, with its key decoded",
-    )
-    inspect_parser.set_defaults(action=inspect)
-    drop_parser = actions.add_parser("drop", parents=[common], help="delete one record")
-    drop_parser.add_argument("--agent", choices=AGENTS, required=True)
-    drop_parser.add_argument("--partition", type=_number, metavar="N", required=True)
-    drop_parser.add_argument("--key", required=True, help="as inspect prints it")
-    drop_parser.add_argument("--yes", action="store_true", help="do not ask")
-    drop_parser.set_defaults(action=drop)
-    reset_parser = actions.add_parser(
-        "reset", parents=[common], help="delete all state of an agent, or of one partition"
-    )
-    reset_parser.add_argument("--agent", choices=AGENTS, required=True)
-    reset_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
-    reset_parser.add_argument(
-        "--to",
-        type=_place,
-        metavar="earliest|latest|OFFSET",
-        help="where a worker begins; else as on a new partition (kafka.start)",
-    )
-    reset_parser.add_argument("--yes", action="store_true", help="do not ask")
-    reset_parser.set_defaults(action=reset)
-    rebuild_parser = actions.add_parser(
-        "rebuild",
-        parents=[common],
-        help="replace unreadable records by replaying the log of the source",
-    )
-    rebuild_parser.add_argument(
-        "--agent",
-        choices=("watch",),
-        default="watch",
-        help="the state of notify says what was delivered, which no log has: use drop or reset",
-    )
-    rebuild_parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
-    rebuild_parser.add_argument(
-        "--all",
-        action="store_true",
-        help="count every pane again that the log still covers entirely, with the current evaluators",
-    )
-    rebuild_parser.add_argument("--yes", action="store_true", help="do not ask")
-    rebuild_parser.set_defaults(action=rebuild)
+    for add_action in (_add_inspect, _add_drop, _add_reset, _add_rebuild):
+        add_action(actions, common)
     options = parser.parse_args(argv)
     if options.action is reset and isinstance(options.to, int) and options.partition is None:
         parser.error("reset --to OFFSET needs --partition: offsets differ between partitions")
@@ -135,7 +157,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run an action; return 0 when it was done, 1 when refused, 78 for the configuration or no broker."""
     options = _options(argv)
-    # what matters of it is printed once, and not by the handler of last resort
+    # errors are printed once, by this command, and not by the handler of last resort of logging
     for name in ("asyncio", "softfail"):
         logging.getLogger(name).addHandler(logging.NullHandler())
 
@@ -148,6 +170,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     return exit_code(
         command,
-        kafka_failed="Kafka does not do it, so it is not certain what was done; look with `state inspect`",
+        kafka_failed="Kafka did not confirm it, so it is not certain what was done; check with `state inspect`",
         interrupted=(exits.REFUSED, ""),
     )

@@ -57,18 +57,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         dead_letters.update(status.get("dead_letters", {}))
         forwarded += status.get("forwarded", 0)
         await asyncio.sleep(0)
-    episodes.sort(
-        key=lambda episode: (
-            _URGENCY.get(episode["urgency"], 2),
-            bool(episode.get("muted")),
-            episode["started_at"],
-        )
-    )
     recent.sort(key=lambda event: (event["time"], event["decided_at"]), reverse=True)
-    episodes = [
-        {**episode, "silenced_until": until} if (until := _silenced_until(episode, silences)) else episode
-        for episode in episodes
-    ]
     partitions.sort(key=lambda row: (row["agent"], row["partition"]))
     return {
         "now": rfc3339(now),
@@ -77,13 +66,29 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "reasons": readiness_faults(worker),
         "silences": silences,
         "dead_man": dead_man,
-        "episodes": episodes,
+        "episodes": _in_order(episodes, silences),
         "features": features,
         "recent": recent[:RECENT],
         "partitions": partitions,
         "dead_letters": dict(dead_letters.most_common()),
         "forwarded": forwarded,
     }
+
+
+def _in_order(episodes: Sequence[dict[str, Any]], silences: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return episodes by urgency, then age; with ``silenced_until`` where a silence applies."""
+    ordered = sorted(
+        episodes,
+        key=lambda episode: (
+            _URGENCY.get(episode["urgency"], 2),
+            bool(episode.get("muted")),
+            episode["started_at"],
+        ),
+    )
+    return [
+        {**episode, "silenced_until": until} if (until := _silenced_until(episode, silences)) else episode
+        for episode in ordered
+    ]
 
 
 def _silenced_until(episode: dict[str, Any], silences: Sequence[dict[str, Any]]) -> str:

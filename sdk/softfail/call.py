@@ -73,6 +73,32 @@ class Call:
         self.__exit__(kind, error, trace)
 
 
+class _ResultFields:
+    """Fields of a response that come from the result of a function. Arguments as in ``watch_function``."""
+
+    def __init__(self, client: _Client, read: Callable[[Any], Mapping[str, Any]] | None) -> None:
+        self._client, self._read = client, read
+
+    def set(self, call: Call, result: Any) -> None:
+        read = self._read
+        try:
+            result_fields = read(result) if read else {"output": result} if isinstance(result, str) else {}
+            for name, value in result_fields.items():
+                setattr(call, name, value)
+        except Exception as error:  # noqa: BLE001 - a failing `read` must not fail the service's call
+            self._client._note("result not read by `read`", repr(error))
+
+    def collect(self, items: list[Any], item: Any) -> None:
+        """Keep an item of a generator if a field may come from it."""
+        if self._read or isinstance(item, str):
+            items.append(item)
+
+    @staticmethod
+    def join(items: list[Any]) -> Any:
+        """Return strings as one string, other items as they are."""
+        return "".join(items) if items and all(isinstance(item, str) for item in items) else items
+
+
 def watch_function(
     client: _Client, function: F, fields: Mapping[str, Any], read: Callable[[Any], Mapping[str, Any]] | None
 ) -> F:
@@ -87,27 +113,13 @@ def watch_function(
         read: converts the result to fields. None: a string result, or the joined strings of a generator,
             becomes ``output``.
     """
-
-    def set_fields(call: Call, result: Any) -> None:
-        try:
-            result_fields = read(result) if read else {"output": result} if isinstance(result, str) else {}
-            for name, value in result_fields.items():
-                setattr(call, name, value)
-        except Exception as error:  # noqa: BLE001 - a failing `read` must not fail the service's call
-            client._note("result not read by `read`", repr(error))
-
-    def collect(items: list[Any], item: Any) -> None:
-        if read or isinstance(item, str):
-            items.append(item)
-
-    def join(items: list[Any]) -> Any:
-        return "".join(items) if items and all(isinstance(item, str) for item in items) else items
+    results = _ResultFields(client, read)
 
     @functools.wraps(function)
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         with Call(client, fields) as call:
             result = await function(*args, **kwargs)
-            set_fields(call, result)
+            results.set(call, result)
         return result
 
     @functools.wraps(function)
@@ -116,9 +128,9 @@ def watch_function(
             items: list[Any] = []
             for item in function(*args, **kwargs):
                 call.first_token()
-                collect(items, item)
+                results.collect(items, item)
                 yield item
-            set_fields(call, join(items))
+            results.set(call, results.join(items))
 
     @functools.wraps(function)
     async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -127,15 +139,15 @@ def watch_function(
             async with contextlib.aclosing(function(*args, **kwargs)) as stream:
                 async for item in stream:
                     call.first_token()
-                    collect(items, item)
+                    results.collect(items, item)
                     yield item
-            set_fields(call, join(items))
+            results.set(call, results.join(items))
 
     @functools.wraps(function)
     def plain(*args: Any, **kwargs: Any) -> Any:
         with Call(client, fields) as call:
             result = function(*args, **kwargs)
-            set_fields(call, result)
+            results.set(call, result)
         return result
 
     for matches, wrapper in (
