@@ -11,7 +11,7 @@ from typing import Any
 from monitor.alerts.pane_close import PaneCloser
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.ingestor import Ingestor
-from monitor.protocol.messages import Message, Outputs, Record, to_json
+from monitor.protocol.messages import Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.self_health.partition_health import PartitionHealth, ReadProgress, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
@@ -136,15 +136,15 @@ class Watch:
         out = Outputs()
         if self._health.is_due(now_us):
             silent = self._silent.look(self.partition_state, now_us)
-            beat = self._health.look(
+            heartbeat = self._health.look(
                 partition_counts(self.partition_state, self._records),
                 progress,
                 self.watermark_us,
                 now_us,
                 silent,
             )
-            if beat is not None:
-                out.add("alerts", Message(f"watch/{self.partition}".encode(), to_json(beat), 0))
+            if heartbeat is not None:
+                out.write("alerts", f"watch/{self.partition}".encode(), heartbeat, 0)
         return out
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:

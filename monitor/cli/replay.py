@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TextIO
 
-import msgspec
-
 from monitor.backtest.engine import run_side_by_side
 from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
 from monitor.backtest.run import BacktestRun
@@ -94,11 +92,14 @@ def run(
 
 
 def _write(outputs: Outputs, table: LiveTable | None, stream: TextIO) -> None:
+    if table is not None:
+        for topic, record in outputs.record_order:
+            if topic in PRINTED_TOPICS:
+                table.take(record)
+        return
     for topic, message in outputs.order:
-        if topic in PRINTED_TOPICS and table is None:
+        if topic in PRINTED_TOPICS:
             stream.write(message.value.decode() + "\n")
-        elif topic in PRINTED_TOPICS and table is not None:
-            table.take(msgspec.json.decode(message.value))
 
 
 def _report(

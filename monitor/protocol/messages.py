@@ -72,18 +72,20 @@ class Outputs:
     """The messages that one step produced.
 
     ``messages``: topic (its last part, as in ``softfail.windows``) -> messages. ``order``: all of them in the
-    order in which they were written. ``records``: topic -> the typed records among them, so that nobody in
-    this process decodes what was just encoded.
+    order in which they were written. ``records``: topic -> the typed records among them, so that no caller in
+    this process decodes a record that was just encoded; ``record_order``: these records as in ``order``.
     """
 
     messages: dict[str, list[Message]] = field(default_factory=dict)
     order: list[tuple[str, Message]] = field(default_factory=list)
     records: dict[str, list[OutputRecord]] = field(default_factory=dict)
+    record_order: list[tuple[str, OutputRecord]] = field(default_factory=list)
 
     def write(self, topic: str, key: bytes, record: OutputRecord, partition: int | None = None) -> None:
         """Encode a record, and append it as a message and as a record."""
         self.add(topic, Message(key, to_json(record), partition))
         self.records.setdefault(topic, []).append(record)
+        self.record_order.append((topic, record))
 
     def add(self, topic: str, message: Message) -> None:
         """Append a message for ``windows``, ``alerts``, ``samples``, ``deadletter`` or ``events``
@@ -98,6 +100,7 @@ class Outputs:
             self.add(topic, message)
         for topic, records in other.records.items():
             self.records.setdefault(topic, []).extend(records)
+        self.record_order += other.record_order
 
     def __bool__(self) -> bool:
         return any(self.messages.values())

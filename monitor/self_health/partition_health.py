@@ -1,16 +1,17 @@
-"""Health of one partition as its worker sees it: shares of what went wrong lately, a lag, a loss. The wall
-clock is an argument.
+"""Health of one partition as its worker sees it: shares of recent failures, a lag, a loss. The wall clock is
+an argument.
 
-Windows are kept in memory only. A heartbeat says how long its owner has looked (``observed_s``): until that
-is a whole window, a finding that is missing may only not have been seen yet.
+Windows are kept in memory only. A heartbeat says how long its owner has observed the partition
+(``observed_s``). Before that is a whole window, a missing finding does not mean that all is healthy.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from monitor.self_health.heartbeat import HeartbeatRecord
 from monitor.self_health.share_checks import Counts, Finding, ShareChecks
 from monitor.state.partition_state import PartitionState
 from monitor.wording.number_format import span
@@ -18,7 +19,7 @@ from schemas.config.self_health import Health as Settings
 from schemas.times import rfc3339
 
 HEARTBEAT_S = 60.0  # between two heartbeats with the same findings
-LOOKS = 20  # that a partition takes at its health in a window
+LOOKS = 20  # checks of the health of a partition in a window
 
 
 class ReadProgress(NamedTuple):
@@ -58,7 +59,7 @@ class PartitionHealth:
         watermark_us: int | None,
         now_us: int,
         more: Sequence[Finding] = (),
-    ) -> dict[str, Any] | None:
+    ) -> HeartbeatRecord | None:
         """Take what was counted so far; return the heartbeat to write, or None if none is due.
 
         Args:
@@ -90,16 +91,15 @@ class PartitionHealth:
         if self._heartbeat_sent_us and names == self._sent_findings and since_us < self._heartbeat_us:
             return None
         self._sent_findings, self._heartbeat_sent_us = names, now_us
-        return {
-            "record": "health",
-            "agent": "watch",
-            "partition": self._partition,
-            "partitions": self._partitions,
-            "time": rfc3339(now_us),
-            "observed_s": observed_s,
-            "counts": window,
-            "findings": [finding.record() for finding in findings],
-        }
+        return HeartbeatRecord(
+            agent="watch",
+            partition=self._partition,
+            partitions=self._partitions,
+            time=rfc3339(now_us),
+            observed_s=observed_s,
+            counts=window,
+            findings=[finding.record() for finding in findings],
+        )
 
     def _window(self) -> dict[str, int]:
         """Return what was counted in the window."""

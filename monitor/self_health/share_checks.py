@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from monitor.protocol.severity import most_severe
+from monitor.self_health.heartbeat import FindingRecord
 from monitor.wording.number_format import share, span
 from schemas.config.self_health import Health as Settings
 from schemas.times import rfc3339
@@ -68,15 +69,15 @@ class Finding(NamedTuple):
     since_us: int
     value: float | None = None
 
-    def record(self) -> dict[str, Any]:
-        """Return it as a heartbeat has it; see ``schemas.records.Finding``."""
-        return {
-            "name": self.name,
-            "severity": self.severity,
-            "text": self.text,
-            "since": rfc3339(self.since_us),
-            "value": self.value,
-        }
+    def record(self) -> FindingRecord:
+        """Return the finding as a heartbeat carries it."""
+        return FindingRecord(
+            name=self.name,
+            severity=self.severity,
+            text=self.text,
+            since=rfc3339(self.since_us),
+            value=self.value,
+        )
 
 
 class ShareChecks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ class Bench:
 
     def beat(self):
         for partition in set(range(self.partitions)) - self.silent:
-            findings = [finding.record() for finding in self.findings.get(partition, ())]
+            findings = [msgspec.to_builtins(finding.record()) for finding in self.findings.get(partition, ())]
             self.write(
                 json.dumps(
                     {

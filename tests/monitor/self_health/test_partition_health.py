@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def beats(
             watermark_us = None if watermark_s is None else now_us - watermark_s * SECOND
             beat = health.look(counts_at(second), figures_at(second), watermark_us, now_us)
             if beat is not None:
-                heartbeats.append((second, beat))
+                heartbeats.append((second, msgspec.to_builtins(beat)))
     return heartbeats
 
 
@@ -215,9 +216,9 @@ def test_findings_of_other_checks_are_sent_immediately():
         PartitionHealth(Settings(), 0, 1),
         Finding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
     )
-    assert health.look({}, WELL, None, 1000 * SECOND)["findings"] == []
+    assert health.look({}, WELL, None, 1000 * SECOND).findings == []
     assert health.look({}, WELL, None, 1015 * SECOND) is None
-    assert health.look({}, WELL, None, 1030 * SECOND, [silent])["findings"] == [silent.record()]
+    assert health.look({}, WELL, None, 1030 * SECOND, [silent]).findings == [silent.record()]
 
 
 def test_a_clock_set_back_stops_no_heartbeat():
