@@ -18,7 +18,7 @@ class _Head(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Head).decode
 
 
-def kind_of(record: bytes | Mapping[str, Any] | None, headers: Sequence[tuple[str, bytes]] = ()) -> str:
+def record_kind(record: bytes | Mapping[str, Any] | None, headers: Sequence[tuple[str, bytes]] = ()) -> str:
     """Return the kind of a record, like ``episode``: by its header if it has one, else by its JSON field.
 
     Args:
@@ -29,7 +29,7 @@ def kind_of(record: bytes | Mapping[str, Any] | None, headers: Sequence[tuple[st
         The kind, one of ``schemas.records.RECORDS`` or of a newer release; empty where nothing says it, or
         where the value is no JSON object.
 
-    >>> kind_of(b'{"record": "episode"}'), kind_of(b"{}", [("record", b"change")]), kind_of(b"[]")
+    >>> record_kind(b'{"record": "episode"}'), record_kind(b"{}", [("record", b"change")]), record_kind(b"[]")
     ('episode', 'change', '')
     """
     for name, content in headers:

@@ -67,12 +67,12 @@ class Group:
         }
 
 
-def kind_of(error: str) -> str:
-    """Return an error without the values that differ from letter to letter.
+def error_template(error: str) -> str:
+    """Return the template of an error message: the message without the values of one letter.
 
-    >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
+    >>> error_template("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
-    >>> kind_of("kind: 'x7' is not one of response, meter")
+    >>> error_template("kind: 'x7' is not one of response, meter")
     "kind: '...' is not one of response, meter"
     """
     return _NUMBER.sub("#", _QUOTED.sub("'...'", _GOT.sub("", error)))
@@ -108,7 +108,7 @@ def group_letters(
         if stored is None:
             unreadable += 1
         elif selects(stored):
-            key = kind_of(stored.letter.error), stored.letter.field
+            key = error_template(stored.letter.error), stored.letter.field
             if key not in groups and len(groups) >= GROUPS:
                 key = OTHER, ""
             groups.setdefault(key, Group(*key)).add(stored, stored.identity in done)

@@ -22,7 +22,7 @@ from monitor.delivery.alert_records import read_alert_record
 from monitor.delivery.silences import MOST, Silences
 from schemas.config.connections import Kafka
 from schemas.config.silences import LONGEST, match_of
-from schemas.record_kinds import kind_of
+from schemas.record_kinds import record_kind
 from schemas.records import Silence
 from schemas.times import microseconds
 
@@ -70,7 +70,7 @@ async def _unread_values(kafka: Kafka, position: int | None, now: datetime) -> l
             values += [
                 record.value
                 for record in records
-                if record.value is not None and kind_of(record.value, record.headers) == "silence"
+                if record.value is not None and record_kind(record.value, record.headers) == "silence"
             ]
     return values
 

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from agents.kafka.topic_reader import TopicReader
 from agents.kafka.topics import ALERTS
 from schemas.config.connections import Kafka
-from schemas.record_kinds import kind_of
+from schemas.record_kinds import record_kind
 from softfail.partitioning import partition_of
 
 OpenEpisodes = dict[str, dict[str, Any]]
@@ -52,7 +52,7 @@ def episode_line(episode: dict[str, Any]) -> str:
 
 
 def _apply(episodes: OpenEpisodes, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-    if kind_of(value, headers) != "episode":
+    if record_kind(value, headers) != "episode":
         return
     record = json.loads(value or b"")
     if record.get("service") != _OWN and "episode_id" in record:

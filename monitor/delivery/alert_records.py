@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from monitor.channels.interface import DEDUP_CHARS
-from schemas.record_kinds import kind_of
+from schemas.record_kinds import record_kind
 from schemas.records import Change, Episode, Heartbeat, Silence
 
 AlertRecord = Episode | Silence | Change | Heartbeat
@@ -41,7 +41,7 @@ def read_alert_record(value: bytes | None, headers: Sequence[tuple[str, bytes]] 
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise ValueError(f"a JSON {type(fields).__name__}, not an object")
-    model = _MODELS.get(kind_of(fields, headers))
+    model = _MODELS.get(record_kind(fields, headers))
     if model is None:
         return None
     try:

@@ -1,6 +1,7 @@
 """Records of incidents and episodes, as softfail writes them to the alerts topic.
 
-``schemas.records`` says the same for readers. Fields stand in the order in which they are written.
+``schemas.records`` has the same for readers. Fields stand in the order in which they are written. A struct
+writes the fields of its base class first, so the labels, which come later, are repeated in each class.
 """
 
 from __future__ import annotations

@@ -76,8 +76,7 @@ class ReferenceFinder:
             end_us = hour_us + 2 * HOUR_US
             return _cached_hours(name, feature, segment_key, max(since_us, start_us), end_us, since_us)
         if name == "previous prompt version":
-            previous = _previous_version(feature, segment_key)
-            if previous is None:
+            if (previous := _previous_version(feature, segment_key)) is None:
                 return None
             end_us = edge_us // HOUR_US * HOUR_US
             return _cached_hours(name, feature, previous, end_us - 8 * DAY_US, end_us, 0)
@@ -103,26 +102,22 @@ class ReferenceFinder:
                 return None
             return self._pins.texts(pinned, feature.key, segment_key, statistic)
         if name == "previous prompt version":
-            previous = _previous_version(feature, segment_key)
-            if previous is None:
+            if (previous := _previous_version(feature, segment_key)) is None:
                 return None
             hour_us = edge_us // HOUR_US * HOUR_US
             return _cached_texts(name, feature, previous, since_us, hour_us, statistic, coarse=True)
         if not name.startswith("trailing"):
             return None
-        latest_us = frozen_us(feature, edge_us)
-        end_us = min(edge_us - FINE_RETENTION_US, latest_us) // HOUR_US * HOUR_US
-        start_us = max(since_us, end_us - _length_us(name))
+        start_us, end_us = _trailing_hours(name, feature, edge_us, since_us)
         hours = _cached_texts(name, feature, segment_key, start_us, end_us, statistic, coarse=True)
         if hours is not None:
             return hours
-        end_us = min(edge_us - max(window_us, YOUNG_LAG_US), latest_us) // BLOCK_US * BLOCK_US
+        end_us = _young_end_us(feature, edge_us, window_us) // BLOCK_US * BLOCK_US
         return _cached_texts(name, feature, segment_key, since_us, end_us, statistic, coarse=False)
 
     def cycle(self, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int) -> DailyCycle:
         """Return the daily cycle of a series over the last day of hours."""
-        latest_us = frozen_us(feature, edge_us)
-        end_us = min(edge_us - FINE_RETENTION_US, latest_us) // HOUR_US * HOUR_US
+        end_us = _last_hour_us(feature, edge_us)
         key = ("cycle", segment_key, end_us)
         if key not in feature.reference_cache:
             feature.references_until_us = max(feature.references_until_us, end_us)
@@ -141,19 +136,33 @@ class ReferenceFinder:
         since_us: int,
     ) -> Reference | None:
         """Find whole hours that end two hours ago; if those are too few, what ends three minutes ago."""
-        latest_us = frozen_us(feature, edge_us)
-        end_us = min(edge_us - FINE_RETENTION_US, latest_us) // HOUR_US * HOUR_US
-        start_us = max(since_us, end_us - _length_us(name))
+        start_us, end_us = _trailing_hours(name, feature, edge_us, since_us)
         if end_us - start_us >= HOUR_US:
             hours = _cached_hours(name, feature, segment_key, start_us, end_us, since_us)
             if hours is not None:
                 return hours
-        end_us = min(edge_us - max(window_us, YOUNG_LAG_US), latest_us)
+        end_us = _young_end_us(feature, edge_us, window_us)
         whole_blocks_us = end_us // BLOCK_US * BLOCK_US
         blocks = _grow(name, feature, segment_key, since_us, whole_blocks_us, window_us)
         if blocks is not None and not blocks.is_young:
             return blocks
         return _grow(name, feature, segment_key, since_us, end_us, -window_us)
+
+
+def _last_hour_us(feature: FeatureState, edge_us: int) -> int:
+    """Return the end of the last whole hour that is two hours old and before any current incident."""
+    return min(edge_us - FINE_RETENTION_US, frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
+
+
+def _trailing_hours(name: str, feature: FeatureState, edge_us: int, since_us: int) -> tuple[int, int]:
+    """Return [start, end) of a trailing reference, in whole hours."""
+    end_us = _last_hour_us(feature, edge_us)
+    return max(since_us, end_us - _length_us(name)), end_us
+
+
+def _young_end_us(feature: FeatureState, edge_us: int, window_us: int) -> int:
+    """Return the end of a young reference: before the window, and a lag before the edge."""
+    return min(edge_us - max(window_us, YOUNG_LAG_US), frozen_us(feature, edge_us))
 
 
 def _cached_hours(

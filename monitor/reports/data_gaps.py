@@ -14,7 +14,7 @@ from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from softfail.sanitize import sanitize
 
-REASONS = 200  # further kinds of error are counted as OTHER: producers can cause any number of them
+REASONS = 200  # further templates are counted as OTHER, because producers can cause any number of them
 OTHER = "(other reasons)"
 
 _RECEIVED_VALUE = re.compile(r", got .*?(?= \(and \d+ more\)$|$)", re.DOTALL)
@@ -46,7 +46,7 @@ class DataGap(NamedTuple):
 
 
 class DeadLetterCounts:
-    """Count dead letters by kind of error; keep the first dead letter of each kind."""
+    """Count dead letters by template of their error; keep the first dead letter of each."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -57,23 +57,23 @@ class DeadLetterCounts:
         """Count the dead letters of some messages and return them."""
         letters = [self._decoder.decode(message.value) for message in messages]
         for letter in letters:
-            kind = kind_of(letter.error)
-            if kind not in self.counts and len(self.counts) >= REASONS:
-                kind = OTHER
-            self.counts[kind] += 1
-            self.first.setdefault(kind, letter)
+            template = sanitized_template(letter.error)
+            if template not in self.counts and len(self.counts) >= REASONS:
+                template = OTHER
+            self.counts[template] += 1
+            self.first.setdefault(template, letter)
         return letters
 
     @property
     def total(self) -> int:
-        """Number of dead letters of all kinds."""
+        """Number of dead letters."""
         return self.counts.total()
 
 
-def kind_of(error: str) -> str:
-    """Return an error message without the values that differ from record to record.
+def sanitized_template(error: str) -> str:
+    """Return the template of an error message, sanitized: the message without the values of one record.
 
-    >>> kind_of("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
+    >>> sanitized_template("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
     """
     return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _RECEIVED_VALUE.sub("", error))), 240)

@@ -1,7 +1,8 @@
 """Evidence: the value that a rule measured, and what it was compared with.
 
 The fields of each class stand in the order in which records carry them. Records on topics and in state are
-promises to others, so the order of a released class does not change.
+promises to others, so the order of a released class does not change. A struct has one base class, whose
+fields it writes first. So fields that do not come first in several classes are repeated.
 """
 
 from __future__ import annotations
@@ -97,13 +98,25 @@ class SilenceEvidence(ThresholdEvidence, frozen=True, kw_only=True):
     expected: Number | None
 
 
-class HealthEvidence(Measurement, frozen=True, kw_only=True):
-    """A finding about softfail itself; ``metric`` is the name of the finding."""
+class IntervalMeasurement(Measurement, frozen=True, kw_only=True):
+    """A metric with the interval of its value before ``n``."""
 
     low: Number | None
     high: Number | None
     n: Number
+
+
+class HealthEvidence(IntervalMeasurement, frozen=True, kw_only=True):
+    """A finding about softfail itself; ``metric`` is the name of the finding."""
+
     window_s: Number
+
+
+class ReferenceMeasurement(IntervalMeasurement, frozen=True, kw_only=True):
+    """A metric and its value in the reference. ``reference_n``: effective events in the reference."""
+
+    reference: Number | None
+    reference_n: Number
 
 
 class StatisticFinding(Measurement, frozen=True, kw_only=True):
@@ -123,31 +136,22 @@ class StatisticFinding(Measurement, frozen=True, kw_only=True):
     window_s: Number
 
 
-class TextFinding(Measurement, frozen=True, kw_only=True):
+class TextFinding(ReferenceMeasurement, frozen=True, kw_only=True):
     """Texts that differ from those of the reference; a text has no value and no interval."""
 
-    low: Number | None
-    high: Number | None
-    n: Number
-    reference: Number | None
-    reference_n: Number
     test: str
     p_value: Number
     effect: Number
     window_s: Number
 
 
-class RateFinding(Measurement, frozen=True, kw_only=True):
-    """A rate that left its learnt baseline. ``began``: when, RFC 3339; empty in records of the first
+class RateFinding(ReferenceMeasurement, frozen=True, kw_only=True):
+    """A rate that left its learnt baseline.
+
+    ``effect``: the ratio of the odds. ``began``: when it left, RFC 3339; empty in records of the first
     releases.
-    ``effect``: the ratio of the odds.
     """
 
-    low: Number | None
-    high: Number | None
-    n: Number
-    reference: Number | None
-    reference_n: Number
     effect: Number
     test: str
     p_value: Number | None

@@ -14,7 +14,7 @@ from kafka.errors import KafkaTimeoutError
 
 from agents.commands import command_line, dead_letters
 from agents.commands.dead_letters import main
-from agents.dead_letters.grouping import EXCERPT, GROUPS, excerpt, group_letters, kind_of
+from agents.dead_letters.grouping import EXCERPT, GROUPS, error_template, excerpt, group_letters
 from agents.dead_letters.records import (
     MARK_HEADER,
     MARK_KEY,
@@ -101,7 +101,7 @@ def test_dead_letters_are_grouped_without_numbers_and_quoted_values_and_the_newe
 def test_every_dead_letter_is_in_exactly_one_group(errors):
     groups, _ = group_letters([found_of(error=error) for error in errors], LetterFilter(), set())
     assert sum(group.count for group in groups) == len(errors)
-    assert len(groups) == len({kind_of(error) for error in errors})
+    assert len(groups) == len({error_template(error) for error in errors})
 
 
 def test_external_reasons_cannot_fill_the_memory():
