@@ -1,22 +1,22 @@
-# setup makes .venv and installs everything Python into it; the others call it, and it is quick the second time.
+# setup creates .venv and installs all Python dependencies into it. The other targets run it; the second run is quick.
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COMMANDS := $(BIN)/softfail-agents $(BIN)/softfail-monitor
-# The first Python of 3.11 or later; PYTHON=/path/to/python chooses another.
-PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
-	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$one" && break; done)
+# The first Python that is 3.11 or later; PYTHON=/path/to/python selects another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
 .PHONY: docs help setup demo check test integration lint bench soak remedies clean
 
-help: ## say what there is
+help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
 
-setup: $(STAMP) $(COMMANDS) ## make .venv and install everything Python
+setup: $(STAMP) $(COMMANDS) ## create .venv and install all Python dependencies
 
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "softfail needs Python 3.11 or later, and there is none on the PATH; install it, or say: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "softfail needs Python 3.11 or later, and there is none on the PATH; install it, or run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,demo,dev]'
 	@touch $@
@@ -28,22 +28,22 @@ $(COMMANDS): $(BIN)/softfail-%: Makefile | $(STAMP)
 		"$(CURDIR)" "$(abspath $(BIN))" > $@
 	@chmod +x $@
 
-demo: $(STAMP) ## see a feature degrade, a page go out and resolve (no Kafka needed)
+demo: $(STAMP) ## show a feature that degrades, and its page that is sent and resolved (needs no Kafka)
 	$(BIN)/python -m agents demo
 
 # Some tests wait for processes of their own, and those on Kafka most of the time: more workers than cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest --quiet --durations 20 --durations-min 1
 
-check: $(STAMP) ## the tests that need only Python, and the examples in docstrings (what to run while writing)
+check: $(STAMP) ## run the tests that need only Python, and the examples in docstrings (run it while you write)
 	$(PYTEST) -n $$(($(CORES) + 1)) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
 
-test: check integration ## check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
+test: check integration ## run check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
 
 integration: $(STAMP)
 	$(PYTEST) -n $$(($(CORES) + 1)) --tier integration tests
 
-lint: $(STAMP) ## ruff, mypy, the import contract, generated files
+lint: $(STAMP) ## run ruff, mypy, the import contracts, and check generated files
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,21 +55,21 @@ docs: $(STAMP) ## write the generated documents: schemas, events, configuration,
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m monitor.documentation
 
-bench: $(STAMP) ## events a second on a real Kafka (needs Java 17 and Maven)
+bench: $(STAMP) ## measure events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python benchmarks/worker_throughput.py
 
 # soak alone takes about an hour, most of it in the remedies; MINUTES is the length of the run under faults.
 MINUTES ?= 5
 SEED ?= 1
-soak: $(STAMP) ## the long forms: workers under faults against an oracle, simulations, remedies removed (MINUTES=30 SEED=1)
+soak: $(STAMP) ## run the long tests: workers under faults against an oracle, simulations, removed remedies (MINUTES=30 SEED=1)
 	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
 	$(BIN)/python tests/remedies.py
 
-remedies: $(STAMP) ## remove each remedy in a copy and see its test fail (needs Java 17 and Maven)
+remedies: $(STAMP) ## remove each remedy in a copy and check that its test fails (needs Java 17 and Maven)
 	$(BIN)/python tests/remedies.py
 
-clean: ## remove what make and the tools made, but not .cache (Kafka's jars)
+clean: ## remove everything that make and the tools made, except .cache (Kafka's jars)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist sdk/*.egg-info
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

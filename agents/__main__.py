@@ -19,34 +19,34 @@ class Command(NamedTuple):
 COMMANDS = {
     "worker": Command(
         "agents.commands.worker",
-        "read events, measure them, keep state, deliver episodes (runs until told to stop)",
+        "read events, compute windows, evaluate rules and deliver episodes, until it is stopped",
     ),
     "topics": Command(
-        "agents.commands.topics", "create the topics with the right settings; report what differs"
+        "agents.commands.topics", "create the topics with the right settings; report settings that differ"
     ),
     "state": Command(
         "agents.commands.state",
-        "inspect the state of workers in Kafka; drop a record, reset it, or rebuild unreadable records",
+        "inspect the state that workers keep in Kafka; drop a record, reset it, rebuild unreadable records",
     ),
     "deadletters": Command(
         "agents.commands.dead_letters",
-        "list records that could not be read, by reason; write them to the events topic again",
+        "list dead letters (records that could not be read) by reason; write them to the events topic again",
     ),
     "silence": Command(
-        "agents.commands.silence", "hold back deliveries of some features for a time; list silences, end one"
+        "agents.commands.silence", "mute the deliveries of some features for a time; list and end silences"
     ),
     "test-alert": Command(
         "agents.commands.send_test_alert",
-        "send a test through each channel, check that it arrives, and resolve it",
+        "send a test alert through each channel, check that it arrives, and resolve it",
     ),
     "replay": Command(
         "agents.commands.replay",
-        "report what would have been measured and paged between two times, and what another configuration"
-        " would change",
+        "report the windows and pages of a period of the events topic, and how another configuration would"
+        " change them",
     ),
     "demo": Command(
         "agents.demo",
-        "the whole path on this machine, without Kafka: a feature degrades, a page is sent and resolved",
+        "run everything on this machine without Kafka: a feature degrades, a page is sent and resolved",
     ),
 }
 """Name to module. A module is imported only when it is called, so that ``--help`` is quick."""

@@ -10,8 +10,8 @@ USAGE = """usage: python -m monitor COMMAND ...
   baseline pin    write the distributions of a period to a file, as a named reference for drift rules
   check FILE      check a configuration file; print each fault with its path and remedy
   evaluate FILES  print the verdicts on each response in NDJSON files
-  replay FILES    run the rules over files of events: which episodes they would have opened, as text or as a
-                  page with plots, and what another configuration would change
+  replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
+                  a page with plots, and how another configuration would change them
 
 python -m monitor COMMAND --help prints the options of a command."""
 

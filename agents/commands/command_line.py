@@ -87,9 +87,14 @@ def connected(path: Path | None, embedded: str = "this needs an Apache Kafka") -
     return config
 
 
-def add_config(parser: argparse.ArgumentParser, without: str = "else defaults and the environment") -> None:
-    """Add ``--config``; ``without`` says what holds when it is not given."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"softfail.yaml; {without}")
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config``."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="softfail.yaml (default: no file; every key has its default, or its value from the environment)",
+    )
 
 
 def duration(text: str) -> float:

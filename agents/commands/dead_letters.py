@@ -164,35 +164,35 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents deadletters",
         description=(
-            "List records that could not be read, by reason; or write them to the events topic again when"
-            " they can be read now."
+            "List dead letters (records that could not be read) by reason. Or write those that can be read now"
+            " to the events topic again."
         ),
     )
     add_config(parser)
     parser.add_argument(
         "--reason",
         metavar="TEXT",
-        help="only letters whose error contains this text, in upper or lower case",
+        help="only dead letters whose error contains this text; upper and lower case are the same",
     )
     parser.add_argument(
         "--field",
         metavar="NAME",
-        help="only letters with an error in this field; '' for those without a field",
+        help="only dead letters with an error in this field; '' for those without a field",
     )
     parser.add_argument(
-        "--since", type=duration, metavar="2h", help="only letters that were refused within this time"
+        "--since", type=duration, metavar="2h", help="only dead letters that were written within this time"
     )
     parser.add_argument(
         "--limit",
         type=_count,
         metavar="N",
-        help="how many reasons to list (default 20), or letters to re-inject (default 1000)",
+        help="number of reasons to list (default 20), or of dead letters to re-inject (default 1000)",
     )
-    parser.add_argument("--format", choices=["table", "ndjson"], default="table")
+    parser.add_argument("--format", choices=["table", "ndjson"], default="table", help="default: table")
     parser.add_argument(
         "--reinject",
         action="store_true",
-        help="write letters that can be read now to the events topic again, each once",
+        help="write dead letters that can be read now to the events topic again, each once",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before re-injecting")
     return parser

@@ -27,11 +27,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m agents replay",
         description=(
             "Run the rules over the records that were appended to the events topic between two times, and"
-            " report what would have paged. Nothing is written to Kafka."
+            " report the episodes that they would have opened. Nothing is written to Kafka."
         ),
     )
     add_options(parser)
-    parser.add_argument("--topic", metavar="NAME", help="another topic of events; by default PREFIX.events")
+    parser.add_argument("--topic", metavar="NAME", help="topic of events (default: PREFIX.events)")
     return parser
 
 

@@ -194,19 +194,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents test-alert",
         description=(
-            "Send a test through each configured channel, wait for the answer, resolve it. Routes and"
-            " silences do not apply, and Kafka is not used. Exit code 0 only if every channel accepted both."
+            "Send a test alert through each configured channel, wait for the answer, and resolve it. Routes"
+            " and silences do not apply, and Kafka is not used. The exit code is 0 only if every channel"
+            " accepted both."
         ),
     )
     add_config(parser)
     parser.add_argument("--channel", metavar="NAME", help="only this channel, as named in the configuration")
-    parser.add_argument("--urgency", choices=["low", "high"], default="low", help="high pages; default low")
+    parser.add_argument("--urgency", choices=["low", "high"], default="low", help="high pages (default: low)")
     parser.add_argument(
         "--patience",
         type=_patience,
         default=PATIENCE_S,
         metavar="30s",
-        help="how long to retry without an answer; default 30 s",
+        help="how long to retry without an answer (default: 30 s)",
     )
     return parser
 

@@ -111,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agents silence",
         description=(
-            "A silence holds back deliveries; incidents and episodes go on. Episodes that still fire at its"
-            " end are delivered then. Recurring silences stand in softfail.yaml."
+            "A silence mutes deliveries; incidents and episodes continue. Episodes that still fire when it ends"
+            " are delivered then. Recurring silences are configured in softfail.yaml."
         ),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -123,20 +123,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="'bot/*'",
         help="service/feature, with * and ?; softfail's own health only matches 'softfail/...'",
     )
-    add.add_argument("--for", required=True, type=duration, metavar="2h", help="how long, 30d at most")
-    add.add_argument("--reason", required=True, metavar="TEXT")
+    add.add_argument("--for", required=True, type=duration, metavar="2h", help="duration, 30d at most")
+    add.add_argument("--reason", required=True, metavar="TEXT", help="why; shown on the status page")
     add.add_argument(
         "--author",
         metavar="NAME",
         default=os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
-        help="default $USER",
+        help="who adds it (default: $USER)",
     )
     add.add_argument(
         "--environment",
         action="append",
         default=[],
         metavar="E",
-        help="only this environment, with * and ?; may be given again",
+        help="only this environment, with * and ?; may be repeated",
     )
     add.add_argument(
         "--severity",
@@ -145,14 +145,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         choices=get_args(Severity),
         metavar="S",
-        help=f"only episodes of these: {', '.join(get_args(Severity))}",
+        help=f"only episodes of these severities: {', '.join(get_args(Severity))}",
     )
     add.set_defaults(run=_add)
-    listing = commands.add_parser("list", help="silences in force and to come, the configured ones too")
-    listing.add_argument("--format", choices=["table", "ndjson"], default="table")
+    listing = commands.add_parser("list", help="list current and future silences, including configured ones")
+    listing.add_argument("--format", choices=["table", "ndjson"], default="table", help="default: table")
     listing.set_defaults(run=_list)
     end = commands.add_parser("end", help="end a silence now")
-    end.add_argument("id", metavar="ID")
+    end.add_argument("id", metavar="ID", help="as `silence list` prints it")
     end.set_defaults(run=_end)
     for subparser in (add, listing, end):
         add_config(subparser)

@@ -23,14 +23,15 @@ from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
 _EPILOG = """\
-inspect shows the state. rebuild replaces unreadable records by replaying what Kafka still has of the source.
+inspect shows the state. rebuild replaces unreadable records by replaying the part of the source
+that Kafka still has.
 drop deletes one record. reset deletes all state of a partition or of an agent. drop and reset resolve the
 episodes that are open there.
-rebuild, drop and reset refuse while a worker owns the partition; a worker that has stopped counts as alive
-for kafka.session_timeout (6 s). After reset --to earliest everything that Kafka still has of the source is
-measured again.
+rebuild, drop and reset refuse while a worker owns the partition. A worker that has stopped counts as alive
+for kafka.session_timeout (6 s). After reset --to earliest, workers measure again everything that Kafka still
+has of the source.
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 configuration, or no broker.
+Exit codes: 0 done, 1 refused or not found, 2 wrong arguments, 78 invalid configuration, or no broker.
 """
 
 
@@ -67,9 +68,9 @@ def _add_inspect(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
     parser = actions.add_parser(
-        "inspect", parents=[common], help="show the state; changes nothing, also while workers run"
+        "inspect", parents=[common], help="show the state; changes nothing, and may run beside workers"
     )
-    parser.add_argument("--agent", choices=AGENTS, default="watch")
+    parser.add_argument("--agent", choices=AGENTS, default="watch", help="whose state (default: watch)")
     parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
     parser.add_argument(
         "--match", default="*", metavar="SERVICE/FEATURE", help="only these features; with * and ?"
@@ -87,10 +88,12 @@ def _add_drop(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
     parser = actions.add_parser("drop", parents=[common], help="delete one record")
-    parser.add_argument("--agent", choices=AGENTS, required=True)
-    parser.add_argument("--partition", type=_number, metavar="N", required=True)
-    parser.add_argument("--key", required=True, help="as inspect prints it")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--agent", choices=AGENTS, required=True, help="whose state")
+    parser.add_argument(
+        "--partition", type=_number, metavar="N", required=True, help="partition of the record"
+    )
+    parser.add_argument("--key", required=True, help="key of the record, as inspect prints it")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.set_defaults(action=drop)
 
 
@@ -100,15 +103,15 @@ def _add_reset(
     parser = actions.add_parser(
         "reset", parents=[common], help="delete all state of an agent, or of one partition"
     )
-    parser.add_argument("--agent", choices=AGENTS, required=True)
+    parser.add_argument("--agent", choices=AGENTS, required=True, help="whose state")
     parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
     parser.add_argument(
         "--to",
         type=_place,
         metavar="earliest|latest|OFFSET",
-        help="where a worker begins; else as on a new partition (kafka.start)",
+        help="where a worker begins to read (default: as on a new partition, kafka.start)",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.set_defaults(action=reset)
 
 
@@ -124,15 +127,15 @@ def _add_rebuild(
         "--agent",
         choices=("watch",),
         default="watch",
-        help="the state of notify says what was delivered, which no log has: use drop or reset",
+        help="only watch; the deliveries in the state of notify are in no log, so use drop or reset for it",
     )
     parser.add_argument("--partition", type=_number, metavar="N", help="only this partition")
     parser.add_argument(
         "--all",
         action="store_true",
-        help="count every pane again that the log still covers entirely, with the current evaluators",
+        help="recompute every pane that the log still covers entirely, with the current evaluators",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.set_defaults(action=rebuild)
 
 

@@ -36,7 +36,8 @@ async def _run(kafka: Kafka) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Create and check the topics; 0 when a worker can run on them, else 78."""
     parser = argparse.ArgumentParser(
-        prog="python -m agents topics", description="Create softfail's topics, and report what differs."
+        prog="python -m agents topics",
+        description="Create softfail's topics, and report settings that differ.",
     )
     add_config(parser)
     options = parser.parse_args(argv)

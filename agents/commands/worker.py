@@ -16,9 +16,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m agents worker",
-        description="Read events, measure them, keep state in Kafka, deliver episodes; with a status page.",
+        description="Read events, compute windows, evaluate rules and deliver episodes. State is kept in Kafka. The worker"
+        " serves a status page.",
     )
-    add_config(parser, "without it every key has its default")
+    add_config(parser)
     options = parser.parse_args(argv)
     try:
         config = load_checked_config(options.config, with_secrets=True)

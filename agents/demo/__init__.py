@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m agents demo",
         description=(
-            "The whole path on this machine, without Kafka: a feature degrades, a page goes out, it recovers,"
-            " the page resolves."
+            "Run everything on this machine without Kafka: a feature degrades, a page is sent, the feature"
+            " recovers, the page is resolved."
         ),
     )
     parser.add_argument(
@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="of all phases together, at least 40 (default 60)",
+        help="duration of all phases together, at least 40 (default: 60)",
     )
     parser.add_argument("--headless", action="store_true", help="plain lines instead of a live display")
     parser.add_argument(
-        "--port", type=int, default=0, metavar="N", help="of the status page (default: any free one)"
+        "--port", type=int, default=0, metavar="N", help="port of the status page (default: any free port)"
     )
     options = parser.parse_args(argv)
     if not SHORTEST_S <= options.duration <= LONGEST_S:

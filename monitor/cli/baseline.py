@@ -180,15 +180,15 @@ def summary_lines(
 def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     parser = argparse.ArgumentParser(
         prog="python -m monitor baseline",
-        description="Named references for `drift: [{reference: pinned NAME}]`.",
+        description="Make named references for drift rules: `drift: [{reference: pinned NAME}]`.",
     )
-    commands = parser.add_subparsers(required=True, metavar="pin")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     pin = commands.add_parser(
         "pin",
         help="write the distributions of a period to a file",
         description="Write the distributions of a period to a file, as a reference for drift rules.",
     )
-    pin.add_argument("name", metavar="NAME", help="letters, digits, _ . -")
+    pin.add_argument("name", metavar="NAME", help="name of the reference: letters, digits, _ . -")
     pin.add_argument(
         "files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip; - is standard input"
     )
@@ -198,20 +198,23 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         type=instant,
         required=True,
         metavar="TIME",
-        help="like 2026-11-01T00:00Z (UTC unless it has an offset)",
+        help="from this time on, like 2026-11-01T00:00Z (UTC unless it has an offset)",
     )
     pin.add_argument(
-        "--to", dest="until", type=instant, required=True, metavar="TIME", help="only before this time"
+        "--to", dest="until", type=instant, required=True, metavar="TIME", help="until this time, exclusive"
     )
     pin.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
     pin.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help="softfail.yaml with dimensions and evaluators; default: the defaults",
+        help="softfail.yaml with dimensions and evaluators; default: no file",
     )
     pin.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: pinned/NAME.json; the file must not exist"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write, which must not exist (default: pinned/NAME.json)",
     )
     return parser, pin
 

@@ -30,12 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Evaluate the responses in files of events, one JSON object a line.",
     )
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="NDJSON, may be gzipped (.gz); - is standard input"
+        "files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip; - is standard input"
     )
     parser.add_argument(
         "--config",
         metavar="softfail.yaml",
-        help="softfail.yaml with the evaluators of each feature; default: the default evaluators",
+        help="softfail.yaml with the evaluators of each feature (default: the default evaluators)",
     )
     parser.add_argument(
         "--format",

@@ -18,13 +18,16 @@ FORMATS = ("table", "ndjson", "summary", "html")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags to a parser."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="softfail.yaml; default: the defaults of every key"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="softfail.yaml (default: no file; every key has its default)",
     )
     parser.add_argument(
         "--what-if",
         type=Path,
         metavar="FILE",
-        help="another softfail.yaml: show which episodes it would add, remove or change",
+        help="another softfail.yaml; show the episodes that it would add, remove or change",
     )
     parser.add_argument(
         "--format",
@@ -44,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         dest="since",
         type=instant,
         metavar="TIME",
-        help="only from this time on, like 2026-11-01T00:00Z (UTC unless it has an offset)",
+        help="from this time on, like 2026-11-01T00:00Z (UTC unless it has an offset)",
     )
-    parser.add_argument("--to", dest="until", type=instant, metavar="TIME", help="only before this time")
+    parser.add_argument("--to", dest="until", type=instant, metavar="TIME", help="until this time, exclusive")
     parser.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
 
 

@@ -40,9 +40,7 @@ class ContentFilterEvaluator(Evaluator):
     name = "content_filter"
     failure_text = "answers stopped by a content filter"
     failing_example = {"finish_reason": "content_filter"}
-    next_step = (
-        "Read what was stopped; compare prompt versions; else ask whether the provider's filter changed."
-    )
+    next_step = "Read the texts that were stopped; compare prompt versions; ask whether the provider's filter changed."
     labels = (
         "finish_reason",
         "guardrail",

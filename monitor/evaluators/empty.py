@@ -34,8 +34,8 @@ class EmptyEvaluator(Evaluator):
     failure_text = "answers were empty"
     failing_example = {"output": ""}
     next_step = (
-        "Look at why answers finish (finish_reason), and at what the service does with them; roll "
-        "back what was deployed last."
+        "Look at why answers finish (finish_reason), and at how the service processes them; roll back the"
+        " last deployment."
     )
 
     def depends_only_on_labels(self, event: Any) -> bool:

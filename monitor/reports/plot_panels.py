@@ -30,7 +30,7 @@ _TITLES = {
 
 
 class Panel(NamedTuple):
-    """One plot. ``readings`` are those of a number (p50, mean, ...); rates and events have nobjective.
+    """One plot. ``readings`` are those of a number (p50, mean, ...); rates and events have none.
 
     ``always``: whether it is shown without a finding on its metric.
     """

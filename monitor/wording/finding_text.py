@@ -78,6 +78,7 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     'median of output length is 412 tokens (was 181 tokens)'
     >>> measure(Evidence(metric="pass_rate", value=0.81, low=0.7, high=0.9, n=310, window_s=300, reference=0.97), interval=False)
     'only 81 % of answers pass (was 97 %)'
+    >>> from schemas.evidence_record import WeightedSample
     >>> few = WeightedSample(failed=8, calls_per_minute=203, low=0.001, high=1)
     >>> measure(Evidence(metric="error_rate", value=1, low=0.001, high=1, n=0.1, window_s=300, reference=0.01, weighted_sample=few))
     '8 calls failed in 5 min, of about 203 a minute (was 1 %)'

@@ -1,10 +1,13 @@
-"""Suggest what to do next: one short line for each kind of finding, for whoever is on call."""
+"""Suggest what to do next: one short line for each kind of finding, for the person on call."""
 
 from __future__ import annotations
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import READ_FAILURES
 
+_FIRST_CHOICE = (
+    "Find out why the first choice is not used: its errors, its quota, or a switch that was not set back."
+)
 _NEXT_STEPS = (
     (
         "events",
@@ -13,24 +16,15 @@ _NEXT_STEPS = (
             " docs/producer.md."
         ),
     ),
-    (
-        "error_rate",
-        (
-            "Look at the provider's status page, and at which error has grown; if it is the provider, switch"
-            " to the fallback."
-        ),
-    ),
+    ("error_rate", EVALUATORS["error"].next_step),
     ("pass_rate", READ_FAILURES),
+    ("duration_s", EVALUATORS["latency"].next_step),
+    ("time_to_first_token_s", EVALUATORS["latency"].next_step),
+    ("stage.", "Look at this stage in the service: its calls, and the last deployment."),
     (
-        "duration_s",
-        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
+        "tool_calls",
+        "Look for a loop that calls the same tool again and again; a limit on calls stops the cost.",
     ),
-    (
-        "time_to_first_token_s",
-        "Look at the provider's status page, then at which stage of a call is slow and whether texts grew.",
-    ),
-    ("stage.", "Look at this stage in the service: what it calls, and what was deployed last."),
-    ("tool_calls", "Look for a loop: the same tool called over and over; a limit on calls stops the cost."),
     (
         "output_tokens",
         (
@@ -46,19 +40,13 @@ _NEXT_STEPS = (
         "response_model",
         "Compare answers of the old and the new model; ask for a dated model version, or tell the provider.",
     ),
-    ("provider", "Find out why calls go to another provider: routing, quota, or an outage of the usual one."),
-    (
-        "fallback",
-        "Find out why the first choice is not used: its errors, its quota, a switch that was left over.",
-    ),
-    (
-        "degradation_level",
-        "Find out why the first choice is not used: its errors, its quota, a switch that was left over.",
-    ),
+    ("provider", "Find out why calls go to another provider: routing, quota, or an outage."),
+    ("fallback", _FIRST_CHOICE),
+    ("degradation_level", _FIRST_CHOICE),
     ("error_type", "Look at the provider's status page, and at what this error means there."),
     ("finish_reason", "Read answers that end this way; compare max_tokens, prompt versions and filters."),
     ("guardrail", "Read what the guardrail stopped: an attack, or a rule that is too strict?"),
-    ("outcome", "Look in the service at why it could not use these answers; read the failing ones."),
+    ("outcome", EVALUATORS["outcome"].next_step),
     ("output_language", "Read a few answers; compare prompt versions and models, roll back a new one."),
     (
         "output_text",
@@ -70,12 +58,12 @@ _NEXT_STEPS = (
 _SELF_HEALTH_NEXT_STEPS = {
     "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
     "evaluator-errors": (
-        "Look for the evaluator's error in the worker's log; take it out of the configuration until it is"
-        " mended."
+        "Look for the evaluator's error in the worker's log; remove the evaluator from the configuration until"
+        " it is fixed."
     ),
     "evaluator-silence": (
-        "See whether the service still sends what this evaluator reads, and what was deployed there last:"
-        " docs/events.md."
+        "Check that the service still sends the fields that this evaluator reads, and look at its last"
+        " deployment: docs/events.md."
     ),
     "lag": "See whether the workers run and have CPU to spare; start more of them.",
     "lost-records": (
@@ -85,12 +73,13 @@ _SELF_HEALTH_NEXT_STEPS = {
         "See what the worker logged while it read its state; fewer partitions a worker, or a faster broker:"
         " docs/operations.md."
     ),
-    "no-heartbeat": "See whether the workers run, and what they logged last: docs/operations.md, Exit codes.",
+    "no-heartbeat": "Check that the workers run, and read their last log lines: docs/operations.md, Exit codes.",
     "producer-drops": (
-        "See in the services why producers cannot send: broker reachable, queue too small: docs/producer.md."
+        "Check why producers cannot send: the broker may be unreachable, or their queue too small:"
+        " docs/producer.md."
     ),
     "events-missing": "Look for producers that crash, or lose the broker: docs/producer.md.",
-    "wrong-partition": "Have producers partition as softfail does: docs/producer.md.",
+    "wrong-partition": "Configure producers to use the partitioner of softfail: docs/producer.md.",
     "channel-down": "See whether the channel's address answers: python -m agents test-alert.",
     "test-alert": "Nothing: this is a test.",
     "refused": "Mend the channel's key or address, then try it: python -m agents test-alert.",
@@ -113,7 +102,7 @@ def next_step_for(metric: str, rule: str, of_softfail: bool = False) -> str:
     """
     if of_softfail:
         return _SELF_HEALTH_NEXT_STEPS.get(
-            rule, "See what softfail says of itself: its status page, and docs/operations.md."
+            rule, "Look at softfail's own health: its status page, and docs/operations.md."
         )
     if metric.startswith("evaluator."):
         evaluator = EVALUATORS.get(metric.split(".")[1])
