@@ -7,7 +7,7 @@ import time
 
 from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from agents.runtime.partition import Partition
-from monitor.self_health.partition_health import ReadProgress
+from monitor.protocol.read_progress import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 

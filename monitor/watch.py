@@ -13,7 +13,8 @@ from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.ingestor import Ingestor
 from monitor.protocol.messages import Outputs, Record
 from monitor.protocol.metrics import Measure
-from monitor.self_health.partition_health import PartitionHealth, ReadProgress, partition_counts
+from monitor.protocol.read_progress import ReadProgress
+from monitor.self_health.partition_health import PartitionHealth, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
 from monitor.state.partition_state import PartitionState
 from monitor.stats.exponential_buckets import MAX_SCALE

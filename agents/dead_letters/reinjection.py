@@ -28,10 +28,8 @@ from agents.dead_letters.records import (
 )
 from agents.kafka.connection import command_clients
 from agents.kafka.topic_reader import BlockingTopicReader
-from monitor.ingest.dead_letters import VALUE_BYTES
-from monitor.ingest.ingestor import FORWARDED_HEADER
+from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US, VALUE_BYTES
 from monitor.windows.segment_series import FINE_RETENTION_US
-from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.connections import Kafka
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.records import DeadLetter

@@ -9,10 +9,10 @@ from faust.types import TP
 
 from agents.kafka.topic_reader import TopicReader
 from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
+from monitor.protocol.limits import MAX_AHEAD_US
 from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.segment_series import HOUR_US
-from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.connections import Kafka
 
 # records between two times that changes are collected, so that deleted panes do not pile up

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 
+from monitor.protocol.limits import VALUE_BYTES
 from monitor.protocol.messages import Message, Record, to_json
 
-VALUE_BYTES = 64 << 10
-"""Bytes of the value that a dead letter has; the source has the rest."""
 TEXT_BYTES = 1 << 10
 """Bytes of a key or a header."""
 

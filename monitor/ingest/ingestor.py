@@ -18,19 +18,17 @@ from monitor.ingest.aggregation import (
 from monitor.ingest.batch import Chunk, CountGroup
 from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
+from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, SegmentSeries
-from monitor.windows.watermark import MAX_AHEAD_US
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
-FORWARDED_HEADER = "softfail-forwarded"
-"""Header of a forwarded event; its value is the partition where it was found."""
 MAX_FEATURES = 1000
 """Features of a partition that were active in the last 24 hours."""
 

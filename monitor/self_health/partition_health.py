@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.heartbeat import HeartbeatRecord
 from monitor.self_health.share_checks import Counts, Finding, ShareChecks
 from monitor.state.partition_state import PartitionState
@@ -20,16 +20,6 @@ from schemas.times import rfc3339
 
 HEARTBEAT_S = 60.0  # between two heartbeats with the same findings
 LOOKS = 20  # checks of the health of a partition in a window
-
-
-class ReadProgress(NamedTuple):
-    """How far a partition has been read, which only the shell knows."""
-
-    caught_up: bool
-    lost: int
-    """Records that were deleted before they were read, since the partition is owned."""
-    recovery_s: float = 0.0
-    """Seconds from taking over the partition until its state was read."""
 
 
 class PartitionHealth:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""An event further ahead of its append time than this is a dead letter."""
 NEVER = -(2**62)
 
 

@@ -24,8 +24,8 @@ from monitor.config_check import load_checked_config
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.protocol.metrics import Measure
+from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.dead_mans_switch import Withheld
-from monitor.self_health.partition_health import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from softfail.partitioning import partition_of

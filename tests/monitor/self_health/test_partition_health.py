@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.protocol.messages import FileRecord
-from monitor.self_health.partition_health import PartitionHealth, ReadProgress
+from monitor.protocol.read_progress import ReadProgress
+from monitor.self_health.partition_health import PartitionHealth
 from monitor.self_health.share_checks import SHARE_LIMITS, Finding, ShareChecks
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config

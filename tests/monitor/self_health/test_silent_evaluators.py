@@ -9,7 +9,7 @@ import json
 import pytest
 
 from monitor.protocol.messages import FileRecord
-from monitor.self_health.partition_health import ReadProgress
+from monitor.protocol.read_progress import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
