@@ -64,7 +64,7 @@ class Laws:
     """What holds of the alerts topic, record by record, whatever comes and whoever restarts."""
 
     def __init__(self):
-        self.states, self.at, self.open_at, self.homes = {}, {}, {}, {}
+        self.states, self.incident_keys, self.open_at, self.homes = {}, {}, {}, {}
         self.episodes, self.ended, self.times = {}, set(), {}
 
     def take(self, record):
@@ -77,7 +77,7 @@ class Laws:
 
     def _transition(self, feature, record):
         name, state, before = record["incident_id"], record["state"], self.states.get(record["incident_id"])
-        at = (
+        incident_key = (
             *feature,
             record["rule"],
             record["level"],
@@ -86,7 +86,7 @@ class Laws:
             record["variant"],
         )
         assert before != "resolved", "an incident that was over came back under its name"
-        assert before is None or self.at[name] == at, "one name for two incidents"
+        assert before is None or self.incident_keys[name] == incident_key, "one name for two incidents"
         again = (
             state == before == "firing"
             and record["reason"] in (REOPENED, GOES_ON)
@@ -99,14 +99,14 @@ class Laws:
                 before
             ]
         ), (before, state)
-        assert self.open_at.get(at, name) == name, "two open incidents of one rule and segment"
+        assert self.open_at.get(incident_key, name) == name, "two open incidents of one rule and segment"
         assert state != "firing" or record["episode_id"], "it fires in no episode"
-        self.states[name], self.at[name] = state, at
+        self.states[name], self.incident_keys[name] = state, incident_key
         if state == "resolved":
-            del self.open_at[at]
+            del self.open_at[incident_key]
             self.homes.pop(name, None)
         else:
-            self.open_at[at] = name
+            self.open_at[incident_key] = name
         if state == "firing":
             self.homes[name] = record["episode_id"]
 
@@ -125,7 +125,7 @@ class Laws:
         if state == "resolved":
             self.ended.add(name)
             del self.episodes[feature]
-        firing = [one for one, home in self.homes.items() if home == name]
+        firing = [incident for incident, home in self.homes.items() if home == name]
         if record["reason"] not in OUTSIDE:
             assert record["firing"] == (0 if "goes on as a ticket" in record["reason"] else len(firing))
             # at the same edge, which ``between_edges`` holds against
@@ -278,7 +278,7 @@ class World:
 
     def times_of(self, kind):
         """Seconds at which a person got a page, a ticket or a note."""
-        return [second for second, what, _ in self.pagerduty.received if what == kind]
+        return [second for second, received, _ in self.pagerduty.received if received == kind]
 
 
 def _keep(state, changed):

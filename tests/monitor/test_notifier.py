@@ -154,13 +154,13 @@ def test_several_findings_are_one_episode_and_a_worse_finding_escalates_it(bench
 
 
 def test_the_configured_severity_caps_that_of_findings():
-    for severity, told in (("warning", [("trigger", "low")]), (None, [])):
+    for severity, sent in (("warning", [("trigger", "low")]), (None, [])):
         bench = Bench(PAGERDUTY | {"health": {"severity": severity}})
         bench.findings = {1: [DEAD]}
         bench.pass_time(120)
         assert [
             (action, urgency) for channel, action, urgency, *_ in bench.sent if channel == "pagerduty"
-        ] == told
+        ] == sent
 
 
 def test_without_a_paging_environment_it_is_a_ticket():
@@ -192,7 +192,7 @@ def test_a_loss_stays_open_for_an_hour(bench):
 
 
 @pytest.mark.parametrize(
-    ("one", "kept"),
+    ("finding", "stays"),
     [
         (Finding("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
         (
@@ -208,16 +208,16 @@ def test_a_loss_stays_open_for_an_hour(bench):
     ],
 )
 def test_a_long_recovery_lasts_an_hour_and_a_silent_evaluator_until_its_next_verdict_both_as_tickets(
-    bench, one, kept
+    bench, finding, stays
 ):
-    bench.findings = {2: [one]}
+    bench.findings = {2: [finding]}
     bench.pass_time(120)
     bench.findings = {}
     bench.pass_time(1800)
     opened, *over = bench.episodes()
     assert (opened["state"], opened["urgency"]) == ("opened", "low")
     assert "its status page" not in next_step(Episode.model_validate_json(json.dumps(opened)))
-    assert bool(over) is not kept
+    assert bool(over) is not stays
     bench.pass_time(2000)
     assert [episode["state"] for episode in bench.episodes()] == ["opened", "resolved"]
 

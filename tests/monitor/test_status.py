@@ -69,10 +69,10 @@ def test_measures_cover_the_last_five_closed_minutes() -> None:
             ]
         )
     )
-    at = ("feature", "bot", "answer", "production", "", "", "", "")
-    assert shown[("softfail_pass_rate", *at)] == 0.0  # 09:11 to 09:16, all of it bad
-    assert shown[("softfail_window_events", *at)] == 300
-    assert abs(shown[("softfail_mean", *at, "duration_s")] - 2.0) < 1e-9
+    labels = ("feature", "bot", "answer", "production", "", "", "", "")
+    assert shown[("softfail_pass_rate", *labels)] == 0.0  # 09:11 to 09:16, all of it bad
+    assert shown[("softfail_window_events", *labels)] == 300
+    assert abs(shown[("softfail_mean", *labels, "duration_s")] - 2.0) < 1e-9
     assert shown[("softfail_received_events_total", "bot", "answer", "production", "response")] == 1000
     assert shown[("softfail_dead_letters_total", "unreadable")] == 1
 
@@ -101,14 +101,19 @@ def test_the_outcome_of_every_call_is_exported_and_shown_and_survives_a_restart(
     ]
     watch = watched([*numbered, meter])
     for item in (watch, restarted(watch)):
-        shown, at = read(item), ("bot", "answer", "production")
+        shown, labels = read(item), ("bot", "answer", "production")
         stages = ("seen", "sampled", "sent", "dropped")
-        assert [shown[("softfail_producer_calls_total", *at, stage)] for stage in stages] == [120, 13, 12, 1]
-        assert shown[("softfail_missing_events", *at)] == 2
-        assert shown[("softfail_verdicts_total", *at, "refusal")] == 9
-        assert shown[("softfail_skipped_verdicts_total", *at, "refusal", "no output text")] == 1
-        told = item.status()
-        account = told["features"][0]["account"]
+        assert [shown[("softfail_producer_calls_total", *labels, stage)] for stage in stages] == [
+            120,
+            13,
+            12,
+            1,
+        ]
+        assert shown[("softfail_missing_events", *labels)] == 2
+        assert shown[("softfail_verdicts_total", *labels, "refusal")] == 9
+        assert shown[("softfail_skipped_verdicts_total", *labels, "refusal", "no output text")] == 1
+        status = item.status()
+        account = status["features"][0]["account"]
         assert [account[name] for name in (*stages, "received", "missing", "late", "expired")] == [
             120,
             13,
@@ -120,7 +125,7 @@ def test_the_outcome_of_every_call_is_exported_and_shown_and_survives_a_restart(
             0,
         ]
         assert account["skipped"]["refusal"] == {"no output text": 1}
-        assert (told["dead_letters"], told["forwarded"]) == ({"unreadable": 1}, 0)
+        assert (status["dead_letters"], status["forwarded"]) == ({"unreadable": 1}, 0)
 
 
 def test_a_feature_with_meters_only_is_shown_and_missing_meters_are_stated() -> None:

@@ -87,9 +87,9 @@ def traffic(
     rng = random.Random(1)
     values = []
     for nth in range(round(minutes * a_minute)):
-        at = nth / a_minute
-        bad = failing[0] <= at < failing[1] and rng.random() < share
-        values.append(event(start + at * 60, **(more | ({"error_type": "timeout"} if bad else {}))))
+        minute = nth / a_minute
+        bad = failing[0] <= minute < failing[1] and rng.random() < share
+        values.append(event(start + minute * 60, **(more | ({"error_type": "timeout"} if bad else {}))))
     return values
 
 
@@ -163,9 +163,9 @@ def test_the_pass_rate_floor_pages_when_most_answers_fail_any_evaluator() -> Non
     ]
     records = run(values)
     assert transitions(records, "pass-rate-floor")[1][0] == "firing"
-    told = [(record["state"], record["urgency"]) for record in episodes(records)]
-    assert told.count(("opened", "low")) == 1  # a ticket first: what answers look like has changed
-    assert told.count(("escalated", "high")) == 1
+    states = [(record["state"], record["urgency"]) for record in episodes(records)]
+    assert states.count(("opened", "low")) == 1  # a ticket first: what answers look like has changed
+    assert states.count(("escalated", "high")) == 1
     paged = next(record for record in episodes(records) if record["state"] == "escalated")
     assert {example["evaluator"] for example in paged["examples"]} == {"refusal"}
     assert 1 <= len(paged["examples"]) <= 3
@@ -344,17 +344,17 @@ def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_th
         for nth in range(3)
     ]
     records = run(values, config(rules=rules))
-    found = episodes(records)
-    assert max(record["firing"] for record in found) > 300
-    assert max(len(json.dumps(record)) for record in found) < 100_000
-    worst = max(found, key=lambda record: record["firing"])
+    episode_records = episodes(records)
+    assert max(record["firing"] for record in episode_records) > 300
+    assert max(len(json.dumps(record)) for record in episode_records) < 100_000
+    worst = max(episode_records, key=lambda record: record["firing"])
     assert {incident["rule"] for incident in worst["incidents"] if incident["level"] == "feature"} >= {
         "e0",
         "e1",
         "e2",
         "error-rate",
     }
-    assert [record["state"] for record in found].count("resolved") == 1
+    assert [record["state"] for record in episode_records].count("resolved") == 1
     fired = {
         record["incident_id"]
         for record in records
@@ -366,7 +366,7 @@ def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_th
         if record["record"] == "transition" and record["state"] == "resolved"
     }
     assert fired <= over
-    assert (found[-1]["state"], found[-1]["firing"]) == ("resolved", 0)
+    assert (episode_records[-1]["state"], episode_records[-1]["firing"]) == ("resolved", 0)
 
 
 def test_urgency_increases_once_and_never_decreases() -> None:
@@ -454,10 +454,10 @@ def test_an_incident_of_a_vanished_segment_resolves_while_its_feature_is_active(
             rules=[{"name": "e", "on": "error_rate", "above": 0.1, "level": "segment"}], default_rules=False
         ),
     )
-    gone = [
+    segment_gone = [
         record for record in records if record["record"] == "transition" and record["state"] == "resolved"
     ]
-    assert [(record["model"], record["reason"]) for record in gone] == [("old", "segment_gone")]
+    assert [(record["model"], record["reason"]) for record in segment_gone] == [("old", "segment_gone")]
 
 
 # ---- silence
@@ -589,19 +589,19 @@ def test_at_most_one_open_incident_per_rule_and_segment_and_at_most_one_resolve_
     ]
     open_incidents: dict[Any, str] = {}
     open_episode: str | None = None
-    seen: set[tuple[str, str, str | None]] = set()
+    changes: set[tuple[str, str, str | None]] = set()
     for record in run(values, config(rules=rules)):
         if record["record"] == "transition":
             # a warning that goes on as a ticket fires in another episode
             change = record["incident_id"], record["state"], record["episode_id"]
-            assert change not in seen
-            seen.add(change)
-            at = record["rule"], record["level"], record["model"]
+            assert change not in changes
+            changes.add(change)
+            incident_key = record["rule"], record["level"], record["model"]
             if record["state"] == "firing":
-                assert open_incidents.get(at) in (None, record["incident_id"])
-                open_incidents[at] = record["incident_id"]
+                assert open_incidents.get(incident_key) in (None, record["incident_id"])
+                open_incidents[incident_key] = record["incident_id"]
             elif record["state"] == "resolved":
-                open_incidents.pop(at, None)
+                open_incidents.pop(incident_key, None)
         elif record["record"] == "change":
             continue
         elif record["state"] == "opened":

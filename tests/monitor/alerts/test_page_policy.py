@@ -36,7 +36,9 @@ def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
 
 
 def keys(world, kind):
-    return [(round(second / 60), key) for second, what, key in world.pagerduty.received if what == kind]
+    return [
+        (round(second / 60), key) for second, kind_sent, key in world.pagerduty.received if kind_sent == kind
+    ]
 
 
 def test_a_second_outage_pages_again_while_a_warning_of_the_first_still_fires(make_world, call):
@@ -104,7 +106,7 @@ def test_a_failure_during_the_flapping_hold_is_sent(make_world, call):
     second_key = next(iter(world.pagerduty.open))  # the second, which came back
     del world.pagerduty.open[second_key]  # somebody closes it by hand
     world.run([call for call in calls if call[0] >= spells[2][0]], 5 * HOUR + 30)
-    third = [second for second, what, _ in world.pagerduty.received if what == "page"][2:]
+    third = [second for second, kind_sent, _ in world.pagerduty.received if kind_sent == "page"][2:]
     assert [spells[2][0] < second < spells[2][1] for second in third] == [True]
     again = [
         incident

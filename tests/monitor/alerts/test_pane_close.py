@@ -44,12 +44,12 @@ steps = st.lists(
 
 
 def count(
-    partition_state: PartitionState, at: SegmentKey, start_us: int, ppm: int, n: int, failures: int
+    partition_state: PartitionState, segment_key: SegmentKey, start_us: int, ppm: int, n: int, failures: int
 ) -> None:
     feature = partition_state.feature(KEY)
-    segment = feature.segments.get(at)
+    segment = feature.segments.get(segment_key)
     if segment is None:
-        segment = feature.segments[at] = SegmentSeries(at)
+        segment = feature.segments[segment_key] = SegmentSeries(segment_key)
     pane = partition_state.pane(feature, segment, start_us)
     pane.events += n
     pane.rate("error_rate").add(ppm, n, failures)
@@ -143,5 +143,7 @@ def test_an_evicted_segment_adds_its_counts_to_other_once(stale: bool) -> None:
     if stale:
         count(partition_state, SegmentKey("a"), 0, 1_000_000, 2, 2)
     partition_state.overflow(partition_state.features[KEY])
-    given = PaneCloser(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
-    assert [(at, totals(rates)) for at, rates in given] == ([(OVERFLOW, (2, 2))] if stale else [])
+    late_rates = PaneCloser(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
+    assert [(segment_key, totals(rates)) for segment_key, rates in late_rates] == (
+        [(OVERFLOW, (2, 2))] if stale else []
+    )

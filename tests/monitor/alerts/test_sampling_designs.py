@@ -119,12 +119,12 @@ def test_a_new_feature_whose_first_events_are_kept_errors_is_judged_by_their_ord
     """Of 200 calls a minute one in 50 fails, and no ordinary one was sampled yet."""
 
     def rules(**more: Any) -> set[str]:
-        kept = [
+        errors = [
             event(number * 3.0, sample_probability=1.0, error_type="timeout", **more) for number in range(200)
         ]
         return {
             record["rule"]
-            for record in alerts([*kept, event(700.0), event(800.0)])
+            for record in alerts([*errors, event(700.0), event(800.0)])
             if record["record"] == "transition" and record["state"] == "firing"
         }
 

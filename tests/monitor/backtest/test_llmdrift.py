@@ -96,8 +96,8 @@ def test_a_rule_on_mean_length_fires_at_the_first_certain_edge_after_the_change_
     ]
     fired = [r for r in transitions if r["rule"] == "length" and r["level"] == "feature"]
     assert [r["state"] for r in fired][:1] == ["firing"]
-    at = datetime.fromisoformat(fired[0]["time"])
-    assert change < at < change + timedelta(minutes=6)
+    fired_at = datetime.fromisoformat(fired[0]["time"])
+    assert change < fired_at < change + timedelta(minutes=6)
     evidence = fired[0]["evidence"]
     beyond = evidence["low"] > 60 if name == "OPINIONQA" else evidence["high"] < 200
     assert beyond
@@ -151,22 +151,22 @@ def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_p
 ) -> None:
     march, june = answers(name, MARCH), answers(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march) + offset)
-    found = [
+    alerts = [
         json.loads(message.value)
         for outputs in replay(Config(), iter(events_of(march + june, offset)))
         for message in outputs.messages.get("alerts", ())
     ]
-    opened = next(item for item in found if item["record"] == "episode")
+    opened = next(item for item in alerts if item["record"] == "episode")
     assert opened["state"] == "opened"
-    assert all(datetime.fromisoformat(item["time"]) > change for item in found)
+    assert all(datetime.fromisoformat(item["time"]) > change for item in alerts)
     assert datetime.fromisoformat(opened["decided_at"]) <= change + timedelta(seconds=100 + 60 + 30)
     metrics = {
         item["metric"] for incident in opened["incidents"] for item in incident["evidence"]["findings"]
     }
     assert any(metric.startswith(SAID[name]) for metric in metrics)
-    told = summary(Episode.model_validate_json(json.dumps(opened)))
-    assert "output length" in told
-    assert any(before in told for before in ("(was ", "; was "))
+    text = summary(Episode.model_validate_json(json.dumps(opened)))
+    assert "output length" in text
+    assert any(before in text for before in ("(was ", "; was "))
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])

@@ -189,14 +189,14 @@ def test_each_answer_has_one_meaning(channel, status, body, result):
 
 
 def test_the_address_is_in_no_failure_reason(channel):
-    for said in (
+    for body in (
         f"InvalidURL: {URL}",
         "no hook at /services/T0000/B0000/abcdefghijkl",
         "T0000/B0000/abcdefghijkl",
         "abcdefghijkl",
     ):
         for status in (None, 200, 302, 404, 500):
-            assert "abcdefghijkl" not in channel.interpret(status, {}, said.encode(), 0).reason
+            assert "abcdefghijkl" not in channel.interpret(status, {}, body.encode(), 0).reason
 
 
 @pytest.mark.parametrize(

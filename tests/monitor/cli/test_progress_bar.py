@@ -40,9 +40,9 @@ def test_a_long_input_shows_its_progress_on_standard_error_only(capsys, monkeypa
     with with_progress(Counted(3 * EVERY), shown=True, clock=itertools.count(0, 10).__next__) as records:
         for _ in records:
             pass
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert f"{2 * EVERY + 1}/{3 * EVERY}" in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"{2 * EVERY + 1}/{3 * EVERY}" in output.err
 
 
 def test_a_failing_reader_removes_the_bar(capsys, monkeypatch):

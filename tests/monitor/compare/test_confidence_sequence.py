@@ -120,8 +120,8 @@ def test_at_most_alpha_of_all_equal_pairs_ever_show_a_difference() -> None:
         )
         # the part of the mixture without the ladder
         misses.append((math.log(INDEPENDENT_WEIGHT) + apart >= math.log(1 / alpha)).any())
-        at = int(np.argmax(apart))
-        bounds = compare_rates(Counts(at + 1, int(new[at])), Counts(at + 1, int(old[at])), alpha)
+        peak = int(np.argmax(apart))
+        bounds = compare_rates(Counts(peak + 1, int(new[peak])), Counts(peak + 1, int(old[peak])), alpha)
         misses[-1] |= bounds.low > 0 or bounds.high < 0
     assert np.mean(misses) <= most_missed(alpha, STREAMS)
 

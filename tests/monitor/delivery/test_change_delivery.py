@@ -164,29 +164,29 @@ def test_the_number_of_changes_is_limited_and_the_oldest_is_dropped_first(outbox
 
 @settings(max_examples=examples(2))
 @given(st.lists(st.tuples(st.sampled_from("tdfrw"), st.integers(0, 5)), max_size=60), st.integers(0, 60))
-def test_a_restart_at_any_step_sends_each_change_once_and_loses_none(steps, at):
+def test_a_restart_at_any_step_sends_each_change_once_and_loses_none(steps, restart_at):
     now_us = round(NINE.timestamp() * 1e6)
-    outbox, log, taken, sent = Outbox(config()), {}, set(), []
-    for number, (what, which) in enumerate([*steps, *[("w", 5), ("d", 0)] * 20]):
-        if what == "t":
+    outbox, log, published, sent = Outbox(config()), {}, set(), []
+    for number, (action, which) in enumerate([*steps, *[("w", 5), ("d", 0)] * 20]):
+        if action == "t":
             outbox.take(change(f"v{which}"), number, now_us)
-            taken.add(f"v{which}")
-        elif what == "w":
+            published.add(f"v{which}")
+        elif action == "w":
             now_us += which * MINUTE_US
         elif (step := outbox.change_due("pagerduty", now_us)) is not None:
-            if what == "f":
+            if action == "f":
                 outbox.failed(step, now_us, 0.0)
-            elif what == "r":
+            elif action == "r":
                 outbox.refused(step, "no", now_us)
                 sent.append(step.change.name)
             else:
                 outbox.delivered(step, now_us)
                 sent.append(step.change.name)
         log.update(outbox.changed())
-        if number == at:
+        if number == restart_at:
             outbox = Outbox(config())
             outbox.restore(log.items())
-    assert sorted(sent) == sorted(taken)
+    assert sorted(sent) == sorted(published)
 
 
 def test_a_change_waits_for_all_episodes_of_its_channel_and_for_a_requested_pause(episode_of, nine_us):

@@ -80,10 +80,10 @@ class Notifier:
         step = self.outbox.due(channel, self.now_us)
         if step is None:
             return False
-        taken = self.receivers[channel].take(step, self.now_us)
+        accepted = self.receivers[channel].take(step, self.now_us)
         if crash:  # after the receiver took it, before anybody noted that
             self.restart()
-        elif taken:
+        elif accepted:
             self.outbox.delivered(step, self.now_us)
             self.checkpoint()
         else:
@@ -116,9 +116,9 @@ def test_channel_outage_of_an_hour_delays_only_that_channel_and_its_backlog_is_s
         notifier.pass_time(60)
     assert {key for _, key, _ in other.effects} == {f"softfail/{name}/high" for name in published}
     assert all(
-        at - nine_us <= published[key.split("/")[1]] * MINUTE + SECOND
-        for at, key, what in other.effects
-        if what == "opened"
+        time_us - nine_us <= published[key.split("/")[1]] * MINUTE + SECOND
+        for time_us, key, effect in other.effects
+        if effect == "opened"
     )
     assert down.effects == []
     assert 60 < down.asked < 70 * 3  # one probe a minute, and each new page once
@@ -129,19 +129,19 @@ def test_channel_outage_of_an_hour_delays_only_that_channel_and_its_backlog_is_s
         for name, minute in published.items()
         if minute % 2 == 0 and minute + 3 < 70
     }
-    notes = {name for name, at in over_us.items() if back_us - at > 60 * MINUTE}
-    assert {key.split("/")[1] for _, key, what in down.effects if what == "noted"} >= notes
+    notes = {name for name, time_us in over_us.items() if back_us - time_us > 60 * MINUTE}
+    assert {key.split("/")[1] for _, key, effect in down.effects if effect == "noted"} >= notes
     assert notes
     for name in published:
         effects = [
-            (key.rsplit("/", 1)[1], what) for _, key, what in down.effects if key.split("/")[1] == name
+            (key.rsplit("/", 1)[1], effect) for _, key, effect in down.effects if key.split("/")[1] == name
         ]
         noted, paged = (
             [("missed", "noted")],
             [("high", "opened")] + ([("high", "closed")] if name in over_us else []),
         )
         assert effects in ([noted] if name in notes else [paged, noted] if name in over_us else [paged]), name
-    assert max(at for at, _, _ in down.effects) - back_us <= 61 * SECOND
+    assert max(time_us for time_us, _, _ in down.effects) - back_us <= 61 * SECOND
     assert all(
         step is None for step in (notifier.outbox.due(channel, notifier.now_us) for channel in CHANNELS)
     )
@@ -218,8 +218,8 @@ def machine(episode_of, nine_us):
             for receiver in self.notifier.receivers.values():
                 for name, (urgency, firing) in self.states.items():
                     effects = [
-                        (key.rsplit("/", 1)[1], what)
-                        for _, key, what in receiver.effects
+                        (key.rsplit("/", 1)[1], effect)
+                        for _, key, effect in receiver.effects
                         if key.split("/")[1] == name
                     ]
                     assert len(effects) == len(set(effects)), f"{name}: {effects}"  # nothing twice in effect

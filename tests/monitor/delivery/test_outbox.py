@@ -299,7 +299,7 @@ def test_a_step_that_the_receiver_cannot_accept_delays_others_by_at_most_one_pro
                 outbox.delivered(step, now)
                 got.append((step.episode_id, second))
     assert [name for name, _ in got] == [f"ticket-{second}" for second in range(50, 600, 100)]
-    assert all(at - int(name.removeprefix("ticket-")) <= 60 for name, at in got)
+    assert all(time - int(name.removeprefix("ticket-")) <= 60 for name, time in got)
 
 
 def test_two_hundred_waiting_episodes_do_not_flood_a_receiver_that_is_down(config, episode_of, nine_us):

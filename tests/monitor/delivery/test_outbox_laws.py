@@ -137,16 +137,16 @@ def test_each_episode_is_opened_once_then_resolved_once_and_none_is_lost(episode
     run(notifier, steps)
     effects = {
         name: [
-            (key.rsplit("/", 1)[1], what)
-            for key, what in notifier.receiver.effects
+            (key.rsplit("/", 1)[1], effect)
+            for key, effect in notifier.receiver.effects
             if key == f"softfail/{name}/{key.rsplit('/', 1)[1]}"
         ]
         for name in SCRIPTS
     }
     assert effects["pages"] == [("high", "opened"), ("high", "closed")]
     assert effects["is-a-ticket"] == [("low", "opened"), ("low", "closed")]
-    high = [what for urgency, what in effects["escalates"] if urgency == "high"]
-    low = [what for urgency, what in effects["escalates"] if urgency == "low"]
+    high = [effect for urgency, effect in effects["escalates"] if urgency == "high"]
+    low = [effect for urgency, effect in effects["escalates"] if urgency == "low"]
     assert high == ["opened", "closed"]
     assert low in ([], ["opened", "closed"])
     assert notifier.receiver.is_open == {"softfail/still-fires/high"}

@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, episode_of, nine_us, config=CONFIG):
         self._episode_of, self._nine_us, self.config = episode_of, nine_us, config
-        self.outbox, self.kept = OutboxCore(config), {}
+        self.outbox, self.durable = OutboxCore(config), {}
 
     def us(self, minute):
         return self._nine_us + round(minute * MINUTE)
@@ -68,9 +68,9 @@ class World:
         return steps
 
     def restart(self, config=None):
-        self.kept |= dict(self.outbox.changed())
+        self.durable |= dict(self.outbox.changed())
         self.outbox = OutboxCore(config or self.config)
-        self.outbox.restore((key, value) for key, value in self.kept.items() if value is not None)
+        self.outbox.restore((key, value) for key, value in self.durable.items() if value is not None)
 
     @property
     def counted(self):
@@ -253,7 +253,7 @@ def test_a_ticket_sent_at_the_end_of_a_silence_is_resolved_after_a_crash_and_an_
     world.episode(5, urgency="low")
     assert world.outbox.due("pagerduty", world.us(30)).urgency == "low"
     world.outbox = OutboxCore(CONFIG)
-    world.outbox.restore(world.kept.items())  # all is read again since the last that was durable
+    world.outbox.restore(world.durable.items())  # all is read again since the last that was durable
     world.put(32, world.record(5, urgency="low"), world.record(31, "escalated"))
     assert [key for action, key, _ in world.send_due(32) if action == "resolve"] == ["softfail/e1/low"]
 
@@ -266,7 +266,7 @@ def test_a_page_sent_at_the_end_of_a_silence_is_resolved_after_a_crash_and_the_e
     world.episode(5)
     assert world.outbox.due("pagerduty", world.us(30)).action == "trigger"
     world.outbox = OutboxCore(CONFIG)
-    world.outbox.restore(world.kept.items())
+    world.outbox.restore(world.durable.items())
     world.put(30.1, world.record(5), world.record(29.99, "resolved"))
     assert world.send_due(30.1) == [RESOLVED]
 

@@ -26,7 +26,7 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def of(episode_of):
+def make_episode(episode_of):
     """An episode of a feature that has its name."""
 
     def make(name, state="opened", *, minute=0.0, provider="acme", began=None, **more):
@@ -69,11 +69,17 @@ def names(step):
     return [member.feature for member in step.episode.members]
 
 
-def test_a_provider_outage_in_six_features_is_one_page_that_lists_them(outbox, of, nine_us):
-    put(outbox, of("a"), now_us=nine_us)
+def test_a_provider_outage_in_six_features_is_one_page_that_lists_them(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
-    put(outbox, of("b"), of("c"), of("d", minute=0.1), now_us=nine_us + 6 * SECOND)
-    put(outbox, of("e", minute=1), of("f", minute=2), now_us=nine_us + 2 * MINUTE)
+    put(
+        outbox,
+        make_episode("b"),
+        make_episode("c"),
+        make_episode("d", minute=0.1),
+        now_us=nine_us + 6 * SECOND,
+    )
+    put(outbox, make_episode("e", minute=1), make_episode("f", minute=2), now_us=nine_us + 2 * MINUTE)
     (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert (step.action, step.dedup_key, step.reason, step.episode.features) == (
         "trigger",
@@ -87,32 +93,37 @@ def test_a_provider_outage_in_six_features_is_one_page_that_lists_them(outbox, o
         "6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2"
         " more; worst support-bot/"
     )
-    put(outbox, *(of(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
+    put(outbox, *(make_episode(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
     assert send_due(outbox, nine_us + 9 * MINUTE) == []
-    put(outbox, of("f", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
+    put(outbox, make_episode("f", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
     assert brief(send_due(outbox, nine_us + 9 * MINUTE)) == [("resolve", "a/high", "resolved")]
     assert send_due(outbox, nine_us + 900 * MINUTE) == []
 
 
 def test_two_episodes_of_a_provider_are_two_pages_and_the_second_waits_briefly_for_a_third(
-    outbox, of, nine_us
+    outbox, make_episode, nine_us
 ):
-    put(outbox, of("a"), of("b"), now_us=nine_us)
+    put(outbox, make_episode("a"), make_episode("b"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     assert send_due(outbox, nine_us + WAIT_US - 1) == []
     assert brief(send_due(outbox, nine_us + WAIT_US)) == [("trigger", "b/high", "opened")]
 
 
-def test_a_third_episode_joins_the_first_page_and_the_second_keeps_its_page(outbox, of, nine_us):
-    put(outbox, of("a"), of("b"), now_us=nine_us)
+def test_a_third_episode_joins_the_first_page_and_the_second_keeps_its_page(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), make_episode("b"), now_us=nine_us)
     send_due(outbox, nine_us)
     send_due(outbox, nine_us + 2 * MINUTE)
-    put(outbox, of("c", minute=3), now_us=nine_us + 3 * MINUTE)
+    put(outbox, make_episode("c", minute=3), now_us=nine_us + 3 * MINUTE)
     (step,) = send_due(outbox, nine_us + 3 * MINUTE)
     assert (step.dedup_key, names(step)) == ("softfail/a/high", ["a", "b", "c"])
-    put(outbox, of("a", "resolved", minute=9), of("b", "resolved", minute=9), now_us=nine_us + 9 * MINUTE)
+    put(
+        outbox,
+        make_episode("a", "resolved", minute=9),
+        make_episode("b", "resolved", minute=9),
+        now_us=nine_us + 9 * MINUTE,
+    )
     assert brief(send_due(outbox, nine_us + 9 * MINUTE)) == [("resolve", "b/high", "resolved")]
-    put(outbox, of("c", "resolved", minute=10), now_us=nine_us + 10 * MINUTE)
+    put(outbox, make_episode("c", "resolved", minute=10), now_us=nine_us + 10 * MINUTE)
     assert brief(send_due(outbox, nine_us + 10 * MINUTE)) == [("resolve", "a/high", "resolved")]
 
 
@@ -127,58 +138,63 @@ def test_a_third_episode_joins_the_first_page_and_the_second_keeps_its_page(outb
     ],
 )
 def test_episodes_without_a_common_cause_and_late_or_unsent_episodes_are_not_grouped(
-    outbox, of, nine_us, third
+    outbox, make_episode, nine_us, third
 ):
-    put(outbox, of("a"), of("b"), of("c", **third), now_us=nine_us + 6 * MINUTE)
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c", **third), now_us=nine_us + 6 * MINUTE)
     steps = send_due(outbox, nine_us + 10 * MINUTE)
     assert not any(step.episode.members for step in steps)
     assert len(steps) == (2 if "muted" in third else 3)
 
 
-def test_a_common_model_groups_episodes_of_unknown_provider(outbox, of, nine_us):
-    put(outbox, *(of(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
+def test_a_common_model_groups_episodes_of_unknown_provider(outbox, make_episode, nine_us):
+    put(outbox, *(make_episode(name, provider="", model="m-1") for name in "abc"), now_us=nine_us)
     (step,) = send_due(outbox, nine_us)
     assert (names(step), step.episode.model, step.episode.provider) == (["a", "b", "c"], "m-1", "")
     assert episode_text.place(step.episode) == "3 features with model m-1"
 
 
-def test_a_group_led_by_a_ticket_becomes_a_page_when_a_page_joins(outbox, of, nine_us):
-    put(outbox, of("a", urgency="low"), of("b", urgency="low"), now_us=nine_us)
+def test_a_group_led_by_a_ticket_becomes_a_page_when_a_page_joins(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a", urgency="low"), make_episode("b", urgency="low"), now_us=nine_us)
     send_due(outbox, nine_us)
-    put(outbox, of("c", minute=0.1), now_us=nine_us + 6 * SECOND)
+    put(outbox, make_episode("c", minute=0.1), now_us=nine_us + 6 * SECOND)
     assert brief(send_due(outbox, nine_us + 6 * SECOND)) == [
         ("trigger", "a/high", "escalated"),
         ("resolve", "a/low", "is a page now"),
     ]
 
 
-def test_a_page_does_not_wait_behind_a_ticket(outbox, of, nine_us):
-    put(outbox, of("a", urgency="low"), of("b"), now_us=nine_us)
+def test_a_page_does_not_wait_behind_a_ticket(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a", urgency="low"), make_episode("b"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [
         ("trigger", "b/high", "opened"),
         ("trigger", "a/low", "opened"),
     ]
-    put(outbox, of("c", urgency="low", provider="x"), of("d", urgency="low", provider="x"), now_us=nine_us)
+    put(
+        outbox,
+        make_episode("c", urgency="low", provider="x"),
+        make_episode("d", urgency="low", provider="x"),
+        now_us=nine_us,
+    )
     assert brief(send_due(outbox, nine_us)) == [("trigger", "c/low", "opened")]
-    put(outbox, of("d", "escalated", provider="x"), now_us=nine_us)
+    put(outbox, make_episode("d", "escalated", provider="x"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [
         ("trigger", "d/high", "escalated"),
         ("resolve", "d/low", "is a page now"),
     ]
 
 
-def test_the_second_episode_does_not_wait_for_a_resolved_one(outbox, of, nine_us):
-    put(outbox, of("a"), of("b"), now_us=nine_us)
+def test_the_second_episode_does_not_wait_for_a_resolved_one(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), make_episode("b"), now_us=nine_us)
     send_due(outbox, nine_us)
-    put(outbox, of("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
+    put(outbox, make_episode("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
     assert brief(send_due(outbox, nine_us + 12 * SECOND)) == [
         ("trigger", "b/high", "opened"),
         ("resolve", "a/high", "resolved"),
     ]
 
 
-def test_each_episode_is_sent_separately_after_a_refused_group_page(outbox, of, nine_us):
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+def test_each_episode_is_sent_separately_after_a_refused_group_page(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     step = outbox.due("pagerduty", nine_us)
     assert step.episode.features == 3
     outbox.refused(step, "400", nine_us)
@@ -186,16 +202,16 @@ def test_each_episode_is_sent_separately_after_a_refused_group_page(outbox, of, 
         ("trigger", "b/high", "opened"),
         ("trigger", "c/high", "opened"),
     ]
-    put(outbox, of("d"), now_us=nine_us)
+    put(outbox, make_episode("d"), now_us=nine_us)
     (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert (step.dedup_key, names(step)) == ("softfail/b/high", ["b", "c", "d"])  # of what the receiver takes
 
 
-def test_a_channel_with_its_own_grouping_gets_each_episode(of, nine_us):
+def test_a_channel_with_its_own_grouping_gets_each_episode(make_episode, nine_us):
     outbox = OutboxCore(
         Config.model_validate({"channels": {"alertmanager": {"url": "http://127.0.0.1:9093"}}})
     )
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     assert [key for _, key, _ in brief(send_due(outbox, nine_us, "alertmanager"))] == [
         "a/high",
         "b/high",
@@ -204,20 +220,27 @@ def test_a_channel_with_its_own_grouping_gets_each_episode(of, nine_us):
 
 
 def test_a_member_that_started_and_ended_since_the_last_trigger_is_sent_before_the_resolve(
-    outbox, of, nine_us
+    outbox, make_episode, nine_us
 ):
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     send_due(outbox, nine_us)
-    put(outbox, of("d"), *(of(name, "resolved", minute=0.1) for name in "abcd"), now_us=nine_us + 6 * SECOND)
+    put(
+        outbox,
+        make_episode("d"),
+        *(make_episode(name, "resolved", minute=0.1) for name in "abcd"),
+        now_us=nine_us + 6 * SECOND,
+    )
     first, second = send_due(outbox, nine_us + 6 * SECOND)
     assert (first.reason, names(first), second.action) == ("more features", ["d", "a", "b", "c"], "resolve")
 
 
-def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members(outbox, of, nine_us):
+def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members(
+    outbox, make_episode, nine_us
+):
     put(
         outbox,
-        *(of(name) for name in "abcdef"),
-        *(of(name, "resolved", minute=5) for name in "abcdef"),
+        *(make_episode(name) for name in "abcdef"),
+        *(make_episode(name, "resolved", minute=5) for name in "abcdef"),
         now_us=nine_us + 200 * MINUTE,
     )
     steps = send_due(outbox, nine_us + 200 * MINUTE)
@@ -227,62 +250,62 @@ def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members
 
 
 def test_a_notifier_after_downtime_sends_one_page_and_resolves_a_possibly_delivered_second_one(
-    outbox, of, nine_us
+    outbox, make_episode, nine_us
 ):
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us + 10 * MINUTE)
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us + 10 * MINUTE)
     assert brief(send_due(outbox, nine_us + 10 * MINUTE)) == [("trigger", "a/high", "opened")]
-    put(outbox, *(of(name, "resolved", minute=20) for name in "abc"), now_us=nine_us + 20 * MINUTE)
+    put(outbox, *(make_episode(name, "resolved", minute=20) for name in "abc"), now_us=nine_us + 20 * MINUTE)
     assert brief(send_due(outbox, nine_us + 20 * MINUTE)) == [
         ("resolve", "a/high", "resolved"),
         ("resolve", "b/high", "resolved"),
     ]
 
 
-def test_the_page_lists_members_that_have_ended(outbox, of, nine_us):
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+def test_the_page_lists_members_that_have_ended(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     send_due(outbox, nine_us)
-    put(outbox, of("b", "resolved", minute=1), now_us=nine_us + MINUTE)
+    put(outbox, make_episode("b", "resolved", minute=1), now_us=nine_us + MINUTE)
     send_due(outbox, nine_us + MINUTE)
-    put(outbox, of("d", minute=2), now_us=nine_us + 2 * MINUTE)
+    put(outbox, make_episode("d", minute=2), now_us=nine_us + 2 * MINUTE)
     (step,) = send_due(outbox, nine_us + 2 * MINUTE)
     assert names(step) == ["a", "c", "d", "b"]
     assert episode_text.member_lines(step.episode, 10)[3].endswith("; over")
 
 
-def test_an_episode_under_an_active_silence_leads_no_group(outbox, of, nine_us):
-    put(outbox, of("a"), now_us=nine_us)
+def test_an_episode_under_an_active_silence_leads_no_group(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), now_us=nine_us)
     send_due(outbox, nine_us)
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
-    put(outbox, of("b", minute=1), of("c", minute=1), now_us=nine_us + MINUTE)
+    put(outbox, make_episode("b", minute=1), make_episode("c", minute=1), now_us=nine_us + MINUTE)
     assert brief(send_due(outbox, nine_us + 3 * MINUTE)) == [
         ("trigger", "b/high", "opened"),
         ("trigger", "c/high", "opened"),
     ]
 
 
-def test_a_silence_of_one_feature_does_not_suppress_the_group_page(outbox, of, nine_us):
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+def test_a_silence_of_one_feature_does_not_suppress_the_group_page(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     send_due(outbox, nine_us)
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/a","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
-    put(outbox, of("d", minute=1), now_us=nine_us + MINUTE)
+    put(outbox, make_episode("d", minute=1), now_us=nine_us + MINUTE)
     assert brief(send_due(outbox, nine_us + MINUTE)) == [("trigger", "a/high", "more features")]
 
 
-def test_an_episode_that_starts_under_a_silence_joins_no_page(outbox, of, nine_us):
+def test_an_episode_that_starts_under_a_silence_joins_no_page(outbox, make_episode, nine_us):
     quiet = (
         f'{{"record":"silence","silence_id":"s","match":"support-bot/c","starts_at":"{rfc3339(nine_us)}",'
         f'"ends_at":"{rfc3339(nine_us + 60 * MINUTE)}","reason":"r","time":"{rfc3339(nine_us)}"}}'
     )
     outbox.apply([FileRecord(quiet.encode(), 9)], nine_us)
-    put(outbox, of("a"), of("b"), of("c"), now_us=nine_us)
+    put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     assert brief(send_due(outbox, nine_us + 61 * MINUTE)) == [
         ("trigger", "b/high", "opened"),
@@ -290,8 +313,8 @@ def test_an_episode_that_starts_under_a_silence_joins_no_page(outbox, of, nine_u
     ]
 
 
-def test_a_page_of_hundreds_of_features_stays_within_every_limit(outbox, of, nine_us):
-    put(outbox, *(of(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
+def test_a_page_of_hundreds_of_features_stays_within_every_limit(outbox, make_episode, nine_us):
+    put(outbox, *(make_episode(f"feature-{nth}-{'x' * 200}") for nth in range(300)), now_us=nine_us)
     (step,) = send_due(outbox, nine_us)
     assert (step.episode.features, len(step.episode.members)) == (300, 50)
     assert len(episode_text.summary(step.episode)) <= 1024
@@ -308,16 +331,16 @@ class World:
     knows what was durable.
     """
 
-    def __init__(self, of, lives):
+    def __init__(self, make_episode, lives):
         self.now_us = int(NINE.timestamp()) * SECOND
         self.start_us = self.now_us
         self.coming = sorted(
-            (at, nth, state)
+            (second, nth, state)
             for nth, (_, begins, lasts, _) in enumerate(lives)
-            for at, state in ((begins, "opened"), (begins + lasts, "resolved"))
+            for second, state in ((begins, "opened"), (begins + lasts, "resolved"))
             if lasts or state == "opened"
         )
-        self.lives, self.of, self.log = lives, of, []
+        self.lives, self.make_episode, self.log = lives, make_episode, []
         self.outbox, self.position, self.durable, self.durable_position = OutboxCore(CONFIG), 0, {}, 0
         self.open, self.sent_features, self.opened = {}, set(), Counter()
 
@@ -325,10 +348,10 @@ class World:
         """Time goes by, and records of it are written and read."""
         self.now_us += seconds * SECOND
         while self.coming and self.coming[0][0] * SECOND <= self.now_us - self.start_us:
-            at, nth, state = self.coming.pop(0)
+            second, nth, state = self.coming.pop(0)
             provider, begins, _, urgency = self.lives[nth]
-            episode = self.of(
-                f"f{nth}", state, minute=at / 60, began=begins / 60, provider=provider, urgency=urgency
+            episode = self.make_episode(
+                f"f{nth}", state, minute=second / 60, began=begins / 60, provider=provider, urgency=urgency
             )
             self.log.append(FileRecord(episode.model_dump_json().encode(), len(self.log)))
         self.read()
@@ -394,9 +417,9 @@ FATES = st.lists(
 @settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
 def test_under_any_failures_each_episode_is_sent_and_exactly_the_firing_ones_are_on_an_open_page(
-    of, lives, fates
+    make_episode, lives, fates
 ):
-    world = World(of, lives)
+    world = World(make_episode, lives)
     for fate in fates:
         world.tick(7)
         if fate == "restart":
@@ -420,8 +443,8 @@ def test_under_any_failures_each_episode_is_sent_and_exactly_the_firing_ones_are
 
 @settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES)
-def test_without_failures_three_episodes_of_a_provider_within_the_wait_are_one_page(of, lives):
-    world = World(of, lives)
+def test_without_failures_three_episodes_of_a_provider_within_the_wait_are_one_page(make_episode, lives):
+    world = World(make_episode, lives)
     for _ in range(300):
         world.tick(10)
         while world.send("taken"):
@@ -466,8 +489,8 @@ def test_a_provider_outage_in_six_features_is_one_page_from_events_to_delivery(m
             )
     calls.sort()
     world.run([call for call in calls if call[0] < begins + 15 * 60], begins + 15 * 60)
-    first, *others = world.times_of("page")
-    assert (first - begins < 180, others) == (True, [])
+    first, *later_pages = world.times_of("page")
+    assert (first - begins < 180, later_pages) == (True, [])
     (key,) = (key for key in world.pagerduty.open if key.endswith("/high"))
     step = world.pagerduty.last[key]
     assert sorted(names(step)) == [f"f{nth}" for nth in range(6)]

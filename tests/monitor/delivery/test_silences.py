@@ -76,8 +76,8 @@ def test_a_silence_is_active_from_its_start_until_just_before_its_end():
     silences = Silences()
     silences.take(silence(minutes=(10, 20)), NOW)
     in_force = [
-        silences.in_force(BOT, NOW + at) is not None
-        for at in (10 * MINUTE - 1, 10 * MINUTE, 20 * MINUTE - 1, 20 * MINUTE)
+        silences.in_force(BOT, NOW + offset_us) is not None
+        for offset_us in (10 * MINUTE - 1, 10 * MINUTE, 20 * MINUTE - 1, 20 * MINUTE)
     ]
     assert in_force == [False, True, True, False]
 
@@ -142,7 +142,7 @@ def test_active_silences_are_listed_with_their_end():
 
 
 @pytest.mark.parametrize(
-    ("zone", "at", "inside", "outside"),
+    ("zone", "start", "inside", "outside"),
     [
         # 02:30 does not exist that day
         (
@@ -172,8 +172,8 @@ def test_active_silences_are_listed_with_their_end():
         ),
     ],
 )
-def test_a_maintenance_window_follows_local_time_across_clock_changes(zone, at, inside, outside):
-    window = weekly(at=at, timezone=zone)
+def test_a_maintenance_window_follows_local_time_across_clock_changes(zone, start, inside, outside):
+    window = weekly(at=start, timezone=zone)
     assert all(window.end(us(text, zone)) is not None for text in inside)
     assert all(window.end(us(text, zone)) is None for text in outside)
 
@@ -219,11 +219,11 @@ def found_by_walking_back(window, minute):
     """Walk back minute by minute until one is a start by the local clock: slow, and independent."""
     for back in range(window.length_us // MINUTE):
         utc = datetime.fromtimestamp((minute - back) * 60, UTC)
-        there = utc.astimezone(window.zone)
+        local = utc.astimezone(window.zone)
         if (
-            there.weekday() in window.days
-            and (there.hour, there.minute) == (window.start.hour, window.start.minute)
-            and there.fold == 0
+            local.weekday() in window.days
+            and (local.hour, local.minute) == (window.start.hour, window.start.minute)
+            and local.fold == 0
         ):
             return True
     return False
@@ -232,29 +232,29 @@ def found_by_walking_back(window, minute):
 @settings(max_examples=examples(1 / 2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
 def test_a_weekly_window_is_active_exactly_when_a_backward_search_finds_its_start(window, day, minute):
-    at = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
+    time = int(datetime(*day, tzinfo=UTC).timestamp()) // 60 + minute
     skipped = any(
         datetime.combine(each, window.start, window.zone).astimezone(UTC).astimezone(window.zone).time()
         != window.start
         for each in (
-            datetime.fromtimestamp((at - back * 1440) * 60, UTC).astimezone(window.zone).date()
+            datetime.fromtimestamp((time - back * 1440) * 60, UTC).astimezone(window.zone).date()
             for back in range(-1, 6)
         )
     )
     if not skipped:  # a test above covers a start that the clock skips
-        assert (window.end(at * MINUTE) is not None) == found_by_walking_back(window, at)
+        assert (window.end(time * MINUTE) is not None) == found_by_walking_back(window, time)
 
 
 @settings(max_examples=examples(2))
 @given(window=RECURRING, day=AROUND_CHANGES, minute=st.integers(-1440, 2880))
 def test_the_next_change_is_the_first_start_or_end_of_a_window(window, day, minute):
-    at = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
-    change = window.next_change(at)
-    assert at < change <= at + 8 * DAY
-    assert {window.end(at_us) for at_us in range(at, change, max(MINUTE, (change - at) // 50))} == {
-        window.end(at)
+    time = microseconds(datetime(*day, tzinfo=UTC)) + minute * MINUTE
+    change = window.next_change(time)
+    assert time < change <= time + 8 * DAY
+    assert {window.end(at_us) for at_us in range(time, change, max(MINUTE, (change - time) // 50))} == {
+        window.end(time)
     }
-    end = window.end(at)
+    end = window.end(time)
     assert end is None or end >= change
     assert window.end(change) != end or window.end(change - 1) == end
 
@@ -267,7 +267,7 @@ def test_the_next_change_is_the_first_start_or_end_of_a_window(window, day, minu
     ),
     at=st.lists(st.integers(0, 600), min_size=1, max_size=8),
 )
-def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, at):
+def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, minutes):
     silences = Silences()
     for number, (start, length, match) in enumerate(spans):
         silences.take(silence(f"s{number}", match, (start, start + length)), NOW)
@@ -277,7 +277,7 @@ def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any
         if match != "other/*"
         for minute in range(start, start + length)
     }
-    for minute in at:
+    for minute in minutes:
         assert (silences.in_force(BOT, NOW + minute * MINUTE) is not None) == (minute in covered)
         free = next(later for later in range(minute, 10_000) if later not in covered)
         assert silences.silenced_until(BOT, NOW + minute * MINUTE) == (

@@ -49,14 +49,14 @@ class Traffic(NamedTuple):
 
 
 def feature_of(
-    *several: Traffic, minutes: int = NOW, metric: str = "error_rate", of: type[Pane] = Pane
+    *several: Traffic, minutes: int = NOW, metric: str = "error_rate", pane_type: type[Pane] = Pane
 ) -> FeatureState:
     feature = FeatureState(KEY)
     for item in several:
         segment = SegmentSeries(item.labels or SegmentKey(item.model))
         feature.segments[segment.key] = segment
         for minute in range(minutes):
-            pane = segment.panes[minute * MINUTE_US] = of(minute * MINUTE_US)
+            pane = segment.panes[minute * MINUTE_US] = pane_type(minute * MINUTE_US)
             pane.events = item.calls
             pane.rate(metric).add(item.sent, item.calls, item.since if minute >= BEGUN - 1 else item.before)
             if metric != "error_rate":
@@ -110,7 +110,7 @@ def drift(metric: str, value: float, reference: float) -> ShownIncident:
 def named(feature: FeatureState, *several: ShownIncident) -> Origin:
     return origin_of(
         feature,
-        {str(nth): one for nth, one in enumerate(several or (incident(),))},
+        {str(nth): traffic for nth, traffic in enumerate(several or (incident(),))},
         BEGUN * MINUTE_US,
         NOW * MINUTE_US,
     )
@@ -157,8 +157,8 @@ def test_attribution_uses_the_data_at_the_start_and_not_an_hour_later() -> None:
     first = feature_of(Traffic("m", "one", 20, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=BEGUN)
     assert origin_of(first, {"a": incident()}, BEGUN * MINUTE_US, BEGUN * MINUTE_US) == ("two", "n")
     later = feature_of(Traffic("m", "one", 200, 0, 0), Traffic("n", "two", 20, 0, 9), minutes=240)
-    for at, pane in later.segments[SegmentKey("m")].panes.items():
-        pane.rate("error_rate").add(MILLION, 200, 200 if at >= (BEGUN + 60) * MINUTE_US else 0)
+    for start_us, pane in later.segments[SegmentKey("m")].panes.items():
+        pane.rate("error_rate").add(MILLION, 200, 200 if start_us >= (BEGUN + 60) * MINUTE_US else 0)
     assert origin_of(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
 
 
@@ -176,8 +176,8 @@ def test_a_new_segment_is_compared_with_the_usual_rate_of_the_feature() -> None:
     new, old = Traffic("n", "two", 40, 0, 4), Traffic("m", "one", 40, 4, 16)
     feature = feature_of(new, old)
     panes = feature.segments[SegmentKey("n")].panes
-    for at in [at for at in panes if at < (BEGUN - 1) * MINUTE_US]:
-        del panes[at]
+    for start_us in [start_us for start_us in panes if start_us < (BEGUN - 1) * MINUTE_US]:
+        del panes[start_us]
     assert named(feature) == ("one", "m")
 
 
@@ -219,8 +219,8 @@ def test_a_rate_that_must_not_fall_is_attributed_to_the_segment_where_it_fell() 
 def test_slow_calls_are_attributed_to_the_provider_that_became_slow() -> None:
     feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
     for key, segment in feature.segments.items():
-        for at, pane in segment.panes.items():
-            slow = key.model == "n" and at >= (BEGUN - 1) * MINUTE_US
+        for start_us, pane in segment.panes.items():
+            slow = key.model == "n" and start_us >= (BEGUN - 1) * MINUTE_US
             pane.number("duration_s").add(
                 MILLION, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events}
             )
@@ -229,8 +229,8 @@ def test_slow_calls_are_attributed_to_the_provider_that_became_slow() -> None:
 
 def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
     feature = feature_of(Traffic("m", "one", 70), Traffic("n", "two", 30))
-    for at, pane in feature.segments[SegmentKey("n")].panes.items():
-        if at >= (BEGUN - 1) * MINUTE_US:
+    for start_us, pane in feature.segments[SegmentKey("n")].panes.items():
+        if start_us >= (BEGUN - 1) * MINUTE_US:
             pane.category("fallback").add(MILLION, {"cache": 15})
     assert named(feature, drift("fallback=cache", 0.15, 0.0)) == ("two", "n")
     assert named(feature, drift("fallback=none", 0.85, 1.0)) == (
@@ -308,7 +308,7 @@ class Opened(Pane):
 
 def test_at_most_the_allowed_number_of_panes_of_two_hundred_segments_is_read() -> None:
     several = [Traffic(f"m{nth}", "one" if nth % 10 else "two", 5, 0, 2) for nth in range(200)]
-    feature = feature_of(*several, minutes=180, of=Opened)
+    feature = feature_of(*several, minutes=180, pane_type=Opened)
     Opened.looked = 0
     assert origin_of(feature, {"a": incident(window_s=3600.0)}, BEGUN * MINUTE_US, 180 * MINUTE_US) == (
         "one",
@@ -321,21 +321,21 @@ def test_at_most_the_allowed_number_of_panes_of_two_hundred_segments_is_read() -
 def test_the_order_of_segments_does_not_matter_and_the_named_origin_has_failing_calls(
     data: st.DataObject,
 ) -> None:
-    of = st.builds(
+    traffic_strategy = st.builds(
         lambda provider, calls, since: Traffic("", provider, calls, 0, since),
         st.sampled_from(["", "one", "two", "three"]),
         st.integers(1, 40),
         st.integers(0, 40),
     )
     several = [
-        one._replace(model=f"m{nth}", since=min(one.calls, one.since))
-        for nth, one in enumerate(data.draw(st.lists(of, min_size=1, max_size=6)))
+        traffic._replace(model=f"m{nth}", since=min(traffic.calls, traffic.since))
+        for nth, traffic in enumerate(data.draw(st.lists(traffic_strategy, min_size=1, max_size=6)))
     ]
-    found = named(feature_of(*several))
-    assert named(feature_of(*data.draw(st.permutations(several)))) == found
+    origin = named(feature_of(*several))
+    assert named(feature_of(*data.draw(st.permutations(several)))) == origin
     if any(item.since for item in several):
-        assert not found.provider or any(item.since and item.provider == found.provider for item in several)
-        assert not found.model or any(item.since and item.model == found.model for item in several)
+        assert not origin.provider or any(item.since and item.provider == origin.provider for item in several)
+        assert not origin.model or any(item.since and item.model == origin.model for item in several)
 
 
 def event(second: float, **more: Any) -> bytes:
@@ -376,7 +376,7 @@ def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts
     for nth in range(255 * 20):
         provider, model = rng.choice([("one", "a"), ("one", "b"), ("two", "c"), ("two", "c"), ("two", "c")])
         failing = provider == "one" and nth / 20 >= 66 and rng.random() < 0.6
-        said = (
+        refusal = (
             "I'm sorry, but I can't help with that."
             if nth / 20 >= 245 and rng.random() < 0.5
             else "It ships on Tuesday."
@@ -386,12 +386,12 @@ def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts
                 nth * 3,
                 provider=provider,
                 model=model,
-                **({"output": "", "error_type": "timeout"} if failing else {"output": said}),
+                **({"output": "", "error_type": "timeout"} if failing else {"output": refusal}),
             )
         )
     whole = written(values)
-    told = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
-    first = [item for item in told if item.episode_id == told[0].episode_id]
+    records = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
+    first = [item for item in records if item.episode_id == records[0].episode_id]
     assert {(item.provider, item.model) for item in first} == {("one", "")}
     assert (first[0].state, first[-1].time >= NINE + timedelta(hours=4)) == ("opened", True)
     assert written(values, every=7) == whole

@@ -39,9 +39,9 @@ def event(second: float, **more: Any) -> bytes:
     return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
 
 
-def scene(of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
+def scene(fields_of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
     rng = random.Random(1)
-    return [event(nth * 60 / a_minute, **of(nth / a_minute, rng)) for nth in range(minutes * a_minute)]
+    return [event(nth * 60 / a_minute, **fields_of(nth / a_minute, rng)) for nth in range(minutes * a_minute)]
 
 
 def written(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
@@ -73,11 +73,11 @@ def episodes(messages: list[tuple[str, bytes]]) -> list[Episode]:
 
 def named(values: list[bytes]) -> list[str]:
     """All that the records of the first episode name, each once."""
-    found = episodes(written(values))
-    assert found, "nothing was opened"
+    records = episodes(written(values))
+    assert records, "nothing was opened"
     return list(
         dict.fromkeys(
-            cause for item in found if item.episode_id == found[0].episode_id for cause in item.causes
+            cause for item in records if item.episode_id == records[0].episode_id for cause in item.causes
         )
     )
 
@@ -110,8 +110,8 @@ def test_a_version_in_a_dimension_is_named_too() -> None:
         }
     )
     out = Watch(config).apply([FileRecord(value, nth) for nth, value in enumerate(values)])
-    told = episodes([(topic, message.value) for topic, message in out.order])
-    assert told[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
+    causes = episodes([(topic, message.value) for topic, message in out.order])
+    assert causes[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
 
 
 def test_a_service_version_introduced_just_before_is_named_and_is_no_drift() -> None:
@@ -140,7 +140,7 @@ def test_a_service_version_of_few_calls_is_not_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "of"),
+    ("why", "fields_of"),
     [
         (
             "the old version fails as much",
@@ -177,8 +177,8 @@ def test_a_service_version_of_few_calls_is_not_named() -> None:
         ),
     ],
 )
-def test_an_unrelated_change_is_not_named(why: str, of: Any) -> None:
-    assert not [item for item in named(scene(of)) if "prompt version" in item], why
+def test_an_unrelated_change_is_not_named(why: str, fields_of: Any) -> None:
+    assert not [item for item in named(scene(fields_of)) if "prompt version" in item], why
 
 
 def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> None:
@@ -188,7 +188,7 @@ def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> Non
     assert every == [
         "the provider does not answer, or fails: 100 % of the errors are timeout, with every model"
     ]
-    one = named(
+    causes = named(
         scene(
             lambda m, rng: (
                 {"model": (model := rng.choice("ab"))}
@@ -196,7 +196,7 @@ def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> Non
             )
         )
     )
-    assert one == ["the provider limits our calls: 100 % of the errors are rate_limit, only with model a"]
+    assert causes == ["the provider limits our calls: 100 % of the errors are rate_limit, only with model a"]
 
 
 def test_a_different_answering_model_is_a_silent_change_unless_it_was_requested() -> None:
@@ -218,13 +218,13 @@ def test_a_different_answering_model_is_a_silent_change_unless_it_was_requested(
 
 
 def test_longer_answers_with_more_tool_calls_are_named_a_loop_or_an_injection() -> None:
-    def of(m: float, rng: random.Random) -> dict[str, Any]:
+    def fields_of(m: float, rng: random.Random) -> dict[str, Any]:
         return {
             "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if m >= 66 else 1)),
             "tool_calls": rng.choice([1, 2, 3]) * (6 if m >= 66 else 1),
         }
 
-    assert named(scene(of)) == ["a loop or an injection: answers became longer, with more tool calls"]
+    assert named(scene(fields_of)) == ["a loop or an injection: answers became longer, with more tool calls"]
 
 
 def test_a_fallback_in_use_is_named() -> None:
@@ -236,19 +236,20 @@ def test_a_fallback_in_use_is_named() -> None:
 def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
     """The refusals last so long that the hour in which v8 came is rolled up, and more fails after that."""
 
-    def of(m: float, rng: random.Random) -> dict[str, Any]:
+    def fields_of(m: float, rng: random.Random) -> dict[str, Any]:
         return {
             "prompt_version": "v8" if m >= 62 else "v7",
             "output": text(m >= 62 and rng.random() < 0.3),
             "response_model": "n" if m >= 66 else "o",
         } | failing(m >= 245 and rng.random() < 0.5, "timeout")
 
-    values = scene(of, minutes=255, a_minute=20)
+    values = scene(fields_of, minutes=255, a_minute=20)
     whole = written(values)
-    told = [episode.causes for episode in episodes(whole)]
-    assert told[0][0] == V8
+    causes = [episode.causes for episode in episodes(whole)]
+    assert causes[0][0] == V8
     assert (
-        told[-1][0] == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
+        causes[-1][0]
+        == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
     )
     assert written(values, every=7) == whole
 

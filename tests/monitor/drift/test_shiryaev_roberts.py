@@ -35,7 +35,7 @@ def test_three_failing_events_an_hour_after_a_healthy_week_alarm_by_the_eighth()
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, 0, edge)
-    readings = [detector.step(1, 1, 504 + at) for at in range(8)]
+    readings = [detector.step(1, 1, 504 + minute) for minute in range(8)]
     assert readings[2].statistic < RUN_LENGTH <= readings[-1].statistic
 
 
@@ -45,7 +45,9 @@ def test_one_daily_failure_at_three_events_an_hour_never_alarms_with_or_without_
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, float(before and edge % 72 == 5), edge)
-    highest = max(detector.step(1, float(at % 72 == 3 * hour), at).statistic for at in range(30 * 72))
+    highest = max(
+        detector.step(1, float(minute % 72 == 3 * hour), minute).statistic for minute in range(30 * 72)
+    )
     assert highest < RUN_LENGTH / 100
 
 
@@ -157,7 +159,7 @@ def test_recovery_is_detected_within_a_few_blocks_after_the_outage():
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.01, 100)
     fed(detector, rng, 0.9, 60, begin=100)
-    readings = [detector.step(60, 0, 160 + at) for at in range(40)]
+    readings = [detector.step(60, 0, 160 + minute) for minute in range(40)]
     assert readings[-1].statistic < RUN_LENGTH
 
 

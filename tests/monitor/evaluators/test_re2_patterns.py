@@ -21,7 +21,7 @@ class Public:
 def test_an_expression_finds_and_replaces_like_the_wrapper(pattern, text):
     expression, data = Expression(pattern), text.encode()
     assert [data[start:end].decode() for start, end in expression.spans(data)] == [
-        found[0] for found in re2.finditer(pattern, text)
+        match[0] for match in re2.finditer(pattern, text)
     ]
     assert expression.without(data, b"-").decode() == re2.sub(pattern, "-", text)
     assert (
@@ -40,7 +40,7 @@ def test_a_version_of_re2_without_private_members_gives_the_same_results(pattern
 
 @given(st.lists(st.sampled_from(PATTERNS), min_size=1, unique=True), texts)
 def test_a_set_names_the_matching_patterns(patterns, text):
-    found = search_set(tuple(patterns))(text.encode())
-    assert sorted(found or ()) == [
+    matches = search_set(tuple(patterns))(text.encode())
+    assert sorted(matches or ()) == [
         number for number, pattern in enumerate(patterns) if re2.search(pattern, text)
     ]

@@ -154,7 +154,7 @@ def test_judging_a_batch_equals_judging_each_event_with_each_evaluator(response,
     expected = {
         n: [(i, v) for i, v in enumerate(row) if v.state is State.FAILED] for n, row in enumerate(one_by_one)
     }
-    assert judged.failures == {n: found for n, found in expected.items() if found}
+    assert judged.failures == {n: failures for n, failures in expected.items() if failures}
     assert judged.errors == {}
 
 
@@ -169,10 +169,10 @@ def test_label_verdicts_do_not_depend_on_the_rest_of_the_event(response, evaluat
     second |= {name: first[name] for name in evaluator.labels}
     if bool(first["output"]) != bool(second["output"]):
         second["output"] = first["output"]
-    one, other = response(**first), response(**second)
-    assert evaluator.depends_only_on_labels(one) == evaluator.depends_only_on_labels(other)
-    if evaluator.depends_only_on_labels(one):
-        assert evaluator(one, ()) == evaluator(other, ())
+    event, other = response(**first), response(**second)
+    assert evaluator.depends_only_on_labels(event) == evaluator.depends_only_on_labels(other)
+    if evaluator.depends_only_on_labels(event):
+        assert evaluator(event, ()) == evaluator(other, ())
 
 
 @settings(max_examples=examples(1 / 2))

@@ -62,9 +62,9 @@ def test_a_restored_incident_behaves_as_before() -> None:
 
 def test_an_episode_ends_with_its_last_incident_even_when_that_is_not_listed() -> None:
     def incident(nth: int, state: str) -> ShownIncident:
-        found = opened(RULE, FEATURE, SegmentKey("m"), 0, "error", EVIDENCE)
-        found.incident_id = f"i{nth}"
-        return found.shown(FEATURE, SegmentKey("m"), state)
+        incident = opened(RULE, FEATURE, SegmentKey("m"), 0, "error", EVIDENCE)
+        incident.incident_id = f"i{nth}"
+        return incident.shown(FEATURE, SegmentKey("m"), state)
 
     episode = begun(FEATURE, "i0", 0)
     for nth in range(SHOWN + 10):

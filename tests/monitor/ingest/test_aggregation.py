@@ -26,8 +26,8 @@ def record(number: int, kind: str = "response", **fields: Any) -> FileRecord:
 
 def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
     watch = Watch(Config())
-    for at in range(0, len(records), bundle):
-        watch.apply(records[at : at + bundle])
+    for start in range(0, len(records), bundle):
+        watch.apply(records[start : start + bundle])
     windows = [json.loads(message.value) for message in watch.finish().messages["windows"]]
     (values,) = [window["metrics"] for window in windows if window["level"] == "segment"]
     return values

@@ -293,13 +293,13 @@ def test_the_detected_responses_depend_on_the_log_alone(rows, cuts, restart):
         for nth, (model, output, asked) in enumerate(rows)
     ]
     expected: dict[str, dict[str, dict[str, float]]] = {}
-    seen: dict[str, int] = {}
+    count_by_model: dict[str, int] = {}
     for model, output, asked in rows:
         if output is None and asked is None:
             continue
-        seen[model] = seen.get(model, 0) + 1
+        count_by_model[model] = count_by_model.get(model, 0) + 1
         for name, text in (("input_language", asked), ("output_language", output)):
-            if seen[model] <= 10 and text:
+            if count_by_model[model] <= 10 and text:
                 counts = expected.setdefault(model, {}).setdefault(name, {})
                 counts[detect_language(text)] = counts.get(detect_language(text), 0) + 1.0
     metrics_by_model = measured(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)

@@ -20,7 +20,7 @@ EDGE_US = 100 * DAY_US
 CYCLE = (180, 210, 230, 210, 180, 150, 130, 150)
 
 
-def known(partition_state: PartitionState, failures: tuple[int, ...]) -> FeatureState:
+def history(partition_state: PartitionState, failures: tuple[int, ...]) -> FeatureState:
     """A feature of one segment with a day of hours up to two hours before the edge, 6,000 calls in each."""
     feature = partition_state.feature(KEY)
     segment = feature.segments[AT] = SegmentSeries(AT)
@@ -33,21 +33,21 @@ def known(partition_state: PartitionState, failures: tuple[int, ...]) -> Feature
 def test_only_a_daily_cycle_raises_the_tolerance_and_chance_differences_do_not() -> None:
     assert (
         ReferenceFinder()
-        .cycle(known(PartitionState(60_000_000, ""), (180,)), None, EDGE_US)
+        .cycle(history(PartitionState(60_000_000, ""), (180,)), None, EDGE_US)
         .tolerance("error_rate")
         == 1
     )
     assert (
         1.25
         < ReferenceFinder()
-        .cycle(known(PartitionState(60_000_000, ""), CYCLE), None, EDGE_US)
+        .cycle(history(PartitionState(60_000_000, ""), CYCLE), None, EDGE_US)
         .tolerance("error_rate")
         < 1.45
     )
 
 
 def test_an_incident_of_yesterday_is_no_cycle() -> None:
-    feature = known(PartitionState(60_000_000, ""), (180,))
+    feature = history(PartitionState(60_000_000, ""), (180,))
     for nth in range(10, 14):
         feature.segments[AT].panes_by_resolution[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(
             1_000_000, 6000, 3000
@@ -65,10 +65,10 @@ def test_the_detector_of_a_series_receives_its_cycle() -> None:
     for failures, more in (((180,), False), (CYCLE, True)):
         partition_state = PartitionState(60_000_000, "")
         feature, baselines = (
-            known(partition_state, failures),
+            history(partition_state, failures),
             BaselineStore(config, partition_state, EvaluatorVersions(config, partition_state)),
         )
         for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
             baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)
-        told = partition_state.baselines[KEY][None]["error_rate"].detector._tolerance
-        assert (told > TOLERANCE) is more
+        tolerance = partition_state.baselines[KEY][None]["error_rate"].detector._tolerance
+        assert (tolerance > TOLERANCE) is more

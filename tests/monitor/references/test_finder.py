@@ -20,11 +20,14 @@ T = 100 * DAY_US  # an edge: a full hour, and a full day
 
 
 def state(
-    panes: dict[str, dict[int, int]], at: SegmentKey = M, spans: Any = (), into: FeatureState | None = None
+    panes: dict[str, dict[int, int]],
+    segment_key: SegmentKey = M,
+    spans: Any = (),
+    into: FeatureState | None = None,
 ) -> FeatureState:
     """A feature with panes: resolution -> start -> events."""
     feature = into or FeatureState(KEY)
-    segment = feature.segments.setdefault(at, SegmentSeries(at))
+    segment = feature.segments.setdefault(segment_key, SegmentSeries(segment_key))
     for resolution, counts in panes.items():
         for start_us, events in counts.items():
             pane = segment.panes_by_resolution[resolution][start_us] = Pane(start_us)
@@ -45,12 +48,12 @@ def hours(first: int, last: int, events: int = 100) -> dict[str, dict[int, int]]
 def find(
     feature: FeatureState,
     name: str = "trailing 24h",
-    at: SegmentKey | None = M,
+    segment_key: SegmentKey | None = M,
     edge_us: int = T,
     window_us: int = MINUTE_US,
     since_us: int = 0,
 ) -> Any:
-    return ReferenceFinder().find(name, feature, at, edge_us, window_us, since_us)
+    return ReferenceFinder().find(name, feature, segment_key, edge_us, window_us, since_us)
 
 
 def test_a_trailing_reference_is_the_full_hours_before_the_last_two_hours() -> None:
@@ -72,7 +75,7 @@ def test_a_short_history_gives_a_reference_of_five_minute_blocks_up_to_three_min
 
 
 @pytest.mark.parametrize(
-    ("minutes", "events", "found", "young"),
+    ("minutes", "events", "exists", "young"),
     [
         (LAG + 17, 31, True, True),
         (LAG + 14, 50, False, True),
@@ -81,10 +84,10 @@ def test_a_short_history_gives_a_reference_of_five_minute_blocks_up_to_three_min
     ],
 )
 def test_a_reference_needs_500_events_and_15_minutes_and_is_young_below_30_minutes(
-    minutes: int, events: int, found: bool, young: bool
+    minutes: int, events: int, exists: bool, young: bool
 ) -> None:
     reference = find(state({FINE: {T - minute * MINUTE_US: events for minute in range(1, minutes + 1)}}))
-    assert (reference is not None) is found
+    assert (reference is not None) is exists
     assert reference is None or reference.is_young is young
 
 
@@ -156,7 +159,7 @@ def test_the_whole_feature_contains_all_segments_and_unlabelled_events() -> None
             segment.panes_by_resolution[resolution][start_us].rate("feedback.acceptance_rate").add(
                 1_000_000, 7, 1
             )
-    reference = find(feature, at=None)
+    reference = find(feature, segment_key=None)
     assert (reference.pane.events, reference.pane.rates["feedback.acceptance_rate"].events) == (4800, 24 * 7)
 
 

@@ -258,8 +258,8 @@ def test_a_drift_from_a_pin_never_becomes_normal(desk: Desk) -> None:
     panes = "time: {pane: 5m}\n"
     drift = CONFIG.replace("reference", "on: [output_tokens], min_events: 10, reference")
     assert [item["state"] for item in desk.transitions(long, panes + drift)] == ["firing"]
-    well = events(240, every_s=30, start_s=86_400 + 26 * 3600, seed=3)
-    last = desk.transitions([*long, *well], panes + drift)[-1]
+    healthy = events(240, every_s=30, start_s=86_400 + 26 * 3600, seed=3)
+    last = desk.transitions([*long, *healthy], panes + drift)[-1]
     assert (last["state"], "normal" in last["reason"]) == ("resolved", False)
     assert datetime.fromisoformat(last["time"]) > NINE + timedelta(days=2, hours=2)
 
@@ -285,8 +285,8 @@ def test_too_few_events_pin_nothing_and_the_largest_feature_is_named(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert desk.pin([*events(499), *events(3, feature="rare")]) == 2
-    assert "no feature has 500 events" in (said := capsys.readouterr().err)
-    assert "bot/answer has most, 499; choose a longer period or other files" in said
+    assert "no feature has 500 events" in (errors := capsys.readouterr().err)
+    assert "bot/answer has most, 499; choose a longer period or other files" in errors
     assert desk.pin(events(600), "--match", "other/*") == 2
     assert "there are no events" in capsys.readouterr().err
     assert not (desk.folder / "march.json").exists()
@@ -307,13 +307,13 @@ def test_a_pin_never_changes(desk: Desk, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_unreadable_line_is_reported_and_omitted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.pin([*events(300), "{", *events(300, start_s=600)]) == 1
-    assert "1 line could not be read and was left out" in (said := capsys.readouterr().err)
-    assert "events.ndjson:301: not JSON" in said
+    assert "1 line could not be read and was left out" in (errors := capsys.readouterr().err)
+    assert "events.ndjson:301: not JSON" in errors
     assert desk.written()["events"] == 600
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--from", "2026-03-03", "--to", "2026-03-02", "x"], "--from must be before --to"),
         (["--from", "2026-03-03", "--to", "2026-09-02", "x"], "at most 90 days"),
@@ -323,12 +323,12 @@ def test_an_unreadable_line_is_reported_and_omitted(desk: Desk, capsys: pytest.C
     ],
 )
 def test_wrong_arguments_end_with_2_and_the_remedy(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["baseline", "pin", "march", *arguments])
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["baseline", "pin", "../march", "--from", "2026-03-03", "--to", "2026-03-04", "x"])
     assert "must be letters, digits" in capsys.readouterr().err
@@ -346,7 +346,7 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda pin: pin.update(layout=99),
@@ -371,12 +371,12 @@ Change = Callable[[dict[str, Any]], Any]
         ),
     ],
 )
-def test_an_incompatible_pin_is_a_configuration_error(desk: Desk, change: Change, said: str) -> None:
+def test_an_incompatible_pin_is_a_configuration_error(desk: Desk, change: Change, message: str) -> None:
     desk.pin(events(600, every_s=5))
     pin = desk.written()
     change(pin)
     (desk.folder / "march.json").write_text(json.dumps(pin))
-    with pytest.raises(InvalidConfig, match=rf"^pinned\.march\.file: march\.json .*{said}"):
+    with pytest.raises(InvalidConfig, match=rf"^pinned\.march\.file: march\.json .*{message}"):
         desk.config()
 
 

@@ -49,15 +49,15 @@ def rules_only() -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="session")
-def tried() -> Callable[..., BacktestResult]:
+def run_backtest() -> Callable[..., BacktestResult]:
     """Puts a configuration to events (dictionaries, or raw bytes) and closes the log."""
 
     def put(config: Config, events: Iterable[dict[str, Any] | bytes]) -> BacktestResult:
         run = BacktestRun(config, "softfail.yaml", panels_of(metrics_of([config])), near_misses=True)
         run.apply(
             [
-                FileRecord(one if isinstance(one, bytes) else json.dumps(one).encode(), nth + 1)
-                for nth, one in enumerate(events)
+                FileRecord(event if isinstance(event, bytes) else json.dumps(event).encode(), nth + 1)
+                for nth, event in enumerate(events)
             ]
         )
         run.finish()

@@ -45,7 +45,7 @@ def episode(episode_of, name, minutes, *, urgency="high", rules=("refusals",), f
 
 def test_incidents_keep_their_values_at_firing_and_the_episode_ends_at_its_resolve(episode_of):
     opened = episode_of("e", "opened", minute=3, urgency="low")
-    well = opened.incidents[0].model_copy(
+    resolved_incident = opened.incidents[0].model_copy(
         update={
             "state": "resolved",
             "evidence": opened.incidents[0].evidence.model_copy(update={"value": 0.001}),
@@ -54,7 +54,7 @@ def test_incidents_keep_their_values_at_firing_and_the_episode_ends_at_its_resol
     history = history_of(
         opened,
         episode_of("e", "escalated", minute=9),
-        episode_of("e", "resolved", minute=30, incidents=[well]),
+        episode_of("e", "resolved", minute=30, incidents=[resolved_incident]),
     ).episodes["e"]
     assert [incident.evidence.value for incident in history.as_fired().incidents] == [0.23]
     assert history.until == episode_of(minute=30).time
@@ -71,9 +71,9 @@ def test_episodes_of_low_urgency_are_tickets_and_muted_episodes_are_no_pages(epi
 
 
 def test_overlapping_incidents_of_a_feature_and_its_segments_count_once(
-    tried, hours, rules_only, errors_rule
+    run_backtest, hours, rules_only, errors_rule
 ):
-    trial = tried(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
+    trial = run_backtest(rules_only(errors_rule, {**errors_rule, "name": "never", "above": 0.99}), hours)
     errors, never = trial.rules()
     assert (errors.rule, errors.pages, errors.tickets) == ("errors", 1, 0)
     assert [place(feature) for feature in errors.features] == ["support-bot/answer"]
@@ -89,45 +89,47 @@ def test_overlapping_incidents_of_a_feature_and_its_segments_count_once(
 
 
 def test_the_near_miss_is_the_smallest_distance_over_all_edges_and_no_breach_where_nothing_fired(
-    tried, hours, rules_only, errors_rule
+    run_backtest, hours, rules_only, errors_rule
 ):
-    loose = tried(rules_only(errors_rule), hours).near_misses
+    loose = run_backtest(rules_only(errors_rule), hours).near_misses
     assert all(margin.distance > 0 for (_, key), margin in loose.closest.items() if key.feature == "rerank")
     assert any(margin.distance < 0 for (_, key), margin in loose.closest.items() if key.feature == "answer")
 
 
 def test_breaches_that_end_before_the_incident_fires_are_counted_separately(
-    tried, hours, rules_only, errors_rule
+    run_backtest, hours, rules_only, errors_rule
 ):
-    (count,) = tried(rules_only({**errors_rule, "for": "3h"}), hours).rules()
+    (count,) = run_backtest(rules_only({**errors_rule, "for": "3h"}), hours).rules()
     assert count.fired == 0
     assert count.brief >= 1
 
 
-def test_a_firing_incident_is_cut_at_the_end_of_the_input(tried, week, rules_only, errors_rule):
+def test_a_firing_incident_is_cut_at_the_end_of_the_input(run_backtest, week, rules_only, errors_rule):
     events = week.events(2, 20, ("a/b",), seed=1, troubles=(week.Trouble("a/b", 1, 9, "errors", 0.5),))
-    trial = tried(rules_only(errors_rule), events)
+    trial = run_backtest(rules_only(errors_rule), events)
     assert [history.until for history in trial.alerts.in_order()] == [None]
     assert timedelta(minutes=50) < trial.rules()[0].firing < timedelta(minutes=60)
 
 
-def test_rules_that_fired_are_counted_although_they_are_not_configured(tried, hours, rules_only, errors_rule):
-    findings = tried(rules_only(errors_rule), hours).alerts
+def test_rules_that_fired_are_counted_although_they_are_not_configured(
+    run_backtest, hours, rules_only, errors_rule
+):
+    findings = run_backtest(rules_only(errors_rule), hours).alerts
     assert [item.rule for item in by_rule(findings, ["other"], None)] == ["other", "errors"]
 
 
-def kinds(here, there):
-    return [difference.kind for difference in differences(here, there)]
+def kinds(first, second):
+    return [difference.kind for difference in differences(first, second)]
 
 
 def test_overlapping_episodes_of_both_configurations_form_one_difference(episode_of):
-    here = history_of(*episode(episode_of, "a", (0, 10)), *episode(episode_of, "b", (100, 110)))
-    there = history_of(
+    first = history_of(*episode(episode_of, "a", (0, 10)), *episode(episode_of, "b", (100, 110)))
+    second = history_of(
         *episode(episode_of, "c", (5, 12)),
         *episode(episode_of, "d", (200, 210)),
         *episode(episode_of, "e", (0, 10), feature="other"),
     )
-    assert [(difference.kind, difference.feature[1]) for difference in differences(here, there)] == [
+    assert [(difference.kind, difference.feature[1]) for difference in differences(first, second)] == [
         ("changed", "answer"),
         ("only_there", "other"),
         ("only_here", "answer"),
@@ -142,32 +144,32 @@ def test_episodes_that_differ_only_in_their_id_are_the_same(episode_of):
 
 
 def test_differences_in_urgency_severity_time_or_rules_are_named(episode_of):
-    here = history_of(*episode(episode_of, "a", (0, 10)))
+    first = history_of(*episode(episode_of, "a", (0, 10)))
     for other, named in (
         (episode(episode_of, "a", (0, 10), urgency="low"), {"paged", "urgency", "severity"}),
         (episode(episode_of, "a", (0, 20)), {"until"}),
         (episode(episode_of, "a", (0, 20), ends=False), {"until"}),
         (episode(episode_of, "a", (0, 10), rules=("errors",)), {"rules"}),
     ):
-        (one,) = differences(here, history_of(*other))
-        assert one.kind == "changed"
-        assert {what for what, _, _ in one.changes()} == named
+        (difference,) = differences(first, history_of(*other))
+        assert difference.kind == "changed"
+        assert {name for name, _, _ in difference.changes()} == named
 
 
 def test_a_long_episode_and_the_two_that_overlap_it_form_one_difference(episode_of):
-    here = history_of(*episode(episode_of, "a", (0, 100)))
-    there = history_of(*episode(episode_of, "b", (10, 20)), *episode(episode_of, "c", (50, 60)))
-    (one,) = differences(here, there)
-    assert (len(one.here), len(one.there)) == (1, 2)
-    assert ("episodes", "1", "2") in one.changes()
+    first = history_of(*episode(episode_of, "a", (0, 100)))
+    second = history_of(*episode(episode_of, "b", (10, 20)), *episode(episode_of, "c", (50, 60)))
+    (difference,) = differences(first, second)
+    assert (len(difference.here), len(difference.there)) == (1, 2)
+    assert ("episodes", "1", "2") in difference.changes()
 
 
 def test_an_open_episode_overlaps_all_later_episodes(episode_of):
-    here, there = (
+    first, second = (
         history_of(*episode(episode_of, "a", (0, 0), ends=False)),
         history_of(*episode(episode_of, "b", (5000, 5010))),
     )
-    assert kinds(here, there) == ["changed"]
+    assert kinds(first, second) == ["changed"]
 
 
 def test_durations_have_at_most_two_units():

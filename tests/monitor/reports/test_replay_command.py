@@ -40,8 +40,8 @@ def config_files(tmp_path_factory, rules_only, errors_rule):
 
 def run(capsys, *arguments):
     code = main([str(argument) for argument in arguments])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def test_ndjson_equals_the_records_of_the_core_on_the_topics(

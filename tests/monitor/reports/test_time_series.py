@@ -66,7 +66,7 @@ def test_merging_panes_loses_no_event_and_sums_are_exact(panes):
     panes = sorted(dict(panes).items())
     measurements = Measurements(PANE_US, FIXED)
     measurements.take([window(minute, tokens, failed=1) for minute, tokens in panes])
-    bins = [one for _, one in measurements.series[KEY].points()]
+    bins = [bin for _, bin in measurements.series[KEY].points()]
     assert sum(item.events for item in bins) == measurements.events == sum(len(tokens) for _, tokens in panes)
     assert sum(item.rates["pass_rate"].failures for item in bins) == len(panes)
     assert sum(
@@ -84,10 +84,10 @@ def test_a_plot_has_a_limited_number_of_points_of_equal_width_and_keeps_extremes
     points = series.points()
     assert POINTS / 2 < len(points) <= POINTS
     assert {start_us % series.width_us for start_us, _ in points} == {0}
-    at = next(one for start_us, one in points if start_us <= worst * PANE_US < start_us + series.width_us)
-    assert at.read("pass_rate", "").value > 0.9  # all panes of the point together
-    assert at.low["pass_rate"] < 0.15  # and the one of them that surely was bad
-    assert at.panes == series.width_us // PANE_US
+    point = next(one for start_us, one in points if start_us <= worst * PANE_US < start_us + series.width_us)
+    assert point.read("pass_rate", "").value > 0.9  # all panes of the point together
+    assert point.low["pass_rate"] < 0.15  # and the one of them that surely was bad
+    assert point.panes == series.width_us // PANE_US
 
 
 def test_with_few_events_points_are_wider_but_some_points_remain():
@@ -102,7 +102,7 @@ def test_a_revision_replaces_the_previous_window():
     measurements = Measurements(PANE_US, FIXED)
     measurements.take([window(1, [10]), window(2, [10]), window(1, [10, 20, 30], failed=2, revision=2)])
     assert measurements.events == 4
-    assert [one.events for _, one in measurements.series[KEY].points()] == [3, 1]
+    assert [bin.events for _, bin in measurements.series[KEY].points()] == [3, 1]
 
 
 def test_windows_of_segments_are_not_counted():

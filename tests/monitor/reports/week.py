@@ -40,8 +40,8 @@ class Trouble:
     at ``share`` (of calls, or a factor).
     """
 
-    def __init__(self, feature: str, start: float, end: float, what: str, share: float = 0.0) -> None:
-        self.feature, self.start, self.end, self.what, self.share = feature, start, end, what, share
+    def __init__(self, feature: str, start: float, end: float, kind: str, share: float = 0.0) -> None:
+        self.feature, self.start, self.end, self.kind, self.share = feature, start, end, kind, share
 
 
 TROUBLES = (
@@ -77,15 +77,15 @@ def events(
         if second >= hours * 3600:
             return
         feature = rng.choice(features)
-        known = [
+        active = [
             trouble
             for trouble in troubles
             if trouble.feature == feature and trouble.start <= hour < trouble.end
         ]
-        if any(item.what == "silent" for item in known):
+        if any(item.kind == "silent" for item in active):
             continue
         number += 1
-        yield _response(rng, number, second, feature, {item.what: item.share for item in known})
+        yield _response(rng, number, second, feature, {item.kind: item.share for item in active})
 
 
 def _response(

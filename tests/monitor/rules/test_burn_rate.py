@@ -109,9 +109,9 @@ def test_another_period_spends_the_same_shares_of_its_own_budget(period: str, fa
 
 def test_a_burn_fires_when_both_windows_burn_and_ends_when_the_short_one_recovers() -> None:
     records = run(200, lambda minute: 0.9 if 80 <= minute < 120 else 0.0, config())
-    (fired, at), (resolved, until), *more = states(records, "good-1h")
+    (fired, fired_after), (resolved, until), *more = states(records, "good-1h")
     assert (fired, resolved, more) == ("firing", "resolved", [])
-    assert 105 < at < 120  # over an hour 43 % must fail, and surely
+    assert 105 < fired_after < 120  # over an hour 43 % must fail, and surely
     assert 120 < until <= 124  # five minutes of which no more than 43 % failed
     evidence = next(record["evidence"] for record in records if record["rule"] == "good-1h")
     assert evidence["below"] == pytest.approx(0.568)

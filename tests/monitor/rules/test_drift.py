@@ -59,7 +59,9 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
     return [json.loads(message.value) for message in out.messages.get("alerts", ())]
 
 
-def told(records: list[dict[str, Any]], rule: str = "drift", level: str = "feature") -> list[dict[str, Any]]:
+def transitions(
+    records: list[dict[str, Any]], rule: str = "drift", level: str = "feature"
+) -> list[dict[str, Any]]:
     return [
         record
         for record in records
@@ -70,7 +72,7 @@ def told(records: list[dict[str, Any]], rule: str = "drift", level: str = "featu
 def states(
     records: list[dict[str, Any]], rule: str = "drift", level: str = "feature"
 ) -> list[tuple[str, str]]:
-    return [(item["state"], item["time"][11:16]) for item in told(records, rule, level)]
+    return [(item["state"], item["time"][11:16]) for item in transitions(records, rule, level)]
 
 
 def only(**more: Any) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def only(**more: Any) -> dict[str, Any]:
 
 
 def test_doubled_tokens_are_detected_within_minutes_with_both_values() -> None:
-    fired, *_ = told(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
+    fired, *_ = transitions(run(traffic(90, tokens(lambda minute: 2 if minute >= 80 else 1), 60)))
     assert (fired["state"], fired["time"][11:16], fired["severity"]) == ("firing", "10:21", "warning")
     evidence = fired["evidence"]
     assert evidence["metric"] == "output_tokens.p50"
@@ -102,7 +104,7 @@ def test_doubled_tokens_are_detected_within_minutes_with_both_values() -> None:
 
 
 def test_a_small_drift_is_detected_by_a_longer_window() -> None:
-    fired, *_ = told(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
+    fired, *_ = transitions(run(traffic(300, tokens(lambda minute: 1.15 if minute >= 190 else 1), 30)))
     assert fired["state"] == "firing"
     assert fired["evidence"]["window_s"] > 60
     assert "12:10" < fired["time"][11:16] < "13:10"
@@ -156,9 +158,9 @@ def test_a_drift_rule_reads_only_the_metrics_of_its_on() -> None:
 
     values = traffic(70, fields, 60)
     assert run(values, only(on=["duration_s"])) == []
-    fired, *_ = told(run(values, only(on=["finish_reason"])))
+    fired, *_ = transitions(run(values, only(on=["finish_reason"])))
     assert fired["evidence"]["metric"] in ("finish_reason=length", "finish_reason=stop")
-    fired, *_ = told(run(values, only(on=["output_tokens", "duration_s"])))
+    fired, *_ = transitions(run(values, only(on=["output_tokens", "duration_s"])))
     assert [item["metric"].split(".")[0] for item in fired["evidence"]["findings"]] == ["output_tokens"]
 
 
@@ -189,12 +191,12 @@ def test_informative_evaluators_and_feedback_are_watched_and_gating_evaluators_a
         )
 
     for fields, metric in ((feedback, "feedback.acceptance_rate"), (judged, "evaluator.judge.fail_rate")):
-        fired, *_ = told(run(traffic(70, fields, 120)))
+        fired, *_ = transitions(run(traffic(70, fields, 120)))
         assert (fired["evidence"]["metric"], fired["evidence"]["test"]) == (metric, "two_proportions")
     failing = traffic(
         70, lambda rng, minute: {"error_type": "timeout"} if minute >= 60 and rng.random() < 0.5 else {}, 60
     )
-    drifted = told(run(failing, only()))
+    drifted = transitions(run(failing, only()))
     assert all(
         not item["metric"].endswith("_rate")
         for fired in drifted
@@ -217,7 +219,7 @@ def test_feedback_without_labels_counts_at_the_feature_and_in_its_reference() ->
             ]
         )
 
-    fired, *_ = told(run(traffic(70, fields, 120)))
+    fired, *_ = transitions(run(traffic(70, fields, 120)))
     assert fired["evidence"]["metric"] == "feedback.acceptance_rate"
 
 
@@ -230,21 +232,21 @@ def test_below_500_events_there_is_no_reference(events: int, fires: bool) -> Non
     # a window of one minute ends three minutes after the reference
     before = traffic(60, tokens(lambda _: 1), events / 60)
     after = traffic(4, tokens(lambda _: 20), 60, start=62)
-    assert bool(told(run(before + after))) is fires
+    assert bool(transitions(run(before + after))) is fires
 
 
 @pytest.mark.parametrize(("minutes", "fires"), [(13, False), (17, True)])
 def test_below_15_minutes_there_is_no_reference(minutes: int, fires: bool) -> None:
     before = traffic(minutes, tokens(lambda _: 1), 100)
     after = traffic(1, tokens(lambda _: 20), 100, start=minutes + 2)
-    assert bool(told(run(before + after))) is fires
+    assert bool(transitions(run(before + after))) is fires
 
 
 def test_a_reference_below_half_an_hour_detects_only_five_times_the_effect() -> None:
-    def moved(at: float) -> Fields:
-        return tokens(lambda minute: 1.15 if minute >= at else 1)
+    def moved(start: float) -> Fields:
+        return tokens(lambda minute: 1.15 if minute >= start else 1)
 
-    assert told(run(traffic(28, moved(20), 300))) == []
+    assert transitions(run(traffic(28, moved(20), 300))) == []
     assert [state for state, _ in states(run(traffic(58, moved(50), 300)))] == ["firing"]
 
 
@@ -256,11 +258,11 @@ def test_a_cycle_within_the_reference_is_no_drift() -> None:
 
     rule = {"time": {"pane": "10m"}} | only()
     days = traffic(4.5 * 1440, tokens(cycle), 2)
-    fired = [item["time"][:13] for item in told(run(days, rule)) if item["state"] == "firing"]
+    fired = [item["time"][:13] for item in transitions(run(days, rule)) if item["state"] == "firing"]
     assert fired
     assert all(time < "2026-03-04T20" for time in fired)
     broken = run(days + traffic(60, tokens(lambda minute: 2 * cycle(minute)), 20, start=4.5 * 1440), rule)
-    assert [item["time"][:13] for item in told(broken) if item["state"] == "firing"][len(fired) :] == [
+    assert [item["time"][:13] for item in transitions(broken) if item["state"] == "firing"][len(fired) :] == [
         "2026-03-06T21"
     ]
 
@@ -278,8 +280,8 @@ def test_a_reverted_drift_resolves_once_after_keep_firing_for_and_its_last_windo
 
 def test_decreasing_traffic_does_not_resolve_a_drift_of_unknown_state() -> None:
     moved = tokens(lambda minute: 2 if minute >= 60 else 1)
-    found = states(run(traffic(80, moved, 60) + traffic(240, moved, 1, start=80), only()))
-    assert [state for state, _ in found] == ["firing"]
+    drift_states = states(run(traffic(80, moved, 60) + traffic(240, moved, 1, start=80), only()))
+    assert [state for state, _ in drift_states] == ["firing"]
 
 
 def test_a_reference_is_frozen_during_an_incident_and_excludes_it_later() -> None:
@@ -289,10 +291,10 @@ def test_a_reference_is_frozen_during_an_incident_and_excludes_it_later() -> Non
         return 2 if 180 <= minute < 360 or minute >= 600 else 1
 
     records = run(traffic(640, tokens(factor), 20), {"time": {"pane": "5m"}})
-    fired = [item for item in told(records) if item["state"] == "firing"]
+    fired = [item for item in transitions(records) if item["state"] == "firing"]
     assert [item["time"][11:16] for item in fired] == ["12:05", "19:05"]
-    for one in fired:
-        assert one["evidence"]["reference"] == pytest.approx(150, rel=0.05)
+    for incident in fired:
+        assert incident["evidence"]["reference"] == pytest.approx(150, rel=0.05)
     assert [state for state, _ in states(records)] == ["firing", "resolved", "firing"]
 
 
@@ -301,10 +303,10 @@ def test_after_a_day_the_drifted_state_is_normal_and_reverting_it_is_a_drift() -
         return 2 if 180 <= minute < 180 + 30 * 60 else 1
 
     records = run(traffic(40 * 60, tokens(factor), 10), {"time": {"pane": "5m"}})
-    found = [(item["state"], item["time"][8:16], item["reason"][:13]) for item in told(records)]
-    assert found[:2] == [("firing", "02T12:05", "breached"), ("resolved", "03T12:05", "became_normal")]
-    assert [item[:2] for item in found[2:3]] == [("firing", "03T18:05")]
-    back = [item for item in told(records) if item["state"] == "firing"][1]
+    history = [(item["state"], item["time"][8:16], item["reason"][:13]) for item in transitions(records)]
+    assert history[:2] == [("firing", "02T12:05", "breached"), ("resolved", "03T12:05", "became_normal")]
+    assert [item[:2] for item in history[2:3]] == [("firing", "03T18:05")]
+    back = [item for item in transitions(records) if item["state"] == "firing"][1]
     assert back["evidence"]["reference"] == pytest.approx(300, rel=0.1)
 
 
@@ -314,12 +316,12 @@ def test_same_hours_last_week_is_the_reference_if_configured() -> None:
 
     rule = {"time": {"pane": "10m"}} | only(reference="same hours last week", window="10m")
     calm = run(traffic(9 * 1440, tokens(weekly), 4), rule)
-    assert told(calm) == []
+    assert transitions(calm) == []
     broken = run(
         traffic(8.2 * 1440, tokens(lambda minute: weekly(minute) * (2 if minute >= 8.1 * 1440 else 1)), 4),
         rule,
     )
-    fired = told(broken)[0]
+    fired = transitions(broken)[0]
     assert fired["time"][:10] == "2026-03-10"
     assert fired["evidence"]["reference_name"] == "same hours last week"
     assert fired["evidence"]["reference"] > 400  # of the Tuesday, not of the day before
@@ -337,12 +339,12 @@ def test_the_previous_prompt_version_is_the_reference_of_the_next_one() -> None:
     rule = only(reference="previous prompt version")
     old, other = traffic(150, fields("1", 1), 20), traffic(150, fields("1", 5, "n"), 20)
     before = sorted(old + other, key=lambda value: json.loads(value)["time"])
-    fired = told(run(before + traffic(10, fields("2", 1.6), 60, start=150), rule), level="segment")
+    fired = transitions(run(before + traffic(10, fields("2", 1.6), 60, start=150), rule), level="segment")
     assert [(item["state"], item["model"], item["prompt_version"]) for item in fired] == [
         ("firing", "m", "2")
     ]
     assert fired[0]["evidence"]["reference"] == pytest.approx(150, rel=0.05)
-    assert told(run(before + traffic(10, fields("2", 1), 60, start=150), rule), level="segment") == []
+    assert transitions(run(before + traffic(10, fields("2", 1), 60, start=150), rule), level="segment") == []
 
 
 # ---- the rule
@@ -358,8 +360,8 @@ def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
         after = Watch(Config.model_validate(edited))
         after.restore(state)
         out = after.advance(int((NINE + timedelta(minutes=72)).timestamp() * 1e6))
-        found = told([json.loads(message.value) for message in out.messages["alerts"]])
-        assert [(item["state"], item["reason"]) for item in found[:1]] == [("resolved", "rule_changed")]
+        history = transitions([json.loads(message.value) for message in out.messages["alerts"]])
+        assert [(item["state"], item["reason"]) for item in history[:1]] == [("resolved", "rule_changed")]
 
 
 def test_a_changed_evaluator_is_no_drift_even_if_the_rule_names_its_rate() -> None:
@@ -387,12 +389,12 @@ def test_significance_follows_benjamini_hochberg(p_values: list[float], level: f
     def unused() -> Finding:
         raise AssertionError("only what a reading shows is described")
 
-    found = [
+    candidates = [
         _Candidate(DriftResult(f"n{nth}", "kolmogorov_smirnov", p, 1.0, 60.0, 100, 1000), lambda: 0.1, unused)
         for nth, p in enumerate(p_values)
     ]
-    kept = {item.result.statistic for item in DriftReader(60_000_000)._significant(rule, found)}
+    significant = {item.result.statistic for item in DriftReader(60_000_000)._significant(rule, candidates)}
     adjusted = false_discovery_control(p_values)
     sure = np.abs(adjusted - level) > 1e-9 * level  # rounding decides on the bound
-    assert {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) & sure)} <= kept
-    assert kept <= {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) | ~sure)}
+    assert {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) & sure)} <= significant
+    assert significant <= {f"n{nth}" for nth in np.flatnonzero((adjusted <= level) | ~sure)}

@@ -53,8 +53,8 @@ def fired(
     watch = Watch(config or Config())
     out = watch.apply(records)
     out.extend(watch.finish())
-    found = [json.loads(message.value) for _, message in out.order]
-    return [item for item in found if item["record"] == "transition" and item["state"] == "firing"]
+    records = [json.loads(message.value) for _, message in out.order]
+    return [item for item in records if item["record"] == "transition" and item["state"] == "firing"]
 
 
 def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -63,16 +63,16 @@ def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["input", "output"])
 def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
-    found = fired(90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]})
-    assert {item["rule"] for item in found} == {"drift"}
-    assert {item["level"] for item in found} == {"segment", "feature"}
-    assert min(item["time"][11:16] for item in found) <= "10:15"
-    for transition in found:
-        told = findings(transition)[f"{name}_language=fr"]
-        assert (told["reference"], told["test"]) == (0.0, "g")
-        assert told["value"] >= 0.2
-        assert told["p_value"] < 1e-6
-        assert "are fr (" in measure(Evidence.model_validate(told))
+    transitions = fired(90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]})
+    assert {item["rule"] for item in transitions} == {"drift"}
+    assert {item["level"] for item in transitions} == {"segment", "feature"}
+    assert min(item["time"][11:16] for item in transitions) <= "10:15"
+    for transition in transitions:
+        finding = findings(transition)[f"{name}_language=fr"]
+        assert (finding["reference"], finding["test"]) == (0.0, "g")
+        assert finding["value"] >= 0.2
+        assert finding["p_value"] < 1e-6
+        assert "are fr (" in measure(Evidence.model_validate(finding))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -88,16 +88,16 @@ def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
     assert fired(240, fields) == []
 
 
-@pytest.mark.parametrize(("minutes", "found"), [(4, False), (5, True)])
+@pytest.mark.parametrize(("minutes", "expected"), [(4, False), (5, True)])
 def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_is_not(
-    minutes: int, found: bool
+    minutes: int, expected: bool
 ) -> None:
     """Two of the ten answers of a minute that are told: eight or ten of the fifty in five minutes."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 2 else ENGLISH)[nth % 2]}
 
-    assert bool(fired(120, fields, ON_LANGUAGES)) == found
+    assert bool(fired(120, fields, ON_LANGUAGES)) == expected
 
 
 def test_answers_too_short_to_detect_are_no_other_language() -> None:
@@ -149,8 +149,8 @@ def test_a_country_whose_answers_change_language_is_detected_in_its_segment() ->
             "output": (ENGLISH if nth % 2 or minute >= 80 else FRENCH)[nth // 2 % 2],
         }
 
-    found = fired(100, fields, WITH_COUNTRIES)
-    assert [(item["level"], item["dimensions"], *findings(item)) for item in found] == [
+    transitions = fired(100, fields, WITH_COUNTRIES)
+    assert [(item["level"], item["dimensions"], *findings(item)) for item in transitions] == [
         ("segment", {"country": "fr"}, "output_language=en")
     ]
 

@@ -21,7 +21,7 @@ BEGAN = datetime(2026, 3, 2, 6, tzinfo=UTC)
 HALF_PAST_EIGHT_US = (3 * 24 + 20) * HOUR_US + HOUR_US // 2
 
 
-def known(evening: int) -> FeatureState:
+def history(evening: int) -> FeatureState:
     """Three days of 120 calls an hour until eight in the evening, so many in the hour after eight, and none
     at night.
     """
@@ -34,12 +34,12 @@ def known(evening: int) -> FeatureState:
 
 
 def test_low_traffic_is_expected_at_the_start_of_a_quiet_night() -> None:
-    assert expectation(known(60), HALF_PAST_EIGHT_US, HALF_PAST_EIGHT_US + HOUR_US // 3) == 0
+    assert expectation(history(60), HALF_PAST_EIGHT_US, HALF_PAST_EIGHT_US + HOUR_US // 3) == 0
 
 
 def test_at_noon_the_traffic_of_the_previous_days_is_expected() -> None:
     noon_us = (3 * 24 + 12) * HOUR_US
-    assert expectation(known(60), noon_us, noon_us + HOUR_US // 2) == 60
+    assert expectation(history(60), noon_us, noon_us + HOUR_US // 2) == 60
 
 
 def paged(seconds: Iterable[float], until_s: float) -> list[float]:
@@ -65,10 +65,10 @@ def paged(seconds: Iterable[float], until_s: float) -> list[float]:
     outputs = watch.apply(
         [record(second, number, feature) for number, (second, feature) in enumerate(sorted(calls), 1)]
     )
-    told = [json.loads(message.value) for message in outputs.messages.get("alerts", ())]
+    records = [json.loads(message.value) for message in outputs.messages.get("alerts", ())]
     fired = [
         item["time"]
-        for item in told
+        for item in records
         if item["record"] == "transition"
         and (item["rule"], item["feature"], item["state"]) == ("no-data", "f", "firing")
     ]

@@ -67,14 +67,14 @@ def test_a_drift_of_twenty_minutes_resolves_a_quarter_of_an_hour_after_its_end()
         }
         records.append(FileRecord(json.dumps(event).encode(), nth + 1))
     out = Watch(Config()).apply(records)
-    told = [
-        one
+    transitions = [
+        record
         for message in out.messages["alerts"]
-        if (one := json.loads(message.value))["record"] == "transition" and one["level"] == "feature"
+        if (record := json.loads(message.value))["record"] == "transition" and record["level"] == "feature"
     ]
     minutes = [
         (item["state"], (datetime.fromisoformat(item["time"]) - BEGAN).total_seconds() / 60)
-        for item in told
+        for item in transitions
         if item["rule"] == "drift"
     ]
     assert [state for state, _ in minutes] == ["firing", "resolved"]

@@ -34,19 +34,19 @@ def pane_of(nth: int, several: list[tuple[int, dict[str, int]]]) -> Pane:
 def test_a_part_equals_the_part_of_the_merged_panes(
     several: list[list[tuple[int, dict[str, int]]]], packed: bool
 ) -> None:
-    panes = [pane_of(nth, one) for nth, one in enumerate(several)]
+    panes = [pane_of(nth, values) for nth, values in enumerate(several)]
     panes = [Pane.from_state(pane.start_us, pane.state()) for pane in panes] if packed else panes
     whole, window = merge_panes(panes, 0), Window(panes, 0)
     part = window.part("error_rate", "finish_reason", "output_tokens", "nothing")
     assert window.part("finish_reason") is part
     assert window.categories == whole.categories.keys()
-    for held, expected in (
+    for parts, expected in (
         (part.rates, whole.rates),
         (part.categories, whole.categories),
         (part.numbers, whole.numbers),
     ):
-        assert {name: one.state() for name, one in held.items()} == {
-            name: one.state() for name, one in expected.items()
+        assert {name: part.state() for name, part in parts.items()} == {
+            name: part.state() for name, part in expected.items()
         }
     assert part.rates["error_rate"].estimate(1.0) == whole.rates["error_rate"].estimate(1.0)
 
@@ -55,7 +55,7 @@ def test_a_part_equals_the_part_of_the_merged_panes(
 def test_correlated_outcomes_of_a_pane_count_for_fewer_and_at_most_154_independent_ones(
     sizes: list[int],
 ) -> None:
-    window = Window([Pane(at * 60_000_000) for at in range(len(sizes))], 0)
+    window = Window([Pane(minute * 60_000_000) for minute in range(len(sizes))], 0)
     n = float(sum(sizes))
     worth = window.independent_n(n)
     assert worth <= n
@@ -68,13 +68,13 @@ def test_categories_that_cluster_within_a_minute_alarm_at_most_at_the_nominal_ra
     rng = np.random.default_rng(5)
     reference, a_pane, rho = Distribution.from_weights({"length": 2000, "stop": 98_000}), 1000, 0.005
     shares = rng.beta(0.02 * (1 / rho - 1), 0.98 * (1 / rho - 1), 2000)
-    found = {True: 0, False: 0}
+    alarms = {True: 0, False: 0}
     for cut in rng.binomial(a_pane, shares).tolist():
         weights = {"length": cut, "stop": a_pane - cut} if cut else {"stop": a_pane}
-        for corrected in found:
+        for corrected in alarms:
             n = Window([Pane(0)], 0).independent_n(a_pane) if corrected else float(a_pane)
-            found[corrected] += (
+            alarms[corrected] += (
                 DRIFT_TESTS["g"](reference, Distribution.from_weights(weights, n)).p_value < 0.001
             )
-    assert found[True] <= 6  # of 2,000 at one in a thousand
-    assert found[False] > 100
+    assert alarms[True] <= 6  # of 2,000 at one in a thousand
+    assert alarms[False] > 100

@@ -189,7 +189,7 @@ def test_records_lost_before_the_first_check_are_in_the_first_heartbeat():
 
 
 @pytest.mark.parametrize(
-    ("took_s", "said"),
+    ("took_s", "text"),
     [
         (59, set()),
         (
@@ -198,10 +198,10 @@ def test_records_lost_before_the_first_check_are_in_the_first_heartbeat():
         ),
     ],
 )
-def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took_s, said):
+def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took_s, text):
     heartbeats = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
     texts = {second: {finding["text"] for finding in beat["findings"]} for second, beat in heartbeats}
-    assert texts[0] == texts[300] == said
+    assert texts[0] == texts[300] == text
     assert heartbeats[-1][0] >= 540
     assert not heartbeats[-1][1]["findings"]
     since = {
@@ -209,7 +209,7 @@ def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took
         for _, beat in heartbeats
         for finding in beat["findings"]
     }
-    assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if said else set())
+    assert since == ({("recovery", "warning", "1970-01-12T13:45:05Z")} if text else set())
 
 
 def test_findings_of_other_checks_are_sent_immediately():
@@ -236,23 +236,23 @@ def test_the_configured_share_applies():
 
 
 def test_a_watch_counts_accepted_and_refused_records_and_heartbeats_do_not_affect_its_outputs():
-    one, other = Watch(Config(), 0, 1), Watch(Config(), 0, 1)
+    reader, other = Watch(Config(), 0, 1), Watch(Config(), 0, 1)
     log = [FileRecord(GOOD, 0)] + [
         FileRecord(b"garbage" if nth % 5 == 0 else GOOD, nth) for nth in range(1, 101)
     ]
     now_us = 1_772_442_000 * SECOND
-    told = [*one.heartbeat(WELL, now_us).messages["alerts"]]
-    outputs = [one.apply(log, now_us)]
-    told += one.heartbeat(WELL, now_us + 20 * SECOND).messages["alerts"]
-    assert [(json.loads(message.value)["partition"], message.key) for message in told] == [
+    heartbeats = [*reader.heartbeat(WELL, now_us).messages["alerts"]]
+    outputs = [reader.apply(log, now_us)]
+    heartbeats += reader.heartbeat(WELL, now_us + 20 * SECOND).messages["alerts"]
+    assert [(json.loads(message.value)["partition"], message.key) for message in heartbeats] == [
         (0, b"watch/0")
     ] * 2
-    beat = json.loads(told[-1].value)
+    beat = json.loads(heartbeats[-1].value)
     assert (beat["counts"]["records"], beat["counts"]["dead-letters"]) == (101, 20)
     assert [finding["name"] for finding in beat["findings"]] == ["dead-letters"]
     assert outputs == [other.apply(log, now_us)]
-    assert one.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
-    assert one.changed() == other.changed()
+    assert reader.advance(now_us + 600 * SECOND, 0) == other.advance(now_us + 600 * SECOND, 0)
+    assert reader.changed() == other.changed()
 
 
 NINE_US = 1_772_442_000 * SECOND
@@ -311,15 +311,15 @@ def test_dropped_and_missing_events_are_findings_from_one_percent(log, name, sev
     watch.apply(log, NINE_US + 100 * SECOND)
     # what is missing is known when it is too late for it
     watch.advance(NINE_US + 600 * SECOND, NINE_US + 100 * SECOND)
-    told = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
-    assert [(finding["name"], finding["severity"]) for finding in json.loads(told[-1].value)["findings"]] == (
-        [(name, severity)] if name else []
-    )
+    heartbeats = watch.heartbeat(WELL, NINE_US + 120 * SECOND).messages["alerts"]
+    assert [
+        (finding["name"], finding["severity"]) for finding in json.loads(heartbeats[-1].value)["findings"]
+    ] == ([(name, severity)] if name else [])
 
 
 @pytest.mark.parametrize(("wrong", "heartbeats"), [(0.5, True), (0.05, False)])
 def test_a_producer_with_another_partitioner_is_an_info_finding(wrong, heartbeats):
-    here = next(
+    own_partition = next(
         number
         for number in range(4)
         if Watch(Config(), number, 4).apply([event(0)]).messages.get("events") is None
@@ -327,9 +327,9 @@ def test_a_producer_with_another_partitioner_is_an_info_finding(wrong, heartbeat
     away = next(
         name
         for name in "abcdefgh"
-        if Watch(Config(), here, 4).apply([event(0, feature=name)]).messages.get("events")
+        if Watch(Config(), own_partition, 4).apply([event(0, feature=name)]).messages.get("events")
     )
-    watch = Watch(Config(), here, 4)
+    watch = Watch(Config(), own_partition, 4)
     watch.heartbeat(WELL, NINE_US)
     watch.apply(
         [event(nth, **({"feature": away} if nth % 100 < 100 * wrong else {})) for nth in range(1000)], NINE_US

@@ -94,11 +94,11 @@ def early() -> list[bytes]:
     values: list[bytes] = [b"garbage", event(0, 0, duration_s=-1)]
     for day in range(12):
         for number in range(60):
-            at, n = day * DAY_S + number * 90, day * 1000 + number
+            second, n = day * DAY_S + number * 90, day * 1000 + number
             region = {"dimensions": {"region": ("eu", "us")[number % 2]}}
             values.append(
                 event(
-                    at,
+                    second,
                     n,
                     prompt_version=f"v{day // 4}",
                     **region,
@@ -108,7 +108,7 @@ def early() -> list[bytes]:
             if number % 3 == 0:
                 values.append(
                     event(
-                        at,
+                        second,
                         n + 100,
                         feature="rank",
                         variant="b",
@@ -119,7 +119,7 @@ def early() -> list[bytes]:
             if number % 5 == 0:
                 values.append(
                     event(
-                        at + 1,
+                        second + 1,
                         n + 200,
                         kind="feedback",
                         output=None,
@@ -133,7 +133,7 @@ def early() -> list[bytes]:
                 )
                 values.append(
                     event(
-                        at + 1,
+                        second + 1,
                         n + 300,
                         kind="evaluation",
                         output=None,
@@ -150,8 +150,8 @@ def early() -> list[bytes]:
     return (
         values
         + [
-            event(at, 20_000 + at, output=REFUSAL if at % 4 else ANSWER, duration_s=3.5)
-            for at in _seconds(11, 7200, 480, 2)
+            event(second, 20_000 + second, output=REFUSAL if second % 4 else ANSWER, duration_s=3.5)
+            for second in _seconds(11, 7200, 480, 2)
         ]
         + [event(11 * DAY_S + 3600, 30_000), event(3600, 30_001)]
     )  # late; expired
@@ -159,8 +159,11 @@ def early() -> list[bytes]:
 
 def later() -> list[bytes]:
     """What comes after the state was read back: the fault goes on, then ends."""
-    bad = [event(at, 40_000 + at, output=REFUSAL, duration_s=3.5) for at in _seconds(11, 7680, 120, 2)]
-    return bad + [event(at, 50_000 + at) for at in _seconds(11, 7800, 1200, 2)]
+    bad = [
+        event(second, 40_000 + second, output=REFUSAL, duration_s=3.5)
+        for second in _seconds(11, 7680, 120, 2)
+    ]
+    return bad + [event(second, 50_000 + second) for second in _seconds(11, 7800, 1200, 2)]
 
 
 def meter(second: float, seen: int) -> bytes:
@@ -207,15 +210,15 @@ def meaning(watch: Watch) -> dict[str, Any]:
     for key, feature in sorted(watch.partition_state.features.items()):
         panes = {
             resolution: [
-                [segment_to_json(segment.key), at, pane.events, pane.revision, pane.late]
+                [segment_to_json(segment.key), key, pane.events, pane.revision, pane.late]
                 for segment in feature.segments.values()
-                for at, pane in sorted(segment.panes_by_resolution[resolution].items())
+                for key, pane in sorted(segment.panes_by_resolution[resolution].items())
             ]
             for resolution in ("pane", "hour", "day")
         }
         read = {metric: list(estimate_metric(feature.window(0, 2**62), metric, 1.96)) for metric in METRICS}
         incidents = {
-            f"{segment_to_json(at)} {rule}": [
+            f"{segment_to_json(key)} {rule}": [
                 incident.incident_id,
                 incident.state,
                 incident.severity,
@@ -223,7 +226,7 @@ def meaning(watch: Watch) -> dict[str, Any]:
                 incident.breached_us,
                 msgspec.to_builtins(incident.evidence),
             ]
-            for (at, rule), incident in watch.partition_state.incidents.get(key, {}).items()
+            for (key, rule), incident in watch.partition_state.incidents.get(key, {}).items()
         }
         episode = watch.partition_state.episodes.get(key)
         out["features"]["/".join(key)] = {
@@ -311,17 +314,18 @@ def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
         "decided_at": "2026-03-13T11:00:00Z",
     }
     episode = next(
-        one
+        episode
         for record in alerts
-        if (one := json.loads(record.value or b""))["record"] == "episode" and one["state"] == "opened"
+        if (episode := json.loads(record.value or b""))["record"] == "episode"
+        and episode["state"] == "opened"
     )
-    others = [
+    other_episodes = [
         episode | {"feature": name, "episode_id": name, "dedup_key": f"softfail/{name}", "provider": "acme"}
         for name in ("title", "moderate", "search")
     ]
     more = [
         FileRecord(json.dumps(record).encode(), len(alerts) + nth)
-        for nth, record in enumerate((silence, change, *others))
+        for nth, record in enumerate((silence, change, *other_episodes))
     ]
     notifier.apply([*alerts, *more], now_us)
     outbox = notifier.outbox

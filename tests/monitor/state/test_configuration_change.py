@@ -267,15 +267,15 @@ def test_changed_dimensions_create_new_segments_of_the_same_feature():
     more = config(rules=[ERRORS | {"window": "10m"}], features=[{"match": "*", "dimensions": ["region"]}])
     watch = partition.run(more, minutes(10, 30, dimensions={"region": "eu"}, **fault))
     (feature,) = watch.partition_state.features.values()
-    assert sorted(at.dimensions for at in feature.segments) == [(), (("region", "eu"),)]
+    assert sorted(segment_key.dimensions for segment_key in feature.segments) == [(), (("region", "eu"),)]
     # the feature counts on over the change
     assert sum(pane.events for pane in feature.window(0, 2**62)) == 600
-    gone = [
+    resolved = [
         alert
         for alert in partition.alerts
         if alert["record"] == "transition" and alert["reason"] == "segment_gone"
     ]
-    assert [item["dimensions"] for item in gone] == [{}]
+    assert [item["dimensions"] for item in resolved] == [{}]
     assert partition.states_of("episode")[-1][0] == "updated"  # the fault lasts, so its one episode does
     assert [state for state, _ in partition.states_of("episode")].count("opened") == 1
 
@@ -374,12 +374,12 @@ def test_an_incident_rebuilt_under_another_id_replaces_its_predecessor_in_the_ep
     partition = firing()
     watch = Watch(config(rules=[ERRORS]))
     watch.restore(partition.state.items())
-    for at, incidents in watch.partition_state.incidents.items():
+    for feature_key, incidents in watch.partition_state.incidents.items():
         for (segment, rule), incident in list(incidents.items()):
             incidents[segment, rule] = Incident.from_state_values(
                 ["x" + incident.incident_id, *incident.state_values()[1:]]
             )
-            watch.partition_state.mark_incident(at, segment, rule)
+            watch.partition_state.mark_incident(feature_key, segment, rule)
     partition.state |= dict(watch.changed())
     partition.run(config(rules=[ERRORS]), minutes(10, 12, error_type="timeout", output=None))
     partition.run(config(rules=[ERRORS]), minutes(12, 30))

@@ -182,8 +182,8 @@ def assert_refused_by_name(key: bytes, value: bytes, match: str = "state record"
 @given(data=st.data())
 def test_a_truncated_record_is_refused_by_its_key(layout, data):
     key, value = data.draw(st.sampled_from(SAMPLE[layout]))
-    at = data.draw(st.integers(0, len(value) - 1))
-    assert_refused_by_name(key, value[:at])
+    cut = data.draw(st.integers(0, len(value) - 1))
+    assert_refused_by_name(key, value[:cut])
 
 
 @pytest.mark.parametrize("layout", ALL)
@@ -195,11 +195,11 @@ def test_trailing_bytes_are_refused(layout, data):
 
 @given(
     number=st.integers(0, 255).filter(lambda number: not 2 <= number <= NEWEST),
-    at=st.integers(0, 4),
+    index=st.integers(0, 4),
     layout=st.sampled_from(list(ALL)),
 )
-def test_a_record_of_an_unknown_version_is_refused_by_its_key(number, at, layout):
-    key, value = SAMPLE[layout][at]
+def test_a_record_of_an_unknown_version_is_refused_by_its_key(number, index, layout):
+    key, value = SAMPLE[layout][index]
     body = value[2:] if layout > 1 else value
     assert_refused_by_name(
         key,
@@ -221,14 +221,14 @@ def test_an_additional_missing_or_mistyped_value_is_refused(data):
     key, value = data.draw(st.sampled_from(SAMPLE[1] + SAMPLE[NEWEST]))
     body, prefix = (value[2:], value[:2]) if format_versions.record_layout(value) > 1 else (value, b"")
     values = msgspec.msgpack.decode(body)
-    at = data.draw(st.integers(0, len(values) - 1))
+    index = data.draw(st.integers(0, len(values) - 1))
     change = data.draw(st.sampled_from(["more", "less", "other"]))
     if change == "more":
-        values.insert(at, values[at])
+        values.insert(index, values[index])
     elif change == "less":
-        del values[at]
+        del values[index]
     else:
-        values[at] = 1.5
+        values[index] = 1.5
     assert_refused_by_name(key, prefix + msgspec.msgpack.encode(values))
 
 

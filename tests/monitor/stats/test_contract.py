@@ -16,7 +16,8 @@ FILLED = {
         (1_000_000, 500_000, 10_000)[nth % 3], 2, 60 + nth, {33 + 400 * nth: 1, -7: 1}
     ),
     "categories": lambda statistic, nth: statistic.add(
-        (1_000_000, 500_000, 10_000)[nth % 3], {f"name {at}": at for at in range(20 * nth, 20 * nth + 20)}
+        (1_000_000, 500_000, 10_000)[nth % 3],
+        {f"name {number}": number for number in range(20 * nth, 20 * nth + 20)},
     ),
     "text": lambda statistic, nth: statistic.update(text_features([f"answer {nth}", "yes"])),
 }

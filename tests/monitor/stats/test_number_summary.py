@@ -148,8 +148,10 @@ def test_each_value_is_within_its_error_at_every_scale(values: list[int]) -> Non
     codes = bucket_codes(np.array(values)).tolist()
     for scale in range(MAX_SCALE + 1):
         for value, code in zip(values, codes, strict=True):
-            (at,) = downscaled({code: 1}, MAX_SCALE - scale)
-            assert bucket_middle(at, scale) == pytest.approx(value, rel=relative_error(scale) * (1 + 1e-9))
+            (code_after,) = downscaled({code: 1}, MAX_SCALE - scale)
+            assert bucket_middle(code_after, scale) == pytest.approx(
+                value, rel=relative_error(scale) * (1 + 1e-9)
+            )
 
 
 @given(

@@ -179,9 +179,9 @@ def memory_of(blocks: list[Classes]) -> WeightMemory:
 @settings(max_examples=examples(1 / 4))
 @given(observations)
 def test_a_class_memory_is_identical_after_a_restart_at_any_block(blocks):
-    for at in range(len(blocks) + 1):
-        restored = WeightMemory.from_state(memory_of(blocks[:at]).state())
-        for block in blocks[at:]:
+    for position in range(len(blocks) + 1):
+        restored = WeightMemory.from_state(memory_of(blocks[:position]).state())
+        for block in blocks[position:]:
             restored.observe(dict(sorted(block.items(), reverse=True)))
         assert restored.state() == memory_of(blocks).state()
 

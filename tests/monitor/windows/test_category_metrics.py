@@ -75,7 +75,7 @@ def test_a_window_has_the_weighted_counts_of_each_category() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "absent", "said"),
+    ("field", "absent", "value"),
     [
         ("fallback", "none", "model"),
         ("outcome", "ok", "parse_error"),
@@ -85,17 +85,17 @@ def test_a_window_has_the_weighted_counts_of_each_category() -> None:
     ],
 )
 def test_placeholder_categories_are_omitted_from_windows_and_counted_in_comparisons(
-    field: str, absent: Any, said: Any
+    field: str, absent: Any, value: Any
 ) -> None:
     assert field not in windows([event(nth, **{field: absent}) for nth in range(10)])[0]["metrics"]
     watch = Watch(Config())
-    watch.apply([FileRecord(event(nth, **{field: said if nth < 2 else absent}), nth) for nth in range(10)])
+    watch.apply([FileRecord(event(nth, **{field: value if nth < 2 else absent}), nth) for nth in range(10)])
     watch.finish()
     (feature,) = watch.partition_state.features.values()
     (pane,) = next(iter(feature.segments.values())).panes.values()
-    assert pane.categories[field].weighted_counts() == {str(said): 2.0}
+    assert pane.categories[field].weighted_counts() == {str(value): 2.0}
     weights, n = shares(field, "none" if absent is None else str(absent), pane)
-    assert weights == {str(said): 2.0, "none" if absent is None else str(absent): 8.0}
+    assert weights == {str(value): 2.0, "none" if absent is None else str(absent): 8.0}
     assert n == 10
 
 
@@ -180,11 +180,11 @@ def test_a_new_model_is_reported_during_another_drift() -> None:
     alerts = records(traffic(53, fields, 60))
     # one incident, which fires once
     assert {item["evidence"]["metric"] for item in fired(alerts)} == {"output_tokens.p90"}
-    said = [
+    updates = [
         (item["time"][11:16], item["state"], item["reason"]) for item in alerts if item["record"] == "episode"
     ]
-    assert said[0][1] == "opened"
-    assert said[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
+    assert updates[0][1] == "opened"
+    assert updates[1:] == [("09:51", "updated", "drift: a value that was never seen before")]
     (shown,) = (item for item in alerts if item["record"] == "episode" and item["time"][11:16] == "09:51")
     assert "response_model=m-0613" in {item["evidence"]["metric"] for item in shown["incidents"]}
 
@@ -194,8 +194,8 @@ def test_a_change_of_the_requested_model_is_no_drift() -> None:
         name = "m" if minute < 40 else "n"
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}
 
-    others = [record for record in records(traffic(80, fields)) if record["record"] != "window"]
-    assert [(other["record"], other["kind"], other["name"], other["before"]) for other in others] == [
+    changes = [record for record in records(traffic(80, fields)) if record["record"] != "window"]
+    assert [(other["record"], other["kind"], other["name"], other["before"]) for other in changes] == [
         ("change", "model", "n", "m")
     ]
 

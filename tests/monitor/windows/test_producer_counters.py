@@ -149,11 +149,11 @@ def test_exactly_the_lost_events_of_a_producer_are_missing(n: int, data: Any) ->
 
 def test_a_missing_event_that_arrives_late_is_no_longer_missing_even_if_it_expired() -> None:
     lost = [response(number, "p", number) for number in (3, 4)]
-    there = [response(number, "p", number) for number in range(10) if number not in (3, 4)]
-    assert watched(there).partition_state.features[ANSWER].missing == 2
-    assert watched(there + lost).partition_state.features[ANSWER].missing == 0
+    received = [response(number, "p", number) for number in range(10) if number not in (3, 4)]
+    assert watched(received).partition_state.features[ANSWER].missing == 2
+    assert watched(received + lost).partition_state.features[ANSWER].missing == 0
     much_later = [response(5 * HOUR_S, "p", 10)]
-    feature = watched(there + much_later + lost, 1).partition_state.features[ANSWER]
+    feature = watched(received + much_later + lost, 1).partition_state.features[ANSWER]
     assert feature.expired == 2
     assert feature.missing == 0
 
@@ -180,7 +180,9 @@ def test_each_producer_has_its_own_sequence_and_events_without_number_change_not
 
 
 def test_a_lost_meter_loses_nothing() -> None:
-    meters = [meter(10 * at, counts=(100 * at, 10 * at, 9 * at, at)) for at in range(1, 30)]
+    meters = [
+        meter(10 * second, counts=(100 * second, 10 * second, 9 * second, second)) for second in range(1, 30)
+    ]
     whole, last = (
         watched(meters).partition_state.features[ANSWER],
         watched(meters[-1:]).partition_state.features[ANSWER],
@@ -242,8 +244,8 @@ def test_totals_never_decrease_when_producers_come_leave_and_restart(rng: random
             ProducerTotals(),
         )
         reported = 0
-        for at in range(80):
-            name, now = rng.choice("abcdef"), at * QUIET_US // 2
+        for step in range(80):
+            name, now = rng.choice("abcdef"), step * QUIET_US // 2
             if rng.random() < 0.1:
                 counted[name], started[name] = 0, now
             more = rng.randint(0, 5)
@@ -300,10 +302,10 @@ def test_a_producer_has_a_sequence_per_feature_and_environment() -> None:
     keys = [("answer", "production"), ("summary", "production"), ("answer", "staging")]
     features = watched(
         [
-            response(at, "p", at, feature=name, environment=where)
-            for at in range(20)
+            response(number, "p", number, feature=name, environment=where)
+            for number in range(20)
             for nth, (name, where) in enumerate(keys)
-            if at not in range(5, 5 + nth)
+            if number not in range(5, 5 + nth)
         ]
     ).partition_state.features
     assert [features[FeatureKey("bot", *key)].missing for key in keys] == [0, 1, 2]

@@ -33,9 +33,9 @@ def incident(
 
 
 def test_doctests_pass():
-    found = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
-    assert sum(item.failed for item in found) == 0
-    assert all(item.attempted for item in found)
+    results = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
+    assert sum(item.failed for item in results) == 0
+    assert all(item.attempted for item in results)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_a_shifted_category_is_described_with_its_old_and_new_share(metric, valu
 
 
 def test_the_segment_of_a_feature_is_separated_from_a_preceding_clause():
-    found = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
-    assert episode_text.sentence(found).startswith(
+    finding = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
+    assert episode_text.sentence(finding).startswith(
         "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model"
         " m-1, since"
     )
@@ -178,7 +178,7 @@ def test_the_next_step_follows_from_the_worst_firing_incident_and_softfail_has_i
 
 
 def test_an_incident_that_started_before_detection_states_its_start():
-    found = incident(
+    finding = incident(
         "evaluator.refusal.fail_rate",
         0.3,
         minute=15,
@@ -186,7 +186,7 @@ def test_an_incident_that_started_before_detection_states_its_start():
         reference_n=900.0,
         began="2026-03-02T09:02:00Z",
     )
-    assert "since 2 Mar 09:02 UTC" in episode_text.sentence(found)
+    assert "since 2 Mar 09:02 UTC" in episode_text.sentence(finding)
     assert "since 2 Mar 09:15 UTC" in episode_text.sentence(incident("error_rate", 0.3, minute=15))
 
 

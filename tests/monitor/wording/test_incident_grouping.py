@@ -15,7 +15,7 @@ from schemas.records import EpisodeIncident
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def found(
+def make_incident(
     rule: str,
     value: float | None,
     model: str = "",
@@ -57,15 +57,15 @@ def lines(episode_of: Any, *incidents: EpisodeIncident) -> list[str]:
 
 
 def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(episode_of: Any) -> None:
-    several = [found("errors", nth / 100, f"m{nth}", minute=1, n=30.0) for nth in range(20, 32)]
-    assert lines(episode_of, found("errors", 0.25), *several) == [
+    several = [make_incident("errors", nth / 100, f"m{nth}", minute=1, n=30.0) for nth in range(20, 32)]
+    assert lines(episode_of, make_incident("errors", 0.25), *several) == [
         "25 % of calls failed (18 to 34 %; should stay under 2 %), since 2 Mar 09:00 UTC, 100 events in 60 s; "
         "by segment: model m20 20 %, model m21 21 %, model m22 22 % and 9 more"
     ]
 
 
 def test_a_segment_equal_to_its_feature_is_not_listed_separately(episode_of: Any) -> None:
-    whole, part = found("errors", 0.25), found("errors", 0.25, "m")
+    whole, part = make_incident("errors", 0.25), make_incident("errors", 0.25, "m")
     assert lines(episode_of, whole, part) == lines(episode_of, whole)
 
 
@@ -75,19 +75,19 @@ def test_findings_of_the_summary_are_not_repeated_in_the_list(episode_of: Any) -
 
     assert (
         listed()
-        == listed(found("errors", 0.25))
-        == listed(found("errors", 0.25), found("errors", 0.25, "m"))
+        == listed(make_incident("errors", 0.25))
+        == listed(make_incident("errors", 0.25), make_incident("errors", 0.25, "m"))
         == 0
     )
-    assert listed(found("errors", 0.25), found("errors", 0.26, "m")) == 1
-    assert listed(found("errors", 0.25), found("slow", 9.0, metric="duration_s.p90")) == 2
+    assert listed(make_incident("errors", 0.25), make_incident("errors", 0.26, "m")) == 1
+    assert listed(make_incident("errors", 0.25), make_incident("slow", 9.0, metric="duration_s.p90")) == 2
 
 
 def test_segments_without_the_feature_are_one_line_with_the_first_in_full(episode_of: Any) -> None:
     (line,) = lines(
         episode_of,
-        found("slow", 8.3, "m", metric="duration_s.p90"),
-        found("slow", 7.0, "n", metric="duration_s.p50", minute=1),
+        make_incident("slow", 8.3, "m", metric="duration_s.p90"),
+        make_incident("slow", 7.0, "n", metric="duration_s.p50", minute=1),
     )
     assert line.startswith("p90 of duration is 8.3 s (should stay under 0.02 s) with model m, since")
     assert line.endswith("; by segment: model n 7 s")
@@ -95,28 +95,32 @@ def test_segments_without_the_feature_are_one_line_with_the_first_in_full(episod
 
 def test_incidents_that_differ_in_rule_statistic_or_state_are_separate_lines(episode_of: Any) -> None:
     apart = [
-        found("a", 0.2, "m"),
-        found("b", 0.2, "n"),
-        found("a", 0.2, "n", state="resolved"),
-        found("a", 9.0, "n", metric="duration_s.p90"),
-        found("a", 0.3, "n", metric="error_type=timeout"),
-        found("a", 0.3, "n", metric="error_type=reset"),
+        make_incident("a", 0.2, "m"),
+        make_incident("b", 0.2, "n"),
+        make_incident("a", 0.2, "n", state="resolved"),
+        make_incident("a", 9.0, "n", metric="duration_s.p90"),
+        make_incident("a", 0.3, "n", metric="error_type=timeout"),
+        make_incident("a", 0.3, "n", metric="error_type=reset"),
     ]
     assert len(lines(episode_of, *apart)) == len(apart)
 
 
 def test_findings_about_softfail_are_listed_by_their_text(episode_of: Any) -> None:
-    told = lines(
+    shown = lines(
         episode_of,
-        found("lag", 9.0, metric="lag", text="one lags"),
-        found("lag", 9.0, metric="lag", minute=1, text="another lags"),
+        make_incident("lag", 9.0, metric="lag", text="one lags"),
+        make_incident("lag", 9.0, metric="lag", minute=1, text="another lags"),
     )
-    assert [line.partition(",")[0] for line in told] == ["one lags", "another lags"]
+    assert [line.partition(",")[0] for line in shown] == ["one lags", "another lags"]
 
 
 def test_the_summary_counts_the_remaining_lines(episode_of: Any) -> None:
-    several = [found("errors", nth / 100, f"m{nth}") for nth in range(20, 30)]
-    incidents = [found("errors", 0.25), *several, found("slow", 9.0, metric="duration_s.p90", minute=1)]
+    several = [make_incident("errors", nth / 100, f"m{nth}") for nth in range(20, 30)]
+    incidents = [
+        make_incident("errors", 0.25),
+        *several,
+        make_incident("slow", 9.0, metric="duration_s.p90", minute=1),
+    ]
     assert episode_text.summary(episode_of().model_copy(update={"incidents": incidents})).endswith(
         "; and 1 more finding"
     )
@@ -125,7 +129,7 @@ def test_the_summary_counts_the_remaining_lines(episode_of: Any) -> None:
 @given(
     st.lists(
         st.builds(
-            found,
+            make_incident,
             st.sampled_from("ab"),
             st.just(0.2),
             st.sampled_from(["", "m", "n"]),
@@ -145,5 +149,5 @@ def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_start(
         for group in groups
         for item in group[1:]
     )
-    places = [next(nth for nth, one in enumerate(incidents) if one is group[0]) for group in groups]
+    places = [next(nth for nth, incident in enumerate(incidents) if incident is group[0]) for group in groups]
     assert places == sorted(places)

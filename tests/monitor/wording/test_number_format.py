@@ -19,8 +19,8 @@ def evidence(metric: str = "error_rate", value: float | None = 0.23, **more: obj
     )
 
 
-def ends_of(said: str) -> tuple[float, float]:
-    low, high = said.removesuffix(" %").split(" to ")
+def ends_of(text: str) -> tuple[float, float]:
+    low, high = text.removesuffix(" %").split(" to ")
     return float(low), float(high)
 
 
@@ -28,10 +28,10 @@ def ends_of(said: str) -> tuple[float, float]:
 def test_a_share_is_within_its_interval_and_no_bound_is_rounded_to_zero_one_or_the_threshold(
     value: float, n: float, above: float | None
 ) -> None:
-    said = number_format.shares_between(evidence(value=value, n=n, above=above))
-    if not said or "almost" in said:
+    text = number_format.shares_between(evidence(value=value, n=n, above=above))
+    if not text or "almost" in text:
         return
-    low, high = ends_of(said)
+    low, high = ends_of(text)
     exact = number_format.wilson_interval(value, n, number_format.Z95)
     assert low <= value * 100 + 0.051
     assert high >= value * 100 - 0.051
@@ -72,9 +72,9 @@ def test_a_bound_that_would_round_to_the_threshold_gets_more_digits() -> None:
 
 
 def test_a_burning_budget_states_the_interval_of_its_failures() -> None:
-    said = measure(evidence(value=0.2, n=900.0, above=0.05, burn=20.0, target=0.99))
+    text = measure(evidence(value=0.2, n=900.0, above=0.05, burn=20.0, target=0.99))
     assert (
-        said == "20 % of calls failed (18 to 23 %), so that the error budget of 99 % burns 20 times too fast"
+        text == "20 % of calls failed (18 to 23 %), so that the error budget of 99 % burns 20 times too fast"
     )
 
 
@@ -102,6 +102,6 @@ def test_a_number_has_an_interval_only_if_its_evidence_is_a_95_percent_interval(
 def test_a_category_states_its_interval_before_its_previous_share(
     value: float, n: float, interval: bool
 ) -> None:
-    found = evidence("fallback=cache", value, n=n, reference=0.01, test="g")
-    said, between = measure(found, interval=interval), number_format.shares_between(found)
-    assert said.endswith(f"({between}; was 1 %)" if between and interval else "(was 1 %)")
+    reading = evidence("fallback=cache", value, n=n, reference=0.01, test="g")
+    text, between = measure(reading, interval=interval), number_format.shares_between(reading)
+    assert text.endswith(f"({between}; was 1 %)" if between and interval else "(was 1 %)")

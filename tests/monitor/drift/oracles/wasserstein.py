@@ -46,14 +46,14 @@ def wasserstein(reference: Distribution, current: Distribution) -> Comparison:
     return Comparison(distance, p_value, max(0.0, distance - mean / root), n, m)
 
 
-def _area_of_bridge(at: Floats, gaps: Floats) -> tuple[float, float]:
+def _area_of_bridge(position: Floats, gaps: Floats) -> tuple[float, float]:
     """Mean and variance of the area under |B(t)| taken at ``at`` with widths ``gaps``."""
-    at = np.clip(at, 0, 1)
-    sd = np.sqrt(at * (1 - at))
-    kept = sd > 1e-9
-    at, sd, gaps = at[kept], sd[kept], gaps[kept]
+    position = np.clip(position, 0, 1)
+    sd = np.sqrt(position * (1 - position))
+    is_interior = sd > 1e-9
+    position, sd, gaps = position[is_interior], sd[is_interior], gaps[is_interior]
     mean = float(np.sqrt(2 / np.pi) * (sd @ gaps))
-    low, high = np.minimum.outer(at, at), np.maximum.outer(at, at)
+    low, high = np.minimum.outer(position, position), np.maximum.outer(position, position)
     r = np.clip(low * (1 - high) / np.outer(sd, sd), -1, 1)
     # E|XY| of two normals with correlation r
     product = 2 / np.pi * (np.sqrt(1 - r**2) + r * np.arcsin(r)) * np.outer(sd, sd)

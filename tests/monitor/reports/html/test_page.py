@@ -23,37 +23,39 @@ class Elements(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.seen, self.open = [], []
+        self.tags, self.open = [], []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
 
 def made(trial, other=None, letters=None):
-    found = None if other is None else differences(trial.alerts, other.alerts)
-    return "".join(page.render(trial, letters or DeadLetterCounts(), other, found))
+    difference = None if other is None else differences(trial.alerts, other.alerts)
+    return "".join(page.render(trial, letters or DeadLetterCounts(), other, difference))
 
 
 @pytest.fixture(scope="module")
-def trial(tried, hours, rules_only, errors_rule):
-    return tried(rules_only(errors_rule), hours)
+def trial(run_backtest, hours, rules_only, errors_rule):
+    return run_backtest(rules_only(errors_rule), hours)
 
 
-def test_the_page_is_valid_html_without_external_references(trial, tried, hours, rules_only, errors_rule):
-    text = made(trial, tried(rules_only({**errors_rule, "above": 0.7}), hours))
+def test_the_page_is_valid_html_without_external_references(
+    trial, run_backtest, hours, rules_only, errors_rule
+):
+    text = made(trial, run_backtest(rules_only({**errors_rule, "above": 0.7}), hours))
     elements = Elements(text)
     assert elements.open == []
-    assert {tag for tag, _ in elements.seen} & {
+    assert {tag for tag, _ in elements.tags} & {
         "script",
         "link",
         "img",
@@ -66,7 +68,7 @@ def test_the_page_is_valid_html_without_external_references(trial, tried, hours,
         "use",
         "image",
     } == set()
-    assert {name for _, attributes in elements.seen for name in attributes} & {
+    assert {name for _, attributes in elements.tags for name in attributes} & {
         "src",
         "href",
         "xlink:href",
@@ -96,16 +98,16 @@ def test_an_episode_is_in_the_table_with_its_interval_and_shaded_in_every_plot_o
 
 
 def test_episodes_of_the_other_configuration_are_a_strip_below_the_plots(
-    tried, hours, rules_only, errors_rule, trial
+    run_backtest, hours, rules_only, errors_rule, trial
 ):
-    quiet = tried(rules_only({**errors_rule, "above": 0.9}), hours)
+    quiet = run_backtest(rules_only({**errors_rule, "above": 0.9}), hours)
     text = made(quiet, trial)
     assert "What if:" in text
     assert text.count('<rect class="page other"') == 5
     assert '<rect class="page"' not in text
 
 
-def test_labels_are_shown_as_escaped_text(tried, week, rules_only, errors_rule):
+def test_labels_are_shown_as_escaped_text(run_backtest, week, rules_only, errors_rule):
     troubles = (week.Trouble("a/b", 1, 9, "errors", 0.9),)
     events = [
         {
@@ -119,13 +121,13 @@ def test_labels_are_shown_as_escaped_text(tried, week, rules_only, errors_rule):
         for event in week.events(2, 10, ("a/b",), seed=1, troubles=troubles)
     ]
     letters = DeadLetterCounts()
-    trial = tried(rules_only(errors_rule), events)
+    trial = run_backtest(rules_only(errors_rule), events)
     broken = Watch(rules_only(errors_rule)).apply([week_record({**events[0], "kind": EVIL})])
     letters.take(broken.messages["deadletter"])
     text = made(trial, trial, letters)
     assert "&lt;script&gt;" in text
     assert not set("\x1b\u202e\u200b") & set(text)
-    assert {tag for tag, _ in Elements(text).seen} & {"script", "img"} == set()
+    assert {tag for tag, _ in Elements(text).tags} & {"script", "img"} == set()
 
 
 def test_the_report_relies_on_autoescape_alone():
@@ -149,14 +151,14 @@ def week_record(event):
     return FileRecord(json.dumps(event).encode(), 7)
 
 
-def test_an_empty_log_gives_a_page_that_states_it(tried, rules_only):
-    text = made(tried(rules_only(), []))
+def test_an_empty_log_gives_a_page_that_states_it(run_backtest, rules_only):
+    text = made(run_backtest(rules_only(), []))
     assert "<h1>Nothing was measured</h1>" in text
     assert "No episode opened." in text
     assert Elements(text).open == []
 
 
-def test_a_metric_used_by_a_rule_gets_its_own_plot(tried, hours, rules_only):
+def test_a_metric_used_by_a_rule_gets_its_own_plot(run_backtest, hours, rules_only):
     rule = {
         "name": "refusals",
         "on": "evaluator.refusal.fail_rate",
@@ -164,12 +166,12 @@ def test_a_metric_used_by_a_rule_gets_its_own_plot(tried, hours, rules_only):
         "window": "5m",
         "severity": "error",
     }
-    text = made(tried(rules_only(rule), hours))
+    text = made(run_backtest(rules_only(rule), hours))
     assert text.count("<figcaption>Failed: refusal<small>refusals: above 50 %</small>") == 2
 
 
 def drawn(trial, panel, limits=(), spans=()):
-    series = next(one for key, one in trial.measurements.series.items() if key[1] == "answer")
+    series = next(series for key, series in trial.measurements.series.items() if key[1] == "answer")
     axis = Axis(trial.measurements.start.timestamp(), trial.measurements.end.timestamp())
     return plot(panel, series.points(), series.width_us, 60_000_000, limits, spans, axis)
 
