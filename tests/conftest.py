@@ -141,12 +141,12 @@ class Topics:
         tps = [TopicPartition(topic, number) for number in sorted(partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
-        ends, found = consumer.end_offsets(tps), []
+        ends, records_read = consumer.end_offsets(tps), []
         while any(consumer.position(tp) < ends[tp] for tp in tps):
             for records in consumer.poll(timeout_ms=500).values():
-                found += records
+                records_read += records
         consumer.close()
-        return found, {tp.partition: end for tp, end in ends.items()}
+        return records_read, {tp.partition: end for tp, end in ends.items()}
 
     def send(self, suffix: str, value: bytes, partition: int) -> None:
         """Publish one record and see it acknowledged."""
@@ -169,7 +169,9 @@ class Topics:
             if key == b"\x00position"
         }
         return {
-            at: value for at, value in latest.items() if value is not None and not at[1].startswith(b"\x00")
+            key: value
+            for key, value in latest.items()
+            if value is not None and not key[1].startswith(b"\x00")
         }, positions
 
     def await_positions(

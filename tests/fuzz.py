@@ -107,7 +107,7 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
     kind = rng.choices(("response", "feedback", "evaluation", "meter"), (80, 8, 8, 4))[0]
     service, feature = rng.choice(NAMES if rng.random() < 0.1 else HERE)
     behind_s = rng.choices((rng.expovariate(0.05), 9000, -200, -4000), (96, 2, 1, 1))[0]
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": kind,
         "event_id": f"{rng.getrandbits(64):x}",
         "service": service,
@@ -115,7 +115,7 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s - behind_s)),
     }
     if kind == "response":
-        found |= {
+        fields |= {
             "model": rng.choice("abc"),
             "output": rng.choice(_TEXTS),
             "input": rng.choice(_TEXTS),
@@ -128,14 +128,14 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
             "cost_usd": rng.random(),
         }
     elif kind == "feedback":
-        found |= {
+        fields |= {
             "response_id": "r",
             "accepted": rng.random() < 0.5,
             "rating": rng.randrange(6),
             "model": rng.choice(("a", "")),
         }
     elif kind == "evaluation":
-        found |= {
+        fields |= {
             "response_id": "r",
             "evaluator": rng.choice(("judge", "style")),
             "passed": rng.random() < 0.9,
@@ -143,7 +143,7 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
             "model": "a",
         }
     else:
-        found |= {
+        fields |= {
             "producer_id": "p",
             "started_at": "2026-03-02T08:00:00Z",
             "seen": 10,
@@ -151,7 +151,7 @@ def event(rng: random.Random, at_s: float) -> dict[str, Any]:
             "sent": 5,
             "dropped": 0,
         }
-    return found
+    return fields
 
 
 def _sound(rng: random.Random, at_s: float) -> bytes:
@@ -165,16 +165,16 @@ def _noise(rng: random.Random, at_s: float) -> bytes:
 def _bytes_changed(rng: random.Random, at_s: float) -> bytes:
     value = bytearray(_sound(rng, at_s))
     for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(value))
+        position = rng.randrange(len(value))
         match rng.randrange(4):
             case 0:
-                value[at] = rng.randrange(256)
+                value[position] = rng.randrange(256)
             case 1:
-                del value[at : at + rng.randint(1, 30)]
+                del value[position : position + rng.randint(1, 30)]
             case 2:
-                value[at:at] = rng.randbytes(rng.randint(1, 6))
+                value[position:position] = rng.randbytes(rng.randint(1, 6))
             case _:
-                value[at:at] = value[at : at + 40]
+                value[position:position] = value[position : position + 40]
         if not value:
             break
     return bytes(value)
@@ -187,10 +187,10 @@ def _cut(rng: random.Random, at_s: float) -> bytes:
 
 def _field_replaced(rng: random.Random, at_s: float) -> bytes:
     """One field, or one more of the same name, holds something raw."""
-    found = event(rng, at_s)
+    fields = event(rng, at_s)
     name = rng.choice(
         [
-            *found,
+            *fields,
             "attempt",
             "stages_s",
             "tool_calls",
@@ -202,18 +202,18 @@ def _field_replaced(rng: random.Random, at_s: float) -> bytes:
         ]
     )
     if rng.random() < 0.3:
-        return json.dumps(found).encode()[:-1] + b',"' + name.encode() + b'":' + rng.choice(_RAW) + b"}"
-    found[name] = "@@"
-    return json.dumps(found).encode().replace(b'"@@"', rng.choice(_RAW), 1)
+        return json.dumps(fields).encode()[:-1] + b',"' + name.encode() + b'":' + rng.choice(_RAW) + b"}"
+    fields[name] = "@@"
+    return json.dumps(fields).encode().replace(b'"@@"', rng.choice(_RAW), 1)
 
 
 def _label_replaced(rng: random.Random, at_s: float) -> bytes:
     """Names from outside without end: segments and features stay capped."""
-    found = event(rng, at_s)
-    found[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = (
+    fields = event(rng, at_s)
+    fields[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = (
         rng.choice((*_TEXTS[:8], f"{rng.getrandbits(24):x}"))[:256]
     )
-    return json.dumps(found, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    return json.dumps(fields, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
 
 
 def _other_json(rng: random.Random, at_s: float) -> bytes:
@@ -255,13 +255,13 @@ def _meters(records: list[FileRecord], refused: set[int]) -> int:
     """How many of them are meters that could be read and lie in their own partition: they are taken, not
     measured.
     """
-    some = (
+    decoded = (
         decode(record.value or b"")
         for record in records
         if b"meter" in (record.value or b"") and record.offset not in refused
     )
     return sum(
-        item.kind == "meter" and partition_of(item.service, item.feature, PARTITIONS) == 0 for item in some
+        item.kind == "meter" and partition_of(item.service, item.feature, PARTITIONS) == 0 for item in decoded
     )
 
 
@@ -283,7 +283,7 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
     """
     rng, core, began = random.Random(seed), Watch(CONFIG, 0, PARTITIONS), time.monotonic()
     source, done, meters = values(rng, count), 0, 0
-    gone: collections.Counter[str] = collections.Counter()  # of features that were let go
+    dropped: collections.Counter[str] = collections.Counter()  # of features that were let go
     state: dict[bytes, bytes] = {}
     while done < count:
         records = [record for _, record in zip(range(BUNDLE), source, strict=False)]
@@ -296,7 +296,7 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
         assert rose == len(letters), f"{rose} dead letters counted, {len(letters)} written"
         new = sum(after.values()) - sum(before.values()) + meters_now
         assert new <= len(records), f"{new} accounted for of {len(records)}"
-        gone["let go with its feature"] += len(records) - new
+        dropped["let go with its feature"] += len(records) - new
         done, meters = done + len(records), meters + meters_now
         for key, value in core.changed():
             state.pop(key, None)
@@ -313,17 +313,17 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
     assert sorted(map(repr, twin.measures())) == sorted(map(repr, core.measures())), (
         "measures differ after a restore"
     )
-    found = {
+    counts = {
         **_total(core),
         "meters": meters,
         "reasons": len(core.partition_state.dead_letters),
         "values": count,
-        **gone,
+        **dropped,
     }
-    found.update(
+    counts.update(
         {f"dead letter: {reason}": n for reason, n in sorted(core.partition_state.dead_letters.items())}
     )
-    return found
+    return counts
 
 
 def _checked(out: Outputs) -> set[int]:

@@ -94,7 +94,7 @@ def remove(removal: Removal, copy: Path) -> None:
 class Outcome(NamedTuple):
     """Of a test the worst of its cases: "passed", "failed", "error", "skipped", "hung" or "not run"."""
 
-    said: str
+    state: str
     took_s: float = 0.0
 
 
@@ -112,12 +112,12 @@ def outcomes(copy: Path, tests: Sequence[str], patience_s: float) -> dict[str, O
         f"--junitxml={report}",
         *tests,
     ]
-    with open(copy / "said", "wb") as said:
+    with open(copy / "said", "wb") as output:
         process = subprocess.Popen(
             command,
             cwd=copy,
             env=environment(copy),
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -130,32 +130,32 @@ def outcomes(copy: Path, tests: Sequence[str], patience_s: float) -> dict[str, O
     cases: dict[str, list[ElementTree.Element]] = {test: [] for test in tests}
     for case in ElementTree.parse(report).iter("testcase") if report.exists() else ():
         ran = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"
-        for test, found in cases.items():
+        for test, test_cases in cases.items():
             if ran == test or ran.startswith(f"{test}["):
-                found.append(case)
-    return {test: _worst(found) for test, found in cases.items()}
+                test_cases.append(case)
+    return {test: _worst(test_cases) for test, test_cases in cases.items()}
 
 
 def _worst(cases: Sequence[ElementTree.Element]) -> Outcome:
     tags = {child.tag for case in cases for child in case}
-    said = next(
+    state = next(
         (
-            said
-            for tag, said in (("failure", "failed"), ("error", "error"), ("skipped", "skipped"))
+            state
+            for tag, state in (("failure", "failed"), ("error", "error"), ("skipped", "skipped"))
             if tag in tags
         ),
         "passed",
     )
-    return Outcome(said, sum(float(case.get("time", 0)) for case in cases)) if cases else Outcome("not run")
+    return Outcome(state, sum(float(case.get("time", 0)) for case in cases)) if cases else Outcome("not run")
 
 
 def baseline(removals: Iterable[Removal], tree: Path) -> list[str]:
     """Tests that do not pass although nothing was removed, each with its outcome."""
     tests = sorted({test for removal in removals for test in removal.tests})
     wrong = [
-        f"{test}: {outcome.said}"
+        f"{test}: {outcome.state}"
         for test, outcome in outcomes(tree, tests, PATIENCE_S + 60 * len(tests)).items()
-        if outcome.said != "passed"
+        if outcome.state != "passed"
     ]
     if wrong:
         print((tree / "said").read_text(errors="replace")[-6000:])
@@ -166,15 +166,15 @@ def try_without(removal: Removal, tree: Path, names: Sequence[str], verbose: boo
     """Whether a test fails without the remedy; prints a line for each test."""
     with copied(tree, names) as copy:
         remove(removal, copy)
-        found = outcomes(copy, removal.tests, PATIENCE_S)
-        for test, (said, took_s) in found.items():
-            verdict = "yes" if said == "failed" else f"NO ({said})"
+        outcomes_by_test = outcomes(copy, removal.tests, PATIENCE_S)
+        for test, (state, took_s) in outcomes_by_test.items():
+            verdict = "yes" if state == "failed" else f"NO ({state})"
             print(
                 f"{removal.name:34} {removal.row:18} {test.split('::')[1][:94]:94} {verdict:12}"
                 f" {took_s:5.1f} s",
                 flush=True,
             )
-        failed = [outcome.said == "failed" for outcome in found.values()]
+        failed = [outcome.state == "failed" for outcome in outcomes_by_test.values()]
         if verbose or not all(failed):
             print((copy / "said").read_text(errors="replace")[-3000:])
         return any(failed)

@@ -102,12 +102,12 @@ class Removal(NamedTuple):
         Raises:
             ValueError: its code is not there exactly once.
         """
-        found = spans(text, self.old)
-        if len(found) != 1:
+        occurrences = spans(text, self.old)
+        if len(occurrences) != 1:
             raise ValueError(
-                f"{self.name}: {self.file} contains its code {len(found)} times, not once:\n{self.old}"
+                f"{self.name}: {self.file} contains its code {len(occurrences)} times, not once:\n{self.old}"
             )
-        start, end = found[0]
+        start, end = occurrences[0]
         return text[:start] + _indented_like(text, start, self.new.splitlines() or [""]) + text[end:]
 
 

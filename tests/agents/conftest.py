@@ -29,18 +29,18 @@ def ended() -> type[BaseException]:
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
     """What ended the process: ("restart" or "leave", code, why). Both raise ``Ended``."""
-    seen: list[tuple[str, int, str]] = []
+    exits_seen: list[tuple[str, int, str]] = []
 
     def ending(how: str) -> Any:
         def end(code: int, why: str) -> None:
-            seen.append((how, code, why))
+            exits_seen.append((how, code, why))
             raise Ended(why)
 
         return end
 
     for how in ("restart", "leave"):
         monkeypatch.setattr(exits, how, ending(how))
-    return seen
+    return exits_seen
 
 
 class ListChangelog:

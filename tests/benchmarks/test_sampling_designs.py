@@ -31,8 +31,8 @@ def test_the_detector_bank_and_a_baseline_give_the_same_evidence(name):
             if failed + passed:
                 rate.add(to_ppm(1 / weight), int(failed + passed), int(failed))
         bank.feed(counts)
-        known = Units(*designs.units_of(classes))
-        baseline.feed(rate, minute * 60_000_000, 60_000_000, frozen=False, known=known)
+        units = Units(*designs.units_of(classes))
+        baseline.feed(rate, minute * 60_000_000, 60_000_000, frozen=False, known=units)
     state = baseline.detector.state()
     assert [bank.n[0], bank.f[0], bank.rho[0]] == pytest.approx([state[0], state[1], state[6]], rel=0.02)
     assert bank.logs[:, 0] == pytest.approx(state[7:13], abs=0.05)

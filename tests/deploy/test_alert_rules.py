@@ -36,10 +36,10 @@ def test_an_alert_uses_exported_metrics_and_labels_and_rates_of_counters_only(ru
 def test_an_alert_has_a_description_and_shows_only_its_own_labels(rule):
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert rule["annotations"].keys() == {"summary", "description"}
-    kept = {
+    labels = {
         label.strip() for group in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for label in group.split(",")
     }
-    assert set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))) <= kept
+    assert set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))) <= labels
 
 
 def test_every_alert_has_a_test_case_in_which_it_fires():

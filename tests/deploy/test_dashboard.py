@@ -42,13 +42,13 @@ def test_counters_are_read_as_rates_and_gauges_as_values():
 
 def test_panels_have_unique_ids_and_places_and_one_provisioned_datasource():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    taken = [
+    places = [
         (x, y)
         for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
-    assert len(taken) == len(set(taken)), "two panels overlap"
+    assert len(places) == len(set(places)), "two panels overlap"
     provisioned = ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml"
     (datasource,) = yaml.safe_load(provisioned.read_text("utf-8"))["datasources"]
     asking = [

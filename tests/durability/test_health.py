@@ -51,10 +51,10 @@ class Producers(threading.Thread):
         self._raw.close(20)
 
 
-def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
+def until(condition: Callable[[], bool], patience_s: float, message: str) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, message
         time.sleep(0.2)
 
 

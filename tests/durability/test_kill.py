@@ -61,9 +61,9 @@ def undisturbed(records: list[Any]) -> dict[bytes, Any]:
     by_partition: dict[int, list[Any]] = collections.defaultdict(list)
     for record in records:
         by_partition[record.partition].append(record)
-    for partition, some in by_partition.items():
+    for partition, partition_records in by_partition.items():
         core = Watch(config, partition, PARTITIONS)
-        outputs = core.apply(some)
+        outputs = core.apply(partition_records)
         outputs.extend(core.finish())
         windows.update({message.key: json.loads(message.value) for message in outputs.messages["windows"]})
     return windows

@@ -46,10 +46,10 @@ class Service(threading.Thread):
         assert self._sf.close(20)
 
 
-def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
+def until(condition: Callable[[], bool], patience_s: float, message: str) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, message
         time.sleep(0.2)
 
 
@@ -111,9 +111,9 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     assert incident.dedup_key.endswith("/high")
     assert "of answers refused" in incident.payload["summary"]
     assert incident.payload["source"] == "support-bot/answer"
-    taken = [action for action, _, status in receiver.answers if status == 202]
-    assert {"trigger", "resolve"} == set(taken)
+    actions = [action for action, _, status in receiver.answers if status == 202]
+    assert {"trigger", "resolve"} == set(actions)
     # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
-    assert taken == sorted(taken, reverse=True)
+    assert actions == sorted(actions, reverse=True)
     assert [status for _, _, status in receiver.answers][:3] == [429, 500, None]
     assert receiver.routing_key not in workers.log()

@@ -111,10 +111,10 @@ def replayed(config: Config, values: list[bytes]) -> list[dict[str, Any]]:
     ]
 
 
-def until(condition: Callable[[], bool], patience_s: float, what: str) -> None:
+def until(condition: Callable[[], bool], patience_s: float, message: str) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, message
         time.sleep(0.5)
 
 

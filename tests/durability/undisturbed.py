@@ -23,22 +23,22 @@ def disturbed_equals_undisturbed(topics: Any, workers: Any, counting: Any) -> No
     """State, windows and dead letters against a fresh core over the records of the topic."""
     records, ends = topics.read("events")
     state = topics.await_positions(ends, patience_s=60)
-    of: dict[int, list[Any]] = collections.defaultdict(list)
+    by_partition: dict[int, list[Any]] = collections.defaultdict(list)
     for record in records:
-        of[record.partition].append(record)
+        by_partition[record.partition].append(record)
     expected, outputs = {}, collections.Counter()
-    for partition, some in of.items():
+    for partition, records_of_partition in by_partition.items():
         core = counting.Counts()
-        for suffix, messages in core.apply(some).messages.items():
+        for suffix, messages in core.apply(records_of_partition).messages.items():
             outputs.update((suffix, message.value) for message in messages)
         expected.update({(partition, key): value for key, value in core.changed()})
     got = collections.Counter(
         (suffix, record.value) for suffix in ("windows", "deadletter") for record in topics.read(suffix)[0]
     )
     wrong = {
-        at: (state.get(at), expected.get(at))
-        for at in state.keys() | expected.keys()
-        if state.get(at) != expected.get(at)
+        key: (state.get(key), expected.get(key))
+        for key in state.keys() | expected.keys()
+        if state.get(key) != expected.get(key)
     }
     print(
         f"{len(records)} events, {len(expected)} counts, {sum(got.values())} outputs; exits"

@@ -157,7 +157,9 @@ def test_an_event_without_a_kind_is_a_response() -> None:
 @given(
     st.one_of(
         st.binary(max_size=200),
-        documents().flatmap(lambda document: st.integers(0, len(document)).map(lambda at: document[:at])),
+        documents().flatmap(
+            lambda document: st.integers(0, len(document)).map(lambda length: document[:length])
+        ),
         documents().map(lambda document: document.replace(b"2", b"\xff")),
     )
 )
@@ -169,13 +171,13 @@ def test_an_event_without_a_kind_is_a_response() -> None:
 @example(b"\xef\xbb\xbf{}")
 @example(b"NaN")
 def test_any_bytes_give_an_event_or_one_clear_error(value: bytes) -> None:
-    told = "fine"
+    message = "fine"
     try:
         decode(value)
     except InvalidEvent as error:
-        told = str(error)
-    assert 0 < len(told) < 400
-    assert "\n" not in told
+        message = str(error)
+    assert 0 < len(message) < 400
+    assert "\n" not in message
 
 
 def test_every_model_is_frozen() -> None:

@@ -18,9 +18,9 @@ def test_topics_with_the_created_settings_have_no_faults():
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_each_missing_topic_is_fatal_and_named_with_the_command(topic):
-    found = good()
-    del found[f"p.{topic.name}"]
-    (fault,) = faults(found, "p", 16)
+    topics = good()
+    del topics[f"p.{topic.name}"]
+    (fault,) = faults(topics, "p", 16)
     assert fault.fatal
     assert f"p.{topic.name}" in fault.text
     assert "python -m agents topics" in fault.text
@@ -40,22 +40,22 @@ def test_each_missing_topic_is_fatal_and_named_with_the_command(topic):
     ],
 )
 def test_a_setting_that_breaks_the_worker_is_fatal_and_any_other_is_reported(name, setting, value, fatal):
-    found = good()
-    found[f"p.{name}"] = TopicDescription(
-        found[f"p.{name}"].partitions, {**found[f"p.{name}"].settings, setting: value}
+    topics = good()
+    topics[f"p.{name}"] = TopicDescription(
+        topics[f"p.{name}"].partitions, {**topics[f"p.{name}"].settings, setting: value}
     )
-    (fault,) = faults(found, "p", 16)
+    (fault,) = faults(topics, "p", 16)
     assert fault.fatal is fatal
     assert f"p.{name}" in fault.text
     assert f"--add-config {setting}=" in fault.text
 
 
 def test_the_order_of_cleanup_policies_does_not_matter():
-    found = good()
-    found["p.windows"] = TopicDescription(
-        16, {**found["p.windows"].settings, "cleanup.policy": "delete, compact"}
+    topics = good()
+    topics["p.windows"] = TopicDescription(
+        16, {**topics["p.windows"].settings, "cleanup.policy": "delete, compact"}
     )
-    assert faults(found, "p", 16) == []
+    assert faults(topics, "p", 16) == []
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_the_order_of_cleanup_policies_does_not_matter():
     [("watch.state", 8, True), ("notify.state", 2, True), ("alerts", 4, True)],
 )
 def test_state_with_another_number_of_partitions_than_its_source_is_fatal(name, partitions, fatal):
-    found = good()
-    found[f"p.{name}"] = TopicDescription(partitions, found[f"p.{name}"].settings)
-    wrong = faults(found, "p", 16)
+    topics = good()
+    topics[f"p.{name}"] = TopicDescription(partitions, topics[f"p.{name}"].settings)
+    wrong = faults(topics, "p", 16)
     assert wrong
     assert all(fault.fatal is fatal for fault in wrong)
     assert all("kafka.prefix" in fault.text for fault in wrong)

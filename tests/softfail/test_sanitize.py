@@ -52,14 +52,14 @@ def test_every_hidden_unicode_character_is_removed():
 
 
 def test_every_other_character_is_kept():
-    kept = [
+    characters = [
         chr(code)
         for code in range(sys.maxunicode + 1)
         if unicodedata.category(chr(code))[0] in "LNPSZ"
         and not hidden(chr(code))
         and code not in (0xFFA0, 0x1160)
     ]
-    assert sanitize("".join(kept)) == "".join(kept)
+    assert sanitize("".join(characters)) == "".join(characters)
 
 
 @given(TEXTS, st.booleans())
@@ -130,12 +130,12 @@ def test_line_breaks_are_kept_if_requested():
     )
 )
 def test_every_string_of_a_json_value_is_sanitized_and_nothing_else(value):
-    def strings(one):
-        if isinstance(one, str):
-            return [one]
-        if isinstance(one, dict):
-            return [text for pair in one.items() for item in pair for text in strings(item)]
-        return [text for item in one for text in strings(item)] if isinstance(one, list) else []
+    def strings(value):
+        if isinstance(value, str):
+            return [value]
+        if isinstance(value, dict):
+            return [text for pair in value.items() for item in pair for text in strings(item)]
+        return [text for item in value for text in strings(item)] if isinstance(value, list) else []
 
     shown = sanitize_json(value)
     assert not {char for text in strings(shown) for char in text if hidden(char)}

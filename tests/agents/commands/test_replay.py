@@ -176,18 +176,18 @@ def test_the_embedded_broker_stores_nothing_to_replay(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--from", "2026-11-03", "--to", "2026-11-02"], "--from must be before --to"),
         (["--to", "soon"], "'soon' is not a time"),
         (["file.ndjson"], "unrecognized arguments"),
     ],
 )
-def test_invalid_arguments_exit_with_2(arguments, said, capsys):
+def test_invalid_arguments_exit_with_2(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_an_unreachable_broker_is_an_error_that_names_it(tmp_path, capsys, free_port):

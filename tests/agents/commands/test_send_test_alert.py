@@ -39,7 +39,7 @@ class Anything:
     """A receiver of the other channels: takes every POST, and keeps path and body."""
 
     def __init__(self, status=200):
-        self.taken, self.status, self.url = [], status, ""
+        self.requests, self.status, self.url = [], status, ""
 
     async def start(self):
         app = web.Application()
@@ -53,7 +53,7 @@ class Anything:
         await self._runner.cleanup()
 
     async def _take(self, request):
-        self.taken.append((request.path, await request.read()))
+        self.requests.append((request.path, await request.read()))
         return web.Response(
             status=self.status, text="ok" if self.status == 200 else f"no such hook: {request.path}"
         )
@@ -93,14 +93,14 @@ def pagerduty(receiver):
 
 
 def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, capsys, monkeypatch):
-    pager, others = FakePagerDuty(KEY), Anything()
-    with running(pager, others):
-        monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{others.url}/services/{HOOK}")
+    pager, receiver = FakePagerDuty(KEY), Anything()
+    with running(pager, receiver):
+        monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{receiver.url}/services/{HOOK}")
         path = configured(
             pagerduty=pagerduty(pager),
             slack={"webhook_url": "${SLACK_WEBHOOK_URL}"},
-            alertmanager={"url": others.url},
-            webhook={"url": f"{others.url}/in", "secret": "${SIGNING_SECRET}"},
+            alertmanager={"url": receiver.url},
+            webhook={"url": f"{receiver.url}/in", "secret": "${SIGNING_SECRET}"},
             console={},
         )
         assert main(["--config", path]) == 0
@@ -111,7 +111,7 @@ def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, caps
     assert "TEST, nothing is wrong" in incident.payload["summary"]
     assert incident.payload["custom_details"]["why_now"] == "test"
     for path_of in (f"/services/{HOOK}", "/api/v2/alerts", "/in"):
-        bodies = [body.decode() for where, body in others.taken if where == path_of]
+        bodies = [body.decode() for where, body in receiver.requests if where == path_of]
         assert len(bodies) == 2
         assert "TEST, nothing is wrong" in bodies[0]
     output = capsys.readouterr()
@@ -123,28 +123,30 @@ def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, caps
 
 
 def test_high_urgency_pages_and_a_single_channel_can_be_chosen(configured, capsys):
-    pager, others = FakePagerDuty(KEY), Anything()
-    with running(pager, others):
-        path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{others.url}/in"})
+    pager, receiver = FakePagerDuty(KEY), Anything()
+    with running(pager, receiver):
+        path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{receiver.url}/in"})
         assert main(["--config", path, "--channel", "pagerduty", "--urgency", "high"]) == 0
     assert [(incident.dedup_key[-5:], incident.payload["severity"]) for incident in pager.incidents] == [
         ("/high", "error")
     ]
-    assert others.taken == []
+    assert receiver.requests == []
     assert capsys.readouterr().out.count("\n") == 1
 
 
 def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_others_go_on(
     configured, capsys
 ):
-    pager, others = FakePagerDuty("f" * 32), Anything(status=404)
-    with running(pager, others):
+    pager, receiver = FakePagerDuty("f" * 32), Anything(status=404)
+    with running(pager, receiver):
         secret = f"/in/{SIGN}"
         assert (
             main(
                 [
                     "--config",
-                    configured(pagerduty=pagerduty(pager), webhook={"url": others.url + secret}, console={}),
+                    configured(
+                        pagerduty=pagerduty(pager), webhook={"url": receiver.url + secret}, console={}
+                    ),
                 ]
             )
             == 1
@@ -156,7 +158,7 @@ def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_o
     assert "console: delivered and resolved" in output.out
     assert KEY not in output.out + output.err
     assert SIGN not in output.out + output.err
-    assert len(others.taken) == 1  # what was refused is not resolved
+    assert len(receiver.requests) == 1  # what was refused is not resolved
 
 
 def test_a_closed_port_is_retried_until_the_timeout_and_reported(configured, capsys, free_port):
@@ -190,8 +192,8 @@ def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(co
 
 def test_a_test_alert_that_cannot_be_resolved_is_reported_with_its_key(configured, capsys):
     pager = FakePagerDuty(KEY)
-    taken = pager.take
-    pager.take = lambda body: taken(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
+    take = pager.take
+    pager.take = lambda body: take(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
     with running(pager):
         assert main(["--config", configured(pagerduty=pagerduty(pager))]) == 1
     output = capsys.readouterr().out

@@ -25,10 +25,10 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
     """The alerts topic and its broker, replaced by what was written."""
     silences: dict[str, Silence] = {}
 
-    async def there(*_: Any, **__: Any) -> None:
+    async def reachable(*_: Any, **__: Any) -> None:
         pass
 
-    async def known(*_: Any) -> dict[str, Silence]:
+    async def read_silences(*_: Any) -> dict[str, Silence]:
         return silences
 
     def write(_: Any, silence: Silence) -> None:
@@ -36,8 +36,8 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
         assert letter == silence
         silences[silence.silence_id] = silence
 
-    monkeypatch.setattr(command_line, "await_broker", there)
-    monkeypatch.setattr(silence_records, "read_silences", known)
+    monkeypatch.setattr(command_line, "await_broker", reachable)
+    monkeypatch.setattr(silence_records, "read_silences", read_silences)
     monkeypatch.setattr(silence_records, "write_silence", write)
     return silences
 

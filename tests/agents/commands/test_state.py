@@ -32,13 +32,13 @@ EVIDENCE = no_evidence("evaluator.refusal.fail_rate", 300.0)
 
 
 @pytest.fixture
-def kept() -> dict[bytes, bytes]:
+def records() -> dict[bytes, bytes]:
     """What a worker wrote of two features, one of them with an incident and an episode, and the store's own
     records.
     """
     partition_state = PartitionState(60_000_000, "digest of 60 s")
-    for at in (AT, OTHER_AT):
-        feature = partition_state.feature(at)
+    for feature_key in (AT, OTHER_AT):
+        feature = partition_state.feature(feature_key)
         for minute in range(3):
             segment = feature.segments.get(SEGMENT) or feature.segments.setdefault(
                 SEGMENT, SegmentSeries(SEGMENT)
@@ -61,14 +61,14 @@ def kept() -> dict[bytes, bytes]:
     }
 
 
-def no_episodes(kept, match="*", begin=0, end=100) -> str:
+def no_episodes(records, match="*", begin=0, end=100) -> str:
     return "\n".join(
-        report_lines([decode_contents(Snapshot(2, kept, begin, end))], "p.watch.state", "p.events", match)
+        report_lines([decode_contents(Snapshot(2, records, begin, end))], "p.watch.state", "p.events", match)
     )
 
 
-def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(kept):
-    text = no_episodes(kept)
+def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(records):
+    text = no_episodes(records)
     assert "p.watch.state/2: 14 records" in text
     assert f"layout {LAYOUT}, agent watch, cluster c1, 4 partitions of p.events" in text
     assert "90 of [0, 100), lag 10" in text
@@ -79,27 +79,27 @@ def test_the_table_shows_owner_position_watermark_panes_incidents_and_episodes(k
     assert "2 features, 7 panes, 1 incidents, 1 open episodes, 0 unreadable" in text
 
 
-def test_only_the_requested_features_are_shown(kept):
-    text = no_episodes(kept, "bot/s*")
+def test_only_the_requested_features_are_shown(records):
+    text = no_episodes(records, "bot/s*")
     assert "bot/search" in text
     assert "bot/answer" not in text
     assert {
-        tuple(row["key"][1:3]) for row in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "bot/s*")
+        tuple(row["key"][1:3]) for row in record_rows(decode_contents(Snapshot(2, records, 0, 100)), "bot/s*")
     } == {("bot", "search")}
 
 
-def test_a_position_outside_the_source_is_marked(kept):
-    assert "BEYOND THE END" in no_episodes(kept, end=50)
-    assert "5 LOST" in no_episodes(kept, begin=95)
-    del kept[POSITION]
-    assert "a worker begins anew" in no_episodes(kept)
+def test_a_position_outside_the_source_is_marked(records):
+    assert "BEYOND THE END" in no_episodes(records, end=50)
+    assert "5 LOST" in no_episodes(records, begin=95)
+    del records[POSITION]
+    assert "a worker begins anew" in no_episodes(records)
 
 
-def test_sizes_are_those_of_keys_and_values(kept):
-    of_search = sum(len(key) + len(value) for key, value in kept.items() if b"search" in key)
+def test_sizes_are_those_of_keys_and_values(records):
+    of_search = sum(len(key) + len(value) for key, value in records.items() if b"search" in key)
     assert (
         f"bot/search (production): 1 segments, panes 3 fine 0 hours 0 days, {of_search} bytes"
-        in no_episodes(kept)
+        in no_episodes(records)
     )
 
 
@@ -126,21 +126,21 @@ def test_sizes_are_those_of_keys_and_values(kept):
         (b"counts", b"[]"),
     ],
 )
-def test_an_unreadable_record_is_named_and_the_others_are_shown(kept, key, value):
-    kept[key] = value
-    contents = decode_contents(Snapshot(2, kept, 0, 100))
+def test_an_unreadable_record_is_named_and_the_others_are_shown(records, key, value):
+    records[key] = value
+    contents = decode_contents(Snapshot(2, records, 0, 100))
     assert list(contents.unreadable) == [printable_key(key)]
-    assert f"UNREADABLE  {printable_key(key)}" in no_episodes(kept)
-    assert "bot/answer (production): 1 segments, panes 3 fine" in no_episodes(kept)
+    assert f"UNREADABLE  {printable_key(key)}" in no_episodes(records)
+    assert "bot/answer (production): 1 segments, panes 3 fine" in no_episodes(records)
     assert next(row for row in record_rows(contents, "*") if "unreadable" in row)["bytes"] == len(value)
 
 
-def test_each_record_is_one_json_object_with_its_key_decoded(kept):
+def test_each_record_is_one_json_object_with_its_key_decoded(records):
     contents = [
         json.loads(json.dumps(row, default=str))
-        for row in record_rows(decode_contents(Snapshot(2, kept, 0, 100)), "*")
+        for row in record_rows(decode_contents(Snapshot(2, records, 0, 100)), "*")
     ]
-    assert len(contents) == len(kept)
+    assert len(contents) == len(records)
     assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [
         row["key"] for row in contents
     ]
@@ -148,30 +148,30 @@ def test_each_record_is_one_json_object_with_its_key_decoded(kept):
     assert clock["value"][:2] == ["digest of 60 s", NINE_US + 180_000_000]
 
 
-def test_every_printed_key_identifies_exactly_its_record(kept):
-    kept[b"\xff\xfe"] = b"no text"
-    for key in kept:
-        assert keys_matching(kept, printable_key(key)) == [key]
-    assert keys_matching(kept, '[ "episode", "bot", "answer", "production" ]') == [
+def test_every_printed_key_identifies_exactly_its_record(records):
+    records[b"\xff\xfe"] = b"no text"
+    for key in records:
+        assert keys_matching(records, printable_key(key)) == [key]
+    assert keys_matching(records, '[ "episode", "bot", "answer", "production" ]') == [
         b'["episode","bot","answer","production"]'
     ]
-    assert keys_matching(kept, "nothing") == []
+    assert keys_matching(records, "nothing") == []
 
 
-def test_external_text_cannot_control_the_terminal(kept, command, capsys):
+def test_external_text_cannot_control_the_terminal(records, command, capsys):
     partition_state = PartitionState(60_000_000, "d")
     partition_state.feature(FeatureKey("\x1b[2J\u202e", "a\nb\u200b", "\x9b1m\ufeff"))
-    kept |= {
+    records |= {
         key: value for key, value in partition_state.changed() if value is not None and b"clock" not in key
     }
-    kept |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}
+    records |= {b"\x1b[2J": b"", b'["\\ud800"]': b"x"}
     for arguments in (["inspect"], ["inspect", "--format", "ndjson"]):
         assert command(arguments) == 0
         assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
 
 
-def test_a_reset_names_the_features_it_deletes_and_the_episodes_it_resolves(kept):
-    text = "\n".join(reset_summary([decode_contents(Snapshot(2, kept, 0, 100))], ["p/e1 of bot/answer"]))
+def test_a_reset_names_the_features_it_deletes_and_the_episodes_it_resolves(records):
+    text = "\n".join(reset_summary([decode_contents(Snapshot(2, records, 0, 100))], ["p/e1 of bot/answer"]))
     assert "2 features: bot/answer (production), bot/search (production)" in text
     assert "1 open episodes, which will be resolved (state_reset)" in text
     assert "  p/e1 of bot/answer" in text
@@ -199,27 +199,27 @@ def test_deliveries_of_the_notifier_are_shown_with_their_open_keys(episode_of):
         order=1, dedup_key="p/e1", latest=snapshot(episode_of(), 0), keys={"low": "closed", "high": "open"}
     )
     done = EpisodeDelivery(order=2, dedup_key="p/e2", latest=None, keys={"high": "closed"}, done_us=5)
-    kept = {
+    records = {
         b"delivery/pagerduty/e1": entry.model_dump_json().encode(),
         b"delivery/pagerduty/e2": done.model_dump_json().encode(),
         b"counts": b"{}",
     }
-    contents = decode_contents(Snapshot(0, kept, 0, 9))
+    contents = decode_contents(Snapshot(0, records, 0, 9))
     assert not contents.unreadable
     assert contents.open_pages() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
-    assert "pagerduty: e1 opened, keys high open, low closed" in no_episodes(kept)
+    assert "pagerduty: e1 opened, keys high open, low closed" in no_episodes(records)
 
 
 class FakeTopic(StateTopic):
     """A state topic of one partition that nobody owns."""
 
-    kept: dict[bytes, bytes] = {}
+    records: dict[bytes, bytes] = {}
 
     async def partitions(self, only=None):
         return [0]
 
     async def read(self, numbers):
-        return [Snapshot(0, self.kept, 10, 20)]
+        return [Snapshot(0, self.records, 10, 20)]
 
     async def require_unowned(self, numbers):
         pass
@@ -232,19 +232,19 @@ class FakeTopic(StateTopic):
 
 
 @pytest.fixture
-def command(monkeypatch, kept):
+def command(monkeypatch, records):
     """Runs the command on a topic that is not there; to write to it fails the test."""
-    monkeypatch.setattr(FakeTopic, "kept", kept)
+    monkeypatch.setattr(FakeTopic, "records", records)
     monkeypatch.setattr(state, "StateTopic", FakeTopic)
     monkeypatch.setattr(drop_reset, "StateTopic", FakeTopic)
 
-    async def there(*_, **__):
+    async def reachable(*_, **__):
         pass
 
     def write(*_):
         raise AssertionError("it was about to write")
 
-    monkeypatch.setattr(command_line, "await_broker", there)
+    monkeypatch.setattr(command_line, "await_broker", reachable)
 
     async def no_episodes(*_):
         return {}
@@ -315,10 +315,10 @@ def test_an_unreachable_broker_is_one_line_and_exit_code_78(monkeypatch, free_po
 def test_a_broker_lost_during_the_command_causes_no_traceback(command, monkeypatch, capsys):
     from aiokafka.errors import KafkaConnectionError
 
-    async def gone(self, numbers):
+    async def disconnect(self, numbers):
         raise KafkaConnectionError("gone")
 
-    monkeypatch.setattr(FakeTopic, "read", gone)
+    monkeypatch.setattr(FakeTopic, "read", disconnect)
     assert command(["inspect"]) == 78
     assert "not certain what was done" in capsys.readouterr().err
 

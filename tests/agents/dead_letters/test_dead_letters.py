@@ -74,11 +74,11 @@ def source_of(value: bytes, timestamp: int = 5, headers: Any = ()) -> Any:
     )
 
 
-def gone(*_: Any) -> None:
+def no_source(*_: Any) -> None:
     return None
 
 
-def judged(letter: StoredLetter, fetch: Any = gone) -> Reinjection | str:
+def judged(letter: StoredLetter, fetch: Any = no_source) -> Reinjection | str:
     return judge(letter, fetch, "p.events", 16, NOW_US)
 
 

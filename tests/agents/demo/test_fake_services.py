@@ -40,11 +40,11 @@ def test_every_refusal_is_detected_and_no_answer_fails_a_gating_evaluator():
         for question, answer in exchanges
     ]
     failed = {
-        at: {suite.names[index] for index, _ in found if suite.gating[index]}
-        for at, found in suite.judge_all(events).failures.items()
+        index: {suite.names[index] for index, _ in indices_and_reasons if suite.gating[index]}
+        for index, indices_and_reasons in suite.judge_all(events).failures.items()
     }
-    assert {at: names for at, names in failed.items() if names} == {
-        at: {"refusal"} for at in range(len(events) - len(sample_texts.REFUSALS), len(events))
+    assert {index: names for index, names in failed.items() if names} == {
+        index: {"refusal"} for index in range(len(events) - len(sample_texts.REFUSALS), len(events))
     }
 
 

@@ -62,10 +62,10 @@ def run(name, steps, faults=()):
     """Deliver steps through a channel to a receiver that treats the first requests by ``faults``: verdicts,
     and what came (path, headers, body).
     """
-    taken, queue = [], list(faults)
+    requests, queue = [], list(faults)
 
     async def answer(request):
-        taken.append((request.path_qs, request.headers.copy(), await request.read()))
+        requests.append((request.path_qs, request.headers.copy(), await request.read()))
         fault = queue.pop(0) if queue else "well"
         if fault == "slow":
             await asyncio.sleep(60)
@@ -102,7 +102,7 @@ def run(name, steps, faults=()):
         finally:
             await runner.cleanup()
 
-    return asyncio.run(play()), taken
+    return asyncio.run(play()), requests
 
 
 @pytest.fixture
@@ -126,11 +126,11 @@ def life(episode_of):
 
 @HTTP
 def test_the_steps_of_an_episode_arrive_in_order_at_the_configured_address(life, name):
-    verdicts, taken = run(name, life(name))
+    verdicts, requests = run(name, life(name))
     assert verdicts == [Delivered()] * 3
-    assert [path for path, _, _ in taken] == [PATHS[name]] * 3
-    assert {headers["Content-Type"] for _, headers, _ in taken} == {"application/json"}
-    bodies = [json.loads(body) for _, _, body in taken]
+    assert [path for path, _, _ in requests] == [PATHS[name]] * 3
+    assert {headers["Content-Type"] for _, headers, _ in requests} == {"application/json"}
+    bodies = [json.loads(body) for _, _, body in requests]
     if name == "pagerduty":
         assert [body["event_action"] for body in bodies] == ["trigger", "trigger", "resolve"]
     elif name == "alertmanager":
@@ -161,8 +161,8 @@ def test_a_receiver_can_verify_a_webhook_as_the_documentation_describes(life):
     )
     names = {}
     exec(snippet, names)
-    _, taken = run("webhook", life("webhook"))
-    for _, headers, body in taken:
+    _, requests = run("webhook", life("webhook"))
+    for _, headers, body in requests:
         header = headers["X-Softfail-Signature"]
         assert headers["X-Api-Key"] == "headheadhead"
         assert names["is_ours"](SECRET, header, body)
@@ -194,13 +194,13 @@ def test_each_fault_is_retried_or_refused_and_the_same_step_succeeds_after_it(
     life, name, fault, kind, reason, after_s, hold
 ):
     trigger = life(name)[0]
-    (first, second), taken = run(name, [trigger, trigger], [fault])
+    (first, second), requests = run(name, [trigger, trigger], [fault])
     assert isinstance(first, kind)
     assert first.reason.startswith(reason)
     if isinstance(first, Retry):
         assert (first.after_s, first.hold) == (after_s, hold)
     assert second == Delivered()
-    assert len(taken) == 2  # a redirect is not followed
+    assert len(requests) == 2  # a redirect is not followed
     own = {
         "pagerduty": [KEY],
         "alertmanager": ["passpasspass"],
@@ -229,5 +229,5 @@ def test_an_unreachable_receiver_is_retried_and_no_secret_is_logged(life, name, 
 
 def test_a_request_has_the_wall_clock_time(life, monkeypatch):
     monkeypatch.setattr(notify_http, "wall_clock_us", lambda: 1_772_442_000_000_000)
-    _, taken = run("webhook", life("webhook")[:1])
-    assert taken[0][1]["X-Softfail-Signature"].startswith("t=1772442000,")
+    _, requests = run("webhook", life("webhook")[:1])
+    assert requests[0][1]["X-Softfail-Signature"].startswith("t=1772442000,")

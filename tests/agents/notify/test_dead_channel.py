@@ -30,14 +30,14 @@ class Receivers:
 
     def __init__(self):
         self.hanging, self.mended = set(), threading.Event()
-        self.asked, self.told = dict.fromkeys(CHANNELS, 0), {name: [] for name in CHANNELS}
+        self.asked, self.received = dict.fromkeys(CHANNELS, 0), {name: [] for name in CHANNELS}
 
     async def answer(self, request):
         name = request.path.strip("/").split("/")[0]
         self.asked[name] += 1
         if name in self.hanging:
             await asyncio.sleep(60)
-        self.told[name].append(said(name, await request.json()))
+        self.received[name].append(summary_of(name, await request.json()))
         status, body = TAKEN[name]
         return web.Response(status=status, body=body)
 
@@ -45,7 +45,7 @@ class Receivers:
         self.asked["console"] += 1
         if "console" in self.hanging:
             self.mended.wait(60)
-        self.told["console"].append(
+        self.received["console"].append(
             (
                 "end" if body.startswith(b"RESOLVED") else "page",
                 body.decode().splitlines()[0].rsplit("[", 1)[1][:-1],
@@ -53,7 +53,7 @@ class Receivers:
         )
 
 
-def said(name, body):
+def summary_of(name, body):
     """Begin or end, and of which episode."""
     if name == "slack":
         head, foot = body["blocks"][0]["text"]["text"], body["blocks"][-1]["elements"][0]["text"]
@@ -165,21 +165,21 @@ def test_a_hanging_channel_delays_no_other_and_then_gets_each_step_once_and_in_o
     async def scene(partition):
         partition.put(recent("a"), recent("b"))
         await until(
-            lambda: all(len(sent) == 2 for channel, sent in receivers.told.items() if channel != name)
+            lambda: all(len(sent) == 2 for channel, sent in receivers.received.items() if channel != name)
         )
         partition.put(recent("a", "resolved"))
         await until(
-            lambda: all(len(sent) == 3 for channel, sent in receivers.told.items() if channel != name)
+            lambda: all(len(sent) == 3 for channel, sent in receivers.received.items() if channel != name)
         )
         assert receivers.asked[name] >= 1
-        assert receivers.told[name] == []
+        assert receivers.received[name] == []
         receivers.hanging.clear()
         receivers.mended.set()
-        await until(lambda: len(receivers.told[name]) >= 3)
+        await until(lambda: len(receivers.received[name]) >= 3)
         await asyncio.sleep(0.3)  # nothing comes twice
-        assert {channel: sorted(sent) for channel, sent in receivers.told.items()} == dict.fromkeys(
+        assert {channel: sorted(sent) for channel, sent in receivers.received.items()} == dict.fromkeys(
             CHANNELS, sorted(life)
         )
-        assert receivers.told[name].index(("page", "a")) < receivers.told[name].index(("end", "a"))
+        assert receivers.received[name].index(("page", "a")) < receivers.received[name].index(("end", "a"))
 
     run(scene, receivers)

@@ -179,12 +179,12 @@ def test_nothing_is_sent_before_the_backlog_is_read(recent, change):
 def test_a_step_is_durable_before_the_next_is_sent(recent):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
-        seen = []
+        keys = []
         take = receiver.take
 
         def noting(body):
             record = partition.durable.get(b"delivery/pagerduty/e1")
-            seen.append(json.loads(record)["keys"] if record else None)
+            keys.append(json.loads(record)["keys"] if record else None)
             return take(body)
 
         receiver.take = noting
@@ -197,7 +197,7 @@ def test_a_step_is_durable_before_the_next_is_sent(recent):
                 len(receiver.incidents) == 2 and all(incident.resolved_at for incident in receiver.incidents)
             )
         )
-        assert seen == [
+        assert keys == [
             None,
             {"low": "open"},
             {"low": "open", "high": "open"},
@@ -363,15 +363,15 @@ def test_a_receiver_that_pauses_or_hangs_on_changes_delays_no_page(recent, chang
 
 def test_pages_are_sent_before_changes(recent, change):
     async def scene(receiver, begin):
-        seen = []
+        order = []
         take, take_change = receiver.take, receiver.take_change
-        receiver.take = lambda body: seen.append("page") or take(body)
-        receiver.take_change = lambda body: seen.append("change") or take_change(body)
+        receiver.take = lambda body: order.append("page") or take(body)
+        receiver.take_change = lambda body: order.append("change") or take_change(body)
         receiver.faults.extend([Fault("status", 500), Fault("slow", delay_s=0.1)])
         partition = begin(config_for(receiver.url))
         partition.put(change("v8"), recent("a"), recent("b"))
-        await until(lambda: "change" in seen)
-        assert seen[:2] == ["page", "page"]  # and again, if the receiver did not answer in time
+        await until(lambda: "change" in order)
+        assert order[:2] == ["page", "page"]  # and again, if the receiver did not answer in time
         keys = {incident.dedup_key for incident in receiver.incidents}
         assert keys == {"softfail/a/high", "softfail/b/high"}
 

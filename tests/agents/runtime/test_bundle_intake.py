@@ -139,16 +139,17 @@ def test_a_stream_with_drops_duplicates_and_reordering_gives_the_exact_result(co
         for _ in range(1000):
             if partition.position == total:
                 break
-            queue, at = [], partition.position  # what a fetch from the position brings, cut anew
+            queue, fetch_from = [], partition.position  # what a fetch from the position brings, cut anew
             partition.refetched_from = None  # the watchdog, after silence
-            while at < total:
-                stop = min(total, at + rng.choice(lengths))
+            while fetch_from < total:
+                stop = min(total, fetch_from + rng.choice(lengths))
                 made = Bundle(
-                    FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset) for offset in range(at, stop)
+                    FileRecord(b'{"key": "k%d", "minute": 0}' % offset, offset)
+                    for offset in range(fetch_from, stop)
                 )
-                made.start, made.stop = at, stop
+                made.start, made.stop = fetch_from, stop
                 queue += [made] * rng.choice((0, 1, 1, 2))
-                at = stop
+                fetch_from = stop
             if rng.random() < 0.3:
                 rng.shuffle(queue)
             for made in queue:

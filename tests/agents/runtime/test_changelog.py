@@ -202,9 +202,9 @@ def test_a_foreign_state_is_refused_with_the_remedy(made, change, words):
 
 
 def test_the_state_of_another_prefix_is_refused_because_of_its_source(made):
-    theirs = Changelog(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
+    other = Changelog(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
     with pytest.raises(exits.Misconfigured, match=r"its source is 'q\.events', here it is 'p\.events'"):
-        made()._check_header(theirs.header(16), 16, True)
+        made()._check_header(other.header(16), 16, True)
 
 
 def test_a_header_of_an_older_version_is_accepted_and_rewritten_with_the_first_record(made):

@@ -105,10 +105,12 @@ def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
     event = (
         '{"event_id": "x", "time": "2026-03-02T09:%02d:00Z", "service": "s", "feature": "f", "model": "m"}'
     )
-    records = [FileRecord(b"garbage" if at % 2 else (event % at).encode(), at) for at in range(40)]
-    seen = []
+    records = [
+        FileRecord(b"garbage" if offset % 2 else (event % offset).encode(), offset) for offset in range(40)
+    ]
+    readings = []
     for _ in core.steps(records, 0, shell.Outputs()):
         counts = partition_counts(core.partition_state, core._records)
-        seen.append((counts["dead-letters"], counts["records"]))
-    assert len(seen) > 30
-    assert all(letters <= records <= 2 * letters + 2 for letters, records in seen)
+        readings.append((counts["dead-letters"], counts["records"]))
+    assert len(readings) > 30
+    assert all(letters <= records <= 2 * letters + 2 for letters, records in readings)

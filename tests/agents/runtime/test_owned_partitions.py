@@ -151,11 +151,11 @@ def test_the_garbage_collector_is_off_during_a_restore_and_on_after_it(make_stor
         store = make_store()
         assigning = asyncio.create_task(store.assign({A}))
         await asyncio.sleep(0.01)
-        seen = [gc.isenabled()]
+        states = [gc.isenabled()]
         Changelog.may_open.set()
         await assigning
         await store.revoke_all()
-        return [*seen, gc.isenabled()]
+        return [*states, gc.isenabled()]
 
     assert asyncio.run(scene()) == [False, True]
 

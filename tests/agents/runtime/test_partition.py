@@ -116,8 +116,8 @@ def test_a_checkpoint_is_written_immediately_for_outputs_and_otherwise_after_its
     async def scene() -> None:
         partition = await make_partition(checkpoint_s)
         partition.begin()
-        for at, minute in enumerate(minutes):
-            partition.apply(bundle(at, at + 1, minute=minute))
+        for offset, minute in enumerate(minutes):
+            partition.apply(bundle(offset, offset + 1, minute=minute))
         await asyncio.sleep(0.1)
         assert len(partition.changelog.transactions) == written
         await partition.close()
@@ -171,7 +171,7 @@ def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
 
     async def scene() -> list[int]:
         partition = await make_partition()
-        seen = [partition._most]
+        limits = [partition._most]
         for minutes in (7, 7, 7, 7, 0, 0, 0, 0):
             for _ in range(partition._most):
                 partition.apply(
@@ -179,8 +179,8 @@ def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
                 )
             partition.core.changed = (lambda: [(b"k", b"large")]) if minutes else (lambda: [(b"k", b"s")])
             await partition.checkpoint()
-            seen.append(partition._most)
-        return seen
+            limits.append(partition._most)
+        return limits
 
     assert asyncio.run(scene()) == [16, 8, 4, 2, 2, 4, 8, 16, 16]
 

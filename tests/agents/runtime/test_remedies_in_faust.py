@@ -197,10 +197,10 @@ def test_a_revoked_partition_does_not_stop_the_stream(worker):
     async def scene() -> int:
         running = worker()
 
-        def taken(_: Any) -> int:
+        def revoked(_: Any) -> int:
             raise AssertionError("partition is not assigned")
 
-        running.faust.consumer._thread._consumer = SimpleNamespace(highwater=taken)
+        running.faust.consumer._thread._consumer = SimpleNamespace(highwater=revoked)
         return int(running.faust.consumer.highwater(A))
 
     assert asyncio.run(scene()) == 0
@@ -296,7 +296,7 @@ def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(wo
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step(), loop))
 
         monkeypatch.setattr(thread, "call_thread", call_thread)
-        here = asyncio.get_running_loop()
+        main_loop = asyncio.get_running_loop()
 
         async def read(seek: Any) -> int:
             state.seek(1000)
@@ -304,7 +304,7 @@ def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(wo
             seeks: list[Any] = []
 
             def meanwhile() -> None:
-                seeks.append(asyncio.run_coroutine_threadsafe(seek(), here))
+                seeks.append(asyncio.run_coroutine_threadsafe(seek(), main_loop))
                 sought.wait(0.3)
 
             async def getall() -> Any:
@@ -324,10 +324,10 @@ def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(wo
         async def as_faust_does() -> None:
             thread._consumer.seek(None, 3)
 
-        found = await read(as_faust_does), await read(thread.seek_to_committed)
+        results = await read(as_faust_does), await read(thread.seek_to_committed)
         loop.call_soon_threadsafe(loop.stop)
         consumers.join()
-        return found
+        return results
 
     assert asyncio.run(scene()) == (1009, 3)  # the defect, and the remedy
 

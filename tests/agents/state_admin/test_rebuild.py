@@ -89,7 +89,7 @@ def worked(records: list[Appended], *, until_ms: int) -> Watch:
     return watch
 
 
-def kept(watch: Watch) -> dict[bytes, bytes]:
+def state_of(watch: Watch) -> dict[bytes, bytes]:
     return {key: value for key, value in watch.changed() if value is not None}
 
 
@@ -116,7 +116,7 @@ def test_a_replay_equals_the_state_of_an_uninterrupted_worker_for_any_fetch_size
             follower.fold()
     follower.advance(watch.watermark_us, records[-1].timestamp * 1000)
     follower.fold()
-    assert replayed.records == kept(watch)
+    assert replayed.records == state_of(watch)
     assert replayed.events == len(records)
 
 
@@ -125,7 +125,7 @@ def fired() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
     watch, episodes = Watch(CONFIG), {}
     for message in watch.apply(log([(2.0, 0.0)] * 200), None).messages["alerts"]:
         _apply(episodes, message.value)
-    return watch, kept(watch), episodes
+    return watch, state_of(watch), episodes
 
 
 def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
@@ -167,14 +167,16 @@ def test_all_replaces_exactly_the_panes_that_the_log_covers_entirely():
         key: value[:-1] + b"\x00" if key.startswith((b'["pane"', b'["feature"')) else value
         for key, value in records.items()
     }
-    gone = json.dumps([*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")).encode()
-    altered[gone] = records[panes[-1]]  # a pane of which the log has nothing
+    missing_key = json.dumps(
+        [*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")
+    ).encode()
+    altered[missing_key] = records[panes[-1]]  # a pane of which the log has nothing
     contents = decode_contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
     contents.broken.clear()
     plan = _compared(
         contents, ReplayResult(0, json.loads(panes[1])[6], 200, records), episodes, everything=True
     )
-    assert plan.changes == {key: records[key] for key in panes[1:]} | {gone: None}
+    assert plan.changes == {key: records[key] for key in panes[1:]} | {missing_key: None}
 
 
 def test_an_unreadable_episode_is_rebuilt_from_the_alerts_topic():
@@ -197,8 +199,8 @@ def test_an_unreadable_episode_is_rebuilt_from_the_alerts_topic():
 def test_a_resolve_of_a_dropped_episode_is_accepted_by_the_notifier():
     watch, _, episodes = fired()
     now_us = NINE_US + 7_200_000_000
-    for known in (episodes, {}):
-        (message,) = ended_episodes(watch.partition_state, known, "state_reset", now_us, "softfail")
+    for open_episodes in (episodes, {}):
+        (message,) = ended_episodes(watch.partition_state, open_episodes, "state_reset", now_us, "softfail")
         episode = read_alert_record(message.value)
         assert (episode.state, episode.reason, episode.firing, episode.time) == (
             "resolved",

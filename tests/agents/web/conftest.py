@@ -92,13 +92,15 @@ def _rate(value, n):
 
 def _feature(now, rng, service, feature, environment, rate, per_min, falls=False):
     series = []
-    for at in range(60):
-        bad = falls and at > 47
+    for minute in range(60):
+        bad = falls and minute > 47
         series.append(
             {
-                "start": _iso(now - timedelta(minutes=60 - at)),
+                "start": _iso(now - timedelta(minutes=60 - minute)),
                 "events": int(rng.gauss(per_min, per_min / 8)),
-                "pass_rate": None if at == 20 else min(1, max(0, rng.gauss(0.42 if bad else rate, 0.015))),
+                "pass_rate": None
+                if minute == 20
+                else min(1, max(0, rng.gauss(0.42 if bad else rate, 0.015))),
             }
         )
     now_rate = 0.42 if falls else rate
@@ -357,11 +359,11 @@ def realistic_worker():
                 }
             ],
         }
-        others = [
+        other_parts = [
             _part(FakeCore(), 7, end=140),
             _part(FakeCore(), 11, restoring=True),
             _part(FakeCore(status=silenced), 0, agent="notify"),
         ]
-        return FakeWorker([_part(watch, 3), *others])
+        return FakeWorker([_part(watch, 3), *other_parts])
 
     return build

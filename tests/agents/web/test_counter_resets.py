@@ -39,10 +39,10 @@ def test_a_counter_starts_at_zero_where_its_state_was_restored(fake_worker, part
 def test_the_sum_does_not_decrease_when_a_partition_moves_away_and_back(fake_worker, part, letters):
     worker = fake_worker([part(letters(5), 0), part(letters(9), 1)])
     assert scraped(worker)[NAME] == {("json",): 14}
-    gone = worker.parts.pop()
+    moved = worker.parts.pop()
     assert scraped(worker)[NAME] == {("json",): 14}
     # two were counted elsewhere, one here
-    worker.parts.append(replace(gone, core=letters(12), counted_at_start={(NAME, ("json",)): 11}))
+    worker.parts.append(replace(moved, core=letters(12), counted_at_start={(NAME, ("json",)): 11}))
     assert scraped(worker)[NAME] == {("json",): 15}
 
 

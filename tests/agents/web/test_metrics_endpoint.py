@@ -85,8 +85,8 @@ def test_a_partition_revoked_during_the_scrape_is_not_read(fake_worker, fake_cor
             worker.parts = worker.parts[:1]
             return super().measures()
 
-    gone = part(fake_core([Measure("softfail_watermark_seconds", ("1",), 1)]), 1)
-    worker = fake_worker([part(Taking(), 0), gone])
+    revoked = part(fake_core([Measure("softfail_watermark_seconds", ("1",), 1)]), 1)
+    worker = fake_worker([part(Taking(), 0), revoked])
     assert b"softfail_watermark_seconds" not in _scrape(worker)[0]
 
 
@@ -136,7 +136,7 @@ def test_labels_with_any_characters_are_exported_unchanged(labels):
     totals: Totals = {}
     add_up([Measure("softfail_late_events_total", tuple(labels), 7)], totals)
     # a lone surrogate has no UTF-8
-    known = tuple(label.encode("utf-8", "replace").decode() for label in labels)
+    encoded = tuple(label.encode("utf-8", "replace").decode() for label in labels)
     for accept, parse in (("", parse_text), (_OPENMETRICS, parse_openmetrics)):
 
         class Registry:
@@ -145,7 +145,7 @@ def test_labels_with_any_characters_are_exported_unchanged(labels):
 
         (family,) = parse(choose_encoder(accept)[0](Registry()).decode("utf-8"))
         (sample,) = family.samples
-        assert ((sample.labels["service"], sample.labels["feature"]), sample.value) == (known, 7)
+        assert ((sample.labels["service"], sample.labels["feature"]), sample.value) == (encoded, 7)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_infinite_and_undefined_values_do_not_break_the_scrape(fake_worker, fake
 
 
 def test_the_event_loop_runs_between_partitions_and_while_the_text_is_rendered(fake_worker, fake_core, part):
-    measures = [Measure("softfail_late_events_total", ("s", str(at)), 1) for at in range(2000)]
+    measures = [Measure("softfail_late_events_total", ("s", str(number)), 1) for number in range(2000)]
     worker = fake_worker([part(fake_core(measures), number) for number in range(8)])
 
     async def beats_during_a_scrape() -> int:

@@ -22,10 +22,10 @@ def written(monkeypatch):
     """What would have gone to Kafka."""
     silences = {}
 
-    async def known(*_):
+    async def read_silences(*_):
         return silences
 
-    monkeypatch.setattr(silence_records, "read_silences", known)
+    monkeypatch.setattr(silence_records, "read_silences", read_silences)
     monkeypatch.setattr(
         silence_records, "write_silence", lambda _, silence: silences.__setitem__(silence.silence_id, silence)
     )
@@ -42,11 +42,11 @@ def ask(worker, *requests, http=None):
         try:
             async with aiohttp.ClientSession() as session:
                 for method, path, body, headers in requests:
-                    what = {"data": body} if isinstance(body, str) else {"json": body}
+                    content = {"data": body} if isinstance(body, str) else {"json": body}
                     if callable(path):
                         path = path(answers)
                     async with session.request(
-                        method, server.url.rstrip("/") + path, headers=headers, **what
+                        method, server.url.rstrip("/") + path, headers=headers, **content
                     ) as answer:
                         answers.append((answer.status, json.loads(await answer.text())))
             return answers

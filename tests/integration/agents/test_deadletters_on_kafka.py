@@ -68,17 +68,17 @@ def publish():
         for value, error, field in read_letters:
             topic = f"{topics.prefix}.events"
             headers = [("traceparent", b"\xff7"), ("softfail-forwarded", b"0")]
-            at, timestamp = offset, 1
-            if at is None:
+            source_offset, timestamp = offset, 1
+            if source_offset is None:
                 sent = producer.send(topic, value=value, partition=partition, headers=headers).get(10)
-                at, timestamp = sent.offset, sent.timestamp
+                source_offset, timestamp = sent.offset, sent.timestamp
             letter = dead_letter(
-                FileRecord(value, at, timestamp, b"k", topic, partition, headers), error, field
+                FileRecord(value, source_offset, timestamp, b"k", topic, partition, headers), error, field
             )
             producer.send(
                 f"{topics.prefix}.deadletter", value=letter.value, key=letter.key, partition=partition % 4
             ).get(10)
-            offsets.append(at)
+            offsets.append(source_offset)
         return offsets
 
     yield start
@@ -287,9 +287,9 @@ def test_a_reinjected_event_is_counted_once_by_a_real_worker(make_topics, make_w
             float(line.split()[-1]) for line in lines if line.startswith("softfail_received_events_total")
         )
 
-    def wait_for(what: Any) -> None:
+    def wait_for(condition: Any) -> None:
         deadline = time.monotonic() + 60
-        while not what():
+        while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.3)
 

@@ -125,9 +125,9 @@ def worker(make_workers, tmp_path, free_port):
     return start
 
 
-def wait_for(what: Any, patience_s: float = 30) -> Any:
+def wait_for(condition: Any, patience_s: float = 30) -> Any:
     deadline = time.monotonic() + patience_s
-    while not (result := what()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.3)
     return result
@@ -188,7 +188,7 @@ def test_a_worker_without_its_topics_exits_with_78_and_names_them(make_topics, w
 def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_topics, worker):
     topics = make_topics(4)
     workers, metrics = worker(topics)
-    here = partition_of("s", "f", 4)
+    partition = partition_of("s", "f", 4)
     tomorrow = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)).isoformat()
     bad = {
         "random": os.urandom(1000),
@@ -197,8 +197,8 @@ def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_t
         "tomorrow": response("f", time=tomorrow),
     }
     for value in bad.values():
-        send(topics, response("f"), value, response("f"), partition=here, key=b"s/f")
-    send(topics, response("f", output="x" * 900_000), partition=here, key=b"s/f")
+        send(topics, response("f"), value, response("f"), partition=partition, key=b"s/f")
+    send(topics, response("f", output="x" * 900_000), partition=partition, key=b"s/f")
     wait_for(
         lambda: (
             'softfail_received_events_total{environment="production",feature="f",kind="response",service="s"} 9.0'
@@ -211,7 +211,7 @@ def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_t
     result = {json.loads(letter.value)["offset"]: json.loads(letter.value) for letter in letters}
     assert sorted(result) == [1, 4, 7, 10]
     for (name, value), letter in zip(bad.items(), (result[offset] for offset in sorted(result)), strict=True):
-        assert (letter["topic"], letter["partition"]) == (f"{topics.prefix}.events", here), name
+        assert (letter["topic"], letter["partition"]) == (f"{topics.prefix}.events", partition), name
         assert base64.b64decode(letter["value"]) == value
         assert letter["error"]
     assert result[7]["field"] == "output_tokens"

@@ -60,12 +60,12 @@ def send(topics: Any, minute: int, count: int) -> None:
     producer.close()
 
 
-def until(condition: Callable[[], Any], patience_s: float, what: str) -> Any:
+def until(condition: Callable[[], Any], patience_s: float, message: str) -> Any:
     deadline = time.monotonic() + patience_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
+    while not (result := condition()):
+        assert time.monotonic() < deadline, message
         time.sleep(0.2)
-    return found
+    return result
 
 
 def test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an_early_end(
@@ -225,10 +225,10 @@ def test_a_restart_of_one_worker_revokes_nothing_of_the_other(make_topics, make_
     workers.start(2)
     send(topics, 0, 50)
 
-    def settled() -> bool:
+    def is_shared() -> bool:
         return all(_owned(workers, number) >= 2 for number in (1, 2))
 
-    until(settled, 60, "the two did not share the partitions")
+    until(is_shared, 60, "the two did not share the partitions")
     time.sleep(5)
     before = _owned(workers, 2)
     assert workers.retire(1) == 0

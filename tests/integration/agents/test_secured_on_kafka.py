@@ -367,11 +367,11 @@ def test_each_wrong_setting_is_one_error_that_names_its_key(
     wrong: str, broker: Any, block: dict[str, str], pki: Path
 ):
     security = {name: value for name, value in {**block, **changes(pki, wrong)}.items() if value is not None}
-    known = {"${WRONG}": "marker-wrong-00", **{f"${{{name}}}": value for name, value in SECRETS.items()}}
+    values = {"${WRONG}": "marker-wrong-00", **{f"${{{name}}}": value for name, value in SECRETS.items()}}
     kafka = Kafka.model_validate(
         {
             "brokers": broker.addresses["SASL_SSL"],
-            "security": {name: known.get(value, value) for name, value in security.items()},
+            "security": {name: values.get(value, value) for name, value in security.items()},
         }
     )
     began = time.monotonic()
@@ -409,9 +409,9 @@ def test_each_wrong_setting_is_one_error_that_names_its_key(
 def test_a_port_of_another_protocol_is_named(
     port: str, more: dict[str, Any], fault: str, broker: Any, block: dict[str, str]
 ):
-    known = {f"${{{name}}}": value for name, value in SECRETS.items()}
+    values = {f"${{{name}}}": value for name, value in SECRETS.items()}
     security = {
-        name: known.get(value, value) for name, value in {**block, **more}.items() if value is not None
+        name: values.get(value, value) for name, value in {**block, **more}.items() if value is not None
     }
     with pytest.raises(Refusal) as refused:
         asyncio.run(
@@ -445,11 +445,13 @@ def test_a_port_of_another_protocol_is_named(
 def test_every_listener_accepts_a_client_with_matching_settings(
     port: str, more: dict[str, Any] | None, broker: Any, block: dict[str, str]
 ):
-    known = {f"${{{name}}}": value for name, value in SECRETS.items()}
+    values = {f"${{{name}}}": value for name, value in SECRETS.items()}
     security = (
         {}
         if more is None
-        else {name: known.get(value, value) for name, value in {**block, **more}.items() if value is not None}
+        else {
+            name: values.get(value, value) for name, value in {**block, **more}.items() if value is not None
+        }
     )
     kafka = Kafka.model_validate({"brokers": broker.addresses[port], "security": security})
     asyncio.run(topics.await_broker(kafka, patience_s=10))

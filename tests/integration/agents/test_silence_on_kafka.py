@@ -56,15 +56,15 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
         with urllib.request.urlopen(request, timeout=40) as answer:
             return json.load(answer)
 
-    def held() -> list[int]:
+    def suppressed() -> list[int]:
         try:
             return [silence["holds"] for silence in ask("/api/status")["silences"]]
         except OSError:
             return []
 
-    def until(what: Any) -> None:
+    def until(condition: Any) -> None:
         deadline = time.monotonic() + 60
-        while not what():
+        while not condition():
             assert time.monotonic() < deadline, workers.log()[-3000:]
             time.sleep(0.3)
 
@@ -85,11 +85,11 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
     assert command("list").startswith(name)
     put("opened", (time.time_ns() // 1000 - nine_us) / 60e6)
     workers.start(1)
-    until(lambda: held() == [1])
+    until(lambda: suppressed() == [1])
     until(lambda: (0, f"silence/{name}".encode()) in topics.state("notify")[0])
     workers.send(1, signal.SIGKILL)
     time.sleep(1)
-    until(lambda: held() == [1])
+    until(lambda: suppressed() == [1])
     assert command("list").startswith(name)  # by what the notifier keeps
     assert "delivered" not in workers.log()
     assert (
@@ -98,7 +98,7 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
         ]
         == "b/*"
     )
-    until(lambda: sorted(held()) == [0, 1])
+    until(lambda: sorted(suppressed()) == [0, 1])
     assert ask(f"/api/silences/{name}", "DELETE")["silence_id"] == name
     until(lambda: "console: trigger softfail/a/high (opened) delivered" in workers.log())
     assert "b/*" in command("list")

@@ -120,7 +120,7 @@ def test_reading_state_does_not_disturb_a_running_worker_and_a_reset_needs_it_st
     workers.retire(1)
     dropped = await_free(topics, "drop", "--agent", "watch", "--partition", "0", "--key", "k 0", "--yes")
     assert (dropped.returncode, dropped.stdout.splitlines()[-1]) == (0, "dropped"), dropped.stderr
-    assert topics.state()[0] == {at: value for at, value in before[0].items() if at != (0, b"k 0")}
+    assert topics.state()[0] == {key: value for key, value in before[0].items() if key != (0, b"k 0")}
 
     reset = state(topics, "reset", "--agent", "watch", "--to", "earliest", typed=f"{topics.prefix}\n")
     assert reset.returncode == 0, reset.stderr
@@ -340,9 +340,9 @@ class Monitored:
         ]
         return [row for row in result if row["record"] == "episode" and row["service"] == "s"]
 
-    def await_(self, what: Any, patience_s: float = 120) -> Any:
+    def await_(self, condition: Any, patience_s: float = 120) -> Any:
         deadline = time.monotonic() + patience_s
-        while not (result := what()):
+        while not (result := condition()):
             assert time.monotonic() < deadline
             time.sleep(0.5)
         return result
@@ -354,7 +354,7 @@ class Monitored:
         self.await_(lambda: "(opened) delivered" in self.workers.log())
         return self.episodes()[-1]
 
-    def kept(self) -> dict[bytes, bytes]:
+    def state_records(self) -> dict[bytes, bytes]:
         return {key: value for (_, key), value in self.topics.state()[0].items()}
 
     def delivery(self, episode: dict[str, Any]) -> dict[str, Any]:
@@ -438,8 +438,8 @@ def broken(topics: Any, keys: list[bytes]) -> None:
 
     async def scene() -> None:
         rewriter = Rewriter(kafka, "watch", TP(f"{kafka.prefix}.events", 0), "")
-        taken = await rewriter.fence_and_read()
-        await rewriter.rewrite([(key, taken[key][: len(taken[key]) // 2]) for key in keys])
+        records = await rewriter.fence_and_read()
+        await rewriter.rewrite([(key, records[key][: len(records[key]) // 2]) for key in keys])
         await rewriter.close()
 
     asyncio.run(scene())
@@ -449,7 +449,7 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     open_one = monitored.fire()
     time.sleep(2)
     monitored.workers.retire(1)
-    before, positions = monitored.kept(), monitored.topics.state()[1]
+    before, positions = monitored.state_records(), monitored.topics.state()[1]
     pane = next(key for key in before if key.startswith(b'["pane"'))
     incident = next(key for key in before if key.startswith(b'["incident"'))
     episode = next(key for key in before if key.startswith(b'["episode"'))
@@ -476,7 +476,7 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     done = monitored.state("rebuild", "--agent", "watch", "--partition", "0", "--yes")
     assert done.returncode == 0, done.stderr + done.stdout
     assert monitored.topics.state()[1] == positions
-    after = monitored.kept()
+    after = monitored.state_records()
     assert after.keys() == before.keys()
     assert after[pane] == before[pane]
     assert after[incident] == before[incident]
@@ -487,7 +487,7 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     assert "nothing to rebuild" in monitored.state("rebuild", "--yes").stdout
     counted = monitored.state("rebuild", "--all", "--yes")
     assert (counted.returncode, "0 records of" in counted.stdout) == (0, True), counted.stderr
-    assert monitored.kept() == before
+    assert monitored.state_records() == before
 
     monitored.workers.start(1)
     monitored.publish(600, "It ships on Tuesday.")

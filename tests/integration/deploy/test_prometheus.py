@@ -71,21 +71,21 @@ def _watch_in_trouble() -> Watch:
     rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.2}
     watch = Watch(Config.model_validate({"time": {"pane": "10s", "lateness": "5s"}, "rules": [rule]}), 0, 1)
     records = [FileRecord(b"{", 0)]
-    for at in range(1200):
-        bad = at > 600
+    for second in range(1200):
+        bad = second > 600
         event = {
-            "event_id": str(at),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1200 + at)),
+            "event_id": str(second),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1200 + second)),
             "service": "bot",
             "feature": "answer",
             "model": "m",
-            "duration_s": 0.5 + at % 7 / 10,
+            "duration_s": 0.5 + second % 7 / 10,
             "output": "I'm sorry, but I cannot help with that." if bad else "Your parcel arrives on Monday.",
-            "output_tokens": 20 + at % 5,
+            "output_tokens": 20 + second % 5,
             "input_tokens": 100,
-            "error_type": "timeout" if bad and at % 10 == 0 else None,
+            "error_type": "timeout" if bad and second % 10 == 0 else None,
         }
-        records.append(FileRecord(json.dumps(event).encode(), at + 1))
+        records.append(FileRecord(json.dumps(event).encode(), second + 1))
     watch.apply(records)
     return watch
 
@@ -163,9 +163,9 @@ def _query(url: str, expression: str) -> list[object]:
     with urllib.request.urlopen(
         f"{url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}", timeout=10
     ) as answer:
-        told = json.load(answer)
-    assert told["status"] == "success"
-    return told["data"]["result"]
+        response = json.load(answer)
+    assert response["status"] == "success"
+    return response["data"]["result"]
 
 
 def _substituted(expression: str) -> str:

@@ -144,13 +144,13 @@ def test_each_fault_names_its_path_and_the_remedy(tmp_path: Path, text: str, fau
 
 
 def test_all_faults_are_reported_together(tmp_path: Path) -> None:
-    found = faults(
+    reported = faults(
         tmp_path,
         "time: {pane: 7s}\nkafka: {broker: x}\nrules: [{name: a, on: pass_rate, below: 95}]",
         SOFTFAIL_KAFFKA__X="1",
     )
-    assert len(found) == 4
-    assert any("did you mean 'kafka'?" in item for item in found)
+    assert len(reported) == 4
+    assert any("did you mean 'kafka'?" in item for item in reported)
 
 
 def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
@@ -242,12 +242,12 @@ def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest
 )
 def test_no_yaml_tree_crashes_the_loader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     path = written(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
-    found = ["none"]
+    reported = ["none"]
     try:
         load(path, {})
     except InvalidConfig as error:
-        found = error.faults
-    assert found
+        reported = error.faults
+    assert reported
 
 
 @pytest.mark.parametrize(
@@ -290,9 +290,9 @@ channels: {pagerduty: {routing_key: "${ROUTING_KEY}"}}
     ],
 )
 def test_each_invalid_link_names_its_path_and_the_remedy(tmp_path: Path, text: str, fault: str) -> None:
-    found = faults(tmp_path, text, SHORT="geheim")
-    assert any(item.startswith(fault) for item in found), found
-    assert "geheim" not in str(found)
+    reported = faults(tmp_path, text, SHORT="geheim")
+    assert any(item.startswith(fault) for item in reported), reported
+    assert "geheim" not in str(reported)
 
 
 def test_a_process_that_only_connects_needs_only_the_kafka_secrets(tmp_path: Path) -> None:
@@ -330,6 +330,6 @@ def test_secrets_in_links_come_from_the_environment_unchanged(tmp_path: Path) ->
 
 
 def test_an_invalid_yaml_line_is_named_and_not_shown(tmp_path: Path) -> None:
-    (found,) = faults(tmp_path, "kafka:\n  security: {password: geheim, ca_file: [}\n")
-    assert "not YAML: line 2, column" in found
-    assert "geheim" not in found
+    (reported,) = faults(tmp_path, "kafka:\n  security: {password: geheim, ca_file: [}\n")
+    assert "not YAML: line 2, column" in reported
+    assert "geheim" not in reported

@@ -86,7 +86,7 @@ def tell(alertmanager):
 
 
 @pytest.fixture
-def known(alertmanager):
+def active_alerts(alertmanager):
     """The alerts of an episode that Alertmanager has active, by their key."""
 
     def ask(episode_id):
@@ -118,11 +118,11 @@ def recent(episode_of, nine_us):
     return make
 
 
-def test_an_alert_appears_is_updated_and_ends(tell, known, recent):
+def test_an_alert_appears_is_updated_and_ends(tell, active_alerts, recent):
     assert tell(
         Step("alertmanager", "life", "trigger", "high", "opened", recent("life", severity="error"))
     ) == [Delivered()]
-    (first,) = known("life").values()
+    (first,) = active_alerts("life").values()
     assert first["labels"] == {
         "alertname": "SoftfailDegraded",
         "service": "support-bot",
@@ -151,7 +151,7 @@ def test_an_alert_appears_is_updated_and_ends(tell, known, recent):
             recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow")),
         )
     )
-    (second,) = known("life").values()
+    (second,) = active_alerts("life").values()
     assert (second["fingerprint"], second["startsAt"]) == (first["fingerprint"], first["startsAt"])
     assert (second["annotations"]["findings"], second["annotations"]["episode_severity"]) == ("2", "critical")
     assert second["endsAt"] >= first["endsAt"]
@@ -159,20 +159,22 @@ def test_an_alert_appears_is_updated_and_ends(tell, known, recent):
     assert tell(
         Step("alertmanager", "life", "resolve", "high", "resolved", recent("life", "resolved", minute=29))
     ) == [Delivered()]
-    assert known("life") == {}
+    assert active_alerts("life") == {}
 
 
-def test_a_page_and_its_previous_ticket_are_two_alerts_and_each_ends_by_its_own_resolve(tell, known, recent):
+def test_a_page_and_its_previous_ticket_are_two_alerts_and_each_ends_by_its_own_resolve(
+    tell, active_alerts, recent
+):
     tell(Step("alertmanager", "rise", "trigger", "low", "opened", recent("rise", urgency="low")))
     tell(Step("alertmanager", "rise", "trigger", "high", "escalated", recent("rise", "escalated")))
-    assert set(known("rise")) == {"softfail/rise/low", "softfail/rise/high"}
+    assert set(active_alerts("rise")) == {"softfail/rise/low", "softfail/rise/high"}
     tell(Step("alertmanager", "rise", "resolve", "low", "is a page now", recent("rise", "escalated")))
-    assert set(known("rise")) == {"softfail/rise/high"}
+    assert set(active_alerts("rise")) == {"softfail/rise/high"}
     tell(Step("alertmanager", "rise", "resolve", "high", "resolved", recent("rise", "resolved", minute=29.9)))
-    assert known("rise") == {}
+    assert active_alerts("rise") == {}
 
 
-def test_a_resolve_ends_the_alert_of_an_episode_that_just_started(tell, known, recent):
+def test_a_resolve_ends_the_alert_of_an_episode_that_just_started(tell, active_alerts, recent):
     tell(
         Step(
             "alertmanager",
@@ -183,7 +185,7 @@ def test_a_resolve_ends_the_alert_of_an_episode_that_just_started(tell, known, r
             recent("short", started_at=datetime.now(UTC)),
         )
     )
-    assert known("short")
+    assert active_alerts("short")
     tell(
         Step(
             "alertmanager",
@@ -194,12 +196,12 @@ def test_a_resolve_ends_the_alert_of_an_episode_that_just_started(tell, known, r
             recent("short", "resolved", started_at=datetime.now(UTC)),
         )
     )
-    assert known("short") == {}
+    assert active_alerts("short") == {}
 
 
-def test_a_note_is_a_separate_alert_that_ends_within_the_hour(tell, known, recent):
+def test_a_note_is_a_separate_alert_that_ends_within_the_hour(tell, active_alerts, recent):
     tell(Step("alertmanager", "gone", "note", "low", "missed while down", recent("gone", "resolved")))
-    (note,) = known("gone").values()
+    (note,) = active_alerts("gone").values()
     assert (note["labels"]["alertname"], note["labels"]["severity"]) == ("SoftfailMissed", "warning")
     assert (
         timedelta(minutes=50)
@@ -209,9 +211,11 @@ def test_a_note_is_a_separate_alert_that_ends_within_the_hour(tell, known, recen
 
 
 @pytest.mark.parametrize("ahead_us", [240_000_000, -240_000_000], ids=["ahead", "behind"])
-def test_a_resolve_ends_the_alert_with_clocks_minutes_apart(tell, known, recent, monkeypatch, ahead_us):
+def test_a_resolve_ends_the_alert_with_clocks_minutes_apart(
+    tell, active_alerts, recent, monkeypatch, ahead_us
+):
     now_us = time.time_ns() // 1000 + ahead_us
-    name, at = (
+    name, times = (
         f"skew{ahead_us}",
         {
             "started_at": datetime.fromtimestamp(now_us / 1e6 - 1800, UTC),
@@ -219,10 +223,10 @@ def test_a_resolve_ends_the_alert_with_clocks_minutes_apart(tell, known, recent,
         },
     )
     monkeypatch.setattr(notify_http, "wall_clock_us", lambda: now_us)
-    tell(Step("alertmanager", name, "trigger", "high", "opened", recent(name, **at)))
-    assert known(name)
-    tell(Step("alertmanager", name, "resolve", "high", "resolved", recent(name, "resolved", **at)))
-    assert known(name) == {}
+    tell(Step("alertmanager", name, "trigger", "high", "opened", recent(name, **times)))
+    assert active_alerts(name)
+    tell(Step("alertmanager", name, "resolve", "high", "resolved", recent(name, "resolved", **times)))
+    assert active_alerts(name) == {}
 
 
 def test_a_request_refused_by_alertmanager_is_never_repeated(alertmanager):
@@ -237,13 +241,13 @@ def test_a_request_refused_by_alertmanager_is_never_repeated(alertmanager):
     assert verdict.reason.startswith("400: ")
 
 
-def test_alertmanager_accepts_and_ends_alerts_with_any_label_values(tell, known, recent):
+def test_alertmanager_accepts_and_ends_alerts_with_any_label_values(tell, active_alerts, recent):
     names = {"service": 'a"b\\c\n\x00\u2028', "feature": "\U0001f525 <x>&" * 40, "environment": "\ud800"}
     tell(Step("alertmanager", "names", "trigger", "high", "opened", recent("names", **names)))
-    (alert,) = known("names").values()
+    (alert,) = active_alerts("names").values()
     assert alert["labels"]["service"] == 'a"b\\c '
     tell(Step("alertmanager", "names", "resolve", "high", "resolved", recent("names", "resolved", **names)))
-    assert known("names") == {}
+    assert active_alerts("names") == {}
 
 
 def test_the_watchdog_is_one_alert_prolonged_by_each_ping_and_ended_by_their_absence(

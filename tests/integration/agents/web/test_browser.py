@@ -100,7 +100,7 @@ def test_an_episode_is_silenced_by_button_and_form_in_a_browser(
         return {}
 
     monkeypatch.setattr(silence_records, "read_silences", none_yet)
-    monkeypatch.setattr(silence_records, "write_silence", lambda _, one: written.append(one))
+    monkeypatch.setattr(silence_records, "write_silence", lambda _, silence: written.append(silence))
     monkeypatch.setattr(server_module, "_PAGE", page_html().replace("</body>", _CLICKS))
 
     async def run() -> str:
@@ -112,8 +112,13 @@ def test_an_episode_is_silenced_by_button_and_form_in_a_browser(
             await server.stop()
 
     dom = asyncio.run(run())
-    (one,) = written
-    assert (one.match, one.reason, one.author, (one.ends_at - one.starts_at).total_seconds()) == (
+    (silence,) = written
+    assert (
+        silence.match,
+        silence.reason,
+        silence.author,
+        (silence.ends_at - silence.starts_at).total_seconds(),
+    ) == (
         "support-bot/answer",
         "a deploy",
         "ann",
