@@ -50,16 +50,23 @@ def ordinary(run: Run) -> list[tuple[str, Comparison]]:
 def recreate(run: Run) -> list[tuple[str, Comparison]]:
     """The events topic is deleted and made again under the workers. What comes after the reset must be exact."""
     run.length_s = 30.0
-    one = run.deploy("softfail-a", run.options.seed, 400, run.options.workers)
-    run.calm(one)
+    deployment = run.deploy("softfail-a", run.options.seed, 400, run.options.workers)
+    run.calm(deployment)
     run.say("the events topic is deleted and made again")
-    one.recreate_events()
-    numbers, wrong = one.workers.numbers(), []
-    until(lambda: not one.workers.numbers(), 150, "the workers did not all end with 78", one.workers)
-    log = one.workers.log()
-    run.say(f"all workers ended, exits {dict(one.workers.exits)}")
+    deployment.recreate_events()
+    numbers, wrong = deployment.workers.numbers(), []
+    until(
+        lambda: not deployment.workers.numbers(),
+        150,
+        "the workers did not all end with 78",
+        deployment.workers,
+    )
+    log = deployment.workers.log()
+    run.say(f"all workers ended, exits {dict(deployment.workers.exits)}")
     last = [line for line in log.splitlines() if "EXIT 78" in line]
-    wrong += [line for line in last if f"{one.prefix}.events" not in line or "agents state reset" not in line]
+    wrong += [
+        line for line in last if f"{deployment.prefix}.events" not in line or "agents state reset" not in line
+    ]
     time.sleep(7)  # one that has stopped counts as alive for the session
     for arguments in (["--agent", "watch"], ["--agent", "notify", "--to", "latest"]):
         command = [
@@ -69,32 +76,32 @@ def recreate(run: Run) -> list[tuple[str, Comparison]]:
             "state",
             "reset",
             "--config",
-            str(one.config(1)),
+            str(deployment.config(1)),
             *arguments,
             "--yes",
         ]
         done = subprocess.run(
-            command, cwd=ROOT, env=one.workers.environment, capture_output=True, text=True, timeout=120
+            command, cwd=ROOT, env=deployment.workers.environment, capture_output=True, text=True, timeout=120
         )
         run.say(
             f"state reset {' '.join(arguments)}: {done.returncode}, {done.stdout.strip().splitlines()[-1:]}"
             f" {done.stderr.strip()[-300:]}"
         )
         wrong += [f"state reset {arguments}: {done.returncode} {done.stderr}"] if done.returncode else []
-    one.begin_anew(run.corpus(run.options.seed + 1, one.rate))
+    deployment.begin_anew(run.corpus(run.options.seed + 1, deployment.rate))
     for number in numbers:
-        one.workers.start(number)
-    one.publisher.start()
+        deployment.workers.start(number)
+    deployment.publisher.start()
     run.say("workers and publisher go on")
     run.done["recreate"] += 1
-    run.calm(one)
-    comparison = run.wait_until_equal(one)
+    run.calm(deployment)
+    comparison = run.wait_until_equal(deployment)
     comparison.row("workers that ended with 78", len(last))
     comparison.equal("messages without the topic and the remedy", wrong)
-    return [(one.prefix, comparison)]
+    return [(deployment.prefix, comparison)]
 
 
-def until(condition: Callable[[], bool], patience_s: float, what: str, workers: Workers) -> None:
+def until(condition: Callable[[], bool], patience_s: float, awaited: str, workers: Workers) -> None:
     """Wait for it.
 
     Raises:
@@ -103,16 +110,17 @@ def until(condition: Callable[[], bool], patience_s: float, what: str, workers: 
     deadline = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline:
-            raise Stalled(f"{what}; exits {dict(workers.exits)}, running {workers.numbers()}")
+            raise Stalled(f"{awaited}; exits {dict(workers.exits)}, running {workers.numbers()}")
         time.sleep(0.5)
 
 
 def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
     """Print the table and what is wrong; 0 if nothing is."""
-    for one, (_, comparison) in zip(run.deployments, columns, strict=True):
-        log = one.workers.log()
+    for deployment, (_, comparison) in zip(run.deployments, columns, strict=True):
+        log = deployment.workers.log()
         comparison.row(
-            "worker exits by code", ", ".join(f"{code}: {n}" for code, n in sorted(one.workers.exits.items()))
+            "worker exits by code",
+            ", ".join(f"{code}: {n}" for code, n in sorted(deployment.workers.exits.items())),
         )
         counts = (
             log.count(words)
@@ -121,17 +129,17 @@ def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
         comparison.row("restarts in place / fenced / gaps / silences / watchdog", *counts)
         comparison.row(
             "bundles thrown away / after the last was published",
-            one.dropped(),
-            one.dropped() - one.dropped_before_end,
+            deployment.dropped(),
+            deployment.dropped() - deployment.dropped_before_end,
         )
-        comparison.row("largest lag seen, records", f"{one.max_lag:.0f}")
+        comparison.row("largest lag seen, records", f"{deployment.max_lag:.0f}")
         lost = [line for line in log.splitlines() if " LOST " in line]
         comparison.equal("lines that say LOST", lost)
         # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it
         # could hear it
         allowed = {0, -9, -15, 70, *([78] if run.done["recreate"] else [])}
         unexpected = [
-            f"{n} exits with {code}" for code, n in one.workers.exits.items() if code not in allowed
+            f"{n} exits with {code}" for code, n in deployment.workers.exits.items() if code not in allowed
         ]
         comparison.equal(
             "exits that nothing asked for",

@@ -93,9 +93,9 @@ class Corpus:
         )
         last_s = CALM * length_s * speed - 2 * AHEAD_S
         self._bursts = [
-            at
-            for at in range(300, int(last_s), 1500)
-            if self._jump_s is None or abs(at - self._jump_s) > 2 * AHEAD_S
+            second
+            for second in range(300, int(last_s), 1500)
+            if self._jump_s is None or abs(second - self._jump_s) > 2 * AHEAD_S
         ]
         self._ahead: list[float] = []  # times of the burst under way
         self._number = 0
@@ -163,19 +163,19 @@ class Corpus:
         return self._at(self._event_s(world_s) - self._rng.uniform(8000, 20_000), world_s, "expired")
 
     def _poison(self, world_s: float) -> Message:
-        well = self._at(self._event_s(world_s), world_s, "plain")
-        name, value = values.poison(self._rng, well.value or b"")
-        return Message(well.key, value, None, (), f"poison:{name}")
+        valid = self._at(self._event_s(world_s), world_s, "plain")
+        name, value = values.poison(self._rng, valid.value or b"")
+        return Message(valid.key, value, None, (), f"poison:{name}")
 
     def _misplaced(self, world_s: float) -> Message:
-        well = self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")
-        right = partition_of(*(well.key or b"").decode().split("/"), self.partitions)
+        valid = self._at(self._event_s(world_s) - self._rng.random(), world_s, "plain")
+        right = partition_of(*(valid.key or b"").decode().split("/"), self.partitions)
         other = (
             (right + self._rng.randrange(1, self.partitions)) % self.partitions
             if self.partitions > 1
             else right
         )
-        return well._replace(
+        return valid._replace(
             partition=other, headers=(("traceparent", b"00-%x" % self._number),), meant="misplaced"
         )
 

@@ -90,24 +90,24 @@ def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[
     from just now.
     """
     service, feature = source.split("/")
-    at = {"service": service, "feature": feature, **_segment(rng, source, fault)}
+    segment = {"service": service, "feature": feature, **_segment(rng, source, fault)}
     kind = rng.choices(("response", "feedback", "evaluation", "meter"), (90, 4, 5, 1))[0]
     if kind == "response":
-        return {"event_id": f"r{name}", **at, **_response(rng, at, fault)}, kind
+        return {"event_id": f"r{name}", **segment, **_response(rng, segment, fault)}, kind
     if kind == "meter":
         started = {"producer_id": f"{service}-1", "started_at": "2026-03-02T00:00:00Z"}
-        seen = int(name, 16)
+        count = int(name, 16)
         return {
             "kind": kind,
             "service": service,
             "feature": feature,
             **started,
-            "seen": seen,
-            "sampled": seen,
-            "sent": seen,
+            "seen": count,
+            "sampled": count,
+            "sent": count,
             "dropped": 0,
         }, kind
-    labels = at if rng.random() < 0.7 else {"service": service, "feature": feature}
+    labels = segment if rng.random() < 0.7 else {"service": service, "feature": feature}
     common = {
         "kind": kind,
         "event_id": f"{kind[0]}{name}",
@@ -116,7 +116,7 @@ def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[
         "sample_probability": rng.choice((1, 0.5, 0.1)),
     }
     if kind == "feedback":
-        said = {
+        answers = {
             "accepted": rng.random() < 0.8,
             "regenerated": rng.random() < 0.1,
             "edit_distance": round(rng.random(), 3),
@@ -125,7 +125,7 @@ def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[
         }
         return {
             **common,
-            **{field: item for field, item in said.items() if rng.random() < 0.5},
+            **{field: item for field, item in answers.items() if rng.random() < 0.5},
             "outcome": None,
         }, kind
     return {
@@ -152,9 +152,9 @@ def _segment(rng: random.Random, source: str, fault: str) -> dict[str, Any]:
     return labels
 
 
-def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, Any]:
-    service, p = at["service"], CHANCES[at["model"]]
-    ill = at.get("environment", "production") == "production"
+def _response(rng: random.Random, segment: dict[str, Any], fault: str) -> dict[str, Any]:
+    service, p = segment["service"], CHANCES[segment["model"]]
+    ill = segment.get("environment", "production") == "production"
     share = AT_FAULT if fault == "errors" and ill else ERRORS
     fields: dict[str, Any] = {
         "duration_s": round(rng.lognormvariate(-0.5, 0.8), 4),
@@ -174,8 +174,12 @@ def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, A
     if rng.random() < share / (share + (1 - share) * p):  # errors are always kept
         return {**fields, "error_type": rng.choice(("timeout", "rate_limit")), "sample_probability": 1}
     # a canary is watched closely
-    q = rng.choice(TEXTS.get(f"{service}/{at['feature']}") or TEXTS[service]) if "variant" not in at else 1.0
-    refuses = AT_FAULT if (fault == "refusals" and ill) or "variant" in at else REFUSED
+    q = (
+        rng.choice(TEXTS.get(f"{service}/{segment['feature']}") or TEXTS[service])
+        if "variant" not in segment
+        else 1.0
+    )
+    refuses = AT_FAULT if (fault == "refusals" and ill) or "variant" in segment else REFUSED
     output, finish = rng.choice(REFUSALS if rng.random() < refuses else ANSWERS), "stop"
     odd = rng.random()
     if odd < 0.01:
@@ -203,7 +207,7 @@ def _response(rng: random.Random, at: dict[str, Any], fault: str) -> dict[str, A
 
 def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
     """What a broken producer makes of an event, and what it is called."""
-    well: dict[str, Any] = json.loads(value)
+    document: dict[str, Any] = json.loads(value)
     name = rng.choice(
         (
             "bytes",
@@ -228,12 +232,12 @@ def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
     if name in ("array", "blank"):
         return name, b"[" + value + b"]" if name == "array" else b""
     if name == "missing":
-        del well[rng.choice(("service", "feature", "time"))]
-    well |= {
+        del document[rng.choice(("service", "feature", "time"))]
+    document |= {
         "type": {"sample_probability": "1"},
         "future": {"time": "2099-01-01T00:00:00Z"},
         "kind": {"kind": "trace"},
         "bound": {"sample_probability": 1.5},
         "time": {"time": "2026-03-02 09:00"},
     }.get(name, {})
-    return name, json.dumps(well).encode()
+    return name, json.dumps(document).encode()

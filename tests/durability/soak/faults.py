@@ -110,17 +110,19 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
 
     topic = f"{deployment.prefix}.watch.state"
     tps = [TopicPartition(topic, number) for number in range(deployment.partitions)]
-    seen = {
+    consumers = {
         level: KafkaConsumer(
             bootstrap_servers=deployment.broker.address, isolation_level=level, enable_auto_commit=False
         )
         for level in ("read_committed", "read_uncommitted")
     }
 
-    def is_open(some: list[Any]) -> list[Any]:
+    def is_open(partitions: list[Any]) -> list[Any]:
         # in this order
-        stable, ends = (seen[level].end_offsets(some) for level in ("read_committed", "read_uncommitted"))
-        return [tp for tp in some if stable[tp] < ends[tp]]
+        stable, ends = (
+            consumers[level].end_offsets(partitions) for level in ("read_committed", "read_uncommitted")
+        )
+        return [tp for tp in partitions if stable[tp] < ends[tp]]
 
     def freeze(number: int) -> None:
         for worker in deployment.workers.numbers():
@@ -147,7 +149,7 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
             time.sleep(rng.uniform(2, 4))
         return "no worker was hit in its transaction"
     finally:
-        for consumer in seen.values():
+        for consumer in consumers.values():
             consumer.close()
 
 
@@ -191,11 +193,11 @@ def receiver(deployment: Deployment, rng: random.Random) -> str:
         Treatment("status", 503, taken=True),
         Treatment("slow", delay_s=1),
     )
-    some = rng.choices(kinds, k=rng.randint(1, 5))
-    deployment.pager.receiver.faults.extend(some)
+    treatments = rng.choices(kinds, k=rng.randint(1, 5))
+    deployment.pager.receiver.faults.extend(treatments)
     return ", ".join(
         f"{item.kind}{' ' + str(item.status) if item.kind == 'status' else ''}{' taken' if item.taken else ''}"
-        for item in some
+        for item in treatments
     )
 
 
@@ -243,11 +245,11 @@ def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s:
     """The names of the faults to come: so many, or as many as go into a length. In a mix each kind comes once
     before the dice are cast.
     """
-    known = [kind for kind in kinds if kind in KINDS]
-    if not known:
+    enabled = [kind for kind in kinds if kind in KINDS]
+    if not enabled:
         return []
-    weights = [KINDS[kind].weight for kind in known]
-    order = rng.sample(known, len(known))
+    weights = [KINDS[kind].weight for kind in enabled]
+    order = rng.sample(enabled, len(enabled))
     while faults is not None or length_s is not None:
         if faults is not None and len(order) >= faults:
             return order[:faults]
@@ -255,7 +257,7 @@ def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s:
             while len(order) > 1 and duration_s(order) > length_s:
                 order.pop()
             return order
-        order += rng.choices(known, weights)
+        order += rng.choices(enabled, weights)
     return order
 
 

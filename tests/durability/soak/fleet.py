@@ -32,10 +32,10 @@ def module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, found)  # dataclasses look their module up
-    spec.loader.exec_module(found)
-    return found
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 class Pager:
@@ -212,16 +212,16 @@ class Deployment:
             TopicPartition(f"{self.prefix}.{suffix}", number): end
             for number, end in self.ends(suffix).items()
         }
-        next_of, found = self._next.setdefault(suffix, {}), self._read.setdefault(suffix, [])
+        next_of, records_read = self._next.setdefault(suffix, {}), self._read.setdefault(suffix, [])
         consumer.assign(ends)
         for tp in ends:
             consumer.seek(tp, next_of.get(tp.partition, self.since.get(suffix, {}).get(tp.partition, 0)))
         while any(consumer.position(tp) < end for tp, end in ends.items()):
             for records in consumer.poll(timeout_ms=300).values():
-                found += records
+                records_read += records
         next_of.update((tp.partition, consumer.position(tp)) for tp in ends)
         consumer.close()
-        return found
+        return records_read
 
     def positions(self) -> dict[int, int]:
         """Where the state of each partition stands. Every checkpoint writes its position, so the last records
@@ -235,19 +235,19 @@ class Deployment:
             isolation_level="read_committed",
             max_poll_records=5000,
         )
-        found: dict[int, int] = {}
+        positions: dict[int, int] = {}
         for tp in (TopicPartition(f"{self.prefix}.watch.state", number) for number in range(self.partitions)):
             consumer.assign([tp])
             begin, end, back = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp], TAIL
-            while tp.partition not in found and end - back // 4 > begin:
+            while tp.partition not in positions and end - back // 4 > begin:
                 consumer.seek(tp, max(begin, end - back))
                 while consumer.position(tp) < end:
                     for record in consumer.poll(timeout_ms=300).get(tp, ()):
                         if record.key == POSITION:
-                            found[tp.partition] = int(record.value or b"0")
+                            positions[tp.partition] = int(record.value or b"0")
                 back *= 4
         consumer.close()
-        return found
+        return positions
 
     def dropped(self) -> int:
         """How many bundles the dropping worker has thrown away."""

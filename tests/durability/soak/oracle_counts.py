@@ -57,9 +57,9 @@ class Pane:
         for name, classes in other.rates.items():
             for ppm, (n, failures) in classes.items():
                 add_rate(self.rates, name, ppm, n, failures)
-        for at, counts_by_ppm in other.numbers.items():
+        for number_key, counts_by_ppm in other.numbers.items():
             for ppm, (n, total, buckets) in counts_by_ppm.items():
-                own_counts = self.numbers.setdefault(at, {}).setdefault(ppm, [0, 0, {}])
+                own_counts = self.numbers.setdefault(number_key, {}).setdefault(ppm, [0, 0, {}])
                 own_counts[0] += n
                 own_counts[1] += total
                 for name, count in buckets.items():
@@ -82,12 +82,14 @@ class Pane:
         code = figures.code(value)
         counts_by_ppm[2][code] = counts_by_ppm[2].get(code, 0) + 1
 
-    def metrics(self, known: dict[str, figures.Units]) -> dict[str, dict[str, Any]]:
+    def metrics(self, units_by_name: dict[str, figures.Units]) -> dict[str, dict[str, Any]]:
         """All figures as a window record has them; ``known``: rate -> heaviest weights when it was written."""
         out: dict[str, dict[str, Any]] = {}
         for name, fine in self.rates.items():
             classes = figures.coarse_rate(fine)
-            shown = figures.rate(classes, figures.Z95, name in figures.SUCCESSES, known[name])._asdict()
+            shown = figures.rate(
+                classes, figures.Z95, name in figures.SUCCESSES, units_by_name[name]
+            )._asdict()
             out[name] = {
                 **shown,
                 "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())],
@@ -132,14 +134,14 @@ def count(event: dict[str, Any], pane: Pane, judges: Judges) -> Rates:
     """Count an event into its pane; gives the rates that it counted in, for whoever adds up windows."""
     p = figures.grid(event["sample_probability"])
     if event["kind"] == "response":
-        found = _response(event, pane, judges, p)
+        outcomes = _response(event, pane, judges, p)
     elif event["kind"] == "feedback":
-        found = _feedback(event, pane, p)
+        outcomes = _feedback(event, pane, p)
     else:
-        found = _evaluation(event, pane, p)
-    for name, ppm, failures in found:
+        outcomes = _evaluation(event, pane, p)
+    for name, ppm, failures in outcomes:
         add_rate(pane.rates, name, ppm, 1, failures)
-    return found
+    return outcomes
 
 
 def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rates:
@@ -147,19 +149,19 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
     pq = figures.grid(event["sample_probability"] * q)
     pane.events += 1
     judged = verdicts(event, judges)
-    found = [("error_rate", p, int(bool(event.get("error_type"))))]
-    found += [
+    outcomes = [("error_rate", p, int(bool(event.get("error_type"))))]
+    outcomes += [
         (f"evaluator.{name}.fail_rate", pq if by_text(name, event) else p, int(failed))
         for name, failed in judged.items()
     ]
     failures = {name for name, failed in judged.items() if failed and name in judges.gating}
     if judges.gating & judged.keys():
         if any(not by_text(name, event) for name in failures):
-            found.append(("pass_rate", p, 1))
+            outcomes.append(("pass_rate", p, 1))
         elif "output" in event:
-            found.append(("pass_rate", pq, int(bool(failures))))
+            outcomes.append(("pass_rate", pq, int(bool(failures))))
         elif q == 1:
-            found.append(("pass_rate", p, 0))
+            outcomes.append(("pass_rate", p, 0))
     for name, unit in UNITS.items():
         if name in event:
             pane.value(name, p, round(event[name] / unit), unit)
@@ -175,18 +177,18 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
             if (language := LANGUAGES[event[text]] if text in event else None) is not None:
                 pane.label(f"{text}_language", figures.WHOLE, language)
     for stage, seconds in event.get("stages_s", {}).items():
-        at = (f"stage.{_plain(stage)}_s", MICRO)
-        if at in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:
-            pane.value(at[0], p, round(seconds / MICRO), MICRO)
-    return found
+        number_key = (f"stage.{_plain(stage)}_s", MICRO)
+        if number_key in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:
+            pane.value(number_key[0], p, round(seconds / MICRO), MICRO)
+    return outcomes
 
 
 def _feedback(event: dict[str, Any], pane: Pane, p: int) -> Rates:
     for name, unit in FEEDBACK.items():
         if name in event:
             pane.value(f"feedback.{name}", p, round(event[name] / unit), unit)
-    found = [("feedback.acceptance_rate", p, int(not event["accepted"]))] if "accepted" in event else []
-    return found + (
+    outcomes = [("feedback.acceptance_rate", p, int(not event["accepted"]))] if "accepted" in event else []
+    return outcomes + (
         [("feedback.regeneration_rate", p, int(event["regenerated"]))] if "regenerated" in event else []
     )
 

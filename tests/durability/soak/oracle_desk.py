@@ -46,7 +46,7 @@ class Feature:
         self.incidents: dict[tuple[At | None, str], Incident] = {}
         self.episode: Episode | None = None
         self.cleared: dict[tuple[At | None, str], int] = {}
-        self.well: set[str] = set()
+        self.clear_rules: set[str] = set()
         self.weights = Weights()
 
     def series(self, segment_key: At) -> Series:
@@ -99,8 +99,8 @@ class Desk:
         rolled_us: int,
     ) -> list[tuple[Any, Incident, str, str]]:
         opened_incident = feature.incidents.get((segment_key, rule.name))
-        gone = segment_key is not None and self._is_gone(rule, feature, segment_key, edge_us)
-        if gone and opened_incident is None:
+        is_gone = segment_key is not None and self._is_gone(rule, feature, segment_key, edge_us)
+        if is_gone and opened_incident is None:
             return []
         state, evidence = reading(
             rule,
@@ -111,13 +111,15 @@ class Desk:
             feature.weights.units(segment_key, rule.on),
         )
         if state == "good" and (segment_key is None or rule.level == "segment"):
-            feature.well.add(rule.name)
+            feature.clear_rules.add(rule.name)
         ended = feature.active_us < edge_us - DAY_US
         changes: list[tuple[Any, Incident, str, str]] = []
         if opened_incident is None:
             if state != "breach" or ended:
                 return []
-            newborn = rule.severity in PAGING and not rule.page_newborn and rule.name not in feature.well
+            newborn = (
+                rule.severity in PAGING and not rule.page_newborn and rule.name not in feature.clear_rules
+            )
             opened_incident = opened(
                 rule, feature.key, _plain(segment_key), edge_us, "warning" if newborn else rule.severity
             )
@@ -125,7 +127,7 @@ class Desk:
             if rule.for_s:
                 changes.append((segment_key, opened_incident, "pending", "breached"))
         keep_us = HOUR_US if self._came_back(feature, segment_key, opened_incident) else 0
-        if gone:
+        if is_gone:
             change: tuple[str, str] | None = (
                 "resolved",
                 "segment_gone" if opened_incident.state == "firing" else "did not last",
@@ -152,7 +154,7 @@ class Desk:
         episode = feature.episode
         if episode is None or episode.urgency != "high":
             return changes
-        ending = [one for _, one, state, _ in changes if state == "resolved"]
+        ending = [incident for _, incident, state, _ in changes if state == "resolved"]
         firing = [incident for incident in feature.incidents.values() if incident.state == "firing"]
         if any(item.severity in PAGING and item.name in episode.firing for item in (*firing, *ending)):
             return changes
@@ -162,7 +164,7 @@ class Desk:
         )
         if calm_us < (
             HOUR_US // 4
-            if any(state == "firing" and one.severity in PAGING for _, one, state, _ in changes)
+            if any(state == "firing" and incident.severity in PAGING for _, incident, state, _ in changes)
             else HOUR_US
         ):
             return changes
@@ -170,9 +172,9 @@ class Desk:
         for change in over:
             self._join(feature, *change, edge_us)
         left = [
-            (segment_key, one, "firing", "what paged beside it is over")
-            for (segment_key, _), one in feature.incidents.items()
-            if one.state == "firing" and one.name in episode.firing
+            (segment_key, incident, "firing", "what paged beside it is over")
+            for (segment_key, _), incident in feature.incidents.items()
+            if incident.state == "firing" and incident.name in episode.firing
         ]
         episode.resolved_us, feature.episode = edge_us, None
         return [change for change in changes if change not in over] + left
@@ -188,9 +190,9 @@ class Desk:
         ):
             return False
         ended = [
-            one.resolved_us
-            for key, one in self.episodes
-            if key == feature.key and one.resolved_us is not None
+            episode.resolved_us
+            for key, episode in self.episodes
+            if key == feature.key and episode.resolved_us is not None
         ]
         return (
             feature.episode is not None and (segment_key, opened_incident.rule) in feature.episode.over

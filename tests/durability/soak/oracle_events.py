@@ -163,16 +163,16 @@ def parsed(value: bytes | None) -> dict[str, Any]:
         raise Refused("unreadable") from None
     if not isinstance(raw, dict):
         raise Refused("unreadable")
-    given = {name: item for name, item in raw.items() if item is not None}
-    kind = given.get("kind", "response")
+    supplied = {name: item for name, item in raw.items() if item is not None}
+    kind = supplied.get("kind", "response")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Refused("invalid:kind")
     fields, required = _KINDS[kind]
     event: dict[str, Any] = {**_DEFAULTS, "kind": kind}
     for name, law in fields.items():
-        if name in given:
-            _check(name, given[name], law)
-            event[name] = given[name]
+        if name in supplied:
+            _check(name, supplied[name], law)
+            event[name] = supplied[name]
         elif name in required:
             raise Refused(f"invalid:{name}")
     event["time_us"] = _microseconds(event["time"])
@@ -186,25 +186,25 @@ def _no_constant(name: str) -> Any:
 def _check(name: str, value: Any, law: tuple[Any, ...]) -> None:
     kind, *bounds = law
     if kind == "object":
-        well = isinstance(value, dict) and len(value) <= 32 and all(1 <= len(key) <= 256 for key in value)
-        for item in value.values() if well else ():
+        is_valid = isinstance(value, dict) and len(value) <= 32 and all(1 <= len(key) <= 256 for key in value)
+        for item in value.values() if is_valid else ():
             _check(name, item, bounds[0])
     elif kind == "text":
-        well = (
+        is_valid = (
             isinstance(value, str)
             and bounds[0] <= len(value)
             and (bounds[1] is None or len(value) <= bounds[1])
         )
     elif kind == "one":
-        well = value in bounds
+        is_valid = value in bounds
     elif kind == "flag":
-        well = isinstance(value, bool)
+        is_valid = isinstance(value, bool)
     elif kind == "time":
-        well = isinstance(value, str) and _microseconds(value) is not None
+        is_valid = isinstance(value, str) and _microseconds(value) is not None
     else:
         number = isinstance(value, int if kind == "whole" else int | float) and not isinstance(value, bool)
-        well = number and bounds[0] <= value <= bounds[1] and (kind != "share" or value > 0)
-    if not well:
+        is_valid = number and bounds[0] <= value <= bounds[1] and (kind != "share" or value > 0)
+    if not is_valid:
         raise Refused(f"invalid:{name}")
 
 
@@ -229,8 +229,8 @@ def partition_of(service: str, feature: str, partitions: int) -> int:
     """
     data, mixer, mask = f"{service}/{feature}".encode(), 0x5BD1E995, 0xFFFFFFFF
     hashed, whole = (0x9747B28C ^ len(data)) & mask, len(data) // 4 * 4
-    for at in range(0, whole, 4):
-        word = int.from_bytes(data[at : at + 4], "little") * mixer & mask
+    for position in range(0, whole, 4):
+        word = int.from_bytes(data[position : position + 4], "little") * mixer & mask
         word = (word ^ word >> 24) * mixer & mask
         hashed = (hashed * mixer & mask) ^ word
     if whole < len(data):

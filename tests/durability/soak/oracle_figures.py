@@ -90,22 +90,22 @@ Units = tuple[float, float]  # heaviest weights known: of any event, of a failed
 NO_UNITS: Units = (0.0, 0.0)
 
 
-def rate(classes: Classes, z: float, inverted: bool = False, known: Units = NO_UNITS) -> Shown:
+def rate(classes: Classes, z: float, inverted: bool = False, units: Units = NO_UNITS) -> Shown:
     """R = sum(f/p) / sum(n/p) with Wilson's interval on n events; with several weights as decision 30 says."""
-    if has_one_weight(classes, known):
+    if has_one_weight(classes, units):
         return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
-    return _in_units(classes, z, inverted, known, False)
+    return _in_units(classes, z, inverted, units, False)
 
 
-def has_one_weight(classes: Classes, known: Units) -> bool:
+def has_one_weight(classes: Classes, units: Units) -> bool:
     """Whether neither the classes nor what is known of the series have a second, heavier weight."""
-    return not classes or (len(classes) == 1 and known[0] <= max(WHOLE / ppm for ppm in classes))
+    return not classes or (len(classes) == 1 and units[0] <= max(WHOLE / ppm for ppm in classes))
 
 
-def units_of(classes: Classes, known: Units) -> Units:
+def units_of(classes: Classes, units: Units) -> Units:
     """c_s and c_f: the heaviest weights; of failures that of any event where none ever failed."""
-    every = max(known[0], *(WHOLE / ppm for ppm in classes))
-    failed = max([known[1]] + [WHOLE / ppm for ppm, (_, f) in classes.items() if f])
+    every = max(units[0], *(WHOLE / ppm for ppm in classes))
+    failed = max([units[1]] + [WHOLE / ppm for ppm, (_, f) in classes.items() if f])
     return every, failed or every
 
 
@@ -122,8 +122,8 @@ def _odds_times(share: float, factor: float) -> float:
     return 1.0 if share >= 1 else 1 - 1 / (1 + factor * share / (1 - share))
 
 
-def _in_units(classes: Classes, z: float, inverted: bool, known: Units, decides: bool) -> Shown:
-    every, failing = units_of(classes, known)
+def _in_units(classes: Classes, z: float, inverted: bool, units: Units, decides: bool) -> Shown:
+    every, failing = units_of(classes, units)
     bad = sum(f * WHOLE / ppm for ppm, (_, f) in classes.items())
     good = sum((n - f) * WHOLE / ppm for ppm, (n, f) in classes.items())
     if not bad + good:
@@ -133,12 +133,12 @@ def _in_units(classes: Classes, z: float, inverted: bool, known: Units, decides:
         low, high = _bounds(classes, z, every, failing, bad, good)
     else:
         count = bad / failing + good / every
-        seen = bad / failing / count
-        middle = (seen + z * z / (2 * count)) / (1 + z * z / count)
-        half = z / (1 + z * z / count) * math.sqrt(seen * (1 - seen) / count + z * z / (4 * count**2))
+        observed = bad / failing / count
+        middle = (observed + z * z / (2 * count)) / (1 + z * z / count)
+        half = z / (1 + z * z / count) * math.sqrt(observed * (1 - observed) / count + z * z / (4 * count**2))
         low, high = (
             _odds_times(min(1.0, max(0.0, end)), failing / every)
-            for end in (min(seen, middle - half), max(seen, middle + half))
+            for end in (min(observed, middle - half), max(observed, middle + half))
         )
     low, high = min(share, low), max(share, high)
     return Shown(1 - share, n, 1 - high, 1 - low) if inverted else Shown(share, n, low, high)
@@ -162,10 +162,10 @@ def _bounds(
     return low, high
 
 
-def decided(classes: Classes, z: float, inverted: bool = False, known: Units = NO_UNITS) -> Shown:
+def decided(classes: Classes, z: float, inverted: bool = False, units: Units = NO_UNITS) -> Shown:
     """The same with the interval that rules decide by: Clopper and Pearson's."""
-    if not has_one_weight(classes, known):
-        return _in_units(classes, z, inverted, known, True)
+    if not has_one_weight(classes, units):
+        return _in_units(classes, z, inverted, units, True)
     shown = rate(classes, z, inverted)
     return shown if shown.value is None else Shown(shown.value, shown.n, *_exact(shown.value, shown.n, z))
 
@@ -273,14 +273,14 @@ def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, An
     """Reading (mean, p50, ...) -> figures. ``classes``: ppm -> [n, sum, {code: count}]."""
     by_ppm: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
     for ppm, these in sorted(coarse_enough(classes).items()) if not by_ppm else ():
-        held = by_ppm[ppm] = [
+        merged = by_ppm[ppm] = [
             sum(classes[item][0] for item in these),
             sum(classes[item][1] for item in these),
             {},
         ]
-        for one in these:
-            for name, count in classes[one][2].items():
-                held[2][name] = held[2].get(name, 0) + count
+        for source_ppm in these:
+            for name, count in classes[source_ppm][2].items():
+                merged[2][name] = merged[2].get(name, 0) + count
     total = sum(n * WHOLE / ppm for ppm, (n, _, _) in by_ppm.items())
     effective = total**2 / sum(n * (WHOLE / ppm) ** 2 for ppm, (n, _, _) in by_ppm.items())
     whole = list(by_ppm) == [WHOLE]
@@ -317,11 +317,11 @@ def _quantile(names: list[int], ranks: list[float], q: float, n: float) -> Shown
     if not last:  # all in one bucket, as in most panes
         only = middle(names[0])
         return Shown(only, n, only if q > half else None, only if q + half < 1 else None)
-    low, at, high = (
+    low, value, high = (
         middle(names[min(last, bisect_left(ranks, share * total))])
         for share in (max(0.0, q - half), q, min(1.0, q + half))
     )
-    return Shown(at, n, low if q > half else None, high if q + half < 1 else None)
+    return Shown(value, n, low if q > half else None, high if q + half < 1 else None)
 
 
 def _scaled(raw: Shown, unit: float) -> dict[str, Any]:
@@ -346,5 +346,5 @@ def _dense(counts: dict[int, float]) -> dict[str, Any]:
         return {"offset": 0, "counts": []}
     return {
         "offset": min(counts),
-        "counts": [counts.get(at, 0) for at in range(min(counts), max(counts) + 1)],
+        "counts": [counts.get(code, 0) for code in range(min(counts), max(counts) + 1)],
     }

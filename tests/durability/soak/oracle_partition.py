@@ -63,13 +63,13 @@ class Partition:
             self.copies.append((record.offset, record))
         try:
             event = events.read(record)
-            judges, here = self._of(event["service"], event["feature"])
-            if not here and is_copy:
+            judges, is_own = self._of(event["service"], event["feature"])
+            if not is_own and is_copy:
                 raise events.Refused("misplaced")
         except events.Refused as refused:
             self.refused.append((record.offset, str(refused)))
             return
-        if not here:
+        if not is_own:
             self.forwarded.append((record.offset, record))
             return
         self.advance(event["seen_us"] - self._lateness_us)
@@ -92,13 +92,13 @@ class Partition:
             self.advance(self.edge_us + self.pane_us)
 
     def _of(self, service: str, feature: str) -> tuple[Judges, bool]:
-        at = service, feature
-        if at not in self._judges:
-            self._judges[at] = (
-                judges_of(self._settings, *at),
-                events.partition_of(*at, self._partitions) == self._number,
+        feature_id = service, feature
+        if feature_id not in self._judges:
+            self._judges[feature_id] = (
+                judges_of(self._settings, *feature_id),
+                events.partition_of(*feature_id, self._partitions) == self._number,
             )
-        return self._judges[at]
+        return self._judges[feature_id]
 
     def _count(self, event: dict[str, Any], judges: Judges) -> None:
         key = event["service"], event["feature"], event["environment"]
@@ -110,16 +110,16 @@ class Partition:
             self.expired += 1
             return
         self.late += start_us + self.pane_us <= closed_us
-        at = self._segment(event, judges)
-        pane = self.panes.setdefault((key, at), {}).get(start_us)
+        segment_key = self._segment(event, judges)
+        pane = self.panes.setdefault((key, segment_key), {}).get(start_us)
         if pane is None:
-            pane = self.panes[key, at][start_us] = Pane(start_us)
-        self._unwritten.setdefault(start_us, set()).add((key, at))
-        series = feature.series(at)
-        feature.segment_active_us[at] = max(feature.segment_active_us.get(at, 0), start_us)
+            pane = self.panes[key, segment_key][start_us] = Pane(start_us)
+        self._unwritten.setdefault(start_us, set()).add((key, segment_key))
+        series = feature.series(segment_key)
+        feature.segment_active_us[segment_key] = max(feature.segment_active_us.get(segment_key, 0), start_us)
         if event["kind"] == "response":
             feature.active_us = max(feature.active_us, start_us)
-        fresh = self._fresh.setdefault(start_us, {}).setdefault((key, at), {})
+        fresh = self._fresh.setdefault(start_us, {}).setdefault((key, segment_key), {})
         for metric, ppm, failures in count(event, pane, judges):
             add_rate(fresh, metric, ppm, 1, failures)
             if metric in self._ruled:
@@ -150,8 +150,8 @@ class Partition:
         closing = sorted(start for start in self._unwritten if start + self.pane_us <= edge_us)
         self._observe(closing)
         for start_us in closing:
-            for at in self._unwritten.pop(start_us):
-                pane = self.panes[at][start_us]
+            for pane_key in self._unwritten.pop(start_us):
+                pane = self.panes[pane_key][start_us]
                 pane.revision += 1
                 pane.late += start_us + self.pane_us < edge_us
         for key in sorted(self.features):
@@ -163,42 +163,44 @@ class Partition:
         wholes: dict[Key, dict[str, figures.Classes]] = {}
         for start_us in starts:
             counted = self._fresh.pop(start_us, {})
-            for key, at in sorted(self._unwritten[start_us]):
-                fresh = counted.get((key, at), {})
-                for name, fine in self.panes[key, at][start_us].rates.items():
+            for key, segment_key in sorted(self._unwritten[start_us]):
+                fresh = counted.get((key, segment_key), {})
+                for name, fine in self.panes[key, segment_key][start_us].rates.items():
                     new, classes = fresh.get(name, {}), {}
-                    if not new and self.panes[key, at][start_us].revision == 0:
+                    if not new and self.panes[key, segment_key][start_us].revision == 0:
                         continue
                     for ppm, these in figures.coarse_enough(fine).items():
                         pairs = [new.get(item, (0, 0)) for item in these]
                         classes[ppm] = [sum(n for n, _ in pairs), sum(f for _, f in pairs)]
-                    self.features[key].weights.observe(at, name, classes)
+                    self.features[key].weights.observe(segment_key, name, classes)
                     for ppm, (n, failures) in classes.items():
                         add_rate(wholes.setdefault(key, {}), name, ppm, n, failures)
         for key, rates in wholes.items():
             for name, classes in rates.items():
                 self.features[key].weights.observe(None, name, classes)
         for start_us in starts:
-            for key, at in self._unwritten[start_us]:
+            for key, segment_key in self._unwritten[start_us]:
                 weights = self.features[key].weights
                 names = {
                     name
-                    for (of, _), panes in self.panes.items()
-                    if of == key and start_us in panes
+                    for (feature_key, _), panes in self.panes.items()
+                    if feature_key == key and start_us in panes
                     for name in panes[start_us].rates
                 }
-                self._known[key, at, start_us] = {name: weights.units(at, name) for name in names}
+                self._known[key, segment_key, start_us] = {
+                    name: weights.units(segment_key, name) for name in names
+                }
                 self._known[key, None, start_us] = {name: weights.units(None, name) for name in names}
 
     def windows(self) -> dict[bytes, dict[str, Any]]:
         """Kafka key -> the last revision of each window."""
-        found: dict[bytes, dict[str, Any]] = {}
+        windows: dict[bytes, dict[str, Any]] = {}
         wholes: dict[Key, dict[int, list[Pane]]] = {}
-        for (key, at), panes in self.panes.items():
+        for (key, segment_key), panes in self.panes.items():
             for start_us, pane in panes.items():
                 wholes.setdefault(key, {}).setdefault(start_us, []).append(pane)
-                if at != UNLABELLED:
-                    self._show(found, key, at, pane, pane.revision)
+                if segment_key != UNLABELLED:
+                    self._show(windows, key, segment_key, pane, pane.revision)
         for key, by_start in wholes.items():
             for start_us, parts in by_start.items():
                 whole = Pane(start_us)
@@ -206,27 +208,32 @@ class Partition:
                     whole.merge(part)
                 on_time = any(part.revision > part.late for part in parts)
                 self._show(
-                    found,
+                    windows,
                     key,
                     None,
                     whole if len(parts) > 1 else parts[0],
                     sum(part.late for part in parts) + on_time,
                 )
-        return found
+        return windows
 
     def _show(
-        self, found: dict[bytes, dict[str, Any]], key: Key, at: At | None, pane: Pane, revision: int
+        self,
+        windows: dict[bytes, dict[str, Any]],
+        key: Key,
+        segment_key: At | None,
+        pane: Pane,
+        revision: int,
     ) -> None:
         start, end = rfc3339(pane.start_us), rfc3339(pane.start_us + self.pane_us)
-        level = "feature" if at is None else "segment"
-        segment = None if at is None else [*at[:3], [list(pair) for pair in at[3]]]
+        level = "feature" if segment_key is None else "segment"
+        segment = None if segment_key is None else [*segment_key[:3], [list(pair) for pair in segment_key[3]]]
         name = json.dumps([*key, segment, level, start], ensure_ascii=False, separators=(",", ":")).encode()
-        found[name] = {
+        windows[name] = {
             "record": "window",
-            **labels(key, at),
+            **labels(key, segment_key),
             "start": start,
             "end": end,
             "revision": revision,
             "events": pane.events,
-            "metrics": pane.metrics(self._known[key, at, pane.start_us]),
+            "metrics": pane.metrics(self._known[key, segment_key, pane.start_us]),
         }

@@ -94,7 +94,7 @@ def reading(
     edge_us: int,
     rolled_us: int,
     cleared_us: int | None,
-    known: figures.Units,
+    units: figures.Units,
 ) -> tuple[str, dict[str, Any]]:
     """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
 
@@ -107,7 +107,7 @@ def reading(
     oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
     if oldest_us is not None and edge_us - oldest_us > FINE_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US
-    found, counted, classes = figures.NOTHING, 0, {}
+    reading, counted, classes = figures.NOTHING, 0, {}
     for window_s in (rule.window_s, *(step for step in LADDER_S if step > rule.window_s)):
         start_us = edge_us - round(window_s * 1e6)
         start_us = start_us if oldest_us is None else max(oldest_us, start_us)
@@ -116,18 +116,23 @@ def reading(
         classes = series.sum(rule.on, window_s, start_us, edge_us)
         # a longer window without more events says the same
         if (more := sum(n for n, _ in classes.values())) > counted:
-            counted, found = (
+            counted, reading = (
                 more,
-                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, known),
+                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, units),
             )
-        if found.n >= rule.min_events - 1e-6:
+        if reading.n >= rule.min_events - 1e-6:
             break
     shown = {
-        name: None if value is None else float(f"{value:.6g}") for name, value in found._asdict().items()
+        name: None if value is None else float(f"{value:.6g}") for name, value in reading._asdict().items()
     }
     evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
-    evidence |= _sample(rule, figures.coarse_rate(classes), window_s, known)
-    if found.value is None or found.low is None or found.high is None or found.n < rule.min_events - 1e-6:
+    evidence |= _sample(rule, figures.coarse_rate(classes), window_s, units)
+    if (
+        reading.value is None
+        or reading.low is None
+        or reading.high is None
+        or reading.n < rule.min_events - 1e-6
+    ):
         return "unknown", evidence
     clearing = figures.without_heaviest(figures.coarse_rate(classes))
     if rule.on in figures.SUCCESSES:
@@ -136,9 +141,9 @@ def reading(
         clear = rule.above if rule.clear is None else rule.clear
         state = (
             "breach"
-            if found.low > rule.above
+            if reading.low > rule.above
             else "good"
-            if max(found.value, clearing) <= clear
+            if max(reading.value, clearing) <= clear
             else "between"
         )
     else:
@@ -146,23 +151,23 @@ def reading(
         clear = rule.below if rule.clear is None else rule.clear
         state = (
             "breach"
-            if found.high < rule.below
+            if reading.high < rule.below
             else "good"
-            if min(found.value, clearing) >= clear
+            if min(reading.value, clearing) >= clear
             else "between"
         )
     return state, evidence
 
 
 def _sample(
-    rule: Rule, classes: figures.Classes, window_s: float, known: figures.Units
+    rule: Rule, classes: figures.Classes, window_s: float, units: figures.Units
 ) -> dict[str, dict[str, float]]:
     """What evidence says of a sample of several weights."""
-    if not classes or (len(classes) == 1 and len(set(figures.units_of(classes, known))) == 1):
+    if not classes or (len(classes) == 1 and len(set(figures.units_of(classes, units))) == 1):
         return {}
     failed = sum(f * figures.WHOLE / ppm for ppm, (_, f) in classes.items())
     calls = sum(n * figures.WHOLE / ppm for ppm, (n, _) in classes.items())
-    shown = figures.rate(classes, figures.Z95, rule.on in figures.SUCCESSES, known)
+    shown = figures.rate(classes, figures.Z95, rule.on in figures.SUCCESSES, units)
     assert shown.low is not None
     assert shown.high is not None
     figures_by_name = {

@@ -96,8 +96,8 @@ def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
 
 def verdicts(event: dict[str, Any], judges: Judges) -> dict[str, bool]:
     """Evaluator -> whether the response failed it; one that skips is not in it."""
-    found = {name: _failed(name, event, judges) for name in judges.evaluators}
-    return {name: failed for name, failed in found.items() if failed is not None}
+    verdicts = {name: _failed(name, event, judges) for name in judges.evaluators}
+    return {name: failed for name, failed in verdicts.items() if failed is not None}
 
 
 def by_text(name: str, event: dict[str, Any]) -> bool:

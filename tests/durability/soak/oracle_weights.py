@@ -20,22 +20,22 @@ class Weights:
 
     def observe(self, segment_key: Any, name: str, classes: figures.Classes) -> None:
         """Add what was counted since the last edge; classes without events were seen as well."""
-        at = segment_key, name
+        column = segment_key, name
         nothing = (0.0, 0.0, 0.0)
-        every, failed = self._columns.get(at, (nothing, nothing))
+        every, failed = self._columns.get(column, (nothing, nothing))
         if any(n > f for n, f in classes.values()):
-            self._passed.add(at)
-        self._columns[at] = (
+            self._passed.add(column)
+        self._columns[column] = (
             _after(every, {figures.WHOLE / ppm: n for ppm, (n, _) in classes.items()}),
             _after(failed, {figures.WHOLE / ppm: f for ppm, (_, f) in classes.items() if f}),
         )
 
     def units(self, segment_key: Any, name: str) -> figures.Units:
         """The heaviest weights; of a series in which nothing passed yet, those of the whole feature."""
-        at = segment_key, name
-        if at not in self._passed and (None, name) in self._columns:
-            at = None, name
-        every, failed = self._columns.get(at, ((0.0,), (0.0,)))
+        column = segment_key, name
+        if column not in self._passed and (None, name) in self._columns:
+            column = None, name
+        every, failed = self._columns.get(column, ((0.0,), (0.0,)))
         return every[0], failed[0]
 
 

@@ -31,8 +31,8 @@ class Sliding:
             or start_us >= self._end
         ):
             self._start, self._end, self._total = start_us, end_us, {}
-            for at, classes in self._panes.items():
-                if start_us <= at < end_us:
+            for pane_us, classes in self._panes.items():
+                if start_us <= pane_us < end_us:
                     self._add(classes, 1)
         while self._end < end_us:
             self._add(self._panes.get(self._end, {}), 1)

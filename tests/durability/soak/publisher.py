@@ -15,7 +15,7 @@ class SentEvent(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    at: tuple[int, int] | None
+    position: tuple[int, int] | None
 
 
 class Publisher(threading.Thread):

@@ -105,16 +105,24 @@ def _publishing(
 ) -> None:
     """Compare sent events with the events topic; a loss there is not a fault of softfail."""
     holds = {(record.partition, record.offset): (record.key, record.value) for record in contents.events}
-    acknowledged = {item.at: (item.key, item.value) for item in sent_events if item.at is not None}
+    acknowledged = {
+        item.position: (item.key, item.value) for item in sent_events if item.position is not None
+    }
     comparison.row(
         "published / acknowledged / in the topic", len(sent_events), len(acknowledged), len(contents.events)
     )
     comparison.row("refused to the publisher", len(failed))
     comparison.row("sent on to their partition / copies", len(expected.forwarded), len(expected.copies))
-    missing = [f"{at} {value!r}" for at, value in acknowledged.items() if holds.get(at) != value]
+    missing = [
+        f"{position} {value!r}" for position, value in acknowledged.items() if holds.get(position) != value
+    ]
     comparison.equal("acknowledged and not in the topic (the broker's)", missing)
     copies = set(expected.copies)
-    unknown = [f"{at}" for at in holds if at not in acknowledged and "{}-{}".format(*at) not in copies]
+    unknown = [
+        f"{position}"
+        for position in holds
+        if position not in acknowledged and "{}-{}".format(*position) not in copies
+    ]
     comparison.row("in the topic and never acknowledged", len(unknown))
     comparison.equal("sent on and lost", expected.lost_forwards)
     comparison.equal("sent on twice", expected.doubled_forwards)
@@ -134,19 +142,20 @@ def _windows(
     comparison.row("windows revised", sum(window["revision"] > 1 for window in expected.values()))
     # quick; the rest says how they differ
     unequal = [key for key in actual.keys() | expected.keys() if actual.get(key) != expected.get(key)]
-    some, others = (
+    unequal_actual, unequal_expected = (
         {key: windows[key] for key in unequal if key in windows} for windows in (actual, expected)
     )
     differing = {
         key: truths.compare(
-            {key: some[key]} if key in some else {}, {key: others[key]} if key in others else {}
+            {key: unequal_actual[key]} if key in unequal_actual else {},
+            {key: unequal_expected[key]} if key in unequal_expected else {},
         )
         for key in unequal
     }
     more = {
         key
         for key, lines in differing.items()
-        if outages and lines and _is_only_revised_more(some.get(key), others.get(key))
+        if outages and lines and _is_only_revised_more(unequal_actual.get(key), unequal_expected.get(key))
     }
     comparison.row("windows revised more often, in an outage", len(more))
     wrong = {key: lines for key, lines in differing.items() if lines and key not in more}
@@ -219,17 +228,17 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
     wrong, missed = [], 0
     for episode in episodes:
         key = f"{contents.prefix}/{episode['episode_id']}"
-        some, note = by_key.pop(f"{key}/{episode['urgency']}", []), by_key.pop(f"{key}/missed", [])
+        pages, note = by_key.pop(f"{key}/{episode['urgency']}", []), by_key.pop(f"{key}/missed", [])
         lower = by_key.pop(f"{key}/low", []) if episode["urgency"] == "high" else []
         missed += bool(note)
         unconfirmed = (
-            len(some) == len(note) == 1
+            len(pages) == len(note) == 1
             and ("trigger", f"{key}/{episode['urgency']}", 202) not in contents.answers
         )
         # taken, but answered by 503 or not at all: a note too is better than none
-        if len(some) + len(note) != 1 and not unconfirmed:
-            wrong.append(f"{key} ({episode['urgency']}): opened {len(some)} times, {len(note)} notes")
-        open_ones = [item for item in (*some, *lower) if item.resolved_at is None]
+        if len(pages) + len(note) != 1 and not unconfirmed:
+            wrong.append(f"{key} ({episode['urgency']}): opened {len(pages)} times, {len(note)} notes")
+        open_ones = [item for item in (*pages, *lower) if item.resolved_at is None]
         if open_ones and episode["resolved"] is not None:
             wrong.append(f"{key} ({episode['urgency']}): is over and was not resolved at the receiver")
         if len(lower) > 1:
@@ -258,10 +267,10 @@ def table(columns: Sequence[str], rows: Sequence[Rows]) -> str:
     | events | 5 | 17 |
     | lost   |   | 0  |
     """
-    names = list(dict.fromkeys(name for some in rows for name, _ in some))
-    values = [dict(some) for some in rows]
-    lines = [["", *columns], *([name, *(some.get(name, "") for some in values)] for name in names)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    names = list(dict.fromkeys(name for row in rows for name, _ in row))
+    values = [dict(row) for row in rows]
+    lines = [["", *columns], *([name, *(row.get(name, "") for row in values)] for name in names)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     shown = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
         for line in lines

@@ -84,11 +84,11 @@ class Run:
             if rng.random() < WAITING:
                 self.await_progress(deployment)
                 time.sleep(rng.uniform(0, 1))
-            what = KINDS[kind].do(deployment, rng)
+            effect = KINDS[kind].do(deployment, rng)
             self.done[kind] += 1
             pause_s = rng.uniform(*KINDS[kind].pause_s)
             self.say(
-                f"{number}/{len(self.plan)} {kind} of {deployment.prefix}: {what}; pause {pause_s:.1f} s; exits"
+                f"{number}/{len(self.plan)} {kind} of {deployment.prefix}: {effect}; pause {pause_s:.1f} s; exits"
                 f" {dict(deployment.workers.exits)}"
             )
             time.sleep(pause_s)
@@ -151,14 +151,16 @@ class Run:
         outages = any(self.done[kind] for kind in ("broker", "broker-kill", "zombie", "nobody"))
         deadline = time.monotonic() + SETTLE_S
         while True:
-            some = {suffix: deployment.read(suffix) for suffix in ("windows", "deadletter", "alerts")}
+            records_by_topic = {
+                suffix: deployment.read(suffix) for suffix in ("windows", "deadletter", "alerts")
+            }
             receiver = deployment.pager.receiver
             contents = TopicContents(
                 events=events,
                 incidents=receiver.incidents[deployment.incidents_before :],
                 prefix=deployment.prefix,
                 answers=list(receiver.answers),
-                **some,
+                **records_by_topic,
             )
             comparison = compare_run(
                 contents,

@@ -99,7 +99,7 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
     for alert in _alerts(records, "episode"):
         name = alert["episode_id"]
         states[name, alert["state"]] += 1
-        held = records_found.setdefault(
+        page = records_found.setdefault(
             name,
             {
                 "episode_id": name,
@@ -109,10 +109,10 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
                 "rules": [],
             },
         )
-        held |= {"severity": alert["severity"], "urgency": alert["urgency"], "started": alert["started_at"]}
-        held["rules"] = sorted({*held["rules"], *(incident["rule"] for incident in alert["incidents"])})
+        page |= {"severity": alert["severity"], "urgency": alert["urgency"], "started": alert["started_at"]}
+        page["rules"] = sorted({*page["rules"], *(incident["rule"] for incident in alert["incidents"])})
         if alert["state"] == "resolved":
-            held["resolved"] = alert["time"]
+            page["resolved"] = alert["time"]
     for (name, state), times in states.items():
         if state in ("opened", "resolved") and times > 1:
             records_found[name]["fault"] = f"{state} {times} times"
@@ -178,7 +178,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
 
 def covers(episode: Mapping[str, Any], fault: Any) -> bool:
     """Whether an episode that pages lasted for the whole of a fault of its feature."""
-    at = [episode["service"], episode["feature"], episode["environment"]] == [
+    is_same_feature = [episode["service"], episode["feature"], episode["environment"]] == [
         fault.service,
         fault.feature,
         fault.environment,
@@ -188,7 +188,7 @@ def covers(episode: Mapping[str, Any], fault: Any) -> bool:
         and _time(episode["opened"]) < _time(fault.begin)
         and _time(episode["resolved"]) > _time(fault.end)
     )
-    return at and lasted and episode["urgency"] == "high"
+    return is_same_feature and lasted and episode["urgency"] == "high"
 
 
 def _alerts(records: Iterable[Any], kind: str) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ def _time(text: str) -> datetime:
 
 def _by_identity(items: list[Any]) -> dict[Any, Any]:
     """Items by identity and how often it came before, so that doubles differ."""
-    seen: Counter[Any] = Counter()
+    counts: Counter[Any] = Counter()
     out = {}
     for item in items:
         name = (
@@ -222,8 +222,8 @@ def _by_identity(items: list[Any]) -> dict[Any, Any]:
                 else (item,)
             )
         )
-        out[(*name, seen[name])] = item
-        seen[name] += 1
+        out[(*name, counts[name])] = item
+        counts[name] += 1
     return out
 
 
@@ -248,8 +248,8 @@ def _differences(actual: Any, expected: Any, path: str) -> list[tuple[str, Any, 
     ):
         return [
             difference
-            for at, pair in enumerate(zip(actual, expected, strict=True))
-            for difference in _differences(*pair, f"{path}[{at}]")
+            for index, pair in enumerate(zip(actual, expected, strict=True))
+            for difference in _differences(*pair, f"{path}[{index}]")
         ]
     return [] if _equal(actual, expected) else [(path, actual, expected)]
 

@@ -265,7 +265,7 @@ def test_the_next_change_is_the_first_start_or_end_of_a_window(window, day, minu
         st.tuples(st.integers(0, 300), st.integers(1, 200), st.sampled_from(["bot/*", "*", "other/*"])),
         max_size=6,
     ),
-    at=st.lists(st.integers(0, 600), min_size=1, max_size=8),
+    minutes=st.lists(st.integers(0, 600), min_size=1, max_size=8),
 )
 def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any_order(spans, minutes):
     silences = Silences()
