@@ -52,7 +52,8 @@ def open_producer(
     except KafkaTimeoutError:
         close_producer(producer, 0.0)
         raise KafkaTimeoutError(
-            f"topic {topic} is unknown to the broker; create it with `python -m agents topics`"
+            f"topic {topic} is unknown to the broker, or the broker is slow; "
+            "create a missing topic with `python -m agents topics`"
         ) from None
     except BaseException:
         close_producer(producer, 0.0)
