@@ -34,6 +34,7 @@ from tests import kafka_launcher as launcher
 from tests.tiers import (  # noqa: F401 - hooks of pytest
     missing_service,
     pytest_addoption,
+    pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_ignore_collect,

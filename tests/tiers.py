@@ -7,6 +7,7 @@ the tests of a module that share a costly fixture, and runs one at a time what s
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 from collections.abc import Generator
@@ -29,7 +30,7 @@ SERVICES = {"kafka", "kafka_launcher", "prometheus", "promtool", "alertmanager",
 # Profiles of hypothesis. A test that needs more or fewer examples states a multiple of ``examples()``.
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,
@@ -80,6 +81,12 @@ def tier_of(path: Path) -> str:
         return CHECK
     folders = [path.relative_to(HERE), *path.relative_to(HERE).parents]
     return next((TIERS[str(folder)] for folder in folders if str(folder) in TIERS), CHECK)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the collection made (thousands of tests, all modules) out of later garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

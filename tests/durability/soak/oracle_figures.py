@@ -180,16 +180,24 @@ def _exact(share: float, n: float, z: float) -> tuple[float, float]:
 
 @lru_cache(1 << 16)
 def _beta_quantile(chance: float, a: float, b: float) -> float:
-    """x with I_x(a, b) = chance, by halving."""
+    """x with I_x(a, b) = chance, by false position (the Illinois rule), or by halving where it would not
+    gain a half in three steps.
+    """
     low, high = 0.0, 1.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
+    below, above = -chance, 1 - chance
+    width, side = 1.0, 0
+    for step in range(400):
+        middle = (low + high) / 2 if step % 4 == 3 else (low * above - high * below) / (above - below)
+        if not low < middle < high:
+            middle = (low + high) / 2
+        if middle in (low, high) or width <= 1e-15 * high:
             break
-        if _beta(middle, a, b) < chance:
-            low = middle
+        error = _beta(middle, a, b) - chance
+        if error < 0:
+            low, below, above, side = middle, error, above / 2 if side < 0 else above, -1
         else:
-            high = middle
+            high, above, below, side = middle, error, below / 2 if side > 0 else below, 1
+        width = high - low
     return (low + high) / 2
 
 

@@ -255,9 +255,11 @@ def _differences(actual: Any, expected: Any, path: str) -> list[tuple[str, Any, 
 
 
 def _equal(actual: Any, expected: Any) -> bool:
+    if type(actual) is type(expected) and actual == expected:
+        return True
     if isinstance(actual, float) or isinstance(expected, float):
         numbers = all(
             isinstance(item, int | float) and not isinstance(item, bool) for item in (actual, expected)
         )
         return numbers and math.isclose(actual, expected, rel_tol=TOLERANCE, abs_tol=1e-15)
-    return type(actual) is type(expected) and bool(actual == expected)
+    return False
