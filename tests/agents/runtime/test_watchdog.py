@@ -19,17 +19,17 @@ class Stage:
     """A watchdog over a store whose positions are ours to set."""
 
     def __init__(self, partition: Any = None) -> None:
-        self.positions: dict[TP, int] = {}
+        self.current: dict[TP, int] = {}
         self.restored = 0
         self.owned = {TPS: partition} if partition else {}
         self.rewound = 0
         self.dog = Watchdog(Kafka(), self, set, self._rewind)  # type: ignore[arg-type]
 
     def positions(self) -> dict[TP, int]:
-        return dict(self.positions)
+        return dict(self.current)
 
     def progress(self) -> Any:
-        return dict(self.positions), self.restored
+        return dict(self.current), self.restored
 
     async def _rewind(self, _: str) -> None:
         self.rewound += 1
@@ -45,7 +45,7 @@ class Stage:
 
 def test_lag_without_progress_is_a_failure_after_a_minute_and_not_earlier():
     scene = Stage()
-    scene.positions[TPS] = 5
+    scene.current[TPS] = 5
     scene.look(9, 0.0, 1.0, 1.0 + STUCK_S)
     assert scene.reason(1.0 + STUCK_S) is None
     assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
@@ -53,9 +53,9 @@ def test_lag_without_progress_is_a_failure_after_a_minute_and_not_earlier():
 
 def test_any_progress_restarts_the_timeout():
     scene = Stage()
-    scene.positions[TPS] = 5
+    scene.current[TPS] = 5
     scene.look(9, 0.0, 1.0)
-    scene.positions[TPS] = 6
+    scene.current[TPS] = 6
     scene.look(9, STUCK_S)
     scene.look(9, STUCK_S + 1)
     assert scene.reason(STUCK_S + 10) is None
@@ -77,7 +77,7 @@ def test_a_partition_that_is_assigned_and_never_restored_is_lag():
 
 def test_a_position_at_the_end_is_no_lag():
     scene = Stage()
-    scene.positions[TPS] = 9
+    scene.current[TPS] = 9
     scene.look(9, 0.0, 1.0, 1000.0)
     assert scene.reason(1000.0) is None
     assert scene.rewound == 0
@@ -85,7 +85,7 @@ def test_a_position_at_the_end_is_no_lag():
 
 def test_stalled_partitions_are_fetched_again_every_few_seconds():
     scene = Stage()
-    scene.positions[TPS] = 5
+    scene.current[TPS] = 5
     began = 1000.0
     scene.look(9, began, *(began + 1 + second for second in range(int(2 * REWIND_S) + 1)))
     assert scene.rewound == 2
@@ -111,7 +111,7 @@ def test_a_log_that_stays_shorter_than_the_position_is_a_failure_that_names_the_
 ):
     async def scene() -> None:
         stage = Stage(await make_partition(position=50))
-        stage.positions[TPS] = 50
+        stage.current[TPS] = 50
         await stage.dog.judge_ends({TPS: 3}, 0.0)
         await stage.dog.judge_ends({TPS: 3}, WITHDRAWN_S)
         await stage.dog.judge_ends({TPS: 50}, WITHDRAWN_S + 1)  # it was a broker that had just started
@@ -130,7 +130,7 @@ def test_partitions_are_given_the_end_of_their_log(make_partition):
     async def scene() -> None:
         partition = await make_partition(position=5)
         stage = Stage(partition)
-        stage.positions[TPS] = 5
+        stage.current[TPS] = 5
         await stage.dog.judge_ends({TPS: 5}, time.monotonic())
         assert partition.caught_up
 
