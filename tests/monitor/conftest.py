@@ -1,5 +1,5 @@
-"""A deployment in simulated time: a worker over one partition, a notifier, PagerDuty and whoever is on call;
-and the laws of what it writes.
+"""A deployment in simulated time: a worker of one partition, a notifier, PagerDuty and the person on call;
+and the laws of the alerts topic.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ OUTSIDE = ("state_dropped", "state_reset")
 
 
 class PagerDuty:
-    """Its rules: a trigger opens a key or adds to it, a resolve closes it, one of what is not open is
-    dropped; after it a trigger opens anew.
+    """The rules of PagerDuty: a trigger opens a key or adds to it, a resolve closes it, and a resolve of a
+    closed key is dropped.
     """
 
     def __init__(self):
@@ -39,7 +39,7 @@ class PagerDuty:
         self.openings, self.ended, self.never_open = {}, {}, []
 
     def take(self, step, second):
-        """One step that got through."""
+        """Accept one delivered step."""
         key = step.dedup_key
         self.last[key] = step
         if step.action == "resolve":
@@ -61,14 +61,14 @@ class PagerDuty:
 
 
 class Laws:
-    """What holds of the alerts topic, record by record, whatever comes and whoever restarts."""
+    """Laws of the alerts topic, checked record by record."""
 
     def __init__(self):
         self.states, self.incident_keys, self.open_at, self.homes = {}, {}, {}, {}
         self.episodes, self.ended, self.times = {}, set(), {}
 
     def take(self, record):
-        """One record, in the order of the topic."""
+        """Check one record, in the order of the topic."""
         feature = record["service"], record["feature"], record["environment"]
         if record["reason"] not in OUTSIDE:
             assert self.times.get(feature, "") <= record["time"], "time went back"
@@ -136,15 +136,15 @@ class Laws:
             )
 
     def between_edges(self):
-        """What holds whenever a step is whole."""
+        """Check the laws that hold between steps."""
         assert set(self.homes.values()) == {episode["episode_id"] for episode in self.episodes.values()}, (
             "what fires is in the one episode that is open"
         )
 
 
 class World:
-    """Services write, the worker reads as it does live, the notifier tells what is due. Seconds are counted
-    from 2 March 2026, 09:00 UTC.
+    """Services write, the worker reads as in production, the notifier sends due steps. Seconds count from 2
+    March 2026, 09:00 UTC.
     """
 
     def __init__(self, settings):
@@ -161,9 +161,7 @@ class World:
         return NINE_US + round(self.second * SECOND_US)
 
     def run(self, calls, until):
-        """Live until a second: ``calls`` are (second, event), in order; the worker reads each half minute
-        what was written until then.
-        """
+        """Run until a second: ``calls`` are (second, event) in order; the worker reads every half minute."""
         coming = list(calls)[::-1]
         while self.second < until:
             self.second += TICK_S
@@ -175,7 +173,7 @@ class World:
         assert not coming
 
     def read(self, calls):
-        """The worker takes what lies in the log; it was appended when it happened."""
+        """Apply these calls; each was appended to the log when it happened."""
         records = [
             FileRecord(value, self.offset + nth, (NINE_US + round(second * SECOND_US)) // 1000)
             for nth, (second, value) in enumerate(calls)
@@ -184,13 +182,13 @@ class World:
         self.write(self.watch.apply(records, self.now_us))
 
     def pass_time(self):
-        """The worker is caught up: its watermark follows the wall clock."""
+        """Advance the watermark with the wall clock, as a worker without lag does."""
         self.write(
             self.watch.advance(self.now_us - round(self.settings.time.lateness * SECOND_US), self.now_us)
         )
 
     def write(self, outputs):
-        """A checkpoint of the worker, and the notifier's turn."""
+        """Write a checkpoint of the worker, then let the notifier send."""
         self.output_records += outputs.records.get("alerts", ())
         self.publish(outputs.messages.get("alerts", ()))
         self.laws.between_edges()
@@ -205,7 +203,7 @@ class World:
                 self.laws.take(record)
 
     def deliver(self):
-        """The notifier reads what is new, then sends until nothing is due."""
+        """Let the notifier read new records, then send until nothing is due."""
         if not self.is_up:
             return
         self.outbox.apply(self.log[self.position :], self.now_us)
@@ -224,35 +222,35 @@ class World:
             self.keep_deliveries()
 
     def keep_deliveries(self):
-        """A checkpoint of the notifier: what it knows and how far it has read."""
+        """Write a checkpoint of the notifier: its state and its position."""
         _keep(self.deliveries, self.outbox.changed())
         self.kept_position = self.position
 
     def crash_notifier(self):
-        """The next one knows what was durable."""
+        """Restart the notifier from its last checkpoint."""
         self.outbox, self.position = OutboxCore(self.settings), self.kept_position
         self.outbox.restore(self.deliveries.items())
 
     def keep(self):
-        """The worker's state as it is durable now."""
+        """Return the durable state of the worker."""
         _keep(self.state, self.watch.changed())
         return self.state
 
     def restart(self, **changed):
-        """The worker ends and begins again, with another configuration if any is given."""
+        """Restart the worker, with another configuration if given."""
         self.keep()
         self.restart_from_kept(**changed)
 
     def restart_from_kept(self, **changed):
-        """The same after somebody changed what is durable."""
+        """Restart the worker from the durable state, which a test may have changed."""
         self.written |= changed
         self.settings = Config.model_validate(self.written)
         self.watch = Watch(self.settings)
         self.watch.restore(self.state.items())
 
     def drop(self, key):
-        """Drop a record as ``python -m agents state drop`` does while the worker is down: what was sent about
-        it is resolved.
+        """Drop a record as ``python -m agents state drop`` does while the worker is down; its open deliveries
+        are resolved.
         """
         partition_state = PartitionState(
             self.watch.partition_state.pane_us, self.watch.partition_state.digest
@@ -268,7 +266,7 @@ class World:
         self.restart_from_kept()
 
     def transitions(self, rule, level="feature", **labels):
-        """(state, second of the edge) of a rule's incidents."""
+        """Return (state, second of the edge) of the incidents of a rule."""
         return [
             (record["state"], (datetime.fromisoformat(record["time"]) - NINE).total_seconds())
             for record in self.records
@@ -277,7 +275,7 @@ class World:
         ]
 
     def times_of(self, kind):
-        """Seconds at which a person got a page, a ticket or a note."""
+        """Return the seconds at which a person got a page, a ticket or a note."""
         return [second for second, received, _ in self.pagerduty.received if received == kind]
 
 
@@ -291,13 +289,13 @@ def _keep(state, changed):
 
 @pytest.fixture
 def make_world():
-    """Makes a deployment: ``make_world({"rules": [...]})``."""
+    """Make a deployment: ``make_world({"rules": [...]})``."""
     return lambda settings=None: World(settings)
 
 
 @pytest.fixture(scope="session")
 def call():
-    """Makes one event of a second: ``call(60.0, error_type="timeout")``, as ``run`` takes it."""
+    """Make one event of a second, as ``run`` takes it: ``call(60.0, error_type="timeout")``."""
 
     def make(second, **more):
         time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")

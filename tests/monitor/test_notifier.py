@@ -1,4 +1,4 @@
-"""Heartbeats in, episodes about softfail itself out, through the same outbox as all others."""
+"""From heartbeats to episodes about softfail itself, through the common outbox."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ LAG = Finding("lag", "error", "records wait", BEGAN, 900.0)
 
 
 class Bench:
-    """One notifier, a log of alerts, time, and a receiver that takes everything. What is durable is so in one
-    step with what was written.
+    """A notifier, a log of alerts, a clock, and a receiver that accepts everything. State becomes durable
+    together with the outputs.
     """
 
     def __init__(self, config=None, partitions=4):

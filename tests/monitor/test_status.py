@@ -1,4 +1,4 @@
-"""What a partition shows of itself."""
+"""The status of a partition and its metrics."""
 
 from __future__ import annotations
 

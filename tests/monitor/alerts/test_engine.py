@@ -1,4 +1,4 @@
-"""Laws of rules, incidents and episodes, seen from outside: events in, records out."""
+"""Laws of rules, incidents and episodes, from events to records."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ LONG = config(time={"pane": by_profile("5m", "1m")})
 def run(
     values: list[bytes], settings: Config | None = None, until: float | None = None, now: float | None = None
 ) -> list[dict[str, Any]]:
-    """Transitions and episodes; ``until``: the watermark moves on to this second; ``now``: hours between the
-    events and the wall clock.
+    """Return transitions and episodes. ``until``: the watermark advances to this second; ``now``: hours
+    between the events and the wall clock.
     """
     watch = Watch(settings or Config())
     now_us = None if now is None else int((NINE + timedelta(hours=now)).timestamp() * 1e6)

@@ -1,4 +1,6 @@
-"""A page is over when all that paged is over, so that the next is sent; warnings go on as a ticket."""
+"""A page resolves when all its paging incidents have resolved, so that the next outage pages; warnings
+continue as a ticket.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is fresh at an edge: over all edges exactly what was counted, each event once, whatever comes late,
-restarts or overflows.
+"""Fresh counts at an edge: their sum over all edges equals the total count, with late events, restarts and
+evicted segments.
 """
 
 from __future__ import annotations

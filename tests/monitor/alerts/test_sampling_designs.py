@@ -32,7 +32,7 @@ def errors_kept(p: float, **more: Any) -> Design:
 
 
 def fleet_and_canary(p: float, share: float) -> Design:
-    """A fleet sampled at ``p``, and a canary with this share of the calls of which all are sent."""
+    """A fleet sampled at ``p``, and a canary with this share of the calls, of which all are sent."""
 
     def sample(rng: random.Random, failed: bool) -> dict[str, Any] | None:
         if rng.random() < share:
@@ -80,7 +80,7 @@ def alerts(values: list[bytes], every: int | None = None) -> list[dict[str, Any]
 
 
 def pages(values: list[bytes]) -> list[str]:
-    """Return the times at which an episode was opened or got worse that wakes a person."""
+    """Return the times at which an episode was opened or escalated with high urgency."""
     return [
         record["time"]
         for record in alerts(values)

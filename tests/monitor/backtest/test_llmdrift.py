@@ -1,5 +1,5 @@
-"""GPT-4's real answers of March and June 2023 through the core: what changed is found after the change, and
-nothing before.
+"""Recorded answers of GPT-4 of March and June 2023: the change is detected after it happened, and nothing
+before.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def answers() -> Callable[[str, str], list[dict[str, Any]]]:
 
 
 def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
-    """One response a second of event time, from so many seconds after a full minute on."""
+    """One response a second of event time, starting at this second of a full minute."""
     records = []
     for nth, row in enumerate(rows):
         event = {

@@ -46,7 +46,7 @@ METER = json.dumps(
 
 @pytest.fixture
 def file(tmp_path):
-    """A function from lines to the path of a file that holds them."""
+    """Return a function from lines to the path of a file that contains them."""
 
     def write(*lines, name="events.ndjson"):
         path = tmp_path / name

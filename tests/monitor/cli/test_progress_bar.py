@@ -9,7 +9,7 @@ from monitor.protocol.messages import FileRecord
 
 
 class Counted:
-    """A source of so many records."""
+    """A source of this many records."""
 
     unit = "records"
 

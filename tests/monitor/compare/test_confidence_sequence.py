@@ -1,4 +1,4 @@
-"""Confidence sequences keep their promise at every look, which intervals of a fixed size do not."""
+"""Confidence sequences keep their coverage at every look; intervals of a fixed sample size do not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAULT = 1e-9  # of arithmetic
 
 
 def most_missed(alpha: float, streams: int) -> float:
-    """The share of streams that may miss: alpha and three standard errors of counting."""
+    """The share of streams that may miss: alpha plus three standard errors."""
     return alpha + 3 * math.sqrt(alpha * (1 - alpha) / streams)
 
 

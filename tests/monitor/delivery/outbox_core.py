@@ -1,4 +1,4 @@
-"""An outbox that is fed with records of the alerts topic, for tests that need no self-health."""
+"""An outbox fed with records of the alerts topic, for tests without self-health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is outbox to channels of changes: each once, none for ever, and none before a page."""
+"""Deliveries of changes: each is sent once, none is kept for ever, and none is sent before a page."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def outbox():
 
 
 def names(outbox, now_us, channel="pagerduty", most=10):
-    """The changes that are sent now, one after the other, each delivered."""
+    """Send the due changes one after the other; return their names."""
     sent = []
     while len(sent) < most and (step := outbox.change_due(channel, now_us)) is not None:
         sent.append(step.change.name)

@@ -1,4 +1,4 @@
-"""Simulated time, two channels, one of them down: what a channel's outage does, and to whom."""
+"""The outage of one of two channels in simulated time: its effect on each channel."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CONFIG = Config.model_validate(
 
 
 class FakePagerDuty:
-    """PagerDuty's rules: a trigger opens a key or adds to it, a resolve closes it, a resolve of what is not
-    open is dropped.
+    """The rules of PagerDuty: a trigger opens a key or adds to it, a resolve closes it, and a resolve of a
+    closed key is dropped.
     """
 
     def __init__(self):
@@ -49,7 +49,7 @@ class FakePagerDuty:
 
 
 class Notifier:
-    """The shell around an outbox: one sender a channel, a checkpoint after each answer, a crash at any
+    """Stands for the agent: one sender per channel, a checkpoint after each response, a crash at any
     moment.
     """
 
@@ -150,7 +150,7 @@ def test_channel_outage_of_an_hour_delays_only_that_channel_and_its_backlog_is_s
 @pytest.fixture
 def machine(episode_of, nine_us):
     class Deliveries(RuleBasedStateMachine):
-        """Episodes begin, grow worse and end; channels come and go; the notifier crashes anywhere."""
+        """Episodes start, escalate and end; channels fail and recover; the notifier crashes at any time."""
 
         episodes = Bundle("episodes")
 

@@ -35,7 +35,7 @@ def put(outbox, *episodes, now_us=0):
 
 
 def send_due(outbox, now_us, channel="pagerduty"):
-    """Deliver everything that is due."""
+    """Deliver every due step."""
     steps = []
     while (step := outbox.due(channel, now_us)) is not None:
         outbox.delivered(step, now_us)

@@ -1,6 +1,4 @@
-"""Whatever crashes, fails or comes in between: each episode is opened once, then closed once, and nothing is
-forgotten.
-"""
+"""Under any crashes and failures each episode is opened once, then resolved once, and none is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +26,9 @@ SECOND = 1_000_000
 
 
 class FakePagerDuty:
-    """PagerDuty in ten lines: a trigger opens or adds, a resolve closes, a resolve of nothing is dropped."""
+    """A minimal PagerDuty: a trigger opens or adds, a resolve closes, and a resolve of a closed key is
+    dropped.
+    """
 
     def __init__(self):
         self.effects = []  # (key, opened or closed)
@@ -44,7 +44,9 @@ class FakePagerDuty:
 
 
 class Notifier:
-    """The shell: position and state become durable together; after a crash only what was durable is known."""
+    """Stands for the agent: position and state become durable together; after a crash only durable state is
+    known.
+    """
 
     def __init__(self, log, now_us):
         self.log, self.now_us = log, now_us
@@ -87,7 +89,7 @@ class Notifier:
 
 
 def log_of(episode_of, order):
-    """The scripts of all episodes, interleaved in the given order of picks."""
+    """Interleave the scripts of all episodes in the given order."""
     left = {name: list(script) for name, script in SCRIPTS.items()}
     log = []
     for pick in order:
@@ -245,9 +247,7 @@ MUTED_STEPS = st.lists(
 def test_silences_suppress_triggers_leave_no_ended_episode_open_and_end_with_all_firing_episodes_open(
     episode_of, nine_us, order, steps
 ):
-    """Records are written when they are decided, as in the world, and silences come in between; whatever
-    crashes.
-    """
+    """Records are written at the time of their decision; silences and crashes occur in between."""
     coming, log = log_of(episode_of, order), []
     notifier, silent, covered_at_opening = Notifier(log, nine_us), {}, []
 
@@ -294,7 +294,7 @@ def notifier_reads_all(notifier):
 
 
 def decided(record, now_us, offset):
-    """The same episode, of now."""
+    """Return the same episode with the current time."""
     fields = json.loads(record.value)
     return FileRecord(
         json.dumps(fields | {"decided_at": rfc3339(now_us), "time": rfc3339(now_us)}).encode(), offset

@@ -1,4 +1,4 @@
-"""A silence holds triggers back and no resolves; it sends them at its end for what still fires."""
+"""A silence suppresses triggers and no resolves; at its end the triggers of firing episodes are sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class World:
         return [json.loads(letter.value)["error"] for letter in outputs.messages.get("deadletter", [])]
 
     def episode(self, minute, state="opened", name="e1", **more):
-        """It is decided, and taken at once."""
+        """Make an episode record and apply it immediately."""
         self.put(minute, self.record(minute, state, name, **more))
 
     def record(self, minute, state="opened", name="e1", **more):

@@ -1,6 +1,4 @@
-"""Episodes of one provider or model are one page, and no fault of sending or of ours lets one of them go
-untold.
-"""
+"""Episodes of one provider or model are one page, and no failure leaves one of them undelivered."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 @pytest.fixture
 def make_episode(episode_of):
-    """An episode of a feature that has its name."""
+    """Make an episode of a feature of the same name."""
 
     def make(name, state="opened", *, minute=0.0, provider="acme", began=None, **more):
         began = NINE + timedelta(minutes=minute if began is None else began)
@@ -327,8 +325,8 @@ def test_a_page_of_hundreds_of_features_stays_within_every_limit(outbox, make_ep
 
 
 class World:
-    """Six features that go wrong at times of their own, a channel that fails, and a notifier that crashes and
-    knows what was durable.
+    """Six features that fail at different times, a failing channel, and a notifier that restarts from its
+    durable state.
     """
 
     def __init__(self, make_episode, lives):
@@ -345,7 +343,7 @@ class World:
         self.open, self.sent_features, self.opened = {}, set(), Counter()
 
     def tick(self, seconds):
-        """Time goes by, and records of it are written and read."""
+        """Advance the time, and write and read its records."""
         self.now_us += seconds * SECOND
         while self.coming and self.coming[0][0] * SECOND <= self.now_us - self.start_us:
             second, nth, state = self.coming.pop(0)
@@ -464,8 +462,8 @@ def test_without_failures_three_episodes_of_a_provider_within_the_wait_are_one_p
 
 
 def test_a_provider_outage_in_six_features_is_one_page_from_events_to_delivery(make_world, call):
-    """Through the real rules and their defaults; beside them a seventh feature of another provider that is
-    well, and an eighth that breaks later.
+    """From events to pages with the default rules; a seventh feature of another provider is healthy, an
+    eighth fails later.
     """
     world, begins, ends = make_world(), 45 * 60, 65 * 60
     calls = []

@@ -1,5 +1,5 @@
-"""When a silence is in force, for which episodes, and until when. An independent computation, minute by
-minute, says the same, also on the days on which clocks change.
+"""When a silence is active, for which episodes, and until when. An independent computation, minute by minute,
+agrees, also on days of a clock change.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ AROUND_CHANGES = st.sampled_from(
 
 
 def found_by_walking_back(window, minute):
-    """Walk back minute by minute until one is a start by the local clock: slow, and independent."""
+    """Search backwards minute by minute for a start in local time: slow, and independent."""
     for back in range(window.length_us // MINUTE):
         utc = datetime.fromtimestamp((minute - back) * 60, UTC)
         local = utc.astimezone(window.zone)

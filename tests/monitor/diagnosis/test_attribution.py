@@ -1,5 +1,5 @@
-"""Of which provider and model an episode is: of what went wrong most was sent there; nothing is named that is
-not sure.
+"""Attribution of an episode to a provider and a model: the one with most of the excess failures; nothing
+uncertain is named.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BEGUN, NOW = 60, 65  # minutes
 
 
 class Traffic(NamedTuple):
-    """Of a segment, each minute: calls, those that fail before and since; the provider, or several with their
-    calls.
+    """Traffic of a segment per minute: calls, failures before and since the start; the provider, or several
+    with their calls.
     """
 
     model: str
@@ -297,7 +297,7 @@ def test_an_episode_without_incidents_or_panes_has_no_origin() -> None:
 
 
 class Opened(Pane):
-    """Counts how often panes are looked at."""
+    """A pane that counts how often it is read."""
 
     looked = 0
 
@@ -351,9 +351,7 @@ def event(second: float, **more: Any) -> bytes:
 
 
 def written(values: list[bytes], every: int | None = None) -> list[bytes]:
-    """All alerts; with ``every``, of objects that are taken apart each so many minutes and put together
-    again.
-    """
+    """Return all alerts; ``every``: restart the watch after this many minutes."""
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20
@@ -370,7 +368,7 @@ def written(values: list[bytes], every: int | None = None) -> list[bytes]:
 
 
 def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts() -> None:
-    """It lasts until the hour in which it began is rolled up, and then more is wrong."""
+    """The outage lasts until its first hour is rolled up; then a second failure starts."""
     rng = random.Random(3)
     values = []
     for nth in range(255 * 20):

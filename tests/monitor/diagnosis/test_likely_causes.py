@@ -1,4 +1,4 @@
-"""What a page names as the likely cause: true, said in words, and the same whatever restarts."""
+"""Likely causes in a page: true, in words, and the same after restarts."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def scene(fields_of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
 
 
 def written(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
-    """All that is written; with ``every``, by objects that are taken apart each so many minutes and put
-    together again.
-    """
+    """Return all outputs; ``every``: restart the watch after this many minutes."""
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20
@@ -72,7 +70,7 @@ def episodes(messages: list[tuple[str, bytes]]) -> list[Episode]:
 
 
 def named(values: list[bytes]) -> list[str]:
-    """All that the records of the first episode name, each once."""
+    """Return the causes in the records of the first episode, each once."""
     records = episodes(written(values))
     assert records, "nothing was opened"
     return list(
@@ -234,7 +232,7 @@ def test_a_fallback_in_use_is_named() -> None:
 
 
 def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
-    """The refusals last so long that the hour in which v8 came is rolled up, and more fails after that."""
+    """The refusals last until the hour of the release of v8 is rolled up; then a second failure starts."""
 
     def fields_of(m: float, rng: random.Random) -> dict[str, Any]:
         return {

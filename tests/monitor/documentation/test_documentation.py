@@ -1,4 +1,4 @@
-"""Generated documents are fresh, and their examples hold."""
+"""Generated documents are fresh, and their examples are valid."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What every drift test promises: no drift, p-values as promised; drift, found; and scipy's word where scipy
-has one.
+"""Contract of drift tests: nominal false-alarm rates without drift, power with drift, and agreement with
+scipy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06,
 
 
 def numbers(values: np.ndarray) -> Distribution:
-    """In buckets of the exponential histogram."""
+    """Return numbers in buckets of the exponential histogram."""
     return Distribution.from_weights(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
 
 
@@ -183,9 +183,7 @@ DRAWS = {
 def test_the_binned_kolmogorov_smirnov_distance_is_below_scipys_by_at_most_the_share_of_one_bin(
     draw, seed, n, m, times
 ):
-    """Of the same ``NumberSummary``s that panes keep. What lies between two values of one bucket is all that
-    bins cannot see.
-    """
+    """Both histograms are ``NumberSummary``s as in panes. Bins hide only differences inside one bucket."""
     rng = np.random.default_rng(seed)
     before, after = draw(rng, n).astype(np.int64), (draw(rng, m) * times).astype(np.int64)
     reference, current = number_of(before), number_of(after)

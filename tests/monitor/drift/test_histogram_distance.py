@@ -1,4 +1,4 @@
-"""The quick comparison of histograms says what the slow one and scipy say."""
+"""The fast histogram distance agrees with the reference implementation and scipy."""
 
 from __future__ import annotations
 

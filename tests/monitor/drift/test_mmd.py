@@ -1,6 +1,4 @@
-"""The kernel test on sketches: alarms as often as it says, on real answers and on ones that repeat, and finds
-what changed.
-"""
+"""The kernel test on sketches: nominal false-alarm rate on recorded and on repetitive answers, and power."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ TEXT = (
 
 @pytest.fixture(scope="module")
 def answers() -> Callable[[str, str], np.ndarray]:
-    """Vectors of the answers of a data set and model."""
+    """Return the vectors of the answers of a data set and model."""
 
     def vectors(name: str, model: str) -> np.ndarray:
         path = DATA / f"{name}.csv.gz"
@@ -47,7 +45,7 @@ def sketch_of(vectors: np.ndarray) -> TextSketch:
 
 
 def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np.ndarray:
-    """Of random splits of what ``draw`` gives."""
+    """Return the p-values of random splits of the texts that ``draw`` returns."""
     drawn_p_values = []
     for _ in range(runs):
         drawn = draw(n + m)
@@ -59,7 +57,7 @@ def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np
 @pytest.mark.parametrize("model", [MARCH, JUNE])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
 def test_random_splits_of_one_models_answers_have_the_nominal_false_alarm_rate(answers, name, model):
-    """June's answers of PRIME_FULL are three texts, one of which comes 934 times in 1,000."""
+    """The answers of June to PRIME_FULL are three texts, one of which occurs 934 times in 1,000."""
     vectors, rng = answers(name, model), np.random.default_rng(21)
     drawn_p_values = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
     assert (drawn_p_values < 0.05).mean() < 0.075

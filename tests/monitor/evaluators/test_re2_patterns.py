@@ -11,7 +11,7 @@ texts = st.text("aé .!\n", max_size=40)
 
 
 class Public:
-    """A compiled expression of a version that shows nothing but the documented interface."""
+    """A compiled pattern of an RE2 version that has only the documented interface."""
 
     def __init__(self, pattern):
         self.search = re2.compile(pattern).search

@@ -128,8 +128,8 @@ def test_every_evaluator_is_deterministic_and_never_raises(name, response, field
 
 
 def asked_one_by_one(evaluators, event):
-    """What each evaluator says for itself, with the patterns that occur by RE2's own search: no set, no
-    memory.
+    """Return the verdict of each evaluator by itself, with the patterns found by RE2's own search: no set, no
+    cache.
     """
     text = text_to_scan(event.output) if event.output and not event.error_type else ""
     return tuple(

@@ -1,4 +1,4 @@
-"""Laws of counting that hold whatever is sampled and however the log is cut."""
+"""Laws of counts for any sampling and any bundles."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("sizes", "n"), [({}, 100), ({"output_tokens": 0}, None)])
 def test_half_of_the_answers_empty_is_half_for_every_reporter(sizes, n):
-    """Text comes with one call in ten. Where no size is stated, only those with text tell; where one is, all
-    do.
-    """
+    """One call in ten has text. Where no size is stated, only calls with text count; otherwise all do."""
     records = []
     for number in range(1000):
         empty = number // 10 % 2 == 0

@@ -1,4 +1,4 @@
-"""Which language a text is told to be in, and which texts of a pane are asked."""
+"""Language detection of a text, and the choice of texts of a pane."""
 
 from __future__ import annotations
 
@@ -193,8 +193,8 @@ def test_the_model_needs_no_writable_disk(monkeypatch):
 
 
 def test_scores_are_summed_in_64_bits():
-    """In 32, and by BLAS, the last digits depend on the processor and its threads. Were the method that we
-    replace renamed, this would show.
+    """In 32 bits, and with BLAS, the last digits depend on the processor and its threads. This test also
+    fails if the replaced method is renamed.
     """
     model = language_detection._model()
     assert model._raw_score(ENGLISH[0].encode()).dtype == "float64"
@@ -224,7 +224,7 @@ def response(number: int, **fields: Any) -> FileRecord:
 def measured(
     records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The windows of segments by model, of a log that comes in bundles cut there."""
+    """Return the windows of segments by model, of a log cut into bundles at these positions."""
     watch, state = Watch(Config()), {}
     for begin, end in zip((0, *cuts), (*cuts, len(records)), strict=True):
         watch.apply(records[begin:end])

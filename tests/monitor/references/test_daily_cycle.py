@@ -1,4 +1,4 @@
-"""What a day's hours differ by is no rise, and it reaches the detector."""
+"""Differences between the hours of a day raise the tolerance of the detector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of references: which panes stand for how it is when it is well."""
+"""Laws of references: the choice of panes that represent normal behaviour."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def state(
 
 
 def hours(first: int, last: int, events: int = 100) -> dict[str, dict[int, int]]:
-    """Panes of so many to so many hours before ``T``, as they are held: fine ones for two hours."""
+    """Return panes of this range of hours before ``T`` at their resolution: fine for the last two hours."""
     old = {T - hour * HOUR_US: events for hour in range(last + 1, first + 1) if hour > 2}
     fine = {T - minute * MINUTE_US: events // 60 for minute in range(60 * last + 1, 60 * min(first, 2) + 1)}
     return {HOUR: old, FINE: fine}

@@ -1,6 +1,4 @@
-"""Laws of pinned references: how they are made of files, what they are to rules, and that they stay what they
-are.
-"""
+"""Laws of pinned references: how they are made from files, how rules use them, and that they never change."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ CONFIG = QUIET + "pinned: {march: {file: march.json}}\ndrift: [{name: drift, ref
 def events(
     count: int, every_s: float = 2, start_s: float = 0, factor: float = 1, seed: int = 1, **more: Any
 ) -> list[dict[str, Any]]:
-    """So many responses with log-normal tokens and a text."""
+    """Return this many responses with log-normal tokens and a text."""
     rng, out = random.Random(seed), []
     for nth in range(count):
         tokens = round(rng.lognormvariate(5, 0.4) * factor)
@@ -61,7 +59,7 @@ def events(
 
 
 class Desk:
-    """A folder in which somebody pins and replays."""
+    """A folder with configuration, event files and pins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,7 +92,7 @@ class Desk:
         return load_checked_config(self.folder / "softfail.yaml")
 
     def transitions(self, rows: Iterable[dict[str, Any]], text: str = CONFIG) -> list[dict[str, Any]]:
-        """Transitions at feature level."""
+        """Return the transitions at the feature level."""
         records = (FileRecord(json.dumps(row).encode(), nth) for nth, row in enumerate(rows))
         alerts = [
             json.loads(message.value)

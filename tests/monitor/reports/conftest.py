@@ -19,7 +19,7 @@ from schemas.config.monitor_config import Config
 
 @pytest.fixture(scope="session")
 def week() -> ModuleType:
-    """The module that makes traffic of several features, with troubles."""
+    """The module that generates traffic of several features, with troubles."""
     spec = importlib.util.spec_from_file_location("made_week", Path(__file__).parent / "week.py")
     assert spec is not None
     assert spec.loader is not None
@@ -38,7 +38,7 @@ def hours(week: ModuleType) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def rules_only() -> Callable[..., Config]:
-    """A configuration with just these rules, and neither defaults nor the rule on silence."""
+    """Make a configuration with only these rules: no defaults and no no-data rule."""
 
     def make(*rules: dict[str, Any], **more: Any) -> Config:
         return Config.model_validate(
@@ -50,7 +50,7 @@ def rules_only() -> Callable[..., Config]:
 
 @pytest.fixture(scope="session")
 def run_backtest() -> Callable[..., BacktestResult]:
-    """Puts a configuration to events (dictionaries, or raw bytes) and closes the log."""
+    """Run a backtest of a configuration on events (dictionaries, or raw bytes)."""
 
     def put(config: Config, events: Iterable[dict[str, Any] | bytes]) -> BacktestResult:
         run = BacktestRun(config, "softfail.yaml", panels_of(metrics_of([config])), near_misses=True)

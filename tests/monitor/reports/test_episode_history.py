@@ -15,7 +15,7 @@ def history_of(*episodes):
 
 
 def episode(episode_of, name, minutes, *, urgency="high", rules=("refusals",), feature="answer", ends=True):
-    """The records of an episode that begins and ends at these minutes."""
+    """Return the records of an episode that starts and ends at these minutes."""
     began = episode_of().started_at + timedelta(minutes=minutes[0])
     made = [
         episode_of(

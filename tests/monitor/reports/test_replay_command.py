@@ -15,7 +15,7 @@ from schemas.window_record import Window
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory, hours):
-    """The hours as a file, with two lines that are no events."""
+    """The hours as a file, with two invalid lines."""
     path = tmp_path_factory.mktemp("logs") / "hours.ndjson"
     lines = [json.dumps(hour) for hour in hours]
     path.write_text("\n".join([*lines[:100], "{}", "garbage", *lines[100:]]) + "\n")
@@ -24,8 +24,8 @@ def log(tmp_path_factory, hours):
 
 @pytest.fixture(scope="module")
 def config_files(tmp_path_factory, rules_only, errors_rule):
-    """``softfail.yaml`` with a rule that fires, ``other.yaml`` with one that does not, and ``panes.yaml``
-    with the first and other panes.
+    """``softfail.yaml`` with a firing rule, ``other.yaml`` with a quiet one, and ``panes.yaml`` with the
+    first rule and another pane length.
     """
     folder = tmp_path_factory.mktemp("configs")
     for name, rule, more in (

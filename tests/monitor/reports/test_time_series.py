@@ -25,7 +25,7 @@ def window(
     feature: str = "answer",
     level: str = "feature",
 ) -> WindowRecord:
-    """A window as the core writes it: so many responses as there are tokens, of which some failed."""
+    """A window record of the core: one response per given number of tokens, of which some failed."""
     pane = Pane(minute * PANE_US)
     pane.events = len(tokens)
     pane.rate("pass_rate").add(1_000_000, len(tokens), failed)

@@ -1,4 +1,4 @@
-"""A made week (or some hours) of several features, seeded: what an analyst would replay. ``python
+"""A generated week (or some hours) of several features, seeded, as an analyst would replay: ``python
 tests/monitor/reports/week.py > week.ndjson``.
 """
 
@@ -36,8 +36,8 @@ FEATURES = (
 
 
 class Trouble:
-    """What goes wrong at a feature in [start, end) hours: ``what`` is errors, refusals, slow, long or silent,
-    at ``share`` (of calls, or a factor).
+    """A failure of a feature in [start, end) hours: ``kind`` is errors, refusals, slow, long or silent, at
+    ``share`` (of calls, or a factor).
     """
 
     def __init__(self, feature: str, start: float, end: float, kind: str, share: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Laws of error budgets that burn, seen from outside and at the reader."""
+"""Laws of error budgets, from events to incidents and of the reader alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of drift, seen from outside: events in, incidents out."""
+"""Laws of drift rules, from events to incidents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def event(second: float, **more: Any) -> bytes:
 def traffic(
     minutes: float, fields: Fields, a_minute: float = 20, start: float = 0, seed: int = 1
 ) -> list[bytes]:
-    """``fields``: of an event at a minute."""
+    """``fields`` returns the fields of an event at a minute."""
     rng = random.Random(seed)
     return [
         event((start + nth / a_minute) * 60, **fields(rng, start + nth / a_minute))
@@ -76,7 +76,7 @@ def states(
 
 
 def only(**more: Any) -> dict[str, Any]:
-    """One rule on drift, and nothing else; panes of five minutes where days are short."""
+    """A configuration with one drift rule; panes of five minutes where the test covers days."""
     return {"default_rules": False, "no_data": {"severity": None}, "drift": [{"name": "drift", **more}]}
 
 

@@ -38,7 +38,7 @@ def fired(
     config: Config | None = None,
     a_minute: int = 20,
 ) -> list[dict[str, Any]]:
-    """What fires over so many minutes. ``fields``: of the nth event, at that minute."""
+    """Return the transitions to firing. ``fields`` returns the fields of the nth event at that minute."""
     records = []
     for nth in range(minutes * a_minute):
         time = (NINE + timedelta(seconds=nth * 60 / a_minute)).isoformat().replace("+00:00", "Z")
@@ -92,7 +92,7 @@ def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
 def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_is_not(
     minutes: int, expected: bool
 ) -> None:
-    """Two of the ten answers of a minute that are told: eight or ten of the fifty in five minutes."""
+    """Two of the ten detected answers of a minute: eight or ten of the fifty in five minutes."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 2 else ENGLISH)[nth % 2]}
@@ -128,7 +128,7 @@ WITH_COUNTRIES = Config.model_validate(
 
 
 def test_less_traffic_from_one_country_is_no_change_of_language() -> None:
-    """A busy segment and a quiet one are told ten texts each: together they are no mix of the traffic."""
+    """A busy and a quiet segment have ten detected texts each, so their sum is no mix of the traffic."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
         quiet = nth % (2 if minute < 70 else 12) == 0

@@ -18,7 +18,7 @@ BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def config(on: str = "duration_s.p90", **feature: Any) -> Config:
-    """A rule on the budget, and one feature; nothing else is watched."""
+    """A configuration with one rule on the budget and one feature."""
     return Config.model_validate(
         {
             "features": [{"match": "bot/*", **feature}],
@@ -30,7 +30,7 @@ def config(on: str = "duration_s.p90", **feature: Any) -> Config:
 
 
 def fired(settings: Config, duration_s: float) -> list[dict[str, Any]]:
-    """The transitions to firing of the feature after ten minutes of calls that all take so long."""
+    """Return the transitions to firing of the feature after ten minutes of calls of this duration."""
     records = [
         FileRecord(
             json.dumps(

@@ -1,4 +1,4 @@
-"""What a silence is held against."""
+"""The expected traffic that a no-data rule compares with."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ HALF_PAST_EIGHT_US = (3 * 24 + 20) * HOUR_US + HOUR_US // 2
 
 
 def history(evening: int) -> FeatureState:
-    """Three days of 120 calls an hour until eight in the evening, so many in the hour after eight, and none
-    at night.
-    """
+    """Three days of 120 calls an hour until 20:00, this many between 20:00 and 21:00, and none at night."""
     feature = FeatureState(FeatureKey("s", "f", "production"))
     feature.first_us = 1
     feature.hourly_responses = {day * 24 + hour: 120 for day in range(4) for hour in range(8, 20)} | {
@@ -43,8 +41,8 @@ def test_at_noon_the_traffic_of_the_previous_days_is_expected() -> None:
 
 
 def paged(seconds: Iterable[float], until_s: float) -> list[float]:
-    """Minutes after six at which no-data fires, of calls at these seconds; a feature beside it speaks until
-    the end, so that time goes on.
+    """Return the minutes after 06:00 at which no-data fires, with calls at these seconds; a second feature
+    sends events until the end, so that time advances.
     """
 
     def record(second: float, number: int, feature: str) -> FileRecord:

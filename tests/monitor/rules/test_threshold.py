@@ -1,6 +1,4 @@
-"""By which interval a threshold decides, what a resolved finding says, and how soon a drift that is over is
-over.
-"""
+"""The interval that decides a threshold, the numbers of a resolved finding, and the end of a drift."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ RULE = Rule.model_validate({"name": "errors", "on": "error_rate", "above": 0.02,
 
 
 class One:
-    """A series of one pane: 50 calls of which so many failed."""
+    """A series of one pane: 50 calls, of which this many failed."""
 
     def __init__(self, failures: int) -> None:
         self.pane = Pane(0)

@@ -1,4 +1,4 @@
-"""A window merges only what is asked for; what it then says is what its panes say together."""
+"""A window merges only the requested parts, and they equal the parts of the merged panes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_correlated_outcomes_of_a_pane_count_for_fewer_and_at_most_154_independe
 
 
 def test_categories_that_cluster_within_a_minute_alarm_at_most_at_the_nominal_rate() -> None:
-    """Without the correction of ``independent_n`` they are found far more often, so this test can fail."""
+    """Without the correction of ``independent_n`` alarms are far more frequent, so this test can fail."""
     rng = np.random.default_rng(5)
     reference, a_pane, rho = Distribution.from_weights({"length": 2000, "stop": 98_000}), 1000, 0.005
     shares = rng.beta(0.02 * (1 / rho - 1), 0.98 * (1 / rho - 1), 2000)

@@ -1,5 +1,5 @@
-"""The dead man's switch hears of us only while everything that could page would: each single defect
-withholds, and its end lets go.
+"""The dead man's switch is pinged only while everything that could page is healthy: each single defect
+withholds pings until it ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTITIONS = 4
 
 
 class Bench:
-    """A notifier, heartbeats, time, and a dead man who counts."""
+    """A notifier, heartbeats, a clock, and a switch that counts pings."""
 
     def __init__(self, durable=(), now_us=BEGAN, health=None, channels=None):
         self.config = Config.model_validate(
@@ -39,7 +39,7 @@ class Bench:
         self.silent, self.pings, self.reason = set(), [], ""
 
     def pass_time(self, seconds, reading=True):
-        """Heartbeats each minute, a look each second."""
+        """Advance the time: heartbeats every minute, a check every second."""
         for _ in range(seconds):
             self.now_us += SECOND
             if (self.now_us - BEGAN) % MINUTE == SECOND:
@@ -72,7 +72,7 @@ class Bench:
         self.notifier.apply([FileRecord(episode.model_dump_json().encode())], self.now_us)
 
     def answer(self, verdict):
-        """What pagerduty says to the step that is due."""
+        """Set the response of PagerDuty to the due step."""
         outbox = self.notifier.outbox
         step = outbox.due("pagerduty", self.now_us)
         assert step is not None
@@ -89,7 +89,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    """One that has been well for ten minutes."""
+    """A bench that has been healthy for ten minutes."""
     made = Bench()
     made.pass_time(600)
     assert made.reason == ""
@@ -99,7 +99,7 @@ def bench():
 
 @pytest.fixture
 def put(bench, episode_of, nine_us):
-    """Puts an episode that is news now."""
+    """Write an episode of the current time."""
     return lambda *args, **more: bench.put(
         episode_of(*args, minute=(bench.now_us - nine_us) / MINUTE, **more)
     )

@@ -1,4 +1,4 @@
-"""What a partition says of its own health."""
+"""The health findings of a partition."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def beats(
     settings=None,
     every=1,
 ):
-    """The heartbeats of a partition whose cumulative counts and figures are functions of the second."""
+    """Return the heartbeats of a partition whose cumulative counts and measurements are functions of the
+    second.
+    """
     health, heartbeats = PartitionHealth(settings or Settings(), 3, 16), []
     for second in range(0, seconds, every):
         now_us = 1_000_000 * SECOND + second * SECOND
@@ -283,7 +285,7 @@ def meter(nth, sampled, dropped):
 
 
 def numbered(holes):
-    """A thousand events of one producer, of which some never came."""
+    """A thousand events of one producer, of which some were lost."""
     return [event(nth, producer_id="p", sequence=nth) for nth in range(1000) if nth % 1000 not in holes]
 
 

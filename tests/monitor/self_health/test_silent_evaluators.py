@@ -1,4 +1,4 @@
-"""An evaluator that judged and now judges nothing is told; whoever never did, or has nothing to judge, is
+"""An evaluator that stopped judging is reported; one that never judged, or has no applicable responses, is
 not.
 """
 
@@ -21,7 +21,7 @@ NO_REASON = {"output": "It ships on Tuesday.", "duration_s": 0.4}
 
 
 class World:
-    """A partition that is fed, and looked at, so many times a minute."""
+    """A partition with traffic, checked this many times a minute."""
 
     def __init__(self, looks=4, **config):
         self.looks, self.config = looks, Config.model_validate(config)
@@ -143,7 +143,7 @@ def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there(world):
 
 @pytest.mark.parametrize("often", [10, 25, 40])
 def test_an_evaluator_that_judges_few_responses_is_not_silent_by_chance(world, often):
-    """Where several services share a feature, some never send what it reads."""
+    """Where several services share a feature, some never send the field that it reads."""
     world.pass_minutes(120, ("answer", 1, WELL), ("answer", often, NO_REASON))
     assert world.findings == []
     world.pass_minutes(8, ("answer", often, NO_REASON))

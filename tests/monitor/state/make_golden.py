@@ -90,7 +90,7 @@ def event(second: float, number: int, **more: Any) -> bytes:
 
 
 def early() -> list[bytes]:
-    """Twelve days with a little traffic, which is rolled up, and then a fault that lasts."""
+    """Twelve days of low traffic, which are rolled up, and then a fault that lasts."""
     values: list[bytes] = [b"garbage", event(0, 0, duration_s=-1)]
     for day in range(12):
         for number in range(60):
@@ -158,7 +158,7 @@ def early() -> list[bytes]:
 
 
 def later() -> list[bytes]:
-    """What comes after the state was read back: the fault goes on, then ends."""
+    """The events after the restore: the fault continues, then ends."""
     bad = [
         event(second, 40_000 + second, output=REFUSAL, duration_s=3.5)
         for second in _seconds(11, 7680, 120, 2)
@@ -167,7 +167,7 @@ def later() -> list[bytes]:
 
 
 def meter(second: float, seen: int) -> bytes:
-    """What a producer saw."""
+    """Make a meter event of a producer."""
     time = (BEGAN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
     return json.dumps(
         {
@@ -193,12 +193,12 @@ def _seconds(day: int, first: int, count: int, step: int) -> list[int]:
 
 
 def records(values: list[bytes], first: int = 0) -> list[FileRecord]:
-    """As the log holds them."""
+    """Return the records as they are in the log."""
     return [FileRecord(value, first + number) for number, value in enumerate(values)]
 
 
 def meaning(watch: Watch) -> dict[str, Any]:
-    """What the state says, in plain values, in the words of ``semantics.md``."""
+    """Return the meaning of the state in plain values, in the terms of ``semantics.md``."""
     from monitor.windows.metric_reader import estimate_metric
     from monitor.windows.segment_keys import segment_to_json
 
@@ -251,7 +251,7 @@ def meaning(watch: Watch) -> dict[str, Any]:
 
 
 def outcome(out: Outputs) -> list[Any]:
-    """Windows, transitions and episodes in short."""
+    """Summarise windows, transitions and episodes."""
     short: list[Any] = []
     for topic, message in out.order:
         record = json.loads(message.value)
@@ -282,7 +282,7 @@ def outcome(out: Outputs) -> list[Any]:
 
 
 def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
-    """What the notifier keeps: a page that got through and one that did not, a page over three features, a
+    """Return the state of a notifier: a delivered and an undelivered page, a page of three features, a
     silence and a change.
     """
     notifier, now_us = (

@@ -1,6 +1,4 @@
-"""When the configuration changes under durable state: what `docs/semantics.md` says of it, sentence by
-sentence.
-"""
+"""Changes of the configuration with durable state, as `docs/semantics.md` describes them."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ def config(**more: Any) -> Config:
 
 
 class Partition:
-    """A partition whose configuration changes: what was written, and the log of its state."""
+    """A partition whose configuration changes: its outputs and the log of its state."""
 
     def __init__(self) -> None:
         self.state: dict[bytes, bytes | None] = {}
@@ -55,7 +53,7 @@ class Partition:
         self._offset = 0
 
     def run(self, configuration: Config, values: list[bytes]) -> Watch:
-        """Take the partition over with a configuration, apply, and let go."""
+        """Restore the partition with a configuration, apply events, and release it."""
         watch = Watch(configuration)
         watch.restore(self.state.items())
         self._note(
@@ -142,7 +140,7 @@ def test_an_edited_rule_ends_the_incident_of_a_silent_feature():
 
 
 def test_two_alternating_configurations_on_a_partition_lose_and_duplicate_nothing():
-    """A rolling change in which the partition goes back and forth."""
+    """A rolling update during which the partition moves back and forth."""
     partition, fault = Partition(), {"error_type": "timeout", "output": None}
     old, new = (
         config(rules=[ERRORS]),
@@ -198,7 +196,7 @@ def length(least: int, **more: Any) -> Config:
 
 
 def evidence(partition: Partition, configuration: Config, values: list[bytes], rule: str) -> list[float]:
-    """Effective events that a rule looked at, at each edge of its incident."""
+    """Return the effective events of a rule at each edge of its incident."""
     partition.run(configuration, values)
     return [
         alert["evidence"]["n"]
@@ -208,9 +206,7 @@ def evidence(partition: Partition, configuration: Config, values: list[bytes], r
 
 
 def test_counts_of_two_evaluator_versions_are_not_mixed():
-    """At 20 events a minute the first 50 are there after three panes, and every one of them is the new
-    evaluator's.
-    """
+    """At 20 events a minute the new evaluator has its first 50 events after three panes."""
     partition = Partition()
     partition.run(length(5), minutes(0, 60))
     assert evidence(partition, length(500), minutes(60, 70), "short")[0] <= 100
@@ -388,7 +384,7 @@ def test_an_incident_rebuilt_under_another_id_replaces_its_predecessor_in_the_ep
 
 
 def test_a_state_of_features_incidents_and_episodes_alone_is_accepted():
-    """Whatever is missing, the worker starts."""
+    """The worker starts although other records are missing."""
     partition = firing()
     for kind in (b"feature", b"pane"):
         dropped(partition, kind)

@@ -1,6 +1,4 @@
-"""Records of every layout that was ever written mean today what they meant then; what cannot be read is
-named, and never read as something else.
-"""
+"""Records of every format version keep their meaning; unreadable records are named and never misread."""
 
 from __future__ import annotations
 
@@ -163,7 +161,7 @@ def test_a_feature_of_version_1_keeps_its_meters_as_producers():
 
 
 def test_a_written_feature_has_the_structure_of_its_version():
-    """Whoever adds a value must raise the layout and say how older records come by it."""
+    """Whoever adds a value must raise the format version and define its default for older records."""
     partition_state = PartitionState(60_000_000, "d")
     feature = partition_state.feature(FeatureKey("s", "f", "e"))
     assert len(feature.state()) + 1 == len(format_versions.SHAPES["feature"].__args__)
@@ -233,7 +231,7 @@ def test_an_additional_missing_or_mistyped_value_is_refused(data):
 
 
 def test_a_release_before_format_versions_cannot_read_a_current_record():
-    """It would refuse the header; should that be gone, it finds no MessagePack."""
+    """That release refuses the header; without the header, it finds no MessagePack."""
     for _, value in SAMPLE[NEWEST]:
         with pytest.raises(msgspec.DecodeError):
             msgspec.msgpack.decode(value)

@@ -28,7 +28,7 @@ KEYS = {"softfail/e1/high", "softfail/716d0f3187eb5ab9/high", "softfail/g-title/
 
 
 class Upgraded:
-    """A notifier with the state of before."""
+    """A notifier with the state of the earlier release."""
 
     def __init__(self):
         self.notifier, self.now_us, self.sent, self.changes = Notifier(CONFIG), BEFORE["now_us"], [], []
@@ -71,7 +71,7 @@ class Upgraded:
 
 
 def latest_episodes():
-    """The newest state of each episode that the deliveries to PagerDuty know."""
+    """Return the latest state of each episode known to the deliveries of PagerDuty."""
     episodes = {}
     for key, value in STATE:
         if key.startswith(b"delivery/pagerduty/"):

@@ -1,4 +1,4 @@
-"""What every statistic promises."""
+"""Contract of statistics."""
 
 from __future__ import annotations
 

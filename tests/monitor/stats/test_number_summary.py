@@ -1,5 +1,5 @@
-"""Laws of histograms: integer, mergeable, of bounded size, right within the error that they state: 1.1 %
-unless they span more than 20 octaves.
+"""Laws of histograms: integer, mergeable, of bounded size, and within their stated error: 1.1 % unless they
+span more than 20 octaves.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def test_more_than_eight_probabilities_are_rounded_together_without_loss() -> No
 
 
 def indices(values: list[int], scale: int) -> list[int]:
-    """Of positive values, by comparing whole powers: v <= 2**((i+1)/2**scale)."""
+    """Return the bucket indices of positive values, by comparing whole powers: v <= 2**((i+1)/2**scale)."""
     return [
         next(
             i

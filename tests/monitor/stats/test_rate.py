@@ -70,8 +70,8 @@ def test_errors_kept_at_probability_one_do_not_bias_the_rate_and_keep_their_prec
 
 
 def test_the_variance_of_a_weighted_rate_matches_simulation() -> None:
-    """Errors are kept always, the others one time in ten: the effective n must give the spread that repeated
-    samples really have.
+    """Errors are always kept, other events one time in ten: the effective n must match the spread of repeated
+    samples.
     """
     rng, p, true, calls, runs = random.Random(7), 0.1, 0.05, 2000, 400
     values, ns = [], []
@@ -137,7 +137,7 @@ def test_the_exact_interval_equals_scipys_and_contains_the_rate(pair: tuple[int,
 @pytest.mark.parametrize("n", [50, 200, 1000])
 @pytest.mark.parametrize("p", [0.005, 0.02, 0.05])
 def test_the_exact_interval_has_its_nominal_coverage_and_wilsons_does_not(n: int, p: float) -> None:
-    """Summed over the binomial: how often the whole interval lies above the true rate."""
+    """Sums the binomial probabilities of intervals that lie entirely above the true rate."""
     z = 4.8
 
     def missed(interval):

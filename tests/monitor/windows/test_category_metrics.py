@@ -55,7 +55,7 @@ def fired(alerts: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, A
 def traffic(
     minutes: float, fields: Callable[[int, float], dict[str, Any]], a_minute: int = 20
 ) -> list[bytes]:
-    """``fields``: of the nth event, at that minute."""
+    """``fields`` returns the fields of the nth event at that minute."""
     return [
         event(nth * 60 / a_minute, **fields(nth, nth / a_minute)) for nth in range(round(minutes * a_minute))
     ]

@@ -1,4 +1,4 @@
-"""Names of metrics in records of state: each means for ever what it meant when it was written."""
+"""Metric ids in state records: each keeps its meaning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.windows.pane import Pane
 
 
 def test_the_metric_ids_of_format_version_3_are_unchanged():
-    """Records of state hold the places: a name may be added at the end, and that raises the layout."""
+    """State records contain the ids: a name may be added at the end, and that raises the format version."""
     assert hashlib.sha256("\n".join(METRIC_NAMES).encode()).hexdigest()[:16] == "fd734a42e0600b92"
 
 

@@ -1,4 +1,4 @@
-"""A pane that comes back from its bytes."""
+"""Panes restored from bytes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_packed_pane_is_not_unpacked_gives_the_same_readings_and_counts_on():
 
 
 def test_hours_are_packed_when_they_are_written_and_minutes_are_not():
-    """A week of them is kept of each segment: built, they take eight times the memory."""
+    """A week of hours is kept per segment: unpacked, they take eight times the memory."""
     feature = FeatureKey("s", "f", "production")
     partition_state = PartitionState(60_000_000, "d")
     segment = partition_state.feature(feature).segments.setdefault(

@@ -1,4 +1,4 @@
-"""Laws of the accounts between producers and worker: what arrives decides them, not how or in which order."""
+"""Laws of producer counters: they depend on the received events alone, not on their order or bundles."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def restarted(watch: Watch) -> Watch:
 
 @st.composite
 def traffic(draw: st.DrawFn) -> list[bytes]:
-    """Events of a few producers and features in event time of a few minutes, some lost, some without number,
-    and meters.
+    """Events of a few producers and features within a few minutes of event time, some lost, some without
+    number, and meters.
     """
     rng = draw(st.randoms(use_true_random=False))
     values = []

@@ -1,4 +1,4 @@
-"""What segments say together stands in one line, and nothing is told twice or lost."""
+"""Findings of several segments are one line; nothing is repeated or lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for people: what they say is so, and nothing reads as what it is not."""
+"""Displayed numbers are correct, and no rounding changes their meaning."""
 
 from __future__ import annotations
 

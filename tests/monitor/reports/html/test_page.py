@@ -19,7 +19,7 @@ EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>\x1b[2J\u202e\u20
 
 
 class Elements(HTMLParser):
-    """All elements with their attributes; an end tag must match."""
+    """Collects all elements with their attributes; every end tag must match."""
 
     def __init__(self, text):
         super().__init__()
