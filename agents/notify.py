@@ -57,7 +57,7 @@ class NotifyAgent:
 
     async def tend(self, partition: Partition) -> None:
         """Deliver while the partition is owned, once everything is read: a resolved episode must not page."""
-        while not partition.caught_up:  # noqa: ASYNC110 - it also becomes true without news
+        while not partition.caught_up:  # noqa: ASYNC110 - no event announces when it becomes true
             await asyncio.sleep(0.05)
         # pages are rare: a kept connection would be stale
         connector = aiohttp.TCPConnector(force_close=True)
@@ -144,7 +144,7 @@ async def _send_episodes(channel: Channel, partition: Partition, session: aiohtt
 
     async def wait() -> None:
         partition.changed_event.clear()
-        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the news,
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event,
         # and the task would never end.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
@@ -178,7 +178,7 @@ async def _send(
             await wait()
             continue
         record(outbox, partition, step, await deliver(channel, step, session))
-        # Before the next step is sent, whoever takes over must know of this one.
+        # Before the next step is sent, the next owner of the partition must know of this step.
         await partition.checkpoint()
 
 

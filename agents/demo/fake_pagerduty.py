@@ -160,7 +160,7 @@ class FakePagerDuty:
         note(None)
         if request.transport is not None:
             request.transport.abort()
-        return web.Response(status=500)  # nobody hears it
+        return web.Response(status=500)  # the client is gone
 
 
 def read_change(body: bytes) -> tuple[dict[str, Any], list[str]]:

@@ -106,17 +106,16 @@ async def _protocol_mismatch(kafka: Kafka, broker: str, host: str, port: int) ->
     uses_tls = await _uses_tls(host, port)
     if uses_tls and not security.has_tls:
         remedy = "SASL_SSL" if security.username else "SSL, or SASL_SSL with username and password"
-        return f"kafka.security.protocol: {broker} speaks TLS, and we {security.resolved}; use {remedy}"
+        return f"kafka.security.protocol: {broker} uses TLS, and softfail {security.resolved}; use {remedy}"
     if not uses_tls and security.has_tls and await _uses_plain_text(host, port):
         return (
-            f"kafka.security.protocol: {broker} speaks without TLS, and we {security.resolved}; is it the"
-            " right port?"
+            f"kafka.security.protocol: {broker} uses no TLS, and softfail {security.resolved}; check the port"
         )
     if security.username is None and (uses_tls or await _uses_plain_text(host, port)):
         wanted = "a login or a certificate" if uses_tls and security.cert_file is None else "a login"
         return (
-            f"kafka.security.username: {broker} hangs up at the first request, as one does that wants"
-            f" {wanted}; set username and password"
+            f"kafka.security.username: {broker} closes the connection at the first request, as a broker"
+            f" does that requires {wanted}; set username and password"
         )
     return None
 
@@ -141,7 +140,7 @@ async def _uses_tls(host: str, port: int) -> bool:
 async def _uses_plain_text(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            # asks for the versions that it speaks
+            # asks for the protocol versions that it supports
             connection = await create_conn(host, port, request_timeout_ms=int(TIMEOUT_S * 1000))
             await connection.close()
     except (OSError, TimeoutError, KafkaError):

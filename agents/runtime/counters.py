@@ -36,7 +36,7 @@ class Counters:
     restore_seconds: float = 0.0
     restored_records: int = 0
     gaps: int = 0  # times a bundle did not join the position and was fetched again
-    lost_events: int = 0  # offsets that the log no longer held when their turn came
+    lost_events: int = 0  # offsets that were deleted from the log before they were read
     records: int = 0  # applied
     oversized: int = 0  # outputs above 256 KB, dropped
     large_records: int = 0  # of state, above 256 KB

@@ -73,7 +73,7 @@ class Partition:
         self.end: int | None = None
         self.end_seen = float("-inf")
         self.changed_event = asyncio.Event()
-        self.lost = 0  # offsets that the log no longer held when their turn came
+        self.lost = 0  # offsets that were deleted from the log before they were read
         self.recovery_s = 0.0  # from its assignment until it was restored
         self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s

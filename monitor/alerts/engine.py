@@ -72,7 +72,7 @@ class AlertEngine:
             and feature.active_us < edge_us - DAY_US
         ):
             return
-        if fresh and not late:  # nobody needs to know what was new in a back-fill
+        if fresh and not late:  # changes in a back-fill are of no interest
             self._changes.look(feature, fresh, edge_us, decided_us, out)
         self._reader.versions.look(feature)
         self._reader.baselines.feed(feature, fresh, edge_us)

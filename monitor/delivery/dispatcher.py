@@ -246,7 +246,7 @@ class Dispatcher:
         ]
 
     def restore(self, key: bytes, value: bytes | None) -> bool:
-        """Take back one state record; return False if it belongs to somebody else. Call ``restored`` after
+        """Restore one state record; return False if it belongs to another object. Call ``restored`` after
         the last.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What one channel was sent about one episode, and so what it has to be sent next.
+"""Progress of one episode at one channel: the steps that were sent, and the step to send next.
 
 There is no queue of messages. The state of each key at the receiver is compared with the newest state of the
 episode, and the difference is one step. So a newer state overtakes an older one, the order cannot be lost,
@@ -280,7 +280,7 @@ class EpisodeDelivery(Delivery):
 
     def refused(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
         """Note that the receiver will not take a step. A refused trigger is sent again with the next
-        repetition: somebody may have corrected the channel by then.
+        repetition: the channel may be corrected by then.
         """
         if action == "note":
             self.note_sent = True

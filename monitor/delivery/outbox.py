@@ -4,7 +4,7 @@ Pure: the shell asks ``due`` or ``change_due``, sends, and answers with ``delive
 ``refused``. It saves each answer before it sends the next step, so a crash repeats at most the last step, an
 episode's under the same key.
 
-Changes page nobody. No page waits for one: a change goes out only while its channel is owed nothing else, and
+Changes page nobody. No page waits for a change: it is sent only while no other step of its channel waits, and
 its failures delay changes only (docs/decisions/0021).
 """
 
@@ -128,8 +128,8 @@ class Outbox:
     def change_due(self, channel: str, now_us: int) -> ChangeStep | None:
         """Return the change that this channel is to be sent now: of those that were tried least the oldest.
 
-        None: nothing, or not yet: while the channel is owed anything else, does not answer, or asked to be
-        left alone. ``now_us``: wall clock, microseconds since 1970.
+        None: no change waits, or another step of the channel does, or the channel does not answer, or it
+        asked for a pause. ``now_us``: wall clock, microseconds since 1970.
         """
         step = self._changes.due(channel, now_us)
         if step is None or self.breaker(channel).open_since_us is not None or self.is_held(channel, now_us):
@@ -274,7 +274,7 @@ class Outbox:
         return [*self._episodes.changed(), *self._counts.changed(), *self._changes.log.changed()]
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take back what ``changed`` returned. Only on a fresh object.
+        """Restore what ``changed`` returned. Only on a fresh object.
 
         Raises:
             ValueError: a record cannot be read; names its key.

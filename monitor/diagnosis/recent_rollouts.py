@@ -29,7 +29,7 @@ SOON_US = 5 * 60 * 1_000_000  # after it began: by then a new answering model is
 LEAST_BEFORE_US = 10 * 60 * 1_000_000  # a feature that began with a version knows no other
 # of the feature's events since the rollout; less cannot be why all of the feature is worse
 LEAST_SHARE = 0.05
-LEAST_SHARE_OF_NUMBERS = 0.2  # the same where nobody can tell whether the old is healthy
+LEAST_SHARE_OF_NUMBERS = 0.2  # the same where it is unknown whether the old version is healthy
 # the same of a service version that only panes know: whether it fails more than the old is not known
 LEAST_SHARE_OF_DEPLOYED = 0.5
 LEAST_EVENTS = 20  # of the old, to say that it is healthy

@@ -16,7 +16,7 @@ from monitor.protocol.severity import PAGING, severity_rank
 from monitor.windows.segment_keys import FeatureKey
 from schemas.times import rfc3339
 
-# incidents that an episode shows: two hundred segments times a few rules fit into no record and help nobody
+# incidents that an episode shows: two hundred segments times a few rules do not fit into a record
 SHOWN = 50
 
 

@@ -1,5 +1,5 @@
-"""Drift: a distribution that changed beyond chance, by an amount that matters, and by more than it varies
-anyway.
+"""Drift: a distribution that changed beyond chance, by an amount that matters, and by more than it usually
+varies.
 
 A rule reads windows of several lengths. A short window shows a large change at once; a long window has the
 events that show a small change. Benjamini and Hochberg's procedure selects the significant tests. A finding

@@ -114,7 +114,7 @@ def _state(rule: Rule, threshold: FixedThreshold, estimate: Estimate, clearing: 
 
 @cache
 def z_of(confidence: float | None) -> float:
-    """Return the standard errors of a one-sided confidence; None: the ones of the false-page budget.
+    """Return the standard errors of a one-sided confidence; None: those of the false-page budget.
 
     >>> z_of(None), round(z_of(0.975), 2)
     (4.8, 1.96)

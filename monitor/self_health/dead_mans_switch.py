@@ -1,7 +1,7 @@
-"""Dead man's switch: ping somebody who raises the alarm when the pings stop, and only while everything that
-could page would.
+"""Dead man's switch: ping a service that raises an alarm when the pings stop. Pings are sent only while
+everything that may page works.
 
-Pure; the wall clock is an argument. Nothing is durable: whoever owns the alerts topic next begins anew.
+Pure; the wall clock is an argument. Nothing is durable: the next owner of the alerts topic begins anew.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class DeadMansSwitch:
         return None
 
     def measures(self) -> Iterator[Measure]:
-        """Yield the values for /metrics; none where nobody is to be pinged."""
+        """Yield the values for /metrics; none where no ping is configured."""
         if self._began_us is not None:
             for reason in REASONS:
                 is_reason = self._withheld is not None and self._withheld.reason == reason

@@ -108,7 +108,7 @@ class HealthEpisodes:
     def _resolve(
         self, subject: str, findings: Mapping[str, FindingState], now_us: int
     ) -> list[tuple[ShownIncident, str]]:
-        """Step the incidents that nobody reports any more; return them as last shown, and why they ended."""
+        """Resolve the incidents that are no longer reported; return them as last shown, and why they ended."""
         incidents, changes = self._incidents[subject], []
         for name in [name for name in incidents if name not in findings]:
             gone = Reading("good", no_evidence(name, self._window_s))

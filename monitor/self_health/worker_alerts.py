@@ -29,7 +29,7 @@ from schemas.times import microseconds
 STATE_PREFIX = b"health/"  # of its state records
 LEAST_SILENCE_US = 60_000_000  # a restart or a rebalance takes less than this
 GAP_US = 30_000_000  # after such a time without an evaluation no partition counts as silent
-# how long a finding stays once nobody reports it any more
+# how long a finding stays after its last report
 _KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"
 _ALL = "all"  # the part that reports what concerns no single partition
@@ -145,8 +145,8 @@ class WorkerAlerts:
         """Report partitions from which no heartbeat comes."""
         limit_us = max(self._window_us, LEAST_SILENCE_US)
         text = (
-            f"no heartbeat for {span(round(limit_us / 1e6))}: nobody owns it, or its worker hangs; what is"
-            " published there is not measured"
+            f"no heartbeat for {span(round(limit_us / 1e6))}: it has no owner, or its worker hangs; events that"
+            " are published there are not measured"
         )
         heartbeats = self.last_heartbeats()
         parts = [(str(partition), heard_us) for partition, heard_us in heartbeats.items()]

@@ -43,8 +43,8 @@ _CATEGORIES = {
     "guardrail": "calls make the guardrail say",
     "fallback": "calls are answered by the fallback",
     "degradation_level": "calls run at the degradation level",
-    "input_language": "the texts sent, where the language can be told, are",
-    "output_language": "the answers, where the language can be told, are",
+    "input_language": "the texts sent, where the language is detected, are",
+    "output_language": "the answers, where the language is detected, are",
 }
 _FAILURES = {
     "error_rate": "calls failed",
@@ -214,7 +214,7 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     >>> _category(Evidence(metric="fallback=cache", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01), interval=True)
     '30 % of calls are answered by the fallback cache (25 to 35 %; was 1 %)'
     >>> _category(Evidence(metric="output_language=fr", value=0.65, low=None, high=None, n=300, window_s=1800, reference=0.0), interval=True)
-    '65 % of the answers, where the language can be told, are fr (59 to 70 %; was 0 %)'
+    '65 % of the answers, where the language is detected, are fr (59 to 70 %; was 0 %)'
     """
     name, _, label = evidence.metric.partition("=")
     value, before = evidence.value, evidence.reference
