@@ -1,4 +1,4 @@
-"""Evidence in records: what a rule measured, and what it was compared with."""
+"""Evidence in records: the measurement of a rule, and its threshold or reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WeightedSample(Written):
 
 
 class Measured(Written):
-    """What a rule measured. ``weighted_sample`` is not written where there is none."""
+    """A measurement of a rule. ``weighted_sample`` is not written where there is none."""
 
     @model_serializer(mode="wrap")
     def _without_absent_sample(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What records of several topics have in common: frozen models, and the labels of a segment."""
+"""Base classes of records: frozen models, and the labels of a segment."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Episode(Written):
     features: int = Field(
         0,
         ge=0,
-        description="Only as channels tell it: how many features are folded into one page, listed or not",
+        description="Only in what channels send: number of features that are grouped into one page, listed or not",
     )
     members: list[Member] = Field(
         [], max_length=50, description="The first of them: those that fire first, then by severity"
@@ -195,8 +195,8 @@ class Finding(Written):
 
 
 class Heartbeat(Written):
-    """What an agent says of itself, of each partition that it owns: each minute, and when its findings
-    change. Of no use to analysts.
+    """The health of an agent and of each partition that it owns: each minute, and when its findings
+    change. It is of no use to analysts.
     """
 
     record: Literal["health"]
@@ -206,8 +206,8 @@ class Heartbeat(Written):
     time: Time = Field(description="Wall clock")
     observed_s: float = Field(
         description=(
-            "Seconds that the findings rest on; while it is less than health.window, what is not found is not"
-            " yet well"
+            "Seconds that the findings rest on; while it is less than health.window, a missing finding does"
+            " not mean that all is healthy"
         )
     )
     counts: dict[str, int] = Field(

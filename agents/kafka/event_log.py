@@ -47,7 +47,7 @@ class EventLog:
 
     @property
     def done(self) -> int:
-        """How many offsets are read."""
+        """Number of offsets to read."""
         return sum(self._read.values())
 
     def records(self) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""How a process ends or restarts, and its exit codes.
+"""End or restart a process; exit codes.
 
 Uncertain state is never repaired in place. The process executes itself again under the same pid, and then
 knows only what is durable.

@@ -1,4 +1,4 @@
-"""What a partition needs of the outside: a log of its state, transactions, a reader of topics, a transport.
+"""The interface of a partition to Kafka: a log of its state, transactions, a reader of topics, a transport.
 
 The product has one backend, Kafka (``kafka_backend.py``, ``faust_transport.py``). Tests have a second one in
 memory. ``tests/agents/backend_contract.py`` states the laws of both, and runs on both.

@@ -1,1 +1,1 @@
-"""What the worker shows: /metrics, /healthz, /readyz, /api/status and the page at /."""
+"""The HTTP endpoints of a worker: /metrics, /healthz, /readyz, /api/status and the page at /."""

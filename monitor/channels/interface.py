@@ -46,7 +46,7 @@ class Step:
 
     @property
     def label(self) -> str:
-        """What log lines call it."""
+        """Name of the step in log lines."""
         return f"{self.channel}: {self.action} {self.dedup_key} ({self.reason})"
 
 
@@ -59,7 +59,7 @@ class ChangeStep:
 
     @property
     def label(self) -> str:
-        """What log lines call it."""
+        """Name of the step in log lines."""
         change = self.change
         where = f"{change.service}/{change.feature}, {change.kind}"
         return f"{self.channel}: change {change.change_id} ({where})"

@@ -1,1 +1,1 @@
-"""What is sent to which channel and when: outbox, grouping of pages, silences, retries."""
+"""Deliveries to channels: outbox, grouping of pages, silences, retries."""

@@ -13,7 +13,7 @@ from schemas.record_kinds import record_kind
 from schemas.records import Change, Episode, Heartbeat, Silence
 
 AlertRecord = Episode | Silence | Change | Heartbeat
-"""What ``notify`` reads; it has no use for other records of the topic."""
+"""Records that ``notify`` reads; it skips the other records of the topic."""
 
 _MODELS: dict[str, type[Episode] | type[Silence] | type[Change] | type[Heartbeat]] = {
     "episode": Episode,

@@ -1,4 +1,4 @@
-"""What one channel was sent about one change."""
+"""Progress of one change at one channel."""
 
 from __future__ import annotations
 

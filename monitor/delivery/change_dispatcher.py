@@ -1,4 +1,4 @@
-"""What to send about changes: each once to each channel that takes changes, one attempt at a time.
+"""Decide the next step about changes: each once to each channel that takes changes, one attempt at a time.
 
 Changes page nobody, so silences do not mute them; see docs/decisions/0021. Pure: the wall clock is an
 argument, microseconds since 1970.

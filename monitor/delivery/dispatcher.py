@@ -1,4 +1,4 @@
-"""What to send about episodes: routes, silences and groups decide which channel is sent what.
+"""Decide the next step about episodes: routes, silences and groups decide which channel is sent what.
 
 Pure: the wall clock is an argument, microseconds since 1970.
 """

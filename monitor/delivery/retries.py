@@ -12,7 +12,7 @@ from softfail.backoff import Backoff
 
 
 class RetryPolicy(NamedTuple):
-    """How steps of one kind are tried again.
+    """Settings of the retries of one kind of step.
 
     Args:
         failures: failures in a row, of whichever step, that open the circuit breaker.

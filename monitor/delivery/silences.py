@@ -25,7 +25,7 @@ _HORIZON_US = 60 * DAY_US  # silences that join one another are followed no furt
 _CACHED = 5000  # subjects
 
 Subject = tuple[str, str, str, str]
-"""What a silence matches of an episode: service, feature, environment, severity."""
+"""Fields of an episode that a silence matches: service, feature, environment, severity."""
 
 
 class ScheduledSilence(NamedTuple):

@@ -55,7 +55,7 @@ class Rollout(NamedTuple):
 
 
 class _Episode(NamedTuple):
-    """What rollouts are compared with. ``until_us``: the end of what may be the cause."""
+    """The incident that rollouts are compared with. ``until_us``: the latest time of a possible cause."""
 
     feature: FeatureState
     firing: Incidents

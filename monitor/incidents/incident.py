@@ -54,7 +54,7 @@ GOES_ON = "what paged beside it is over"
 
 
 class Timing(Protocol):
-    """How long a rule must breach before its incident fires, and be good before it is resolved, seconds."""
+    """Durations of a breach before its incident fires, and of good values before it resolves, seconds."""
 
     @property
     def for_(self) -> float: ...  # noqa: D102

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where most of the calls that went wrong were sent. A name is empty where it is not known, or where
+    """Provider and model of most of the calls that failed. A name is empty where it is not known, or where
     there are several.
     """
 

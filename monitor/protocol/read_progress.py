@@ -1,4 +1,4 @@
-"""How far a caller has read a partition."""
+"""Progress of a caller in reading a partition."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class ReadProgress(NamedTuple):
-    """How far a partition has been read, which only the shell knows."""
+    """Progress in reading a partition, which only the caller knows."""
 
     caught_up: bool
     lost: int
-    """Records that were deleted before they were read, since the partition is owned."""
+    """Records that were deleted before they were read, since the caller took over the partition."""
     recovery_s: float = 0.0
     """Seconds from taking over the partition until its state was read."""

@@ -138,7 +138,7 @@ class AlertHistory:
 
 
 class RuleCount(NamedTuple):
-    """How often and how long one rule fired.
+    """Number and duration of the firings of one rule.
 
     A feature and its segments that fire at the same time count once. ``fired`` is the number of these
     periods, ``firing`` their total duration, ``brief`` the number of breaches that ended before the incident

@@ -1,1 +1,1 @@
-"""What a rule reads off a window. A reading is no decision: the incident decides."""
+"""Rules: read a window and its reference. A reading is not a decision; the incident decides."""

@@ -30,7 +30,7 @@ YOUNG_FACTOR = 5.0
 """Factor on the effect where the reference is shorter than half an hour; for texts ``YOUNG_TEXTS_FACTOR``."""
 YOUNG_TEXTS_FACTOR = 5 / 3
 VARIATION_FACTOR = 1.25
-"""How many times as far from the reference as the farthest of its own blocks a window must be."""
+"""Factor on the distance of the reference's farthest own block, which a window must exceed."""
 MIN_BLOCK_EVENTS = 50
 """Effective events of a block from which it shows how much the reference varies."""
 

@@ -38,7 +38,7 @@ class View(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Which series a rule reads at which edge, and how far back. See ``DriftReader.read``."""
+    """The series that a rule reads, the edge, and the limits of its windows. See ``DriftReader.read``."""
 
     rule: Drift
     feature: FeatureState

@@ -200,7 +200,7 @@ Evidence = (
     | TextDriftEvidence
     | BaselineEvidence
 )
-"""What an incident carries."""
+"""The evidence of an incident."""
 
 # from the fewest fields to the most: the first that has all keys of a record in their order is its class
 _MEASURED: tuple[type[Any], ...] = (HealthEvidence, ThresholdEvidence, SilenceEvidence, BurnRateEvidence)

@@ -14,7 +14,7 @@ NAMED = 8  # partitions that a text names
 
 
 class Report(NamedTuple):
-    """What one part reported last. ``gone_us``: since when it does not report it any more."""
+    """The last report of one part. ``gone_us``: since when the part does not report the finding."""
 
     severity: str
     since_us: int

@@ -27,7 +27,7 @@ REFRESH_US = 600_000_000  # least time between two records that only bring figur
 
 
 class _Timing(NamedTuple):
-    """How long a finding must last before it fires, and be gone before it is resolved, seconds."""
+    """Durations of a finding before it fires, and of its absence before it resolves, seconds."""
 
     for_: float = 0.0
     keep_firing_for: float = 0.0

@@ -15,7 +15,7 @@ BLOCK_US = 300_000_000
 TEXTS_PER_PANE = 50
 """Responses of one segment and pane whose texts are sketched: the first ones, also after a restart."""
 TEXT_RETENTION_US = 26 * 3_600_000_000
-"""How long hours of texts are kept: for a trailing day that ends two hours back."""
+"""Retention of hours of texts: enough for a trailing day that ended two hours ago."""
 LANGUAGES_PER_PANE = 10
 """Of those responses, the first whose language is detected, because that takes longer."""
 TEXT_NAMES = ("input_text", "output_text")

@@ -1,4 +1,4 @@
-"""Where softfail connects to and listens: Kafka and the HTTP server of a worker."""
+"""Connections: Kafka, and the HTTP server of a worker."""
 
 from __future__ import annotations
 

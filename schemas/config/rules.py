@@ -35,7 +35,7 @@ class Named(Part):
 
 
 class Watched(Named):
-    """What a condition on a series of panes has, whatever it looks at."""
+    """Keys of every rule on a series of panes."""
 
     level: Literal["feature", "segment", "both"] = Field(
         "both", description="Whether it reads whole features, their segments, or both"

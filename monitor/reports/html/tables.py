@@ -39,7 +39,7 @@ class Mark(NamedTuple):
 
 
 class EpisodeRow(NamedTuple):
-    """What broke, period and certainty. ``others``: rule and text of further incidents."""
+    """The finding, its period and certainty. ``others``: rule and text of further incidents."""
 
     mark: Mark
     feature: str
@@ -54,7 +54,7 @@ class EpisodeRow(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """How often a rule fired, and the feature on which it came closest without firing, with the reading."""
+    """Count of firings of a rule, and the nearest miss: feature and reading."""
 
     rule: str
     fired: int
@@ -87,7 +87,7 @@ class CountRow(NamedTuple):
 
 
 class WhatIf(NamedTuple):
-    """What the other configuration would change."""
+    """Differences that the other configuration would make."""
 
     config: str
     tally: str
