@@ -179,11 +179,11 @@ class World:
 
     def _odd(self) -> list[tuple[float, bytes]]:
         """What is no event, or not where it belongs in time."""
-        well = json.dumps(self._response(FEATURES[0], 32, "")).encode()
-        found = [
+        valid = json.dumps(self._response(FEATURES[0], 32, "")).encode()
+        odd_lines = [
             (32.0, b"\xff\xfe\x00garbage"),
-            (32.2, well[:90]),
-            (32.4, b"[" + well + b"]"),
+            (32.2, valid[:90]),
+            (32.4, b"[" + valid + b"]"),
             (32.6, b"not JSON at all"),
             (32.8, b'{"kind":"trace","event_id":"x"}'),
             (33.0, self._broken(33, sample_probability=1.5)),
@@ -199,12 +199,12 @@ class World:
             (191.0, self._broken(3.0)),
             (1555.0, self._broken(1350.0)),
         ]
-        found += [
+        odd_lines += [
             (minute + 0.5, self._broken(minute - self.random.uniform(1, 40))) for minute in range(40, 196, 3)
         ]
         # a producer that sends rubbish for two minutes
-        found += [(84 + number / 15, self._broken(84, event_id="")) for number in range(30)]
-        return sorted(found, key=lambda pair: pair[0])
+        odd_lines += [(84 + number / 15, self._broken(84, event_id="")) for number in range(30)]
+        return sorted(odd_lines, key=lambda pair: pair[0])
 
     def _broken(self, minute: float, **fields: Any) -> bytes:
         feature = self.random.choice(FEATURES[:3])
@@ -388,7 +388,7 @@ class World:
     def _feedback(self, event: dict[str, Any], minute: float, fault: str) -> dict[str, Any]:
         rng = self.random
         labels = self._labels(event)
-        said: dict[str, Any] = {
+        answers: dict[str, Any] = {
             "accepted": rng.random() < (0.3 if fault in ("refusals", "languages") else 0.9),
             "regenerated": rng.random() < 0.1,
             "edit_distance": round(rng.random(), 3),
@@ -396,7 +396,7 @@ class World:
             "task_s": round(rng.expovariate(0.02), 2),
             "outcome": rng.choice(("solved", "left")),
         }
-        chosen = {field: item for field, item in said.items() if rng.random() < 0.7}
+        chosen = {field: item for field, item in answers.items() if rng.random() < 0.7}
         return {
             "kind": "feedback",
             "event_id": f"f{event['event_id']}",
@@ -436,8 +436,8 @@ class World:
             ("desk/triage", "desk-triage-1", 0),
         ):
             service, feature = name.split("/")
-            seen = int(min(minute, BUSY_MIN) * 12)
-            sampled, lost = seen // 2, int(seen // 2 * dropped) if minute > 60 else 0
+            calls = int(min(minute, BUSY_MIN) * 12)
+            sampled, lost = calls // 2, int(calls // 2 * dropped) if minute > 60 else 0
             meter = {
                 "kind": "meter",
                 "service": service,
@@ -445,7 +445,7 @@ class World:
                 "time": stamp(minute, self.random),
                 "producer_id": producer,
                 "started_at": "2026-03-02T05:59:30Z",
-                "seen": seen,
+                "seen": calls,
                 "sampled": sampled,
                 "sent": sampled - lost,
                 "dropped": lost,

@@ -190,9 +190,9 @@ def steps() -> list[Step]:
     """Cut the corpus into bundles of odd sizes for two partitions."""
     lines = gzip.decompress((HERE / EVENTS).read_bytes()).split(b"\n")[:-1]
     differences = gzip.decompress((HERE / "arrivals.gz").read_bytes()).split()
-    offsets, arrival_ms, done, found = [0] * PARTITIONS, 0, 0, []
+    offsets, arrival_ms, done, cut_steps = [0] * PARTITIONS, 0, 0, []
     while done < len(lines):
-        size = SIZES[len(found) % len(SIZES)]
+        size = SIZES[len(cut_steps) % len(SIZES)]
         records: tuple[list[FileRecord], ...] = tuple([] for _ in range(PARTITIONS))
         for number in range(done, min(done + size, len(lines))):
             arrival_ms += int(differences[number])
@@ -210,12 +210,14 @@ def steps() -> list[Step]:
             )
             offsets[partition] += 1
         done += size
-        found.append(Step(len(found), arrival_ms * 1000 + 2 * SECOND_US, records))
+        cut_steps.append(Step(len(cut_steps), arrival_ms * 1000 + 2 * SECOND_US, records))
         pause_s = int(differences[done]) / 1000 if done < len(lines) else 0
         for period_s in PERIODS_S:
             if pause_s > period_s + 60:
-                found.append(Step(len(found), arrival_ms * 1000 + period_s * SECOND_US, ([], []), idle=True))
-    return found
+                cut_steps.append(
+                    Step(len(cut_steps), arrival_ms * 1000 + period_s * SECOND_US, ([], []), idle=True)
+                )
+    return cut_steps
 
 
 def _place(line: bytes, number: int) -> tuple[bytes | None, int]:
@@ -434,10 +436,10 @@ class Notify:
         minute = (now_us // (60 * SECOND_US)) % 1440
         if name == "pagerduty" and 7 * 60 + 50 <= minute < 8 * 60:
             return None, {}, b"no answer within 10 s"
-        taken = 202 if name == "pagerduty" else 200
-        status = ERRORS.get((name, number % 23), taken)
+        success = 202 if name == "pagerduty" else 200
+        status = ERRORS.get((name, number % 23), success)
         headers = {"Retry-After": "40"} if status == 429 else {}
-        return status, headers, b"busy, or not as you think" if status != taken else b"ok"
+        return status, headers, b"busy, or not as you think" if status != success else b"ok"
 
     def _jitter(self, name: str) -> float:
         return self.answers.get(name, 0) * 0.37 % 1
@@ -458,8 +460,10 @@ class Notify:
             case Permanent(reason):
                 self._write(step, outbox.refused(due, reason, now_us))
                 result = f"refused: {verdict}"
-        told = f"{due.action} {due.urgency} {due.reason} {due.dedup_key} {due.left_out}"
-        self.texts["notify-requests"].append(f"{step} {now_us} {name} {told} {rendered(request)} {result}")
+        description = f"{due.action} {due.urgency} {due.reason} {due.dedup_key} {due.left_out}"
+        self.texts["notify-requests"].append(
+            f"{step} {now_us} {name} {description} {rendered(request)} {result}"
+        )
         return True
 
     def _deliver_change(self, step: int, name: str, now_us: int) -> None:
@@ -563,12 +567,12 @@ def live() -> tuple[Texts, Stop]:
     second = Notify(first.durable, first.offset, first.answers)
     second.run(worker.alerts[STOP_STEP + 1 :])
     both = {name: first.texts[name] + second.texts[name] for name in first.texts}
-    kept = [
+    state_lines = [
         f"{partition} {shown(key)} {digest(value)}"
         for partition, state in enumerate(worker.durable)
         for key, value in sorted(state.items())
     ]
-    return {**worker.texts, **both, "watch-kept": kept}, stop
+    return {**worker.texts, **both, "watch-kept": state_lines}, stop
 
 
 def resumed(stop: Stop, heartbeats: Sequence[str]) -> Texts:
@@ -595,12 +599,12 @@ def resumed(stop: Stop, heartbeats: Sequence[str]) -> Texts:
     ]
     notify = Notify(stop.notify, stop.offset, stop.answers)
     notify.run([alert._replace(values=[*alert.values, *beats.get(alert.step, ())]) for alert in own])
-    kept = [
+    state_lines = [
         f"{partition} {shown(key)} {digest(value)}"
         for partition, state in enumerate(worker.durable)
         for key, value in sorted(state.items())
     ]
-    return {**worker.texts, **notify.texts, "watch-kept": kept}
+    return {**worker.texts, **notify.texts, "watch-kept": state_lines}
 
 
 GROUPS: dict[str, Callable[[], Texts]] = {"replay": replay, "evaluate": evaluate}

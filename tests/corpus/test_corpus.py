@@ -34,12 +34,16 @@ def difference(lines: list[str], before: list[str]) -> str:
         new = lines[number] if number < len(lines) else "(no line)"
         old = before[number] if number < len(before) else "(no line)"
         if new != old:
-            at = next(
-                (at for at, (one, other) in enumerate(zip(new, old, strict=False)) if one != other),
+            place = next(
+                (
+                    place
+                    for place, (new_character, old_character) in enumerate(zip(new, old, strict=False))
+                    if new_character != old_character
+                ),
                 min(len(new), len(old)),
             )
-            cut = slice(max(0, at - CONTEXT), at + CONTEXT)
-            return f"line {number + 1} of {len(lines)} ({len(before)} recorded), character {at + 1}:\n  recorded: ...{old[cut]}\n  now:      ...{new[cut]}"
+            cut = slice(max(0, place - CONTEXT), place + CONTEXT)
+            return f"line {number + 1} of {len(lines)} ({len(before)} recorded), character {place + 1}:\n  recorded: ...{old[cut]}\n  now:      ...{new[cut]}"
     return ""
 
 
@@ -60,23 +64,23 @@ def live() -> tuple[scenario.Texts, scenario.Stop]:
     return scenario.live()
 
 
-def test_the_commands_print_what_they_printed() -> None:
+def test_the_commands_print_the_recorded_outputs() -> None:
     check(scenario.replay())
 
 
-def test_verdicts_and_pins_are_what_they_were() -> None:
+def test_verdicts_and_pins_equal_the_recorded_ones() -> None:
     check(scenario.evaluate())
 
 
-def test_workers_write_what_they_wrote(live: tuple[scenario.Texts, scenario.Stop]) -> None:
+def test_workers_write_the_recorded_outputs(live: tuple[scenario.Texts, scenario.Stop]) -> None:
     check({name: lines for name, lines in live[0].items() if name.startswith("watch")})
 
 
-def test_the_notifier_sends_what_it_sent(live: tuple[scenario.Texts, scenario.Stop]) -> None:
+def test_the_notifier_sends_the_recorded_requests(live: tuple[scenario.Texts, scenario.Stop]) -> None:
     check({name: lines for name, lines in live[0].items() if name.startswith("notify")})
 
 
-def test_state_of_an_older_release_is_read_and_nothing_else_changes() -> None:
+def test_a_state_of_an_older_release_is_read_and_gives_the_recorded_outputs() -> None:
     stop = scenario.Stop.from_bytes(lzma.decompress((EXPECTED / "stop.json.xz").read_bytes()))
     assert any(key.startswith(b"delivery/") for key in stop.notify)
     resumed = scenario.resumed(stop, recorded("watch-heartbeats"))

@@ -52,24 +52,24 @@ def run(
     return [(topic, json.loads(message.value)) for topic, message in out.order]
 
 
-def of(written: list[tuple[str, dict[str, Any]]], kind: str) -> list[dict[str, Any]]:
+def records_of_kind(written: list[tuple[str, dict[str, Any]]], kind: str) -> list[dict[str, Any]]:
     return [record for _, record in written if record.get("record") == kind]
 
 
 def last_windows(
     written: list[tuple[str, dict[str, Any]]], level: str = "feature"
 ) -> dict[Any, dict[str, Any]]:
-    found: dict[Any, dict[str, Any]] = {}
-    for record in of(written, "window"):
+    windows: dict[Any, dict[str, Any]] = {}
+    for record in records_of_kind(written, "window"):
         if record["level"] == level:
-            found[
+            windows[
                 record["service"],
                 record["feature"],
                 record["model"],
                 record["prompt_version"],
                 record["start"],
             ] = record
-    return found
+    return windows
 
 
 @st.composite
@@ -85,22 +85,22 @@ def logs(draw: st.DrawFn) -> list[bytes]:
             if rng.random() < 0.98
             else rng.choice([2 * HOUR_S, 30 * HOUR_S])
         )
-        at = second - (rng.choice([40, 200, 3 * HOUR_S]) if rng.random() < 0.1 else 0)
-        values.append(_drawn(rng, max(at, -1000.0)))
+        event_second = second - (rng.choice([40, 200, 3 * HOUR_S]) if rng.random() < 0.1 else 0)
+        values.append(_drawn(rng, max(event_second, -1000.0)))
     return values
 
 
-def _drawn(rng: random.Random, at: float) -> bytes:
+def _drawn(rng: random.Random, second: float) -> bytes:
     kind = rng.random()
     if kind < 0.05:
-        return rng.choice([b"garbage", b"[]", event(at, duration_s=-1), event(at, kind="nonsense")])
+        return rng.choice([b"garbage", b"[]", event(second, duration_s=-1), event(second, kind="nonsense")])
     if kind < 0.1:
         return event(
-            at, kind="feedback", response_id="r", accepted=rng.random() < 0.5, model=rng.choice(["", "a"])
+            second, kind="feedback", response_id="r", accepted=rng.random() < 0.5, model=rng.choice(["", "a"])
         )
     if kind < 0.15:
         return event(
-            at,
+            second,
             kind="evaluation",
             response_id="r",
             evaluator="judge",
@@ -110,7 +110,7 @@ def _drawn(rng: random.Random, at: float) -> bytes:
         )
     if kind < 0.2:
         return event(
-            at,
+            second,
             kind="meter",
             producer_id="p",
             started_at="2026-03-02T08:00:00Z",
@@ -121,7 +121,7 @@ def _drawn(rng: random.Random, at: float) -> bytes:
             output=None,
         )
     return event(
-        at,
+        second,
         feature=rng.choice(["answer", "search"]),
         model=rng.choice("abc"),
         prompt_version=rng.choice(["1", "2"]),
@@ -138,22 +138,24 @@ def _drawn(rng: random.Random, at: float) -> bytes:
 
 @settings(max_examples=examples(1 / 4))
 @given(logs(), st.integers(1, 50))
-def test_bundles_of_any_size_give_the_same_outputs_byte_for_byte(values: list[bytes], bundle: int) -> None:
+def test_bundles_of_any_size_give_byte_identical_outputs(values: list[bytes], bundle: int) -> None:
     whole, cut = Watch(Config()), Watch(Config())
     records = records_of(values)
-    one = whole.apply(records)
+    at_once = whole.apply(records)
     many = Outputs()
     for start in range(0, len(records), bundle):
         many.extend(cut.apply(records[start : start + bundle]))
-    one.extend(whole.finish())
+    at_once.extend(whole.finish())
     many.extend(cut.finish())
-    for topic in one.messages.keys() | many.messages.keys():
-        assert one.messages.get(topic) == many.messages.get(topic)
+    for topic in at_once.messages.keys() | many.messages.keys():
+        assert at_once.messages.get(topic) == many.messages.get(topic)
 
 
 @settings(max_examples=examples(1 / 4))
 @given(logs(), st.integers(0, 120), st.randoms(use_true_random=False))
-def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, rng: random.Random) -> None:
+def test_a_restart_at_any_record_changes_nothing(
+    values: list[bytes], restart_at: int, rng: random.Random
+) -> None:
     records = records_of(values)
     whole, first, second = Watch(Config()), Watch(Config()), Watch(Config())
     expected = whole.apply(records)
@@ -161,8 +163,8 @@ def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, r
     state: list[tuple[bytes, bytes | None]] = []
     got = Outputs()
     start = 0
-    while start < min(at, len(records)):
-        stop = min(at, start + rng.randint(1, 30))
+    while start < min(restart_at, len(records)):
+        stop = min(restart_at, start + rng.randint(1, 30))
         got.extend(first.apply(records[start:stop]))
         state += first.changed()
         start = stop
@@ -175,7 +177,7 @@ def test_a_restart_at_any_record_changes_nothing(values: list[bytes], at: int, r
 
 @settings(max_examples=examples(1 / 4))
 @given(logs())
-def test_every_record_that_is_written_fits_its_schema(values: list[bytes]) -> None:
+def test_every_written_record_matches_its_schema(values: list[bytes]) -> None:
     for topic, record in run(values):
         model = RECORDS["deadletter" if topic == "deadletter" else record["record"]]
         model.model_validate_json(json.dumps(record))
@@ -183,7 +185,7 @@ def test_every_record_that_is_written_fits_its_schema(values: list[bytes]) -> No
 
 @settings(max_examples=examples(1 / 4))
 @given(logs())
-def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[bytes]) -> None:
+def test_every_event_is_in_a_window_expired_or_a_dead_letter(values: list[bytes]) -> None:
     watch, records, out = Watch(Config()), records_of(values), Outputs()
     out.extend(watch.apply(records))
     out.extend(watch.finish())
@@ -194,8 +196,8 @@ def test_every_event_is_in_a_window_or_expired_or_a_dead_letter(values: list[byt
     received: Counter[str] = Counter()
     for feature in watch.partition_state.features.values():
         received.update(feature.received)
-    others = sum(b'"kind": "meter"' in value for value in values)
-    assert letters + expired + received.total() + others == len(values)
+    meters = sum(b'"kind": "meter"' in value for value in values)
+    assert letters + expired + received.total() + meters == len(values)
     assert measured == received["response"]
 
 
@@ -203,20 +205,30 @@ def oracle(values: list[bytes]) -> dict[Any, Any]:
     """Counts of each segment and minute, by plain Python over the events themselves; no event here is late
     beyond two hours.
     """
-    found: dict[Any, Any] = defaultdict(lambda: {"events": 0, "errors": 0, "passed": 0, "tokens": 0, "us": 0})
+    counts: dict[Any, Any] = defaultdict(
+        lambda: {"events": 0, "errors": 0, "passed": 0, "tokens": 0, "us": 0}
+    )
     for value in values:
-        one = json.loads(value)
-        minute = one["time"][:16] + ":00Z"
-        pane = found[one["service"], one["feature"], one["model"], one.get("prompt_version", ""), minute]
+        event_fields = json.loads(value)
+        minute = event_fields["time"][:16] + ":00Z"
+        pane = counts[
+            event_fields["service"],
+            event_fields["feature"],
+            event_fields["model"],
+            event_fields.get("prompt_version", ""),
+            minute,
+        ]
         pane["events"] += 1
-        pane["errors"] += "error_type" in one
-        pane["passed"] += "error_type" not in one and one["output"] == "It ships on Tuesday."
-        pane["tokens"] += one["output_tokens"]
-        pane["us"] += round(one["duration_s"] * 1e6)
-    return found
+        pane["errors"] += "error_type" in event_fields
+        pane["passed"] += (
+            "error_type" not in event_fields and event_fields["output"] == "It ships on Tuesday."
+        )
+        pane["tokens"] += event_fields["output_tokens"]
+        pane["us"] += round(event_fields["duration_s"] * 1e6)
+    return counts
 
 
-def test_windows_hold_what_an_oracle_counts() -> None:
+def test_windows_equal_an_independent_count() -> None:
     rng = random.Random(3)
     values = []
     for nth in range(3000):
@@ -264,7 +276,11 @@ def test_the_feature_is_the_sum_of_its_segments() -> None:
     values = [event(second, model="ab"[second % 2], output_tokens=second) for second in range(300)]
     written = run(values)
     for (*_, start), whole in last_windows(written).items():
-        parts = [window for (*_, at), window in last_windows(written, "segment").items() if at == start]
+        parts = [
+            window
+            for (*_, window_start), window in last_windows(written, "segment").items()
+            if window_start == start
+        ]
         assert whole["events"] == sum(part["events"] for part in parts)
         assert whole["metrics"]["output_tokens.mean"]["sum"] == sum(
             part["metrics"]["output_tokens.mean"]["sum"] for part in parts
@@ -276,13 +292,13 @@ def test_a_late_event_raises_the_revision_at_the_next_edge() -> None:
     values.insert(45, event(10, event_id="late"))  # its minute closed long ago
     first = [
         window
-        for window in of(run(values), "window")
+        for window in records_of_kind(run(values), "window")
         if window["start"] == "2026-03-02T09:00:00Z" and window["level"] == "feature"
     ]
     assert [(window["revision"], window["events"]) for window in first] == [(1, 12), (2, 13)]
 
 
-def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
+def test_events_over_two_hours_late_expire_and_are_counted() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(0), event(3 * HOUR_S), event(1800, event_id="too late")]))
     (feature,) = watch.partition_state.features.values()
@@ -290,7 +306,7 @@ def test_what_is_over_two_hours_late_expires_and_is_counted() -> None:
     assert feature.received == {"response": 2}
 
 
-def test_what_expired_stays_counted_when_its_feature_is_let_go() -> None:
+def test_expired_events_stay_counted_when_their_feature_is_dropped() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(5 * HOUR_S), event(0, feature="long-gone"), event(9 * HOUR_S)]))
     assert sum(feature.expired for feature in watch.partition_state.features.values()) == 1
@@ -298,7 +314,7 @@ def test_what_expired_stays_counted_when_its_feature_is_let_go() -> None:
     assert dict(watch.changed())[b'["feature","bot","long-gone","production"]'] is None
 
 
-def test_the_watermark_never_goes_back_and_trusts_no_clock_that_is_ahead_of_the_broker() -> None:
+def test_the_watermark_never_decreases_and_ignores_clocks_ahead_of_the_broker() -> None:
     watch = Watch(Config())
     now_ms = int(NINE.timestamp() * 1000)
     watch.apply([FileRecord(event(0), 0, now_ms)])
@@ -329,7 +345,7 @@ def test_an_event_from_tomorrow_is_a_dead_letter_and_its_neighbours_count() -> N
     assert next(iter(watch.partition_state.features.values())).received == {"response": 2}
 
 
-def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
+def test_a_dead_letter_contains_the_value_its_position_and_the_reason() -> None:
     poison = b"\x00\xff" * 50_000
     out = Watch(Config()).apply([FileRecord(poison, 7, 123, b"k\xff", "softfail.events", 3, (("h", b"v"),))])
     (letter,) = [json.loads(message.value) for message in out.messages["deadletter"]]
@@ -344,7 +360,7 @@ def test_a_dead_letter_holds_the_value_its_place_and_the_reason() -> None:
     assert "JSON" in letter["error"]
 
 
-def test_an_event_in_the_wrong_partition_is_sent_on_and_never_measured_there() -> None:
+def test_an_event_in_a_wrong_partition_is_forwarded_and_not_measured_there() -> None:
     home = partition_of("bot", "answer", 16)
     elsewhere = Watch(Config(), (home + 1) % 16, 16)
     out = elsewhere.apply([FileRecord(event(0), 5, None, None, "softfail.events", (home + 1) % 16)])
@@ -359,7 +375,7 @@ def test_an_event_in_the_wrong_partition_is_sent_on_and_never_measured_there() -
     assert elsewhere.partition_state.dead_letters == {"misplaced": 1}
 
 
-def test_text_that_was_sampled_out_does_not_make_the_feature_look_well() -> None:
+def test_unsampled_text_does_not_improve_the_pass_rate() -> None:
     """Every answer is refused; text comes along one time in ten. The pass rate is 0, not 90 %."""
     values = [
         event(
@@ -375,7 +391,7 @@ def test_text_that_was_sampled_out_does_not_make_the_feature_look_well() -> None
     assert window["metrics"]["error_rate"]["n"] == 500
 
 
-def test_an_event_without_text_is_measured_by_everything_else() -> None:
+def test_an_event_without_text_is_measured_by_all_other_metrics() -> None:
     window, *_ = last_windows(run([event(0, output=None, duration_s=1.5, output_tokens=7)])).values()
     assert window["metrics"]["output_tokens.mean"]["sum"] == 7
     assert window["metrics"]["duration_s.mean"]["sum"] == 1_500_000
@@ -383,19 +399,19 @@ def test_an_event_without_text_is_measured_by_everything_else() -> None:
     assert "evaluator.refusal.fail_rate" not in window["metrics"]
 
 
-def test_a_jump_of_a_week_walks_few_edges_and_resolves_what_was_open() -> None:
+def test_a_jump_of_a_week_evaluates_few_edges_and_resolves_open_incidents() -> None:
     values = [event(second, error_type="timeout" if second > 600 else None) for second in range(0, 1200, 2)]
     values += [event(7 * 86_400 + second) for second in range(0, 1200, 2)]
     transitions = [
         (record["level"], record["state"])
-        for record in of(run(values), "transition")
+        for record in records_of_kind(run(values), "transition")
         if record["rule"] == "error-rate"
     ]
     assert transitions.count(("feature", "firing")) == 1
     assert transitions.count(("feature", "resolved")) == 1
 
 
-def test_more_segments_than_the_cap_fall_into_other_and_nothing_is_lost() -> None:
+def test_segments_above_the_cap_are_counted_in_other() -> None:
     values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(600)]
     watch = Watch(Config())
     watch.apply(records_of(values))
@@ -406,7 +422,7 @@ def test_more_segments_than_the_cap_fall_into_other_and_nothing_is_lost() -> Non
     assert sum(pane.events for segment in feature.segments.values() for pane in segment.panes.values()) == 600
 
 
-def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
+def test_old_panes_are_rolled_up_into_hours_with_the_same_counts() -> None:
     values = [event(minute * 60.0, output_tokens=minute) for minute in range(6 * 60)]
     watch = Watch(Config())
     watch.apply(records_of(values))
@@ -414,33 +430,37 @@ def test_old_panes_are_rolled_into_hours_with_the_same_counts() -> None:
     (segment,) = next(iter(watch.partition_state.features.values())).segments.values()
     assert len(segment.panes_by_resolution["hour"]) == 3
     assert min(segment.panes) >= max(segment.panes_by_resolution["hour"]) + 3_600_000_000
-    held = [pane for panes in segment.panes_by_resolution.values() for pane in panes.values()]
-    assert sum(pane.events for pane in held) == 360
-    assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in held) == sum(range(360))
+    panes = [pane for panes in segment.panes_by_resolution.values() for pane in panes.values()]
+    assert sum(pane.events for pane in panes) == 360
+    assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in panes) == sum(range(360))
     # a tombstone for each fine pane that was rolled up
     assert sum(value is None for key, value in state.items() if key.startswith(b'["pane"')) == 180
 
 
-def test_more_roll_ups_than_a_checkpoint_holds_are_spread_over_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_roll_ups_beyond_the_size_of_a_checkpoint_are_spread_over_edges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("monitor.alerts.pane_close.ROLL_UPS", 2)
     watch = Watch(Config())
     watch.apply(records_of([event(nth * 0.1, model=f"m{nth % 9}", output_tokens=nth) for nth in range(900)]))
-    held = []
+    rolled_up = []
     for minute in range(178, 190):
         watch.advance(int((NINE + timedelta(minutes=minute)).timestamp() * 1e6))
         (feature,) = watch.partition_state.features.values()
-        held.append(sum(bool(segment.panes_by_resolution["hour"]) for segment in feature.segments.values()))
+        rolled_up.append(
+            sum(bool(segment.panes_by_resolution["hour"]) for segment in feature.segments.values())
+        )
         panes = [
             pane
             for segment in feature.segments.values()
-            for some in segment.panes_by_resolution.values()
-            for pane in some.values()
+            for panes_of_resolution in segment.panes_by_resolution.values()
+            for pane in panes_of_resolution.values()
         ]
         assert sum(pane.numbers["output_tokens"].weighted_sum() for pane in panes) == sum(range(900))
-    assert held == [0, 0, 2, 4, 6, 8, 9, 9, 9, 9, 9, 9]
+    assert rolled_up == [0, 0, 2, 4, 6, 8, 9, 9, 9, 9, 9, 9]
 
 
-def test_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
+def test_a_state_of_another_pane_length_is_refused_with_the_remedy() -> None:
     watch = Watch(Config())
     watch.apply(records_of([event(0)]))
     other = Watch(Config.model_validate({"time": {"pane": "30s"}}))

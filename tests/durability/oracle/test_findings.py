@@ -33,11 +33,11 @@ def exact() -> dict[str, Any]:
     events, sent_events = [], []
     ends = [0, 0]
     for number in range(4000):
-        one = corpus.message(number / 100)
+        sent = corpus.message(number / 100)
         # one that lies elsewhere would be sent on by a worker, and there is none here: everything goes to its
         # own partition
         try:
-            event = json.loads(one.value or b"")
+            event = json.loads(sent.value or b"")
             partition = oracle.events.partition_of(event["service"], event["feature"], 2)
         except (ValueError, TypeError, KeyError):
             partition = 0
@@ -46,13 +46,13 @@ def exact() -> dict[str, Any]:
             partition=partition,
             offset=ends[partition],
             timestamp=1_795_000_000_000,
-            key=one.key,
-            value=one.value,
+            key=sent.key,
+            value=sent.value,
             headers=[],
         )
         ends[partition] += 1
         events.append(record)
-        sent_events.append(SentEvent(one.key, one.value, (partition, record.offset)))
+        sent_events.append(SentEvent(sent.key, sent.value, (partition, record.offset)))
     return {
         "corpus": corpus,
         "events": events,
@@ -96,13 +96,13 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
                 SimpleNamespace(
                     topic=suffix,
                     partition=partition,
-                    offset=at,
+                    offset=offset,
                     timestamp=0,
                     key=message.key,
                     value=message.value,
                     headers=[],
                 )
-                for at, message in enumerate(outputs.messages.get(suffix, ()))
+                for offset, message in enumerate(outputs.messages.get(suffix, ()))
             ]
     # The table compares window by window; these are enough to see each kind of difference.
     keys = sorted({record.key for record in comparison["windows"]})[::6]
@@ -127,7 +127,7 @@ def differing(comparison: report.Comparison) -> list[str]:
     return [name for name in names if not name.startswith("true faults")]
 
 
-def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
+def test_a_run_that_equals_the_oracle_has_no_findings(exact, written):
     comparison = findings(exact, contents_of(exact, written))
     assert differing(comparison) == []
     assert len(exact["truth"].windows) > 500
@@ -137,67 +137,63 @@ def test_a_run_that_holds_what_the_oracle_says_has_no_findings(exact, written):
 
 def windows_with(written: dict[str, list[Any]], change: int, field: str = "events") -> dict[str, list[Any]]:
     """The same, but one window of a segment counts so many events more, or another field."""
-    some = {**written, "windows": [copy.copy(item) for item in written["windows"]]}
+    changed = {**written, "windows": [copy.copy(item) for item in written["windows"]]}
     record = next(
-        item for item in reversed(some["windows"]) if b'"level":"segment"' in item.value.replace(b" ", b"")
+        item for item in reversed(changed["windows"]) if b'"level":"segment"' in item.value.replace(b" ", b"")
     )
     window = json.loads(record.value)
     window[field] += change
     record.value = json.dumps(window).encode()
-    return some
+    return changed
 
 
 @pytest.mark.parametrize(("change", "shown"), [(-1, "1 / 0"), (2, "0 / 2")])
-def test_an_event_that_is_lost_or_counted_twice_is_a_finding_and_stands_in_the_table(
-    exact, written, change, shown
-):
+def test_a_lost_or_duplicated_event_is_a_finding_in_the_table(exact, written, change, shown):
     comparison = findings(exact, contents_of(exact, windows_with(written, change)))
     assert differing(comparison) == ["windows differing"]
     assert dict(comparison.rows)["events lost / counted twice"] == shown
 
 
-def test_a_revision_too_many_is_a_finding_unless_the_broker_was_away_and_one_too_few_always_is(
-    exact, written
-):
+def test_an_additional_revision_is_a_finding_except_in_an_outage_and_a_missing_one_always_is(exact, written):
     for change, outages, expected in (
         (1, False, ["windows differing"]),
         (1, True, []),
         (-1, True, ["windows differing"]),
     ):
-        some = windows_with(written, change, "revision")
+        changed = windows_with(written, change, "revision")
         comparison = report.compare_run(
-            contents_of(exact, some), exact["truth"], exact["sent_events"], {}, [], outages
+            contents_of(exact, changed), exact["truth"], exact["sent_events"], {}, [], outages
         )
         assert differing(comparison) == expected
 
 
-def test_a_transition_told_of_other_figures_is_a_finding_unless_it_is_of_fewer_events_in_an_outage(
-    exact, written
-):
-    at = next(
-        nth for nth, one in enumerate(written["alerts"]) if json.loads(one.value)["record"] == "transition"
+def test_a_transition_with_other_numbers_is_a_finding_except_with_fewer_events_in_an_outage(exact, written):
+    index = next(
+        nth
+        for nth, message in enumerate(written["alerts"])
+        if json.loads(message.value)["record"] == "transition"
     )
     for less, outages, expected in (
         (1, False, ["transitions differing"]),
         (1, True, []),
         (-1, True, ["transitions differing"]),
     ):
-        some = {**written, "alerts": [copy.copy(item) for item in written["alerts"]]}
-        record = json.loads(some["alerts"][at].value)
+        changed = {**written, "alerts": [copy.copy(item) for item in written["alerts"]]}
+        record = json.loads(changed["alerts"][index].value)
         record["evidence"]["n"] -= less
         record["evidence"]["value"] /= 1.01
-        some["alerts"][at].value = json.dumps(record).encode()
+        changed["alerts"][index].value = json.dumps(record).encode()
         assert (
             differing(
                 report.compare_run(
-                    contents_of(exact, some), exact["truth"], exact["sent_events"], {}, [], outages
+                    contents_of(exact, changed), exact["truth"], exact["sent_events"], {}, [], outages
                 )
             )
             == expected
         )
 
 
-def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(exact, written):
+def test_a_page_beside_a_note_is_a_finding_unless_the_page_was_not_confirmed(exact, written):
     contents = contents_of(exact, written)
     key = contents.incidents[-1].dedup_key
     note = copy.copy(contents.incidents[-1])
@@ -211,27 +207,27 @@ def test_a_page_and_a_note_are_one_too_many_unless_the_page_was_never_confirmed(
         assert differing(findings(exact, contents)) == expected
 
 
-def test_a_window_that_was_never_written_is_a_finding(exact, written):
-    some = {
+def test_a_missing_window_is_a_finding(exact, written):
+    changed = {
         **written,
         "windows": [item for item in written["windows"] if item.key != written["windows"][-1].key],
     }
-    assert differing(findings(exact, contents_of(exact, some))) == ["windows differing"]
+    assert differing(findings(exact, contents_of(exact, changed))) == ["windows differing"]
 
 
-def test_a_dead_letter_written_twice_and_a_transition_that_is_missing_are_findings(exact, written):
-    some = {**written, "deadletter": [*written["deadletter"], written["deadletter"][0]]}
-    assert differing(findings(exact, contents_of(exact, some))) == ["dead letters differing"]
+def test_a_duplicated_dead_letter_and_a_missing_transition_are_findings(exact, written):
+    changed = {**written, "deadletter": [*written["deadletter"], written["deadletter"][0]]}
+    assert differing(findings(exact, contents_of(exact, changed))) == ["dead letters differing"]
     cut = next(item for item in written["alerts"] if json.loads(item.value)["record"] == "transition")
-    some = {**written, "alerts": [item for item in written["alerts"] if item is not cut]}
-    assert differing(findings(exact, contents_of(exact, some))) == ["transitions differing"]
+    changed = {**written, "alerts": [item for item in written["alerts"] if item is not cut]}
+    assert differing(findings(exact, contents_of(exact, changed))) == ["transitions differing"]
 
 
-def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exact, written):
+def test_a_missing_repeated_or_unresolved_page_is_a_finding(exact, written):
     for change in (
-        lambda some: some.pop(),
-        lambda some: some.append(some[-1]),
-        lambda some: setattr(some[-1], "resolved_at", None),
+        lambda incidents: incidents.pop(),
+        lambda incidents: incidents.append(incidents[-1]),
+        lambda incidents: setattr(incidents[-1], "resolved_at", None),
     ):
         contents = contents_of(exact, written)
         contents.incidents = copy.copy(contents.incidents)
@@ -239,14 +235,14 @@ def test_a_page_that_never_came_came_twice_or_was_not_resolved_is_a_finding(exac
         assert differing(findings(exact, contents)) == ["episodes not told rightly"]
 
 
-def test_what_the_broker_lost_is_laid_at_its_door_and_not_at_ours(exact, written):
+def test_losses_of_the_broker_are_attributed_to_the_broker(exact, written):
     sent_events = [*exact["sent_events"], SentEvent(b"shop/f1", b"{}", (0, 10**6))]
     assert differing(findings(exact, contents_of(exact, written), sent_events)) == [
         "acknowledged and not in the topic (the broker's)"
     ]
 
 
-def test_a_schedule_is_the_same_for_a_seed_and_holds_each_kind_once_before_any_twice():
+def test_a_schedule_is_deterministic_and_contains_each_kind_once_before_any_twice():
     names = schedule(list(KINDS), seeded(5, "schedule"), 40, None)
     assert names == schedule(list(KINDS), seeded(5, "schedule"), 40, None)
     assert set(names[: len(KINDS)]) == KINDS.keys()
@@ -255,7 +251,7 @@ def test_a_schedule_is_the_same_for_a_seed_and_holds_each_kind_once_before_any_t
     assert duration_s(schedule(list(KINDS), seeded(5, "schedule"), None, 600)) <= 600
 
 
-def test_a_kind_that_is_unknown_is_refused_by_name():
+def test_an_unknown_kind_is_refused_by_name():
     done = subprocess.run(
         [sys.executable, str(SOAK), "--kinds", "kill,meteor"],
         cwd=ROOT,

@@ -129,8 +129,8 @@ def run(seed: int, messages: int, length_s: float, jump_at: float | None, in_tim
 
 @cache
 def expected(name: str) -> Any:
-    found = ran(name)
-    return oracle.compute(found.topic, found.corpus.settings(), found.corpus.partitions)
+    run = ran(name)
+    return oracle.compute(run.topic, run.corpus.settings(), run.corpus.partitions)
 
 
 @cache
@@ -138,14 +138,14 @@ def small() -> Run:
     return run(7, 1600, 6.0, 0.5, False)
 
 
-def differences(records: list[FileRecord], found: Run) -> list[str]:
-    said = oracle.compute(records, found.corpus.settings(), found.corpus.partitions)
-    windows = truth.compare(truth.windows_of(found.written["windows"]), said.windows)
-    return windows + truth.compare(truth.letters_of(found.written["deadletter"]), said.dead_letters)
+def differences(records: list[FileRecord], run: Run) -> list[str]:
+    truths = oracle.compute(records, run.corpus.settings(), run.corpus.partitions)
+    windows = truth.compare(truth.windows_of(run.written["windows"]), truths.windows)
+    return windows + truth.compare(truth.letters_of(run.written["deadletter"]), truths.dead_letters)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_of_every_window_is_the_oracles(name):
+def test_every_number_of_every_window_equals_the_oracles(name):
     windows = truth.windows_of(ran(name).written["windows"])
     assert truth.compare(windows, expected(name).windows) == []
     assert len(windows) > 3000
@@ -169,50 +169,52 @@ def test_every_refused_record_is_one_dead_letter_of_its_class(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_transition_and_episode_is_the_oracles_and_each_fault_pages_once(name):
-    alerts, said = ran(name).written["alerts"], expected(name)
-    assert truth.compare(truth.transitions_of(alerts), said.transitions) == []
-    assert truth.compare(truth.episodes_of(alerts), said.episodes) == []
-    assert truth.faults_found(said.episodes, ran(name).corpus.faults) == []
-    assert {"firing", "resolved", "pending"} <= {transition["state"] for transition in said.transitions}
-    assert all(episode["resolved"] and episode["resolved"] < said.compared_until for episode in said.episodes)
+def test_every_transition_and_episode_equals_the_oracles_and_each_fault_pages_once(name):
+    alerts, computed = ran(name).written["alerts"], expected(name)
+    assert truth.compare(truth.transitions_of(alerts), computed.transitions) == []
+    assert truth.compare(truth.episodes_of(alerts), computed.episodes) == []
+    assert truth.faults_found(computed.episodes, ran(name).corpus.faults) == []
+    assert {"firing", "resolved", "pending"} <= {transition["state"] for transition in computed.transitions}
+    assert all(
+        episode["resolved"] and episode["resolved"] < computed.compared_until for episode in computed.episodes
+    )
 
 
 @pytest.mark.skipif(not nightly(), reason="a long form: make soak")
-def test_a_segment_that_was_taken_back_ends_its_page():
+def test_a_rolled_back_segment_ends_its_page():
     assert any(
         transition["reason"] == "segment_gone" for transition in expected("without a jump").transitions
     )
 
 
-def test_a_clock_that_is_ahead_counts_no_more_than_the_brokers_own():
-    found = ran("in time")
-    assert found.meant["ahead"] > 0
+def test_a_fast_clock_counts_no_more_than_that_of_the_broker():
+    run = ran("in time")
+    assert run.meant["ahead"] > 0
     unstamped = oracle.compute(
-        [record._replace(timestamp=None) for record in found.topic], found.corpus.settings(), 4
+        [record._replace(timestamp=None) for record in run.topic], run.corpus.settings(), 4
     )
     assert unstamped.late > expected("in time").late + 50
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_lies_elsewhere_is_sent_on_once_to_where_it_belongs(name):
-    said = expected(name)
-    assert len(said.forwarded) == len(said.copies) > 50
-    assert (said.lost_forwards, said.doubled_forwards) == ([], [])
+def test_a_misplaced_event_is_forwarded_once_to_its_partition(name):
+    computed = expected(name)
+    assert len(computed.forwarded) == len(computed.copies) > 50
+    assert (computed.lost_forwards, computed.doubled_forwards) == ([], [])
 
 
-def test_a_copy_that_was_lost_or_written_twice_shows():
-    found = small()
+def test_a_lost_or_duplicated_copy_is_detected():
+    run = small()
     copies = [
-        record for record in found.topic if any(name == "softfail-forwarded" for name, _ in record.headers)
+        record for record in run.topic if any(name == "softfail-forwarded" for name, _ in record.headers)
     ]
-    lost = [record for record in found.topic if record is not copies[0]]
-    assert len(oracle.compute(lost, found.corpus.settings(), 4).lost_forwards) == 1
-    assert len(oracle.compute([*found.topic, copies[0]], found.corpus.settings(), 4).doubled_forwards) == 1
+    lost = [record for record in run.topic if record is not copies[0]]
+    assert len(oracle.compute(lost, run.corpus.settings(), 4).lost_forwards) == 1
+    assert len(oracle.compute([*run.topic, copies[0]], run.corpus.settings(), 4).doubled_forwards) == 1
 
 
-def test_the_corpus_holds_every_kind_of_trouble():
-    found, said = ran("in time"), expected("in time")
+def test_the_corpus_contains_every_kind_of_trouble():
+    run, computed = ran("in time"), expected("in time")
     kinds = {
         "late",
         "very late",
@@ -239,82 +241,82 @@ def test_the_corpus_holds_every_kind_of_trouble():
         "time",
         "blank",
     }
-    assert set(found.meant) >= kinds | {f"poison:{name}" for name in poison}
-    assert said.expired > 0 < said.late
-    assert {fault.metric for fault in found.corpus.faults} >= {"errors", "refusals"}
-    starts = sorted(window["start"] for window in said.windows.values())
+    assert set(run.meant) >= kinds | {f"poison:{name}" for name in poison}
+    assert computed.expired > 0 < computed.late
+    assert {fault.metric for fault in run.corpus.faults} >= {"errors", "refusals"}
+    starts = sorted(window["start"] for window in computed.windows.values())
     assert starts[-1][:10] == "2026-03-09" > starts[0][:10]
     classes = [
         metric["classes"]
-        for window in said.windows.values()
+        for window in computed.windows.values()
         for metric in window["metrics"].values()
         if "classes" in metric
     ]
-    assert {p for of in classes for p, *_ in of} >= {1, 0.5, 0.1, 0.01, 0.05, 0.005}
-    assert {0.4, 0.001} & {p for of in classes for p, *_ in of}, (
+    assert {p for pairs in classes for p, *_ in pairs} >= {1, 0.5, 0.1, 0.01, 0.05, 0.005}
+    assert {0.4, 0.001} & {p for pairs in classes for p, *_ in pairs}, (
         "no rate had more than eight classes of weight, which makes them coarser"
     )
 
 
-def test_after_its_length_the_corpus_is_healthy_in_order_and_in_its_place():
+def test_after_its_length_the_corpus_is_healthy_and_in_order():
     made = corpus.Corpus(5, length_s=10.0)
-    some = [made.message(10.0 + number / 500) for number in range(2000)]
-    assert {message.meant for message in some} == {"plain", "feedback", "evaluation", "meter"}
-    assert all(message.partition is None and message.key is not None for message in some)
-    times = [oracle_events.parsed(message.value)["time_us"] for message in some]
+    messages = [made.message(10.0 + number / 500) for number in range(2000)]
+    assert {message.meant for message in messages} == {"plain", "feedback", "evaluation", "meter"}
+    assert all(message.partition is None and message.key is not None for message in messages)
+    times = [oracle_events.parsed(message.value)["time_us"] for message in messages]
     assert all(later - earlier > -1_000_000 for earlier, later in pairwise(times))
 
 
-def test_a_corpus_is_the_same_for_the_same_seed_and_another_for_another():
+def test_a_corpus_is_determined_by_its_seed():
     first, second, other = (corpus.Corpus(seed) for seed in (1, 1, 2))
-    some = [[made.message(number / 100) for number in range(500)] for made in (first, second, other)]
-    assert some[0] == some[1] != some[2]
+    runs = [[made.message(number / 100) for number in range(500)] for made in (first, second, other)]
+    assert runs[0] == runs[1] != runs[2]
     assert first.faults == second.faults != other.faults
 
 
-def test_the_small_run_that_is_mutated_below_agrees_as_it_is():
+def test_the_unmodified_small_run_equals_the_oracle():
     assert differences(small().topic, small()) == []
 
 
 @pytest.mark.seeds(1, nightly=4)
-def test_one_event_that_was_lost_shows(seed):
+def test_one_lost_event_is_detected(seed):
     records = list(small().topic)
     records.remove(random.Random(seed).choice(counted(records)))
     assert differences(records, small()) != []
 
 
 @pytest.mark.seeds(1, nightly=4)
-def test_one_event_that_was_counted_twice_shows(seed):
+def test_one_duplicated_event_is_detected(seed):
     again = random.Random(seed).choice(counted(small().topic))
     assert differences([*small().topic, again], small()) != []
 
 
 @pytest.mark.parametrize("partition", range(4 if nightly() else 1))
-def test_two_events_swapped_across_a_pane_edge_show(partition):
+def test_two_events_swapped_across_a_pane_edge_are_detected(partition):
     log = [record for record in small().topic if record.partition == partition]
     closing, before = across_an_edge(log, small())
     log[closing], log[before] = log[before]._replace(offset=closing), log[closing]._replace(offset=before)
-    others = [record for record in small().topic if record.partition != partition]
-    assert differences([*others, *log], small()) != []
+    other_records = [record for record in small().topic if record.partition != partition]
+    assert differences([*other_records, *log], small()) != []
 
 
-def test_a_letter_or_a_page_too_many_or_too_few_shows():
+def test_an_additional_or_missing_dead_letter_or_page_is_detected():
     letters, page = (
         [("0-1", "empty"), ("0-2", "future")],
         {"episode_id": "a", "opened": "2026-03-02T09:00:00Z", "resolved": None},
     )
     assert truth.compare(letters, letters) == truth.compare([page], [page]) == []
-    for got, well in (
+    for got, expected_value in (
         (letters[:1], letters),
         ([*letters, letters[0]], letters),
         ([page, page], [page]),
         ([], [page]),
         ([{**page, "resolved": "x"}], [page]),
     ):
-        assert len(truth.compare(got, well)) == 1
+        assert len(truth.compare(got, expected_value)) == 1
 
 
-def test_numbers_are_compared_as_they_were_promised():
+def test_numbers_are_compared_with_their_tolerance():
     assert truth.compare({b"k": {"n": 1.0 + 1e-12, "events": 3}}, {b"k": {"n": 1.0, "events": 3}}) == []
     assert truth.compare({b"k": {"n": 1.0 + 1e-8}}, {b"k": {"n": 1.0}}) == [
         "k.n: got 1.00000001, expected 1.0"
@@ -324,7 +326,7 @@ def test_numbers_are_compared_as_they_were_promised():
     assert truth.compare({b"k": {"revision": 2}}, {b"k": {"revision": 1}}, revisions=False) == []
 
 
-def test_the_oracle_runs_on_the_standard_library_alone_and_loads_nothing_of_the_product():
+def test_the_oracle_uses_only_the_standard_library_and_no_product_module():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import corpus, oracle, truth, types\nmade ="
         " corpus.Corpus(1, length_s=5)\nrecords = [types.SimpleNamespace(partition=0, offset=n,"
@@ -344,65 +346,67 @@ def test_the_oracle_runs_on_the_standard_library_alone_and_loads_nothing_of_the_
 
 def counted(records: list[FileRecord]) -> list[FileRecord]:
     """Responses that lie where they belong and are young enough to be counted."""
-    found = []
+    counted_records = []
     for record in records:
         try:
             event = oracle_events.parsed(record.value)
         except oracle_events.Refused:
             continue
-        here = oracle_events.partition_of(event["service"], event["feature"], 4) == record.partition
+        is_own = oracle_events.partition_of(event["service"], event["feature"], 4) == record.partition
         if (
             event["kind"] == "response"
-            and here
+            and is_own
             and event["time_us"] / 1e6 > corpus.BEGIN.timestamp() - 400
             and event["time"][:4] == "2026"
         ):
-            found.append(record)
-    return found
+            counted_records.append(record)
+    return counted_records
 
 
-def across_an_edge(log: list[FileRecord], found: Run) -> tuple[int, int]:
+def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
     """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late
     has touched.
     """
     own = {
         (window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
-        for window in truth.windows_of(found.written["windows"]).values()
+        for window in truth.windows_of(run.written["windows"]).values()
         if window["level"] == "feature"
     }
     alone = Counter(
         (window["service"], window["feature"], window["environment"], window["start"])
-        for window in truth.windows_of(found.written["windows"]).values()
+        for window in truth.windows_of(run.written["windows"]).values()
         if window["level"] == "segment"
     )
-    events = {at: oracle_events.parsed(record.value) for at, record in enumerate(log) if counted([record])}
+    events = {
+        index: oracle_events.parsed(record.value) for index, record in enumerate(log) if counted([record])
+    }
     closed_s, places = 0, list(events)
     for closing in places:
         edge_s = (events[closing]["time_us"] // 10**6 - corpus.LATENESS_S) // 10 * 10
         if edge_s > closed_s > 0:
-            for before in [at for at in places if at < closing]:
+            for before in [index for index in places if index < closing]:
                 event = events[before]
                 start = oracle_partition.rfc3339((edge_s - 10) * 10**6)
-                at = event["service"], event["feature"], event["environment"], start
+                pane_key = event["service"], event["feature"], event["environment"], start
                 if (
                     edge_s - 10 <= event["time_us"] / 1e6 < edge_s
-                    and own[at] == 1
-                    and alone[at] == 1
-                    and has_earlier(events, before, at)
+                    and own[pane_key] == 1
+                    and alone[pane_key] == 1
+                    and has_earlier(events, before, pane_key)
                 ):
                     return closing, before
         closed_s = max(closed_s, edge_s)
     raise AssertionError("no event closes a pane")
 
 
-def has_earlier(events: dict[int, Any], place: int, at: tuple[str, ...]) -> bool:
+def has_earlier(events: dict[int, Any], place: int, pane_key: tuple[str, ...]) -> bool:
     """Whether the pane held an event before this one, so that it is written in time, and a late one is its
     second revision.
     """
-    begin_s = datetime.fromisoformat(at[3]).timestamp()
-    mine = [
+    begin_s = datetime.fromisoformat(pane_key[3]).timestamp()
+    pane_events = [
         event
         for before, event in events.items()
-        if before < place and (event["service"], event["feature"], event["environment"]) == at[:3]
+        if before < place and (event["service"], event["feature"], event["environment"]) == pane_key[:3]
     ]
-    return any(begin_s <= event["time_us"] / 1e6 < begin_s + 10 for event in mine)
+    return any(begin_s <= event["time_us"] / 1e6 < begin_s + 10 for event in pane_events)

@@ -90,7 +90,7 @@ def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
 
 @pytest.mark.long_form
 @pytest.mark.parametrize(("every", "bundle"), by_profile([(4, 60)], [(1, 15), (11, 200)]))
-def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that_never_was(
+def test_restart_in_the_middle_of_incidents_changes_nothing(
     every: int, bundle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -103,18 +103,18 @@ def test_objects_taken_apart_in_the_middle_of_incidents_say_the_same_as_one_that
     assert written(values, bundle, every) == whole
 
 
-def test_a_young_reference_of_little_traffic_is_the_same_after_a_restart() -> None:
+def test_a_young_reference_of_low_traffic_is_the_same_after_a_restart() -> None:
     values = [value for nth, value in enumerate(troubled(300, 3, variants=1)) if nth % 2 or nth > 400]
     whole = written(values, 5000, None)
     assert written(values, 11, 15) == whole
 
 
-def test_bundles_make_no_difference_to_what_is_learnt() -> None:
+def test_bundle_sizes_do_not_affect_learned_state() -> None:
     values = troubled(70, 20, variants=4)
     assert written(values, 1, None) == written(values, 5000, None) == written(values, 777, None)
 
 
-def test_what_became_normal_is_remembered_over_restarts() -> None:
+def test_an_accepted_normal_state_survives_restarts() -> None:
     rng = random.Random(5)
     values = [
         event(
@@ -125,10 +125,10 @@ def test_what_became_normal_is_remembered_over_restarts() -> None:
     settings = Config.model_validate({"time": {"pane": "5m"}})
     whole = written(values, 5000, None, settings)
     records = [json.loads(value) for topic, value in whole if topic == "alerts"]
-    found = [
+    states = [
         (record["state"], record["reason"][:13])
         for record in records
         if record.get("rule") == "drift" and record["level"] == "feature"
     ]
-    assert found == [("firing", "breached"), ("resolved", "became_normal")]
+    assert states == [("firing", "breached"), ("resolved", "became_normal")]
     assert written(values, 50, 60, settings) == whole

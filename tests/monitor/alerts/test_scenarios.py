@@ -44,9 +44,7 @@ def in_order(*logs):
     return sorted((call for log in logs for call in log), key=lambda call: call[0])
 
 
-def test_one_fault_that_breaches_pass_rate_refusals_latency_and_drift_in_twelve_segments_is_one_page(
-    make_world, call
-):
+def test_one_fault_that_breaches_four_rules_in_twelve_segments_is_one_page(make_world, call):
     rng, fault, events = random.Random(3), (60, 80), []
     for nth in range(120 * 120):
         minute = nth / 120
@@ -91,7 +89,7 @@ UP_AND_DOWN = [
 
 
 @pytest.mark.parametrize(("settings", "rule"), UP_AND_DOWN)
-def test_a_rate_around_its_threshold_for_hours_pages_at_most_twice_and_is_over_after_a_quiet_hour(
+def test_a_rate_around_its_threshold_for_hours_pages_at_most_twice_and_ends_after_a_quiet_hour(
     make_world, calls, settings, rule
 ):
     world = make_world(settings)
@@ -105,7 +103,7 @@ def test_a_rate_around_its_threshold_for_hours_pages_at_most_twice_and_is_over_a
     assert max(second for state, second in world.transitions(rule) if state == "resolved") >= 300 * MINUTE
 
 
-def test_what_returns_within_an_hour_is_over_after_a_quiet_hour_and_what_returns_later_ends_as_before(
+def test_a_fault_that_returns_within_an_hour_ends_after_a_quiet_hour_and_a_later_one_ends_as_usual(
     make_world, calls
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
@@ -123,7 +121,7 @@ def test_what_returns_within_an_hour_is_over_after_a_quiet_hour_and_what_returns
     assert len(world.times_of("page")) == 3
 
 
-def test_what_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
+def test_an_incident_that_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
     """A fault that begins with a minute by itself is no relapse."""
     world = make_world(ALONE | {"rules": [ERRORS | {"window": "1m", "for": "2m", "min_events": 20}]})
     world.run(calls(0, 60, 30, lambda minute: float(10 <= minute < 11 or 15 <= minute < 25)), 60 * MINUTE)
@@ -132,7 +130,7 @@ def test_what_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
     assert states[-1][1] <= 30 * MINUTE
 
 
-def test_three_events_an_hour_of_which_one_a_day_fails_page_nobody(make_world, call):
+def test_three_events_an_hour_with_one_daily_failure_page_nobody(make_world, call):
     world = make_world()
     world.run(
         [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)],
@@ -142,9 +140,7 @@ def test_three_events_an_hour_of_which_one_a_day_fails_page_nobody(make_world, c
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_busy_feature_that_falls_silent_pages_within_its_window_whoever_shares_its_partition(
-    make_world, calls, beside
-):
+def test_a_busy_feature_without_data_pages_within_its_window_in_any_partition(make_world, calls, beside):
     world = make_world()
     other = calls(0, 90, 6, feature="beside") if beside else []
     world.run(in_order(calls(0, 60, 100), calls(80, 90, 100), other), 90 * MINUTE)
@@ -154,9 +150,7 @@ def test_a_busy_feature_that_falls_silent_pages_within_its_window_whoever_shares
     assert world.transitions("no-data") == [("firing", 65 * MINUTE), ("resolved", 80 * MINUTE)]
 
 
-def test_a_service_that_was_idle_for_seven_nights_pages_in_no_further_one_and_still_pages_by_day(
-    make_world, calls
-):
+def test_a_service_idle_for_seven_nights_does_not_page_at_night_and_pages_by_day(make_world, calls):
     """It is alone in its partition: at night no record comes, and time goes on by the clock. Calls from 9 to
     19 h, those of the ninth day until 13 h.
     """
@@ -184,8 +178,8 @@ def after_three_hours(make_world, calls):
         world.restart()
         world.second = 4.0 * HOUR
         missed = [call for call in log if HOUR <= call[0] < 4 * HOUR]
-        for at in range(0, len(missed), bundle):  # and after each the notifier has its turn
-            world.read(missed[at : at + bundle])
+        for start in range(0, len(missed), bundle):  # and after each the notifier has its turn
+            world.read(missed[start : start + bundle])
         world.run([call for call in log if call[0] >= 4 * HOUR], 5 * HOUR)
         return world
 
@@ -193,21 +187,17 @@ def after_three_hours(make_world, calls):
 
 
 @pytest.mark.parametrize("bundle", [300, 1000, 100_000])
-def test_an_outage_that_began_and_ended_while_the_worker_was_down_is_one_note_and_no_page(
-    after_three_hours, bundle
-):
+def test_an_outage_within_worker_downtime_is_one_note_and_no_page(after_three_hours, bundle):
     world = after_three_hours(130, bundle)
-    assert [(second, what) for second, what, _ in world.pagerduty.received] == [(4 * HOUR, "note")]
+    assert [(second, kind) for second, kind, _ in world.pagerduty.received] == [(4 * HOUR, "note")]
     assert {key.rsplit("/", 1)[1] for key in world.pagerduty.open} == {"missed"}
     assert world.transitions("error-rate")[-1][0] == "resolved"
 
 
 @pytest.mark.parametrize("bundle", [300, 100_000])
-def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_after_it_is_back(
-    after_three_hours, bundle
-):
+def test_an_outage_that_outlasts_worker_downtime_pages_soon_after_it(after_three_hours, bundle):
     world = after_three_hours(260, bundle)
-    assert [(second, what) for second, what, _ in world.pagerduty.received] == [
+    assert [(second, kind) for second, kind, _ in world.pagerduty.received] == [
         (4 * HOUR + 5 * MINUTE, "page")
     ]
     assert world.pagerduty.open == {}  # it ended in the fifth hour
@@ -226,7 +216,7 @@ def test_an_outage_that_began_while_the_worker_was_down_and_lasts_pages_soon_aft
         ({"for": "2m"}, True),
     ],
 )
-def test_a_rule_edited_renamed_or_removed_while_it_fires_leaves_open_only_what_its_successor_finds(
+def test_an_edited_renamed_or_removed_firing_rule_leaves_open_only_the_findings_of_its_successor(
     make_world, calls, change, still
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
@@ -260,9 +250,7 @@ def test_a_rule_edited_renamed_or_removed_while_it_fires_leaves_open_only_what_i
 
 
 @pytest.mark.parametrize("until", [20, 30])
-def test_an_incident_whose_episode_was_dropped_from_the_state_is_sent_again_only_if_it_still_fires(
-    make_world, calls, until
-):
+def test_an_incident_whose_episode_was_dropped_is_sent_again_only_if_it_still_fires(make_world, calls, until):
     world = make_world(
         ALONE | {"rules": [ERRORS | {"window": "1m", "keep_firing_for": 0, "level": "feature"}]}
     )
@@ -283,7 +271,7 @@ def test_an_incident_whose_episode_was_dropped_from_the_state_is_sent_again_only
     assert world.pagerduty.open == {}
 
 
-def test_episodes_of_a_feature_that_was_switched_off_while_it_failed_end_once_a_day_later(make_world, calls):
+def test_episodes_of_a_failing_feature_that_was_switched_off_end_once_after_a_day(make_world, calls):
     world = make_world({"default_rules": False, "rules": [ERRORS | {"level": "feature"}]})
     world.run(calls(0, 8 * 1440, 0.25, between(8 * 1440 - 1600, 8 * 1440)), 9 * DAY + 10 * MINUTE)
     silent = world.transitions("no-data")

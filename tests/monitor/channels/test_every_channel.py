@@ -37,13 +37,13 @@ NOW_US = 1_772_500_000_000_000
 EACH = pytest.mark.parametrize("name", CHANNELS)
 
 
-def test_what_can_be_configured_exists_and_what_exists_can_be_configured():
+def test_every_configurable_channel_exists_and_every_channel_is_configurable():
     assert list(CHANNELS) == list(Channels.model_fields)
     assert list(configured(EVERYTHING)) == list(EVERYTHING.channels.names()) == list(CHANNELS)
 
 
 @EACH
-def test_every_step_has_a_request_and_the_same_one_each_time(episode_of, name):
+def test_every_step_has_a_deterministic_request(episode_of, name):
     channel = CHANNELS[name](EVERYTHING)
     assert channel.name == name
     for action in ("trigger", "resolve", "note"):
@@ -95,7 +95,7 @@ def strings(value):
 
 @EACH
 @pytest.mark.parametrize("action", ["trigger", "resolve", "note"])
-def test_no_hidden_character_of_a_label_or_an_answer_gets_into_what_a_channel_shows(episode_of, name, action):
+def test_no_hidden_character_of_a_label_or_an_answer_is_shown(episode_of, name, action):
     plain = episode_of(rules=("refusals", "slow"), reason="why").model_dump(mode="json")
     plain["causes"] = ["a new prompt version"]
     plain["incidents"][1] |= {
@@ -128,7 +128,7 @@ def _without_the_record(payload):
 
 
 @EACH
-def test_no_answer_means_again_and_200_means_delivered(name):
+def test_a_missing_response_is_retried_and_200_is_a_delivery(name):
     channel = CHANNELS[name](EVERYTHING)
     assert isinstance(channel.interpret(None, {}, b"", 0), Retry)
     assert isinstance(channel.interpret(200, {}, b"", 0), Delivered)
@@ -150,19 +150,19 @@ def test_no_answer_means_again_and_200_means_delivered(name):
         (None, {}, Retry("said")),
     ],
 )
-def test_an_answer_means_the_same_to_each_channel_that_speaks_http(name, status, headers, result):
+def test_a_response_means_the_same_to_every_http_channel(name, status, headers, result):
     assert CHANNELS[name](EVERYTHING).interpret(status, headers, b" said\n", 0) == result
 
 
 @EACH
-def test_no_secret_shows_in_a_channel_a_request_or_a_reason(episode_of, name):
+def test_no_secret_is_in_the_representation_request_or_reason_of_a_channel(episode_of, name):
     channel = CHANNELS[name](EVERYTHING)
-    said = " ".join(SECRETS)[:290].encode()
+    body = " ".join(SECRETS)[:290].encode()
     shown = [
         channel,
         vars(channel),
         EVERYTHING,
-        *(channel.interpret(status, {}, said, 0) for status in (None, 200, 301, 400, 403, 429, 500)),
+        *(channel.interpret(status, {}, body, 0) for status in (None, 200, 301, 400, 403, 429, 500)),
     ]
     shown += [
         channel.request(Step(name, "e1", action, "high", "why", episode_of()), NOW_US)
@@ -177,13 +177,13 @@ def test_no_secret_shows_in_a_channel_a_request_or_a_reason(episode_of, name):
     }[name]
     for secret in own:
         assert secret not in "".join(f"{line!r}{line}" for line in shown)
-    others = "".join(f"{line!r}" for line in shown[:2])
-    assert not [secret for secret in SECRETS if secret in others]
+    other_lines = "".join(f"{line!r}" for line in shown[:2])
+    assert not [secret for secret in SECRETS if secret in other_lines]
 
 
 @EACH
 @pytest.mark.parametrize("filling", ["x", "\U0001f525", "<!channel>&", "\ud800", '"\\'])
-def test_an_episode_of_any_size_makes_a_request_of_bounded_size_in_utf_8(episode_of, name, filling):
+def test_an_episode_of_any_size_makes_a_bounded_utf_8_request(episode_of, name, filling):
     label = (filling * 256)[:256]
     huge = episode_of(
         rules=tuple(f"rule-{number}-{label}"[:200] for number in range(400)),
@@ -216,7 +216,7 @@ def test_an_episode_of_any_size_makes_a_request_of_bounded_size_in_utf_8(episode
 
 @settings(max_examples=examples(1 / 4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(), max_size=60), output=st.none() | st.text(st.characters(), max_size=60))
-def test_whatever_services_are_called_and_models_write_each_channel_can_tell_it(episode_of, text, output):
+def test_every_channel_renders_any_labels_and_model_output(episode_of, text, output):
     odd = episode_of(service=text, feature=text, environment=text, reason=text)
     odd = odd.model_copy(
         update={"examples": [odd.examples[0].model_copy(update={"output": output, "evaluator": text})]}

@@ -68,16 +68,16 @@ class FakePagerDuty:
             self._take(*received, now_us)
         return status, headers, body
 
-    def _take(self, what, episode, now_us):
+    def _take(self, effect, episode, now_us):
         if self.name in KNOW_KEYS:
-            key = what.removeprefix("end of "), episode
-            if (key in self.open) is (key[0] == what):
+            key = effect.removeprefix("end of "), episode
+            if (key in self.open) is (key[0] == effect):
                 return
-            (self.open.add if key[0] == what else self.open.remove)(key)
-        self.effects.append((now_us, what, episode))
+            (self.open.add if key[0] == effect else self.open.remove)(key)
+        self.effects.append((now_us, effect, episode))
 
-    def of(self, episode):
-        return [what for _, what, name in self.effects if name == episode]
+    def effects_of(self, episode):
+        return [effect for _, effect, name in self.effects if name == episode]
 
 
 def _well(name):
@@ -182,7 +182,7 @@ def undisturbed(day, nine_us):
 
 def lives(effects):
     """Episode -> what became of it, in order."""
-    return {episode: [what for _, what, name in effects if name == episode] for episode in "abcd"}
+    return {episode: [effect for _, effect, name in effects if name == episode] for episode in "abcd"}
 
 
 def test_without_faults_every_channel_sends_the_same(undisturbed):
@@ -216,7 +216,7 @@ WAITED_OUT = {
 
 @pytest.mark.parametrize("name", CHANNELS)
 @pytest.mark.parametrize("faults", WAITED_OUT.values(), ids=WAITED_OUT)
-def test_what_passes_is_waited_out_then_each_delivery_has_come_once_and_in_order_and_no_other_channel_notices(
+def test_a_temporary_fault_is_retried_until_each_delivery_arrived_once_in_order_without_affecting_others(
     day, nine_us, undisturbed, name, faults
 ):
     notifier = Notifier(nine_us, day())
@@ -230,14 +230,14 @@ def test_what_passes_is_waited_out_then_each_delivery_has_come_once_and_in_order
     effects_by_episode, before = lives(notifier.receivers[name].effects), lives(undisturbed[name])
     late = len(faults) > 10  # then what became a page meanwhile was never sent as a ticket
     assert effects_by_episode == before | (
-        {"b": [what for what in effects_by_episode["b"] if what in before["b"]]} if late else {}
+        {"b": [effect for effect in effects_by_episode["b"] if effect in before["b"]]} if late else {}
     )
     assert effects_by_episode["b"][-1].startswith("end")
     assert notifier.letters == []
 
 
 @pytest.mark.parametrize("name", SPEAK_HTTP)
-def test_a_lost_answer_changes_nothing_where_steps_have_keys_and_is_a_second_message_in_slack(
+def test_a_lost_response_changes_nothing_on_channels_with_keys_and_repeats_the_message_in_slack(
     day, nine_us, undisturbed, name
 ):
     notifier = Notifier(nine_us, day())
@@ -253,7 +253,7 @@ def test_a_lost_answer_changes_nothing_where_steps_have_keys_and_is_a_second_mes
 
 @pytest.mark.parametrize("name", SPEAK_HTTP)
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 307])
-def test_what_is_refused_for_good_is_a_dead_letter_with_why_and_everything_else_goes_on(
+def test_a_refused_step_is_a_dead_letter_with_the_reason_and_the_rest_continues(
     day, nine_us, undisturbed, name, status
 ):
     notifier = Notifier(nine_us, day())
@@ -267,7 +267,7 @@ def test_what_is_refused_for_good_is_a_dead_letter_with_why_and_everything_else_
         assert notifier.receivers[other].effects == undisturbed[other]
 
 
-def test_a_200_that_is_not_slacks_own_is_waited_out(day, nine_us, undisturbed):
+def test_a_200_response_without_the_body_of_slack_is_retried(day, nine_us, undisturbed):
     notifier = Notifier(nine_us, day())
     notifier.receivers["slack"].faults = [(200, {}, b"<html>log in</html>", False)] * 2
     notifier.run(1200)
@@ -302,7 +302,7 @@ def calm(hour, nine_us):
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_then_gets_what_is_still_true_pages_first(
+def test_a_channel_down_for_an_hour_delays_only_itself_and_then_gets_current_episodes_pages_first(
     hour, calm, nine_us, name
 ):
     plan, episodes = hour
@@ -318,8 +318,8 @@ def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_then_gets_wha
         begin_us = nine_us + begin * MINUTE
         if kind == "page" and begin_us < back_us - MINUTE:
             assert any(
-                begin_us <= at <= begin_us + 5 * SECOND + STEP_S * SECOND and one == episode
-                for at, _, one in dead.asked
+                begin_us <= time_us <= begin_us + 5 * SECOND + STEP_S * SECOND and asked_episode == episode
+                for time_us, _, asked_episode in dead.asked
             )
     dead.is_dead = False
     notifier.run(75 * 60 - DEAD_S)
@@ -327,24 +327,24 @@ def test_a_channel_that_is_down_for_an_hour_delays_only_itself_and_then_gets_wha
         assert notifier.receivers[other].effects == calm[other]
     before = {episode for episode, (_, begin, _) in plan.items() if nine_us + begin * MINUTE < back_us}
     sent = [
-        (at, what, episode)
-        for at, what, episode in dead.effects
-        if episode in before and at <= back_us + 62 * SECOND
+        (time_us, effect, episode)
+        for time_us, effect, episode in dead.effects
+        if episode in before and time_us <= back_us + 62 * SECOND
     ]
     assert {episode for _, _, episode in sent} == before  # all of it within about a minute of its return
     after_probe = sent[1:]  # the first is the probe that succeeded back: what was tried least
-    pages = [int(episode[1:]) for _, what, episode in after_probe if what == "page"]
+    pages = [int(episode[1:]) for _, effect, episode in after_probe if effect == "page"]
     assert len(pages) > 35
-    assert [what for _, what, _ in after_probe[: len(pages)]] == ["page"] * len(pages)
+    assert [effect for _, effect, _ in after_probe[: len(pages)]] == ["page"] * len(pages)
     assert pages == sorted(pages)
     for episode, (kind, _, end) in plan.items():
         long_over = end is not None and nine_us + end * MINUTE <= back_us - 60 * MINUTE
-        effects_by_episode = dead.of(episode)
-        assert [what for what in effects_by_episode if not what.startswith("end")] == (
+        effects_by_episode = dead.effects_of(episode)
+        assert [effect for effect in effects_by_episode if not effect.startswith("end")] == (
             ["note"] if long_over else [kind]
         ), episode
         # Where steps have no keys, the end of a page that may have arrived is sent, too.
-        assert any(what.startswith("end") for what in effects_by_episode) is (
+        assert any(effect.startswith("end") for effect in effects_by_episode) is (
             end is not None and (not long_over or name not in KNOW_KEYS)
         ), episode
-    assert [episode for _, what, episode in sent if what == "note"] == ["e0"]
+    assert [episode for _, effect, episode in sent if effect == "note"] == ["e0"]

@@ -40,9 +40,11 @@ def event(minute: float, **more: Any) -> bytes:
     return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
 
 
-def scene(of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]:
+def scene(fields_of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]:
     rng = random.Random(1)
-    return [event(nth / a_minute, **of(nth / a_minute, rng)) for nth in range(round(minutes * a_minute))]
+    return [
+        event(nth / a_minute, **fields_of(nth / a_minute, rng)) for nth in range(round(minutes * a_minute))
+    ]
 
 
 def written(
@@ -71,7 +73,7 @@ def written(
     ]
 
 
-def told(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
+def changes_of(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
     return [
         (item.kind, item.name, item.before)
         for item in map(Change.model_validate_json, written(values, **more))
@@ -82,7 +84,7 @@ def versions(new: str = "v8", since: float = 30) -> Of:
     return lambda minute, rng: {"prompt_version": new if minute >= since else "v7"}
 
 
-def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() -> None:
+def test_a_new_prompt_version_is_reported_once_with_its_predecessor_and_time() -> None:
     (value,) = written(scene(versions()))
     change = Change.model_validate_json(value)
     assert (change.service, change.feature, change.environment) == ("bot", "answer", "production")
@@ -95,7 +97,7 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
 
 
 @pytest.mark.parametrize(
-    ("of", "change"),
+    ("fields_of", "change"),
     [
         (lambda m, rng: {"model": "n" if m >= 30 else "m"}, ("model", "n", "m")),
         (
@@ -117,36 +119,36 @@ def test_a_new_prompt_version_is_told_once_with_what_was_used_before_and_when() 
         (lambda m, rng: {"prompt_version": "v8" if m >= 30 else None}, ("prompt version", "v8", "")),
     ],
 )
-def test_each_kind_of_change_is_told(of: Of, change: tuple[str, str, str]) -> None:
-    assert told(
-        scene(of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
+def test_each_kind_of_change_is_reported(fields_of: Of, change: tuple[str, str, str]) -> None:
+    assert changes_of(
+        scene(fields_of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
     ) == [change]
 
 
-def test_another_model_that_answers_is_no_news_where_another_was_asked_for() -> None:
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+def test_another_answering_model_is_no_change_if_another_was_requested() -> None:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return (
             {"model": "n", "response_model": "n-1"}
             if minute >= 30
             else {"model": "m", "response_model": "m-1"}
         )
 
-    assert told(scene(of)) == [("model", "n", "m")]
+    assert changes_of(scene(fields_of)) == [("model", "n", "m")]
 
 
-def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> None:
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+def test_a_new_model_whose_provider_changes_later_is_two_changes() -> None:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return (
             {"model": "n", "response_model": "n-1" if minute < 70 else "n-2"}
             if minute >= 30
             else {"model": "m", "response_model": "m-1"}
         )
 
-    assert told(scene(of, 80)) == [("model", "n", "m"), ("answering model", "n-2", "n-1")]
+    assert changes_of(scene(fields_of, 80)) == [("model", "n", "m"), ("answering model", "n-2", "n-1")]
 
 
 @pytest.mark.parametrize(
-    ("why", "of"),
+    ("why", "fields_of"),
     [
         ("the feature is newborn", versions(since=8)),
         ("each call has a service version of its own", lambda m, rng: {"service_version": f"v{m // 2}"}),
@@ -158,62 +160,65 @@ def test_a_new_model_whose_provider_changes_later_is_told_as_two_changes() -> No
         ("it goes back to what it was", lambda m, rng: {"prompt_version": "v8" if 5 <= m < 30 else "v7"}),
     ],
 )
-def test_what_is_no_news_is_not_told(why: str, of: Of) -> None:
-    assert told(scene(of)) == [], why
+def test_unchanged_names_are_not_reported(why: str, fields_of: Of) -> None:
+    assert changes_of(scene(fields_of)) == [], why
 
 
-def test_where_versions_come_all_the_time_almost_nothing_is_told_and_little_is_remembered() -> None:
+def test_continuously_changing_versions_are_rarely_reported_and_barely_stored() -> None:
     values = scene(
         lambda m, rng: {"prompt_version": f"v{m // 3:.0f}", "response_model": f"m{m // 3:.0f}"}, 4 * 60, 5
     )
-    assert len(told(values)) <= 2 * changes_module.OFTEN
+    assert len(changes_of(values)) <= 2 * changes_module.OFTEN
     watch = Watch(Config())
     watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
     (feature,) = watch.partition_state.features.values()
     assert 0 < len(feature.decided_changes) <= changes_module.DECIDED
 
 
-def test_a_feature_with_more_segments_than_the_cap_tells_no_versions() -> None:
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+def test_a_feature_with_more_segments_than_the_cap_reports_no_versions() -> None:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return {
             "prompt_version": "v7" if minute < 30 else "v8",
             "dimensions": {"user": str(rng.randrange(3 * MAX_SEGMENTS))},
         }
 
     assert (
-        told(scene(of, a_minute=40), config=Config.model_validate({"features": [{"dimensions": ["user"]}]}))
+        changes_of(
+            scene(fields_of, a_minute=40),
+            config=Config.model_validate({"features": [{"dimensions": ["user"]}]}),
+        )
         == []
     )
 
 
-def test_five_events_are_enough_though_they_take_a_day() -> None:
+def test_five_events_within_a_day_are_enough() -> None:
     values = scene(
         lambda m, rng: {"prompt_version": "v8" if m >= 600 and round(m) % 240 == 0 else "v7"},
         2 * DAY_MINUTES,
         0.25,
     )
-    assert told(values, config=COARSE) == [("prompt version", "v8", "v7")]
+    assert changes_of(values, config=COARSE) == [("prompt version", "v8", "v7")]
 
 
-def test_it_is_told_once_though_it_goes_on_for_days_and_comes_back() -> None:
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+def test_a_change_is_reported_once_although_it_lasts_for_days_and_returns() -> None:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return {
             "prompt_version": "v8" if 60 <= minute < DAY_MINUTES or minute >= 3 * DAY_MINUTES else "v7",
             "response_model": "b" if minute >= 99 else "a",
         }
 
-    assert told(scene(of, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
+    assert changes_of(scene(fields_of, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
         ("prompt version", "v8", "v7"),
         ("answering model", "b", "a"),
     ]
 
 
-def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
+def test_a_later_change_does_not_repeat_earlier_ones() -> None:
     def each_day(minute: float, rng: random.Random) -> dict[str, Any]:
         day = int(minute // DAY_MINUTES)
         return {"prompt_version": f"v{day}", "response_model": "ab"[day % 2]}
 
-    assert told(scene(each_day, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
+    assert changes_of(scene(each_day, 4 * DAY_MINUTES, 0.5), config=COARSE) == [
         ("prompt version", "v1", "v0"),
         ("answering model", "b", "a"),
         ("prompt version", "v2", "v1"),
@@ -223,28 +228,28 @@ def test_a_later_change_makes_none_of_the_earlier_news_again() -> None:
     def each_hour(minute: float, rng: random.Random) -> dict[str, Any]:
         return {"prompt_version": "v8" if minute >= 30 else "v7", "model": "n" if minute >= 110 else "m"}
 
-    assert told(scene(each_hour, 130)) == [("prompt version", "v8", "v7"), ("model", "n", "m")]
+    assert changes_of(scene(each_hour, 130)) == [("prompt version", "v8", "v7"), ("model", "n", "m")]
 
 
-def test_each_feature_and_environment_has_changes_of_its_own() -> None:
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
-        at = rng.randrange(3)
+def test_each_feature_and_environment_has_its_own_changes() -> None:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
+        choice = rng.randrange(3)
         return {
-            "feature": "ab"[at % 2],
-            "environment": "staging" if at == 2 else None,
+            "feature": "ab"[choice % 2],
+            "environment": "staging" if choice == 2 else None,
             "prompt_version": "v8" if minute >= 30 else "v7",
         }
 
-    found = [Change.model_validate_json(value) for value in written(scene(of))]
-    assert sorted((item.feature, item.environment) for item in found) == [
+    changes = [Change.model_validate_json(value) for value in written(scene(fields_of))]
+    assert sorted((item.feature, item.environment) for item in changes) == [
         ("a", "production"),
         ("a", "staging"),
         ("b", "production"),
     ]
-    assert len({item.change_id for item in found}) == 3
+    assert len({item.change_id for item in changes}) == 3
 
 
-def test_a_change_that_is_found_again_has_the_same_id() -> None:
+def test_a_change_detected_again_has_the_same_id() -> None:
     ids = {
         Change.model_validate_json(value).change_id
         for since in (20, 30)
@@ -253,19 +258,19 @@ def test_a_change_that_is_found_again_has_the_same_id() -> None:
     assert len(ids) == 1
 
 
-def test_what_is_over_a_day_old_on_arrival_is_not_told() -> None:
+def test_a_change_over_a_day_old_on_arrival_is_not_reported() -> None:
     now_us = int((NINE + timedelta(hours=25, minutes=30)).timestamp()) * 1_000_000
     values = scene(versions(), 45)
     assert written(values, now_us=now_us) == []
     assert len(written(values, now_us=now_us - 3600 * 1_000_000)) == 1
 
 
-def test_late_events_of_the_name_do_not_make_it_told_twice_or_never() -> None:
+def test_late_events_of_a_name_neither_repeat_nor_prevent_its_report() -> None:
     values = scene(versions(), 50)
     late = event(29.5, prompt_version="v8")
-    for at in (603, 620, 660, 700):
-        values.insert(at, late)
-    assert told(values) == [("prompt version", "v8", "v7")]
+    for position in (603, 620, 660, 700):
+        values.insert(position, late)
+    assert changes_of(values) == [("prompt version", "v8", "v7")]
 
 
 @settings(max_examples=examples(1 / 20))
@@ -277,7 +282,7 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     switch = [draw.uniform(0, 240 / a_minute) for _ in range(6)]
     rare = draw.choice([0.02, 0.3, 1])
 
-    def of(minute: float, rng: random.Random) -> dict[str, Any]:
+    def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         now = [rng.random() < rare if minute >= at else False for at in switch]
         return {
             "prompt_version": f"v{now[0] + now[1]}",
@@ -286,9 +291,12 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
             "environment": "staging" if now[5] else None,
         }
 
-    in_order = enumerate(scene(of, round(300 / a_minute), a_minute))
+    in_order = enumerate(scene(fields_of, round(300 / a_minute), a_minute))
     values = [
-        one for _, one in sorted(in_order, key=lambda at: at[0] + (draw.random() < 0.1) * draw.randrange(12))
+        value
+        for _, value in sorted(
+            in_order, key=lambda item: item[0] + (draw.random() < 0.1) * draw.randrange(12)
+        )
     ]
     straight = written(values)
     assert written(values, every) == straight
@@ -296,5 +304,5 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     assert len(names) == len(set(names))
 
 
-def test_its_examples_hold() -> None:
+def test_doctests_pass() -> None:
     assert doctest.testmod(changes_module).failed == 0

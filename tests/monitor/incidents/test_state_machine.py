@@ -138,12 +138,12 @@ class Life(RuleBasedStateMachine):
             share, tokens = TRAFFIC[kind]
             log += [
                 type(self).call(
-                    begin + at * 6.0,
+                    begin + number * 6.0,
                     model="a",
                     output_tokens=tokens,
                     error_type="timeout" if self.rng.random() < share else None,
                 )
-                for at in range(50)
+                for number in range(50)
             ]
         world.restart()
         world.second += hours * HOUR + 400
@@ -213,8 +213,8 @@ class Life(RuleBasedStateMachine):
             "a key that was closed was opened again"
         )
         assert all(pagerduty.ended[key] == 1 for key in pagerduty.openings if not key.endswith("/missed"))
-        told = {record["dedup_key"] for record in world.records if record["record"] == "episode"}
-        assert {key.rpartition("/")[0] for key in (*pagerduty.openings, *pagerduty.never_open)} <= told
+        keys = {record["dedup_key"] for record in world.records if record["record"] == "episode"}
+        assert {key.rpartition("/")[0] for key in (*pagerduty.openings, *pagerduty.never_open)} <= keys
 
 
 def pages(pagerduty):
@@ -223,7 +223,7 @@ def pages(pagerduty):
 
 
 @pytest.mark.long_form
-def test_incidents_and_episodes_open_once_end_once_and_pagerduty_holds_what_is_true_whatever_happens(
+def test_under_any_events_and_restarts_incidents_and_episodes_open_and_end_once_and_match_pagerduty(
     make_world, call
 ):
     machine = type("Life", (Life,), {"make_world": staticmethod(make_world), "call": staticmethod(call)})

@@ -79,7 +79,7 @@ def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[
     return records_of(Watch(Config.model_validate(config or {})), values)
 
 
-def told(records: list[dict[str, Any]], rule: str, level: str = "feature") -> list[dict[str, Any]]:
+def transitions(records: list[dict[str, Any]], rule: str, level: str = "feature") -> list[dict[str, Any]]:
     return [
         record
         for record in records
@@ -90,7 +90,7 @@ def told(records: list[dict[str, Any]], rule: str, level: str = "feature") -> li
 def minutes(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:
     return [
         (item["state"], (datetime.fromisoformat(item["time"]) - NINE).total_seconds() / 60)
-        for item in told(records, rule)
+        for item in transitions(records, rule)
     ]
 
 
@@ -102,15 +102,15 @@ def pages(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------------------------------------
 
 
-def test_a_fall_of_the_pass_rate_pages_within_minutes_and_resolves_after_recovery() -> None:
+def test_a_decrease_of_the_pass_rate_pages_within_minutes_and_resolves_after_recovery() -> None:
     records = run(traffic(130, lambda minute: 0.15 if 70 <= minute < 90 else 0.03))
-    (fired, at), (resolved, until) = minutes(records, "pass-rate-fell")
+    (fired, fired_minute), (resolved, until) = minutes(records, "pass-rate-fell")
     assert (fired, resolved) == ("firing", "resolved")
-    assert 71 < at <= 75
+    assert 71 < fired_minute <= 75
     assert 90 < until <= 100
     opened = pages(records)[0]
     assert (opened["state"], opened["severity"], opened["urgency"]) == ("opened", "error", "high")
-    evidence = told(records, "pass-rate-fell")[0]["evidence"]
+    evidence = transitions(records, "pass-rate-fell")[0]["evidence"]
     assert evidence["metric"] == "pass_rate"
     assert evidence["value"] == pytest.approx(0.85, abs=0.05)
     assert evidence["reference"] == pytest.approx(0.97, abs=0.01)
@@ -119,7 +119,7 @@ def test_a_fall_of_the_pass_rate_pages_within_minutes_and_resolves_after_recover
     assert [page["state"] for page in pages(records)].count("resolved") == 1
 
 
-def test_a_rate_that_stays_as_it_is_pages_nobody() -> None:
+def test_a_stable_rate_pages_nobody() -> None:
     for seed in range(2):
         assert run(traffic(150, lambda _: 0.03, 30, seed=seed)) == []
 
@@ -128,14 +128,16 @@ def test_a_rate_that_stays_as_it_is_pages_nobody() -> None:
     ("a_minute", "minute", "until", "fires"),
     [(100, 20, 30, False), (100, 40, 50, True), (10, 40, 49, False), (10, 75, 90, True)],
 )
-def test_nothing_is_found_before_500_events_and_half_an_hour(
+def test_nothing_is_detected_before_500_events_and_half_an_hour(
     a_minute: float, minute: float, until: float, fires: bool
 ) -> None:
-    found = minutes(run(traffic(until, lambda at: 0.5 if at >= minute else 0.02, a_minute), LEARNT), "fell")
-    assert bool(found) is fires
+    states = minutes(
+        run(traffic(until, lambda now: 0.5 if now >= minute else 0.02, a_minute), LEARNT), "fell"
+    )
+    assert bool(states) is fires
 
 
-def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
+def test_each_increased_evaluator_is_named_in_one_incident() -> None:
     rng = random.Random(2)
     values = []
     for nth in range(90 * 60):
@@ -152,7 +154,7 @@ def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
             )
         )
     records = run(values, LEARNT)
-    (fired,) = told(records, "rose")
+    (fired,) = transitions(records, "rose")
     last = [record for record in records if record["record"] == "episode"][-1]
     assert fired["state"] == "firing"
     assert {item["metric"] for item in fired["evidence"]["findings"]} == {
@@ -172,7 +174,7 @@ def test_each_evaluator_that_rose_is_named_and_they_are_one_incident() -> None:
     )
 
 
-def test_events_that_come_two_minutes_late_are_seen_all_the_same() -> None:
+def test_events_two_minutes_late_are_detected_too() -> None:
     values = traffic(70, lambda _: 0.02)
     late = [
         value
@@ -182,9 +184,9 @@ def test_events_that_come_two_minutes_late_are_seen_all_the_same() -> None:
             *traffic(1, lambda _: 0.3, 100, start=minute, seed=minute),
         ]
     ]
-    found = minutes(run(values + late, LEARNT), "fell")
-    assert [state for state, _ in found] == ["firing"]
-    assert 71 < found[0][1] <= 80
+    states = minutes(run(values + late, LEARNT), "fell")
+    assert [state for state, _ in states] == ["firing"]
+    assert 71 < states[0][1] <= 80
 
 
 def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() -> None:
@@ -203,7 +205,7 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
 
 @pytest.mark.long_form
 @pytest.mark.parametrize("history", [0, 7])
-def test_three_events_an_hour_of_which_one_fails_each_day_page_nobody(history: int) -> None:
+def test_three_events_an_hour_with_one_daily_failure_page_nobody(history: int) -> None:
     values = [
         event(nth * 1200.0, **({"error_type": "timeout"} if nth >= history * 72 and nth % 72 == 31 else {}))
         for nth in range((history + by_profile(7, 20)) * 72)
@@ -223,7 +225,7 @@ def test_three_events_an_hour_of_which_one_fails_each_day_page_nobody(history: i
 # -----------------------------------------------------------------------------------------------------
 
 
-def test_a_changed_evaluator_begins_anew_and_is_no_fall() -> None:
+def test_a_changed_evaluator_restarts_its_baseline_and_is_no_decrease() -> None:
     def config(longest: int) -> Config:
         feature = {"evaluators": [{"length": {"max_chars": longest}}, "refusal"], "gating": {"length": True}}
         return Config.model_validate({**LEARNT, "features": [feature]})
@@ -239,12 +241,12 @@ def test_a_changed_evaluator_begins_anew_and_is_no_fall() -> None:
     after.restore(before.changed())
     records = records_of(after, values[6000:], 6000)
     # from 0 to 30 % was the change; 30 to 100 % at minute 130 is a rise of the new one
-    (state, at), *_ = minutes(records, "rose")
-    assert (state, 130 < at < 136) == ("firing", True)
-    assert told(records, "rose")[0]["evidence"]["reference"] == pytest.approx(0.3, abs=0.03)
+    (state, fired_minute), *_ = minutes(records, "rose")
+    assert (state, 130 < fired_minute < 136) == ("firing", True)
+    assert transitions(records, "rose")[0]["evidence"]["reference"] == pytest.approx(0.3, abs=0.03)
 
 
-def test_while_an_incident_is_open_nothing_is_learnt() -> None:
+def test_nothing_is_learned_during_an_incident() -> None:
     watch = Watch(Config.model_validate(LEARNT))
     watch.apply(
         [
@@ -254,7 +256,7 @@ def test_while_an_incident_is_open_nothing_is_learnt() -> None:
     )
     (learnt,) = watch.partition_state.baselines.values()
     assert watch.partition_state.episodes
-    held = {name: list(one.detector.state()) for name, one in learnt[None].items()}
+    detector_states = {name: list(baseline.detector.state()) for name, baseline in learnt[None].items()}
     watch.apply(
         [
             FileRecord(value, 8000 + nth)
@@ -262,18 +264,18 @@ def test_while_an_incident_is_open_nothing_is_learnt() -> None:
         ]
     )
     assert watch.partition_state.episodes
-    for name, state in held.items():
+    for name, state in detector_states.items():
         assert learnt[None][name].detector.state()[:2] == state[:2], name
 
 
-def test_what_lasts_a_day_has_become_normal_and_a_further_fall_is_found_again() -> None:
+def test_after_a_day_the_new_rate_is_normal_and_a_further_decrease_is_detected() -> None:
     def failing(minute: float) -> float:
         return 0.02 if minute < 120 else 0.2 if minute < 30 * 60 else 0.8
 
     records = run(traffic(31 * 60, failing, 8), {**LEARNT, "time": {"pane": "5m"}})
-    found = [(item["state"], item["reason"][:13]) for item in told(records, "fell")]
-    assert found[:3] == [("firing", "breached"), ("resolved", "became_normal"), ("firing", "breached")]
-    first, second = (item["evidence"] for item in told(records, "fell") if item["state"] == "firing")
+    states = [(item["state"], item["reason"][:13]) for item in transitions(records, "fell")]
+    assert states[:3] == [("firing", "breached"), ("resolved", "became_normal"), ("firing", "breached")]
+    first, second = (item["evidence"] for item in transitions(records, "fell") if item["state"] == "firing")
     assert (first["reference"], second["reference"]) == (
         pytest.approx(0.98, abs=0.02),
         pytest.approx(0.8, abs=0.04),
@@ -286,9 +288,7 @@ blocks = st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1), st.booleans())
 
 @settings(max_examples=examples(1 / 2))
 @given(blocks, st.integers(0, 59))
-def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
-    plan: list[tuple[int, float, bool]], cut: int
-) -> None:
+def test_a_restored_baseline_continues_identically(plan: list[tuple[int, float, bool]], cut: int) -> None:
     whole = again = Baseline(0)
     for nth, (n, share, frozen) in enumerate(plan):
         if nth == cut:
@@ -297,8 +297,8 @@ def test_a_baseline_put_together_again_goes_on_as_if_nothing_had_been(
         if n:
             rate.add(1_000_000, n, round(n * share))
         edge_us = (nth + 20) * MINUTE_US
-        for one in {id(item): item for item in (whole, again)}.values():
-            one.feed(rate, edge_us, MINUTE_US, frozen=frozen)
+        for baseline in {id(item): item for item in (whole, again)}.values():
+            baseline.feed(rate, edge_us, MINUTE_US, frozen=frozen)
         assert again.state() == whole.state()
         if whole.risen is not None:
             assert whole.finding("pass_rate", edge_us, MINUTE_US) == again.finding(
