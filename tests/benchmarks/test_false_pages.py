@@ -40,7 +40,7 @@ def bench() -> ModuleType:
     return module
 
 
-def watched(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
+def watch_minutes(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
     """The same calls and failures as events, through the whole core."""
     watch, number = Watch(Config()), 0
     for minute, (calls, failures) in enumerate(minutes):
@@ -78,7 +78,7 @@ def test_a_simulated_feature_equals_one_made_by_the_ingestor(bench: ModuleType) 
     simulated = bench.Feature("f", 2, tickets=False)
     for minute, (calls, failures) in enumerate(minutes):
         simulated.count(bench.START_US + minute * bench.MINUTE_US, calls, failures, None)
-    feature_state, real = simulated.partition_state.features[simulated.key], watched(bench, minutes)
+    feature_state, real = simulated.partition_state.features[simulated.key], watch_minutes(bench, minutes)
     assert (
         feature_state.received,
         feature_state.hourly_responses,

@@ -14,7 +14,7 @@ from schemas.config.monitor_config import Config
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def watched(values: list[dict[str, Any]]) -> Watch:
+def watch_of(values: list[dict[str, Any]]) -> Watch:
     watch = Watch(Config())
     records = []
     for nth, more in enumerate(values):
@@ -45,7 +45,7 @@ def read(watch: Watch) -> dict[tuple[Any, ...], float]:
 
 
 def test_every_measure_is_in_the_metric_list_with_its_labels() -> None:
-    watch = watched([{"error_type": "timeout"} if 700 < nth < 1000 else {} for nth in range(1100)])
+    watch = watch_of([{"error_type": "timeout"} if 700 < nth < 1000 else {} for nth in range(1100)])
     names = set()
     for measure in watch.measures():
         assert len(measure.labels) == len(METRICS[measure.name].labels), measure
@@ -62,7 +62,7 @@ def test_every_measure_is_in_the_metric_list_with_its_labels() -> None:
 
 def test_measures_cover_the_last_five_closed_minutes() -> None:
     shown = read(
-        watched(
+        watch_of(
             [
                 {"output": "" if nth >= 600 else "Fine.", "duration_s": 0.5 if nth < 600 else 2.0}
                 for nth in range(1000)
@@ -78,7 +78,7 @@ def test_measures_cover_the_last_five_closed_minutes() -> None:
 
 
 def test_a_rarely_used_feature_shows_its_last_minute() -> None:
-    watch = watched([{} for _ in range(100)])
+    watch = watch_of([{} for _ in range(100)])
     watch.advance(int((NINE + timedelta(hours=1)).timestamp() * 1e6))
     shown = read(watch)
     assert shown[("softfail_window_events", "feature", "bot", "answer", "production", "", "", "", "")] == 40
@@ -99,7 +99,7 @@ def test_the_outcome_of_every_call_is_exported_and_shown_and_survives_a_restart(
         for number in range(12)
         if number not in (3, 4)
     ]
-    watch = watched([*numbered, meter])
+    watch = watch_of([*numbered, meter])
     for item in (watch, restarted(watch)):
         shown, labels = read(item), ("bot", "answer", "production")
         stages = ("seen", "sampled", "sent", "dropped")
@@ -139,20 +139,20 @@ def test_a_feature_with_meters_only_is_shown_and_missing_meters_are_stated() -> 
         "sent": 0,
         "dropped": 9,
     }
-    features = {item["feature"]: item["account"] for item in watched([meter, {}]).status()["features"]}
+    features = {item["feature"]: item["account"] for item in watch_of([meter, {}]).status()["features"]}
     assert (features["lost"]["dropped"], features["lost"]["received"]) == (9, 0)
     assert (features["answer"]["seen"], features["answer"]["received"]) == (None, 1)
 
 
 def test_counts_survive_a_restart() -> None:
-    watch = watched([{} for _ in range(300)])
+    watch = watch_of([{} for _ in range(300)])
     again = Watch(Config())
     again.restore(watch.changed())
     assert read(again) == read(watch)
 
 
 def test_the_status_names_broken_evaluators() -> None:
-    status = watched([{"error_type": "timeout"} if nth > 700 else {} for nth in range(1100)]).status()
+    status = watch_of([{"error_type": "timeout"} if nth > 700 else {} for nth in range(1100)]).status()
     (feature,) = status["features"]
     assert feature["pass_rate"]["value"] < 0.1
     assert len(feature["series"]) == 60

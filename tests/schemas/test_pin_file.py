@@ -45,7 +45,7 @@ CONFIG = "pinned: {march: {file: pinned/march.json}}\ndrift: [{name: since-march
 REMEDY = "create it with: python -m monitor baseline pin march --from TIME --to TIME FILES"
 
 
-def written(folder: Path, text: str, pin: str | None = json.dumps(PIN)) -> Path:
+def write_config(folder: Path, text: str, pin: str | None = json.dumps(PIN)) -> Path:
     (folder / "pinned").mkdir(exist_ok=True)
     if pin is not None:
         (folder / "pinned" / "march.json").write_text(pin)
@@ -55,7 +55,7 @@ def written(folder: Path, text: str, pin: str | None = json.dumps(PIN)) -> Path:
 
 def faults(folder: Path, text: str = CONFIG, pin: str | None = json.dumps(PIN)) -> list[str]:
     with pytest.raises(InvalidConfig) as raised:
-        load(written(folder, text, pin), {})
+        load(write_config(folder, text, pin), {})
     return raised.value.faults
 
 
@@ -63,7 +63,7 @@ def test_a_pin_file_is_read_relative_to_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
-    config = load(written(tmp_path, CONFIG), {})
+    config = load(write_config(tmp_path, CONFIG), {})
     pin = config.pinned["march"].pin
     assert pin is not None
     assert (pin.name, pin.features[0].whole.blocks[0].pane) == ("march", b"pane")
@@ -72,7 +72,7 @@ def test_a_pin_file_is_read_relative_to_the_configuration(
 
 
 def test_making_a_pin_does_not_need_the_pin(tmp_path: Path) -> None:
-    config = load(written(tmp_path, CONFIG, None), {}, with_pins=False)
+    config = load(write_config(tmp_path, CONFIG, None), {}, with_pins=False)
     assert config.pinned["march"].pin is None
 
 
@@ -146,5 +146,5 @@ def test_an_invalid_section_is_reported_with_its_path(tmp_path: Path, text: str,
 
 
 def test_a_path_in_the_environment_overrides_the_file(tmp_path: Path) -> None:
-    path = written(tmp_path, CONFIG.replace("pinned/march.json", "elsewhere.json"))
+    path = write_config(tmp_path, CONFIG.replace("pinned/march.json", "elsewhere.json"))
     assert load(path, {"SOFTFAIL_PINNED__MARCH__FILE": "pinned/march.json"}).pinned["march"].pin is not None

@@ -60,7 +60,7 @@ class Anything:
 
 
 @contextmanager
-def running(*receivers):
+def run_receivers(*receivers):
     """Receivers in a loop of their own, for the command has one too."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -78,7 +78,7 @@ def running(*receivers):
 
 
 @pytest.fixture
-def configured(tmp_path):
+def write_config(tmp_path):
     def write(**channels):
         path = tmp_path / "softfail.yaml"
         # nobody is there, and nobody is asked
@@ -92,11 +92,11 @@ def pagerduty(receiver):
     return {"routing_key": "${PAGERDUTY_ROUTING_KEY}", "url": receiver.url, "timeout": "300ms"}
 
 
-def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, capsys, monkeypatch):
+def test_every_channel_gets_a_marked_test_alert_and_its_resolve(write_config, capsys, monkeypatch):
     pager, receiver = FakePagerDuty(KEY), Anything()
-    with running(pager, receiver):
+    with run_receivers(pager, receiver):
         monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{receiver.url}/services/{HOOK}")
-        path = configured(
+        path = write_config(
             pagerduty=pagerduty(pager),
             slack={"webhook_url": "${SLACK_WEBHOOK_URL}"},
             alertmanager={"url": receiver.url},
@@ -122,10 +122,10 @@ def test_every_channel_gets_a_marked_test_alert_and_its_resolve(configured, caps
     assert [line for line in lines if line.startswith("RESOLVED softfail/test-alert")]
 
 
-def test_high_urgency_pages_and_a_single_channel_can_be_chosen(configured, capsys):
+def test_high_urgency_pages_and_a_single_channel_can_be_chosen(write_config, capsys):
     pager, receiver = FakePagerDuty(KEY), Anything()
-    with running(pager, receiver):
-        path = configured(pagerduty=pagerduty(pager), webhook={"url": f"{receiver.url}/in"})
+    with run_receivers(pager, receiver):
+        path = write_config(pagerduty=pagerduty(pager), webhook={"url": f"{receiver.url}/in"})
         assert main(["--config", path, "--channel", "pagerduty", "--urgency", "high"]) == 0
     assert [(incident.dedup_key[-5:], incident.payload["severity"]) for incident in pager.incidents] == [
         ("/high", "error")
@@ -135,16 +135,16 @@ def test_high_urgency_pages_and_a_single_channel_can_be_chosen(configured, capsy
 
 
 def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_others_go_on(
-    configured, capsys
+    write_config, capsys
 ):
     pager, receiver = FakePagerDuty("f" * 32), Anything(status=404)
-    with running(pager, receiver):
+    with run_receivers(pager, receiver):
         secret = f"/in/{SIGN}"
         assert (
             main(
                 [
                     "--config",
-                    configured(
+                    write_config(
                         pagerduty=pagerduty(pager), webhook={"url": receiver.url + secret}, console={}
                     ),
                 ]
@@ -161,8 +161,8 @@ def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_o
     assert len(receiver.requests) == 1  # what was refused is not resolved
 
 
-def test_a_closed_port_is_retried_until_the_timeout_and_reported(configured, capsys, free_port):
-    path = configured(
+def test_a_closed_port_is_retried_until_the_timeout_and_reported(write_config, capsys, free_port):
+    path = write_config(
         pagerduty={
             "routing_key": "${PAGERDUTY_ROUTING_KEY}",
             "url": f"http://127.0.0.1:{free_port()}/v2/enqueue",
@@ -177,12 +177,12 @@ def test_a_closed_port_is_retried_until_the_timeout_and_reported(configured, cap
     )
 
 
-def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(configured, capsys):
+def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(write_config, capsys):
     pager = FakePagerDuty(KEY, faults=deque([Fault("status", 500), Fault("close")]))
-    with running(pager):
-        assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
+    with run_receivers(pager):
+        assert main(["--config", write_config(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
         pager.faults.append(Fault("silence", delay_s=0.6, taken=True))
-        assert main(["--config", configured(pagerduty=pagerduty(pager)), "--patience", "0s"]) == 1
+        assert main(["--config", write_config(pagerduty=pagerduty(pager)), "--patience", "0s"]) == 1
         deadline = time.monotonic() + 5
         while len(pager.incidents) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -190,22 +190,22 @@ def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(co
     assert [answer[0] for answer in pager.answers].count("resolve") == 2
 
 
-def test_a_test_alert_that_cannot_be_resolved_is_reported_with_its_key(configured, capsys):
+def test_a_test_alert_that_cannot_be_resolved_is_reported_with_its_key(write_config, capsys):
     pager = FakePagerDuty(KEY)
     take = pager.take
     pager.take = lambda body: take(body) if b'"trigger"' in body else (400, {"errors": ["no"]})
-    with running(pager):
-        assert main(["--config", configured(pagerduty=pagerduty(pager))]) == 1
+    with run_receivers(pager):
+        assert main(["--config", write_config(pagerduty=pagerduty(pager))]) == 1
     output = capsys.readouterr().out
     assert "pagerduty: delivered, but not resolved: refused: 400" in output
     assert f"close {pager.incidents[0].dedup_key} by hand" in output
 
 
-def test_an_interrupt_leaves_nothing_open(configured):
+def test_an_interrupt_leaves_nothing_open(write_config):
     """Ctrl-C while the trigger waits for its answer still sends the resolve."""
     pager = FakePagerDuty(KEY, faults=deque([Fault("slow", delay_s=20)]))
-    with running(pager):
-        path = configured(pagerduty=pagerduty(pager) | {"timeout": "60s"})
+    with run_receivers(pager):
+        path = write_config(pagerduty=pagerduty(pager) | {"timeout": "60s"})
         process = subprocess.Popen(
             [sys.executable, "-m", "agents", "test-alert", "--config", path],
             cwd=ROOT,
@@ -235,8 +235,8 @@ def test_an_interrupt_leaves_nothing_open(configured):
         ([], {"pagerduty": {"routing_key": "${NOT_THERE}"}}, 78, "channels.pagerduty.routing_key"),
     ],
 )
-def test_invalid_settings_are_reported_with_the_remedy(configured, capsys, arguments, channels, code, says):
-    assert main(["--config", configured(**channels), *arguments]) == code
+def test_invalid_settings_are_reported_with_the_remedy(write_config, capsys, arguments, channels, code, says):
+    assert main(["--config", write_config(**channels), *arguments]) == code
     assert says in capsys.readouterr().err
 
 

@@ -78,7 +78,7 @@ def no_source(*_: Any) -> None:
     return None
 
 
-def judged(letter: StoredLetter, fetch: Any = no_source) -> Reinjection | str:
+def judge_letter(letter: StoredLetter, fetch: Any = no_source) -> Reinjection | str:
     return judge(letter, fetch, "p.events", 16, NOW_US)
 
 
@@ -196,7 +196,7 @@ def test_an_unreadable_mark_is_an_error_and_not_a_second_write():
 
 def test_a_complete_letter_is_written_from_its_source_with_headers_or_from_itself_if_the_source_is_gone():
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
-    ready = judged(found_of(event(), headers=headers), source_of(event(), headers=headers))
+    ready = judge_letter(found_of(event(), headers=headers), source_of(event(), headers=headers))
     assert isinstance(ready, Reinjection)
     assert (ready.value, ready.key, ready.target, ready.letters_partition) == (
         event(),
@@ -206,7 +206,7 @@ def test_a_complete_letter_is_written_from_its_source_with_headers_or_from_itsel
     )
     assert ready.headers == (("h", b"\xff"), (REINJECTED, b"p.events/3/7"))
     assert ready.how == "from its source offset"
-    stored = judged(found_of(event(), headers=[("h", b"x")]))
+    stored = judge_letter(found_of(event(), headers=[("h", b"x")]))
     assert isinstance(stored, Reinjection)
     assert (stored.value, stored.headers[0]) == (event(), ("h", b"x"))
     assert "stored" in stored.how
@@ -215,15 +215,15 @@ def test_a_complete_letter_is_written_from_its_source_with_headers_or_from_itsel
 def test_a_recreated_source_topic_is_not_the_source():
     other = event(event_id="2")
     for fetch in (source_of(other, timestamp=6), source_of(other + b" ")):
-        ready = judged(found_of(event()), fetch)
+        ready = judge_letter(found_of(event()), fetch)
         assert isinstance(ready, Reinjection)
         assert ready.value == event()
 
 
 def test_a_truncated_letter_needs_its_source():
     large = event(output="x" * 70_000)
-    assert "only the first 64 KiB" in str(judged(found_of(large)))
-    ready = judged(found_of(large), source_of(large))
+    assert "only the first 64 KiB" in str(judge_letter(found_of(large)))
+    ready = judge_letter(found_of(large), source_of(large))
     assert isinstance(ready, Reinjection)
     assert ready.value == large
 
@@ -239,12 +239,12 @@ def test_a_truncated_letter_needs_its_source():
     ],
 )
 def test_an_event_that_would_be_refused_again_is_skipped_with_the_reason(letter, why):
-    assert why in str(judged(letter, source_of(b"{")))
+    assert why in str(judge_letter(letter, source_of(b"{")))
 
 
 def test_an_event_that_will_expire_is_marked():
     old, young = (
-        judged(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z")
+        judge_letter(found_of(event(time=time))) for time in ("2026-03-02T06:59:59Z", "2026-03-02T07:00:01Z")
     )
     assert isinstance(old, Reinjection)
     assert isinstance(young, Reinjection)
@@ -255,13 +255,13 @@ def test_an_event_that_will_expire_is_marked():
 def test_a_plan_has_each_record_once_stops_at_its_limit_and_reports_that_more_exist():
     letters = [found_of(event(), offset=offset) for offset in (1, 1, 2, 3, 4)]
     done = {letters[2].identity}
-    result = plan(letters, done, judged, limit=1)
+    result = plan(letters, done, judge_letter, limit=1)
     assert ([event.source.offset for event in result.ready], dict(result.skipped), result.more) == (
         [1],
         {"the same record twice": 1, "re-injected before": 1},
         True,
     )
-    assert not plan(letters, done, judged, limit=3).more
+    assert not plan(letters, done, judge_letter, limit=3).more
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def reachable(monkeypatch):
 
 
 def test_nothing_is_written_without_a_confirmation(reachable, monkeypatch, capsys):
-    ready = judged(found_of(event()))
+    ready = judge_letter(found_of(event()))
     written = []
     monkeypatch.setattr(dead_letters, "_plan", lambda *_: ReinjectionPlan(ready=[ready]))
     monkeypatch.setattr(

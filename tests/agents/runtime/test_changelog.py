@@ -71,7 +71,7 @@ class Producer:
 
 
 @pytest.fixture
-def made(monkeypatch) -> Any:
+def make_changelog(monkeypatch) -> Any:
     monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
 
     def make() -> Any:
@@ -88,15 +88,15 @@ def write(changelog: Any, changed: Any = (), **outputs: list[Message]) -> tuple[
     return asyncio.run(scene())
 
 
-def test_the_transactional_id_contains_prefix_agent_topic_and_partition(made):
-    settings = made()._writer._producer.settings
+def test_the_transactional_id_contains_prefix_agent_topic_and_partition(make_changelog):
+    settings = make_changelog()._writer._producer.settings
     assert settings["transactional_id"] == "p.watch-p.events-6"
     assert settings["transaction_timeout_ms"] == 20_000
     assert settings["acks"] == "all"
 
 
-def test_the_first_transaction_contains_the_header_and_each_contains_the_position(made):
-    changelog = made()
+def test_the_first_transaction_contains_the_header_and_each_contains_the_position(make_changelog):
+    changelog = make_changelog()
     _, first = write(changelog, [(b"pane", b"1")])
     assert [(topic, partition, key) for topic, partition, key, _, _ in first] == [
         ("p.watch.state", 6, b"pane"),
@@ -108,14 +108,14 @@ def test_the_first_transaction_contains_the_header_and_each_contains_the_positio
     assert [(key, value) for _, _, key, value, _ in second] == [(POSITION, b"42")]
 
 
-def test_records_beyond_a_batch_stay_in_the_same_transaction_in_order(made):
-    _, sent = write(made(), [(b"%d" % n, b"") for n in range(10)])
+def test_records_beyond_a_batch_stay_in_the_same_transaction_in_order(make_changelog):
+    _, sent = write(make_changelog(), [(b"%d" % n, b"") for n in range(10)])
     assert [key for _, _, key, _, _ in sent] == [b"%d" % n for n in range(10)] + [HEADER, POSITION]
 
 
-def test_outputs_go_to_the_topic_of_their_kind(made):
+def test_outputs_go_to_the_topic_of_their_kind(make_changelog):
     _, sent = write(
-        made(),
+        make_changelog(),
         windows=[Message(b"support-bot/answer", b"w")],
         alerts=[Message(b"any", b"a")],
         samples=[Message(None, b"s")],
@@ -134,41 +134,41 @@ def test_outputs_go_to_the_topic_of_their_kind(made):
     ]
 
 
-def test_a_failed_batch_aborts_the_whole_transaction(made):
-    changelog = made()
+def test_a_failed_batch_aborts_the_whole_transaction(make_changelog):
+    changelog = make_changelog()
     with pytest.raises(ValueError, match="refused"):
         write(changelog, [(b"pane", b"1")], windows=[Message(b"k", b"refused")])
     assert changelog._writer._producer.committed == []
 
 
-def test_a_state_record_above_the_limit_is_refused_by_its_key(made):
+def test_a_state_record_above_the_limit_is_refused_by_its_key(make_changelog):
     with pytest.raises(exits.Misconfigured, match="b'pane'"):
-        write(made(), [(b"pane", b"x" * (MOST_STATE_BYTES + 1))])
+        write(make_changelog(), [(b"pane", b"x" * (MOST_STATE_BYTES + 1))])
 
 
-def test_a_large_state_record_accepted_by_kafka_is_written_counted_and_named(made, caplog):
-    written, sent = write(made(), [(b"pane", b"x" * (MOST_BYTES + 1)), (b"small", b"x")])
+def test_a_large_state_record_accepted_by_kafka_is_written_counted_and_named(make_changelog, caplog):
+    written, sent = write(make_changelog(), [(b"pane", b"x" * (MOST_BYTES + 1)), (b"small", b"x")])
     assert written.large == 1
     assert {key for _, _, key, _, _ in sent} >= {b"pane", b"small"}
     assert "b'pane'" in caplog.text
 
 
-def test_the_size_of_the_state_follows_writes_overwrites_and_deletions(made):
-    changelog = made()
+def test_the_size_of_the_state_follows_writes_overwrites_and_deletions(make_changelog):
+    changelog = make_changelog()
     write(changelog, [(b"a", b"x" * 9), (b"bb", b"x" * 98), (b"c", b"x")])
     write(changelog, [(b"bb", b"x" * 8), (b"c", None), (b"never", None)])
     assert (changelog.records, changelog.bytes) == (2, 10 + 10)
 
 
-def test_a_key_reserved_by_the_store_is_refused(made):
+def test_a_key_reserved_by_the_store_is_refused(make_changelog):
     with pytest.raises(ValueError, match="zero byte"):
-        write(made(), [(POSITION, b"7")])
+        write(make_changelog(), [(POSITION, b"7")])
 
 
-def test_an_output_above_the_limit_is_omitted_and_counted_unless_its_input_was_as_large(made):
+def test_an_output_above_the_limit_is_omitted_and_counted_unless_its_input_was_as_large(make_changelog):
     huge = b"x" * (MOST_BYTES + 1)
     left_out, sent = write(
-        made(),
+        make_changelog(),
         windows=[Message(b"k", huge), Message(b"k", b"small")],
         events=[Message(b"k", huge, 1)],
         deadletter=[Message(None, huge)],
@@ -195,20 +195,20 @@ def test_an_output_above_the_limit_is_omitted_and_counted_unless_its_input_was_a
         ({"layout": None}, "cannot be read"),
     ],
 )
-def test_a_foreign_state_is_refused_with_the_remedy(made, change, words):
+def test_a_foreign_state_is_refused_with_the_remedy(make_changelog, change, words):
     with pytest.raises(exits.Misconfigured, match=words) as caught:
-        made()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
+        make_changelog()._check_header(json.dumps({**HEAD, **change}).encode(), 16, True)
     assert "p.watch.state/6" in str(caught.value)
 
 
-def test_the_state_of_another_prefix_is_refused_because_of_its_source(made):
+def test_the_state_of_another_prefix_is_refused_because_of_its_source(make_changelog):
     other = Changelog(Kafka(prefix="q"), "watch", TP("q.events", 6), "c1")
     with pytest.raises(exits.Misconfigured, match=r"its source is 'q\.events', here it is 'p\.events'"):
-        made()._check_header(other.header(16), 16, True)
+        make_changelog()._check_header(other.header(16), 16, True)
 
 
-def test_a_header_of_an_older_version_is_accepted_and_rewritten_with_the_first_record(made):
-    changelog = made()
+def test_a_header_of_an_older_version_is_accepted_and_rewritten_with_the_first_record(make_changelog):
+    changelog = make_changelog()
     changelog._check_header(json.dumps({**HEAD, "layout": 1, "began": 7}).encode(), 16, True)
     _, first = write(changelog, [(b"pane", b"1")])
     # in the same transaction
@@ -217,20 +217,20 @@ def test_a_header_of_an_older_version_is_accepted_and_rewritten_with_the_first_r
     assert HEADER not in [key for _, _, key, _, _ in second]
 
 
-def test_a_header_of_the_current_version_is_not_rewritten(made):
-    changelog = made()
+def test_a_header_of_the_current_version_is_not_rewritten(make_changelog):
+    changelog = make_changelog()
     changelog._check_header(json.dumps(HEAD).encode(), 16, True)
     assert HEADER not in [key for _, _, key, _, _ in write(changelog, [(b"pane", b"1")])[1]]
 
 
-def test_records_without_a_header_are_refused(made):
+def test_records_without_a_header_are_refused(make_changelog):
     with pytest.raises(exits.Misconfigured, match="without a header"):
-        made()._check_header(None, 16, True)
+        make_changelog()._check_header(None, 16, True)
 
 
-def test_our_header_and_an_empty_topic_are_accepted(made):
-    made()._check_header(json.dumps(HEAD).encode(), 16, True)
-    made()._check_header(None, 16, False)
+def test_our_header_and_an_empty_topic_are_accepted(make_changelog):
+    make_changelog()._check_header(json.dumps(HEAD).encode(), 16, True)
+    make_changelog()._check_header(None, 16, False)
 
 
 class Reader:
@@ -262,7 +262,7 @@ class Reader:
         return dict.fromkeys(tps, self._ends.pop(0) if len(self._ends) > 1 else self._ends[0])
 
 
-def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(made):
+def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(make_changelog):
     log = [
         (0, BARRIER, b""),
         (2, b"a", b"1"),
@@ -271,7 +271,7 @@ def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(made):
         (8, b"b", None),
         (9, BARRIER, b""),
     ]
-    changelog = made()
+    changelog = make_changelog()
     assert asyncio.run(changelog._read_to(Reader(log), 9)) == {b"a": b"2"}
     assert changelog.restored == 6
 
@@ -287,25 +287,27 @@ def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(made):
     ],
     ids=["fresh", "fresh, from the latest", "inside", "at the end", "before the log: lost"],
 )
-def test_the_start_offset_follows_from_position_and_log(made, recorded, begin, start, expected):
-    changelog = made()
+def test_the_start_offset_follows_from_position_and_log(make_changelog, recorded, begin, start, expected):
+    changelog = make_changelog()
     changelog._kafka = Kafka(prefix="p", start=begin)
     assert asyncio.run(changelog._begin_at(Reader([], start), recorded)) == expected
 
 
-def test_a_position_after_the_end_of_the_log_is_refused_and_never_reset(made, monkeypatch):
+def test_a_position_after_the_end_of_the_log_is_refused_and_never_reset(make_changelog, monkeypatch):
     monkeypatch.setattr(changelog_module, "SETTLE_S", 2)
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
     with pytest.raises(
         exits.Misconfigured,
         match=r"p\.events/6 ends at 100, but its state has position 101: was the topic re-created",
     ):
-        asyncio.run(made()._begin_at(Reader([]), 101))
+        asyncio.run(make_changelog()._begin_at(Reader([]), 101))
 
 
-def test_an_end_offset_below_the_position_is_requested_again_while_the_broker_starts(made, monkeypatch):
+def test_an_end_offset_below_the_position_is_requested_again_while_the_broker_starts(
+    make_changelog, monkeypatch
+):
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
-    assert asyncio.run(made()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
+    assert asyncio.run(make_changelog()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
 
 
 async def _soon() -> None:

@@ -18,7 +18,7 @@ from monitor.protocol.messages import FileRecord, Message, Outputs
 TPS = TP("t.events", 1)
 
 
-def counted(partition: Any) -> int:
+def count_of(partition: Any) -> int:
     return sum(partition.core.counts.values())
 
 
@@ -33,7 +33,7 @@ def test_a_new_partition_writes_its_start_position_immediately(make_partition):
 def test_a_restored_partition_continues_at_its_position_and_writes_nothing(make_partition):
     async def scene() -> None:
         partition = await make_partition(records=[(b"k0 3", b"5"), (b"latest", b"3")], position=42, lost=8)
-        assert (partition.position, partition.durable, counted(partition), partition.core.latest) == (
+        assert (partition.position, partition.durable, count_of(partition), partition.core.latest) == (
             42,
             42,
             5,
@@ -156,7 +156,7 @@ def test_a_bundle_with_many_changes_is_applied_in_parts_that_fit_into_a_checkpoi
             partition.apply(whole)
             stops.append(partition.position)
         assert stops == [12, 22, 25]
-        assert counted(partition) == 23
+        assert count_of(partition) == 23
         await partition.close()
 
     asyncio.run(scene())

@@ -64,14 +64,14 @@ class Producer:
 
 
 @pytest.fixture
-def made(monkeypatch) -> Any:
+def make_changelog(monkeypatch) -> Any:
     monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
     return lambda: Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 
-def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction(made):
+def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction(make_changelog):
     async def scene() -> list[list[Any]]:
-        writer = made()
+        writer = make_changelog()
         await writer.write(42, [(b"pane", b"1")], Outputs({"windows": [Message(b"k", b"w")]}))
         committed: list[list[Any]] = list(writer._writer._producer.committed)
         return committed
@@ -123,11 +123,11 @@ class Slow:
         return {partition: [SimpleNamespace(key=key, value=value, offset=self._offset - 1)]}
 
 
-def test_recovery_continues_to_the_barrier_through_empty_polls(made, monkeypatch):
+def test_recovery_continues_to_the_barrier_through_empty_polls(make_changelog, monkeypatch):
     monkeypatch.setattr(topic_reader, "AIOKafkaConsumer", Slow)
 
     async def scene() -> dict[bytes, bytes]:
-        changelog = made()
+        changelog = make_changelog()
         async with changelog._backend.reader() as reader:
             state: dict[bytes, bytes] = await changelog._read_to(reader, 3)
             return state

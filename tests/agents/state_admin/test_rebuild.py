@@ -120,7 +120,7 @@ def test_a_replay_equals_the_state_of_an_uninterrupted_worker_for_any_fetch_size
     assert replayed.events == len(records)
 
 
-def fired() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
+def watch_with_episodes() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
     """A partition with an open episode, its records, and what the alerts topic was told."""
     watch, episodes = Watch(CONFIG), {}
     for message in watch.apply(log([(2.0, 0.0)] * 200), None).messages["alerts"]:
@@ -142,7 +142,7 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
 
 
 def test_only_unreadable_records_are_replaced():
-    _, records, episodes = fired()
+    _, records, episodes = watch_with_episodes()
     contents, keys = broken(records, b"pane", b"incident", b"episode", b"feature")
     plan = _compared(contents, ReplayResult(0, None, 200, records), episodes, everything=False)
     assert plan.changes == {key: records[key] for key in keys}
@@ -150,7 +150,7 @@ def test_only_unreadable_records_are_replaced():
 
 
 def test_state_older_than_the_log_is_partly_rebuilt_and_the_rest_is_lost():
-    _, records, episodes = fired()
+    _, records, episodes = watch_with_episodes()
     contents, (pane, incident) = broken(records, b"pane", b"incident")
     contents.note(b"nonsense", "it is none of softfail's")
     plan = _compared(
@@ -161,7 +161,7 @@ def test_state_older_than_the_log_is_partly_rebuilt_and_the_rest_is_lost():
 
 
 def test_all_replaces_exactly_the_panes_that_the_log_covers_entirely():
-    _, records, episodes = fired()
+    _, records, episodes = watch_with_episodes()
     panes = sorted((key for key in records if key.startswith(b'["pane"')), key=lambda key: json.loads(key)[6])
     altered = {
         key: value[:-1] + b"\x00" if key.startswith((b'["pane"', b'["feature"')) else value
@@ -180,7 +180,7 @@ def test_all_replaces_exactly_the_panes_that_the_log_covers_entirely():
 
 
 def test_an_unreadable_episode_is_rebuilt_from_the_alerts_topic():
-    watch, records, episodes = fired()
+    watch, records, episodes = watch_with_episodes()
     ((key, episode),) = (as_on_topic(episode) for episode in episodes.values())
     assert episode == watch.partition_state.episodes[key]
     contents, (feature_key,) = broken(records, b"episode")
@@ -197,7 +197,7 @@ def test_an_unreadable_episode_is_rebuilt_from_the_alerts_topic():
 
 
 def test_a_resolve_of_a_dropped_episode_is_accepted_by_the_notifier():
-    watch, _, episodes = fired()
+    watch, _, episodes = watch_with_episodes()
     now_us = NINE_US + 7_200_000_000
     for open_episodes in (episodes, {}):
         (message,) = ended_episodes(watch.partition_state, open_episodes, "state_reset", now_us, "softfail")
@@ -229,7 +229,7 @@ def test_a_resolve_of_a_dropped_episode_is_accepted_by_the_notifier():
 
 
 def test_the_open_episodes_are_those_whose_last_record_is_no_resolve():
-    _, _, episodes = fired()
+    _, _, episodes = watch_with_episodes()
     ((name, last),) = episodes.items()
     assert in_partitions(episodes, 8, [partition_of("s", "answer", 8)]) == episodes
     assert in_partitions(episodes, 8, set(range(8)) - {partition_of("s", "answer", 8)}) == {}
@@ -250,7 +250,7 @@ def test_the_open_episodes_are_those_whose_last_record_is_no_resolve():
 
 @pytest.mark.parametrize("change", [{"state": "updated"}, {"state": "escalated"}])
 def test_an_episode_is_open_until_it_is_resolved(change):
-    _, _, episodes = fired()
+    _, _, episodes = watch_with_episodes()
     before = dict(episodes)
     _apply(episodes, json.dumps(next(iter(episodes.values())) | change).encode())
     assert episodes.keys() == before.keys()

@@ -23,31 +23,31 @@ def letters(fake_core):
     return make
 
 
-def scraped(worker):
+def scrape(worker):
     return asyncio.run(gather(worker, 0.0))
 
 
 def test_a_counter_starts_at_zero_where_its_state_was_restored(fake_worker, part, letters):
     """After kill -9 the durable count is a little lower than what was scraped last."""
     worker = fake_worker([replace(part(letters(1_000_007)), counted_at_start={(NAME, ("json",)): 1_000_000})])
-    assert scraped(worker)[NAME] == {("json",): 7}
+    assert scrape(worker)[NAME] == {("json",): 7}
     worker.parts[0].core._measures[0] = Measure(NAME, ("json",), 1_000_010)
-    assert scraped(worker)[NAME] == {("json",): 10}
-    assert scraped(worker)["softfail_segments"] == {("s", "f", "e"): 1_000_007}
+    assert scrape(worker)[NAME] == {("json",): 10}
+    assert scrape(worker)["softfail_segments"] == {("s", "f", "e"): 1_000_007}
 
 
 def test_the_sum_does_not_decrease_when_a_partition_moves_away_and_back(fake_worker, part, letters):
     worker = fake_worker([part(letters(5), 0), part(letters(9), 1)])
-    assert scraped(worker)[NAME] == {("json",): 14}
+    assert scrape(worker)[NAME] == {("json",): 14}
     moved = worker.parts.pop()
-    assert scraped(worker)[NAME] == {("json",): 14}
+    assert scrape(worker)[NAME] == {("json",): 14}
     # two were counted elsewhere, one here
     worker.parts.append(replace(moved, core=letters(12), counted_at_start={(NAME, ("json",)): 11}))
-    assert scraped(worker)[NAME] == {("json",): 15}
+    assert scrape(worker)[NAME] == {("json",): 15}
 
 
 def test_a_counter_without_source_is_dropped(fake_worker, part, letters):
     worker = fake_worker([part(letters(5))])
-    scraped(worker)
+    scrape(worker)
     worker.parts.clear()
-    assert NAME not in scraped(worker)
+    assert NAME not in scrape(worker)

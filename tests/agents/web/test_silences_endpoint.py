@@ -18,7 +18,7 @@ ASK = {"match": "bot/*", "for": "2h", "reason": "deploy", "author": "ann"}
 
 
 @pytest.fixture
-def written(monkeypatch):
+def written_silences(monkeypatch):
     """What would have gone to Kafka."""
     silences = {}
 
@@ -61,14 +61,14 @@ def that(answer):
     return f"/api/silences/{answer[0][1]['silence_id']}"
 
 
-def test_a_silence_is_added_and_ended(fake_worker, written):
+def test_a_silence_is_added_and_ended(fake_worker, written_silences):
     first, second, third = ask(
         fake_worker(),
         ("POST", "/api/silences", ASK, {}),
         ("DELETE", that, None, {}),
         ("DELETE", that, None, {}),
     )
-    (silence,) = written.values()
+    (silence,) = written_silences.values()
     assert (first[0], first[1]["silence_id"], first[1]["match"], first[1]["author"]) == (
         201,
         silence.silence_id,
@@ -101,14 +101,14 @@ def test_a_silence_is_added_and_ended(fake_worker, written):
     ],
 )
 def test_invalid_and_cross_origin_requests_are_refused_by_name(
-    fake_worker, written, body, headers, status, says
+    fake_worker, written_silences, body, headers, status, says
 ):
     ((status, answer),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
-    assert (status, written) == (status, {})
+    assert (status, written_silences) == (status, {})
     assert answer["error"].startswith(says)
 
 
-def test_a_cross_origin_request_ends_no_silence(fake_worker, written):
+def test_a_cross_origin_request_ends_no_silence(fake_worker, written_silences):
     answers = ask(
         fake_worker(),
         ("POST", "/api/silences", ASK, {}),
@@ -117,7 +117,7 @@ def test_a_cross_origin_request_ends_no_silence(fake_worker, written):
     assert [status for status, _ in answers] == [201, 403]
 
 
-def test_with_a_configured_token_a_silence_needs_it(fake_worker, written):
+def test_with_a_configured_token_a_silence_needs_it(fake_worker, written_silences):
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     http = Http(port=0, token=TOKEN)
     answers = ask(
@@ -129,7 +129,7 @@ def test_with_a_configured_token_a_silence_needs_it(fake_worker, written):
     assert [status for status, _ in answers] == [401, 201]
 
 
-def test_an_unavailable_kafka_is_503_and_a_refusal_is_409(fake_worker, written, monkeypatch):
+def test_an_unavailable_kafka_is_503_and_a_refusal_is_409(fake_worker, written_silences, monkeypatch):
     def down(*_):
         raise TimeoutError
 

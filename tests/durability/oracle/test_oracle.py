@@ -93,7 +93,7 @@ class Topic:
 
 
 @cache
-def ran(name: str) -> Run:
+def cached_run(name: str) -> Run:
     return run(*RUNS[name])
 
 
@@ -129,7 +129,7 @@ def run(seed: int, messages: int, length_s: float, jump_at: float | None, in_tim
 
 @cache
 def expected(name: str) -> Any:
-    run = ran(name)
+    run = cached_run(name)
     return oracle.compute(run.topic, run.corpus.settings(), run.corpus.partitions)
 
 
@@ -146,7 +146,7 @@ def differences(records: list[FileRecord], run: Run) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_number_of_every_window_equals_the_oracles(name):
-    windows = truth.windows_of(ran(name).written["windows"])
+    windows = truth.windows_of(cached_run(name).written["windows"])
     assert truth.compare(windows, expected(name).windows) == []
     assert len(windows) > 3000
     assert sum(window["revision"] > 1 for window in windows.values()) > 150
@@ -155,7 +155,7 @@ def test_every_number_of_every_window_equals_the_oracles(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_refused_record_is_one_dead_letter_of_its_class(name):
-    letters = truth.letters_of(ran(name).written["deadletter"])
+    letters = truth.letters_of(cached_run(name).written["deadletter"])
     assert truth.compare(letters, expected(name).dead_letters) == []
     assert {why for _, why in letters} >= {
         "empty",
@@ -165,15 +165,17 @@ def test_every_refused_record_is_one_dead_letter_of_its_class(name):
         "invalid:time",
         "invalid:sample_probability",
     }
-    assert len(letters) == sum(n for meant, n in ran(name).meant.items() if meant.startswith("poison:"))
+    assert len(letters) == sum(
+        n for meant, n in cached_run(name).meant.items() if meant.startswith("poison:")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_transition_and_episode_equals_the_oracles_and_each_fault_pages_once(name):
-    alerts, computed = ran(name).written["alerts"], expected(name)
+    alerts, computed = cached_run(name).written["alerts"], expected(name)
     assert truth.compare(truth.transitions_of(alerts), computed.transitions) == []
     assert truth.compare(truth.episodes_of(alerts), computed.episodes) == []
-    assert truth.faults_found(computed.episodes, ran(name).corpus.faults) == []
+    assert truth.faults_found(computed.episodes, cached_run(name).corpus.faults) == []
     assert {"firing", "resolved", "pending"} <= {transition["state"] for transition in computed.transitions}
     assert all(
         episode["resolved"] and episode["resolved"] < computed.compared_until for episode in computed.episodes
@@ -188,7 +190,7 @@ def test_a_rolled_back_segment_ends_its_page():
 
 
 def test_a_fast_clock_counts_no_more_than_that_of_the_broker():
-    run = ran("in time")
+    run = cached_run("in time")
     assert run.meant["ahead"] > 0
     unstamped = oracle.compute(
         [record._replace(timestamp=None) for record in run.topic], run.corpus.settings(), 4
@@ -214,7 +216,7 @@ def test_a_lost_or_duplicated_copy_is_detected():
 
 
 def test_the_corpus_contains_every_kind_of_trouble():
-    run, computed = ran("in time"), expected("in time")
+    run, computed = cached_run("in time"), expected("in time")
     kinds = {
         "late",
         "very late",
@@ -281,13 +283,13 @@ def test_the_unmodified_small_run_equals_the_oracle():
 @pytest.mark.seeds(1, nightly=4)
 def test_one_lost_event_is_detected(seed):
     records = list(small().topic)
-    records.remove(random.Random(seed).choice(counted(records)))
+    records.remove(random.Random(seed).choice(countable(records)))
     assert differences(records, small()) != []
 
 
 @pytest.mark.seeds(1, nightly=4)
 def test_one_duplicated_event_is_detected(seed):
-    again = random.Random(seed).choice(counted(small().topic))
+    again = random.Random(seed).choice(countable(small().topic))
     assert differences([*small().topic, again], small()) != []
 
 
@@ -344,7 +346,7 @@ def test_the_oracle_uses_only_the_standard_library_and_no_product_module():
     } | {"truth"}
 
 
-def counted(records: list[FileRecord]) -> list[FileRecord]:
+def countable(records: list[FileRecord]) -> list[FileRecord]:
     """Responses that lie where they belong and are young enough to be counted."""
     counted_records = []
     for record in records:
@@ -378,7 +380,7 @@ def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
         if window["level"] == "segment"
     )
     events = {
-        index: oracle_events.parsed(record.value) for index, record in enumerate(log) if counted([record])
+        index: oracle_events.parsed(record.value) for index, record in enumerate(log) if countable([record])
     }
     closed_s, places = 0, list(events)
     for closing in places:

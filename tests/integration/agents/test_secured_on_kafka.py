@@ -155,7 +155,7 @@ def block(pki: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def configured(tmp_path: Path, broker: Any, block: dict[str, str]) -> Any:
+def write_config(tmp_path: Path, broker: Any, block: dict[str, str]) -> Any:
     """Writes softfail.yaml for the secured port: ``configured(prefix, port=0, address=None, **changes of the
     block)``.
     """
@@ -253,7 +253,7 @@ def publish(address: str, topic: str, block: dict[str, str], monkeypatch: pytest
 
 def test_worker_and_commands_run_over_tls_with_login_and_certificate_and_log_no_secret(
     broker: Any,
-    configured: Any,
+    write_config: Any,
     block: dict[str, str],
     make_workers: Any,
     free_port: Any,
@@ -261,7 +261,7 @@ def test_worker_and_commands_run_over_tls_with_login_and_certificate_and_log_no_
     tmp_path: Path,
 ):
     port = free_port()
-    path = str(configured("secured", port))
+    path = str(write_config("secured", port))
     outputs = [(made := agents("topics", "--config", path)).stdout + made.stderr]
     assert made.returncode == 0, outputs
     workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", path], SECRETS)
@@ -467,9 +467,9 @@ def test_every_listener_accepts_a_client_with_matching_settings(
     ],
 )
 def test_a_worker_and_the_commands_exit_with_one_error_without_a_retry_loop(
-    wrong: str, commands: Any, configured: Any, pki: Path
+    wrong: str, commands: Any, write_config: Any, pki: Path
 ):
-    path = str(configured("refused", **changes(pki, wrong)))
+    path = str(write_config("refused", **changes(pki, wrong)))
     for command in commands:
         began = time.monotonic()
         ended = agents(*command, "--config", path, WRONG="marker-wrong-00", PYTHONUNBUFFERED="1")

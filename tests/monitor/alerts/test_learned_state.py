@@ -61,7 +61,7 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
     return values
 
 
-def written(
+def run_watch(
     values: list[bytes], bundle: int, every: int | None, config: Config | None = None
 ) -> list[tuple[str, bytes]]:
     """All that is written; with ``every``, by objects that are taken apart at each so-many-th edge and put
@@ -97,21 +97,21 @@ def test_restart_in_the_middle_of_incidents_changes_nothing(
         "monitor.windows.feature_series.MAX_SEGMENTS", 6
     )  # so that segments leave for `other`
     values = troubled(190, 20, variants=12)
-    whole = written(values, 5000, None)
+    whole = run_watch(values, 5000, None)
     assert rules_that(whole, "firing") >= {"drift", "pass-rate-fell", "failures-rose", "error-rate"}
     assert rules_that(whole, "resolved") >= {"pass-rate-fell", "failures-rose", "error-rate"}
-    assert written(values, bundle, every) == whole
+    assert run_watch(values, bundle, every) == whole
 
 
 def test_a_young_reference_of_low_traffic_is_the_same_after_a_restart() -> None:
     values = [value for nth, value in enumerate(troubled(300, 3, variants=1)) if nth % 2 or nth > 400]
-    whole = written(values, 5000, None)
-    assert written(values, 11, 15) == whole
+    whole = run_watch(values, 5000, None)
+    assert run_watch(values, 11, 15) == whole
 
 
 def test_bundle_sizes_do_not_affect_learned_state() -> None:
     values = troubled(70, 20, variants=4)
-    assert written(values, 1, None) == written(values, 5000, None) == written(values, 777, None)
+    assert run_watch(values, 1, None) == run_watch(values, 5000, None) == run_watch(values, 777, None)
 
 
 def test_an_accepted_normal_state_survives_restarts() -> None:
@@ -123,7 +123,7 @@ def test_an_accepted_normal_state_survives_restarts() -> None:
         for nth in range(31 * 120)
     ]
     settings = Config.model_validate({"time": {"pane": "5m"}})
-    whole = written(values, 5000, None, settings)
+    whole = run_watch(values, 5000, None, settings)
     records = [json.loads(value) for topic, value in whole if topic == "alerts"]
     states = [
         (record["state"], record["reason"][:13])
@@ -131,4 +131,4 @@ def test_an_accepted_normal_state_survives_restarts() -> None:
         if record.get("rule") == "drift" and record["level"] == "feature"
     ]
     assert states == [("firing", "breached"), ("resolved", "became_normal")]
-    assert written(values, 50, 60, settings) == whole
+    assert run_watch(values, 50, 60, settings) == whole

@@ -64,7 +64,7 @@ def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
     return records
 
 
-def written(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def alerts_of(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         json.loads(message.value)
         for outputs in replay(config, iter(events_of(rows)))
@@ -92,7 +92,7 @@ def test_a_rule_on_mean_length_fires_at_the_first_certain_edge_after_the_change_
     march, june = answers(name, MARCH), answers(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march))
     transitions = [
-        r for r in written(Config.model_validate(settings), march + june) if r["record"] == "transition"
+        r for r in alerts_of(Config.model_validate(settings), march + june) if r["record"] == "transition"
     ]
     fired = [r for r in transitions if r["rule"] == "length" and r["level"] == "feature"]
     assert [r["state"] for r in fired][:1] == ["firing"]
@@ -110,7 +110,7 @@ def test_shuffled_answers_of_march_open_no_episode_with_the_default_configuratio
     rows = answers(name, MARCH)
     for seed in range(3):
         random.Random(seed).shuffle(rows)
-        assert [r for r in written(Config(), rows) if r["record"] != "window"] == []
+        assert [r for r in alerts_of(Config(), rows) if r["record"] != "window"] == []
 
 
 def test_the_refusals_of_june_open_an_episode_that_names_them(
@@ -118,7 +118,7 @@ def test_the_refusals_of_june_open_an_episode_that_names_them(
 ) -> None:
     march, june = answers("OPINIONQA", MARCH), answers("OPINIONQA", JUNE)
     change = BEGIN + timedelta(seconds=len(march))
-    episodes = [r for r in written(Config(), march + june) if r["record"] == "episode"]
+    episodes = [r for r in alerts_of(Config(), march + june) if r["record"] == "episode"]
     assert episodes[0]["state"] == "opened"
     assert datetime.fromisoformat(episodes[0]["time"]) > change
     # it opens with what drifted, of which there are no examples
@@ -131,7 +131,7 @@ def test_the_refusals_of_june_open_an_episode_that_names_them(
 
 def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
     rows = answers("PRIME_FULL", MARCH)
-    windows = [r for r in written(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
+    windows = [r for r in alerts_of(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
     assert sum(window["events"] for window in windows) == len(rows)
     assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(
         int(row["answer_token"]) for row in rows
@@ -178,4 +178,4 @@ def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(
         first, second = list(rows), list(rows)
         random.Random(seed).shuffle(first)
         random.Random(1000 + seed).shuffle(second)
-        assert [r for r in written(Config(), first + second) if r["record"] != "window"] == [], seed
+        assert [r for r in alerts_of(Config(), first + second) if r["record"] != "window"] == [], seed

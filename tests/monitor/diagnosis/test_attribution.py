@@ -107,7 +107,7 @@ def drift(metric: str, value: float, reference: float) -> ShownIncident:
     return incident(evidence=evidence_of(finding, "trailing 24h", (finding,)))
 
 
-def named(feature: FeatureState, *several: ShownIncident) -> Origin:
+def attributed(feature: FeatureState, *several: ShownIncident) -> Origin:
     return origin_of(
         feature,
         {str(nth): traffic for nth, traffic in enumerate(several or (incident(),))},
@@ -117,26 +117,37 @@ def named(feature: FeatureState, *several: ShownIncident) -> Origin:
 
 
 def test_the_failing_provider_is_named_although_another_has_more_calls() -> None:
-    assert named(feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8))) == ("two", "n")
+    assert attributed(feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8))) == (
+        "two",
+        "n",
+    )
 
 
 def test_when_two_models_of_a_provider_fail_only_the_provider_is_named() -> None:
-    assert named(
+    assert attributed(
         feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))
     ) == ("one", "")
 
 
 def test_when_two_providers_fail_neither_is_named() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NO_ORIGIN
+    assert attributed(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NO_ORIGIN
 
 
 def test_constant_failures_are_not_part_of_the_excess() -> None:
-    assert named(feature_of(Traffic("m", "one", 100, 20, 20), Traffic("n", "two", 20, 0, 10))) == ("two", "n")
+    assert attributed(feature_of(Traffic("m", "one", 100, 20, 20), Traffic("n", "two", 20, 0, 10))) == (
+        "two",
+        "n",
+    )
 
 
 def test_without_excess_failures_the_calls_decide() -> None:
-    assert named(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == ("one", "m")
-    assert named(feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))) == (
+    assert attributed(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == (
+        "one",
+        "m",
+    )
+    assert attributed(
+        feature_of(Traffic("m", "one", 20, 5, 5, sent=10_000), Traffic("n", "two", 90, 5, 5))
+    ) == (
         "one",
         "m",
     ), "most were not sent to us"
@@ -144,7 +155,7 @@ def test_without_excess_failures_the_calls_decide() -> None:
 
 def test_a_segment_that_improved_does_not_increase_the_share_of_others() -> None:
     assert (
-        named(
+        attributed(
             feature_of(
                 Traffic("m", "one", 20, 0, 10), Traffic("n", "two", 20, 0, 6), Traffic("o", "three", 20, 8, 0)
             )
@@ -178,15 +189,19 @@ def test_a_new_segment_is_compared_with_the_usual_rate_of_the_feature() -> None:
     panes = feature.segments[SegmentKey("n")].panes
     for start_us in [start_us for start_us in panes if start_us < (BEGUN - 1) * MINUTE_US]:
         del panes[start_us]
-    assert named(feature) == ("one", "m")
+    assert attributed(feature) == ("one", "m")
 
 
 def test_unsampled_calls_count_by_their_probability() -> None:
-    assert named(feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == (
+    assert attributed(
+        feature_of(Traffic("m", "one", 20, 0, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))
+    ) == (
         "one",
         "m",
     )
-    assert named(feature_of(Traffic("m", "one", 20, 4, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))) == (
+    assert attributed(
+        feature_of(Traffic("m", "one", 20, 4, 4, sent=10_000), Traffic("n", "two", 20, 0, 16))
+    ) == (
         "two",
         "n",
     ), "as always"
@@ -203,14 +218,14 @@ def test_unsampled_calls_count_by_their_probability() -> None:
 def test_failures_of_any_rate_are_counted_in_their_segment(fired: ShownIncident) -> None:
     metric = fired.evidence.metric
     feature = feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8), metric=metric)
-    assert named(feature, fired) == ("two", "n")
+    assert attributed(feature, fired) == ("two", "n")
 
 
 def test_a_rate_that_must_not_fall_is_attributed_to_the_segment_where_it_fell() -> None:
     feature = feature_of(
         Traffic("m", "one", 100, 50, 50), Traffic("n", "two", 20, 18, 2), metric="feedback.regeneration_rate"
     )
-    assert named(feature, drift("feedback.regeneration_rate", 0.43, 0.57)) == (
+    assert attributed(feature, drift("feedback.regeneration_rate", 0.43, 0.57)) == (
         "two",
         "n",
     )
@@ -224,7 +239,7 @@ def test_slow_calls_are_attributed_to_the_provider_that_became_slow() -> None:
             pane.number("duration_s").add(
                 MILLION, pane.events, pane.events * (8_000_000 if slow else 2_000_000), {600: pane.events}
             )
-    assert named(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
+    assert attributed(feature, incident("duration_s.p90", above=5.0)) == ("two", "n")
 
 
 def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
@@ -232,8 +247,8 @@ def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
     for start_us, pane in feature.segments[SegmentKey("n")].panes.items():
         if start_us >= (BEGUN - 1) * MINUTE_US:
             pane.category("fallback").add(MILLION, {"cache": 15})
-    assert named(feature, drift("fallback=cache", 0.15, 0.0)) == ("two", "n")
-    assert named(feature, drift("fallback=none", 0.85, 1.0)) == (
+    assert attributed(feature, drift("fallback=cache", 0.15, 0.0)) == ("two", "n")
+    assert attributed(feature, drift("fallback=none", 0.85, 1.0)) == (
         "two",
         "n",
     ), "what became rare"
@@ -241,35 +256,37 @@ def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
 
 def test_without_countable_failures_the_calls_decide() -> None:
     few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
-    assert named(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
+    assert attributed(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
     assert (
-        named(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NO_ORIGIN
+        attributed(feature_of(few, many._replace(calls=25)), incident("output_text", above=None)) == NO_ORIGIN
     ), "seven tenths are not enough"
 
 
 def test_incidents_of_segments_use_only_those_segments() -> None:
     feature = feature_of(Traffic("m", "one", 100, 0, 90), Traffic("n", "two", 10, 0, 5))
-    assert named(feature, incident(model="n")) == ("two", "n")
-    assert named(feature, incident("output_text", model="n"), incident()) == (
+    assert attributed(feature, incident(model="n")) == ("two", "n")
+    assert attributed(feature, incident("output_text", model="n"), incident()) == (
         "one",
         "m",
     ), "the whole feature says more"
-    assert named(feature, incident(model="gone")) == NO_ORIGIN
+    assert attributed(feature, incident(model="gone")) == NO_ORIGIN
 
 
 def test_the_incidents_of_highest_severity_that_still_fire_decide() -> None:
     feature = feature_of(Traffic("m", "one", 40, 0, 20), Traffic("n", "two", 40, 0, 20))
-    assert named(feature, incident(model="n", severity="warning"), incident(model="m")) == ("one", "m")
-    assert named(feature, incident(model="n"), incident(model="m", state="resolved")) == ("two", "n")
-    assert named(feature, incident(model="n", state="resolved")) == ("two", "n"), "all is over"
+    assert attributed(feature, incident(model="n", severity="warning"), incident(model="m")) == ("one", "m")
+    assert attributed(feature, incident(model="n"), incident(model="m", state="resolved")) == ("two", "n")
+    assert attributed(feature, incident(model="n", state="resolved")) == ("two", "n"), "all is over"
 
 
 def test_a_no_data_incident_has_no_origin() -> None:
     silent = incident("events", above=None, below=1.0)
     feature = feature_of(Traffic("m", "one", 40, 0, 20))
-    assert named(feature, silent) == NO_ORIGIN
-    assert named(feature, silent, incident(severity="warning")) == NO_ORIGIN, "the page is about the silence"
-    assert named(feature, silent, incident()) == ("one", "m")
+    assert attributed(feature, silent) == NO_ORIGIN
+    assert attributed(feature, silent, incident(severity="warning")) == NO_ORIGIN, (
+        "the page is about the silence"
+    )
+    assert attributed(feature, silent, incident()) == ("one", "m")
 
 
 @pytest.mark.parametrize(
@@ -283,17 +300,17 @@ def test_a_no_data_incident_has_no_origin() -> None:
     ],
 )
 def test_placeholders_are_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
-    assert named(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
+    assert attributed(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
 
 
 def test_a_segment_belongs_to_the_provider_that_answers_most_of_its_labelled_calls() -> None:
-    assert named(feature_of(Traffic("m", {"one": 6, "two": 4}, 40, 0, 20))) == ("one", "m")
-    assert named(feature_of(Traffic("m", {"one": 5, "two": 5}, 40, 0, 20))) == ("", "m")
+    assert attributed(feature_of(Traffic("m", {"one": 6, "two": 4}, 40, 0, 20))) == ("one", "m")
+    assert attributed(feature_of(Traffic("m", {"one": 5, "two": 5}, 40, 0, 20))) == ("", "m")
 
 
 def test_an_episode_without_incidents_or_panes_has_no_origin() -> None:
     assert origin_of(feature_of(), {}, BEGUN * MINUTE_US, NOW * MINUTE_US) == NO_ORIGIN
-    assert named(feature_of(Traffic("m", "one", 40), minutes=5)) == NO_ORIGIN
+    assert attributed(feature_of(Traffic("m", "one", 40), minutes=5)) == NO_ORIGIN
 
 
 class Opened(Pane):
@@ -331,8 +348,8 @@ def test_the_order_of_segments_does_not_matter_and_the_named_origin_has_failing_
         traffic._replace(model=f"m{nth}", since=min(traffic.calls, traffic.since))
         for nth, traffic in enumerate(data.draw(st.lists(traffic_strategy, min_size=1, max_size=6)))
     ]
-    origin = named(feature_of(*several))
-    assert named(feature_of(*data.draw(st.permutations(several)))) == origin
+    origin = attributed(feature_of(*several))
+    assert attributed(feature_of(*data.draw(st.permutations(several)))) == origin
     if any(item.since for item in several):
         assert not origin.provider or any(item.since and item.provider == origin.provider for item in several)
         assert not origin.model or any(item.since and item.model == origin.model for item in several)
@@ -350,7 +367,7 @@ def event(second: float, **more: Any) -> bytes:
     return json.dumps(fields | more).encode()
 
 
-def written(values: list[bytes], every: int | None = None) -> list[bytes]:
+def alerts_of(values: list[bytes], every: int | None = None) -> list[bytes]:
     """Return all alerts; ``every``: restart the watch after this many minutes."""
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
@@ -387,12 +404,12 @@ def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts
                 **({"output": "", "error_type": "timeout"} if failing else {"output": refusal}),
             )
         )
-    whole = written(values)
+    whole = alerts_of(values)
     records = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
     first = [item for item in records if item.episode_id == records[0].episode_id]
     assert {(item.provider, item.model) for item in first} == {("one", "")}
     assert (first[0].state, first[-1].time >= NINE + timedelta(hours=4)) == ("opened", True)
-    assert written(values, every=7) == whole
+    assert alerts_of(values, every=7) == whole
 
 
 def test_a_record_has_only_known_origin_fields() -> None:
@@ -402,6 +419,6 @@ def test_a_record_has_only_known_origin_fields() -> None:
         )
         for nth in range(1500)
     ]
-    first = next(json.loads(value) for value in written(values) if b'"record":"episode"' in value)
+    first = next(json.loads(value) for value in alerts_of(values) if b'"record":"episode"' in value)
     assert "provider" not in first
     assert first["model"] == "a"

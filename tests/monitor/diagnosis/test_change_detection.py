@@ -47,7 +47,7 @@ def scene(fields_of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]
     ]
 
 
-def written(
+def change_records(
     values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None
 ) -> list[bytes]:
     """The records of changes; with ``every``, by objects that are taken apart each so many minutes and put
@@ -76,7 +76,7 @@ def written(
 def changes_of(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:
     return [
         (item.kind, item.name, item.before)
-        for item in map(Change.model_validate_json, written(values, **more))
+        for item in map(Change.model_validate_json, change_records(values, **more))
     ]
 
 
@@ -85,7 +85,7 @@ def versions(new: str = "v8", since: float = 30) -> Of:
 
 
 def test_a_new_prompt_version_is_reported_once_with_its_predecessor_and_time() -> None:
-    (value,) = written(scene(versions()))
+    (value,) = change_records(scene(versions()))
     change = Change.model_validate_json(value)
     assert (change.service, change.feature, change.environment) == ("bot", "answer", "production")
     assert (change.kind, change.name, change.before, change.time) == (
@@ -240,7 +240,7 @@ def test_each_feature_and_environment_has_its_own_changes() -> None:
             "prompt_version": "v8" if minute >= 30 else "v7",
         }
 
-    changes = [Change.model_validate_json(value) for value in written(scene(fields_of))]
+    changes = [Change.model_validate_json(value) for value in change_records(scene(fields_of))]
     assert sorted((item.feature, item.environment) for item in changes) == [
         ("a", "production"),
         ("a", "staging"),
@@ -253,7 +253,7 @@ def test_a_change_detected_again_has_the_same_id() -> None:
     ids = {
         Change.model_validate_json(value).change_id
         for since in (20, 30)
-        for value in written(scene(versions(since=since)))
+        for value in change_records(scene(versions(since=since)))
     }
     assert len(ids) == 1
 
@@ -261,8 +261,8 @@ def test_a_change_detected_again_has_the_same_id() -> None:
 def test_a_change_over_a_day_old_on_arrival_is_not_reported() -> None:
     now_us = int((NINE + timedelta(hours=25, minutes=30)).timestamp()) * 1_000_000
     values = scene(versions(), 45)
-    assert written(values, now_us=now_us) == []
-    assert len(written(values, now_us=now_us - 3600 * 1_000_000)) == 1
+    assert change_records(values, now_us=now_us) == []
+    assert len(change_records(values, now_us=now_us - 3600 * 1_000_000)) == 1
 
 
 def test_late_events_of_a_name_neither_repeat_nor_prevent_its_report() -> None:
@@ -298,8 +298,8 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
             in_order, key=lambda item: item[0] + (draw.random() < 0.1) * draw.randrange(12)
         )
     ]
-    straight = written(values)
-    assert written(values, every) == straight
+    straight = change_records(values)
+    assert change_records(values, every) == straight
     names = [(item.environment, item.kind, item.name) for item in map(Change.model_validate_json, straight)]
     assert len(names) == len(set(names))
 

@@ -44,7 +44,7 @@ def scene(fields_of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
     return [event(nth * 60 / a_minute, **fields_of(nth / a_minute, rng)) for nth in range(minutes * a_minute)]
 
 
-def written(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
+def run_watch(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
     """Return all outputs; ``every``: restart the watch after this many minutes."""
     watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
@@ -69,9 +69,9 @@ def episodes(messages: list[tuple[str, bytes]]) -> list[Episode]:
     ]
 
 
-def named(values: list[bytes]) -> list[str]:
+def causes_of(values: list[bytes]) -> list[str]:
     """Return the causes in the records of the first episode, each once."""
-    records = episodes(written(values))
+    records = episodes(run_watch(values))
     assert records, "nothing was opened"
     return list(
         dict.fromkeys(
@@ -89,7 +89,7 @@ def failing(when: bool, error: str) -> dict[str, Any]:
 
 
 def test_a_failing_prompt_version_introduced_just_before_is_named_with_its_time() -> None:
-    assert named(
+    assert causes_of(
         scene(
             lambda m, rng: {
                 "prompt_version": "v8" if m >= 62 else "v7",
@@ -119,7 +119,7 @@ def test_a_service_version_introduced_just_before_is_named_and_is_no_drift() -> 
             "output": text(m >= 62 and rng.random() < 0.3),
         }
     )
-    assert named(values)[0] == "new service version 2.1: in use since 10:02 UTC, 2 min before this began"
+    assert causes_of(values)[0] == "new service version 2.1: in use since 10:02 UTC, 2 min before this began"
     healthy = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(False)})
     out = Watch(Config()).apply([FileRecord(value, nth) for nth, value in enumerate(healthy)])
     assert episodes([(topic, message.value) for topic, message in out.order]) == []
@@ -134,7 +134,7 @@ def test_a_service_version_of_few_calls_is_not_named() -> None:
             "output": text(m >= 64 and rng.random() < 0.3),
         }
     )
-    assert not [item for item in named(values) if "service version" in item]
+    assert not [item for item in causes_of(values) if "service version" in item]
 
 
 @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ def test_a_service_version_of_few_calls_is_not_named() -> None:
     ],
 )
 def test_an_unrelated_change_is_not_named(why: str, fields_of: Any) -> None:
-    assert not [item for item in named(scene(fields_of)) if "prompt version" in item], why
+    assert not [item for item in causes_of(scene(fields_of)) if "prompt version" in item], why
 
 
 def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> None:
-    every = named(
+    every = causes_of(
         scene(lambda m, rng: {"model": rng.choice("ab")} | failing(m >= 66 and rng.random() < 0.3, "timeout"))
     )
     assert every == [
         "the provider does not answer, or fails: 100 % of the errors are timeout, with every model"
     ]
-    causes = named(
+    causes = causes_of(
         scene(
             lambda m, rng: (
                 {"model": (model := rng.choice("ab"))}
@@ -207,10 +207,10 @@ def test_a_different_answering_model_is_a_silent_change_unless_it_was_requested(
         }
 
     assert (
-        named(scene(lambda m, rng: longer(m, rng, "m")))[0]
+        causes_of(scene(lambda m, rng: longer(m, rng, "m")))[0]
         == f"{SERVED}: in use since 10:06 UTC, 1 min before this began"
     )
-    assert named(scene(lambda m, rng: longer(m, rng, "n"))) == [
+    assert causes_of(scene(lambda m, rng: longer(m, rng, "n"))) == [
         "new model n: in use since 10:06 UTC, 3 min before this began"
     ]
 
@@ -222,13 +222,15 @@ def test_longer_answers_with_more_tool_calls_are_named_a_loop_or_an_injection() 
             "tool_calls": rng.choice([1, 2, 3]) * (6 if m >= 66 else 1),
         }
 
-    assert named(scene(fields_of)) == ["a loop or an injection: answers became longer, with more tool calls"]
+    assert causes_of(scene(fields_of)) == [
+        "a loop or an injection: answers became longer, with more tool calls"
+    ]
 
 
 def test_a_fallback_in_use_is_named() -> None:
-    assert named(scene(lambda m, rng: {"fallback": "model" if m >= 66 and rng.random() < 0.5 else None})) == [
-        "a fallback has taken over from the first choice"
-    ]
+    assert causes_of(
+        scene(lambda m, rng: {"fallback": "model" if m >= 66 and rng.random() < 0.5 else None})
+    ) == ["a fallback has taken over from the first choice"]
 
 
 def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
@@ -242,14 +244,14 @@ def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
         } | failing(m >= 245 and rng.random() < 0.5, "timeout")
 
     values = scene(fields_of, minutes=255, a_minute=20)
-    whole = written(values)
+    whole = run_watch(values)
     causes = [episode.causes for episode in episodes(whole)]
     assert causes[0][0] == V8
     assert (
         causes[-1][0]
         == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
     )
-    assert written(values, every=7) == whole
+    assert run_watch(values, every=7) == whole
 
 
 def test_a_record_of_an_older_release_without_causes_is_read(episode_of: Any) -> None:

@@ -94,32 +94,31 @@ FINE = [
 ]
 
 
-def judged(output, response, **fields):
+def judge(output, response, **fields):
     suite = Suite.of(["known_failure"])
     return suite.judge(response(output=output, **fields))[suite.names.index("known_failure")]
 
 
 @pytest.mark.parametrize(("text", "kind"), FAILURES)
 def test_a_known_failure_fails_and_is_named(text, kind, response):
-    verdict = judged(text, response)
+    verdict = judge(text, response)
     assert (verdict.state, verdict.reason) == (State.FAILED, f"known failure: {kind}")
 
 
 @pytest.mark.parametrize("text", FINE)
 def test_text_that_resembles_a_known_failure_passes(text, response):
-    assert judged(text, response).state is State.PASSED
+    assert judge(text, response).state is State.PASSED
 
 
 def test_content_of_the_input_may_be_repeated(response):
     assert (
-        judged("Hello {{name}}!", response, input="Correct the spelling: Helo {{name}}!").state
-        is State.PASSED
+        judge("Hello {{name}}!", response, input="Correct the spelling: Helo {{name}}!").state is State.PASSED
     )
 
 
 def test_a_requested_repetition_passes(response):
     assert (
-        judged(
+        judge(
             "I will not talk in class. " * 50, response, input="Write it 50 times: I will not talk in class."
         ).state
         is State.PASSED

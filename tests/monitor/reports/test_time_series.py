@@ -84,7 +84,9 @@ def test_a_plot_has_a_limited_number_of_points_of_equal_width_and_keeps_extremes
     points = series.points()
     assert POINTS / 2 < len(points) <= POINTS
     assert {start_us % series.width_us for start_us, _ in points} == {0}
-    point = next(one for start_us, one in points if start_us <= worst * PANE_US < start_us + series.width_us)
+    point = next(
+        point for start_us, point in points if start_us <= worst * PANE_US < start_us + series.width_us
+    )
     assert point.read("pass_rate", "").value > 0.9  # all panes of the point together
     assert point.low["pass_rate"] < 0.15  # and the one of them that surely was bad
     assert point.panes == series.width_us // PANE_US

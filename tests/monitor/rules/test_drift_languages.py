@@ -32,7 +32,7 @@ ON_LANGUAGES = Config.model_validate(
 )
 
 
-def fired(
+def firing_transitions(
     minutes: int,
     fields: Callable[[int, float], dict[str, Any]],
     config: Config | None = None,
@@ -63,7 +63,9 @@ def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["input", "output"])
 def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
-    transitions = fired(90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]})
+    transitions = firing_transitions(
+        90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]}
+    )
     assert {item["rule"] for item in transitions} == {"drift"}
     assert {item["level"] for item in transitions} == {"segment", "feature"}
     assert min(item["time"][11:16] for item in transitions) <= "10:15"
@@ -85,7 +87,7 @@ def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
             "output": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH),
         }
 
-    assert fired(240, fields) == []
+    assert firing_transitions(240, fields) == []
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(4, False), (5, True)])
@@ -97,12 +99,14 @@ def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 2 else ENGLISH)[nth % 2]}
 
-    assert bool(fired(120, fields, ON_LANGUAGES)) == expected
+    assert bool(firing_transitions(120, fields, ON_LANGUAGES)) == expected
 
 
 def test_answers_too_short_to_detect_are_no_other_language() -> None:
     assert (
-        fired(120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES)
+        firing_transitions(
+            120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES
+        )
         == []
     )
 
@@ -114,7 +118,7 @@ def test_a_new_prompt_version_that_answers_in_french_is_detected_in_the_whole_fe
             "output": (ENGLISH if minute < 70 else FRENCH)[nth % 2],
         }
 
-    assert {(item["level"], *findings(item)) for item in fired(90, fields, ON_LANGUAGES)} == {
+    assert {(item["level"], *findings(item)) for item in firing_transitions(90, fields, ON_LANGUAGES)} == {
         ("feature", "output_language=fr")
     }
 
@@ -137,9 +141,9 @@ def test_less_traffic_from_one_country_is_no_change_of_language() -> None:
             "output": (FRENCH if quiet else ENGLISH)[nth // 2 % 2],
         }
 
-    assert fired(120, fields, WITH_COUNTRIES, 24) == []
+    assert firing_transitions(120, fields, WITH_COUNTRIES, 24) == []
     without = Config.model_validate({"drift": [{"name": "drift", "on": ["output_language"]}]})
-    assert fired(120, fields, without, 24) != []
+    assert firing_transitions(120, fields, without, 24) != []
 
 
 def test_a_country_whose_answers_change_language_is_detected_in_its_segment() -> None:
@@ -149,7 +153,7 @@ def test_a_country_whose_answers_change_language_is_detected_in_its_segment() ->
             "output": (ENGLISH if nth % 2 or minute >= 80 else FRENCH)[nth // 2 % 2],
         }
 
-    transitions = fired(100, fields, WITH_COUNTRIES)
+    transitions = firing_transitions(100, fields, WITH_COUNTRIES)
     assert [(item["level"], item["dimensions"], *findings(item)) for item in transitions] == [
         ("segment", {"country": "fr"}, "output_language=en")
     ]

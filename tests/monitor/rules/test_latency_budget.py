@@ -29,7 +29,7 @@ def config(on: str = "duration_s.p90", **feature: Any) -> Config:
     )
 
 
-def fired(settings: Config, duration_s: float) -> list[dict[str, Any]]:
+def firing_transitions(settings: Config, duration_s: float) -> list[dict[str, Any]]:
     """Return the transitions to firing of the feature after ten minutes of calls of this duration."""
     records = [
         FileRecord(
@@ -72,8 +72,8 @@ def test_a_rule_above_budget_uses_the_configured_budget_of_the_feature(
 ) -> None:
     settings = config(on, interaction=interaction, evaluators=[{"latency": {parameter: budget_s}}])
     assert faults_of(settings) == []
-    assert fired(settings, 0.9 * budget_s) == []
-    (transition,) = fired(settings, 1.1 * budget_s)
+    assert firing_transitions(settings, 0.9 * budget_s) == []
+    (transition,) = firing_transitions(settings, 1.1 * budget_s)
     assert transition["evidence"]["above"] == budget_s
 
 
@@ -88,14 +88,14 @@ def test_without_parameters_the_default_budgets_apply(evaluators: list[str] | No
     settings = config(interaction="sync", evaluators=evaluators)
     (limit,) = limits_of(settings, "bot", "answer", "production")["duration_s"]
     assert limit.above == 1.0
-    (transition,) = fired(settings, 1.5)
+    (transition,) = firing_transitions(settings, 1.5)
     assert transition["evidence"]["above"] == 1.0
 
 
 def test_a_feature_without_an_interaction_has_no_budget() -> None:
     settings = config(evaluators=[{"latency": {"sync_s": 3}}])
     assert limits_of(settings, "bot", "answer", "production") == {}
-    assert fired(settings, 100.0) == []
+    assert firing_transitions(settings, 100.0) == []
     assert len(faults_of(settings)) == 1
 
 

@@ -40,7 +40,7 @@ def test_at_noon_the_traffic_of_the_previous_days_is_expected() -> None:
     assert expectation(history(60), noon_us, noon_us + HOUR_US // 2) == 60
 
 
-def paged(seconds: Iterable[float], until_s: float) -> list[float]:
+def no_data_minutes(seconds: Iterable[float], until_s: float) -> list[float]:
     """Return the minutes after 06:00 at which no-data fires, with calls at these seconds; a second feature
     sends events until the end, so that time advances.
     """
@@ -83,19 +83,19 @@ def test_a_gradual_decrease_into_the_first_night_is_no_outage_and_a_sudden_stop_
     steady = [second * 1.0 for second in range(8 * 3600)]
     # from one a second to nothing in three hours
     fading = [8 * 3600 + 3 * 3600 * (1 - (1 - nth / 5400) ** 0.5) for nth in range(5400)]
-    assert paged(steady + fading, 17 * 3600) == []
-    assert paged(steady, 10 * 3600) == [pytest.approx(8 * 60 + 5, abs=1)]
+    assert no_data_minutes(steady + fading, 17 * 3600) == []
+    assert no_data_minutes(steady, 10 * 3600) == [pytest.approx(8 * 60 + 5, abs=1)]
 
 
 @pytest.mark.parametrize(("every_s", "size"), [(600, 100), (1800, 300), (3600, 600)])
 def test_pauses_between_batches_are_no_outage_and_a_missing_batch_is(every_s: float, size: int) -> None:
     # on a first day fine panes say nothing of silences over twenty minutes
     hours = 12 if every_s == 600 else 28
-    fired = paged(batches(every_s, size, hours * 3600), hours * 3600 + 2.2 * every_s)
+    fired = no_data_minutes(batches(every_s, size, hours * 3600), hours * 3600 + 2.2 * every_s)
     assert len(fired) == 1
     assert every_s * 1.5 / 60 <= fired[0] - hours * 60 + every_s / 60 <= every_s * 1.6 / 60 + 2
 
 
 def test_an_outage_does_not_prevent_the_detection_of_the_next() -> None:
     day = [second * 1.0 for second in range(8 * 3600) if not 3 * 3600 <= second < 3.5 * 3600]
-    assert [round(minute) for minute in paged(day, 9 * 3600)] == [3 * 60 + 5, 8 * 60 + 5]
+    assert [round(minute) for minute in no_data_minutes(day, 9 * 3600)] == [3 * 60 + 5, 8 * 60 + 5]

@@ -24,7 +24,7 @@ WELL = ReadProgress(caught_up=True, lost=0)
 GOOD = b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m"}'
 
 
-def beats(
+def heartbeats_of(
     counts_at,
     *,
     seconds,
@@ -48,7 +48,7 @@ def beats(
     return heartbeats
 
 
-def named(heartbeats):
+def finding_names(heartbeats):
     return [
         (second, {(finding["name"], finding["severity"]) for finding in beat["findings"]})
         for second, beat in heartbeats
@@ -64,14 +64,14 @@ def records(share):
 
 
 def test_a_healthy_partition_sends_a_heartbeat_once_a_minute():
-    heartbeats = beats(records(0.0), seconds=601)
+    heartbeats = heartbeats_of(records(0.0), seconds=601)
     assert [second for second, _ in heartbeats] == list(range(0, 601, 60))
     assert not any(beat["findings"] for _, beat in heartbeats)
     assert [beat["observed_s"] for _, beat in heartbeats[:7]] == [0, 60, 120, 180, 240, 300, 300]
 
 
 def test_a_heartbeat_matches_its_schema():
-    for _, beat in beats(
+    for _, beat in heartbeats_of(
         records(0.2),
         seconds=300,
         figures_at=lambda second: ReadProgress(False, second),
@@ -82,7 +82,7 @@ def test_a_heartbeat_matches_its_schema():
 
 @pytest.mark.parametrize(("share", "severity"), [(0.005, None), (0.03, "warning"), (0.2, "error")])
 def test_dead_letters_are_a_warning_from_one_percent_and_an_error_from_ten(share, severity):
-    last = named(beats(records(share), seconds=120))[-1][1]
+    last = finding_names(heartbeats_of(records(share), seconds=120))[-1][1]
     assert last == ({("dead-letters", severity)} if severity else set())
 
 
@@ -90,7 +90,7 @@ def test_fewer_than_ten_dead_letters_cause_no_finding_at_any_share():
     def counts(second):
         return {"records": second // 30, "dead-letters": second // 31}
 
-    assert not any(findings for _, findings in named(beats(counts, seconds=290)))
+    assert not any(findings for _, findings in finding_names(heartbeats_of(counts, seconds=290)))
 
 
 def test_a_new_finding_is_sent_immediately_and_names_its_main_cause():
@@ -98,7 +98,7 @@ def test_a_new_finding_is_sent_immediately_and_names_its_main_cause():
         bad = 100 * max(0, second - 70)
         return records(0.0)(second) | {"dead-letters": bad, "dead-letters/no_text": bad}
 
-    heartbeats = beats(counts, seconds=90)
+    heartbeats = heartbeats_of(counts, seconds=90)
     second, beat = heartbeats[-1]
     assert second == 75
     assert [finding["text"] for finding in beat["findings"]] == [
@@ -113,10 +113,14 @@ def test_a_finding_ends_at_half_of_its_threshold_and_not_before():
             "dead-letters": 3 * min(second, 600) + (second > 600) * 0.7 * (second - 600),
         }
 
-    states = named(beats(lambda second: {name: round(n) for name, n in counts(second).items()}, seconds=1200))
+    states = finding_names(
+        heartbeats_of(lambda second: {name: round(n) for name, n in counts(second).items()}, seconds=1200)
+    )
     assert all(findings for second, findings in states if 60 <= second < 840)
-    states = named(
-        beats(lambda second: {"records": 100 * second, "dead-letters": 3 * min(second, 600)}, seconds=1200)
+    states = finding_names(
+        heartbeats_of(
+            lambda second: {"records": 100 * second, "dead-letters": 3 * min(second, 600)}, seconds=1200
+        )
     )
     assert not states[-1][1]
 
@@ -144,7 +148,7 @@ def test_one_broken_evaluator_of_ten_is_an_error_that_names_it():
             **sound,
         }
 
-    _, beat = beats(counts, seconds=120)[-1]
+    _, beat = heartbeats_of(counts, seconds=120)[-1]
     assert [
         (finding["name"], finding["severity"], "mostly: broken" in finding["text"])
         for finding in beat["findings"]
@@ -157,8 +161,8 @@ def test_one_broken_evaluator_of_ten_is_an_error_that_names_it():
 def test_a_lag_is_an_error_after_a_window_when_records_wait_and_the_watermark_is_late(
     caught_up, behind_s, fires
 ):
-    states = named(
-        beats(
+    states = finding_names(
+        heartbeats_of(
             records(0.0),
             seconds=601,
             figures_at=lambda second: ReadProgress(caught_up, 0),
@@ -170,8 +174,8 @@ def test_a_lag_is_an_error_after_a_window_when_records_wait_and_the_watermark_is
 
 
 def test_a_lag_ends_when_everything_is_applied():
-    states = named(
-        beats(
+    states = finding_names(
+        heartbeats_of(
             records(0.0),
             seconds=900,
             figures_at=lambda second: ReadProgress(second > 600, 0),
@@ -185,7 +189,9 @@ def test_a_lag_ends_when_everything_is_applied():
 
 
 def test_records_lost_before_the_first_check_are_in_the_first_heartbeat():
-    (second, beat), *_ = beats(records(0.0), seconds=30, figures_at=lambda second: ReadProgress(True, 1234))
+    (second, beat), *_ = heartbeats_of(
+        records(0.0), seconds=30, figures_at=lambda second: ReadProgress(True, 1234)
+    )
     assert second == 0
     assert beat["findings"][0]["text"].startswith("1,234 records were deleted by Kafka before they were read")
 
@@ -201,7 +207,9 @@ def test_records_lost_before_the_first_check_are_in_the_first_heartbeat():
     ],
 )
 def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took_s, text):
-    heartbeats = beats(records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s))
+    heartbeats = heartbeats_of(
+        records(0.0), seconds=601, figures_at=lambda second: ReadProgress(True, 0, took_s)
+    )
     texts = {second: {finding["text"] for finding in beat["findings"]} for second, beat in heartbeats}
     assert texts[0] == texts[300] == text
     assert heartbeats[-1][0] >= 540
@@ -232,9 +240,13 @@ def test_a_clock_set_back_stops_no_heartbeat():
 
 def test_the_configured_share_applies():
     settings = Settings.model_validate({"dead_letter_share": 0.3})
-    assert not named(beats(records(0.2), seconds=120, settings=settings))[-1][1]
-    assert named(beats(records(0.4), seconds=120, settings=settings))[-1][1] == {("dead-letters", "warning")}
-    assert named(beats(records(0.6), seconds=120, settings=settings))[-1][1] == {("dead-letters", "error")}
+    assert not finding_names(heartbeats_of(records(0.2), seconds=120, settings=settings))[-1][1]
+    assert finding_names(heartbeats_of(records(0.4), seconds=120, settings=settings))[-1][1] == {
+        ("dead-letters", "warning")
+    }
+    assert finding_names(heartbeats_of(records(0.6), seconds=120, settings=settings))[-1][1] == {
+        ("dead-letters", "error")
+    }
 
 
 def test_a_watch_counts_accepted_and_refused_records_and_heartbeats_do_not_affect_its_outputs():

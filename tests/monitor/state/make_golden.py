@@ -281,7 +281,7 @@ def outcome(out: Outputs) -> list[Any]:
     return short
 
 
-def notified(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
+def notify_records(alerts: list[FileRecord]) -> list[tuple[bytes, bytes | None]]:
     """Return the state of a notifier: a delivered and an undelivered page, a page of three features, a
     silence and a change.
     """
@@ -345,7 +345,7 @@ def main(layout: str, agent: str = "") -> None:
     watch = Watch(CONFIG)
     alerts = watch.apply(records(early()), None).messages["alerts"]
     state = watch.changed()
-    states = {"watch": state, "notify": notified(records([message.value for message in alerts]))}
+    states = {"watch": state, "notify": notify_records(records([message.value for message in alerts]))}
     for name, changes in states.items():
         if agent in ("", name):
             lines = [

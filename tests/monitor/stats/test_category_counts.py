@@ -23,7 +23,7 @@ parts = st.lists(
 )
 
 
-def counted(additions: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
+def counts_of(additions: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
     categories = CategoryCounts()
     for probability, counts in additions:
         categories.add(to_ppm(probability), counts)
@@ -34,12 +34,12 @@ def counted(additions: list[tuple[float, dict[str, int]]]) -> CategoryCounts:
 def test_merging_in_any_order_and_grouping_gives_the_same_bytes(
     additions: list[tuple[float, dict[str, int]]], rng: random.Random
 ) -> None:
-    whole = counted(additions)
+    whole = counts_of(additions)
     shuffled = additions[:]
     rng.shuffle(shuffled)
     cuts = sorted(rng.randint(0, len(additions)) for _ in range(3))
     groups = [
-        counted(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(additions)], strict=True)
+        counts_of(shuffled[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(additions)], strict=True)
     ]
     merged = CategoryCounts()
     merged.merge(groups[3])
@@ -81,7 +81,7 @@ def test_a_name_is_truncated_to_128_characters() -> None:
 
 
 def test_counts_are_weighted_by_their_sampling_probability() -> None:
-    categories = counted([(1.0, {"length": 10}), (0.1, {"stop": 9})])
+    categories = counts_of([(1.0, {"length": 10}), (0.1, {"stop": 9})])
     assert categories.weighted_counts() == {"length": 10.0, "stop": pytest.approx(90.0)}
     assert categories.n == 19
     assert categories.effective_n == pytest.approx(100**2 / (10 + 9 * 100))
@@ -99,4 +99,4 @@ def test_empty_counts_have_no_shares() -> None:
         0.0,
         [0, []],
     )
-    assert counted([(0.5, {"stop": 0})]).state() == CategoryCounts().state()
+    assert counts_of([(0.5, {"stop": 0})]).state() == CategoryCounts().state()

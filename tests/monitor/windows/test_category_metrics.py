@@ -44,7 +44,7 @@ def windows(values: list[bytes], level: str = "segment") -> list[dict[str, Any]]
     return [record for record in records(values) if record["record"] == "window" and record["level"] == level]
 
 
-def fired(alerts: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
+def firing_transitions(alerts: list[dict[str, Any]], rule: str = "drift") -> list[dict[str, Any]]:
     return [
         record
         for record in alerts
@@ -140,7 +140,7 @@ def test_another_answering_model_is_detected_at_the_first_edge_with_three_answer
     def fields(_: int, minute: float) -> dict[str, Any]:
         return {"response_model": "m-0314" if minute < 40 else "m-0613"}
 
-    transitions = fired(records(traffic(41, fields)))
+    transitions = firing_transitions(records(traffic(41, fields)))
     assert [
         (item["level"], item["model"], item["time"][11:16], item["evidence"]["test"]) for item in transitions
     ] == [("segment", "m", "09:41", "never_seen")]
@@ -158,7 +158,7 @@ def test_a_new_model_needs_three_answers_to_be_a_finding(strange: int, expected:
     def fields(nth: int, _: float) -> dict[str, Any]:
         return {"response_model": "m-0613" if 800 <= nth < 800 + strange else "m-0314"}
 
-    assert len(fired(records(traffic(60, fields)))) == expected
+    assert len(firing_transitions(records(traffic(60, fields)))) == expected
 
 
 def test_an_episode_names_the_answering_model() -> None:
@@ -179,7 +179,7 @@ def test_a_new_model_is_reported_during_another_drift() -> None:
 
     alerts = records(traffic(53, fields, 60))
     # one incident, which fires once
-    assert {item["evidence"]["metric"] for item in fired(alerts)} == {"output_tokens.p90"}
+    assert {item["evidence"]["metric"] for item in firing_transitions(alerts)} == {"output_tokens.p90"}
     updates = [
         (item["time"][11:16], item["state"], item["reason"]) for item in alerts if item["record"] == "episode"
     ]
@@ -204,7 +204,9 @@ def test_a_fallback_in_use_is_detected_with_both_models() -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"fallback": "model" if minute >= 60 and nth % 2 else "none"}
 
-    transitions = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    transitions = [
+        item for item in firing_transitions(records(traffic(70, fields, 60))) if item["level"] == "feature"
+    ]
     assert [item["time"][11:16] for item in transitions] == ["10:01"]
     evidence = transitions[0]["evidence"]
     assert (evidence["metric"], evidence["value"], evidence["reference"], evidence["test"]) == (
@@ -221,7 +223,9 @@ def test_a_changed_mix_of_finish_reasons_is_detected_and_random_variation_is_not
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"finish_reason": "length" if nth % (20 if minute < 60 else 2) == 0 else "stop"}
 
-    transitions = [item for item in fired(records(traffic(70, fields, 60))) if item["level"] == "feature"]
+    transitions = [
+        item for item in firing_transitions(records(traffic(70, fields, 60))) if item["level"] == "feature"
+    ]
     assert [item["evidence"]["metric"] for item in transitions] == ["finish_reason=length"]
     assert transitions[0]["time"][11:16] in ("10:01", "10:02")
-    assert fired(records(traffic(70, lambda nth, _: fields(nth, 0), 60))) == []
+    assert firing_transitions(records(traffic(70, lambda nth, _: fields(nth, 0), 60))) == []

@@ -11,7 +11,7 @@ from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import FINE, HOUR, SegmentSeries
 
 
-def counted() -> Pane:
+def pane_with_counts() -> Pane:
     pane = Pane(60_000_000)
     pane.events, pane.revision, pane.samples = 3, 1, 2
     pane.rate("error_rate").add(1_000_000, 3, 1)
@@ -20,7 +20,7 @@ def counted() -> Pane:
 
 
 def test_a_restored_pane_is_not_unpacked_before_its_first_use():
-    back = Pane.from_state(60_000_000, counted().state())
+    back = Pane.from_state(60_000_000, pane_with_counts().state())
     assert (back.events, back.revision, back.samples, back.stale) == (3, 1, 2, False)
     assert hasattr(back, "_packed")
     assert back.rates["error_rate"].failures == 1
@@ -28,7 +28,7 @@ def test_a_restored_pane_is_not_unpacked_before_its_first_use():
 
 
 def test_a_restored_pane_gives_the_same_bytes_before_and_after_unpacking_and_counts_on():
-    whole, back = counted(), Pane.from_state(60_000_000, counted().state())
+    whole, back = pane_with_counts(), Pane.from_state(60_000_000, pane_with_counts().state())
     assert back.state() == whole.state()
     for pane in (whole, back):
         pane.rate("error_rate").add(1_000_000, 2, 2)
@@ -36,9 +36,9 @@ def test_a_restored_pane_gives_the_same_bytes_before_and_after_unpacking_and_cou
 
 
 def test_a_restored_pane_merges_from_either_side_without_unpacking():
-    packed = counted().state()
-    expected = counted()
-    expected.merge(counted())
+    packed = pane_with_counts().state()
+    expected = pane_with_counts()
+    expected.merge(pane_with_counts())
     back = Pane.from_state(60_000_000, packed)
     back.merge(Pane.from_state(60_000_000, packed))
     assert back.state() == expected.state()
@@ -71,14 +71,14 @@ def test_invalid_bytes_are_refused_at_restore_and_not_at_first_use(broken):
 
 
 def test_a_packed_pane_is_not_unpacked_gives_the_same_readings_and_counts_on():
-    whole, packed = counted(), counted()
+    whole, packed = pane_with_counts(), pane_with_counts()
     packed.pack(packed.state())
     assert hasattr(packed, "_packed")
     assert packed.state() == whole.state()
     packed.pack(packed.state())
     packed.revision = whole.revision = 2
     for pane in (whole, packed):
-        pane.merge(counted())
+        pane.merge(pane_with_counts())
         pane.rate("error_rate").add(1_000_000, 2, 2)
     assert not hasattr(packed, "_packed")
     assert packed.state() == whole.state()
@@ -92,11 +92,11 @@ def test_hours_are_packed_when_they_are_written_and_minutes_are_not():
         SegmentKey("m", "", ""), SegmentSeries(SegmentKey("m", "", ""))
     )
     for resolution in (FINE, HOUR):
-        segment.panes_by_resolution[resolution][60_000_000] = counted()
+        segment.panes_by_resolution[resolution][60_000_000] = pane_with_counts()
         partition_state.mark_pane(feature, segment.key, resolution, 60_000_000)
     written = dict(partition_state.changed())
     assert {
         resolution: hasattr(segment.panes_by_resolution[resolution][60_000_000], "_packed")
         for resolution in (FINE, HOUR)
     } == {FINE: False, HOUR: True}
-    assert sum(value.endswith(counted().state()) for value in written.values() if value) == 2
+    assert sum(value.endswith(pane_with_counts().state()) for value in written.values() if value) == 2

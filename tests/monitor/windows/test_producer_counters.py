@@ -62,7 +62,7 @@ def meter(
     return json.dumps({**fields, **dict(zip(ProducerTotals._fields, counts, strict=True)), **more}).encode()
 
 
-def watched(values: list[bytes], bundle: int = 1000, config: Config | None = None) -> Watch:
+def watch_of(values: list[bytes], bundle: int = 1000, config: Config | None = None) -> Watch:
     watch = Watch(config or Config())
     records = [FileRecord(value, offset) for offset, value in enumerate(values)]
     for start in range(0, len(records), bundle):
@@ -125,11 +125,11 @@ def traffic(draw: st.DrawFn) -> list[bytes]:
 def test_counters_do_not_depend_on_arrival_order_bundles_or_restarts(
     values: list[bytes], bundle: int, rng: random.Random
 ) -> None:
-    expected = accounts(watched(values))
+    expected = accounts(watch_of(values))
     shuffled = list(values)
     rng.shuffle(shuffled)
-    assert accounts(watched(shuffled, bundle)) == expected
-    half = watched(shuffled[: len(values) // 2], bundle)
+    assert accounts(watch_of(shuffled, bundle)) == expected
+    half = watch_of(shuffled[: len(values) // 2], bundle)
     fresh = restarted(half)
     fresh.apply([FileRecord(value, offset) for offset, value in enumerate(shuffled[len(values) // 2 :])])
     assert accounts(fresh) == expected
@@ -140,7 +140,7 @@ def test_counters_do_not_depend_on_arrival_order_bundles_or_restarts(
 @example(n=2, data=None)
 def test_exactly_the_lost_events_of_a_producer_are_missing(n: int, data: Any) -> None:
     lost = data.draw(st.sets(st.integers(1, max(1, n - 2)))) if data and n > 2 else set()
-    feature = watched(
+    feature = watch_of(
         [response(number, "p", number) for number in range(n) if number not in lost]
     ).partition_state.features[ANSWER]
     assert feature.missing == len(lost)
@@ -150,17 +150,17 @@ def test_exactly_the_lost_events_of_a_producer_are_missing(n: int, data: Any) ->
 def test_a_missing_event_that_arrives_late_is_no_longer_missing_even_if_it_expired() -> None:
     lost = [response(number, "p", number) for number in (3, 4)]
     received = [response(number, "p", number) for number in range(10) if number not in (3, 4)]
-    assert watched(received).partition_state.features[ANSWER].missing == 2
-    assert watched(received + lost).partition_state.features[ANSWER].missing == 0
+    assert watch_of(received).partition_state.features[ANSWER].missing == 2
+    assert watch_of(received + lost).partition_state.features[ANSWER].missing == 0
     much_later = [response(5 * HOUR_S, "p", 10)]
-    feature = watched(received + much_later + lost, 1).partition_state.features[ANSWER]
+    feature = watch_of(received + much_later + lost, 1).partition_state.features[ANSWER]
     assert feature.expired == 2
     assert feature.missing == 0
 
 
 def test_a_worker_that_starts_in_the_middle_misses_no_earlier_events() -> None:
     assert (
-        watched([response(number, "p", number) for number in range(500, 520)])
+        watch_of([response(number, "p", number) for number in range(500, 520)])
         .partition_state.features[ANSWER]
         .missing
         == 0
@@ -172,11 +172,11 @@ def test_each_producer_has_its_own_sequence_and_events_without_number_change_not
         response(31, None, None),
         response(32, "p0", None),
     ]
-    feature = watched(values).partition_state.features[ANSWER]
+    feature = watch_of(values).partition_state.features[ANSWER]
     assert feature.missing == 0
     assert len(feature.producers.entries) == 3
     # 0 of p0 is only where it begins; 3 of each at the fourth round
-    assert watched(values[1:9] + values[12:]).partition_state.features[ANSWER].missing == 3
+    assert watch_of(values[1:9] + values[12:]).partition_state.features[ANSWER].missing == 3
 
 
 def test_a_lost_meter_loses_nothing() -> None:
@@ -184,8 +184,8 @@ def test_a_lost_meter_loses_nothing() -> None:
         meter(10 * second, counts=(100 * second, 10 * second, 9 * second, second)) for second in range(1, 30)
     ]
     whole, last = (
-        watched(meters).partition_state.features[ANSWER],
-        watched(meters[-1:]).partition_state.features[ANSWER],
+        watch_of(meters).partition_state.features[ANSWER],
+        watch_of(meters[-1:]).partition_state.features[ANSWER],
     )
     assert whole.producer_totals() == last.producer_totals() == ProducerTotals(2900, 290, 261, 29)
 
@@ -197,7 +197,9 @@ def test_totals_are_sums_over_producers_and_continue_when_a_producer_restarts() 
         meter(30, "p", 20, (2, 1, 1, 0)),
         meter(25, "p", 0, (9, 4, 3, 1)),
     ]
-    assert watched(values).partition_state.features[ANSWER].producer_totals() == ProducerTotals(19, 13, 12, 1)
+    assert watch_of(values).partition_state.features[ANSWER].producer_totals() == ProducerTotals(
+        19, 13, 12, 1
+    )
 
 
 def test_the_counts_of_an_evicted_producer_stay_and_a_returning_one_is_not_counted_twice() -> None:
@@ -266,7 +268,7 @@ def test_the_state_of_the_most_producers_with_the_longest_names_fits_into_a_reco
     for number in range(MAX_PRODUCERS + 50):
         name = f"{number:04}" + "\U0001f600" * 250
         values += [meter(1, name, 0, (2**50,) * 4), response(2, name, 2**50), response(3, name, 2**50 + 9)]
-    watch = watched(values)
+    watch = watch_of(values)
     assert watch.partition_state.features[ANSWER].missing == 8 * MAX_PRODUCERS
     assert max(len(value) for _, value in watch.changed() if value) < 200 << 10
 
@@ -277,7 +279,7 @@ def test_meters_and_expired_events_of_invented_features_are_bounded_and_dropped_
         meter(10 * HOUR_S, "p", 0, (3, 2, 1, 1), feature=f"m{number}") for number in range(MAX_FEATURES + 500)
     ]
     values += [response(0, "p", number, feature=f"x{number}") for number in range(300)]
-    watch = watched(values)
+    watch = watch_of(values)
     assert len(watch.partition_state.features) == MAX_FEATURES + 1
     other = FeatureKey(OTHER, OTHER, "production")
     totals = [feature.producer_totals() for feature in watch.partition_state.features.values()]
@@ -300,7 +302,7 @@ def test_meters_and_expired_events_of_invented_features_are_bounded_and_dropped_
 
 def test_a_producer_has_a_sequence_per_feature_and_environment() -> None:
     keys = [("answer", "production"), ("summary", "production"), ("answer", "staging")]
-    features = watched(
+    features = watch_of(
         [
             response(number, "p", number, feature=name, environment=where)
             for number in range(20)
@@ -316,7 +318,7 @@ def test_features_that_share_an_account_have_separate_sequences() -> None:
     more = [
         response(2 + number, "p", number, feature=feature) for feature in ("a", "b") for number in (0, 1, 4)
     ]
-    other = watched(fill + more).partition_state.features[FeatureKey(OTHER, OTHER, "production")]
+    other = watch_of(fill + more).partition_state.features[FeatureKey(OTHER, OTHER, "production")]
     assert other.received == {"response": 6}
     assert other.missing == 4
 
@@ -329,7 +331,7 @@ def test_every_response_has_a_verdict_of_every_evaluator_or_a_reason() -> None:
         response(4, finish_reason="stop", outcome="ok"),
         response(5, output=None, output_tokens=7),
     ]
-    feature = watched(values).partition_state.features[ANSWER]
+    feature = watch_of(values).partition_state.features[ANSWER]
     totals = {
         name: feature.verdicts.get(name, 0) + sum(feature.skipped.get(name, {}).values())
         for name in {*feature.verdicts, *feature.skipped}

@@ -24,7 +24,7 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def written(tmp_path):
+def write_config(tmp_path):
     def write(text) -> Path:
         (tmp_path / "softfail.yaml").write_text(text)
         return tmp_path / "softfail.yaml"
@@ -32,8 +32,8 @@ def written(tmp_path):
     return write
 
 
-def test_secrets_of_channels_come_from_the_environment_and_are_in_no_output(written):
-    config = load(written(ALL), ENVIRONMENT)
+def test_secrets_of_channels_come_from_the_environment_and_are_in_no_output(write_config):
+    config = load(write_config(ALL), ENVIRONMENT)
     assert config.channels.names() == ("pagerduty", "alertmanager", "slack", "webhook")
     assert config.channels.slack.webhook_url.get_secret_value() == ENVIRONMENT["SLACK_WEBHOOK_URL"]
     assert config.channels.webhook.headers["X-Api-Key"].get_secret_value() == "headheadhead"
@@ -41,8 +41,8 @@ def test_secrets_of_channels_come_from_the_environment_and_are_in_no_output(writ
     assert not [secret for secret in ENVIRONMENT.values() if secret in shown]
 
 
-def test_reading_commands_need_no_secrets(written):
-    assert load(written(ALL), {}, with_secrets=False).channels.names() == (
+def test_reading_commands_need_no_secrets(write_config):
+    assert load(write_config(ALL), {}, with_secrets=False).channels.names() == (
         "pagerduty",
         "alertmanager",
         "slack",
@@ -50,9 +50,9 @@ def test_reading_commands_need_no_secrets(written):
     )
 
 
-def test_each_missing_secret_is_reported_to_delivering_commands(written):
+def test_each_missing_secret_is_reported_to_delivering_commands(write_config):
     with pytest.raises(InvalidConfig) as caught:
-        load(written(ALL), {})
+        load(write_config(ALL), {})
     assert [name for name in ENVIRONMENT if name not in str(caught.value)] == []
 
 
@@ -65,9 +65,9 @@ def test_each_missing_secret_is_reported_to_delivering_commands(written):
         "webhook: {url: https://a, secret: geheim}",
     ],
 )
-def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
+def test_a_secret_in_the_file_is_refused_and_not_shown(write_config, text):
     with pytest.raises(InvalidConfig, match="the file contains a secret") as caught:
-        load(written(f"channels: {{{text}}}"), {})
+        load(write_config(f"channels: {{{text}}}"), {})
     assert "geheim" not in str(caught.value)
 
 
@@ -95,9 +95,9 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(written, text):
         ("slack: {}", "channels.slack.webhook_url: is missing; add it"),
     ],
 )
-def test_an_invalid_channel_is_reported_with_its_path_and_without_possible_secrets(written, text, says):
+def test_an_invalid_channel_is_reported_with_its_path_and_without_possible_secrets(write_config, text, says):
     with pytest.raises(InvalidConfig) as caught:
-        load(written(f"channels: {{{text}}}"), {})
+        load(write_config(f"channels: {{{text}}}"), {})
     assert says in str(caught.value)
     assert "geheim" not in str(caught.value)
 
@@ -119,12 +119,12 @@ def test_an_invalid_channel_is_reported_with_its_path_and_without_possible_secre
         ("url: https://proxy.example/pagerduty, change_events: false", ""),
     ],
 )
-def test_change_events_are_sent_to_the_configured_address(written, settings, url):
+def test_change_events_are_sent_to_the_configured_address(write_config, settings, url):
     text = f"channels: {{pagerduty: {{routing_key: '${{PAGERDUTY_ROUTING_KEY}}', {settings}}}}}"
-    assert load(written(text), ENVIRONMENT).channels.pagerduty.changes_url == url
+    assert load(write_config(text), ENVIRONMENT).channels.pagerduty.changes_url == url
 
 
-def test_change_events_without_an_address_are_refused(written):
+def test_change_events_without_an_address_are_refused(write_config):
     text = (
         "channels: {pagerduty: {routing_key: '${PAGERDUTY_ROUTING_KEY}', url:"
         " 'https://proxy.example/pagerduty', change_events: true}}"
@@ -132,4 +132,4 @@ def test_change_events_without_an_address_are_refused(written):
     with pytest.raises(
         InvalidConfig, match=r"channels\.pagerduty\.change_events: .*url, which must end in /v2/enqueue"
     ):
-        load(written(text), ENVIRONMENT)
+        load(write_config(text), ENVIRONMENT)

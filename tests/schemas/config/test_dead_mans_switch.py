@@ -8,7 +8,7 @@ URL = "https://hc-ping.com/geheimgeheim"
 
 
 @pytest.fixture
-def written(tmp_path):
+def write_config(tmp_path):
     def write(health):
         (tmp_path / "softfail.yaml").write_text(f"health: {health}\nchannels: {{}}\n")
         return tmp_path / "softfail.yaml"
@@ -16,31 +16,33 @@ def written(tmp_path):
     return write
 
 
-def test_the_address_comes_from_the_environment_and_is_in_no_output(written):
+def test_the_address_comes_from_the_environment_and_is_in_no_output(write_config):
     environment = {"SOFTFAIL_DEAD_MANS_URL": URL}
     config = load(
-        written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}", dead_mans_interval: 2m}'), environment
+        write_config('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}", dead_mans_interval: 2m}'), environment
     )
     assert (config.health.dead_mans_url.get_secret_value(), config.health.dead_mans_interval) == (URL, 120.0)
     assert "geheim" not in f"{config!r}{config}{config.model_dump()}{config.model_dump_json()}"
     assert (
-        load(written("{}"), {"SOFTFAIL_HEALTH__DEAD_MANS_URL": URL}).health.dead_mans_url.get_secret_value()
+        load(
+            write_config("{}"), {"SOFTFAIL_HEALTH__DEAD_MANS_URL": URL}
+        ).health.dead_mans_url.get_secret_value()
         == URL
     )
 
 
 @pytest.mark.parametrize("needed", [False, "kafka", "channels"])
-def test_a_process_that_sends_no_pings_needs_no_address(written, needed):
+def test_a_process_that_sends_no_pings_needs_no_address(write_config, needed):
     assert (
         load(
-            written('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}"}'), {}, with_secrets=needed
+            write_config('{dead_mans_url: "${SOFTFAIL_DEAD_MANS_URL}"}'), {}, with_secrets=needed
         ).health.dead_mans_url
         is not None
     )
 
 
-def test_no_switch_is_configured_by_default(written):
-    assert load(written("{}"), {}).health.dead_mans_url is None
+def test_no_switch_is_configured_by_default(write_config):
+    assert load(write_config("{}"), {}).health.dead_mans_url is None
 
 
 @pytest.mark.parametrize(
@@ -78,15 +80,17 @@ def test_no_switch_is_configured_by_default(written):
         ("{dead_mans_interval: 2h}", "", "health.dead_mans_interval: "),
     ],
 )
-def test_each_fault_names_its_path_and_the_remedy_without_the_secret(written, health, url, says):
+def test_each_fault_names_its_path_and_the_remedy_without_the_secret(write_config, health, url, says):
     with pytest.raises(InvalidConfig) as caught:
-        load(written(health), {"URL": url})
+        load(write_config(health), {"URL": url})
     assert says in str(caught.value)
     assert "geheim" not in str(caught.value)
 
 
-def test_a_receiver_on_the_same_machine_needs_no_tls(written):
+def test_a_receiver_on_the_same_machine_needs_no_tls(write_config):
     assert (
-        load(written('{dead_mans_url: "${URL}"}'), {"URL": "http://127.0.0.1:9000/x"}).health.dead_mans_url
+        load(
+            write_config('{dead_mans_url: "${URL}"}'), {"URL": "http://127.0.0.1:9000/x"}
+        ).health.dead_mans_url
         is not None
     )

@@ -36,7 +36,7 @@ routes:
 """
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "softfail.yaml"
     path.write_text(text)
     return path
@@ -44,12 +44,12 @@ def written(folder: Path, text: str) -> Path:
 
 def faults(folder: Path, text: str, **environment: str) -> list[str]:
     with pytest.raises(InvalidConfig) as raised:
-        load(written(folder, text), environment)
+        load(write_config(folder, text), environment)
     return raised.value.faults
 
 
 def test_an_empty_and_a_missing_file_give_the_defaults(tmp_path: Path) -> None:
-    assert load(written(tmp_path, ""), {}) == load(None, {}) == Config()
+    assert load(write_config(tmp_path, ""), {}) == load(None, {}) == Config()
     assert [rule.name for rule in Config().all_rules()] == [
         "error-rate",
         "pass-rate-floor",
@@ -62,7 +62,7 @@ def test_an_empty_and_a_missing_file_give_the_defaults(tmp_path: Path) -> None:
 
 def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     (tmp_path / "answer.schema.json").write_text('{"type": "object"}')
-    config = load(written(tmp_path, DESIGN), {"PAGERDUTY_ROUTING_KEY": KEY})
+    config = load(write_config(tmp_path, DESIGN), {"PAGERDUTY_ROUTING_KEY": KEY})
     assert faults_of(config) == []
     assert config.feature("support-bot", "answer").dimensions == ("region",)
     assert config.channels_for("support-bot", "answer", "production", "error") == ("pagerduty",)
@@ -154,7 +154,7 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
 
 
 def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
-    path = written(tmp_path, "rules: [{name: a, on: pass_rate, below: 0.9}]")
+    path = write_config(tmp_path, "rules: [{name: a, on: pass_rate, below: 0.9}]")
     environment = {
         "SOFTFAIL_KAFKA__BROKERS": "one:1,two:2",
         "SOFTFAIL_RULES__0__BELOW": "0.8",
@@ -178,7 +178,7 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path) -> None:
 
 def test_no_error_or_output_contains_a_secret(tmp_path: Path) -> None:
     config = load(
-        written(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")),
+        write_config(tmp_path, DESIGN.replace(", {json_schema: {file: answer.schema.json}}", "")),
         {"PAGERDUTY_ROUTING_KEY": KEY},
     )
     assert KEY not in repr(config)
@@ -190,14 +190,14 @@ def test_no_error_or_output_contains_a_secret(tmp_path: Path) -> None:
 
 def test_reading_commands_need_no_secrets(tmp_path: Path) -> None:
     text = 'channels: {pagerduty: {routing_key: "${NOT_SET}"}}'
-    assert load(written(tmp_path, text), {}, with_secrets=False).channels.names() == ("pagerduty",)
+    assert load(write_config(tmp_path, text), {}, with_secrets=False).channels.names() == ("pagerduty",)
     assert faults(tmp_path, text)
     with pytest.raises(InvalidConfig):  # what is no secret must be there all the same
-        load(written(tmp_path, 'kafka: {brokers: "${NOT_SET}"}'), {}, with_secrets=False)
+        load(write_config(tmp_path, 'kafka: {brokers: "${NOT_SET}"}'), {}, with_secrets=False)
 
 
 def test_a_rule_with_the_name_of_a_default_replaces_it(tmp_path: Path) -> None:
-    config = load(written(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
+    config = load(write_config(tmp_path, "rules: [{name: error-rate, on: error_rate, above: 0.2}]"), {})
     assert [(rule.name, rule.above) for rule in config.all_rules()] == [
         ("pass-rate-floor", None),
         ("pass-rate-fell", None),
@@ -215,7 +215,7 @@ def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest
         "{name: w, on: refusal_rate, above: 0.1}",
     )
     bad = f"features: [{{match: a, evaluators: [refusl]}}]\nrules: [{', '.join(rules)}]"
-    assert check([str(written(tmp_path, bad))]) == 1
+    assert check([str(write_config(tmp_path, bad))]) == 1
     out = capsys.readouterr().out
     assert "features[0]" in out
     assert "refusal" in out
@@ -224,7 +224,7 @@ def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest
     assert "rules[2].on: 'max' is no statistic of a number" in out
     assert "rules[3].on: there is no evaluator 'refusals'; did you mean 'refusal'?" in out
     assert "rules[4].on: there is no metric 'refusal_rate'" in out
-    assert check([str(written(tmp_path, ""))]) == 0
+    assert check([str(write_config(tmp_path, ""))]) == 0
     assert "error-rate" in capsys.readouterr().out
 
 
@@ -241,7 +241,7 @@ def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest
     )
 )
 def test_no_yaml_tree_crashes_the_loader(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
-    path = written(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
+    path = write_config(tmp_path_factory.mktemp("any"), yaml.safe_dump(tree))
     reported = ["none"]
     try:
         load(path, {})
@@ -296,7 +296,7 @@ def test_each_invalid_link_names_its_path_and_the_remedy(tmp_path: Path, text: s
 
 
 def test_a_process_that_only_connects_needs_only_the_kafka_secrets(tmp_path: Path) -> None:
-    path, environment = written(tmp_path, LINKS), {"KEY_PASSWORD": "geheim-1", "PASSWORD": "geheim-2"}
+    path, environment = write_config(tmp_path, LINKS), {"KEY_PASSWORD": "geheim-1", "PASSWORD": "geheim-2"}
     security = load(path, environment, with_secrets="kafka").kafka.security
     assert security.password is not None
     assert security.password.get_secret_value() == "geheim-2"
@@ -319,7 +319,7 @@ def test_secrets_in_links_come_from_the_environment_unchanged(tmp_path: Path) ->
         "SOFTFAIL_KAFKA__SECURITY__PASSWORD": "0123: [not yaml",
         "SOFTFAIL_HTTP__TOKEN": "0123456789012345",
     }
-    config = load(written(tmp_path, ""), environment)
+    config = load(write_config(tmp_path, ""), environment)
     assert config.kafka.security.resolved == "SASL_SSL"
     assert config.kafka.security.password is not None
     assert (

@@ -39,7 +39,7 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag
 
 
-def made(trial, other=None, letters=None):
+def render_page(trial, other=None, letters=None):
     difference = None if other is None else differences(trial.alerts, other.alerts)
     return "".join(page.render(trial, letters or DeadLetterCounts(), other, difference))
 
@@ -52,7 +52,7 @@ def trial(run_backtest, hours, rules_only, errors_rule):
 def test_the_page_is_valid_html_without_external_references(
     trial, run_backtest, hours, rules_only, errors_rule
 ):
-    text = made(trial, run_backtest(rules_only({**errors_rule, "above": 0.7}), hours))
+    text = render_page(trial, run_backtest(rules_only({**errors_rule, "above": 0.7}), hours))
     elements = Elements(text)
     assert elements.open == []
     assert {tag for tag, _ in elements.tags} & {
@@ -79,13 +79,13 @@ def test_the_page_is_valid_html_without_external_references(
 
 
 def test_the_headline_counts_pages_tickets_time_and_features(trial):
-    assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in made(trial)
+    assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in render_page(trial)
 
 
 def test_an_episode_is_in_the_table_with_its_interval_and_shaded_in_every_plot_of_its_feature(
     trial,
 ):
-    text = made(trial)
+    text = render_page(trial)
     row = text[text.index("<h2>Episodes") : text.index("<h2>Rules")]
     assert re.search(r"of calls failed \(should stay under 5 %\)", row)
     assert re.search(r"between [\d.]+ % and [\d.]+ %, on \d+ events in (5|30) min", row)
@@ -101,7 +101,7 @@ def test_episodes_of_the_other_configuration_are_a_strip_below_the_plots(
     run_backtest, hours, rules_only, errors_rule, trial
 ):
     quiet = run_backtest(rules_only({**errors_rule, "above": 0.9}), hours)
-    text = made(quiet, trial)
+    text = render_page(quiet, trial)
     assert "What if:" in text
     assert text.count('<rect class="page other"') == 5
     assert '<rect class="page"' not in text
@@ -124,7 +124,7 @@ def test_labels_are_shown_as_escaped_text(run_backtest, week, rules_only, errors
     trial = run_backtest(rules_only(errors_rule), events)
     broken = Watch(rules_only(errors_rule)).apply([week_record({**events[0], "kind": EVIL})])
     letters.take(broken.messages["deadletter"])
-    text = made(trial, trial, letters)
+    text = render_page(trial, trial, letters)
     assert "&lt;script&gt;" in text
     assert not set("\x1b\u202e\u200b") & set(text)
     assert {tag for tag, _ in Elements(text).tags} & {"script", "img"} == set()
@@ -152,7 +152,7 @@ def week_record(event):
 
 
 def test_an_empty_log_gives_a_page_that_states_it(run_backtest, rules_only):
-    text = made(run_backtest(rules_only(), []))
+    text = render_page(run_backtest(rules_only(), []))
     assert "<h1>Nothing was measured</h1>" in text
     assert "No episode opened." in text
     assert Elements(text).open == []
@@ -166,34 +166,34 @@ def test_a_metric_used_by_a_rule_gets_its_own_plot(run_backtest, hours, rules_on
         "window": "5m",
         "severity": "error",
     }
-    text = made(run_backtest(rules_only(rule), hours))
+    text = render_page(run_backtest(rules_only(rule), hours))
     assert text.count("<figcaption>Failed: refusal<small>refusals: above 50 %</small>") == 2
 
 
-def drawn(trial, panel, limits=(), spans=()):
+def draw(trial, panel, limits=(), spans=()):
     series = next(series for key, series in trial.measurements.series.items() if key[1] == "answer")
     axis = Axis(trial.measurements.start.timestamp(), trial.measurements.end.timestamp())
     return plot(panel, series.points(), series.width_us, 60_000_000, limits, spans, axis)
 
 
 def test_a_line_has_a_limited_number_of_points_all_inside_the_plot(trial):
-    (curve,) = drawn(trial, Panel("pass_rate")).curves
+    (curve,) = draw(trial, Panel("pass_rate")).curves
     points = re.findall(r"[ML]([\d.]+) ([\d.]+)", curve.line)
     assert 20 < len(points) <= POINTS
     assert all(36 <= float(x) <= 236 and 8 <= float(y) <= 94 for x, y in points)
 
 
 def test_a_distant_threshold_does_not_flatten_the_plot(trial):
-    assert len(drawn(trial, Panel("pass_rate"), [Limit("floor", "", None, 0.5)]).limits) == 1
-    assert not drawn(trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)]).limits
+    assert len(draw(trial, Panel("pass_rate"), [Limit("floor", "", None, 0.5)]).limits) == 1
+    assert not draw(trial, Panel("duration_s", ("p50", "p90")), [Limit("slow", "p90", 600.0, None)]).limits
 
 
 def test_a_short_episode_has_a_visible_width(trial):
     start_s = trial.measurements.start.timestamp()
-    (shade,) = drawn(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]).shades
+    (shade,) = draw(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]).shades
     assert (shade.kind, shade.y) == ("ticket", "8")
     assert float(shade.width) >= 1.5
 
 
 def test_a_panel_without_data_is_not_drawn(trial):
-    assert drawn(trial, Panel("time_to_first_token_s", ("p50",))) is None
+    assert draw(trial, Panel("time_to_first_token_s", ("p50",))) is None
