@@ -103,7 +103,7 @@ _RAW = (
 
 
 def event(rng: random.Random, at_s: float) -> dict[str, Any]:
-    """A sound event of any kind."""
+    """Make a valid event of any kind."""
     kind = rng.choices(("response", "feedback", "evaluation", "meter"), (80, 8, 8, 4))[0]
     service, feature = rng.choice(NAMES if rng.random() < 0.1 else HERE)
     behind_s = rng.choices((rng.expovariate(0.05), 9000, -200, -4000), (96, 2, 1, 1))[0]
@@ -186,7 +186,7 @@ def _cut(rng: random.Random, at_s: float) -> bytes:
 
 
 def _field_replaced(rng: random.Random, at_s: float) -> bytes:
-    """One field, or one more of the same name, holds something raw."""
+    """Replace one field, or add one of the same name, with raw bytes."""
     fields = event(rng, at_s)
     name = rng.choice(
         [
@@ -208,7 +208,7 @@ def _field_replaced(rng: random.Random, at_s: float) -> bytes:
 
 
 def _label_replaced(rng: random.Random, at_s: float) -> bytes:
-    """Names from outside without end: segments and features stay capped."""
+    """Replace names with random ones: the number of segments and features stays limited."""
     fields = event(rng, at_s)
     fields[rng.choice(("model", "prompt_version", "variant", "feature", "environment", "service"))] = (
         rng.choice((*_TEXTS[:8], f"{rng.getrandbits(24):x}"))[:256]
@@ -241,7 +241,7 @@ MAKERS: tuple[tuple[Callable[[random.Random, float], bytes], int], ...] = (
 
 
 def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
-    """So many records; event time and append time go on together, five hundred values a second."""
+    """Yield this many records; event time and append time advance together, five hundred values a second."""
     makers, weights = [maker for maker, _ in MAKERS], [weight for _, weight in MAKERS]
     for offset in range(count):
         at_s = BEGIN_S + offset / 500
@@ -252,9 +252,7 @@ def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
 
 
 def _meters(records: list[FileRecord], refused: set[int]) -> int:
-    """How many of them are meters that could be read and lie in their own partition: they are taken, not
-    measured.
-    """
+    """Count the readable meters in their own partition: they are accepted and not measured."""
     decoded = (
         decode(record.value or b"")
         for record in records
@@ -327,7 +325,9 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
 
 
 def _checked(out: Outputs) -> set[int]:
-    """The offsets of the dead letters; every output is JSON in UTF-8, and no letter is without a reason."""
+    """Return the offsets of the dead letters; check that every output is JSON in UTF-8 and every letter has a
+    reason.
+    """
     letters = set()
     for topic, message in out.order:
         record = json.loads(message.value.decode()) if topic != "events" else {}

@@ -1,5 +1,5 @@
-"""One Apache Kafka (KRaft, broker and controller in a process) on loopback, from jars that Maven brings into
-``.cache/``.
+"""One Apache Kafka (KRaft, broker and controller in one process) on loopback, from jars that Maven downloads
+into ``.cache/``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ HEAP = "-Xmx768m"
 
 
 def missing() -> str | None:
-    """What this machine lacks to run Kafka, or None."""
+    """Return what this machine lacks to run Kafka, or None."""
     needed = ["java"] if _is_cached() else ["java", "mvn"]
     lacking = [name for name in needed if shutil.which(name) is None]
     return f"needs {' and '.join(lacking)} (Debian: default-jre-headless, maven)" if lacking else None
 
 
 def jars() -> Path:
-    """The directory with the broker's jars, filled by Maven the first time."""
+    """Return the directory with the broker's jars, filled by Maven at the first call."""
     if not _is_cached():
         CACHE.mkdir(parents=True, exist_ok=True)
         (CACHE / "pom.xml").write_text(POM)
@@ -58,8 +58,8 @@ def _is_cached() -> bool:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now; below those that the system gives to outgoing connections, so
-    that no connection takes it while a server is away.
+    """Return a free TCP port below those that the system gives to outgoing connections, so that no connection
+    takes it while a server is down.
     """
     while True:
         port = random.SystemRandom().randrange(10_000, 32_768)
@@ -128,11 +128,11 @@ class Kafka:
             )
 
     def log(self) -> str:
-        """The end of what the broker said."""
+        """Return the end of the broker's log."""
         return (self.dir / "log").read_text(errors="replace")[-3000:]
 
     def start(self) -> None:
-        """Start the broker; returns when it accepts connections.
+        """Start the broker; return when it accepts connections.
 
         One that ends at once is started again: while it was down its port may have been somebody's outgoing
         connection for a moment.
@@ -154,7 +154,7 @@ class Kafka:
         raise RuntimeError(f"Kafka did not start (exit code {self.process.poll()}):\n{self.log()}")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End the broker with a signal and wait for it."""
+        """Stop the broker with a signal and wait for it."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(60)

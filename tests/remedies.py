@@ -33,7 +33,7 @@ WHERE = (
 
 
 def files() -> list[str]:
-    """What git tracks in the working directory, and what is new and not ignored."""
+    """List files tracked by git in the working directory, and new ones that are not ignored."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -45,13 +45,13 @@ def files() -> list[str]:
 
 
 def environment(copy: Path) -> dict[str, str]:
-    """So that every process started in the copy imports the copy."""
+    """Return an environment in which every process imports the copy."""
     return {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'sdk'}", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @contextmanager
 def copied(tree: Path, names: Iterable[str]) -> Iterator[Path]:
-    """These files of a tree in a folder of their own, with the jars of Kafka; gone afterwards."""
+    """Copy these files of a tree into a temporary folder, with the jars of Kafka."""
     copy = Path(tempfile.mkdtemp(prefix="softfail-remedy-")).resolve()
     try:
         for name in names:
@@ -64,7 +64,7 @@ def copied(tree: Path, names: Iterable[str]) -> Iterator[Path]:
 
 
 def check_imports(copy: Path) -> None:
-    """See that Python finds everything of ours in the copy; ``softfail`` is installed from elsewhere.
+    """Check that Python imports everything of ours from the copy; ``softfail`` is installed from elsewhere.
 
     Raises:
         SystemExit: it does not.
@@ -79,7 +79,7 @@ def check_imports(copy: Path) -> None:
 
 
 def remove(removal: Removal, copy: Path) -> None:
-    """Take the remedy out.
+    """Remove the remedy.
 
     Raises:
         SystemExit: its code is not there exactly once.
@@ -92,14 +92,16 @@ def remove(removal: Removal, copy: Path) -> None:
 
 
 class Outcome(NamedTuple):
-    """Of a test the worst of its cases: "passed", "failed", "error", "skipped", "hung" or "not run"."""
+    """The worst outcome of the cases of a test: "passed", "failed", "error", "skipped", "hung" or "not
+    run".
+    """
 
     state: str
     took_s: float = 0.0
 
 
 def outcomes(copy: Path, tests: Sequence[str], patience_s: float) -> dict[str, Outcome]:
-    """Run the tests, in one process; what they said lies in ``copy/said``."""
+    """Run the tests in one process; their output is in ``copy/said``."""
     report = copy / "report.xml"
     command = [
         sys.executable,
@@ -150,7 +152,7 @@ def _worst(cases: Sequence[ElementTree.Element]) -> Outcome:
 
 
 def baseline(removals: Iterable[Removal], tree: Path) -> list[str]:
-    """Tests that do not pass although nothing was removed, each with its outcome."""
+    """Return the tests that fail without any removal, each with its outcome."""
     tests = sorted({test for removal in removals for test in removal.tests})
     wrong = [
         f"{test}: {outcome.state}"
@@ -163,7 +165,7 @@ def baseline(removals: Iterable[Removal], tree: Path) -> list[str]:
 
 
 def try_without(removal: Removal, tree: Path, names: Sequence[str], verbose: bool) -> bool:
-    """Whether a test fails without the remedy; prints a line for each test."""
+    """Return whether a test fails without the remedy; print a line per test."""
     with copied(tree, names) as copy:
         remove(removal, copy)
         outcomes_by_test = outcomes(copy, removal.tests, PATIENCE_S)
@@ -181,7 +183,7 @@ def try_without(removal: Removal, tree: Path, names: Sequence[str], verbose: boo
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Try the remedies named, or all; 0 if each was missed by a test."""
+    """Try the named remedies, or all; return 0 if a test detected each removal."""
     parser = argparse.ArgumentParser(description="Does a test fail without each remedy?")
     parser.add_argument("names", nargs="*", metavar="NAME", help="remedies (default: all)")
     parser.add_argument("--fast", action="store_true", help="only what needs no Kafka")

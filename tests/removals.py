@@ -1,6 +1,4 @@
-"""Every remedy of the design, how it is removed from the tree, and the tests that then fail
-(``tests/remedies.py`` runs them).
-"""
+"""Every remedy of the design, its removal, and the tests that then fail (``tests/remedies.py`` runs them)."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """A token of Python and its place; ``key`` is equal for all spellings that ``ruff format`` exchanges."""
+    """A Python token and its position; ``key`` is equal for all spellings that ``ruff format`` exchanges."""
 
     key: str
     start: int
@@ -30,8 +28,8 @@ class Token(NamedTuple):
 
 
 def tokens(code: str) -> list[Token]:
-    """The tokens of code, also of a fragment: without white space, comments and trailing commas; string
-    literals side by side are one, whatever their quotes. No code gives no tokens.
+    """Return the tokens of code or a fragment: without white space, comments and trailing commas; adjacent
+    string literals are one, with any quotes. Empty code gives no tokens.
     """
     joined: list[Token] = []
     for token in _lexed(code):
@@ -55,7 +53,7 @@ def _lexed(code: str) -> Iterator[Token]:
 
 
 def spans(text: str, fragment: str) -> list[tuple[int, int]]:
-    """Where the tokens of a fragment stand in a text, as (start, end) in characters."""
+    """Return the positions of the tokens of a fragment in a text, as (start, end) in characters."""
     inside, wanted = tokens(text), [token.key for token in tokens(fragment)]
     keys, length = [token.key for token in inside], len(wanted)
     return [
@@ -66,7 +64,7 @@ def spans(text: str, fragment: str) -> list[tuple[int, int]]:
 
 
 def _indented_like(text: str, start: int, lines: Sequence[str]) -> str:
-    """The lines, so that the first continues ``text[:start]`` and the others keep their place below it."""
+    """Indent lines so that the first continues ``text[:start]`` and the others align with it."""
     beginning = text.rfind("\n", 0, start) + 1
     shift = len(text[beginning:]) - len(text[beginning:].lstrip()) - (len(lines[0]) - len(lines[0].lstrip()))
     following = [" " * (shift + len(line) - len(line.lstrip())) + line.lstrip() for line in lines[1:]]
@@ -93,11 +91,11 @@ class Removal(NamedTuple):
 
     @property
     def kafka(self) -> bool:
-        """Whether a broker is needed to see it."""
+        """Whether its tests need a broker."""
         return any(test.startswith(("tests/integration/", "tests/durability/")) for test in self.tests)
 
     def apply(self, text: str) -> str:
-        """The text of ``file`` without the remedy.
+        """Return the text of ``file`` without the remedy.
 
         Raises:
             ValueError: its code is not there exactly once.

@@ -1,4 +1,4 @@
-"""The list of remedies stays true to the tree. That each is missed: ``python tests/remedies.py``."""
+"""The list of remedies matches the tree. That tests detect each removal: ``python tests/remedies.py``."""
 
 from __future__ import annotations
 

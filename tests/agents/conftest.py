@@ -1,4 +1,4 @@
-"""Ends of the process that can be looked at, and a partition whose journal is a list."""
+"""Observable process exits, and a partition whose changelog is a list."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from monitor.protocol.messages import FileRecord
 
 
 class Ended(BaseException):
-    """The process would have ended. Not an Exception: nothing may go on after it."""
+    """Raised instead of an exit of the process. Not an Exception, so that nothing handles it."""
 
 
 @pytest.fixture
 def ended() -> type[BaseException]:
-    """What ``ends`` raises where the process would have ended."""
+    """The exception that ``ends`` raises instead of an exit."""
     return Ended
 
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
-    """What ended the process: ("restart" or "leave", code, why). Both raise ``Ended``."""
+    """Exits of the process: ("restart" or "leave", code, reason). Both raise ``Ended``."""
     exits_seen: list[tuple[str, int, str]] = []
 
     def ending(how: str) -> Any:
@@ -71,7 +71,9 @@ class ListChangelog:
 
 @pytest.fixture
 def make_partition(counting: Any) -> Any:
-    """A restored partition of a counting agent, with a ``ListJournal``. To be called inside an event loop."""
+    """Make a restored partition of a counting agent with a ``ListChangelog``. Call it inside an event
+    loop.
+    """
 
     async def make(checkpoint_s: float = 60.0, **recovered: Any) -> Partition:
         changelog: Any = ListChangelog()
@@ -87,7 +89,7 @@ def make_partition(counting: Any) -> Any:
 
 @pytest.fixture
 def bundle() -> Any:
-    """A bundle of counted events at offsets [start, stop), one key and minute each."""
+    """Make a bundle of counted events at offsets [start, stop), one key and minute each."""
 
     def make(start: int, stop: int, minute: int = 0, holes: frozenset[int] = frozenset()) -> Bundle:
         made = Bundle(

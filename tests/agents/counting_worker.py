@@ -1,4 +1,4 @@
-"""A worker whose agent only counts: events a key and minute. The shell under it is the product's.
+"""A worker whose agent only counts events per key and minute. The runtime below it is that of the product.
 
 python counting_worker.py CONFIG.json
 """
@@ -20,7 +20,7 @@ from schemas.config.monitor_config import Config
 
 
 class Counts:
-    """Events a key and minute (of the value's `minute`); a window goes out when a later minute begins."""
+    """Events per key and minute (of the value's `minute`); a window is written when a later minute starts."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -75,7 +75,7 @@ class CountingAgent:
 
 
 def drop_bundles(share: float) -> None:
-    """Throw away a share of what comes out of the stream, as Faust may."""
+    """Drop a share of the bundles of the stream, as Faust may."""
     take, rng = BundleIntake.take, random.Random(1)
 
     async def sometimes(self, tp, bundle):

@@ -1,5 +1,4 @@
-"""A counting worker in which one thing goes wrong, until it has started anew; and a watchdog that is quick to
-judge.
+"""A counting worker with one fault until its restart, and a watchdog with a short timeout.
 
 python failing_worker.py CONFIG.json FAULT
 """
@@ -26,7 +25,7 @@ PATIENCE_S = 8.0  # instead of a minute
 
 
 class HangingAgent(CountingAgent):
-    """Keeps the event loop for ever."""
+    """Blocks the event loop for ever."""
 
     async def tend(self, partition):
         await asyncio.sleep(2)
@@ -34,11 +33,11 @@ class HangingAgent(CountingAgent):
 
 
 async def deaf(self, tp, bundle):
-    """Takes nothing, as if the stream had ended without a word."""
+    """Accepts nothing, as if the stream had ended silently."""
 
 
 def unnamed(cls, topics, cluster, subscriptions):
-    """What Faust makes of a topic that the broker does not name: it assigns nothing to anybody."""
+    """A topic that the broker does not report: Faust assigns nothing."""
     return {}
 
 

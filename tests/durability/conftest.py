@@ -1,4 +1,4 @@
-"""Publishing at a steady rate while something is broken, and a receiver of pages."""
+"""Publishing at a steady rate during faults, and a receiver of pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import e
 
 
 class Publisher(threading.Thread):
-    """Publishes ``value_of(rng, elapsed_s)``, a (key, value), so many times a second until it is finished."""
+    """Publishes ``value_of(rng, elapsed_s)``, a (key, value), this many times a second until it is
+    finished.
+    """
 
     def __init__(
         self,
@@ -55,14 +57,14 @@ class Publisher(threading.Thread):
         producer.close()
 
     def finish(self) -> None:
-        """Publish no more; returns when all of it is acknowledged."""
+        """Stop publishing; return when everything is acknowledged."""
         self._done.set()
         self.join()
 
 
 @pytest.fixture
 def publish() -> Iterator[Callable[..., Publisher]]:
-    """Starts a ``Publisher``."""
+    """Start a ``Publisher``."""
     started: list[Publisher] = []
 
     def start(
@@ -82,7 +84,7 @@ def publish() -> Iterator[Callable[..., Publisher]]:
 
 @pytest.fixture
 def receiver() -> Iterator[FakePagerDuty]:
-    """A PagerDuty receiver that listens in a thread of its own."""
+    """A PagerDuty receiver that listens in its own thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -96,7 +98,7 @@ def receiver() -> Iterator[FakePagerDuty]:
 
 @pytest.fixture
 def two_workers(make_topics, make_workers, counting_command, publish):
-    """Topics, two workers that own them, and a publisher under way."""
+    """Topics, two workers that own them, and a running publisher."""
 
     def start(environment: dict[str, str] | None = None, **settings: Any) -> tuple[Any, Any, Any]:
         topics = make_topics(PARTITIONS)

@@ -1,6 +1,6 @@
-"""A broker that restarts or hangs: nothing is lost or doubled, and the memory of a worker that is far behind
-is bounded, for what waits between the broker and a checkpoint is bounded in bytes, however large the events
-unpack.
+"""A broker that restarts or hangs: nothing is lost or duplicated, and the memory of a worker that is far
+behind is bounded, because bytes between broker and checkpoint are bounded, whatever size the events unpack
+to.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MOST_MB = 700
 
 @pytest.fixture
 def kafka(own_kafka):
-    """One that may be stopped, for the topics and workers of this module."""
+    """A broker that may be stopped, for the topics and workers of this module."""
     return own_kafka
 
 
 def publish_large(topics: Any) -> dict[int, int]:
-    """Large events, evenly over the partitions and late in no pane; the end of each partition."""
+    """Publish large events evenly over the partitions and in time; return the end of each partition."""
     from softfail.partitioning import partition_of
 
     names: dict[int, str] = {}

@@ -1,5 +1,5 @@
-"""Whatever is done to workers, broker or bundles, state and outputs are those of one undisturbed run over
-what the topic really holds.
+"""Under faults of workers, broker and bundles, state and outputs equal those of one undisturbed run over the
+topic.
 
 The agent here only counts, so every event and every output is compared one by one.
 """

@@ -1,5 +1,5 @@
-"""Softfail's own health on a real Kafka: a producer of garbage is one page about softfail, and blinds nobody
-else.
+"""Self-health on a real Kafka: a producer of invalid events is one page about softfail and affects no other
+feature.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WINDOW_S, PANE_S = 10, 5
 
 
 class Producers(threading.Thread):
-    """Two sound features, and one producer whose records nobody can read, while ``poisoning`` is set: every
-    fifth record is its.
+    """Two healthy features, and one producer of unreadable records while ``poisoning`` is set: every fifth
+    record.
     """
 
     def __init__(self, address: str, topic: str, partitions: int) -> None:

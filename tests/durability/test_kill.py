@@ -1,5 +1,4 @@
-"""`kill -9` of the real worker in mid-stream: the last revision of every window equals that of an undisturbed
-run, exactly.
+"""`kill -9` of the real worker: the last revision of every window equals that of an undisturbed run.
 
 More kinds of faults: ``python tests/durability/soak``.
 """
@@ -28,8 +27,8 @@ SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
 
 
 def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
-    """Event time runs 40 times as fast as the clock, so that the wall clock closes no pane before the end;
-    one in fifty is late.
+    """Make an event; event time runs 40 times as fast as the clock, so that the wall clock closes no pane
+    before the end; one in fifty is late.
     """
     late_s = rng.uniform(20, 300) if rng.random() < 0.02 else rng.uniform(0, 3)
     event_time = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
@@ -56,7 +55,7 @@ def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
 
 
 def undisturbed(records: list[Any]) -> dict[bytes, Any]:
-    """Key -> last revision of each window, from a core over the records of each partition."""
+    """Return key -> last revision of each window, from a core over the records of each partition."""
     config, windows = Config.model_validate(SETTINGS), {}
     by_partition: dict[int, list[Any]] = collections.defaultdict(list)
     for record in records:

@@ -1,5 +1,5 @@
-"""From a service's call to one page and its end, on a real Kafka, while workers are killed and the receiver
-misbehaves.
+"""From a service's call to one page and its resolve on a real Kafka, while workers are killed and the
+receiver fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFUSAL = "I'm sorry, but I can't help with that."
 
 
 class Service(threading.Thread):
-    """Two features; one of them refuses while ``refusing`` is set."""
+    """Two features; one refuses while ``refusing`` is set."""
 
     def __init__(self, address: str, topic: str) -> None:
         super().__init__(daemon=True)

@@ -1,5 +1,5 @@
-"""The bench (``tests/durability/soak``), run as a program: a few faults, and in the long form each of them
-over two deployments. Longer: ``make soak MINUTES=30 SEED=7``.
+"""The durability bench (``tests/durability/soak``), run as a program: a few faults, and in the long form each
+kind over two deployments. Longer: ``make soak MINUTES=30 SEED=7``.
 """
 
 from __future__ import annotations

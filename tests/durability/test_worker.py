@@ -1,6 +1,4 @@
-"""The real worker on a real Kafka: what it measures is what ``replay`` measures, whoever publishes and
-whatever lies between.
-"""
+"""The real worker on a real Kafka measures the same as ``replay``, for every producer."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ PARTITIONS = 4
 def worker(
     make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int]
 ) -> Callable[..., Any]:
-    """Topics and so many running workers with some configuration; each with its own port."""
+    """Start this many workers with a configuration on new topics; each has its own port."""
 
     def start(count: int = 1, **settings: Any) -> Any:
         topics = make_topics(PARTITIONS)
@@ -72,9 +70,7 @@ def publish(
 
 
 def windows(records: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    """The last revision of every window, without its number: how often data was late is a matter of when it
-    was read.
-    """
+    """Return the last revision of every window without its number, which depends on the time of reading."""
     last: dict[Any, dict[str, Any]] = {}
     for record in records:
         if record.get("record") == "window":

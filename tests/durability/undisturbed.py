@@ -1,4 +1,4 @@
-"""A stream of events to count, and what an undisturbed run makes of it."""
+"""A stream of events to count, and the result of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARTITIONS, FEATURES = 4, 24
 
 
 def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
-    """A new minute each second, some late by up to five; some values are garbage."""
+    """A new minute each second, some events late by up to five; some values are invalid."""
     key = f"f{rng.randrange(FEATURES)}"
     if rng.random() < 0.002:
         return key.encode(), rng.randbytes(50)
@@ -20,7 +20,7 @@ def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
 
 
 def disturbed_equals_undisturbed(topics: Any, workers: Any, counting: Any) -> None:
-    """State, windows and dead letters against a fresh core over the records of the topic."""
+    """Compare state, windows and dead letters with a new core over the records of the topic."""
     records, ends = topics.read("events")
     state = topics.await_positions(ends, patience_s=60)
     by_partition: dict[int, list[Any]] = collections.defaultdict(list)

@@ -1,6 +1,4 @@
-"""Pinned references in the configuration: files that are read once, and what is wrong with them said with the
-remedy.
-"""
+"""Pinned references in the configuration: files that are loaded once; errors name the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m agents replay`` without Kafka: what it refuses, and how partitions are laid side by side."""
+"""``python -m agents replay`` without Kafka: refused arguments, and how partitions are merged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def record(partition, offset, second, *, appended=None, feature=None, value=None
 
 
 class Reader:
-    """Records in memory, as a ``BlockingTopicReader`` gives them: a hundred of one partition at a time."""
+    """Records in memory, read like ``BlockingTopicReader`` does: a hundred of one partition at a time."""
 
     def __init__(self, records, begins=None):
         self.log, self.first, self.most_read_ahead = defaultdict(list), begins or {}, 0

@@ -1,4 +1,4 @@
-"""``python -m agents test-alert``: what each channel gets, what is printed, and that nothing stays open."""
+"""``python -m agents test-alert``: the requests to each channel, the output, and that nothing stays open."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quick(monkeypatch):
 
 
 class Anything:
-    """A receiver of the other channels: takes every POST, and keeps path and body."""
+    """A receiver for the other channels: accepts every POST and keeps path and body."""
 
     def __init__(self, status=200):
         self.requests, self.status, self.url = [], status, ""
@@ -61,7 +61,7 @@ class Anything:
 
 @contextmanager
 def run_receivers(*receivers):
-    """Receivers in a loop of their own, for the command has one too."""
+    """Run receivers in their own event loop, because the command has one too."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -202,7 +202,7 @@ def test_a_test_alert_that_cannot_be_resolved_is_reported_with_its_key(write_con
 
 
 def test_an_interrupt_leaves_nothing_open(write_config):
-    """Ctrl-C while the trigger waits for its answer still sends the resolve."""
+    """Ctrl-C while the trigger waits for its response still sends the resolve."""
     pager = FakePagerDuty(KEY, faults=deque([Fault("slow", delay_s=20)]))
     with run_receivers(pager):
         path = write_config(pagerduty=pagerduty(pager) | {"timeout": "60s"})

@@ -1,4 +1,4 @@
-"""``python -m agents silence`` without Kafka: what it takes, what it refuses, what it shows."""
+"""``python -m agents silence`` without Kafka: accepted and refused arguments, and the output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADD = ["add", "--match", "bot/*", "--for", "2h", "--reason", "deploy"]
 
 @pytest.fixture
 def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
-    """The alerts topic and its broker, replaced by what was written."""
+    """The alerts topic and its broker, replaced by the written records."""
     silences: dict[str, Silence] = {}
 
     async def reachable(*_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""``python -m agents state``: what state means, what is told, what is refused. Without a broker."""
+"""``python -m agents state`` without a broker: decoding, output and refusals."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ EVIDENCE = no_evidence("evaluator.refusal.fail_rate", 300.0)
 
 @pytest.fixture
 def records() -> dict[bytes, bytes]:
-    """What a worker wrote of two features, one of them with an incident and an episode, and the store's own
-    records.
+    """State records of two features, one of them with an incident and an episode, and the internal records of
+    the store.
     """
     partition_state = PartitionState(60_000_000, "digest of 60 s")
     for feature_key in (AT, OTHER_AT):
@@ -211,7 +211,7 @@ def test_deliveries_of_the_notifier_are_shown_with_their_open_keys(episode_of):
 
 
 class FakeTopic(StateTopic):
-    """A state topic of one partition that nobody owns."""
+    """A state topic of one partition without an owner."""
 
     records: dict[bytes, bytes] = {}
 
@@ -233,7 +233,7 @@ class FakeTopic(StateTopic):
 
 @pytest.fixture
 def command(monkeypatch, records):
-    """Runs the command on a topic that is not there; to write to it fails the test."""
+    """Run the command on a topic in memory; a write to it fails the test."""
     monkeypatch.setattr(FakeTopic, "records", records)
     monkeypatch.setattr(state, "StateTopic", FakeTopic)
     monkeypatch.setattr(drop_reset, "StateTopic", FakeTopic)

@@ -1,4 +1,4 @@
-"""Dead letters without Kafka: how they are grouped, shown and judged."""
+"""Dead letters without Kafka: grouping, output and reinjection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo itself, as a user runs it."""
+"""The demo, run as a user does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytest.importorskip("confluent_kafka")
 
 @pytest.fixture
 def demo(tmp_path):
-    """Starts a demo with its temporary files in a folder of its own; it is ended when the test is."""
+    """Start a demo with its temporary files in its own folder; it is stopped after the test."""
     started = []
 
     def begin(*arguments):

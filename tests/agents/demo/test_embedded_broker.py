@@ -1,4 +1,4 @@
-"""The demo's embedded broker: one worker, killed and started again, no second code path."""
+"""The embedded broker of the demo: one worker, killed and restarted, with the same code as on Kafka."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ confluent_kafka = pytest.importorskip(
 
 @pytest.fixture
 def embedded():
-    """A mock cluster; librdkafka keeps it while its producer lives."""
+    """A mock cluster; librdkafka keeps it while its producer exists."""
     producer = confluent_kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
     (broker,) = producer.list_topics(timeout=10).brokers.values()
     return SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Every client of the worker and its commands reaches Kafka the same way."""
+"""Every client of the worker and its commands connects to Kafka with the same settings."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ A, B, C = (TopicPartition("t", number) for number in range(3))
 
 
 class Consumer:
-    """A consumer of records in memory, as far as aiokafka's is used. Each partition gives ``step`` records at
-    once.
+    """A consumer of records in memory with the used part of aiokafka's interface. Each partition returns
+    ``step`` records at once.
 
     ``markers``: offsets of transaction markers, which have a position and no record.
     """
@@ -89,9 +89,7 @@ def log_of(*partitions, count, without=()):
 
 @pytest.fixture
 def broker(monkeypatch):
-    """Put records in memory behind every reader; returns a function that takes them and gives the consumer
-    class.
-    """
+    """Put records in memory behind every reader; return a function from records to the consumer class."""
 
     def serve(log, ends=None, **attributes):
         kind = type("Served", (Consumer,), {"log": log, "ends": ends or defaultdict(int), **attributes})

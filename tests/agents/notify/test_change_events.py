@@ -22,7 +22,7 @@ MINUTES = 16
 
 
 def traffic(now):
-    """A quarter of an hour of a healthy feature, which has a new prompt version in its last two minutes."""
+    """A quarter of an hour of a healthy feature, with a new prompt version in its last two minutes."""
     rng = random.Random(1)
     for second in range(0, MINUTES * 60, 2):
         yield {

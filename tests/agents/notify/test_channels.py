@@ -1,4 +1,4 @@
-"""Each channel over a real connection: what a receiver gets, and what becomes of each fault."""
+"""Each channel over a real connection: the requests to a receiver, and the result of each fault."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def config_for(base, timeout_s=20.0):
 
 
 def run(name, steps, faults=()):
-    """Deliver steps through a channel to a receiver that treats the first requests by ``faults``: verdicts,
-    and what came (path, headers, body).
+    """Deliver steps through a channel to a receiver that answers the first requests by ``faults``; return
+    results and requests (path, headers, body).
     """
     requests, queue = [], list(faults)
 
@@ -107,7 +107,7 @@ def run(name, steps, faults=()):
 
 @pytest.fixture
 def life(episode_of):
-    """Trigger, update and resolve of an episode, as steps of a channel."""
+    """Return trigger, update and resolve of an episode as steps of a channel."""
 
     def steps(name):
         opened, updated, over = (

@@ -1,4 +1,4 @@
-"""All five channels in the shell, over real connections: one of them hangs, and no other waits for it."""
+"""All five channels in the agent over real connections: one hangs, and no other waits for it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TIMEOUT_S = 0.4
 
 
 class Receivers:
-    """All of them behind one port, told apart by path, and standard output. Those in ``hanging`` take a step
-    in hand and never answer.
+    """All receivers behind one port, distinguished by path, and standard output. Those in ``hanging`` accept
+    a step and never answer.
     """
 
     def __init__(self):
@@ -54,7 +54,7 @@ class Receivers:
 
 
 def summary_of(name, body):
-    """Begin or end, and of which episode."""
+    """Return start or end, and the episode."""
     if name == "slack":
         head, foot = body["blocks"][0]["text"]["text"], body["blocks"][-1]["elements"][0]["text"]
         return ("end" if head.startswith("RESOLVED") else "page"), foot.rsplit(" ", 1)[1]
@@ -67,7 +67,7 @@ def summary_of(name, body):
 
 
 class Partition:
-    """What the store gives an agent, without Kafka."""
+    """A partition without Kafka."""
 
     def __init__(self, core):
         self.core, self.caught_up, self.changed_event, self.checkpoints = core, True, asyncio.Event(), 0
@@ -99,13 +99,13 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def recent(episode_of, nine_us):
-    """Episodes that happen now."""
+    """Make episodes of the current time."""
     minutes = (time.time_ns() // 1000 - nine_us) / 60e6
     return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
 
 def run(scene, receivers):
-    """Run a scene: an async function that gets a partition whose notifier is at work."""
+    """Run an async function that gets a partition with a running notifier."""
 
     async def play():
         app = web.Application(client_max_size=1 << 20)

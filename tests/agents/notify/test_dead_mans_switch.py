@@ -1,4 +1,4 @@
-"""Signs of life as a dead man's switch gets them: from ``tend``, over HTTP, without Kafka."""
+"""Pings to a dead man's switch: from the background task over HTTP, without Kafka."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTITIONS = 2
 
 
 class Partition:
-    """What the store gives an agent, without Kafka."""
+    """A partition without Kafka."""
 
     def __init__(self, core):
         self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
@@ -55,7 +55,7 @@ class Partition:
 
 
 class Ears:
-    """A dead man's switch that counts, and a pager, at one address."""
+    """A dead man's switch that counts pings, and a pager, at one address."""
 
     def __init__(self):
         self.heard, self.alerts, self.paged, self.status, self.pager_status, self.slow_s = (

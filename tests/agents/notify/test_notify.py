@@ -28,7 +28,7 @@ EVERY_FAULT = [
 
 
 class Partition:
-    """What the store gives an agent, without Kafka: checkpoints are kept in memory."""
+    """A partition without Kafka: checkpoints are kept in memory."""
 
     def __init__(self, core, durable=()):
         self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
@@ -64,7 +64,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def change():
-    """A change of now."""
+    """Make a change of the current time."""
     fields = {
         "record": "change",
         "service": "support-bot",
@@ -79,7 +79,7 @@ def change():
 
 @pytest.fixture
 def recent(episode_of, nine_us):
-    """Episodes that happen now."""
+    """Make episodes of the current time."""
     minutes = (time.time_ns() // 1000 - nine_us) / 60e6
     return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
@@ -98,8 +98,8 @@ async def until(condition, patience_s=10.0):
 
 
 def run(scene):
-    """Run a scene: an async function that gets a started receiver and ``begin(config, durable) ->
-    partition``, whose task ends with the scene.
+    """Run an async function that gets a started receiver and ``begin(config, durable) -> partition``, whose
+    task ends with the function.
     """
 
     async def play():

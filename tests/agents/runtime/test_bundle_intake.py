@@ -1,4 +1,4 @@
-"""Bundles that do not join cost a fetch and never an event."""
+"""A gap between bundles costs a fetch and never an event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Owned:
 
 
 class Stage:
-    """An intake over one partition, whose log begins at ``oldest`` (None: the broker does not answer)."""
+    """An intake of one partition whose log begins at ``oldest`` (None: the broker does not answer)."""
 
     def __init__(self, partition: Any, oldest: int | None = 0) -> None:
         self.partition, self.oldest, self.rewound = partition, oldest, 0

@@ -1,4 +1,4 @@
-"""What a journal refuses, and how it lays out a transaction. What Kafka does with it: tests/durability."""
+"""The records that a changelog refuses, and the layout of a transaction. On Kafka: tests/durability."""
 
 from __future__ import annotations
 

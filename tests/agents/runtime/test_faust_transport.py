@@ -1,4 +1,4 @@
-"""Each remedy of the transport, against the defect that it is for."""
+"""Each remedy of the transport, tested against its defect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class Records:
-    """What aiokafka's decoder gives: offsets [start, start + n), and a position that ends at ``after``."""
+    """The output of aiokafka's decoder: offsets [start, start + n), and a position that ends at ``after``."""
 
     def __init__(self, start: int, n: int, after: int | None = None, size: int = -1) -> None:
         self.next_fetch_offset, self._end, self._after, self.size = start, start + n, after, size
@@ -126,8 +126,8 @@ def test_contiguous_bundles_cover_every_position_once_after_drops_duplicates_and
 
 
 async def position_of_b(hand_over: Any) -> int:
-    """Where partition B stands after only A was asked for, and the set of active partitions was emptied
-    during the wait.
+    """Return the position of partition B when only A was requested and the set of active partitions was
+    emptied during the wait.
     """
     subscription, assignment = assigned(A, B, position=1000)
     inner = object.__new__(fetcher.Fetcher)
@@ -152,7 +152,7 @@ async def position_of_b(hand_over: Any) -> int:
 
 
 def test_an_active_set_emptied_during_a_wait_of_aiokafka_does_not_select_all_partitions(monkeypatch):
-    """Faust hands over its live set (consumer.py:802), and empty means all (aiokafka fetcher.py:1221)."""
+    """Faust passes its live set (consumer.py:802), and an empty set means all (aiokafka fetcher.py:1221)."""
 
     async def as_faust_does(inner: Any, active: Any) -> Any:
         return await inner.fetched_records(active, 0.2, 100)
@@ -263,7 +263,7 @@ def test_aiokafka_creates_fetch_results_of_our_class():
 
 
 def test_a_real_consumer_has_the_settings_of_the_transport():
-    """If aiokafka renames them, setting them would change nothing."""
+    """Settings that aiokafka renamed would have no effect."""
 
     async def scene() -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""A bundle that takes long: others have their turn, and nothing of it is written before it is whole."""
+"""A slow bundle: other tasks run in between, and it is written only when complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.config.monitor_config import Config
 
 
 def slow(partition: Any, log: list[str]) -> None:
-    """The core counts one event a step, and each takes longer than a slice."""
+    """The core counts one event per step, and each step exceeds a time slice."""
     core = partition.core
     once = core.apply
 
@@ -100,7 +100,7 @@ def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_one():
 
 
 def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
-    """Dead letters beside no records would be a page that says that nothing can be read."""
+    """Dead letters without accepted records would page that nothing is readable."""
     core = Watch(Config())
     event = (
         '{"event_id": "x", "time": "2026-03-02T09:%02d:00Z", "service": "s", "feature": "f", "model": "m"}'

@@ -1,4 +1,4 @@
-"""What is given, restored and taken away."""
+"""Assigned, restored and revoked partitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a partition is made durable, and that position, state and outputs are never apart."""
+"""When a partition is checkpointed, and that position, state and outputs stay consistent."""
 
 from __future__ import annotations
 

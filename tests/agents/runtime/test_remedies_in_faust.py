@@ -1,5 +1,5 @@
-"""Remedies against Faust and aiokafka, held on their real classes without a broker. ``tests/removals.py``
-says which test holds which.
+"""Remedies against Faust and aiokafka, tested with their real classes without a broker. ``tests/removals.py``
+names the test of each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ A = TP("p.events", 0)
 
 @pytest.fixture
 def worker(counting) -> Any:
-    """A worker that is never connected. To be made inside an event loop."""
+    """Make a worker that never connects. Call it inside an event loop."""
 
     def make() -> app.Worker:
         config = Config.model_validate(
@@ -68,9 +68,7 @@ def test_all_records_of_a_fetch_pass_through_faust_as_one_message(worker, monkey
 
 
 def test_values_pass_through_faust_undecoded_so_that_no_value_can_crash_it(worker):
-    """Faust's own codec raises for a value that it cannot read, and with ``take`` the stream then stands
-    still.
-    """
+    """Faust's codec raises for an unreadable value, and with ``take`` the stream then stops."""
 
     async def scene() -> Any:
         running = worker()
@@ -120,9 +118,7 @@ def test_fetching_resumes_only_when_all_assigned_partitions_are_restored(worker,
 
 
 def test_the_seek_after_a_rebalance_is_ours(worker, monkeypatch):
-    """``perform_seek`` is what Faust calls after the signal; a seek made in the signal would be undone by its
-    own.
-    """
+    """Faust calls ``perform_seek`` after the signal; its own seek would undo a seek in the signal."""
 
     async def scene() -> tuple[list[Any], Any]:
         running = worker()
@@ -176,7 +172,7 @@ def test_a_bundle_that_starts_below_the_read_offset_of_faust_is_not_dropped(work
 
 
 def test_a_full_queue_never_removes_its_partition_from_the_fetched_ones(worker):
-    """Faust would, and with all of them out it sleeps a second (consumer.py:808)."""
+    """Faust would remove it, and without any partition it sleeps a second (consumer.py:808)."""
 
     async def scene() -> set[TP]:
         running = worker()
@@ -190,8 +186,8 @@ def test_a_full_queue_never_removes_its_partition_from_the_fetched_ones(worker):
 
 
 def test_a_revoked_partition_does_not_stop_the_stream(worker):
-    """Faust asks for its high water mark between two messages (consumer.py:763); aiokafka asserts that it is
-    assigned.
+    """Faust reads the high water mark between two messages (consumer.py:763); aiokafka asserts that the
+    partition is assigned.
     """
 
     async def scene() -> int:
@@ -256,7 +252,7 @@ def test_an_exception_while_applying_a_bundle_exits_and_acknowledges_nothing(
 
 
 class Interrupted:
-    """What aiokafka decodes, with something happening in the middle of it."""
+    """Decoded records with an interruption in the middle."""
 
     def __init__(self, start: int, n: int, meanwhile: Any) -> None:
         self.next_fetch_offset, self._end, self._meanwhile = start, start + n, meanwhile
@@ -274,8 +270,8 @@ class Interrupted:
 
 
 def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(worker, monkeypatch):
-    """From another thread it is: the last step of ``getall`` sets the position anew. In the consumer's thread
-    it waits until ``getall`` is over.
+    """From another thread the last step of ``getall`` overwrites the position. In the consumer thread the
+    seek waits until ``getall`` ends.
     """
 
     async def scene() -> tuple[int, int]:
@@ -397,7 +393,7 @@ def test_faust_commits_the_durable_position_whatever_was_acknowledged(worker, mo
 
 
 def test_an_agent_that_fails_outside_our_code_stays_failed_for_the_watchdog(worker):
-    """Faust would start it again and go on behind what it had in hand."""
+    """Faust would restart it and continue after the records in progress."""
 
     async def scene() -> tuple[bool, int]:
         running = worker()

@@ -1,4 +1,4 @@
-"""Remedies of the state, held on our own classes over a Kafka in memory. What only a broker can show:
+"""Remedies of the state, tested with our classes on a Kafka in memory. With a broker:
 ``test_remedies_on_kafka.py``.
 """
 
@@ -37,7 +37,7 @@ class Batch(list[Any]):
 
 
 class Producer:
-    """A transactional producer that takes its time."""
+    """A slow transactional producer."""
 
     def __init__(self, **_: Any) -> None:
         self.open: list[Any] = []
@@ -84,8 +84,8 @@ def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transa
 
 
 class Slow:
-    """A consumer of ``log`` whose every other poll is empty, and whose broker says that the log ends at its
-    beginning.
+    """A consumer of ``log`` that returns nothing at every other poll, and whose broker reports the start of
+    the log as its end.
     """
 
     log = ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (BARRIER, b"{}"))

@@ -1,4 +1,4 @@
-"""What a rebuild puts in the place of what cannot be read. Without a broker; with one:
+"""Records that a rebuild writes in the place of unreadable ones. Without a broker; with one:
 test_state_on_kafka.py.
 """
 

@@ -1,4 +1,4 @@
-"""The table of the bench (``tests/durability/soak``) can go red."""
+"""The table of the bench (``tests/durability/soak``) detects differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREFIX = "softfail-a"
 
 @pytest.fixture(scope="module")
 def exact() -> dict[str, Any]:
-    """What a run without a difference would hand to the report: Kafka holds what the oracle says."""
+    """The input of the report for a run without a difference: Kafka equals the oracle."""
     corpus = Corpus(1, 2, speed=20.0, length_s=40.0, jump_at=None)
     events, sent_events = [], []
     ends = [0, 0]
@@ -62,7 +62,7 @@ def exact() -> dict[str, Any]:
 
 
 def contents_of(exact: dict[str, Any], core: Any) -> report.TopicContents:
-    """What Kafka holds when it holds what ``core``, a run of the product, wrote."""
+    """Return the contents of Kafka that equal the outputs of ``core``, a run of the product."""
     incidents = [
         SimpleNamespace(
             dedup_key=f"{PREFIX}/{episode['episode_id']}/{episode['urgency']}",
@@ -79,7 +79,7 @@ def contents_of(exact: dict[str, Any], core: Any) -> report.TopicContents:
 
 @pytest.fixture(scope="module")
 def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
-    """What the product writes for these events."""
+    """Return the outputs of the product for these events."""
     from monitor.watch import Watch
     from schemas.config.monitor_config import Config
 
@@ -120,8 +120,8 @@ def findings(
 
 
 def differing(comparison: report.Comparison) -> list[str]:
-    """Names of the rows that are wrong; the corpus's own faults are not looked at here, for some are cut by
-    the short run.
+    """Return the names of the rows that differ; faults of the corpus are ignored, because the short run cuts
+    some.
     """
     names = [line.split(":")[0] for line in comparison.wrong if not line.startswith(" ")]
     return [name for name in names if not name.startswith("true faults")]
@@ -136,7 +136,7 @@ def test_a_run_that_equals_the_oracle_has_no_findings(exact, written):
 
 
 def windows_with(written: dict[str, list[Any]], change: int, field: str = "events") -> dict[str, list[Any]]:
-    """The same, but one window of a segment counts so many events more, or another field."""
+    """Change the number of events, or another field, of one window of a segment."""
     changed = {**written, "windows": [copy.copy(item) for item in written["windows"]]}
     record = next(
         item for item in reversed(changed["windows"]) if b'"level":"segment"' in item.value.replace(b" ", b"")

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.long_form
 
 
 class Run(NamedTuple):
-    """What was published, what the topic then holds, and what the product wrote."""
+    """The published events, the contents of the topic, and the outputs of the product."""
 
     corpus: Any
     meant: Counter[str]
@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 
 class Topic:
-    """A topic of several partitions with a core on each; what is forwarded comes back as a record."""
+    """A topic of several partitions with a core on each; a forwarded record is appended again."""
 
     def __init__(self, settings: dict[str, Any], partitions: int) -> None:
         config = Config.model_validate(settings)
@@ -347,7 +347,7 @@ def test_the_oracle_uses_only_the_standard_library_and_no_product_module():
 
 
 def countable(records: list[FileRecord]) -> list[FileRecord]:
-    """Responses that lie where they belong and are young enough to be counted."""
+    """Return the responses that are in their partition and in time."""
     counted_records = []
     for record in records:
         try:
@@ -366,8 +366,8 @@ def countable(records: list[FileRecord]) -> list[FileRecord]:
 
 
 def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
-    """Places of an event that closes a pane, and of one before it in that pane, whose windows nothing late
-    has touched.
+    """Return the indices of an event that closes a pane, and of one before it in that pane, without late
+    events in their windows.
     """
     own = {
         (window["service"], window["feature"], window["environment"], window["start"]): window["revision"]
@@ -402,7 +402,7 @@ def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
 
 
 def has_earlier(events: dict[int, Any], place: int, pane_key: tuple[str, ...]) -> bool:
-    """Whether the pane held an event before this one, so that it is written in time, and a late one is its
+    """Whether the pane had an event before this one, so that it is written in time, and a late event is its
     second revision.
     """
     begin_s = datetime.fromisoformat(pane_key[3]).timestamp()

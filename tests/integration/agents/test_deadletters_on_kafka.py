@@ -1,4 +1,4 @@
-"""Dead letters on a real Kafka: listed by reason, and written to the events again, each once."""
+"""Dead letters on a real Kafka: listed by reason, and reinjected once each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def response(feature: str, **fields: Any) -> bytes:
 
 @pytest.fixture
 def publish():
-    """Publishes events to a partition and refuses them, as the worker does; gives their offsets."""
+    """Publish events to a partition and write their dead letters, as the worker does; return their
+    offsets.
+    """
     from kafka import KafkaProducer
 
     made = []

@@ -1,4 +1,4 @@
-"""The worker on Kafka: topics, poison, misplaced events, and state of another deployment."""
+"""The worker on Kafka: topics, invalid and misplaced events, and state of another deployment."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def response(feature: str, **fields: Any) -> bytes:
 
 @pytest.fixture
 def worker(make_workers, tmp_path, free_port):
-    """Starts one real worker with panes of a second; gives it and a function that reads its /metrics."""
+    """Start a real worker with panes of a second; return it and a function that reads its /metrics."""
 
     def start(topics: Any) -> tuple[Any, Any]:
         port, path = free_port(), tmp_path / "softfail.yaml"

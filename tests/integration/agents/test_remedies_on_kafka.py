@@ -1,4 +1,4 @@
-"""Remedies against what only a real broker shows. ``tests/removals.py`` says which test holds which."""
+"""Remedies against defects that only a real broker shows. ``tests/removals.py`` names the test of each."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an
 
 @pytest.fixture
 def failing(make_topics, make_workers, counting_command) -> Any:
-    """Topics with 50 events, and a worker in which something goes wrong."""
+    """Topics with 50 events, and a worker with a fault."""
 
     def start(fault: str) -> tuple[Any, Any]:
         topics = make_topics(2)
@@ -140,7 +140,7 @@ def test_a_failed_worker_restarts_with_75_under_its_pid_and_then_continues(faili
 
 @pytest.fixture
 def transaction() -> Any:
-    """Begins a transaction with a record in a partition; the producer that can end it."""
+    """Begin a transaction with a record in a partition; return the producer that can end it."""
     from kafka import KafkaProducer
 
     made = []
@@ -243,6 +243,6 @@ def test_a_restart_of_one_worker_revokes_nothing_of_the_other(make_topics, make_
 
 
 def _owned(workers: Any, number: int) -> int:
-    """How often a worker has taken a partition."""
+    """Return how often a worker was assigned a partition."""
     path = workers.directory / f"worker{number}.log"
     return path.read_text().count("owns ") if path.exists() else 0

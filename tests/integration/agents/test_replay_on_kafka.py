@@ -1,6 +1,4 @@
-"""Replay from a real topic: the same report as from files, between two times, with what a worker would have
-seen.
-"""
+"""Replay from a real topic: the same report as from files, and a time range."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ def topics(make_topics):
 
 
 def events(features, began, seconds):
-    """One response a second and feature; of the first, half fail."""
+    """One response a second per feature; half of those of the first fail."""
     made = []
     for second in range(seconds):
         for nth, feature in enumerate(features):
@@ -45,7 +43,7 @@ def events(features, began, seconds):
 
 
 def publish(topics, values):
-    """Write events, each into its own partition; when all are there."""
+    """Write each event into its partition; return when all are acknowledged."""
     from kafka import KafkaProducer
 
     producer = KafkaProducer(bootstrap_servers=topics.address)
@@ -137,7 +135,7 @@ def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, t
 
 
 def test_all_20000_records_of_two_long_partitions_are_read(make_topics, tmp_path, capsys):
-    """Paused partitions of kafka-python stopped for good here, after the first 5,000 records of each."""
+    """With paused partitions kafka-python stopped here for ever, after the first 5,000 records of each."""
     topics = make_topics(2)
     features = {partition_of("bot", feature, 2): feature for feature in ("a", "b", "c", "d")}
     assert len(features) == 2

@@ -1,5 +1,5 @@
-"""Everything over TLS with a login and a certificate of our own; and every way in which the broker may not
-want us.
+"""Worker and commands over TLS with a login and a private certificate authority; and every way in which a
+broker refuses a client.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ PAGES = ("", "api/status", "metrics", "healthz", "readyz", "nothing")
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two authorities, `ca` and `other`; `broker` and `worker` signed by the first, `alien` by the second.
-    The worker's key is locked.
+    """Two authorities, `ca` and `other`; `broker` and `worker` are signed by the first, `alien` by the
+    second. The key of the worker is encrypted.
     """
     folder = tmp_path_factory.mktemp("pki")
 
@@ -117,7 +117,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def broker(kafka_launcher: Any, pki: Path) -> Iterator[Any]:
     """SASL_SSL: a certificate and a login (SCRAM-SHA-512 or PLAIN); SASL_PLAINTEXT: SCRAM; PLAINTEXT:
-    nothing, for itself and for looking.
+    nothing, for the broker itself and for checks.
     """
     scram, password = (
         "org.apache.kafka.common.security.scram.ScramLoginModule required;",
@@ -143,7 +143,7 @@ def broker(kafka_launcher: Any, pki: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def block(pki: Path) -> dict[str, str]:
-    """`kafka.security` as a person writes it."""
+    """`kafka.security` as in a configuration file."""
     return {
         "ca_file": str(pki / "ca.pem"),
         "cert_file": str(pki / "worker.pem"),
@@ -156,7 +156,7 @@ def block(pki: Path) -> dict[str, str]:
 
 @pytest.fixture
 def write_config(tmp_path: Path, broker: Any, block: dict[str, str]) -> Any:
-    """Writes softfail.yaml for the secured port: ``configured(prefix, port=0, address=None, **changes of the
+    """Write softfail.yaml for the secured port: ``write_config(prefix, port=0, address=None, **changes of the
     block)``.
     """
 

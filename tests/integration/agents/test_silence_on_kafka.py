@@ -1,4 +1,4 @@
-"""A silence on a real Kafka, with a real worker: set by the command, through a kill, seen on the page, ended
+"""A silence on a real Kafka with a real worker: set by the command, through a kill, shown on the page, ended
 over HTTP.
 """
 

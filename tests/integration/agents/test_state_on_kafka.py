@@ -1,4 +1,4 @@
-"""``python -m agents state`` on a real Kafka, beside workers and after them."""
+"""``python -m agents state`` on a real Kafka, with running and stopped workers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def publish_values(topics: Any, values: list[bytes], partition: int) -> None:
 
 
 def await_free(topics: Any, *arguments: str, patience_s: float = 90) -> subprocess.CompletedProcess[str]:
-    """The command, repeated until the worker that stopped is forgotten by the group."""
+    """Run the command until the group has removed the stopped worker."""
     deadline = time.monotonic() + patience_s
     while "6 s" in (done := state(topics, *arguments)).stderr and time.monotonic() < deadline:
         time.sleep(1)
@@ -288,7 +288,7 @@ REFUSED_RULE = {
 
 
 class Monitored:
-    """A real worker over one partition with short panes, and a feature whose answers are refusals."""
+    """A real worker of one partition with short panes, and a feature whose answers are refusals."""
 
     def __init__(self, topics: Any, make_workers: Any, path: Path, port: int) -> None:
         self.topics, self._path, self._port, self._number = topics, path, port, 0

@@ -50,7 +50,7 @@ ONLY_IN_TROUBLE = {
 
 
 class Everything:
-    """A core that measures all there is; its counters rise with every look."""
+    """A core that exports every metric; its counters increase at every reading."""
 
     def __init__(self) -> None:
         self._looks = 0
@@ -67,7 +67,7 @@ class Everything:
 
 
 def _watch_in_trouble() -> Watch:
-    """A real watch: well for ten minutes, then it refuses and fails; some of what came in cannot be read."""
+    """A real watch: healthy for ten minutes, then with refusals and errors; some inputs are unreadable."""
     rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.2}
     watch = Watch(Config.model_validate({"time": {"pane": "10s", "lateness": "5s"}, "rules": [rule]}), 0, 1)
     records = [FileRecord(b"{", 0)]
@@ -92,7 +92,7 @@ def _watch_in_trouble() -> Watch:
 
 @contextlib.contextmanager
 def _served(core: object) -> Iterator[str]:
-    """host:port of a live server over one partition with this core."""
+    """Return host:port of a running server of one partition with this core."""
     counters = Counters()
 
     def partitions() -> list[PartitionStatus]:
@@ -123,7 +123,7 @@ def _served(core: object) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _scraping(program: str, target: str, folder: Path) -> Iterator[str]:
-    """URL of Debian's prometheus, scraping the target each second."""
+    """Return the URL of Debian's Prometheus, scraping the target each second."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The configuration: read once, checked whole, each fault with its path and remedy."""
+"""The configuration: loaded and validated as a whole, each fault with its path and remedy."""
 
 from __future__ import annotations
 

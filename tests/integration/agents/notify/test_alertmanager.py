@@ -1,4 +1,4 @@
-"""Against Debian's Alertmanager: what it knows, when an alert ends, and what it tells on."""
+"""Tests with Debian's Alertmanager: active alerts, their end, and its notifications."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def direct(monkeypatch):
 
 @pytest.fixture
 def tell(alertmanager):
-    """Delivers steps to Alertmanager; gives the verdicts."""
+    """Deliver steps to Alertmanager; return the results."""
     channel = Alertmanager(
         Config.model_validate(
             {
@@ -87,7 +87,7 @@ def tell(alertmanager):
 
 @pytest.fixture
 def active_alerts(alertmanager):
-    """The alerts of an episode that Alertmanager has active, by their key."""
+    """Return the active alerts of an episode by their key."""
 
     def ask(episode_id):
         with urllib.request.urlopen(
@@ -100,7 +100,7 @@ def active_alerts(alertmanager):
 
 @pytest.fixture
 def recent(episode_of, nine_us):
-    """Episodes that began half an hour ago."""
+    """Make episodes that started half an hour ago."""
     began = datetime.now(UTC) - timedelta(minutes=30)
     minutes = (began.timestamp() - nine_us / 1e6) / 60
 
