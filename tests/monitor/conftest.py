@@ -85,8 +85,8 @@ class Laws:
             record["prompt_version"],
             record["variant"],
         )
-        assert before != "resolved", "an incident that was over came back under its name"
-        assert before is None or self.incident_keys[name] == incident_key, "one name for two incidents"
+        assert before != "resolved", "a resolved incident reappeared"
+        assert before is None or self.incident_keys[name] == incident_key, "two incidents with one id"
         again = (
             state == before == "firing"
             and record["reason"] in (REOPENED, GOES_ON)
@@ -100,7 +100,7 @@ class Laws:
             ]
         ), (before, state)
         assert self.open_at.get(incident_key, name) == name, "two open incidents of one rule and segment"
-        assert state != "firing" or record["episode_id"], "it fires in no episode"
+        assert state != "firing" or record["episode_id"], "a firing incident without episode"
         self.states[name], self.incident_keys[name] = state, incident_key
         if state == "resolved":
             del self.open_at[incident_key]
@@ -112,7 +112,7 @@ class Laws:
 
     def _episode(self, feature, record):
         name, state, before = record["episode_id"], record["state"], self.episodes.get(feature)
-        assert name not in self.ended, "an episode that was over came back"
+        assert name not in self.ended, "a resolved episode reappeared"
         if state == "opened":
             assert before is None, "two open episodes of one feature and environment"
         else:
@@ -138,7 +138,7 @@ class Laws:
     def between_edges(self):
         """Check the laws that hold between steps."""
         assert set(self.homes.values()) == {episode["episode_id"] for episode in self.episodes.values()}, (
-            "what fires is in the one episode that is open"
+            "every firing incident is in the open episode"
         )
 
 

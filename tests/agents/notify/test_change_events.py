@@ -40,7 +40,7 @@ def traffic(now):
 async def until(condition, patience_s=40.0):
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await asyncio.sleep(0.05)
 
 

@@ -93,7 +93,7 @@ def config_for(url, **channels):
 async def until(condition, patience_s=10.0):
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await asyncio.sleep(0.01)
 
 

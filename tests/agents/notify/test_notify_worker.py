@@ -17,7 +17,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 async def until(condition, patience_s=20.0):
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await asyncio.sleep(0.05)
 
 

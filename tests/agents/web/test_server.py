@@ -194,7 +194,7 @@ def test_the_status_filters_by_glob_and_limits_its_rows(realistic_worker, monkey
         for answer in _get(realistic_worker(), "/api/status", "/api/status?match=support-bot/*")
     )
     assert (len(complete["features"]), complete["features_total"]) == (2, 6)
-    assert complete["features"][0]["pass_rate"]["value"] == 0.42, "what is broken stays"
+    assert complete["features"][0]["pass_rate"]["value"] == 0.42, "broken features stay"
     assert {feature["service"] for feature in filtered["features"]} == {"support-bot"}
     assert filtered["features_total"] == 3
 

@@ -216,7 +216,7 @@ WAITED_OUT = {
 
 @pytest.mark.parametrize("name", CHANNELS)
 @pytest.mark.parametrize("faults", WAITED_OUT.values(), ids=WAITED_OUT)
-def test_a_temporary_fault_is_retried_until_each_delivery_arrived_once_in_order_without_affecting_others(
+def test_a_temporary_fault_is_retried_until_each_delivery_arrived_once_and_affects_no_other_channel(
     day, nine_us, undisturbed, name, faults
 ):
     notifier = Notifier(nine_us, day())
