@@ -349,7 +349,7 @@ REMOVALS = (
         "        await producer.commit_transaction()\n        results = await asyncio.gather(*pending)\n",
         (
             f"{JOURNAL}::test_a_failed_batch_aborts_the_whole_transaction",
-            f"{KAFKA_LAWS}::test_a_checkpoint_of_which_a_record_is_refused_leaves_nothing_behind",
+            f"{KAFKA_LAWS}::test_a_checkpoint_with_a_refused_record_leaves_nothing",
         ),
     ),
     Removal(
@@ -583,7 +583,7 @@ REMOVALS = (
         "            if True:",
         (
             f"{JOURNAL}::test_a_position_after_the_end_of_the_log_is_refused_and_never_reset",
-            f"{MEMORY_LAWS}::test_a_source_that_was_created_anew_under_its_state_is_refused",
+            f"{MEMORY_LAWS}::test_a_recreated_source_topic_is_refused",
         ),
     ),
     Removal(
@@ -594,7 +594,7 @@ REMOVALS = (
         "        if False:",
         (
             f"{JOURNAL}::test_the_start_offset_follows_from_position_and_log",
-            f"{MEMORY_LAWS}::test_events_that_were_deleted_before_they_were_applied_are_counted_as_lost",
+            f"{MEMORY_LAWS}::test_events_deleted_before_they_were_applied_are_counted_as_lost",
         ),
     ),
     Removal(

@@ -121,7 +121,7 @@ def test_a_transaction_is_read_in_order_from_all_its_partitions(broker: Broker):
     asyncio.run(scene())
 
 
-def test_records_of_an_open_transaction_lie_behind_the_end(broker: Broker):
+def test_records_of_an_open_transaction_are_after_the_end(broker: Broker):
     async def scene() -> None:
         writer = await started(broker)
         await writer.transact({target(broker, "alerts"): rows((b"a", b"1"))})
@@ -133,7 +133,7 @@ def test_records_of_an_open_transaction_lie_behind_the_end(broker: Broker):
     asyncio.run(scene())
 
 
-def test_a_new_writer_aborts_the_transaction_that_its_predecessor_left_open(broker: Broker):
+def test_a_new_writer_aborts_the_open_transaction_of_its_predecessor(broker: Broker):
     async def scene() -> None:
         gone = await started(broker)
         await broker.leave_open(gone, target(broker, "windows"), rows((b"a", b"half")))
@@ -146,7 +146,7 @@ def test_a_new_writer_aborts_the_transaction_that_its_predecessor_left_open(brok
     asyncio.run(scene())
 
 
-def test_a_fenced_writer_writes_nothing_and_another_id_is_not_fenced(broker: Broker):
+def test_a_fenced_writer_writes_nothing_and_a_writer_of_another_id_is_not_fenced(broker: Broker):
     async def scene() -> None:
         # aiokafka leaves futures of a fenced producer that nobody looks at
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
@@ -201,7 +201,7 @@ def test_a_compacted_topic_refuses_a_record_without_a_key(broker: Broker):
     asyncio.run(scene())
 
 
-def test_a_log_begins_behind_what_was_deleted(broker: Broker):
+def test_a_log_starts_after_its_deleted_records(broker: Broker):
     async def scene() -> None:
         await broker.publish("events", 1, *(b"%d" % n for n in range(10)))
         await broker.delete_before("events", 1, 4)
@@ -261,7 +261,7 @@ async def reopened(
     return records, recovered.position, recovered.fresh, recovered.lost
 
 
-def test_a_partition_without_state_begins_where_the_configuration_says(broker: Broker):
+def test_a_partition_without_state_starts_where_configured(broker: Broker):
     async def scene() -> None:
         await broker.publish("events", 0, *(b"%d" % n for n in range(9)))
         await broker.delete_before("events", 0, 4)
@@ -271,7 +271,7 @@ def test_a_partition_without_state_begins_where_the_configuration_says(broker: B
     asyncio.run(scene())
 
 
-def test_a_state_is_restored_as_it_was_last_written(broker: Broker):
+def test_a_restored_state_equals_the_last_written_one(broker: Broker):
     async def scene() -> None:
         await broker.publish("events", 0, *(b"%d" % n for n in range(9)))
         changelog = changelog_of(broker)
@@ -322,7 +322,7 @@ def test_the_open_transaction_of_a_vanished_owner_is_aborted_without_waiting(bro
     asyncio.run(scene())
 
 
-def test_a_checkpoint_of_which_a_record_is_refused_leaves_nothing_behind(broker: Broker):
+def test_a_checkpoint_with_a_refused_record_leaves_nothing(broker: Broker):
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         await broker.publish("events", 0, *(b"%d" % n for n in range(20)))
@@ -339,9 +339,7 @@ def test_a_checkpoint_of_which_a_record_is_refused_leaves_nothing_behind(broker:
     asyncio.run(scene())
 
 
-def test_a_source_that_was_created_anew_under_its_state_is_refused(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_recreated_source_topic_is_refused(broker: Broker, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(changelog_module, "SETTLE_S", 1)
 
     async def scene() -> None:
@@ -357,7 +355,7 @@ def test_a_source_that_was_created_anew_under_its_state_is_refused(
     asyncio.run(scene())
 
 
-def test_events_that_were_deleted_before_they_were_applied_are_counted_as_lost(broker: Broker):
+def test_events_deleted_before_they_were_applied_are_counted_as_lost(broker: Broker):
     async def scene() -> None:
         await broker.publish("events", 0, *(b"%d" % n for n in range(20)))
         changelog = changelog_of(broker)
@@ -382,7 +380,7 @@ def test_state_of_another_cluster_is_refused(broker: Broker):
     asyncio.run(scene())
 
 
-def test_a_zombie_is_fenced_by_a_rewrite_and_a_rewrite_by_a_worker_that_starts(broker: Broker):
+def test_a_rewrite_fences_a_zombie_and_a_starting_worker_fences_a_rewrite(broker: Broker):
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         zombie = changelog_of(broker)
@@ -470,7 +468,7 @@ def test_a_partition_of_version_1_is_upgraded_and_then_refused_by_older_workers(
 # ---- the transport
 
 
-def test_bundles_join_from_any_position_to_the_end_although_the_log_has_holes(broker: Broker):
+def test_bundles_from_any_position_to_the_end_are_contiguous_although_the_log_has_gaps(broker: Broker):
     """Aborted records, transaction markers, and a log that ends with a marker."""
 
     async def scene() -> None:

@@ -121,7 +121,7 @@ def test_a_one_letter_header_does_not_garble_the_reason():
         ({"headers": {"X-Y": "geheim", "x-y": "geheim"}}, "a name appears twice"),
     ],
 )
-def test_what_cannot_be_right_is_refused_with_the_remedy_and_without_the_secret(settings, says):
+def test_invalid_settings_are_refused_with_the_remedy_and_without_the_secret(settings, says):
     with pytest.raises(ValueError, match=says) as caught:
         channel(**settings)
     assert "geheim" not in str(caught.value)

@@ -62,7 +62,7 @@ class FakePagerDuty:
             if self.is_dead
             else self.faults.pop(0)
             if self.faults
-            else (*_well(self.name), True)
+            else (*_accepted(self.name), True)
         )
         if counts:
             self._take(*received, now_us)
@@ -80,7 +80,7 @@ class FakePagerDuty:
         return [effect for _, effect, name in self.effects if name == episode]
 
 
-def _well(name):
+def _accepted(name):
     status, body = TAKEN[name]
     return status, {}, body
 
