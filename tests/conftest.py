@@ -194,7 +194,7 @@ class Topics:
 
 @pytest.fixture
 def make_topics(kafka: Any) -> Callable[[int], Topics]:
-    """Creates our topics under a fresh prefix, the events with so many partitions."""
+    """Create the topics under a new prefix, the events with this many partitions."""
     from agents.kafka.topics import create
     from schemas.config.connections import Kafka
 
@@ -248,13 +248,13 @@ class Workers:
             raise
 
     def log(self) -> str:
-        """What all of them said."""
+        """Return the logs of all workers."""
         return "".join(
             path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log"))
         )
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill all running workers."""
         self._on = False
         self._keeper.join()
         for process in self.processes.values():
@@ -273,7 +273,7 @@ class Workers:
 
 @pytest.fixture
 def make_workers(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Workers]]:
-    """Makes ``Workers``; what they said is shown when the test fails."""
+    """Make ``Workers``; their logs are shown when the test fails."""
     made: list[Workers] = []
 
     def make(command: Callable[[int], list[str]], environment: dict[str, str] | None = None) -> Workers:
@@ -288,7 +288,7 @@ def make_workers(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cal
 
 @pytest.fixture(scope="session")
 def counting() -> ModuleType:
-    """The module of the worker that only counts (``tests/agents/counting_worker.py``)."""
+    """The module of the counting worker (``tests/agents/counting_worker.py``)."""
     from tests.agents import counting_worker
 
     return counting_worker

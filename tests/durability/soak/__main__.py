@@ -34,7 +34,7 @@ from workers import ROOT, Workers
 
 
 def ordinary(run: Run) -> list[tuple[str, Comparison]]:
-    """A schedule of faults, then everything compared."""
+    """Run a schedule of faults, then compare everything."""
     two = "two" in run.options.kinds
     rate = min(MOST_RATE, MOST_EVENTS / run.length_s) / (2 if two else 1)
     run.deploy("softfail-a", run.options.seed, rate, run.options.workers)
@@ -48,7 +48,7 @@ def ordinary(run: Run) -> list[tuple[str, Comparison]]:
 
 
 def recreate(run: Run) -> list[tuple[str, Comparison]]:
-    """The events topic is deleted and made again under the workers. What comes after the reset must be exact."""
+    """Delete and recreate the events topic under the workers. Everything after the reset must be exact."""
     run.length_s = 30.0
     deployment = run.deploy("softfail-a", run.options.seed, 400, run.options.workers)
     run.calm(deployment)
@@ -102,7 +102,7 @@ def recreate(run: Run) -> list[tuple[str, Comparison]]:
 
 
 def until(condition: Callable[[], bool], patience_s: float, awaited: str, workers: Workers) -> None:
-    """Wait for it.
+    """Wait for a condition.
 
     Raises:
         Stalled: it did not come about.
@@ -115,7 +115,7 @@ def until(condition: Callable[[], bool], patience_s: float, awaited: str, worker
 
 
 def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
-    """Print the table and what is wrong; 0 if nothing is."""
+    """Print the table and the differences; return 0 if there are none."""
     for deployment, (_, comparison) in zip(run.deployments, columns, strict=True):
         log = deployment.workers.log()
         comparison.row(
@@ -155,7 +155,7 @@ def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
 
 
 def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python tests/durability/soak",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -188,7 +188,7 @@ def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; 0 if all is equal, 1 if not or stalled."""
+    """Run the bench; return 0 if all is equal, 1 if not or stalled."""
     options = options_of(argv)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     launcher = module(ROOT / "tests" / "kafka_launcher.py")

@@ -102,7 +102,7 @@ class Corpus:
 
     @property
     def faults(self) -> list[Fault]:
-        """Faults that must page, by their beginning."""
+        """Return the faults that must page, by their start."""
         return [
             Fault(
                 *span.source.split("/"),
@@ -115,11 +115,11 @@ class Corpus:
         ]
 
     def settings(self) -> dict[str, Any]:
-        """The configuration of softfail that goes with it."""
+        """Return the softfail configuration of the corpus."""
         return values.settings(PANE_S, LATENESS_S)
 
     def message(self, elapsed_s: float) -> Message:
-        """The next message, ``elapsed_s`` seconds after the publisher began."""
+        """Return the next message, ``elapsed_s`` seconds after the publisher started."""
         rng, world_s = self._rng, elapsed_s * self.speed
         self._number += 1
         if self._bursts and world_s >= self._bursts[0]:

@@ -1,4 +1,4 @@
-"""When which feature of the corpus is truly at fault."""
+"""The schedule of true faults of the corpus."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Span(NamedTuple):
 def spans(
     rng: random.Random, sources: Sequence[str], run_s: float, calm_s: float, jump_s: float | None
 ) -> list[Span]:
-    """Faults by their beginning: none lies across the jump, and all have resolved before the end."""
+    """Return faults by their start: none spans the jump of the clock, and all resolve before the end."""
     parts = [(BEFORE_S, calm_s)] if jump_s is None else [(BEFORE_S, jump_s), (jump_s + BEFORE_S, calm_s)]
     length_s = max(SHORTEST_S, min(LONGEST_S, SHARE * run_s))
     clearing_s = min(CLEARING_S, CLEARING_SHARE * run_s)

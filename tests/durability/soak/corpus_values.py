@@ -1,5 +1,5 @@
-"""The events of the corpus: what features look like, well and at fault, what poison there is, and the
-configuration that measures them.
+"""The events of the corpus: healthy and failing features, invalid events, and the configuration that measures
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TEXTS = {"shop": (1.0,), "bot": (1.0, 0.5, 0.2), "desk": (0.5,), "bot/f8": (1.0,
 
 
 def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
-    """The configuration of softfail, without kafka, http and channels. ``page_old_events``: event time lies
+    """Return the softfail configuration without kafka, http and channels. ``page_old_events``: event time is
     months before the clock.
     """
     return {
@@ -86,8 +86,8 @@ def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
 
 
 def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[str, Any], str]:
-    """An event of ``service/feature`` without its time, and its kind. ``fault``: what the feature suffers
-    from just now.
+    """Make an event of ``service/feature`` without its time; return it and its kind. ``fault``: the current
+    failure of the feature.
     """
     service, feature = source.split("/")
     segment = {"service": service, "feature": feature, **_segment(rng, source, fault)}
@@ -206,7 +206,7 @@ def _response(rng: random.Random, segment: dict[str, Any], fault: str) -> dict[s
 
 
 def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
-    """What a broken producer makes of an event, and what it is called."""
+    """Corrupt an event as a broken producer does; return the kind of corruption and the bytes."""
     document: dict[str, Any] = json.loads(value)
     name = rng.choice(
         (

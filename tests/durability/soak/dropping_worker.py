@@ -25,13 +25,13 @@ log = logging.getLogger("softfail.dropping")
 
 
 class Share:
-    """The share to throw away, 0 to 1; 0 without the file."""
+    """Return the share to drop, 0 to 1; 0 without the file."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._value, self._read_at = path, 0.0, float("-inf")
 
     def now(self) -> float:
-        """As the file says, at most a second ago."""
+        """Return the share in the file, read at most a second ago."""
         if time.monotonic() - self._read_at > 1:
             self._read_at = time.monotonic()
             try:
@@ -42,7 +42,7 @@ class Share:
 
 
 def drop_bundles(share: Share, rng: random.Random) -> None:
-    """Have ``Intake.take`` throw some away."""
+    """Make ``BundleIntake.take`` drop a share of the bundles."""
     take = BundleIntake.take
 
     async def sometimes(self: BundleIntake, tp: Any, bundle: Any) -> None:

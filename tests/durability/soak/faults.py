@@ -1,5 +1,4 @@
-"""What is done to a deployment while it works. Each leaves it whole: every worker kept again, broker and
-receiver up.
+"""Faults of a running deployment. After each one every worker is restarted, and broker and receiver are up.
 
 A fault takes the deployment and a seeded generator, and returns what it did in a few words for the progress
 line.
@@ -22,21 +21,21 @@ SESSION_S = 6.0  # kafka.session_timeout: after this silence a worker's partitio
 
 
 def kill(deployment: Deployment, rng: random.Random) -> str:
-    """SIGKILL of a worker; the keeper starts it again."""
+    """SIGKILL a worker; it is restarted."""
     number = rng.choice(deployment.workers.numbers())
     deployment.workers.send(number, signal.SIGKILL)
     return f"worker {number}"
 
 
 def term(deployment: Deployment, rng: random.Random) -> str:
-    """SIGTERM of a worker; the keeper starts it again."""
+    """SIGTERM a worker; it is restarted."""
     number = rng.choice(deployment.workers.numbers())
     deployment.workers.send(number, signal.SIGTERM)
     return f"worker {number}"
 
 
 def zombie(deployment: Deployment, rng: random.Random) -> str:
-    """A worker sleeps longer than its session lasts, and wakes up after others took its partitions."""
+    """Suspend a worker for longer than its session; it resumes after others took its partitions."""
     number, slept_s = rng.choice(deployment.workers.numbers()), rng.uniform(SESSION_S + 1, SESSION_S + 6)
     deployment.workers.send(number, signal.SIGSTOP)
     time.sleep(slept_s)
@@ -45,7 +44,7 @@ def zombie(deployment: Deployment, rng: random.Random) -> str:
 
 
 def rolling(deployment: Deployment, rng: random.Random) -> str:
-    """Every worker in turn is told to stop, and started when it has."""
+    """Stop and restart every worker in turn."""
     for number in deployment.workers.numbers():
         deployment.workers.restart(number)
         time.sleep(rng.uniform(1, 4))
@@ -53,7 +52,7 @@ def rolling(deployment: Deployment, rng: random.Random) -> str:
 
 
 def join(deployment: Deployment, rng: random.Random) -> str:
-    """Another worker comes, and goes again: told to, or killed."""
+    """Start another worker, then stop or kill it."""
     stayed_s, last = rng.uniform(5, 12), rng.choice((signal.SIGTERM, signal.SIGKILL))
     deployment.workers.start(3)
     time.sleep(stayed_s)
@@ -62,8 +61,8 @@ def join(deployment: Deployment, rng: random.Random) -> str:
 
 
 def config(deployment: Deployment, rng: random.Random) -> str:
-    """A rule that never fires is added, or taken away again; then the workers are restarted one by one, so
-    for a while both settings work.
+    """Add or remove a rule that never fires, then restart the workers one by one, so that two configurations
+    overlap.
     """
     rules = [rule for rule in deployment.settings.get("rules", []) if rule["name"] != "never"]
     added = len(rules) == len(deployment.settings.get("rules", []))
@@ -82,12 +81,12 @@ def config(deployment: Deployment, rng: random.Random) -> str:
 
 
 def broker(deployment: Deployment, rng: random.Random) -> str:
-    """The broker is told to stop, and started after a while."""
+    """Stop the broker, and start it after a while."""
     return _broker(deployment, rng, signal.SIGTERM)
 
 
 def broker_kill(deployment: Deployment, rng: random.Random) -> str:
-    """The broker is killed, and started after a while."""
+    """Kill the broker, and start it after a while."""
     return _broker(deployment, rng, signal.SIGKILL)
 
 
@@ -100,7 +99,7 @@ def _broker(deployment: Deployment, rng: random.Random, number: signal.Signals) 
 
 
 def transaction(deployment: Deployment, rng: random.Random) -> str:
-    """A worker is killed while a transaction of its is open in the state topic.
+    """Kill a worker while it has an open transaction in the state topic.
 
     Seen from outside: a transaction is open while a partition's last stable offset lies before its end.
     Everybody is frozen at that sight, one is killed; if the transaction still stands after the others went
@@ -154,7 +153,7 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
 
 
 def drop_bundles(deployment: Deployment, rng: random.Random) -> str:
-    """A share of the bundles that one worker gets is thrown away on the way, until some have been."""
+    """Drop a share of the bundles of one worker until some were dropped."""
     share, lasted_s, before = rng.uniform(0.02, 0.4), rng.uniform(2, 6), deployment.dropped()
     deployment.drop_share.write_text(f"{share:.2f}")
     deadline = time.monotonic() + 30
@@ -166,7 +165,7 @@ def drop_bundles(deployment: Deployment, rng: random.Random) -> str:
 
 
 def nobody(deployment: Deployment, rng: random.Random) -> str:
-    """All workers go, and nobody is assigned anything for a while."""
+    """Stop all workers, so that no partition is assigned for a while."""
     away_s, numbers = rng.uniform(10, 20), deployment.workers.numbers()
     for number in numbers:
         deployment.workers.retire(number, rng.choice((signal.SIGTERM, signal.SIGKILL)))
@@ -177,7 +176,7 @@ def nobody(deployment: Deployment, rng: random.Random) -> str:
 
 
 def receiver(deployment: Deployment, rng: random.Random) -> str:
-    """The receiver of pages refuses, closes, keeps silent, takes without a word, or is not there at all."""
+    """Let the receiver of pages refuse, close, hang, accept without an answer, or be unreachable."""
     if rng.random() < 0.3:
         down_s = rng.uniform(3, 10)
         deployment.pager.down()
@@ -242,8 +241,8 @@ SHAPES: dict[str, str] = {
 
 
 def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s: float | None) -> list[str]:
-    """The names of the faults to come: so many, or as many as go into a length. In a mix each kind comes once
-    before the dice are cast.
+    """Choose the names of the next faults: a number of them, or as many as fit into a duration. In a mix each
+    kind occurs once before any is repeated.
     """
     enabled = [kind for kind in kinds if kind in KINDS]
     if not enabled:
@@ -262,5 +261,5 @@ def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s:
 
 
 def duration_s(names: list[str]) -> float:
-    """How long these faults take with their pauses, about."""
+    """Estimate the duration of these faults with their pauses."""
     return sum(KINDS[name].takes_s + RECOVERY_S + sum(KINDS[name].pause_s) / 2 for name in names)

@@ -1,6 +1,4 @@
-"""What a run is made of: one broker, and on it deployments, each with its topics, publisher, workers and
-receiver of pages.
-"""
+"""The parts of a run: one broker, and deployments with topics, publisher, workers and receiver of pages."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ TAIL = 500  # records of the state topic that are read to find it, at first
 
 
 def module(path: Path) -> ModuleType:
-    """A module by its path: tests are no package."""
+    """Load a module by its path: tests are no package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -39,7 +37,7 @@ def module(path: Path) -> ModuleType:
 
 
 class Pager:
-    """The demo's PagerDuty receiver, listening in a thread of its own."""
+    """The demo's PagerDuty receiver, listening in its own thread."""
 
     def __init__(self) -> None:
         from agents.demo.fake_pagerduty import FakePagerDuty
@@ -56,7 +54,7 @@ class Pager:
         self._wait(self.receiver.stop())
 
     def up(self) -> None:
-        """Listen again where it was."""
+        """Listen again at the same address."""
         self._wait(self.receiver.start(port=self._port))
 
     def close(self) -> None:
@@ -134,8 +132,8 @@ class Deployment:
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
     def config(self, number: int) -> Path:
-        """The configuration of a worker, as the settings are now. One without a port of its own comes to the
-        group with a new name each time.
+        """Write the configuration of a worker with the current settings. A worker without a port joins the
+        group under a new name each time.
         """
         channels = {
             "pagerduty": {
@@ -159,7 +157,7 @@ class Deployment:
         return path
 
     def recreate_events(self) -> None:
-        """Delete the events topic and make it anew."""
+        """Delete and recreate the events topic."""
         from kafka.admin import KafkaAdminClient
 
         from agents.kafka.topics import create
@@ -172,8 +170,8 @@ class Deployment:
         asyncio.run(create(Kafka(**self.kafka)))
 
     def begin_anew(self, corpus: Any) -> None:
-        """Another corpus and a publisher for it, not started yet. What came before is not compared; the
-        events topic is empty.
+        """Replace corpus and publisher, without starting it. Earlier records are not compared; the events
+        topic is empty.
         """
         self.since = {suffix: self.ends(suffix) for suffix in ("windows", "deadletter", "alerts")}
         self.incidents_before = len(self.pager.receiver.incidents)
@@ -181,7 +179,7 @@ class Deployment:
         self.publisher = self._new_publisher()
 
     def ends(self, suffix: str) -> dict[int, int]:
-        """The end of each partition of a topic."""
+        """Return the end of each partition of a topic."""
         from kafka import KafkaConsumer, TopicPartition
 
         topic = f"{self.prefix}.{suffix}"
@@ -195,8 +193,8 @@ class Deployment:
         return {tp.partition: end for tp, end in ends.items()}
 
     def read(self, suffix: str) -> list[Any]:
-        """All committed records of a topic from ``since`` on, in order within a partition; what was read
-        before is not fetched again.
+        """Return all committed records of a topic since ``since``, in order within a partition; records read
+        before are not fetched again.
         """
         from kafka import KafkaConsumer, TopicPartition
 
@@ -224,8 +222,8 @@ class Deployment:
         return records_read
 
     def positions(self) -> dict[int, int]:
-        """Where the state of each partition stands. Every checkpoint writes its position, so the last records
-        of the topic tell.
+        """Return the position of the state of each partition. Every checkpoint writes its position, so it is
+        in the last records.
         """
         from kafka import KafkaConsumer, TopicPartition
 
@@ -250,11 +248,11 @@ class Deployment:
         return positions
 
     def dropped(self) -> int:
-        """How many bundles the dropping worker has thrown away."""
+        """Return the number of bundles dropped by the dropping worker."""
         return self.workers.log().count("softfail.dropping dropped ")
 
     def _look(self) -> None:
-        """Take note of the lag that the static members show, every two seconds."""
+        """Record the lag of the static members every two seconds."""
         while self._looking:
             for number in self._ports.keys() & set(self.workers.numbers()):
                 with (
@@ -272,7 +270,7 @@ class Deployment:
             time.sleep(2)
 
     def close(self) -> None:
-        """End everything of it."""
+        """Stop everything of the deployment."""
         self._looking = False
         self._looker.join()
         self.workers.close()
@@ -280,5 +278,5 @@ class Deployment:
 
 
 def seeded(seed: int, *names: object) -> random.Random:
-    """A generator of its own for each purpose, so that one more draw here shifts none there."""
+    """Return a separate generator for each purpose, so that an additional draw changes no other."""
     return random.Random("/".join(map(str, (seed, *names))))

@@ -1,5 +1,5 @@
-"""One partition in the order of its log: watermark, edges, panes with their revisions, what is refused, sent
-on or expired.
+"""One partition in the order of its log: watermark, edges, panes with their revisions, refused, forwarded and
+expired events.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rfc3339(microseconds: int) -> str:
-    """An instant as records have it."""
+    """Format a time as in records."""
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
 
 
 class Partition:
-    """What must be known of one partition after some of its records."""
+    """The expected state of one partition after some of its records."""
 
     def __init__(self, settings: dict[str, Any], number: int, partitions: int) -> None:
         self._settings, self._number, self._partitions = settings, number, partitions
@@ -53,11 +53,11 @@ class Partition:
 
     @property
     def edge_us(self) -> int | None:
-        """The last edge that the records have closed."""
+        """Return the last edge closed by the records."""
         return None if self.watermark_us is None else self.watermark_us // self.pane_us * self.pane_us
 
     def take(self, record: Any) -> None:
-        """The next record of the log."""
+        """Apply the next record of the log."""
         is_copy = any(name == events.FORWARDED for name, _ in record.headers)
         if is_copy:
             self.copies.append((record.offset, record))
@@ -76,7 +76,7 @@ class Partition:
         self._count(event, judges)
 
     def advance(self, watermark_us: int) -> None:
-        """Move the watermark on, never back, and close every edge that it passes."""
+        """Advance the watermark, never back, and close every edge that it passes."""
         if self.watermark_us is None:
             self.watermark_us = watermark_us
         elif watermark_us > self.watermark_us:
@@ -85,7 +85,7 @@ class Partition:
             self.watermark_us = watermark_us
 
     def finish(self) -> None:
-        """The end of the log: every pane that has events is closed."""
+        """Close every pane with events, at the end of the log."""
         if self._unwritten:
             self.advance(max(self._unwritten) + self.pane_us)
         if self._unwritten and self.edge_us is not None:

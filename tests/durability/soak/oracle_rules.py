@@ -1,5 +1,5 @@
-"""What rules say at an edge, and how incidents go from pending over firing to resolved: the laws of "Rules"
-and "Incidents", decision 5.
+"""Readings of rules at an edge, and the states of incidents from pending over firing to resolved: "Rules" and
+"Incidents" of the semantics, decision 5.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 60
 
 
 def seconds(duration: float | str) -> float:
-    """A duration of the settings.
+    """Convert a duration of the settings to seconds.
 
     >>> seconds("5m"), seconds(2)
     (300.0, 2.0)
@@ -53,7 +53,7 @@ class Rule:
 
 
 def rules_of(settings: dict[str, Any]) -> list[Rule]:
-    """The rules written.
+    """Return the rules of the settings.
 
     Raises:
         ValueError: the oracle does not know default rules, silence, or rules on numbers.
@@ -162,7 +162,7 @@ def reading(
 def _sample(
     rule: Rule, classes: figures.Classes, window_s: float, units: figures.Units
 ) -> dict[str, dict[str, float]]:
-    """What evidence says of a sample of several weights."""
+    """Describe a sample of several weights in the evidence."""
     if not classes or (len(classes) == 1 and len(set(figures.units_of(classes, units))) == 1):
         return {}
     failed = sum(f * figures.WHOLE / ppm for ppm, (_, f) in classes.items())
@@ -197,8 +197,8 @@ class Incident:
     def step(
         self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int, keep_us: int
     ) -> tuple[str, str] | None:
-        """The new state and its reason, if it changes at this edge. ``keep_us``: how long it must be well at
-        least.
+        """Return the new state and its reason, if it changes at this edge. ``keep_us``: the minimum time
+        without a breach.
         """
         passed_us, self.edge_us = edge_us - self.edge_us, edge_us
         if state == "unknown":
@@ -221,7 +221,7 @@ class Incident:
 
 
 def opened(rule: Rule, feature: tuple[str, str, str], plain: Any, edge_us: int, severity: str) -> Incident:
-    """A new incident; its name is what the product derives from rule, segment and opening edge."""
+    """Open an incident; its id is derived from rule, segment and opening edge, as in the product."""
     return Incident(digest((rule.name, feature, plain, edge_us)), rule.name, severity, edge_us, edge_us)
 
 

@@ -1,4 +1,4 @@
-"""What the evaluators must say of a response.
+"""The expected verdicts of a response.
 
 Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the
 fields. What a refusal is cannot be computed twice without copying the product: the texts of the corpus are
@@ -95,13 +95,13 @@ def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
 
 
 def verdicts(event: dict[str, Any], judges: Judges) -> dict[str, bool]:
-    """Evaluator -> whether the response failed it; one that skips is not in it."""
+    """Return evaluator -> whether the response failed it; skipped evaluators are absent."""
     verdicts = {name: _failed(name, event, judges) for name in judges.evaluators}
     return {name: failed for name, failed in verdicts.items() if failed is not None}
 
 
 def by_text(name: str, event: dict[str, Any]) -> bool:
-    """Whether the verdict needs the text, so that it weighs by p·q."""
+    """Return whether the verdict needs the text, so that it is weighted by p·q."""
     return name in READS_TEXT or (
         name in SIZES and "output" in event and not any(size in event for size in SIZES[name])
     )

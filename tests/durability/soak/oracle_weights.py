@@ -1,4 +1,4 @@
-"""The heaviest weights that are known of each rate and series at an edge: decision 30."""
+"""The heaviest known weights of each rate and series at an edge: decision 30."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Weights:
         self._passed: set[tuple[Any, str]] = set()
 
     def observe(self, segment_key: Any, name: str, classes: figures.Classes) -> None:
-        """Add what was counted since the last edge; classes without events were seen as well."""
+        """Add the counts since the last edge; classes without events are known as well."""
         column = segment_key, name
         nothing = (0.0, 0.0, 0.0)
         every, failed = self._columns.get(column, (nothing, nothing))
@@ -31,7 +31,7 @@ class Weights:
         )
 
     def units(self, segment_key: Any, name: str) -> figures.Units:
-        """The heaviest weights; of a series in which nothing passed yet, those of the whole feature."""
+        """Return the heaviest weights; for a series without successes, those of the whole feature."""
         column = segment_key, name
         if column not in self._passed and (None, name) in self._columns:
             column = None, name

@@ -1,6 +1,4 @@
-"""Sums of a rate over windows of panes, as rules look at them at each edge: sliding, exact integers, by the
-finest weight class.
-"""
+"""Sums of a rate over windows of panes at each edge: sliding, exact integers, by the finest weight class."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ FAR = 200  # panes; a window that moves further is added up anew
 
 
 class Sliding:
-    """The sum over [start, end), which mostly moves on by a pane."""
+    """The sum over [start, end), which mostly moves by one pane."""
 
     def __init__(self, panes: dict[int, figures.Classes], pane_us: int) -> None:
         self._panes, self._pane_us = panes, pane_us
@@ -18,12 +16,12 @@ class Sliding:
         self._total: figures.Classes = {}
 
     def count(self, start_us: int, ppm: int, failures: int) -> None:
-        """An event was counted into the pane that starts here."""
+        """Count an event of the pane that starts here."""
         if self._start <= start_us < self._end:
             self._add({ppm: [1, failures]}, 1)
 
     def move(self, start_us: int, end_us: int) -> figures.Classes:
-        """The sum over [start, end), both on pane edges."""
+        """Return the sum over [start, end), both on pane edges."""
         far = FAR * self._pane_us
         if (
             not self._start <= start_us <= self._start + far

@@ -1,5 +1,5 @@
-"""Publishes a corpus, and remembers of each message whether the broker took it: so that a loss is laid at the
-right door.
+"""Publishes a corpus and records for each message whether the broker acknowledged it, so that losses are
+attributed correctly.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 
 class SentEvent(NamedTuple):
-    """A message that the publisher sent. ``at``: (partition, offset) once the broker has acknowledged it."""
+    """A message sent by the publisher. ``position``: (partition, offset) after the acknowledgement of the
+    broker.
+    """
 
     key: bytes | None
     value: bytes | None
@@ -19,7 +21,7 @@ class SentEvent(NamedTuple):
 
 
 class Publisher(threading.Thread):
-    """Publishes a corpus at a steady rate, and remembers of each message whether the broker has it.
+    """Publishes a corpus at a steady rate, and records for each message whether the broker has it.
 
     Its clock goes on while the broker is away: what was due meanwhile is sent late and in order, as a service
     would.
@@ -72,12 +74,12 @@ class Publisher(threading.Thread):
         future.add_errback(lambda error: self.failed.__setitem__(number, repr(error)))
 
     def finish(self) -> None:
-        """Publish no more; returns when all of it is acknowledged or given up."""
+        """Stop publishing; return when everything is acknowledged or given up."""
         self._done.set()
         self.join(180)
         if self.is_alive():
             raise RuntimeError("the publisher does not come to its end: is the broker there?")
 
     def sent_events(self) -> list[SentEvent]:
-        """Everything that was sent, in order."""
+        """Return all sent events in order."""
         return [SentEvent(key, value, self._at.get(number)) for number, (key, value) in enumerate(self._sent)]

@@ -17,7 +17,7 @@ SHOWN = 5  # differences of a kind
 
 @dataclass
 class TopicContents:
-    """What Kafka and the receiver hold of a deployment at the end."""
+    """The contents of Kafka and of the receiver of a deployment at the end."""
 
     events: Sequence[Any]
     windows: Sequence[Any]
@@ -131,7 +131,7 @@ def _publishing(
 def _windows(
     comparison: Comparison, actual: Mapping[bytes, Any], expected: Mapping[bytes, Any], outages: bool
 ) -> None:
-    """All of a window must be equal.
+    """Compare windows; all fields must be equal.
 
     Only where the broker was away or a worker stood still may a revision be higher. A worker's clock goes on
     for the seconds in which it takes itself to be caught up (what it last heard of the end is up to 3 s old),
@@ -259,7 +259,7 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
 
 
 def table(columns: Sequence[str], rows: Sequence[Rows]) -> str:
-    """The rows of each column side by side.
+    """Return the rows of each column side by side.
 
     >>> print(table(["a", "b"], [[("events", "5")], [("events", "17"), ("lost", "0")]]))
     |        | a | b  |

@@ -1,4 +1,4 @@
-"""One run: deployments are started and disturbed, come to rest, and are compared."""
+"""One run: start deployments, apply faults, wait until they are idle, and compare."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Run:
         self.deployments: list[Deployment] = []
 
     def say(self, line: str) -> None:
-        """A line of progress, with the seconds since the start."""
+        """Print a line of progress with the seconds since the start."""
         print(f"{time.monotonic() - self.began:7.1f}  {line}", flush=True)
 
     def deploy(self, name: str, seed: int, rate: float, workers: int) -> Deployment:
-        """Topics, publisher and workers under a prefix."""
+        """Start topics, publisher and workers under a prefix."""
         corpus = self.corpus(seed, rate)
         static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 never is
         deployment = Deployment(
@@ -70,13 +70,13 @@ class Run:
         return deployment
 
     def corpus(self, seed: int, rate: float) -> Corpus:
-        """What is published. Its time runs so fast that the wall clock closes nothing, and so slowly that a
-        window has events enough.
+        """Make the corpus. Its time is so fast that the wall clock closes no pane, and so slow that a window
+        has enough events.
         """
         return Corpus(seed, PARTITIONS, speed=min(FASTEST, rate / 6), length_s=self.length_s)
 
     def disturb(self) -> None:
-        """Do what the schedule says, with pauses."""
+        """Apply the scheduled faults, with pauses."""
         time.sleep(QUIET_S)
         for number, kind in enumerate(self.plan, 1):
             rng = seeded(self.options.seed, kind, number)
@@ -94,16 +94,16 @@ class Run:
             time.sleep(pause_s)
 
     def await_progress(self, deployment: Deployment) -> None:
-        """Return when something has become durable since now, or the patience is at its end: faults that hit
-        only what is still starting prove little.
+        """Return when something became durable since now, or after a timeout: faults during the start prove
+        little.
         """
         before, deadline = sum(deployment.positions().values()), time.monotonic() + PROGRESS_S
         while sum(deployment.positions().values()) <= before and time.monotonic() < deadline:
             time.sleep(0.2)
 
     def calm(self, deployment: Deployment) -> None:
-        """Publish to the end of the corpus and until everything is read, then a little more: so nothing is
-        left for the wall clock to decide.
+        """Publish the rest of the corpus, wait until everything is read, then publish a little more, so that
+        the wall clock decides nothing.
         """
         deployment.pager.receiver.faults.clear()
         time.sleep(max(0.0, deployment.publisher.began + self.length_s - time.monotonic()))
@@ -121,7 +121,7 @@ class Run:
         self.await_position(deployment, "at the end")
 
     def await_position(self, deployment: Deployment, when: str) -> None:
-        """Return when the state stands at the end that the topic has now.
+        """Return when the state has reached the current end of the topic.
 
         Raises:
             Stalled: no position moves for longer than the patience.
@@ -141,7 +141,7 @@ class Run:
             time.sleep(1)
 
     def wait_until_equal(self, deployment: Deployment) -> Comparison:
-        """The comparison, made again and again until all is equal or the patience is at its end."""
+        """Compare repeatedly until all is equal or the timeout is over."""
         events, sent_events = deployment.read("events"), deployment.publisher.sent_events()
         self.say(f"{deployment.prefix}: {len(events)} records read")
         expected = oracle.compute(events, deployment.corpus.settings(), PARTITIONS)

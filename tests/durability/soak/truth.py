@@ -34,7 +34,7 @@ _IDENTITY = ("time", "incident_id", "state")
 
 
 def windows_of(records: Iterable[Any]) -> dict[bytes, dict[str, Any]]:
-    """Key -> the record with that key that stands last in its partition."""
+    """Return key -> the last record of that key in its partition."""
     return {
         record.key: json.loads(record.value)
         for record in sorted(records, key=_place)
@@ -55,7 +55,7 @@ def letters_of(records: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def class_of(letter: Mapping[str, Any]) -> str:
-    """The oracle's word for what a dead letter says."""
+    """Return the oracle's class of the reason of a dead letter."""
     if letter["value"] is None:
         return "empty"
     if not letter["field"]:
@@ -91,8 +91,8 @@ def before(records_found: Sequence[dict[str, Any]], until: str | None) -> list[d
 
 
 def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
-    """One dict an episode, as the oracle has it; one that was opened or resolved twice says so under
-    ``fault``.
+    """Return one dict per episode in the form of the oracle; one that was opened or resolved twice has it
+    under ``fault``.
     """
     records_found: dict[str, dict[str, Any]] = {}
     states: Counter[tuple[str, str]] = Counter()
@@ -123,8 +123,8 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
 
 
 def compare(actual: Any, expected: Any, revisions: bool = True) -> list[str]:
-    """One line a difference, none when equal. Dicts go by key; lists of transitions, episodes and letters by
-    what identifies each.
+    """Return one line per difference, none when equal. Dicts are compared by key; lists of transitions,
+    episodes and dead letters by their identity.
 
     ``revisions`` False leaves ``revision`` out.
     """
@@ -142,8 +142,8 @@ def compare(actual: Any, expected: Any, revisions: bool = True) -> list[str]:
 
 
 def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -> list[str]:
-    """What is wrong with the pages as they were meant: each fault has one episode, opened in it and resolved
-    after it; no other episode pages.
+    """Compare pages with the intended faults: each fault has one episode, opened in it and resolved after it;
+    no other episode pages.
     """
     lines, with_text = [], set()
     for fault in faults:
@@ -177,7 +177,7 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
 
 
 def covers(episode: Mapping[str, Any], fault: Any) -> bool:
-    """Whether an episode that pages lasted for the whole of a fault of its feature."""
+    """Return whether a paging episode lasted for the whole of a fault of its feature."""
     is_same_feature = [episode["service"], episode["feature"], episode["environment"]] == [
         fault.service,
         fault.feature,
@@ -207,7 +207,7 @@ def _time(text: str) -> datetime:
 
 
 def _by_identity(items: list[Any]) -> dict[Any, Any]:
-    """Items by identity and how often it came before, so that doubles differ."""
+    """Number items of equal identity, so that duplicates differ."""
     counts: Counter[Any] = Counter()
     out = {}
     for item in items:

@@ -16,8 +16,8 @@ CONFIGURATION = 78
 
 
 class Workers:
-    """Worker processes and the process manager over them: what ends is started again, except for what cannot
-    be helped (78).
+    """Worker processes and the process manager over them: a stopped worker is restarted, except after a
+    configuration error (78).
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class Workers:
         self._keeper.start()
 
     def start(self, number: int) -> None:
-        """Start a worker; it is kept from now on."""
+        """Start a worker that is restarted when it ends."""
         with self._lock, open(self.directory / f"worker{number}.log", "ab") as out:
             self.processes[number] = subprocess.Popen(
                 self._command(number), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=self.environment
             )
 
     def numbers(self) -> list[int]:
-        """Those that are kept."""
+        """Return the numbers of the running workers."""
         with self._lock:
             return sorted(self.processes)
 
@@ -50,7 +50,7 @@ class Workers:
                 self.processes[number].send_signal(signal_number)
 
     def restart(self, number: int) -> None:
-        """SIGTERM, wait for the end, start again."""
+        """Send SIGTERM, wait for the end, start again."""
         self.retire(number)
         self.start(number)
 
@@ -75,13 +75,13 @@ class Workers:
         return code
 
     def log(self) -> str:
-        """What all of them said."""
+        """Return the logs of all workers."""
         return "".join(
             path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log"))
         )
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill all running workers."""
         self._on = False
         self._keeper.join()
         for process in self.processes.values():
