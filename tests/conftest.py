@@ -118,7 +118,7 @@ def free_port() -> Callable[[], int]:
 
 
 class Topics:
-    """Our topics under a prefix of their own: what was written to each."""
+    """The topics under one prefix, and their records."""
 
     def __init__(self, address: str, prefix: str, partitions: int) -> None:
         self.address, self.prefix, self.partitions = address, prefix, partitions

@@ -274,7 +274,7 @@ def _total(core: Watch) -> collections.Counter[str]:
 
 
 def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, int]:
-    """Apply them all; gives what became of them, by name.
+    """Apply all records; return the number of records per outcome.
 
     Raises:
         AssertionError: one is unaccounted for, an output is no JSON, or state does not come back as it was.

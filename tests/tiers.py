@@ -115,7 +115,7 @@ def _has_long_form(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Spread groups over the processes; what is in no group goes test by test."""
+    """Spread groups over the processes; tests without a group are spread one by one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):

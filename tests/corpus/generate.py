@@ -178,7 +178,7 @@ class World:
         return times
 
     def _odd(self) -> list[tuple[float, bytes]]:
-        """What is no event, or not where it belongs in time."""
+        """Generate invalid events, and events outside their time."""
         valid = json.dumps(self._response(FEATURES[0], 32, "")).encode()
         odd_lines = [
             (32.0, b"\xff\xfe\x00garbage"),

@@ -1,4 +1,4 @@
-"""Laws of the core: what it gives depends on the order of the log, and on nothing else."""
+"""Laws of the core: its outputs depend on the order of the log alone."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def last_windows(
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[bytes]:
-    """A log with late, mixed, sampled and broken events of a few segments over some minutes, now and then
-    with a jump.
+    """A log with late, mixed, sampled and invalid events of a few segments over some minutes, sometimes with
+    a jump.
     """
     rng = draw(st.randoms(use_true_random=False))
     values, second = [], 0.0
@@ -202,8 +202,8 @@ def test_every_event_is_in_a_window_expired_or_a_dead_letter(values: list[bytes]
 
 
 def oracle(values: list[bytes]) -> dict[Any, Any]:
-    """Counts of each segment and minute, by plain Python over the events themselves; no event here is late
-    beyond two hours.
+    """Count each segment and minute in plain Python from the events; no event here is late by more than two
+    hours.
     """
     counts: dict[Any, Any] = defaultdict(
         lambda: {"events": 0, "errors": 0, "passed": 0, "tokens": 0, "us": 0}
@@ -376,7 +376,7 @@ def test_an_event_in_a_wrong_partition_is_forwarded_and_not_measured_there() -> 
 
 
 def test_unsampled_text_does_not_improve_the_pass_rate() -> None:
-    """Every answer is refused; text comes along one time in ten. The pass rate is 0, not 90 %."""
+    """Every answer is refused; text is sent one time in ten. The pass rate is 0, not 90 %."""
     values = [
         event(
             nth * 0.1,

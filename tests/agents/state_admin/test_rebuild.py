@@ -121,7 +121,7 @@ def test_a_replay_equals_the_state_of_an_uninterrupted_worker_for_any_fetch_size
 
 
 def watch_with_episodes() -> tuple[Watch, dict[bytes, bytes], dict[str, dict[str, Any]]]:
-    """A partition with an open episode, its records, and what the alerts topic was told."""
+    """A partition with an open episode, its state records, and its records on the alerts topic."""
     watch, episodes = Watch(CONFIG), {}
     for message in watch.apply(log([(2.0, 0.0)] * 200), None).messages["alerts"]:
         _apply(episodes, message.value)

@@ -1,4 +1,4 @@
-"""A worker that owns what it is told to, with a watch full of realistic figures."""
+"""A worker with chosen partitions, with a watch of realistic numbers."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def scrape(worker):
 
 
 def test_a_counter_starts_at_zero_where_its_state_was_restored(fake_worker, part, letters):
-    """After kill -9 the durable count is a little lower than what was scraped last."""
+    """After kill -9 the durable count is slightly below the last scraped one."""
     worker = fake_worker([replace(part(letters(1_000_007)), counted_at_start={(NAME, ("json",)): 1_000_000})])
     assert scrape(worker)[NAME] == {("json",): 7}
     worker.parts[0].core._measures[0] = Measure(NAME, ("json",), 1_000_010)

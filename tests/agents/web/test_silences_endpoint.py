@@ -1,4 +1,4 @@
-"""Silences through the web server: who may set them, what is refused, and that no other page can."""
+"""Silences through the web server: authorisation, refusals, and cross-origin requests."""
 
 from __future__ import annotations
 

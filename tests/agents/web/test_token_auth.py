@@ -1,4 +1,4 @@
-"""Who may read the worker's pages: anybody on this machine, or whoever has the token."""
+"""Access to the worker's pages: from this machine, or with the token."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ Rates = list[tuple[str, int, int]]  # metric, ppm, failures (0 or 1)
 
 
 def count(event: dict[str, Any], pane: Pane, judges: Judges) -> Rates:
-    """Count an event into its pane; gives the rates that it counted in, for whoever adds up windows."""
+    """Count an event into its pane; return the rates that it counted in, for the sums over windows."""
     p = figures.grid(event["sample_probability"])
     if event["kind"] == "response":
         outcomes = _response(event, pane, judges, p)

@@ -148,8 +148,8 @@ class Desk:
     def _end_page(
         self, feature: Feature, changes: list[tuple[At | None, Incident, str, str]], edge_us: int
     ) -> list[tuple[At | None, Incident, str, str]]:
-        """End an episode that paged an hour after nothing that pages fires in it, or a quarter of one where
-        something else does; what is left to join.
+        """End a paging episode an hour after its last paging incident, or a quarter of an hour where another
+        fires; return the remaining changes.
         """
         episode = feature.episode
         if episode is None or episode.urgency != "high":

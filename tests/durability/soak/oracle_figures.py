@@ -98,7 +98,7 @@ def rate(classes: Classes, z: float, inverted: bool = False, units: Units = NO_U
 
 
 def has_one_weight(classes: Classes, units: Units) -> bool:
-    """Whether neither the classes nor what is known of the series have a second, heavier weight."""
+    """Return whether neither the classes nor the known units of the series have a second, heavier weight."""
     return not classes or (len(classes) == 1 and units[0] <= max(WHOLE / ppm for ppm in classes))
 
 

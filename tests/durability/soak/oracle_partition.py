@@ -159,7 +159,9 @@ class Partition:
         self._rolled_us = max(self._rolled_us, (edge_us - FINE_US) // HOUR_US * HOUR_US)
 
     def _observe(self, starts: list[int]) -> None:
-        """Note the weights of what was counted since the last edge, then those known as windows are written."""
+        """Record the weights counted since the last edge, then the known weights at the time of writing the
+        windows.
+        """
         wholes: dict[Key, dict[str, figures.Classes]] = {}
         for start_us in starts:
             counted = self._fresh.pop(start_us, {})

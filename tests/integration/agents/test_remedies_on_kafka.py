@@ -188,8 +188,8 @@ def test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after
 def test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds(
     make_topics, make_workers, counting_command
 ):
-    """Faust ignores a topic that is missing and assigns nothing; the group meets again only when the metadata
-    is looked at anew.
+    """Faust ignores a missing topic and assigns nothing; the group rebalances only after the next metadata
+    update.
     """
     from aiokafka.admin import AIOKafkaAdminClient
 

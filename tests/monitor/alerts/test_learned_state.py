@@ -1,5 +1,5 @@
-"""What is learnt survives restarts: baselines, references and what is taken for normal depend on the log and
-on nothing else.
+"""Learned state survives restarts: baselines, references and accepted normal states depend on the log
+alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def event(second: float, **more: Any) -> bytes:
 
 def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> list[bytes]:
     """Two models and many variants; longer answers from minute 45 to 85, failing ones from 55 to 65, another
-    model that answers from 140 on.
+    answering model from minute 140.
     """
     rng = random.Random(seed)
     values = []
@@ -64,9 +64,7 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
 def run_watch(
     values: list[bytes], bundle: int, every: int | None, config: Config | None = None
 ) -> list[tuple[str, bytes]]:
-    """All that is written; with ``every``, by objects that are taken apart at each so-many-th edge and put
-    together again.
-    """
+    """Return all outputs; ``every``: restart the watch after this many edges."""
     watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
     records = [FileRecord(value, offset) for offset, value in enumerate(values)]
     for start in range(0, len(records), bundle):

@@ -1,5 +1,5 @@
-"""What the person on call gets, from events to PagerDuty: a worker and a notifier in simulated time, with the
-defaults unless a test says otherwise.
+"""From events to PagerDuty: a worker and a notifier in simulated time, with the defaults unless a test states
+otherwise.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ ERRORS = {"name": "e", "on": "error_rate", "above": 0.2}
 
 @pytest.fixture
 def calls(call):
-    """Evenly spaced calls between two minutes; of each minute, the share of them that ``failing`` gives ends
-    in an error.
-    """
+    """Evenly spaced calls between two minutes; ``failing`` gives the share of errors in each minute."""
 
     def make(start, end, a_minute, failing=lambda minute: 0.0, **more):
         rng = random.Random(start)
@@ -122,7 +120,7 @@ def test_a_fault_that_returns_within_an_hour_ends_after_a_quiet_hour_and_a_later
 
 
 def test_an_incident_that_was_only_pending_before_it_fired_ends_as_usual(make_world, calls):
-    """A fault that begins with a minute by itself is no relapse."""
+    """A fault that starts with a single minute is no relapse."""
     world = make_world(ALONE | {"rules": [ERRORS | {"window": "1m", "for": "2m", "min_events": 20}]})
     world.run(calls(0, 60, 30, lambda minute: float(10 <= minute < 11 or 15 <= minute < 25)), 60 * MINUTE)
     states = world.transitions("e")
@@ -151,8 +149,8 @@ def test_a_busy_feature_without_data_pages_within_its_window_in_any_partition(ma
 
 
 def test_a_service_idle_for_seven_nights_does_not_page_at_night_and_pages_by_day(make_world, calls):
-    """It is alone in its partition: at night no record comes, and time goes on by the clock. Calls from 9 to
-    19 h, those of the ninth day until 13 h.
+    """The service is alone in its partition: at night no record arrives, and time advances by the clock.
+    Calls from 9 to 19 h, on the ninth day until 13 h.
     """
     world = make_world({"default_rules": False})
     days = [calls(day * 1440, day * 1440 + (600 if day < 8 else 240), 0.5) for day in range(9)]
@@ -168,7 +166,7 @@ def test_a_service_idle_for_seven_nights_does_not_page_at_night_and_pages_by_day
 @pytest.fixture
 def after_three_hours(make_world, calls):
     """A worker and its notifier that were down from the first hour to the fourth, with an outage from minute
-    100 until the one given.
+    100 until the given one.
     """
 
     def make(until, bundle):

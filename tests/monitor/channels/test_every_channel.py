@@ -73,7 +73,7 @@ _WORDS = {"record", "state", "severity", "urgency", "level", "test"} | {  # word
 
 
 def hostile(value, name=""):
-    """The same JSON value with hidden characters in every string that somebody else can choose."""
+    """Return the JSON value with hidden characters in every string of external origin."""
     if isinstance(value, str):
         return value if name in _WORDS else f"{HIDDEN}<b>{value}{HIDDEN}"
     if isinstance(value, dict):
@@ -121,7 +121,7 @@ def test_no_hidden_character_of_a_label_or_an_answer_is_shown(episode_of, name, 
 
 
 def _without_the_record(payload):
-    """A webhook gets the record beside the texts, and as it is: a program compares it with the topic."""
+    """A webhook contains the record beside the texts, unchanged: a program compares it with the topic."""
     if isinstance(payload, dict):
         payload.pop("episode", None)
     return payload

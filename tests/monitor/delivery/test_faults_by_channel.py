@@ -46,8 +46,8 @@ NO_ANSWER = None, {}, b"no answer within 10 s"
 
 
 class FakePagerDuty:
-    """What a channel's requests do at its receiver. ``faults`` are the next answers, and whether the request
-    counts all the same.
+    """The effects of a channel's requests at its receiver. ``faults`` are the next responses, and whether the
+    request counts in spite of them.
     """
 
     def __init__(self, name):
@@ -86,7 +86,7 @@ def _accepted(name):
 
 
 def read(name, body, now_us):
-    """What a body tells: page, ticket, note, or the end of one; and of which episode."""
+    """Decode a body: page, ticket, note, or the end of one; and its episode."""
     if name == "console":
         head = body.decode().splitlines()[0]
         return _by_words(head), re.search(r"\[(\w+)\]$", head)[1]
@@ -118,7 +118,7 @@ def _by_words(head):
 
 
 class Notifier:
-    """The shell: one sender a channel, each after its own time."""
+    """Stands for the agent: one sender per channel, each with its own delays."""
 
     def __init__(self, began_us, episodes):
         self.began_us, self.now_us, self.offset = began_us, began_us, 0
@@ -153,8 +153,8 @@ class Notifier:
 
 @pytest.fixture(scope="module")
 def day(episode_of):
-    """A page that ends, a ticket that becomes one and ends, a ticket that ends, and a page that lasts: twenty
-    minutes.
+    """Twenty minutes with a page that ends, a ticket that becomes a page and ends, a ticket that ends, and a
+    page that lasts.
     """
 
     def make():
@@ -174,14 +174,14 @@ def day(episode_of):
 
 @pytest.fixture(scope="module")
 def undisturbed(day, nine_us):
-    """What every receiver gets of that day when nothing is wrong."""
+    """The effects of that day at every receiver without faults."""
     notifier = Notifier(nine_us, day())
     notifier.run(1200)
     return {name: receiver.effects for name, receiver in notifier.receivers.items()}
 
 
 def lives(effects):
-    """Episode -> what became of it, in order."""
+    """Return episode -> its effects in order."""
     return {episode: [effect for _, effect, name in effects if name == episode] for episode in "abcd"}
 
 
@@ -295,7 +295,7 @@ def hour(episode_of):
 
 @pytest.fixture(scope="module")
 def calm(hour, nine_us):
-    """The same when nothing is wrong."""
+    """The effects of that hour without faults."""
     notifier = Notifier(nine_us, hour[1])
     notifier.run(75 * 60)
     return {name: receiver.effects for name, receiver in notifier.receivers.items()}

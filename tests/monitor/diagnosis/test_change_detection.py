@@ -1,4 +1,4 @@
-"""What is new is told once, and only where it is news; the same whatever restarts."""
+"""Changes are reported once, only where they are changes, and identically after restarts."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def scene(fields_of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]
 def change_records(
     values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None
 ) -> list[bytes]:
-    """The records of changes; with ``every``, by objects that are taken apart each so many minutes and put
-    together again.
-    """
+    """Return the change records; ``every``: restart the watch after this many minutes."""
     watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
     records = [FileRecord(value, nth) for nth, value in enumerate(values)]
     bundle = 5000 if every is None else 20

@@ -1,4 +1,4 @@
-"""What is compared without being merged first says the same as what was merged."""
+"""Comparisons of unmerged distributions equal those of merged ones."""
 
 from __future__ import annotations
 

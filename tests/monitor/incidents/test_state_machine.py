@@ -1,6 +1,4 @@
-"""Whatever comes, whoever restarts and whatever is lost: laws of incidents and episodes, and of what
-PagerDuty is told of them.
-"""
+"""Laws of incidents, episodes and PagerDuty under any events, restarts and losses."""
 
 from __future__ import annotations
 
@@ -57,7 +55,7 @@ HANDS_OFF = ("clock", "pane", "texts")  # what was counted is not what is tried 
 
 
 class Life(RuleBasedStateMachine):
-    """A deployment in which anything may happen at any time; ``World`` holds the laws at each record and
+    """A deployment in which anything may happen at any time; ``World`` checks the laws at each record and
     after each step.
     """
 
@@ -90,7 +88,7 @@ class Life(RuleBasedStateMachine):
             )
 
     def live(self, events, minutes):
-        """Events arrive over so many minutes, whatever time they carry."""
+        """Events arrive for this many minutes, with any event time."""
         events = sorted(events)
         arrivals = sorted(
             (self.world.second + self.rng.random() * minutes * MINUTE, value) for _, value in events
@@ -131,7 +129,9 @@ class Life(RuleBasedStateMachine):
         bundle=st.sampled_from([7, 1000]),
     )
     def the_worker_is_down(self, hours, kinds, bundle):
-        """Meanwhile services write for five minutes at a time; then it reads what lies there, in bundles."""
+        """Services write for five minutes at a time; then the restarted worker reads the backlog in
+        bundles.
+        """
         world, log = self.world, []
         for nth, kind in enumerate(kinds):
             begin = world.second + (nth + self.rng.random()) / len(kinds) * hours * HOUR
@@ -218,7 +218,7 @@ class Life(RuleBasedStateMachine):
 
 
 def pages(pagerduty):
-    """What is open and not for a person to close."""
+    """Return the open keys that are not for a person to close."""
     return {key for key in pagerduty.open if not key.endswith("/missed")}
 
 
