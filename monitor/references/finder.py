@@ -227,7 +227,9 @@ def _grow(
             blocks[number] = merge_block([blocks[number], *panes] if number in blocks else panes)
         new = [pane for panes in added.values() for pane in panes]
         if new:
-            whole = merge_block([*([whole] if whole is not None else []), *new])
+            whole = Pane(min(pane.start_us for pane in new)) if whole is None else whole
+            for pane in new:  # in place: copying what was merged before would cost more at each edge
+                whole.merge(pane)
         reference = block_reference(name, blocks, whole, end_us, BLOCK_US)
         young = feature.reference_cache[key] = _YoungReference(blocks, whole, end_us, reference)
     return young.reference

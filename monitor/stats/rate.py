@@ -46,6 +46,9 @@ class Rate:
 
     def merge(self, other: Rate) -> None:
         """Add the counts of ``other``, which stays as it is."""
+        if not self.level and not other.level:
+            self._merge_finest(other)
+            return
         while self.level < other.level:
             self._coarsen()
         for ppm, (n, failures) in other.classes.items():
@@ -54,15 +57,17 @@ class Rate:
             self._put(ppm, n, failures)
 
     def merge_all(self, others: Sequence[Rate]) -> None:
-        """``merge`` each of them; fast if all have the finest grid and few classes, as in most cases."""
-        if self.level or any(other.level for other in others):
-            for other in others:
-                self.merge(other)
-            return
-        for ppm, (n, failures) in [item for other in others for item in other.classes.items()]:
-            counts = self.classes.get(ppm)
+        """``merge`` each of them."""
+        for other in others:
+            self.merge(other)
+
+    def _merge_finest(self, other: Rate) -> None:
+        """``merge`` where both have the finest grid, as in most cases."""
+        classes = self.classes
+        for ppm, (n, failures) in other.classes.items():
+            counts = classes.get(ppm)
             if counts is None:
-                self.classes[ppm] = [n, failures]
+                classes[ppm] = [n, failures]
             else:
                 counts[0] += n
                 counts[1] += failures

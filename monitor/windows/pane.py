@@ -166,12 +166,9 @@ class Pane:
         other = other.unpacked()
         self.events += other.events
         self.samples += other.samples
-        for name, rate in other.rates.items():
-            self.rate(name).merge(rate)
-        for name, number in other.numbers.items():
-            self.number(name).merge(number)
-        for name, category in other.categories.items():
-            self.category(name).merge(category)
+        _merge_by_name(self.rates, other.rates, Rate)
+        _merge_by_name(self.numbers, other.numbers, NumberSummary)
+        _merge_by_name(self.categories, other.categories, CategoryCounts)
 
     def state(self) -> bytes:
         """Return the pane as MessagePack; equal counts give equal bytes.
@@ -224,6 +221,14 @@ def merge_rates(*several: dict[str, Rate]) -> dict[str, Rate]:
         for name, rate in rates.items():
             out.setdefault(name, Rate()).merge(rate)
     return out
+
+
+def _merge_by_name(own: dict[str, Any], others: Mapping[str, Any], kind: type[Any]) -> None:
+    for name, other in others.items():
+        statistic = own.get(name)
+        if statistic is None:
+            statistic = own[name] = kind()
+        statistic.merge(other)
 
 
 def _states(statistics: Mapping[str, Rate | NumberSummary | CategoryCounts]) -> list[Any]:

@@ -87,7 +87,7 @@ def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:
 
 
 @pytest.mark.long_form
-@pytest.mark.parametrize(("every", "bundle"), by_profile([(4, 60)], [(1, 15), (11, 200)]))
+@pytest.mark.parametrize(("every", "bundle"), by_profile([(7, 90)], [(1, 15), (11, 200), (4, 60)]))
 def test_restart_in_the_middle_of_incidents_changes_nothing(
     every: int, bundle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +104,7 @@ def test_restart_in_the_middle_of_incidents_changes_nothing(
 def test_a_young_reference_of_low_traffic_is_the_same_after_a_restart() -> None:
     values = [value for nth, value in enumerate(troubled(300, 3, variants=1)) if nth % 2 or nth > 400]
     whole = run_watch(values, 5000, None)
-    assert run_watch(values, 11, 15) == whole
+    assert run_watch(values, 50, 25) == whole
 
 
 def test_bundle_sizes_do_not_affect_learned_state() -> None:

@@ -17,6 +17,7 @@ from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from tests.monitor.delivery.outbox_core import OutboxCore
+from tests.tiers import by_profile
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell
@@ -301,7 +302,8 @@ def calm(hour, nine_us):
     return {name: receiver.effects for name, receiver in notifier.receivers.items()}
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.long_form
+@pytest.mark.parametrize("name", by_profile(["pagerduty", "webhook"], CHANNELS))  # with keys and without
 def test_a_channel_down_for_an_hour_delays_only_itself_and_then_gets_current_episodes_pages_first(
     hour, calm, nine_us, name
 ):
