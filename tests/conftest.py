@@ -43,6 +43,9 @@ from tests.tiers import (  # noqa: F401 - hooks of pytest
 )
 
 HERE = Path(__file__).parent
+# kafka.session_timeout of workers in tests, half of the default: how long a worker that is gone keeps its
+# partitions. Tests state longer waits as multiples of it.
+SESSION_S = 6.0 if "KAFKA" in os.environ else 3.0  # brokers refuse less than 6 s by default
 collect_ignore = ["remedies.py"]  # a program that imports its neighbour by name
 
 # A shell makes jobs in its background ignore interrupts, and whatever they start inherits that: the tests
@@ -253,6 +256,11 @@ class Workers:
             path.read_text(errors="replace") for path in sorted(self.directory.glob("worker*.log"))
         )
 
+    def taken(self, number: int) -> int:
+        """How often a worker has taken a partition."""
+        path = self.directory / f"worker{number}.log"
+        return path.read_text(errors="replace").count(" owns ") if path.exists() else 0
+
     def close(self) -> None:
         """Kill all running workers."""
         self._on = False
@@ -306,6 +314,7 @@ def counting_command(tmp_path: Path) -> Callable[..., Callable[[int], list[str]]
                 "prefix": topics.prefix,
                 "partitions": topics.partitions,
                 "checkpoint": 0.5,
+                "session_timeout": SESSION_S,
                 **kafka_settings,
             }
             path.write_text(json.dumps({"kafka": settings, "http": {"port": 20_000 + number}}))

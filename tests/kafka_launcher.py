@@ -103,6 +103,7 @@ class Kafka:
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,  # 6 s by default
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": 8,
             "transaction.state.log.num.partitions": 8,

@@ -131,9 +131,10 @@ def group_of(module: Path) -> str | None:
     if nothing.
     """
     text = module.read_text("utf-8")
-    if re.search(r"\b(own_kafka|kafka_launcher)\b", text):
+    if re.search(r"\bown_kafka\b", text):
         return "own broker"
-    return str(module) if re.search(r"""scope=["']module["']|^@cache$""", text, re.MULTILINE) else None
+    shares = r"""scope=["']module["']|^@cache$|\bkafka_launcher\b"""
+    return str(module) if re.search(shares, text, re.MULTILINE) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

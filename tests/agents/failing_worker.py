@@ -21,7 +21,7 @@ from agents.runtime.bundle_intake import BundleIntake
 from schemas.config.monitor_config import Config
 from tests.agents.counting_worker import CountingAgent
 
-PATIENCE_S = 8.0  # instead of a minute
+PATIENCE_S = 5.0  # instead of a minute
 
 
 class HangingAgent(CountingAgent):

@@ -13,6 +13,7 @@ import pytest
 
 from agents.demo.fake_pagerduty import FakePagerDuty
 from tests.durability.undisturbed import PARTITIONS, event
+from tests.polling import wait_until
 
 collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
 
@@ -105,12 +106,10 @@ def two_workers(make_topics, make_workers, counting_command, publish):
         workers = make_workers(counting_command(topics, **settings), environment)
         workers.start(1)
         workers.start(2)
-        deadline = time.monotonic() + 60
         # on a busy machine all would else be one bundle
-        while workers.log().count(" owns ") < PARTITIONS and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: workers.log().count(" owns ") >= PARTITIONS, 60, "nobody owns the partitions")
         publisher = publish(topics, event)
-        time.sleep(3)
+        wait_until(lambda: publisher.published > 2000, 60, "nothing is published")
         return topics, workers, publisher
 
     return start

@@ -16,6 +16,7 @@ import pytest
 from kafka import KafkaProducer
 
 from tests.durability.undisturbed import disturbed_equals_undisturbed
+from tests.polling import wait_until
 
 # 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
 PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000
@@ -95,10 +96,7 @@ def test_memory_stays_bounded_behind_large_events_while_the_broker_hangs(
 
     workers = make_workers(command)
     workers.start(1)
-    deadline = time.monotonic() + 120
-    while not any(topics.state()[1].values()):
-        assert time.monotonic() < deadline, "nothing was applied"
-        time.sleep(0.2)
+    wait_until(lambda: any(topics.state()[1].values()), 120, "nothing was applied", every_s=0.2)
     kafka.process.send_signal(signal.SIGSTOP)
     try:
         time.sleep(8)
@@ -116,9 +114,11 @@ def test_broker_restarts_lose_and_duplicate_nothing(kafka, two_workers, counting
         time.sleep(down_s)
         kafka.start()
         durable = sum(topics.state()[1].values())
-        deadline = time.monotonic() + 90
-        while sum(topics.state()[1].values()) <= durable + 1000:
-            assert time.monotonic() < deadline, "nothing is counted after the restart"
-            time.sleep(0.5)
+        wait_until(
+            lambda least=durable + 1000: sum(topics.state()[1].values()) > least,
+            90,
+            "nothing is counted after the restart",
+            every_s=0.3,
+        )
     publisher.finish()
     disturbed_equals_undisturbed(topics, workers, counting)

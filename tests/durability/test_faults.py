@@ -6,20 +6,33 @@ The agent here only counts, so every event and every output is compared one by o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from tests.durability.undisturbed import PARTITIONS, disturbed_equals_undisturbed
+from tests.polling import wait_until
+
+
+@contextlib.contextmanager
+def more_taken(workers: Any, number: int) -> Iterator[None]:
+    """Wait, when left, until the worker has taken a partition since it was entered."""
+    before = workers.taken(number)
+    yield
+    wait_until(lambda: workers.taken(number) > before, 60, f"worker {number} took no partition")
 
 
 def test_a_worker_that_resumes_after_its_session_changes_nothing(two_workers, counting):
     topics, workers, publisher = two_workers()
     for number in (1, 2):
-        workers.send(number, signal.SIGSTOP)
-        time.sleep(10)  # the session lasts 6 s: the other one takes over
-        workers.send(number, signal.SIGCONT)
-        time.sleep(5)
+        wait_until(lambda: workers.taken(1) and workers.taken(2), 60, "one of them owns nothing")
+        with more_taken(workers, 3 - number):  # the other one takes over when the session is over
+            workers.send(number, signal.SIGSTOP)
+        with more_taken(workers, number):  # the zombie comes back
+            workers.send(number, signal.SIGCONT)
     publisher.finish()
     disturbed_equals_undisturbed(topics, workers, counting)
     assert "Fenced" in workers.log()
@@ -42,9 +55,10 @@ def test_a_stopping_worker_leaves_everything_durable(two_workers, counting):
 
 def test_dropped_bundles_are_fetched_again(two_workers, counting):
     topics, workers, publisher = two_workers({"DROP_BUNDLES": "0.05"})
-    time.sleep(8)
-    workers.send(1, signal.SIGKILL)
-    time.sleep(4)
+    wait_until(lambda: workers.log().count("gap in") > 3, 60, "no bundle was thrown away")
+    with more_taken(workers, 1):
+        workers.send(1, signal.SIGKILL)
+    gaps = workers.log().count("gap in")
+    wait_until(lambda: workers.log().count("gap in") > gaps, 60, "no bundle was thrown away again")
     publisher.finish()
     disturbed_equals_undisturbed(topics, workers, counting)
-    assert "gap in" in workers.log()

@@ -18,6 +18,7 @@ from kafka import KafkaProducer
 
 from agents.demo.fake_pagerduty import FakePagerDuty
 from softfail import Softfail
+from tests.polling import wait_until
 
 WINDOW_S, PANE_S = 10, 5
 
@@ -51,13 +52,6 @@ class Producers(threading.Thread):
         self._raw.close(20)
 
 
-def until(condition: Callable[[], bool], patience_s: float, message: str) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.2)
-
-
 def test_invalid_events_are_one_health_page_through_kills_and_other_features_are_measured(
     make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
@@ -79,18 +73,18 @@ def test_invalid_events_are_one_health_page_through_kills_and_other_features_are
     workers.start(1)
     producers = Producers(topics.address, f"{topics.prefix}.events", 4)
     producers.start()
-    until(lambda: len(topics.read("windows")[0]) >= 2, 60, "nothing is measured")
+    wait_until(lambda: len(topics.read("windows")[0]) >= 2, 60, "nothing is measured", every_s=0.3)
     time.sleep(WINDOW_S)
     assert receiver.incidents == []
     producers.poisoning.set()
-    until(lambda: bool(receiver.incidents), 30 + 2 * WINDOW_S, "no page")
+    wait_until(lambda: bool(receiver.incidents), 30 + 2 * WINDOW_S, "no page")
     owned = workers.log().count(" owns ")
     workers.send(1, signal.SIGKILL)
-    until(lambda: workers.log().count(" owns ") >= 2 * owned, 60, "the worker did not come back")
+    wait_until(lambda: workers.log().count(" owns ") >= 2 * owned, 60, "the worker did not come back")
     time.sleep(WINDOW_S)
     assert receiver.incidents[0].resolved_at is None  # a new owner that knows no shares yet ends nothing
     producers.poisoning.clear()
-    until(
+    wait_until(
         lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved"
     )
     time.sleep(2 * PANE_S)

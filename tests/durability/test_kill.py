@@ -18,9 +18,12 @@ import pytest
 
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.conftest import SESSION_S
+from tests.polling import wait_until
 from tests.tiers import by_profile
 
 KILLS, SEED = by_profile(4, 20), 1
+RATE = by_profile(500, 1500)  # events a second
 PARTITIONS, FEATURES, SPEED = 4, 24, 40  # seconds of event time a second
 BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
 SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
@@ -79,6 +82,7 @@ def test_kills_of_two_workers_leave_every_window_exact(make_topics, make_workers
             "prefix": topics.prefix,
             "partitions": PARTITIONS,
             "checkpoint": 0.5,
+            "session_timeout": SESSION_S,
         }
         path.write_text(json.dumps({**SETTINGS, "kafka": kafka, "http": {"port": 0}}))
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
@@ -86,11 +90,11 @@ def test_kills_of_two_workers_leave_every_window_exact(make_topics, make_workers
     workers = make_workers(command)
     workers.start(1)
     workers.start(2)
-    publisher = publish(topics, event, seed=SEED)
-    time.sleep(6)
+    publisher = publish(topics, event, rate=RATE, seed=SEED)
+    wait_until(lambda: topics.read("windows")[0], 60, "nothing is measured", every_s=0.3)
     for _ in range(KILLS):
         workers.send(rng.choice((1, 2)), signal.SIGKILL)
-        time.sleep(rng.uniform(1, 5))
+        time.sleep(rng.uniform(1, 5))  # at any point of what the others do then
     publisher.finish()
     records, ends = topics.read("events")
     expected = undisturbed(records)

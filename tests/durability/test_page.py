@@ -17,6 +17,8 @@ import yaml
 
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from softfail import Softfail
+from tests.conftest import SESSION_S
+from tests.polling import wait_until
 
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -46,13 +48,6 @@ class Service(threading.Thread):
         assert self._sf.close(20)
 
 
-def until(condition: Callable[[], bool], patience_s: float, message: str) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.2)
-
-
 def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_receiver(
     make_topics: Any, make_workers: Any, tmp_path: Path, free_port: Callable[[], int], receiver: FakePagerDuty
 ) -> None:
@@ -63,7 +58,13 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
 
     def command(number: int) -> list[str]:
         settings = {
-            "kafka": {"brokers": topics.address, "prefix": topics.prefix, "partitions": 4, "checkpoint": 0.5},
+            "kafka": {
+                "brokers": topics.address,
+                "prefix": topics.prefix,
+                "partitions": 4,
+                "checkpoint": 0.5,
+                "session_timeout": SESSION_S,
+            },
             "http": {"port": ports[number]},
             "time": {"pane": "2s", "lateness": "1s"},
             "rules": [rule],
@@ -82,7 +83,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     workers.start(2)
     service = Service(topics.address, f"{topics.prefix}.events")
     service.start()
-    until(lambda: len(topics.read("windows")[0]) >= 8, 60, "nothing is measured")
+    wait_until(lambda: len(topics.read("windows")[0]) >= 8, 60, "nothing is measured", every_s=0.3)
     assert receiver.incidents == []
     receiver.faults.extend(
         [
@@ -95,14 +96,15 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     service.refusing.set()
     rng = random.Random(9)
     for _ in range(3):
-        time.sleep(rng.uniform(2, 5))
+        time.sleep(rng.uniform(1, 3))  # at any point of what they do
         workers.send(rng.choice((1, 2)), signal.SIGKILL)
-    until(lambda: len(receiver.incidents) == 1, 90, "no page")
+    wait_until(lambda: len(receiver.incidents) == 1, 90, "no page")
+    taken = sum(map(workers.taken, (1, 2)))
     workers.send(1, signal.SIGKILL)
     workers.send(2, signal.SIGKILL)
-    time.sleep(5)
+    wait_until(lambda: sum(map(workers.taken, (1, 2))) >= taken + 4, 60, "the workers did not come back")
     service.refusing.clear()
-    until(lambda: receiver.incidents[0].resolved_at is not None, 120, "the page was not resolved")
+    wait_until(lambda: receiver.incidents[0].resolved_at is not None, 120, "the page was not resolved")
     time.sleep(4)  # two panes in which nothing more comes
     service.done.set()
     service.join(30)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from softfail import Evaluation, Feedback, Meter, Response, ResponseId, Softfail
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.options import Options, parse_options
-from tests.softfail.polling import wait_until
+from tests.polling import wait_until
 from tests.tiers import examples
 
 Make = Callable[..., Softfail]

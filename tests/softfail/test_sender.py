@@ -9,7 +9,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from softfail.sender import Sender
-from tests.softfail.polling import wait_until
+from tests.polling import wait_until
 
 
 class FakeItem:

@@ -36,7 +36,7 @@ from workers import ROOT, Workers
 def ordinary(run: Run) -> list[tuple[str, Comparison]]:
     """Run a schedule of faults, then compare everything."""
     two = "two" in run.options.kinds
-    rate = min(MOST_RATE, MOST_EVENTS / run.length_s) / (2 if two else 1)
+    rate = min(run.options.rate, MOST_EVENTS / run.length_s) / (2 if two else 1)
     run.deploy("softfail-a", run.options.seed, rate, run.options.workers)
     if two:
         run.deploy("softfail-b", run.options.seed + 1000, rate, 1)
@@ -171,6 +171,13 @@ def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
         "--kinds",
         default=",".join(KINDS),
         help=f"some of {', '.join([*KINDS, *SHAPES])}; default: all but {', '.join(SHAPES)}",
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=MOST_RATE,
+        metavar="R",
+        help=f"events a second at most, from 150 on (default {MOST_RATE}); the oracle computes them all",
     )
     parser.add_argument("--workers", type=int, default=2, choices=(1, 2))
     parser.add_argument("--keep", action="store_true", help="keep the logs although all is equal")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,28 +17,14 @@ from agents.dead_letters.reinjection import REINJECTED
 from monitor.ingest.dead_letters import dead_letter
 from monitor.protocol.messages import FileRecord
 from softfail.partitioning import partition_of
+from tests.agents.run_command import Finished, kafka_environment, run_command
+from tests.polling import wait_until
 
-ROOT = Path(__file__).parents[3]
 WHY = "tokens: Input should be a valid number, got 'x'"
 
 
-def command(topics: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "SOFTFAIL_KAFKA__BROKERS": topics.address,
-        "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
-        "SOFTFAIL_KAFKA__PARTITIONS": str(topics.partitions),
-    }
-    ran = subprocess.run(
-        [sys.executable, "-m", "agents", "deadletters", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        timeout=90,
-        stdin=subprocess.DEVNULL,
-    )
-    print(ran.stdout, ran.stderr)
+def command(topics: Any, *arguments: str) -> Finished:
+    ran = run_command("deadletters", *arguments, environment=kafka_environment(topics))
     assert "Traceback" not in ran.stderr
     return ran
 
@@ -88,7 +72,7 @@ def publish():
         producer.close()
 
 
-def rows(ran: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], int]:
+def rows(ran: Finished) -> dict[tuple[str, str], int]:
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     return {(row["outcome"], row["reason"]): row["count"] for row in rows}
 
@@ -290,10 +274,7 @@ def test_a_reinjected_event_is_counted_once_by_a_real_worker(make_topics, make_w
         )
 
     def wait_for(condition: Any) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.3)
+        wait_until(condition, 60, every_s=0.3)
 
     wait_for(lambda: len(topics.read("deadletter")[0]) == 2 and received() == 1)
     wait_for(

@@ -14,10 +14,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
+from agents.kafka.consumer_group import unowned
 from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Outputs
 from schemas.config.connections import Kafka
+from tests.agents import failing_worker
+from tests.polling import wait_until
 
+METADATA_AGE_S = 2.0  # consumer_metadata_max_age_ms of agents/runtime/app.py
 WORKERS = Path(__file__).parents[2] / "agents"
 
 
@@ -58,14 +62,6 @@ def send(topics: Any, minute: int, count: int) -> None:
         )
     producer.flush()
     producer.close()
-
-
-def until(condition: Callable[[], Any], patience_s: float, message: str) -> Any:
-    deadline = time.monotonic() + patience_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, message
-        time.sleep(0.2)
-    return result
 
 
 def test_recovery_is_complete_although_polls_are_empty_and_the_broker_reports_an_early_end(
@@ -129,7 +125,7 @@ def failing(make_topics, make_workers, counting_command) -> Any:
 )
 def test_a_failed_worker_restarts_with_75_under_its_pid_and_then_continues(failing, fault, why):
     topics, workers = failing(fault)
-    until(lambda: "RESTART" in workers.log(), 60, "the watchdog saw nothing")
+    wait_until(lambda: "RESTART" in workers.log(), 60, "the watchdog saw nothing")
     pid = workers.processes[1].pid
     assert f"RESTART 1 of 10 (code 75): {why}" in workers.log()
     state = topics.await_positions(topics.read("events")[1], patience_s=60)
@@ -177,7 +173,7 @@ def test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after
     topics, workers = failing("none")
     topics.await_positions(topics.read("events")[1], patience_s=40)
     opened = transaction(topics, "events", b"k", b'{"key": "late", "minute": 0}')
-    time.sleep(15)  # the patience of this watchdog is 8 s
+    time.sleep(2 * failing_worker.PATIENCE_S)  # of its watchdog
     assert "lag without progress" not in workers.log()
     assert "RESTART" not in workers.log()
     opened.commit_transaction()
@@ -199,13 +195,13 @@ def test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds(
     source = f"{topics.prefix}.events"
     workers = make_workers(counting_command(topics))
     workers.start(1)
-    until(lambda: workers.log().count("owns ") == 2, 40, "the worker did not begin")
+    wait_until(lambda: workers.log().count("owns ") == 2, 40, "the worker did not begin")
 
     async def scene() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=topics.address)
         await admin.start()
         await admin.delete_topics([source])
-        await asyncio.sleep(10)
+        await asyncio.sleep(2.5 * METADATA_AGE_S)  # until the workers have seen that it is missing
         await admin.close()
         await create(Kafka(brokers=topics.address, prefix=topics.prefix, partitions=topics.partitions))
 
@@ -226,23 +222,22 @@ def test_a_restart_of_one_worker_revokes_nothing_of_the_other(make_topics, make_
     send(topics, 0, 50)
 
     def is_shared() -> bool:
-        return all(_owned(workers, number) >= 2 for number in (1, 2))
+        return all(workers.taken(number) >= 2 for number in (1, 2))
 
-    until(is_shared, 60, "the two did not share the partitions")
-    time.sleep(5)
-    before = _owned(workers, 2)
+    wait_until(is_shared, 60, "the two did not share the partitions")
+    kafka = Kafka(brokers=topics.address, prefix=topics.prefix)
+    source = f"{topics.prefix}.events"
+    wait_until(
+        lambda: not asyncio.run(unowned(kafka, [source])), 30, "the group came to no rest", every_s=0.3
+    )
+    before = workers.taken(2)
     assert workers.retire(1) == 0
-    owned = _owned(workers, 1)
+    left_s = time.monotonic()
+    owned = workers.taken(1)
     workers.start(1)
-    until(lambda: _owned(workers, 1) >= owned + 2, 40, "the worker did not come back to its partitions")
-    time.sleep(session_s + 2)
-    assert _owned(workers, 2) == before
+    wait_until(lambda: workers.taken(1) >= owned + 2, 40, "the worker did not come back to its partitions")
+    time.sleep(max(0.0, left_s + session_s + 2 - time.monotonic()))  # nothing comes when the session is over
+    assert workers.taken(2) == before
     send(topics, 1, 50)
     state = topics.await_positions(topics.read("events")[1], patience_s=30)
     assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 100
-
-
-def _owned(workers: Any, number: int) -> int:
-    """Return how often a worker was assigned a partition."""
-    path = workers.directory / f"worker{number}.log"
-    return path.read_text().count("owns ") if path.exists() else 0

@@ -13,6 +13,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.agents.run_command import run_command
+from tests.polling import wait_until
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -37,15 +40,7 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
     )
 
     def command(*arguments: str) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-m", "agents", "silence", *arguments, "--config", str(path)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=60,
-            check=False,
-        )
-        print(ran.stdout, ran.stderr)
+        ran = run_command("silence", *arguments, "--config", str(path))
         assert ran.returncode == 0
         return ran.stdout
 
@@ -63,10 +58,7 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
             return []
 
     def until(condition: Any) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, workers.log()[-3000:]
-            time.sleep(0.3)
+        wait_until(condition, 60, every_s=0.2)
 
     def put(state: str, minute: float) -> None:
         producer = KafkaProducer(bootstrap_servers=topics.address)
@@ -79,16 +71,23 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
 
     workers = make_workers(lambda _: [sys.executable, "-m", "agents", "worker", "--config", str(path)])
     # before any worker was there
-    name = command(
-        "add", "--match", "support-bot/*", "--for", "1h", "--reason", "deploy", "--author", "ann"
-    ).split()[1]
+    added = ["--match", "support-bot/*", "--for", "1h", "--reason", "deploy", "--author", "ann"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "agents", "silence", "add", *added, "--config", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=True,
+    )
+    name = ran.stdout.split()[1]
     assert command("list").startswith(name)
     put("opened", (time.time_ns() // 1000 - nine_us) / 60e6)
     workers.start(1)
     until(lambda: suppressed() == [1])
     until(lambda: (0, f"silence/{name}".encode()) in topics.state("notify")[0])
     workers.send(1, signal.SIGKILL)
-    time.sleep(1)
+    until(lambda: workers.exits[-signal.SIGKILL])  # and it is started again
     until(lambda: suppressed() == [1])
     assert command("list").startswith(name)  # by what the notifier keeps
     assert "delivered" not in workers.log()

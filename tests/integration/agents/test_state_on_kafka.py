@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,25 +18,15 @@ from agents.runtime.changelog import Changelog
 from agents.state_admin.rewriter import Rewriter
 from monitor.protocol.messages import Outputs
 from schemas.config.connections import Kafka
+from tests.agents.run_command import Finished, kafka_environment, run_command
+from tests.conftest import SESSION_S
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 
 
-def state(topics: Any, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "SOFTFAIL_KAFKA__BROKERS": topics.address,
-        "SOFTFAIL_KAFKA__PREFIX": topics.prefix,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "agents", "state", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        timeout=60,
-        input=typed,
-    )
+def state(topics: Any, *arguments: str, typed: str = "") -> Finished:
+    return run_command("state", *arguments, environment=kafka_environment(topics), typed=typed)
 
 
 def publish(topics: Any, count: int, partition: int) -> None:
@@ -59,12 +47,13 @@ def publish_values(topics: Any, values: list[bytes], partition: int) -> None:
     producer.close()
 
 
-def await_free(topics: Any, *arguments: str, patience_s: float = 90) -> subprocess.CompletedProcess[str]:
-    """Run the command until the group has removed the stopped worker."""
-    deadline = time.monotonic() + patience_s
-    while "6 s" in (done := state(topics, *arguments)).stderr and time.monotonic() < deadline:
-        time.sleep(1)
-    return done
+def await_free(topics: Any, *arguments: str) -> Finished:
+    """Run the command until the group has removed the stopped worker, which takes a session."""
+    return wait_until(
+        lambda: done if "counts as alive" not in (done := state(topics, *arguments)).stderr else None,
+        90,
+        every_s=0.3,
+    )
 
 
 async def written(
@@ -112,7 +101,7 @@ def test_reading_state_does_not_disturb_a_running_worker_and_a_reset_needs_it_st
         refused = state(topics, *arguments, "--yes")
         assert refused.returncode == 1
         assert "a worker owns" in refused.stderr
-        assert "6 s" in refused.stderr
+        assert "counts as alive for kafka.session_timeout, 6 s" in refused.stderr
     assert topics.state() == before
     assert not workers.exits  # nobody was fenced
     assert "RESTART" not in workers.log()
@@ -140,6 +129,7 @@ def test_every_state_record_of_a_real_worker_is_readable(make_topics, make_worke
                     "prefix": topics.prefix,
                     "partitions": 2,
                     "checkpoint": 0.5,
+                    "session_timeout": SESSION_S,
                 },
                 "http": {"port": free_port()},
                 "time": {"pane": "1s", "lateness": "1s"},
@@ -170,20 +160,20 @@ def test_every_state_record_of_a_real_worker_is_readable(make_topics, make_worke
         for number in range(400)
     ]
     publish_values(topics, [json.dumps(event).encode() for event in events], 0)
-    deadline = time.monotonic() + 40
-    while "EPISODE" not in (looked := state(topics, "inspect", "--match", "s/ans*")).stdout:
-        assert time.monotonic() < deadline, looked
-        time.sleep(1)
+    looked = wait_until(
+        lambda: (
+            shown if "EPISODE" in (shown := state(topics, "inspect", "--match", "s/ans*")).stdout else None
+        ),
+        40,
+        every_s=0.5,
+    )
     assert ", 1 open episodes, 0 unreadable" in looked.stdout
     assert "s/answer (production): 1 segments" in looked.stdout
     assert "firing since" in looked.stdout
     output = state(topics, "inspect", "--agent", "notify")
     assert ", 0 unreadable" in output.stdout
     workers.retire(1)
-    asked = state(topics, "reset", "--agent", "watch")
-    if "6 s" in asked.stderr:
-        time.sleep(7)
-        asked = state(topics, "reset", "--agent", "watch")
+    asked = await_free(topics, "reset", "--agent", "watch")
     assert asked.returncode == 1
     assert "not confirmed" in asked.stderr
     assert f"  {topics.prefix}/" in asked.stdout
@@ -262,8 +252,8 @@ def test_a_killed_worker_owns_its_partitions_until_its_session_expires(
     make_topics, make_workers, counting_command
 ):
     topics = make_topics(2)
-    # a session much longer than the command takes to start on a busy machine
-    workers = make_workers(counting_command(topics, session_timeout=20))
+    # a session much longer than the command takes on a busy machine
+    workers = make_workers(counting_command(topics, session_timeout=4 * SESSION_S))
     workers.start(1)
     publish(topics, 20, 1)
     topics.await_positions(topics.read("events")[1], 60)
@@ -304,6 +294,7 @@ class Monitored:
                 "prefix": self.topics.prefix,
                 "partitions": 1,
                 "checkpoint": 0.5,
+                "session_timeout": SESSION_S,
             },
             "http": {"port": self._port},
             "time": {"pane": "1s", "lateness": "1s"},
@@ -313,7 +304,7 @@ class Monitored:
             "default_rules": False,
         }
 
-    def state(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def state(self, *arguments: str) -> Finished:
         return await_free(self.topics, *arguments, "--config", str(self._path))
 
     def publish(self, count: int, output: str) -> None:
@@ -341,11 +332,7 @@ class Monitored:
         return [row for row in result if row["record"] == "episode" and row["service"] == "s"]
 
     def await_(self, condition: Any, patience_s: float = 120) -> Any:
-        deadline = time.monotonic() + patience_s
-        while not (result := condition()):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        return result
+        return wait_until(condition, patience_s, every_s=0.3)
 
     def fire(self) -> dict[str, Any]:
         self.workers.start(1)
@@ -389,8 +376,7 @@ def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
     assert again.returncode == 0, again.stderr
     assert len([episode for episode in monitored.episodes() if episode["state"] == "resolved"]) == 1  # once
     monitored.workers.start(1)
-    monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
-    assert monitored.delivery(open_one)["keys"] == {"high": "closed"}
+    monitored.await_(lambda: monitored.delivery(open_one)["keys"] == {"high": "closed"})
     incidents = [
         json.loads(record.value)
         for record in monitored.topics.read("alerts")[0]
@@ -447,7 +433,7 @@ def broken(topics: Any, keys: list[bytes]) -> None:
 
 def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
     open_one = monitored.fire()
-    time.sleep(2)
+    monitored.await_(lambda: monitored.topics.read("windows")[0])
     monitored.workers.retire(1)
     before, positions = monitored.state_records(), monitored.topics.state()[1]
     pane = next(key for key in before if key.startswith(b'["pane"'))
@@ -493,7 +479,7 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     monitored.publish(600, "It ships on Tuesday.")
     monitored.await_(lambda: monitored.episodes()[-1]["state"] == "resolved", 90)
     assert {episode["episode_id"] for episode in monitored.episodes()} == {open_one["episode_id"]}
-    monitored.await_(lambda: monitored.delivery(open_one).get("done_us"))
+    monitored.await_(lambda: monitored.delivery(open_one)["keys"] == {"high": "closed"})
     last = {
         json.loads(record.value)["start"]: json.loads(record.value)["events"]
         for record in monitored.topics.read("windows")[0]

@@ -14,7 +14,7 @@ from softfail import Softfail
 from softfail.kafka_connection import open_producer
 from softfail.options import parse_options, producer_settings
 from softfail.partitioning import partition_of
-from tests.softfail.polling import wait_until
+from tests.polling import wait_until
 
 
 def create_topic(address: str) -> str:

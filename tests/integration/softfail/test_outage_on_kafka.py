@@ -9,7 +9,7 @@ from typing import Any
 
 from softfail import Softfail
 from tests.integration.softfail.test_kafka import create_topic, read_records
-from tests.softfail.polling import wait_until
+from tests.polling import wait_until
 
 
 def test_an_outage_of_the_broker_loses_and_duplicates_no_event_that_fits_the_queue(own_kafka: Any) -> None:
