@@ -347,7 +347,7 @@ class MemoryTransport:
         most: int = FETCH_RECORDS,
     ) -> None:
         self._kafka, self._ledger, self._deliver = kafka, ledger, deliver
-        self._disturb, self._most = disturb, most
+        self._disturb, self.most = disturb, most
         self.rewinds = 0
 
     async def earliest(self, tp: TP) -> int:
@@ -363,7 +363,7 @@ class MemoryTransport:
         """Fetch all partitions from their positions to the end once; return whether there was anything."""
         fetched = False
         for tp, position in self._ledger.positions().items():
-            whole = list(bundles(self._kafka, tp, position, self._most))
+            whole = list(bundles(self._kafka, tp, position, self.most))
             fetched = fetched or bool(whole)
             for bundle in self._disturb(whole):
                 await self._deliver(tp, bundle)
