@@ -24,7 +24,7 @@ from agents.runtime.counters import Counters
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.owned_partitions import OwnedPartitions
 from schemas import topics
-from schemas.config.monitor_config import Kafka
+from schemas.config.connections import Kafka
 from tests.agents.counting_worker import CountingAgent, Counts
 from tests.agents.runtime.memory_backend import MemoryKafka, MemoryTransport
 from tests.tiers import examples
