@@ -24,7 +24,8 @@ from tests.tiers import by_profile
 
 KILLS, SEED = by_profile(4, 20), 1
 RATE = by_profile(500, 1500)  # events a second
-PARTITIONS, FEATURES, SPEED = 4, 24, 40  # seconds of event time a second
+PARTITIONS, FEATURES = 4, by_profile(12, 24)
+SPEED = by_profile(20, 40)  # seconds of event time a second; the number of windows rises with it
 BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
 SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
 
