@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from agents.runtime.changelog import (
 from agents.runtime.state_header import LAYOUTS
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.connections import Kafka
+from tests.agents.runtime.memory_backend import MemoryKafka, MemoryReader
 
 HEAD = {"layout": LAYOUTS["watch"], "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
 
@@ -233,47 +234,26 @@ def test_our_header_and_an_empty_topic_are_accepted(make_changelog):
     make_changelog()._check_header(None, 16, False)
 
 
-class Reader:
-    """A reader of a log of (offset, key, value), two records at a time."""
-
-    def __init__(
-        self, log: list[tuple[int, bytes, bytes | None]], start: int = 0, ends: list[int] | None = None
-    ) -> None:
-        self._log, self._at, self._start, self._ends = log, 0, start, ends or [100]
-
-    def position(self, _: Any) -> int:
-        return self._at
-
-    async def batches(self, ranges: dict[Any, range], most: int) -> AsyncIterator[list[Any]]:
-        ((partition, offsets),) = ranges.items()
-        assert (partition.topic, partition.partition) == ("p.watch.state", 6)
-        records = [record for record in self._log if record[0] in offsets]
-        for first in range(0, len(records), 2):
-            self._at = records[first : first + 2][-1][0] + 1
-            yield [
-                type("Record", (), {"key": key, "value": value})()
-                for _, key, value in records[first : first + 2]
-            ]
-
-    async def begins(self, tps: Any) -> dict[Any, int]:
-        return dict.fromkeys(tps, self._start)
-
-    async def ends(self, tps: Any) -> dict[Any, int]:
-        return dict.fromkeys(tps, self._ends.pop(0) if len(self._ends) > 1 else self._ends[0])
+def source_log(begin: int = 0, early_ends: Sequence[int] = ()) -> MemoryReader:
+    """A reader of a source of 100 events, of which those before ``begin`` are deleted."""
+    kafka = MemoryKafka()
+    kafka.create("p.events", 16)
+    kafka.publish("p.events", 6, *[(None, b"event")] * 100)
+    kafka.log("p.events", 6).delete_before(begin)
+    kafka.early_ends = [*early_ends]
+    return kafka.reader()
 
 
-def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(make_changelog):
-    log = [
-        (0, BARRIER, b""),
-        (2, b"a", b"1"),
-        (3, b"b", b"1"),
-        (5, b"a", b"2"),
-        (8, b"b", None),
-        (9, BARRIER, b""),
-    ]
+def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(make_changelog, monkeypatch):
+    monkeypatch.setattr(changelog_module, "READ_RECORDS", 2)
+    kafka = MemoryKafka()
+    kafka.create("p.watch.state", 16, compacted=True)
+    written = [(BARRIER, b""), (b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None), (BARRIER, b"")]
+    barrier = kafka.publish("p.watch.state", 6, *written)[-1]
+    kafka.publish("p.watch.state", 6, (b"a", b"after the barrier"))
     changelog = make_changelog()
-    assert asyncio.run(changelog._read_to(Reader(log), 9)) == {b"a": b"2"}
-    assert changelog.restored == 6
+    assert asyncio.run(changelog._read_to(kafka.reader(), barrier)) == {b"a": b"2"}
+    assert (changelog.restored, changelog.share) == (6, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +270,7 @@ def test_recovery_returns_the_latest_value_of_each_key_up_to_the_barrier(make_ch
 def test_the_start_offset_follows_from_position_and_log(make_changelog, recorded, begin, start, expected):
     changelog = make_changelog()
     changelog._kafka = Kafka(prefix="p", start=begin)
-    assert asyncio.run(changelog._begin_at(Reader([], start), recorded)) == expected
+    assert asyncio.run(changelog._begin_at(source_log(start), recorded)) == expected
 
 
 def test_a_position_after_the_end_of_the_log_is_refused_and_never_reset(make_changelog, monkeypatch):
@@ -300,14 +280,14 @@ def test_a_position_after_the_end_of_the_log_is_refused_and_never_reset(make_cha
         exits.Misconfigured,
         match=r"p\.events/6 ends at 100, but its state has position 101: was the topic re-created",
     ):
-        asyncio.run(make_changelog()._begin_at(Reader([]), 101))
+        asyncio.run(make_changelog()._begin_at(source_log(), 101))
 
 
 def test_an_end_offset_below_the_position_is_requested_again_while_the_broker_starts(
     make_changelog, monkeypatch
 ):
     monkeypatch.setattr(changelog_module.asyncio, "sleep", lambda _: _soon())
-    assert asyncio.run(make_changelog()._begin_at(Reader([], ends=[0, 50, 101]), 101)) == (101, 0)
+    assert asyncio.run(make_changelog()._begin_at(source_log(early_ends=[0, 50]), 100)) == (100, 0)
 
 
 async def _soon() -> None:
